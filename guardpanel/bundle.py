@@ -1,0 +1,58 @@
+"""The rendered files of one desired state, and where each of their lines came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The field that a rendered line came from: noun `virtual_host`, id 17, field `servers.0.address`."""
+
+    noun: str
+    id: int
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One rule set of the WAF agent. Its name carries the hash of its text: equal names are equal rules."""
+
+    name: str
+    directives: str
+    response_check: bool
+    blocks: bool
+    "Whether it denies (enforcement mode block) or only counts."
+    policy_ids: tuple[int, ...]
+    origins: Mapping[int, Origin]
+    "By 1-based line of `directives`."
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Files by path relative to a release directory, as they will lie on disk.
+
+    `checksum` is the SHA-256 (hex) over all files with the checksum's own places left out. It stands in the
+    files (HAProxy's `description`, the sentinel's name, the probe's answer) so that a live process can be
+    asked for it.
+    """
+
+    files: Mapping[str, bytes]
+    checksum: str
+    applications: tuple[Application, ...]
+    origins: Mapping[str, Mapping[int, Origin]]
+    "Per file, by 1-based line."
+    named_servers: tuple["NamedServer", ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class NamedServer:
+    """A server given by name that must resolve when it is saved (`resolve later` is not ticked)."""
+
+    virtual_host_id: int
+    position: int
+    host: str
+    port: int
+
+    @property
+    def origin(self) -> Origin:
+        return Origin("virtual_host", self.virtual_host_id, f"servers.{self.position}.address")

@@ -1,0 +1,79 @@
+"""SQLite: readers beside one writer.
+
+Two engines on one file. Readers begin deferred and never wait; the writer begins IMMEDIATE, so that what it
+reads cannot change under it (a deferred transaction that turns into a write fails with "database is locked",
+and the driver's default mode loses updates silently). `synchronous=FULL`: what was answered survives a power cut.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+PRAGMAS = (
+    "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-16000",
+    "temp_store=MEMORY",
+)
+
+
+class Database:
+    """The panel's database. Close it, or the process does not end: aiosqlite's threads are not daemons."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.reading = _engine(url, "BEGIN", pool_size=5)
+        self.writing = _engine(url, "BEGIN IMMEDIATE", pool_size=1)
+        self._one_writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self.reading, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session that writes; commits at the end of the block, and undoes everything if it raises."""
+        async with self._one_writer, AsyncSession(self.writing, expire_on_commit=False) as session:
+            yield session
+            await session.commit()
+
+    async def migrate(self) -> None:
+        await asyncio.to_thread(migrate, self.url)
+
+    async def close(self) -> None:
+        await self.reading.dispose()
+        await self.writing.dispose()
+
+
+def migrate(url: str) -> None:
+    """Bring the schema to its newest revision."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("sqlalchemy.url", url.replace("+aiosqlite", "").replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: DBAPIConnection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,30 @@
+"""The nouns. Importing this package registers every table."""
+
+from sqlmodel import SQLModel
+
+# Before any table: Alembic can only alter what has a name.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+from guardpanel.models.policy import Policy  # noqa: E402
+from guardpanel.models.revision import Deployment, Revision  # noqa: E402
+from guardpanel.models.user import AccessToken, Installation, Session, User  # noqa: E402
+from guardpanel.models.virtual_host import Hostname, Server, VirtualHost  # noqa: E402
+
+__all__ = [
+    "AccessToken",
+    "Deployment",
+    "Hostname",
+    "Installation",
+    "Policy",
+    "Revision",
+    "Server",
+    "Session",
+    "User",
+    "VirtualHost",
+]

@@ -1,0 +1,156 @@
+"""How the WAF treats the traffic bound to it."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, ValidationInfo, field_validator
+from sqlalchemy import JSON, CheckConstraint
+from sqlmodel import Field, SQLModel
+
+from guardpanel.models.types import Lines, Name, Notes, refuse, stored
+
+KIB = 1024
+LARGEST_BODY_KIB = 4096
+"With our agent (DESIGN §5): HAProxy's buffers and SPOP frames grow with it."
+
+METHOD = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
+CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,100}")
+SKIP = re.compile(r"\.[a-z0-9]{1,15}|/(?:[A-Za-z0-9_.~-]+/)*[A-Za-z0-9_.~-]*")
+
+
+class EnforcementMode(StrEnum):
+    BLOCK = "block"
+    DETECT_ONLY = "detect_only"
+    OFF = "off"
+
+
+class FailMode(StrEnum):
+    """What happens to a request that the WAF could not judge."""
+
+    BY_MODE = "by_mode"
+    "Closed while blocking, open while only detecting."
+    CLOSED = "closed"
+    "Answered with 503."
+    OPEN = "open"
+    "Passed without inspection, and counted."
+
+
+class OverLimit(StrEnum):
+    """What happens to a request whose body is larger than the policy's limit."""
+
+    REFUSE = "refuse"
+    "Answered with 413."
+    PASS = "pass"  # noqa: S105 not a secret
+    "Passed and marked; address, headers and cookies are still inspected."
+
+
+def known_methods(methods: list[str]) -> list[str]:
+    found = list(dict.fromkeys(method.strip().upper() for method in methods))
+    for method in found:
+        if not METHOD.fullmatch(method):
+            raise refuse(f"{method[:40]} is not an HTTP method.")
+    return found
+
+
+def known_content_types(types: list[str]) -> list[str]:
+    found = list(dict.fromkeys(kind.strip().lower() for kind in types))
+    for kind in found:
+        if not CONTENT_TYPE.fullmatch(kind):
+            raise refuse(f"{kind[:60]} is not a content type such as application/json.")
+    return found
+
+
+def known_skips(entries: list[str]) -> list[str]:
+    found = list(dict.fromkeys(entry.lower() if entry.startswith(".") else entry for entry in entries))
+    for entry in found:
+        if not SKIP.fullmatch(entry) or ".." in entry or entry == "/" or len(entry) > 200:
+            raise refuse(f"{entry[:60]} is neither an ending such as .css nor a path that starts with / and is not / alone.")
+    return found
+
+
+Methods = Annotated[Lines, AfterValidator(known_methods), Field(min_length=1, max_length=30)]
+ContentTypes = Annotated[Lines, AfterValidator(known_content_types), Field(max_length=40)]
+Skips = Annotated[Lines, AfterValidator(known_skips), Field(max_length=100)]
+
+WEBSITE_METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
+API_METHODS = [*WEBSITE_METHODS, "PUT", "PATCH", "DELETE"]
+FORM_TYPES = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
+DATA_TYPES = ["application/json", "text/xml", "application/xml", "application/soap+xml", "application/cloudevents+json"]
+
+PRESETS: dict[str, dict[str, object]] = {
+    "website": {
+        "allowed_methods": WEBSITE_METHODS,
+        "allowed_content_types": FORM_TYPES + DATA_TYPES,
+        "body_limit_kib": 128,
+    },
+    "rest_api": {
+        "allowed_methods": API_METHODS,
+        "allowed_content_types": [*FORM_TYPES, *DATA_TYPES, "application/merge-patch+json", "application/json-patch+json"],
+        "body_limit_kib": 256,
+    },
+    "file_upload": {
+        "allowed_methods": WEBSITE_METHODS,
+        "allowed_content_types": [*FORM_TYPES, *DATA_TYPES, "application/octet-stream"],
+        "body_limit_kib": LARGEST_BODY_KIB,
+    },
+}
+"Starting points for the form: methods, content types and body limit by what is served."
+
+
+class PolicyFields(SQLModel):
+    """What an operator sets: the input of the form, of the JSON body and of the table."""
+
+    name: Name = Field(max_length=100)
+    description: Notes = ""
+    enforcement_mode: EnforcementMode = Field(
+        default=EnforcementMode.DETECT_ONLY, sa_type=stored(EnforcementMode)
+    )
+    blocking_paranoia_level: int = Field(default=1, ge=1, le=4)
+    detection_paranoia_level: int = Field(default=1, ge=1, le=4)
+    inbound_anomaly_threshold: int = Field(default=5, ge=1, le=10_000)
+    outbound_anomaly_threshold: int = Field(default=4, ge=1, le=10_000)
+    body_limit_kib: int = Field(default=128, ge=1, le=LARGEST_BODY_KIB)
+    over_limit: OverLimit = Field(default=OverLimit.REFUSE, sa_type=stored(OverLimit))
+    response_inspection: bool = False
+    fail_mode: FailMode = Field(default=FailMode.BY_MODE, sa_type=stored(FailMode))
+    allowed_methods: Methods = Field(default_factory=lambda: list(WEBSITE_METHODS), sa_type=JSON)
+    allowed_content_types: ContentTypes = Field(default_factory=lambda: FORM_TYPES + DATA_TYPES, sa_type=JSON)
+    skip_paths: Skips = Field(default_factory=list, sa_type=JSON)
+
+    @field_validator("detection_paranoia_level")
+    @classmethod
+    def detection_reaches_blocking(cls, level: int, info: ValidationInfo) -> int:
+        blocking = info.data.get("blocking_paranoia_level")
+        if blocking is not None and level < blocking:
+            raise refuse(
+                f"Detection cannot be below blocking: rules up to level {blocking} block, so they are also detected."
+            )
+        return level
+
+
+class Policy(PolicyFields, table=True):
+    """A row. `version` counts its edits; a form or an If-Match that names an older one is stale."""
+
+    __table_args__ = (
+        CheckConstraint("enforcement_mode in ('block', 'detect_only', 'off')", name="enforcement_mode"),
+        CheckConstraint("detection_paranoia_level >= blocking_paranoia_level", name="paranoia_levels"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    version: int = 1
+    name: str = Field(unique=True, max_length=100)
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def replace(self, fields: PolicyFields) -> Self:
+        for name in PolicyFields.model_fields:
+            setattr(self, name, getattr(fields, name))
+        return self
+
+    def touch(self) -> None:
+        """One more edit: a form that was opened before it is stale from now on."""
+        self.version += 1
+        self.updated_at = datetime.now(UTC)

@@ -1,0 +1,192 @@
+"""Values that are checked where they enter: hostnames, server addresses, plain text.
+
+Every check uses `fullmatch` and ASCII classes on purpose: `$` would accept a trailing newline and `\\d` would
+accept digits that HAProxy does not.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import idna
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Enum
+
+LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+HOSTNAME: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*")
+NAME_EXTRA: Final = " .,-_()&+/:@*’"
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """A validation error whose words reach the operator as they are."""
+    return PydanticCustomError("refused", "{words}", {"words": message})
+
+
+def hidden_character(text: str, *, allow: str = "") -> str | None:
+    """The first character that a reader cannot see, in words: controls, line separators, direction marks."""
+    for character in text:
+        if character not in allow and unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}:
+            name = unicodedata.name(character, "control character")
+            return f"U+{ord(character):04X} ({name.lower()})"
+    return None
+
+
+def visible(text: str, *, allow: str = "") -> str:
+    if found := hidden_character(text, allow=allow):
+        raise refuse(f"This holds a character that cannot be seen: {found}. Remove it.")
+    return unicodedata.normalize("NFC", text)
+
+
+def plain_name(text: str) -> str:
+    text = visible(text.strip())
+    if not text:
+        raise refuse("Give it a name.")
+    for character in text:
+        if not (character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"} or character in NAME_EXTRA):
+            raise refuse(
+                f"A name can hold letters, digits, spaces and . , - _ ( ) & + / : @ ’ but not {character}"
+            )
+    return text
+
+
+def notes(text: str) -> str:
+    return visible(text.replace("\r\n", "\n").strip(), allow="\n\t\u200d")
+
+
+def hostname(typed: str) -> str:
+    """The canonical form: lower-case A-labels (IDNA 2008 with UTS 46 mapping), `*.` kept, one last dot dropped."""
+    text = visible(typed.strip()).removesuffix(".")
+    wildcard, rest = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    if "://" in rest or "/" in rest:
+        raise refuse(f"{typed.strip()[:80]} is an address; type the name alone, such as shop.example.")
+    if ":" in rest:
+        raise refuse("A hostname has no port: the ports are those that HAProxy listens on.")
+    try:
+        canonical = idna.encode(rest, uts46=True, std3_rules=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise refuse(f"{typed.strip()[:80]} is not a hostname: {error}.") from None
+    if not HOSTNAME.fullmatch(canonical) or len(canonical) > 253 - len(wildcard):
+        raise refuse(f"{typed.strip()[:80]} is not a hostname.")
+    return wildcard + canonical
+
+
+def shown(canonical: str) -> str:
+    """A canonical hostname in the script it was typed in; unchanged where it cannot be decoded."""
+    try:
+        return ("*." if canonical.startswith("*.") else "") + idna.decode(canonical.removeprefix("*."))
+    except idna.IDNAError:
+        return canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server's place: `host` is an IP address or a hostname in canonical form."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def is_name(self) -> bool:
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return True
+        return False
+
+    @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def endpoint(typed: str, *, scheme: str = "http") -> Endpoint:
+    """`10.0.0.5:3000`, `app.lan`, `https://app.lan`, `[2001:db8::1]:80`; the port follows from http or https."""
+    text = visible(typed.strip())
+    if "://" in text:
+        scheme, text = text.split("://", 1)
+        scheme = scheme.lower()
+    if scheme not in {"http", "https"}:
+        raise refuse("A server speaks http or https.")
+    text = text.removesuffix("/")
+    if "/" in text or "?" in text or "#" in text or "@" in text:
+        raise refuse("Type the server's address and port alone: a path cannot be given here.")
+    host, port = split_port(text)
+    number = 443 if scheme == "https" else 80
+    if port is not None:
+        if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+            raise refuse(f"{port[:20] or 'nothing'} is not a port: ports go from 1 to 65535.")
+        number = int(port)
+    return Endpoint(server_host(host), number, scheme == "https")
+
+
+def split_port(text: str) -> tuple[str, str | None]:
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise refuse("An IPv6 address stands in brackets: [2001:db8::1]:80.")
+        return host, rest[1:] if rest else None
+    if text.count(":") > 1:
+        raise refuse("An IPv6 address stands in brackets: [2001:db8::1]:80.")
+    host, colon, port = text.partition(":")
+    return host, port if colon else None
+
+
+def server_host(text: str) -> str:
+    """An address that HAProxy may connect to, or a hostname. Odd forms (`0x7f.1`, `127.1`) are refused."""
+    if not text:
+        raise refuse("Give the server's address, such as 10.0.0.5:3000.")
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return server_name(text)
+    if isinstance(address, IPv6Address):
+        if address.scope_id:
+            raise refuse("An address with a zone (%) cannot be used.")
+        address = address.ipv4_mapped or address
+    if address.is_link_local or address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+        raise refuse(f"{address} is not the address of a server.")
+    if address in {ip_address("169.254.169.254"), ip_address("fd00:ec2::254")}:
+        raise refuse(f"{address} gives cloud credentials and is never a server.")
+    return str(address)
+
+
+def server_name(text: str) -> str:
+    try:
+        name = hostname(text)
+    except PydanticCustomError:
+        raise refuse(f"{text[:80]} is neither an IP address nor a hostname.") from None
+    # A name whose last label is a number would be read as an address by some resolvers: 127.1, 0x7f.1.
+    if name.startswith("*.") or re.fullmatch(r"(?:0x[0-9a-f]*|[0-9]+)", name.rsplit(".", 1)[-1]):
+        raise refuse(f"{text[:80]} is neither an IP address nor a hostname.")
+    return name
+
+
+def path(text: str) -> str:
+    text = text.strip()
+    if not re.fullmatch(r"/[A-Za-z0-9/_.~?&=+,:@-]{0,254}", text):
+        raise refuse("A path starts with / and holds letters, digits and / _ . ~ ? & = + , : @ - (255 at most).")
+    return text
+
+
+Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(plain_name)]
+Notes = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(notes)]
+Path = Annotated[str, AfterValidator(path)]
+
+
+def lines(value: object) -> object:
+    """A textarea's lines, or commas, as a list; a list stays one."""
+    if isinstance(value, str):
+        return [part.strip() for part in re.split(r"[\n,]", value.replace("\r", "\n")) if part.strip()]
+    return value
+
+
+Lines = Annotated[list[str], BeforeValidator(lines)]
+
+
+def stored(choices: type[StrEnum]) -> Any:
+    """A column that keeps an enum's value, not its Python name."""
+    return Enum(choices, values_callable=lambda kinds: [kind.value for kind in kinds], native_enum=False, length=20)

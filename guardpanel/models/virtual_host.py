@@ -1,0 +1,268 @@
+"""Hostnames served together: their servers, health check and policy."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo, field_validator, model_validator
+from sqlalchemy import CheckConstraint
+from sqlmodel import Field, Relationship, SQLModel
+
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.types import Endpoint, Lines, Name, Notes, Path, endpoint, hostname, refuse, shown, stored
+from guardpanel.models.types import lines as split_lines
+
+STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
+
+
+class Balance(StrEnum):
+    """HAProxy's `balance` algorithms that suit HTTP servers (HAProxy configuration manual, `balance`)."""
+
+    ROUNDROBIN = "roundrobin"
+    LEASTCONN = "leastconn"
+    SOURCE = "source"
+    RANDOM = "random"
+    FIRST = "first"
+
+
+class TlsVerify(StrEnum):
+    """How the certificate of an https server is judged."""
+
+    SYSTEM = "system"
+    "By the system's certificate authorities."
+    CA = "ca"
+    "By the authority given with the virtual host."
+    OFF = "off"
+    "Not at all: the operator's explicit choice."
+
+
+def optional_hostname(text: str) -> str:
+    name = hostname(text) if text.strip() else ""
+    if name.startswith("*."):
+        raise refuse("A wildcard cannot be used here.")
+    return name
+
+
+def certificates(pem: str) -> str:
+    """PEM certificates, parsed and written anew so that nothing else reaches the file."""
+    if not pem.strip():
+        return ""
+    try:
+        found = x509.load_pem_x509_certificates(pem.encode("ascii"))
+    except (ValueError, UnicodeEncodeError):
+        raise refuse("This is not a certificate in PEM form (-----BEGIN CERTIFICATE-----).") from None
+    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in found)
+
+
+def blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+OptionalHostname = Annotated[str, StringConstraints(max_length=300), AfterValidator(optional_hostname)]
+OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
+OptionalId = Annotated[int | None, BeforeValidator(blank_is_none)]
+
+
+class ServerFields(SQLModel):
+    """One member of the backend, as typed: `address` may be a URL, which then names the scheme."""
+
+    scheme: str = Field(default="http", max_length=5)
+    address: str = Field(max_length=500)
+    weight: int = Field(default=100, ge=0, le=256)
+    backup: bool = False
+    enabled: bool = True
+    resolve_later: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def scheme_from_url(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "://" in str(data.get("address", "")):
+            return {**data, "scheme": str(data["address"]).strip().split("://", 1)[0].lower()}
+        return data
+
+    @field_validator("scheme")
+    @classmethod
+    def known_scheme(cls, scheme: str) -> str:
+        if scheme not in {"http", "https"}:
+            raise refuse("A server speaks http or https.")
+        return scheme
+
+    @field_validator("address")
+    @classmethod
+    def a_server(cls, text: str, info: ValidationInfo) -> str:
+        return endpoint(text, scheme=info.data.get("scheme", "http")).address
+
+
+class Server(ServerFields, table=True):
+    """A row; `position` is its place in the form and part of its name in HAProxy (`s1`)."""
+
+    __table_args__ = (CheckConstraint("scheme in ('http', 'https')", name="scheme"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    virtual_host_id: int | None = Field(
+        default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
+    )
+    position: int
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return endpoint(self.address, scheme=self.scheme)
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.address}"
+
+
+class Hostname(SQLModel, table=True):
+    """A name that visitors type, in canonical form (`*.` kept for one level of wildcard)."""
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    virtual_host_id: int | None = Field(
+        default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
+    )
+    position: int
+    name: str = Field(max_length=255, unique=True)
+
+    @property
+    def shown(self) -> str:
+        return shown(self.name)
+
+
+def known_hostnames(names: list[str]) -> list[str]:
+    found = [hostname(name) for name in names]
+    for at, name in enumerate(found):
+        if name in found[:at]:
+            same = "" if names[at].strip() == name else f" (it is the same as {name})"
+            raise refuse(f"{names[at].strip()} stands here twice{same}.")
+    if not found:
+        raise refuse("Give at least one hostname, such as shop.example.")
+    return found
+
+
+Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=500)]
+
+
+class VirtualHostColumns(SQLModel):
+    """What form, JSON and table have in common."""
+
+    name: Name = Field(max_length=100)
+    enabled: bool = True
+    maintenance: bool = False
+    "Visitors get the maintenance page; the servers are left alone."
+    policy_id: OptionalId = None
+    enforcement_mode: OptionalMode = Field(default=None, sa_type=stored(EnforcementMode))
+    "None: the policy's."
+    balance: Balance = Field(default=Balance.ROUNDROBIN, sa_type=stored(Balance))
+    health_check: bool = True
+    health_check_path: Path = "/"
+    health_check_interval: int = Field(default=5, ge=1, le=3600)
+    "Seconds."
+    health_check_rise: int = Field(default=2, ge=1, le=100)
+    health_check_fall: int = Field(default=3, ge=1, le=100)
+    health_check_status: str = Field(default="200-399", max_length=100)
+    health_check_host: OptionalHostname = ""
+    "The Host header sent; empty: the first hostname."
+    tls_verify: TlsVerify = Field(default=TlsVerify.SYSTEM, sa_type=stored(TlsVerify))
+    tls_ca: str = Field(default="", max_length=100_000)
+    tls_name: OptionalHostname = ""
+    "The name asked for (SNI) and verified; empty: the server's own name, for an IP address the first hostname."
+    notes: Notes = ""
+
+    @field_validator("health_check_status")
+    @classmethod
+    def status_list(cls, text: str) -> str:
+        text = text.replace(" ", "")
+        if not re.fullmatch(STATUS_LIST, text):
+            raise refuse("Expected statuses look like 200-399 or 200,204.")
+        return text
+
+    @field_validator("tls_ca")
+    @classmethod
+    def only_certificates(cls, pem: str) -> str:
+        return certificates(pem)
+
+
+class VirtualHostFields(VirtualHostColumns):
+    """What an operator sets: the input of the form, of the JSON body and of the tables."""
+
+    hostnames: Hostnames
+    servers: list[ServerFields] = Field(min_length=1, max_length=200)
+
+    @model_validator(mode="before")
+    @classmethod
+    def named_after_first_hostname(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not str(data.get("name") or "").strip():
+            return {**data, "name": first_name(split_lines(data.get("hostnames")))}
+        return data
+
+    @field_validator("tls_ca")
+    @classmethod
+    def ca_where_it_is_asked_for(cls, pem: str, info: ValidationInfo) -> str:
+        if info.data.get("tls_verify") is TlsVerify.CA and not pem:
+            raise refuse("Paste the authority's certificate, or choose the system's authorities.")
+        return pem
+
+
+def first_name(names: object) -> str:
+    try:
+        return shown(hostname(names[0]))[:100] if isinstance(names, list) and names else "unnamed"
+    except ValueError:
+        return "unnamed"
+
+
+class VirtualHost(VirtualHostColumns, table=True):
+    """A row with its hostnames and servers."""
+
+    __table_args__ = (
+        CheckConstraint("enforcement_mode in ('block', 'detect_only', 'off')", name="enforcement_mode"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    version: int = 1
+    policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    hostnames: list[Hostname] = Relationship(
+        sa_relationship_kwargs={
+            "lazy": "raise", "cascade": "all, delete-orphan", "order_by": "Hostname.position", "passive_deletes": True,
+        }
+    )
+    servers: list[Server] = Relationship(
+        sa_relationship_kwargs={
+            "lazy": "raise", "cascade": "all, delete-orphan", "order_by": "Server.position", "passive_deletes": True,
+        }
+    )
+
+    def replace(self, fields: VirtualHostFields) -> Self:
+        """Take every field; rows of names and servers that stay the same stay the same rows."""
+        for name in VirtualHostColumns.model_fields:
+            setattr(self, name, getattr(fields, name))
+        kept = {row.name: row for row in self.hostnames}
+        self.hostnames = [kept.get(name) or Hostname(name=name, position=0) for name in fields.hostnames]
+        self.servers = [
+            self.servers[at] if at < len(self.servers) else Server(address="", position=at)
+            for at in range(len(fields.servers))
+        ]
+        for at, name_row in enumerate(self.hostnames):
+            name_row.position = at
+        for at, (row, typed) in enumerate(zip(self.servers, fields.servers, strict=True)):
+            row.position = at
+            for name in ServerFields.model_fields:
+                setattr(row, name, getattr(typed, name))
+        return self
+
+    def touch(self) -> None:
+        """One more edit: a form that was opened before it is stale from now on."""
+        self.version += 1
+        self.updated_at = datetime.now(UTC)
+
+    @property
+    def first_hostname(self) -> str:
+        return self.hostnames[0].name

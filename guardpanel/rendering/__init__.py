@@ -1,0 +1,36 @@
+"""Pure: a desired state in, a bundle out. No clock, no counter, no I/O but the templates.
+
+Equal states give equal bytes, so an unchanged configuration needs no reload.
+"""
+
+import hashlib
+
+from guardpanel.bundle import Bundle
+from guardpanel.rendering import coraza, haproxy
+from guardpanel.rendering.state import DesiredState, EngineFacts, Rows
+
+NO_MARK = "0" * 64
+"Stands in the checksum's places while it is computed."
+
+__all__ = ["DesiredState", "EngineFacts", "Rows", "render"]
+
+
+def render(state: DesiredState) -> Bundle:
+    """All files of a revision. The checksum covers every file, with its own places blank."""
+    names, applications = coraza.applications(state)
+    texts = haproxy.files(state, names)
+    agent = coraza.agent_configuration(state.facts, applications)
+    blank, origins = haproxy.configuration(state, NO_MARK)
+    digest = hashlib.sha256()
+    for path, text in sorted({**texts, "haproxy.cfg": blank, "coraza.yaml": agent.decode()}.items()):
+        digest.update(f"{path}\0{len(text)}\0{text}\0".encode())
+    checksum = digest.hexdigest()
+    marked = blank.replace(NO_MARK, checksum).replace(f"gp_end_{NO_MARK[:12]}", f"gp_end_{checksum[:12]}")
+    files = {path: text.encode() for path, text in texts.items()}
+    return Bundle(
+        files={**files, "haproxy.cfg": marked.encode(), "coraza.yaml": agent},
+        checksum=checksum,
+        applications=applications,
+        origins={"haproxy.cfg": origins},
+        named_servers=haproxy.named_servers(state),
+    )

@@ -1,0 +1,101 @@
+"""The WAF agent's applications: one per distinct effective policy, named after its own text."""
+
+import hashlib
+from collections.abc import Iterable
+
+import yaml
+
+from guardpanel.bundle import Application, Origin
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.rendering.state import DesiredState, EngineFacts, PolicyState
+from guardpanel.rendering.templates import template
+from guardpanel.rendering.tokens import split_origins
+
+TRANSACTION_TTL = 90_000
+"Milliseconds that the agent keeps a request's transaction for its response: HAProxy's connect + server timeouts and some."
+
+Effective = tuple[int, EnforcementMode]
+
+
+def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Application, ...]]:
+    """The application of each effective policy by (policy id, mode), and each distinct application once.
+
+    Every policy is there in its own mode even while nothing is bound to it, so that its rules are checked when
+    they are saved and not when they are needed.
+    """
+    wanted = {(policy.id, policy.enforcement_mode) for policy in state.policies.values()}
+    for host in state.virtual_hosts:
+        policy, mode = state.effective(host)
+        if policy is not None:
+            wanted.add((policy.id, mode))
+    names: dict[Effective, str] = {}
+    distinct: dict[str, Application] = {}
+    for policy_id, mode in sorted(wanted):
+        if mode is EnforcementMode.OFF:
+            continue
+        made = application(state.policies[policy_id], mode)
+        names[policy_id, mode] = made.name
+        before = distinct.get(made.name)
+        if before is not None:
+            made = Application(
+                name=made.name,
+                directives=made.directives,
+                response_check=made.response_check,
+                blocks=made.blocks,
+                policy_ids=tuple(sorted({*before.policy_ids, policy_id})),
+                origins=before.origins,
+            )
+        distinct[made.name] = made
+    return names, tuple(distinct[name] for name in sorted(distinct))
+
+
+def application(policy: PolicyState, mode: EnforcementMode) -> Application:
+    text, origins = split_origins(
+        template("coraza/application.conf.j2").render(policy=policy, blocks=mode is EnforcementMode.BLOCK)
+    )
+    digest = hashlib.sha256(f"{policy.response_inspection}\n{text}".encode()).hexdigest()
+    return Application(
+        name=f"p{digest[:12]}",
+        directives=text,
+        response_check=policy.response_inspection,
+        blocks=mode is EnforcementMode.BLOCK,
+        policy_ids=(policy.id,),
+        origins={line: Origin("policy", policy.id, origin.field) for line, origin in origins.items()},
+    )
+
+
+def agent_configuration(facts: EngineFacts, made: Iterable[Application]) -> bytes:
+    """coraza-spoa's YAML (engines.md §1.1), written by a library and read back: text can never become keys."""
+    document = {
+        "bind": f"unix://{facts.agent_socket}",
+        "log_level": "warn",
+        "log_file": "/dev/stderr",
+        "log_format": "json",
+        "applications": [
+            {
+                "name": one.name,
+                "directives": one.directives,
+                "response_check": one.response_check,
+                "transaction_ttl_ms": TRANSACTION_TTL,
+                "log_level": "warn",
+                "log_file": "/dev/stderr",
+                "log_format": "json",
+            }
+            for one in made
+        ],
+    }
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10**6)
+    if yaml.safe_load(text) != document:
+        raise ValueError("the agent's configuration does not read back as it was written")
+    return text.encode("ascii")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Several lines as a literal block, so that a person can read the directives."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

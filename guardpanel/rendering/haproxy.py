@@ -1,0 +1,158 @@
+"""HAProxy's files: haproxy.cfg, its maps, the SPOE file, error pages and certificate authorities."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from guardpanel.bundle import NamedServer, Origin
+from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
+from guardpanel.rendering.coraza import Effective
+from guardpanel.rendering.state import LARGEST_HEADERS, DesiredState, VirtualHostState
+from guardpanel.rendering.templates import folder, template
+from guardpanel.rendering.tokens import Token, split_origins
+
+BUFFER_ROOM = LARGEST_HEADERS + 16 * KIB
+"Beside the body in one buffer: headers, request line, HAProxy's own notes and the share it keeps for rewriting."
+
+SMALLEST_BUFFER = 64 * KIB
+
+NOT_INSPECTED = "-"
+"In place of an application: the WAF is not asked."
+
+Origins = dict[int, Origin]
+"""By 1-based line."""
+
+ACCESS_LOG = "{" + ",".join(
+    f'"{name}":{value}'
+    for name, value in {
+        "time": "%Ts.%ms",
+        "id": '"%ID"',
+        "client": '"%ci"',
+        "client_port": "%cp",
+        "host": '"%[var(txn.gp.host),json(utf8s)]"',
+        "virtual_host": '"%[var(txn.gp.vhost)]"',
+        "method": '"%HM"',
+        "path": '"%[capture.req.uri,json(utf8s)]"',
+        "status": "%ST",
+        "bytes": "%B",
+        "milliseconds": "%Ta",
+        "server": '"%s"',
+        "server_milliseconds": "%Tr",
+        "ended": '"%tsc"',
+        "verdict": '"%[var(txn.gp.verdict)]"',
+        "application": '"%[var(txn.gp.app)]"',
+        "action": '"%[var(txn.coraza.action)]"',
+        "rule": '"%[var(txn.coraza.ruleid)]"',
+        "score": '"%[var(txn.coraza.anomaly_score)]"',
+        "rules": '"%[var(txn.coraza.rule_ids)]"',
+        "waf_error": '"%[var(txn.coraza.error)]"',
+        "waf_milliseconds": '"%[var(txn.coraza.ptime)]"',
+        "panel": '"%[var(txn.gp.quiet)]"',
+    }.items()
+) + "}"
+"One JSON object per request: the panel's source for HAProxy's own verdicts."
+
+
+def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
+    """haproxy.cfg with the checksum's mark in its places."""
+    marked = template("haproxy/haproxy.cfg.j2").render(
+        facts=state.facts,
+        mark=mark,
+        short_mark=mark[:12],
+        buffer=max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM),
+        headers=LARGEST_HEADERS,
+        binds=[f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in state.facts.http_binds],
+        access_log=ACCESS_LOG,
+        skips=any(policy.skip_paths for policy in state.policies.values()),
+        responses=inspects_responses(state),
+        backends=Token("".join(backend(host, state.facts.system_ca) for host in state.virtual_hosts)),
+    )
+    return split_origins(marked)
+
+
+@lru_cache(maxsize=20_000)
+def backend(host: VirtualHostState, system_ca: str) -> Token:
+    """One virtual host's backend, with its marks. Kept, since a save changes one host and renders all."""
+    return Token(
+        template("haproxy/_backend.cfg.j2").render(
+            host=host,
+            check_host=host.health_check_host or host.first_exact_hostname,
+            tls_names=[
+                host.tls_name or (server.endpoint.host if server.endpoint.is_name else host.first_exact_hostname)
+                for server in host.servers
+            ],
+            ca_file=f"ca/{host.id}.pem" if host.tls_verify == "ca" else system_ca,
+        )
+    )
+
+
+def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]:
+    """Everything beside haproxy.cfg, by path."""
+    rendered = {
+        "coraza.cfg": template("haproxy/coraza.cfg.j2").render(responses=inspects_responses(state)),
+        "hosts.map": hosts(state, wildcard=False),
+        "wildcards.map": hosts(state, wildcard=True),
+        "vhosts.map": "".join(f"{host.id} {binding(state, host, names)}\n" for host in state.virtual_hosts),
+    }
+    if any(policy.skip_paths for policy in state.policies.values()):
+        rendered["skip_endings.map"] = skips(state, endings=True)
+        rendered["skip_paths.map"] = skips(state, endings=False)
+    for page in sorted((folder() / "haproxy" / "errors").glob("*.html")):
+        rendered[f"errors/{page.name}"] = page.read_text("utf-8")
+    for host in state.virtual_hosts:
+        if host.tls_verify == "ca":
+            rendered[f"ca/{host.id}.pem"] = host.tls_ca
+    return rendered
+
+
+def hosts(state: DesiredState, *, wildcard: bool) -> str:
+    """`shop.example 17`; for wildcards the parent alone: `*.shop.example` stands as `shop.example 17`."""
+    pairs = [
+        (name.removeprefix("*."), host.id)
+        for host in state.virtual_hosts
+        for name in host.hostnames
+        if name.startswith("*.") is wildcard
+    ]
+    return "".join(f"{name} {host_id}\n" for name, host_id in sorted(pairs))
+
+
+def binding(state: DesiredState, host: VirtualHostState, names: Mapping[Effective, str]) -> str:
+    """What `_frontend.cfg.j2` reads field by field; all values are ours."""
+    policy, mode = state.effective(host)
+    if policy is None or mode is EnforcementMode.OFF:
+        return f"be_{host.id};{NOT_INSPECTED};0;pass;open;0;0;{int(host.maintenance)}"
+    return ";".join(
+        (
+            f"be_{host.id}",
+            names[policy.id, mode],
+            str(policy.id),
+            "refuse" if policy.over_limit is OverLimit.REFUSE else "pass",
+            "open" if policy.fails_open(mode) else "closed",
+            str(policy.body_limit),
+            str(int(policy.response_inspection)),
+            str(int(host.maintenance)),
+        )
+    )
+
+
+def skips(state: DesiredState, *, endings: bool) -> str:
+    """`3:.css 1` and `3:/assets/ 1`: keys start with the policy's id."""
+    return "".join(
+        f"{policy.id}:{entry} 1\n"
+        for policy in state.policies.values()
+        for entry in sorted(policy.skip_paths)
+        if entry.startswith(".") is endings
+    )
+
+
+def inspects_responses(state: DesiredState) -> bool:
+    return any(policy.response_inspection for policy in state.policies.values())
+
+
+def named_servers(state: DesiredState) -> tuple[NamedServer, ...]:
+    """Servers given by name that must resolve when their virtual host is saved."""
+    return tuple(
+        NamedServer(host.id, server.position, server.endpoint.host, server.endpoint.port)
+        for host in state.virtual_hosts
+        for server in host.servers
+        if server.endpoint.is_name and server.enabled and not server.resolve_later
+    )

@@ -1,0 +1,185 @@
+"""Everything that the config templates may see: the database's rows as frozen values.
+
+Built from plain rows (one mapping per row and table), so that a revision's snapshot renders exactly as the
+tables it was taken from.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from guardpanel.models.policy import KIB, EnforcementMode, FailMode, OverLimit
+from guardpanel.models.types import Endpoint, endpoint
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Sequence[Row]]
+"By table: `virtualhost`, `hostname`, `server`, `policy`."
+
+LARGEST_HEADERS = 32 * KIB
+"Bytes of all request headers together; more gets 431. Leaves room in HAProxy's buffer for the body."
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """Where the engines meet, from the settings: the same for every revision of an installation."""
+
+    http_binds: tuple[tuple[str, int], ...]
+    probe_socket: str
+    agent_socket: str
+    system_ca: str
+    "The machine's certificate authorities: a PEM file, or `@system-ca` for HAProxy's built-in default."
+    secret: str
+    "Known to the panel and HAProxy alone: marks the panel's own requests."
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    position: int
+    endpoint: Endpoint
+    weight: int
+    backup: bool
+    enabled: bool
+    resolve_later: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    id: int
+    name: str
+    enforcement_mode: EnforcementMode
+    blocking_paranoia_level: int
+    detection_paranoia_level: int
+    inbound_anomaly_threshold: int
+    outbound_anomaly_threshold: int
+    body_limit: int
+    "Bytes."
+    over_limit: OverLimit
+    response_inspection: bool
+    fail_mode: FailMode
+    allowed_methods: tuple[str, ...]
+    allowed_content_types: tuple[str, ...]
+    skip_paths: tuple[str, ...]
+
+    def fails_open(self, mode: EnforcementMode) -> bool:
+        if self.fail_mode is FailMode.BY_MODE:
+            return mode is EnforcementMode.DETECT_ONLY
+        return self.fail_mode is FailMode.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualHostState:
+    id: int
+    hostnames: tuple[str, ...]
+    servers: tuple[ServerState, ...]
+    policy_id: int | None
+    enforcement_mode: EnforcementMode | None
+    maintenance: bool
+    balance: str
+    health_check: bool
+    health_check_path: str
+    health_check_interval: int
+    health_check_rise: int
+    health_check_fall: int
+    health_check_status: str
+    health_check_host: str
+    tls_verify: str
+    tls_ca: str
+    tls_name: str
+
+    @property
+    def first_exact_hostname(self) -> str:
+        """What the health check and TLS name fall back to; a wildcard stands for `www` below it."""
+        exact = next((name for name in self.hostnames if not name.startswith("*.")), None)
+        return exact or self.hostnames[0].replace("*.", "www.", 1)
+
+
+@dataclass(frozen=True)
+class DesiredState:
+    """What the database says should run. Disabled virtual hosts are not in it: their names get 421."""
+
+    facts: EngineFacts
+    policies: Mapping[int, PolicyState]
+    virtual_hosts: tuple[VirtualHostState, ...]
+
+    @classmethod
+    def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
+        names, servers = defaultdict(list), defaultdict(list)
+        for row in sorted(rows["hostname"], key=lambda row: row["position"]):
+            names[row["virtual_host_id"]].append(row["name"])
+        for row in sorted(rows["server"], key=lambda row: row["position"]):
+            servers[row["virtual_host_id"]].append(server_state(row))
+        return cls(
+            facts=facts,
+            policies={row["id"]: policy_state(row) for row in sorted(rows["policy"], key=lambda row: row["id"])},
+            virtual_hosts=tuple(
+                virtual_host_state(row, tuple(names[row["id"]]), tuple(servers[row["id"]]))
+                for row in sorted(rows["virtualhost"], key=lambda row: row["id"])
+                if row["enabled"]
+            ),
+        )
+
+    @property
+    def body_limit(self) -> int:
+        """The largest of any policy, in bytes: HAProxy's buffers follow it."""
+        return max((policy.body_limit for policy in self.policies.values()), default=0)
+
+    def effective(self, host: VirtualHostState) -> tuple[PolicyState | None, EnforcementMode]:
+        """The policy of a virtual host and the mode it has there."""
+        policy = self.policies.get(host.policy_id) if host.policy_id is not None else None
+        if policy is None:
+            return None, EnforcementMode.OFF
+        return policy, host.enforcement_mode or policy.enforcement_mode
+
+
+def server_state(row: Row) -> ServerState:
+    return ServerState(
+        position=row["position"],
+        endpoint=endpoint(row["address"], scheme=row["scheme"]),
+        weight=row["weight"],
+        backup=bool(row["backup"]),
+        enabled=bool(row["enabled"]),
+        resolve_later=bool(row["resolve_later"]),
+    )
+
+
+def policy_state(row: Row) -> PolicyState:
+    return PolicyState(
+        id=row["id"],
+        name=row["name"],
+        enforcement_mode=EnforcementMode(row["enforcement_mode"]),
+        blocking_paranoia_level=row["blocking_paranoia_level"],
+        detection_paranoia_level=row["detection_paranoia_level"],
+        inbound_anomaly_threshold=row["inbound_anomaly_threshold"],
+        outbound_anomaly_threshold=row["outbound_anomaly_threshold"],
+        body_limit=row["body_limit_kib"] * KIB,
+        over_limit=OverLimit(row["over_limit"]),
+        response_inspection=bool(row["response_inspection"]),
+        fail_mode=FailMode(row["fail_mode"]),
+        allowed_methods=tuple(row["allowed_methods"]),
+        allowed_content_types=tuple(row["allowed_content_types"]),
+        skip_paths=tuple(row["skip_paths"]),
+    )
+
+
+def virtual_host_state(row: Row, names: tuple[str, ...], servers: tuple[ServerState, ...]) -> VirtualHostState:
+    mode = row["enforcement_mode"]
+    return VirtualHostState(
+        id=row["id"],
+        hostnames=names,
+        servers=servers,
+        policy_id=row["policy_id"],
+        enforcement_mode=EnforcementMode(mode) if mode else None,
+        maintenance=bool(row["maintenance"]),
+        balance=str(row["balance"]),
+        health_check=bool(row["health_check"]),
+        health_check_path=row["health_check_path"],
+        health_check_interval=row["health_check_interval"],
+        health_check_rise=row["health_check_rise"],
+        health_check_fall=row["health_check_fall"],
+        health_check_status=row["health_check_status"],
+        health_check_host=row["health_check_host"],
+        tls_verify=str(row["tls_verify"]),
+        tls_ca=row["tls_ca"],
+        tls_name=row["tls_name"],
+    )

@@ -1,0 +1,81 @@
+"""Text that may stand in an engine's configuration.
+
+Templates may print nothing but a `Token`, and a `Token` is made only here, by a typed encoder: a plain `str` in a
+config template raises. So a value that somebody typed cannot become syntax, in any template, ever.
+"""
+
+import re
+from typing import Any
+
+from guardpanel.bundle import Origin
+
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+"What ends a line for HAProxy, Coraza, YAML or Python, and other controls."
+
+
+class Token(str):
+    """A piece of configuration that is safe where its encoder says."""
+
+    __slots__ = ()
+
+
+class UnsafeText(Exception):
+    """A value reached a config template without an encoder. A fault of ours, never of the operator."""
+
+
+def literal(text: str) -> Token:
+    """Text of our own: a path, a name that we made. Must not hold white space, quotes or controls."""
+    if not re.fullmatch(r"[A-Za-z0-9_./:@,;=*\[\]-]*", text):
+        raise UnsafeText(f"not a bare word: {text!r}")
+    return Token(text)
+
+
+def number(value: int) -> Token:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UnsafeText(f"not a number: {value!r}")
+    return Token(value)
+
+
+def word(text: str) -> Token:
+    """One HAProxy word. Inside single quotes HAProxy reads every byte as it is (configuration manual §2.2)."""
+    if UNSAFE.search(text):
+        raise UnsafeText(f"a control character in {text!r}")
+    return Token("'" + text.replace("'", "'\\''") + "'")
+
+
+def log_format(text: str) -> Token:
+    """A word where HAProxy would read `%` as a log-format variable."""
+    return word(text.replace("%", "%%"))
+
+
+def seclang(text: str) -> Token:
+    """Text inside a quoted SecLang argument: only characters that mean nothing there."""
+    if not re.fullmatch(r"[A-Za-z0-9 .,:/_|+#&^!$-]*", text) or "%{" in text:
+        raise UnsafeText(f"not plain SecLang text: {text!r}")
+    return Token(text)
+
+
+def origin_mark(noun: str, noun_id: int, field: str) -> Token:
+    """Stands at a line's end in a template; `split_origins` takes it out again and remembers the line."""
+    return Token(f"\x01{noun}\x02{noun_id}\x02{field}\x01")
+
+
+MARK = re.compile(r"[ ]*\x01([^\x01\x02]*)\x02(\d+)\x02([^\x01\x02]*)\x01")
+
+
+def split_origins(text: str) -> tuple[str, dict[int, Origin]]:
+    """The text without its marks, and the origin of each marked line (1-based)."""
+    lines = text.split("\n")
+    origins: dict[int, Origin] = {}
+    for at, line in enumerate(lines):
+        if "\x01" in line and (mark := MARK.search(line)):
+            origins[at + 1] = Origin(mark[1], int(mark[2]), mark[3])
+            lines[at] = MARK.sub("", line)
+    return "\n".join(lines), origins
+
+
+def only_tokens(value: Any) -> Any:
+    """Jinja's `finalize` for config templates."""
+    if isinstance(value, Token):
+        return value
+    raise UnsafeText(f"{type(value).__name__} {value!r} reached a config template without an encoder")

@@ -1,0 +1,277 @@
+"""Every save goes through here: render, stage, check, record, commit, deploy, prove — or put everything back.
+
+The order is DESIGN §4's: nothing is visible before it is durable, nothing is durable before the engines have
+checked it, nobody is told before the live processes prove it. A save that has begun runs to its end even if the
+browser that asked for it goes away.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.bundle import Bundle
+from guardpanel.database import Database
+from guardpanel.engines import Engines
+from guardpanel.engines.lock import only_one
+from guardpanel.engines.releases import Release
+from guardpanel.errors import ConfigRejected, DeploymentFailed, FieldError, Finding, RollbackFailed, RolledBack, Step
+from guardpanel.models import Deployment, Revision
+from guardpanel.models.revision import Outcome
+from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
+from guardpanel.services import revisions, snapshots
+from guardpanel.services.progress import Progress, Saves
+
+T = TypeVar("T")
+
+
+@dataclass
+class Change:
+    """Who changes what, in words. `noun_id` may become known while the change is made."""
+
+    author: str
+    summary: str
+    noun: str = ""
+    noun_id: int | None = None
+    key: str = ""
+    "Made by the form: the same key twice is one save, and its progress can be asked for."
+
+
+@dataclass(frozen=True)
+class Saved(Generic[T]):
+    """A save that went through: what it made, and what is live now."""
+
+    value: T
+    revision: int
+    seconds: float
+    is_new: bool
+    "False: the engines' configuration is the same as before, and nothing was reloaded."
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        if self.is_new:
+            return f"Live in {self.seconds:.1f} s as revision {self.revision}"
+        return f"Saved. Nothing changes for the engines: revision {self.revision} stays live"
+
+
+@dataclass
+class Prepared:
+    """A change that is committed and waits to be deployed."""
+
+    deployment_id: int
+    revision: int
+    release: Release
+    bundle: Bundle
+    before: Rows
+    previous: Revision | None
+    changed: frozenset[str] = field(default_factory=frozenset)
+
+
+class Changes:
+    """The one path of every save. One at a time, in this process and on this machine."""
+
+    def __init__(self, database: Database, engines: Engines, facts: EngineFacts, lock: Path) -> None:
+        self.database = database
+        self.engines = engines
+        self.facts = facts
+        self.saves = Saves()
+        self._lock = lock
+        self._turn = asyncio.Lock()
+        self._by_key: OrderedDict[str, asyncio.Task[object]] = OrderedDict()
+        self._live_applications: tuple[str, frozenset[str]] | None = None
+        "Checksum of the live bundle, and the names of its applications."
+
+    async def save(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> Saved[T]:
+        """Make the change that `mutate` makes in the database live.
+
+        Raises what `mutate` raises, ConfigRejected (an engine refused it), RolledBack or RollbackFailed (it could
+        not be proved live), Busy (another process saves). After any of them nothing was saved.
+        """
+        known = self._by_key.get(change.key) if change.key else None
+        task = known or asyncio.create_task(self._save(change, mutate))
+        if change.key and not known:
+            self._by_key[change.key] = task
+            while len(self._by_key) > 500:
+                self._by_key.popitem(last=False)
+        # Shielded: a browser that goes away must not leave half a save behind.
+        saved: Saved[T] = await asyncio.shield(task)  # type: ignore[arg-type]
+        return saved
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """This process's turn, and this machine's."""
+        async with self._turn:
+            with only_one(self._lock):
+                yield
+
+    async def _save(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> Saved[T]:
+        progress = self.saves.begin(change.key)
+        try:
+            async with self.turn():
+                try:
+                    value, prepared = await self._prepare(change, mutate, progress)
+                except ConfigRejected as rejected:
+                    progress.end(rejected.message)
+                    await self._record_rejection(change, rejected, progress)
+                    raise
+                if isinstance(prepared, Revision):
+                    return Saved(value, prepared.id or 0, progress.seconds, is_new=False, steps=tuple(progress.steps))
+                await self._deploy(prepared, progress)
+                return Saved(value, prepared.revision, progress.seconds, is_new=True, steps=tuple(progress.steps))
+        finally:
+            progress.end()
+            progress.over = True
+
+    async def _prepare(
+        self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]], progress: Progress
+    ) -> tuple[T, Prepared | Revision]:
+        """Everything up to the commit, in one transaction. A Revision back: the live one has the same bytes."""
+        progress.tell("render")
+        async with self.database.write() as session:
+            before = await snapshots.take(session)
+            value = await mutate(session)
+            await session.flush()
+            rows = await snapshots.take(session)
+            bundle, snapshot = await asyncio.to_thread(_rendered, rows, self.facts)
+            live = await revisions.live(session)
+            if live is not None and live.checksum == bundle.checksum:
+                session.add(_attempt(change, live.id, Outcome.LIVE, progress))
+                return value, live
+            revision = Revision(
+                checksum=bundle.checksum, snapshot=snapshot, author=change.author, summary=change.summary
+            )
+            session.add(revision)
+            await session.flush()
+            number = revision.id or 0
+            progress.tell("stage")
+            release = await asyncio.to_thread(self.engines.stage, bundle, number)
+            changed = await self._changed(bundle, live)
+            progress.tell("check")
+            try:
+                await self.engines.check(
+                    release, bundle, changed=changed,
+                    names=[
+                        server for server in bundle.named_servers
+                        if change.noun == "virtual_host" and server.virtual_host_id == change.noun_id
+                    ],
+                )
+                progress.tell("record")
+                deployment = _attempt(change, number, Outcome.DEPLOYING, progress)
+                deployment.before = await asyncio.to_thread(snapshots.packed, before)
+                session.add(deployment)
+                await session.flush()
+            except BaseException as error:
+                await asyncio.to_thread(self.engines.releases.drop, number)
+                if isinstance(error, ConfigRejected):
+                    raise at_fields(error, change) from error
+                raise
+            return value, Prepared(deployment.id or 0, number, release, bundle, before, live, changed)
+
+    async def _changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
+        """The applications that the live revision does not have."""
+        return frozenset(application.name for application in bundle.applications) - await self._applications(live)
+
+    async def _applications(self, live: Revision | None) -> frozenset[str]:
+        if live is None:
+            return frozenset()
+        if self._live_applications is None or self._live_applications[0] != live.checksum:
+            bundle, _ = await asyncio.to_thread(_rendered, snapshots.unpacked(live.snapshot), self.facts)
+            self._live_applications = live.checksum, frozenset(one.name for one in bundle.applications)
+        return self._live_applications[1]
+
+    async def _deploy(self, prepared: Prepared, progress: Progress) -> None:
+        try:
+            await self.engines.deploy(
+                prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell
+            )
+        except DeploymentFailed as failed:
+            progress.end(failed.message)
+            await self._roll_back(prepared, failed, progress)
+        progress.end()
+        self._live_applications = prepared.bundle.checksum, frozenset(one.name for one in prepared.bundle.applications)
+        await self._conclude(prepared.deployment_id, Outcome.LIVE, progress)
+        self.engines.tidy()
+
+    async def _roll_back(self, prepared: Prepared, failed: DeploymentFailed, progress: Progress) -> None:
+        """Put the release and the rows before this change back, and say which of both worked. Always raises."""
+        async with self.database.write() as session:
+            await snapshots.put_back(session, prepared.before)
+        evidence = f"{failed.message}\n{failed.evidence}".strip()
+        progress.tell("roll back")
+        try:
+            if prepared.previous is None:
+                raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
+            release = await asyncio.to_thread(self.engines.releases.open, prepared.previous.id or 0)
+            await self.engines.roll_back(release, prepared.previous.checksum)
+        except DeploymentFailed as again:
+            progress.end(again.message)
+            words = f"{evidence}\nGoing back failed too: {again.message}\n{again.evidence}".strip()
+            await self._conclude(prepared.deployment_id, Outcome.FAILED, progress, failed.message, words)
+            raise RollbackFailed(
+                f"{failed.message} Going back to the revision before it failed too: {again.message} "
+                "Nothing was saved, and guardpanel does nothing more by itself.",
+                steps=progress.steps, evidence=words,
+            ) from again
+        progress.end()
+        await self._conclude(prepared.deployment_id, Outcome.ROLLED_BACK, progress, failed.message, evidence)
+        self.engines.tidy()
+        raise RolledBack(
+            f"{failed.message} Nothing was saved: revision {prepared.previous.id} is live again.",
+            steps=progress.steps, evidence=evidence,
+        ) from failed
+
+    async def _conclude(
+        self, deployment_id: int, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
+    ) -> None:
+        async with self.database.write() as session:
+            deployment = (await session.exec(select(Deployment).where(col(Deployment.id) == deployment_id))).one()
+            deployment.outcome, deployment.message, deployment.output = outcome, message, output
+            deployment.steps, deployment.seconds = _steps(progress), progress.seconds
+            deployment.before = None
+            session.add(deployment)
+
+    async def _record_rejection(self, change: Change, rejected: ConfigRejected, progress: Progress) -> None:
+        async with self.database.write() as session:
+            attempt = _attempt(change, None, Outcome.REJECTED, progress)
+            attempt.message, attempt.output = rejected.message, rejected.output
+            session.add(attempt)
+
+
+def at_fields(rejected: ConfigRejected, change: Change) -> ConfigRejected:
+    """The same refusal with each finding at the field of the thing that was being changed."""
+    errors: dict[str, FieldError] = {}
+    for finding in rejected.findings:
+        if finding.field and finding.noun == change.noun and finding.noun_id == change.noun_id:
+            errors.setdefault(finding.field, field_error(finding))
+    return ConfigRejected(
+        rejected.message, engine=rejected.engine, output=rejected.output, findings=rejected.findings,
+        errors={**errors, **rejected.errors},
+    )
+
+
+def field_error(finding: Finding) -> FieldError:
+    return FieldError(
+        finding.advice or f"{finding.engine} does not accept this.", f"{finding.engine}: “{finding.message}”", finding.where
+    )
+
+
+def _rendered(rows: Rows, facts: EngineFacts) -> tuple[Bundle, bytes]:
+    return render(DesiredState.from_rows(rows, facts)), snapshots.packed(rows)
+
+
+def _attempt(change: Change, revision: int | None, outcome: Outcome, progress: Progress) -> Deployment:
+    return Deployment(
+        revision_id=revision, outcome=outcome, author=change.author, summary=change.summary[:500],
+        noun=change.noun, noun_id=change.noun_id, steps=_steps(progress), seconds=progress.seconds,
+    )
+
+
+def _steps(progress: Progress) -> list[dict[str, str | float | None]]:
+    return [asdict(step) for step in progress.steps]

@@ -1,0 +1,35 @@
+"""A page of a list: what every list service answers."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """`items` from `offset` on; `total` counts all that match, before paging."""
+
+    items: list[T]
+    total: int
+    offset: int
+    limit: int
+
+    @property
+    def has_more(self) -> bool:
+        return self.offset + len(self.items) < self.total
+
+    @property
+    def newer(self) -> int | None:
+        return max(0, self.offset - self.limit) if self.offset else None
+
+    @property
+    def older(self) -> int | None:
+        return self.offset + self.limit if self.has_more else None
+
+
+def like(text: str) -> str:
+    """A LIKE pattern that finds `text` anywhere, with `\\` as the escape character."""
+    for special in ("\\", "%", "_"):
+        text = text.replace(special, "\\" + special)
+    return f"%{text}%"

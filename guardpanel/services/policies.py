@@ -1,0 +1,158 @@
+"""Policies: find, create, update, delete."""
+
+from typing import Any
+
+from sqlmodel import asc, col, desc, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import Conflict, FieldError, Invalid, NotFound
+from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.policy import EnforcementMode, FailMode, PolicyFields
+from guardpanel.services.changes import Change, Changes, Saved
+from guardpanel.services.pages import Page, like
+from guardpanel.services.virtual_hosts import must_be_current
+
+NOUN = "policy"
+
+SORTS = {"name": col(Policy.name), "mode": col(Policy.enforcement_mode), "changed": col(Policy.updated_at)}
+
+DEFAULT = PolicyFields(
+    name="Default",
+    description=(
+        "Watches and stops nothing yet: every request is inspected by the OWASP Core Rule Set, and what it would "
+        "have blocked is shown. Look at that for a while, then switch the enforcement mode to block."
+    ),
+    enforcement_mode=EnforcementMode.DETECT_ONLY,
+    fail_mode=FailMode.BY_MODE,
+)
+"Exists from the first start."
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    q: str = "",
+    mode: EnforcementMode | None = None,
+    sort: str = "name",
+    descending: bool = False,
+    offset: int = 0,
+    limit: int = 50,
+) -> Page[Policy]:
+    conditions: list[Any] = []
+    if q:
+        pattern = like(q.strip().lower())
+        conditions.append(
+            or_(
+                func.lower(Policy.name).like(pattern, escape="\\"),
+                func.lower(Policy.description).like(pattern, escape="\\"),
+            )
+        )
+    if mode is not None:
+        conditions.append(col(Policy.enforcement_mode) == mode)
+    total = (await session.exec(select(func.count()).select_from(Policy).where(*conditions))).one()
+    order = (desc if descending else asc)(func.lower(SORTS.get(sort, SORTS["name"])))
+    found = await session.exec(
+        select(Policy).where(*conditions).order_by(order, col(Policy.id)).offset(offset).limit(limit)
+    )
+    return Page(list(found.all()), total, offset, limit)
+
+
+async def all_of_them(session: AsyncSession) -> list[Policy]:
+    """For a choice of policy: by name."""
+    return list((await session.exec(select(Policy).order_by(func.lower(Policy.name)))).all())
+
+
+async def find(session: AsyncSession, policy_id: int) -> Policy:
+    policy = await session.get(Policy, policy_id)
+    if policy is None:
+        raise NotFound("There is no such policy. It may have been deleted.")
+    return policy
+
+
+async def used_by(session: AsyncSession) -> dict[int, int]:
+    """How many virtual hosts each policy has."""
+    found = await session.exec(
+        select(VirtualHost.policy_id, func.count()).where(col(VirtualHost.policy_id).is_not(None))
+        .group_by(col(VirtualHost.policy_id))
+    )
+    return {policy_id: count for policy_id, count in found.all() if policy_id is not None}
+
+
+async def create(changes: Changes, who: str, fields: PolicyFields, key: str = "") -> Saved[Policy]:
+    change = Change(who, f"Added policy {fields.name}", NOUN, key=key)
+
+    async def mutate(session: AsyncSession) -> Policy:
+        await _name_must_be_free(session, fields.name)
+        policy = Policy(name=fields.name).replace(fields)
+        session.add(policy)
+        await session.flush()
+        change.noun_id = policy.id
+        return policy
+
+    return await changes.save(change, mutate)
+
+
+async def update(
+    changes: Changes, who: str, policy_id: int, fields: PolicyFields, version: int | None = None, key: str = ""
+) -> Saved[Policy]:
+    """`version` is the one that the form was opened with; another one now is Stale (412)."""
+    change = Change(who, f"Updated policy {fields.name}", NOUN, policy_id, key)
+
+    async def mutate(session: AsyncSession) -> Policy:
+        policy = await find(session, policy_id)
+        must_be_current(policy.version, version)
+        await _name_must_be_free(session, fields.name, besides=policy_id)
+        words = what_changed(policy, fields)
+        change.summary = f"{fields.name}: {words}" if words else change.summary
+        policy.replace(fields).touch()
+        session.add(policy)
+        return policy
+
+    return await changes.save(change, mutate)
+
+
+async def delete(changes: Changes, who: str, policy_id: int, version: int | None = None, key: str = "") -> Saved[None]:
+    """A policy that virtual hosts use is not deleted: Conflict (409) names them."""
+    change = Change(who, "Deleted a policy", NOUN, policy_id, key)
+
+    async def mutate(session: AsyncSession) -> None:
+        policy = await find(session, policy_id)
+        must_be_current(policy.version, version)
+        users = list((await session.exec(
+            select(VirtualHost.name).where(col(VirtualHost.policy_id) == policy_id).order_by(func.lower(VirtualHost.name))
+        )).all())
+        if users:
+            raise Conflict(f"{policy.name} is used by {_some(users)}. Give them another policy first, then delete it.")
+        change.summary = f"Deleted policy {policy.name}"
+        await session.delete(policy)
+
+    return await changes.save(change, mutate)
+
+
+def fields_of(policy: Policy) -> PolicyFields:
+    """The fields as they are: what a form starts with and what a PATCH merges into."""
+    return PolicyFields.model_construct(**{name: getattr(policy, name) for name in PolicyFields.model_fields})
+
+
+def what_changed(policy: Policy, fields: PolicyFields) -> str:
+    """The fields that differ in words, with both values where they are short: `inbound anomaly threshold 5 → 7`."""
+    parts = []
+    for name in PolicyFields.model_fields:
+        before, after = getattr(policy, name), getattr(fields, name)
+        if before != after:
+            words = name.replace("_kib", "").replace("_", " ")
+            short = isinstance(before, int | EnforcementMode | FailMode) and not isinstance(before, bool)
+            parts.append(f"{words} {str(before).replace('_', ' ')} → {str(after).replace('_', ' ')}" if short else words)
+    return ", ".join(parts)
+
+
+async def _name_must_be_free(session: AsyncSession, name: str, besides: int | None = None) -> None:
+    with session.no_autoflush:
+        other = (await session.exec(select(Policy).where(func.lower(Policy.name) == name.lower()))).first()
+    if other is not None and other.id != besides:
+        raise Invalid("Some fields need another look.", {"name": FieldError(f"There is already a policy {other.name}.")})
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown

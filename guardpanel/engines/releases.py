@@ -1,0 +1,136 @@
+"""Releases: bundles on disk, immutable, each whole or not there at all.
+
+A release is written beside its place, every file fsynced, its manifest last, and renamed into place. A directory
+whose manifest is missing or does not match its files does not count. `current` is a symlink that is replaced by
+rename, so that whoever follows it sees one release or the other.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from guardpanel.bundle import Bundle
+from guardpanel.errors import Problem
+
+MANIFEST = "manifest.json"
+
+
+class ReleaseDamaged(Problem):
+    """A release is missing, was changed by hand, or was never finished."""
+
+    code = "release_damaged"
+
+
+@dataclass(frozen=True)
+class Release:
+    number: int
+    path: Path
+    checksum: str
+
+
+class Releases:
+    def __init__(self, data_dir: Path) -> None:
+        self.root = data_dir / "releases"
+        self.link = data_dir / "current"
+
+    def stage(self, number: int, bundle: Bundle) -> Release:
+        """Write the bundle as release `number`. Raises Problem where the disk refuses, and leaves nothing then."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        final, draft = self.root / str(number), self.root / f".tmp-{number}-{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        if final.exists():
+            if self.current_number() == number:
+                raise ReleaseDamaged(f"Release {number} is current and cannot be written again.")
+            self.drop(number)  # left by a save that was cut off before it was recorded
+        try:
+            self._write(draft, number, bundle)
+            draft.rename(final)
+            _sync_directory(self.root)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise Problem(f"The configuration could not be written to disk: {error.strerror or error}.") from error
+        return Release(number, final, bundle.checksum)
+
+    def _write(self, draft: Path, number: int, bundle: Bundle) -> None:
+        folders = {draft} | {(draft / name).parent for name in bundle.files}
+        for folder in sorted(folders):
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for name, content in bundle.files.items():
+            _write_file(draft / name, content)
+        manifest = {
+            "release": number,
+            "checksum": bundle.checksum,
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(bundle.files.items())},
+        }
+        _write_file(draft / MANIFEST, json.dumps(manifest, indent=1).encode())
+        for folder in sorted(folders, reverse=True):
+            _sync_directory(folder)
+
+    def open(self, number: int) -> Release:
+        """The release, if it is whole: every file is there with the hash that its manifest names."""
+        path = self.root / str(number)
+        try:
+            manifest = json.loads((path / MANIFEST).read_bytes())
+            for name, digest in manifest["files"].items():
+                if hashlib.sha256((path / name).read_bytes()).hexdigest() != digest:
+                    raise ReleaseDamaged(f"{name} of release {number} was changed by hand.")
+            return Release(number, path, manifest["checksum"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
+
+    def current_number(self) -> int | None:
+        try:
+            return int(os.readlink(self.link).rsplit("/", 1)[-1])
+        except (OSError, ValueError):
+            return None
+
+    def publish(self, release: Release) -> None:
+        """Make the release current, in one step for whoever looks."""
+        draft = self.link.with_name(f".current-{os.getpid()}")
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(Path("releases") / str(release.number))
+        draft.rename(self.link)
+        _sync_directory(self.link.parent)
+
+    def drop(self, number: int) -> None:
+        """Delete a release that is not current: out of sight first, so that no half of it can be taken for one."""
+        if self.current_number() == number:
+            return
+        path, gone = self.root / str(number), self.root / f".gone-{number}-{os.getpid()}"
+        if path.exists():
+            path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def numbers(self) -> list[int]:
+        return sorted(int(path.name) for path in self.root.glob("[0-9]*") if path.name.isdigit())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file as a whole: readers see the old bytes or the new ones."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    _write_file(draft, content)
+    draft.rename(path)
+    _sync_directory(path.parent)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

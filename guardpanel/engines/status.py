@@ -1,0 +1,87 @@
+"""What HAProxy runs now, read from its live processes."""
+
+import asyncio
+import csv
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from guardpanel.engines.master_cli import MasterCli
+from guardpanel.errors import EngineUnavailable
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """`state` is UP, DOWN, MAINT, DRAIN or `no check`; `check` is HAProxy's word for the last check."""
+
+    name: str
+    state: str
+    check: str
+    check_code: str
+    check_ms: int | None
+    since_seconds: int
+    address: str
+
+    @property
+    def is_up(self) -> bool:
+        return self.state in {"UP", "no check"}
+
+
+@dataclass(frozen=True)
+class HAProxyStatus:
+    running: bool
+    version: str = ""
+    pid: int = 0
+    checksum: str | None = None
+    workers: tuple[int, ...] = ()
+    old_workers: tuple[int, ...] = ()
+    failed_reloads: int = 0
+    uptime_seconds: int = 0
+    servers: Mapping[str, tuple[ServerStatus, ...]] = field(default_factory=dict)
+    uninspected: Mapping[int, int] = field(default_factory=dict)
+    "Requests that passed although the WAF could not judge them, by policy id, since the last reload."
+    problem: str | None = None
+
+
+async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
+    """Raises nothing: what cannot be asked is a `problem`."""
+    try:
+        processes = await cli.processes()
+        info = await cli.info()
+        stat = await cli.stat()
+        table = await cli.table("uninspected")
+    except EngineUnavailable as error:
+        return HAProxyStatus(running=False, problem=error.message)
+    description = info.get("Description", info.get("description", ""))
+    return HAProxyStatus(
+        running=bool(processes.workers),
+        version=info.get("Version", ""),
+        pid=processes.master,
+        checksum=description.removeprefix("guardpanel ") if description.startswith("guardpanel ") else None,
+        workers=processes.workers,
+        old_workers=processes.old_workers,
+        failed_reloads=processes.failed,
+        uptime_seconds=processes.uptime_seconds,
+        servers=await asyncio.to_thread(parse_servers, stat),
+        uninspected={int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)},
+    )
+
+
+def parse_servers(stat: str) -> dict[str, tuple[ServerStatus, ...]]:
+    """`show stat`'s CSV: the servers of the virtual hosts' backends, by backend."""
+    found: dict[str, list[ServerStatus]] = {}
+    for row in csv.DictReader(io.StringIO(stat.removeprefix("# "))):
+        if row["svname"] != "BACKEND" and row["pxname"].startswith("be_"):
+            found.setdefault(row["pxname"], []).append(
+                ServerStatus(
+                    name=row["svname"],
+                    state=row["status"].split(" ")[0] if row["status"] != "no check" else "no check",
+                    check=row.get("last_chk") or row.get("check_desc") or "",
+                    check_code=row.get("check_code") or "",
+                    check_ms=int(row["check_duration"]) if row.get("check_duration") else None,
+                    since_seconds=int(row.get("lastchg") or 0),
+                    address=row.get("addr") or "",
+                )
+            )
+    return {name: tuple(servers) for name, servers in found.items()}

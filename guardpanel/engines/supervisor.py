@@ -1,0 +1,235 @@
+"""`guardpanel up` keeps HAProxy and the agent running.
+
+Both are started in sessions of their own and outlive a panel that is killed: traffic goes on. The next panel finds
+them by their sockets and takes over. A child that dies is started again with back-off. Nobody is ever ended by name.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from guardpanel.engines.deployer import Engines
+from guardpanel.engines.process import clean_environment
+from guardpanel.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+STEADY = 60.0
+"Seconds of life after which a death starts the back-off anew."
+
+LARGEST_LOG = 64 * 1024 * 1024
+LOGS_KEPT = 3
+STOP_PATIENCE = 8.0
+
+
+@dataclass(frozen=True)
+class ChildState:
+    """`state`: waiting, running, backing off or stopped."""
+
+    name: str
+    state: str
+    pid: int | None
+    since: datetime
+    restarts: int
+    last_exit: str
+
+
+@dataclass
+class Child:
+    """One engine: how it is started, when it may be, and what became of it."""
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    may_start: Callable[[], bool]
+    control: Path
+    log: Path
+    output: Path | None
+    cwd: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    pid: int | None = None
+    state: str = "waiting"
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    restarts: int = 0
+    last_exit: str = ""
+    _pause: float = SHORTEST_PAUSE
+    _started: float = 0.0
+
+    def describe(self) -> ChildState:
+        return ChildState(self.name, self.state, self.pid, self.since, self.restarts, self.last_exit)
+
+    def enter(self, state: str) -> None:
+        if state != self.state:
+            self.state, self.since = state, datetime.now(UTC)
+
+    async def keep(self) -> None:
+        """Adopt or start it, wait for its death, pause, and again."""
+        while True:
+            self.pid = await asyncio.to_thread(listener_of, self.control)
+            if self.pid is not None:
+                log.info("%s already runs as process %d", self.name, self.pid)
+            else:
+                while not self.may_start():
+                    await asyncio.sleep(0.05)
+                if not self._start():
+                    await self._back_off()
+                    continue
+            self.enter("running")
+            self._started = monotonic()
+            await self._death()
+            if monotonic() - self._started > STEADY:
+                self._pause = SHORTEST_PAUSE
+            log.error("%s ended (%s); it is started again in %.1f s", self.name, self.last_exit, self._pause)
+            await self._back_off()
+
+    def _start(self) -> bool:
+        try:
+            with self.log.open("ab") as errors, (self.output or self.log).open("ab") as output:
+                self.process = subprocess.Popen(
+                    self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=self.cwd,
+                    env=clean_environment(), start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            self.last_exit = f"it could not be started: {error.strerror or error}"
+            log.error("%s: %s", self.name, self.last_exit)
+            return False
+        self.pid = self.process.pid
+        return True
+
+    async def _back_off(self) -> None:
+        self.pid, self.process = None, None
+        self.restarts += 1
+        self.enter("backing off")
+        await asyncio.sleep(self._pause)
+        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+
+    async def _death(self) -> None:
+        while self.alive():
+            await asyncio.sleep(0.1)
+
+    def alive(self) -> bool:
+        if self.process is not None:
+            code = self.process.poll()
+            if code is not None:
+                self.last_exit = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            return code is None
+        if self.pid is not None and is_process(self.pid):
+            return True
+        self.last_exit = "it was gone"
+        return False
+
+    async def stop(self) -> None:
+        """TERM, then KILL: by its own pid. Its children (HAProxy's workers) end with it."""
+        if self.pid is not None and self.alive():
+            for end, patience in ((signal.SIGTERM, STOP_PATIENCE), (signal.SIGKILL, 2.0)):
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, end)
+                ends = monotonic() + patience
+                while self.alive() and monotonic() < ends:
+                    await asyncio.sleep(0.02)
+                if not self.alive():
+                    break
+        self.pid = None
+        self.enter("stopped")
+
+
+class Supervisor:
+    """The agent and HAProxy as children of `guardpanel up`."""
+
+    def __init__(self, settings: Settings, engines: Engines) -> None:
+        for folder in (settings.run_dir, settings.log_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.agent = Child(
+            name="WAF agent",
+            command=lambda: [
+                engines.agent.binary(), "-config", str(engines.agent.configuration), "-control", f"unix:{settings.agent_control_socket}",
+            ],
+            may_start=engines.agent.configuration.exists,
+            control=settings.agent_control_socket,
+            log=settings.log_dir / "agent.log",
+            output=None,
+            cwd=settings.data_dir,
+        )  # fmt: skip
+        self.haproxy = Child(
+            name="HAProxy",
+            command=lambda: [
+                engines.haproxy.binary(), "-W", "-S", f"{settings.master_socket},mode,600",
+                "-f", str(settings.data_dir / "current" / "haproxy.cfg"),
+            ],
+            may_start=lambda: engines.releases.current_number() is not None,
+            control=settings.master_socket,
+            log=settings.log_dir / "haproxy.log",
+            output=settings.log_dir / "access.json",
+            cwd=settings.data_dir,
+        )  # fmt: skip
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(child.keep()) for child in self.children]
+        self._tasks.append(asyncio.create_task(self._rotate()))
+
+    @property
+    def children(self) -> tuple[Child, Child]:
+        return self.agent, self.haproxy
+
+    def states(self) -> list[ChildState]:
+        return [child.describe() for child in self.children]
+
+    async def stop(self) -> None:
+        """HAProxy first: while it answers, somebody must judge."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.haproxy.stop()
+        await self.agent.stop()
+
+    async def _rotate(self) -> None:
+        """Copy and truncate: the engines keep their files open, appending."""
+        while True:
+            for path in {child.log for child in self.children} | {child.output for child in self.children if child.output}:
+                if path.exists() and path.stat().st_size > LARGEST_LOG:
+                    await asyncio.to_thread(rotate, path)
+            await asyncio.sleep(10)
+
+
+def rotate(path: Path) -> None:
+    for at in range(LOGS_KEPT - 1, 0, -1):
+        older = path.with_name(f"{path.name}.{at}")
+        if older.exists():
+            older.rename(path.with_name(f"{path.name}.{at + 1}"))
+    newest = path.with_name(f"{path.name}.1")
+    with path.open("rb") as source, newest.open("wb") as target:
+        while block := source.read(1024 * 1024):
+            target.write(block)
+    os.truncate(path, 0)
+
+
+def listener_of(path: Path) -> int | None:
+    """The process that answers on a unix socket (SO_PEERCRED, unix(7)); None where nobody does."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            client.connect(str(path))
+            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError:
+        return None
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
+
+
+def is_process(pid: int) -> bool:
+    """Whether it runs: a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

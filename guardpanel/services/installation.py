@@ -1,0 +1,45 @@
+"""Facts that are made once for an installation, and what it starts with."""
+
+import secrets
+
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.database import Database
+from guardpanel.models import Installation, Policy
+from guardpanel.rendering import EngineFacts
+from guardpanel.services import policies
+from guardpanel.settings import Settings
+
+PROBE_SECRET = "probe_secret"  # noqa: S105 the row's name
+DEFAULTS_MADE = "defaults_made"
+
+
+async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
+    """What rendering has to know of this installation; makes its secret at the first start."""
+    async with database.write() as session:
+        secret = await _fact(session, PROBE_SECRET, secrets.token_hex(32))
+    return EngineFacts(
+        http_binds=settings.http_binds,
+        probe_socket=str(settings.probe_socket),
+        agent_socket=str(settings.agent_socket),
+        system_ca=settings.system_ca,
+        secret=secret,
+    )
+
+
+async def make_defaults(session: AsyncSession) -> None:
+    """The default policy, at the first start only: whoever deletes it later means it."""
+    if await session.get(Installation, DEFAULTS_MADE) is not None:
+        return
+    session.add(Installation(name=DEFAULTS_MADE, value="yes"))
+    if not (await session.exec(select(func.count(col(Policy.id))))).one():
+        session.add(Policy(name=policies.DEFAULT.name).replace(policies.DEFAULT))
+
+
+async def _fact(session: AsyncSession, name: str, new: str) -> str:
+    row = await session.get(Installation, name)
+    if row is None:
+        row = Installation(name=name, value=new)
+        session.add(row)
+    return row.value

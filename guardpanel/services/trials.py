@@ -1,0 +1,141 @@
+"""What a virtual host really does with a request: one sent through the public listener, as a visitor's is.
+
+Marked with the installation's secret, so that the agent does not count it as an attack and HAProxy says its verdict
+in headers that only the panel gets.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from guardpanel.engines import http
+from guardpanel.errors import EngineUnavailable
+from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.services.changes import Changes
+
+REPORTING = range(949000, 950000), range(959000, 960000), range(980000, 981000)
+"CRS rules that add up and report scores: never the reason themselves."
+
+PROBE_RULES = range(190000, 190200)
+
+
+class Kind(StrEnum):
+    CLEAN = "clean"
+    ATTACK = "attack"
+
+
+TARGETS = {Kind.CLEAN: "/", Kind.ATTACK: "/?id=1%27%20OR%20%271%27=%271"}
+SHOWN = {Kind.CLEAN: "GET /", Kind.ATTACK: "GET /?id=1' OR '1'='1"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    id: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One request sent and what came back. `ok`: it went as the policy says it should."""
+
+    kind: Kind
+    ok: bool
+    sentence: str
+    request_line: str
+    status: int | None
+    milliseconds: int
+    server: str
+    score: int | None
+    threshold: int | None
+    rules: tuple[Rule, ...]
+    request_id: str
+    at: datetime
+
+    @property
+    def title(self) -> str:
+        return self.sentence
+
+
+async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | None, kind: Kind) -> Trial:
+    """Send it to the first public listener under the virtual host's name. Raises nothing."""
+    host, port = changes.facts.http_binds[0]
+    name = next((row.name for row in virtual_host.hostnames if not row.name.startswith("*.")), None)
+    name = name or virtual_host.hostnames[0].name.replace("*.", "www.", 1)
+    try:
+        answer = await http.ask(
+            ({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port), "GET", TARGETS[kind],  # noqa: S104
+            headers={"host": name, "x-gp-test": changes.facts.secret, "user-agent": "guardpanel", "accept": "*/*"},
+            timeout=15.0,
+        )  # fmt: skip
+    except EngineUnavailable as error:
+        return _told(kind, False, error.message, None, policy, (), None)
+    rules = await _rules(changes, answer)
+    ok, sentence = _judged(kind, answer, virtual_host, policy)
+    return _told(kind, ok, sentence, answer, policy, rules, _number(answer, "x-gp-score"))
+
+
+def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: Policy | None) -> tuple[bool, str]:
+    """Whether it went as the policy says, and one true sentence about it."""
+    mode = (virtual_host.enforcement_mode or policy.enforcement_mode) if policy else EnforcementMode.OFF
+    took = f"{answer.status} in {round(1000 * answer.seconds)} ms"
+    said = answer.headers.get
+    blocked = said("x-gp-verdict") == "blocked"
+    name = "Clean request" if kind is Kind.CLEAN else "Test attack"
+    if "x-gp-checksum" not in answer.headers:
+        return False, f"{name}: {took}, but not from guardpanel's HAProxy"
+    if said("x-gp-verdict") == "unjudged":
+        return False, f"{name}: {took}; the WAF agent gave no verdict"
+    if said("x-gp-verdict") == "maintenance":
+        return True, f"{name}: {took}, the maintenance page"
+    if blocked:
+        return kind is Kind.ATTACK and mode is EnforcementMode.BLOCK, f"{name} blocked: {took}"
+    if said("x-gp-server") in {None, "", "-", "<NOSRV>"}:
+        return False, f"{name}: {took}; no server answered"
+    if kind is Kind.CLEAN:
+        return answer.status < 500, f"{name} passed: {took}"
+    if mode is EnforcementMode.OFF:
+        return True, f"{name} passed: {took}; the WAF is off here"
+    if mode is EnforcementMode.DETECT_ONLY:
+        would = policy is not None and (_number(answer, "x-gp-score") or 0) >= policy.inbound_anomaly_threshold
+        return would, f"{name} passed: {took}; " + ("block would have stopped it" if would else "block would pass it too")
+    return False, f"{name} passed: {took}; it did not reach the threshold"
+
+
+async def _rules(changes: Changes, answer: http.Answer) -> tuple[Rule, ...]:
+    """The rules that fired, with the agent's words for them where it tells."""
+    ids = [int(part) for part in answer.headers.get("x-gp-rules", "").split(",") if part.isdigit()]
+    ids = [found for found in ids if not any(found in span for span in (*REPORTING, PROBE_RULES))]
+    words: dict[int, str] = {}
+    if ids:
+        try:
+            words = await changes.engines.agent.rule_messages(answer.headers.get("x-gp-application", ""))
+        except (EngineUnavailable, ValueError):
+            words = {}
+    return tuple(Rule(found, words.get(found, "")) for found in dict.fromkeys(ids))
+
+
+def _told(
+    kind: Kind, ok: bool, sentence: str, answer: http.Answer | None, policy: Policy | None, rules: tuple[Rule, ...],
+    score: int | None,
+) -> Trial:  # fmt: skip
+    server = answer.headers.get("x-gp-server", "") if answer else ""
+    return Trial(
+        kind=kind,
+        ok=ok,
+        sentence=sentence,
+        request_line=SHOWN[kind],
+        status=answer.status if answer else None,
+        milliseconds=round(1000 * answer.seconds) if answer else 0,
+        server="" if server in {"-", "<NOSRV>"} else server,
+        score=score,
+        threshold=policy.inbound_anomaly_threshold if policy else None,
+        rules=rules,
+        request_id=answer.headers.get("x-gp-request-id", "") if answer else "",
+        at=datetime.now(UTC),
+    )
+
+
+def _number(answer: http.Answer, name: str) -> int | None:
+    value = answer.headers.get(name, "")
+    return int(value) if value.isdigit() else None

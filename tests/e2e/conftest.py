@@ -1,0 +1,92 @@
+"""Journeys in a real browser against the whole panel with its real engines."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from tests.panel import Panel, origin_server, running_panel
+
+CHROMIUM = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)
+
+EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"  # noqa: S105
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/e2e/" in str(item.path):
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    chromium = os.environ.get("GUARDPANEL_TEST_CHROMIUM") or shutil.which("chromium")
+    assert chromium, "Debian's chromium is needed: apt-get install chromium"
+    return {**browser_type_launch_args, "executable_path": chromium, "args": list(CHROMIUM)}
+
+
+@pytest.fixture(scope="session")
+def origin() -> Iterator[int]:
+    """The port of a server behind HAProxy."""
+    with origin_server() as port:
+        yield port
+
+
+@pytest.fixture
+def fresh_panel() -> Iterator[Panel]:
+    """A panel at its first start: nobody has an account."""
+    with running_panel() as panel:
+        yield panel
+
+
+@pytest.fixture(scope="module")
+def panel() -> Iterator[Panel]:
+    """A panel with an account, shared by the tests of one file."""
+    with running_panel() as running:
+        running.command("user", "create", EMAIL, "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
+        yield running
+
+
+class Complaints:
+    """What the browser complained of: console errors, page errors, CSP violations."""
+
+    def __init__(self, page: Page) -> None:
+        self.found: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.found.append(str(error)))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # The browser's own line for an answer that is meant to be a 4xx is no complaint of the page.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.found.append(message.text)
+
+
+@pytest.fixture
+def quiet_page(page: Page) -> Iterator[Page]:
+    """A page that must not complain."""
+    complaints = Complaints(page)
+    yield page
+    assert complaints.found == []
+
+
+@pytest.fixture
+def no_script(browser: Browser) -> Iterator[Page]:
+    """A page without JavaScript."""
+    context: BrowserContext = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+def log_in(page: Page, panel: Panel) -> None:
+    page.goto(f"{panel.url}/login")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{panel.url}/")

@@ -1,0 +1,146 @@
+"""A whole guardpanel for tests and benchmarks: the real panel, HAProxy and WAF agent on free loopback ports."""
+
+import contextlib
+import http.server
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+DEADLINE = 60.0
+"Seconds for the panel to answer: a cold start compiles the whole rule set."
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Panel:
+    """A running `guardpanel up` with its data directory. `setup_link` is what it printed at its first start."""
+
+    def __init__(self, data: Path, haproxy: str = "") -> None:
+        self.data = data
+        self.port, self.proxy_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.proxy = f"http://127.0.0.1:{self.proxy_port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GUARDPANEL_")},
+            "GUARDPANEL_DATA_DIR": str(data),
+            "GUARDPANEL_LISTEN": f"127.0.0.1:{self.port}",
+            "GUARDPANEL_HTTP_BIND": f"127.0.0.1:{self.proxy_port}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if haproxy:
+            self.environment["GUARDPANEL_HAPROXY_BIN"] = haproxy
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *arguments: str, stdin: str = "") -> str:
+        """Run another guardpanel command on the same data directory."""
+        done = subprocess.run(
+            [sys.executable, "-m", "guardpanel", *arguments],
+            input=stdin, text=True, capture_output=True, env=self.environment, cwd=ROOT, timeout=60, check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self) -> None:
+        self.output = self.data.parent / f"{self.data.name}.out"
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "guardpanel", "up"],
+                stdout=output, stderr=subprocess.STDOUT, env=self.environment, cwd=ROOT, start_new_session=True,
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        import httpx2
+
+        ends = time.monotonic() + DEADLINE
+        last = ""
+        while time.monotonic() < ends:
+            assert self.process is None or self.process.poll() is None, self.output.read_text()
+            with contextlib.suppress(httpx2.HTTPError):
+                answer = httpx2.get(f"{self.url}/readyz", timeout=5)
+                last = answer.text
+                if answer.status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"not ready after {DEADLINE} s: {last}\n{self.output.read_text()}\n{self.logs()}")
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in sorted((self.data / "log").glob("*.log"))
+        )
+
+    @property
+    def setup_link(self) -> str:
+        found = re.search(r"https?://\S+/setup/\S+", self.output.read_text())
+        assert found, self.output.read_text()
+        return found[0]
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                raise
+
+
+@contextlib.contextmanager
+def running_panel(haproxy: str = "", data: Path | None = None) -> Iterator[Panel]:
+    """A panel in a directory with a short path (sockets have room for 107 bytes), gone at the end."""
+    parent = Path(tempfile.mkdtemp(prefix="gp"))
+    panel = Panel(data or parent / "d", haproxy)
+    try:
+        panel.start()
+        yield panel
+    finally:
+        panel.stop()
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = f"hello from {self.path}".encode()
+        length = int(self.headers.get("content-length") or 0)
+        self.rfile.read(length)
+        self.send_response(200)
+        self.send_header("content-type", "text/plain")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_POST = do_HEAD = do_PUT = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Quiet: the tests look at answers."""
+
+
+@contextlib.contextmanager
+def origin_server() -> Iterator[int]:
+    """A small HTTP server behind HAProxy; gives its port."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -123,7 +123,7 @@ class Engines:
     async def _reload_haproxy(self, checksum: str) -> None:
         """Have HAProxy read the current release, unless it is just starting with it."""
         before = await self.cli.processes(patience=START_PATIENCE)
-        if before.workers and (await self.cli.info()).get("Description") == f"guardpanel {checksum}":
+        if before.workers and (await self.cli.info()).get("description") == f"guardpanel {checksum}":
             return
         answer = await self.cli.reload()
         ends = monotonic() + RELOAD_PATIENCE

@@ -40,8 +40,10 @@ class MasterCli:
         return parse_processes(await self._ask("show proc", patience=patience))
 
     async def info(self) -> dict[str, str]:
+        """`show info` of the newest worker, names in lower case."""
         text = await self._ask("@1 show info")
-        return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        facts = (line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        return {name.lower(): value for name, value in facts}
 
     async def stat(self) -> str:
         """`show stat` of the newest worker: CSV."""

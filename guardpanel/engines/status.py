@@ -53,10 +53,10 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         table = await cli.table("uninspected")
     except EngineUnavailable as error:
         return HAProxyStatus(running=False, problem=error.message)
-    description = info.get("Description", info.get("description", ""))
+    description = info.get("description", "")
     return HAProxyStatus(
         running=bool(processes.workers),
-        version=info.get("Version", ""),
+        version=info.get("version", ""),
         pid=processes.master,
         checksum=description.removeprefix("guardpanel ") if description.startswith("guardpanel ") else None,
         workers=processes.workers,

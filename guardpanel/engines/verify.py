@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -14,10 +15,11 @@ from guardpanel.errors import DeploymentFailed, EngineUnavailable
 DEADLINE = 8.0
 "Seconds until a configuration that still cannot be proved counts as not live."
 
-IN_A_ROW = 8
+IN_A_ROW = 16
 "New connections on each listener: a second HAProxy on the same port takes its share of them (SO_REUSEPORT)."
 
-PAUSE = 0.02
+PAUSE = 0.01
+"Seconds before the next try, doubled each time: few tries, or a stray HAProxy would be missed by luck in one of many."
 
 Proof = Callable[[], Awaitable[str | None]]
 "Words of what is not so yet; None: proved."
@@ -36,14 +38,15 @@ class Verifier:
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
         """Raises DeploymentFailed with what was seen instead."""
         ends = monotonic() + DEADLINE
-        await self._until(ends, lambda: self._worker(bundle.checksum))
+        await self._until(ends, partial(self._worker, bundle.checksum))
         places: list[http.Place] = [self.probe, *self.binds]
-        await asyncio.gather(*(self._until(ends, lambda place=place: self._listener(place, bundle.checksum)) for place in places))
+        await asyncio.gather(*(self._until(ends, partial(self._listener, place, bundle.checksum)) for place in places))
         for application in bundle.applications:
             if application.name in changed:
-                await self._until(ends, lambda one=application: self._application(one.name, one.blocks))
+                await self._until(ends, partial(self._application, application.name, application.blocks))
 
     async def _until(self, ends: float, proof: Proof) -> None:
+        pause = PAUSE
         while True:
             try:
                 seen = await proof()
@@ -53,11 +56,12 @@ class Verifier:
                 return
             if monotonic() >= ends:
                 raise DeploymentFailed(f"The new configuration could not be proved live: {seen}", step="verify", evidence=seen)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
+            pause *= 2
 
     async def _worker(self, checksum: str) -> str | None:
         """The newest worker runs it, and has read it to its last section."""
-        description = (await self.cli.info()).get("Description", (await self.cli.info()).get("description", ""))
+        description = (await self.cli.info()).get("description", "")
         if description != f"guardpanel {checksum}":
             return f"HAProxy's newest worker runs {_short(description)}, not {checksum[:12]}."
         if not await self.cli.has_backend(f"gp_end_{checksum[:12]}"):

@@ -19,9 +19,10 @@ TABLES: tuple[Table, ...] = tuple(
 
 async def take(session: AsyncSession) -> Rows:
     """Every row as a plain mapping with its stored values."""
+    connection = await session.connection()
     rows: dict[str, list[dict[str, Any]]] = {}
     for table in TABLES:
-        found = await session.execute(select(table).order_by(table.c.id))
+        found = await connection.execute(select(table).order_by(table.c.id))
         keys = tuple(found.keys())
         rows[table.name] = [dict(zip(keys, row, strict=True)) for row in found.all()]
     return rows
@@ -29,12 +30,13 @@ async def take(session: AsyncSession) -> Rows:
 
 async def put_back(session: AsyncSession, rows: Rows) -> None:
     """Make the tables hold exactly these rows."""
-    await session.execute(text("PRAGMA defer_foreign_keys = ON"))
+    connection = await session.connection()
+    await connection.execute(text("PRAGMA defer_foreign_keys = ON"))
     for table in reversed(TABLES):
-        await session.execute(delete(table))
+        await connection.execute(delete(table))
     for table in TABLES:
         if found := rows[table.name]:
-            await session.execute(insert(table), [dict(row) for row in found])
+            await connection.execute(insert(table), [dict(row) for row in found])
 
 
 def packed(rows: Rows) -> bytes:

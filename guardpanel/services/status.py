@@ -1,5 +1,6 @@
 """What runs now, in sentences: the live line of every page, and the dashboard's first line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -43,9 +44,9 @@ async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
     return _line(engines, await revisions.live(session), await revisions.last_deployment(session), changes)
 
 
-async def servers(changes: Changes) -> dict[str, list[ServerStatus]]:
+async def servers(changes: Changes) -> Mapping[str, tuple[ServerStatus, ...]]:
     """The state of every server by backend (`be_17`), as HAProxy's newest worker has it."""
-    return dict((await changes.engines.status()).haproxy.servers)
+    return (await changes.engines.status()).haproxy.servers
 
 
 def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None, changes: Changes) -> LiveLine:

@@ -49,12 +49,19 @@ class Trial:
     score: int | None
     threshold: int | None
     rules: tuple[Rule, ...]
+    application: str
     request_id: str
     at: datetime
 
     @property
     def title(self) -> str:
-        return self.sentence
+        """What happened: `Test attack blocked`."""
+        return self.sentence.partition(": ")[0]
+
+    @property
+    def outcome(self) -> str:
+        """How: `403 in 2 ms`."""
+        return self.sentence.partition(": ")[2]
 
 
 async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | None, kind: Kind) -> Trial:
@@ -131,6 +138,7 @@ def _told(
         score=score,
         threshold=policy.inbound_anomaly_threshold if policy else None,
         rules=rules,
+        application=answer.headers.get("x-gp-application", "") if answer else "",
         request_id=answer.headers.get("x-gp-request-id", "") if answer else "",
         at=datetime.now(UTC),
     )

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import EMAIL, PASSWORD
-from tests.panel import Panel
+from tests.haproxies import VERSIONS, haproxy_binary
+from tests.panel import Panel, running_panel
 
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 
@@ -73,11 +74,8 @@ def test_from_set_up_to_a_blocked_attack_and_back(quiet_page: Page, fresh_panel:
     journey(quiet_page, fresh_panel, origin)
 
 
-@pytest.mark.parametrize("engine", ["2.6", "2.8"])
+@pytest.mark.parametrize("engine", VERSIONS)
 def test_the_same_without_javascript(no_script: Page, engine: str, origin: int) -> None:
-    from tests.live.stack import haproxy_binary
-    from tests.panel import running_panel
-
     with running_panel(haproxy_binary(engine)) as panel:
         journey(no_script, panel, origin)
 

@@ -1,0 +1,58 @@
+"""Everything below the web: database, services and the real engines, for tests of the save path."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from guardpanel.database import Database
+from guardpanel.engines import Engines
+from guardpanel.engines.supervisor import Supervisor
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.services import installation, startup
+from guardpanel.services.changes import Changes
+from guardpanel.settings import Settings
+from tests.panel import free_port
+
+
+class Installation:
+    """A guardpanel without pages: `changes` saves, `supervisor` keeps the engines."""
+
+    def __init__(self, settings: Settings, changes: Changes, supervisor: Supervisor) -> None:
+        self.settings = settings
+        self.changes = changes
+        self.supervisor = supervisor
+
+    @property
+    def proxy(self) -> str:
+        return f"http://127.0.0.1:{self.settings.http_binds[0][1]}"
+
+
+@contextlib.asynccontextmanager
+async def installation_of(haproxy: str) -> AsyncIterator[Installation]:
+    """Brought up with its first revision live."""
+    folder = Path(tempfile.mkdtemp(prefix="gp"))
+    settings = Settings(data_dir=folder, http_bind=f"127.0.0.1:{free_port()}", haproxy_bin=haproxy)
+    database = Database(settings.database)
+    await database.migrate()
+    facts = await installation.engine_facts(database, settings)
+    engines = Engines(settings, facts.secret)
+    changes = Changes(database, engines, facts, settings.data_dir / "lock")
+    supervisor = Supervisor(settings, engines)
+    supervisor.start()
+    try:
+        failed = await startup.bring_up(changes)
+        assert failed is None, failed
+        yield Installation(settings, changes, supervisor)
+    finally:
+        await supervisor.stop()
+        await engines.close()
+        await database.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def a_virtual_host(port: int, **others: object) -> VirtualHostFields:
+    return VirtualHostFields.model_validate(
+        {"hostnames": ["shop.example"], "servers": [{"address": f"127.0.0.1:{port}"}], "policy_id": 1, **others}
+    )

@@ -1,0 +1,311 @@
+"""The real HAProxy and the real WAF agent around a rendered bundle, without the panel."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from guardpanel.bundle import Bundle
+from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
+from guardpanel.settings import Settings
+from tests.rows import SECRET
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DEADLINE = 30.0
+"Seconds for anything that must happen."
+
+PROXY_LINE = b"PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n"
+
+Part = bytes | float
+"A piece of a request, or the seconds before the next one."
+
+_count = itertools.count()
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What the server received (tests/live/origins.py)."""
+        assert self.status == 200, (self.status, self.headers, self.body[:500])
+        return dict(json.loads(self.body))
+
+    @property
+    def seen_headers(self) -> dict[str, str]:
+        return {name: value for name, value in self.seen["headers"]}
+
+    @property
+    def verdict(self) -> dict[str, str]:
+        """The `x-gp-` headers, without the prefix."""
+        return {name[5:]: value for name, value in self.headers.items() if name.startswith("x-gp-")}
+
+
+def agent_binary() -> Path:
+    binary = Path(os.environ.get("GUARDPANEL_AGENT_BIN") or ROOT / ".tools" / "bin" / "guardpanel-spoa")
+    assert binary.is_file(), f"{binary} is missing: build the WAF agent (cd spoa && go build -o ../.tools/bin/guardpanel-spoa .)"
+    return binary
+
+
+def loopback() -> str:
+    """An address of this process alone: HAProxy shares ports silently (SO_REUSEPORT), parallel tests must not."""
+    return f"127.{1 + os.getpid() // 62500 % 250}.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
+
+
+def free_port(address: str) -> int:
+    with socket.socket() as listener:
+        listener.bind((address, 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until(true: Callable[[], object], what: str, seconds: float = DEADLINE) -> float:
+    """Ask until it is so; gives how long it took."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}"
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+class Stack:
+    """`with Stack(haproxy, rows) as stack: stack.get("shop.test", "/")`."""
+
+    def __init__(self, haproxy: str, rows: Rows, system_ca: str = "") -> None:
+        self.haproxy = haproxy
+        self.folder = Path(tempfile.mkdtemp(prefix="gps"))
+        self.address = (loopback(), free_port(loopback()))
+        self.facts = EngineFacts(
+            http_binds=(self.address,),
+            probe_socket=str(self.folder / "probe.sock"),
+            agent_socket=str(self.folder / "agent.sock"),
+            system_ca=system_ca or Settings().system_ca,
+            secret=SECRET,
+        )
+        self.number = 0
+        self.applications: dict[str, dict[str, Any]] = {}
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.bundle = self.publish(rows)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start_agent()
+            self.master = self.start(
+                [self.haproxy, "-W", "-S", f"{self.folder}/master.sock,mode,600", "-f", f"{self.folder}/current/haproxy.cfg"],
+                "haproxy.log", stdout="access.json",
+            )
+            self.wait_until_live()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What runs
+
+    def publish(self, rows: Rows) -> Bundle:
+        """Write a release beside the others, point to it, and give the agent old and new applications."""
+        bundle = render(DesiredState.from_rows(rows, self.facts))
+        self.number += 1
+        release = self.folder / "releases" / str(self.number)
+        for path, content in bundle.files.items():
+            (release / path).parent.mkdir(parents=True, exist_ok=True)
+            (release / path).write_bytes(content)
+        (self.folder / "next").symlink_to(release)
+        (self.folder / "next").rename(self.folder / "current")
+        agent = yaml.safe_load(bundle.files["coraza.yaml"])
+        self.applications |= {application["name"]: application for application in agent["applications"]}
+        (self.folder / "coraza.yaml").write_text(yaml.safe_dump({**agent, "applications": list(self.applications.values())}))
+        self.bundle = bundle
+        return bundle
+
+    def start(self, command: list[str], log: str, stdout: str = "") -> subprocess.Popen[bytes]:
+        with (self.folder / log).open("ab") as errors, (self.folder / (stdout or log)).open("ab") as output:
+            process = subprocess.Popen(
+                command, stdout=output, stderr=errors, cwd=self.folder, env={"PATH": os.environ["PATH"]},
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def start_agent(self) -> None:
+        self.agent = self.start(
+            [str(agent_binary()), "-config", f"{self.folder}/coraza.yaml", "-control", f"unix:{self.folder}/control.sock"],
+            "agent.log",
+        )
+        wait_until(lambda: self.agent.poll() is not None or self.accepts(self.facts.agent_socket), "the agent listens")
+        assert self.agent.poll() is None, self.log("agent.log")
+
+    def stop_agent(self) -> None:
+        self.agent.terminate()
+        self.agent.wait(DEADLINE)
+
+    def wait_until_live(self) -> None:
+        """The probe answers the checksum, and HAProxy knows that the agent is up."""
+        def live() -> bool:
+            assert self.master.poll() is None, self.log("haproxy.log")
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                probe, visitor = self.probe(), self.get("x.test", "/", {"x-gp-probe": SECRET})
+                return probe.verdict["checksum"] == self.bundle.checksum == visitor.verdict.get("checksum")
+            return False
+        wait_until(live, f"HAProxy runs the bundle\n{self.log('haproxy.log')}")
+        self.wait_for_server("waf_agent", "agent", "UP")
+
+    def reload(self, rows: Rows) -> None:
+        self.publish(rows)
+        connection = http.client.HTTPConnection("agent")
+        connection.sock = self.connect(f"{self.folder}/control.sock")
+        connection.request("POST", "/v1/reload")
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        connection.close()
+        self.command("reload")
+        self.wait_until_live()
+
+    def command(self, text: str) -> str:
+        """Ask the master; `@1 …` asks the worker."""
+        answer = b""
+        with self.connect(f"{self.folder}/master.sock") as master:
+            master.sendall(text.encode() + b"\n")
+            master.shutdown(socket.SHUT_WR)
+            while chunk := master.recv(65536):
+                answer += chunk
+        return answer.decode()
+
+    def servers(self, backend: str) -> dict[str, str]:
+        """State by server: UP, DOWN, `no check` …"""
+        found = {}
+        for line in self.command("@1 show stat").splitlines():
+            fields = line.split(",")
+            if fields[0] == backend and fields[1] not in {"BACKEND", "FRONTEND"}:
+                found[fields[1]] = fields[17]
+        return found
+
+    def wait_for_server(self, backend: str, server: str, state: str) -> float:
+        def so() -> bool:
+            with contextlib.suppress(OSError):  # 2.6's master refuses for a moment while it reloads
+                return self.servers(backend).get(server, "").startswith(state)
+            return False
+        return wait_until(so, f"{backend}/{server} is {state}")
+
+    def uninspected(self, policy_id: int) -> int:
+        """How many requests passed unjudged, by the counter that the panel shows."""
+        for line in self.command("@1 show table uninspected").splitlines():
+            if f" key={policy_id} " in line:
+                return int(line.rsplit("gpc0=", 1)[1])
+        return 0
+
+    def accepts(self, path: str) -> bool:
+        try:
+            self.connect(path).close()
+        except OSError:
+            return False
+        return True
+
+    def log(self, name: str) -> str:
+        return (self.folder / name).read_text(errors="replace")[-4000:]
+
+    # Requests
+
+    def connect(self, path: str = "") -> socket.socket:
+        if not path:
+            return socket.create_connection(self.address, DEADLINE)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(DEADLINE)
+        try:
+            connection.connect(path)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def send(self, *parts: Part, path: str = "") -> Response:
+        """Send bytes as they are; a number waits that many seconds. The first answer."""
+        began = time.monotonic()
+        with self.connect(path) as connection:
+            for part in parts:
+                if isinstance(part, bytes):
+                    with contextlib.suppress(ConnectionError):  # an answer before the end of the request
+                        connection.sendall(part)
+                else:
+                    time.sleep(part)
+            return self.answer(connection, parts[0], began)
+
+    def answer(self, connection: socket.socket, request: Part, began: float = 0.0) -> Response:
+        method = bytes(request).split(b" ", 1)[0].decode("latin-1")
+        raw = http.client.HTTPResponse(connection, method=method)
+        raw.begin()
+        body = raw.read()
+        headers = {name.lower(): value for name, value in raw.getheaders()}
+        return Response(raw.status, headers, body, time.monotonic() - began)
+
+    def request(
+        self, method: str, host: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"",
+    ) -> Response:
+        """One whole request, with what CRS expects of a browser, and the panel's verdict headers in the answer."""
+        sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "x-gp-test": SECRET}
+        if body or method in {"POST", "PUT", "PATCH"}:
+            sent["content-length"] = str(len(body))
+        return self.send(head(method, host, target, {**sent, **(headers or {})}), body)
+
+    def get(self, host: str, target: str, headers: dict[str, str] | None = None) -> Response:
+        return self.request("GET", host, target, headers)
+
+    def post(self, host: str, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> Response:
+        return self.request("POST", host, "/", {"content-type": content_type, **(headers or {})}, body)
+
+    def chunked(self, host: str, chunks: Iterable[bytes], content_type: str, target: str = "/") -> Response:
+        sent = {
+            "user-agent": "Mozilla/5.0", "accept": "*/*", "x-gp-test": SECRET,
+            "content-type": content_type, "transfer-encoding": "chunked",
+        }
+        framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+        return self.send(head("POST", host, target, sent), framed + b"0\r\n\r\n")
+
+    def probe(self, application: str = "", target: str = "/", headers: dict[str, str] | None = None) -> Response:
+        asked = {"x-gp-application": application} if application else {}
+        request = head("GET", "probe", target, {**asked, **(headers or {})})
+        return self.send(PROXY_LINE + request, path=self.facts.probe_socket)
+
+    def access_log(self) -> list[dict[str, Any]]:
+        """Every line, which must be JSON."""
+        lines = (self.folder / "access.json").read_bytes().split(b"\n")
+        return [json.loads(line.decode("utf-8")) for line in lines if line]
+
+
+def head(method: str, host: str, target: str, headers: dict[str, str]) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")

@@ -1,0 +1,225 @@
+"""Bodies at the limit of a policy: inspected whole, or a verdict that can be seen. Nothing is cut silently."""
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.origins import Origin
+from tests.live.stack import Response, Stack, head
+from tests.rows import SECRET, rows
+
+KIB = 1024
+LIMIT = 16 * KIB
+LARGE = 4096 * KIB
+ATTACK = b"<script>alert(document.cookie)</script>"
+FORM = "application/x-www-form-urlencoded"
+TEXT = "text/plain"
+ENDINGS = {"plain": b"y" * len(ATTACK), "attack": ATTACK}
+
+
+def form(length: int, ending: bytes = b"y" * len(ATTACK)) -> bytes:
+    """A form whose last bytes are the ending, in fields that are not too many and not too long."""
+    fields = b"".join(b"f%03d=%b&" % (at, b"x" * 994) for at in range(length // 1000))
+    rest = length - len(fields) - len(ending) - 2
+    return fields[: length - len(ending) - 2] + b"x" * max(rest, 0) + b"z=" + ending
+
+
+def pieces(body: bytes, size: int = 4000) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+def whole(answer: Response, body: bytes) -> bool:
+    return bool(answer.seen["length"] == len(body) and answer.seen["digest"] == hashlib.sha256(body).hexdigest())
+
+
+def hosts(server: Origin, *names: str) -> dict[str, dict[str, object]]:
+    return {f"{name.lower()}.test": {"policy": name, "servers": [{"address": server.address}]} for name in names}
+
+
+@pytest.fixture(scope="module")
+def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
+    """No policy inspects more than 16 KiB: HAProxy's buffers are as small as they get."""
+    small = {"enforcement_mode": "block", "body_limit_kib": LIMIT // KIB}
+    policies = {
+        "Refuse": small,
+        "Pass": {**small, "over_limit": "pass"},
+        "Watch": {**small, "enforcement_mode": "detect_only", "over_limit": "pass"},
+    }
+    with Stack(haproxy, rows(policies, hosts(server, *policies))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def large(haproxy: str, server: Origin) -> Iterator[Stack]:
+    """One policy inspects 4 MiB."""
+    policies = {
+        "Large": {"enforcement_mode": "block", "body_limit_kib": LARGE // KIB},
+        "Small": {"enforcement_mode": "block", "body_limit_kib": LIMIT // KIB},
+    }
+    with Stack(haproxy, rows(policies, hosts(server, *policies))) as running:
+        yield running
+
+
+def sent(stack: Stack, host: str, body: bytes, way: str, kind: str = FORM) -> Response:
+    if way == "chunked":
+        return stack.chunked(host, pieces(body), kind)
+    return stack.post(host, body, kind)
+
+
+def ways(test: object) -> object:
+    return pytest.mark.parametrize("way", ["with its length", "chunked"])(test)
+
+
+@ways
+@pytest.mark.parametrize("host", ["refuse.test", "pass.test"])
+@pytest.mark.parametrize("length", [LIMIT - 1, LIMIT])
+def test_up_to_the_limit_the_last_bytes_are_inspected(stack: Stack, length: int, host: str, way: str) -> None:
+    harmless, attack = form(length), form(length, ATTACK)
+    assert len(harmless) == len(attack) == length
+
+    passed, blocked = sent(stack, host, harmless, way), sent(stack, host, attack, way)
+
+    assert whole(passed, harmless)
+    assert passed.verdict["score"] == "0"
+    assert blocked.status == 403
+    assert blocked.verdict["rule"] == "949110"
+
+
+@ways
+def test_above_the_limit_a_policy_refuses(stack: Stack, server: Origin, way: str) -> None:
+    before = len(server.received)
+
+    answer = sent(stack, "refuse.test", form(LIMIT + 1), way)
+
+    assert answer.status == 413
+    assert answer.verdict["verdict"] == "over_limit"
+    assert answer.verdict["request-id"] in answer.text
+    assert len(server.received) == before
+
+
+@ways
+@pytest.mark.parametrize("host", ["pass.test", "watch.test"])
+@pytest.mark.parametrize("length", [LIMIT + 1, 60 * KIB, 200 * KIB])
+def test_above_the_limit_a_policy_passes_the_body_and_says_so(stack: Stack, length: int, host: str, way: str) -> None:
+    body = form(length)
+
+    answer = sent(stack, host, body, way)
+
+    assert whole(answer, body)
+    assert answer.seen_headers["x-waf-body"] == "not-inspected"
+    assert answer.verdict["verdict"] == "over_limit"
+    assert answer.verdict["score"] == "0"
+
+
+def test_a_body_within_the_limit_is_not_marked(stack: Stack) -> None:
+    answer = stack.post("pass.test", b"a=1", FORM, {"x-waf-body": "not-inspected", "x-waf-error": "not-inspected"})
+
+    assert not {"x-waf-body", "x-waf-error"} & set(answer.seen_headers)
+
+
+@ways
+@pytest.mark.parametrize("kind", ["application/json", "text/xml", "multipart/form-data; boundary=xyz"])
+def test_a_body_that_was_not_looked_at_is_not_judged_as_malformed(stack: Stack, kind: str, way: str) -> None:
+    answer = sent(stack, "pass.test", b'{"a": "' + b"x" * LIMIT + b'"}', way, kind)
+
+    assert answer.status == 200, answer.verdict
+    assert answer.verdict["rules"] == ""
+
+
+@ways
+def test_above_the_limit_the_query_is_still_inspected(stack: Stack, way: str) -> None:
+    headers = {"content-type": TEXT, "content-length": str(LIMIT + 1), "user-agent": "m", "accept": "*/*"}
+    if way == "chunked":
+        headers = {**headers, "transfer-encoding": "chunked"}
+        del headers["content-length"]
+    body = b"x" * (LIMIT + 1)
+    framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if way == "chunked" else body
+
+    answer = stack.send(head("POST", "pass.test", "/?q=1%27%20OR%20%271%27%3D%271", headers), framed)
+
+    assert answer.status == 403
+
+
+def test_a_request_that_announces_too_much_is_refused_before_it_is_sent(stack: Stack) -> None:
+    request = head("POST", "refuse.test", "/", {"content-length": "1000000000", "content-type": TEXT})
+
+    assert stack.send(request).status == 413
+
+
+@ways
+def test_the_largest_limit_holds_with_the_largest_headers_and_the_longest_address(stack: Stack, way: str) -> None:
+    target = "/" + "p" * 8000
+    sent_headers = {f"x-filler-{at}": "v" * 1000 for at in range(31)}
+    body = form(LIMIT, ATTACK)
+    headers = {"user-agent": "m", "accept": "*/*", "content-type": FORM, "x-gp-test": SECRET, **sent_headers}
+    if way == "chunked":
+        framed = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in pieces(body, 100)) + b"0\r\n\r\n"
+        request = head("POST", "refuse.test", target, {**headers, "transfer-encoding": "chunked"})
+    else:
+        framed = body
+        request = head("POST", "refuse.test", target, {**headers, "content-length": str(len(body))})
+
+    answer = stack.send(request, framed)
+
+    assert (answer.status, answer.verdict["error"]) == (403, "")
+    assert "941100" in answer.verdict["rules"].split(",")
+
+
+@ways
+@pytest.mark.parametrize("host", ["refuse.test", "pass.test"])
+def test_a_long_address_cannot_push_a_body_out_of_sight(stack: Stack, host: str, way: str) -> None:
+    body = form(LIMIT, ATTACK)
+    for room in (8 * KIB + 1, 20 * KIB, 40 * KIB, 50 * KIB):
+        target = "/" + "p" * room
+        if way == "chunked":
+            answer = stack.chunked(host, pieces(body), FORM, target)
+        else:
+            answer = stack.request("POST", host, target, {"content-type": FORM}, body)
+
+        assert answer.status == 414, room
+
+
+def test_too_large_headers_are_refused(stack: Stack) -> None:
+    fits = {f"x-filler-{at}": "v" * 1000 for at in range(31)}
+    too_large = {f"x-filler-{at}": "v" * 1000 for at in range(33)}
+
+    assert stack.get("refuse.test", "/", fits).status == 200
+    answer = stack.get("refuse.test", "/", too_large)
+    assert answer.status == 431
+    assert answer.verdict["request-id"] in answer.text
+
+
+def test_a_body_that_stalls_is_given_up(stack: Stack, server: Origin) -> None:
+    before = len(server.received)
+    request = head("POST", "refuse.test", "/", {"content-length": "100", "content-type": TEXT})
+
+    answer = stack.send(request, b"the beginning")
+
+    assert answer.status == 408
+    assert 9 < answer.seconds < 20
+    assert len(server.received) == before
+
+
+@ways
+def test_four_mebibytes_are_inspected_to_the_last_byte(large: Stack, way: str) -> None:
+    harmless, attack = form(LARGE), form(LARGE, ATTACK)
+
+    passed = sent(large, "large.test", harmless, way, TEXT)
+    blocked = sent(large, "large.test", attack, way, TEXT)
+
+    assert passed.verdict["error"] == ""
+    assert whole(passed, harmless)
+    assert blocked.status == 403
+    assert blocked.verdict["action"] == "deny"
+
+
+@ways
+def test_above_four_mebibytes_it_is_refused(large: Stack, way: str) -> None:
+    assert sent(large, "large.test", form(LARGE + 1), way, TEXT).status == 413
+
+
+@ways
+def test_large_buffers_leave_small_limits_alone(large: Stack, way: str) -> None:
+    assert sent(large, "small.test", form(LIMIT, ATTACK), way).status == 403
+    assert sent(large, "small.test", form(LIMIT + 1), way).status == 413

@@ -1,0 +1,337 @@
+"""A save against the real engines: live when it says so, and nothing saved when it cannot be."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+from sqlmodel import select
+
+from guardpanel.bundle import Bundle
+from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackFailed, RolledBack, Stale
+from guardpanel.models import Deployment, Policy
+from guardpanel.models.policy import PolicyFields
+from guardpanel.models.revision import Outcome
+from guardpanel.rendering import coraza, haproxy
+from guardpanel.services import policies, trials, virtual_hosts
+from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.haproxies import VERSIONS, haproxy_binary
+from tests.panel import origin_server
+
+pytestmark = pytest.mark.anyio
+
+ATTACK = "/?id=1%27%20OR%20%271%27=%271"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[int]:
+    with origin_server() as port:
+        yield port
+
+
+@pytest.fixture(params=VERSIONS)
+async def running(request: pytest.FixtureRequest) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy_binary(request.param)) as installation:
+        yield installation
+
+
+async def visit(running: Installation, path: str = "/", host: str = "shop.example") -> httpx2.Response:
+    async with httpx2.AsyncClient() as client:
+        return await client.get(running.proxy + path, headers={"host": host})
+
+
+async def attempts(running: Installation) -> list[Deployment]:
+    async with running.changes.database.read() as session:
+        return list((await session.exec(select(Deployment).order_by(Deployment.id))).all())  # type: ignore[arg-type]
+
+
+def released(running: Installation) -> dict[str, bytes]:
+    root = running.settings.data_dir / "releases"
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+async def test_a_new_virtual_host_answers_as_soon_as_it_is_saved(running: Installation, origin: int) -> None:
+    assert (await visit(running)).status_code == 421
+
+    saved = await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))
+
+    assert (await visit(running, "/x")).text == "hello from /x"
+    assert saved.sentence.startswith("Live in ")
+    assert saved.sentence.endswith(f"as revision {saved.revision}")
+    last = (await attempts(running))[-1]
+    assert (last.outcome, last.revision_id, last.noun_id) == (Outcome.LIVE, saved.revision, saved.value.id)
+    assert [step["name"] for step in last.steps] == ["render", "stage", "check", "record", "agent", "reload", "verify"]
+
+
+async def test_a_policy_that_blocks_stops_the_next_attack_and_back(running: Installation, origin: int) -> None:
+    host = (await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))).value
+    assert (await visit(running, ATTACK)).status_code == 200
+
+    block = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "enforcement_mode": "block"})
+    policy = (await policies.update(running.changes, "ada", 1, block)).value
+    blocked = await visit(running, ATTACK)
+    trial = await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
+    await policies.update(running.changes, "ada", 1, policies.DEFAULT)
+
+    assert blocked.status_code == 403
+    assert (trial.ok, trial.status, 942100 in [rule.id for rule in trial.rules]) == (True, 403, True)
+    assert (await visit(running, ATTACK)).status_code == 200
+    assert (await visit(running)).status_code == 200
+
+
+async def test_a_trial_in_detect_only_says_what_block_would_have_done(running: Installation, origin: int) -> None:
+    host = (await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))).value
+    async with running.changes.database.read() as session:
+        policy = await policies.find(session, 1)
+
+    clean = await trials.send(running.changes, host, policy, trials.Kind.CLEAN)
+    attack = await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
+
+    assert (clean.ok, clean.title, clean.score, clean.rules) == (True, "Clean request passed", 0, ())
+    assert (attack.ok, attack.title, attack.status) == (True, "Test attack passed", 200)
+    assert attack.score is not None
+    assert attack.score >= 5
+    assert "block would have stopped it" in attack.outcome
+
+
+async def test_a_trial_is_not_counted_as_an_attack(running: Installation, origin: int) -> None:
+    host = (await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))).value
+    block = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "enforcement_mode": "block"})
+    policy = (await policies.update(running.changes, "ada", 1, block)).value
+
+    await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
+    before = (await running.changes.engines.agent.status()).applications
+    await visit(running, ATTACK)
+    after = (await running.changes.engines.agent.status()).applications
+
+    assert sum(one.blocked for one in before) == 0
+    assert sum(one.blocked for one in after) == 1
+
+
+async def test_a_name_without_an_address_is_refused_in_haproxys_words(running: Installation, origin: int) -> None:
+    saved = await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))
+    before, revision = released(running), (await running.changes.engines.status()).haproxy.checksum
+    named = a_virtual_host(origin, servers=[{"address": f"127.0.0.1:{origin}"}, {"address": "nowhere.invalid:80"}])
+
+    with pytest.raises(ConfigRejected) as refused:
+        await virtual_hosts.update(running.changes, "ada", saved.value.id or 0, named)
+
+    error = refused.value.errors["servers.1.address"]
+    assert "nowhere.invalid has no address" in error.message
+    assert "could not resolve address 'nowhere.invalid'" in (error.engine or "")
+    assert released(running) == before
+    assert (await running.changes.engines.status()).haproxy.checksum == revision
+    assert (await attempts(running))[-1].outcome is Outcome.REJECTED
+    async with running.changes.database.read() as session:
+        assert len((await virtual_hosts.find(session, saved.value.id or 0)).servers) == 1
+
+
+async def test_a_name_that_resolves_later_is_accepted(running: Installation) -> None:
+    named = a_virtual_host(1, servers=[{"address": "nowhere.invalid:80", "resolve_later": True}])
+
+    saved = await virtual_hosts.create(running.changes, "ada", named)
+
+    assert saved.is_new
+    assert (await visit(running)).status_code == 503
+
+
+async def test_a_refusal_by_coraza_is_shown_at_the_policys_field(
+    running: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The typed fields cannot cause one, so the fault is planted in the rendering."""
+    rendered = coraza.template
+
+    class Broken:
+        def render(self, **state: object) -> str:
+            text = str(rendered("coraza/application.conf.j2").render(**state))  # type: ignore[arg-type]
+            return text.replace("setvar:tx.inbound_anomaly_score_threshold=77", "nonsense:1")
+
+    monkeypatch.setattr(coraza, "template", lambda _name: Broken())
+    planted = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "inbound_anomaly_threshold": 77})
+    before = released(running)
+
+    with pytest.raises(ConfigRejected) as refused:
+        await policies.update(running.changes, "ada", 1, planted)
+
+    assert refused.value.engine == "Coraza"
+    error = refused.value.errors["inbound_anomaly_threshold"]
+    assert "nonsense" in (error.engine or "")
+    assert "line" in (error.where or "")
+    assert released(running) == before
+
+
+async def test_a_refusal_by_haproxy_is_shown_at_its_field(
+    running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A balance algorithm that HAProxy does not know, planted behind the typed field."""
+    rendered = haproxy.backend
+    monkeypatch.setattr(haproxy, "backend", lambda *state: rendered(*state).replace("balance roundrobin", "balance nosuch"))
+
+    with pytest.raises(ConfigRejected) as refused:
+        await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))
+
+    assert refused.value.engine == "HAProxy"
+    assert "balance only supports" in (refused.value.errors["balance"].engine or "")
+    assert (refused.value.errors["balance"].where or "").startswith("haproxy.cfg line ")
+
+
+async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
+    running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin, notes="first"))
+    await virtual_hosts.update(running.changes, "ada", saved.value.id or 0, a_virtual_host(origin, notes="second"))
+    verifier = running.changes.engines.verifier
+    prove = verifier.prove
+
+    async def other_checksum(bundle: Bundle, changed: object) -> None:
+        wrong = bundle.checksum != previous
+        await prove(Bundle(bundle.files, "f" * 64, (), {}) if wrong else bundle, ())
+
+    previous = (await running.changes.engines.status()).haproxy.checksum
+    monkeypatch.setattr(verifier, "prove", other_checksum)
+    monkeypatch.setattr("guardpanel.engines.verify.DEADLINE", 0.5)
+
+    with pytest.raises(RolledBack) as undone:
+        await virtual_hosts.update(
+            running.changes, "ada", saved.value.id or 0, a_virtual_host(origin, hostnames=["other.example"])
+        )
+
+    assert f"revision {saved.revision} is live again" in undone.value.message
+    assert (await visit(running)).status_code == 200
+    assert (await visit(running, host="other.example")).status_code == 421
+    async with running.changes.database.read() as session:
+        host = await virtual_hosts.find(session, saved.value.id or 0)
+        assert ([row.name for row in host.hostnames], host.notes) == (["shop.example"], "second")
+    assert [attempt.outcome for attempt in await attempts(running)][-1] is Outcome.ROLLED_BACK
+
+
+async def test_a_stray_haproxy_on_the_same_port_is_noticed(running: Installation, origin: int) -> None:
+    folder = running.settings.data_dir / "stray"
+    folder.mkdir()
+    config = folder / "haproxy.cfg"
+    config.write_text(
+        "defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n"
+        f"frontend f\n bind {running.settings.http_bind}\n http-request return status 200\n"
+    )
+    stray = subprocess.Popen([running.settings.haproxy_bin, "-f", str(config), "-db"], stderr=subprocess.DEVNULL)
+    try:
+        await asyncio.sleep(0.5)
+
+        with pytest.raises(RollbackFailed) as seen:
+            await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))
+
+        assert "Another HAProxy may be listening there too" in str(seen.value)
+    finally:
+        stray.terminate()
+        stray.wait(5)
+
+
+async def test_refused_input_changes_nothing(running: Installation, origin: int) -> None:
+    saved = await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))
+    before = released(running)
+    own_port = running.settings.http_binds[0][1]
+
+    with pytest.raises(Invalid) as taken:
+        await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin, hostnames=["SHOP.example."]))
+    with pytest.raises(Invalid) as looped:
+        await virtual_hosts.create(running.changes, "ada", a_virtual_host(own_port, hostnames=["loop.example"]))
+    with pytest.raises(Stale):
+        await virtual_hosts.update(running.changes, "ada", saved.value.id or 0, a_virtual_host(origin), version=99)
+    with pytest.raises(Conflict) as used:
+        await policies.delete(running.changes, "ada", 1)
+
+    assert "shop.example belongs to shop.example" in taken.value.errors["hostnames"].message
+    assert "in circles" in looped.value.errors["servers.0.address"].message
+    assert "shop.example" in used.value.message
+    assert released(running) == before
+
+
+async def test_a_second_process_is_refused_while_one_saves(running: Installation, origin: int) -> None:
+    async with running.changes.turn():
+        other = type(running.changes)(
+            running.changes.database, running.changes.engines, running.changes.facts, running.settings.data_dir / "lock"
+        )
+
+        with pytest.raises(Busy):
+            await virtual_hosts.create(other, "vera", a_virtual_host(origin))
+
+
+async def test_saves_at_once_all_become_live(running: Installation, origin: int) -> None:
+    names = [f"h{at}.example" for at in range(5)]
+
+    await asyncio.gather(
+        *(virtual_hosts.create(running.changes, "ada", a_virtual_host(origin, hostnames=[name])) for name in names)
+    )
+
+    assert [(await visit(running, host=name)).status_code for name in names] == [200] * 5
+
+
+async def test_the_same_key_twice_is_one_save(running: Installation, origin: int) -> None:
+    first, second = await asyncio.gather(
+        *(virtual_hosts.create(running.changes, "ada", a_virtual_host(origin), key="k1") for _ in range(2))
+    )
+
+    assert (first.revision, first.value.id) == (second.revision, second.value.id)
+
+
+async def test_a_save_goes_on_when_its_browser_goes_away(running: Installation, origin: int) -> None:
+    task = asyncio.create_task(virtual_hosts.create(running.changes, "ada", a_virtual_host(origin)))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async with running.changes.turn():
+        pass
+    assert (await visit(running)).status_code == 200
+
+
+async def test_old_applications_are_dropped_once_no_worker_needs_them(running: Installation) -> None:
+    for threshold in (6, 7, 8):
+        fields = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "inbound_anomaly_threshold": threshold})
+        await policies.update(running.changes, "ada", 1, fields)
+
+    for _ in range(200):
+        if len((await running.changes.engines.agent.status()).applications) == 1:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError("old applications were never dropped")
+
+
+async def test_a_killed_engine_is_started_again_with_what_is_live(running: Installation, origin: int) -> None:
+    await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))
+    checksum = (await running.changes.engines.status()).haproxy.checksum
+
+    for child in running.supervisor.children:
+        pid = child.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            if child.pid not in {None, pid} and child.state == "running":
+                break
+    for _ in range(100):
+        status = await running.changes.engines.status()
+        if status.haproxy.running and status.agent.running:
+            break
+        await asyncio.sleep(0.1)
+
+    assert status.haproxy.checksum == checksum
+    assert (await visit(running)).status_code == 200
+    assert [state.restarts for state in running.supervisor.states()] == [1, 1]
+
+
+async def test_the_default_policy_is_made_once(running: Installation) -> None:
+    async with running.changes.database.read() as session:
+        made = (await session.exec(select(Policy))).all()
+
+    assert [(policy.name, policy.enforcement_mode.value) for policy in made] == [("Default", "detect_only")]

@@ -1,0 +1,38 @@
+"""Plain rows, as the database holds them, from what an operator would type."""
+
+from typing import Any
+
+from guardpanel.models.policy import PolicyFields
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.rendering import EngineFacts, Rows
+
+SECRET = "s3cret" * 6
+
+FACTS = EngineFacts(
+    http_binds=(("127.0.0.1", 8080),),
+    probe_socket="/run/guardpanel/probe.sock",
+    agent_socket="/run/guardpanel/agent.sock",
+    system_ca="/etc/ssl/certs/ca-certificates.crt",
+    secret=SECRET,
+)
+
+
+def rows(policies: dict[str, dict[str, Any]], hosts: dict[str, dict[str, Any]]) -> Rows:
+    """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
+
+    A host names its policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
+    """
+    made: dict[str, list[dict[str, Any]]] = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
+    ids = {name: at for at, name in enumerate(policies, 1)}
+    for name, fields in policies.items():
+        made["policy"].append({"id": ids[name], **PolicyFields.model_validate({"name": name, **fields}).model_dump()})
+    for host_id, (names, fields) in enumerate(hosts.items(), 1):
+        given = {key: value for key, value in fields.items() if key != "policy"}
+        policy_id = ids[fields["policy"]] if "policy" in fields else None
+        host = VirtualHostFields.model_validate({"hostnames": names.split(), "policy_id": policy_id, **given})
+        made["virtualhost"].append({"id": host_id, **host.model_dump(exclude={"hostnames", "servers"})})
+        for position, name in enumerate(host.hostnames):
+            made["hostname"].append({"virtual_host_id": host_id, "name": name, "position": position})
+        for position, server in enumerate(host.servers):
+            made["server"].append({"virtual_host_id": host_id, "position": position, **server.model_dump()})
+    return made

@@ -6,14 +6,17 @@ from functools import lru_cache
 from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
 from guardpanel.rendering.coraza import Effective
-from guardpanel.rendering.state import LARGEST_HEADERS, DesiredState, VirtualHostState
+from guardpanel.rendering.state import LARGEST_ADDRESS, LARGEST_HEADERS, DesiredState, VirtualHostState
 from guardpanel.rendering.templates import folder, template
 from guardpanel.rendering.tokens import Token, split_origins
 
-BUFFER_ROOM = LARGEST_HEADERS + 16 * KIB
-"Beside the body in one buffer: headers, request line, HAProxy's own notes and the share it keeps for rewriting."
+BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
+"Beside the body in one buffer or SPOP frame: headers, address, HAProxy's own notes and the share it keeps for rewriting."
 
 SMALLEST_BUFFER = 64 * KIB
+
+BACKENDS = "\x03"
+"Stands in haproxy.cfg.j2's text for all backends until they are put there."
 
 NOT_INSPECTED = "-"
 "In place of an application: the WAF is not asked."
@@ -28,7 +31,7 @@ ACCESS_LOG = "{" + ",".join(
         "id": '"%ID"',
         "client": '"%ci"',
         "client_port": "%cp",
-        "host": '"%[var(txn.gp.host),json(utf8s)]"',
+        "host": '"%[var(txn.gp.host),bytes(0,255),json(utf8s)]"',
         "virtual_host": '"%[var(txn.gp.vhost)]"',
         "method": '"%HM"',
         "path": '"%[capture.req.uri,json(utf8s)]"',
@@ -54,25 +57,39 @@ ACCESS_LOG = "{" + ",".join(
 
 def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
     """haproxy.cfg with the checksum's mark in its places."""
-    marked = template("haproxy/haproxy.cfg.j2").render(
-        facts=state.facts,
-        mark=mark,
-        short_mark=mark[:12],
-        buffer=max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM),
-        headers=LARGEST_HEADERS,
-        binds=[f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in state.facts.http_binds],
-        access_log=ACCESS_LOG,
-        skips=any(policy.skip_paths for policy in state.policies.values()),
-        responses=inspects_responses(state),
-        backends=Token("".join(backend(host, state.facts.system_ca) for host in state.virtual_hosts)),
+    frame, origins = split_origins(
+        template("haproxy/haproxy.cfg.j2").render(
+            facts=state.facts,
+            mark=mark,
+            short_mark=mark[:12],
+            buffer=max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM),
+            headers=LARGEST_HEADERS,
+        address=LARGEST_ADDRESS,
+            binds=[f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in state.facts.http_binds],
+            access_log=ACCESS_LOG,
+            skips=any(policy.skip_paths for policy in state.policies.values()),
+            responses=inspects_responses(state),
+            backends=Token(BACKENDS),
+        )
     )
-    return split_origins(marked)
+    before, after = frame.split(BACKENDS + "\n")
+    texts, line = [before], before.count("\n")
+    for host in state.virtual_hosts:
+        text, lines, own = backend(host, state.facts.system_ca)
+        texts.append(text)
+        for at, origin in own:
+            origins[line + at] = origin
+        line += lines
+    return "".join((*texts, after)), origins
 
 
 @lru_cache(maxsize=20_000)
-def backend(host: VirtualHostState, system_ca: str) -> Token:
-    """One virtual host's backend, with its marks. Kept, since a save changes one host and renders all."""
-    return Token(
+def backend(host: VirtualHostState, system_ca: str) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
+    """One virtual host's backend: its text, how many lines that is, and where they come from.
+
+    Kept, since a save changes one virtual host and renders all.
+    """
+    text, origins = split_origins(
         template("haproxy/_backend.cfg.j2").render(
             host=host,
             check_host=host.health_check_host or host.first_exact_hostname,
@@ -83,6 +100,7 @@ def backend(host: VirtualHostState, system_ca: str) -> Token:
             ca_file=f"ca/{host.id}.pem" if host.tls_verify == "ca" else system_ca,
         )
     )
+    return text, text.count("\n"), tuple(origins.items())
 
 
 def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]:

@@ -19,6 +19,9 @@ Rows = Mapping[str, Sequence[Row]]
 LARGEST_HEADERS = 32 * KIB
 "Bytes of all request headers together; more gets 431. Leaves room in HAProxy's buffer for the body."
 
+LARGEST_ADDRESS = 8 * KIB
+"Bytes of path and query together; more gets 414, for the same reason."
+
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:

@@ -87,6 +87,8 @@ class Changes:
         self._lock = lock
         self._turn = asyncio.Lock()
         self._by_key: OrderedDict[str, asyncio.Task[object]] = OrderedDict()
+        self._rows: tuple[int, Rows, bytes] | None = None
+        "The database's data version, its configuration rows then, and the same packed."
         self._live_applications: tuple[str, frozenset[str]] | None = None
         "Checksum of the live bundle, and the names of its applications."
 
@@ -120,7 +122,7 @@ class Changes:
                 revision = await session.get(Revision, revision_id)
             if revision is None:
                 return
-            bundle, _ = await asyncio.to_thread(_rendered, snapshots.unpacked(revision.snapshot), self.facts)
+            bundle = await asyncio.to_thread(_rendered, snapshots.unpacked(revision.snapshot), self.facts)
             release = await asyncio.to_thread(self._release, bundle, revision_id)
             await self.engines.deploy(release, bundle, changed=frozenset(), tell=lambda _step: None)
             self.engines.tidy()
@@ -167,19 +169,18 @@ class Changes:
         """Everything up to the commit, in one transaction. A Revision back: the live one has the same bytes."""
         progress.tell("render")
         async with self.database.write() as session:
-            before = await snapshots.take(session)
+            before, packed_before = await self._rows_before(session)
             value = await mutate(session)
             await session.flush()
             rows = await snapshots.take(session)
-            bundle, snapshot = await asyncio.to_thread(_rendered, rows, self.facts)
+            bundle = await asyncio.to_thread(_rendered, rows, self.facts)
             live = await revisions.live(session)
             if live is not None and live.checksum == bundle.checksum:
                 if not change.quiet:
                     session.add(_attempt(change, live.id, Outcome.LIVE, progress))
                 return value, live
-            revision = Revision(
-                checksum=bundle.checksum, snapshot=snapshot, author=change.author, summary=change.summary
-            )
+            packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, rows))
+            revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.author, summary=change.summary)
             session.add(revision)
             await session.flush()
             number = revision.id or 0
@@ -197,15 +198,26 @@ class Changes:
                 )
                 progress.tell("record")
                 deployment = _attempt(change, number, Outcome.DEPLOYING, progress)
-                deployment.before = await asyncio.to_thread(snapshots.packed, before)
+                deployment.before = packed_before
+                revision.snapshot = await packing
                 session.add(deployment)
                 await session.flush()
+                kept = await _data_version(session), rows, revision.snapshot
             except BaseException as error:
                 await asyncio.to_thread(self.engines.releases.drop, number)
                 if isinstance(error, ConfigRejected):
                     raise at_fields(error, change) from error
                 raise
-            return value, Prepared(deployment.id or 0, number, release, bundle, before, live, changed)
+        self._rows = kept
+        return value, Prepared(deployment.id or 0, number, release, bundle, before, live, changed)
+
+    async def _rows_before(self, session: AsyncSession) -> tuple[Rows, bytes]:
+        """The rows as they are: those of the save before this one, unless somebody else wrote since."""
+        kept, self._rows = self._rows, None
+        if kept is not None and kept[0] == await _data_version(session):
+            return kept[1], kept[2]
+        rows = await snapshots.take(session)
+        return rows, await asyncio.to_thread(snapshots.packed, rows)
 
     async def _changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
         """The applications that the live revision does not have."""
@@ -215,7 +227,7 @@ class Changes:
         if live is None:
             return frozenset()
         if self._live_applications is None or self._live_applications[0] != live.checksum:
-            bundle, _ = await asyncio.to_thread(_rendered, snapshots.unpacked(live.snapshot), self.facts)
+            bundle = await asyncio.to_thread(_rendered, snapshots.unpacked(live.snapshot), self.facts)
             self._live_applications = live.checksum, frozenset(one.name for one in bundle.applications)
         return self._live_applications[1]
 
@@ -234,6 +246,7 @@ class Changes:
 
     async def _roll_back(self, prepared: Prepared, failed: DeploymentFailed, progress: Progress) -> None:
         """Put the release and the rows before this change back, and say which of both worked. Always raises."""
+        self._rows = None
         async with self.database.write() as session:
             await snapshots.put_back(session, prepared.before)
         evidence = f"{failed.message}\n{failed.evidence}".strip()
@@ -241,7 +254,7 @@ class Changes:
         try:
             if prepared.previous is None:
                 raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
-            bundle, _ = await asyncio.to_thread(_rendered, prepared.before, self.facts)
+            bundle = await asyncio.to_thread(_rendered, prepared.before, self.facts)
             release = await asyncio.to_thread(self._release, bundle, prepared.previous.id or 0)
             await self.engines.roll_back(release, bundle)
         except DeploymentFailed as again:
@@ -296,8 +309,14 @@ def field_error(finding: Finding) -> FieldError:
     )
 
 
-def _rendered(rows: Rows, facts: EngineFacts) -> tuple[Bundle, bytes]:
-    return render(DesiredState.from_rows(rows, facts)), snapshots.packed(rows)
+def _rendered(rows: Rows, facts: EngineFacts) -> Bundle:
+    return render(DesiredState.from_rows(rows, facts))
+
+
+async def _data_version(session: AsyncSession) -> int:
+    """Changes when another connection commits (SQLite, PRAGMA data_version); ours is the only writing one."""
+    found = await (await session.connection()).exec_driver_sql("PRAGMA data_version")
+    return int(found.scalar_one())
 
 
 def _attempt(change: Change, revision: int | None, outcome: Outcome, progress: Progress) -> Deployment:

@@ -41,16 +41,16 @@ ATTACKS: dict[str, Attack] = {
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    servers = [{"address": server.address}]
+    common = {"servers": [{"address": server.address}], "health_check": False}
     given = rows(
         {"Block": {"enforcement_mode": "block"}, "Watch": {"enforcement_mode": "detect_only"}, "Off": {"enforcement_mode": "off"}},
         {
-            "block.test": {"policy": "Block", "servers": servers},
-            "watch.test": {"policy": "Watch", "servers": servers},
-            "off.test": {"policy": "Off", "servers": servers},
-            "none.test": {"servers": servers},
-            "own-mode.test": {"policy": "Watch", "enforcement_mode": "block", "servers": servers},
-            "resting.test": {"policy": "Block", "maintenance": True, "servers": servers},
+            "block.test": {"policy": "Block", **common},
+            "watch.test": {"policy": "Watch", **common},
+            "off.test": {"policy": "Off", **common},
+            "none.test": {**common},
+            "own-mode.test": {"policy": "Watch", "enforcement_mode": "block", **common},
+            "resting.test": {"policy": "Block", "maintenance": True, **common},
         },
     )
     with Stack(haproxy, given) as running:

@@ -15,7 +15,7 @@ LARGE = 4096 * KIB
 ATTACK = b"<script>alert(document.cookie)</script>"
 FORM = "application/x-www-form-urlencoded"
 TEXT = "text/plain"
-ENDINGS = {"plain": b"y" * len(ATTACK), "attack": ATTACK}
+UPLOAD = "multipart/form-data; boundary=xyz"
 
 
 def form(length: int, ending: bytes = b"y" * len(ATTACK)) -> bytes:
@@ -29,12 +29,21 @@ def pieces(body: bytes, size: int = 4000) -> list[bytes]:
     return [body[at : at + size] for at in range(0, len(body), size)]
 
 
+def upload(length: int, ending: bytes = b"y" * len(ATTACK)) -> bytes:
+    """A file, and a field after it."""
+    part = b'--xyz\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    field = part % (b"note", b"", ending) + b"--xyz--\r\n"
+    file = part % (b"file", b'; filename="a.bin"\r\nContent-Type: application/octet-stream', b"")
+    return file[:-2] + b"x" * (length - len(file) - len(field)) + b"\r\n" + field
+
+
 def whole(answer: Response, body: bytes) -> bool:
     return bool(answer.seen["length"] == len(body) and answer.seen["digest"] == hashlib.sha256(body).hexdigest())
 
 
 def hosts(server: Origin, *names: str) -> dict[str, dict[str, object]]:
-    return {f"{name.lower()}.test": {"policy": name, "servers": [{"address": server.address}]} for name in names}
+    common = {"servers": [{"address": server.address}], "health_check": False}
+    return {f"{name.lower()}.test": {"policy": name, **common} for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -203,20 +212,20 @@ def test_a_body_that_stalls_is_given_up(stack: Stack, server: Origin) -> None:
 
 @ways
 def test_four_mebibytes_are_inspected_to_the_last_byte(large: Stack, way: str) -> None:
-    harmless, attack = form(LARGE), form(LARGE, ATTACK)
+    harmless, attack = upload(LARGE), upload(LARGE, ATTACK)
+    assert len(harmless) == len(attack) == LARGE
 
-    passed = sent(large, "large.test", harmless, way, TEXT)
-    blocked = sent(large, "large.test", attack, way, TEXT)
+    passed, blocked = sent(large, "large.test", harmless, way, UPLOAD), sent(large, "large.test", attack, way, UPLOAD)
 
-    assert passed.verdict["error"] == ""
+    assert (passed.verdict["error"], passed.verdict["score"]) == ("", "0")
     assert whole(passed, harmless)
     assert blocked.status == 403
-    assert blocked.verdict["action"] == "deny"
+    assert "941100" in blocked.verdict["rules"].split(",")
 
 
 @ways
 def test_above_four_mebibytes_it_is_refused(large: Stack, way: str) -> None:
-    assert sent(large, "large.test", form(LARGE + 1), way, TEXT).status == 413
+    assert sent(large, "large.test", upload(LARGE + 1), way, UPLOAD).status == 413
 
 
 @ways

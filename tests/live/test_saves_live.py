@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -173,7 +174,12 @@ async def test_a_refusal_by_haproxy_is_shown_at_its_field(
 ) -> None:
     """A balance algorithm that HAProxy does not know, planted behind the typed field."""
     rendered = haproxy.backend
-    monkeypatch.setattr(haproxy, "backend", lambda *state: rendered(*state).replace("balance roundrobin", "balance nosuch"))
+
+    def odd(*state: Any) -> Any:
+        text, lines, origins = rendered(*state)
+        return text.replace("balance roundrobin", "balance nosuch"), lines, origins
+
+    monkeypatch.setattr(haproxy, "backend", odd)
 
     with pytest.raises(ConfigRejected) as refused:
         await virtual_hosts.create(running.changes, "ada", a_virtual_host(origin))

@@ -64,7 +64,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             short_mark=mark[:12],
             buffer=max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM),
             headers=LARGEST_HEADERS,
-        address=LARGEST_ADDRESS,
+            address=LARGEST_ADDRESS,
             binds=[f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in state.facts.http_binds],
             access_log=ACCESS_LOG,
             skips=any(policy.skip_paths for policy in state.policies.values()),

@@ -300,10 +300,21 @@ class Stack:
         request = head("GET", "probe", target, {**asked, **(headers or {})})
         return self.send(PROXY_LINE + request, path=self.facts.probe_socket)
 
+    def logged(self, answer: Response) -> dict[str, Any]:
+        """The access log's line for an answer."""
+        found: list[dict[str, Any]] = []
+
+        def written() -> bool:
+            found[:] = [line for line in self.access_log() if line["id"] == answer.verdict["request-id"]]
+            return bool(found)
+
+        wait_until(written, "the line is in the access log")
+        return found[0]
+
     def access_log(self) -> list[dict[str, Any]]:
-        """Every line, which must be JSON."""
-        lines = (self.folder / "access.json").read_bytes().split(b"\n")
-        return [json.loads(line.decode("utf-8")) for line in lines if line]
+        """Every whole line, which must be JSON."""
+        *lines, _ = (self.folder / "access.json").read_bytes().split(b"\n")
+        return [json.loads(line.decode("utf-8")) for line in lines]
 
 
 def head(method: str, host: str, target: str, headers: dict[str, str]) -> bytes:

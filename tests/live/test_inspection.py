@@ -158,9 +158,8 @@ def test_the_request_id_of_page_server_and_log_is_one(stack: Stack) -> None:
     blocked = stack.get("block.test", QUERY)
 
     assert passed.seen_headers["x-request-id"] == passed.verdict["request-id"]
-    logged = {line["id"]: line for line in stack.access_log()}
-    assert logged[passed.verdict["request-id"]]["path"] == "/the-same-id"
-    line = logged[blocked.verdict["request-id"]]
+    assert stack.logged(passed)["path"] == "/the-same-id"
+    line = stack.logged(blocked)
     assert (line["status"], line["verdict"], line["rule"], line["virtual_host"]) == (403, "blocked", "949110", "1")
 
 

@@ -1,0 +1,12 @@
+"""JSON adapters: the contract of the React panel, and what is new beside it.
+
+Reads a request into an input type, calls the same service function as the pages, and answers.
+"""
+
+from fastapi import APIRouter
+
+from guardpanel.api import auth, policies, problems, runtime, vhosts
+
+router = APIRouter(prefix="/api/v1", responses=problems.DOCUMENTED)
+for part in (auth, vhosts, policies, runtime):
+    router.include_router(part.router)

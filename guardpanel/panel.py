@@ -1,0 +1,46 @@
+"""What one running panel consists of; `request.app.state.panel`."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from guardpanel.database import Database
+from guardpanel.engines import Engines
+from guardpanel.engines.supervisor import Supervisor
+from guardpanel.services import installation
+from guardpanel.services.accounts import Accounts
+from guardpanel.services.changes import Changes
+from guardpanel.settings import Settings
+
+
+@dataclass
+class Panel:
+    settings: Settings
+    database: Database
+    engines: Engines
+    changes: Changes
+    accounts: Accounts
+    supervisor: Supervisor | None = None
+    "Only under `guardpanel up`."
+    starting: bool = True
+    problem: str | None = None
+    "What kept the configuration from going live at start."
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    async def open(cls, settings: Settings, *, supervise: bool) -> "Panel":
+        """Migrate the database and put the parts together. Nothing is asked of the engines yet."""
+        for folder in (settings.data_dir, settings.run_dir, settings.log_dir, settings.releases_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = Database(settings.database)
+        await database.migrate()
+        facts = await installation.engine_facts(database, settings)
+        engines = Engines(settings, facts.secret)
+        changes = Changes(database, engines, facts, settings.data_dir / "lock")
+        supervisor = Supervisor(settings, engines) if supervise else None
+        return cls(settings, database, engines, changes, Accounts(database), supervisor)
+
+    async def close(self) -> None:
+        if self.supervisor is not None:
+            await self.supervisor.stop()
+        await self.engines.close()
+        await self.database.close()

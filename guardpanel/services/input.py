@@ -1,0 +1,58 @@
+"""From what was typed to a checked input type, with clear words for whatever is wrong."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from guardpanel.errors import FieldError, Invalid
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], data: Mapping[str, Any]) -> M:
+    """The model, or Invalid with a message for each field by its dotted name."""
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        raise Invalid("Some fields need another look.", messages(error)) from error
+
+
+def messages(error: ValidationError) -> dict[str, FieldError]:
+    """The first complaint of each field, in words for an operator. The input itself is never repeated as markup."""
+    found: dict[str, FieldError] = {}
+    for one in error.errors(include_url=False):
+        name = ".".join(str(part) for part in one["loc"] if not str(part).startswith("function-"))
+        found.setdefault(name, FieldError(words(dict(one))))
+    return found
+
+
+def words(error: dict[str, Any]) -> str:
+    facts, given = error.get("ctx") or {}, error.get("input")
+    match error["type"]:
+        case "refused":
+            return str(facts["words"])
+        case "missing":
+            return "This is needed."
+        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
+            return "A whole number is needed."
+        case "greater_than_equal":
+            return f"At least {facts['ge']:,}."
+        case "less_than_equal":
+            return f"At most {facts['le']:,}."
+        case "string_too_long":
+            return f"At most {facts['max_length']:,} characters; this has {len(str(given)):,}."
+        case "too_long":
+            return f"At most {facts['max_length']:,} of them; these are {facts['actual_length']:,}."
+        case "too_short":
+            return f"At least {facts['min_length']:,} is needed."
+        case "bool_parsing" | "bool_type":
+            return "Yes or no (true or false)."
+        case "enum":
+            return f"Choose one of {facts['expected']}."
+        case "extra_forbidden":
+            return "There is no such field."
+        case "string_type":
+            return "Text is needed."
+        case _:
+            return f"{error['msg']}."

@@ -1,0 +1,258 @@
+"""Forms: what was typed stays exactly as it was typed, whatever becomes of it."""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar, get_args, get_origin
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from guardpanel.errors import (
+    ConfigRejected,
+
+    FieldErrors,
+    Invalid,
+    Problem,
+    RollbackFailed,
+    RolledBack,
+    Stale,
+)
+from guardpanel.services.input import validated
+
+M = TypeVar("M", bound=BaseModel)
+
+ROW = re.compile(r"([a-z_]+)\.(\d{1,4})\.([a-z_]+)")
+MOST_FIELDS = 3000
+
+NO_ROW_TEXT = {"scheme", "weight", "backup", "enabled", "resolve_later"}
+"Fields of a server's row that have a value even if nobody typed one."
+
+
+@dataclass(frozen=True)
+class ShownError:
+    """What the field macros draw."""
+
+    message: str
+    engine: str | None
+    engine_where: str | None
+
+
+class Form:
+    """Typed values by field name, and what is wrong with them. Repeated rows are `servers.0.address`, without gaps."""
+
+    def __init__(self, typed: Mapping[str, Sequence[str]], errors: FieldErrors | None = None) -> None:
+        self.typed = {name: list(values) for name, values in typed.items()}
+        self.errors: FieldErrors = errors or {}
+        self.key = uuid.uuid4().hex
+        "Fresh at each rendering: the same key twice is one save."
+
+    @classmethod
+    def of(cls, fields: BaseModel | None) -> "Form":
+        """A form that starts with these fields' values."""
+        typed: dict[str, list[str]] = {}
+        for name, value in (fields.model_dump().items() if fields else ()):
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                for at, row in enumerate(value):
+                    typed.update({f"{name}.{at}.{key}": _texts(one) for key, one in row.items()})
+            else:
+                typed[name] = _texts(value)
+        return cls(typed)
+
+    @classmethod
+    async def read(cls, request: Request) -> "Form":
+        """What the browser sent: rows in order, and those in which nothing was typed dropped."""
+        sent = await request.form(max_files=0, max_fields=MOST_FIELDS)
+        typed: dict[str, list[str]] = {}
+        for name, value in sent.multi_items():
+            if isinstance(value, str):
+                typed.setdefault(name, []).append(value)
+        return cls(_renumbered(typed))
+
+    def value(self, name: str) -> str:
+        """The typed text; several values as lines; empty for a field that was not there."""
+        return "\n".join(self.typed.get(name, []))
+
+    def checked(self, name: str, value: str = "on") -> bool:
+        values = self.typed.get(name, [])
+        return value in values or (value == "on" and values not in ([], [""]))
+
+    def error(self, name: str) -> ShownError | None:
+        """Its own, or that of the first of its items: a textarea of names shows what is wrong with one of them."""
+        found = self.errors.get(name) or next(
+            (error for key, error in self.errors.items() if re.fullmatch(re.escape(name) + r"\.\d+", key)), None
+        )
+        return ShownError(found.message, found.engine, found.where) if found else None
+
+    def has_error(self, *names: str) -> bool:
+        return any(key == name or key.startswith(f"{name}.") for key in self.errors for name in names)
+
+    def rows(self, name: str) -> list[int]:
+        """The numbers of a repeated row."""
+        return sorted({int(match[2]) for key in self.typed if (match := ROW.fullmatch(key)) and match[1] == name})
+
+    def row_error(self, name: str, at: int) -> ShownError | None:
+        """The first error of a row, for the line below it."""
+        found = next((error for key, error in self.errors.items() if key.startswith(f"{name}.{at}.")), None)
+        return ShownError(found.message, found.engine, found.where) if found else None
+
+    @property
+    def version(self) -> int | None:
+        """The edit counter that the form was opened with."""
+        text = self.value("version")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    @property
+    def save_key(self) -> str:
+        """The key that came with the form."""
+        text = self.value("save_key")
+        return text if re.fullmatch(r"[0-9a-f-]{16,64}", text) else ""
+
+    def fields(self, model: type[M]) -> M:
+        """The checked input type, or Invalid with a message for each field."""
+        data: dict[str, Any] = {}
+        for name, info in model.model_fields.items():
+            row = _row_model(info.annotation)
+            if row is not None:
+                data[name] = [self._row(row, name, at) for at in self.rows(name)]
+            elif info.annotation is bool:
+                data[name] = self.checked(name)
+            elif name in self.typed:
+                values = self.typed[name]
+                data[name] = values if len(values) > 1 else values[0]
+            elif get_origin(info.annotation) is list:
+                data[name] = []
+        return validated(model, data)
+
+    def _row(self, model: type[BaseModel], name: str, at: int) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key, info in model.model_fields.items():
+            full = f"{name}.{at}.{key}"
+            if info.annotation is bool:
+                data[key] = self.checked(full)
+            elif full in self.typed:
+                data[key] = self.value(full)
+        return data
+
+    def change_rows(self) -> bool:
+        """Do what an “add” or “remove” button without JavaScript asks for; False if none was pressed."""
+        if name := self.value("add_row"):
+            at = len(self.rows(name))
+            self.typed[f"{name}.{at}.address"] = [""]
+            return True
+        if match := re.fullmatch(r"([a-z_]+)-(\d+)", self.value("remove_row")):
+            gone = f"{match[1]}.{match[2]}."
+            self.typed = _renumbered({key: value for key, value in self.typed.items() if not key.startswith(gone)})
+            return True
+        return False
+
+    def refused(self, problem: Problem) -> "Form":
+        self.errors = problem.errors
+        return self
+
+
+def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
+    """The summary above a refused form: who refused, what is live, a link to each field."""
+    still = f"Revision {live} is still live, and what you typed is below." if live else "What you typed is below."
+    shown: dict[str, Any] = {
+        "title": "Some fields need another look",
+        "text": f"Nothing was saved. {still}",
+        "links": [
+            {"label": f"{field_label(name)}: {error.message}", "url": f"#f-{name}"} for name, error in problem.errors.items()
+        ],
+        "raw": "",
+        "raw_title": "",
+        "rolled_back": False,
+        "steps": None,
+    }
+    match problem:
+        case ConfigRejected():
+            shown |= {
+                "title": f"{problem.engine} refused this change",
+                "raw": problem.output,
+                "raw_title": f"What {problem.engine} said",
+            }
+        case RolledBack() | RollbackFailed():
+            shown |= {
+                "title": "This change could not be proved live" if isinstance(problem, RolledBack) else "This change failed",
+                "text": problem.message,
+                "raw": problem.evidence,
+                "raw_title": "What was seen",
+                "rolled_back": isinstance(problem, RolledBack),
+                "steps": shown_steps(problem),
+            }
+        case Invalid():
+            pass
+        case Stale():
+            shown |= {"title": "Somebody changed this meanwhile", "text": problem.message}
+        case _:
+            shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}
+    return shown
+
+
+STEP_WORDS = {
+    "render": "Rendered", "stage": "Rendered", "check": "Checked", "record": "Checked", "agent": "Reloaded",
+    "reload": "Reloaded", "verify": "Verified", "roll back": "Rolled back",
+}  # fmt: skip
+
+
+def shown_steps(problem: RolledBack | RollbackFailed) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for step in problem.steps:
+        word = STEP_WORDS.get(step.name, step.name)
+        row = rows.setdefault(word, {"state": "done", "text": word, "seconds": 0.0})
+        row["seconds"] = round(row["seconds"] + step.seconds, 2)
+        if step.error:
+            row["state"] = "failed"
+        elif step.name == "roll back":
+            row["state"] = "back"
+    return list(rows.values())
+
+
+def field_label(name: str) -> str:
+    """`servers.1.address` → `Server 2`; `body_limit_kib` → `Body limit`."""
+    if match := ROW.fullmatch(name):
+        return f"{match[1].removesuffix('s').replace('_', ' ').capitalize()} {int(match[2]) + 1}"
+    words = re.sub(r"\.\d+$", "", name).replace("_kib", "").replace("_id", "").replace("_", " ")
+    return words.capitalize().replace("Tls", "TLS")
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, list):
+        return [str(one) for one in value]
+    if isinstance(value, bool):
+        return ["on"] if value else []
+    if isinstance(value, Enum):
+        return [str(value.value)]
+    return [""] if value is None else [str(value)]
+
+
+def _row_model(annotation: object) -> type[BaseModel] | None:
+    arguments = get_args(annotation)
+    if get_origin(annotation) is list and arguments and isinstance(arguments[0], type) and issubclass(arguments[0], BaseModel):
+        return arguments[0]
+    return None
+
+
+def _renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Rows counted from 0 without gaps; a row in which nothing was typed is dropped, but never the last one."""
+    plain: dict[str, list[str]] = {}
+    rows: dict[str, dict[int, dict[str, list[str]]]] = {}
+    for name, values in typed.items():
+        if match := ROW.fullmatch(name):
+            rows.setdefault(match[1], {}).setdefault(int(match[2]), {})[match[3]] = list(values)
+        else:
+            plain[name] = list(values)
+    for name, found in rows.items():
+        kept = [row for _, row in sorted(found.items()) if _is_typed(row)] or [row for _, row in sorted(found.items())][:1]
+        for at, row in enumerate(kept):
+            plain.update({f"{name}.{at}.{key}": values for key, values in row.items()})
+    return plain
+
+
+def _is_typed(row: Mapping[str, Sequence[str]]) -> bool:
+    return any("".join(values).strip() for key, values in row.items() if key not in NO_ROW_TEXT)
+
+

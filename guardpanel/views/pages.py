@@ -1,0 +1,159 @@
+"""Answering with a page: the template environment, what every page shows, redirects with a flash."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from guardpanel.dependencies import panel
+from guardpanel.services import status
+from guardpanel.static_files import asset
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+FLASH = "gp_flash"
+THEME = "gp_theme"
+THEMES = ("auto", "light", "dark")
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["asset"] = asset
+    made.filters.update(ago=ago, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds)
+    made.globals["ui"] = made.get_template("shared/ui.html").module
+    return made
+
+
+async def page(
+    request: Request, template: str, context: Mapping[str, Any] | None = None, *, status_code: int = 200, block: str = ""
+) -> Response:
+    """The template as a whole page, or only its `block` where htmx asks for a part."""
+    found = environment().get_template(template)
+    everything = {**await _surroundings(request), **(context or {})}
+    partial = block and request.headers.get("hx-request-type") == "partial"
+    html = "".join(found.blocks[block](found.new_context(everything))) if partial else found.render(everything)
+    answer = HTMLResponse(html, status_code, {"vary": "HX-Request-Type"})
+    if FLASH in request.cookies:
+        answer.delete_cookie(FLASH)
+    return answer
+
+
+async def bare_page(
+    request: Request, template: str, context: Mapping[str, Any] | None = None, *, status_code: int = 200
+) -> Response:
+    """A page for people who are not logged in: it says nothing of what runs."""
+    html = environment().get_template(template).render({**_visitor(request), **(context or {})})
+    return HTMLResponse(html, status_code)
+
+
+def redirect(url: str, said: str = "", *, undo_url: str = "") -> RedirectResponse:
+    """303 to `url`, whose page says `said` once."""
+    answer = RedirectResponse(url, 303)
+    if said:
+        flash = quote(json.dumps({"text": said, "undo_url": undo_url}))
+        answer.set_cookie(FLASH, flash, max_age=60, httponly=True, samesite="lax")
+    return answer
+
+
+async def _surroundings(request: Request) -> dict[str, Any]:
+    """What every page shows around its content."""
+    here = panel(request)
+    async with here.database.read() as session:
+        line = await status.live_line(here.changes, session)
+    return {
+        **_visitor(request),
+        "viewer": getattr(request.state, "viewer", None),
+        "live": line,
+        "live_url": "/live",
+        "banner": banner(line),
+        "flash": _flash(request),
+    }
+
+
+def _visitor(request: Request) -> dict[str, Any]:
+    theme = request.cookies.get(THEME, "auto")
+    return {
+        "request": request,
+        "theme": theme if theme in THEMES else "auto",
+        "viewer": None,
+        "live": None,
+        "live_url": "",
+        "banner": None,
+        "flash": None,
+    }
+
+
+def banner(line: status.LiveLine) -> dict[str, Any] | None:
+    """What stands above every page while it is true."""
+    actions = [{"label": "Show", "url": "/system"}]
+    match line.state:
+        case "failed":
+            return {
+                "kind": "bad",
+                "title": "The last change failed, and going back failed too.",
+                "text": "HAProxy goes on with what it last loaded. guardpanel does nothing more by itself.",
+                "actions": [{"label": "Show the change", "url": "/changes"}],
+            }
+        case "drift":
+            return {"kind": "warn", "title": line.text + ".", "text": line.detail + ".", "actions": actions}
+        case "down":
+            return {"kind": "bad", "title": line.text + ".", "text": line.detail, "actions": actions}
+        case _:
+            return None
+
+
+def _flash(request: Request) -> dict[str, str] | None:
+    try:
+        found = json.loads(unquote(request.cookies.get(FLASH, "")))
+        text, undo = str(found["text"])[:300], str(found.get("undo_url") or "")
+    except (ValueError, KeyError, TypeError):
+        return None
+    return {"text": text, "undo_url": undo if undo.startswith("/") and not undo.startswith("//") else ""}
+
+
+def ago(moment: datetime | None) -> str:
+    """`38 s ago` under a minute, `14:03:12` today, `Yesterday 17:20`, `21 Nov 15:08`; in UTC."""
+    if moment is None:
+        return "—"
+    now = datetime.now(UTC)
+    past = now - moment
+    if 0 <= past.total_seconds() < 60:
+        return f"{int(past.total_seconds())} s ago" if past.total_seconds() >= 1 else "just now"
+    if moment.date() == now.date():
+        return f"{moment:%H:%M:%S}"
+    if (now.date() - moment.date()).days == 1:
+        return f"Yesterday {moment:%H:%M}"
+    return f"{moment.day} {moment:%b %H:%M}" if moment.year == now.year else f"{moment.day} {moment:%b %Y}"
+
+
+def moment(when: datetime | None) -> str:
+    """The full time with its zone, for a `title`."""
+    return "" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def seconds(value: float | None) -> str:
+    """One decimal under ten; two under a tenth, where 0.0 would say nothing."""
+    if value is None:
+        return "—"
+    return f"{value:.2f}" if value < 0.095 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+
+
+def milliseconds(value: float | None) -> str:
+    return "—" if value is None else f"{value:.0f} ms"
+
+
+def thousands(value: int) -> str:
+    return f"{value:,}"

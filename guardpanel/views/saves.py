@@ -1,0 +1,46 @@
+"""How far a save is, for the page that waits for it; and the live line."""
+
+import re
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.errors import NotFound
+from guardpanel.services import status
+from guardpanel.views.pages import environment, seconds
+
+router = APIRouter()
+
+WORDS = {
+    "render": ("Render", "Rendering", "Rendered"),
+    "check": ("Check", "Checking", "Checked"),
+    "reload": ("Reload", "Reloading", "Reloaded"),
+    "verify": ("Verify", "Verifying", "Verified"),
+}
+"Waiting, now, done."
+
+
+@router.get("/saves/{key}")
+async def show(key: str, panel: PanelDep, _viewer: Viewer) -> Response:
+    """The steps as an HTML fragment; 204 while nothing is known of the key."""
+    if not re.fullmatch(r"[0-9a-f-]{16,64}", key):
+        raise NotFound("There is no such save.")
+    progress = panel.changes.saves.find(key)
+    if progress is None:
+        return Response(status_code=204)
+    steps = [
+        {
+            "state": state,
+            "text": WORDS[name][{"waiting": 0, "now": 1}.get(state, 2)],
+            "seconds": None if spent is None else seconds(spent),
+        }
+        for name, state, spent in progress.shown()
+    ]
+    return HTMLResponse(str(environment().globals["ui"].steps(steps)))  # type: ignore[attr-defined]
+
+
+@router.get("/live")
+async def live(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    line = await status.live_line(panel.changes, session)
+    return HTMLResponse(environment().get_template("shared/_live.html").render({"live": line, "request": request}))

@@ -1,0 +1,129 @@
+"""The WAF agent is away, hangs or comes back: closed means 503, open means passed, marked and counted."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.origins import Origin
+from tests.live.stack import Stack, head, wait_until
+from tests.rows import rows
+
+QUERY = "/?q=1%27%20OR%20%271%27%3D%271"
+
+POLICIES = {
+    "Blocks": {"enforcement_mode": "block"},
+    "Watches": {"enforcement_mode": "detect_only"},
+    "Closed": {"enforcement_mode": "detect_only", "fail_mode": "closed"},
+    "Open": {"enforcement_mode": "block", "fail_mode": "open"},
+    "Reads": {"enforcement_mode": "block", "response_inspection": True},
+}
+CLOSED, OPEN = ("blocks.test", "closed.test", "reads.test", "stricter.test"), ("watches.test", "open.test")
+IDS = {"watches.test": 2, "open.test": 4}
+
+
+@pytest.fixture(scope="module")
+def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
+    common = {"servers": [{"address": server.address}], "health_check": False}
+    hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES}
+    hosts["stricter.test"] = {**common, "policy": "Watches", "enforcement_mode": "block"}
+    hosts["off.test"] = common
+    with Stack(haproxy, rows(POLICIES, hosts)) as running:
+        yield running
+
+
+def test_without_an_agent_closed_refuses_and_open_passes_and_counts(
+    stack: Stack, server: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [stack.get(host, QUERY).status for host in CLOSED] == [403, 200, 403, 403]
+    before = {host: stack.uninspected(IDS[host]) for host in OPEN}
+
+    stack.stop_agent()
+    known = stack.wait_for_server("waf_agent", "agent", "DOWN")
+
+    reached, slowest = len(server.received), 0.0
+    for host in CLOSED:
+        for target in ("/", QUERY):
+            answer = stack.get(host, target)
+            assert answer.status == 503
+            assert answer.verdict["verdict"] == "unjudged"
+            assert answer.verdict["request-id"] in answer.text
+            slowest = max(slowest, answer.seconds)
+    assert len(server.received) == reached
+    for host in OPEN:
+        for target in ("/", QUERY):
+            answer = stack.get(host, target)
+            assert answer.seen_headers["x-waf-error"] == "not-inspected"
+            assert answer.verdict["verdict"] == "unjudged"
+            slowest = max(slowest, answer.seconds)
+        assert stack.uninspected(IDS[host]) == before[host] + 2
+    assert "x-waf-error" not in stack.get("off.test", "/").seen_headers
+    assert slowest < 1
+    with capsys.disabled():
+        print(f" agent known to be away after {known * 1000:.0f} ms, then answers within {slowest * 1000:.1f} ms", end="")
+
+    stack.start_agent()
+    stack.wait_for_server("waf_agent", "agent", "UP")
+    assert [stack.get(host, QUERY).status for host in (*CLOSED, *OPEN)] == [403, 200, 403, 403, 200, 403]
+    assert {host: stack.uninspected(IDS[host]) for host in OPEN} == {host: before[host] + 2 for host in OPEN}
+
+
+def test_an_agent_that_dies_is_never_taken_for_a_yes(stack: Stack) -> None:
+    """From the kill until the health check knows: each answer is a refusal, none is a pass."""
+    stack.agent.kill()
+    stack.agent.wait(10)
+    statuses = []
+
+    def down() -> bool:
+        statuses.append(stack.get("blocks.test", "/").status)
+        return stack.servers("waf_agent")["agent"].startswith("DOWN")
+
+    wait_until(down, "the agent is known to be away")
+    assert set(statuses) == {503}
+    stack.start_agent()
+    stack.wait_for_server("waf_agent", "agent", "UP")
+    assert stack.get("blocks.test", "/").status == 200
+
+
+def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, server: Origin) -> None:
+    before = stack.uninspected(IDS["open.test"])
+    reached = len(server.received)
+    requests = {host: head("GET", host, QUERY, {"user-agent": "m", "accept": "*/*"}) for host in ("blocks.test", "open.test")}
+
+    stack.agent.send_signal(signal.SIGSTOP)
+    try:
+        connections = {host: stack.connect() for host in requests}
+        for host, connection in connections.items():
+            connection.sendall(requests[host])
+        answers = {host: stack.answer(connection, requests[host]) for host, connection in connections.items()}
+        for connection in connections.values():
+            connection.close()
+    finally:
+        stack.agent.send_signal(signal.SIGCONT)
+
+    assert answers["blocks.test"].status == 503
+    assert answers["open.test"].seen_headers["x-waf-error"] == "not-inspected"
+    assert len(server.received) == reached + 1
+    assert stack.uninspected(IDS["open.test"]) == before + 1
+    stack.wait_for_server("waf_agent", "agent", "UP")
+    assert stack.get("blocks.test", QUERY).status == 403
+
+
+def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: Stack, server: Origin) -> None:
+    """The agent goes away between the request's verdict and the server's answer."""
+    server.answers["/slow"] = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n", 1.0, b"secret"
+    ]
+    request = head("GET", "reads.test", "/slow", {"user-agent": "m", "accept": "*/*"})
+    reached = len(server.received)
+    with stack.connect() as connection:
+        connection.sendall(request)
+        wait_until(lambda: len(server.received) > reached, "the server has the request")
+        stack.agent.kill()
+        stack.agent.wait(10)
+        answer = stack.answer(connection, request)
+
+    assert answer.status == 503
+    assert b"secret" not in answer.body
+    stack.start_agent()
+    stack.wait_for_server("waf_agent", "agent", "UP")

@@ -1,0 +1,124 @@
+"""What a server must not say, where a policy asks to look at answers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.origins import Origin
+from tests.live.stack import Stack, head
+from tests.rows import SECRET, rows
+
+LEAKS = {
+    "/sql": b"<p>You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version</p>",
+    "/php": b"<?php $password = 'secret'; mysql_connect('localhost', 'root', $password); ?>",
+    "/path": b"Fatal error: require(): Failed opening required in C:\\inetpub\\wwwroot\\index.asp",
+}
+HARMLESS = b"<p>Welcome to the shop.</p>"
+
+
+def answer(body: bytes, kind: str = "text/html", extra: str = "") -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{extra}Connection: close\r\n\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
+    for path, body in LEAKS.items():
+        server.answers[path] = [answer(body) + body]
+        server.answers[path + "/late"] = [answer(body), 0.02, body]
+        chunk = b"%x\r\n%b\r\n" % (len(body), body)
+        server.answers[path + "/chunked"] = [
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n", 0.02, chunk, 0.02, b"0\r\n\r\n"
+        ]
+    server.answers["/harmless"] = [answer(HARMLESS), 0.02, HARMLESS]
+    server.answers["/not-modified"] = [b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n"]
+    server.answers["/stream"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: one\n\n", 0.4, b"data: two\n\n"]
+    big = b"<p>" + b"word " * 100_000
+    server.answers["/big"] = [answer(big) + big]
+    server.answers["/big-leak"] = [answer(LEAKS["/sql"] + big) + LEAKS["/sql"] + big]
+    binary = b"\0" * 300_000
+    server.answers["/binary"] = [answer(binary, "image/png") + binary]
+    common = {"servers": [{"address": server.address}], "health_check": False}
+    policies = {
+        "Read": {"enforcement_mode": "block", "response_inspection": True},
+        "Watch": {"enforcement_mode": "detect_only", "response_inspection": True},
+        "Deaf": {"enforcement_mode": "block"},
+    }
+    hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in policies}
+    with Stack(haproxy, rows(policies, hosts)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+@pytest.mark.parametrize("way", ["", "/late", "/chunked"])
+def test_a_leak_is_stopped_where_the_policy_asks(stack: Stack, leak: str, way: str) -> None:
+    stopped = stack.get("read.test", leak + way)
+
+    assert stopped.status == 403
+    assert stopped.verdict["verdict"] == "blocked"
+    assert stopped.verdict["rule"] == "959100"
+    assert LEAKS[leak] not in stopped.body
+    assert stopped.verdict["request-id"] in stopped.text
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_passes_elsewhere(stack: Stack, leak: str) -> None:
+    watched, unread = stack.get("watch.test", leak + "/late"), stack.get("deaf.test", leak + "/late")
+
+    assert (watched.status, watched.body) == (200, LEAKS[leak])
+    assert any(rule.startswith("95") for rule in watched.verdict["rules"].split(","))
+    assert (unread.status, unread.body) == (200, LEAKS[leak])
+    assert unread.verdict["rules"] == ""
+
+
+@pytest.mark.parametrize("host", ["read.test", "watch.test"])
+def test_harmless_answers_pass_unchanged(stack: Stack, host: str) -> None:
+    passed = stack.get(host, "/harmless")
+
+    assert (passed.status, passed.body, passed.verdict["error"]) == (200, HARMLESS, "")
+    assert stack.get(host, "/not-modified").status == 304
+    assert stack.request("HEAD", host, "/elsewhere").status == 200
+    assert stack.get(host, "/elsewhere").seen["method"] == "GET"
+
+
+def test_an_attack_in_the_request_is_stopped_before_the_server(stack: Stack, server: Origin) -> None:
+    before = len(server.received)
+
+    assert stack.get("read.test", "/?q=1%27%20OR%20%271%27%3D%271").verdict["rule"] == "949110"
+    assert len(server.received) == before
+
+
+def test_an_answer_larger_than_the_limit_passes_and_its_beginning_is_read(stack: Stack) -> None:
+    passed = stack.get("read.test", "/big")
+
+    assert (passed.status, len(passed.body)) == (200, 500_003)
+    assert stack.get("read.test", "/big-leak").status == 403
+
+
+def test_a_picture_is_neither_waited_for_nor_changed(stack: Stack) -> None:
+    passed = stack.get("read.test", "/binary")
+
+    assert (passed.status, len(passed.body), passed.verdict["error"]) == (200, 300_000, "")
+
+
+def test_a_stream_of_events_is_not_held_back(stack: Stack) -> None:
+    """The first event arrives before the server sends the second."""
+    with stack.connect() as connection:
+        connection.sendall(head("GET", "read.test", "/stream", {"x-gp-test": SECRET}))
+        first = b""
+        while b"data: one" not in first:
+            first += connection.recv(65536)
+
+        assert b"data: two" not in first
+
+
+def test_a_visitor_cannot_hide_a_leak_by_asking_for_compression(stack: Stack, server: Origin) -> None:
+    asked = {"accept-encoding": "gzip, br"}
+
+    assert "accept-encoding" not in stack.get("read.test", "/x", asked).seen_headers
+    assert stack.get("deaf.test", "/x", asked).seen_headers["accept-encoding"] == "gzip, br"
+
+
+def test_the_log_has_the_verdict_of_the_answer(stack: Stack) -> None:
+    line = stack.logged(stack.get("read.test", "/sql"))
+
+    assert (line["status"], line["verdict"], line["rule"]) == (403, "blocked", "959100")

@@ -37,6 +37,12 @@ class FailMode(StrEnum):
     "Passed without inspection, and counted."
 
 
+def fails_open(fail_mode: FailMode, mode: EnforcementMode) -> bool:
+    if fail_mode is FailMode.BY_MODE:
+        return mode is EnforcementMode.DETECT_ONLY
+    return fail_mode is FailMode.OPEN
+
+
 class OverLimit(StrEnum):
     """What happens to a request whose body is larger than the policy's limit."""
 
@@ -149,6 +155,10 @@ class Policy(PolicyFields, table=True):
         for name in PolicyFields.model_fields:
             setattr(self, name, getattr(fields, name))
         return self
+
+    def fails_open(self, mode: EnforcementMode) -> bool:
+        """Whether a request passes that the WAF could not judge, in that mode."""
+        return fails_open(self.fail_mode, mode)
 
     def touch(self) -> None:
         """One more edit: a form that was opened before it is stale from now on."""

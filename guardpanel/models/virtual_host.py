@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, Validat
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, Relationship, SQLModel
 
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.policy import EnforcementMode, Policy
 from guardpanel.models.types import Endpoint, Lines, Name, Notes, Path, endpoint, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
 
@@ -262,6 +262,27 @@ class VirtualHost(VirtualHostColumns, table=True):
         """One more edit: a form that was opened before it is stale from now on."""
         self.version += 1
         self.updated_at = datetime.now(UTC)
+
+    def mode_under(self, policy: Policy | None) -> EnforcementMode:
+        """Its own enforcement mode, or the policy's; without a policy nothing is inspected."""
+        if policy is None:
+            return EnforcementMode.OFF
+        return self.enforcement_mode or policy.enforcement_mode
+
+    @property
+    def also(self) -> str:
+        """What follows the name in a list: other names, shortened."""
+        first, *others = self.hostnames
+        words = [] if first.shown == first.name or self.name == first.name else [first.name]
+        if self.name != first.shown:
+            words.append(first.shown)
+        parent = first.name.removeprefix("*.")
+        if len(others) == 1:
+            other = others[0].shown
+            words.append("+ " + other.removesuffix("." + parent) if other.endswith("." + parent) else f"+ {other}")
+        elif others:
+            words.append(f"+ {len(others)} names")
+        return " ".join(words)
 
     @property
     def first_hostname(self) -> str:

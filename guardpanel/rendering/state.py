@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from guardpanel.models.policy import KIB, EnforcementMode, FailMode, OverLimit
+from guardpanel.models.policy import KIB, EnforcementMode, FailMode, OverLimit, fails_open
 from guardpanel.models.types import Endpoint, endpoint
 
 Row = Mapping[str, Any]
@@ -65,9 +65,7 @@ class PolicyState:
     skip_paths: tuple[str, ...]
 
     def fails_open(self, mode: EnforcementMode) -> bool:
-        if self.fail_mode is FailMode.BY_MODE:
-            return mode is EnforcementMode.DETECT_ONLY
-        return self.fail_mode is FailMode.OPEN
+        return fails_open(self.fail_mode, mode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.bundle import Bundle
+from guardpanel.bundle import Application, Bundle
 from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.lock import only_one
@@ -89,8 +89,8 @@ class Changes:
         self._by_key: OrderedDict[str, asyncio.Task[object]] = OrderedDict()
         self._rows: tuple[int, Rows, bytes] | None = None
         "The database's data version, its configuration rows then, and the same packed."
-        self._live_applications: tuple[str, frozenset[str]] | None = None
-        "Checksum of the live bundle, and the names of its applications."
+        self._live_applications: tuple[str, dict[str, Application]] | None = None
+        "Checksum of the live bundle, and its applications by name."
 
     async def save(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> Saved[T]:
         """Make the change that `mutate` makes in the database live.
@@ -221,14 +221,14 @@ class Changes:
 
     async def _changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
         """The applications that the live revision does not have."""
-        return frozenset(application.name for application in bundle.applications) - await self._applications(live)
+        before = await self.applications_of(live) if live is not None else {}
+        return frozenset(application.name for application in bundle.applications) - frozenset(before)
 
-    async def _applications(self, live: Revision | None) -> frozenset[str]:
-        if live is None:
-            return frozenset()
+    async def applications_of(self, live: Revision) -> dict[str, Application]:
+        """The live revision's applications by name."""
         if self._live_applications is None or self._live_applications[0] != live.checksum:
             bundle = await asyncio.to_thread(_rendered, snapshots.unpacked(live.snapshot), self.facts)
-            self._live_applications = live.checksum, frozenset(one.name for one in bundle.applications)
+            self._live_applications = live.checksum, _by_name(bundle)
         return self._live_applications[1]
 
     async def _deploy(self, prepared: Prepared, progress: Progress) -> None:
@@ -240,7 +240,7 @@ class Changes:
             progress.end(failed.message)
             await self._roll_back(prepared, failed, progress)
         progress.end()
-        self._live_applications = prepared.bundle.checksum, frozenset(one.name for one in prepared.bundle.applications)
+        self._live_applications = prepared.bundle.checksum, _by_name(prepared.bundle)
         await self._conclude(prepared.deployment_id, Outcome.LIVE, progress)
         self.engines.tidy()
 
@@ -311,6 +311,10 @@ def field_error(finding: Finding) -> FieldError:
 
 def _rendered(rows: Rows, facts: EngineFacts) -> Bundle:
     return render(DesiredState.from_rows(rows, facts))
+
+
+def _by_name(bundle: Bundle) -> dict[str, Application]:
+    return {application.name: application for application in bundle.applications}
 
 
 async def _data_version(session: AsyncSession) -> int:

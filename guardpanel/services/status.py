@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.bundle import Application
 from guardpanel.engines import EnginesStatus, ServerStatus
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
@@ -63,3 +64,11 @@ def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None
     if engines.haproxy.checksum != live.checksum:
         return LiveLine("drift", "HAProxy has drifted", f"it does not run revision {live.id}")
     return LiveLine("ok", f"Revision {live.id} is live", "verified", datetime.now(UTC))
+
+
+async def applications(changes: Changes, session: AsyncSession) -> dict[str, Application]:
+    """The applications of the live revision by name: which policies they are, and whether they block."""
+    live = await revisions.live(session)
+    if live is None:
+        return {}
+    return await changes.applications_of(live)

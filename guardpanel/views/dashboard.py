@@ -1,5 +1,14 @@
-"""Stub."""
+"""The dashboard: the worst thing first, what runs, and what was done last."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.services import overview
+from guardpanel.views.pages import page
 
 router = APIRouter()
+
+
+@router.get("/")
+async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    return await page(request, "dashboard/show.html", {"overview": await overview.of(panel, session)})

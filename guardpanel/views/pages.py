@@ -1,7 +1,7 @@
 """Answering with a page: the template environment, what every page shows, redirects with a flash."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,12 +13,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from guardpanel.dependencies import panel
+from guardpanel.engines import ServerStatus
+from guardpanel.models import Policy
+from guardpanel.models.policy import EnforcementMode
 from guardpanel.services import status
 from guardpanel.static_files import asset
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 FLASH = "gp_flash"
 THEME = "gp_theme"
+MODE_WORDS = {EnforcementMode.BLOCK: "blocks", EnforcementMode.DETECT_ONLY: "detects only", EnforcementMode.OFF: "off"}
 THEMES = ("auto", "light", "dark")
 
 
@@ -33,6 +37,7 @@ def environment() -> Environment:
     )
     made.globals["asset"] = asset
     made.filters.update(ago=ago, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds)
+    made.globals.update(by_name=by_name, fails_open=fails_open, policies_as_options=policies_as_options)
     made.globals["ui"] = made.get_template("shared/ui.html").module
     return made
 
@@ -122,6 +127,19 @@ def _flash(request: Request) -> dict[str, str] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return {"text": text, "undo_url": undo if undo.startswith("/") and not undo.startswith("//") else ""}
+
+
+def by_name(servers: Iterable[ServerStatus]) -> dict[str, ServerStatus]:
+    return {one.name: one for one in servers}
+
+
+def fails_open(policy: Policy | None, mode: EnforcementMode) -> bool:
+    """Whether a request passes that the WAF could not judge."""
+    return policy is None or policy.fails_open(mode)
+
+
+def policies_as_options(policies: Iterable[Policy]) -> list[tuple[str, str]]:
+    return [(str(policy.id), f"{policy.name} ({MODE_WORDS[policy.enforcement_mode]})") for policy in policies]
 
 
 def ago(moment: datetime | None) -> str:

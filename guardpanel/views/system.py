@@ -1,5 +1,27 @@
-"""Stub."""
+"""The system: engines, applications, what the supervisor keeps running, settings."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+
+from guardpanel import __version__
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.services import policies, status
+from guardpanel.settings import Settings
+from guardpanel.views.pages import page
 
 router = APIRouter()
+
+
+@router.get("/system")
+async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    context = {
+        "overview": await status.overview(panel.changes, session),
+        "applications": await status.applications(panel.changes, session),
+        "policies": {one.id: one for one in await policies.all_of_them(session)},
+        "children": panel.supervisor.states() if panel.supervisor else [],
+        "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)
+                     for name, field in Settings.model_fields.items()],
+        "run_dir": panel.settings.run_dir,
+        "version": __version__,
+        "started_at": panel.started_at,
+    }  # fmt: skip
+    return await page(request, "system/show.html", context)

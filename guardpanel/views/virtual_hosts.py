@@ -1,5 +1,169 @@
-"""Stub."""
+"""Virtual hosts: list, add, look at, try, edit, delete."""
 
-from fastapi import APIRouter
+from typing import Any
 
-router = APIRouter()
+from fastapi import APIRouter, Request, Response
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
+from guardpanel.errors import Problem
+from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.panel import Panel
+from guardpanel.services import policies, revisions, status, trials, virtual_hosts
+from guardpanel.services.trials import Kind, Trial
+from guardpanel.views.forms import Form, refusal
+from guardpanel.views.lists import Listing
+from guardpanel.views.pages import page, redirect
+
+router = APIRouter(prefix="/virtual-hosts")
+
+NEW = {
+    "enabled": ["on"], "servers.0.address": [""], "servers.0.enabled": ["on"], "servers.0.weight": ["100"],
+    "health_check": ["on"], "health_check_path": ["/"], "health_check_interval": ["5"], "health_check_rise": ["2"],
+    "health_check_fall": ["3"], "health_check_status": ["200-399"], "balance": ["roundrobin"], "tls_verify": ["system"],
+    "enforcement_mode": [""],
+}  # fmt: skip
+
+
+@router.get("")
+async def index(
+    request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer, q: str = "", mode: str = "", policy: str = "",
+    sort: str = "name", offset: int = 0,
+) -> Response:  # fmt: skip
+    listing = Listing("/virtual-hosts", sort, offset, {"q": q.strip()[:200], "mode": mode, "policy": policy})
+    choices = await policies.all_of_them(session)
+    chosen = next((one for one in choices if str(one.id) == policy), None)
+    found = await virtual_hosts.page(
+        session, q=listing.kept["q"], mode=EnforcementMode(mode) if mode in set(EnforcementMode) else None,
+        policy_id=chosen.id if chosen else None, sort=listing.key, descending=listing.descending, offset=listing.offset,
+    )  # fmt: skip
+    context = {
+        "listing": listing, "found": found, "policies": {one.id: one for one in choices}, "chosen": chosen,
+        "servers": await status.servers(panel.changes),
+    }  # fmt: skip
+    return await page(request, "virtual_hosts/index.html", context)
+
+
+@router.get("/new")
+async def new(request: Request, session: SessionDep, _editor: Editor) -> Response:
+    choices = await policies.all_of_them(session)
+    first = str(choices[0].id) if choices else ""
+    return await show_form(request, session, Form({**NEW, "policy_id": [first]}), None)
+
+
+@router.post("")
+async def create(request: Request, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+    form = await Form.read(request)
+    if form.change_rows():
+        return await show_form(request, session, form, None)
+    try:
+        saved = await virtual_hosts.create(panel.changes, editor.email, form.fields(VirtualHostFields), form.save_key)
+    except Problem as problem:
+        return await show_form(request, session, form, None, problem)
+    return redirect(f"/virtual-hosts/{saved.value.id}", saved.sentence)
+
+
+@router.get("/{virtual_host_id}")
+async def show(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    return await show_one(request, panel, session, virtual_host_id, None)
+
+
+@router.post("/{virtual_host_id}/trials")
+async def try_it(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    """Send a request through the public listener and show what came back."""
+    kind = Kind.ATTACK if (await Form.read(request)).value("kind") == Kind.ATTACK else Kind.CLEAN
+    host = await virtual_hosts.find(session, virtual_host_id)
+    trial = await trials.send(panel.changes, host, await policy_of(session, host), kind)
+    return await show_one(request, panel, session, virtual_host_id, trial)
+
+
+@router.get("/{virtual_host_id}/edit")
+async def edit(request: Request, virtual_host_id: int, session: SessionDep, _editor: Editor) -> Response:
+    host = await virtual_hosts.find(session, virtual_host_id)
+    return await show_form(request, session, form_of(host), host)
+
+
+@router.post("/{virtual_host_id}")
+async def update(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+    form = await Form.read(request)
+    host = await virtual_hosts.find(session, virtual_host_id)
+    if form.change_rows():
+        return await show_form(request, session, form, host)
+    try:
+        fields = form.fields(VirtualHostFields)
+        saved = await virtual_hosts.update(
+            panel.changes, editor.email, virtual_host_id, fields, form.version, form.save_key
+        )
+    except Problem as problem:
+        return await show_form(request, session, form, host, problem)
+    return redirect(f"/virtual-hosts/{virtual_host_id}", saved.sentence)
+
+
+@router.get("/{virtual_host_id}/delete")
+async def confirm(request: Request, virtual_host_id: int, session: SessionDep, _editor: Editor) -> Response:
+    host = await virtual_hosts.find(session, virtual_host_id)
+    return await page(request, "virtual_hosts/delete.html", {"host": host, "form": form_of(host), "refusal": None})
+
+
+@router.post("/{virtual_host_id}/delete")
+async def destroy(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+    form = await Form.read(request)
+    host = await virtual_hosts.find(session, virtual_host_id)
+    try:
+        saved = await virtual_hosts.delete(panel.changes, editor.email, virtual_host_id, form.version, form.save_key)
+    except Problem as problem:
+        context = {"host": host, "form": form_of(host), "refusal": refusal(problem, await live_number(session))}
+        return await page(request, "virtual_hosts/delete.html", context, status_code=problem.status)
+    return redirect("/virtual-hosts", f"{host.name} is deleted. {saved.sentence}")
+
+
+async def show_one(
+    request: Request, panel: Panel, session: AsyncSession, virtual_host_id: int, trial: Trial | None
+) -> Response:
+    host = await virtual_hosts.find(session, virtual_host_id)
+    policy = await policy_of(session, host)
+    context = {
+        "host": host,
+        "policy": policy,
+        "mode": host.mode_under(policy),
+        "servers": {one.name: one for one in (await status.servers(panel.changes)).get(f"be_{host.id}", ())},
+        "changes": (await revisions.page(session, noun=virtual_hosts.NOUN, noun_id=host.id, limit=5)).items,
+        "trial": trial,
+        "binds": panel.settings.http_bind,
+    }
+    return await page(request, "virtual_hosts/show.html", context)
+
+
+async def show_form(
+    request: Request, session: AsyncSession, form: Form, host: VirtualHost | None, problem: Problem | None = None
+) -> Response:
+    """The form as it was typed; after a refusal with the summary above it and the words at each field."""
+    context: dict[str, Any] = {
+        "form": form if problem is None else form.refused(problem),
+        "host": host,
+        "stale": host is not None and form.version is not None and form.version != host.version,
+        "policies": await policies.all_of_them(session),
+        "refusal": refusal(problem, await live_number(session)) if problem else None,
+    }
+    template = "virtual_hosts/edit.html" if host else "virtual_hosts/new.html"
+    return await page(request, template, context, status_code=problem.status if problem else 200)
+
+
+def form_of(host: VirtualHost) -> Form:
+    form = Form.of(virtual_hosts.fields_of(host))
+    form.typed["hostnames"] = [row.shown for row in host.hostnames]
+    form.typed["version"] = [str(host.version)]
+    return form
+
+
+async def policy_of(session: AsyncSession, host: VirtualHost) -> Policy | None:
+    return await policies.find(session, host.policy_id) if host.policy_id is not None else None
+
+
+async def live_number(session: AsyncSession) -> int | None:
+    live = await revisions.live(session)
+    return live.id if live else None
+
+

@@ -1,0 +1,45 @@
+"""What every list page has: its filters, sort and page in the URL."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+LIMIT = 50
+
+
+@dataclass(frozen=True)
+class Listing:
+    """`sort` is a key, with `-` in front for descending; `kept` are the filters."""
+
+    path: str
+    sort: str
+    wanted_offset: int
+    kept: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        return self.sort.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        return self.sort.startswith("-")
+
+    @property
+    def offset(self) -> int:
+        return min(max(0, self.wanted_offset), 10_000_000)
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(self.kept.values())
+
+    def url(self, **changed: object) -> str:
+        """This list with something else; page 1 unless `offset` is given."""
+        values = {**self.kept, "sort": self.sort if self.sort != "name" else "", **changed}
+        query = urlencode({name: value for name, value in values.items() if value not in {"", None, 0}})
+        return self.path + (f"?{query}" if query else "")
+
+    def sorted_by(self, key: str) -> str:
+        """`ascending`, `descending` or nothing, for aria-sort."""
+        return ("descending" if self.descending else "ascending") if self.key == key else ""
+
+    def sort_url(self, key: str) -> str:
+        return self.url(sort=f"-{key}" if self.sort == key else key)

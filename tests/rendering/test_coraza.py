@@ -1,0 +1,99 @@
+"""Applications: one per distinct effective policy, named after its own text."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from guardpanel.bundle import Bundle
+from guardpanel.rendering import DesiredState, render
+from tests.rows import FACTS, rows
+
+HOST: dict[str, Any] = {"servers": [{"address": "192.0.2.1"}], "policy": "P"}
+
+
+def made(policies: dict[str, dict[str, Any]], hosts: dict[str, dict[str, Any]] | None = None) -> Bundle:
+    return render(DesiredState.from_rows(rows(policies, hosts or {}), FACTS))
+
+
+def name(**fields: Any) -> str:
+    (application,) = made({"P": fields}).applications
+    return application.name
+
+
+def test_equal_policies_share_an_application() -> None:
+    (application,) = made({"A": {}, "B": {}, "C": {"fail_mode": "closed", "over_limit": "pass", "skip_paths": [".css"]}}).applications
+
+    assert application.policy_ids == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"enforcement_mode": "block"}, {"detection_paranoia_level": 2}, {"blocking_paranoia_level": 2, "detection_paranoia_level": 2},
+        {"inbound_anomaly_threshold": 6}, {"outbound_anomaly_threshold": 5}, {"body_limit_kib": 129}, {"response_inspection": True},
+        {"allowed_methods": ["GET"]}, {"allowed_content_types": ["text/plain"]}, {"allowed_content_types": []},
+    ],
+)
+def test_every_field_that_changes_the_rules_changes_the_name(changed: dict[str, Any]) -> None:
+    assert name(**changed) != name()
+
+
+@pytest.mark.parametrize("changed", [{"description": "words"}, {"fail_mode": "closed"}, {"over_limit": "pass"}, {"skip_paths": ["/a/"]}])
+def test_what_haproxy_alone_does_changes_no_rules(changed: dict[str, Any]) -> None:
+    assert name(**changed) == name()
+
+
+def test_a_policy_has_an_application_per_mode_it_is_used_in() -> None:
+    bundle = made({"P": {}}, {"a.test": HOST, "b.test": {**HOST, "enforcement_mode": "block"}, "c.test": {**HOST, "enforcement_mode": "off"}})
+
+    assert sorted(application.blocks for application in bundle.applications) == [False, True]
+    assert {application.policy_ids for application in bundle.applications} == {(1,)}
+
+
+def test_off_has_no_application() -> None:
+    bundle = made({"P": {"enforcement_mode": "off"}}, {"a.test": HOST})
+
+    assert bundle.applications == ()
+    assert yaml.safe_load(bundle.files["coraza.yaml"])["applications"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({}, "SecRuleEngine DetectionOnly"), ({"enforcement_mode": "block"}, "SecRuleEngine On"),
+        ({"body_limit_kib": 1}, "SecRequestBodyLimit 1025"), ({"body_limit_kib": 1}, "SecRequestBodyInMemoryLimit 1025"),
+        ({}, "SecResponseBodyAccess Off"), ({"response_inspection": True}, "SecResponseBodyAccess On"),
+        ({"inbound_anomaly_threshold": 7}, 'SecAction "id:100003,phase:1,pass,nolog,t:none,setvar:tx.inbound_anomaly_score_threshold=7"'),
+        ({"allowed_methods": ["get", "X-Y"]}, "SecAction \"id:100005,phase:1,pass,nolog,t:none,setvar:'tx.allowed_methods=GET X-Y'\""),
+        (
+            {"allowed_content_types": ["a/b+c", "d/e"]},
+            "SecAction \"id:100006,phase:1,pass,nolog,t:none,setvar:'tx.allowed_request_content_type=|a/b+c| |d/e|'\"",
+        ),
+    ],
+)
+def test_a_field_becomes_its_directive(fields: dict[str, Any], line: str) -> None:
+    (application,) = made({"P": fields}).applications
+
+    assert application.directives.split("\n").count(line) == 1
+
+
+def test_the_agents_file_reads_back_as_the_applications() -> None:
+    bundle = made({"A": {}, "B": {"enforcement_mode": "block", "response_inspection": True}})
+
+    document = yaml.safe_load(bundle.files["coraza.yaml"])
+
+    assert document["bind"] == "unix:///run/guardpanel/agent.sock"
+    assert "default_application" not in document
+    assert [(one["name"], one["directives"], one["response_check"]) for one in document["applications"]] == [
+        (application.name, application.directives, application.response_check) for application in bundle.applications
+    ]
+
+
+def test_every_rule_has_its_own_id() -> None:
+    import re
+
+    for application in made({"A": {}, "B": {"enforcement_mode": "block"}}).applications:
+        ids = [int(found) for found in re.findall(r"\bid:(\d+)", application.directives)]
+        assert len(ids) == len(set(ids))
+        assert all(100_000 <= one < 200_000 for one in ids)

@@ -1,0 +1,115 @@
+"""Whatever is typed into a field is refused in words, or rendered without changing a file's structure."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from guardpanel.bundle import Bundle
+from guardpanel.rendering import DesiredState, render
+from tests.corpus import CORPUS
+from tests.rows import FACTS, rows
+
+POLICY_FIELDS: dict[str, Any] = {
+    "name": "Harmless", "description": "harmless", "allowed_methods": ["GET"], "allowed_content_types": ["text/plain"],
+    "skip_paths": ["/harmless/"],
+}
+HOST_FIELDS: dict[str, Any] = {
+    "name": "Harmless", "notes": "harmless", "health_check_path": "/harmless", "health_check_status": "200",
+    "health_check_host": "harmless.test", "tls_name": "harmless.test", "tls_ca": "", "balance": "first", "tls_verify": "off",
+}
+HARMLESS_SERVER = {"scheme": "https", "address": "192.0.2.1:8443"}
+
+
+def rendered(policy: dict[str, Any], host: dict[str, Any], server: dict[str, Any], names: str) -> Bundle:
+    typed = {**HOST_FIELDS, "policy": "Harmless", "servers": [{**HARMLESS_SERVER, **server}], **host}
+    given = rows({"Harmless": {**POLICY_FIELDS, **policy}}, {names: typed})
+    return render(DesiredState.from_rows(given, FACTS))
+
+
+def structure(bundle: Bundle) -> dict[str, list[str]]:
+    """The keyword of every line, as HAProxy, Coraza and YAML find them; maps by the shape of their lines."""
+    found: dict[str, list[str]] = {}
+    for path, content in bundle.files.items():
+        text = content.decode("utf-8")
+        assert text.endswith("\n") or not text, path
+        assert not re.search(r"[^\n\x20-\x7e\x80-\uffff]", text), path
+        lines = text.split("\n")
+        if path.endswith(".map"):
+            for line in lines[:-1]:
+                assert re.fullmatch(r"[!-~]+ [A-Za-z0-9_;-]+", line), line
+            found[path] = [str(len(lines))]
+        elif path == "coraza.yaml":
+            document = yaml.safe_load(text)
+            found[path] = [
+                " ".join(line.split()[:1]) for one in document["applications"] for line in one["directives"].split("\n")
+            ] + [*document, *document["applications"][0]]
+        else:
+            found[path] = [" ".join(line.split()[:1]) for line in lines]
+    return found
+
+
+HARMLESS = structure(rendered({}, {}, {}, "harmless.test"))
+
+
+def fields() -> list[Any]:
+    return [
+        *(pytest.param("policy", name, id=f"policy {name}") for name in POLICY_FIELDS),
+        *(pytest.param("host", name, id=f"virtual host {name}") for name in HOST_FIELDS),
+        *(pytest.param("server", name, id=f"server {name}") for name in HARMLESS_SERVER),
+        pytest.param("host", "hostnames", id="virtual host hostnames"),
+        pytest.param("policy", "enforcement_mode", id="policy enforcement_mode"),
+        pytest.param("policy", "over_limit", id="policy over_limit"),
+        pytest.param("policy", "fail_mode", id="policy fail_mode"),
+        pytest.param("host", "enforcement_mode", id="virtual host enforcement_mode"),
+    ]
+
+
+FREE = {"name", "description", "notes"}
+"Shown on pages, in no file."
+
+KEYS = {"hosts.map", "wildcards.map", "skip_endings.map", "skip_paths.map"}
+"Their number of lines follows what was typed; `structure` has looked at the shape of each."
+
+
+@pytest.mark.parametrize(("noun", "name"), fields())
+def test_typed_text_is_refused_in_words_or_changes_no_structure(noun: str, name: str) -> None:
+    refused = [text for text in CORPUS if not changes_nothing(noun, name, text)]
+
+    assert refused
+    assert len(refused) < len(CORPUS) or name not in FREE
+
+
+def changes_nothing(noun: str, name: str, text: str) -> bool:
+    """Whether it was taken; refused is as good."""
+    given: dict[str, dict[str, Any]] = {"policy": {}, "host": {}, "server": {}, noun: {name: text}}
+    if isinstance(POLICY_FIELDS.get(name), list) or name == "hostnames":
+        given[noun] = {name: [text]}
+    try:
+        bundle = rendered(given["policy"], given["host"], given["server"], "harmless.test")
+    except ValidationError as error:
+        for problem in error.errors():
+            assert problem["loc"], problem
+            assert len(problem["msg"]) > 10
+        return False
+    if text.strip() and name not in {"allowed_methods", "balance"}:
+        assert not hidden(text.strip().replace("\r\n", "\n").replace("\n", " ").replace("\t", " ")), repr(text)
+    made = structure(bundle)
+    assert set(made) | KEYS == set(HARMLESS) | KEYS
+    for path in set(HARMLESS) - KEYS:
+        assert made[path] == HARMLESS[path], (path, text)
+    return True
+
+
+def hidden(text: str) -> bool:
+    return bool(re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]", text))
+
+
+def test_what_is_typed_as_a_name_or_a_note_is_in_no_file() -> None:
+    bundle = rendered(
+        {"name": "needle policy", "description": "needle"}, {"name": "needle host", "notes": "needle"}, {}, "harmless.test"
+    )
+
+    assert not any(b"needle" in content for content in bundle.files.values())

@@ -1,0 +1,70 @@
+"""From rows to the state that is rendered."""
+
+import pytest
+
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.rendering import DesiredState
+from tests.rows import FACTS, rows
+
+SERVERS = {"servers": [{"address": "192.0.2.1"}]}
+
+
+def state(policies: dict[str, dict[str, object]], hosts: dict[str, dict[str, object]]) -> DesiredState:
+    return DesiredState.from_rows(rows(policies, {name: {**SERVERS, **fields} for name, fields in hosts.items()}), FACTS)
+
+
+def test_a_disabled_virtual_host_is_not_part_of_it() -> None:
+    made = state({}, {"a.test": {}, "b.test": {"enabled": False}, "c.test": {}})
+
+    assert [host.hostnames for host in made.virtual_hosts] == [("a.test",), ("c.test",)]
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    given = rows({"A": {}, "B": {}}, {"a.test b.test": {"servers": [{"address": "192.0.2.1"}, {"address": "192.0.2.2"}]}, "c.test": SERVERS})
+    turned = {table: list(reversed(found)) for table, found in given.items()}
+
+    assert DesiredState.from_rows(turned, FACTS) == DesiredState.from_rows(given, FACTS)
+
+
+@pytest.mark.parametrize(
+    ("policy", "host", "mode"),
+    [
+        ({}, {"policy": "P"}, EnforcementMode.DETECT_ONLY),
+        ({"enforcement_mode": "block"}, {"policy": "P"}, EnforcementMode.BLOCK),
+        ({"enforcement_mode": "block"}, {"policy": "P", "enforcement_mode": "off"}, EnforcementMode.OFF),
+        ({}, {"policy": "P", "enforcement_mode": "block"}, EnforcementMode.BLOCK),
+        ({"enforcement_mode": "block"}, {}, EnforcementMode.OFF),
+    ],
+)
+def test_a_virtual_hosts_own_mode_beats_its_policys(
+    policy: dict[str, object], host: dict[str, object], mode: EnforcementMode
+) -> None:
+    made = state({"P": policy}, {"a.test": host})
+
+    assert made.effective(made.virtual_hosts[0])[1] is mode
+
+
+@pytest.mark.parametrize(
+    ("fail_mode", "mode", "opens"),
+    [
+        ("by_mode", "block", False), ("by_mode", "detect_only", True), ("closed", "block", False),
+        ("closed", "detect_only", False), ("open", "block", True), ("open", "detect_only", True),
+    ],
+)
+def test_a_policy_fails_open_where_it_says_so_or_only_detects(fail_mode: str, mode: str, opens: bool) -> None:
+    made = state({"P": {"fail_mode": fail_mode}}, {})
+
+    assert made.policies[1].fails_open(EnforcementMode(mode)) is opens
+
+
+def test_the_buffers_follow_the_largest_body_limit() -> None:
+    assert state({"A": {"body_limit_kib": 10}, "B": {"body_limit_kib": 300}}, {}).body_limit == 300 * 1024
+    assert state({}, {}).body_limit == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [("a.test b.test", "a.test"), ("*.a.test b.test", "b.test"), ("*.a.test", "www.a.test"), ("*.a.test *.b.test", "www.a.test")],
+)
+def test_checks_ask_for_the_first_exact_name(names: str, first: str) -> None:
+    assert state({}, {names: {}}).virtual_hosts[0].first_exact_hostname == first

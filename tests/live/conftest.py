@@ -1,4 +1,4 @@
-"""The real engines: every test of this folder runs with each HAProxy that guardpanel promises to work with."""
+"""The real engines: every test here runs with each HAProxy that guardpanel promises to work with."""
 
 from collections.abc import Iterator
 

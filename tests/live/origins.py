@@ -1,7 +1,7 @@
 """Servers behind HAProxy: each answers with what it received, so that a test sees what came through."""
 
 import contextlib
-import datetime
+import datetime as dt
 import hashlib
 import http.server
 import ipaddress
@@ -66,9 +66,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     time.sleep(part)
             return
         seen = {
-            "method": self.command, "target": self.path, "version": self.request_version,
+            "method": self.command,
+            "target": self.path,
+            "version": self.request_version,
             "headers": [[name.lower(), value] for name, value in self.headers.items()],
-            "length": len(body), "digest": hashlib.sha256(body).hexdigest(), "port": origin.port,
+            "length": len(body),
+            "digest": hashlib.sha256(body).hexdigest(),
+            "port": origin.port,
         }
         text = json.dumps(seen).encode()
         self.send_response(origin.status)
@@ -152,15 +156,15 @@ def certificate(*names: str) -> Certificate:
 
 
 def _dated(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=30))
     )
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import itertools
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +19,7 @@ import yaml
 from guardpanel.bundle import Bundle
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.settings import Settings
+from tests.live.wire import PROXY_LINE, Part, Response, head
 from tests.rows import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,49 +27,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 30.0
 "Seconds for anything that must happen."
 
-PROXY_LINE = b"PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n"
-
-Part = bytes | float
-"A piece of a request, or the seconds before the next one."
-
-_count = itertools.count()
-
-
-@dataclass(frozen=True)
-class Response:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    seconds: float
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def seen(self) -> dict[str, Any]:
-        """What the server received (tests/live/origins.py)."""
-        assert self.status == 200, (self.status, self.headers, self.body[:500])
-        return dict(json.loads(self.body))
-
-    @property
-    def seen_headers(self) -> dict[str, str]:
-        return {name: value for name, value in self.seen["headers"]}
-
-    @property
-    def verdict(self) -> dict[str, str]:
-        """The `x-gp-` headers, without the prefix."""
-        return {name[5:]: value for name, value in self.headers.items() if name.startswith("x-gp-")}
-
 
 def agent_binary() -> Path:
     binary = Path(os.environ.get("GUARDPANEL_AGENT_BIN") or ROOT / ".tools" / "bin" / "guardpanel-spoa")
-    assert binary.is_file(), f"{binary} is missing: build the WAF agent (cd spoa && go build -o ../.tools/bin/guardpanel-spoa .)"
+    assert binary.is_file(), f"{binary} is missing: cd spoa && go build -o ../.tools/bin/guardpanel-spoa ."
     return binary
 
 
 def loopback() -> str:
-    """An address of this process alone: HAProxy shares ports silently (SO_REUSEPORT), parallel tests must not."""
+    """An address of this process alone: HAProxy shares ports silently, parallel tests must not."""
     return f"127.{1 + os.getpid() // 62500 % 250}.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
 
 
@@ -112,8 +77,16 @@ class Stack:
         try:
             self.start_agent()
             self.master = self.start(
-                [self.haproxy, "-W", "-S", f"{self.folder}/master.sock,mode,600", "-f", f"{self.folder}/current/haproxy.cfg"],
-                "haproxy.log", stdout="access.json",
+                [
+                    self.haproxy,
+                    "-W",
+                    "-S",
+                    f"{self.folder}/master.sock,mode,600",
+                    "-f",
+                    f"{self.folder}/current/haproxy.cfg",
+                ],
+                "haproxy.log",
+                stdout="access.json",
             )
             self.wait_until_live()
         except BaseException:
@@ -148,14 +121,20 @@ class Stack:
         (self.folder / "next").rename(self.folder / "current")
         agent = yaml.safe_load(bundle.files["coraza.yaml"])
         self.applications |= {application["name"]: application for application in agent["applications"]}
-        (self.folder / "coraza.yaml").write_text(yaml.safe_dump({**agent, "applications": list(self.applications.values())}))
+        (self.folder / "coraza.yaml").write_text(
+            yaml.safe_dump({**agent, "applications": list(self.applications.values())})
+        )
         self.bundle = bundle
         return bundle
 
     def start(self, command: list[str], log: str, stdout: str = "") -> subprocess.Popen[bytes]:
         with (self.folder / log).open("ab") as errors, (self.folder / (stdout or log)).open("ab") as output:
             process = subprocess.Popen(
-                command, stdout=output, stderr=errors, cwd=self.folder, env={"PATH": os.environ["PATH"]},
+                command,
+                stdout=output,
+                stderr=errors,
+                cwd=self.folder,
+                env={"PATH": os.environ["PATH"]},
                 start_new_session=True,
             )
         self.processes.append(process)
@@ -163,10 +142,19 @@ class Stack:
 
     def start_agent(self) -> None:
         self.agent = self.start(
-            [str(agent_binary()), "-config", f"{self.folder}/coraza.yaml", "-control", f"unix:{self.folder}/control.sock"],
+            [
+                str(agent_binary()),
+                "-config",
+                f"{self.folder}/coraza.yaml",
+                "-control",
+                f"unix:{self.folder}/control.sock",
+            ],
             "agent.log",
         )
-        wait_until(lambda: self.agent.poll() is not None or self.accepts(self.facts.agent_socket), "the agent listens")
+        wait_until(
+            lambda: self.agent.poll() is not None or self.accepts(self.facts.agent_socket),
+            "the agent listens",
+        )
         assert self.agent.poll() is None, self.log("agent.log")
 
     def stop_agent(self) -> None:
@@ -175,12 +163,14 @@ class Stack:
 
     def wait_until_live(self) -> None:
         """The probe answers the checksum, and HAProxy knows that the agent is up."""
+
         def live() -> bool:
             assert self.master.poll() is None, self.log("haproxy.log")
             with contextlib.suppress(OSError, http.client.HTTPException):
                 probe, visitor = self.probe(), self.get("x.test", "/", {"x-gp-probe": SECRET})
                 return probe.verdict["checksum"] == self.bundle.checksum == visitor.verdict.get("checksum")
             return False
+
         wait_until(live, f"HAProxy runs the bundle\n{self.log('haproxy.log')}")
         self.wait_for_server("waf_agent", "agent", "UP")
 
@@ -219,6 +209,7 @@ class Stack:
             with contextlib.suppress(OSError):  # 2.6's master refuses for a moment while it reloads
                 return self.servers(backend).get(server, "").startswith(state)
             return False
+
         return wait_until(so, f"{backend}/{server} is {state}")
 
     def uninspected(self, policy_id: int) -> int:
@@ -273,9 +264,14 @@ class Stack:
         return Response(raw.status, headers, body, time.monotonic() - began)
 
     def request(
-        self, method: str, host: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"",
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
     ) -> Response:
-        """One whole request, with what CRS expects of a browser, and the panel's verdict headers in the answer."""
+        """One whole request with what CRS expects of a browser; the answer carries the verdict."""
         sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "x-gp-test": SECRET}
         if body or method in {"POST", "PUT", "PATCH"}:
             sent["content-length"] = str(len(body))
@@ -284,18 +280,25 @@ class Stack:
     def get(self, host: str, target: str, headers: dict[str, str] | None = None) -> Response:
         return self.request("GET", host, target, headers)
 
-    def post(self, host: str, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> Response:
+    def post(
+        self, host: str, body: bytes, content_type: str, headers: dict[str, str] | None = None
+    ) -> Response:
         return self.request("POST", host, "/", {"content-type": content_type, **(headers or {})}, body)
 
     def chunked(self, host: str, chunks: Iterable[bytes], content_type: str, target: str = "/") -> Response:
         sent = {
-            "user-agent": "Mozilla/5.0", "accept": "*/*", "x-gp-test": SECRET,
-            "content-type": content_type, "transfer-encoding": "chunked",
+            "user-agent": "Mozilla/5.0",
+            "accept": "*/*",
+            "x-gp-test": SECRET,
+            "content-type": content_type,
+            "transfer-encoding": "chunked",
         }
         framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
         return self.send(head("POST", host, target, sent), framed + b"0\r\n\r\n")
 
-    def probe(self, application: str = "", target: str = "/", headers: dict[str, str] | None = None) -> Response:
+    def probe(
+        self, application: str = "", target: str = "/", headers: dict[str, str] | None = None
+    ) -> Response:
         asked = {"x-gp-application": application} if application else {}
         request = head("GET", "probe", target, {**asked, **(headers or {})})
         return self.send(PROXY_LINE + request, path=self.facts.probe_socket)
@@ -315,8 +318,3 @@ class Stack:
         """Every whole line, which must be JSON: but for what 2.8 says there of a frontend that stops."""
         *lines, _ = (self.folder / "access.json").read_bytes().decode("utf-8").split("\n")
         return [json.loads(line) for line in lines if not line.startswith("Proxy visitors stopped ")]
-
-
-def head(method: str, host: str, target: str, headers: dict[str, str]) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")

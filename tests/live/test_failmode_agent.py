@@ -1,6 +1,7 @@
 """The WAF agent is away, hangs or comes back: closed means 503, open means passed, marked and counted."""
 
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -60,7 +61,7 @@ def test_without_an_agent_closed_refuses_and_open_passes_and_counts(
     assert "x-waf-error" not in stack.get("off.test", "/").seen_headers
     assert slowest < 1
     with capsys.disabled():
-        print(f" agent known to be away after {known * 1000:.0f} ms, then answers within {slowest * 1000:.1f} ms", end="")
+        sys.stdout.write(f" away: known in {known * 1000:.0f} ms, answers in {slowest * 1000:.1f} ms ")
 
     stack.start_agent()
     stack.wait_for_server("waf_agent", "agent", "UP")
@@ -88,7 +89,10 @@ def test_an_agent_that_dies_is_never_taken_for_a_yes(stack: Stack) -> None:
 def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, server: Origin) -> None:
     before = stack.uninspected(IDS["open.test"])
     reached = len(server.received)
-    requests = {host: head("GET", host, QUERY, {"user-agent": "m", "accept": "*/*"}) for host in ("blocks.test", "open.test")}
+    requests = {
+        host: head("GET", host, QUERY, {"user-agent": "m", "accept": "*/*"})
+        for host in ("blocks.test", "open.test")
+    }
 
     stack.agent.send_signal(signal.SIGSTOP)
     try:
@@ -109,10 +113,14 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
     assert stack.get("blocks.test", QUERY).status == 403
 
 
-def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: Stack, server: Origin) -> None:
+def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(
+    stack: Stack, server: Origin
+) -> None:
     """The agent goes away between the request's verdict and the server's answer."""
     server.answers["/slow"] = [
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n", 1.0, b"secret"
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n",
+        1.0,
+        b"secret",
     ]
     request = head("GET", "reads.test", "/slow", {"user-agent": "m", "accept": "*/*"})
     reached = len(server.received)

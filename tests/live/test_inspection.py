@@ -43,7 +43,11 @@ ATTACKS: dict[str, Attack] = {
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     common = {"servers": [{"address": server.address}], "health_check": False}
     given = rows(
-        {"Block": {"enforcement_mode": "block"}, "Watch": {"enforcement_mode": "detect_only"}, "Off": {"enforcement_mode": "off"}},
+        {
+            "Block": {"enforcement_mode": "block"},
+            "Watch": {"enforcement_mode": "detect_only"},
+            "Off": {"enforcement_mode": "off"},
+        },
         {
             "block.test": {"policy": "Block", **common},
             "watch.test": {"policy": "Watch", **common},
@@ -114,17 +118,25 @@ def test_harmless_requests_pass_with_score_zero(stack: Stack, host: str) -> None
 
 def test_a_body_that_comes_after_its_headers_is_waited_for(stack: Stack) -> None:
     body = b"q=" + SCRIPT
-    head = b"POST / HTTP/1.1\r\nHost: block.test\r\nUser-Agent: m\r\nAccept: */*\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: block.test\r\nUser-Agent: m\r\nAccept: */*\r\n"
+    head += b"Content-Type: application/x-www-form-urlencoded\r\n"
 
     late = stack.send(head + b"Content-Length: %d\r\n\r\n" % len(body), 0.3, body)
     in_pieces = stack.send(head + b"Content-Length: %d\r\n\r\n" % len(body), 0.1, body[:20], 0.1, body[20:])
-    chunked = stack.send(head + b"Transfer-Encoding: chunked\r\n\r\n", 0.1, b"%x\r\n%b\r\n" % (len(body), body), 0.2, b"0\r\n\r\n")
+    chunked = stack.send(
+        head + b"Transfer-Encoding: chunked\r\n\r\n",
+        0.1,
+        b"%x\r\n%b\r\n" % (len(body), body),
+        0.2,
+        b"0\r\n\r\n",
+    )
 
     assert [late.status, in_pieces.status, chunked.status] == [403] * 3
 
 
 def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(stack: Stack) -> None:
-    head = b"POST / HTTP/1.1\r\nHost: watch.test\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: watch.test\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    head += b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     with stack.connect() as connection:
         connection.sendall(head)
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
@@ -134,7 +146,9 @@ def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(stack: Stack
 
 
 def test_the_block_page_shows_the_request_id_and_nothing_of_the_request(stack: Stack) -> None:
-    answer = stack.get("block.test", QUERY + "&x=%3Cscript%3E", {"cookie": "a=needle", "referer": "http://needle/"})
+    answer = stack.get(
+        "block.test", QUERY + "&x=%3Cscript%3E", {"cookie": "a=needle", "referer": "http://needle/"}
+    )
     again = stack.get("block.test", QUERY)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -142,7 +156,9 @@ def test_the_block_page_shows_the_request_id_and_nothing_of_the_request(stack: S
     request_id = answer.verdict["request-id"]
     assert request_id in answer.text
     assert answer.text.replace(request_id, again.verdict["request-id"]) == again.text
-    assert not any(word in answer.text for word in ("needle", "script", "block.test", "949110", "Coraza", "HAProxy"))
+    assert not any(
+        word in answer.text for word in ("needle", "script", "block.test", "949110", "Coraza", "HAProxy")
+    )
     assert "server" not in answer.headers
 
 
@@ -160,7 +176,12 @@ def test_the_request_id_of_page_server_and_log_is_one(stack: Stack) -> None:
     assert passed.seen_headers["x-request-id"] == passed.verdict["request-id"]
     assert stack.logged(passed)["path"] == "/the-same-id"
     line = stack.logged(blocked)
-    assert (line["status"], line["verdict"], line["rule"], line["virtual_host"]) == (403, "blocked", "949110", "1")
+    assert (line["status"], line["verdict"], line["rule"], line["virtual_host"]) == (
+        403,
+        "blocked",
+        "949110",
+        "1",
+    )
 
 
 def test_maintenance_answers_for_the_servers(stack: Stack, server: Origin) -> None:

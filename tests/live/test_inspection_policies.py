@@ -28,23 +28,36 @@ POLICIES = {
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    leak = b"You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version"
-    server.answers["/leak"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(leak) + leak]
+    leak = b"You have an error in your SQL syntax; check the manual that corresponds to your MySQL server"
+    server.answers["/leak"] = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(leak) + leak
+    ]
     common = {"servers": [{"address": server.address}], "health_check": False}
-    with Stack(haproxy, rows(POLICIES, {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES})) as running:
+    with Stack(
+        haproxy, rows(POLICIES, {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES})
+    ) as running:
         yield running
 
 
 @pytest.mark.parametrize(
     ("host", "method", "status"),
     [
-        ("website.test", "PUT", 403), ("website.test", "DELETE", 403), ("website.test", "OPTIONS", 200),
-        ("api.test", "PUT", 200), ("api.test", "PATCH", 200), ("api.test", "DELETE", 200), ("api.test", "OPTIONS", 403),
-        ("api.test", "TRACE", 403), ("api.test", "get", 403), ("api.test", "OPTIONSX", 403),
+        ("website.test", "PUT", 403),
+        ("website.test", "DELETE", 403),
+        ("website.test", "OPTIONS", 200),
+        ("api.test", "PUT", 200),
+        ("api.test", "PATCH", 200),
+        ("api.test", "DELETE", 200),
+        ("api.test", "OPTIONS", 403),
+        ("api.test", "TRACE", 403),
+        ("api.test", "get", 403),
+        ("api.test", "OPTIONSX", 403),
     ],
 )
 def test_only_the_policys_methods_pass(stack: Stack, host: str, method: str, status: int) -> None:
-    answer = stack.request(method, host, "/", {"content-type": "application/json"}, b"{}" if method[0] == "P" else b"")
+    answer = stack.request(
+        method, host, "/", {"content-type": "application/json"}, b"{}" if method[0] == "P" else b""
+    )
 
     assert answer.status == status
     assert ("911100" in answer.verdict["rules"]) is (status == 403)
@@ -53,10 +66,14 @@ def test_only_the_policys_methods_pass(stack: Stack, host: str, method: str, sta
 @pytest.mark.parametrize(
     ("host", "kind", "status"),
     [
-        ("website.test", "application/json", 200), ("website.test", "application/json; charset=utf-8", 200),
-        ("website.test", "text/plain", 200), ("website.test", "application/merge-patch+json", 403),
-        ("website.test", "application/jso", 403), ("api.test", "application/merge-patch+json", 200),
-        ("api.test", "application/x-www-form-urlencoded", 403), ("api.test", "json", 403),
+        ("website.test", "application/json", 200),
+        ("website.test", "application/json; charset=utf-8", 200),
+        ("website.test", "text/plain", 200),
+        ("website.test", "application/merge-patch+json", 403),
+        ("website.test", "application/jso", 403),
+        ("api.test", "application/merge-patch+json", 200),
+        ("api.test", "application/x-www-form-urlencoded", 403),
+        ("api.test", "json", 403),
     ],
 )
 def test_only_the_policys_content_types_pass(stack: Stack, host: str, kind: str, status: int) -> None:
@@ -69,7 +86,9 @@ def test_only_the_policys_content_types_pass(stack: Stack, host: str, kind: str,
 def test_a_higher_level_finds_more_and_only_the_blocking_level_blocks(stack: Stack) -> None:
     target = "/?q=%22%20%2D%2D%20%60~!%40%23%24%25%5E%26*()%60"  # CRS: rules of level 2 to 4 alone
 
-    loose, strict, observant = (stack.get(host, target) for host in ("website.test", "strict.test", "observant.test"))
+    loose, strict, observant = (
+        stack.get(host, target) for host in ("website.test", "strict.test", "observant.test")
+    )
 
     assert strict.status == 403
     assert (loose.status, observant.status) == (200, 200)
@@ -88,7 +107,18 @@ def test_a_higher_threshold_lets_more_pass(stack: Stack) -> None:
     assert stack.get("quiet.test", "/" + QUERY).status == 403
 
 
-@pytest.mark.parametrize("target", ["/site.css", "/a/b/site.min.css", "/SITE.CSS", "/assets/", "/assets/app.js", "/assets/v1.2/app", "/robots.txt"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/site.css",
+        "/a/b/site.min.css",
+        "/SITE.CSS",
+        "/assets/",
+        "/assets/app.js",
+        "/assets/v1.2/app",
+        "/robots.txt",
+    ],
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_what_a_policy_skips_is_not_inspected(stack: Stack, method: str, target: str) -> None:
     answer = stack.request(method, "skips.test", target, SQL)
@@ -101,11 +131,40 @@ def test_what_a_policy_skips_is_not_inspected(stack: Stack, method: str, target:
 @pytest.mark.parametrize(
     "target",
     [
-        "/index.php/x.css" + QUERY, "/index.php/x.css", "/site.css" + QUERY, "/site.css?", "/site.css?x", "/assets/../admin",
-        "/assets/..", "/assets/./x", "/assets/%2e%2e/admin", "/assets/%2E%2E%2Fadmin", "/assets/x%00", "/assets/..;/admin",
-        "/assets//x", "//assets/x", "/x/assets/y", "/assets", "/assetsx", "/Assets/x", "/admin%2ecss", "/admin.css/", "/admin/.css",
-        "/.css", "/admin;.css", "/admin\\.css", "/admin.css%20", "/admin.css%0a", "/admin%3f.css", "/admin%23.css", "/admin&.css",
-        "/site.css.php", "/sitecss", "/assets/\\..\\admin", "http://skips.test/assets/../admin", "/robots.txt%2f..%2fadmin",
+        "/index.php/x.css" + QUERY,
+        "/index.php/x.css",
+        "/site.css" + QUERY,
+        "/site.css?",
+        "/site.css?x",
+        "/assets/../admin",
+        "/assets/..",
+        "/assets/./x",
+        "/assets/%2e%2e/admin",
+        "/assets/%2E%2E%2Fadmin",
+        "/assets/x%00",
+        "/assets/..;/admin",
+        "/assets//x",
+        "//assets/x",
+        "/x/assets/y",
+        "/assets",
+        "/assetsx",
+        "/Assets/x",
+        "/admin%2ecss",
+        "/admin.css/",
+        "/admin/.css",
+        "/.css",
+        "/admin;.css",
+        "/admin\\.css",
+        "/admin.css%20",
+        "/admin.css%0a",
+        "/admin%3f.css",
+        "/admin%23.css",
+        "/admin&.css",
+        "/site.css.php",
+        "/sitecss",
+        "/assets/\\..\\admin",
+        "http://skips.test/assets/../admin",
+        "/robots.txt%2f..%2fadmin",
     ],
 )
 def test_what_a_server_could_read_in_another_way_is_inspected(stack: Stack, target: str) -> None:
@@ -127,11 +186,19 @@ def test_other_methods_are_never_skipped(stack: Stack, method: str) -> None:
 
 def test_a_request_with_a_body_is_never_skipped(stack: Stack) -> None:
     body = b"q=<script>alert(1)</script>"
-    common = {"user-agent": "m", "accept": "*/*", "x-gp-test": SECRET, "content-type": "application/x-www-form-urlencoded"}
+    common = {
+        "user-agent": "m",
+        "accept": "*/*",
+        "x-gp-test": SECRET,
+        "content-type": "application/x-www-form-urlencoded",
+    }
 
-    measured = stack.send(head("GET", "skips.test", "/site.css", {**common, "content-length": str(len(body))}), body)
+    measured = stack.send(
+        head("GET", "skips.test", "/site.css", {**common, "content-length": str(len(body))}), body
+    )
     chunked = stack.send(
-        head("GET", "skips.test", "/site.css", {**common, "transfer-encoding": "chunked"}), b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        head("GET", "skips.test", "/site.css", {**common, "transfer-encoding": "chunked"}),
+        b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
     )
 
     assert (measured.status, chunked.status) == (403, 403)

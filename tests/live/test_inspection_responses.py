@@ -9,15 +9,23 @@ from tests.live.stack import Stack, head
 from tests.rows import SECRET, rows
 
 LEAKS = {
-    "/sql": b"<p>You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version</p>",
+    "/sql": b"<p>You have an error in your SQL syntax; check the manual for your MySQL server version</p>",
     "/php": b"<?php $password = 'secret'; mysql_connect('localhost', 'root', $password); ?>",
     "/path": b"Fatal error: require(): Failed opening required in C:\\inetpub\\wwwroot\\index.asp",
 }
 HARMLESS = b"<p>Welcome to the shop.</p>"
 
 
-def answer(body: bytes, kind: str = "text/html", extra: str = "") -> bytes:
-    return f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{extra}Connection: close\r\n\r\n".encode()
+def answer(body: bytes, kind: str = "text/html") -> bytes:
+    lines = [
+        "HTTP/1.1 200 OK",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode()
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +35,20 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         server.answers[path + "/late"] = [answer(body), 0.02, body]
         chunk = b"%x\r\n%b\r\n" % (len(body), body)
         server.answers[path + "/chunked"] = [
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n", 0.02, chunk, 0.02, b"0\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html;charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n",
+            0.02,
+            chunk,
+            0.02,
+            b"0\r\n\r\n",
         ]
     server.answers["/harmless"] = [answer(HARMLESS), 0.02, HARMLESS]
     server.answers["/not-modified"] = [b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n"]
-    server.answers["/stream"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: one\n\n", 0.4, b"data: two\n\n"]
+    server.answers["/stream"] = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
+        b"data: one\n\n",
+        0.4,
+        b"data: two\n\n",
+    ]
     big = b"<p>" + b"word " * 100_000
     server.answers["/big"] = [answer(big) + big]
     server.answers["/big-leak"] = [answer(LEAKS["/sql"] + big) + LEAKS["/sql"] + big]

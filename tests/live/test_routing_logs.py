@@ -23,7 +23,7 @@ NASTY = [
     b"GET / HTTP/1.1\r\nHost: \xff\xc3\x28.test\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: \t\x0b.test\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: " + b'"' * 20000 + b"\r\n\r\n",
-    b'GET /' + b'"' * 3000 + b" HTTP/1.1\r\nHost: shop.test\r\n\r\n",
+    b"GET /" + b'"' * 3000 + b" HTTP/1.1\r\nHost: shop.test\r\n\r\n",
     b"GET /" + b"\x80" * 5000 + b" HTTP/1.1\r\nHost: shop.test\r\n\r\n",
     b"GET /" + b"x" * 60000 + b" HTTP/1.1\r\nHost: shop.test\r\n\r\n",
     b"GET /" + b"x" * 200000 + b" HTTP/1.1\r\nHost: shop.test\r\n\r\n",
@@ -39,19 +39,24 @@ NASTY = [
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    host = {"policy": "Block", "servers": [{"address": server.address}, {"address": "127.0.0.1:1"}], "health_check": False}
-    with Stack(haproxy, rows({"Block": {"enforcement_mode": "block"}}, {"shop.test *.wild.test": host})) as running:
+    host = {
+        "policy": "Block",
+        "servers": [{"address": server.address}, {"address": "127.0.0.1:1"}],
+        "health_check": False,
+    }
+    with Stack(
+        haproxy, rows({"Block": {"enforcement_mode": "block"}}, {"shop.test *.wild.test": host})
+    ) as running:
         yield running
 
 
 def test_every_line_is_json(stack: Stack) -> None:
     for request in NASTY:
-        with stack.connect() as connection:
-            with contextlib.suppress(OSError):  # an answer before the end of the request
-                connection.sendall(request)
-                connection.shutdown(socket.SHUT_WR)
-                while connection.recv(65536):
-                    pass
+        with stack.connect() as connection, contextlib.suppress(OSError):  # it may answer before the end
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
     with stack.connect() as connection:  # a reset in the middle of a request
         connection.sendall(b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 9\r\n\r\nx")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -75,7 +80,12 @@ def test_a_line_tells_what_happened(stack: Stack) -> None:
 
     line = stack.logged(answer)
     assert line["path"] == '/a"b\\c?q=1%27%20OR%20%271%27%3D%271'
-    assert (line["host"], line["virtual_host"], line["method"], line["status"]) == ("shop.test", "1", "GET", 403)
+    assert (line["host"], line["virtual_host"], line["method"], line["status"]) == (
+        "shop.test",
+        "1",
+        "GET",
+        403,
+    )
     assert (line["verdict"], line["action"], line["rule"]) == ("blocked", "deny", "949110")
     assert line["application"] == stack.bundle.applications[0].name
     assert "949110" in line["rules"].split(",")

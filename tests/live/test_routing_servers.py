@@ -38,19 +38,38 @@ def stack(haproxy: str, server: Origin, secure: Origin, ours: Certificate) -> It
         "system-checked.test": {"servers": [tls], "tls_name": "secure.test", **CHECK},
         "authority.test": {"servers": [tls], "tls_name": "secure.test", **by_authority, **CHECK},
         "secure.test": {"servers": [tls], **by_authority, **CHECK},
-        "stranger.test": {"servers": [tls], "tls_name": "secure.test", "tls_verify": "ca", "tls_ca": stranger, **CHECK},
+        "stranger.test": {
+            "servers": [tls],
+            "tls_name": "secure.test",
+            "tls_verify": "ca",
+            "tls_ca": stranger,
+            **CHECK,
+        },
         "wrong-name.test": {"servers": [tls], **by_authority, **CHECK},
-        "localhost.test": {"servers": [{"address": f"https://localhost:{secure.port}"}], **by_authority, **CHECK},
+        "localhost.test": {
+            "servers": [{"address": f"https://localhost:{secure.port}"}],
+            **by_authority,
+            **CHECK,
+        },
         "unverified.test": {"servers": [tls], "tls_verify": "off", **CHECK},
         "*.parent.test": {"servers": [tls], "tls_verify": "off", "health_check": False},
         "plain-to-tls.test": {"servers": [{"address": secure.address}], "health_check": False},
         "failing.test": {"servers": [plain], "health_check_status": "200-299", **CHECK},
         "spare.test": {"servers": [{"address": "127.0.0.1:1"}, {**plain, "backup": True}], **CHECK},
         "resting.test": {"servers": [{**plain, "enabled": False}], **CHECK},
-        "weighted.test": {"servers": [{**plain, "weight": 3}, {"address": server.address, "weight": 1}], "health_check": False},
-        "later.test": {"servers": [{"address": "no-such-name.invalid", "resolve_later": True}], "health_check": False},
+        "weighted.test": {
+            "servers": [{**plain, "weight": 3}, {"address": server.address, "weight": 1}],
+            "health_check": False,
+        },
+        "later.test": {
+            "servers": [{"address": "no-such-name.invalid", "resolve_later": True}],
+            "health_check": False,
+        },
         "checked.test": {
-            "servers": [plain], **CHECK, "health_check_path": "/healthz?a=1&b=2", "health_check_host": "probe.test",
+            "servers": [plain],
+            **CHECK,
+            "health_check_path": "/healthz?a=1&b=2",
+            "health_check_host": "probe.test",
         },
     }
     with Stack(haproxy, rows({}, hosts)) as running:
@@ -58,7 +77,9 @@ def stack(haproxy: str, server: Origin, secure: Origin, ours: Certificate) -> It
 
 
 def backend(stack: Stack, host: str) -> str:
-    line = next(line for line in stack.bundle.files["hosts.map"].decode().splitlines() if line.startswith(host + " "))
+    line = next(
+        line for line in stack.bundle.files["hosts.map"].decode().splitlines() if line.startswith(host + " ")
+    )
     return f"be_{line.split(' ')[1]}"
 
 
@@ -71,14 +92,18 @@ def test_an_https_server_is_spoken_to_in_tls(stack: Stack, secure: Origin, host:
 
 def test_the_name_asked_for_is_the_one_given_else_the_hostname(stack: Stack, secure: Origin) -> None:
     for host, name in {
-        "authority.test": "secure.test", "unverified.test": "unverified.test", "child.parent.test": "www.parent.test",
+        "authority.test": "secure.test",
+        "unverified.test": "unverified.test",
+        "child.parent.test": "www.parent.test",
     }.items():
         secure.names.clear()
         stack.get(host, "/")
         assert name in secure.names
 
 
-@pytest.mark.parametrize("host", ["system-checked.test", "stranger.test", "wrong-name.test", "localhost.test"])
+@pytest.mark.parametrize(
+    "host", ["system-checked.test", "stranger.test", "wrong-name.test", "localhost.test"]
+)
 def test_a_server_whose_certificate_does_not_hold_is_down(stack: Stack, secure: Origin, host: str) -> None:
     stack.wait_for_server(backend(stack, host), "s1", "DOWN")
     before = len(secure.received)
@@ -92,7 +117,9 @@ def test_an_unknown_authority_is_refused_without_a_health_check_too(stack: Stack
     assert stack.get("plain-to-tls.test", "/").status in {502, 503}
 
 
-def test_a_server_that_fails_its_check_gets_no_requests_until_it_is_well(stack: Stack, server: Origin) -> None:
+def test_a_server_that_fails_its_check_gets_no_requests_until_it_is_well(
+    stack: Stack, server: Origin
+) -> None:
     stack.wait_for_server(backend(stack, "failing.test"), "s1", "UP")
     server.status = 500
     try:
@@ -135,23 +162,39 @@ def test_a_name_that_does_not_resolve_yet_stops_nobody(stack: Stack) -> None:
 def test_every_option_is_accepted_without_a_warning(haproxy: str, ours: Certificate, tmp_path: Path) -> None:
     policies = {
         f"{mode} {over} {fail}": {
-            "enforcement_mode": mode, "over_limit": over, "fail_mode": fail, "response_inspection": mode == "block",
-            "body_limit_kib": limit, "skip_paths": [".css", "/assets/"],
+            "enforcement_mode": mode,
+            "over_limit": over,
+            "fail_mode": fail,
+            "response_inspection": mode == "block",
+            "body_limit_kib": limit,
+            "skip_paths": [".css", "/assets/"],
         }
         for (mode, over, fail), limit in zip(
-            itertools.product(["block", "detect_only", "off"], ["refuse", "pass"], ["by_mode", "closed", "open"]),
+            itertools.product(
+                ["block", "detect_only", "off"], ["refuse", "pass"], ["by_mode", "closed", "open"]
+            ),
             itertools.cycle([1, 128, 4096]),
         )
     }
-    verify = itertools.cycle([{"tls_verify": "off"}, {"tls_verify": "system"}, {"tls_verify": "ca", "tls_ca": ours.authority}])
+    verify = itertools.cycle(
+        [{"tls_verify": "off"}, {"tls_verify": "system"}, {"tls_verify": "ca", "tls_ca": ours.authority}]
+    )
     servers = [
-        {"address": "192.0.2.1"}, {"address": "[2001:db8::1]:8080", "weight": 0}, {"address": "https://192.0.2.2", "backup": True},
-        {"address": "https://localhost:8443", "enabled": False, "weight": 256}, {"address": "localhost", "resolve_later": True},
+        {"address": "192.0.2.1"},
+        {"address": "[2001:db8::1]:8080", "weight": 0},
+        {"address": "https://192.0.2.2", "backup": True},
+        {"address": "https://localhost:8443", "enabled": False, "weight": 256},
+        {"address": "localhost", "resolve_later": True},
     ]
     hosts = {
         f"{balance}.test *.{balance}.test": {
-            "servers": servers, "balance": balance, "maintenance": balance == "first", "policy": policy,
-            "health_check": balance != "random", "health_check_status": "200,204,300-399", **next(verify),
+            "servers": servers,
+            "balance": balance,
+            "maintenance": balance == "first",
+            "policy": policy,
+            "health_check": balance != "random",
+            "health_check_status": "200,204,300-399",
+            **next(verify),
         }
         for balance, policy in zip(Balance, policies, strict=False)
     }

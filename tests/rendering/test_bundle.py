@@ -12,10 +12,21 @@ from guardpanel.rendering import DesiredState, EngineFacts, render
 from tests.rows import FACTS, rows
 
 HOSTS: dict[str, dict[str, Any]] = {
-    "a.test *.a.test": {"policy": "P", "servers": [{"address": "192.0.2.1"}, {"address": "https://app.lan:8443"}]},
-    "b.test": {"policy": "Q", "servers": [{"address": "192.0.2.2"}], "balance": "source", "health_check": False},
+    "a.test *.a.test": {
+        "policy": "P",
+        "servers": [{"address": "192.0.2.1"}, {"address": "https://app.lan:8443"}],
+    },
+    "b.test": {
+        "policy": "Q",
+        "servers": [{"address": "192.0.2.2"}],
+        "balance": "source",
+        "health_check": False,
+    },
 }
-ROWS = rows({"P": {"skip_paths": [".css", "/x/"]}, "Q": {"enforcement_mode": "block", "response_inspection": True}}, HOSTS)
+ROWS = rows(
+    {"P": {"skip_paths": [".css", "/x/"]}, "Q": {"enforcement_mode": "block", "response_inspection": True}},
+    HOSTS,
+)
 
 
 def made(given: Any = ROWS, facts: EngineFacts = FACTS) -> Bundle:
@@ -32,11 +43,22 @@ def test_equal_states_give_equal_bytes() -> None:
 @pytest.mark.parametrize(
     ("table", "field", "value"),
     [
-        ("virtualhost", "balance", "first"), ("virtualhost", "maintenance", True), ("virtualhost", "policy_id", None),
-        ("virtualhost", "enforcement_mode", "block"), ("virtualhost", "health_check_path", "/up"), ("virtualhost", "enabled", False),
-        ("virtualhost", "tls_name", "x.test"), ("hostname", "name", "c.test"), ("server", "address", "192.0.2.9"),
-        ("server", "weight", 7), ("server", "enabled", False), ("server", "backup", True), ("policy", "skip_paths", [".js"]),
-        ("policy", "body_limit_kib", 1), ("policy", "fail_mode", "closed"), ("policy", "over_limit", "pass"),
+        ("virtualhost", "balance", "first"),
+        ("virtualhost", "maintenance", True),
+        ("virtualhost", "policy_id", None),
+        ("virtualhost", "enforcement_mode", "block"),
+        ("virtualhost", "health_check_path", "/up"),
+        ("virtualhost", "enabled", False),
+        ("virtualhost", "tls_name", "x.test"),
+        ("hostname", "name", "c.test"),
+        ("server", "address", "192.0.2.9"),
+        ("server", "weight", 7),
+        ("server", "enabled", False),
+        ("server", "backup", True),
+        ("policy", "skip_paths", [".js"]),
+        ("policy", "body_limit_kib", 1),
+        ("policy", "fail_mode", "closed"),
+        ("policy", "over_limit", "pass"),
         ("policy", "inbound_anomaly_threshold", 9),
     ],
 )
@@ -47,7 +69,10 @@ def test_any_change_changes_the_checksum(table: str, field: str, value: object) 
     assert made(changed).checksum != made().checksum
 
 
-@pytest.mark.parametrize(("table", "field"), [("virtualhost", "notes"), ("virtualhost", "name"), ("policy", "description"), ("policy", "name")])
+@pytest.mark.parametrize(
+    ("table", "field"),
+    [("virtualhost", "notes"), ("virtualhost", "name"), ("policy", "description"), ("policy", "name")],
+)
 def test_words_for_people_change_no_checksum(table: str, field: str) -> None:
     changed = copy.deepcopy(dict(ROWS))
     changed[table][0][field] = "other words"  # type: ignore[index]
@@ -61,7 +86,9 @@ def test_the_checksum_stands_where_a_live_process_can_be_asked_for_it() -> None:
 
     assert re.fullmatch(r"[0-9a-f]{64}", bundle.checksum)
     assert f"    description 'guardpanel {bundle.checksum}'\n" in text
-    assert [line for line in text.split("\n") if line.startswith("backend ")][-1] == f"backend gp_end_{bundle.checksum[:12]}"
+    assert [line for line in text.split("\n") if line.startswith("backend ")][
+        -1
+    ] == f"backend gp_end_{bundle.checksum[:12]}"
     assert f"x-gp-checksum '{bundle.checksum}'" in text
     assert "0" * 12 not in text
 
@@ -98,10 +125,17 @@ def test_each_line_of_a_backend_knows_its_field() -> None:
             assert starts[field_of(origin)](line), (origin, line)
             assert section == f"backend be_{origin.id}"
             seen.add((origin.id, origin.field))
-    assert {(1, "servers.0.address"), (1, "servers.1.address"), (2, "servers.0.address"), (2, "balance")} <= seen
+    assert {
+        (1, "servers.0.address"),
+        (1, "servers.1.address"),
+        (2, "servers.0.address"),
+        (2, "balance"),
+    } <= seen
     assert (2, "health_check_path") not in seen
     marked = [line for at, line in enumerate(lines, 1) if at in bundle.origins["haproxy.cfg"]]
-    assert len([line for line in lines if line.startswith("    server s")]) == len([line for line in marked if line.startswith("    server s")])
+    assert len([line for line in lines if line.startswith("    server s")]) == len(
+        [line for line in marked if line.startswith("    server s")]
+    )
 
 
 def test_each_directive_knows_its_field() -> None:
@@ -109,16 +143,23 @@ def test_each_directive_knows_its_field() -> None:
         lines = application.directives.split("\n")
         for at, origin in application.origins.items():
             words = {
-                "enforcement_mode": "SecRuleEngine", "body_limit_kib": "BodyLimit|BodyInMemoryLimit", "response_inspection": "SecResponseBodyAccess",
-                "inbound_anomaly_threshold": "inbound_anomaly_score", "outbound_anomaly_threshold": "outbound_anomaly_score",
+                "enforcement_mode": "SecRuleEngine",
+                "body_limit_kib": "BodyLimit|BodyInMemoryLimit",
+                "response_inspection": "SecResponseBodyAccess",
+                "inbound_anomaly_threshold": "inbound_anomaly_score",
+                "outbound_anomaly_threshold": "outbound_anomaly_score",
                 "allowed_content_types": "allowed_request_content_type",
             }
             assert re.search(words.get(origin.field, origin.field), lines[at - 1]), (origin, lines[at - 1])
             assert (origin.noun, origin.id) == ("policy", application.policy_ids[0])
-        assert {"blocking_paranoia_level", "allowed_methods"} <= {origin.field for origin in application.origins.values()}
+        assert {"blocking_paranoia_level", "allowed_methods"} <= {
+            origin.field for origin in application.origins.values()
+        }
 
 
 def test_the_facts_of_the_installation_are_part_of_it() -> None:
-    other = EngineFacts(FACTS.http_binds, FACTS.probe_socket, FACTS.agent_socket, FACTS.system_ca, "another secret")
+    other = EngineFacts(
+        FACTS.http_binds, FACTS.probe_socket, FACTS.agent_socket, FACTS.system_ca, "another secret"
+    )
 
     assert made(facts=other).checksum != made().checksum

@@ -22,7 +22,9 @@ def name(**fields: Any) -> str:
 
 
 def test_equal_policies_share_an_application() -> None:
-    (application,) = made({"A": {}, "B": {}, "C": {"fail_mode": "closed", "over_limit": "pass", "skip_paths": [".css"]}}).applications
+    (application,) = made(
+        {"A": {}, "B": {}, "C": {"fail_mode": "closed", "over_limit": "pass", "skip_paths": [".css"]}}
+    ).applications
 
     assert application.policy_ids == (1, 2, 3)
 
@@ -30,22 +32,39 @@ def test_equal_policies_share_an_application() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"enforcement_mode": "block"}, {"detection_paranoia_level": 2}, {"blocking_paranoia_level": 2, "detection_paranoia_level": 2},
-        {"inbound_anomaly_threshold": 6}, {"outbound_anomaly_threshold": 5}, {"body_limit_kib": 129}, {"response_inspection": True},
-        {"allowed_methods": ["GET"]}, {"allowed_content_types": ["text/plain"]}, {"allowed_content_types": []},
+        {"enforcement_mode": "block"},
+        {"detection_paranoia_level": 2},
+        {"blocking_paranoia_level": 2, "detection_paranoia_level": 2},
+        {"inbound_anomaly_threshold": 6},
+        {"outbound_anomaly_threshold": 5},
+        {"body_limit_kib": 129},
+        {"response_inspection": True},
+        {"allowed_methods": ["GET"]},
+        {"allowed_content_types": ["text/plain"]},
+        {"allowed_content_types": []},
     ],
 )
 def test_every_field_that_changes_the_rules_changes_the_name(changed: dict[str, Any]) -> None:
     assert name(**changed) != name()
 
 
-@pytest.mark.parametrize("changed", [{"description": "words"}, {"fail_mode": "closed"}, {"over_limit": "pass"}, {"skip_paths": ["/a/"]}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"description": "words"}, {"fail_mode": "closed"}, {"over_limit": "pass"}, {"skip_paths": ["/a/"]}],
+)
 def test_what_haproxy_alone_does_changes_no_rules(changed: dict[str, Any]) -> None:
     assert name(**changed) == name()
 
 
 def test_a_policy_has_an_application_per_mode_it_is_used_in() -> None:
-    bundle = made({"P": {}}, {"a.test": HOST, "b.test": {**HOST, "enforcement_mode": "block"}, "c.test": {**HOST, "enforcement_mode": "off"}})
+    bundle = made(
+        {"P": {}},
+        {
+            "a.test": HOST,
+            "b.test": {**HOST, "enforcement_mode": "block"},
+            "c.test": {**HOST, "enforcement_mode": "off"},
+        },
+    )
 
     assert sorted(application.blocks for application in bundle.applications) == [False, True]
     assert {application.policy_ids for application in bundle.applications} == {(1,)}
@@ -61,14 +80,26 @@ def test_off_has_no_application() -> None:
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({}, "SecRuleEngine DetectionOnly"), ({"enforcement_mode": "block"}, "SecRuleEngine On"),
-        ({"body_limit_kib": 1}, "SecRequestBodyLimit 1025"), ({"body_limit_kib": 1}, "SecRequestBodyInMemoryLimit 1025"),
-        ({}, "SecResponseBodyAccess Off"), ({"response_inspection": True}, "SecResponseBodyAccess On"),
-        ({"inbound_anomaly_threshold": 7}, 'SecAction "id:100003,phase:1,pass,nolog,t:none,setvar:tx.inbound_anomaly_score_threshold=7"'),
-        ({"allowed_methods": ["get", "X-Y"]}, "SecAction \"id:100005,phase:1,pass,nolog,t:none,setvar:'tx.allowed_methods=GET X-Y'\""),
+        ({}, "SecRuleEngine DetectionOnly"),
+        ({"enforcement_mode": "block"}, "SecRuleEngine On"),
+        ({"body_limit_kib": 1}, "SecRequestBodyLimit 1025"),
+        ({"body_limit_kib": 1}, "SecRequestBodyInMemoryLimit 1025"),
+        ({}, "SecResponseBodyAccess Off"),
+        ({"response_inspection": True}, "SecResponseBodyAccess On"),
+        (
+            {"inbound_anomaly_threshold": 7},
+            'SecAction "id:100003,phase:1,pass,nolog,t:none,setvar:tx.inbound_anomaly_score_threshold=7"',
+        ),
+        (
+            {"allowed_methods": ["get", "X-Y"]},
+            "SecAction \"id:100005,phase:1,pass,nolog,t:none,setvar:'tx.allowed_methods=GET X-Y'\"",
+        ),
         (
             {"allowed_content_types": ["a/b+c", "d/e"]},
-            "SecAction \"id:100006,phase:1,pass,nolog,t:none,setvar:'tx.allowed_request_content_type=|a/b+c| |d/e|'\"",
+            (
+                'SecAction "id:100006,phase:1,pass,nolog,t:none,'
+                "setvar:'tx.allowed_request_content_type=|a/b+c| |d/e|'\""
+            ),
         ),
     ],
 )
@@ -86,7 +117,8 @@ def test_the_agents_file_reads_back_as_the_applications() -> None:
     assert document["bind"] == "unix:///run/guardpanel/agent.sock"
     assert "default_application" not in document
     assert [(one["name"], one["directives"], one["response_check"]) for one in document["applications"]] == [
-        (application.name, application.directives, application.response_check) for application in bundle.applications
+        (application.name, application.directives, application.response_check)
+        for application in bundle.applications
     ]
 
 

@@ -25,23 +25,52 @@ def lines(bundle: Bundle, path: str = "haproxy.cfg") -> list[str]:
     [
         (HOST, "server s1 192.0.2.1:81 weight 100"),
         ({"servers": [{"address": "192.0.2.1"}]}, "server s1 192.0.2.1:80 weight 100"),
-        ({"servers": [{"address": "[2001:DB8::1]:8080", "weight": 0}]}, "server s1 [2001:db8::1]:8080 weight 0"),
-        ({"servers": [{"address": "a", "backup": True}]}, "server s1 a:80 weight 100 init-addr last,libc,none resolvers system backup"),
-        ({"servers": [{"address": "192.0.2.1", "enabled": False}]}, "server s1 192.0.2.1:80 weight 100 disabled"),
-        (TLS, "server s1 192.0.2.1:443 weight 100 ssl alpn http/1.1 sni str(app.lan) check-sni app.lan verify required verifyhost app.lan ca-file /etc/ssl/certs/ca-certificates.crt"),
-        ({**TLS, "health_check": False, "tls_verify": "off"}, "server s1 192.0.2.1:443 weight 100 ssl alpn http/1.1 sni str(app.lan) verify none"),
+        (
+            {"servers": [{"address": "[2001:DB8::1]:8080", "weight": 0}]},
+            "server s1 [2001:db8::1]:8080 weight 0",
+        ),
+        (
+            {"servers": [{"address": "a", "backup": True}]},
+            "server s1 a:80 weight 100 init-addr last,libc,none resolvers system backup",
+        ),
+        (
+            {"servers": [{"address": "192.0.2.1", "enabled": False}]},
+            "server s1 192.0.2.1:80 weight 100 disabled",
+        ),
+        (
+            TLS,
+            (
+                "server s1 192.0.2.1:443 weight 100 ssl alpn http/1.1 sni str(app.lan) check-sni app.lan "
+                "verify required verifyhost app.lan ca-file /etc/ssl/certs/ca-certificates.crt"
+            ),
+        ),
+        (
+            {**TLS, "health_check": False, "tls_verify": "off"},
+            "server s1 192.0.2.1:443 weight 100 ssl alpn http/1.1 sni str(app.lan) verify none",
+        ),
         ({**HOST, "balance": "leastconn"}, "balance leastconn"),
         ({**HOST, "balance": "source"}, "hash-type consistent"),
-        ({**HOST, "health_check_path": "/up?a=1"}, "http-check send meth GET uri '/up?a=1' ver HTTP/1.1 hdr host 'a.test'"),
-        ({**HOST, "health_check_host": "x.test"}, "http-check send meth GET uri '/' ver HTTP/1.1 hdr host 'x.test'"),
+        (
+            {**HOST, "health_check_path": "/up?a=1"},
+            "http-check send meth GET uri '/up?a=1' ver HTTP/1.1 hdr host 'a.test'",
+        ),
+        (
+            {**HOST, "health_check_host": "x.test"},
+            "http-check send meth GET uri '/' ver HTTP/1.1 hdr host 'x.test'",
+        ),
         ({**HOST, "health_check_status": "200, 204"}, "http-check expect status 200,204"),
-        ({**HOST, "health_check_interval": 7, "health_check_rise": 1, "health_check_fall": 9}, "default-server check inter 7s rise 1 fall 9"),
+        (
+            {**HOST, "health_check_interval": 7, "health_check_rise": 1, "health_check_fall": 9},
+            "default-server check inter 7s rise 1 fall 9",
+        ),
     ],
 )
 def test_a_field_becomes_its_line(fields: dict[str, Any], expected: str) -> None:
     found = lines(made({"a.test": fields}))
 
-    assert [line for line in found if line.startswith(expected.split(" ")[0]) and expected in line] == [expected]
+    assert [line for line in found if line.startswith(expected.partition(" ")[0]) and expected in line] == [
+        expected
+    ]
 
 
 def test_without_a_health_check_nothing_checks() -> None:
@@ -70,10 +99,14 @@ def test_names_stand_in_maps_and_wildcards_by_their_parent() -> None:
 @pytest.mark.parametrize(
     ("policy", "host", "expected"),
     [
-        ({}, {}, "open;131072;0;0"), ({"enforcement_mode": "block"}, {}, "refuse;closed;131072;0;0"),
-        ({"over_limit": "pass"}, {}, "pass;open;131072;0;0"), ({"body_limit_kib": 1}, {}, "open;1024;0;0"),
-        ({"response_inspection": True}, {}, "131072;1;0"), ({"fail_mode": "closed"}, {}, "closed;131072;0;0"),
-        ({}, {"enforcement_mode": "block"}, "refuse;closed;131072;0;0"), ({}, {"maintenance": True}, "open;131072;0;1"),
+        ({}, {}, "open;131072;0;0"),
+        ({"enforcement_mode": "block"}, {}, "refuse;closed;131072;0;0"),
+        ({"over_limit": "pass"}, {}, "pass;open;131072;0;0"),
+        ({"body_limit_kib": 1}, {}, "open;1024;0;0"),
+        ({"response_inspection": True}, {}, "131072;1;0"),
+        ({"fail_mode": "closed"}, {}, "closed;131072;0;0"),
+        ({}, {"enforcement_mode": "block"}, "refuse;closed;131072;0;0"),
+        ({}, {"maintenance": True}, "open;131072;0;1"),
     ],
 )
 def test_a_virtual_host_is_bound_to_its_policys_behaviour(
@@ -89,7 +122,10 @@ def test_a_virtual_host_is_bound_to_its_policys_behaviour(
 
 @pytest.mark.parametrize("fields", [{}, {"policy": "P", "enforcement_mode": "off"}])
 def test_a_virtual_host_without_the_waf_is_bound_to_none(fields: dict[str, Any]) -> None:
-    assert lines(made({"a.test": {**HOST, **fields, "maintenance": True}}, P={}), "vhosts.map")[0] == "1 be_1;-;0;pass;open;0;0;1"
+    assert (
+        lines(made({"a.test": {**HOST, **fields, "maintenance": True}}, P={}), "vhosts.map")[0]
+        == "1 be_1;-;0;pass;open;0;0;1"
+    )
 
 
 def test_skip_lists_are_keyed_by_policy_and_there_only_when_needed() -> None:
@@ -112,7 +148,9 @@ def test_answers_are_looked_at_only_where_a_policy_asks() -> None:
 
 @pytest.mark.parametrize(("limit", "size"), [(1, 64), (16, 64), (128, 176), (4096, 4144)])
 def test_a_buffer_holds_the_largest_body_and_the_largest_headers(limit: int, size: int) -> None:
-    assert f"tune.bufsize {size * 1024}" in lines(made({}, A={"body_limit_kib": 1}, B={"body_limit_kib": limit}))
+    assert f"tune.bufsize {size * 1024}" in lines(
+        made({}, A={"body_limit_kib": 1}, B={"body_limit_kib": limit})
+    )
 
 
 def test_every_address_that_visitors_use_is_bound() -> None:
@@ -125,7 +163,10 @@ def test_every_address_that_visitors_use_is_bound() -> None:
 
 def test_names_that_must_resolve_are_told() -> None:
     servers = [
-        {"address": "one.lan:81"}, {"address": "192.0.2.1"}, {"address": "two.lan", "resolve_later": True}, {"address": "three.lan", "enabled": False},
+        {"address": "one.lan:81"},
+        {"address": "192.0.2.1"},
+        {"address": "two.lan", "resolve_later": True},
+        {"address": "three.lan", "enabled": False},
     ]
 
     (named,) = made({"a.test": {"servers": servers}}).named_servers

@@ -13,12 +13,22 @@ from tests.corpus import CORPUS
 from tests.rows import FACTS, rows
 
 POLICY_FIELDS: dict[str, Any] = {
-    "name": "Harmless", "description": "harmless", "allowed_methods": ["GET"], "allowed_content_types": ["text/plain"],
+    "name": "Harmless",
+    "description": "harmless",
+    "allowed_methods": ["GET"],
+    "allowed_content_types": ["text/plain"],
     "skip_paths": ["/harmless/"],
 }
 HOST_FIELDS: dict[str, Any] = {
-    "name": "Harmless", "notes": "harmless", "health_check_path": "/harmless", "health_check_status": "200",
-    "health_check_host": "harmless.test", "tls_name": "harmless.test", "tls_ca": "", "balance": "first", "tls_verify": "off",
+    "name": "Harmless",
+    "notes": "harmless",
+    "health_check_path": "/harmless",
+    "health_check_status": "200",
+    "health_check_host": "harmless.test",
+    "tls_name": "harmless.test",
+    "tls_ca": "",
+    "balance": "first",
+    "tls_verify": "off",
 }
 HARMLESS_SERVER = {"scheme": "https", "address": "192.0.2.1:8443"}
 
@@ -44,7 +54,9 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
         elif path == "coraza.yaml":
             document = yaml.safe_load(text)
             found[path] = [
-                " ".join(line.split()[:1]) for one in document["applications"] for line in one["directives"].split("\n")
+                " ".join(line.split()[:1])
+                for one in document["applications"]
+                for line in one["directives"].split("\n")
             ] + [*document, *document["applications"][0]]
         else:
             found[path] = [" ".join(line.split()[:1]) for line in lines]
@@ -95,7 +107,9 @@ def changes_nothing(noun: str, name: str, text: str) -> bool:
             assert len(problem["msg"]) > 10
         return False
     if text.strip() and name not in {"allowed_methods", "balance"}:
-        assert not hidden(text.strip().replace("\r\n", "\n").replace("\n", " ").replace("\t", " ")), repr(text)
+        assert not hidden(text.strip().replace("\r\n", "\n").replace("\n", " ").replace("\t", " ")), repr(
+            text
+        )
     made = structure(bundle)
     assert set(made) | KEYS == set(HARMLESS) | KEYS
     for path in set(HARMLESS) - KEYS:
@@ -109,7 +123,10 @@ def hidden(text: str) -> bool:
 
 def test_what_is_typed_as_a_name_or_a_note_is_in_no_file() -> None:
     bundle = rendered(
-        {"name": "needle policy", "description": "needle"}, {"name": "needle host", "notes": "needle"}, {}, "harmless.test"
+        {"name": "needle policy", "description": "needle"},
+        {"name": "needle host", "notes": "needle"},
+        {},
+        "harmless.test",
     )
 
     assert not any(b"needle" in content for content in bundle.files.values())

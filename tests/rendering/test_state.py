@@ -10,7 +10,9 @@ SERVERS = {"servers": [{"address": "192.0.2.1"}]}
 
 
 def state(policies: dict[str, dict[str, object]], hosts: dict[str, dict[str, object]]) -> DesiredState:
-    return DesiredState.from_rows(rows(policies, {name: {**SERVERS, **fields} for name, fields in hosts.items()}), FACTS)
+    return DesiredState.from_rows(
+        rows(policies, {name: {**SERVERS, **fields} for name, fields in hosts.items()}), FACTS
+    )
 
 
 def test_a_disabled_virtual_host_is_not_part_of_it() -> None:
@@ -20,7 +22,13 @@ def test_a_disabled_virtual_host_is_not_part_of_it() -> None:
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
-    given = rows({"A": {}, "B": {}}, {"a.test b.test": {"servers": [{"address": "192.0.2.1"}, {"address": "192.0.2.2"}]}, "c.test": SERVERS})
+    given = rows(
+        {"A": {}, "B": {}},
+        {
+            "a.test b.test": {"servers": [{"address": "192.0.2.1"}, {"address": "192.0.2.2"}]},
+            "c.test": SERVERS,
+        },
+    )
     turned = {table: list(reversed(found)) for table, found in given.items()}
 
     assert DesiredState.from_rows(turned, FACTS) == DesiredState.from_rows(given, FACTS)
@@ -47,8 +55,12 @@ def test_a_virtual_hosts_own_mode_beats_its_policys(
 @pytest.mark.parametrize(
     ("fail_mode", "mode", "opens"),
     [
-        ("by_mode", "block", False), ("by_mode", "detect_only", True), ("closed", "block", False),
-        ("closed", "detect_only", False), ("open", "block", True), ("open", "detect_only", True),
+        ("by_mode", "block", False),
+        ("by_mode", "detect_only", True),
+        ("closed", "block", False),
+        ("closed", "detect_only", False),
+        ("open", "block", True),
+        ("open", "detect_only", True),
     ],
 )
 def test_a_policy_fails_open_where_it_says_so_or_only_detects(fail_mode: str, mode: str, opens: bool) -> None:
@@ -64,7 +76,12 @@ def test_the_buffers_follow_the_largest_body_limit() -> None:
 
 @pytest.mark.parametrize(
     ("names", "first"),
-    [("a.test b.test", "a.test"), ("*.a.test b.test", "b.test"), ("*.a.test", "www.a.test"), ("*.a.test *.b.test", "www.a.test")],
+    [
+        ("a.test b.test", "a.test"),
+        ("*.a.test b.test", "b.test"),
+        ("*.a.test", "www.a.test"),
+        ("*.a.test *.b.test", "www.a.test"),
+    ],
 )
 def test_checks_ask_for_the_first_exact_name(names: str, first: str) -> None:
     assert state({}, {names: {}}).virtual_hosts[0].first_exact_hostname == first

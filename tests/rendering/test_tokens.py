@@ -40,7 +40,14 @@ def haproxy_words(line: str) -> list[str]:
 
 @given(SAFE)
 def test_any_text_is_one_word_of_haproxy(text: str) -> None:
-    assert haproxy_words(f"http-request set-header x {word(text)} if TRUE") == ["http-request", "set-header", "x", text, "if", "TRUE"]
+    assert haproxy_words(f"http-request set-header x {word(text)} if TRUE") == [
+        "http-request",
+        "set-header",
+        "x",
+        text,
+        "if",
+        "TRUE",
+    ]
 
 
 @given(SAFE)
@@ -111,7 +118,12 @@ def test_a_plain_value_in_a_config_template_raises(value: object) -> None:
 def test_a_token_made_into_something_else_is_plain_again() -> None:
     environment = template("haproxy/coraza.cfg.j2").environment
 
-    for expression in ["(value | literal) ~ 'x'", "(value | literal) | upper", "value | literal | replace('a', ' ')", "[value | literal] | join(' ')"]:
+    for expression in [
+        "(value | literal) ~ 'x'",
+        "(value | literal) | upper",
+        "value | literal | replace('a', ' ')",
+        "[value | literal] | join(' ')",
+    ]:
         with pytest.raises(UnsafeText):
             environment.from_string("{{ " + expression + " }}").render(value="a")
 
@@ -127,4 +139,7 @@ def test_marks_are_taken_out_and_remembered() -> None:
     text, origins = split_origins(f"first\nsecond a {mark}\n\nlast {mark}\n")
 
     assert text == "first\nsecond a\n\nlast\n"
-    assert origins == {2: Origin("virtual_host", 7, "servers.0.address"), 4: Origin("virtual_host", 7, "servers.0.address")}
+    assert origins == {
+        2: Origin("virtual_host", 7, "servers.0.address"),
+        4: Origin("virtual_host", 7, "servers.0.address"),
+    }

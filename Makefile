@@ -1,0 +1,67 @@
+# `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save soak-agent clean
+MAKEFLAGS += --no-print-directory
+
+PYTHON_IN := .venv/bin/python
+CHECK = $(PYTHON_IN) tools/check.py
+ARGS ?=
+
+help: ## this list
+	@sed -nE 's/^([a-z][a-z0-9-]*):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+install: ## install what is missing; afterwards .venv/bin/guardpanel is the command
+	@tools/install.sh
+
+run: install ## install, then run the panel, HAProxy and the WAF agent
+	@exec .venv/bin/guardpanel up
+
+dev: install ## install the linters and test tools, too
+	@tools/install-dev.sh packages
+
+test: dev ## everything that CI runs
+	@tools/install-dev.sh haproxies chromium
+	@$(CHECK) -- $(ARGS)
+
+lint: dev ## ruff, mypy, import contracts, gofmt, go vet
+	@$(CHECK) lint
+
+format: dev ## lay out the code, and mend what ruff can
+	@.venv/bin/ruff check --fix-only --quiet .
+	@.venv/bin/ruff format --quiet .
+	@tools/go.sh fmt -C spoa ./... >/dev/null
+
+agent: dev ## the WAF agent's tests, with the race detector
+	@$(CHECK) agent
+
+unit: dev ## tests without engines (ARGS="-k words": those alone; for live and e2e, too)
+	@$(CHECK) unit -- $(ARGS)
+
+live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
+	@tools/install-dev.sh haproxies
+	@$(CHECK) live -- $(ARGS)
+
+e2e: dev ## tests in a browser
+	@tools/install-dev.sh chromium
+	@$(CHECK) e2e -- $(ARGS)
+
+lock: install ## the lock files from pyproject.toml (UPGRADE=1: the newest versions it allows)
+	@tools/lock.sh
+
+openapi: install ## openapi.json from the code
+	@$(PYTHON_IN) -m guardpanel openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+docs: install ## docs/configuration.md from the settings
+	@$(PYTHON_IN) -m guardpanel configuration > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+
+bench-save: dev ## how long a save takes until it is live, beside the same by hand
+	@$(PYTHON_IN) bench/save.py $(ARGS)
+
+soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
+	@echo "==> 1,000 reloads (many minutes)"
+	@cd spoa && GUARDPANEL_RELOADS=1000 ../tools/go.sh test -run TestReloads -count=1 -timeout 60m -v ./...
+
+clean: ## remove what was installed and built here; var/ (your data) stays
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist test-results
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"runtime"
+	"sort"
+	"sync"
+	"time"
+)
+
+// Applications is the running set, swapped as a whole: a message meets the old set or the new one.
+type Applications struct {
+	mutex sync.RWMutex
+	set   map[string]*Application
+}
+
+// Outcome is what a reload did.
+type Outcome struct {
+	Kept     []string `json:"kept"`
+	Added    []Added  `json:"added"`
+	Removed  []string `json:"removed"`
+	Seconds  float64  `json:"seconds"`
+	Checksum string   `json:"config_checksum"`
+}
+
+// Added is a new application, and how long it took to compile.
+type Added struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+// enter finds an application and counts the caller in; the caller must `leave` it.
+func (a *Applications) enter(name string) (*Application, bool) {
+	a.mutex.RLock()
+	defer a.mutex.RUnlock()
+	application, found := a.set[name]
+	return application, found && application.enter()
+}
+
+func (a *Applications) all() []*Application {
+	a.mutex.RLock()
+	defer a.mutex.RUnlock()
+	list := make([]*Application, 0, len(a.set))
+	for _, application := range a.set {
+		list = append(list, application)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Config.Name < list[j].Config.Name })
+	return list
+}
+
+// load compiles what is new beside the running set and swaps once. With problems nothing has changed.
+func (a *Applications) load(configs []ApplicationConfig) (Outcome, []Problem) {
+	began := time.Now()
+	outcome := Outcome{Kept: []string{}, Added: []Added{}, Removed: []string{}}
+	next := map[string]*Application{}
+	var fresh []ApplicationConfig
+	a.mutex.RLock()
+	for _, config := range configs {
+		if running, found := a.set[config.Name]; found && running.Config.same(config) {
+			next[config.Name] = running
+			outcome.Kept = append(outcome.Kept, config.Name)
+		} else {
+			fresh = append(fresh, config)
+		}
+	}
+	a.mutex.RUnlock()
+	built, problems := compileAll(fresh)
+	if len(problems) > 0 {
+		for _, one := range built {
+			one.application.retire()
+		}
+		return Outcome{}, problems
+	}
+	for _, one := range built {
+		next[one.application.Config.Name] = one.application
+		outcome.Added = append(outcome.Added, Added{one.application.Config.Name, one.seconds})
+	}
+	for _, old := range a.swap(next) {
+		outcome.Removed = append(outcome.Removed, old.Config.Name)
+		old.retire()
+	}
+	sort.Strings(outcome.Removed)
+	outcome.Seconds = time.Since(began).Seconds()
+	return outcome, nil
+}
+
+// swap puts the new set in place and gives back the applications that are no longer in it.
+func (a *Applications) swap(next map[string]*Application) []*Application {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	var gone []*Application
+	for name, old := range a.set {
+		if next[name] != old {
+			gone = append(gone, old)
+		}
+	}
+	a.set = next
+	return gone
+}
+
+type compiled struct {
+	application *Application
+	seconds     float64
+	problem     *Problem
+}
+
+// compileAll compiles as many at once as there are cores.
+func compileAll(configs []ApplicationConfig) ([]compiled, []Problem) {
+	results := make([]compiled, len(configs))
+	slots := make(chan struct{}, runtime.NumCPU())
+	var group sync.WaitGroup
+	for at, config := range configs {
+		group.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; group.Done() }()
+			began := time.Now()
+			application, err := compile(config)
+			if err != nil {
+				results[at].problem = locate(config, err)
+				return
+			}
+			results[at] = compiled{application: application, seconds: time.Since(began).Seconds()}
+		}()
+	}
+	group.Wait()
+	var good []compiled
+	var problems []Problem
+	for _, result := range results {
+		if result.problem != nil {
+			problems = append(problems, *result.problem)
+		} else {
+			good = append(good, result)
+		}
+	}
+	return good, problems
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Status is what the agent says of itself.
+type Status struct {
+	Version        string              `json:"version"`
+	CorazaVersion  string              `json:"coraza_version"`
+	CRSVersion     string              `json:"crs_version"`
+	PID            int                 `json:"pid"`
+	UptimeSeconds  float64             `json:"uptime_seconds"`
+	ConfigChecksum string              `json:"config_checksum"`
+	Applications   []ApplicationStatus `json:"applications"`
+}
+
+// ApplicationStatus counts visitors' requests; the panel's own are left out.
+type ApplicationStatus struct {
+	Name     string    `json:"name"`
+	Rules    int       `json:"rules"`
+	LoadedAt time.Time `json:"loaded_at"`
+	Requests int64     `json:"requests"`
+	Blocked  int64     `json:"blocked"`
+	Errors   int64     `json:"errors"`
+}
+
+// control is the HTTP interface of the control socket (waf_agent.md §3).
+func (a *Agent) control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, a.status())
+	})
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) {
+		if outcome, problems := a.reload(); len(problems) > 0 {
+			answer(w, http.StatusUnprocessableEntity, map[string]any{"errors": problems})
+		} else {
+			answer(w, http.StatusOK, outcome)
+		}
+	})
+	mux.HandleFunc("GET /v1/rules", a.rules)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such call"})
+	})
+	return mux
+}
+
+func (a *Agent) status() Status {
+	status := Status{
+		Version: version, CorazaVersion: corazaVersion(), CRSVersion: crsVersion(), PID: os.Getpid(),
+		UptimeSeconds: time.Since(a.started).Seconds(), ConfigChecksum: a.checksum(), Applications: []ApplicationStatus{},
+	}
+	for _, application := range a.applications.all() {
+		status.Applications = append(status.Applications, ApplicationStatus{
+			Name: application.Config.Name, Rules: len(application.Rules), LoadedAt: application.LoadedAt,
+			Requests: application.requests.Load(), Blocked: application.blocked.Load(), Errors: application.errors.Load(),
+		})
+	}
+	return status
+}
+
+// rules lists an application's rules as the engine holds them.
+func (a *Agent) rules(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("application")
+	for _, application := range a.applications.all() {
+		if application.Config.Name == name {
+			answer(w, http.StatusOK, map[string]any{"application": name, "rules": application.Rules})
+			return
+		}
+	}
+	answer(w, http.StatusNotFound, map[string]string{"error": "there is no such application"})
+}
+
+func answer(w http.ResponseWriter, status int, document any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(document)
+}

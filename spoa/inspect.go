@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/corazawaf/coraza/v3/types"
+)
+
+// errNoRequest: a response whose request is not known (any more).
+var errNoRequest = errors.New("no transaction for this response")
+
+// Verdict is what HAProxy is told.
+type Verdict struct {
+	ID           string
+	Interruption *types.Interruption
+	Score        int
+	RuleIDs      []string
+}
+
+// inspectRequest judges a request. The transaction is kept for its response where the application asks for that.
+func inspectRequest(application *Application, message Message) (verdict Verdict, err error) {
+	kept := false
+	// A defer of its own: the share is given back even if making or ending the transaction panics.
+	defer func() {
+		if !kept {
+			application.leave()
+		}
+	}()
+	transaction := application.waf.NewTransactionWithID(message.ID)
+	defer func() {
+		if !kept {
+			finish(transaction)
+		}
+	}()
+	interruption, err := processRequest(transaction, message)
+	if err != nil {
+		return Verdict{}, err
+	}
+	verdict = judge(transaction, interruption, "blocking_inbound_anomaly_score")
+	if application.waiting != nil && interruption == nil {
+		kept = true
+		application.waiting.keep(transaction.ID(), transaction)
+	}
+	return verdict, nil
+}
+
+func processRequest(transaction types.Transaction, message Message) (*types.Interruption, error) {
+	transaction.ProcessConnection(
+		message.SourceAddress.String(), message.SourcePort, message.TargetAddress.String(), message.TargetPort,
+	)
+	uri := message.Path
+	if message.Query != "" {
+		uri += "?" + message.Query
+	}
+	transaction.ProcessURI(uri, message.Method, "HTTP/"+message.Version)
+	eachHeader(message.Headers, func(name, value string) {
+		transaction.AddRequestHeader(name, value)
+		if strings.EqualFold(name, "host") {
+			transaction.SetServerName(value)
+		}
+	})
+	if interruption := transaction.ProcessRequestHeaders(); interruption != nil {
+		return interruption, nil
+	}
+	if len(message.Body) > 0 {
+		interruption, _, err := transaction.WriteRequestBody(message.Body)
+		if interruption != nil || err != nil {
+			return interruption, err
+		}
+	}
+	return transaction.ProcessRequestBody()
+}
+
+// inspectResponse judges a response with the transaction of its request.
+func inspectResponse(application *Application, message Message) (Verdict, error) {
+	defer application.leave()
+	if application.waiting == nil {
+		return Verdict{}, errNoRequest
+	}
+	transaction, found := application.waiting.take(message.ID)
+	if !found {
+		return Verdict{}, errNoRequest
+	}
+	defer application.leave() // the share that the request left with the waiting transaction
+	defer finish(transaction)
+	interruption, err := processResponse(transaction, message)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return judge(transaction, interruption, "blocking_outbound_anomaly_score"), nil
+}
+
+func processResponse(transaction types.Transaction, message Message) (*types.Interruption, error) {
+	eachHeader(message.Headers, transaction.AddResponseHeader)
+	if interruption := transaction.ProcessResponseHeaders(message.Status, "HTTP/"+message.Version); interruption != nil {
+		return interruption, nil
+	}
+	if transaction.IsResponseBodyAccessible() && transaction.IsResponseBodyProcessable() && len(message.Body) > 0 {
+		interruption, _, err := transaction.WriteResponseBody(message.Body)
+		if interruption != nil || err != nil {
+			return interruption, err
+		}
+	}
+	return transaction.ProcessResponseBody()
+}
+
+func judge(transaction types.Transaction, interruption *types.Interruption, score string) Verdict {
+	verdict := Verdict{ID: transaction.ID(), Interruption: interruption, RuleIDs: exported(transaction.MatchedRules())}
+	if state, ok := transaction.(plugintypes.TransactionState); ok {
+		if values := state.Variables().TX().Get(score); len(values) > 0 {
+			verdict.Score, _ = strconv.Atoi(values[0])
+		}
+	}
+	return verdict
+}
+
+// exported are the ids of matched rules with a message: CRS detections, guardpanel's own, and operators' custom rules.
+func exported(matched []types.MatchedRule) []string {
+	var ids []string
+	for _, rule := range matched {
+		id := rule.Rule().ID()
+		ours := id >= 190_000 && id < 200_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000
+		if ours && rule.Message() != "" {
+			ids = append(ids, strconv.Itoa(id))
+		}
+	}
+	return ids
+}
+
+func finish(transaction types.Transaction) {
+	transaction.ProcessLogging()
+	_ = transaction.Close()
+}

@@ -1,0 +1,66 @@
+// Command guardpanel-spoa is the WAF agent: HAProxy asks it over SPOP for a verdict on each request, and it answers
+// with what Coraza and the OWASP Core Rule Set say. It reads coraza-spoa's configuration file and speaks its messages.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+const (
+	exitInvalid   = 1
+	exitCannotRun = 2
+)
+
+func main() {
+	var (
+		config   = flag.String("config", "", "configuration `file` (coraza-spoa's YAML)")
+		validate = flag.Bool("validate", false, "compile every application, print one JSON document, and exit")
+		control  = flag.String("control", "", "control socket, `unix:PATH`")
+		version  = flag.Bool("version", false, "print the versions of the agent, Coraza and the rule set")
+	)
+	flag.Parse()
+	switch {
+	case *version:
+		fmt.Println(versions())
+	case *config == "":
+		fmt.Fprintln(os.Stderr, "guardpanel-spoa: -config is needed")
+		os.Exit(exitCannotRun)
+	case *validate:
+		os.Exit(runValidate(*config, os.Stdout, os.Stderr))
+	default:
+		os.Exit(run(*config, strings.TrimPrefix(*control, "unix:")))
+	}
+}
+
+// run serves until TERM or INT. SIGHUP reloads, for those who use the agent as coraza-spoa.
+func run(config, control string) int {
+	agent, err := newAgent(config)
+	if err != nil {
+		slog.Error("the agent cannot start", "error", err)
+		return exitInvalid
+	}
+	if err := agent.listen(control); err != nil {
+		slog.Error("the agent cannot listen", "error", err)
+		return exitCannotRun
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	for received := range signals {
+		if received != syscall.SIGHUP {
+			break
+		}
+		if outcome, problems := agent.reload(); len(problems) > 0 {
+			slog.Error("reload refused, the old applications stay", "errors", problems)
+		} else {
+			slog.Info("reloaded", "added", len(outcome.Added), "removed", len(outcome.Removed))
+		}
+	}
+	agent.drain()
+	return 0
+}

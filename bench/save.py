@@ -109,7 +109,7 @@ def measure(hosts: int, rounds: int, binary: str, kind: str) -> dict[str, object
         for at in range(rounds + 2):
             began = time.perf_counter()
             if kind == "routing":
-                body = {"backends": [{"url": f"http://127.0.0.1:{(port, other)[at % 2]}"}]}
+                body = {"backends": [{"url": f"http://127.0.0.1:{(other, port)[at % 2]}"}]}
                 answer = client.patch(f"/api/v1/vhosts/{first}", json=body)
             else:
                 answer = client.patch(f"/api/v1/policies/{policy}", json={"inbound_anomaly_threshold": 6 + at})

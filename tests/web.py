@@ -1,0 +1,102 @@
+"""A person at the panel without a browser: logs in and sends forms as HTML would."""
+
+import re
+from html.parser import HTMLParser
+
+import httpx2
+
+from tests.panel import Panel
+
+EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"  # noqa: S105
+
+
+class Page:
+    """What a page says: its text, and for each field's error the words beside it."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self.status = answer.status_code
+        self.url = str(answer.url)
+        self.html = answer.text
+        parser = _Text()
+        parser.feed(answer.text)
+        self.text = " ".join(" ".join(parser.words).split())
+        self.errors = {name: " ".join(" ".join(words).split()) for name, words in parser.errors.items()}
+        self.values = parser.values
+
+
+class _Text(HTMLParser):
+    VOID = frozenset({"input", "meta", "link", "br", "hr", "img", "use"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.errors: dict[str, list[str]] = {}
+        self.values: dict[str, list[str]] = {}
+        self._error: tuple[str, int] | None = None
+        self._depth = 0
+        self._area: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._depth += tag not in self.VOID
+        if match := re.fullmatch(r"f-(.+)-error", given.get("id") or ""):
+            self._error = match[1], self._depth
+            self.errors[match[1]] = []
+        if tag == "input" and given.get("name") and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
+            self.values.setdefault(str(given["name"]), []).append(given.get("value") or "")
+        if tag == "textarea":
+            self._area = given.get("name")
+            self.values.setdefault(str(self._area), []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._error and self._error[1] == self._depth:
+            self._error = None
+        self._depth -= tag not in self.VOID
+        if tag == "textarea":
+            self._area = None
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if self._error:
+            self.errors[self._error[0]].append(data)
+        if self._area is not None:
+            self.values[self._area][-1] += data
+
+
+class Person:
+    def __init__(self, panel: Panel, email: str = EMAIL) -> None:
+        self.client = httpx2.Client(base_url=panel.url, timeout=60, follow_redirects=True)
+        self.client.headers["origin"] = panel.url
+        answer = self.client.post("/login", data={"email": email, "password": PASSWORD, "next": "/"})
+        assert answer.status_code == 200, answer.text
+
+    def get(self, path: str) -> Page:
+        return Page(self.client.get(path))
+
+    def post(self, path: str, fields: dict[str, object]) -> Page:
+        return Page(self.client.post(path, data=fields))
+
+
+def an_account(panel: Panel, email: str = EMAIL, role: str = "admin") -> None:
+    panel.command("user", "create", email, "--role", role, "--password-stdin", stdin=PASSWORD + "\n")
+
+
+def a_host(port: int, **others: object) -> dict[str, object]:
+    """The fields of the form for a virtual host, all valid."""
+    return {
+        "hostnames": "shop.example", "servers.0.address": f"127.0.0.1:{port}", "servers.0.scheme": "http",
+        "servers.0.weight": "100", "servers.0.enabled": "on", "enabled": "on", "health_check": "on",
+        "health_check_path": "/", "health_check_interval": "5", "health_check_rise": "2", "health_check_fall": "3",
+        "health_check_status": "200-399", "balance": "roundrobin", "tls_verify": "system", "policy_id": "1",
+        "enforcement_mode": "", "name": "", "notes": "", "health_check_host": "", "tls_ca": "", "tls_name": "", **others,
+    }  # fmt: skip
+
+
+def a_policy(**others: object) -> dict[str, object]:
+    """The fields of the form for a policy, all valid."""
+    return {
+        "name": "Shop", "description": "", "enforcement_mode": "detect_only", "blocking_paranoia_level": "1",
+        "detection_paranoia_level": "1", "inbound_anomaly_threshold": "5", "outbound_anomaly_threshold": "4",
+        "body_limit_kib": "128", "over_limit": "refuse", "fail_mode": "by_mode", "allowed_methods": "GET\nHEAD\nPOST",
+        "allowed_content_types": "application/json", "skip_paths": "", **others,
+    }  # fmt: skip

@@ -1,0 +1,103 @@
+"""No page has an accessibility fault that axe can find, in either theme; none is wider than its window."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.conftest import Complaints, log_in
+from tests.panel import Panel
+from tests.web import Person, a_host, a_policy
+
+PAGES = (
+    "/", "/virtual-hosts", "/virtual-hosts?mode=block", "/virtual-hosts/new", "/virtual-hosts/1", "/virtual-hosts/1/edit",
+    "/virtual-hosts/1/delete", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete",
+    "/policies/2/delete", "/changes", "/changes/1", "/system", "/search?q=shop", "/search", "/nowhere",
+)  # fmt: skip
+
+BARE = ("/login", "/setup/used")
+WIDTHS = (360, 390, 1024, 1440)
+
+
+@pytest.fixture(scope="module")
+def filled(panel: Panel, origin: int) -> Panel:
+    """A panel with something on every page: long names, another script, a server that is down, a refused save."""
+    ada = Person(panel)
+    long = "customer-portal-staging-eu-central-1.internal-services.a-very-long-company-name.example"
+    for names in ("shop.example\nwww.shop.example", "bücher.example", "*.tenants.example", long):
+        assert ada.post("/virtual-hosts", a_host(origin, hostnames=names)).status == 200
+    assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
+    assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
+    assert ada.post("/virtual-hosts", a_host(origin, **{"servers.0.address": "nowhere.invalid:80"})).status == 422
+    return panel
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def browsing(request: pytest.FixtureRequest, browser: Browser, filled: Panel) -> Iterator[Page]:
+    context = browser.new_context(color_scheme=request.param)
+    page = context.new_page()
+    log_in(page, filled)
+    yield page
+    context.close()
+
+
+def faults(page: Page) -> list[str]:
+    found = Axe().run(page)
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
+        for one in found.response["violations"]
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_no_fault(browsing: Page, filled: Panel, path: str) -> None:
+    complaints = Complaints(browsing)
+    browsing.set_viewport_size({"width": 1440, "height": 900})
+    browsing.goto(filled.url + path)
+
+    assert faults(browsing) == []
+
+    for width in WIDTHS:
+        browsing.set_viewport_size({"width": width, "height": 844})
+        assert browsing.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"
+    browsing.set_viewport_size({"width": 390, "height": 844})
+    assert faults(browsing) == []
+    assert complaints.found == []
+
+
+@pytest.mark.parametrize("path", BARE)
+def test_a_page_for_people_who_are_not_logged_in_has_no_fault(page: Page, filled: Panel, path: str) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.goto(filled.url + path)
+        assert faults(page) == []
+
+
+def test_a_refused_form_has_no_fault_and_takes_the_focus(browsing: Page, filled: Panel) -> None:
+    browsing.set_viewport_size({"width": 1440, "height": 900})
+    browsing.goto(f"{filled.url}/virtual-hosts/new")
+    browsing.get_by_label("Hostnames").fill("new.example")
+    browsing.get_by_label("Server 1 address").fill("nowhere.invalid:80")
+    browsing.get_by_role("button", name="Add virtual host and go live").click()
+    browsing.wait_for_selector("[data-refusal]")
+
+    assert faults(browsing) == []
+    assert browsing.evaluate("document.activeElement.matches('[data-refusal]')")
+    assert browsing.get_by_label("Hostnames").input_value() == "new.example"
+    assert "could not resolve address" in browsing.locator(".field-error").inner_text()
+
+
+def test_a_save_shows_its_steps(browsing: Page, filled: Panel) -> None:
+    browsing.goto(f"{filled.url}/policies/2/edit")
+    browsing.get_by_label("Inbound threshold").fill(str(100 + int(browsing.evaluate("performance.now()")) % 900))
+    seen = browsing.evaluate_handle(
+        """() => { const seen = []; const steps = document.querySelector('[data-steps]');
+        new MutationObserver(() => seen.push(steps.textContent)).observe(steps, {childList: true, subtree: true}); return seen }"""
+    )
+    browsing.get_by_role("button", name="Save and go live").click()
+    browsing.wait_for_selector(".toast")
+
+    assert "Live in" in browsing.locator(".toast").inner_text()
+    assert any("Check" in text for text in seen.json_value())

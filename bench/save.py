@@ -28,7 +28,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from tests.panel import Panel, origin_server, running_panel
 
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 
 
 async def fill(url: str, hosts: int, port: int) -> None:
@@ -40,8 +40,12 @@ async def fill(url: str, hosts: int, port: int) -> None:
         await session.flush()
         for at in range(hosts):
             fields = VirtualHostFields.model_validate(
-                {"hostnames": f"h{at}.bench.example", "servers": [{"address": f"127.0.0.1:{port}"}], "policy_id": policy.id,
-                 "health_check": False}
+                {
+                    "hostnames": f"h{at}.bench.example",
+                    "servers": [{"address": f"127.0.0.1:{port}"}],
+                    "policy_id": policy.id,
+                    "health_check": False,
+                }
             )
             virtual_host = VirtualHost(name=fields.name, hostnames=[], servers=[])
             session.add(virtual_host.replace(fields))
@@ -70,8 +74,12 @@ def worker(path: Path) -> str:
 def by_hand(panel: Panel, binary: str) -> tuple[float, float]:
     """Seconds of `haproxy -c` and of a reload until the new worker is there."""
     began = time.perf_counter()
-    subprocess.run([binary, "-c", "-f", str(panel.data / "current" / "haproxy.cfg")], check=True, capture_output=True,
-                   cwd=panel.data)
+    subprocess.run(
+        [binary, "-c", "-f", str(panel.data / "current" / "haproxy.cfg")],
+        check=True,
+        capture_output=True,
+        cwd=panel.data,
+    )
     checked = time.perf_counter()
     socket_path = panel.data / "run" / "haproxy-master.sock"
     before = worker(socket_path)
@@ -126,10 +134,15 @@ def measure(hosts: int, rounds: int, binary: str, kind: str) -> dict[str, object
                 steps.setdefault(step["name"], []).append(step["seconds"])
         both = [a + b for a, b in zip(checks, reloads, strict=True)]
         return {
-            "hosts": hosts, "kind": kind, "rounds": rounds,
-            "save_p50": statistics.median(saves), "save_p95": percentile(saves, 0.95),
-            "check_p50": statistics.median(checks), "reload_p50": statistics.median(reloads),
-            "hand_p50": statistics.median(both), "hand_p95": percentile(both, 0.95),
+            "hosts": hosts,
+            "kind": kind,
+            "rounds": rounds,
+            "save_p50": statistics.median(saves),
+            "save_p95": percentile(saves, 0.95),
+            "check_p50": statistics.median(checks),
+            "reload_p50": statistics.median(reloads),
+            "hand_p50": statistics.median(both),
+            "hand_p95": percentile(both, 0.95),
             "steps_p50": {name: statistics.median(values) for name, values in steps.items()},
         }
 
@@ -150,7 +163,8 @@ def main() -> None:
                 print(
                     f"{kind} at {hosts}: save p50 {1000 * result['save_p50']:.0f} p95 {1000 * result['save_p95']:.0f} ms; "  # type: ignore[operator]
                     f"by hand p50 {1000 * result['hand_p50']:.0f} p95 {1000 * result['hand_p95']:.0f} ms; steps {ms}",  # type: ignore[operator]
-                    file=sys.stderr, flush=True,
+                    file=sys.stderr,
+                    flush=True,
                 )
 
 

@@ -9,21 +9,32 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
 from guardpanel import __version__, static_files
 from guardpanel.api import openapi, problems
 from guardpanel.api import router as api_router
-from guardpanel.dependencies import identify
+from guardpanel.dependencies import identify, is_api
 from guardpanel.errors import NotFound, Problem, TooManyAttempts, Unauthorized
-from guardpanel.middleware import Answer, BodyLimit, SameOrigin
-from guardpanel.panel import Panel
+from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
+from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.services import startup
 from guardpanel.settings import Settings
 from guardpanel.views import (
-    changes, dashboard, policies, probes, saves, search, sessions, setup, system, virtual_hosts,
-)  # fmt: skip
+    changes,
+    dashboard,
+    policies,
+    probes,
+    saves,
+    search,
+    sessions,
+    setup,
+    system,
+    virtual_hosts,
+)
 from guardpanel.views.pages import bare_page, page
 
 log = logging.getLogger(__name__)
@@ -31,12 +42,12 @@ log = logging.getLogger(__name__)
 PAGES = (dashboard, virtual_hosts, policies, changes, system, search, saves, sessions, setup, probes)
 
 
-def create_app(settings: Settings, *, supervise: bool = False) -> FastAPI:
+def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = REAL) -> FastAPI:
     """The panel. With `supervise` it also starts and keeps HAProxy and the agent (`guardpanel up`)."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        panel = app.state.panel = await Panel.open(settings, supervise=supervise)
+        panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts)
         if panel.supervisor is not None:
             panel.supervisor.start()
         starting = asyncio.create_task(bring_up(panel))
@@ -48,8 +59,14 @@ def create_app(settings: Settings, *, supervise: bool = False) -> FastAPI:
             await panel.close()
 
     app = FastAPI(
-        title="guardpanel", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
-    )  # fmt: skip
+        title="guardpanel",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=openapi.operation_id,
+    )
     app.add_route("/static/{digest}/{path:path}", static_files.serve, include_in_schema=False)
     app.include_router(api_router)
     for view in PAGES:
@@ -57,9 +74,9 @@ def create_app(settings: Settings, *, supervise: bool = False) -> FastAPI:
     app.add_exception_handler(Problem, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_problem)
     app.add_exception_handler(HTTPException, answer_problem)
-    app.add_exception_handler(Exception, answer_problem)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(SameOrigin, trusted=settings.trusted_origins)
+    app.add_exception_handler(Exception, answer_failure)
+    app.add_middleware(BodyLimit, refuse=refuse)
+    app.add_middleware(SameOrigin, trusted=settings.trusted_origins, refuse=refuse)
     app.add_middleware(Answer)
     openapi.install(app)
     return app
@@ -74,30 +91,57 @@ async def bring_up(panel: Panel) -> None:
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
-    """A problem document under /api, a page elsewhere; for people who are not logged in the way to the log-in page."""
-    problem = as_problem(request, error)
-    if request.url.path.startswith("/api/"):
-        return problems.answer(request, problem)
-    if isinstance(problem, Unauthorized):
+    """A problem document under /api, a page elsewhere; who is not logged in is shown the way to the log-in page."""
+    problem = as_problem(error)
+    if is_api(request):
+        answer: Response = problems.answer(request, problem)
+    elif isinstance(problem, Unauthorized):
         return to_log_in(request)
-    headers = {"retry-after": str(problem.retry_after)} if isinstance(problem, TooManyAttempts) else {}
-    shown = {"problem": {"status": problem.status, "message": problem.message, "title": None, "way_out": None}}
-    panel: Panel = request.app.state.panel
-    async with panel.database.read() as session:
-        viewer = await identify(request, session, panel)
-    request.state.viewer = viewer
-    answer = (
-        await page(request, "errors/error.html", shown, status_code=problem.status)
-        if viewer is not None
-        else await bare_page(request, "errors/bare.html", shown, status_code=problem.status)
-    )
-    answer.headers.update(headers)
+    else:
+        answer = await error_page(request, problem)
+    if isinstance(problem, TooManyAttempts):
+        answer.headers["retry-after"] = str(problem.retry_after)
     if problem.status == 405:
         answer.headers["allow"] = ", ".join(allowed(request))
     return answer
 
 
-def as_problem(request: Request, error: Exception) -> Problem:
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """A fault of ours: the log has it, the answer only the request id. Reads nothing, since nothing may work."""
+    log.error("request %s failed", request.scope["state"].get("request_id"), exc_info=error)
+    problem = Problem("guardpanel failed. What runs goes on running; the log has the details under the request id.")
+    answer = (
+        problems.answer(request, problem)
+        if is_api(request)
+        else await bare_page(request, "errors/bare.html", {"problem": shown(problem)}, status_code=problem.status)
+    )
+    dress(answer.headers, request.scope)  # Starlette answers this one outside of our middleware
+    return answer
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
+    """What middleware does not let through, answered like every other problem."""
+    answer = await answer_problem(Request(scope, receive), problem)
+    await answer(scope, receive, send)
+
+
+async def error_page(request: Request, problem: Problem) -> Response:
+    """With the sidebar for people who are logged in; for others it says nothing of what runs."""
+    panel: Panel = request.app.state.panel
+    context = {"problem": shown(problem)}
+    async with panel.database.read() as session:
+        request.state.session = session
+        request.state.viewer = await identify(request, session, panel)
+        if request.state.viewer is None:
+            return await bare_page(request, "errors/bare.html", context, status_code=problem.status)
+        return await page(request, "errors/error.html", context, status_code=problem.status)
+
+
+def shown(problem: Problem) -> dict[str, object]:
+    return {"status": problem.status, "message": problem.message, "title": None, "way_out": None}
+
+
+def as_problem(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
@@ -106,16 +150,14 @@ def as_problem(request: Request, error: Exception) -> Problem:
         case HTTPException(status_code=404):
             return NotFound("There is nothing at this address.")
         case HTTPException():
-            problem = Problem(str(error.detail))
-            problem.status, problem.code = error.status_code, "http_error"
-            return problem
+            return problems.of_status(error.status_code)
         case _:
-            log.error("request %s failed", request.scope["state"].get("request_id"), exc_info=error)
-            return Problem("guardpanel failed. What runs goes on running; the log has the details under the request id.")
+            raise error
 
 
 def to_log_in(request: Request) -> Response:
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    target = path + (f"?{query}" if query else "")
     where = "/login" if target == "/" or request.method != "GET" else f"/login?next={quote(target, safe='')}"
     if "hx-request" in request.headers:
         return PlainTextResponse("Log in to go on.", 401, {"hx-redirect": where})
@@ -123,11 +165,9 @@ def to_log_in(request: Request) -> Response:
 
 
 def allowed(request: Request) -> list[str]:
-    """All methods of this path: Starlette names those of the first matching route alone."""
+    """All methods of this path: the framework names those of one route alone."""
     methods: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and compile_path(route.path)[0].match(request.scope["path"]):
             methods |= route.methods or set()
     return sorted(methods)
-
-

@@ -1,20 +1,23 @@
 """The `guardpanel` command. Imports are inside the commands: `--help` must not wait for the web framework."""
 
-import asyncio
-import json
-import logging
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from guardpanel.bundle import Bundle
+    from guardpanel.database import Database
     from guardpanel.panel import Panel
     from guardpanel.settings import Settings
 
-main = typer.Typer(name="guardpanel", help="The control panel for HAProxy + Coraza.", no_args_is_help=True)
+T = TypeVar("T")
+
+main = typer.Typer(
+    name="guardpanel", help="The control panel for HAProxy + Coraza.", no_args_is_help=True, rich_markup_mode=None
+)
 user = typer.Typer(help="Accounts.", no_args_is_help=True)
 main.add_typer(user, name="user")
 
@@ -33,23 +36,22 @@ def serve() -> None:
 
 @main.command()
 def engines() -> None:
-    """Say which HAProxy and which WAF agent are used, and whether they are fit."""
-    from guardpanel.engines import Engines
-    from guardpanel.errors import EngineUnavailable
+    """Say which HAProxy and which WAF agent are used, with their versions."""
+    from guardpanel.engines import preflight
 
-    async def ask() -> bool:
-        found = Engines(_settings(), "")
-        well = True
-        for name, binary in (("HAProxy", found.haproxy.binary), ("WAF agent", found.agent.binary)):
-            try:
-                version = ".".join(map(str, await found.haproxy.version())) if name == "HAProxy" else ""
-                typer.echo(f"{name}: {binary()} {version}".rstrip())
-            except EngineUnavailable as error:
-                well = False
-                typer.echo(f"{name}: {error.message}")
-        return well
+    settings = _settings()
+    _say_all(_run(preflight.engines_found(settings)))
 
-    raise typer.Exit(0 if asyncio.run(ask()) else 1)
+
+@main.command()
+def doctor() -> None:
+    """Look for what would keep guardpanel from running, and say what to do."""
+    from guardpanel.engines import preflight
+
+    settings = _settings()
+    for name in _unknown():
+        typer.echo(f"warning  {name}: nothing reads it; is it misspelt?")
+    _say_all([*_run(preflight.engines_found(settings)), *preflight.machine(settings)])
 
 
 @main.command()
@@ -57,7 +59,7 @@ def check() -> None:
     """Render what the database says and have both engines check it. Changes nothing."""
     from guardpanel.errors import ConfigRejected, Problem
 
-    async def ask() -> int:
+    async def ask() -> str:
         from tempfile import TemporaryDirectory
 
         from guardpanel.engines.releases import Releases
@@ -68,46 +70,50 @@ def check() -> None:
                 release = Releases(Path(folder)).stage(1, bundle)
                 changed = [one.name for one in bundle.applications]
                 await panel.engines.check(release, bundle, changed=changed, names=bundle.named_servers)
-        except ConfigRejected as rejected:
-            typer.echo(f"{rejected.message}\n{rejected.output}", err=True)
-            return 1
-        except Problem as problem:
-            typer.echo(problem.message, err=True)
-            return 2
         finally:
             await panel.close()
-        typer.echo(f"Both engines accept it: {bundle.checksum[:12]}, {len(bundle.applications)} applications.")
-        return 0
+        return f"Both engines accept it: {bundle.checksum[:12]}, {len(bundle.applications)} applications."
 
-    raise typer.Exit(asyncio.run(ask()))
+    try:
+        typer.echo(_run(ask()))
+    except ConfigRejected as rejected:
+        typer.echo(f"{rejected.message}\n{rejected.output}", err=True)
+        raise typer.Exit(1) from rejected
+    except Problem as problem:
+        typer.echo(problem.message, err=True)
+        raise typer.Exit(2) from problem
 
 
 @main.command()
 def render(file: Annotated[str, typer.Argument(help="A file's name; without it, their list.")] = "") -> None:
     """Print a file as it would be rendered now."""
 
-    async def ask() -> None:
+    async def ask() -> "Bundle":
         bundle, panel = await _rendered()
         await panel.close()
-        if file and file not in bundle.files:
-            typer.echo(f"There is no file {file}; there are {', '.join(sorted(bundle.files))}.", err=True)
-            raise typer.Exit(1)
-        typer.echo(bundle.files[file].decode() if file else "\n".join(sorted(bundle.files)))
+        return bundle
 
-    asyncio.run(ask())
+    files = _run(ask()).files
+    if file and file not in files:
+        typer.echo(f"There is no file {file}; there are {', '.join(sorted(files))}.", err=True)
+        raise typer.Exit(1)
+    typer.echo(files[file].decode() if file else "\n".join(sorted(files)))
 
 
 @user.command("create")
 def user_create(
     email: str,
     role: Annotated[str, typer.Option(help="admin or viewer")] = "viewer",
-    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
     name: Annotated[str, typer.Option(help="The person's name.")] = "",
 ) -> None:
     """Make an account, before or while the panel runs."""
-    from guardpanel.database import Database
+    from sqlalchemy.exc import OperationalError
+
     from guardpanel.errors import Problem
-    from guardpanel.models.user import AccountFields, Role
+    from guardpanel.models.user import AccountFields, Role, User
     from guardpanel.services.accounts import Accounts
     from guardpanel.services.input import validated
 
@@ -115,29 +121,32 @@ def user_create(
         raise typer.BadParameter("admin or viewer", param_hint="--role")
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else typer.prompt("Password", hide_input=True)
 
-    async def create() -> None:
-        settings = _settings()
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = Database(settings.database)
+    async def create(settings: "Settings") -> User:
+        fields = validated(AccountFields, {"email": email, "full_name": name, "password": password})
+        database = _database(settings)
         try:
             await database.migrate()
-            fields = validated(AccountFields, {"email": email, "full_name": name, "password": password})
-            made = await Accounts(database).create(fields, Role(role))
+            return await Accounts(database).create(fields, Role(role))
         finally:
             await database.close()
-        typer.echo(f"{made.email} is {made.role}.")
 
     try:
-        asyncio.run(create())
+        made = _run(create(_settings()))
     except Problem as problem:
         for line in [error.message for error in problem.errors.values()] or [problem.message]:
             typer.echo(line, err=True)
         raise typer.Exit(1) from problem
+    except OperationalError as error:
+        typer.echo(f"The database cannot be written now: {error.orig}. Try again.", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{made.email} is {made.role}.")
 
 
 @main.command()
 def openapi() -> None:
     """Print the OpenAPI document of /api/v1."""
+    import json
+
     from guardpanel.app import create_app
 
     typer.echo(json.dumps(create_app(_settings()).openapi(), indent=2, sort_keys=True, ensure_ascii=False))
@@ -159,6 +168,12 @@ def version() -> None:
     typer.echo(__version__)
 
 
+def _run(coroutine: Coroutine[object, object, T]) -> T:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
 def _settings() -> "Settings":
     from pydantic import ValidationError
 
@@ -171,6 +186,19 @@ def _settings() -> "Settings":
             name = f"GUARDPANEL_{str(one['loc'][0]).upper()}: " if one["loc"] else ""
             typer.echo(f"guardpanel: {name}{one['msg'].removeprefix('Value error, ')}", err=True)
         raise typer.Exit(2) from error
+
+
+def _unknown() -> list[str]:
+    from guardpanel.settings import unknown_variables
+
+    return unknown_variables()
+
+
+def _say_all(found: "list[tuple[bool, str]]") -> None:
+    """One line each; the exit code says whether all is well."""
+    for well, words in found:
+        typer.echo(f"{'ok' if well else 'missing':8} {words}")
+    raise typer.Exit(0 if all(well for well, _ in found) else 1)
 
 
 async def _rendered() -> "tuple[Bundle, Panel]":
@@ -186,51 +214,70 @@ async def _rendered() -> "tuple[Bundle, Panel]":
 
 
 def _serve(*, supervise: bool) -> None:
+    import logging
+
     import uvicorn
 
     from guardpanel.app import create_app
+    from guardpanel.engines import preflight
     from guardpanel.errors import EngineUnavailable
-    from guardpanel.engines.preflight import refuse_busy_ports, require_engines
-    from guardpanel.settings import host_and_port, unknown_variables
+    from guardpanel.settings import host_and_port
 
     settings = _settings()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    for name in unknown_variables():
+    for name in _unknown():
         typer.echo(f"guardpanel: nothing reads {name}; is it misspelt?", err=True)
     try:
-        refuse_busy_ports(settings, proxy=supervise)
-        asyncio.run(require_engines(settings))
+        preflight.refuse_busy_ports(settings, proxy=supervise)
+        _run(preflight.require_engines(settings))
     except EngineUnavailable as error:
         typer.echo(f"guardpanel: {error.message}", err=True)
         raise typer.Exit(1) from error
     host, port = host_and_port(settings.listen)
-    asyncio.run(_announce(settings, supervise=supervise))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings, supervise=supervise), host=host, port=port, log_level=settings.log_level, access_log=False,
-            timeout_graceful_shutdown=3, server_header=False, proxy_headers=True,
-        )  # fmt: skip
+    _run(_announce(settings, supervise=supervise))
+    config = uvicorn.Config(
+        create_app(settings, supervise=supervise),
+        host=host,
+        port=port,
+        log_level=settings.log_level,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+        proxy_headers=True,
     )
-    server.run()
+    uvicorn.Server(config).run()
 
 
 async def _announce(settings: "Settings", *, supervise: bool) -> None:
     """The addresses, and the one-time set-up link while nobody has an account."""
-    from guardpanel.database import Database
     from guardpanel.services.accounts import Accounts
+    from guardpanel.settings import host_and_port
 
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.database)
+    database = _database(settings)
     await database.migrate()
     token = await Accounts(database).setup_token()
     await database.close()
-    typer.echo(f"Panel     http://{settings.listen}")
+    panel = _url(*host_and_port(settings.listen))
+    typer.echo(f"Panel     {panel}")
     if supervise:
-        typer.echo(f"HAProxy   {', '.join(f'http://{bind.strip()}' for bind in settings.http_bind.split(','))}")
-    typer.echo(f"Data      {settings.data_dir}")
+        typer.echo(f"HAProxy   {', '.join(_url(host, port) for host, port in settings.http_binds)}")
+    typer.echo(f"Sockets   {settings.run_dir}")
     if token:
-        typer.echo(f"\nSet up the first account (works once):\n\n    http://{settings.listen}/setup/{token}\n")
+        typer.echo(f"\nSet up the first account (works once):\n\n    {panel}/setup/{token}\n")
     sys.stdout.flush()
+
+
+def _url(host: str, port: int) -> str:
+    """One that can be opened on this machine: of all addresses, the loopback one."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 read, not bound
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
+def _database(settings: "Settings") -> "Database":
+    from guardpanel.database import Database
+
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Database(settings.database)

@@ -1,11 +1,9 @@
 """Who is asking, and with what: annotated dependencies for views and the API."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Forbidden, Unauthorized
@@ -14,20 +12,20 @@ from guardpanel.panel import Panel
 
 COOKIE = "gp_session"
 REFRESH_COOKIE = "gp_refresh"
-SEEN_EVERY = timedelta(minutes=1)
-
-_noting: set[asyncio.Task[None]] = set()
+API = "/api/"
 
 
 def panel(request: Request) -> Panel:
-    return cast(Panel, request.app.state.panel)
+    return cast("Panel", request.app.state.panel)
 
 
 PanelDep = Annotated[Panel, Depends(panel)]
 
 
-async def reading(panel: PanelDep) -> AsyncIterator[AsyncSession]:
+async def reading(request: Request, panel: PanelDep) -> AsyncIterator[AsyncSession]:
     async with panel.database.read() as session:
+        # Whatever draws the page reads through the same session: two connections for one request can run out.
+        request.state.session = session
         yield session
 
 
@@ -35,24 +33,35 @@ SessionDep = Annotated[AsyncSession, Depends(reading)]
 "Reads only: every write goes through a service."
 
 
+def is_encrypted(request: Request) -> bool:
+    return str(request.scope["scheme"]) == "https"
+
+
+def is_api(request: Request) -> bool:
+    """By the path that was routed: `request.url` is put together with the Host header that the client chose."""
+    return str(request.scope["path"]).startswith(API)
+
+
 def session_cookie(request: Request) -> str:
     """Its name: with the `__Host-` prefix where the request came encrypted, which binds it to this host."""
-    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
+    return f"__Host-{COOKIE}" if is_encrypted(request) else COOKIE
+
+
+def bearer_token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def identify(request: Request, session: AsyncSession, panel: Panel) -> User | None:
     """The person behind a request: by bearer token under /api, by session cookie elsewhere."""
-    if request.url.path.startswith("/api/"):
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return await panel.accounts.token_user(session, token.strip()) if scheme.lower() == "bearer" else None
+    if is_api(request):
+        token = bearer_token(request)
+        return await panel.accounts.tokens.user(session, token) if token else None
     secret = request.cookies.get(session_cookie(request))
-    found = await panel.accounts.session_user(session, secret) if secret else None
+    found = await panel.accounts.sessions.find(session, secret) if secret else None
     if found is None:
         return None
-    if datetime.now(UTC) - found[0].seen_at > SEEN_EVERY:
-        task = asyncio.create_task(panel.accounts.seen(found[0].id or 0))
-        _noting.add(task)
-        task.add_done_callback(_noting.discard)
+    panel.accounts.sessions.note_seen(found[0])
     return found[1]
 
 
@@ -68,14 +77,19 @@ async def viewer(request: Request, session: SessionDep, panel: PanelDep) -> User
 Viewer = Annotated[User, Depends(viewer)]
 
 
-async def editor(user: Viewer) -> User:
+async def editor(user: Viewer, session: SessionDep) -> User:
     """Somebody who may change things, or Forbidden (403)."""
+    await session.commit()  # a save may wait for others: it keeps no connection meanwhile
     if not user.may_write:
         raise Forbidden("Your role may look at everything, but not change it.")
     return user
 
 
 Editor = Annotated[User, Depends(editor)]
+
+
+RowId = Annotated[int, Path(ge=1, le=2**53)]
+"In a path; anything else is 404. JavaScript's numbers are exact up to there."
 
 
 def client_address(request: Request) -> str:

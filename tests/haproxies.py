@@ -19,7 +19,9 @@ def haproxy_binary(version: str) -> str:
         tried.append(f"{binary} ({found[1] if found else 'no HAProxy'})")
         if found and found[1] == version:
             return binary
-    raise AssertionError(f"HAProxy {version} is needed for the live tests; there is {', '.join(tried) or 'none'}. Run `make test`.")
+    raise AssertionError(
+        f"HAProxy {version} is needed for the live tests; there is {', '.join(tried) or 'none'}. Run `make test`."
+    )
 
 
 def candidates() -> list[str]:

@@ -50,7 +50,13 @@ class Panel:
         """Run another guardpanel command on the same data directory."""
         done = subprocess.run(
             [sys.executable, "-m", "guardpanel", *arguments],
-            input=stdin, text=True, capture_output=True, env=self.environment, cwd=ROOT, timeout=60, check=False,
+            input=stdin,
+            text=True,
+            capture_output=True,
+            env=self.environment,
+            cwd=ROOT,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -60,7 +66,11 @@ class Panel:
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "guardpanel", "up"],
-                stdout=output, stderr=subprocess.STDOUT, env=self.environment, cwd=ROOT, start_new_session=True,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=ROOT,
+                start_new_session=True,
             )
         self.wait_until_ready()
 
@@ -81,7 +91,8 @@ class Panel:
 
     def logs(self) -> str:
         return "\n".join(
-            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in sorted((self.data / "log").glob("*.log"))
+            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}"
+            for path in sorted((self.data / "log").glob("*.log"))
         )
 
     @property

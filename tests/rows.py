@@ -25,9 +25,7 @@ def rows(policies: dict[str, dict[str, Any]], hosts: dict[str, dict[str, Any]]) 
     made: dict[str, list[dict[str, Any]]] = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
     ids = {name: at for at, name in enumerate(policies, 1)}
     for name, fields in policies.items():
-        made["policy"].append(
-            {"id": ids[name], **PolicyFields.model_validate({"name": name, **fields}).model_dump()}
-        )
+        made["policy"].append({"id": ids[name], **PolicyFields.model_validate({"name": name, **fields}).model_dump()})
     for host_id, (names, fields) in enumerate(hosts.items(), 1):
         given = {key: value for key, value in fields.items() if key != "policy"}
         policy_id = ids[fields["policy"]] if "policy" in fields else None

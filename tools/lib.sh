@@ -43,4 +43,5 @@ pip_install_lock() { pip_install --require-hashes --no-deps --requirement "$1"; 
 # haproxy_version BINARY: 2.8.25, or nothing if it is no HAProxy.
 haproxy_version() { { "$1" -v 2>/dev/null || true; } | sed -nE 's/^HAProxy version ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'; }
 
-haproxy_on_path() { PATH=$PATH:/usr/local/sbin:/usr/sbin command -v haproxy || true; }
+# A program's file, also where an ordinary user's PATH does not look.
+on_path() { PATH=$PATH:/usr/local/sbin:/usr/sbin:/usr/local/go/bin type -P "$1" || true; }

@@ -7,6 +7,6 @@ from fastapi import APIRouter
 
 from guardpanel.api import auth, policies, problems, runtime, vhosts
 
-router = APIRouter(prefix="/api/v1", responses=problems.DOCUMENTED)
+router = APIRouter(responses=problems.DOCUMENTED)
 for part in (auth, vhosts, policies, runtime):
     router.include_router(part.router)

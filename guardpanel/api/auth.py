@@ -1,17 +1,19 @@
 """Logging in for programs and the React panel: access token in the body, refresh cookie beside it."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardpanel.dependencies import REFRESH_COOKIE, PanelDep, Viewer, client_address
+from guardpanel.dependencies import REFRESH_COOKIE, PanelDep, Viewer, bearer_token, client_address, is_encrypted
 from guardpanel.errors import Unauthorized
-from guardpanel.models import User
 from guardpanel.models.user import Role
-from guardpanel.services.accounts import LONGEST, Tokens
-
-router = APIRouter(prefix="/auth", tags=["auth"])
+from guardpanel.services.sessions import LONGEST
+from guardpanel.services.tokens import Given
 
 PATH = "/api/v1/auth"
+
+router = APIRouter(prefix=PATH, tags=["auth"])
 
 
 class LogIn(BaseModel):
@@ -25,7 +27,7 @@ class AccessTokenOut(BaseModel):
     """`access_token` goes into `Authorization: Bearer`, for `expires_in` seconds."""
 
     access_token: str
-    token_type: str = "bearer"  # noqa: S105 the scheme's name
+    token_type: Literal["bearer"]
     expires_in: int
 
 
@@ -40,7 +42,7 @@ class Me(BaseModel):
 async def log_in(request: Request, response: Response, body: LogIn, panel: PanelDep) -> AccessTokenOut:
     """Log in with an e-mail address and a password."""
     user = await panel.accounts.log_in(body.email, body.password, client_address(request))
-    return _given(request, response, await panel.accounts.tokens(user, client_address(request)))
+    return _given(request, response, await panel.accounts.tokens.first(user, client_address(request)))
 
 
 @router.post("/refresh")
@@ -49,30 +51,35 @@ async def refresh_token(request: Request, response: Response, panel: PanelDep) -
     secret = request.cookies.get(REFRESH_COOKIE)
     if not secret:
         raise Unauthorized("Log in again.")
-    return _given(request, response, await panel.accounts.refresh(secret))
+    return _given(request, response, await panel.accounts.tokens.refresh(secret))
 
 
 @router.post("/logout", status_code=204)
 async def log_out(request: Request, response: Response, panel: PanelDep) -> None:
-    """End the session and all its access tokens."""
+    """End the session of the cookie, or of the token, and all its access tokens."""
     if secret := request.cookies.get(REFRESH_COOKIE):
-        await panel.accounts.close_session(secret)
-    response.delete_cookie(REFRESH_COOKIE, path=PATH)
+        await panel.accounts.sessions.end(secret)
+    elif token := bearer_token(request):
+        await panel.accounts.tokens.end(token)
+    response.delete_cookie(
+        REFRESH_COOKIE, path=PATH, secure=is_encrypted(request), httponly=True, samesite="strict"
+    )
 
 
 @router.get("/me")
 async def read_me(user: Viewer) -> Me:
     """Who is logged in."""
-    return me(user)
-
-
-def me(user: User) -> Me:
     return Me(id=user.id or 0, email=user.email, full_name=user.full_name, role=user.role)
 
 
-def _given(request: Request, response: Response, tokens: Tokens) -> AccessTokenOut:
+def _given(request: Request, response: Response, given: Given) -> AccessTokenOut:
     response.set_cookie(
-        REFRESH_COOKIE, tokens.refresh, max_age=int(LONGEST.total_seconds()), path=PATH,
-        secure=request.url.scheme == "https", httponly=True, samesite="strict",
-    )  # fmt: skip
-    return AccessTokenOut(access_token=tokens.access, expires_in=tokens.expires_in)
+        REFRESH_COOKIE,
+        given.refresh,
+        max_age=int(LONGEST.total_seconds()),
+        path=PATH,
+        secure=is_encrypted(request),
+        httponly=True,
+        samesite="strict",
+    )
+    return AccessTokenOut(access_token=given.access, token_type="bearer", expires_in=given.expires_in)  # noqa: S106

@@ -10,17 +10,27 @@ from guardpanel.api.problems import ProblemDocument
 
 DESCRIPTION = "Virtual hosts and WAF policies of HAProxy + Coraza. What a write answers with 2xx is live and proved."
 
+TAGS = [
+    {"name": "auth", "description": "Logging in and out; who is asking."},
+    {"name": "vhosts", "description": "Virtual hosts: hostnames served together, with their servers and policy."},
+    {"name": "policies", "description": "How the WAF treats the traffic of the virtual hosts bound to it."},
+    {"name": "runtime", "description": "What the engines run."},
+]
 
-def camel_case(name: str) -> str:
-    first, *rest = name.split("_")
+OPEN = ("/auth/login", "/auth/refresh", "/auth/logout")
+"They need no bearer token."
+
+ETAG = {"etag": {"description": "The row's version; give it back as If-Match.", "schema": {"type": "string"}}}
+
+
+def operation_id(route: APIRoute) -> str:
+    """`list_policies` → `listPolicies`."""
+    first, *rest = route.name.split("_")
     return first + "".join(part.capitalize() for part in rest)
 
 
 def install(app: FastAPI) -> None:
-    """Make `app.openapi()` ours; it is kept in `openapi.json`, and served at /api/v1/openapi.json."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            route.operation_id = camel_case(route.name)
+    """Make `app.openapi()` ours: what `guardpanel openapi` prints, and `openapi.json` keeps."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -31,21 +41,26 @@ def install(app: FastAPI) -> None:
 
 
 def build(app: FastAPI) -> dict[str, Any]:
-    made = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+    made = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
+    )
     made["servers"] = [{"url": "/"}]
-    components = made.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
-    schemas.pop("HTTPValidationError", None)
-    schemas.pop("ValidationError", None)
+    components = made["components"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
     problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs", {}))
-    schemas["ProblemDocument"] = problem
+    components["schemas"] |= {**problem.pop("$defs"), "ProblemDocument": problem}
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     for path, operations in made["paths"].items():
         for operation in operations.values():
-            if not path.endswith(("/auth/login", "/auth/refresh", "/auth/logout")):
+            if not path.endswith(OPEN):
                 operation["security"] = [{"bearer": []}]
             for status, answer in operation["responses"].items():
-                if status.startswith(("4", "5")):
-                    answer["content"] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+                if status.startswith("2") and _is_row(path, operation):
+                    answer["headers"] = ETAG
     return made
+
+
+def _is_row(path: str, operation: dict[str, Any]) -> bool:
+    """Whether it answers with one row, which has a version."""
+    return "204" not in operation["responses"] and (path.endswith("_id}") or operation["operationId"].startswith("create"))

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
+from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
+from guardpanel.panel import Panel
 from guardpanel.services import revisions, status
 
-router = APIRouter(tags=["runtime"])
+router = APIRouter(prefix="/api/v1", tags=["runtime"])
 
 
 class GeneratedConfig(BaseModel):
@@ -31,8 +33,8 @@ class RuntimeStatus(BaseModel):
     generated_config: GeneratedConfig
     latest_reload: Reload | None
     revision: int | None
-    state: str
-    detail: str
+    state: Literal["ok", "deploying", "drift", "failed", "down"]
+    words: str
 
 
 class Applied(BaseModel):
@@ -46,23 +48,14 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
     live = await revisions.live(session)
     last = await revisions.last_deployment(session)
     line = await status.live_line(panel.changes, session)
-    state: Literal["deployed", "failed", "never_deployed"] = "deployed" if live else "never_deployed"
     failed = last is not None and last.outcome is Outcome.FAILED
-    reload = None
-    if last is not None:
-        reload = Reload(
-            config_checksum=live.checksum if live else None,
-            created_at=last.started_at,
-            status="failed" if failed else "success",
-            message=last.message or None,
-        )
     return RuntimeStatus(
-        deployment_state="failed" if failed else state,
+        deployment_state="failed" if failed else "deployed" if live else "never_deployed",
         generated_config=GeneratedConfig(checksum=live.checksum if live else None),
-        latest_reload=reload,
+        latest_reload=await _latest_reload(panel, live, last if failed else None),
         revision=live.id if live else None,
         state=line.state,
-        detail=line.text,
+        words=line.text,
     )
 
 
@@ -74,3 +67,16 @@ async def apply_config(request: Request, panel: PanelDep, session: SessionDep, _
         await panel.changes.deploy_again(live.id or 0)
     words = f"Revision {live.id} is live." if live else "The first configuration is going live."
     return Applied(message=words, correlation_id=str(request.scope["state"]["request_id"]))
+
+
+async def _latest_reload(panel: Panel, live: Revision | None, failed: Deployment | None) -> Reload | None:
+    """What HAProxy runs: where that is not the live revision, the React panel offers to apply."""
+    if failed is not None:
+        return Reload(
+            config_checksum=None, created_at=failed.started_at, status="failed", message=failed.message
+        )
+    if live is None:
+        return None
+    haproxy = (await panel.engines.status()).haproxy
+    runs = haproxy.checksum if haproxy.running else live.checksum
+    return Reload(config_checksum=runs, created_at=live.created_at, status="success", message=None)

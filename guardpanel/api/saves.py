@@ -1,13 +1,19 @@
-"""What every write has in common: the row version that it names, and the deployment that it answers with."""
+"""What every write has in common: the row version that it names, the names of its fields, and its deployment."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Depends, Header, Response
 from pydantic import BaseModel, Field
 
-from guardpanel.errors import Stale
+from guardpanel.errors import FieldError, Problem, Stale
 from guardpanel.services.changes import Saved
+
+T = TypeVar("T")
+
+TRIES = 5
 
 
 class StepOut(BaseModel):
@@ -18,7 +24,9 @@ class StepOut(BaseModel):
 class DeploymentOut(BaseModel):
     """How the save became live."""
 
-    status: Literal["live", "unchanged"] = Field(description="`unchanged`: the engines' configuration is the same.")
+    status: Literal["live", "unchanged"] = Field(
+        description="`unchanged`: the engines' configuration is the same."
+    )
     revision: int = Field(description="The live revision.")
     seconds: float
     message: str
@@ -41,7 +49,7 @@ def named_version(
     """The row version of `If-Match: "7"`; None without the header or for `*`."""
     if if_match is None or if_match.strip() == "*":
         return None
-    match = re.fullmatch(r'(?:W/)?"(\d{1,9})"', if_match.strip())
+    match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})"', if_match.strip())
     if match is None:
         raise Stale("This If-Match names no version that was ever given out.")
     return int(match[1])
@@ -52,3 +60,35 @@ NamedVersion = Annotated[int | None, Depends(named_version)]
 
 def tag(response: Response, version: int) -> None:
     response.headers["etag"] = f'"{version}"'
+
+
+async def merging(attempt: Callable[[], Awaitable[Saved[T]]], version: int | None) -> Saved[T]:
+    """The save of what was merged into a row as it was read. Whoever names no version gets it merged anew when
+    somebody else was faster, so that two writes of different keys both stay."""
+    for _ in range(TRIES if version is None else 1):
+        try:
+            return await attempt()
+        except Stale as stale:
+            found = stale
+    raise found
+
+
+@contextmanager
+def speaking(names: Mapping[str, str]) -> Iterator[None]:
+    """Complaints about our fields under the names by which they were sent: longest prefix wins."""
+    try:
+        yield
+    except Problem as problem:
+        problem.errors = {_renamed(name, names): error for name, error in problem.errors.items()}
+        raise
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    for ours in sorted(names, key=len, reverse=True):
+        if name == ours or name.startswith(f"{ours}."):
+            return names[ours] + name.removeprefix(ours)
+    return name
+
+
+def not_yet(sentence: str, *names: str) -> dict[str, FieldError]:
+    return {name: FieldError(sentence) for name in names}

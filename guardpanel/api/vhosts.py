@@ -1,42 +1,68 @@
 """Virtual hosts as JSON: the React panel's keys, and ours beside them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardpanel.api.saves import DeploymentOut, NamedVersion, tag
-from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
+from guardpanel.api.saves import DeploymentOut, NamedVersion, merging, not_yet, speaking, tag
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import FieldError, Invalid
-from guardpanel.models import Policy, VirtualHost
+from guardpanel.models import Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.models.types import shown
-from guardpanel.models.virtual_host import Balance, TlsVerify, VirtualHostFields
+from guardpanel.models.types import endpoint, shown
+from guardpanel.models.virtual_host import Balance, ServerFields, TlsVerify, VirtualHostFields
 from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.changes import Saved
 from guardpanel.services.input import validated
 
-router = APIRouter(prefix="/vhosts", tags=["vhosts"])
+router = APIRouter(prefix="/api/v1/vhosts", tags=["vhosts"])
+
+NAMES = {"description": "notes", "is_active": "enabled"}
+"The React panel's names for our fields."
+
+CHECKS = {
+    "health_check_enabled": "health_check",
+    "health_check_path": "health_check_path",
+    "health_check_interval_seconds": "health_check_interval",
+    "health_check_rise": "health_check_rise",
+    "health_check_fall": "health_check_fall",
+}
+"The same for the health check, which it has with each backend."
 
 NO_CERTIFICATES = "guardpanel has no certificates for visitors yet: TLS ends in front of it. Leave it off."
 
 
 class BackendIn(BaseModel):
-    """A server as the React panel sends it. Checks are the virtual host's: those of the first backend count."""
+    """A server as the React panel sends it. The health check is the virtual host's: all backends have the same."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(max_length=500)
-    id: int | None = None
+    id: int | None = Field(default=None, description="Not read: a backend is known by its URL.")
     is_active: bool = True
-    weight: int = 100
-    backup: bool = False
-    resolve_later: bool = False
+    weight: int = Field(default=100, description="Left out: as it is for this URL.")
+    backup: bool = Field(default=False, description="Left out: as it is for this URL.")
+    resolve_later: bool = Field(default=False, description="Left out: as it is for this URL.")
     health_check_enabled: bool | None = None
     health_check_path: str | None = None
     health_check_interval_seconds: int | None = None
     health_check_fall: int | None = None
     health_check_rise: int | None = None
+
+
+class ServerIn(BaseModel):
+    """A server by our names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which then names the scheme.")
+    scheme: Literal["http", "https"] = "http"
+    weight: int = 100
+    backup: bool = False
+    enabled: bool = True
+    resolve_later: bool = False
 
 
 class VirtualHostIn(BaseModel):
@@ -46,7 +72,8 @@ class VirtualHostIn(BaseModel):
 
     domain: str | None = Field(default=None, max_length=300, description="The first hostname.")
     backend_url: str | None = Field(default=None, max_length=500, description="The first server; `backends` wins.")
-    backends: list[BackendIn] | None = Field(default=None, max_length=200)
+    backends: list[BackendIn] | None = Field(default=None, max_length=200, description="`servers` wins.")
+    servers: list[ServerIn] | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, description="`notes` by the React panel's name.")
     is_active: bool | None = Field(default=None, description="`enabled` by the React panel's name.")
     policy_id: int | None = None
@@ -103,12 +130,13 @@ class VirtualHostOut(BaseModel):
     hostnames: list[str]
     backend_url: str
     backends: list[BackendOut]
+    servers: list[ServerFields]
     description: str | None
     is_active: bool
     policy_id: int | None
-    ssl_enabled: bool = False
-    ssl_provider: str = "none"
-    ssl_expires_at: datetime | None = None
+    ssl_enabled: bool
+    ssl_provider: Literal["none", "upload", "letsencrypt"]
+    ssl_expires_at: datetime | None
     enforcement_mode: EnforcementMode | None
     maintenance: bool
     balance: Balance
@@ -151,22 +179,28 @@ async def list_virtual_hosts(
     policy_id: Annotated[int | None, Query()] = None,
 ) -> VirtualHostPage:
     """By name; `q` looks in names, hostnames, servers and policies."""
-    found = await virtual_hosts.page(session, q=q, policy_id=policy_id, offset=(page - 1) * per_page, limit=per_page)
+    found = await virtual_hosts.page(
+        session, q=q, policy_id=policy_id, offset=(page - 1) * per_page, limit=per_page
+    )
     items = [VirtualHostOut(**out(host)) for host in found.items]
     return VirtualHostPage(items=items, total=found.total, page=page, per_page=per_page)
 
 
 @router.post("", status_code=201)
-async def create_virtual_host(body: VirtualHostIn, response: Response, panel: PanelDep, user: Editor) -> VirtualHostSaved:
+async def create_virtual_host(
+    body: VirtualHostIn, response: Response, panel: PanelDep, user: Editor
+) -> VirtualHostSaved:
     """Add one and make it live."""
-    fields = validated(VirtualHostFields, merged({}, body))
-    saved = await virtual_hosts.create(panel.changes, user.email, fields)
-    tag(response, saved.value.version)
-    return VirtualHostSaved(**out(saved.value), deployment=DeploymentOut.of(saved))
+    with speaking(names_in(body)):
+        fields = validated(VirtualHostFields, merged(None, body))
+        saved = await virtual_hosts.create(panel.changes, user.email, fields)
+    return saved_as(response, saved)
 
 
 @router.get("/{virtual_host_id}")
-async def read_virtual_host(virtual_host_id: int, response: Response, session: SessionDep, _user: Viewer) -> VirtualHostRead:
+async def read_virtual_host(
+    virtual_host_id: RowId, response: Response, session: SessionDep, _user: Viewer
+) -> VirtualHostRead:
     host = await virtual_hosts.find(session, virtual_host_id)
     policy = await policies.find(session, host.policy_id) if host.policy_id is not None else None
     tag(response, host.version)
@@ -175,82 +209,139 @@ async def read_virtual_host(virtual_host_id: int, response: Response, session: S
 
 @router.patch("/{virtual_host_id}")
 async def update_virtual_host(
-    virtual_host_id: int, body: VirtualHostIn, response: Response, panel: PanelDep, session: SessionDep, user: Editor,
+    virtual_host_id: RowId,
+    body: VirtualHostIn,
+    response: Response,
+    panel: PanelDep,
+    user: Editor,
     version: NamedVersion,
-) -> VirtualHostSaved:  # fmt: skip
+) -> VirtualHostSaved:
     """Change the named keys and make that live."""
-    host = await virtual_hosts.find(session, virtual_host_id)
-    fields = validated(VirtualHostFields, merged(virtual_hosts.fields_of(host).model_dump(), body))
-    # What is merged was read outside the save: without If-Match, this read is what the caller answers for.
-    saved = await virtual_hosts.update(
-        panel.changes, user.email, virtual_host_id, fields, host.version if version is None else version
-    )
-    tag(response, saved.value.version)
-    return VirtualHostSaved(**out(saved.value), deployment=DeploymentOut.of(saved))
+
+    async def attempt() -> Saved[VirtualHost]:
+        async with panel.database.read() as session:
+            host = await virtual_hosts.find(session, virtual_host_id)
+        fields = validated(VirtualHostFields, merged(host, body))
+        read = host.version if version is None else version
+        return await virtual_hosts.update(panel.changes, user.email, virtual_host_id, fields, read)
+
+    with speaking(names_in(body)):
+        saved = await merging(attempt, version)
+    return saved_as(response, saved)
 
 
 @router.delete("/{virtual_host_id}", status_code=204)
-async def delete_virtual_host(virtual_host_id: int, panel: PanelDep, user: Editor, version: NamedVersion) -> None:
+async def delete_virtual_host(
+    virtual_host_id: RowId, panel: PanelDep, user: Editor, version: NamedVersion
+) -> None:
     await virtual_hosts.delete(panel.changes, user.email, virtual_host_id, version)
 
 
-def merged(now: dict[str, Any], body: VirtualHostIn) -> dict[str, Any]:
+def merged(host: VirtualHost | None, body: VirtualHostIn) -> dict[str, Any]:
     """The fields as they would be: the named keys over what is there, the React panel's keys as ours."""
     given = body.model_dump(exclude_unset=True)
-    if given.pop("ssl_enabled", False) or (given.pop("ssl_provider", None) or "none") != "none" or given.get("ssl_cert"):
-        raise Invalid("Certificates are not there yet.", {"ssl_enabled": FieldError(NO_CERTIFICATES)})
-    for name in ("ssl_cert", "ssl_key", "ssl_provider"):
-        given.pop(name, None)
-    first = given.pop("domain", None)
-    if first is not None and "hostnames" not in given:
-        given["hostnames"] = [first, *(name for name in now.get("hostnames", [])[1:] if name != first)]
-    url = given.pop("backend_url", None)
-    backends = given.pop("backends", None)
-    if backends is None and url is not None:
-        backends = [{"url": url}, *({"url": f"{one['scheme']}://{one['address']}", **one} for one in now.get("servers", [])[1:])]
-    if backends is not None:
-        given["servers"] = [server(one) for one in backends]
-        given = {**checks(backends[0] if backends else {}), **given}
-    for theirs, ours in (("description", "notes"), ("is_active", "enabled")):
+    refuse_certificates(given)
+    now = virtual_hosts.fields_of(host).model_dump() if host else {}
+    if host and host.name == host.hostnames[0].shown and "name" not in given:
+        del now["name"]  # it was made from the first hostname, and follows it
+    for theirs, ours in NAMES.items():
         if theirs in given:
             given[ours] = given.pop(theirs)
     if given.get("notes", "") is None:
         given["notes"] = ""
-    nullable = {"policy_id", "enforcement_mode"}
-    return {**now, **{name: value for name, value in given.items() if value is not None or name in nullable}}
+    domain, url, backends = given.pop("domain", ...), given.pop("backend_url", ...), given.pop("backends", None)
+    if domain is not ... and "hostnames" not in given:
+        given["hostnames"] = [domain, *(name for name in now.get("hostnames", [])[1:] if name != domain)]
+    if backends is None and url is not ...:
+        return {**now, "servers": [{**as_server(url, host), "address": url}, *now.get("servers", [])[1:]], **given}
+    if backends is None:
+        return {**now, **given}
+    servers = [{**as_server(one["url"], host), **own_keys(one)} for one in backends]
+    return {**now, **checks(backends), "servers": servers, **given}
 
 
-def server(backend: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "address": backend["url"],
-        "weight": backend.get("weight", 100),
-        "backup": backend.get("backup", False),
-        "enabled": backend.get("is_active", backend.get("enabled", True)),
-        "resolve_later": backend.get("resolve_later", False),
-    }
+def refuse_certificates(given: dict[str, Any]) -> None:
+    """Drops the React panel's keys for certificates, which must be off: that comes later."""
+    wanted = [
+        name
+        for name, off in (("ssl_enabled", (False, None)), ("ssl_provider", ("none", None)), ("ssl_cert", ("", None)))
+        if given.pop(name, None) not in off
+    ]
+    given.pop("ssl_key", None)
+    if wanted:
+        raise Invalid(NO_CERTIFICATES, not_yet("This cannot be done yet.", *wanted))
 
 
-def checks(backend: dict[str, Any]) -> dict[str, Any]:
-    names = {
-        "health_check_enabled": "health_check",
-        "health_check_path": "health_check_path",
-        "health_check_interval_seconds": "health_check_interval",
-        "health_check_rise": "health_check_rise",
-        "health_check_fall": "health_check_fall",
-    }
-    return {ours: backend[theirs] for theirs, ours in names.items() if backend.get(theirs) is not None}
+def as_server(url: str | None, host: VirtualHost | None) -> dict[str, Any]:
+    """What the React panel does not know of a server stays as it is: weight, backup, resolve later."""
+    for row in host.servers if host and url else ():
+        if _same(url or "", row):
+            return {name: getattr(row, name) for name in ("weight", "backup", "enabled", "resolve_later")}
+    return {}
+
+
+def _same(url: str, row: Server) -> bool:
+    try:
+        typed = endpoint(url)
+    except ValueError:
+        return False
+    return typed == row.endpoint
+
+
+def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
+    names = {"url": "address", "is_active": "enabled", "weight": "weight", "backup": "backup", "resolve_later": "resolve_later"}
+    return {ours: backend[theirs] for theirs, ours in names.items() if theirs in backend}
+
+
+def checks(backends: list[dict[str, Any]]) -> dict[str, Any]:
+    """The virtual host's health check from those of its backends, which must be alike."""
+    found: dict[str, Any] = {}
+    errors: dict[str, FieldError] = {}
+    for at, backend in enumerate(backends):
+        for theirs, ours in CHECKS.items():
+            value = backend.get(theirs)
+            if value is not None and found.setdefault(ours, value) != value:
+                errors[f"backends.{at}.{theirs}"] = FieldError("All servers of a virtual host are checked alike.")
+    if errors:
+        raise Invalid("Give all backends the same health check.", errors)
+    return found
+
+
+def names_in(body: VirtualHostIn) -> dict[str, str]:
+    """Our fields under the names that this body uses for them."""
+    given = body.model_fields_set
+    names = {ours: theirs for theirs, ours in NAMES.items() if theirs in given}
+    if "domain" in given and "hostnames" not in given:
+        names |= {"hostnames": "domain", "hostnames.0": "domain"}
+    if "servers" in given:
+        return names
+    if body.backends is not None:
+        names["servers"] = "backends"
+        for at in range(len(body.backends)):
+            names |= {f"servers.{at}.{part}": f"backends.{at}.url" for part in ("address", "scheme")}
+            names[f"servers.{at}.enabled"] = f"backends.{at}.is_active"
+        names |= {ours: f"backends.0.{theirs}" for theirs, ours in CHECKS.items() if ours not in given}
+    elif "backend_url" in given:
+        names |= {"servers": "backend_url", "servers.0.address": "backend_url", "servers.0.scheme": "backend_url"}
+    return names
+
+
+def saved_as(response: Response, saved: Saved[VirtualHost]) -> VirtualHostSaved:
+    tag(response, saved.value.version)
+    return VirtualHostSaved(**out(saved.value), deployment=DeploymentOut.of(saved))
 
 
 def out(host: VirtualHost) -> dict[str, Any]:
     """The keys of `VirtualHostOut`."""
     own = {name: getattr(host, name) for name in VirtualHostOut.model_fields if name in VirtualHost.model_fields}
+    check = {theirs: getattr(host, ours) for theirs, ours in CHECKS.items()}
     names = [row.name for row in host.hostnames]
     return {
         **own,
         "domain": names[0],
         "domain_shown": shown(names[0]),
         "hostnames": names,
-        "backend_url": host.servers[0].url if host.servers else "",
+        "backend_url": host.servers[0].url,
         "backends": [
             BackendOut(
                 id=row.id or 0,
@@ -259,16 +350,16 @@ def out(host: VirtualHost) -> dict[str, Any]:
                 weight=row.weight,
                 backup=row.backup,
                 resolve_later=row.resolve_later,
-                health_check_enabled=host.health_check,
-                health_check_path=host.health_check_path,
-                health_check_interval_seconds=host.health_check_interval,
-                health_check_fall=host.health_check_fall,
-                health_check_rise=host.health_check_rise,
+                **check,
             )
             for row in host.servers
         ],
+        "servers": virtual_hosts.fields_of(host).servers,
         "description": host.notes or None,
         "is_active": host.enabled,
+        "ssl_enabled": False,
+        "ssl_provider": "none",
+        "ssl_expires_at": None,
     }
 
 

@@ -70,7 +70,7 @@ class Agent:
         A name is the hash of its text, so what this binary once accepted is never compiled again.
         """
         binary = self.binary()
-        identity = f"{binary}:{Path(binary).stat().st_mtime_ns}"
+        identity = await asyncio.to_thread(_identity, binary)
         wanted = [one for one in bundle.applications if one.name in changed and (one.name, identity) not in self._valid]
         if not wanted:
             return
@@ -100,12 +100,15 @@ class Agent:
             uptime_seconds=float(facts.get("uptime_seconds", 0)),
             applications=tuple(
                 RunningApplication(
-                    one["name"], int(one.get("rules") or 0), int(one.get("requests") or 0), int(one.get("blocked") or 0),
+                    one["name"],
+                    int(one.get("rules") or 0),
+                    int(one.get("requests") or 0),
+                    int(one.get("blocked") or 0),
                     int(one.get("errors") or 0),
                 )
                 for one in sorted(facts.get("applications") or [], key=lambda one: str(one["name"]))
             ),
-        )  # fmt: skip
+        )
 
     async def rule_messages(self, application: str) -> dict[int, str]:
         """The rules' own words by id."""
@@ -135,7 +138,9 @@ class Agent:
         )
         if answer.status != 200:
             raise DeploymentFailed(
-                "The WAF agent refused the new applications.", step="agent", evidence=answer.body.decode("utf-8", "replace")
+                "The WAF agent refused the new applications.",
+                step="agent",
+                evidence=answer.body.decode("utf-8", "replace"),
             )
 
     async def runs(self, names: Collection[str]) -> bool:
@@ -163,6 +168,10 @@ class Agent:
         return facts
 
 
+def _identity(binary: str) -> str:
+    return f"{binary}:{Path(binary).stat().st_mtime_ns}"
+
+
 def rejected(output: str, wanted: list[Application]) -> ConfigRejected:
     """The agent's JSON verdict as findings: a line within an application is a field of its policy."""
     by_name = {one.name: one for one in wanted}
@@ -178,9 +187,14 @@ def rejected(output: str, wanted: list[Application]) -> ConfigRejected:
         noun_id = origin.id if origin else (application.policy_ids[0] if application else None)
         findings.append(
             Finding(
-                ENGINE, str(error.get("message", "")), f"application {error.get('application')}", line or None,
-                "policy" if noun_id else None, noun_id, origin.field if origin else None,
-            )  # fmt: skip
+                ENGINE,
+                str(error.get("message", "")),
+                f"application {error.get('application')}",
+                line or None,
+                "policy" if noun_id else None,
+                noun_id,
+                origin.field if origin else None,
+            )
         )
     return ConfigRejected("Coraza refused this change.", engine=ENGINE, output=output, findings=findings)
 
@@ -194,7 +208,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(
-    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
 
 

@@ -57,7 +57,9 @@ class Engines:
     ) -> None:
         """Both engines' own judgement of the staged files. Raises ConfigRejected."""
         await asyncio.gather(
-            self.haproxy.check(release, bundle), self.haproxy.check_names(names, bundle), self.agent.check(bundle, changed)
+            self.haproxy.check(release, bundle),
+            self.haproxy.check_names(names, bundle),
+            self.agent.check(bundle, changed),
         )
 
     async def deploy(
@@ -133,7 +135,9 @@ class Engines:
                 if _has_new_worker(before, now):
                     return
                 if now.failed > before.failed and now.workers == before.workers:
-                    raise DeploymentFailed("HAProxy refused to load the new configuration.", step="reload", evidence=answer)
+                    raise DeploymentFailed(
+                        "HAProxy refused to load the new configuration.", step="reload", evidence=answer
+                    )
             if monotonic() >= ends:
                 raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
             await asyncio.sleep(0.01)

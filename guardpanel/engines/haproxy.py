@@ -56,7 +56,9 @@ class HAProxy:
             self._version = binary, tuple(map(int, match.groups()))
         number = self._version[1]
         if number < OLDEST or number[:2] == REFUSED:
-            raise EngineUnavailable(f"HAProxy {'.'.join(map(str, number))} is not supported: use 2.6.12 or newer, but not 3.1.")
+            raise EngineUnavailable(
+                f"HAProxy {'.'.join(map(str, number))} is not supported: use 2.6.12 or newer, but not 3.1."
+            )
         return number
 
     async def check(self, release: Release, bundle: Bundle) -> None:
@@ -117,6 +119,12 @@ def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding |
     if name := RESOLVE.search(words):
         advice = f"The name {name[1]} has no address. Check the spelling, type an IP address, or tick “Resolve later”."
     return Finding(
-        ENGINE, words, file, number,
-        origin.noun if origin else None, origin.id if origin else None, origin.field if origin else None, advice,
-    )  # fmt: skip
+        ENGINE,
+        words,
+        file,
+        number,
+        origin.noun if origin else None,
+        origin.id if origin else None,
+        origin.field if origin else None,
+        advice,
+    )

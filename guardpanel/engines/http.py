@@ -46,7 +46,7 @@ async def ask(
             raw = await _exchange(place, _written(method, target, headers, body, proxy_line))
         status, answered, content = _parsed(raw)
     except (OSError, TimeoutError, ValueError) as error:
-        raise EngineUnavailable(f"{_shown(place)} does not answer: {error or 'no answer in time'}") from error
+        raise EngineUnavailable(f"{_shown(place)} does not answer: {str(error) or 'no answer in time'}") from error
     return Answer(status, answered, content, perf_counter() - began)
 
 
@@ -66,7 +66,11 @@ async def _exchange(place: Place, request: bytes) -> bytes:
 
 
 def _written(method: str, target: str, headers: Mapping[str, str], body: bytes, proxy_line: bool) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "connection: close"]
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        "connection: close",
+    ]
     if body:
         lines.append(f"content-length: {len(body)}")
     if any("\r" in line or "\n" in line for line in lines):

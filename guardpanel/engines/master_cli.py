@@ -67,7 +67,9 @@ class MasterCli:
                     return await self._once(command)
             except (OSError, TimeoutError) as error:
                 if monotonic() >= ends:
-                    raise EngineUnavailable(f"HAProxy does not answer on its master socket: {error or 'no answer'}") from error
+                    raise EngineUnavailable(
+                        f"HAProxy does not answer on its master socket: {str(error) or 'no answer'}"
+                    ) from error
                 await asyncio.sleep(PAUSE)
 
     async def _once(self, command: str) -> str:

@@ -1,8 +1,10 @@
 """What is checked before `guardpanel up` starts anything, so that a fault is said in one line."""
 
+import os
 import socket
 
 from guardpanel.engines.deployer import Engines
+from guardpanel.engines.process import run
 from guardpanel.engines.supervisor import listener_of
 from guardpanel.errors import EngineUnavailable
 from guardpanel.settings import Settings, host_and_port
@@ -23,6 +25,42 @@ async def require_engines(settings: Settings) -> None:
     engines.agent.binary()
 
 
+async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
+    """For each engine whether it is fit, and where it is with its version or what to do."""
+    engines = Engines(settings, "")
+    found = []
+    try:
+        version = ".".join(map(str, await engines.haproxy.version()))
+        found.append((True, f"HAProxy {version}: {engines.haproxy.binary()}"))
+    except EngineUnavailable as error:
+        found.append((False, f"HAProxy: {error.message}"))
+    try:
+        binary = engines.agent.binary()
+        said = await run([binary, "-version"])
+        found.append((said.code == 0, f"WAF agent: {binary} ({said.output.strip()})"))
+    except EngineUnavailable as error:
+        found.append((False, f"WAF agent: {error.message}"))
+    return found
+
+
+def machine(settings: Settings) -> list[tuple[bool, str]]:
+    """Whether the data directory can be written and the ports can be listened on."""
+    existing = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
+    writable = os.access(existing, os.W_OK | os.X_OK)
+    words = f"data directory: {settings.data_dir}"
+    found = [(writable, words if writable else f"{words} cannot be written. Set GUARDPANEL_DATA_DIR to another.")]
+    if listener_of(settings.master_socket) is not None:
+        return [*found, (True, "guardpanel runs: its ports are in use by itself")]
+    listen = [("GUARDPANEL_LISTEN", *host_and_port(settings.listen))]
+    for name, host, port in [*listen, *(("GUARDPANEL_HTTP_BIND", *bind) for bind in settings.http_binds)]:
+        try:
+            _must_be_free(name, host, port)
+            found.append((True, f"{name}: {host}:{port} is free"))
+        except EngineUnavailable as error:
+            found.append((False, error.message))
+    return found
+
+
 def _must_be_free(name: str, host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
@@ -30,4 +68,5 @@ def _must_be_free(name: str, host: str, port: int) -> None:
         try:
             listener.bind((host, port))
         except OSError as error:
-            raise EngineUnavailable(f"cannot listen on {host}:{port}: {error.strerror}. Set {name} to another address.") from error
+            words = f"cannot listen on {host}:{port}: {error.strerror}. Set {name} to another address."
+            raise EngineUnavailable(words) from error

@@ -32,10 +32,18 @@ async def run(command: Sequence[str | Path], *, cwd: Path | None = None, memory_
     """The command's exit code and output; killed with all its children after LONGEST seconds."""
     limits = f"ulimit -t {CPU_SECONDS}" + (f"; ulimit -v {memory_kib}" if memory_kib else "")
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *map(str, command),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        cwd=cwd, env=clean_environment(), start_new_session=True,
-    )  # fmt: skip
+        "/bin/sh",
+        "-c",
+        f'{limits}; exec "$@"',
+        "sh",
+        *map(str, command),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=cwd,
+        env=clean_environment(),
+        start_new_session=True,
+    )
     try:
         async with asyncio.timeout(LONGEST):
             output, _ = await process.communicate()

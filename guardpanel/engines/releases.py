@@ -94,7 +94,7 @@ class Releases:
 
     def current_number(self) -> int | None:
         try:
-            return int(os.readlink(self.link).rsplit("/", 1)[-1])
+            return int(self.link.readlink().name)
         except (OSError, ValueError):
             return None
 

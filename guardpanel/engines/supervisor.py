@@ -96,9 +96,14 @@ class Child:
         try:
             with self.log.open("ab") as errors, (self.output or self.log).open("ab") as output:
                 self.process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=self.cwd,
-                    env=clean_environment(), start_new_session=True,
-                )  # fmt: skip
+                    self.command(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    cwd=self.cwd,
+                    env=clean_environment(),
+                    start_new_session=True,
+                )
         except OSError as error:
             self.last_exit = f"it could not be started: {error.strerror or error}"
             log.error("%s: %s", self.name, self.last_exit)
@@ -152,26 +157,34 @@ class Supervisor:
         self.agent = Child(
             name="WAF agent",
             command=lambda: [
-                engines.agent.binary(), "-config", str(engines.agent.configuration), "-control", f"unix:{settings.agent_control_socket}",
+                engines.agent.binary(),
+                "-config",
+                str(engines.agent.configuration),
+                "-control",
+                f"unix:{settings.agent_control_socket}",
             ],
             may_start=engines.agent.configuration.exists,
             control=settings.agent_control_socket,
             log=settings.log_dir / "agent.log",
             output=None,
             cwd=settings.data_dir,
-        )  # fmt: skip
+        )
         self.haproxy = Child(
             name="HAProxy",
             command=lambda: [
-                engines.haproxy.binary(), "-W", "-S", f"{settings.master_socket},mode,600",
-                "-f", str(settings.data_dir / "current" / "haproxy.cfg"),
+                engines.haproxy.binary(),
+                "-W",
+                "-S",
+                f"{settings.master_socket},mode,600",
+                "-f",
+                str(settings.data_dir / "current" / "haproxy.cfg"),
             ],
             may_start=lambda: engines.releases.current_number() is not None,
             control=settings.master_socket,
             log=settings.log_dir / "haproxy.log",
             output=settings.log_dir / "access.json",
             cwd=settings.data_dir,
-        )  # fmt: skip
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -196,7 +209,9 @@ class Supervisor:
     async def _rotate(self) -> None:
         """Copy and truncate: the engines keep their files open, appending."""
         while True:
-            for path in {child.log for child in self.children} | {child.output for child in self.children if child.output}:
+            for path in {child.log for child in self.children} | {
+                child.output for child in self.children if child.output
+            }:
                 if path.exists() and path.stat().st_size > LARGEST_LOG:
                     await asyncio.to_thread(rotate, path)
             await asyncio.sleep(10)

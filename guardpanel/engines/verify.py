@@ -55,7 +55,9 @@ class Verifier:
             if seen is None:
                 return
             if monotonic() >= ends:
-                raise DeploymentFailed(f"The new configuration could not be proved live: {seen}", step="verify", evidence=seen)
+                raise DeploymentFailed(
+                    f"The new configuration could not be proved live: {seen}", step="verify", evidence=seen
+                )
             await asyncio.sleep(pause)
             pause *= 2
 
@@ -80,7 +82,12 @@ class Verifier:
 
     async def _checksum(self, place: http.Place) -> str:
         answer = await http.ask(
-            place, "GET", "/", headers={"host": "probe", "x-gp-probe": self.secret}, proxy_line=isinstance(place, Path), timeout=2.0
+            place,
+            "GET",
+            "/",
+            headers={"host": "probe", "x-gp-probe": self.secret},
+            proxy_line=isinstance(place, Path),
+            timeout=2.0,
         )
         return answer.headers.get("x-gp-checksum", "no guardpanel")
 
@@ -103,10 +110,19 @@ class Verifier:
 
     async def _judged(self, application: str, headers: dict[str, str]) -> http.Answer:
         return await http.ask(
-            self.probe, "GET", "/",
-            headers={"host": "probe.guardpanel", "user-agent": "guardpanel", "accept": "*/*", "x-gp-application": application, **headers},
-            proxy_line=True, timeout=6.0,
-        )  # fmt: skip
+            self.probe,
+            "GET",
+            "/",
+            headers={
+                "host": "probe.guardpanel",
+                "user-agent": "guardpanel",
+                "accept": "*/*",
+                "x-gp-application": application,
+                **headers,
+            },
+            proxy_line=True,
+            timeout=6.0,
+        )
 
 
 def _said(answer: http.Answer, name: str) -> str:

@@ -72,7 +72,9 @@ def known_skips(entries: list[str]) -> list[str]:
     found = list(dict.fromkeys(entry.lower() if entry.startswith(".") else entry for entry in entries))
     for entry in found:
         if not SKIP.fullmatch(entry) or ".." in entry or entry == "/" or len(entry) > 200:
-            raise refuse(f"{entry[:60]} is neither an ending such as .css nor a path that starts with / and is not / alone.")
+            raise refuse(
+                f"{entry[:60]} is neither an ending such as .css nor a path that starts with / and is not / alone."
+            )
     return found
 
 
@@ -93,7 +95,12 @@ PRESETS: dict[str, dict[str, object]] = {
     },
     "rest_api": {
         "allowed_methods": API_METHODS,
-        "allowed_content_types": [*FORM_TYPES, *DATA_TYPES, "application/merge-patch+json", "application/json-patch+json"],
+        "allowed_content_types": [
+            *FORM_TYPES,
+            *DATA_TYPES,
+            "application/merge-patch+json",
+            "application/json-patch+json",
+        ],
         "body_limit_kib": 256,
     },
     "file_upload": {
@@ -110,9 +117,7 @@ class PolicyFields(SQLModel):
 
     name: Name = Field(max_length=100)
     description: Notes = ""
-    enforcement_mode: EnforcementMode = Field(
-        default=EnforcementMode.DETECT_ONLY, sa_type=stored(EnforcementMode)
-    )
+    enforcement_mode: EnforcementMode = Field(default=EnforcementMode.DETECT_ONLY, sa_type=stored(EnforcementMode))
     blocking_paranoia_level: int = Field(default=1, ge=1, le=4)
     detection_paranoia_level: int = Field(default=1, ge=1, le=4)
     inbound_anomaly_threshold: int = Field(default=5, ge=1, le=10_000)

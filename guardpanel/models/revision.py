@@ -38,9 +38,7 @@ class Deployment(SQLModel, table=True):
     """One attempt, with its outcome and the seconds of each step. A rejected one has no revision."""
 
     __table_args__ = (
-        CheckConstraint(
-            "outcome in ('deploying', 'live', 'rejected', 'rolled_back', 'failed')", name="outcome"
-        ),
+        CheckConstraint("outcome in ('deploying', 'live', 'rejected', 'rolled_back', 'failed')", name="outcome"),
         {"sqlite_autoincrement": True},
     )
 

@@ -7,9 +7,9 @@ accept digits that HAProxy does not.
 import re
 import unicodedata
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from enum import StrEnum
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Any, Final
 
 import idna
@@ -48,9 +48,7 @@ def plain_name(text: str) -> str:
         raise refuse("Give it a name.")
     for character in text:
         if not (character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"} or character in NAME_EXTRA):
-            raise refuse(
-                f"A name can hold letters, digits, spaces and . , - _ ( ) & + / : @ ’ but not {character}"
-            )
+            raise refuse(f"A name can hold letters, digits, spaces and . , - _ ( ) & + / : @ ’ but not {character}")
     return text
 
 

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, Relationship, SQLModel
 
@@ -231,12 +238,18 @@ class VirtualHost(VirtualHostColumns, table=True):
 
     hostnames: list[Hostname] = Relationship(
         sa_relationship_kwargs={
-            "lazy": "raise", "cascade": "all, delete-orphan", "order_by": "Hostname.position", "passive_deletes": True,
+            "lazy": "raise",
+            "cascade": "all, delete-orphan",
+            "order_by": "Hostname.position",
+            "passive_deletes": True,
         }
     )
     servers: list[Server] = Relationship(
         sa_relationship_kwargs={
-            "lazy": "raise", "cascade": "all, delete-orphan", "order_by": "Server.position", "passive_deletes": True,
+            "lazy": "raise",
+            "cascade": "all, delete-orphan",
+            "order_by": "Server.position",
+            "passive_deletes": True,
         }
     )
 

@@ -24,34 +24,38 @@ NOT_INSPECTED = "-"
 Origins = dict[int, Origin]
 """By 1-based line."""
 
-ACCESS_LOG = "{" + ",".join(
-    f'"{name}":{value}'
-    for name, value in {
-        "time": "%Ts.%ms",
-        "id": '"%ID"',
-        "client": '"%ci"',
-        "client_port": "%cp",
-        "host": '"%[var(txn.gp.host),bytes(0,255),json(utf8s)]"',
-        "virtual_host": '"%[var(txn.gp.vhost)]"',
-        "method": '"%HM"',
-        "path": '"%[capture.req.uri,json(utf8s)]"',
-        "status": "%ST",
-        "bytes": "%B",
-        "milliseconds": "%Ta",
-        "server": '"%s"',
-        "server_milliseconds": "%Tr",
-        "ended": '"%tsc"',
-        "verdict": '"%[var(txn.gp.verdict)]"',
-        "application": '"%[var(txn.gp.app)]"',
-        "action": '"%[var(txn.coraza.action)]"',
-        "rule": '"%[var(txn.coraza.ruleid)]"',
-        "score": '"%[var(txn.coraza.anomaly_score)]"',
-        "rules": '"%[var(txn.coraza.rule_ids)]"',
-        "waf_error": '"%[var(txn.coraza.error)]"',
-        "waf_milliseconds": '"%[var(txn.coraza.ptime)]"',
-        "panel": '"%[var(txn.gp.quiet)]"',
-    }.items()
-) + "}"
+ACCESS_LOG = (
+    "{"
+    + ",".join(
+        f'"{name}":{value}'
+        for name, value in {
+            "time": "%Ts.%ms",
+            "id": '"%ID"',
+            "client": '"%ci"',
+            "client_port": "%cp",
+            "host": '"%[var(txn.gp.host),bytes(0,255),json(utf8s)]"',
+            "virtual_host": '"%[var(txn.gp.vhost)]"',
+            "method": '"%HM"',
+            "path": '"%[capture.req.uri,json(utf8s)]"',
+            "status": "%ST",
+            "bytes": "%B",
+            "milliseconds": "%Ta",
+            "server": '"%s"',
+            "server_milliseconds": "%Tr",
+            "ended": '"%tsc"',
+            "verdict": '"%[var(txn.gp.verdict)]"',
+            "application": '"%[var(txn.gp.app)]"',
+            "action": '"%[var(txn.coraza.action)]"',
+            "rule": '"%[var(txn.coraza.ruleid)]"',
+            "score": '"%[var(txn.coraza.anomaly_score)]"',
+            "rules": '"%[var(txn.coraza.rule_ids)]"',
+            "waf_error": '"%[var(txn.coraza.error)]"',
+            "waf_milliseconds": '"%[var(txn.coraza.ptime)]"',
+            "panel": '"%[var(txn.gp.quiet)]"',
+        }.items()
+    )
+    + "}"
+)
 "One JSON object per request: the panel's source for HAProxy's own verdicts."
 
 

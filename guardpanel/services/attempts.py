@@ -1,43 +1,81 @@
 """Failed log-ins, by address and by account: a pause that doubles, never a lock-out."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 from math import ceil
 from time import monotonic
 
 from guardpanel.errors import TooManyAttempts
 
-FREE = 5
-"Failures without a pause."
-
-LONGEST_PAUSE = 300.0
 FORGOTTEN = 900.0
+"Seconds after which failures do not count any more."
+
 KEPT = 10_000
 
 
+@dataclass
+class Limit:
+    """Failures by key: the first `free` cost nothing, then each doubles the pause up to `longest` seconds."""
+
+    free: int
+    longest: float
+    failures: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+
+    def pause(self, key: str) -> float:
+        """Seconds until the next attempt."""
+        count, last = self.failures.get(key, (0, 0.0))
+        past = monotonic() - last
+        if count < self.free or past >= FORGOTTEN:
+            return 0.0
+        return max(0.0, min(self.longest, 2.0 ** min(count - self.free, 30)) - past)
+
+    def add(self, key: str) -> None:
+        now = monotonic()
+        count, last = self.failures.pop(key, (0, now))
+        self.failures[key] = (count + 1 if now - last < FORGOTTEN else 1, now)
+        while len(self.failures) > KEPT:
+            self.failures.popitem(last=False)
+
+    def take_back(self, key: str) -> None:
+        count, last = self.failures.get(key, (0, 0.0))
+        if count > 1:
+            self.failures[key] = count - 1, last
+        else:
+            self.failures.pop(key, None)
+
+
 class Attempts:
+    """An account's pause stays short: whoever guesses at it must not keep its owner out."""
+
     def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self.by_address = Limit(free=5, longest=300.0)
+        self.by_account = Limit(free=10, longest=30.0)
 
-    def allow(self, keys: Iterable[str]) -> None:
-        """TooManyAttempts (429) while one of the keys has to wait."""
-        now = monotonic()
-        for key in keys:
-            count, last = self._failures.get(key, (0, 0.0))
-            if count >= FREE and now - last < FORGOTTEN:
-                pause = min(LONGEST_PAUSE, 2.0 ** (count - FREE))
-                if now - last < pause:
-                    wait = ceil(pause - (now - last))
-                    raise TooManyAttempts(f"Too many failed log-ins. Try again in {wait} s.", wait)
+    def begin(self, address: str, account: str) -> None:
+        """Count an attempt before its outcome is known, so that many at once do not slip through.
 
-    def failed(self, keys: Iterable[str]) -> None:
-        now = monotonic()
-        for key in keys:
-            count, last = self._failures.pop(key, (0, now))
-            self._failures[key] = (count + 1 if now - last < FORGOTTEN else 1, now)
-            while len(self._failures) > KEPT:
-                self._failures.popitem(last=False)
+        TooManyAttempts (429) while the address or the account has to wait.
+        """
+        pause = max(self.by_address.pause(network(address)), self.by_account.pause(account))
+        if pause:
+            raise TooManyAttempts(f"Too many failed log-ins. Try again in {ceil(pause)} s.", ceil(pause))
+        self.by_address.add(network(address))
+        self.by_account.add(account)
 
-    def forget(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._failures.pop(key, None)
+    def succeeded(self, address: str, account: str) -> None:
+        """The account starts anew; of the address only this attempt is forgotten, or one good log-in among many
+        bad ones would clear it."""
+        self.by_address.take_back(network(address))
+        self.by_account.failures.pop(account, None)
+
+
+def network(address: str) -> str:
+    """Who counts as one: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or found.packed[:8].hex())
+    return str(found)

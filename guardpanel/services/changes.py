@@ -21,7 +21,16 @@ from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.lock import only_one
 from guardpanel.engines.releases import Release
-from guardpanel.errors import ConfigRejected, DeploymentFailed, FieldError, Finding, Problem, RollbackFailed, RolledBack, Step
+from guardpanel.errors import (
+    ConfigRejected,
+    DeploymentFailed,
+    FieldError,
+    Finding,
+    Problem,
+    RollbackFailed,
+    RolledBack,
+    Step,
+)
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
@@ -190,9 +199,12 @@ class Changes:
             progress.tell("check")
             try:
                 await self.engines.check(
-                    release, bundle, changed=changed,
+                    release,
+                    bundle,
+                    changed=changed,
                     names=[
-                        server for server in bundle.named_servers
+                        server
+                        for server in bundle.named_servers
                         if change.noun == "virtual_host" and server.virtual_host_id == change.noun_id
                     ],
                 )
@@ -233,9 +245,7 @@ class Changes:
 
     async def _deploy(self, prepared: Prepared, progress: Progress) -> None:
         try:
-            await self.engines.deploy(
-                prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell
-            )
+            await self.engines.deploy(prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell)
         except DeploymentFailed as failed:
             progress.end(failed.message)
             await self._roll_back(prepared, failed, progress)
@@ -252,11 +262,7 @@ class Changes:
         evidence = f"{failed.message}\n{failed.evidence}".strip()
         progress.tell("roll back")
         try:
-            if prepared.previous is None:
-                raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
-            bundle = await asyncio.to_thread(_rendered, prepared.before, self.facts)
-            release = await asyncio.to_thread(self._release, bundle, prepared.previous.id or 0)
-            await self.engines.roll_back(release, bundle)
+            revision = await self._put_back(prepared)
         except DeploymentFailed as again:
             progress.end(again.message)
             words = f"{evidence}\nGoing back failed too: {again.message}\n{again.evidence}".strip()
@@ -264,15 +270,27 @@ class Changes:
             raise RollbackFailed(
                 f"{failed.message} Going back to the revision before it failed too: {again.message} "
                 "Nothing was saved, and guardpanel does nothing more by itself.",
-                steps=progress.steps, evidence=words,
+                steps=progress.steps,
+                evidence=words,
             ) from again
         progress.end()
         await self._conclude(prepared.deployment_id, Outcome.ROLLED_BACK, progress, failed.message, evidence)
         self.engines.tidy()
         raise RolledBack(
-            f"{failed.message} Nothing was saved: revision {prepared.previous.id} is live again.",
-            steps=progress.steps, evidence=evidence,
+            f"{failed.message} Nothing was saved: revision {revision} is live again.",
+            steps=progress.steps,
+            evidence=evidence,
         ) from failed
+
+    async def _put_back(self, prepared: Prepared) -> int:
+        """Make the release before this change live again; its number."""
+        if prepared.previous is None:
+            raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
+        number = prepared.previous.id or 0
+        bundle = await asyncio.to_thread(_rendered, prepared.before, self.facts)
+        release = await asyncio.to_thread(self._release, bundle, number)
+        await self.engines.roll_back(release, bundle)
+        return number
 
     async def _conclude(
         self, deployment_id: int, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
@@ -298,14 +316,19 @@ def at_fields(rejected: ConfigRejected, change: Change) -> ConfigRejected:
         if finding.field and finding.noun == change.noun and finding.noun_id == change.noun_id:
             errors.setdefault(finding.field, field_error(finding))
     return ConfigRejected(
-        rejected.message, engine=rejected.engine, output=rejected.output, findings=rejected.findings,
+        rejected.message,
+        engine=rejected.engine,
+        output=rejected.output,
+        findings=rejected.findings,
         errors={**errors, **rejected.errors},
     )
 
 
 def field_error(finding: Finding) -> FieldError:
     return FieldError(
-        finding.advice or f"{finding.engine} does not accept this.", f"{finding.engine}: “{finding.message}”", finding.where
+        finding.advice or f"{finding.engine} does not accept this.",
+        f"{finding.engine}: “{finding.message}”",
+        finding.where,
     )
 
 
@@ -325,8 +348,14 @@ async def _data_version(session: AsyncSession) -> int:
 
 def _attempt(change: Change, revision: int | None, outcome: Outcome, progress: Progress) -> Deployment:
     return Deployment(
-        revision_id=revision, outcome=outcome, author=change.author, summary=change.summary[:500],
-        noun=change.noun, noun_id=change.noun_id, steps=_steps(progress), seconds=progress.seconds,
+        revision_id=revision,
+        outcome=outcome,
+        author=change.author,
+        summary=change.summary[:500],
+        noun=change.noun,
+        noun_id=change.noun_id,
+        steps=_steps(progress),
+        seconds=progress.seconds,
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -10,10 +9,8 @@ from guardpanel.engines import EnginesStatus, ServerStatus
 from guardpanel.models import Deployment, Policy, Revision, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.services import policies, revisions, status, virtual_hosts
+from guardpanel.services.changes import Changes
 from guardpanel.services.status import LiveLine
-
-if TYPE_CHECKING:
-    from guardpanel.panel import Panel
 
 MOST = 10_000
 WORST = 10
@@ -61,8 +58,10 @@ class Overview:
             what = f"{down[0].host.name} is down" if len(down) == 1 else f"{len(down)} virtual hosts are down"
             return f"{what}; {up} of {len(checked)} {'is' if up == 1 else 'are'} up"
         if degraded:
-            return f"{degraded[0].host.name} has a server down; all virtual hosts answer" if len(degraded) == 1 else (
-                f"{len(degraded)} virtual hosts have a server down; all answer"
+            return (
+                f"{degraded[0].host.name} has a server down; all virtual hosts answer"
+                if len(degraded) == 1
+                else (f"{len(degraded)} virtual hosts have a server down; all answer")
             )
         if not self.total:
             return "HAProxy and the WAF agent are up, and wait for a virtual host"
@@ -71,8 +70,9 @@ class Overview:
         return "The virtual host is up" if self.total == 1 else f"All {len(checked)} virtual hosts are up"
 
 
-async def of(panel: "Panel", session: AsyncSession) -> Overview:
-    engines = await panel.engines.status()
+async def of(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:
+    """`problem`: what kept the configuration from going live at start."""
+    engines = await changes.engines.status()
     bound = {one.id: one for one in await policies.all_of_them(session)}
     found = await virtual_hosts.page(session, limit=MOST)
     health = [_health(host, bound.get(host.policy_id), engines) for host in found.items]
@@ -82,18 +82,20 @@ async def of(panel: "Panel", session: AsyncSession) -> Overview:
     return Overview(
         engines=engines,
         live=live,
-        line=await status.live_line(panel.changes, session),
+        line=await status.live_line(changes, session),
         last=last,
         hosts=sorted(health, key=lambda one: (order[one.state], one.host.name.lower())),
         total=found.total,
         modes=Counter(one.mode for one in health),
-        problem=panel.problem,
+        problem=problem,
     )
 
 
 def _health(host: VirtualHost, policy: Policy | None, engines: EnginesStatus) -> Health:
     servers = {one.name: one for one in engines.haproxy.servers.get(f"be_{host.id}", ())}
-    known = [servers[f"s{row.position + 1}"] for row in host.servers if row.enabled and f"s{row.position + 1}" in servers]
+    known = [
+        servers[f"s{row.position + 1}"] for row in host.servers if row.enabled and f"s{row.position + 1}" in servers
+    ]
     up = sum(one.is_up for one in known)
     state = "up"
     if not host.enabled:

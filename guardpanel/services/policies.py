@@ -72,7 +72,8 @@ async def find(session: AsyncSession, policy_id: int) -> Policy:
 async def used_by(session: AsyncSession) -> dict[int, int]:
     """How many virtual hosts each policy has."""
     found = await session.exec(
-        select(VirtualHost.policy_id, func.count()).where(col(VirtualHost.policy_id).is_not(None))
+        select(VirtualHost.policy_id, func.count())
+        .where(col(VirtualHost.policy_id).is_not(None))
         .group_by(col(VirtualHost.policy_id))
     )
     return {policy_id: count for policy_id, count in found.all() if policy_id is not None}
@@ -118,9 +119,15 @@ async def delete(changes: Changes, who: str, policy_id: int, version: int | None
     async def mutate(session: AsyncSession) -> None:
         policy = await find(session, policy_id)
         must_be_current(policy.version, version)
-        users = list((await session.exec(
-            select(VirtualHost.name).where(col(VirtualHost.policy_id) == policy_id).order_by(func.lower(VirtualHost.name))
-        )).all())
+        users = list(
+            (
+                await session.exec(
+                    select(VirtualHost.name)
+                    .where(col(VirtualHost.policy_id) == policy_id)
+                    .order_by(func.lower(VirtualHost.name))
+                )
+            ).all()
+        )
         if users:
             raise Conflict(f"{policy.name} is used by {_some(users)}. Give them another policy first, then delete it.")
         change.summary = f"Deleted policy {policy.name}"
@@ -142,7 +149,9 @@ def what_changed(policy: Policy, fields: PolicyFields) -> str:
         if before != after:
             words = name.replace("_kib", "").replace("_", " ")
             short = isinstance(before, int | EnforcementMode | FailMode) and not isinstance(before, bool)
-            parts.append(f"{words} {str(before).replace('_', ' ')} → {str(after).replace('_', ' ')}" if short else words)
+            parts.append(
+                f"{words} {str(before).replace('_', ' ')} → {str(after).replace('_', ' ')}" if short else words
+            )
     return ", ".join(parts)
 
 
@@ -150,7 +159,9 @@ async def _name_must_be_free(session: AsyncSession, name: str, besides: int | No
     with session.no_autoflush:
         other = (await session.exec(select(Policy).where(func.lower(Policy.name) == name.lower()))).first()
     if other is not None and other.id != besides:
-        raise Invalid("Some fields need another look.", {"name": FieldError(f"There is already a policy {other.name}.")})
+        raise Invalid(
+            "Some fields need another look.", {"name": FieldError(f"There is already a policy {other.name}.")}
+        )
 
 
 def _some(names: list[str]) -> str:

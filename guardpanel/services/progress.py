@@ -54,8 +54,14 @@ class Progress:
 
 
 GROUP = {
-    "render": "render", "stage": "render", "check": "check", "record": "check",
-    "agent": "reload", "reload": "reload", "verify": "verify", "roll back": "verify",
+    "render": "render",
+    "stage": "render",
+    "check": "check",
+    "record": "check",
+    "agent": "reload",
+    "reload": "reload",
+    "verify": "verify",
+    "roll back": "verify",
 }
 
 

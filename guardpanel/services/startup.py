@@ -63,4 +63,3 @@ async def _settle_one(changes: Changes, deployment: Deployment) -> None:
 async def _is_first(changes: Changes) -> bool:
     async with changes.database.read() as session:
         return await revisions.live(session) is None
-

@@ -105,7 +105,9 @@ def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: 
         return True, f"{name} passed: {took}; the WAF is off here"
     if mode is EnforcementMode.DETECT_ONLY:
         would = policy is not None and (_number(answer, "x-gp-score") or 0) >= policy.inbound_anomaly_threshold
-        return would, f"{name} passed: {took}; " + ("block would have stopped it" if would else "block would pass it too")
+        return would, f"{name} passed: {took}; " + (
+            "block would have stopped it" if would else "block would pass it too"
+        )
     return False, f"{name} passed: {took}; it did not reach the threshold"
 
 

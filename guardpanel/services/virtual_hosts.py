@@ -37,7 +37,9 @@ async def page(
     if policy_id is not None:
         conditions.append(col(VirtualHost.policy_id) == policy_id)
     if mode is not None:
-        effective = func.coalesce(col(VirtualHost.enforcement_mode), col(Policy.enforcement_mode), EnforcementMode.OFF.value)
+        effective = func.coalesce(
+            col(VirtualHost.enforcement_mode), col(Policy.enforcement_mode), EnforcementMode.OFF.value
+        )
         conditions.append(effective == mode.value)
     joined = select(VirtualHost).join(Policy, isouter=True).where(*conditions)
     total = (await session.exec(select(func.count()).select_from(joined.subquery()))).one()
@@ -49,9 +51,7 @@ async def page(
 
 
 async def find(session: AsyncSession, virtual_host_id: int) -> VirtualHost:
-    found = await session.exec(
-        select(VirtualHost).where(col(VirtualHost.id) == virtual_host_id).options(*_whole())
-    )
+    found = await session.exec(select(VirtualHost).where(col(VirtualHost.id) == virtual_host_id).options(*_whole()))
     virtual_host = found.first()
     if virtual_host is None:
         raise NotFound("There is no such virtual host. It may have been deleted.")
@@ -60,7 +60,9 @@ async def find(session: AsyncSession, virtual_host_id: int) -> VirtualHost:
 
 async def of_policy(session: AsyncSession, policy_id: int) -> list[VirtualHost]:
     found = await session.exec(
-        select(VirtualHost).where(col(VirtualHost.policy_id) == policy_id).options(*_whole())
+        select(VirtualHost)
+        .where(col(VirtualHost.policy_id) == policy_id)
+        .options(*_whole())
         .order_by(func.lower(col(VirtualHost.name)))
     )
     return list(found.all())
@@ -82,7 +84,12 @@ async def create(changes: Changes, who: str, fields: VirtualHostFields, key: str
 
 
 async def update(
-    changes: Changes, who: str, virtual_host_id: int, fields: VirtualHostFields, version: int | None = None, key: str = ""
+    changes: Changes,
+    who: str,
+    virtual_host_id: int,
+    fields: VirtualHostFields,
+    version: int | None = None,
+    key: str = "",
 ) -> Saved[VirtualHost]:
     """`version` is the one that the form was opened with; another one now is Stale (412)."""
     change = Change(who, f"Updated virtual host {fields.name}", NOUN, virtual_host_id, key)
@@ -122,7 +129,11 @@ def must_be_current(now: int, opened: int | None) -> None:
 def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
     """The fields as they are: what a form starts with and what a PATCH merges into."""
     return VirtualHostFields.model_construct(
-        **{name: getattr(virtual_host, name) for name in VirtualHostFields.model_fields if name not in {"hostnames", "servers"}},
+        **{
+            name: getattr(virtual_host, name)
+            for name in VirtualHostFields.model_fields
+            if name not in {"hostnames", "servers"}
+        },
         hostnames=[row.name for row in virtual_host.hostnames],
         servers=[
             ServerFields.model_construct(**{name: getattr(row, name) for name in ServerFields.model_fields})

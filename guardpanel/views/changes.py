@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from guardpanel.dependencies import SessionDep, Viewer
+from guardpanel.dependencies import RowId, SessionDep, Viewer
 from guardpanel.services import policies, revisions, virtual_hosts
 from guardpanel.views.lists import Listing
 from guardpanel.views.pages import page
@@ -18,9 +18,7 @@ async def index(
     request: Request, session: SessionDep, _viewer: Viewer, noun: str = "", id: int | None = None, offset: int = 0
 ) -> Response:
     listing = Listing("/changes", "name", offset, {"noun": noun if noun in PATHS else "", "id": str(id or "")})
-    found = await revisions.page(
-        session, noun=listing.kept["noun"] if id else "", noun_id=id, offset=listing.offset
-    )
+    found = await revisions.page(session, noun=listing.kept["noun"] if id else "", noun_id=id, offset=listing.offset)
     live = await revisions.live(session)
     context = {
         "listing": listing, "found": found, "live_revision": live.id if live else None, "paths": PATHS, "nouns": NOUNS,
@@ -29,7 +27,7 @@ async def index(
 
 
 @router.get("/{deployment_id}")
-async def show(request: Request, deployment_id: int, session: SessionDep, _viewer: Viewer) -> Response:
+async def show(request: Request, deployment_id: RowId, session: SessionDep, _viewer: Viewer) -> Response:
     change = await revisions.find(session, deployment_id)
     live = await revisions.live(session)
     context = {"change": change, "live_revision": live.id if live else None, "paths": PATHS, "nouns": NOUNS}

@@ -11,4 +11,5 @@ router = APIRouter()
 
 @router.get("/")
 async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    return await page(request, "dashboard/show.html", {"overview": await overview.of(panel, session)})
+    found = await overview.of(panel.changes, session, panel.problem)
+    return await page(request, "dashboard/show.html", {"overview": found})

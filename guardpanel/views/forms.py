@@ -12,7 +12,6 @@ from pydantic import BaseModel
 
 from guardpanel.errors import (
     ConfigRejected,
-
     FieldErrors,
     Invalid,
     Problem,

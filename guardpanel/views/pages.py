@@ -1,6 +1,7 @@
 """Answering with a page: the template environment, what every page shows, redirects with a flash."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -75,9 +76,7 @@ def redirect(url: str, said: str = "", *, undo_url: str = "") -> RedirectRespons
 
 async def _surroundings(request: Request) -> dict[str, Any]:
     """What every page shows around its content."""
-    here = panel(request)
-    async with here.database.read() as session:
-        line = await status.live_line(here.changes, session)
+    line = await status.live_line(panel(request).changes, request.state.session)
     return {
         **_visitor(request),
         "viewer": getattr(request.state, "viewer", None),
@@ -126,7 +125,14 @@ def _flash(request: Request) -> dict[str, str] | None:
         text, undo = str(found["text"])[:300], str(found.get("undo_url") or "")
     except (ValueError, KeyError, TypeError):
         return None
-    return {"text": text, "undo_url": undo if undo.startswith("/") and not undo.startswith("//") else ""}
+    return {"text": text, "undo_url": local(undo, otherwise="")}
+
+
+def local(url: str, otherwise: str = "/") -> str:
+    """A path of this panel. Whatever a browser could read as another host gives `otherwise`."""
+    path = re.split(r"[?#]", url, maxsplit=1)[0]
+    is_path = path.startswith("/") and "//" not in path and "\\" not in url and url.isprintable()
+    return url if is_path else otherwise
 
 
 def by_name(servers: Iterable[ServerStatus]) -> dict[str, ServerStatus]:

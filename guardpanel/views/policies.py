@@ -3,9 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Conflict, Problem
 from guardpanel.models import Policy
 from guardpanel.models.policy import PRESETS, EnforcementMode, PolicyFields
@@ -22,7 +21,13 @@ PRESET_NAMES = {"website": "Website", "rest_api": "REST API", "file_upload": "Fi
 
 @router.get("")
 async def index(
-    request: Request, session: SessionDep, _viewer: Viewer, q: str = "", mode: str = "", sort: str = "name", offset: int = 0
+    request: Request,
+    session: SessionDep,
+    _viewer: Viewer,
+    q: str = "",
+    mode: str = "",
+    sort: str = "name",
+    offset: int = 0,
 ) -> Response:
     listing = Listing("/policies", sort, offset, {"q": q.strip()[:200], "mode": mode})
     found = await policies.page(
@@ -50,7 +55,7 @@ async def create(request: Request, panel: PanelDep, session: SessionDep, editor:
 
 
 @router.get("/{policy_id}")
-async def show(request: Request, policy_id: int, session: SessionDep, _viewer: Viewer) -> Response:
+async def show(request: Request, policy_id: RowId, session: SessionDep, _viewer: Viewer) -> Response:
     policy = await policies.find(session, policy_id)
     context = {
         "policy": policy,
@@ -61,7 +66,7 @@ async def show(request: Request, policy_id: int, session: SessionDep, _viewer: V
 
 
 @router.get("/{policy_id}/edit")
-async def edit(request: Request, policy_id: int, session: SessionDep, _editor: Editor, preset: str = "") -> Response:
+async def edit(request: Request, policy_id: RowId, session: SessionDep, _editor: Editor, preset: str = "") -> Response:
     policy = await policies.find(session, policy_id)
     form = form_of(policy)
     if preset in PRESETS:
@@ -71,7 +76,7 @@ async def edit(request: Request, policy_id: int, session: SessionDep, _editor: E
 
 
 @router.post("/{policy_id}")
-async def update(request: Request, policy_id: int, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+async def update(request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
     form = await Form.read(request)
     policy = await policies.find(session, policy_id)
     try:
@@ -83,12 +88,12 @@ async def update(request: Request, policy_id: int, panel: PanelDep, session: Ses
 
 
 @router.get("/{policy_id}/delete")
-async def confirm(request: Request, policy_id: int, session: SessionDep, _editor: Editor) -> Response:
+async def confirm(request: Request, policy_id: RowId, session: SessionDep, _editor: Editor) -> Response:
     return await show_delete(request, session, await policies.find(session, policy_id))
 
 
 @router.post("/{policy_id}/delete")
-async def destroy(request: Request, policy_id: int, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+async def destroy(request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
     form = await Form.read(request)
     policy = await policies.find(session, policy_id)
     try:
@@ -99,7 +104,7 @@ async def destroy(request: Request, policy_id: int, panel: PanelDep, session: Se
 
 
 async def show_delete(
-    request: Request, session: AsyncSession, policy: Policy, problem: Problem | None = None
+    request: Request, session: SessionDep, policy: Policy, problem: Problem | None = None
 ) -> Response:
     """What is in use says by whom, and offers the way out."""
     users = await virtual_hosts.of_policy(session, policy.id or 0)
@@ -109,7 +114,12 @@ async def show_delete(
 
 
 async def show_form(
-    request: Request, session: AsyncSession, form: Form, policy: Policy | None, problem: Problem | None = None, preset: str = ""
+    request: Request,
+    session: SessionDep,
+    form: Form,
+    policy: Policy | None,
+    problem: Problem | None = None,
+    preset: str = "",
 ) -> Response:
     """The form as it was typed; after a refusal with the summary above it and the words at each field."""
     context: dict[str, Any] = {

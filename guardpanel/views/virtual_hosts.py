@@ -3,9 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Problem
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode
@@ -66,12 +65,16 @@ async def create(request: Request, panel: PanelDep, session: SessionDep, editor:
 
 
 @router.get("/{virtual_host_id}")
-async def show(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+async def show(
+    request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, _viewer: Viewer
+) -> Response:
     return await show_one(request, panel, session, virtual_host_id, None)
 
 
 @router.post("/{virtual_host_id}/trials")
-async def try_it(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+async def try_it(
+    request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, _viewer: Viewer
+) -> Response:
     """Send a request through the public listener and show what came back."""
     kind = Kind.ATTACK if (await Form.read(request)).value("kind") == Kind.ATTACK else Kind.CLEAN
     host = await virtual_hosts.find(session, virtual_host_id)
@@ -80,13 +83,15 @@ async def try_it(request: Request, virtual_host_id: int, panel: PanelDep, sessio
 
 
 @router.get("/{virtual_host_id}/edit")
-async def edit(request: Request, virtual_host_id: int, session: SessionDep, _editor: Editor) -> Response:
+async def edit(request: Request, virtual_host_id: RowId, session: SessionDep, _editor: Editor) -> Response:
     host = await virtual_hosts.find(session, virtual_host_id)
     return await show_form(request, session, form_of(host), host)
 
 
 @router.post("/{virtual_host_id}")
-async def update(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+async def update(
+    request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor
+) -> Response:
     form = await Form.read(request)
     host = await virtual_hosts.find(session, virtual_host_id)
     if form.change_rows():
@@ -102,13 +107,15 @@ async def update(request: Request, virtual_host_id: int, panel: PanelDep, sessio
 
 
 @router.get("/{virtual_host_id}/delete")
-async def confirm(request: Request, virtual_host_id: int, session: SessionDep, _editor: Editor) -> Response:
+async def confirm(request: Request, virtual_host_id: RowId, session: SessionDep, _editor: Editor) -> Response:
     host = await virtual_hosts.find(session, virtual_host_id)
     return await page(request, "virtual_hosts/delete.html", {"host": host, "form": form_of(host), "refusal": None})
 
 
 @router.post("/{virtual_host_id}/delete")
-async def destroy(request: Request, virtual_host_id: int, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+async def destroy(
+    request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor
+) -> Response:
     form = await Form.read(request)
     host = await virtual_hosts.find(session, virtual_host_id)
     try:
@@ -120,7 +127,7 @@ async def destroy(request: Request, virtual_host_id: int, panel: PanelDep, sessi
 
 
 async def show_one(
-    request: Request, panel: Panel, session: AsyncSession, virtual_host_id: int, trial: Trial | None
+    request: Request, panel: Panel, session: SessionDep, virtual_host_id: int, trial: Trial | None
 ) -> Response:
     host = await virtual_hosts.find(session, virtual_host_id)
     policy = await policy_of(session, host)
@@ -137,7 +144,7 @@ async def show_one(
 
 
 async def show_form(
-    request: Request, session: AsyncSession, form: Form, host: VirtualHost | None, problem: Problem | None = None
+    request: Request, session: SessionDep, form: Form, host: VirtualHost | None, problem: Problem | None = None
 ) -> Response:
     """The form as it was typed; after a refusal with the summary above it and the words at each field."""
     context: dict[str, Any] = {
@@ -158,12 +165,10 @@ def form_of(host: VirtualHost) -> Form:
     return form
 
 
-async def policy_of(session: AsyncSession, host: VirtualHost) -> Policy | None:
+async def policy_of(session: SessionDep, host: VirtualHost) -> Policy | None:
     return await policies.find(session, host.policy_id) if host.policy_id is not None else None
 
 
-async def live_number(session: AsyncSession) -> int | None:
+async def live_number(session: SessionDep) -> int | None:
     live = await revisions.live(session)
     return live.id if live else None
-
-

@@ -11,11 +11,16 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from tests.panel import Panel, origin_server, running_panel
 
 CHROMIUM = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 )
 
-EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"  # noqa: S105
+EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,13 +23,13 @@ WIDTHS = (360, 390, 1024, 1440)
 @pytest.fixture(scope="module")
 def filled(panel: Panel, origin: int) -> Panel:
     """A panel with something on every page: long names, another script, a server that is down, a refused save."""
-    ada = Person(panel)
     long = "customer-portal-staging-eu-central-1.internal-services.a-very-long-company-name.example"
-    for names in ("shop.example\nwww.shop.example", "bücher.example", "*.tenants.example", long):
-        assert ada.post("/virtual-hosts", a_host(origin, hostnames=names)).status == 200
-    assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
-    assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
-    assert ada.post("/virtual-hosts", a_host(origin, **{"servers.0.address": "nowhere.invalid:80"})).status == 422
+    with Person(panel) as ada:
+        for names in ("shop.example\nwww.shop.example", "bücher.example", "*.tenants.example", long):
+            assert ada.post("/virtual-hosts", a_host(origin, hostnames=names)).status == 200
+        assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
+        assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
+        assert ada.post("/virtual-hosts", a_host(origin, **{"servers.0.address": "nowhere.invalid:80"})).status == 422
     return panel
 
 
@@ -93,8 +93,11 @@ def test_a_save_shows_its_steps(browsing: Page, filled: Panel) -> None:
     browsing.goto(f"{filled.url}/policies/2/edit")
     browsing.get_by_label("Inbound threshold").fill(str(100 + int(browsing.evaluate("performance.now()")) % 900))
     seen = browsing.evaluate_handle(
-        """() => { const seen = []; const steps = document.querySelector('[data-steps]');
-        new MutationObserver(() => seen.push(steps.textContent)).observe(steps, {childList: true, subtree: true}); return seen }"""
+        """() => {
+            const seen = [], steps = document.querySelector('[data-steps]');
+            new MutationObserver(() => seen.push(steps.textContent)).observe(steps, {childList: true, subtree: true});
+            return seen;
+        }"""
     )
     browsing.get_by_role("button", name="Save and go live").click()
     browsing.wait_for_selector(".toast")

@@ -280,9 +280,7 @@ class Stack:
     def get(self, host: str, target: str, headers: dict[str, str] | None = None) -> Response:
         return self.request("GET", host, target, headers)
 
-    def post(
-        self, host: str, body: bytes, content_type: str, headers: dict[str, str] | None = None
-    ) -> Response:
+    def post(self, host: str, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> Response:
         return self.request("POST", host, "/", {"content-type": content_type, **(headers or {})}, body)
 
     def chunked(self, host: str, chunks: Iterable[bytes], content_type: str, target: str = "/") -> Response:
@@ -296,9 +294,7 @@ class Stack:
         framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
         return self.send(head("POST", host, target, sent), framed + b"0\r\n\r\n")
 
-    def probe(
-        self, application: str = "", target: str = "/", headers: dict[str, str] | None = None
-    ) -> Response:
+    def probe(self, application: str = "", target: str = "/", headers: dict[str, str] | None = None) -> Response:
         asked = {"x-gp-application": application} if application else {}
         request = head("GET", "probe", target, {**asked, **(headers or {})})
         return self.send(PROXY_LINE + request, path=self.facts.probe_socket)

@@ -1,7 +1,8 @@
 """The same saves through the form and through JSON: the same rows and the same rendered bytes."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -14,50 +15,91 @@ from tests.web import EMAIL, PASSWORD, Person, a_host, a_policy, an_account
 TABLES = ("policy", "virtualhost", "hostname", "server")
 
 
-def bearer(panel: Panel) -> httpx2.Client:
-    client = httpx2.Client(base_url=f"{panel.url}/api/v1", timeout=60)
-    answer = client.post("/auth/login", json={"email": EMAIL, "password": PASSWORD})
-    client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
-    return client
+@contextmanager
+def bearer(panel: Panel) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"{panel.url}/api/v1", timeout=60) as client:
+        answer = client.post("/auth/login", json={"email": EMAIL, "password": PASSWORD})
+        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
 
 
 def by_form(panel: Panel) -> None:
-    ada = Person(panel)
+    with Person(panel) as ada:
+        save_by_form(ada)
+
+
+def save_by_form(ada: Person) -> None:
     saves = [
-        ada.post("/policies", a_policy(enforcement_mode="block", inbound_anomaly_threshold="7", skip_paths=".css\n/assets/")),
+        ada.post(
+            "/policies", a_policy(enforcement_mode="block", inbound_anomaly_threshold="7", skip_paths=".css\n/assets/")
+        ),
         ada.post("/virtual-hosts", a_host(9, hostnames="bücher.example\n*.Shop.example", policy_id="2", notes="first")),
         ada.post("/virtual-hosts", a_host(9, hostnames="gone.example")),
         ada.post(
             "/virtual-hosts/1",
             a_host(
-                9, hostnames="bücher.example\n*.Shop.example", policy_id="2", notes="second", version="1", balance="leastconn",
-                **{"servers.1.address": "https://10.0.0.9", "servers.1.weight": "5", "servers.1.enabled": "on", "servers.1.backup": "on"},
+                9,
+                hostnames="bücher.example\n*.Shop.example",
+                policy_id="2",
+                notes="second",
+                version="1",
+                balance="leastconn",
+                **{
+                    "servers.1.address": "https://10.0.0.9",
+                    "servers.1.weight": "5",
+                    "servers.1.enabled": "on",
+                    "servers.1.backup": "on",
+                },
             ),
         ),
         ada.post("/virtual-hosts/2/delete", {"version": "1"}),
-        ada.post("/policies/2", a_policy(enforcement_mode="block", inbound_anomaly_threshold="8", skip_paths=".css\n/assets/", version="1")),
-    ]  # fmt: skip
+        ada.post(
+            "/policies/2",
+            a_policy(enforcement_mode="block", inbound_anomaly_threshold="8", skip_paths=".css\n/assets/", version="1"),
+        ),
+    ]
     assert [save.status for save in saves] == [200] * 6
 
 
 def by_json(panel: Panel) -> None:
-    api = bearer(panel)
+    with bearer(panel) as api:
+        save_by_json(api)
+
+
+def save_by_json(api: httpx2.Client) -> None:
     policy = {
-        "name": "Shop", "enforcement_mode": "block", "inbound_anomaly_threshold": 7, "skip_paths": [".css", "/assets/"],
-        "allowed_methods": ["GET", "HEAD", "POST"], "allowed_content_types": ["application/json"],
-    }  # fmt: skip
+        "name": "Shop",
+        "enforcement_mode": "block",
+        "inbound_anomaly_threshold": 7,
+        "skip_paths": [".css", "/assets/"],
+        "allowed_methods": ["GET", "HEAD", "POST"],
+        "allowed_content_types": ["application/json"],
+    }
     first = {"url": "http://127.0.0.1:9", "weight": 100}
     saves = [
         api.post("/policies", json=policy),
-        api.post("/vhosts", json={"hostnames": ["bücher.example", "*.Shop.example"], "backends": [first], "policy_id": 2, "description": "first"}),
+        api.post(
+            "/vhosts",
+            json={
+                "hostnames": ["bücher.example", "*.Shop.example"],
+                "backends": [first],
+                "policy_id": 2,
+                "description": "first",
+            },
+        ),
         api.post("/vhosts", json={"domain": "gone.example", "backend_url": "http://127.0.0.1:9", "policy_id": 1}),
         api.patch(
-            "/vhosts/1", headers={"if-match": '"1"'},
-            json={"description": "second", "balance": "leastconn", "backends": [first, {"url": "https://10.0.0.9", "weight": 5, "backup": True}]},
+            "/vhosts/1",
+            headers={"if-match": '"1"'},
+            json={
+                "description": "second",
+                "balance": "leastconn",
+                "backends": [first, {"url": "https://10.0.0.9", "weight": 5, "backup": True}],
+            },
         ),
         api.delete("/vhosts/2", headers={"if-match": '"1"'}),
         api.patch("/policies/2", json={"inbound_anomaly_threshold": 8}),
-    ]  # fmt: skip
+    ]
     assert [save.status_code for save in saves] == [201, 201, 201, 200, 204, 200], [save.text for save in saves]
 
 
@@ -65,8 +107,10 @@ def rows(panel: Panel) -> dict[str, list[tuple[object, ...]]]:
     with sqlite3.connect(panel.data / "guardpanel.db") as database:
         found = {}
         for table in TABLES:
-            names = [row[1] for row in database.execute(f"PRAGMA table_info({table})") if not str(row[1]).endswith("_at")]
-            found[table] = database.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY id").fetchall()  # noqa: S608
+            names = [
+                row[1] for row in database.execute(f"PRAGMA table_info({table})") if not str(row[1]).endswith("_at")
+            ]
+            found[table] = database.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY id").fetchall()
     return found
 
 
@@ -75,7 +119,9 @@ def rendered(panel: Panel) -> dict[str, bytes]:
     root = panel.data / "current"
     marks = [str(panel.data).encode(), str(panel.proxy_port).encode()]
     with sqlite3.connect(panel.data / "guardpanel.db") as database:
-        marks.append(database.execute("SELECT value FROM installation WHERE name = 'probe_secret'").fetchone()[0].encode())
+        marks.append(
+            database.execute("SELECT value FROM installation WHERE name = 'probe_secret'").fetchone()[0].encode()
+        )
         checksum = database.execute("SELECT checksum FROM revision ORDER BY id DESC").fetchone()[0].encode()
     files = {}
     for path in sorted(root.rglob("*")):
@@ -97,7 +143,9 @@ def saved() -> dict[str, tuple[object, object, list[str]]]:
             an_account(panel)
             door(panel)
             with sqlite3.connect(panel.data / "guardpanel.db") as database:
-                words = [row[0] for row in database.execute("SELECT summary || ' ' || outcome FROM deployment ORDER BY id")]
+                words = [
+                    row[0] for row in database.execute("SELECT summary || ' ' || outcome FROM deployment ORDER BY id")
+                ]
             left[name] = (rows(panel), rendered(panel), words)
     return left
 

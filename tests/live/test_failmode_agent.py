@@ -90,8 +90,7 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
     before = stack.uninspected(IDS["open.test"])
     reached = len(server.received)
     requests = {
-        host: head("GET", host, QUERY, {"user-agent": "m", "accept": "*/*"})
-        for host in ("blocks.test", "open.test")
+        host: head("GET", host, QUERY, {"user-agent": "m", "accept": "*/*"}) for host in ("blocks.test", "open.test")
     }
 
     stack.agent.send_signal(signal.SIGSTOP)
@@ -113,9 +112,7 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
     assert stack.get("blocks.test", QUERY).status == 403
 
 
-def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(
-    stack: Stack, server: Origin
-) -> None:
+def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: Stack, server: Origin) -> None:
     """The agent goes away between the request's verdict and the server's answer."""
     server.answers["/slow"] = [
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n",

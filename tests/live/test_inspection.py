@@ -146,9 +146,7 @@ def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(stack: Stack
 
 
 def test_the_block_page_shows_the_request_id_and_nothing_of_the_request(stack: Stack) -> None:
-    answer = stack.get(
-        "block.test", QUERY + "&x=%3Cscript%3E", {"cookie": "a=needle", "referer": "http://needle/"}
-    )
+    answer = stack.get("block.test", QUERY + "&x=%3Cscript%3E", {"cookie": "a=needle", "referer": "http://needle/"})
     again = stack.get("block.test", QUERY)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -156,9 +154,7 @@ def test_the_block_page_shows_the_request_id_and_nothing_of_the_request(stack: S
     request_id = answer.verdict["request-id"]
     assert request_id in answer.text
     assert answer.text.replace(request_id, again.verdict["request-id"]) == again.text
-    assert not any(
-        word in answer.text for word in ("needle", "script", "block.test", "949110", "Coraza", "HAProxy")
-    )
+    assert not any(word in answer.text for word in ("needle", "script", "block.test", "949110", "Coraza", "HAProxy"))
     assert "server" not in answer.headers
 
 

@@ -38,9 +38,7 @@ def upload(length: int, ending: bytes = b"y" * len(ATTACK)) -> bytes:
 
 
 def whole(answer: Response, body: bytes) -> bool:
-    return bool(
-        answer.seen["length"] == len(body) and answer.seen["digest"] == hashlib.sha256(body).hexdigest()
-    )
+    return bool(answer.seen["length"] == len(body) and answer.seen["digest"] == hashlib.sha256(body).hexdigest())
 
 
 def hosts(server: Origin, *names: str) -> dict[str, dict[str, object]]:
@@ -112,9 +110,7 @@ def test_above_the_limit_a_policy_refuses(stack: Stack, server: Origin, way: str
 @ways
 @pytest.mark.parametrize("host", ["pass.test", "watch.test"])
 @pytest.mark.parametrize("length", [LIMIT + 1, 60 * KIB, 200 * KIB])
-def test_above_the_limit_a_policy_passes_the_body_and_says_so(
-    stack: Stack, length: int, host: str, way: str
-) -> None:
+def test_above_the_limit_a_policy_passes_the_body_and_says_so(stack: Stack, length: int, host: str, way: str) -> None:
     body = form(length)
 
     answer = sent(stack, host, body, way)
@@ -126,9 +122,7 @@ def test_above_the_limit_a_policy_passes_the_body_and_says_so(
 
 
 def test_a_body_within_the_limit_is_not_marked(stack: Stack) -> None:
-    answer = stack.post(
-        "pass.test", b"a=1", FORM, {"x-waf-body": "not-inspected", "x-waf-error": "not-inspected"}
-    )
+    answer = stack.post("pass.test", b"a=1", FORM, {"x-waf-body": "not-inspected", "x-waf-error": "not-inspected"})
 
     assert not {"x-waf-body", "x-waf-error"} & set(answer.seen_headers)
 
@@ -163,9 +157,7 @@ def test_a_request_that_announces_too_much_is_refused_before_it_is_sent(stack: S
 
 
 @ways
-def test_the_largest_limit_holds_with_the_largest_headers_and_the_longest_address(
-    stack: Stack, way: str
-) -> None:
+def test_the_largest_limit_holds_with_the_largest_headers_and_the_longest_address(stack: Stack, way: str) -> None:
     target = "/" + "p" * 8000
     sent_headers = {f"x-filler-{at}": "v" * 1000 for at in range(31)}
     body = form(LIMIT, ATTACK)

@@ -55,9 +55,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     ],
 )
 def test_only_the_policys_methods_pass(stack: Stack, host: str, method: str, status: int) -> None:
-    answer = stack.request(
-        method, host, "/", {"content-type": "application/json"}, b"{}" if method[0] == "P" else b""
-    )
+    answer = stack.request(method, host, "/", {"content-type": "application/json"}, b"{}" if method[0] == "P" else b"")
 
     assert answer.status == status
     assert ("911100" in answer.verdict["rules"]) is (status == 403)
@@ -86,9 +84,7 @@ def test_only_the_policys_content_types_pass(stack: Stack, host: str, kind: str,
 def test_a_higher_level_finds_more_and_only_the_blocking_level_blocks(stack: Stack) -> None:
     target = "/?q=%22%20%2D%2D%20%60~!%40%23%24%25%5E%26*()%60"  # CRS: rules of level 2 to 4 alone
 
-    loose, strict, observant = (
-        stack.get(host, target) for host in ("website.test", "strict.test", "observant.test")
-    )
+    loose, strict, observant = (stack.get(host, target) for host in ("website.test", "strict.test", "observant.test"))
 
     assert strict.status == 403
     assert (loose.status, observant.status) == (200, 200)
@@ -193,9 +189,7 @@ def test_a_request_with_a_body_is_never_skipped(stack: Stack) -> None:
         "content-type": "application/x-www-form-urlencoded",
     }
 
-    measured = stack.send(
-        head("GET", "skips.test", "/site.css", {**common, "content-length": str(len(body))}), body
-    )
+    measured = stack.send(head("GET", "skips.test", "/site.css", {**common, "content-length": str(len(body))}), body)
     chunked = stack.send(
         head("GET", "skips.test", "/site.css", {**common, "transfer-encoding": "chunked"}),
         b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),

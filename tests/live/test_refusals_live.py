@@ -22,14 +22,18 @@ def panel(origin: int) -> Iterator[Panel]:
     with running_panel(haproxy_binary("2.8")) as running:
         an_account(running)
         an_account(running, "vera@example.org", "viewer")
-        created = Person(running).post("/virtual-hosts", a_host(origin, hostnames="shop.example\nbücher.example\n*.tenants.example"))
+        with Person(running) as person:
+            created = person.post(
+                "/virtual-hosts", a_host(origin, hostnames="shop.example\nbücher.example\n*.tenants.example")
+            )
         assert created.status == 200, created.text
         yield running
 
 
 @pytest.fixture(scope="module")
-def ada(panel: Panel) -> Person:
-    return Person(panel)
+def ada(panel: Panel) -> Iterator[Person]:
+    with Person(panel) as person:
+        yield person
 
 
 class Everything:
@@ -38,11 +42,13 @@ class Everything:
     def __init__(self, panel: Panel) -> None:
         with sqlite3.connect(panel.data / "guardpanel.db") as database:
             self.rows = {
-                table: database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+                table: database.execute(f"SELECT * FROM {table}").fetchall()
                 for table in ("virtualhost", "hostname", "server", "policy", "revision")
             }
         root = panel.data / "releases"
-        self.files = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+        self.files = {
+            str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()
+        }
         self.current = (panel.data / "current").readlink()
         self.runs = httpx2.get(f"{panel.url}/metrics").text.split("guardpanel_live_revision ")[1].split("\n")[0]
 
@@ -136,9 +142,19 @@ def refused(page: Page, field: str, words: str) -> None:
 
 def kept(page: Page, typed: dict[str, object]) -> None:
     """Everything that was typed into a text field is still there, to the letter."""
-    for name in ("hostnames", "name", "servers.0.address", "notes", "health_check_path", "allowed_methods", "body_limit_kib"):
+    for name in (
+        "hostnames",
+        "name",
+        "servers.0.address",
+        "notes",
+        "health_check_path",
+        "allowed_methods",
+        "body_limit_kib",
+    ):
         if name in typed and name in page.values:
-            assert "\n".join(page.values[name]).lstrip("\n").replace("\r\n", "\n") == str(typed[name]).replace("\r\n", "\n")
+            assert "\n".join(page.values[name]).lstrip("\n").replace("\r\n", "\n") == str(typed[name]).replace(
+                "\r\n", "\n"
+            )
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -176,12 +192,18 @@ def test_a_stale_form_keeps_what_was_typed_and_offers_to_save_anyway(ada: Person
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_viewer_may_look_but_not_change(panel: Panel, origin: int) -> None:
-    vera = Person(panel, "vera@example.org")
-
-    assert vera.get("/virtual-hosts/1").status == 200
-    assert "Edit" not in vera.get("/virtual-hosts/1").text
-    for path in ("/virtual-hosts", "/virtual-hosts/1", "/virtual-hosts/1/delete", "/policies", "/policies/1", "/policies/1/delete"):
-        assert vera.post(path, a_host(origin)).status == 403
+    with Person(panel, "vera@example.org") as vera:
+        assert vera.get("/virtual-hosts/1").status == 200
+        assert "Edit" not in vera.get("/virtual-hosts/1").text
+        for path in (
+            "/virtual-hosts",
+            "/virtual-hosts/1",
+            "/virtual-hosts/1/delete",
+            "/policies",
+            "/policies/1",
+            "/policies/1/delete",
+        ):
+            assert vera.post(path, a_host(origin)).status == 403
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -195,7 +217,11 @@ def test_what_is_in_use_says_by_whom_and_offers_the_way(ada: Person) -> None:
 
 @pytest.mark.usefixtures("unchanged")
 def test_another_site_cannot_send_a_form(ada: Person, origin: int) -> None:
-    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}):
+    for headers in (
+        {"origin": "http://evil.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ):
         answer = ada.client.post("/virtual-hosts", data=a_host(origin, hostnames="evil.example"), headers=headers)
         assert answer.status_code == 403
 

@@ -148,8 +148,7 @@ def test_a_request_that_can_be_read_in_two_ways_reaches_no_server(
         said = connection.recv(65536)
 
     assert (
-        said[:12] in {b"HTTP/1.1 400", b"HTTP/1.0 400", b"HTTP/1.1 501", b"HTTP/1.1 422", b""}
-        or said[:3] == b"\0\0\0"
+        said[:12] in {b"HTTP/1.1 400", b"HTTP/1.0 400", b"HTTP/1.1 501", b"HTTP/1.1 422", b""} or said[:3] == b"\0\0\0"
     )
     assert len(server.received) == before
 
@@ -181,9 +180,7 @@ def test_both_lengths_are_read_as_chunks_and_the_server_gets_one(stack: Stack, s
 
     answer = stack.send(head("POST", "watch.test", "/", both), b"5\r\nhello\r\n0\r\n\r\n")
 
-    assert answer.status in {400, 413} or (
-        answer.seen["length"] == 5 and "content-length" not in answer.seen_headers
-    )
+    assert answer.status in {400, 413} or (answer.seen["length"] == 5 and "content-length" not in answer.seen_headers)
 
 
 def test_an_absolute_address_is_judged_and_routed_like_any_other(stack: Stack) -> None:
@@ -203,9 +200,7 @@ def test_no_upgrade_but_websocket_reaches_a_server(stack: Stack) -> None:
     """A server that accepts h2c would hide every later request of the connection from the WAF."""
     for host in ("watch.test", "off.test"):
         upgrade = {"upgrade": "h2c", "http2-settings": "AAMAAABkAARAAAAAAAIAAAAA"}
-        request = head("GET", host, "/", upgrade).replace(
-            b"Connection: close", b"Connection: Upgrade, HTTP2-Settings"
-        )
+        request = head("GET", host, "/", upgrade).replace(b"Connection: close", b"Connection: Upgrade, HTTP2-Settings")
         seen = stack.send(request).seen_headers
         assert not {"upgrade", "http2-settings"} & set(seen)
         assert "upgrade" not in seen.get("connection", "").lower()

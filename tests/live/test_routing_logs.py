@@ -44,9 +44,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "servers": [{"address": server.address}, {"address": "127.0.0.1:1"}],
         "health_check": False,
     }
-    with Stack(
-        haproxy, rows({"Block": {"enforcement_mode": "block"}}, {"shop.test *.wild.test": host})
-    ) as running:
+    with Stack(haproxy, rows({"Block": {"enforcement_mode": "block"}}, {"shop.test *.wild.test": host})) as running:
         yield running
 
 

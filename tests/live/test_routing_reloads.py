@@ -84,9 +84,7 @@ def test_no_request_of_a_kept_connection_is_lost_or_held_up_by_reloads(stack: St
             before = [visitor.answers for visitor in visitors]
             stack.reload(given(server, outbound_anomaly_threshold=threshold))
             wait_until(
-                lambda before=before: all(
-                    now.answers > then + 5 for now, then in zip(visitors, before, strict=True)
-                ),
+                lambda before=before: all(now.answers > then + 5 for now, then in zip(visitors, before, strict=True)),
                 "every visitor goes on",
             )
     finally:

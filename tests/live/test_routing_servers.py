@@ -77,9 +77,7 @@ def stack(haproxy: str, server: Origin, secure: Origin, ours: Certificate) -> It
 
 
 def backend(stack: Stack, host: str) -> str:
-    line = next(
-        line for line in stack.bundle.files["hosts.map"].decode().splitlines() if line.startswith(host + " ")
-    )
+    line = next(line for line in stack.bundle.files["hosts.map"].decode().splitlines() if line.startswith(host + " "))
     return f"be_{line.split(' ')[1]}"
 
 
@@ -101,9 +99,7 @@ def test_the_name_asked_for_is_the_one_given_else_the_hostname(stack: Stack, sec
         assert name in secure.names
 
 
-@pytest.mark.parametrize(
-    "host", ["system-checked.test", "stranger.test", "wrong-name.test", "localhost.test"]
-)
+@pytest.mark.parametrize("host", ["system-checked.test", "stranger.test", "wrong-name.test", "localhost.test"])
 def test_a_server_whose_certificate_does_not_hold_is_down(stack: Stack, secure: Origin, host: str) -> None:
     stack.wait_for_server(backend(stack, host), "s1", "DOWN")
     before = len(secure.received)
@@ -117,9 +113,7 @@ def test_an_unknown_authority_is_refused_without_a_health_check_too(stack: Stack
     assert stack.get("plain-to-tls.test", "/").status in {502, 503}
 
 
-def test_a_server_that_fails_its_check_gets_no_requests_until_it_is_well(
-    stack: Stack, server: Origin
-) -> None:
+def test_a_server_that_fails_its_check_gets_no_requests_until_it_is_well(stack: Stack, server: Origin) -> None:
     stack.wait_for_server(backend(stack, "failing.test"), "s1", "UP")
     server.status = 500
     try:
@@ -170,9 +164,7 @@ def test_every_option_is_accepted_without_a_warning(haproxy: str, ours: Certific
             "skip_paths": [".css", "/assets/"],
         }
         for (mode, over, fail), limit in zip(
-            itertools.product(
-                ["block", "detect_only", "off"], ["refuse", "pass"], ["by_mode", "closed", "open"]
-            ),
+            itertools.product(["block", "detect_only", "off"], ["refuse", "pass"], ["by_mode", "closed", "open"]),
             itertools.cycle([1, 128, 4096]),
         )
     }

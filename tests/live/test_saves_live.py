@@ -18,8 +18,8 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import coraza, haproxy
 from guardpanel.services import policies, trials, virtual_hosts
-from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.haproxies import VERSIONS, haproxy_binary
+from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
 pytestmark = pytest.mark.anyio
@@ -227,7 +227,8 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(running: Installation
         "defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n"
         f"frontend f\n bind {running.settings.http_bind}\n http-request return status 200\n"
     )
-    stray = subprocess.Popen([running.settings.haproxy_bin, "-f", str(config), "-db"], stderr=subprocess.DEVNULL)
+    command = [running.settings.haproxy_bin, "-f", str(config), "-db"]
+    stray = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
     try:
         await asyncio.sleep(0.5)
 
@@ -237,7 +238,7 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(running: Installation
         assert "Another HAProxy may be listening there too" in str(seen.value)
     finally:
         stray.terminate()
-        stray.wait(5)
+        await stray.wait()
 
 
 async def test_refused_input_changes_nothing(running: Installation, origin: int) -> None:

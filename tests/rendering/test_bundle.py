@@ -158,8 +158,6 @@ def test_each_directive_knows_its_field() -> None:
 
 
 def test_the_facts_of_the_installation_are_part_of_it() -> None:
-    other = EngineFacts(
-        FACTS.http_binds, FACTS.probe_socket, FACTS.agent_socket, FACTS.system_ca, "another secret"
-    )
+    other = EngineFacts(FACTS.http_binds, FACTS.probe_socket, FACTS.agent_socket, FACTS.system_ca, "another secret")
 
     assert made(facts=other).checksum != made().checksum

@@ -117,8 +117,7 @@ def test_the_agents_file_reads_back_as_the_applications() -> None:
     assert document["bind"] == "unix:///run/guardpanel/agent.sock"
     assert "default_application" not in document
     assert [(one["name"], one["directives"], one["response_check"]) for one in document["applications"]] == [
-        (application.name, application.directives, application.response_check)
-        for application in bundle.applications
+        (application.name, application.directives, application.response_check) for application in bundle.applications
     ]
 
 

@@ -68,9 +68,7 @@ def lines(bundle: Bundle, path: str = "haproxy.cfg") -> list[str]:
 def test_a_field_becomes_its_line(fields: dict[str, Any], expected: str) -> None:
     found = lines(made({"a.test": fields}))
 
-    assert [line for line in found if line.startswith(expected.partition(" ")[0]) and expected in line] == [
-        expected
-    ]
+    assert [line for line in found if line.startswith(expected.partition(" ")[0]) and expected in line] == [expected]
 
 
 def test_without_a_health_check_nothing_checks() -> None:
@@ -148,9 +146,7 @@ def test_answers_are_looked_at_only_where_a_policy_asks() -> None:
 
 @pytest.mark.parametrize(("limit", "size"), [(1, 64), (16, 64), (128, 176), (4096, 4144)])
 def test_a_buffer_holds_the_largest_body_and_the_largest_headers(limit: int, size: int) -> None:
-    assert f"tune.bufsize {size * 1024}" in lines(
-        made({}, A={"body_limit_kib": 1}, B={"body_limit_kib": limit})
-    )
+    assert f"tune.bufsize {size * 1024}" in lines(made({}, A={"body_limit_kib": 1}, B={"body_limit_kib": limit}))
 
 
 def test_every_address_that_visitors_use_is_bound() -> None:

@@ -54,9 +54,7 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
         elif path == "coraza.yaml":
             document = yaml.safe_load(text)
             found[path] = [
-                " ".join(line.split()[:1])
-                for one in document["applications"]
-                for line in one["directives"].split("\n")
+                " ".join(line.split()[:1]) for one in document["applications"] for line in one["directives"].split("\n")
             ] + [*document, *document["applications"][0]]
         else:
             found[path] = [" ".join(line.split()[:1]) for line in lines]
@@ -107,9 +105,7 @@ def changes_nothing(noun: str, name: str, text: str) -> bool:
             assert len(problem["msg"]) > 10
         return False
     if text.strip() and name not in {"allowed_methods", "balance"}:
-        assert not hidden(text.strip().replace("\r\n", "\n").replace("\n", " ").replace("\t", " ")), repr(
-            text
-        )
+        assert not hidden(text.strip().replace("\r\n", "\n").replace("\n", " ").replace("\t", " ")), repr(text)
     made = structure(bundle)
     assert set(made) | KEYS == set(HARMLESS) | KEYS
     for path in set(HARMLESS) - KEYS:

@@ -1,0 +1,46 @@
+"""What /metrics says of saves: how they ended, and how long each of their steps took."""
+
+from prometheus_client import Counter, Histogram
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.models import Deployment
+from guardpanel.models.revision import Outcome
+
+DEPLOYMENTS = Counter("guardpanel_deployments", "Attempts to make something live, since the panel started.", ["outcome"])
+STEPS = Histogram(
+    "guardpanel_deployment_step_seconds",
+    "Seconds of the steps of a deployment.",
+    ["step"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+for _outcome in Outcome:
+    if _outcome is not Outcome.DEPLOYING:
+        DEPLOYMENTS.labels(_outcome.value)
+
+
+class Figures:
+    """Counts each deployment once, when it is over. The database has them; nothing is in the way of a save."""
+
+    def __init__(self) -> None:
+        self._counted: int | None = None
+
+    async def start(self, session: AsyncSession) -> None:
+        """Those that are there already belong to an earlier start."""
+        self._counted = (await session.exec(select(func.max(col(Deployment.id))))).one() or 0
+
+    async def count(self, session: AsyncSession) -> None:
+        """Take what ended since the last time."""
+        found = await session.exec(
+            select(Deployment).where(col(Deployment.id) > (self._counted or 0)).order_by(col(Deployment.id))
+        )
+        for deployment in found.all():
+            if deployment.outcome is Outcome.DEPLOYING:
+                break
+            if (deployment.id or 0) <= (self._counted or 0):
+                continue  # somebody else asked at the same moment
+            self._counted = deployment.id
+            DEPLOYMENTS.labels(deployment.outcome.value).inc()
+            for step in deployment.steps:
+                STEPS.labels(str(step["name"])).observe(float(step["seconds"] or 0))

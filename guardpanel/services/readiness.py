@@ -1,0 +1,31 @@
+"""Whether everything is there that a request of a visitor needs."""
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from guardpanel.services import revisions
+from guardpanel.services.changes import Changes
+
+OK = "ok"
+
+
+async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dict[str, str]:
+    """Database, HAProxy, agent and revision: `ok`, or what is wrong."""
+    try:
+        async with changes.database.read() as session:
+            live = await revisions.live(session)
+    except SQLAlchemyError:
+        return {"database": "cannot be read"}
+    engines = await changes.engines.status()
+    found = {
+        "database": OK,
+        "haproxy": OK if engines.haproxy.running else engines.haproxy.problem or "not running",
+        "agent": OK if engines.agent.running else engines.agent.problem or "not running",
+        "revision": OK,
+    }
+    if starting:
+        found["revision"] = "starting" if live else "the first configuration is going live"
+    elif live is None:
+        found["revision"] = problem or "there is none"
+    elif engines.haproxy.running and engines.haproxy.checksum != live.checksum:
+        found["revision"] = f"HAProxy does not run revision {live.id}"
+    return found

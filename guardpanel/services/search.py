@@ -1,0 +1,49 @@
+"""One question to everything that has a name."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.models import Deployment, Policy, VirtualHost
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.pages import Page, like
+
+MOST = 20
+
+
+@dataclass(frozen=True)
+class Found:
+    hosts: Page[VirtualHost]
+    policies: Page[Policy]
+    changes: Page[Deployment]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.hosts.items or self.policies.items or self.changes.items)
+
+
+async def find(session: AsyncSession, q: str) -> Found:
+    """Virtual hosts by name, hostname or server; policies; changes by revision number, words or author."""
+    return Found(
+        hosts=await virtual_hosts.page(session, q=q, limit=MOST),
+        policies=await policies.page(session, q=q, limit=MOST),
+        changes=await _changes(session, q),
+    )
+
+
+async def _changes(session: AsyncSession, q: str) -> Page[Deployment]:
+    pattern = like(q.strip().lower())
+    number = q.strip().lower().removeprefix("revision").strip()
+    conditions: list[ColumnElement[bool]] = [
+        func.lower(Deployment.summary).like(pattern, escape="\\"),
+        func.lower(Deployment.author).like(pattern, escape="\\"),
+    ]
+    if number.isascii() and number.isdigit() and len(number) < 10:
+        conditions.append(col(Deployment.revision_id) == int(number))
+    total = (await session.exec(select(func.count()).select_from(Deployment).where(or_(*conditions)))).one()
+    found = await session.exec(
+        select(Deployment).where(or_(*conditions)).order_by(col(Deployment.id).desc()).limit(MOST)
+    )
+    return Page(list(found.all()), total, 0, MOST)

@@ -1,0 +1,70 @@
+"""Access tokens of the JSON API: short-lived, of a session whose secret (the refresh cookie) makes new ones."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlmodel import col, delete, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.database import Database
+from guardpanel.errors import Unauthorized
+from guardpanel.models import AccessToken, Session, User
+from guardpanel.services.sessions import API, Sessions, digest, is_over
+
+ACCESS = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a JSON log-in gives: an access token, and the secret that refreshes it."""
+
+    access: str
+    refresh: str
+    expires_in: int
+
+
+class Tokens:
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        self.database = database
+        self.sessions = sessions
+
+    async def first(self, user: User, address: str) -> Given:
+        """Of a new session."""
+        return await self.refresh(await self.sessions.open(user, address, API))
+
+    async def refresh(self, secret: str) -> Given:
+        """A new access token. The secret stays: two tabs may refresh at once; log-out ends it."""
+        access, now = "gp_" + secrets.token_urlsafe(32), datetime.now(UTC)
+        async with self.database.write() as session:
+            found = await self.sessions.find(session, secret, API)
+            if found is None:
+                raise Unauthorized("Log in again.")
+            row = found[0]
+            row.seen_at = now
+            session.add(row)
+            await session.exec(
+                delete(AccessToken).where(col(AccessToken.session_id) == row.id, col(AccessToken.expires_at) < now)
+            )
+            session.add(AccessToken(session_id=row.id or 0, secret_hash=digest(access), expires_at=now + ACCESS))
+        return Given(access, secret, int(ACCESS.total_seconds()))
+
+    async def user(self, session: AsyncSession, access: str) -> User | None:
+        """Whose token it is, while it and its session last."""
+        found = (
+            await session.exec(
+                select(Session, User)
+                .join(User, col(User.id) == col(Session.user_id))
+                .join(AccessToken, col(AccessToken.session_id) == col(Session.id))
+                .where(col(AccessToken.secret_hash) == digest(access), col(AccessToken.expires_at) > datetime.now(UTC))
+            )
+        ).first()
+        if found is None or not found[1].is_active or is_over(found[0]):
+            return None
+        return found[1]
+
+    async def end(self, access: str) -> None:
+        """End the whole session that gave this token; nothing happens for an unknown one."""
+        async with self.database.write() as session:
+            owner = select(AccessToken.session_id).where(col(AccessToken.secret_hash) == digest(access))
+            await session.exec(delete(Session).where(col(Session.id).in_(owner)))

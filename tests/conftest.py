@@ -1,0 +1,169 @@
+"""The app on a temporary database with fake engines; and people: ada (admin), vera (viewer), nobody."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from guardpanel.app import create_app
+from guardpanel.database import Database
+from guardpanel.models.user import AccountFields, Role
+from guardpanel.panel import Panel
+from guardpanel.services.accounts import Accounts
+from guardpanel.settings import Settings
+from tests.fakes import FAKES, FakeEngines, cheap_passwords
+from tests.panel import free_port
+
+ADA, VERA = "ada@example.org", "vera@example.org"
+PASSWORD = "correct horse battery staple"
+
+Person = httpx2.AsyncClient
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[Path]:
+    """A migrated database with Ada and Vera in it: copied for each test, since migrating takes a second."""
+    folder = Path(tempfile.mkdtemp(prefix="gp"))
+
+    async def make() -> None:
+        database = Database(f"sqlite+aiosqlite:///{folder / 'guardpanel.db'}")
+        await database.migrate()
+        accounts = Accounts(database, cheap_passwords())
+        for email, name, role in ((ADA, "Ada Lovelace", Role.ADMIN), (VERA, "Vera Rubin", Role.VIEWER)):
+            await accounts.create(AccountFields(email=email, full_name=name, password=PASSWORD), role)
+        await database.close()
+
+    asyncio.run(make())
+    yield folder / "guardpanel.db"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty data directory with a path short enough for sockets."""
+    made = Path(tempfile.mkdtemp(prefix="gp"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def data_dir(folder: Path, template: Path) -> Path:
+    """A data directory whose database has Ada and Vera."""
+    shutil.copy(template, folder / "guardpanel.db")
+    return folder
+
+
+@pytest.fixture
+def settings(folder: Path) -> Settings:
+    return Settings(data_dir=folder, listen=f"127.0.0.1:{free_port()}", http_bind=f"127.0.0.1:{free_port()}")
+
+
+@pytest.fixture
+async def app(settings: Settings, data_dir: Path) -> AsyncIterator[FastAPI]:
+    """Up, with its first revision live."""
+    async with running(create_app(settings, parts=FAKES)) as made:
+        yield made
+
+
+@pytest.fixture
+async def fresh_app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """At its first start: nobody has an account."""
+    async with running(create_app(settings, parts=FAKES)) as made:
+        yield made
+
+
+class running:  # noqa: N801 used like a function
+    """The app between its start and its end."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+        self.lifespan = app.router.lifespan_context(app)
+
+    async def __aenter__(self) -> FastAPI:
+        await self.lifespan.__aenter__()
+        while self.app.state.panel.starting:
+            await asyncio.sleep(0.005)
+        assert self.app.state.panel.problem is None
+        return self.app
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.lifespan.__aexit__(*error)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def panel(app: FastAPI) -> Panel:
+    made: Panel = app.state.panel
+    return made
+
+
+@pytest.fixture
+def engines(panel: Panel) -> FakeEngines:
+    assert isinstance(panel.engines, FakeEngines)
+    return panel.engines
+
+
+def someone(app: FastAPI, **others: object) -> Person:
+    """A browser without a session. A fault of the app is its 500 page, as it would be in a browser."""
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://panel.test", **others)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def nobody(app: FastAPI) -> AsyncIterator[Person]:
+    async with someone(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def ada(app: FastAPI) -> AsyncIterator[Person]:
+    """An administrator with a browser."""
+    async with someone(app) as client:
+        await log_in(client, ADA)
+        yield client
+
+
+@pytest.fixture
+async def vera(app: FastAPI) -> AsyncIterator[Person]:
+    """A viewer with a browser."""
+    async with someone(app) as client:
+        await log_in(client, VERA)
+        yield client
+
+
+@pytest.fixture
+async def ada_api(app: FastAPI) -> AsyncIterator[Person]:
+    """An administrator's program."""
+    async with someone(app) as client:
+        await take_token(client, ADA)
+        yield client
+
+
+@pytest.fixture
+async def vera_api(app: FastAPI) -> AsyncIterator[Person]:
+    """A viewer's program."""
+    async with someone(app) as client:
+        await take_token(client, VERA)
+        yield client
+
+
+async def log_in(client: Person, email: str, password: str = PASSWORD) -> None:
+    answer = await client.post("/login", data={"email": email, "password": password})
+    assert answer.status_code == 303, answer.text
+
+
+async def take_token(client: Person, email: str, password: str = PASSWORD) -> str:
+    answer = await client.post("/api/v1/auth/login", json={"email": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    token = str(answer.json()["access_token"])
+    client.headers["authorization"] = f"Bearer {token}"
+    return token

@@ -1,0 +1,100 @@
+"""Things as an operator types them, valid by default: for the form, and the same for the JSON API."""
+
+from typing import Any
+
+Form = dict[str, Any]
+
+
+def a_virtual_host(name: str = "shop.example", **others: Any) -> Form:
+    """The form of a virtual host. Rows are `servers.0.address`; a field that is None is left out."""
+    typed = {
+        "name": "",
+        "hostnames": name,
+        "servers.0.address": "127.0.0.1:3000",
+        "servers.0.weight": "100",
+        "servers.0.enabled": "on",
+        "enabled": "on",
+        "policy_id": "1",
+        "enforcement_mode": "",
+        "balance": "roundrobin",
+        "health_check": "on",
+        "health_check_path": "/",
+        "health_check_interval": "5",
+        "health_check_rise": "2",
+        "health_check_fall": "3",
+        "health_check_status": "200-399",
+        "health_check_host": "",
+        "tls_verify": "system",
+        "tls_ca": "",
+        "tls_name": "",
+        "notes": "",
+    }
+    return {key: value for key, value in {**typed, **others}.items() if value is not None}
+
+
+def a_policy(name: str = "Strict", **others: Any) -> Form:
+    """The form of a policy."""
+    typed = {
+        "name": name,
+        "description": "",
+        "enforcement_mode": "block",
+        "blocking_paranoia_level": "1",
+        "detection_paranoia_level": "1",
+        "inbound_anomaly_threshold": "5",
+        "outbound_anomaly_threshold": "4",
+        "body_limit_kib": "128",
+        "over_limit": "refuse",
+        "fail_mode": "by_mode",
+        "allowed_methods": "GET\nHEAD\nPOST\nOPTIONS",
+        "allowed_content_types": "application/x-www-form-urlencoded\nmultipart/form-data\napplication/json",
+        "skip_paths": "",
+    }
+    return {key: value for key, value in {**typed, **others}.items() if value is not None}
+
+
+def a_vhost(domain: str = "shop.example", **others: Any) -> dict[str, Any]:
+    """A virtual host as the React panel sends it."""
+    backend = {
+        "url": "http://127.0.0.1:3000",
+        "is_active": True,
+        "health_check_enabled": True,
+        "health_check_path": "/",
+        "health_check_interval_seconds": 5,
+        "health_check_fall": 3,
+        "health_check_rise": 2,
+    }
+    return {
+        "domain": domain,
+        "backend_url": "http://127.0.0.1:3000",
+        "backends": [backend],
+        "description": None,
+        "ssl_enabled": False,
+        "ssl_provider": "none",
+        "ssl_cert": None,
+        "ssl_key": None,
+        "is_active": True,
+        "policy_id": None,
+        **others,
+    }
+
+
+def a_react_policy(name: str = "Strict", **others: Any) -> dict[str, Any]:
+    """A policy as the React panel sends it."""
+    return {
+        "name": name,
+        "description": None,
+        "enforcement_mode": "block",
+        "paranoia_level": 1,
+        "inbound_anomaly_threshold": 5,
+        "outbound_anomaly_threshold": 4,
+        "ddos_protection_enabled": False,
+        "rate_limit_requests": 100,
+        "rate_limit_window_seconds": 10,
+        "max_connections_per_ip": 20,
+        "auto_ban_enabled": False,
+        "ban_threshold": 10,
+        "ban_duration_seconds": 600,
+        "geoip_mode": "off",
+        "geoip_countries": [],
+        **others,
+    }

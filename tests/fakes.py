@@ -1,0 +1,86 @@
+"""Engines that do as they are told: everything of a save is real but HAProxy and the agent."""
+
+from collections.abc import Callable, Collection
+
+from argon2 import PasswordHasher
+
+from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.engines import AgentStatus, Engines, EnginesStatus, HAProxyStatus
+from guardpanel.engines.releases import Release
+from guardpanel.errors import ConfigRejected, DeploymentFailed, Finding
+from guardpanel.panel import Parts
+from guardpanel.services.passwords import Passwords
+from guardpanel.settings import Settings
+
+
+class FakeEngines(Engines):
+    """`reject` and `fail` say what the next saves meet; `running` is the bundle that is live."""
+
+    def __init__(self, settings: Settings, secret: str) -> None:
+        super().__init__(settings, secret)
+        self.running: Bundle | None = None
+        self.rejection: ConfigRejected | None = None
+        self.failing: str | None = None
+        self.is_up = True
+        self.checks = 0
+        self.deployments = 0
+
+    def reject(self, field: str, message: str, *, noun: str, noun_id: int, engine: str = "HAProxy") -> None:
+        """The next check complains of this field of this thing."""
+        finding = Finding(engine, message, file="haproxy.cfg", line=212, noun=noun, noun_id=noun_id, field=field)
+        self.rejection = ConfigRejected(
+            f"{engine} refused this change.",
+            engine=engine,
+            output=f"[ALERT] haproxy.cfg:212 : {message}",
+            findings=[finding],
+        )
+
+    def fail(self, step: str | None) -> None:
+        """The next deployments fail in this step: `agent`, `reload` or `verify`."""
+        self.failing = step
+
+    async def check(
+        self, release: Release, bundle: Bundle, *, changed: Collection[str], names: Collection[NamedServer]
+    ) -> None:
+        self.checks += 1
+        if self.rejection is not None:
+            raise self.rejection
+
+    async def deploy(
+        self, release: Release, bundle: Bundle, *, changed: Collection[str], tell: Callable[[str], None]
+    ) -> None:
+        self.deployments += 1
+        for step in ("agent", "reload", "verify"):
+            tell(step)
+            if self.failing == step:
+                raise DeploymentFailed(f"It broke at {step}.", step=step, evidence="what was seen")
+        self.releases.publish(release)
+        self.running = bundle
+
+    async def roll_back(self, release: Release, bundle: Bundle) -> None:
+        self.releases.publish(release)
+        self.running = bundle
+
+    def tidy(self) -> None:
+        """There is nothing to drop."""
+
+    async def status(self) -> EnginesStatus:
+        if not self.is_up:
+            return EnginesStatus(
+                HAProxyStatus(running=False, problem="no answer"), AgentStatus(running=False, problem="no answer")
+            )
+        checksum = self.running.checksum if self.running else None
+        return EnginesStatus(
+            HAProxyStatus(running=True, version="2.8.25", pid=4711, checksum=checksum, workers=(4712,)),
+            AgentStatus(running=True, version="0.1.0", coraza_version="3.8.1", crs_version="4.25.0"),
+        )
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def cheap_passwords() -> Passwords:
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+FAKES = Parts(engines=FakeEngines, passwords=cheap_passwords)

@@ -1,0 +1,82 @@
+"""What a reader of a page sees: its words, and its form fields with their values."""
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+SKIPPED = {"script", "style", "head"}
+
+
+@dataclass
+class Read:
+    """A page: `values` by field name, `words` one after the other, `tags` with their attributes."""
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def value(self, name: str) -> str:
+        return self.values[name][0]
+
+    def find(self, tag: str, **attributes: str) -> list[dict[str, str]]:
+        wanted = attributes.items()
+        return [found for name, found in self.tags if name == tag and all(found.get(k) == v for k, v in wanted)]
+
+    def error_at(self, name: str) -> bool:
+        """Whether the field is marked as wrong, with words at it."""
+        marked = any(found.get("name") == name and found.get("aria-invalid") == "true" for _, found in self.tags)
+        return marked and any(found.get("id") == f"f-{name}-error" for _, found in self.tags)
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = Read()
+        self.skipped = 0
+        self.textarea: str | None = None
+        self.select: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.page.tags.append((tag, found))
+        self.skipped += tag in SKIPPED
+        if tag == "textarea":
+            self.textarea = found.get("name", "")
+            self.page.values[self.textarea] = [""]
+        elif tag == "select":
+            self.select = found.get("name", "")
+        elif tag == "option" and self.select is not None and "selected" in found:
+            self.page.values.setdefault(self.select, []).append(found.get("value", ""))
+        elif tag == "input":
+            self._input(found)
+
+    def _input(self, found: dict[str, str]) -> None:
+        if found.get("type") in {"checkbox", "radio"} and "checked" not in found:
+            return
+        if "name" in found:
+            self.page.values.setdefault(found["name"], []).append(found.get("value", "on"))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.skipped -= tag in SKIPPED
+        if tag == "textarea" and self.textarea is not None:
+            # A browser drops the line break after <textarea>.
+            self.page.values[self.textarea] = [self.page.values[self.textarea][0].removeprefix("\n")]
+            self.textarea = None
+        elif tag == "select":
+            self.select = None
+
+    def handle_data(self, data: str) -> None:
+        if self.textarea is not None:
+            self.page.values[self.textarea][0] += data
+        elif not self.skipped:
+            self.page.words.append(data)
+
+
+def read(html: str) -> Read:
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    return reader.page

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
-from guardpanel.models.types import Lines, Name, Notes, refuse, stored
+from guardpanel.models.types import Lines, Name, Notes, refuse, stored, visible
 
 KIB = 1024
 LARGEST_BODY_KIB = 4096
@@ -53,7 +53,7 @@ class OverLimit(StrEnum):
 
 
 def known_methods(methods: list[str]) -> list[str]:
-    found = list(dict.fromkeys(method.strip().upper() for method in methods))
+    found = list(dict.fromkeys(visible(method.strip()).upper() for method in methods))
     for method in found:
         if not METHOD.fullmatch(method):
             raise refuse(f"{method[:40]} is not an HTTP method.")
@@ -61,7 +61,7 @@ def known_methods(methods: list[str]) -> list[str]:
 
 
 def known_content_types(types: list[str]) -> list[str]:
-    found = list(dict.fromkeys(kind.strip().lower() for kind in types))
+    found = list(dict.fromkeys(visible(kind.strip()).lower() for kind in types))
     for kind in found:
         if not CONTENT_TYPE.fullmatch(kind):
             raise refuse(f"{kind[:60]} is not a content type such as application/json.")
@@ -69,6 +69,7 @@ def known_content_types(types: list[str]) -> list[str]:
 
 
 def known_skips(entries: list[str]) -> list[str]:
+    entries = [visible(entry) for entry in entries]
     found = list(dict.fromkeys(entry.lower() if entry.startswith(".") else entry for entry in entries))
     for entry in found:
         if not SKIP.fullmatch(entry) or ".." in entry or entry == "/" or len(entry) > 200:

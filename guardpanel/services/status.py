@@ -63,7 +63,7 @@ def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None
         return LiveLine("deploying", "The first configuration is going live", "")
     if engines.haproxy.checksum != live.checksum:
         return LiveLine("drift", "HAProxy has drifted", f"it does not run revision {live.id}")
-    return LiveLine("ok", f"Revision {live.id} is live", "verified", datetime.now(UTC))
+    return LiveLine("ok", f"Revision {live.id} is live", "verified just now", datetime.now(UTC))
 
 
 async def applications(changes: Changes, session: AsyncSession) -> dict[str, Application]:

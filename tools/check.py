@@ -79,7 +79,7 @@ def gates() -> dict[str, list[Gate]]:
             Gate(f"go test {' '.join(race)}".rstrip(), [GO, "test", *race, "-json", "./..."], SPOA, 30, Tests.read_go)
         ],
         "unit": [pytest("unit tests", "-n", "2", "tests", "--ignore=tests/live", "--ignore=tests/e2e", minutes=15)],
-        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "2", "tests/live", minutes=30)],
+        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "2", "--dist", "loadfile", "tests/live", minutes=30)],
         "e2e": [pytest("browser tests", "tests/e2e", minutes=20)],
     }
 

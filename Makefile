@@ -63,5 +63,5 @@ soak-agent: install ## 1,000 reloads of the agent: memory and file handles as af
 	@cd spoa && GUARDPANEL_RELOADS=1000 ../tools/go.sh test -run TestReloads -count=1 -timeout 60m -v ./...
 
 clean: ## remove what was installed and built here; var/ (your data) stays
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist test-results
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

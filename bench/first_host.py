@@ -1,6 +1,6 @@
 """From the log-in page to the first virtual host live, by the clock, as a browser does it.
 
-    .venv/bin/python bench/first_host.py
+.venv/bin/python bench/first_host.py
 """
 
 import sys
@@ -31,7 +31,9 @@ def main() -> None:
         page.wait_for_selector(".toast")
         seconds = time.perf_counter() - began
         assert httpx2.get(panel.proxy, headers={"host": "shop.example"}).status_code == 200
-        print(f"log-in page → first virtual host live: {seconds:.1f} s; the panel says: {page.locator('.toast-text').inner_text()}")
+        print(
+            f"log-in page → first virtual host live: {seconds:.1f} s; the panel says: {page.locator('.toast-text').inner_text()}"
+        )
         browser.close()
 
 

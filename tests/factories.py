@@ -5,11 +5,11 @@ from typing import Any
 Form = dict[str, Any]
 
 
-def a_virtual_host(name: str = "shop.example", **others: Any) -> Form:
+def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
     """The form of a virtual host. Rows are `servers.0.address`; a field that is None is left out."""
     typed = {
         "name": "",
-        "hostnames": name,
+        "hostnames": hosts,
         "servers.0.address": "127.0.0.1:3000",
         "servers.0.weight": "100",
         "servers.0.enabled": "on",
@@ -32,10 +32,10 @@ def a_virtual_host(name: str = "shop.example", **others: Any) -> Form:
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 
 
-def a_policy(name: str = "Strict", **others: Any) -> Form:
+def a_policy(called: str = "Strict", **others: Any) -> Form:
     """The form of a policy."""
     typed = {
-        "name": name,
+        "name": called,
         "description": "",
         "enforcement_mode": "block",
         "blocking_paranoia_level": "1",

@@ -61,9 +61,7 @@ async def log_out(request: Request, response: Response, panel: PanelDep) -> None
         await panel.accounts.sessions.end(secret)
     elif token := bearer_token(request):
         await panel.accounts.tokens.end(token)
-    response.delete_cookie(
-        REFRESH_COOKIE, path=PATH, secure=is_encrypted(request), httponly=True, samesite="strict"
-    )
+    response.delete_cookie(REFRESH_COOKIE, path=PATH, secure=is_encrypted(request), httponly=True, samesite="strict")
 
 
 @router.get("/me")

@@ -41,9 +41,7 @@ def install(app: FastAPI) -> None:
 
 
 def build(app: FastAPI) -> dict[str, Any]:
-    made = get_openapi(
-        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
-    )
+    made = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
     made["servers"] = [{"url": "/"}]
     components = made["components"]
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -63,4 +61,6 @@ def build(app: FastAPI) -> dict[str, Any]:
 
 def _is_row(path: str, operation: dict[str, Any]) -> bool:
     """Whether it answers with one row, which has a version."""
-    return "204" not in operation["responses"] and (path.endswith("_id}") or operation["operationId"].startswith("create"))
+    return "204" not in operation["responses"] and (
+        path.endswith("_id}") or operation["operationId"].startswith("create")
+    )

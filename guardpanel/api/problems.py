@@ -43,9 +43,7 @@ class ProblemDocument(BaseModel):
     instance: str
     code: str
     errors: list[FieldProblem]
-    output: str | None = Field(
-        default=None, description="An engine's full words, or the evidence of a roll-back."
-    )
+    output: str | None = Field(default=None, description="An engine's full words, or the evidence of a roll-back.")
 
 
 TITLES = {

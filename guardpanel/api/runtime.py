@@ -72,9 +72,7 @@ async def apply_config(request: Request, panel: PanelDep, session: SessionDep, _
 async def _latest_reload(panel: Panel, live: Revision | None, failed: Deployment | None) -> Reload | None:
     """What HAProxy runs: where that is not the live revision, the React panel offers to apply."""
     if failed is not None:
-        return Reload(
-            config_checksum=None, created_at=failed.started_at, status="failed", message=failed.message
-        )
+        return Reload(config_checksum=None, created_at=failed.started_at, status="failed", message=failed.message)
     if live is None:
         return None
     haproxy = (await panel.engines.status()).haproxy

@@ -24,9 +24,7 @@ class StepOut(BaseModel):
 class DeploymentOut(BaseModel):
     """How the save became live."""
 
-    status: Literal["live", "unchanged"] = Field(
-        description="`unchanged`: the engines' configuration is the same."
-    )
+    status: Literal["live", "unchanged"] = Field(description="`unchanged`: the engines' configuration is the same.")
     revision: int = Field(description="The live revision.")
     seconds: float
     message: str

@@ -179,9 +179,7 @@ async def list_virtual_hosts(
     policy_id: Annotated[int | None, Query()] = None,
 ) -> VirtualHostPage:
     """By name; `q` looks in names, hostnames, servers and policies."""
-    found = await virtual_hosts.page(
-        session, q=q, policy_id=policy_id, offset=(page - 1) * per_page, limit=per_page
-    )
+    found = await virtual_hosts.page(session, q=q, policy_id=policy_id, offset=(page - 1) * per_page, limit=per_page)
     items = [VirtualHostOut(**out(host)) for host in found.items]
     return VirtualHostPage(items=items, total=found.total, page=page, per_page=per_page)
 
@@ -231,9 +229,7 @@ async def update_virtual_host(
 
 
 @router.delete("/{virtual_host_id}", status_code=204)
-async def delete_virtual_host(
-    virtual_host_id: RowId, panel: PanelDep, user: Editor, version: NamedVersion
-) -> None:
+async def delete_virtual_host(virtual_host_id: RowId, panel: PanelDep, user: Editor, version: NamedVersion) -> None:
     await virtual_hosts.delete(panel.changes, user.email, virtual_host_id, version)
 
 
@@ -250,6 +246,8 @@ def merged(host: VirtualHost | None, body: VirtualHostIn) -> dict[str, Any]:
     if given.get("notes", "") is None:
         given["notes"] = ""
     domain, url, backends = given.pop("domain", ...), given.pop("backend_url", ...), given.pop("backends", None)
+    if domain is None:
+        raise Invalid("Some fields need another look.", {"domain": FieldError("This is needed.")})
     if domain is not ... and "hostnames" not in given:
         given["hostnames"] = [domain, *(name for name in now.get("hostnames", [])[1:] if name != domain)]
     if backends is None and url is not ...:
@@ -289,7 +287,13 @@ def _same(url: str, row: Server) -> bool:
 
 
 def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
-    names = {"url": "address", "is_active": "enabled", "weight": "weight", "backup": "backup", "resolve_later": "resolve_later"}
+    names = {
+        "url": "address",
+        "is_active": "enabled",
+        "weight": "weight",
+        "backup": "backup",
+        "resolve_later": "resolve_later",
+    }
     return {ours: backend[theirs] for theirs, ours in names.items() if theirs in backend}
 
 

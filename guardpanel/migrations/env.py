@@ -8,9 +8,7 @@ import guardpanel.models  # noqa: F401 registers the tables
 
 
 def run() -> None:
-    engine = create_engine(
-        context.config.get_main_option("sqlalchemy.url") or "", poolclass=pool.NullPool
-    )
+    engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         connection.commit()  # the pragma opened a transaction that nothing else would end

@@ -83,9 +83,7 @@ class Accounts:
         hashed = await self.passwords.hash(fields.password)
         async with self.database.write() as session:
             await self.may_set_up(session, token)
-            user = User(
-                email=fields.email, full_name=fields.full_name.strip(), role=Role.ADMIN, password_hash=hashed
-            )
+            user = User(email=fields.email, full_name=fields.full_name.strip(), role=Role.ADMIN, password_hash=hashed)
             session.add(user)
             await session.delete(await session.get_one(Installation, SETUP))
             await session.flush()

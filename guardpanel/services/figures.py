@@ -7,7 +7,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import Deployment
 from guardpanel.models.revision import Outcome
 
-DEPLOYMENTS = Counter("guardpanel_deployments", "Attempts to make something live, since the panel started.", ["outcome"])
+DEPLOYMENTS = Counter(
+    "guardpanel_deployments", "Attempts to make something live, since the panel started.", ["outcome"]
+)
 STEPS = Histogram(
     "guardpanel_deployment_step_seconds",
     "Seconds of the steps of a deployment.",

@@ -1,11 +1,15 @@
 """Changes: every attempt to make something live, newest first."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from guardpanel.dependencies import RowId, SessionDep, Viewer
 from guardpanel.services import policies, revisions, virtual_hosts
 from guardpanel.views.lists import Listing
 from guardpanel.views.pages import page
+
+RowNumber = Annotated[int | None, Query(ge=1, le=2**53)]
 
 router = APIRouter(prefix="/changes")
 
@@ -15,7 +19,7 @@ NOUNS = {virtual_hosts.NOUN: "Virtual host", policies.NOUN: "Policy"}
 
 @router.get("")
 async def index(
-    request: Request, session: SessionDep, _viewer: Viewer, noun: str = "", id: int | None = None, offset: int = 0
+    request: Request, session: SessionDep, _viewer: Viewer, noun: str = "", id: RowNumber = None, offset: int = 0
 ) -> Response:
     listing = Listing("/changes", "name", offset, {"noun": noun if noun in PATHS else "", "id": str(id or "")})
     found = await revisions.page(session, noun=listing.kept["noun"] if id else "", noun_id=id, offset=listing.offset)

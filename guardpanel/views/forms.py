@@ -52,7 +52,7 @@ class Form:
     def of(cls, fields: BaseModel | None) -> "Form":
         """A form that starts with these fields' values."""
         typed: dict[str, list[str]] = {}
-        for name, value in (fields.model_dump().items() if fields else ()):
+        for name, value in fields.model_dump().items() if fields else ():
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 for at, row in enumerate(value):
                     typed.update({f"{name}.{at}.{key}": _texts(one) for key, one in row.items()})
@@ -120,7 +120,7 @@ class Form:
                 data[name] = self.checked(name)
             elif name in self.typed:
                 values = self.typed[name]
-                data[name] = values if len(values) > 1 else values[0]
+                data[name] = values[0] if len(values) == 1 else values
             elif get_origin(info.annotation) is list:
                 data[name] = []
         return validated(model, data)
@@ -159,7 +159,8 @@ def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
         "title": "Some fields need another look",
         "text": f"Nothing was saved. {still}",
         "links": [
-            {"label": f"{field_label(name)}: {error.message}", "url": f"#f-{name}"} for name, error in problem.errors.items()
+            {"label": f"{field_label(name)}: {error.message}", "url": f"#f-{name}"}
+            for name, error in problem.errors.items()
         ],
         "raw": "",
         "raw_title": "",
@@ -175,7 +176,9 @@ def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
             }
         case RolledBack() | RollbackFailed():
             shown |= {
-                "title": "This change could not be proved live" if isinstance(problem, RolledBack) else "This change failed",
+                "title": "This change could not be proved live"
+                if isinstance(problem, RolledBack)
+                else "This change failed",
                 "text": problem.message,
                 "raw": problem.evidence,
                 "raw_title": "What was seen",
@@ -230,7 +233,12 @@ def _texts(value: object) -> list[str]:
 
 def _row_model(annotation: object) -> type[BaseModel] | None:
     arguments = get_args(annotation)
-    if get_origin(annotation) is list and arguments and isinstance(arguments[0], type) and issubclass(arguments[0], BaseModel):
+    if (
+        get_origin(annotation) is list
+        and arguments
+        and isinstance(arguments[0], type)
+        and issubclass(arguments[0], BaseModel)
+    ):
         return arguments[0]
     return None
 
@@ -245,7 +253,9 @@ def _renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         else:
             plain[name] = list(values)
     for name, found in rows.items():
-        kept = [row for _, row in sorted(found.items()) if _is_typed(row)] or [row for _, row in sorted(found.items())][:1]
+        kept = [row for _, row in sorted(found.items()) if _is_typed(row)] or [row for _, row in sorted(found.items())][
+            :1
+        ]
         for at, row in enumerate(kept):
             plain.update({f"{name}.{at}.{key}": values for key, values in row.items()})
     return plain
@@ -253,5 +263,3 @@ def _renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 def _is_typed(row: Mapping[str, Sequence[str]]) -> bool:
     return any("".join(values).strip() for key, values in row.items() if key not in NO_ROW_TEXT)
-
-

@@ -44,7 +44,12 @@ def environment() -> Environment:
 
 
 async def page(
-    request: Request, template: str, context: Mapping[str, Any] | None = None, *, status_code: int = 200, block: str = ""
+    request: Request,
+    template: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    status_code: int = 200,
+    block: str = "",
 ) -> Response:
     """The template as a whole page, or only its `block` where htmx asks for a part."""
     found = environment().get_template(template)

@@ -61,9 +61,7 @@ async def destroy(request: Request, panel: PanelDep, _viewer: Viewer) -> Respons
 async def theme(request: Request, _viewer: Viewer) -> Response:
     chosen = (await Form.read(request)).value("theme")
     answer = redirect(came_from(request))
-    answer.set_cookie(
-        THEME, chosen if chosen in THEMES else "auto", max_age=31_536_000, httponly=True, samesite="lax"
-    )
+    answer.set_cookie(THEME, chosen if chosen in THEMES else "auto", max_age=31_536_000, httponly=True, samesite="lax")
     return answer
 
 

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.anyio
 REFUSED = "The e-mail address or the password is wrong."
 
 
-async def try_it(client: httpx2.AsyncClient, email: str = ADA, password: str = PASSWORD, **more: str) -> httpx2.Response:
+async def try_it(
+    client: httpx2.AsyncClient, email: str = ADA, password: str = PASSWORD, **more: str
+) -> httpx2.Response:
     return await client.post("/login", data={"email": email, "password": password, **more})
 
 
@@ -65,7 +67,9 @@ async def test_over_https_the_cookie_is_bound_to_this_host(app: FastAPI) -> None
         assert (await client.get("/")).status_code == 200
 
 
-@pytest.mark.parametrize(("email", "password"), [(ADA, "wrong"), ("no@example.org", PASSWORD), ("", ""), (ADA, "x" * 9999)])
+@pytest.mark.parametrize(
+    ("email", "password"), [(ADA, "wrong"), ("no@example.org", PASSWORD), ("", ""), (ADA, "x" * 9999)]
+)
 async def test_a_refusal_stands_at_the_password_and_does_not_say_what_was_wrong(
     nobody: httpx2.AsyncClient, email: str, password: str
 ) -> None:
@@ -95,7 +99,9 @@ async def test_many_failures_at_once_are_slowed_down(nobody: httpx2.AsyncClient)
     assert sum(one.status_code == 401 for one in answers) <= 6
 
 
-async def test_a_good_log_in_does_not_clear_the_failures_of_its_address(nobody: httpx2.AsyncClient, panel: Panel) -> None:
+async def test_a_good_log_in_does_not_clear_the_failures_of_its_address(
+    nobody: httpx2.AsyncClient, panel: Panel
+) -> None:
     for _ in range(4):
         await try_it(nobody, "other@example.org", "wrong")
     await try_it(nobody)

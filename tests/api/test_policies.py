@@ -1,0 +1,165 @@
+"""Policies in the contract of the React panel, and by our own keys."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.factories import a_react_policy
+from tests.fakes import FakeEngines
+
+pytestmark = pytest.mark.anyio
+
+POLICIES = "/api/v1/policies"
+ONE = f"{POLICIES}/2"
+
+
+async def make(client: httpx2.AsyncClient, name: str = "Strict", **others: Any) -> dict[str, Any]:
+    answer = await client.post(POLICIES, json=a_react_policy(name, **others))
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def test_create_answers_the_object_and_how_it_went_live(ada_api: httpx2.AsyncClient) -> None:
+    answer = await ada_api.post(POLICIES, json=a_react_policy(paranoia_level=3, description="For the shop"))
+
+    made = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["etag"] == '"1"'
+    assert (made["name"], made["description"], made["enforcement_mode"], made["is_active"]) == (
+        "Strict",
+        "For the shop",
+        "block",
+        True,
+    )
+    assert (made["paranoia_level"], made["blocking_paranoia_level"], made["detection_paranoia_level"]) == (3, 3, 3)
+    assert made["deployment"]["status"] == "live"
+
+
+async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+
+    listed, read = (await ada_api.get(POLICIES)).json(), (await ada_api.get(ONE)).json()
+
+    assert listed["total"] == 2
+    item = next(one for one in listed["items"] if one["id"] == 2)
+    expected = {
+        "id": 2, "name": "Strict", "description": None, "enforcement_mode": "block", "paranoia_level": 1, "is_active": True,
+        "inbound_anomaly_threshold": 5, "outbound_anomaly_threshold": 4, "ddos_protection_enabled": False, "rate_limit_requests": 100,
+        "rate_limit_window_seconds": 10, "max_connections_per_ip": 20, "auto_ban_enabled": False, "ban_threshold": 10,
+        "ban_duration_seconds": 600, "geoip_mode": "off", "geoip_countries": [],
+    }  # fmt: skip
+    for one in (item, read):
+        assert {key: one[key] for key in expected} == expected
+    assert read["rule_overrides"] == read["rule_exclusions"] == read["custom_rules"] == []
+    assert read["created_at"].endswith("Z")
+
+
+async def test_off_reads_as_inactive_for_the_react_panel_and_as_off_for_us(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+
+    off = (await ada_api.patch(ONE, json={"is_active": False})).json()
+    edited = (
+        await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="detect_only", is_active=False, description="a"))
+    ).json()
+    on = (await ada_api.patch(ONE, json={"is_active": True})).json()
+    blocking = (await ada_api.patch(ONE, json={"mode": "block"})).json()
+
+    for one in (off, edited):
+        assert (one["mode"], one["enforcement_mode"], one["is_active"]) == ("off", "detect_only", False)
+    assert (on["mode"], on["is_active"]) == ("detect_only", True)
+    assert (blocking["mode"], blocking["enforcement_mode"]) == ("block", "block")
+    assert (await ada_api.patch(ONE, json={"is_active": True})).json()["mode"] == "block"
+
+
+async def test_a_new_policy_blocks_only_if_somebody_says_so(ada_api: httpx2.AsyncClient) -> None:
+    made = (await ada_api.post(POLICIES, json={"name": "Careful"})).json()
+
+    assert made["mode"] == "detect_only"
+
+
+async def test_detection_follows_the_react_panel_s_level_but_is_never_lowered_by_it(
+    ada_api: httpx2.AsyncClient,
+) -> None:
+    await make(ada_api, paranoia_level=1)
+    up = (await ada_api.patch(ONE, json={"paranoia_level": 3})).json()
+    down = (await ada_api.patch(ONE, json={"paranoia_level": 2})).json()
+
+    assert (up["blocking_paranoia_level"], up["detection_paranoia_level"]) == (3, 3)
+    assert (down["blocking_paranoia_level"], down["detection_paranoia_level"]) == (2, 3)
+
+
+async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
+    own = {
+        "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "pass",
+        "response_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json"],
+        "skip_paths": [".css", "/static/"], "mode": "block",
+    }  # fmt: skip
+    made = (await ada_api.post(POLICIES, json=own)).json()
+
+    assert {key: made[key] for key in own} == own
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"paranoia_level": 5}, "paranoia_level"), ({"paranoia_level": 0}, "paranoia_level"), ({"paranoia_level": "x"}, "paranoia_level"),
+     ({"blocking_paranoia_level": 3}, "detection_paranoia_level"), ({"name": "Default"}, "name"), ({"name": "default"}, "name"),
+     ({"name": ""}, "name"), ({"name": "a\u202eb"}, "name"), ({"name": "x" * 65536}, "name"), ({"name": None}, "name"),
+     ({"inbound_anomaly_threshold": 0}, "inbound_anomaly_threshold"), ({"body_limit_kib": 4097}, "body_limit_kib"),
+     ({"enforcement_mode": "monitor"}, "enforcement_mode"), ({"allowed_methods": ["GET'"]}, "allowed_methods"), ({"allowed_methods": []}, "allowed_methods"),
+     ({"skip_paths": ["/"]}, "skip_paths"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
+     ({"ddos_protection_enabled": True}, "ddos_protection_enabled"), ({"auto_ban_enabled": True}, "auto_ban_enabled"),
+     ({"geoip_mode": "blocklist", "geoip_countries": ["DE"]}, "geoip_mode"), ({"geoip_mode": "x"}, "geoip_mode")],
+)  # fmt: skip
+async def test_a_refusal_names_the_key_that_was_sent(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines, body: dict[str, Any], field: str
+) -> None:
+    before = await make(ada_api)
+    deployments = engines.deployments
+
+    answer = await ada_api.patch(ONE, json=body)
+
+    problem = answer.json()
+    assert answer.status_code == 422, problem
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert isinstance(problem["detail"], str)
+    assert len(answer.content) < 2000
+    assert engines.deployments == deployments
+    after = (await ada_api.get(ONE)).json()
+    assert all(after[key] == value for key, value in before.items() if key != "deployment")
+
+
+async def test_numbers_of_what_is_off_are_taken_and_not_kept(ada_api: httpx2.AsyncClient) -> None:
+    made = await make(ada_api, rate_limit_requests=7, ban_threshold=1, geoip_countries=["DE"])
+
+    assert (made["rate_limit_requests"], made["ban_threshold"], made["geoip_countries"]) == (100, 10, [])
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_stale_version_is_412(ada_api: httpx2.AsyncClient, method: str) -> None:
+    await make(ada_api)
+    await ada_api.patch(ONE, json={"description": "Somebody else"})
+
+    answer = await ada_api.request(method, ONE, json={"description": "Mine"}, headers={"if-match": '"1"'})
+
+    assert (answer.status_code, answer.json()["code"]) == (412, "stale")
+
+
+async def test_a_refusal_of_coraza_stands_at_its_key(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    await make(ada_api)
+    engines.reject("allowed_methods", "invalid operator", noun="policy", noun_id=2, engine="Coraza")
+
+    answer = await ada_api.patch(ONE, json={"allowed_methods": ["GET", "PURGE"]})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "allowed_methods"
+    assert "Coraza" in answer.json()["errors"][0]["engine"]
+
+
+async def test_delete(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+
+    assert (await ada_api.delete(ONE)).status_code == 204
+    for method in ("GET", "DELETE"):
+        assert (await ada_api.request(method, ONE)).status_code == 404

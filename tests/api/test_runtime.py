@@ -1,0 +1,67 @@
+"""What runs, as the React panel asks for it."""
+
+import httpx2
+import pytest
+
+from tests.factories import a_vhost
+from tests.fakes import FakeEngines
+
+pytestmark = pytest.mark.anyio
+
+STATUS, APPLY = "/api/v1/runtime/status", "/api/v1/config/apply"
+
+
+async def test_what_is_saved_is_deployed(ada_api: httpx2.AsyncClient) -> None:
+    before = (await ada_api.get(STATUS)).json()
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    after = (await ada_api.get(STATUS)).json()
+
+    for status in (before, after):
+        assert status["deployment_state"] == "deployed"
+        assert status["latest_reload"]["status"] == "success"
+        assert status["latest_reload"]["config_checksum"] == status["generated_config"]["checksum"]
+        assert status["latest_reload"]["created_at"].endswith("Z")
+    assert before["generated_config"] != after["generated_config"]
+    assert (before["revision"], after["revision"]) == (1, 2)
+
+
+async def test_a_refused_save_is_no_reload(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    before = (await ada_api.get(STATUS)).json()
+    engines.reject("name", "no", noun="virtual_host", noun_id=1)
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+
+    assert (await ada_api.get(STATUS)).json() == before
+
+
+async def test_drift_makes_the_react_panel_offer_to_apply_and_apply_mends_it(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.running = None
+    drifted = (await ada_api.get(STATUS)).json()
+    applied = await ada_api.post(APPLY)
+    mended = (await ada_api.get(STATUS)).json()
+
+    assert drifted["latest_reload"]["config_checksum"] != drifted["generated_config"]["checksum"]
+    assert drifted["state"] == "drift"
+    assert applied.status_code == 200
+    assert applied.json()["message"] == "Revision 1 is live."
+    assert applied.json()["correlation_id"] == applied.headers["x-request-id"]
+    assert mended["latest_reload"]["config_checksum"] == mended["generated_config"]["checksum"]
+
+
+async def test_an_apply_that_fails_says_why(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.running = None
+    engines.fail("reload")
+
+    answer = await ada_api.post(APPLY)
+
+    assert answer.status_code == 502
+    assert answer.json()["detail"] == "It broke at reload."
+
+
+async def test_engines_that_do_not_answer_are_said_so(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.is_up = False
+    status = (await ada_api.get(STATUS)).json()
+
+    assert status["state"] == "down"
+    assert status["latest_reload"]["config_checksum"] == status["generated_config"]["checksum"]

@@ -1,0 +1,344 @@
+"""Virtual hosts in the contract of the React panel, and by our own keys."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import httpx2
+import pytest
+
+from guardpanel.panel import Panel
+from tests.factories import a_react_policy, a_vhost
+from tests.fakes import FakeEngines
+
+pytestmark = pytest.mark.anyio
+
+VHOSTS = "/api/v1/vhosts"
+ONE = f"{VHOSTS}/1"
+
+
+async def make(client: httpx2.AsyncClient, domain: str = "shop.example", **others: Any) -> dict[str, Any]:
+    answer = await client.post(VHOSTS, json=a_vhost(domain, **others))
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def backend(port: int = 3000, **others: Any) -> dict[str, Any]:
+    return {**a_vhost()["backends"][0], "url": f"http://127.0.0.1:{port}", **others}
+
+
+async def test_create_answers_the_object_and_how_it_went_live(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    answer = await ada_api.post(VHOSTS, json=a_vhost(description="Our shop"))
+
+    made = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["etag"] == '"1"'
+    assert made["domain"] == made["name"] == "shop.example"
+    assert made["hostnames"] == ["shop.example"]
+    assert made["description"] == "Our shop"
+    assert made["deployment"]["status"] == "live"
+    assert made["deployment"]["revision"] == 2
+    assert [step["name"] for step in made["deployment"]["steps"]][-3:] == ["agent", "reload", "verify"]
+    assert engines.running is not None
+    assert "shop.example" in engines.running.files["hosts.map"].decode()
+
+
+async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api, policy_id=1)
+
+    listed, read = (await ada_api.get(VHOSTS)).json(), (await ada_api.get(ONE)).json()
+
+    assert (listed["total"], listed["page"], listed["per_page"]) == (1, 1, 50)
+    for one in (listed["items"][0], read):
+        assert one["domain"] == "shop.example"
+        assert one["backend_url"] == "http://127.0.0.1:3000"
+        assert one["backends"] == [
+            {"id": 1, "url": "http://127.0.0.1:3000", "is_active": True, "weight": 100, "backup": False, "resolve_later": False,
+             "health_check_enabled": True, "health_check_path": "/", "health_check_interval_seconds": 5, "health_check_fall": 3,
+             "health_check_rise": 2}
+        ]  # fmt: skip
+        assert (one["ssl_enabled"], one["ssl_provider"], one["ssl_expires_at"]) == (False, "none", None)
+        assert (one["is_active"], one["policy_id"], one["description"]) == (True, 1, None)
+    assert read["policy"] == {
+        "id": 1, "name": "Default", "enforcement_mode": "detect_only", "is_active": True, "paranoia_level": 1,
+        "inbound_anomaly_threshold": 5,
+    }  # fmt: skip
+    for moment in (read["created_at"], read["updated_at"]):
+        assert moment.endswith("Z")
+        assert datetime.fromisoformat(moment).tzinfo is not None
+
+
+async def test_without_a_policy_it_is_null(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+
+    read = (await ada_api.get(ONE)).json()
+    assert read["policy"] is None
+    assert read["policy_id"] is None
+
+
+async def test_lists_are_paged_searched_and_counted_before_paging(ada_api: httpx2.AsyncClient) -> None:
+    for number in range(5):
+        await make(ada_api, f"s{number}.example", backends=[backend(3000 + number)])
+
+    second = (await ada_api.get(VHOSTS, params={"page": 2, "per_page": 2})).json()
+    beyond = (await ada_api.get(VHOSTS, params={"page": 9, "per_page": 500})).json()
+    found = (await ada_api.get(VHOSTS, params={"q": ":3004"})).json()
+
+    assert ([one["domain"] for one in second["items"]], second["total"]) == (["s2.example", "s3.example"], 5)
+    assert (beyond["items"], beyond["total"]) == ([], 5)
+    assert ([one["domain"] for one in found["items"]], found["total"]) == (["s4.example"], 1)
+
+
+@pytest.mark.parametrize("query", [{"page": 0}, {"per_page": 501}, {"per_page": 0}, {"page": "x"}, {"q": "x" * 201}])
+async def test_a_page_that_is_none_is_refused_by_name(ada_api: httpx2.AsyncClient, query: dict[str, Any]) -> None:
+    answer = await ada_api.get(VHOSTS, params=query)
+
+    assert answer.status_code == 422
+    assert next(iter(query)) in answer.json()["detail"]
+
+
+async def test_patch_changes_the_named_keys_alone(ada_api: httpx2.AsyncClient) -> None:
+    before = await make(ada_api, description="Our shop")
+
+    answer = await ada_api.patch(ONE, json={"policy_id": 1})
+
+    after = answer.json()
+    assert answer.status_code == 200
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {"policy_id", "version", "updated_at", "deployment"}
+    assert (await ada_api.patch(ONE, json={"policy_id": None})).json()["policy_id"] is None
+    assert (await ada_api.patch(ONE, json={"description": None})).json()["description"] is None
+
+
+async def test_a_patch_that_changes_nothing_for_the_engines_says_so(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+
+    deployment = (await ada_api.patch(ONE, json={"description": "Only words"})).json()["deployment"]
+
+    assert deployment["status"] == "unchanged"
+    assert deployment["revision"] == 2
+
+
+async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncClient) -> None:
+    servers = [
+        {"address": "127.0.0.1:3000", "weight": 7},
+        {"address": "app.test", "scheme": "https", "backup": True, "resolve_later": True},
+    ]
+    await ada_api.post(
+        VHOSTS, json={"hostnames": ["shop.example", "www.shop.example"], "servers": servers, "maintenance": True}
+    )
+    react = a_vhost(
+        description="Edited",
+        backends=[backend(3000), {"url": "https://app.test:443", "is_active": False}, backend(3001)],
+    )
+
+    after = (await ada_api.patch(ONE, json=react)).json()
+
+    assert after["hostnames"] == ["shop.example", "www.shop.example"]
+    assert after["maintenance"] is True
+    assert [
+        (one["url"], one["weight"], one["backup"], one["is_active"], one["resolve_later"]) for one in after["backends"]
+    ] == [
+        ("http://127.0.0.1:3000", 7, False, True, False),
+        ("https://app.test:443", 100, True, False, True),
+        ("http://127.0.0.1:3001", 100, False, True, False),
+    ]
+
+
+async def test_the_name_follows_the_domain_unless_somebody_chose_it(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+    followed = (await ada_api.patch(ONE, json={"domain": "new.example"})).json()
+    await ada_api.patch(ONE, json={"name": "Shop"})
+    kept = (await ada_api.patch(ONE, json={"domain": "newer.example"})).json()
+
+    assert (followed["name"], followed["hostnames"]) == ("new.example", ["new.example"])
+    assert (kept["name"], kept["hostnames"]) == ("Shop", ["newer.example"])
+
+
+async def test_backend_url_alone_changes_the_first_server(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api, backends=[backend(3000), backend(3001)])
+
+    after = (await ada_api.patch(ONE, json={"backend_url": "http://127.0.0.1:4000"})).json()
+
+    assert [one["url"] for one in after["backends"]] == ["http://127.0.0.1:4000", "http://127.0.0.1:3001"]
+
+
+async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
+    own = {
+        "name": "Shop", "hostnames": ["*.shop.example", "bücher.example"], "servers": [{"address": "https://10.0.0.5"}],
+        "enforcement_mode": "block", "policy_id": 1, "balance": "leastconn", "health_check": True, "health_check_path": "/up",
+        "health_check_interval": 9, "health_check_rise": 4, "health_check_fall": 5, "health_check_status": "200",
+        "health_check_host": "up.example", "tls_verify": "off", "tls_name": "in.example", "maintenance": True,
+    }  # fmt: skip
+    made = (await ada_api.post(VHOSTS, json=own)).json()
+
+    assert made["hostnames"] == ["*.shop.example", "xn--bcher-kva.example"]
+    assert made["servers"] == [
+        {
+            "scheme": "https",
+            "address": "10.0.0.5:443",
+            "weight": 100,
+            "backup": False,
+            "enabled": True,
+            "resolve_later": False,
+        }
+    ]
+    assert {key: made[key] for key in own if key not in {"hostnames", "servers"}} == {
+        key: value for key, value in own.items() if key not in {"hostnames", "servers"}
+    }
+    assert made["backends"][0]["health_check_interval_seconds"] == 9
+    assert (await ada_api.patch(ONE, json={"enforcement_mode": None})).json()["enforcement_mode"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"domain": "http://shop.example"}, "domain"), ({"domain": ""}, "domain"), ({"domain": None}, "domain"),
+     ({"domain": "a\nb"}, "domain"), ({"hostnames": ["a.example", "A.example."]}, "hostnames"), ({"hostnames": []}, "hostnames"),
+     ({"backend_url": "http://127.0.0.1:0"}, "backend_url"), ({"backend_url": None}, "backend_url"), ({"backends": []}, "backends"),
+     ({"backends": [{"url": "http://127.0.0.1:65536"}]}, "backends.0.url"), ({"backends": [{"url": "ftp://a"}]}, "backends.0.url"),
+     ({"backends": [backend(), backend(3001, health_check_path="x")]}, "backends.1.health_check_path"),
+     ({"backends": [backend(health_check_interval_seconds=0)]}, "backends.0.health_check_interval_seconds"),
+     ({"backends": [backend(), backend(3001, health_check_interval_seconds=7)]}, "backends.1.health_check_interval_seconds"),
+     ({"backends": [backend(weight=257)]}, "backends.0.weight"), ({"servers": [{"address": "127.1"}]}, "servers.0.address"),
+     ({"servers": [{"address": "a.test", "port": 1}]}, "servers.0.port"), ({"policy_id": 77}, "policy_id"),
+     ({"description": "a\x00b"}, "description"), ({"is_active": "perhaps"}, "is_active"), ({"is_active": None}, "is_active"),
+     ({"name": "a#b"}, "name"), ({"color": "red"}, "color"), ({"id": 7}, "id"),
+     ({"ssl_enabled": True}, "ssl_enabled"), ({"ssl_provider": "letsencrypt"}, "ssl_provider"), ({"ssl_cert": "-----BEGIN"}, "ssl_cert"),
+     ({"balance": "uri"}, "balance"), ({"tls_verify": "ca"}, "tls_ca"), ({"health_check_status": "99"}, "health_check_status")],
+)  # fmt: skip
+async def test_a_refusal_names_the_key_that_was_sent(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines, body: dict[str, Any], field: str
+) -> None:
+    before = await make(ada_api)
+    deployments = engines.deployments
+
+    answer = await ada_api.patch(ONE, json=body)
+
+    problem = answer.json()
+    assert answer.status_code == 422, problem
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert problem["errors"][0]["pointer"] == "/" + field.replace(".", "/")
+    assert problem["errors"][0]["message"]
+    assert isinstance(problem["detail"], str)
+    assert field in problem["detail"]
+    assert engines.deployments == deployments
+    after = (await ada_api.get(ONE)).json()
+    assert all(before[key] == value for key, value in after.items() if key != "policy")
+
+
+async def test_a_name_that_is_taken_is_refused(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api, "bücher.example")
+
+    answer = await ada_api.post(VHOSTS, json=a_vhost("xn--bcher-kva.example"))
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "domain"
+
+
+async def test_words_of_an_engine_stand_at_the_key_that_was_sent(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    await make(ada_api)
+    engines.reject("servers.0.address", "could not resolve address", noun="virtual_host", noun_id=1)
+
+    answer = await ada_api.patch(ONE, json={"backends": [backend(url="http://nowhere.test")]})
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "config_rejected")
+    assert problem["errors"][0]["field"] == "backends.0.url"
+    assert "could not resolve address" in problem["errors"][0]["engine"]
+    assert problem["errors"][0]["where"] == "haproxy.cfg line 212"
+    assert "[ALERT]" in problem["output"]
+    assert (await ada_api.get(ONE)).json()["backend_url"] == "http://127.0.0.1:3000"
+
+
+async def test_what_could_not_be_proved_live_was_not_saved(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    await make(ada_api)
+    engines.fail("verify")
+
+    answer = await ada_api.patch(ONE, json={"is_active": False})
+
+    assert (answer.status_code, answer.json()["code"]) == (502, "rolled_back")
+    assert "what was seen" in answer.json()["output"]
+    assert (await ada_api.get(ONE)).json()["is_active"] is True
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_stale_version_is_412_and_nothing_happens(ada_api: httpx2.AsyncClient, method: str) -> None:
+    await make(ada_api)
+    read = await ada_api.get(ONE)
+    await ada_api.patch(ONE, json={"description": "Somebody else"})
+
+    for tag in (read.headers["etag"], '"99"', '"x"', "1"):
+        answer = await ada_api.request(method, ONE, json={"description": "Mine"}, headers={"if-match": tag})
+        assert (answer.status_code, answer.json()["code"]) == (412, "stale")
+    assert (await ada_api.get(ONE)).json()["description"] == "Somebody else"
+
+
+@pytest.mark.parametrize("tag", ['"1"', 'W/"1"', "*"])
+async def test_the_version_that_was_read_is_taken(ada_api: httpx2.AsyncClient, tag: str) -> None:
+    await make(ada_api)
+
+    answer = await ada_api.patch(ONE, json={"description": "Mine"}, headers={"if-match": tag})
+
+    assert answer.status_code == 200
+    assert answer.headers["etag"] == '"2"'
+
+
+async def test_patches_of_different_keys_at_once_both_stay(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+    bodies: list[dict[str, Any]] = [
+        {"description": "Words"},
+        {"maintenance": True},
+        {"balance": "source"},
+        {"name": "Shop"},
+    ]
+
+    answers = await asyncio.gather(*(ada_api.patch(ONE, json=body) for body in bodies))
+
+    assert [one.status_code for one in answers] == [200] * 4
+    after = (await ada_api.get(ONE)).json()
+    assert all(after[key] == value for body in bodies for key, value in body.items())
+
+
+async def test_pages_answer_while_saves_wait_for_their_turn(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    await make(ada_api)
+    async with panel.changes.turn():
+        saves = [asyncio.create_task(ada_api.patch(ONE, json={"description": str(n)})) for n in range(12)]
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(5):
+            assert (await ada_api.get(ONE)).status_code == 200
+    await asyncio.gather(*saves)
+
+
+async def test_delete(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    await make(ada_api)
+
+    answer = await ada_api.delete(ONE)
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await ada_api.get(ONE)).status_code == 404
+    assert (await ada_api.delete(ONE)).status_code == 404
+    assert (await ada_api.patch(ONE, json={})).status_code == 404
+    assert engines.running is not None
+    assert "shop.example" not in engines.running.files["hosts.map"].decode()
+
+
+async def test_a_viewer_may_look(ada_api: httpx2.AsyncClient, vera_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+
+    assert (await vera_api.get(VHOSTS)).status_code == (await vera_api.get(ONE)).status_code == 200
+    assert (await vera_api.post(VHOSTS, json=a_vhost("other.example"))).status_code == 403
+
+
+async def test_the_policy_of_the_react_panel_can_be_bound(ada_api: httpx2.AsyncClient) -> None:
+    policy = (await ada_api.post("/api/v1/policies", json=a_react_policy())).json()
+    await make(ada_api, policy_id=policy["id"])
+
+    assert (await ada_api.get(ONE)).json()["policy"]["name"] == "Strict"
+    refused = await ada_api.delete(f"/api/v1/policies/{policy['id']}")
+    assert refused.status_code == 409
+    assert "shop.example" in refused.json()["detail"]

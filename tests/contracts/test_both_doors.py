@@ -1,0 +1,184 @@
+"""The same save through the form and through JSON: the same rows, and the same bytes for the engines."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from guardpanel.app import create_app
+from guardpanel.panel import Panel
+from guardpanel.services import snapshots
+from guardpanel.settings import Settings
+from tests.conftest import ADA, log_in, running, someone, take_token
+from tests.factories import a_policy, a_vhost, a_virtual_host
+from tests.fakes import FAKES, FakeEngines
+
+pytestmark = pytest.mark.anyio
+
+CLOCK = {"created_at", "updated_at"}
+
+
+@dataclass
+class Save:
+    """One save by both doors: (method, path, form) and (method, path, JSON)."""
+
+    name: str
+    form: tuple[str, dict[str, Any]]
+    json: tuple[str, str, dict[str, Any] | None]
+
+
+VIRTUAL_HOST = "/virtual-hosts", "/api/v1/vhosts"
+POLICY = "/policies", "/api/v1/policies"
+
+SAVES = [
+    Save("the least", ("/virtual-hosts", a_virtual_host()), ("POST", "/api/v1/vhosts", a_vhost(policy_id=1))),
+    Save(
+        "everything of a virtual host",
+        ("/virtual-hosts", a_virtual_host(
+            "*.shop.example\r\nbücher.example", name="Shop’s own (2)", notes="Two\r\nlines", enforcement_mode="block", balance="source",
+            health_check_path="/up?a=1", health_check_interval="9", health_check_rise="4", health_check_fall="5",
+            health_check_status="200, 204", health_check_host="up.example", tls_verify="off", tls_name="in.example", maintenance="on",
+            **{"servers.0.address": "https://10.0.0.5", "servers.0.weight": "7", "servers.1.address": "[2001:db8::1]:81",
+               "servers.1.scheme": "http", "servers.1.weight": "100", "servers.1.backup": "on"},
+        )),
+        ("POST", "/api/v1/vhosts", {
+            "hostnames": ["*.shop.example", "bücher.example"], "name": "Shop’s own (2)", "description": "Two\r\nlines", "enforcement_mode": "block",
+            "balance": "source", "health_check_path": "/up?a=1", "health_check_interval": 9, "health_check_rise": 4,
+            "health_check_fall": 5, "health_check_status": "200, 204", "health_check_host": "up.example", "tls_verify": "off",
+            "tls_name": "in.example", "maintenance": True, "policy_id": 1,
+            "backends": [{"url": "https://10.0.0.5", "weight": 7}, {"url": "http://[2001:db8::1]:81", "backup": True, "is_active": False}],
+        }),
+    ),
+    Save(
+        "an edit",
+        ("/virtual-hosts/1", a_virtual_host("old.example", version="1", policy_id="", notes="Edited", health_check=None)),
+        ("PATCH", "/api/v1/vhosts/1", {
+            "policy_id": None, "description": "Edited",
+            "backends": [{"url": "http://127.0.0.1:3000", "health_check_enabled": False}],
+        }),
+    ),
+    Save("a new name", ("/virtual-hosts/1", a_virtual_host("new.example")), ("PATCH", "/api/v1/vhosts/1", {"domain": "new.example"})),
+    Save(
+        "nothing new", ("/virtual-hosts/1", a_virtual_host("old.example")), ("PATCH", "/api/v1/vhosts/1", {}),
+    ),
+    Save("a virtual host less", ("/virtual-hosts/1/delete", {"version": "1"}), ("DELETE", "/api/v1/vhosts/1", None)),
+    Save(
+        "a policy",
+        ("/policies", a_policy("Strict", blocking_paranoia_level="2", detection_paranoia_level="3", response_inspection="on",
+                               skip_paths=".CSS\n/static/", allowed_methods="get, Put", fail_mode="open")),
+        ("POST", "/api/v1/policies", {
+            "name": "Strict", "enforcement_mode": "block", "blocking_paranoia_level": 2, "detection_paranoia_level": 3,
+            "response_inspection": True, "skip_paths": [".CSS", "/static/"], "allowed_methods": ["get", "Put"], "fail_mode": "open",
+            "allowed_content_types": ["application/x-www-form-urlencoded", "multipart/form-data", "application/json"],
+        }),
+    ),
+    Save(
+        "an edited policy",
+        ("/policies/2", a_policy("Used", enforcement_mode="off", inbound_anomaly_threshold="7")),
+        ("PATCH", "/api/v1/policies/2", {"is_active": False, "inbound_anomaly_threshold": 7}),
+    ),
+    Save("a policy less", ("/policies/2/delete", {}), ("DELETE", "/api/v1/policies/2", None)),
+]  # fmt: skip
+
+REFUSED = [
+    Save("no server", ("/virtual-hosts", a_virtual_host(**{"servers.0.address": ""})), ("POST", "/api/v1/vhosts", a_vhost(backends=[{"url": ""}]))),
+    Save("a hostname that is taken", ("/virtual-hosts", a_virtual_host("old.example")), ("POST", "/api/v1/vhosts", a_vhost("OLD.example."))),
+    Save("port 0", ("/virtual-hosts", a_virtual_host(**{"servers.0.address": "a.test:0"})),
+         ("POST", "/api/v1/vhosts", a_vhost(backends=[{"url": "http://a.test:0"}]))),
+    Save("a control character", ("/virtual-hosts/1", a_virtual_host("old.example", notes="a\0b")),
+         ("PATCH", "/api/v1/vhosts/1", {"description": "a\0b"})),
+    Save("level 5", ("/policies/2", a_policy("Used", blocking_paranoia_level="5")), ("PATCH", "/api/v1/policies/2", {"paranoia_level": 5})),
+    Save("detection below blocking", ("/policies/2", a_policy("Used", blocking_paranoia_level="3")),
+         ("PATCH", "/api/v1/policies/2", {"blocking_paranoia_level": 3})),
+    Save("a stale edit", ("/policies/2", a_policy("Used", version="9")), ("PATCH", "/api/v1/policies/2", {"description": "x"})),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place() -> Path:
+    """One data directory for both doors, one after the other: its path is part of the rendered bytes."""
+    return Path(tempfile.mkdtemp(prefix="gp")) / "d"
+
+
+@asynccontextmanager
+async def a_panel(place: Path, template: Path) -> AsyncIterator[tuple[httpx2.AsyncClient, Panel]]:
+    empty(place, template)
+    settings = Settings(data_dir=place, listen="127.0.0.1:8000", http_bind="127.0.0.1:8080")
+    try:
+        async with running(create_app(settings, parts=FAKES)) as app, someone(app) as client:
+            await log_in(client, ADA)
+            await client.post("/policies", data=a_policy("Used"))
+            await client.post("/virtual-hosts", data=a_virtual_host("old.example"))
+            yield client, app.state.panel
+    finally:
+        shutil.rmtree(place)
+
+
+def empty(place: Path, template: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    shutil.copy(template, place / "guardpanel.db")
+
+
+async def by_form(client: httpx2.AsyncClient, save: Save) -> httpx2.Response:
+    path, form = save.form
+    return await client.post(path, data=form)
+
+
+async def by_json(client: httpx2.AsyncClient, save: Save) -> httpx2.Response:
+    method, path, body = save.json
+    await take_token(client, ADA)
+    headers = {"if-match": '"9"'} if save.name == "a stale edit" else {}
+    return await client.request(method, path, headers=headers, json=body)
+
+
+async def state(panel: Panel) -> tuple[dict[str, list[dict[str, Any]]], dict[str, bytes]]:
+    """The rows without their clock, and the bytes without the installation's secret."""
+    async with panel.database.read() as session:
+        rows = await snapshots.take(session)
+    assert isinstance(panel.engines, FakeEngines)
+    assert panel.engines.running is not None
+    secret, checksum = panel.changes.facts.secret.encode(), panel.engines.running.checksum.encode()
+    files = {
+        name: text.replace(secret, b"SECRET").replace(checksum, b"SUM").replace(checksum[:12], b"SUM")
+        for name, text in panel.engines.running.files.items()
+    }
+    return {
+        table: [{key: value for key, value in row.items() if key not in CLOCK} for row in found]
+        for table, found in rows.items()
+    }, files
+
+
+@pytest.mark.parametrize("save", SAVES, ids=lambda save: save.name)
+async def test_both_doors_save_the_same(place: Path, template: Path, save: Save) -> None:
+    async with a_panel(place, template) as (client, panel):
+        page = await by_form(client, save)
+        rows, files = await state(panel)
+    async with a_panel(place, template) as (client, panel):
+        document = await by_json(client, save)
+        other_rows, other_files = await state(panel)
+
+    assert page.status_code == 303, page.text
+    assert document.status_code in {200, 201, 204}, document.text
+    assert rows == other_rows
+    assert files == other_files
+
+
+@pytest.mark.parametrize("save", REFUSED, ids=lambda save: save.name)
+async def test_both_doors_refuse_the_same(place: Path, template: Path, save: Save) -> None:
+    async with a_panel(place, template) as (client, panel):
+        before = await state(panel)
+        page = await by_form(client, save)
+        after_form = await state(panel)
+        document = await by_json(client, save)
+        after_json = await state(panel)
+
+    assert page.status_code == document.status_code
+    assert page.status_code in {412, 422}
+    assert before == after_form == after_json

@@ -1,0 +1,84 @@
+"""`openapi.json` is what the code says, and good to generate a client from."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from guardpanel.app import create_app
+from guardpanel.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT: dict[str, Any] = json.loads((ROOT / "openapi.json").read_text())
+OPERATIONS = [
+    (path, method, operation) for path, methods in KEPT["paths"].items() for method, operation in methods.items()
+]
+
+
+def test_the_committed_document_is_that_of_the_code() -> None:
+    made = create_app(Settings(data_dir=Path("/nowhere"))).openapi()
+
+    assert json.loads(json.dumps(made)) == KEPT, "run `make openapi`"
+
+
+def test_operation_ids_are_unique_and_camel_case() -> None:
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(?:[A-Z][a-z]+)*", name) for name in names)
+
+
+def test_operation_ids_stay_what_they_are() -> None:
+    """Generated clients call them by these names."""
+    assert {
+        "logIn", "refreshToken", "logOut", "readMe", "listVirtualHosts", "createVirtualHost", "readVirtualHost", "updateVirtualHost",
+        "deleteVirtualHost", "listPolicies", "createPolicy", "readPolicy", "updatePolicy", "deletePolicy", "readRuntimeStatus", "applyConfig",
+    } <= {operation["operationId"] for _, _, operation in OPERATIONS}  # fmt: skip
+
+
+def test_every_error_is_documented_as_a_problem() -> None:
+    for path, method, operation in OPERATIONS:
+        statuses = {status for status in operation["responses"] if status >= "4"}
+        assert {"400", "401", "403", "404", "409", "412", "413", "422", "429", "500", "502", "503"} <= statuses, (
+            path,
+            method,
+        )
+        for status in statuses:
+            content = operation["responses"][status]["content"]
+            assert list(content) == ["application/problem+json"], (path, method, status)
+            assert content["application/problem+json"]["schema"]["$ref"].endswith("/ProblemDocument")
+
+
+def test_detail_is_a_string_and_always_there() -> None:
+    problem = KEPT["components"]["schemas"]["ProblemDocument"]
+
+    assert problem["properties"]["detail"]["type"] == "string"
+    assert {"type", "title", "status", "detail", "instance", "code", "errors"} <= set(problem["required"])
+
+
+def test_everything_but_the_doors_asks_for_a_token() -> None:
+    doors = {path for path, _, operation in OPERATIONS if "security" not in operation}
+
+    assert doors == {f"/api/v1/auth/{name}" for name in ("login", "refresh", "logout")}
+    assert KEPT["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+
+
+def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
+    text = json.dumps(KEPT)
+    named = set(re.findall(r'"#/components/schemas/([A-Za-z]+)"', text))
+
+    assert named == set(KEPT["components"]["schemas"])
+
+
+def test_pages_are_not_in_it_and_every_operation_is_described() -> None:
+    assert all(path.startswith("/api/v1/") for path, _, _ in OPERATIONS)
+    assert all(operation["tags"] and operation["summary"] for _, _, operation in OPERATIONS)
+    assert {tag for _, _, operation in OPERATIONS for tag in operation["tags"]} == {tag["name"] for tag in KEPT["tags"]}
+
+
+def test_bodies_take_no_key_that_they_do_not_know() -> None:
+    for path, method, operation in OPERATIONS:
+        if "requestBody" in operation:
+            reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+            schema = KEPT["components"]["schemas"][reference.rsplit("/", 1)[1]]
+            assert schema["additionalProperties"] is False, (path, method)

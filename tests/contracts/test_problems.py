@@ -1,0 +1,116 @@
+"""Every problem has one shape, whoever raised it: RFC 9457 with a `detail` string under /api, a page elsewhere."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from guardpanel import errors
+from guardpanel.api.problems import TITLES, detail
+from guardpanel.errors import FieldError, Invalid, Problem
+from guardpanel.panel import Panel
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+KEYS = {"type", "title", "status", "detail", "instance", "code", "errors"}
+
+
+def assert_is_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    document: dict[str, Any] = answer.json()
+    assert answer.status_code == document["status"] == status, document
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(document) - {"output"} == KEYS
+    assert isinstance(document["detail"], str)
+    assert document["detail"]
+    assert document["code"] == code
+    assert document["title"] == TITLES[status]
+    assert document["instance"].startswith("/api/")
+    return document
+
+
+CASES: list[tuple[str, str, dict[str, Any], int, str]] = [
+    ("GET", "/api/v1/nothing", {}, 404, "not_found"),
+    ("GET", "/api/nothing", {}, 404, "not_found"),
+    ("GET", "/api/v1/vhosts/77", {}, 404, "not_found"),
+    ("GET", "/api/v1/vhosts/x", {}, 404, "not_found"),
+    ("PUT", "/api/v1/vhosts/1", {}, 405, "method_not_allowed"),
+    ("POST", "/api/v1/policies", {"content": b"{"}, 400, "bad_request"),
+    ("POST", "/api/v1/policies", {"content": b"\xff"}, 400, "bad_request"),
+    ("POST", "/api/v1/policies", {"json": {}}, 422, "invalid"),
+    ("POST", "/api/v1/policies", {"json": [1]}, 422, "invalid"),
+    ("POST", "/api/v1/policies", {}, 422, "invalid"),
+    ("GET", "/api/v1/policies?page=x", {}, 422, "invalid"),
+    ("POST", "/api/v1/policies", {"content": b"a" * 300_000}, 413, "too_large"),
+    ("POST", "/api/v1/auth/refresh", {}, 401, "unauthorized"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "more", "status", "code"), CASES)
+async def test_problems_of_the_api(
+    ada_api: httpx2.AsyncClient, method: str, path: str, more: dict[str, Any], status: int, code: str
+) -> None:
+    ada_api.cookies.clear()
+    if "content" in more:
+        more = {**more, "headers": {"content-type": "application/json"}}
+
+    assert_is_problem(await ada_api.request(method, path, **more), status, code)
+
+
+def problems() -> list[Problem]:
+    steps = [errors.Step("verify", 0.1, "no")]
+    return [
+        errors.Forbidden("Words."),
+        errors.NotFound("Words."),
+        errors.Conflict("Words."),
+        errors.Busy("Words."),
+        errors.Stale("Words."),
+        Invalid("Words.", {"name": FieldError("Too long.")}),
+        errors.TooManyAttempts("Words.", 3),
+        errors.EngineUnavailable("Words."),
+        errors.ConfigRejected("Words.", engine="HAProxy", output="[ALERT]"),
+        errors.DeploymentFailed("Words.", step="verify", evidence="seen"),
+        errors.RolledBack("Words.", steps=steps, evidence="seen"),
+        errors.RollbackFailed("Words.", steps=steps, evidence="seen"),
+        Problem("Words."),
+    ]
+
+
+@pytest.mark.parametrize("problem", problems(), ids=lambda problem: type(problem).__name__)
+async def test_every_kind_of_problem_becomes_an_answer(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, problem: Problem
+) -> None:
+    async def broken() -> None:
+        raise problem
+
+    panel.engines.status = broken  # type: ignore[assignment,method-assign]
+    document = assert_is_problem(await ada_api.get("/api/v1/runtime/status"), problem.status, problem.code)
+
+    assert document["detail"].startswith("Words.")
+    assert [one["field"] for one in document["errors"]] == list(problem.errors)
+    del panel.engines.status
+    page = await ada.get("/policies/77")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Status 404" in read(page.text).text
+
+
+def test_all_kinds_are_tried() -> None:
+    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Problem)}
+
+    assert kinds - {type(problem) for problem in problems()} == {errors.Unauthorized}
+
+
+def test_detail_names_the_fields() -> None:
+    problem = Invalid(
+        "Some fields need another look.", {"name": FieldError("Too long."), "servers.0.address": FieldError("No.")}
+    )
+
+    assert detail(problem) == "Some fields need another look. name: Too long. servers.0.address: No."
+
+
+async def test_what_was_typed_is_not_echoed(ada_api: httpx2.AsyncClient) -> None:
+    answer = await ada_api.post("/api/v1/policies", json={"name": "x" * 65536, "description": "y" * 65536})
+
+    assert answer.status_code == 422
+    assert len(answer.content) < 2000
+    assert "At most 100 characters; this has 65,536." in answer.json()["detail"]

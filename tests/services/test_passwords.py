@@ -1,0 +1,86 @@
+"""Passwords: how they are kept, and that they do not hold anybody up."""
+
+import asyncio
+import time
+
+import pytest
+from argon2 import PasswordHasher
+from sqlmodel import col, select
+
+from guardpanel.errors import TooManyAttempts
+from guardpanel.models import User
+from guardpanel.panel import Panel
+from guardpanel.services import passwords
+from guardpanel.services.passwords import Passwords
+from tests.conftest import ADA, PASSWORD
+from tests.fakes import cheap_passwords
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_parameters_are_those_of_owasp() -> None:
+    assert (await Passwords().hash("a")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_a_password_matches_its_own_hash_alone() -> None:
+    cheap = cheap_passwords()
+    stored = await cheap.hash("one")
+
+    assert await cheap.matches(stored, "one")
+    for other in ("two", "", "one ", "x" * 100_000):
+        assert not await cheap.matches(stored, other)
+    assert not await cheap.matches(None, "one")
+    assert not await cheap.matches("no hash", "one")
+
+
+async def test_an_unknown_account_takes_as_long_as_a_known_one() -> None:
+    real = Passwords()
+    stored = await real.hash("one")
+
+    async def fastest(kept: str | None) -> float:
+        taken = []
+        for _ in range(7):
+            began = time.perf_counter()
+            await real.matches(kept, "wrong")
+            taken.append(time.perf_counter() - began)
+        return min(taken)
+
+    known, unknown = await fastest(stored), await fastest(None)
+    assert unknown > known / 3
+
+
+async def test_the_loop_goes_on_while_passwords_are_checked() -> None:
+    real = Passwords()
+    stored = await real.hash("one")
+    work = asyncio.gather(*(real.matches(stored, "wrong") for _ in range(10)))
+    turns = 0
+    while not work.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    await work
+    assert turns > 20
+
+
+async def test_no_long_queue_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MOST_WAITING", 3)
+    cheap = cheap_passwords()
+
+    answers = await asyncio.gather(*(cheap.matches(None, "x") for _ in range(10)), return_exceptions=True)
+
+    assert sum(isinstance(one, TooManyAttempts) for one in answers) == 7
+    assert not await cheap.matches(None, "x")
+
+
+async def test_an_old_hash_is_made_anew_at_log_in(panel: Panel) -> None:
+    async def stored() -> str:
+        async with panel.database.read() as session:
+            return (await session.exec(select(User.password_hash).where(col(User.email) == ADA))).one()
+
+    before = await stored()
+    panel.accounts.passwords = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    await panel.accounts.log_in(ADA, PASSWORD, "127.0.0.1")
+
+    assert await stored() != before
+    assert "m=16,t=2" in await stored()
+    await panel.accounts.log_in(ADA, PASSWORD, "127.0.0.1")

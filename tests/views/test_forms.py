@@ -1,0 +1,140 @@
+"""What was typed stays as it was typed; rows, checkboxes and errors of a form."""
+
+import pytest
+
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.models.policy import PolicyFields
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.views.forms import Form, field_label
+from tests.factories import a_policy, a_virtual_host
+
+
+def a_form(typed: dict[str, str]) -> Form:
+    return Form({name: [value] for name, value in typed.items()})
+
+
+def refused(form: Form, model: type[PolicyFields | VirtualHostFields]) -> Form:
+    with pytest.raises(Invalid) as caught:
+        form.fields(model)
+    return form.refused(caught.value)
+
+
+def test_a_whole_form_becomes_the_input_type() -> None:
+    fields = a_form(
+        a_virtual_host("shop.example, www.shop.example", **{"servers.1.address": "b.test", "servers.1.backup": "on"})
+    ).fields(VirtualHostFields)
+
+    assert fields.hostnames == ["shop.example", "www.shop.example"]
+    assert [(one.address, one.backup, one.enabled) for one in fields.servers] == [
+        ("127.0.0.1:3000", False, True),
+        ("b.test:80", True, False),
+    ]
+
+
+def test_a_box_without_a_tick_is_false() -> None:
+    fields = a_form(a_virtual_host(enabled=None, health_check=None)).fields(VirtualHostFields)
+
+    assert not fields.enabled
+    assert not fields.health_check
+
+
+def test_what_was_typed_stays_also_where_it_is_wrong() -> None:
+    form = refused(a_form(a_policy(name=" a#b ", inbound_anomaly_threshold="x")), PolicyFields)
+
+    assert form.value("name") == " a#b "
+    assert form.value("inbound_anomaly_threshold") == "x"
+    assert form.error("name") is not None
+    error = form.error("inbound_anomaly_threshold")
+    assert error is not None
+    assert error.message == "A whole number is needed."
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "words"),
+    [("blocking_paranoia_level", "5", "At most 4."), ("blocking_paranoia_level", "0", "At least 1."), ("body_limit_kib", "9999", "At most 4,096."),
+     ("name", "x" * 65536, "At most 100 characters; this has 65,536."), ("enforcement_mode", "x", "Choose one of 'block', 'detect_only' or 'off'."),
+     ("allowed_methods", "", "At least 1 is needed."), ("inbound_anomaly_threshold", "", "A whole number is needed."),
+     ("inbound_anomaly_threshold", "９", "A whole number is needed."), ("inbound_anomaly_threshold", "9" * 5000, "A whole number is needed.")],
+)  # fmt: skip
+def test_every_refusal_is_in_clear_words(name: str, typed: str, words: str) -> None:
+    error = refused(a_form(a_policy(**{name: typed})), PolicyFields).error(name)
+
+    assert error is not None
+    assert error.message == words
+
+
+def test_a_field_that_is_missing_is_said_so() -> None:
+    form = refused(a_form(a_policy(name=None)), PolicyFields)
+
+    assert form.error("name") is not None
+    assert form.errors["name"].message == "This is needed."
+
+
+def test_a_list_shows_the_error_of_one_of_its_items() -> None:
+    form = Form({}, {"hostnames.1": FieldError("Twice.")})
+
+    error = form.error("hostnames")
+    assert error is not None
+    assert error.message == "Twice."
+    assert form.error("host") is None
+
+
+def test_an_error_of_a_row_stands_at_that_row() -> None:
+    form = refused(a_form(a_virtual_host(**{"servers.1.address": "a:0"})), VirtualHostFields)
+
+    assert form.error("servers.0.address") is None
+    assert form.row_error("servers", 0) is None
+    assert form.row_error("servers", 1) is not None
+    assert form.has_error("servers")
+
+
+def test_rows_in_which_nothing_was_typed_do_not_count_and_numbers_have_no_gaps() -> None:
+    from guardpanel.views.forms import _renumbered
+
+    typed = {
+        "servers.0.address": [""], "servers.0.weight": ["100"], "servers.3.address": ["b"], "servers.10.address": ["c"],
+        "servers.10.enabled": ["on"], "servers.9999999.address": ["x"], "name": ["n"],
+    }  # fmt: skip
+
+    assert _renumbered(typed) == {
+        "servers.0.address": ["b"], "servers.1.address": ["c"], "servers.1.enabled": ["on"], "servers.9999999.address": ["x"], "name": ["n"],
+    }  # fmt: skip
+
+
+def test_one_empty_row_stays_to_be_filled() -> None:
+    form = refused(a_form(a_virtual_host(**{"servers.0.address": ""})), VirtualHostFields)
+
+    assert form.error("servers.0.address") is not None
+
+
+def test_rows_are_added_and_removed_without_javascript() -> None:
+    form = a_form(a_virtual_host(add_row="servers"))
+    assert form.change_rows()
+    assert form.rows("servers") == [0, 1]
+
+    form = a_form(a_virtual_host(remove_row="servers-0", **{"servers.1.address": "b"}))
+    assert form.change_rows()
+    assert form.value("servers.0.address") == "b"
+    assert not a_form(a_virtual_host()).change_rows()
+
+
+@pytest.mark.parametrize("version", ["x", "", "-1", "١"])
+def test_a_version_that_is_none(version: str) -> None:
+    assert a_form({"version": version}).version is None
+
+
+def test_a_form_starts_with_the_fields_of_a_thing() -> None:
+    fields = PolicyFields(name="Strict", response_inspection=True)
+    form = Form.of(fields)
+
+    assert form.fields(PolicyFields) == fields
+    assert form.checked("response_inspection")
+    assert form.checked("enforcement_mode", "detect_only")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("servers.1.address", "Server 2"), ("body_limit_kib", "Body limit"), ("policy_id", "Policy"), ("tls_name", "TLS name"), ("hostnames.3", "Hostnames")],
+)  # fmt: skip
+def test_labels(name: str, label: str) -> None:
+    assert field_label(name) == label

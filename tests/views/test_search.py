@@ -1,0 +1,54 @@
+"""The search box."""
+
+import httpx2
+import pytest
+
+from tests.corpus import CORPUS
+from tests.factories import a_policy, a_virtual_host
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def filled(ada: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    await ada.post(
+        "/virtual-hosts",
+        data=a_virtual_host("shop.example\nwww.bücher.example", **{"servers.0.address": "10.1.2.3:3000"}),
+    )
+    await ada.post("/policies", data=a_policy("Strict _sure_", description="All 100% of it"))
+    return ada
+
+
+@pytest.mark.parametrize(
+    ("q", "url"),
+    [("shop", "/virtual-hosts/1"), ("SHOP.EX", "/virtual-hosts/1"), ("bücher", "/virtual-hosts/1"), ("10.1.2", "/virtual-hosts/1"),
+     ("strict", "/policies/2"), ("100%", "/policies/2"), ("_sure", "/policies/2"), ("Added policy", "/changes/3"), ("2", "/changes/2"),
+     ("revision 2", "/changes/2"), ("ada@example", "/changes/3")],
+)  # fmt: skip
+async def test_things_are_found_by_what_is_known_of_them(filled: httpx2.AsyncClient, q: str, url: str) -> None:
+    page = read((await filled.get("/search", params={"q": q})).text)
+
+    assert page.find("a", href=url)
+
+
+@pytest.mark.parametrize("q", ["%", "_", "\\", "nothing-like-that"])
+async def test_signs_of_a_pattern_are_only_signs(ada: httpx2.AsyncClient, q: str) -> None:
+    page = read((await ada.get("/search", params={"q": q})).text)
+
+    assert "Nothing is called that" in page.text
+
+
+async def test_without_a_question_it_says_what_can_be_found(ada: httpx2.AsyncClient) -> None:
+    assert "Type what you look for" in read((await ada.get("/search")).text).text
+
+
+async def test_whatever_is_typed_is_only_text(ada: httpx2.AsyncClient) -> None:
+    plain = read((await ada.get("/search", params={"q": "nothing"})).text)
+
+    for q in (one for one in CORPUS if len(one) < 10_000):
+        answer = await ada.get("/search", params={"q": q})
+        assert answer.status_code == 200, q
+        page = read(answer.text)
+        assert len(page.find("script")) == len(plain.find("script")), q
+        assert not page.find("img"), q

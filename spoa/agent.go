@@ -5,17 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
-
-	"github.com/dropmorepackets/haproxy-go/spop"
 )
 
-const drainPatience = 10 * time.Second
+const (
+	drainPatience = 10 * time.Second
+	// inspectionsPerCore is above one so that a long inspection does not hold up all the short ones.
+	inspectionsPerCore = 4
+)
 
 // Agent is the running whole: applications, the listener for HAProxy and the control socket.
 type Agent struct {
@@ -23,14 +28,13 @@ type Agent struct {
 	started      time.Time
 	applications Applications
 	metrics      *Metrics
-	inFlight     sync.WaitGroup
+	slots        chan struct{} // one for each inspection at a time
 
 	reloading sync.Mutex
-	config    *Config
+	config    atomic.Pointer[Config] // read without the lock: status must answer during a long reload
 
-	stop    context.CancelFunc
-	sockets []string
-	server  *http.Server
+	server   *Server
+	controls *http.Server
 }
 
 // newAgent compiles every application of the configuration file.
@@ -42,62 +46,67 @@ func newAgent(path string) (*Agent, error) {
 	if err := startLog(config); err != nil {
 		return nil, err
 	}
-	agent := &Agent{path: path, started: time.Now(), config: config}
+	agent := &Agent{
+		path: path, started: time.Now(),
+		slots: make(chan struct{}, inspectionsPerCore*runtime.GOMAXPROCS(0)),
+	}
+	agent.config.Store(config)
 	agent.metrics = newMetrics(&agent.applications)
-	if _, problems := agent.applications.load(config.Applications); len(problems) > 0 {
-		return nil, fmt.Errorf("application %s, line %d: %s", problems[0].Application, problems[0].Line, problems[0].Message)
+	if _, problems := agent.applications.load(config); len(problems) > 0 {
+		return nil, refusal(problems)
 	}
 	return agent, nil
 }
 
 // listen opens the listener for HAProxy and the control socket, and serves both.
 func (a *Agent) listen(control string) error {
-	network, address, err := a.config.address()
+	network, address, err := a.config.Load().address()
 	if err != nil {
 		return err
 	}
-	listener, err := a.open(network, address)
+	listener, err := open(network, address)
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	a.stop = stop
-	server := &spop.Agent{Handler: a, BaseContext: ctx}
-	go func() {
-		if err := server.Serve(politeListener{listener}); err != nil && ctx.Err() == nil {
-			slog.Error("the listener for HAProxy ended", "error", err)
+	if control != "" {
+		controls, err := open("unix", control)
+		if err != nil {
+			_ = listener.Close()
+			return err
 		}
-	}()
-	if control == "" {
-		return nil
+		a.controls = &http.Server{Handler: a.control(), ReadHeaderTimeout: 5 * time.Second}
+		go func() { _ = a.controls.Serve(controls) }()
 	}
-	controls, err := a.open("unix", control)
-	if err != nil {
-		return err
-	}
-	a.server = &http.Server{Handler: a.control(), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = a.server.Serve(controls) }()
+	a.server = newServer(listener, a.answer)
+	go a.server.serve()
 	return nil
 }
 
-// open listens; a socket file that nobody answers on is a dead agent's and is removed.
-func (a *Agent) open(network, address string) (net.Listener, error) {
+// open listens. A socket that nobody listens on is a dead agent's and is removed; anything else at its path stays.
+func open(network, address string) (net.Listener, error) {
 	if network != "unix" {
 		return net.Listen(network, address)
 	}
-	if client, err := net.DialTimeout("unix", address, time.Second); err == nil {
+	client, err := net.DialTimeout("unix", address, time.Second)
+	switch {
+	case err == nil:
 		_ = client.Close()
 		return nil, fmt.Errorf("another process answers on %s", address)
-	}
-	if err := os.Remove(address); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	case errors.Is(err, syscall.ECONNREFUSED) && isSocket(address):
+		if err := os.Remove(address); err != nil {
+			return nil, err
+		}
 	}
 	listener, err := net.Listen(network, address)
 	if err != nil {
 		return nil, err
 	}
-	a.sockets = append(a.sockets, address)
 	return listener, os.Chmod(address, 0o600)
+}
+
+func isSocket(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().Type() == fs.ModeSocket
 }
 
 // reload reads the file again. With problems nothing has changed.
@@ -111,7 +120,9 @@ func (a *Agent) reload() (Outcome, []Problem) {
 	}
 	a.metrics.reloads.WithLabelValues("done").Inc()
 	for _, name := range outcome.Removed {
-		a.metrics.forget(name)
+		if !slices.ContainsFunc(outcome.Added, func(added Added) bool { return added.Name == name }) {
+			a.metrics.forget(name)
+		}
 	}
 	return outcome, nil
 }
@@ -121,38 +132,26 @@ func (a *Agent) reloadOnce() (Outcome, []Problem) {
 	if err != nil {
 		return Outcome{}, []Problem{{Message: err.Error()}}
 	}
-	if config.Bind != a.config.Bind {
+	if config.Bind != a.config.Load().Bind {
 		return Outcome{}, []Problem{{Message: "bind cannot change in a reload: restart the agent"}}
 	}
-	outcome, problems := a.applications.load(config.Applications)
+	outcome, problems := a.applications.load(config)
 	if len(problems) > 0 {
 		return Outcome{}, problems
 	}
-	a.config = config
+	a.config.Store(config)
 	outcome.Checksum = config.Checksum
 	return outcome, nil
 }
 
-func (a *Agent) checksum() string {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	return a.config.Checksum
-}
-
-// drain takes no new work, waits for what is under way, and removes the sockets.
+// drain takes no new work and answers what is under way. Go removes a socket's file when its listener is closed: not
+// later, when it may be the next agent's.
 func (a *Agent) drain() {
-	a.stop()
-	done := make(chan struct{})
-	go func() { a.inFlight.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(drainPatience):
-		slog.Warn("some requests were still being judged at the end")
+	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
+	defer cancel()
+	a.server.drain(ctx)
+	if a.controls != nil {
+		_ = a.controls.Shutdown(ctx)
 	}
-	if a.server != nil {
-		_ = a.server.Close()
-	}
-	for _, path := range a.sockets {
-		_ = os.Remove(path)
-	}
+	a.applications.retire()
 }

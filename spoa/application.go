@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -45,9 +46,18 @@ type Rule struct {
 
 var message = regexp.MustCompile(`msg:\s*'((?:[^'\\]|\\.)*)'`)
 
-// compile builds an application; the first costs 140–190 ms, each further one 15–36 ms.
-func compile(config ApplicationConfig) (*Application, error) {
-	application := &Application{Config: config}
+// compile builds an application; the first costs 140–190 ms, each further one 15–36 ms. Some directives make Coraza
+// panic (SecRuleRemoveByMsg, where a rule has no message): that must not cost a running agent.
+func compile(config ApplicationConfig) (application *Application, err error) {
+	if err := checkLines(config.Directives); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if what := recover(); what != nil {
+			application, err = nil, fmt.Errorf("Coraza panics on this directive: %v", what)
+		}
+	}()
+	application = &Application{Config: config, Rules: []Rule{}}
 	settings := coraza.NewWAFConfig().WithRootFS(coreruleset.FS)
 	settings = experimental.WAFConfigWithRuleObserver(settings, func(rule types.RuleMetadata) {
 		application.Rules = append(application.Rules, describe(rule))
@@ -67,6 +77,9 @@ func compile(config ApplicationConfig) (*Application, error) {
 func describe(rule types.RuleMetadata) Rule {
 	described := Rule{
 		ID: rule.ID(), File: rule.File(), Phase: int(rule.Phase()), Severity: rule.Severity().String(), Tags: rule.Tags(),
+	}
+	if described.Tags == nil {
+		described.Tags = []string{} // a list in JSON, not null
 	}
 	if found := message.FindStringSubmatch(rule.Raw()); found != nil {
 		described.Message = found[1]

@@ -11,6 +11,8 @@ import (
 type Applications struct {
 	mutex sync.RWMutex
 	set   map[string]*Application
+	// other is the name of the application for names that are not in the set (`default_application`); "" for none.
+	other string
 }
 
 // Outcome is what a reload did.
@@ -33,6 +35,9 @@ func (a *Applications) enter(name string) (*Application, bool) {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
 	application, found := a.set[name]
+	if !found {
+		application, found = a.set[a.other]
+	}
 	return application, found && application.enter()
 }
 
@@ -48,18 +53,18 @@ func (a *Applications) all() []*Application {
 }
 
 // load compiles what is new beside the running set and swaps once. With problems nothing has changed.
-func (a *Applications) load(configs []ApplicationConfig) (Outcome, []Problem) {
+func (a *Applications) load(config *Config) (Outcome, []Problem) {
 	began := time.Now()
 	outcome := Outcome{Kept: []string{}, Added: []Added{}, Removed: []string{}}
 	next := map[string]*Application{}
 	var fresh []ApplicationConfig
 	a.mutex.RLock()
-	for _, config := range configs {
-		if running, found := a.set[config.Name]; found && running.Config.same(config) {
-			next[config.Name] = running
-			outcome.Kept = append(outcome.Kept, config.Name)
+	for _, wanted := range config.Applications {
+		if running, found := a.set[wanted.Name]; found && running.Config.same(wanted) {
+			next[wanted.Name] = running
+			outcome.Kept = append(outcome.Kept, wanted.Name)
 		} else {
-			fresh = append(fresh, config)
+			fresh = append(fresh, wanted)
 		}
 	}
 	a.mutex.RUnlock()
@@ -74,7 +79,7 @@ func (a *Applications) load(configs []ApplicationConfig) (Outcome, []Problem) {
 		next[one.application.Config.Name] = one.application
 		outcome.Added = append(outcome.Added, Added{one.application.Config.Name, one.seconds})
 	}
-	for _, old := range a.swap(next) {
+	for _, old := range a.swap(next, config.DefaultApplication) {
 		outcome.Removed = append(outcome.Removed, old.Config.Name)
 		old.retire()
 	}
@@ -84,7 +89,7 @@ func (a *Applications) load(configs []ApplicationConfig) (Outcome, []Problem) {
 }
 
 // swap puts the new set in place and gives back the applications that are no longer in it.
-func (a *Applications) swap(next map[string]*Application) []*Application {
+func (a *Applications) swap(next map[string]*Application, other string) []*Application {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	var gone []*Application
@@ -93,8 +98,15 @@ func (a *Applications) swap(next map[string]*Application) []*Application {
 			gone = append(gone, old)
 		}
 	}
-	a.set = next
+	a.set, a.other = next, other
 	return gone
+}
+
+// retire closes every application when its last transaction ends.
+func (a *Applications) retire() {
+	for _, old := range a.swap(nil, "") {
+		old.retire()
+	}
 }
 
 type compiled struct {

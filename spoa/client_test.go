@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -19,13 +20,8 @@ import (
 // A small HAProxy: it speaks SPOP 2.0 (HAProxy's doc/SPOE.txt, §3) over a real socket.
 
 const (
-	frameHAProxyHello = 1
-	frameNotify       = 3
-	frameAgentHello   = 101
-	frameAck          = 103
-	flagFin           = 1
-	testFrameSize     = 8 << 20
-	patience          = 60 * time.Second
+	testFrameSize = 8 << 20
+	patience      = 60 * time.Second
 )
 
 type client struct {
@@ -239,6 +235,7 @@ func boolean(value bool) []byte {
 type started struct {
 	*Agent
 	dir, socket, control, file string
+	level                      string // of the log; "error" if empty
 }
 
 var crs = sync.OnceValue(func() string {
@@ -283,7 +280,7 @@ func start(t *testing.T, applications []ApplicationConfig) *started {
 func (s *started) write(t *testing.T, applications []ApplicationConfig) {
 	t.Helper()
 	content, err := yaml.Marshal(map[string]any{
-		"bind": "unix://" + s.socket, "log_level": "error", "log_file": "/dev/stderr", "log_format": "json", "applications": applications,
+		"bind": "unix://" + s.socket, "log_level": cmp.Or(s.level, "error"), "log_file": "/dev/stderr", "log_format": "json", "applications": applications,
 	})
 	if err != nil {
 		t.Fatal(err)

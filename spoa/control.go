@@ -33,6 +33,14 @@ type ApplicationStatus struct {
 // control is the HTTP interface of the control socket (waf_agent.md §3).
 func (a *Agent) control() http.Handler {
 	mux := http.NewServeMux()
+	for path, method := range map[string]string{
+		"/v1/status": "GET", "/v1/reload": "POST", "/v1/rules": "GET", "/metrics": "GET",
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", method)
+			answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "this call is " + method + " only"})
+		})
+	}
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, a.status())
 	})
@@ -54,7 +62,7 @@ func (a *Agent) control() http.Handler {
 func (a *Agent) status() Status {
 	status := Status{
 		Version: version, CorazaVersion: corazaVersion(), CRSVersion: crsVersion(), PID: os.Getpid(),
-		UptimeSeconds: time.Since(a.started).Seconds(), ConfigChecksum: a.checksum(), Applications: []ApplicationStatus{},
+		UptimeSeconds: time.Since(a.started).Seconds(), ConfigChecksum: a.config.Load().Checksum, Applications: []ApplicationStatus{},
 	}
 	for _, application := range a.applications.all() {
 		status.Applications = append(status.Applications, ApplicationStatus{

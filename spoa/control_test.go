@@ -9,6 +9,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/corazawaf/coraza/v3"
+	"github.com/corazawaf/coraza/v3/types"
 )
 
 func (s *started) call(t *testing.T, method, path string) (int, string) {
@@ -59,8 +62,18 @@ func TestStatusCountsVisitorsAndNotThePanel(t *testing.T) {
 	if one.Name != "small" || one.Requests != 2 || one.Blocked != 1 || one.Errors != 0 || one.Rules != 1 {
 		t.Errorf("status says %+v", one)
 	}
-	if status.PID != os.Getpid() || status.ConfigChecksum != agent.config.Checksum || len(status.ConfigChecksum) != 64 {
+	if status.PID != os.Getpid() || status.ConfigChecksum != agent.config.Load().Checksum || len(status.ConfigChecksum) != 64 {
 		t.Errorf("status says %+v", status)
+	}
+}
+
+func TestStatusAnswersDuringAReload(t *testing.T) {
+	agent := start(t, apps(map[string]string{"small": small}))
+	agent.reloading.Lock() // as a reload does
+	defer agent.reloading.Unlock()
+
+	if code, body := agent.call(t, "GET", "/v1/status"); code != 200 {
+		t.Error(code, body)
 	}
 }
 
@@ -77,7 +90,7 @@ func TestMetricsNameVerdictsByApplication(t *testing.T) {
 		`guardpanel_spoa_requests_total{application="small",verdict="probe"} 1`,
 		`guardpanel_spoa_requests_total{application="",verdict="error"} 1`,
 		`guardpanel_spoa_applications 1`,
-		`guardpanel_spoa_inspection_seconds_count{application="small"} 2`,
+		`guardpanel_spoa_request_seconds_count{application="small"} 2`,
 		`process_open_fds`,
 	} {
 		if !strings.Contains(body, line) {
@@ -89,6 +102,9 @@ func TestMetricsNameVerdictsByApplication(t *testing.T) {
 func TestUnknownCallsAreAnsweredInJSON(t *testing.T) {
 	agent := start(t, apps(map[string]string{"small": small}))
 	if code, body := agent.call(t, "GET", "/v1/nonsense"); code != 404 || !strings.Contains(body, `"error"`) {
+		t.Error(code, body)
+	}
+	if code, body := agent.call(t, "GET", "/v1/reload"); code != 405 || !strings.Contains(body, `"error"`) {
 		t.Error(code, body)
 	}
 	if code, body := agent.call(t, "GET", "/v1/rules?application=nobody"); code != 404 || !strings.Contains(body, `"error"`) {
@@ -147,7 +163,7 @@ func TestAnotherTextUnderTheSameNameReplacesIt(t *testing.T) {
 
 func TestARefusedReloadChangesNothing(t *testing.T) {
 	agent := start(t, apps(map[string]string{"small": small}))
-	before := agent.checksum()
+	before := agent.config.Load().Checksum
 	for name, spoil := range map[string]func(){
 		"a bad rule":  func() { agent.write(t, apps(map[string]string{"bad": small + "SecNonsense On\n"})) },
 		"not YAML":    func() { _ = os.WriteFile(agent.file, []byte("{"), 0o600) },
@@ -161,30 +177,59 @@ func TestARefusedReloadChangesNothing(t *testing.T) {
 				t.Error(code, body)
 			}
 			expect(t, dial(t, agent.socket).ask(request{app: "small", query: "a=attack"}), map[string]any{"action": "deny"})
-			if agent.checksum() != before {
+			if agent.config.Load().Checksum != before {
 				t.Error("the checksum changed")
 			}
 		})
 	}
 }
 
+// slowWAF lets a test hold an inspection up.
+type slowWAF struct {
+	coraza.WAF
+	entered, release chan struct{}
+}
+
+func (w *slowWAF) NewTransactionWithID(id string) types.Transaction {
+	w.entered <- struct{}{}
+	<-w.release
+	return w.WAF.NewTransactionWithID(id)
+}
+
 func TestDrainingAnswersWhatIsUnderWay(t *testing.T) {
 	agent := start(t, apps(map[string]string{"small": small}))
-	c := dial(t, agent.socket)
-	agent.inFlight.Add(1) // a request under way
+	application, _ := agent.applications.enter("small")
+	application.leave()
+	slow := &slowWAF{application.waf, make(chan struct{}), make(chan struct{})}
+	application.waf = slow
+	busy, idle := dial(t, agent.socket), dial(t, agent.socket)
+	busy.send(frameNotify, 1, 1, request{app: "small", query: "a=attack"}.encode())
+	<-slow.entered
 	done := make(chan struct{})
 	go func() { agent.drain(); close(done) }()
-	answer, err := c.tryNotify(request{app: "small", query: "a=attack"}.encode())
-	agent.inFlight.Done()
-	<-done
 
-	if err == nil && answer["action"] != "deny" {
-		t.Errorf("answered with %v while draining", answer)
+	if kind, _ := idle.receive(); kind != frameAgentDisconnect {
+		t.Errorf("an idle connection got frame %d", kind)
 	}
+	if _, err := net.Dial("unix", agent.socket); err == nil {
+		t.Error("the agent accepts while it drains")
+	}
+	close(slow.release)
+	kind, payload := busy.receive()
+	if kind != frameAck || variables(payload)["action"] != "deny" {
+		t.Errorf("the request under way got frame %d", kind)
+	}
+	if kind, _ := busy.receive(); kind != frameAgentDisconnect {
+		t.Errorf("then it got frame %d", kind)
+	}
+	<-done
 	for _, path := range []string{agent.socket, agent.control} {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("%s is still there", path)
 		}
+	}
+	if !application.closed {
+		t.Error("the application was not closed")
 	}
 }
 
@@ -204,9 +249,19 @@ func TestAStaleSocketIsRemovedAndALiveOneIsNot(t *testing.T) {
 	}
 	listener.SetUnlinkOnClose(false)
 	_ = listener.Close()
-	opened, err := second.open("unix", stale)
+	opened, err := open("unix", stale)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = opened.Close()
+	file := agent.dir + "/file"
+	if err := os.WriteFile(file, []byte("dear"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open("unix", file); err == nil {
+		t.Error("a file gave way to a socket")
+	}
+	if content, _ := os.ReadFile(file); string(content) != "dear" {
+		t.Error("a file was removed")
+	}
 }

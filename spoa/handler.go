@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"runtime/debug"
 	"strings"
@@ -18,44 +17,51 @@ const (
 	errorNoRequest          = 1004
 )
 
-// HandleSPOE answers every message at once: with a verdict, or with `error` set. Never with silence, which would make
-// HAProxy wait for its whole processing timeout.
-func (a *Agent) HandleSPOE(_ context.Context, actions *encoding.ActionWriter, received *encoding.Message) {
-	a.inFlight.Add(1)
-	defer a.inFlight.Done()
-	var inspect func(*Application, Message) (Verdict, error)
-	switch string(received.NameBytes()) {
-	case "coraza-req":
-		inspect = inspectRequest
-	case "coraza-res":
-		inspect = inspectResponse
-	default:
-		return
+// answer gives the actions for a NOTIFY's messages: a verdict, or `error`. Never silence, which would make HAProxy wait
+// for its whole processing timeout.
+func (a *Agent) answer(payload []byte) []byte {
+	actions := encoding.NewActionWriter(make([]byte, 512), 0)
+	messages := reader{rest: payload}
+	for first := true; first || len(messages.rest) > 0; first = false {
+		message := readMessage(&messages)
+		if messages.err != nil {
+			a.fail(actions, message, nil, errorBadMessage, messages.err)
+			break
+		}
+		a.answerOne(actions, message)
 	}
-	message, err := readMessage(received.KV)
-	if err != nil {
-		a.fail(actions, "", errorBadMessage, err)
+	return actions.Bytes()
+}
+
+func (a *Agent) answerOne(actions *encoding.ActionWriter, message Message) {
+	inspect := inspections[message.Name]
+	if inspect == nil {
+		a.fail(actions, message, nil, errorBadMessage, errors.New("unknown message "+printable(message.Name)))
 		return
 	}
 	application, found := a.applications.enter(message.Application)
 	if !found {
-		a.fail(actions, "", errorUnknownApplication, errors.New("unknown application "+printable(message.Application)))
+		a.fail(actions, message, nil, errorUnknownApplication, errors.New("unknown application "+printable(message.Application)))
 		return
 	}
 	began := time.Now()
-	verdict, err := guarded(inspect, application, message)
+	verdict, err := a.guarded(inspect, application, message)
 	a.metrics.seconds.WithLabelValues(application.Config.Name).Observe(time.Since(began).Seconds())
 	switch {
 	case errors.Is(err, errNoRequest):
-		application.errors.Add(1)
-		a.fail(actions, application.Config.Name, errorNoRequest, err)
+		a.fail(actions, message, application, errorNoRequest, err)
 	case err != nil:
-		application.errors.Add(1)
-		a.fail(actions, application.Config.Name, errorInternal, err)
+		a.fail(actions, message, application, errorInternal, err)
 	default:
 		a.count(application, message, verdict)
 		verdict.write(actions, message.ExportRuleIDs)
 	}
+}
+
+// inspections by the names of SPOE messages. Each gives back the share of the application that it is called with.
+var inspections = map[string]func(*Application, Message) (Verdict, error){
+	"coraza-req": inspectRequest,
+	"coraza-res": inspectResponse,
 }
 
 // panicked is what a panic in one transaction becomes: it costs that request alone.
@@ -63,10 +69,13 @@ type panicked struct{ what any }
 
 func (p panicked) Error() string { return "a panic in the engine" }
 
-func guarded(
+// guarded inspects when a slot is free: with more at once than the cores can do, each would only take longer.
+func (a *Agent) guarded(
 	inspect func(*Application, Message) (Verdict, error), application *Application, message Message,
 ) (verdict Verdict, err error) {
+	a.slots <- struct{}{}
 	defer func() {
+		<-a.slots
 		if what := recover(); what != nil {
 			limited.report("panic", "what", what, "stack", string(debug.Stack()))
 			err = panicked{what}
@@ -75,9 +84,31 @@ func guarded(
 	return inspect(application, message)
 }
 
-func (a *Agent) fail(actions *encoding.ActionWriter, application string, code int64, err error) {
-	limited.report("no verdict", "code", code, "error", err)
-	a.metrics.requests.WithLabelValues(application, "error").Inc()
+// fail answers without a verdict. The application is nil where it is not known.
+func (a *Agent) fail(actions *encoding.ActionWriter, message Message, application *Application, code int64, err error) {
+	limited.report("no verdict", "code", code, "error", err, "id", printable(message.ID))
+	name, verdict := "", "error"
+	if application != nil {
+		name = application.Config.Name
+		if !message.Probe {
+			application.errors.Add(1)
+		}
+	}
+	if message.Probe {
+		verdict = "probe"
+	}
+	a.metrics.requests.WithLabelValues(name, verdict).Inc()
+	setError(actions, code)
+}
+
+// failure is the actions of an answer that has nothing but `error`.
+func failure(code int64) []byte {
+	actions := encoding.NewActionWriter(make([]byte, 64), 0)
+	setError(actions, code)
+	return actions.Bytes()
+}
+
+func setError(actions *encoding.ActionWriter, code int64) {
 	_ = actions.SetInt64(encoding.VarScopeTransaction, "error", code)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func expect(t *testing.T, answer map[string]any, wanted map[string]any) {
@@ -105,22 +106,79 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 	}
 }
 
-func TestTruncatedAndSenselessFramesLeaveTheAgentWell(t *testing.T) {
+func TestATruncatedMessageIsAnsweredWithAnError(t *testing.T) {
+	agent := start(t, apps(map[string]string{"small": small}))
+	c := dial(t, agent.socket)
+	whole := request{app: "small", query: "a=attack"}.encode()
+	for length := range len(whole) {
+		expect(t, c.notify(whole[:length]), map[string]any{"error": errorBadMessage, "action": nil})
+	}
+
+	expect(t, c.notify(whole), map[string]any{"error": nil, "action": "deny"})
+	expect(t, c.notify(encodeMessage("coraza-nonsense", nil)), map[string]any{"error": errorBadMessage})
+}
+
+func TestASenselessFrameIsAnsweredWithADisconnect(t *testing.T) {
+	agent := start(t, apps(map[string]string{"small": small}))
+	for name, bytes := range map[string][]byte{
+		"no ids":             {0, 0, 0, 5, frameNotify, 0, 0, 0, flagFin},
+		"no type":            {0, 0, 0, 0},
+		"longer than agreed": {0xff, 0xff, 0xff, 0xff, frameNotify},
+		"another protocol":   []byte("GET / HTTP/1.1\r\n\r\n"),
+		"another type":       encodeFrame(77, 1, 1, nil),
+		"a second hello":     encodeFrame(frameHAProxyHello, 0, 0, nil),
+		"a fragment":         {0, 0, 0, 7, frameNotify, 0, 0, 0, 0, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, agent.socket)
+			if _, err := c.conn.Write(bytes); err != nil {
+				t.Fatal(err)
+			}
+			if kind, _ := c.receive(); kind != frameAgentDisconnect {
+				t.Errorf("answered with frame %d", kind)
+			}
+		})
+	}
+}
+
+func TestAFrameCutShortByItsSenderHarmsNobody(t *testing.T) {
 	agent := start(t, apps(map[string]string{"small": small}))
 	whole := encodeFrame(frameNotify, 1, 1, request{app: "small"}.encode())
-	for _, bytes := range [][]byte{whole[:len(whole)/2], whole[:3], {0, 0, 0, 5, 3, 0, 0, 0, 1}, {0xff, 0xff, 0xff, 0xff, 3}, []byte("GET / HTTP/1.1\r\n\r\n")} {
+	for length := range len(whole) {
 		c := dial(t, agent.socket)
-		if _, err := c.conn.Write(bytes); err != nil {
-			t.Fatal(err)
-		}
+		_, _ = c.conn.Write(whole[:length])
 		_ = c.conn.Close()
 	}
-	half := dial(t, agent.socket)
-	payload := request{app: "small"}.encode()
-	_ = half.trySend(frameNotify, 1, 1, payload[:len(payload)-7])
-	_ = half.conn.Close()
 
 	expect(t, dial(t, agent.socket).ask(request{app: "small", query: "a=attack"}), map[string]any{"action": "deny"})
+}
+
+func TestTwoMessagesInOneFrameAreBothJudged(t *testing.T) {
+	agent := start(t, apps(map[string]string{"small": small}))
+	both := append(request{app: "small", query: "a=attack", id: "1"}.encode(), request{app: "nobody"}.encode()...)
+
+	expect(t, dial(t, agent.socket).notify(both), map[string]any{"action": "deny", "id": "1", "error": errorUnknownApplication})
+}
+
+func TestTheDefaultApplicationJudgesWhatHasNone(t *testing.T) {
+	agent := start(t, apps(map[string]string{"small": small}))
+	agent.applications.other = "small"
+
+	expect(t, dial(t, agent.socket).ask(request{app: "nobody", query: "a=attack"}), map[string]any{"action": "deny", "error": nil})
+}
+
+func TestAResponseThatNeverComesIsForgotten(t *testing.T) {
+	agent := start(t, []ApplicationConfig{{Name: "small", Directives: small, ResponseCheck: true, TransactionTTLMS: 60_000}})
+	application, _ := agent.applications.enter("small")
+	dial(t, agent.socket).ask(request{app: "small", id: "one"})
+
+	for _, transaction := range application.waiting.olderThan(time.Now().Add(time.Second)) {
+		application.waiting.end(transaction)
+	}
+	if application.users != 1 { // this test itself
+		t.Errorf("%d users", application.users)
+	}
+	application.leave()
 }
 
 func TestAClientThatGoesAwayDoesNotHarm(t *testing.T) {
@@ -199,7 +257,7 @@ func TestADisconnectIsAnsweredAtOnce(t *testing.T) {
 		}
 	}
 
-	if kind, _ := c.receive(); kind != 102 {
+	if kind, _ := c.receive(); kind != frameAgentDisconnect {
 		t.Errorf("answered with frame %d", kind)
 	}
 	if kind, _, err := c.tryReceive(); err == nil {

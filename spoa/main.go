@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ func main() {
 		config   = flag.String("config", "", "configuration `file` (coraza-spoa's YAML)")
 		validate = flag.Bool("validate", false, "compile every application, print one JSON document, and exit")
 		control  = flag.String("control", "", "control socket, `unix:PATH`")
+		_        = flag.String("events", "", "`directory` for events; accepted, nothing is written yet")
 		version  = flag.Bool("version", false, "print the versions of the agent, Coraza and the rule set")
 	)
 	flag.Parse()
@@ -40,17 +42,23 @@ func main() {
 
 // run serves until TERM or INT. SIGHUP reloads, for those who use the agent as coraza-spoa.
 func run(config, control string) int {
+	syscall.Umask(0o077) // so that a socket is nobody else's from its first moment
+	// From the start: a HUP while the applications are compiled would otherwise end the process.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	agent, err := newAgent(config)
 	if err != nil {
 		slog.Error("the agent cannot start", "error", err)
-		return exitInvalid
+		if errors.As(err, new(refusal)) {
+			return exitInvalid
+		}
+		return exitCannotRun
 	}
 	if err := agent.listen(control); err != nil {
 		slog.Error("the agent cannot listen", "error", err)
 		return exitCannotRun
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	slog.Info("serving", "version", version, "bind", agent.config.Load().Bind, "applications", len(agent.config.Load().Applications))
 	for received := range signals {
 		if received != syscall.SIGHUP {
 			break
@@ -58,7 +66,7 @@ func run(config, control string) int {
 		if outcome, problems := agent.reload(); len(problems) > 0 {
 			slog.Error("reload refused, the old applications stay", "errors", problems)
 		} else {
-			slog.Info("reloaded", "added", len(outcome.Added), "removed", len(outcome.Removed))
+			slog.Info("reloaded", "kept", len(outcome.Kept), "added", len(outcome.Added), "removed", len(outcome.Removed))
 		}
 	}
 	agent.drain()

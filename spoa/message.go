@@ -9,6 +9,7 @@ import (
 
 // Message is what HAProxy sends for one request or response (waf_agent.md §3), by argument names in any order.
 type Message struct {
+	Name          string
 	Application   string
 	ID            string
 	Method        string
@@ -27,74 +28,68 @@ type Message struct {
 	Probe bool
 }
 
-// readMessage copies the arguments out of the frame, whose buffer is used again. A NULL or mistyped argument is as if
-// it were not there: listeners on unix sockets have no addresses.
-func readMessage(arguments *encoding.KVScanner) (Message, error) {
-	var read Message
-	entry := encoding.AcquireKVEntry()
-	defer encoding.ReleaseKVEntry(entry)
-	for arguments.Next(entry) {
-		switch string(entry.NameBytes()) {
-		case "app":
-			read.Application = text(entry)
-		case "id":
-			read.ID = text(entry)
-		case "method":
-			read.Method = text(entry)
-		case "path":
-			read.Path = text(entry)
-		case "query":
-			read.Query = text(entry)
-		case "version":
-			read.Version = text(entry)
-		case "headers":
-			read.Headers = text(entry)
-		case "body":
-			if isText(entry) {
-				read.Body = append([]byte(nil), entry.ValueBytes()...)
-			}
-		case "status":
-			read.Status = number(entry)
-		case "src-ip":
-			read.SourceAddress = address(entry)
-		case "src-port":
-			read.SourcePort = number(entry)
-		case "dst-ip":
-			read.TargetAddress = address(entry)
-		case "dst-port":
-			read.TargetPort = number(entry)
-		case "exportRuleIDs":
-			read.ExportRuleIDs = entry.Type() == encoding.DataTypeBool && entry.ValueBool()
-		case "probe":
-			read.Probe = entry.Type() == encoding.DataTypeBool && entry.ValueBool()
+// readMessage copies the next message's arguments out of the frame, whose buffer is used again. A NULL or mistyped
+// argument is as if it were not there: listeners on unix sockets have no addresses.
+func readMessage(from *reader) Message {
+	read := Message{Name: string(from.string())}
+	for left := from.byte(); left > 0; left-- {
+		name, argument := from.string(), from.value()
+		if from.err != nil {
+			break
 		}
+		read.set(string(name), argument)
 	}
-	return read, arguments.Error()
+	return read
 }
 
-func isText(entry *encoding.KVEntry) bool {
-	return entry.Type() == encoding.DataTypeString || entry.Type() == encoding.DataTypeBinary
-}
-
-func text(entry *encoding.KVEntry) string {
-	if !isText(entry) {
-		return ""
+func (m *Message) set(name string, argument value) {
+	switch name {
+	case "app":
+		m.Application = argument.string()
+	case "id":
+		m.ID = argument.string()
+	case "method":
+		m.Method = argument.string()
+	case "path":
+		m.Path = argument.string()
+	case "query":
+		m.Query = argument.string()
+	case "version":
+		m.Version = argument.string()
+	case "headers":
+		m.Headers = argument.string()
+	case "body":
+		m.Body = []byte(argument.string())
+	case "status":
+		m.Status = int(argument.number)
+	case "src-ip":
+		m.SourceAddress = argument.address()
+	case "src-port":
+		m.SourcePort = int(argument.number)
+	case "dst-ip":
+		m.TargetAddress = argument.address()
+	case "dst-port":
+		m.TargetPort = int(argument.number)
+	case "exportRuleIDs":
+		m.ExportRuleIDs = argument.flag
+	case "probe":
+		m.Probe = argument.flag
 	}
-	return strings.Clone(string(entry.ValueBytes()))
 }
 
-func number(entry *encoding.KVEntry) int {
-	switch entry.Type() {
-	case encoding.DataTypeInt32, encoding.DataTypeInt64, encoding.DataTypeUInt32, encoding.DataTypeUInt64:
-		return int(entry.ValueInt())
+func (v value) string() string {
+	if v.kind == encoding.DataTypeString || v.kind == encoding.DataTypeBinary {
+		return string(v.text)
 	}
-	return 0
+	return ""
 }
 
-func address(entry *encoding.KVEntry) netip.Addr {
-	switch entry.Type() {
-	case encoding.DataTypeIPV4, encoding.DataTypeIPV6:
-		return entry.ValueAddr()
+// address is 0.0.0.0 where there is none.
+func (v value) address() netip.Addr {
+	if v.kind == encoding.DataTypeIPV4 || v.kind == encoding.DataTypeIPV6 {
+		if found, ok := netip.AddrFromSlice(v.text); ok {
+			return found
+		}
 	}
 	return netip.IPv4Unspecified()
 }

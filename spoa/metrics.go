@@ -20,7 +20,7 @@ func newMetrics(applications *Applications) *Metrics {
 			Name: "guardpanel_spoa_requests_total", Help: "Messages by application and verdict (pass, detected, blocked, error, probe).",
 		}, []string{"application", "verdict"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "guardpanel_spoa_inspection_seconds", Help: "Time to a verdict.",
+			Name: "guardpanel_spoa_request_seconds", Help: "Time to a verdict.",
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
 		}, []string{"application"}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{

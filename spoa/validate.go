@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,6 +15,17 @@ type Problem struct {
 	Line        int    `json:"line"`
 	Directive   string `json:"directive"`
 	Message     string `json:"message"`
+}
+
+// refusal is problems as an error, for a log.
+type refusal []Problem
+
+func (r refusal) Error() string {
+	words := make([]string, len(r))
+	for at, one := range r {
+		words[at] = fmt.Sprintf("application %s, line %d: %s", one.Application, one.Line, one.Message)
+	}
+	return strings.Join(words, "; ")
 }
 
 type validation struct {
@@ -95,34 +108,53 @@ func prefixCompiles(config ApplicationConfig, lines []directive) bool {
 	return true
 }
 
-// logicalLines splits directives as Coraza does: a backslash at the end goes on, and so does a line while a backtick
-// is open. Empty lines and comments are left out.
+// logicalLines splits directives as Coraza's parser does: a backslash at the end goes on with the next line, and so do
+// all lines between two backticks. Empty lines and comments count for nothing anywhere, even within a directive.
 func logicalLines(text string) []directive {
 	var found []directive
-	var open strings.Builder
+	var open []string
 	start, inBackticks := 0, false
 	for at, line := range strings.Split(text, "\n") {
 		trimmed := strings.TrimSpace(line)
-		if open.Len() == 0 {
-			if trimmed == "" || strings.HasPrefix(trimmed, "#") {
-				continue
-			}
-			start = at + 1
-		} else {
-			open.WriteString("\n")
-		}
-		open.WriteString(line)
-		if strings.Count(line, "`")%2 == 1 {
-			inBackticks = !inBackticks
-		}
-		if inBackticks || strings.HasSuffix(trimmed, "\\") {
+		if trimmed == "" || trimmed[0] == '#' {
 			continue
 		}
-		found = append(found, directive{start, open.String()})
-		open.Reset()
+		if len(open) == 0 {
+			start = at + 1
+		}
+		open = append(open, line)
+		switch {
+		case !inBackticks && strings.HasSuffix(trimmed, "`"):
+			inBackticks = true
+		case inBackticks && trimmed[0] == '`':
+			inBackticks = false
+		}
+		if inBackticks || strings.HasSuffix(trimmed, `\`) {
+			continue
+		}
+		found = append(found, directive{start, strings.Join(open, "\n")})
+		open = nil
 	}
-	if open.Len() > 0 {
-		found = append(found, directive{start, open.String()})
+	if len(open) > 0 {
+		found = append(found, directive{start, strings.Join(open, "\n")})
 	}
 	return found
+}
+
+// checkLines refuses what Coraza would drop without a word: a directive that goes on after the end of the text, and all
+// that follows a line which is longer than its scanner takes.
+func checkLines(text string) error {
+	last := ""
+	for line := range strings.SplitSeq(text, "\n") {
+		if len(line) >= bufio.MaxScanTokenSize-1 {
+			return fmt.Errorf("a line of %d bytes: Coraza would drop it and all that follows", len(line))
+		}
+		if trimmed := strings.TrimSpace(line); trimmed != "" && trimmed[0] != '#' {
+			last = trimmed
+		}
+	}
+	if strings.HasSuffix(last, `\`) {
+		return errors.New("the last line ends in a backslash: Coraza would drop its directive")
+	}
+	return nil
 }

@@ -43,6 +43,11 @@ func TestTheLineOfABadDirectiveIsFound(t *testing.T) {
 		"over several lines":     {"SecRuleEngine On\nSecRule ARGS \"@rx (\" \\\n  \"id:2,phase:2,\\\n  pass\"\nSecRequestBodyAccess On\n", 2, "@rx ("},
 		"a doubled id":           {"SecAction \"id:7,phase:1,pass\"\nSecRuleEngine On\nSecAction \"id:7,phase:1,pass\"\n", 3, "id:7"},
 		"after the whole CRS":    {crs() + "SecRuleUpdateTargetById 424242 \"!ARGS:x\"\n", 10, "424242"},
+		"a comment within":       {"SecRuleEngine On\nSecRule ARGS \\\n# a comment\n\n \"@nonsense x\" \\\n \"id:2,phase:2,pass\"\nSecRuleEngine On\n", 2, "@nonsense"},
+		"a data set before":      {"SecDataset words `\none\ntwo\n`\nSecNonsense On\n", 5, "SecNonsense"},
+		"nothing after the end":  {"SecRuleEngine On\nSecAction \\\n \"id:1,phase:1,pass\" \\\n", 2, "SecAction"},
+		"a line too long":        {"SecRuleEngine On\nSecAction \"id:1,phase:1,pass,msg:'" + strings.Repeat("x", 70_000) + "'\"\n", 2, "SecAction"},
+		"a panic of Coraza":      {"SecAction \"id:1,phase:1,pass\"\nSecRuleRemoveByMsg \"x\"\n", 2, "SecRuleRemoveByMsg"},
 		"without a last newline": {"SecRuleEngine On\nSecNonsense On", 2, "SecNonsense"},
 	}
 	for name, one := range cases {

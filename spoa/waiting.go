@@ -78,9 +78,15 @@ func (w *waiting) olderThan(limit time.Time) []types.Transaction {
 	return old
 }
 
+// end is called by the sweep too, where nobody else would catch a panic.
 func (w *waiting) end(transaction types.Transaction) {
+	defer w.application.leave()
+	defer func() {
+		if what := recover(); what != nil {
+			limited.report("panic at the end of a transaction", "what", what)
+		}
+	}()
 	finish(transaction)
-	w.application.leave()
 }
 
 func (w *waiting) stop() { close(w.stopped) }

@@ -30,6 +30,9 @@ from tests.panel import Panel, origin_server, running_panel
 
 PASSWORD = "correct horse battery staple"
 
+REST = 0.25
+"Seconds before each measurement: the worker of the reload before must not be counted to the next."
+
 
 async def fill(url: str, hosts: int, port: int) -> None:
     database = Database(url)
@@ -115,6 +118,7 @@ def measure(hosts: int, rounds: int, binary: str, kind: str) -> dict[str, object
         reloads: list[float] = []
         steps: dict[str, list[float]] = {}
         for at in range(rounds + 2):
+            time.sleep(REST)
             began = time.perf_counter()
             if kind == "routing":
                 body = {"backends": [{"url": f"http://127.0.0.1:{(other, port)[at % 2]}"}]}
@@ -124,6 +128,7 @@ def measure(hosts: int, rounds: int, binary: str, kind: str) -> dict[str, object
             seconds = time.perf_counter() - began
             assert answer.status_code == 200, answer.text
             assert answer.json()["deployment"]["status"] == "live", answer.text
+            time.sleep(REST)
             hand = by_hand(panel, binary)
             if at < 2:
                 continue

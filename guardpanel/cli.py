@@ -209,7 +209,7 @@ async def _rendered() -> "tuple[Bundle, Panel]":
 
     panel = await Panel.open(_settings(), supervise=False)
     async with panel.database.read() as session:
-        rows = await snapshots.take(session)
+        rows = snapshots.rows(await snapshots.take(session))
     return render_state(DesiredState.from_rows(rows, panel.changes.facts)), panel
 
 

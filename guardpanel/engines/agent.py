@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import yaml
@@ -44,6 +45,9 @@ class AgentStatus:
     uptime_seconds: float = 0.0
     applications: tuple[RunningApplication, ...] = ()
     problem: str | None = None
+
+    def runs(self, names: Collection[str]) -> bool:
+        return self.running and set(names) <= {one.name for one in self.applications}
 
 
 @dataclass
@@ -143,17 +147,12 @@ class Agent:
                 evidence=answer.body.decode("utf-8", "replace"),
             )
 
-    async def runs(self, names: Collection[str]) -> bool:
-        status = await self.status()
-        return status.running and set(names) <= {one.name for one in status.applications}
-
-    async def wait(self, seconds: float) -> bool:
-        """Whether it answers within that time: it may be starting."""
-        for _ in range(max(1, int(seconds / 0.05))):
-            if (await self.status()).running:
-                return True
+    async def wait(self, seconds: float) -> AgentStatus:
+        """Its status as soon as it answers, within that time: it may be starting."""
+        ends = monotonic() + seconds
+        while not (status := await self.status()).running and monotonic() < ends:
             await asyncio.sleep(0.05)
-        return False
+        return status
 
     async def _ask(self, method: str, target: str, *, timeout: float) -> dict[str, Any]:
         if not re.fullmatch(r"/v1/[a-z]+(\?application=[a-z0-9]+)?", target):

@@ -115,11 +115,13 @@ class Engines:
             documents.append(self.agent.configuration.read_bytes())
         names = [one.name for one in bundle.applications]
         changed = await asyncio.to_thread(self.agent.write, documents)
-        if not await self.agent.wait(START_PATIENCE):
+        status = await self.agent.wait(START_PATIENCE)
+        if not status.running:
             raise DeploymentFailed("The WAF agent does not answer.", step="agent")
-        if changed or not await self.agent.runs(names):
+        if changed or not status.runs(names):
             await self.agent.reload()
-        if not await self.agent.runs(names):
+            status = await self.agent.status()
+        if not status.runs(names):
             raise DeploymentFailed("The WAF agent does not run the new applications.", step="agent")
 
     async def _reload_haproxy(self, checksum: str) -> None:

@@ -6,11 +6,10 @@ accept digits that HAProxy does not.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import idna
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
@@ -81,8 +80,7 @@ def shown(canonical: str) -> str:
         return canonical
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A server's place: `host` is an IP address or a hostname in canonical form."""
 
     host: str

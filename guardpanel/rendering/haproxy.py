@@ -6,7 +6,7 @@ from functools import lru_cache
 from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
 from guardpanel.rendering.coraza import Effective
-from guardpanel.rendering.state import LARGEST_ADDRESS, LARGEST_HEADERS, DesiredState, VirtualHostState
+from guardpanel.rendering.state import LARGEST_ADDRESS, LARGEST_HEADERS, DesiredState, PolicyState, VirtualHostState
 from guardpanel.rendering.templates import folder, template
 from guardpanel.rendering.tokens import Token, split_origins
 
@@ -113,7 +113,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         "coraza.cfg": template("haproxy/coraza.cfg.j2").render(responses=inspects_responses(state)),
         "hosts.map": hosts(state, wildcard=False),
         "wildcards.map": hosts(state, wildcard=True),
-        "vhosts.map": "".join(f"{host.id} {binding(state, host, names)}\n" for host in state.virtual_hosts),
+        "vhosts.map": bindings(state, names),
     }
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = skips(state, endings=True)
@@ -137,21 +137,30 @@ def hosts(state: DesiredState, *, wildcard: bool) -> str:
     return "".join(f"{name} {host_id}\n" for name, host_id in sorted(pairs))
 
 
-def binding(state: DesiredState, host: VirtualHostState, names: Mapping[Effective, str]) -> str:
-    """What `_frontend.cfg.j2` reads field by field; all values are ours."""
-    policy, mode = state.effective(host)
+def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
+    """What `_frontend.cfg.j2` reads field by field; all values are ours. Few policies, many virtual hosts."""
+    known: dict[tuple[int | None, EnforcementMode | None], str] = {}
+    lines = []
+    for host in state.virtual_hosts:
+        key = host.policy_id, host.enforcement_mode
+        if key not in known:
+            known[key] = binding(*state.effective(host), names)
+        lines.append(f"{host.id} be_{host.id};{known[key]};{int(host.maintenance)}\n")
+    return "".join(lines)
+
+
+def binding(policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str]) -> str:
+    """What every virtual host with this policy in this mode has in common."""
     if policy is None or mode is EnforcementMode.OFF:
-        return f"be_{host.id};{NOT_INSPECTED};0;pass;open;0;0;{int(host.maintenance)}"
+        return f"{NOT_INSPECTED};0;pass;open;0;0"
     return ";".join(
         (
-            f"be_{host.id}",
             names[policy.id, mode],
             str(policy.id),
             "refuse" if policy.over_limit is OverLimit.REFUSE else "pass",
             "open" if policy.fails_open(mode) else "closed",
             str(policy.body_limit),
             str(int(policy.response_inspection)),
-            str(int(host.maintenance)),
         )
     )
 

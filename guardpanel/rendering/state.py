@@ -7,7 +7,7 @@ tables it was taken from.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from guardpanel.models.policy import KIB, EnforcementMode, FailMode, OverLimit, fails_open
 from guardpanel.models.types import Endpoint, endpoint
@@ -36,8 +36,7 @@ class EngineFacts:
     "Known to the panel and HAProxy alone: marks the panel's own requests."
 
 
-@dataclass(frozen=True, slots=True)
-class ServerState:
+class ServerState(NamedTuple):
     position: int
     endpoint: Endpoint
     weight: int
@@ -46,8 +45,7 @@ class ServerState:
     resolve_later: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyState:
+class PolicyState(NamedTuple):
     id: int
     name: str
     enforcement_mode: EnforcementMode
@@ -68,8 +66,7 @@ class PolicyState:
         return fails_open(self.fail_mode, mode)
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualHostState:
+class VirtualHostState(NamedTuple):
     id: int
     hostnames: tuple[str, ...]
     servers: tuple[ServerState, ...]

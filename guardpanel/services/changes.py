@@ -33,9 +33,10 @@ from guardpanel.errors import (
 )
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
+from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.services import revisions, snapshots
 from guardpanel.services.progress import Progress, Saves
+from guardpanel.services.snapshots import Snapshot
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class Prepared:
     revision: int
     release: Release
     bundle: Bundle
-    before: Rows
+    before: Snapshot
     previous: Revision | None
     changed: frozenset[str] = field(default_factory=frozenset)
 
@@ -96,7 +97,7 @@ class Changes:
         self._lock = lock
         self._turn = asyncio.Lock()
         self._by_key: OrderedDict[str, asyncio.Task[object]] = OrderedDict()
-        self._rows: tuple[int, Rows, bytes] | None = None
+        self._snapshot: tuple[int, Snapshot, bytes] | None = None
         "The database's data version, its configuration rows then, and the same packed."
         self._live_applications: tuple[str, dict[str, Application]] | None = None
         "Checksum of the live bundle, and its applications by name."
@@ -178,17 +179,16 @@ class Changes:
         """Everything up to the commit, in one transaction. A Revision back: the live one has the same bytes."""
         progress.tell("render")
         async with self.database.write() as session:
-            before, packed_before = await self._rows_before(session)
+            before, packed_before = await self._snapshot_before(session)
             value = await mutate(session)
             await session.flush()
-            rows = await snapshots.take(session)
-            bundle = await asyncio.to_thread(_rendered, rows, self.facts)
+            after = await snapshots.take(session)
+            bundle = await asyncio.to_thread(_rendered, after, self.facts)
             live = await revisions.live(session)
             if live is not None and live.checksum == bundle.checksum:
                 if not change.quiet:
                     session.add(_attempt(change, live.id, Outcome.LIVE, progress))
                 return value, live
-            packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, rows))
             revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.author, summary=change.summary)
             session.add(revision)
             await session.flush()
@@ -198,7 +198,7 @@ class Changes:
             changed = await self._changed(bundle, live)
             progress.tell("check")
             try:
-                await self.engines.check(
+                checking = self.engines.check(
                     release,
                     bundle,
                     changed=changed,
@@ -208,28 +208,29 @@ class Changes:
                         if change.noun == "virtual_host" and server.virtual_host_id == change.noun_id
                     ],
                 )
+                # Packed while the engines, which are other processes, look at it.
+                _, revision.snapshot = await asyncio.gather(checking, asyncio.to_thread(snapshots.packed, after))
                 progress.tell("record")
                 deployment = _attempt(change, number, Outcome.DEPLOYING, progress)
                 deployment.before = packed_before
-                revision.snapshot = await packing
                 session.add(deployment)
                 await session.flush()
-                kept = await _data_version(session), rows, revision.snapshot
+                kept = await _data_version(session), after, revision.snapshot
             except BaseException as error:
                 await asyncio.to_thread(self.engines.releases.drop, number)
                 if isinstance(error, ConfigRejected):
                     raise at_fields(error, change) from error
                 raise
-        self._rows = kept
+        self._snapshot = kept
         return value, Prepared(deployment.id or 0, number, release, bundle, before, live, changed)
 
-    async def _rows_before(self, session: AsyncSession) -> tuple[Rows, bytes]:
+    async def _snapshot_before(self, session: AsyncSession) -> tuple[Snapshot, bytes]:
         """The rows as they are: those of the save before this one, unless somebody else wrote since."""
-        kept, self._rows = self._rows, None
+        kept, self._snapshot = self._snapshot, None
         if kept is not None and kept[0] == await _data_version(session):
             return kept[1], kept[2]
-        rows = await snapshots.take(session)
-        return rows, await asyncio.to_thread(snapshots.packed, rows)
+        snapshot = await snapshots.take(session)
+        return snapshot, await asyncio.to_thread(snapshots.packed, snapshot)
 
     async def _changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
         """The applications that the live revision does not have."""
@@ -256,7 +257,7 @@ class Changes:
 
     async def _roll_back(self, prepared: Prepared, failed: DeploymentFailed, progress: Progress) -> None:
         """Put the release and the rows before this change back, and say which of both worked. Always raises."""
-        self._rows = None
+        self._snapshot = None
         async with self.database.write() as session:
             await snapshots.put_back(session, prepared.before)
         evidence = f"{failed.message}\n{failed.evidence}".strip()
@@ -332,8 +333,8 @@ def field_error(finding: Finding) -> FieldError:
     )
 
 
-def _rendered(rows: Rows, facts: EngineFacts) -> Bundle:
-    return render(DesiredState.from_rows(rows, facts))
+def _rendered(snapshot: Snapshot, facts: EngineFacts) -> Bundle:
+    return render(DesiredState.from_rows(snapshots.rows(snapshot), facts))
 
 
 def _by_name(bundle: Bundle) -> dict[str, Application]:

@@ -141,7 +141,7 @@ async def by_json(client: httpx2.AsyncClient, save: Save) -> httpx2.Response:
 async def state(panel: Panel) -> tuple[dict[str, list[dict[str, Any]]], dict[str, bytes]]:
     """The rows without their clock, and the bytes without the installation's secret."""
     async with panel.database.read() as session:
-        rows = await snapshots.take(session)
+        rows = snapshots.rows(await snapshots.take(session))
     assert isinstance(panel.engines, FakeEngines)
     assert panel.engines.running is not None
     secret, checksum = panel.changes.facts.secret.encode(), panel.engines.running.checksum.encode()

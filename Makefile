@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save soak-agent clean
+.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-first-host soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -56,7 +56,12 @@ docs: install ## docs/configuration.md from the settings
 	@$(PYTHON_IN) -m guardpanel configuration > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
 bench-save: dev ## how long a save takes until it is live, beside the same by hand
-	@$(PYTHON_IN) bench/save.py $(ARGS)
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.save $(ARGS)
+
+bench-first-host: dev ## from the log-in page to the first virtual host live, in a browser
+	@tools/install-dev.sh chromium
+	@$(PYTHON_IN) -m bench.first_host
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

@@ -1,16 +1,12 @@
 """From the log-in page to the first virtual host live, by the clock, as a browser does it.
 
-.venv/bin/python bench/first_host.py
+    make bench-first-host
 """
 
-import sys
 import time
-from pathlib import Path
 
 import httpx2
 from playwright.sync_api import sync_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.e2e.conftest import CHROMIUM, log_in
 from tests.panel import origin_server, running_panel

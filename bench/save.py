@@ -1,34 +1,35 @@
 """How long a save takes until it is live and proved, beside the same by hand, in the same run.
 
-    make bench-save            (or: .venv/bin/python bench/save.py --hosts 10 100 1000 --rounds 20)
+    make bench-save            (or: .venv/bin/python -m bench.save --hosts 10 100 1000 --rounds 40)
 
 Per size: starts a real panel with that many virtual hosts, then in turns (a) PATCHes one virtual host's server over
 `/api/v1` and takes the time until the answer, which comes only when the change is proved live; (b) by hand on the same
-HAProxy and the same files: `haproxy -c`, then `reload` on the master CLI until the new worker answers.
+HAProxy and the same files: `haproxy -c`, then `reload` on the master CLI until the new worker answers. `--kinds policy`
+changes a policy's threshold instead, for which by hand comes `guardpanel-spoa -validate`, too.
 """
 
 import argparse
 import asyncio
-import json
-import os
 import socket
 import statistics
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from guardpanel.database import Database
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from tests.panel import Panel, origin_server, running_panel
+from tests.panel import ROOT, Panel, origin_server, running_panel
 
 PASSWORD = "correct horse battery staple"
+
+FOUND = ROOT / ".tools" / "haproxies"
+HAPROXIES = FOUND.read_text().strip().split(":") if FOUND.exists() else ["haproxy"]
+"2.6 and 2.8, as the live tests have them."
 
 REST = 0.25
 "Seconds before each measurement: the worker of the reload before must not be counted to the next."
@@ -74,22 +75,29 @@ def worker(path: Path) -> str:
     return lines[at + 1].split()[0] if at is not None and at + 1 < len(lines) else ""
 
 
-def by_hand(panel: Panel, binary: str) -> tuple[float, float]:
-    """Seconds of `haproxy -c` and of a reload until the new worker is there."""
+def by_hand(panel: Panel, binary: str, kind: str) -> dict[str, float]:
+    """Seconds of `haproxy -c`, of a reload until the new worker is there, and for a policy of the agent's check."""
+    current, seconds = panel.data / "current", {}
+    if kind == "policy":
+        agent = [f"{ROOT}/.tools/bin/guardpanel-spoa", "-config", f"{current}/coraza.yaml", "-validate"]
+        seconds["validate"] = timed(lambda: subprocess.run(agent, check=True, capture_output=True))
+    check = [binary, "-c", "-f", str(current / "haproxy.cfg")]
+    seconds["check"] = timed(lambda: subprocess.run(check, check=True, capture_output=True, cwd=panel.data))
+    seconds["reload"] = timed(lambda: reload(panel.data / "run" / "haproxy-master.sock"))
+    return seconds
+
+
+def timed(do: Callable[[], object]) -> float:
     began = time.perf_counter()
-    subprocess.run(
-        [binary, "-c", "-f", str(panel.data / "current" / "haproxy.cfg")],
-        check=True,
-        capture_output=True,
-        cwd=panel.data,
-    )
-    checked = time.perf_counter()
-    socket_path = panel.data / "run" / "haproxy-master.sock"
-    before = worker(socket_path)
-    master(socket_path, "reload")
-    while worker(socket_path) in {"", before}:
+    do()
+    return time.perf_counter() - began
+
+
+def reload(path: Path) -> None:
+    before = worker(path)
+    master(path, "reload")
+    while worker(path) in {"", before}:
         time.sleep(0.001)
-    return checked - began, time.perf_counter() - checked
 
 
 def log_in(panel: Panel) -> httpx2.Client:
@@ -105,7 +113,8 @@ def percentile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, round(part * (len(values) - 1)))]
 
 
-def measure(hosts: int, rounds: int, binary: str, kind: str) -> dict[str, object]:
+def measure(hosts: int, rounds: int, binary: str, kind: str) -> str:
+    """A table's row."""
     with origin_server() as port, origin_server() as other, running_panel(binary) as panel:
         panel.stop()
         asyncio.run(fill(f"sqlite+aiosqlite:///{panel.data / 'guardpanel.db'}", hosts, port))
@@ -114,8 +123,7 @@ def measure(hosts: int, rounds: int, binary: str, kind: str) -> dict[str, object
         first = client.get("/api/v1/vhosts", params={"per_page": 1}).json()["items"][0]["id"]
         policy = client.get("/api/v1/policies", params={"q": "Bench"}).json()["items"][0]["id"]
         saves: list[float] = []
-        checks: list[float] = []
-        reloads: list[float] = []
+        hands: list[dict[str, float]] = []
         steps: dict[str, list[float]] = {}
         for at in range(rounds + 2):
             time.sleep(REST)
@@ -129,48 +137,46 @@ def measure(hosts: int, rounds: int, binary: str, kind: str) -> dict[str, object
             assert answer.status_code == 200, answer.text
             assert answer.json()["deployment"]["status"] == "live", answer.text
             time.sleep(REST)
-            hand = by_hand(panel, binary)
+            hand = by_hand(panel, binary, kind)
             if at < 2:
                 continue
             saves.append(seconds)
-            checks.append(hand[0])
-            reloads.append(hand[1])
+            hands.append(hand)
             for step in answer.json()["deployment"]["steps"]:
                 steps.setdefault(step["name"], []).append(step["seconds"])
-        both = [a + b for a, b in zip(checks, reloads, strict=True)]
-        return {
-            "hosts": hosts,
-            "kind": kind,
-            "rounds": rounds,
-            "save_p50": statistics.median(saves),
-            "save_p95": percentile(saves, 0.95),
-            "check_p50": statistics.median(checks),
-            "reload_p50": statistics.median(reloads),
-            "hand_p50": statistics.median(both),
-            "hand_p95": percentile(both, 0.95),
-            "steps_p50": {name: statistics.median(values) for name, values in steps.items()},
-        }
+        whole = [sum(hand.values()) for hand in hands]
+        return (
+            f"| {kind} | {hosts:,} | {milliseconds(saves)} | {milliseconds(whole)} "
+            f"| {percentile(saves, 0.95) / percentile(whole, 0.95):.2f} | {medians(steps)} "
+            f"| {medians({name: [hand[name] for hand in hands] for name in hands[0]})} |"
+        )
+
+
+def milliseconds(values: list[float]) -> str:
+    return f"{1000 * statistics.median(values):.0f} / {1000 * percentile(values, 0.95):.0f}"
+
+
+def medians(steps: dict[str, list[float]]) -> str:
+    return ", ".join(f"{name} {1000 * statistics.median(values):.0f}" for name, values in steps.items())
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--hosts", type=int, nargs="+", default=[10, 100, 1000])
-    arguments.add_argument("--rounds", type=int, default=20)
-    arguments.add_argument("--haproxy", nargs="+", default=[os.environ.get("GUARDPANEL_HAPROXY_BIN") or "haproxy"])
+    arguments.add_argument("--rounds", type=int, default=40)
+    arguments.add_argument("--haproxy", nargs="+", default=HAPROXIES)
     arguments.add_argument("--kinds", nargs="+", default=["routing", "policy"])
     given = arguments.parse_args()
     for binary in given.haproxy:
+        said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stdout
+        print(f"\n{said.split(' - ')[0].split('-')[0]}\n", flush=True)
+        print(
+            "| change | virtual hosts | save p50 / p95 ms | by hand p50 / p95 ms | p95 ratio | a save's steps | by hand |"
+        )
+        print("|---|---|---|---|---|---|---|", flush=True)
         for kind in given.kinds:
             for hosts in given.hosts:
-                result = measure(hosts, given.rounds, binary, kind)
-                print(json.dumps({"haproxy": Path(binary).name, **result}), flush=True)
-                ms = {name: round(1000 * value) for name, value in result["steps_p50"].items()}  # type: ignore[attr-defined]
-                print(
-                    f"{kind} at {hosts}: save p50 {1000 * result['save_p50']:.0f} p95 {1000 * result['save_p95']:.0f} ms; "  # type: ignore[operator]
-                    f"by hand p50 {1000 * result['hand_p50']:.0f} p95 {1000 * result['hand_p95']:.0f} ms; steps {ms}",  # type: ignore[operator]
-                    file=sys.stderr,
-                    flush=True,
-                )
+                print(measure(hosts, given.rounds, binary, kind), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -121,15 +122,7 @@ class Agent:
 
     def write(self, documents: Iterable[bytes]) -> bool:
         """Write the union of some agent configurations; False where the file already was so."""
-        union: dict[str, Any] = {}
-        applications: dict[str, Any] = {}
-        for content in documents:
-            document = yaml.load(content, Loader=_Loader)  # noqa: S506 a safe loader
-            union = union or document
-            for one in document["applications"]:
-                applications.setdefault(one["name"], one)
-        union["applications"] = [applications[name] for name in sorted(applications)]
-        new = yaml.dump(union, Dumper=_Dumper, sort_keys=False, width=10**6).encode()
+        new = _union(tuple(documents))
         if self.configuration.exists() and self.configuration.read_bytes() == new:
             return False
         write_atomically(self.configuration, new)
@@ -210,6 +203,20 @@ _Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
+
+
+@lru_cache(maxsize=8)
+def _union(documents: tuple[bytes, ...]) -> bytes:
+    """One configuration with the applications of all. Kept, since most saves change none."""
+    union: dict[str, Any] = {}
+    applications: dict[str, Any] = {}
+    for content in documents:
+        document = yaml.load(content, Loader=_Loader)  # noqa: S506 a safe loader
+        union = union or document
+        for one in document["applications"]:
+            applications.setdefault(one["name"], one)
+    union["applications"] = [applications[name] for name in sorted(applications)]
+    return yaml.dump(union, Dumper=_Dumper, sort_keys=False, width=10**6).encode()
 
 
 def read_configuration(release: Release) -> bytes:

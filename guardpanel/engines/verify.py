@@ -38,9 +38,11 @@ class Verifier:
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
         """Raises DeploymentFailed with what was seen instead."""
         ends = monotonic() + DEADLINE
-        await self._until(ends, partial(self._worker, bundle.checksum))
         places: list[http.Place] = [self.probe, *self.binds]
-        await asyncio.gather(*(self._until(ends, partial(self._listener, place, bundle.checksum)) for place in places))
+        await asyncio.gather(
+            self._until(ends, partial(self._worker, bundle.checksum)),
+            *(self._until(ends, partial(self._listener, place, bundle.checksum)) for place in places),
+        )
         for application in bundle.applications:
             if application.name in changed:
                 await self._until(ends, partial(self._application, application.name, application.blocks))

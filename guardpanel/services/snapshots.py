@@ -19,6 +19,21 @@ TABLES: tuple[Table, ...] = tuple(
 "In the order in which their rows can be inserted."
 
 
+def _json_columns(table: Table) -> list[str]:
+    return [column.name for column in table.columns if isinstance(column.type, JSON)]
+
+
+def _taken(table: Table) -> str:
+    """A table as SQL that gives `"policy":{"columns":[…],"rows":[…]}`"""
+    parsed = _json_columns(table)
+    names = [column.name for column in table.columns]
+    values = ", ".join(f"json({name})" if name in parsed else name for name in names)
+    rows = f"SELECT json_group_array(json_array({values})) FROM (SELECT * FROM {table.name} ORDER BY id)"  # noqa: S608 our own tables
+    return f"""'"{table.name}":{{"columns":{json.dumps(names)},"rows":' || ({rows}) || '}}'"""
+
+
+TAKEN = "SELECT '{' || " + " || ',' || ".join(map(_taken, TABLES)) + " || '}'"
+
 Snapshot = str
 """JSON by table: `{"policy": {"columns": ["id", …], "rows": [[1, …], …]}, …}`."""
 
@@ -26,16 +41,7 @@ Snapshot = str
 async def take(session: AsyncSession) -> Snapshot:
     """All rows as they are stored. SQLite writes the JSON: no row passes through Python."""
     connection = await session.connection()
-    tables = []
-    for table in TABLES:
-        parsed = _json_columns(table)
-        values = ", ".join(f"json({column.name})" if column.name in parsed else column.name for column in table.columns)
-        found = await connection.exec_driver_sql(
-            f"SELECT json_group_array(json_array({values})) FROM (SELECT * FROM {table.name} ORDER BY id)"  # noqa: S608 our own tables
-        )
-        columns = json.dumps([column.name for column in table.columns])
-        tables.append(f'"{table.name}":{{"columns":{columns},"rows":{found.scalar_one()}}}')
-    return "{" + ",".join(tables) + "}"
+    return str((await connection.exec_driver_sql(TAKEN)).scalar_one())
 
 
 def rows(snapshot: Snapshot) -> Rows:
@@ -73,7 +79,3 @@ def packed(snapshot: Snapshot) -> bytes:
 
 def unpacked(data: bytes) -> Snapshot:
     return zlib.decompress(data).decode()
-
-
-def _json_columns(table: Table) -> list[str]:
-    return [column.name for column in table.columns if isinstance(column.type, JSON)]

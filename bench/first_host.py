@@ -1,6 +1,6 @@
 """From the log-in page to the first virtual host live, by the clock, as a browser does it.
 
-    make bench-first-host
+make bench-first-host
 """
 
 import time

@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -12,6 +13,8 @@ import pytest
 from sqlmodel import select
 
 from guardpanel.bundle import Bundle
+from guardpanel.engines.status import haproxy_status
+from guardpanel.engines.supervisor import Child
 from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackFailed, RolledBack, Stale
 from guardpanel.models import Deployment, Policy
 from guardpanel.models.policy import PolicyFields
@@ -47,6 +50,13 @@ async def running(request: pytest.FixtureRequest) -> AsyncIterator[Installation]
 async def visit(running: Installation, path: str = "/", host: str = "shop.example") -> httpx2.Response:
     async with httpx2.AsyncClient() as client:
         return await client.get(running.proxy + path, headers={"host": host})
+
+
+async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
+    ends = asyncio.get_running_loop().time() + 30
+    while not await true():
+        assert asyncio.get_running_loop().time() < ends, f"waited 30 s for {what}"
+        await asyncio.sleep(0.05)
 
 
 async def attempts(running: Installation) -> list[Deployment]:
@@ -306,12 +316,10 @@ async def test_old_applications_are_dropped_once_no_worker_needs_them(running: I
         fields = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "inbound_anomaly_threshold": threshold})
         await policies.update(running.changes, "ada", 1, fields)
 
-    for _ in range(200):
-        if len((await running.changes.engines.agent.status()).applications) == 1:
-            break
-        await asyncio.sleep(0.1)
-    else:
-        raise AssertionError("old applications were never dropped")
+    async def one_is_left() -> bool:
+        return len((await running.changes.engines.agent.status()).applications) == 1
+
+    await until(one_is_left, "the old applications to be dropped")
 
 
 async def test_a_killed_engine_is_started_again_with_what_is_live(running: Installation, origin: int) -> None:
@@ -322,18 +330,19 @@ async def test_a_killed_engine_is_started_again_with_what_is_live(running: Insta
         pid = child.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        for _ in range(200):
-            await asyncio.sleep(0.05)
-            if child.pid not in {None, pid} and child.state == "running":
-                break
-    for _ in range(100):
-        status = await running.changes.engines.status()
-        if status.haproxy.running and status.agent.running:
-            break
-        await asyncio.sleep(0.1)
 
-    assert status.haproxy.checksum == checksum
-    assert (await visit(running)).status_code == 200
+        async def another_runs(child: Child = child, pid: int = pid) -> bool:
+            return child.pid not in {None, pid} and child.state == "running"
+
+        await until(another_runs, f"another {child.name}")
+
+    async def it_serves() -> bool:
+        with suppress(httpx2.TransportError):
+            return (await visit(running)).status_code == 200 and (await running.changes.engines.agent.status()).running
+        return False
+
+    await until(it_serves, "the engines to serve again")
+    assert (await haproxy_status(running.changes.engines.cli)).checksum == checksum
     assert [state.restarts for state in running.supervisor.states()] == [1, 1]
 
 

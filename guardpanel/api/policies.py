@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardpanel.api.saves import DeploymentOut, NamedVersion, merging, not_yet, speaking, tag
-from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
+from guardpanel.api.saves import AskedDep, DeploymentOut, NamedVersion, merging, not_yet, speaking, tag
+from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
 from guardpanel.models.policy import EnforcementMode, FailMode, OverLimit, PolicyFields
@@ -147,11 +147,11 @@ async def list_policies(
 
 
 @router.post("", status_code=201)
-async def create_policy(body: PolicyIn, response: Response, panel: PanelDep, user: Editor) -> PolicySaved:
+async def create_policy(body: PolicyIn, response: Response, panel: PanelDep, asked: AskedDep) -> PolicySaved:
     """Add one and make it live."""
     with speaking(names_in(body)):
         fields = validated(PolicyFields, merged(None, body))
-        saved = await policies.create(panel.changes, user.email, fields)
+        saved = await policies.create(panel.changes, asked, fields)
     return saved_as(response, saved)
 
 
@@ -164,7 +164,7 @@ async def read_policy(policy_id: RowId, response: Response, session: SessionDep,
 
 @router.patch("/{policy_id}")
 async def update_policy(
-    policy_id: RowId, body: PolicyIn, response: Response, panel: PanelDep, user: Editor, version: NamedVersion
+    policy_id: RowId, body: PolicyIn, response: Response, panel: PanelDep, asked: AskedDep, version: NamedVersion
 ) -> PolicySaved:
     """Change the named keys and make that live."""
 
@@ -173,7 +173,7 @@ async def update_policy(
             policy = await policies.find(session, policy_id)
         fields = validated(PolicyFields, merged(policy, body))
         read = policy.version if version is None else version
-        return await policies.update(panel.changes, user.email, policy_id, fields, read)
+        return await policies.update(panel.changes, asked, policy_id, fields, read)
 
     with speaking(names_in(body)):
         saved = await merging(attempt, version)
@@ -181,9 +181,9 @@ async def update_policy(
 
 
 @router.delete("/{policy_id}", status_code=204)
-async def delete_policy(policy_id: RowId, panel: PanelDep, user: Editor, version: NamedVersion) -> None:
+async def delete_policy(policy_id: RowId, panel: PanelDep, asked: AskedDep, version: NamedVersion) -> None:
     """409 while virtual hosts use it."""
-    await policies.delete(panel.changes, user.email, policy_id, version)
+    await policies.delete(panel.changes, asked, policy_id, version)
 
 
 def merged(policy: Policy | None, body: PolicyIn) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Query, Response
 from pydantic import BaseModel, Field
 
+from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Problem, Stale
-from guardpanel.services.changes import Saved
+from guardpanel.services.changes import Asked, Saved
 
 T = TypeVar("T")
 
@@ -54,6 +55,19 @@ def named_version(
 
 
 NamedVersion = Annotated[int | None, Depends(named_version)]
+
+
+def asked(
+    user: Editor,
+    overwrite_drift: Annotated[
+        bool, Query(description="Save although somebody changed what runs by hand; this overwrites their change.")
+    ] = False,
+) -> Asked:
+    return Asked(user.email, over_drift=overwrite_drift)
+
+
+AskedDep = Annotated[Asked, Depends(asked)]
+"""Whoever may change things, and what they said about it."""
 
 
 def tag(response: Response, version: int) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardpanel.api.saves import DeploymentOut, NamedVersion, merging, not_yet, speaking, tag
-from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
+from guardpanel.api.saves import AskedDep, DeploymentOut, NamedVersion, merging, not_yet, speaking, tag
+from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
@@ -186,12 +186,12 @@ async def list_virtual_hosts(
 
 @router.post("", status_code=201)
 async def create_virtual_host(
-    body: VirtualHostIn, response: Response, panel: PanelDep, user: Editor
+    body: VirtualHostIn, response: Response, panel: PanelDep, asked: AskedDep
 ) -> VirtualHostSaved:
     """Add one and make it live."""
     with speaking(names_in(body)):
         fields = validated(VirtualHostFields, merged(None, body))
-        saved = await virtual_hosts.create(panel.changes, user.email, fields)
+        saved = await virtual_hosts.create(panel.changes, asked, fields)
     return saved_as(response, saved)
 
 
@@ -211,7 +211,7 @@ async def update_virtual_host(
     body: VirtualHostIn,
     response: Response,
     panel: PanelDep,
-    user: Editor,
+    asked: AskedDep,
     version: NamedVersion,
 ) -> VirtualHostSaved:
     """Change the named keys and make that live."""
@@ -221,7 +221,7 @@ async def update_virtual_host(
             host = await virtual_hosts.find(session, virtual_host_id)
         fields = validated(VirtualHostFields, merged(host, body))
         read = host.version if version is None else version
-        return await virtual_hosts.update(panel.changes, user.email, virtual_host_id, fields, read)
+        return await virtual_hosts.update(panel.changes, asked, virtual_host_id, fields, read)
 
     with speaking(names_in(body)):
         saved = await merging(attempt, version)
@@ -229,8 +229,8 @@ async def update_virtual_host(
 
 
 @router.delete("/{virtual_host_id}", status_code=204)
-async def delete_virtual_host(virtual_host_id: RowId, panel: PanelDep, user: Editor, version: NamedVersion) -> None:
-    await virtual_hosts.delete(panel.changes, user.email, virtual_host_id, version)
+async def delete_virtual_host(virtual_host_id: RowId, panel: PanelDep, asked: AskedDep, version: NamedVersion) -> None:
+    await virtual_hosts.delete(panel.changes, asked, virtual_host_id, version)
 
 
 def merged(host: VirtualHost | None, body: VirtualHostIn) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import JSON, CheckConstraint, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from guardpanel.models.types import stored
+from guardpanel.models.types import Notes, stored
 
 
 class Outcome(StrEnum):
@@ -18,6 +18,12 @@ class Outcome(StrEnum):
     "It could not be proved live; the one before it is live again, and nothing was saved."
     FAILED = "failed"
     "Neither it nor the one before it could be proved live."
+
+
+class NoteFields(SQLModel):
+    """Why a change was made, as an operator writes it."""
+
+    note: Notes = ""
 
 
 class Revision(SQLModel, table=True):
@@ -52,10 +58,14 @@ class Deployment(SQLModel, table=True):
     noun_id: int | None = None
     steps: list[dict[str, str | float | None]] = Field(default_factory=list, sa_type=JSON)
     "name, seconds and error of each step, in order."
+    note: str = ""
+    "Why, in a person's words; written afterwards if at all."
     message: str = ""
     output: str = ""
     "The engine's full words."
     before: bytes | None = Field(default=None, sa_type=LargeBinary)
     "The rows as they were, while the outcome is open: what a roll-back (also one after a crash) restores."
+    snapshot: bytes | None = Field(default=None, sa_type=LargeBinary)
+    "The rows after it, or what a refused one would have made of them, where no revision of its own keeps them."
     started_at: datetime = Field(default_factory=lambda: datetime.now(UTC), index=True)
     seconds: float = 0.0

@@ -41,18 +41,29 @@ from guardpanel.services.snapshots import Snapshot
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Who asks for a save, and what they sent along."""
+
+    who: str
+    key: str = ""
+    "Made by the form: the same key twice is one save, and its progress can be asked for."
+    over_drift: bool = False
+    "They know that somebody changed what runs by hand, and that this save overwrites it."
+
+
 @dataclass
 class Change:
     """Who changes what, in words. `noun_id` may become known while the change is made."""
 
-    author: str
+    asked: Asked
     summary: str
     noun: str = ""
     noun_id: int | None = None
-    key: str = ""
-    "Made by the form: the same key twice is one save, and its progress can be asked for."
     quiet: bool = False
     "Leave no trace if the configuration turns out to be the same: nobody asked for it."
+    attempted: bytes | None = None
+    "The rows that a refused change would have made, packed."
 
 
 @dataclass(frozen=True)
@@ -65,12 +76,22 @@ class Saved(Generic[T]):
     is_new: bool
     "False: the engines' configuration is the same as before, and nothing was reloaded."
     steps: tuple[Step, ...] = ()
+    change_id: int = 0
+    "Of the attempt, among the changes."
 
     @property
     def sentence(self) -> str:
         if self.is_new:
             return f"Live in {self.seconds:.1f} s as revision {self.revision}"
         return f"Saved. Nothing changes for the engines: revision {self.revision} stays live"
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A change that is committed; the live revision has the same bytes."""
+
+    deployment_id: int
+    revision: int
 
 
 @dataclass
@@ -108,10 +129,11 @@ class Changes:
         Raises what `mutate` raises, ConfigRejected (an engine refused it), RolledBack or RollbackFailed (it could
         not be proved live), Busy (another process saves). After any of them nothing was saved.
         """
-        known = self._by_key.get(change.key) if change.key else None
+        key = change.asked.key
+        known = self._by_key.get(key) if key else None
         task = known or asyncio.create_task(self._save(change, mutate))
-        if change.key and not known:
-            self._by_key[change.key] = task
+        if key and not known:
+            self._by_key[key] = task
             while len(self._by_key) > 500:
                 self._by_key.popitem(last=False)
         # Shielded: a browser that goes away must not leave half a save behind.
@@ -132,7 +154,7 @@ class Changes:
                 revision = await session.get(Revision, revision_id)
             if revision is None:
                 return
-            bundle = await asyncio.to_thread(_rendered, snapshots.unpacked(revision.snapshot), self.facts)
+            bundle = await self.rendered(snapshots.unpacked(revision.snapshot))
             release = await asyncio.to_thread(self._release, bundle, revision_id)
             await self.engines.deploy(release, bundle, changed=frozenset(), tell=lambda _step: None)
             self.engines.tidy()
@@ -156,7 +178,7 @@ class Changes:
                 yield
 
     async def _save(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> Saved[T]:
-        progress = self.saves.begin(change.key)
+        progress = self.saves.begin(change.asked.key)
         try:
             async with self.turn():
                 try:
@@ -165,31 +187,30 @@ class Changes:
                     progress.end(rejected.message)
                     await self._record_rejection(change, rejected, progress)
                     raise
-                if isinstance(prepared, Revision):
-                    return Saved(value, prepared.id or 0, progress.seconds, is_new=False, steps=tuple(progress.steps))
-                await self._deploy(prepared, progress)
-                return Saved(value, prepared.revision, progress.seconds, is_new=True, steps=tuple(progress.steps))
+                is_new = isinstance(prepared, Prepared)
+                if isinstance(prepared, Prepared):
+                    await self._deploy(prepared, progress)
+                steps = tuple(progress.steps)
+                return Saved(value, prepared.revision, progress.seconds, is_new, steps, prepared.deployment_id)
         finally:
             progress.end()
             progress.over = True
 
     async def _prepare(
         self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]], progress: Progress
-    ) -> tuple[T, Prepared | Revision]:
-        """Everything up to the commit, in one transaction. A Revision back: the live one has the same bytes."""
+    ) -> tuple[T, Prepared | Unchanged]:
+        """Everything up to the commit, in one transaction."""
         progress.tell("render")
         async with self.database.write() as session:
             before, packed_before = await self._snapshot_before(session)
             value = await mutate(session)
             await session.flush()
             after = await snapshots.take(session)
-            bundle = await asyncio.to_thread(_rendered, after, self.facts)
+            bundle = await self.rendered(after)
             live = await revisions.live(session)
             if live is not None and live.checksum == bundle.checksum:
-                if not change.quiet:
-                    session.add(_attempt(change, live.id, Outcome.LIVE, progress))
-                return value, live
-            revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.author, summary=change.summary)
+                return value, await self._unchanged(session, change, live, after, progress)
+            revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.asked.who, summary=change.summary)
             session.add(revision)
             await session.flush()
             number = revision.id or 0
@@ -197,8 +218,10 @@ class Changes:
             release = await asyncio.to_thread(self.engines.stage, bundle, number)
             changed = await self._changed(bundle, live)
             progress.tell("check")
+            # Packed while the engines, which are other processes, look at it.
+            packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, after))
             try:
-                checking = self.engines.check(
+                await self.engines.check(
                     release,
                     bundle,
                     changed=changed,
@@ -208,8 +231,7 @@ class Changes:
                         if change.noun == "virtual_host" and server.virtual_host_id == change.noun_id
                     ],
                 )
-                # Packed while the engines, which are other processes, look at it.
-                _, revision.snapshot = await asyncio.gather(checking, asyncio.to_thread(snapshots.packed, after))
+                revision.snapshot = await packing
                 progress.tell("record")
                 deployment = _attempt(change, number, Outcome.DEPLOYING, progress)
                 deployment.before = packed_before
@@ -219,10 +241,22 @@ class Changes:
             except BaseException as error:
                 await asyncio.to_thread(self.engines.releases.drop, number)
                 if isinstance(error, ConfigRejected):
+                    change.attempted = await packing
                     raise at_fields(error, change) from error
                 raise
         self._snapshot = kept
         return value, Prepared(deployment.id or 0, number, release, bundle, before, live, changed)
+
+    async def _unchanged(
+        self, session: AsyncSession, change: Change, live: Revision, after: Snapshot, progress: Progress
+    ) -> Unchanged:
+        """The engines' configuration stays the same: the rows are the whole change."""
+        attempt = _attempt(change, live.id, Outcome.LIVE, progress)
+        if not change.quiet:
+            attempt.snapshot = await asyncio.to_thread(snapshots.packed, after)
+            session.add(attempt)
+            await session.flush()
+        return Unchanged(attempt.id or 0, live.id or 0)
 
     async def _snapshot_before(self, session: AsyncSession) -> tuple[Snapshot, bytes]:
         """The rows as they are: those of the save before this one, unless somebody else wrote since."""
@@ -240,9 +274,13 @@ class Changes:
     async def applications_of(self, live: Revision) -> dict[str, Application]:
         """The live revision's applications by name."""
         if self._live_applications is None or self._live_applications[0] != live.checksum:
-            bundle = await asyncio.to_thread(_rendered, snapshots.unpacked(live.snapshot), self.facts)
+            bundle = await self.rendered(snapshots.unpacked(live.snapshot))
             self._live_applications = live.checksum, _by_name(bundle)
         return self._live_applications[1]
+
+    async def rendered(self, snapshot: Snapshot) -> Bundle:
+        """What the engines get, or got, from these rows. In a thread."""
+        return await asyncio.to_thread(_rendered, snapshot, self.facts)
 
     async def _deploy(self, prepared: Prepared, progress: Progress) -> None:
         try:
@@ -259,7 +297,7 @@ class Changes:
         """Put the release and the rows before this change back, and say which of both worked. Always raises."""
         self._snapshot = None
         async with self.database.write() as session:
-            await snapshots.put_back(session, prepared.before)
+            await snapshots.put_back(session, snapshots.rows(prepared.before))
         evidence = f"{failed.message}\n{failed.evidence}".strip()
         progress.tell("roll back")
         try:
@@ -288,7 +326,7 @@ class Changes:
         if prepared.previous is None:
             raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
         number = prepared.previous.id or 0
-        bundle = await asyncio.to_thread(_rendered, prepared.before, self.facts)
+        bundle = await self.rendered(prepared.before)
         release = await asyncio.to_thread(self._release, bundle, number)
         await self.engines.roll_back(release, bundle)
         return number
@@ -307,6 +345,7 @@ class Changes:
         async with self.database.write() as session:
             attempt = _attempt(change, None, Outcome.REJECTED, progress)
             attempt.message, attempt.output = rejected.message, rejected.output
+            attempt.snapshot = change.attempted
             session.add(attempt)
 
 
@@ -351,7 +390,7 @@ def _attempt(change: Change, revision: int | None, outcome: Outcome, progress: P
     return Deployment(
         revision_id=revision,
         outcome=outcome,
-        author=change.author,
+        author=change.asked.who,
         summary=change.summary[:500],
         noun=change.noun,
         noun_id=change.noun_id,

@@ -8,7 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import Conflict, FieldError, Invalid, NotFound
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode, FailMode, PolicyFields
-from guardpanel.services.changes import Change, Changes, Saved
+from guardpanel.services.changes import Asked, Change, Changes, Saved
+from guardpanel.services.differences import in_words
 from guardpanel.services.pages import Page, like
 from guardpanel.services.virtual_hosts import must_be_current
 
@@ -79,8 +80,8 @@ async def used_by(session: AsyncSession) -> dict[int, int]:
     return {policy_id: count for policy_id, count in found.all() if policy_id is not None}
 
 
-async def create(changes: Changes, who: str, fields: PolicyFields, key: str = "") -> Saved[Policy]:
-    change = Change(who, f"Added policy {fields.name}", NOUN, key=key)
+async def create(changes: Changes, asked: Asked, fields: PolicyFields) -> Saved[Policy]:
+    change = Change(asked, f"Added policy {fields.name}", NOUN)
 
     async def mutate(session: AsyncSession) -> Policy:
         await _name_must_be_free(session, fields.name)
@@ -94,16 +95,16 @@ async def create(changes: Changes, who: str, fields: PolicyFields, key: str = ""
 
 
 async def update(
-    changes: Changes, who: str, policy_id: int, fields: PolicyFields, version: int | None = None, key: str = ""
+    changes: Changes, asked: Asked, policy_id: int, fields: PolicyFields, version: int | None = None
 ) -> Saved[Policy]:
     """`version` is the one that the form was opened with; another one now is Stale (412)."""
-    change = Change(who, f"Updated policy {fields.name}", NOUN, policy_id, key)
+    change = Change(asked, f"Updated policy {fields.name}", NOUN, policy_id)
 
     async def mutate(session: AsyncSession) -> Policy:
         policy = await find(session, policy_id)
         must_be_current(policy.version, version)
         await _name_must_be_free(session, fields.name, besides=policy_id)
-        words = what_changed(policy, fields)
+        words = in_words(fields_of(policy), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
         policy.replace(fields).touch()
         session.add(policy)
@@ -112,9 +113,9 @@ async def update(
     return await changes.save(change, mutate)
 
 
-async def delete(changes: Changes, who: str, policy_id: int, version: int | None = None, key: str = "") -> Saved[None]:
+async def delete(changes: Changes, asked: Asked, policy_id: int, version: int | None = None) -> Saved[None]:
     """A policy that virtual hosts use is not deleted: Conflict (409) names them."""
-    change = Change(who, "Deleted a policy", NOUN, policy_id, key)
+    change = Change(asked, "Deleted a policy", NOUN, policy_id)
 
     async def mutate(session: AsyncSession) -> None:
         policy = await find(session, policy_id)
@@ -139,20 +140,6 @@ async def delete(changes: Changes, who: str, policy_id: int, version: int | None
 def fields_of(policy: Policy) -> PolicyFields:
     """The fields as they are: what a form starts with and what a PATCH merges into."""
     return PolicyFields.model_construct(**{name: getattr(policy, name) for name in PolicyFields.model_fields})
-
-
-def what_changed(policy: Policy, fields: PolicyFields) -> str:
-    """The fields that differ in words, with both values where they are short: `inbound anomaly threshold 5 → 7`."""
-    parts = []
-    for name in PolicyFields.model_fields:
-        before, after = getattr(policy, name), getattr(fields, name)
-        if before != after:
-            words = name.replace("_kib", "").replace("_", " ")
-            short = isinstance(before, int | EnforcementMode | FailMode) and not isinstance(before, bool)
-            parts.append(
-                f"{words} {str(before).replace('_', ' ')} → {str(after).replace('_', ' ')}" if short else words
-            )
-    return ", ".join(parts)
 
 
 async def _name_must_be_free(session: AsyncSession, name: str, besides: int | None = None) -> None:

@@ -1,12 +1,19 @@
 """What was made live, and every attempt to."""
 
+from typing import Any
+
+from sqlalchemy.orm import defer
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.database import Database
 from guardpanel.errors import NotFound
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services.pages import Page
+
+LIGHT: tuple[Any, ...] = (defer(Deployment.snapshot), defer(Deployment.before))  # type: ignore[arg-type]
+"For lists: without the rows that an attempt keeps."
 
 
 async def live(session: AsyncSession) -> Revision | None:
@@ -22,7 +29,7 @@ async def live(session: AsyncSession) -> Revision | None:
 
 
 async def last_deployment(session: AsyncSession) -> Deployment | None:
-    return (await session.exec(select(Deployment).order_by(col(Deployment.id).desc()).limit(1))).first()
+    return (await session.exec(select(Deployment).options(*LIGHT).order_by(col(Deployment.id).desc()).limit(1))).first()
 
 
 async def open_deployments(session: AsyncSession) -> list[Deployment]:
@@ -41,14 +48,43 @@ async def find(session: AsyncSession, deployment_id: int) -> Deployment:
 
 
 async def page(
-    session: AsyncSession, *, noun: str = "", noun_id: int | None = None, offset: int = 0, limit: int = 50
+    session: AsyncSession,
+    *,
+    noun: str = "",
+    noun_id: int | None = None,
+    author: str = "",
+    outcome: Outcome | None = None,
+    offset: int = 0,
+    limit: int = 50,
 ) -> Page[Deployment]:
-    """Attempts, newest first; of one virtual host or policy where `noun` and `noun_id` say so."""
+    """Attempts, newest first; of one virtual host or policy, one person, one outcome where that is given."""
     conditions = []
     if noun:
-        conditions = [col(Deployment.noun) == noun, col(Deployment.noun_id) == noun_id]
+        conditions += [col(Deployment.noun) == noun, col(Deployment.noun_id) == noun_id]
+    if author:
+        conditions.append(col(Deployment.author) == author)
+    if outcome is not None:
+        conditions.append(col(Deployment.outcome) == outcome)
     total = (await session.exec(select(func.count()).select_from(Deployment).where(*conditions))).one()
     found = await session.exec(
-        select(Deployment).where(*conditions).order_by(col(Deployment.id).desc()).offset(offset).limit(limit)
+        select(Deployment)
+        .options(*LIGHT)
+        .where(*conditions)
+        .order_by(col(Deployment.id).desc())
+        .offset(offset)
+        .limit(limit)
     )
     return Page(list(found.all()), total, offset, limit)
+
+
+async def authors(session: AsyncSession) -> list[str]:
+    """Everybody who ever changed something."""
+    return list((await session.exec(select(Deployment.author).distinct().order_by(Deployment.author))).all())
+
+
+async def note(database: Database, deployment_id: int, text: str) -> None:
+    """Why it was done, in a person's words. Changes nothing else."""
+    async with database.write() as session:
+        deployment = await find(session, deployment_id)
+        deployment.note = text
+        session.add(deployment)

@@ -52,13 +52,12 @@ def rows(snapshot: Snapshot) -> Rows:
     }
 
 
-async def put_back(session: AsyncSession, snapshot: Snapshot) -> None:
+async def put_back(session: AsyncSession, kept: Rows) -> None:
     """Make the tables hold exactly these rows."""
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
     for table in reversed(TABLES):
         await connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
-    kept = rows(snapshot)
     for table in TABLES:
         names = [column.name for column in table.columns]
         parsed = _json_columns(table)

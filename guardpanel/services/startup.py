@@ -6,11 +6,11 @@ from guardpanel.errors import Problem
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services import installation, revisions, snapshots
-from guardpanel.services.changes import Change, Changes
+from guardpanel.services.changes import Asked, Change, Changes
 
 log = logging.getLogger(__name__)
 
-PANEL = "guardpanel"
+PANEL = Asked("guardpanel")
 "The author of what nobody asked for."
 
 
@@ -53,7 +53,7 @@ async def _settle_one(changes: Changes, deployment: Deployment) -> None:
             row.outcome, row.message = Outcome.LIVE, "guardpanel was stopped during this change; HAProxy runs it."
         else:
             if row.before is not None:
-                await snapshots.put_back(session, snapshots.unpacked(row.before))
+                await snapshots.put_back(session, snapshots.rows(snapshots.unpacked(row.before)))
             row.outcome = Outcome.ROLLED_BACK
             row.message = "guardpanel was stopped during this change, before HAProxy took it. Nothing was saved."
         row.before = None

@@ -11,7 +11,8 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.types import shown
 from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
-from guardpanel.services.changes import Change, Changes, Saved
+from guardpanel.services.changes import Asked, Change, Changes, Saved
+from guardpanel.services.differences import in_words
 from guardpanel.services.pages import Page, like
 
 NOUN = "virtual_host"
@@ -68,8 +69,8 @@ async def of_policy(session: AsyncSession, policy_id: int) -> list[VirtualHost]:
     return list(found.all())
 
 
-async def create(changes: Changes, who: str, fields: VirtualHostFields, key: str = "") -> Saved[VirtualHost]:
-    change = Change(who, f"Added virtual host {fields.name}", NOUN, key=key)
+async def create(changes: Changes, asked: Asked, fields: VirtualHostFields) -> Saved[VirtualHost]:
+    change = Change(asked, f"Added virtual host {fields.name}", NOUN)
 
     async def mutate(session: AsyncSession) -> VirtualHost:
         virtual_host = VirtualHost(name=fields.name, hostnames=[], servers=[])
@@ -85,20 +86,19 @@ async def create(changes: Changes, who: str, fields: VirtualHostFields, key: str
 
 async def update(
     changes: Changes,
-    who: str,
+    asked: Asked,
     virtual_host_id: int,
     fields: VirtualHostFields,
     version: int | None = None,
-    key: str = "",
 ) -> Saved[VirtualHost]:
     """`version` is the one that the form was opened with; another one now is Stale (412)."""
-    change = Change(who, f"Updated virtual host {fields.name}", NOUN, virtual_host_id, key)
+    change = Change(asked, f"Updated virtual host {fields.name}", NOUN, virtual_host_id)
 
     async def mutate(session: AsyncSession) -> VirtualHost:
         virtual_host = await find(session, virtual_host_id)
         must_be_current(virtual_host.version, version)
         await _check(session, changes, fields, virtual_host_id)
-        words = what_changed(virtual_host, fields)
+        words = in_words(fields_of(virtual_host), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
         await _release_names(session, virtual_host, fields)
         virtual_host.replace(fields).touch()
@@ -107,10 +107,8 @@ async def update(
     return await changes.save(change, mutate)
 
 
-async def delete(
-    changes: Changes, who: str, virtual_host_id: int, version: int | None = None, key: str = ""
-) -> Saved[None]:
-    change = Change(who, "Deleted a virtual host", NOUN, virtual_host_id, key)
+async def delete(changes: Changes, asked: Asked, virtual_host_id: int, version: int | None = None) -> Saved[None]:
+    change = Change(asked, "Deleted a virtual host", NOUN, virtual_host_id)
 
     async def mutate(session: AsyncSession) -> None:
         virtual_host = await find(session, virtual_host_id)
@@ -140,17 +138,6 @@ def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
             for row in virtual_host.servers
         ],
     )
-
-
-def what_changed(virtual_host: VirtualHost, fields: VirtualHostFields) -> str:
-    """The names of the fields that differ, in words: `servers, policy`."""
-    before = fields_of(virtual_host)
-    names = [
-        name.replace("_id", "").replace("tls", "TLS").replace("_", " ")
-        for name in VirtualHostFields.model_fields
-        if getattr(before, name) != getattr(fields, name)
-    ]
-    return ", ".join(names)
 
 
 async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFields, own_id: int | None) -> None:

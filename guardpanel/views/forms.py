@@ -19,6 +19,8 @@ from guardpanel.errors import (
     RolledBack,
     Stale,
 )
+from guardpanel.models import User
+from guardpanel.services.changes import Asked
 from guardpanel.services.input import validated
 
 M = TypeVar("M", bound=BaseModel)
@@ -108,6 +110,10 @@ class Form:
         """The key that came with the form."""
         text = self.value("save_key")
         return text if re.fullmatch(r"[0-9a-f-]{16,64}", text) else ""
+
+    def asked(self, editor: User) -> Asked:
+        """Who sends this form, and what else it says about the save."""
+        return Asked(editor.email, self.save_key, over_drift=self.checked("over_drift"))
 
     def fields(self, model: type[M]) -> M:
         """The checked input type, or Invalid with a message for each field."""

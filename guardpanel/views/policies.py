@@ -48,10 +48,10 @@ async def new(request: Request, session: SessionDep, _editor: Editor, preset: st
 async def create(request: Request, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
     form = await Form.read(request)
     try:
-        saved = await policies.create(panel.changes, editor.email, form.fields(PolicyFields), form.save_key)
+        saved = await policies.create(panel.changes, form.asked(editor), form.fields(PolicyFields))
     except Problem as problem:
         return await show_form(request, session, form, None, problem)
-    return redirect(f"/policies/{saved.value.id}", saved.sentence)
+    return redirect(f"/policies/{saved.value.id}", saved.sentence, undo_url=f"/changes/{saved.change_id}/undo")
 
 
 @router.get("/{policy_id}")
@@ -81,10 +81,10 @@ async def update(request: Request, policy_id: RowId, panel: PanelDep, session: S
     policy = await policies.find(session, policy_id)
     try:
         fields = form.fields(PolicyFields)
-        saved = await policies.update(panel.changes, editor.email, policy_id, fields, form.version, form.save_key)
+        saved = await policies.update(panel.changes, form.asked(editor), policy_id, fields, form.version)
     except Problem as problem:
         return await show_form(request, session, form, policy, problem)
-    return redirect(f"/policies/{policy_id}", saved.sentence)
+    return redirect(f"/policies/{policy_id}", saved.sentence, undo_url=f"/changes/{saved.change_id}/undo")
 
 
 @router.get("/{policy_id}/delete")
@@ -97,10 +97,12 @@ async def destroy(request: Request, policy_id: RowId, panel: PanelDep, session: 
     form = await Form.read(request)
     policy = await policies.find(session, policy_id)
     try:
-        saved = await policies.delete(panel.changes, editor.email, policy_id, form.version, form.save_key)
+        saved = await policies.delete(panel.changes, form.asked(editor), policy_id, form.version)
     except Problem as problem:
         return await show_delete(request, session, policy, problem)
-    return redirect("/policies", f"{policy.name} is deleted. {saved.sentence}")
+    return redirect(
+        "/policies", f"{policy.name} is deleted. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo"
+    )
 
 
 async def show_delete(

@@ -58,10 +58,10 @@ async def create(request: Request, panel: PanelDep, session: SessionDep, editor:
     if form.change_rows():
         return await show_form(request, session, form, None)
     try:
-        saved = await virtual_hosts.create(panel.changes, editor.email, form.fields(VirtualHostFields), form.save_key)
+        saved = await virtual_hosts.create(panel.changes, form.asked(editor), form.fields(VirtualHostFields))
     except Problem as problem:
         return await show_form(request, session, form, None, problem)
-    return redirect(f"/virtual-hosts/{saved.value.id}", saved.sentence)
+    return redirect(f"/virtual-hosts/{saved.value.id}", saved.sentence, undo_url=f"/changes/{saved.change_id}/undo")
 
 
 @router.get("/{virtual_host_id}")
@@ -98,12 +98,10 @@ async def update(
         return await show_form(request, session, form, host)
     try:
         fields = form.fields(VirtualHostFields)
-        saved = await virtual_hosts.update(
-            panel.changes, editor.email, virtual_host_id, fields, form.version, form.save_key
-        )
+        saved = await virtual_hosts.update(panel.changes, form.asked(editor), virtual_host_id, fields, form.version)
     except Problem as problem:
         return await show_form(request, session, form, host, problem)
-    return redirect(f"/virtual-hosts/{virtual_host_id}", saved.sentence)
+    return redirect(f"/virtual-hosts/{virtual_host_id}", saved.sentence, undo_url=f"/changes/{saved.change_id}/undo")
 
 
 @router.get("/{virtual_host_id}/delete")
@@ -119,11 +117,13 @@ async def destroy(
     form = await Form.read(request)
     host = await virtual_hosts.find(session, virtual_host_id)
     try:
-        saved = await virtual_hosts.delete(panel.changes, editor.email, virtual_host_id, form.version, form.save_key)
+        saved = await virtual_hosts.delete(panel.changes, form.asked(editor), virtual_host_id, form.version)
     except Problem as problem:
         context = {"host": host, "form": form_of(host), "refusal": refusal(problem, await live_number(session))}
         return await page(request, "virtual_hosts/delete.html", context, status_code=problem.status)
-    return redirect("/virtual-hosts", f"{host.name} is deleted. {saved.sentence}")
+    return redirect(
+        "/virtual-hosts", f"{host.name} is deleted. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo"
+    )
 
 
 async def show_one(

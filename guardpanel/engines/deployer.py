@@ -77,11 +77,20 @@ class Engines:
         if self.releases.current_number() is None:
             return  # they wait for the first release
         await self.cli.processes(patience=patience)
+        await self._worker_answers(patience)
         if not self.agent.configuration.exists():
             return  # it waits for that file
         status = await self.agent.wait(patience)
         if not status.running:
             raise EngineUnavailable(f"The WAF agent does not answer. {status.problem}")
+
+    async def _worker_answers(self, patience: float) -> None:
+        """The master may answer for a worker that hangs, or has not read its configuration yet."""
+        ends = monotonic() + patience
+        while "pid" not in await self.cli.info():
+            if monotonic() >= ends:
+                raise EngineUnavailable("HAProxy's worker does not answer.")
+            await asyncio.sleep(0.05)
 
     async def deploy(
         self,

@@ -92,6 +92,14 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def as_text(fields: BaseModel, policies: Mapping[int, str]) -> dict[str, str]:
+    """Fields as text by name, like those of `nouns`."""
+    return {
+        name: "\n".join(_items(value)) if isinstance(value, list) else _text(name, value, policies)
+        for name, value in fields
+    }
+
+
 def in_words(before: BaseModel, after: BaseModel) -> str:
     """What an edit did, for the list of changes: `inbound threshold 5 → 7, hostname www.shop.example added`."""
     parts: list[str] = []

@@ -9,6 +9,7 @@ from guardpanel.errors import Conflict, FieldError, Invalid, NotFound
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode, FailMode, PolicyFields
 from guardpanel.rendering import Rows
+from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
 from guardpanel.services.input import as_kept
@@ -113,7 +114,7 @@ async def update(
         await _name_must_be_free(session, fields.name, besides=policy_id)
         words = in_words(fields_of(policy), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
-        policy.replace(fields).touch()
+        policy.replace(fields).touch(await revisions.taken_back(session, NOUN, policy_id))
         session.add(policy)
         return policy
 

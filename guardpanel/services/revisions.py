@@ -93,6 +93,16 @@ async def page(
     return Page(list(found.all()), total, offset, limit)
 
 
+async def taken_back(session: AsyncSession, noun: str, noun_id: int) -> int:
+    """How many edits of it were visible for a moment and then rolled back."""
+    condition = (
+        (col(Deployment.noun) == noun)
+        & (col(Deployment.noun_id) == noun_id)
+        & col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
+    )
+    return (await session.exec(select(func.count()).select_from(Deployment).where(condition))).one()
+
+
 async def authors(session: AsyncSession) -> list[str]:
     """Everybody who ever changed something."""
     return list((await session.exec(select(Deployment.author).distinct().order_by(Deployment.author))).all())

@@ -12,6 +12,7 @@ from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.types import shown
 from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
 from guardpanel.rendering import Rows
+from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
 from guardpanel.services.input import as_kept
@@ -103,7 +104,7 @@ async def update(
         words = in_words(fields_of(virtual_host), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
         await _release_names(session, virtual_host, fields)
-        virtual_host.replace(fields).touch()
+        virtual_host.replace(fields).touch(await revisions.taken_back(session, NOUN, virtual_host_id))
         return virtual_host
 
     return await changes.save(change, mutate)

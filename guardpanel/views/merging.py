@@ -103,7 +103,8 @@ def merge(form: Form, row: Row, since: Since[Any], viewer: User) -> Merge:
     now, typed = (differences.as_text(fields, row.policies) for fields in (row.fields, mine))
     typed |= {name: raw(form, name) for name in unread}
     names = [name for name in model.model_fields if name in {*unread, *changed(row.fields, mine)}]
-    choices = tuple(choice(form, since, row, mine, name, now[name], typed[name], name in unread) for name in names)
+    found = (choice(form, since, row, mine, name, now[name], typed[name], name in unread) for name in names)
+    choices = tuple(sorted(found, key=lambda one: one.kind != "both"))
     shown.to_choose = frozenset(names)
     return Merge(
         authors(since, viewer), since.last, choices, form.opened or 0, row.version, moved(row, since), form.is_undecided

@@ -92,6 +92,12 @@ class Releases:
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
 
+    def files(self, number: int) -> dict[str, bytes]:
+        """What the engines got, by name; raises ReleaseDamaged where it is not whole."""
+        path = self.open(number).path
+        names = json.loads((path / MANIFEST).read_bytes())["files"]
+        return {name: (path / name).read_bytes() for name in names}
+
     def current_number(self) -> int | None:
         try:
             return int(self.link.readlink().name)

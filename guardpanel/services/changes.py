@@ -60,6 +60,8 @@ class Change:
     summary: str
     noun: str = ""
     noun_id: int | None = None
+    touched: list[str] = field(default_factory=list)
+    "All that a restore touched, as `virtual_host:17`."
     quiet: bool = False
     "Leave no trace if the configuration turns out to be the same: nobody asked for it."
     attempted: bytes | None = None
@@ -131,6 +133,8 @@ class Changes:
         """
         key = change.asked.key
         known = self._by_key.get(key) if key else None
+        if known is not None and _is_over_in_vain(known):
+            known = None
         task = known or asyncio.create_task(self._save(change, mutate))
         if key and not known:
             self._by_key[key] = task
@@ -349,6 +353,11 @@ class Changes:
             session.add(attempt)
 
 
+def _is_over_in_vain(task: asyncio.Task[object]) -> bool:
+    """A save that was refused or failed may be tried again under the same key."""
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
 def at_fields(rejected: ConfigRejected, change: Change) -> ConfigRejected:
     """The same refusal with each finding at the field of the thing that was being changed."""
     errors: dict[str, FieldError] = {}
@@ -394,6 +403,7 @@ def _attempt(change: Change, revision: int | None, outcome: Outcome, progress: P
         summary=change.summary[:500],
         noun=change.noun,
         noun_id=change.noun_id,
+        touched=change.touched,
         steps=_steps(progress),
         seconds=progress.seconds,
     )

@@ -3,8 +3,10 @@
 Read and written as they are stored, past the ORM: at a thousand virtual hosts this is in the way of every save.
 """
 
+import asyncio
 import json
 import zlib
+from typing import Any
 
 from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
@@ -54,22 +56,30 @@ def rows(snapshot: Snapshot) -> Rows:
 
 async def put_back(session: AsyncSession, kept: Rows) -> None:
     """Make the tables hold exactly these rows."""
+    values = await asyncio.to_thread(_stored, kept)
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
     for table in reversed(TABLES):
         await connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
     for table in TABLES:
         names = [column.name for column in table.columns]
-        parsed = _json_columns(table)
-        values = [
-            tuple(json.dumps(row[name]) if name in parsed else row[name] for name in names) for row in kept[table.name]
-        ]
-        if values:
+        if values[table.name]:
             places = ", ".join("?" * len(names))
             await connection.exec_driver_sql(
                 f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})",  # noqa: S608
-                values,
+                values[table.name],
             )
+
+
+def _stored(kept: Rows) -> dict[str, list[tuple[Any, ...]]]:
+    """The values of each table's rows in the order of its columns. Thousands of rows: not for the event loop."""
+    found = {}
+    for table in TABLES:
+        names, parsed = [column.name for column in table.columns], _json_columns(table)
+        found[table.name] = [
+            tuple(json.dumps(row[name]) if name in parsed else row[name] for name in names) for row in kept[table.name]
+        ]
+    return found
 
 
 def packed(snapshot: Snapshot) -> bytes:

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from guardpanel.engines.releases import ReleaseDamaged
-from guardpanel.rendering import Rows
 from guardpanel.services import differences, snapshots
 from guardpanel.services.changes import Changes
 from guardpanel.services.differences import Difference
 from guardpanel.services.history import State
 from guardpanel.services.text_differences import FileDifferences, between
-
-EMPTY: Rows = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
 
 AGENT = "coraza.yaml"
 
@@ -66,10 +63,11 @@ def _texts(files: Mapping[str, bytes], checksum: str, secret: str) -> Texts:
 
 
 def _compared(before: State | None, after: State, old: _Files, new: _Files) -> Comparison:
-    then = snapshots.rows(snapshots.unpacked(before.rows)) if before else EMPTY
+    earlier = snapshots.unpacked(before.rows) if before else None
+    then, now = snapshots.differing(earlier, snapshots.unpacked(after.rows))
     names = sorted({*old.texts, *new.texts} - {AGENT}, key=lambda name: (name != "haproxy.cfg", name))
     return Comparison(
-        nouns=differences.between(then, snapshots.rows(snapshots.unpacked(after.rows))),
+        nouns=differences.between(then, now),
         haproxy=between(old.texts, new.texts, names),
         agent=between(old.texts, new.texts, [AGENT]),
         rendered_anew=old.anew or new.anew,

@@ -6,6 +6,7 @@ Read and written as they are stored, past the ORM: at a thousand virtual hosts t
 import asyncio
 import json
 import zlib
+from collections.abc import Container, Mapping
 from typing import Any
 
 from sqlalchemy import JSON, Table
@@ -52,6 +53,46 @@ def rows(snapshot: Snapshot) -> Rows:
         table: [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
         for table, found in json.loads(snapshot).items()
     }
+
+
+def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
+    """Both states without the virtual hosts that are the same in both: of thousands, few are left to compare.
+
+    No state before: everything differs from it.
+    """
+    old, new = (json.loads(one) if one else _EMPTY for one in (before, after))
+    touched: set[int] = set()
+    for table, owner in OWNERS.items():
+        was, now = _by_id(old[table]), _by_id(new[table])
+        changed = [row_id for row_id in {*was, *now} if was.get(row_id) != now.get(row_id)]
+        for found, rows in ((old, was), (new, now)):
+            if rows:
+                at = found[table]["columns"].index(owner)
+                touched |= {rows[row_id][at] for row_id in changed if row_id in rows}
+    return _of_hosts(old, touched), _of_hosts(new, touched)
+
+
+OWNERS = {"virtualhost": "id", "hostname": "virtual_host_id", "server": "virtual_host_id"}
+"The column of each table that names the virtual host."
+
+_EMPTY: dict[str, Any] = {table.name: {"columns": [], "rows": []} for table in TABLES}
+
+
+def _by_id(found: Mapping[str, Any]) -> dict[int, list[Any]]:
+    if not found["rows"]:
+        return {}
+    at = found["columns"].index("id")
+    return {row[at]: row for row in found["rows"]}
+
+
+def _of_hosts(state: Mapping[str, Any], hosts: Container[int]) -> Rows:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table, kept in state.items():
+        at = kept["columns"].index(OWNERS[table]) if table in OWNERS and kept["rows"] else None
+        found[table] = [
+            dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"] if at is None or row[at] in hosts
+        ]
+    return found
 
 
 async def put_back(session: AsyncSession, kept: Rows) -> None:

@@ -12,6 +12,7 @@ from guardpanel.services.accounts import Accounts
 from guardpanel.services.changes import Changes
 from guardpanel.services.figures import Figures
 from guardpanel.services.passwords import Passwords
+from guardpanel.services.reconcile import Reconciler
 from guardpanel.settings import Settings
 
 
@@ -34,11 +35,10 @@ class Panel:
     changes: Changes
     accounts: Accounts
     figures: Figures
+    reconciler: Reconciler
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
-    problem: str | None = None
-    "What kept the configuration from going live at start."
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
@@ -56,7 +56,13 @@ class Panel:
         async with database.read() as session:
             await figures.start(session)
         accounts = Accounts(database, parts.passwords())
-        return cls(settings, database, engines, changes, accounts, figures, supervisor)
+        reconciler = Reconciler(changes, settings.data_dir, repairs=settings.drift == "repair")
+        return cls(settings, database, engines, changes, accounts, figures, reconciler, supervisor)
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps the configuration from going live."""
+        return self.reconciler.problem
 
     async def close(self) -> None:
         if self.supervisor is not None:

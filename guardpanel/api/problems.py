@@ -60,6 +60,7 @@ TITLES = {
     500: "Internal error",
     502: "Rolled back",
     503: "Unavailable",
+    507: "Storage failed",
 }
 
 SENTENCES = {
@@ -85,7 +86,8 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         429: "Too many failed log-ins.",
         500: "guardpanel failed.",
         502: "It could not be proved live and was rolled back. Nothing was saved.",
-        503: "An engine does not answer.",
+        503: "An engine does not answer. Nothing was saved.",
+        507: "The disk or the database takes no writes.",
     }.items()
 }
 

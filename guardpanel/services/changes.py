@@ -8,10 +8,10 @@ browser that asked for it goes away.
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -19,94 +19,39 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.bundle import Application, Bundle
 from guardpanel.database import Database
 from guardpanel.engines import Engines
+from guardpanel.engines.deployer import SAVE_PATIENCE, START_PATIENCE
 from guardpanel.engines.lock import only_one
-from guardpanel.engines.releases import Release
+from guardpanel.engines.releases import Release, ReleaseDamaged
 from guardpanel.errors import (
     ConfigRejected,
     DeploymentFailed,
-    FieldError,
-    Finding,
+    Drifted,
     Problem,
     RollbackFailed,
     RolledBack,
-    Step,
 )
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.services import revisions, snapshots
+from guardpanel.services.change import Asked, Change, Prepared, Saved, Unchanged
 from guardpanel.services.progress import Progress, Saves
+from guardpanel.services.refusals import at_fields
 from guardpanel.services.snapshots import Snapshot
+from guardpanel.services.watch import Watch
+
+__all__ = ["Asked", "Change", "Changes", "Saved"]
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Who asks for a save, and what they sent along."""
-
-    who: str
-    key: str = ""
-    "Made by the form: the same key twice is one save, and its progress can be asked for."
-    over_drift: bool = False
-    "They know that somebody changed what runs by hand, and that this save overwrites it."
-
-
 @dataclass
-class Change:
-    """Who changes what, in words. `noun_id` may become known while the change is made."""
+class Draft:
+    """What a transaction leaves outside of the database until it is committed."""
 
-    asked: Asked
-    summary: str
-    noun: str = ""
-    noun_id: int | None = None
-    touched: list[str] = field(default_factory=list)
-    "All that a restore touched, as `virtual_host:17`."
-    quiet: bool = False
-    "Leave no trace if the configuration turns out to be the same: nobody asked for it."
-    attempted: bytes | None = None
-    "The rows that a refused change would have made, packed."
-
-
-@dataclass(frozen=True)
-class Saved(Generic[T]):
-    """A save that went through: what it made, and what is live now."""
-
-    value: T
-    revision: int
-    seconds: float
-    is_new: bool
-    "False: the engines' configuration is the same as before, and nothing was reloaded."
-    steps: tuple[Step, ...] = ()
-    change_id: int = 0
-    "Of the attempt, among the changes."
-
-    @property
-    def sentence(self) -> str:
-        if self.is_new:
-            return f"Live in {self.seconds:.1f} s as revision {self.revision}"
-        return f"Saved. Nothing changes for the engines: revision {self.revision} stays live"
-
-
-@dataclass(frozen=True)
-class Unchanged:
-    """A change that is committed; the live revision has the same bytes."""
-
-    deployment_id: int
-    revision: int
-
-
-@dataclass
-class Prepared:
-    """A change that is committed and waits to be deployed."""
-
-    deployment_id: int
-    revision: int
-    release: Release
-    bundle: Bundle
-    before: Snapshot
-    previous: Revision | None
-    changed: frozenset[str] = field(default_factory=frozenset)
+    number: int | None = None
+    "The release of a new revision."
+    kept: tuple[int, Snapshot, bytes] | None = None
 
 
 class Changes:
@@ -117,6 +62,9 @@ class Changes:
         self.engines = engines
         self.facts = facts
         self.saves = Saves()
+        self.watch = Watch()
+        self.turns = 0
+        "How often something was changed, or tried: what was seen beside one of them may be half of it."
         self._lock = lock
         self._turn = asyncio.Lock()
         self._by_key: OrderedDict[str, asyncio.Task[object]] = OrderedDict()
@@ -128,8 +76,9 @@ class Changes:
     async def save(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> Saved[T]:
         """Make the change that `mutate` makes in the database live.
 
-        Raises what `mutate` raises, ConfigRejected (an engine refused it), RolledBack or RollbackFailed (it could
-        not be proved live), Busy (another process saves). After any of them nothing was saved.
+        Raises what `mutate` raises, Drifted (somebody changed what runs), EngineUnavailable, StorageFailed,
+        ConfigRejected (an engine refused it), RolledBack or RollbackFailed (it could not be proved live), Busy
+        (another process saves). After any of them nothing was saved.
         """
         key = change.asked.key
         known = self._by_key.get(key) if key else None
@@ -148,43 +97,58 @@ class Changes:
     def is_saving(self) -> bool:
         return self._turn.locked()
 
-    async def deploy_again(self, revision_id: int) -> None:
-        """Make sure that the live revision runs: its release lies on disk, is current, and is proved live.
+    async def put_back(self, asked: Asked) -> Saved[None] | None:
+        """Have everything as the live revision has it: rows, release, agent and HAProxy, whatever they are now.
 
-        Raises DeploymentFailed; nothing is rolled back, since there is nothing else to run.
+        None where nothing was ever live. Raises what `save` raises.
         """
+        async with self.database.read() as session:
+            if await revisions.live(session) is None:
+                return None
+        change = Change(replace(asked, over_drift=True), "Put the live revision back", again=True)
+
+        async def mutate(session: AsyncSession) -> None:
+            live, rows = await revisions.live(session), await revisions.live_rows(session)
+            if live is not None and rows is not None and await snapshots.take(session) != rows:
+                await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, rows))
+            change.summary = f"Put revision {live.id if live else ''} back"
+
+        return await self.save(change, mutate)
+
+    async def settle(self) -> None:
+        """End the attempts whose end was never recorded: the panel was killed, or the disk was full."""
         async with self.turn():
             async with self.database.read() as session:
-                revision = await session.get(Revision, revision_id)
-            if revision is None:
-                return
-            bundle = await self.rendered(snapshots.unpacked(revision.snapshot))
-            release = await asyncio.to_thread(self._release, bundle, revision_id)
-            await self.engines.deploy(release, bundle, changed=frozenset(), tell=lambda _step: None)
-            self.engines.tidy()
-
-    def _release(self, bundle: Bundle, number: int) -> Release:
-        """The revision's release; staged anew where it is missing or was tampered with."""
-        try:
-            release = self.engines.releases.open(number)
-            if release.checksum == bundle.checksum:
-                return release
-        except Problem:
-            pass
-        self.engines.releases.drop(number)
-        return self.engines.stage(bundle, number)
+                left = await revisions.open_deployments(session)
+            for deployment in left:
+                await self._settle(deployment)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """This process's turn, and this machine's."""
         async with self._turn:
             with only_one(self._lock):
+                self.turns += 1
                 yield
+
+    async def applications_of(self, live: Revision) -> dict[str, Application]:
+        """The live revision's applications by name."""
+        if self._live_applications is None or self._live_applications[0] != live.checksum:
+            bundle = await self.rendered(snapshots.unpacked(live.snapshot))
+            self._live_applications = live.checksum, _by_name(bundle)
+        return self._live_applications[1]
+
+    async def rendered(self, snapshot: Snapshot) -> Bundle:
+        """What the engines get, or got, from these rows. In a thread."""
+        return await asyncio.to_thread(_rendered, snapshot, self.facts)
+
+    # A save
 
     async def _save(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> Saved[T]:
         progress = self.saves.begin(change.asked.key)
         try:
             async with self.turn():
+                await self._may_begin(change)
                 try:
                     value, prepared = await self._prepare(change, mutate, progress)
                 except ConfigRejected as rejected:
@@ -200,56 +164,100 @@ class Changes:
             progress.end()
             progress.over = True
 
+    async def _may_begin(self, change: Change) -> None:
+        """Nobody's change by hand is overwritten unasked, and what could not be proved live does not begin."""
+        if self.watch.drift and not change.asked.over_drift and not change.quiet:
+            words = " ".join(drift.what for drift in self.watch.drift[:3])
+            raise Drifted(f"Somebody changed by hand what runs, and this save would overwrite that. {words}")
+        if not change.again:  # what does not run may be what is to be put back
+            await self.engines.must_answer(START_PATIENCE if change.quiet else SAVE_PATIENCE)
+
     async def _prepare(
         self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]], progress: Progress
     ) -> tuple[T, Prepared | Unchanged]:
         """Everything up to the commit, in one transaction."""
         progress.tell("render")
-        async with self.database.write() as session:
-            before, packed_before = await self._snapshot_before(session)
-            value = await mutate(session)
-            await session.flush()
-            after = await snapshots.take(session)
-            bundle = await self.rendered(after)
-            live = await revisions.live(session)
-            if live is not None and live.checksum == bundle.checksum:
-                return value, await self._unchanged(session, change, live, after, progress)
-            revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.asked.who, summary=change.summary)
-            session.add(revision)
-            await session.flush()
-            number = revision.id or 0
-            progress.tell("stage")
-            release = await asyncio.to_thread(self.engines.stage, bundle, number)
-            changed = await self._changed(bundle, live)
-            progress.tell("check")
-            # Packed while the engines, which are other processes, look at it.
-            packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, after))
-            try:
-                await self.engines.check(
-                    release,
-                    bundle,
-                    changed=changed,
-                    names=[
-                        server
-                        for server in bundle.named_servers
-                        if change.noun == "virtual_host" and server.virtual_host_id == change.noun_id
-                    ],
-                )
-                revision.snapshot = await packing
-                progress.tell("record")
-                deployment = _attempt(change, number, Outcome.DEPLOYING, progress)
-                deployment.before = packed_before
-                session.add(deployment)
-                await session.flush()
-                kept = await _data_version(session), after, revision.snapshot
-            except BaseException as error:
-                await asyncio.to_thread(self.engines.releases.drop, number)
-                if isinstance(error, ConfigRejected):
-                    change.attempted = await packing
-                    raise at_fields(error, change) from error
-                raise
-        self._snapshot = kept
-        return value, Prepared(deployment.id or 0, number, release, bundle, before, live, changed)
+        draft = Draft()
+        try:
+            async with self.database.write() as session:
+                value, prepared = await self._write(session, change, mutate, progress, draft)
+        except BaseException as error:
+            if draft.number is not None:
+                await asyncio.to_thread(self.engines.releases.drop, draft.number)
+            if isinstance(error, ConfigRejected):
+                raise at_fields(error, change) from error
+            raise
+        self._snapshot = draft.kept
+        return value, prepared
+
+    async def _write(
+        self,
+        session: AsyncSession,
+        change: Change,
+        mutate: Callable[[AsyncSession], Awaitable[T]],
+        progress: Progress,
+        draft: Draft,
+    ) -> tuple[T, Prepared | Unchanged]:
+        before, packed_before = await self._snapshot_before(session)
+        value = await mutate(session)
+        await session.flush()
+        after = await snapshots.take(session)
+        bundle = await self.rendered(after)
+        live = await revisions.live(session)
+        same = live if live is not None and live.checksum == bundle.checksum else None
+        if same is not None and not change.again:
+            return value, await self._unchanged(session, change, same, after, progress)
+        revision = same or await self._new_revision(session, change, bundle, draft)
+        progress.tell("stage")
+        release = await asyncio.to_thread(self._release, bundle, revision.id or 0)
+        changed = await self._changed(bundle, None if same else live)
+        progress.tell("check")
+        packed = await self._checked(change, release, bundle, changed, after)
+        progress.tell("record")
+        deployment = _attempt(change, revision.id, Outcome.DEPLOYING, progress)
+        deployment.before = packed_before
+        if same is None:
+            revision.snapshot = packed
+        else:
+            deployment.snapshot = packed
+        session.add(deployment)
+        await session.flush()
+        draft.kept = await _data_version(session), after, packed
+        number = revision.id or 0
+        prepared = Prepared(deployment.id or 0, number, release, bundle, before, live, changed, change.again)
+        return value, prepared
+
+    async def _new_revision(self, session: AsyncSession, change: Change, bundle: Bundle, draft: Draft) -> Revision:
+        revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.asked.who, summary=change.summary)
+        session.add(revision)
+        await session.flush()
+        draft.number = revision.id
+        return revision
+
+    async def _checked(
+        self, change: Change, release: Release, bundle: Bundle, changed: frozenset[str], after: Snapshot
+    ) -> bytes:
+        """The rows, packed while the engines, which are other processes, look at the staged files."""
+        packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, after))
+        names = [
+            server
+            for server in bundle.named_servers
+            if change.noun == "virtual_host" and server.virtual_host_id == change.noun_id
+        ]
+        try:
+            await self.engines.check(release, bundle, changed=changed, names=names)
+        except ConfigRejected:
+            change.attempted = await packing
+            raise
+        return await packing
+
+    def _release(self, bundle: Bundle, number: int) -> Release:
+        """The revision's release; staged anew where it is missing or was tampered with."""
+        with suppress(ReleaseDamaged):
+            release = self.engines.releases.open(number)
+            if release.checksum == bundle.checksum:
+                return release
+        return self.engines.stage(bundle, number)
 
     async def _unchanged(
         self, session: AsyncSession, change: Change, live: Revision, after: Snapshot, progress: Progress
@@ -271,45 +279,39 @@ class Changes:
         return snapshot, await asyncio.to_thread(snapshots.packed, snapshot)
 
     async def _changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
-        """The applications that the live revision does not have."""
+        """The applications that the live revision does not have; all of them without one."""
         before = await self.applications_of(live) if live is not None else {}
         return frozenset(application.name for application in bundle.applications) - frozenset(before)
 
-    async def applications_of(self, live: Revision) -> dict[str, Application]:
-        """The live revision's applications by name."""
-        if self._live_applications is None or self._live_applications[0] != live.checksum:
-            bundle = await self.rendered(snapshots.unpacked(live.snapshot))
-            self._live_applications = live.checksum, _by_name(bundle)
-        return self._live_applications[1]
-
-    async def rendered(self, snapshot: Snapshot) -> Bundle:
-        """What the engines get, or got, from these rows. In a thread."""
-        return await asyncio.to_thread(_rendered, snapshot, self.facts)
+    # Deployment, and back
 
     async def _deploy(self, prepared: Prepared, progress: Progress) -> None:
         try:
-            await self.engines.deploy(prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell)
+            await self.engines.deploy(
+                prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell, again=prepared.again
+            )
         except DeploymentFailed as failed:
             progress.end(failed.message)
             await self._roll_back(prepared, failed, progress)
         progress.end()
         self._live_applications = prepared.bundle.checksum, _by_name(prepared.bundle)
-        await self._conclude(prepared.deployment_id, Outcome.LIVE, progress)
+        await self._conclude(prepared, Outcome.LIVE, progress)
+        self.watch.proved()
         self.engines.tidy()
 
     async def _roll_back(self, prepared: Prepared, failed: DeploymentFailed, progress: Progress) -> None:
-        """Put the release and the rows before this change back, and say which of both worked. Always raises."""
-        self._snapshot = None
-        async with self.database.write() as session:
-            await snapshots.put_back(session, snapshots.rows(prepared.before))
+        """Put the release and then the rows before this change back, and say which of both worked. Always raises.
+
+        Cut off in the middle it is an attempt without an end, which `settle` ends at the next start.
+        """
         evidence = f"{failed.message}\n{failed.evidence}".strip()
         progress.tell("roll back")
         try:
-            revision = await self._put_back(prepared)
-        except DeploymentFailed as again:
+            revision, reserve = await self._put_release_back(prepared)
+        except Problem as again:
             progress.end(again.message)
-            words = f"{evidence}\nGoing back failed too: {again.message}\n{again.evidence}".strip()
-            await self._conclude(prepared.deployment_id, Outcome.FAILED, progress, failed.message, words)
+            words = f"{evidence}\nGoing back failed too: {again.message}\n{getattr(again, 'evidence', '')}".strip()
+            await self._conclude(prepared, Outcome.FAILED, progress, failed.message, words)
             raise RollbackFailed(
                 f"{failed.message} Going back to the revision before it failed too: {again.message} "
                 "Nothing was saved, and guardpanel does nothing more by itself.",
@@ -317,29 +319,34 @@ class Changes:
                 evidence=words,
             ) from again
         progress.end()
-        await self._conclude(prepared.deployment_id, Outcome.ROLLED_BACK, progress, failed.message, evidence)
+        await self._conclude(prepared, Outcome.ROLLED_BACK, progress, failed.message, evidence)
+        self.watch.proved()
         self.engines.tidy()
         raise RolledBack(
-            f"{failed.message} Nothing was saved: revision {revision} is live again.",
+            f"{failed.message} Nothing was saved: revision {revision} is live again. {reserve}".strip(),
             steps=progress.steps,
             evidence=evidence,
         ) from failed
 
-    async def _put_back(self, prepared: Prepared) -> int:
-        """Make the release before this change live again; its number."""
+    async def _put_release_back(self, prepared: Prepared) -> tuple[int, str]:
+        """Make the release before this change live again; its number, and what is still to be said."""
         if prepared.previous is None:
             raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
         number = prepared.previous.id or 0
-        bundle = await self.rendered(prepared.before)
+        bundle = await self.rendered(snapshots.unpacked(prepared.previous.snapshot))
         release = await asyncio.to_thread(self._release, bundle, number)
-        await self.engines.roll_back(release, bundle)
-        return number
+        return number, await self.engines.roll_back(release, bundle)
 
     async def _conclude(
-        self, deployment_id: int, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
+        self, prepared: Prepared, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
     ) -> None:
+        """Record how it ended; if not well, with the rows as they were before it, in the same transaction."""
         async with self.database.write() as session:
-            deployment = (await session.exec(select(Deployment).where(col(Deployment.id) == deployment_id))).one()
+            if outcome is not Outcome.LIVE:
+                self._snapshot = None
+                await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, prepared.before))
+            found = await session.exec(select(Deployment).where(col(Deployment.id) == prepared.deployment_id))
+            deployment = found.one()
             deployment.outcome, deployment.message, deployment.output = outcome, message, output
             deployment.steps, deployment.seconds = _steps(progress), progress.seconds
             deployment.before = None
@@ -352,33 +359,56 @@ class Changes:
             attempt.snapshot = change.attempted
             session.add(attempt)
 
+    # After a crash
+
+    async def _settle(self, deployment: Deployment) -> None:
+        """Forward if HAProxy runs it and it can be proved; else back, as far as the engines answer."""
+        prepared = await self._prepared_before(deployment)
+        if prepared is None:
+            return
+        progress = Progress()
+        if await self._is_proved_now(prepared, progress):
+            words = "guardpanel was stopped during this change; HAProxy ran it, and it was proved live afterwards."
+            await self._conclude(prepared, Outcome.LIVE, progress, words)
+            return
+        with suppress(Problem):  # what does not answer now is found to differ when it does
+            await self._put_release_back(prepared)
+        words = (
+            "guardpanel was stopped during this change, and it could not be proved live afterwards. Nothing was saved."
+        )
+        await self._conclude(prepared, Outcome.ROLLED_BACK, progress, words)
+
+    async def _prepared_before(self, deployment: Deployment) -> Prepared | None:
+        """The change as it was when it was cut off."""
+        async with self.database.read() as session:
+            revision = await session.get(Revision, deployment.revision_id)
+            previous = await revisions.live(session)
+        if revision is None or deployment.before is None:
+            return None
+        bundle = await self.rendered(snapshots.unpacked(revision.snapshot))
+        number = revision.id or 0
+        release = Release(number, self.engines.releases.root / str(number), revision.checksum)
+        before = snapshots.unpacked(deployment.before)
+        return Prepared(deployment.id or 0, number, release, bundle, before, previous, frozenset(_by_name(bundle)))
+
+    async def _is_proved_now(self, prepared: Prepared, progress: Progress) -> bool:
+        if not await self.engines.runs(prepared.release.checksum):
+            return False
+        try:
+            await asyncio.to_thread(self._release, prepared.bundle, prepared.revision)
+            await self.engines.deploy(
+                prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell, again=prepared.again
+            )
+        except Problem as problem:
+            progress.end(problem.message)
+            return False
+        progress.end()
+        return True
+
 
 def _is_over_in_vain(task: asyncio.Task[object]) -> bool:
     """A save that was refused or failed may be tried again under the same key."""
     return task.done() and (task.cancelled() or task.exception() is not None)
-
-
-def at_fields(rejected: ConfigRejected, change: Change) -> ConfigRejected:
-    """The same refusal with each finding at the field of the thing that was being changed."""
-    errors: dict[str, FieldError] = {}
-    for finding in rejected.findings:
-        if finding.field and finding.noun == change.noun and finding.noun_id == change.noun_id:
-            errors.setdefault(finding.field, field_error(finding))
-    return ConfigRejected(
-        rejected.message,
-        engine=rejected.engine,
-        output=rejected.output,
-        findings=rejected.findings,
-        errors={**errors, **rejected.errors},
-    )
-
-
-def field_error(finding: Finding) -> FieldError:
-    return FieldError(
-        finding.advice or f"{finding.engine} does not accept this.",
-        f"{finding.engine}: “{finding.message}”",
-        finding.where,
-    )
 
 
 def _rendered(snapshot: Snapshot, facts: EngineFacts) -> Bundle:

@@ -12,7 +12,8 @@ from guardpanel.models import Deployment, Policy, Revision, VirtualHost
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import differences, earlier_rows, policies, revisions, snapshots, virtual_hosts
-from guardpanel.services.changes import Asked, Change, Changes, Saved
+from guardpanel.services.change import Asked, Change, Saved
+from guardpanel.services.changes import Changes
 from guardpanel.services.differences import Key
 from guardpanel.services.snapshots import Snapshot
 

@@ -1,5 +1,6 @@
 """What was made live, and every attempt to."""
 
+import asyncio
 from typing import Any
 
 from sqlalchemy import and_, exists
@@ -11,7 +12,9 @@ from guardpanel.database import Database
 from guardpanel.errors import NotFound
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
+from guardpanel.services import snapshots
 from guardpanel.services.pages import Page, like
+from guardpanel.services.snapshots import Snapshot
 
 LIGHT: tuple[Any, ...] = tuple(
     defer(one)  # type: ignore[arg-type]
@@ -30,6 +33,19 @@ async def live(session: AsyncSession) -> Revision | None:
         .limit(1)
     )
     return found.first()
+
+
+async def live_rows(session: AsyncSession) -> Snapshot | None:
+    """The configuration rows as they are to be: those that the newest successful deployment left."""
+    found = await session.exec(
+        select(Deployment.snapshot, Revision.snapshot)
+        .join(Revision, col(Deployment.revision_id) == col(Revision.id))
+        .where(col(Deployment.outcome) == Outcome.LIVE)
+        .order_by(col(Deployment.id).desc())
+        .limit(1)
+    )
+    row = found.first()
+    return None if row is None else await asyncio.to_thread(snapshots.unpacked, row[0] or row[1])
 
 
 async def last_deployment(session: AsyncSession) -> Deployment | None:

@@ -3,9 +3,7 @@
 import logging
 
 from guardpanel.errors import Problem
-from guardpanel.models import Deployment, Revision
-from guardpanel.models.revision import Outcome
-from guardpanel.services import installation, revisions, snapshots
+from guardpanel.services import installation, revisions
 from guardpanel.services.changes import Asked, Change, Changes
 
 log = logging.getLogger(__name__)
@@ -18,48 +16,20 @@ async def bring_up(changes: Changes) -> str | None:
     """Settle what a crash left, then make the database's state live. Words of what failed, or None.
 
     A new version of guardpanel or other settings (another bind address) render other bytes: then this is a
-    revision of its own, by guardpanel.
+    revision of its own, by guardpanel. What somebody changed by hand meanwhile is the reconciler's to find.
     """
     try:
-        await settle(changes)
-        first = await _is_first(changes)
-        words = "First configuration" if first else "Configuration of this version and these settings"
-        saved = await changes.save(Change(PANEL, words, quiet=True), installation.make_defaults)
-        if not saved.is_new:
-            await changes.deploy_again(saved.revision)
+        await changes.settle()
+        words = (
+            "Configuration of this version and these settings" if await _has_history(changes) else "First configuration"
+        )
+        await changes.save(Change(PANEL, words, quiet=True), installation.make_defaults)
     except Problem as problem:
         log.error("the configuration could not be made live: %s", problem.message)
         return problem.message
     return None
 
 
-async def settle(changes: Changes) -> None:
-    """End the attempts whose end was never recorded, by asking HAProxy which revision it runs."""
-    async with changes.turn():
-        async with changes.database.read() as session:
-            left = await revisions.open_deployments(session)
-        for deployment in left:
-            await _settle_one(changes, deployment)
-
-
-async def _settle_one(changes: Changes, deployment: Deployment) -> None:
-    status = await changes.engines.status()
-    async with changes.database.write() as session:
-        row = await session.get(Deployment, deployment.id)
-        revision = await session.get(Revision, deployment.revision_id)
-        if row is None or revision is None:
-            return
-        if status.haproxy.checksum == revision.checksum:
-            row.outcome, row.message = Outcome.LIVE, "guardpanel was stopped during this change; HAProxy runs it."
-        else:
-            if row.before is not None:
-                await snapshots.put_back(session, snapshots.rows(snapshots.unpacked(row.before)))
-            row.outcome = Outcome.ROLLED_BACK
-            row.message = "guardpanel was stopped during this change, before HAProxy took it. Nothing was saved."
-        row.before = None
-        session.add(row)
-
-
-async def _is_first(changes: Changes) -> bool:
+async def _has_history(changes: Changes) -> bool:
     async with changes.database.read() as session:
-        return await revisions.live(session) is None
+        return await revisions.live(session) is not None

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
-from guardpanel.errors import Conflict, Invalid, Problem, RollbackFailed, RolledBack, Step
+from guardpanel.errors import Conflict, Drifted, Invalid, Problem, RollbackFailed, RolledBack, Step
 from guardpanel.models import Deployment
 from guardpanel.models.revision import NoteFields, Outcome
 from guardpanel.panel import Panel
 from guardpanel.services import comparisons, history, policies, revisions, virtual_hosts
-from guardpanel.services.changes import Saved
+from guardpanel.services.change import Saved
 from guardpanel.services.comparisons import Comparison
 from guardpanel.services.differences import Key
 from guardpanel.views import diffs
@@ -127,7 +127,8 @@ async def restore(request: Request, change_id: RowId, panel: PanelDep, session: 
         saved = await history.restore(panel.changes, form.asked(editor), change_id, only(form))
     except Problem as problem:
         change = await revisions.find(session, change_id)
-        return await show_restore(request, panel, session, change, FilesView(f"/changes/{change_id}/restore"), problem)
+        view = FilesView(f"/changes/{change_id}/restore")
+        return await show_restore(request, panel, session, change, view, problem, form)
     return await put_back(session, "Restored", saved)
 
 
@@ -182,7 +183,8 @@ async def show_one(
 
 
 async def show_restore(
-    request: Request, panel: Panel, session: SessionDep, change: Deployment, view: FilesView, problem: Problem | None = None
+    request: Request, panel: Panel, session: SessionDep, change: Deployment, view: FilesView,
+    problem: Problem | None = None, form: Form | None = None,
 ) -> Response:  # fmt: skip
     live = await live_number(session)
     wanted = await history.after(session, change) if change.outcome is Outcome.LIVE else None
@@ -192,7 +194,7 @@ async def show_restore(
     context = {
         **await shown_comparison(session, comparison, view),
         "change": change, "live_revision": live, "what": history.what_is_restored(change), "key": Form({}).key,
-        "refusal": refused(problem, live) if problem else None,
+        "refusal": refused(problem, live) if problem else None, "thing": form.value("thing") if form else "",
     }  # fmt: skip
     return await page(request, "changes/restore.html", context, status_code=problem.status if problem else 200)
 
@@ -225,5 +227,7 @@ def refused(problem: Problem, live: int | None) -> dict[str, Any]:
     shown = refusal(problem, live)
     if isinstance(problem, RolledBack | RollbackFailed):
         return shown
+    if isinstance(problem, Drifted):
+        return {**shown, "text": f"{problem.message} {still}"}
     words = [error.message for error in problem.errors.values()]
     return {**shown, "links": [], "text": " ".join([*words, still])}

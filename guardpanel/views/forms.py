@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from guardpanel.errors import (
     ConfigRejected,
+    Drifted,
     FieldErrors,
     Invalid,
     Problem,
@@ -172,6 +173,7 @@ def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
         "raw": "",
         "raw_title": "",
         "rolled_back": False,
+        "over_drift": False,
         "steps": None,
     }
     match problem:
@@ -194,6 +196,12 @@ def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
             }
         case Invalid():
             pass
+        case Drifted():
+            shown |= {
+                "title": "Somebody changed by hand what runs",
+                "text": f"{problem.message} {still}",
+                "over_drift": True,
+            }
         case Stale():
             shown |= {"title": "Somebody changed this meanwhile", "text": problem.message}
         case _:

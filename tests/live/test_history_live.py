@@ -11,7 +11,7 @@ from guardpanel.models import Deployment
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.services import comparisons, history, policies, revisions, virtual_hosts
-from guardpanel.services.changes import Asked
+from guardpanel.services.change import Asked
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from guardpanel.errors import ConfigRejected, Conflict, NotFound, Problem, Stale
 from guardpanel.services import history, policies, revisions, virtual_hosts
-from guardpanel.services.changes import Asked, Changes, Saved
+from guardpanel.services.change import Asked, Saved
+from guardpanel.services.changes import Changes
 from tests.fakes import FakeEngines
 from tests.services.saving import files, host_fields, policy_fields, rows, saving
 

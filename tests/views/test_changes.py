@@ -5,6 +5,7 @@ import uuid
 import httpx2
 import pytest
 
+from guardpanel.engines import Drift
 from guardpanel.panel import Panel
 from tests.conftest import ADA
 from tests.factories import a_policy, a_virtual_host
@@ -204,6 +205,27 @@ async def test_what_cannot_be_undone_says_why_and_changes_nothing(ada: Client, e
     assert "Something was saved after this change" in read(overtaken.text).text
     assert "Nothing was saved. Revision 3 is still live." in read(overtaken.text).text
     assert engines.deployments == deployed
+
+
+async def test_what_somebody_changed_by_hand_is_overwritten_only_when_asked(
+    ada: Client, panel: Panel, engines: FakeEngines
+) -> None:
+    await add_host(ada, "shop.example")
+    engines.drifted = [Drift("haproxy", "HAProxy runs another configuration.")]
+    panel.changes.watch.found(tuple(engines.drifted))
+
+    for path, form in (("/changes/2/undo", {}), ("/changes/1/restore", {"thing": "virtual_host:1"})):
+        refused = await ada.post(path, data=form)
+        page = read(refused.text)
+        assert refused.status_code == 409
+        assert "HAProxy runs another configuration. Nothing was saved. Revision 2 is still live." in page.text
+        assert page.find("form", action=path) and page.find("button", name="over_drift")
+        assert form.get("thing", "") in page.values.get("thing", [""])
+    engines.drifted = []
+
+    undone = await ada.post("/changes/2/undo", data={"over_drift": "on"})
+
+    assert undone.status_code == 303
 
 
 async def test_the_page_of_a_restore_shows_what_it_changes_now(ada: Client) -> None:

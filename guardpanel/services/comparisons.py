@@ -13,6 +13,9 @@ from guardpanel.services.text_differences import FileDifferences, between
 
 AGENT = "coraza.yaml"
 
+MOST_NOUNS = 50
+"Virtual hosts and policies whose fields are compared; a restore may change thousands."
+
 Texts = Mapping[str, str]
 
 
@@ -21,6 +24,9 @@ class Comparison:
     """`haproxy`: haproxy.cfg, then its maps and other files. `agent`: the agent's configuration."""
 
     nouns: list[Difference]
+    "At most MOST_NOUNS."
+    more: int
+    "Virtual hosts and policies that differ besides."
     haproxy: FileDifferences
     agent: FileDifferences
     rendered_anew: bool
@@ -66,8 +72,10 @@ def _compared(before: State | None, after: State, old: _Files, new: _Files) -> C
     earlier = snapshots.unpacked(before.rows) if before else None
     then, now = snapshots.differing(earlier, snapshots.unpacked(after.rows))
     names = sorted({*old.texts, *new.texts} - {AGENT}, key=lambda name: (name != "haproxy.cfg", name))
+    found, total = differences.first_between(then, now, MOST_NOUNS)
     return Comparison(
-        nouns=differences.between(then, now),
+        nouns=found,
+        more=total - len(found),
         haproxy=between(old.texts, new.texts, names),
         agent=between(old.texts, new.texts, [AGENT]),
         rendered_anew=old.anew or new.anew,

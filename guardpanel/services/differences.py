@@ -86,9 +86,15 @@ class Difference:
 
 def between(before: Rows, after: Rows) -> list[Difference]:
     """Every virtual host and policy that differs, policies first, each with its fields that do."""
+    return first_between(before, after, None)[0]
+
+
+def first_between(before: Rows, after: Rows, most: int | None) -> tuple[list[Difference], int]:
+    """The first so many of them (None: all), and how many there are."""
     old, new = nouns(before), nouns(after)
     policies, policies_now = _policy_names(before), _policy_names(after)
-    return [_difference(key, old.get(key), new.get(key), policies, policies_now) for key in touched(old, new)]
+    keys = touched(old, new)
+    return [_difference(key, old.get(key), new.get(key), policies, policies_now) for key in keys[:most]], len(keys)
 
 
 def touched(old: Mapping[Key, object], new: Mapping[Key, object]) -> list[Key]:

@@ -91,7 +91,7 @@ def compared(old: Lines, new: Lines) -> list[Block]:
     """Both files from head to end in blocks that are the same or not."""
     blocks: list[Block] = []
     i = j = 0
-    for start, start_new, size in [*_runs(_matches(old, new)), (len(old), len(new), 0)]:
+    for start, start_new, size in [*_joined(_matches(old, new)), (len(old), len(new), 0)]:
         if start > i or start_new > j:
             blocks.append(Block(False, i, start, j, start_new))
         if size:
@@ -100,32 +100,38 @@ def compared(old: Lines, new: Lines) -> list[Block]:
     return blocks
 
 
-def _runs(pairs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-    """Pairs that follow each other on both sides, as (old, new, size)."""
-    run: tuple[int, int, int] | None = None
-    for i, j in pairs:
-        if run and (i, j) == (run[0] + run[2], run[1] + run[2]):
-            run = (run[0], run[1], run[2] + 1)
+Run = tuple[int, int, int]
+"So many lines from this one of the old file and from that one of the new file on."
+
+
+def _joined(runs: Iterator[Run]) -> Iterator[Run]:
+    """Runs that follow each other on both sides are one, and empty ones are none."""
+    last: Run | None = None
+    for i, j, size in runs:
+        if not size:
             continue
-        if run:
-            yield run
-        run = (i, j, 1)
-    if run:
-        yield run
+        if last and (i, j) == (last[0] + last[2], last[1] + last[2]):
+            last = (last[0], last[1], last[2] + size)
+            continue
+        if last:
+            yield last
+        last = (i, j, size)
+    if last:
+        yield last
 
 
-def _matches(old: Lines, new: Lines) -> Iterator[tuple[int, int]]:
-    """Pairs of equal lines, both rising: what both have at head and tail, anchors, and what lies between them."""
+def _matches(old: Lines, new: Lines) -> Iterator[Run]:
+    """Equal lines, rising on both sides: what both have at head and tail, anchors, and what lies between them."""
     head, tail = _ends(old, new, 0, len(old), 0, len(new))
     i_end, j_end = len(old) - tail, len(new) - tail
-    yield from ((at, at) for at in range(head))
+    yield 0, 0, head
     i = j = head
     for anchor, anchor_new in [*_anchors(old, new, head, i_end, j_end), (i_end, j_end)]:
         yield from _stretch(old, new, i, anchor, j, anchor_new)
         if anchor < i_end:
-            yield anchor, anchor_new
+            yield anchor, anchor_new, 1
         i, j = anchor + 1, anchor_new + 1
-    yield from ((i_end + at, j_end + at) for at in range(tail))
+    yield i_end, j_end, tail
 
 
 def _ends(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> tuple[int, int]:
@@ -161,15 +167,15 @@ def _anchors(old: Lines, new: Lines, head: int, i_end: int, j_end: int) -> list[
     return chain[::-1]
 
 
-def _stretch(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> Iterator[tuple[int, int]]:
-    """Pairs in a stretch between anchors; of a long one only its head and tail."""
+def _stretch(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> Iterator[Run]:
+    """What is the same in a stretch between anchors; of a long one only its head and tail are looked at."""
     head, tail = _ends(old, new, i, i_end, j, j_end)
-    yield from ((i + at, j + at) for at in range(head))
+    yield i, j, head
     left, right = old[i + head : i_end - tail], new[j + head : j_end - tail]
     if left and right and max(len(left), len(right)) <= SHORT:
         for a, b, size in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():
-            yield from ((i + head + a + at, j + head + b + at) for at in range(size))
-    yield from ((i_end - tail + at, j_end - tail + at) for at in range(tail))
+            yield i + head + a, j + head + b, size
+    yield i_end - tail, j_end - tail, tail
 
 
 def _shown(name: str, old: Lines, new: Lines, blocks: Sequence[Block], room: int) -> FileDifference:

@@ -34,9 +34,6 @@ OUTCOMES = {
     Outcome.LIVE: "went live", Outcome.REJECTED: "rejected", Outcome.ROLLED_BACK: "rolled back", Outcome.FAILED: "failed",
 }  # fmt: skip
 
-MOST_NOUNS = 50
-"Virtual hosts and policies whose fields are shown; a restore may change thousands."
-
 
 @dataclass(frozen=True)
 class FilesView:
@@ -214,9 +211,9 @@ async def compared(panel: Panel, session: SessionDep, change: Deployment, agains
 async def shown_comparison(session: SessionDep, comparison: Comparison | None, view: FilesView) -> dict[str, Any]:
     """What the templates of both pages need to draw it."""
     differing = comparison.nouns if comparison else []
-    there = await history.names(session, {(one.noun, one.id) for one in differing[:MOST_NOUNS]})
+    there = await history.names(session, {(one.noun, one.id) for one in differing})
     return {
-        "comparison": comparison, "view": view, "differing": differing[:MOST_NOUNS], "more": len(differing[MOST_NOUNS:]),
+        "comparison": comparison, "view": view, "differing": differing, "more": comparison.more if comparison else 0,
         "there": there, "paths": PATHS, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,
     }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from guardpanel.models.policy import PolicyFields
-from guardpanel.services.differences import MOST, Difference, between, in_words
+from guardpanel.services.differences import MOST, Difference, between, first_between, in_words
 from tests.rows import rows
 from tests.services.saving import host_fields, policy_fields
 
@@ -109,3 +109,12 @@ def test_a_policy_is_named() -> None:
 def test_long_texts_are_named_and_not_quoted() -> None:
     assert in_words(host_fields("a.example"), host_fields("a.example", notes="two\nlines")) == "notes"
     assert in_words(host_fields("a.example"), host_fields("a.example", notes="")) == ""
+
+
+def test_of_thousands_the_first_are_told_and_all_are_counted() -> None:
+    hosts = numbered(rows({"Default": {}}, {f"h{n}.example": HOST for n in range(70)}))
+    none = numbered(rows({"Default": {}}, {}))
+
+    found, total = first_between(none, hosts, 50)
+
+    assert (len(found), total, found[0].name) == (50, 70, "h0.example")

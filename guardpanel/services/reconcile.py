@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 EVERY = 1.5
 "Seconds between two looks."
 
-SHARE = 10
-"A look that takes long is followed by a pause of so many times its length."
+SHARE, LONGEST_PAUSE = 5, 2.5
+"A look that takes long is followed by a pause of so many times its length, but never of more than so many seconds."
 
 
 class Reconciler:
@@ -50,7 +50,7 @@ class Reconciler:
                 await self.tick()
             except (Problem, SQLAlchemyError, OSError) as error:
                 log.warning("the look at what runs was cut short: %s", error)
-            await asyncio.sleep(max(EVERY, SHARE * (monotonic() - began)))
+            await asyncio.sleep(max(EVERY, min(LONGEST_PAUSE, SHARE * (monotonic() - began))))
 
     async def tick(self) -> None:
         changes = self.changes

@@ -77,7 +77,7 @@ def _as_it_is(engines: EnginesStatus, live: Revision | None, watch: Watch) -> Li
         detail = engines.haproxy.problem or "no request is served"
         return LiveLine("down", "HAProxy does not answer", detail, revision=number, drift=watch.drift)
     if not engines.agent.running:
-        detail = engines.agent.problem or "nothing is inspected"
+        detail = "nothing is inspected: policies let requests pass or answer 503, as each says"
         return LiveLine("down", "The WAF agent does not answer", detail, revision=number, drift=watch.drift)
     if live is None:
         return LiveLine("deploying", "The first configuration is going live", "")

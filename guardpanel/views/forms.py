@@ -199,7 +199,7 @@ def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
         case Drifted():
             shown |= {
                 "title": "Somebody changed by hand what runs",
-                "text": f"{problem.message} {still}",
+                "text": f"{problem.message} Nothing was saved; what you typed is below.",
                 "over_drift": True,
             }
         case Stale():

@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-first-host soak-agent clean
+.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-first-host bench-changes soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -62,6 +62,9 @@ bench-save: dev ## how long a save takes until it is live, beside the same by ha
 bench-first-host: dev ## from the log-in page to the first virtual host live, in a browser
 	@tools/install-dev.sh chromium
 	@$(PYTHON_IN) -m bench.first_host
+
+bench-changes: dev ## how long the pages of changes take with thousands of virtual hosts
+	@$(PYTHON_IN) -m bench.changes $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

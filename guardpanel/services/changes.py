@@ -417,6 +417,11 @@ class Changes:
         return True
 
 
+def _is_over_in_vain(task: asyncio.Task[object]) -> bool:
+    """A save that was refused or failed may be tried again under the same key."""
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
 def _rendered(snapshot: Snapshot, facts: EngineFacts) -> Bundle:
     return render(DesiredState.from_rows(snapshots.rows(snapshot), facts))
 
@@ -439,6 +444,7 @@ def _attempt(change: Change, revision: int | None, outcome: Outcome, progress: P
         summary=change.summary[:500],
         noun=change.noun,
         noun_id=change.noun_id,
+        touched=change.touched,
         steps=_steps(progress),
         seconds=progress.seconds,
     )

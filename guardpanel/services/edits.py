@@ -80,8 +80,12 @@ async def _changes_of(session: AsyncSession, noun: str, noun_id: int) -> list[De
 
 async def _rows_before(session: AsyncSession, change: Deployment) -> Rows | None:
     before = await history.predecessor(session, change)
-    snapshot = await history.after(session, before) if before else None
-    return await asyncio.to_thread(snapshots.rows, snapshot) if snapshot else None
+    state = await history.after(session, before) if before else None
+    return await asyncio.to_thread(_rows, state.rows) if state else None
+
+
+def _rows(packed: bytes) -> Rows:
+    return snapshots.rows(snapshots.unpacked(packed))
 
 
 def _version(rows: Rows, noun: str, noun_id: int) -> int | None:

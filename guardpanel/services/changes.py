@@ -29,6 +29,7 @@ from guardpanel.errors import (
     Problem,
     RollbackFailed,
     RolledBack,
+    StorageFailed,
 )
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
@@ -306,7 +307,13 @@ class Changes:
             await self._roll_back(prepared, failed, progress)
         progress.end()
         self._live_applications = prepared.bundle.checksum, _by_name(prepared.bundle)
-        await self._conclude(prepared, Outcome.LIVE, progress)
+        try:
+            await self._conclude(prepared, Outcome.LIVE, progress)
+        except StorageFailed as failed:
+            words = (
+                f"This is live as revision {prepared.revision}, but that could not be recorded yet. {failed.message}"
+            )
+            raise StorageFailed(f"{words} It is recorded as soon as the disk takes it.") from failed
         self.watch.proved()
         self.engines.tidy()
 

@@ -92,6 +92,7 @@ async def bring_up(panel: Panel) -> None:
         panel.problem = await startup.bring_up(panel.changes)
     finally:
         panel.starting = False
+    panel.retention.start()
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:

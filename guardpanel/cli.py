@@ -215,12 +215,14 @@ async def _rendered() -> "tuple[Bundle, Panel]":
 
 def _serve(*, supervise: bool) -> None:
     import logging
+    from contextlib import ExitStack
 
     import uvicorn
 
     from guardpanel.app import create_app
     from guardpanel.engines import preflight
-    from guardpanel.errors import EngineUnavailable
+    from guardpanel.engines.lock import only_panel
+    from guardpanel.errors import Busy, EngineUnavailable
     from guardpanel.settings import host_and_port
 
     settings = _settings()
@@ -230,25 +232,27 @@ def _serve(*, supervise: bool) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in _unknown():
         typer.echo(f"guardpanel: nothing reads {name}; is it misspelt?", err=True)
-    try:
-        preflight.refuse_busy_ports(settings, proxy=supervise)
-        _run(preflight.require_engines(settings))
-    except EngineUnavailable as error:
-        typer.echo(f"guardpanel: {error.message}", err=True)
-        raise typer.Exit(1) from error
     host, port = host_and_port(settings.listen)
-    _run(_announce(settings, supervise=supervise))
-    config = uvicorn.Config(
-        create_app(settings, supervise=supervise),
-        host=host,
-        port=port,
-        log_level=settings.log_level,
-        access_log=False,
-        timeout_graceful_shutdown=3,
-        server_header=False,
-        proxy_headers=True,
-    )
-    uvicorn.Server(config).run()
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_panel(settings.panel_lock))
+            preflight.refuse_busy_ports(settings, proxy=supervise)
+            _run(preflight.require_engines(settings))
+        except (Busy, EngineUnavailable) as error:
+            typer.echo(f"guardpanel: {error.message}", err=True)
+            raise typer.Exit(1) from error
+        _run(_announce(settings, supervise=supervise))
+        config = uvicorn.Config(
+            create_app(settings, supervise=supervise),
+            host=host,
+            port=port,
+            log_level=settings.log_level,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            server_header=False,
+            proxy_headers=True,
+        )
+        uvicorn.Server(config).run()
 
 
 async def _announce(settings: "Settings", *, supervise: bool) -> None:

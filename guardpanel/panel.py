@@ -12,6 +12,7 @@ from guardpanel.services.accounts import Accounts
 from guardpanel.services.changes import Changes
 from guardpanel.services.figures import Figures
 from guardpanel.services.passwords import Passwords
+from guardpanel.services.retention import Retention
 from guardpanel.settings import Settings
 
 
@@ -34,6 +35,7 @@ class Panel:
     changes: Changes
     accounts: Accounts
     figures: Figures
+    retention: Retention
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
@@ -50,15 +52,17 @@ class Panel:
         await database.migrate()
         facts = await installation.engine_facts(database, settings)
         engines = parts.engines(settings, facts.secret)
-        changes = Changes(database, engines, facts, settings.data_dir / "lock")
+        changes = Changes(database, engines, facts, settings.save_lock)
         supervisor = Supervisor(settings, engines) if supervise else None
         figures = Figures()
         async with database.read() as session:
             await figures.start(session)
         accounts = Accounts(database, parts.passwords())
-        return cls(settings, database, engines, changes, accounts, figures, supervisor)
+        retention = Retention(changes, settings)
+        return cls(settings, database, engines, changes, accounts, figures, retention, supervisor)
 
     async def close(self) -> None:
+        await self.retention.close()
         if self.supervisor is not None:
             await self.supervisor.stop()
         await self.engines.close()

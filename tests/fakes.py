@@ -22,6 +22,7 @@ class FakeEngines(Engines):
         self.rejection: ConfigRejected | None = None
         self.failing: str | None = None
         self.is_up = True
+        self.old_workers: set[str] = set()
         self.checks = 0
         self.deployments = 0
 
@@ -60,6 +61,9 @@ class FakeEngines(Engines):
     async def roll_back(self, release: Release, bundle: Bundle) -> None:
         self.releases.publish(release)
         self.running = bundle
+
+    async def draining(self) -> set[str]:
+        return self.old_workers
 
     def tidy(self) -> None:
         """There is nothing to drop."""

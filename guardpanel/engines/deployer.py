@@ -99,6 +99,12 @@ class Engines:
             self._asking = asyncio.create_task(self._ask_status())
         return await asyncio.shield(self._asking)
 
+    async def draining(self) -> set[str]:
+        """The checksums that old workers still run. Raises EngineUnavailable."""
+        old = (await self.cli.processes()).old_workers
+        found = [(await self.cli.info(pid)).get("description", "") for pid in old]
+        return {words.removeprefix("guardpanel ") for words in found}
+
     async def close(self) -> None:
         await self._stop_tidying()
 

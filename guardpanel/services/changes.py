@@ -115,6 +115,8 @@ class Changes:
         self.engines = engines
         self.facts = facts
         self.saves = Saves()
+        self.saved = asyncio.Event()
+        "Set after each save, however it ended; whoever waits for it clears it."
         self._lock = lock
         self._turn = asyncio.Lock()
         self._by_key: OrderedDict[str, asyncio.Task[object]] = OrderedDict()
@@ -195,6 +197,7 @@ class Changes:
         finally:
             progress.end()
             progress.over = True
+            self.saved.set()
 
     async def _prepare(
         self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]], progress: Progress

@@ -25,6 +25,7 @@ from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.services import startup
 from guardpanel.settings import Settings
 from guardpanel.views import (
+    backups,
     changes,
     dashboard,
     policies,
@@ -40,7 +41,7 @@ from guardpanel.views.pages import bare_page, page
 
 log = logging.getLogger(__name__)
 
-PAGES = (dashboard, virtual_hosts, policies, changes, system, search, saves, sessions, setup, probes)
+PAGES = (dashboard, virtual_hosts, policies, changes, system, backups, search, saves, sessions, setup, probes)
 
 
 def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = REAL) -> FastAPI:

@@ -9,6 +9,7 @@ from guardpanel.engines import Engines
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.services import installation
 from guardpanel.services.accounts import Accounts
+from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Changes
 from guardpanel.services.figures import Figures
 from guardpanel.services.passwords import Passwords
@@ -36,6 +37,7 @@ class Panel:
     accounts: Accounts
     figures: Figures
     retention: Retention
+    backups: Backups
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
@@ -58,8 +60,9 @@ class Panel:
         async with database.read() as session:
             await figures.start(session)
         accounts = Accounts(database, parts.passwords())
-        retention = Retention(changes, settings)
-        return cls(settings, database, engines, changes, accounts, figures, retention, supervisor)
+        backups = Backups(settings)
+        retention = Retention(changes, settings, backups)
+        return cls(settings, database, engines, changes, accounts, figures, retention, backups, supervisor)
 
     async def close(self) -> None:
         await self.retention.close()

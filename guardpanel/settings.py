@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         return self.data_dir / "lock"
 
     @property
+    def restore_dir(self) -> Path:
+        "Backups that wait to be restored, taken out of their file."
+        return self.data_dir / "restore"
+
+    @property
     def panel_lock(self) -> Path:
         "Held by the panel for as long as it runs."
         return self.data_dir / "panel.lock"

@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -35,6 +35,7 @@ from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.services import revisions, snapshots
+from guardpanel.services.facts import secret_of
 from guardpanel.services.progress import Progress, Saves
 from guardpanel.services.snapshots import Snapshot
 
@@ -62,6 +63,9 @@ class Change:
     noun_id: int | None = None
     quiet: bool = False
     "Leave no trace if the configuration turns out to be the same: nobody asked for it."
+    of_backup: bool = False
+    """A restored backup. It replaces accounts and the installation's facts, so its roll-back puts those back, too; and it
+    is deployed even where it equals the live revision, which may be another machine's."""
     attempted: bytes | None = None
     "The rows that a refused change would have made, packed."
 
@@ -205,13 +209,14 @@ class Changes:
         """Everything up to the commit, in one transaction."""
         progress.tell("render")
         async with self.database.write() as session:
-            before, packed_before = await self._snapshot_before(session)
+            before, packed_before = await self._snapshot_before(session, change)
             value = await mutate(session)
             await session.flush()
             after = await snapshots.take(session)
-            bundle = await self.rendered(after)
+            facts = await self.facts_now(session)
+            bundle = await self.rendered(after, facts)
             live = await revisions.live(session)
-            if live is not None and live.checksum == bundle.checksum:
+            if live is not None and live.checksum == bundle.checksum and not change.of_backup:
                 return value, await self._unchanged(session, change, live, after, progress)
             revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.asked.who, summary=change.summary)
             session.add(revision)
@@ -219,7 +224,7 @@ class Changes:
             number = revision.id or 0
             progress.tell("stage")
             release = await asyncio.to_thread(self.engines.stage, bundle, number)
-            changed = await self._changed(bundle, live)
+            changed = await self._changed(bundle, None if change.of_backup else live)
             progress.tell("check")
             # Packed while the engines, which are other processes, look at it.
             packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, after))
@@ -248,6 +253,7 @@ class Changes:
                     raise at_fields(error, change) from error
                 raise
         self._snapshot = kept
+        self._use(facts)
         return value, Prepared(deployment.id or 0, number, release, bundle, before, live, changed)
 
     async def _unchanged(
@@ -261,12 +267,12 @@ class Changes:
             await session.flush()
         return Unchanged(attempt.id or 0, live.id or 0)
 
-    async def _snapshot_before(self, session: AsyncSession) -> tuple[Snapshot, bytes]:
+    async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
         """The rows as they are: those of the save before this one, unless somebody else wrote since."""
         kept, self._snapshot = self._snapshot, None
-        if kept is not None and kept[0] == await _data_version(session):
+        if kept is not None and kept[0] == await _data_version(session) and not change.of_backup:
             return kept[1], kept[2]
-        snapshot = await snapshots.take(session)
+        snapshot = await (snapshots.take_whole if change.of_backup else snapshots.take)(session)
         return snapshot, await asyncio.to_thread(snapshots.packed, snapshot)
 
     async def _changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
@@ -281,9 +287,22 @@ class Changes:
             self._live_applications = live.checksum, _by_name(bundle)
         return self._live_applications[1]
 
-    async def rendered(self, snapshot: Snapshot) -> Bundle:
+    async def rendered(self, snapshot: Snapshot, facts: EngineFacts | None = None) -> Bundle:
         """What the engines get, or got, from these rows. In a thread."""
-        return await asyncio.to_thread(_rendered, snapshot, self.facts)
+        return await asyncio.to_thread(_rendered, snapshot, facts or self.facts)
+
+    async def facts_now(self, session: AsyncSession) -> EngineFacts:
+        """The facts with the installation's secret as this session sees it: a restored backup brings its own."""
+        return replace(self.facts, secret=await secret_of(session) or self.facts.secret)
+
+    def _use(self, facts: EngineFacts) -> None:
+        self.facts = facts
+        self.engines.verifier.secret = facts.secret
+
+    async def put_back(self, session: AsyncSession, before: Snapshot) -> None:
+        """The rows as they were before a change that is not to be, and the secret with them."""
+        await snapshots.put_back(session, snapshots.rows(before))
+        self._use(await self.facts_now(session))
 
     async def _deploy(self, prepared: Prepared, progress: Progress) -> None:
         try:
@@ -300,7 +319,7 @@ class Changes:
         """Put the release and the rows before this change back, and say which of both worked. Always raises."""
         self._snapshot = None
         async with self.database.write() as session:
-            await snapshots.put_back(session, snapshots.rows(prepared.before))
+            await self.put_back(session, prepared.before)
         evidence = f"{failed.message}\n{failed.evidence}".strip()
         progress.tell("roll back")
         try:

@@ -93,12 +93,12 @@ async def _put(changes: Changes, change: Change, wanted: Snapshot, only: tuple[s
         now, then = snapshots.rows(await snapshots.take(session)), snapshots.rows(wanted)
         merged = one_of(now, then, *only) if only else then
         must_fit(merged)
-        await snapshots.put_back(session, stamped(now, merged, await _stamp(session)))
+        await snapshots.put_back(session, stamped(now, merged, await stamp(session)))
 
     return await changes.save(change, mutate)
 
 
-async def _stamp(session: AsyncSession) -> int:
+async def stamp(session: AsyncSession) -> int:
     """Higher than any row's version ever was, as each edit is one attempt: a form from before is stale then."""
     newest_id = (await session.exec(select(func.max(Deployment.id)))).one()
     return (newest_id or 0) + 2

@@ -20,6 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import EngineUnavailable, Problem
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
+from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Changes
 from guardpanel.settings import Settings
 
@@ -41,9 +42,10 @@ EVERY = 3600.0
 class Retention:
     """Runs beside the panel: at its start, after saves, and every hour."""
 
-    def __init__(self, changes: Changes, settings: Settings) -> None:
+    def __init__(self, changes: Changes, settings: Settings, backups: Backups) -> None:
         self.changes = changes
         self.settings = settings
+        self.backups = backups
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -70,6 +72,7 @@ class Retention:
         try:
             async with self.changes.turn():
                 await asyncio.to_thread(self.changes.engines.releases.sweep)
+            await asyncio.to_thread(self.backups.sweep)
         except (Problem, OSError) as error:
             log.warning("what an earlier panel left on disk stays for now: %s", error)
 

@@ -1,22 +1,31 @@
 """The rows of all configuration tables: taken for each revision, put back when a change is rolled back.
 
+A restored backup changes accounts and the installation's facts, too: then they are part of what is taken and put back.
+
 Read and written as they are stored, past the ORM: at a thousand virtual hosts this is in the way of every save.
 """
 
 import json
 import zlib
+from collections.abc import Sequence
 
 from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Hostname, Policy, Server, VirtualHost
+from guardpanel.models import AccessToken, Hostname, Installation, Policy, Server, Session, User, VirtualHost
 from guardpanel.rendering import Rows
 
-TABLES: tuple[Table, ...] = tuple(
-    SQLModel.metadata.tables[str(model.__tablename__)] for model in (Policy, VirtualHost, Hostname, Server)
-)
+
+def _tables(*models: type[SQLModel]) -> tuple[Table, ...]:
+    return tuple(SQLModel.metadata.tables[str(model.__tablename__)] for model in models)
+
+
+TABLES = _tables(Policy, VirtualHost, Hostname, Server)
 "In the order in which their rows can be inserted."
+
+WHOLE = (*TABLES, *_tables(User, Session, AccessToken, Installation))
+"With all that a restored backup replaces."
 
 
 def _json_columns(table: Table) -> list[str]:
@@ -28,11 +37,16 @@ def _taken(table: Table) -> str:
     parsed = _json_columns(table)
     names = [column.name for column in table.columns]
     values = ", ".join(f"json({name})" if name in parsed else name for name in names)
-    rows = f"SELECT json_group_array(json_array({values})) FROM (SELECT * FROM {table.name} ORDER BY id)"  # noqa: S608 our own tables
+    (key,) = table.primary_key.columns
+    rows = f"SELECT json_group_array(json_array({values})) FROM (SELECT * FROM {table.name} ORDER BY {key.name})"  # noqa: S608 our own tables
     return f"""'"{table.name}":{{"columns":{json.dumps(names)},"rows":' || ({rows}) || '}}'"""
 
 
-TAKEN = "SELECT '{' || " + " || ',' || ".join(map(_taken, TABLES)) + " || '}'"
+def _statement(tables: Sequence[Table]) -> str:
+    return "SELECT '{' || " + " || ',' || ".join(map(_taken, tables)) + " || '}'"
+
+
+TAKEN, TAKEN_WHOLE = _statement(TABLES), _statement(WHOLE)
 
 Snapshot = str
 """JSON by table: `{"policy": {"columns": ["id", …], "rows": [[1, …], …]}, …}`."""
@@ -44,6 +58,12 @@ async def take(session: AsyncSession) -> Snapshot:
     return str((await connection.exec_driver_sql(TAKEN)).scalar_one())
 
 
+async def take_whole(session: AsyncSession) -> Snapshot:
+    """The same with accounts, sessions and the installation's facts."""
+    connection = await session.connection()
+    return str((await connection.exec_driver_sql(TAKEN_WHOLE)).scalar_one())
+
+
 def rows(snapshot: Snapshot) -> Rows:
     """Every row as a mapping of stored values; JSON columns are parsed."""
     return {
@@ -53,12 +73,13 @@ def rows(snapshot: Snapshot) -> Rows:
 
 
 async def put_back(session: AsyncSession, kept: Rows) -> None:
-    """Make the tables hold exactly these rows."""
+    """Make the tables that it names hold exactly these rows."""
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-    for table in reversed(TABLES):
-        await connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
-    for table in TABLES:
+    tables = [table for table in WHOLE if table.name in kept]
+    for table in reversed(tables):
+        await connection.exec_driver_sql(f'DELETE FROM "{table.name}"')  # noqa: S608
+    for table in tables:
         names = [column.name for column in table.columns]
         parsed = _json_columns(table)
         values = [
@@ -67,7 +88,7 @@ async def put_back(session: AsyncSession, kept: Rows) -> None:
         if values:
             places = ", ".join("?" * len(names))
             await connection.exec_driver_sql(
-                f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})",  # noqa: S608
+                f'INSERT INTO "{table.name}" ({", ".join(names)}) VALUES ({places})',  # noqa: S608
                 values,
             )
 

@@ -2,10 +2,12 @@
 
 import logging
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from guardpanel.errors import Problem
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import installation, revisions, snapshots
+from guardpanel.services import facts, installation, revisions, snapshots
 from guardpanel.services.changes import Asked, Change, Changes
 
 log = logging.getLogger(__name__)
@@ -22,15 +24,27 @@ async def bring_up(changes: Changes) -> str | None:
     """
     try:
         await settle(changes)
-        first = await _is_first(changes)
-        words = "First configuration" if first else "Configuration of this version and these settings"
-        saved = await changes.save(Change(PANEL, words, quiet=True), installation.make_defaults)
+        saved = await changes.save(await _first_change(changes), _first_steps)
         if not saved.is_new:
             await changes.deploy_again(saved.revision)
     except Problem as problem:
         log.error("the configuration could not be made live: %s", problem.message)
         return problem.message
     return None
+
+
+async def _first_change(changes: Changes) -> Change:
+    async with changes.database.read() as session:
+        restored, live = await facts.restored(session), await revisions.live(session)
+    if restored is not None:
+        return Change(Asked(restored.who), restored.summary, of_backup=True)
+    words = "Configuration of this version and these settings" if live else "First configuration"
+    return Change(PANEL, words, quiet=True)
+
+
+async def _first_steps(session: AsyncSession) -> None:
+    await installation.make_defaults(session)
+    await facts.forget_restored(session)
 
 
 async def settle(changes: Changes) -> None:
@@ -53,13 +67,8 @@ async def _settle_one(changes: Changes, deployment: Deployment) -> None:
             row.outcome, row.message = Outcome.LIVE, "guardpanel was stopped during this change; HAProxy runs it."
         else:
             if row.before is not None:
-                await snapshots.put_back(session, snapshots.rows(snapshots.unpacked(row.before)))
+                await changes.put_back(session, snapshots.unpacked(row.before))
             row.outcome = Outcome.ROLLED_BACK
             row.message = "guardpanel was stopped during this change, before HAProxy took it. Nothing was saved."
         row.before = None
         session.add(row)
-
-
-async def _is_first(changes: Changes) -> bool:
-    async with changes.database.read() as session:
-        return await revisions.live(session) is None

@@ -85,6 +85,8 @@ class Backups:
     async def write(self, out: BinaryIO, passphrase: str) -> Manifest:
         """Write a backup to `out`. Problem where the disk refuses."""
         source = Path(make_url(self.settings.database).database or "")
+        if not await asyncio.to_thread(source.is_file):
+            raise NotFound(f"There is nothing to back up: {source} does not exist.")
         async with self._one:
             with _disk_refusals(), self._room() as name:
                 folder = Path(name)
@@ -184,8 +186,6 @@ def _disk_refusals() -> Iterator[None]:
 
 def _copy(source: Path, target: Path) -> None:
     """All of the database at one moment. Writers go on: it reads in one transaction of WAL mode."""
-    if not source.is_file():
-        raise NotFound(f"There is nothing to back up: {source} does not exist.")
     with closing(sqlite3.connect(source, timeout=30, isolation_level=None)) as database:
         database.execute("VACUUM INTO ?", (str(target),))
 

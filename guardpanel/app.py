@@ -25,6 +25,7 @@ from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.services import startup
 from guardpanel.settings import Settings
 from guardpanel.views import (
+    backups,
     changes,
     dashboard,
     drift,
@@ -41,7 +42,9 @@ from guardpanel.views.pages import bare_page, page
 
 log = logging.getLogger(__name__)
 
-PAGES = (dashboard, virtual_hosts, policies, changes, drift, system, search, saves, sessions, setup, probes)
+PAGES = (
+    dashboard, virtual_hosts, policies, changes, drift, system, backups, search, saves, sessions, setup, probes,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = REAL) -> FastAPI:
@@ -93,6 +96,7 @@ async def keep_true(panel: Panel) -> None:
         panel.reconciler.problem = await startup.bring_up(panel.changes)
     finally:
         panel.starting = False
+    panel.retention.start()
     await panel.reconciler.run()
 
 

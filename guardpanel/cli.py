@@ -112,14 +112,13 @@ def user_create(
     """Make an account, before or while the panel runs."""
     from sqlalchemy.exc import OperationalError
 
-    from guardpanel.errors import Problem
     from guardpanel.models.user import AccountFields, Role, User
     from guardpanel.services.accounts import Accounts
     from guardpanel.services.input import validated
 
     if role not in set(Role):
         raise typer.BadParameter("admin or viewer", param_hint="--role")
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else typer.prompt("Password", hide_input=True)
+    password = _line() if password_stdin else typer.prompt("Password", hide_input=True)
 
     async def create(settings: "Settings") -> User:
         fields = validated(AccountFields, {"email": email, "full_name": name, "password": password})
@@ -131,15 +130,71 @@ def user_create(
             await database.close()
 
     try:
-        made = _run(create(_settings()))
-    except Problem as problem:
-        for line in [error.message for error in problem.errors.values()] or [problem.message]:
-            typer.echo(line, err=True)
-        raise typer.Exit(1) from problem
+        made = _run_or_say(create(_settings()))
     except OperationalError as error:
         typer.echo(f"The database cannot be written now: {error.orig}. Try again.", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{made.email} is {made.role}.")
+
+
+PassphraseStdin = Annotated[
+    bool, typer.Option("--passphrase-stdin", help="Read the backup's passphrase from standard input.")
+]
+
+
+@main.command()
+def backup(
+    file: Annotated[str, typer.Argument(help="Where to write it; - is standard output.")],
+    passphrase_stdin: PassphraseStdin = False,
+) -> None:
+    """Write all that this installation is to one file, while it runs."""
+    from guardpanel.services import sealing
+    from guardpanel.services.backups import Backups
+
+    async def write(settings: "Settings") -> str:
+        words = sealing.passphrase(_line() if passphrase_stdin else "")
+        backups = Backups(settings)
+        writing = backups.write(sys.stdout.buffer, words) if file == "-" else backups.write_file(Path(file), words)
+        made = await writing
+        what = f"revision {made.revision}" if made.revision else "no revision yet"
+        return f"{'Encrypted backup' if words else 'Backup'} of {what}, guardpanel {made.guardpanel}: {file}"
+
+    typer.echo(_run_or_say(write(_settings())), err=True)
+
+
+@main.command()
+def restore(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    passphrase_stdin: PassphraseStdin = False,
+) -> None:
+    """Check a backup and restore it. While a panel runs, its page System › Backup does this."""
+    from guardpanel.engines.lock import only_panel
+    from guardpanel.errors import Busy
+    from guardpanel.services import restores
+
+    settings = _settings()
+
+    async def put_back() -> str:
+        from guardpanel.panel import Panel
+
+        words = _line() if passphrase_stdin else ""
+        panel = await Panel.open(settings, supervise=False)
+        try:
+            with file.open("rb") as source:
+                candidate = await panel.backups.take(source, words)
+            try:
+                return await restores.from_command(panel.changes, candidate)
+            finally:
+                panel.backups.drop(candidate.token)
+        finally:
+            await panel.close()
+
+    try:
+        with only_panel(settings.panel_lock):
+            typer.echo(_run_or_say(put_back()))
+    except Busy as busy:
+        typer.echo(f"{busy.message} Restore on its page System › Backup, or stop it first.", err=True)
+        raise typer.Exit(1) from busy
 
 
 @main.command()
@@ -172,6 +227,24 @@ def _run(coroutine: Coroutine[object, object, T]) -> T:
     import asyncio
 
     return asyncio.run(coroutine)
+
+
+def _run_or_say(coroutine: Coroutine[object, object, T]) -> T:
+    """What it gives; a problem is said, with the engine's words where they are its, and ends the command."""
+    from guardpanel.errors import ConfigRejected, Problem
+
+    try:
+        return _run(coroutine)
+    except Problem as problem:
+        for line in [error.message for error in problem.errors.values()] or [problem.message]:
+            typer.echo(line, err=True)
+        if isinstance(problem, ConfigRejected):
+            typer.echo(problem.output, err=True)
+        raise typer.Exit(1) from problem
+
+
+def _line() -> str:
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _settings() -> "Settings":
@@ -215,12 +288,14 @@ async def _rendered() -> "tuple[Bundle, Panel]":
 
 def _serve(*, supervise: bool) -> None:
     import logging
+    from contextlib import ExitStack
 
     import uvicorn
 
     from guardpanel.app import create_app
     from guardpanel.engines import preflight
-    from guardpanel.errors import EngineUnavailable
+    from guardpanel.engines.lock import only_panel
+    from guardpanel.errors import Busy, EngineUnavailable
     from guardpanel.settings import host_and_port
 
     settings = _settings()
@@ -230,25 +305,27 @@ def _serve(*, supervise: bool) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in _unknown():
         typer.echo(f"guardpanel: nothing reads {name}; is it misspelt?", err=True)
-    try:
-        preflight.refuse_busy_ports(settings, proxy=supervise)
-        _run(preflight.require_engines(settings))
-    except EngineUnavailable as error:
-        typer.echo(f"guardpanel: {error.message}", err=True)
-        raise typer.Exit(1) from error
     host, port = host_and_port(settings.listen)
-    _run(_announce(settings, supervise=supervise))
-    config = uvicorn.Config(
-        create_app(settings, supervise=supervise),
-        host=host,
-        port=port,
-        log_level=settings.log_level,
-        access_log=False,
-        timeout_graceful_shutdown=3,
-        server_header=False,
-        proxy_headers=True,
-    )
-    uvicorn.Server(config).run()
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_panel(settings.panel_lock))
+            preflight.refuse_busy_ports(settings, proxy=supervise)
+            _run(preflight.require_engines(settings))
+        except (Busy, EngineUnavailable) as error:
+            typer.echo(f"guardpanel: {error.message}", err=True)
+            raise typer.Exit(1) from error
+        _run(_announce(settings, supervise=supervise))
+        config = uvicorn.Config(
+            create_app(settings, supervise=supervise),
+            host=host,
+            port=port,
+            log_level=settings.log_level,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            server_header=False,
+            proxy_headers=True,
+        )
+        uvicorn.Server(config).run()
 
 
 async def _announce(settings: "Settings", *, supervise: bool) -> None:

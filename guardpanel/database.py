@@ -6,6 +6,7 @@ and the driver's default mode loses updates silently). `synchronous=FULL`: what 
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
@@ -29,6 +31,10 @@ PRAGMAS = (
     "cache_size=-16000",
     "temp_store=MEMORY",
 )
+
+
+_one_migration = threading.Lock()
+"Alembic keeps the migration that runs in a module."
 
 
 class Database:
@@ -69,10 +75,21 @@ class Database:
 
 def migrate(url: str) -> None:
     """Bring the schema to its newest revision."""
+    config = _migrations()
+    config.set_main_option("sqlalchemy.url", url.replace("+aiosqlite", "").replace("%", "%%"))
+    with _one_migration:
+        command.upgrade(config, "head")
+
+
+def is_known_schema(revision: str) -> bool:
+    """Whether a database with this schema can be brought to ours: a newer guardpanel's cannot."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions()}
+
+
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("sqlalchemy.url", url.replace("+aiosqlite", "").replace("%", "%%"))
-    command.upgrade(config, "head")
+    return config
 
 
 def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:

@@ -20,6 +20,8 @@ CONTENT_SECURITY_POLICY = (
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 COUNTED_METHODS = {*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE"}
 LARGEST_BODY = 256 * 1024
+LARGER_BODIES = {"/system/backup/upload": 1024**3}
+"By path. Nobody but an administrator gets so far that it is read."
 
 REQUESTS = Counter("guardpanel_http_requests", "Requests of the panel.", ["method", "route", "status"])
 SECONDS = Histogram("guardpanel_http_request_duration_seconds", "Their duration.", ["route"])
@@ -32,8 +34,9 @@ class TooLarge(Problem):
     status = 413
     code = "too_large"
 
-    def __init__(self) -> None:
-        super().__init__(f"At most {LARGEST_BODY // 1024} KiB can be sent at once. Nothing was saved.")
+    def __init__(self, largest: int) -> None:
+        words = f"{largest // 1024**3} GiB" if largest >= 1024**3 else f"{largest // 1024} KiB"
+        super().__init__(f"At most {words} can be sent at once. Nothing was saved.")
 
 
 class Answer:
@@ -108,7 +111,7 @@ class SameOrigin:
 
 
 class BodyLimit:
-    """413 for a body over LARGEST_BODY, by its Content-Length or while it comes."""
+    """413 for a body over the limit, by its Content-Length or while it comes."""
 
     def __init__(self, app: ASGIApp, refuse: Refuse) -> None:
         self.app = app
@@ -118,9 +121,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        largest = LARGER_BODIES.get(scope["path"], LARGEST_BODY)
         length = Headers(scope=scope).get("content-length", "0")
-        if not (length.isascii() and length.isdigit()) or int(length) > LARGEST_BODY:
-            await self.refuse(scope, receive, send, TooLarge())
+        if not (length.isascii() and length.isdigit()) or int(length) > largest:
+            await self.refuse(scope, receive, send, TooLarge(largest))
             return
         taken, started = 0, False
 
@@ -128,21 +132,21 @@ class BodyLimit:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > LARGEST_BODY:
+            if taken > largest:
                 raise _Over
             return message
 
         async def watched(message: Message) -> None:
             # Whoever reads the body may take _Over for a body that cannot be read: their answer goes nowhere.
             nonlocal started
-            if taken <= LARGEST_BODY or started:
+            if taken <= largest or started:
                 started = True
                 await send(message)
 
         with suppress(_Over):
             await self.app(scope, limited, watched)
-        if taken > LARGEST_BODY and not started:
-            await self.refuse(scope, receive, send, TooLarge())
+        if taken > largest and not started:
+            await self.refuse(scope, receive, send, TooLarge(largest))
 
 
 class _Over(Exception):

@@ -9,10 +9,12 @@ from guardpanel.engines import Engines
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.services import installation
 from guardpanel.services.accounts import Accounts
+from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Changes
 from guardpanel.services.figures import Figures
 from guardpanel.services.passwords import Passwords
 from guardpanel.services.reconcile import Reconciler
+from guardpanel.services.retention import Retention
 from guardpanel.settings import Settings
 
 
@@ -36,6 +38,8 @@ class Panel:
     accounts: Accounts
     figures: Figures
     reconciler: Reconciler
+    retention: Retention
+    backups: Backups
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
@@ -50,14 +54,16 @@ class Panel:
         await database.migrate()
         facts = await installation.engine_facts(database, settings)
         engines = parts.engines(settings, facts.secret)
-        changes = Changes(database, engines, facts, settings.data_dir / "lock")
+        changes = Changes(database, engines, facts, settings.save_lock)
         supervisor = Supervisor(settings, engines) if supervise else None
         figures = Figures()
         async with database.read() as session:
             await figures.start(session)
         accounts = Accounts(database, parts.passwords())
         reconciler = Reconciler(changes, settings.data_dir, repairs=settings.drift == "repair")
-        return cls(settings, database, engines, changes, accounts, figures, reconciler, supervisor)
+        backups = Backups(settings)
+        retention = Retention(changes, settings, backups)
+        return cls(settings, database, engines, changes, accounts, figures, reconciler, retention, backups, supervisor)
 
     @property
     def problem(self) -> str | None:
@@ -65,6 +71,7 @@ class Panel:
         return self.reconciler.problem
 
     async def close(self) -> None:
+        await self.retention.close()
         if self.supervisor is not None:
             await self.supervisor.stop()
         await self.engines.close()

@@ -41,6 +41,15 @@ class Settings(BaseSettings):
         description="Origins (`https://panel.example`) that may send forms although the Host header "
         "differs: for a reverse proxy in front of the panel. Several divided by commas.",
     )
+    keep_releases: int = Field(
+        default=20, ge=2, le=10_000, description="How many releases (directories of rendered files) stay on disk."
+    )
+    keep_revisions: int = Field(
+        default=1000, ge=2, le=1_000_000,
+        description="How many changes that went live are kept, and as many that did not. "
+        "The live revision and the last good one before it never go.",
+    )  # fmt: skip
+    keep_days: int = Field(default=400, ge=1, le=36_500, description="Changes older than so many days go, too.")
     log_level: str = Field(default="info", description="`debug`, `info`, `warning` or `error`.")
 
     @field_validator("data_dir")
@@ -103,6 +112,21 @@ class Settings(BaseSettings):
             "/etc/ssl/cert.pem",
         )
         return next((place for place in places if Path(place).is_file()), "@system-ca")
+
+    @property
+    def save_lock(self) -> Path:
+        "Held by the process that saves."
+        return self.data_dir / "lock"
+
+    @property
+    def restore_dir(self) -> Path:
+        "Backups that wait to be restored, taken out of their file."
+        return self.data_dir / "restore"
+
+    @property
+    def panel_lock(self) -> Path:
+        "Held by the panel for as long as it runs."
+        return self.data_dir / "panel.lock"
 
     @property
     def database(self) -> str:

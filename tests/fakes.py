@@ -23,6 +23,7 @@ class FakeEngines(Engines):
         self.failing: str | None = None
         self.is_up = True
         self.drifted: list[Drift] = []
+        self.old_workers: set[str] = set()
         self.checks = 0
         self.deployments = 0
 
@@ -80,6 +81,9 @@ class FakeEngines(Engines):
         self.releases.publish(release)
         self.running = bundle
         return ""
+
+    async def draining(self) -> set[str]:
+        return self.old_workers
 
     def tidy(self) -> None:
         """There is nothing to drop."""

@@ -1,9 +1,11 @@
 """The `guardpanel` command."""
 
+import io
 import json
 import socket
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from guardpanel import __version__
 from guardpanel.cli import _url, main
+from guardpanel.engines.lock import only_panel
 from guardpanel.settings import described
 from tests.conftest import PASSWORD
 
@@ -40,6 +43,8 @@ def test_every_command_says_what_it_does(run: CliRunner) -> None:
         "serve",
         "check",
         "render",
+        "backup",
+        "restore",
         "user",
         "engines",
         "doctor",
@@ -129,6 +134,63 @@ def test_missing_engines_are_said_with_what_to_do(run: CliRunner, monkeypatch: p
     assert done.exit_code == 1
     assert done.output.count("missing") == 2
     assert "/nowhere/haproxy" in done.output
+
+
+def test_a_backup_goes_to_a_file_or_to_standard_output(run: CliRunner, folder: Path) -> None:
+    create(run, "--role", "admin")
+    path = folder / "b.tar.gz"
+
+    done = run.invoke(main, ["backup", str(path)])
+    piped = run.invoke(main, ["backup", "-"])
+
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.startswith("Backup of no revision yet")
+    assert path.stat().st_mode & 0o777 == 0o600
+    for data in (path.read_bytes(), piped.stdout_bytes):
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            assert tar.getnames() == ["manifest.json", "guardpanel.db"]
+
+
+def test_a_backup_that_cannot_be_made_says_why(run: CliRunner, folder: Path) -> None:
+    nothing = run.invoke(main, ["backup", str(folder / "b")])
+    create(run)
+    short = run.invoke(main, ["backup", str(folder / "b"), "--passphrase-stdin"], input="short\n")
+    nowhere = run.invoke(main, ["backup", str(folder / "no" / "b")])
+
+    assert [nothing.exit_code, short.exit_code, nowhere.exit_code] == [1, 1, 1]
+    assert "nothing to back up" in nothing.output
+    assert "at least 12 characters" in short.output
+    assert "No such file or directory" in nowhere.output
+    assert {path.name for path in folder.iterdir()} == {"made"}
+
+
+def test_what_cannot_be_restored_says_why(run: CliRunner, folder: Path) -> None:
+    create(run, "--role", "admin")
+    sealed, cut = folder / "sealed", folder / "cut"
+    words = "correct horse battery\n"
+    assert run.invoke(main, ["backup", str(sealed), "--passphrase-stdin"], input=words).exit_code == 0
+    cut.write_bytes(sealed.read_bytes()[:-1])
+
+    said = [
+        run.invoke(main, ["restore", str(path), *more], input=typed)
+        for path, more, typed in (
+            (sealed, [], ""), (sealed, ["--passphrase-stdin"], "wrong\n"), (cut, ["--passphrase-stdin"], words), (Path("/etc/passwd"), [], ""),
+        )
+    ]  # fmt: skip
+    with only_panel(folder / "made" / "here" / "panel.lock"):
+        said.append(run.invoke(main, ["restore", str(sealed), "--passphrase-stdin"], input=words))
+
+    expected = [
+        "encrypted: give its passphrase",
+        "passphrase is wrong",
+        "cut off",
+        "not a backup",
+        "Restore on its page System › Backup",
+    ]
+    for done, sentence in zip(said, expected, strict=True):
+        assert done.exit_code == 1
+        assert sentence in done.output
+        assert "Traceback" not in done.output
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,12 @@ class Engines:
             return self._asking.result() if done else known
         return await asyncio.shield(self._asking)
 
+    async def draining(self) -> set[str]:
+        """The checksums that old workers still run. Raises EngineUnavailable."""
+        old = (await self.cli.processes()).old_workers
+        found = [(await self.cli.info(pid)).get("description", "") for pid in old]
+        return {words.removeprefix("guardpanel ") for words in found}
+
     async def close(self) -> None:
         await self._stop_tidying()
 

@@ -1,4 +1,7 @@
-"""The one lock of every save, held by the kernel: a second process is refused, a killed holder leaves nothing."""
+"""Locks held by the kernel: a second process is refused, a killed holder leaves nothing behind.
+
+There are two: one is held for each save, the other by the panel for as long as it runs.
+"""
 
 import fcntl
 import os
@@ -11,7 +14,23 @@ from guardpanel.errors import Busy, StorageFailed
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold `path`'s flock. Busy (409) if another process has it."""
+    """Hold the save's lock. Busy (409) if another process has it."""
+    with _held(path, "Another guardpanel process is making a change. Try again in a moment."):
+        yield
+
+
+@contextmanager
+def only_panel(path: Path) -> Iterator[None]:
+    """Hold the panel's lock. Busy (409) if a panel runs on this data directory."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _held(path, f"A panel already runs on {path.parent}.") as descriptor:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())  # for whoever looks; the lock alone counts
+        yield
+
+
+@contextmanager
+def _held(path: Path, words: str) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -20,7 +39,7 @@ def only_one(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy("Another guardpanel process is making a change. Try again in a moment.") from None
-        yield
+            raise Busy(words) from None
+        yield descriptor
     finally:
         os.close(descriptor)

@@ -42,9 +42,9 @@ class MasterCli:
     async def processes(self, patience: float = 0.0) -> Processes:
         return parse_processes(await self._ask("show proc", patience=patience))
 
-    async def info(self) -> dict[str, str]:
-        """`show info` of the newest worker, names in lower case."""
-        text = await self._ask("@1 show info")
+    async def info(self, pid: int = 0) -> dict[str, str]:
+        """`show info` of a worker, by default the newest; names in lower case."""
+        text = await self._ask(f"@!{pid:d} show info" if pid else "@1 show info")
         facts = (line.split(": ", 1) for line in text.splitlines() if ": " in line)
         return {name.lower(): value for name, value in facts}
 

@@ -149,6 +149,13 @@ class Releases:
             path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
+    def sweep(self) -> None:
+        """Delete what a crash left half written or half deleted. Only while nobody stages."""
+        for path in (*self.root.glob(".tmp-*"), *self.root.glob(".gone-*")):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.link.parent.glob(".current-*"):
+            path.unlink(missing_ok=True)
+
     def numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self.root.glob("[0-9]*") if path.name.isdigit())
 

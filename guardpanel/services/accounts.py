@@ -6,15 +6,15 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
-from guardpanel.errors import Conflict, NotFound, Unauthorized
+from guardpanel.errors import Conflict, Invalid, NotFound, Unauthorized
 from guardpanel.models import Installation, User
 from guardpanel.models.user import AccountFields, Role
 from guardpanel.services.attempts import Attempts
+from guardpanel.services.facts import SETUP
 from guardpanel.services.passwords import Passwords
 from guardpanel.services.sessions import Sessions, digest
 from guardpanel.services.tokens import Tokens
 
-SETUP = "setup_token"
 REFUSED = "The e-mail address or the password is wrong."
 
 
@@ -50,6 +50,13 @@ class Accounts:
         if self.passwords.is_outdated(active.password_hash):
             await self._rehash(active, password)
         return active
+
+    async def must_know_password(self, user: User, password: str, address: str) -> None:
+        """Invalid (422) unless it is this person's password: before what an open browser alone must not do."""
+        try:
+            await self.log_in(user.email, password, address)
+        except Unauthorized:
+            raise Invalid.at("password", "This is not your password.") from None
 
     async def _rehash(self, user: User, password: str) -> None:
         hashed = await self.passwords.hash(password)

@@ -39,6 +39,9 @@ class Change:
     "Nobody asked for it: it waits for engines that are starting, and leaves no trace where nothing changes for them."
     again: bool = False
     "Deploy even if the configuration is the live one: what runs is not."
+    of_backup: bool = False
+    """A restored backup. It replaces accounts and the installation's facts, so its roll-back puts those back, too; and it
+    is a revision of its own even where it equals the live one, which may be another machine's."""
     attempted: bytes | None = None
     "The rows that a refused change would have made, packed."
 

@@ -36,6 +36,7 @@ from guardpanel.models.revision import Outcome
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.services import revisions, snapshots
 from guardpanel.services.change import Asked, Change, Prepared, Saved, Unchanged
+from guardpanel.services.facts import secret_in, secret_of
 from guardpanel.services.progress import Progress, Saves
 from guardpanel.services.refusals import at_fields
 from guardpanel.services.snapshots import Snapshot
@@ -53,6 +54,8 @@ class Draft:
     number: int | None = None
     "The release of a new revision."
     kept: tuple[int, Snapshot, bytes] | None = None
+    facts: EngineFacts | None = None
+    "With the installation's secret as the transaction leaves it."
 
 
 class Changes:
@@ -64,6 +67,8 @@ class Changes:
         self.facts = facts
         self.saves = Saves()
         self.watch = Watch()
+        self.saved = asyncio.Event()
+        "Set after each save, however it ended; whoever waits for it clears it."
         self.turns = 0
         "How often something was changed, or tried: what was seen beside one of them may be half of it."
         self._lock = lock
@@ -150,9 +155,17 @@ class Changes:
             self._live_applications = live.checksum, _by_name(bundle)
         return self._live_applications[1]
 
-    async def rendered(self, snapshot: Snapshot) -> Bundle:
+    async def rendered(self, snapshot: Snapshot, facts: EngineFacts | None = None) -> Bundle:
         """What the engines get, or got, from these rows. In a thread."""
-        return await asyncio.to_thread(_rendered, snapshot, self.facts)
+        return await asyncio.to_thread(_rendered, snapshot, facts or self.facts)
+
+    async def facts_now(self, session: AsyncSession) -> EngineFacts:
+        """The facts with the installation's secret as this session sees it: a restored backup brings its own."""
+        return replace(self.facts, secret=await secret_of(session) or self.facts.secret)
+
+    def _use(self, facts: EngineFacts) -> None:
+        self.facts = facts
+        self.engines.verifier.secret = facts.secret
 
     # A save
 
@@ -175,6 +188,7 @@ class Changes:
         finally:
             progress.end()
             progress.over = True
+            self.saved.set()
 
     async def _may_begin(self, change: Change) -> None:
         """Nobody's change by hand is overwritten unasked, and what could not be proved live does not begin."""
@@ -200,6 +214,7 @@ class Changes:
                 raise at_fields(error, change) from error
             raise
         self._snapshot = draft.kept
+        self._use(draft.facts or self.facts)
         return value, prepared
 
     async def _write(
@@ -210,19 +225,20 @@ class Changes:
         progress: Progress,
         draft: Draft,
     ) -> tuple[T, Prepared | Unchanged]:
-        before, packed_before = await self._snapshot_before(session)
+        before, packed_before = await self._snapshot_before(session, change)
         value = await mutate(session)
         await session.flush()
         after = await snapshots.take(session)
-        bundle = await self.rendered(after)
+        draft.facts = await self.facts_now(session)
+        bundle = await self.rendered(after, draft.facts)
         live = await revisions.live(session)
-        same = live if live is not None and live.checksum == bundle.checksum else None
+        same = live if live is not None and live.checksum == bundle.checksum and not change.of_backup else None
         if same is not None and not change.again:
             return value, await self._unchanged(session, change, same, after, progress)
         revision = same or await self._new_revision(session, change, bundle, draft)
         progress.tell("stage")
         release = await asyncio.to_thread(self._release, bundle, revision.id or 0)
-        changed = await self._changed(bundle, None if same else live)
+        changed = await self._changed(bundle, None if same or change.of_backup else live)
         progress.tell("check")
         packed = await self._checked(change, release, bundle, changed, after)
         progress.tell("record")
@@ -282,12 +298,12 @@ class Changes:
             await session.flush()
         return Unchanged(attempt.id or 0, live.id or 0)
 
-    async def _snapshot_before(self, session: AsyncSession) -> tuple[Snapshot, bytes]:
+    async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
         """The rows as they are: those of the save before this one, unless somebody else wrote since."""
         kept, self._snapshot = self._snapshot, None
-        if kept is not None and kept[0] == await _data_version(session):
+        if kept is not None and kept[0] == await _data_version(session) and not change.of_backup:
             return kept[1], kept[2]
-        snapshot = await snapshots.take(session)
+        snapshot = await (snapshots.take_whole if change.of_backup else snapshots.take)(session)
         return snapshot, await asyncio.to_thread(snapshots.packed, snapshot)
 
     async def _changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
@@ -350,6 +366,8 @@ class Changes:
         """Make the release before this change live again; its number, and what is still to be said."""
         if prepared.previous is None:
             raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
+        before = await asyncio.to_thread(snapshots.rows, prepared.before)
+        self._use(replace(self.facts, secret=secret_in(before) or self.facts.secret))
         number = prepared.previous.id or 0
         bundle = await self.rendered(snapshots.unpacked(prepared.previous.snapshot))
         release = await asyncio.to_thread(self._release, bundle, number)

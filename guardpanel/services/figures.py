@@ -1,5 +1,7 @@
 """What /metrics says of saves: how they ended, and how long each of their steps took."""
 
+from datetime import UTC, datetime
+
 from prometheus_client import Counter, Histogram
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -27,6 +29,7 @@ class Figures:
 
     def __init__(self) -> None:
         self._counted: int | None = None
+        self._began = datetime.now(UTC)
 
     async def start(self, session: AsyncSession) -> None:
         """Those that are there already belong to an earlier start."""
@@ -43,6 +46,8 @@ class Figures:
             if (deployment.id or 0) <= (self._counted or 0):
                 continue  # somebody else asked at the same moment
             self._counted = deployment.id
+            if deployment.started_at < self._began:
+                continue  # of another machine: it came with a backup
             DEPLOYMENTS.labels(deployment.outcome.value).inc()
             for step in deployment.steps:
                 STEPS.labels(str(step["name"])).observe(float(step["seconds"] or 0))

@@ -9,10 +9,8 @@ from guardpanel.database import Database
 from guardpanel.models import Installation, Policy
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import policies
+from guardpanel.services.facts import DEFAULTS_MADE, PROBE_SECRET
 from guardpanel.settings import Settings
-
-PROBE_SECRET = "probe_secret"  # noqa: S105 the row's name
-DEFAULTS_MADE = "defaults_made"
 
 
 async def engine_facts(database: Database, settings: Settings) -> EngineFacts:

@@ -1,25 +1,33 @@
 """The rows of all configuration tables: taken for each revision, put back when a change is rolled back.
 
+A restored backup changes accounts and the installation's facts, too: then they are part of what is taken and put back.
+
 Read and written as they are stored, past the ORM: at a thousand virtual hosts this is in the way of every save.
 """
 
 import asyncio
 import json
 import zlib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Hostname, Policy, Server, VirtualHost
+from guardpanel.models import AccessToken, Hostname, Installation, Policy, Server, Session, User, VirtualHost
 from guardpanel.rendering import Rows
 
-TABLES: tuple[Table, ...] = tuple(
-    SQLModel.metadata.tables[str(model.__tablename__)] for model in (Policy, VirtualHost, Hostname, Server)
-)
+
+def _tables(*models: type[SQLModel]) -> tuple[Table, ...]:
+    return tuple(SQLModel.metadata.tables[str(model.__tablename__)] for model in models)
+
+
+TABLES = _tables(Policy, VirtualHost, Hostname, Server)
 "In the order in which their rows can be inserted."
+
+WHOLE = (*TABLES, *_tables(User, Session, AccessToken, Installation))
+"With all that a restored backup replaces."
 
 
 def _json_columns(table: Table) -> list[str]:
@@ -31,11 +39,16 @@ def _taken(table: Table) -> str:
     parsed = _json_columns(table)
     names = [column.name for column in table.columns]
     values = ", ".join(f"json({name})" if name in parsed else name for name in names)
-    rows = f"SELECT json_group_array(json_array({values})) FROM (SELECT * FROM {table.name} ORDER BY id)"  # noqa: S608 our own tables
+    (key,) = table.primary_key.columns
+    rows = f"SELECT json_group_array(json_array({values})) FROM (SELECT * FROM {table.name} ORDER BY {key.name})"  # noqa: S608 our own tables
     return f"""'"{table.name}":{{"columns":{json.dumps(names)},"rows":' || ({rows}) || '}}'"""
 
 
-TAKEN = "SELECT '{' || " + " || ',' || ".join(map(_taken, TABLES)) + " || '}'"
+def _statement(tables: Sequence[Table]) -> str:
+    return "SELECT '{' || " + " || ',' || ".join(map(_taken, tables)) + " || '}'"
+
+
+TAKEN, TAKEN_WHOLE = _statement(TABLES), _statement(WHOLE)
 
 Snapshot = str
 """JSON by table: `{"policy": {"columns": ["id", …], "rows": [[1, …], …]}, …}`."""
@@ -45,6 +58,12 @@ async def take(session: AsyncSession) -> Snapshot:
     """All rows as they are stored. SQLite writes the JSON: no row passes through Python."""
     connection = await session.connection()
     return str((await connection.exec_driver_sql(TAKEN)).scalar_one())
+
+
+async def take_whole(session: AsyncSession) -> Snapshot:
+    """The same with accounts, sessions and the installation's facts."""
+    connection = await session.connection()
+    return str((await connection.exec_driver_sql(TAKEN_WHOLE)).scalar_one())
 
 
 def rows(snapshot: Snapshot) -> Rows:
@@ -96,18 +115,19 @@ def _of_hosts(state: Mapping[str, Any], hosts: Container[int]) -> Rows:
 
 
 async def put_back(session: AsyncSession, kept: Rows) -> None:
-    """Make the tables hold exactly these rows."""
+    """Make the tables that it names hold exactly these rows."""
     values = await asyncio.to_thread(_stored, kept)
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-    for table in reversed(TABLES):
-        await connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
-    for table in TABLES:
+    tables = [table for table in WHOLE if table.name in kept]
+    for table in reversed(tables):
+        await connection.exec_driver_sql(f'DELETE FROM "{table.name}"')  # noqa: S608
+    for table in tables:
         names = [column.name for column in table.columns]
         if values[table.name]:
             places = ", ".join("?" * len(names))
             await connection.exec_driver_sql(
-                f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})",  # noqa: S608
+                f'INSERT INTO "{table.name}" ({", ".join(names)}) VALUES ({places})',  # noqa: S608
                 values[table.name],
             )
 
@@ -115,7 +135,9 @@ async def put_back(session: AsyncSession, kept: Rows) -> None:
 def _stored(kept: Rows) -> dict[str, list[tuple[Any, ...]]]:
     """The values of each table's rows in the order of its columns. Thousands of rows: not for the event loop."""
     found = {}
-    for table in TABLES:
+    for table in WHOLE:
+        if table.name not in kept:
+            continue
         names, parsed = [column.name for column in table.columns], _json_columns(table)
         found[table.name] = [
             tuple(json.dumps(row[name]) if name in parsed else row[name] for name in names) for row in kept[table.name]

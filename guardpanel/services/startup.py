@@ -2,8 +2,10 @@
 
 import logging
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from guardpanel.errors import Problem
-from guardpanel.services import installation, revisions
+from guardpanel.services import facts, installation, revisions
 from guardpanel.services.changes import Asked, Change, Changes
 
 log = logging.getLogger(__name__)
@@ -20,16 +22,22 @@ async def bring_up(changes: Changes) -> str | None:
     """
     try:
         await changes.settle()
-        words = (
-            "Configuration of this version and these settings" if await _has_history(changes) else "First configuration"
-        )
-        await changes.save(Change(PANEL, words, quiet=True), installation.make_defaults)
+        await changes.save(await _first_change(changes), _first_steps)
     except Problem as problem:
         log.error("the configuration could not be made live: %s", problem.message)
         return problem.message
     return None
 
 
-async def _has_history(changes: Changes) -> bool:
+async def _first_change(changes: Changes) -> Change:
     async with changes.database.read() as session:
-        return await revisions.live(session) is not None
+        restored, live = await facts.restored(session), await revisions.live(session)
+    if restored is not None:
+        return Change(Asked(restored.who), restored.summary, quiet=True, of_backup=True)
+    words = "Configuration of this version and these settings" if live else "First configuration"
+    return Change(PANEL, words, quiet=True)
+
+
+async def _first_steps(session: AsyncSession) -> None:
+    await installation.make_defaults(session)
+    await facts.forget_restored(session)

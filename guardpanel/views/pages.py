@@ -75,7 +75,10 @@ async def bare_page(
 ) -> Response:
     """A page for people who are not logged in: it says nothing of what runs."""
     html = environment().get_template(template).render({**_visitor(request), **(context or {})})
-    return HTMLResponse(html, status_code)
+    answer = HTMLResponse(html, status_code)
+    if FLASH in request.cookies:
+        answer.delete_cookie(FLASH)
+    return answer
 
 
 def redirect(url: str, said: str = "", *, undo_url: str = "") -> RedirectResponse:
@@ -96,7 +99,6 @@ async def _surroundings(request: Request) -> dict[str, Any]:
         "live": line,
         "live_url": "/live",
         "banner": banner(line, getattr(request.state, "viewer", None)),
-        "flash": _flash(request),
     }
 
 
@@ -109,7 +111,7 @@ def _visitor(request: Request) -> dict[str, Any]:
         "live": None,
         "live_url": "",
         "banner": None,
-        "flash": None,
+        "flash": _flash(request),
     }
 
 

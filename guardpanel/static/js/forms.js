@@ -108,7 +108,7 @@ const running = new WeakMap(); // busy form -> function that gives it back
 
 document.addEventListener("submit", (event) => {
   const [form, button] = [event.target, event.submitter];
-  if (form.getAttribute("method")?.toLowerCase() !== "post") return;
+  if (form.getAttribute("method")?.toLowerCase() !== "post" || form.matches("[data-download]")) return; // its page stays
   if (isBusy(form)) {
     event.preventDefault();
     event.stopImmediatePropagation();

@@ -1,0 +1,186 @@
+"""The one file of a backup: a tar.gz of the manifest and the parts that it names, sealed where there is a passphrase.
+
+Written and read as a stream, never whole in memory. Read strictly: the parts that are expected, in their order, as plain
+files under their own names and sizes, nothing else; so no member can name another place, and none is larger than allowed.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from guardpanel import __version__
+from guardpanel.services.sealing import MAGIC, Damaged, Newer, Opening, Sealing
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+DATABASE = "guardpanel.db"
+
+PARTS: Mapping[str, int] = {DATABASE: 8 * 1024**3 - 1}
+"""What a backup holds beside its manifest, each with the most bytes that it may have. The secret, accounts and
+certificates are rows of the database. Whatever is one day kept in a file of its own goes in here."""
+
+LARGEST_MANIFEST = 64 * 1024
+BLOCK = 512
+"Bytes of a tar header; contents are padded to it."
+
+PIECE = 256 * 1024
+GZIP = b"\x1f\x8b"
+
+
+class Part(BaseModel):
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Manifest(BaseModel):
+    """What a backup says of itself, and by which its parts are checked."""
+
+    format: int = FORMAT
+    guardpanel: str = Field(default=__version__, max_length=100)
+    made_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    revision: int | None
+    "The live one."
+    checksum: str | None = Field(max_length=64)
+    parts: dict[str, Part]
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def write(out: BinaryIO, folder: Path, revision: int | None, checksum: str | None, passphrase: str) -> Manifest:
+    """Write the parts that lie in `folder` to `out` as a backup. `out` need not be seekable."""
+    parts = {name: _described(folder / name) for name in PARTS}
+    manifest = Manifest(revision=revision, checksum=checksum, parts=parts)
+    target = Sealing(out, passphrase) if passphrase else None
+    with gzip.GzipFile(
+        fileobj=cast("BinaryIO", target) if target else out, mode="wb", compresslevel=3, mtime=0
+    ) as packed:
+        written = manifest.model_dump_json(indent=1).encode()
+        packed.write(_head(MANIFEST, len(written), manifest.made_at) + _padded(written))
+        for name, part in parts.items():
+            packed.write(_head(name, part.size, manifest.made_at))
+            _copy(folder / name, packed)
+        packed.write(bytes(2 * BLOCK))
+    if target:
+        target.close()
+    return manifest
+
+
+def read(file: BinaryIO, folder: Path, passphrase: str) -> Manifest:
+    """Put the parts of a backup into `folder`. Raises Invalid (422) where anything is not as it must be."""
+    try:
+        with gzip.GzipFile(fileobj=cast("BinaryIO", _opened(file, passphrase)), mode="rb") as packed:
+            manifest = _manifest(b"".join(_member(packed, MANIFEST, LARGEST_MANIFEST)))
+            for name, part in manifest.parts.items():
+                _take(_member(packed, name, PARTS[name]), folder / name, part)
+            _must_end(packed)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Damaged("This backup was changed or is cut off.") from error
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    return manifest
+
+
+def manifest_in(folder: Path) -> Manifest:
+    """Of a backup that was read into this folder."""
+    return Manifest.model_validate_json((folder / MANIFEST).read_text())
+
+
+def _opened(file: BinaryIO, passphrase: str) -> Readable:
+    file.seek(0)
+    start = file.read(len(MAGIC))
+    file.seek(0)
+    if start == MAGIC:
+        return Opening(file, passphrase)
+    if not start.startswith(GZIP):
+        raise Damaged("This is not a backup of guardpanel.")
+    return file
+
+
+def _manifest(text: bytes) -> Manifest:
+    try:
+        facts = json.loads(text)
+        if isinstance(facts, dict) and isinstance(facts.get("format"), int) and facts["format"] > FORMAT:
+            raise Newer
+        manifest = Manifest.model_validate(facts)
+    except (ValueError, RecursionError, ValidationError):
+        raise Damaged("This is not a backup of guardpanel: its manifest cannot be read.") from None
+    if list(manifest.parts) != list(PARTS):
+        raise Damaged("This is not a backup of guardpanel: it does not hold what it must.")
+    return manifest
+
+
+def _member(packed: Readable, name: str, largest: int) -> Iterator[bytes]:
+    """The next member in pieces; it must be this one."""
+    try:
+        found = tarfile.TarInfo.frombuf(_read_exactly(packed, BLOCK), "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeError):
+        raise Damaged("This backup was changed or is cut off.") from None
+    if found.type != tarfile.REGTYPE or found.name != name:
+        raise Damaged(f"This is not a backup of guardpanel: {name} is not where it must be.")
+    if not 0 <= found.size <= largest:
+        raise Damaged(f"This is not a backup of guardpanel: {name} is too large.")
+    yield from _pieces(packed, found.size)
+    _read_exactly(packed, -found.size % BLOCK)
+
+
+def _take(pieces: Iterator[bytes], path: Path, part: Part) -> None:
+    """One member into a file, which must be what the manifest says."""
+    digest = hashlib.sha256()
+    with path.open("xb") as target:
+        for piece in pieces:
+            digest.update(piece)
+            target.write(piece)
+    if digest.hexdigest() != part.sha256:
+        raise Damaged(f"This backup is damaged: {path.name} has another checksum than it should.")
+
+
+def _must_end(packed: Readable) -> None:
+    """Two empty blocks, and what tar programs fill up with; read to the end, since the checksum of gzip is there."""
+    rest = _read_exactly(packed, 2 * BLOCK) + packed.read(64 * BLOCK)
+    if rest.strip(b"\0") or packed.read(1):
+        raise Damaged("This is not a backup of guardpanel: something stands behind its end.")
+
+
+def _read_exactly(packed: Readable, size: int) -> bytes:
+    return b"".join(_pieces(packed, size))
+
+
+def _pieces(packed: Readable, size: int) -> Iterator[bytes]:
+    while size:
+        piece = packed.read(min(size, PIECE))
+        if not piece:
+            raise Damaged("This backup is cut off.")
+        size -= len(piece)
+        yield piece
+
+
+def _described(path: Path) -> Part:
+    with path.open("rb") as file:
+        return Part(size=os.fstat(file.fileno()).st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _head(name: str, size: int, when: datetime) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = size, 0o600, int(when.timestamp())
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _copy(path: Path, packed: gzip.GzipFile) -> None:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            packed.write(piece)
+        packed.write(bytes(-file.tell() % BLOCK))
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % BLOCK)

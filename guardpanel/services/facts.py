@@ -1,0 +1,48 @@
+"""The installation's facts by name: rows of one table, each made once."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.models import Installation
+from guardpanel.rendering import Rows
+
+PROBE_SECRET = "probe_secret"  # noqa: S105 the row's name
+DEFAULTS_MADE = "defaults_made"
+SETUP = "setup_token"
+RESTORED = "restored"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A backup that was put into the database while nothing ran: the next start makes it live, in these words."""
+
+    who: str
+    summary: str
+
+
+async def secret_of(session: AsyncSession) -> str | None:
+    """The installation's secret, which marks the panel's own requests."""
+    row = await session.get(Installation, PROBE_SECRET)
+    return row.value if row else None
+
+
+def secret_in(rows: Rows) -> str | None:
+    """The secret among kept rows; None where they are of the configuration alone."""
+    return next((str(row["value"]) for row in rows.get("installation", ()) if row["name"] == PROBE_SECRET), None)
+
+
+async def restored(session: AsyncSession) -> Restored | None:
+    row = await session.get(Installation, RESTORED)
+    return Restored(**json.loads(row.value)) if row else None
+
+
+async def note_restored(session: AsyncSession, found: Restored) -> None:
+    await session.merge(Installation(name=RESTORED, value=json.dumps(asdict(found))))
+
+
+async def forget_restored(session: AsyncSession) -> None:
+    row = await session.get(Installation, RESTORED)
+    if row is not None:
+        await session.delete(row)

@@ -1,0 +1,172 @@
+"""Restoring a backup: its configuration, accounts and secret, through the path of every save.
+
+On a machine that has no history of its own but its first start, the backup's history is taken over, and what the machine
+recorded itself is counted on behind it; elsewhere the machine keeps its history, and the restore is one more revision.
+Where no engine runs, both check it, and the next start makes it live.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import Table
+from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.engines.releases import Releases
+from guardpanel.errors import EngineUnavailable
+from guardpanel.models import Deployment, Installation
+from guardpanel.models.revision import Outcome
+from guardpanel.rendering import Rows
+from guardpanel.services import differences, earlier_rows, facts, history, revisions, snapshots, startup
+from guardpanel.services.backups import Candidate
+from guardpanel.services.changes import Asked, Change, Changes, Saved
+from guardpanel.services.differences import Kind
+
+HISTORY: tuple[Table, ...] = tuple(SQLModel.metadata.tables[name] for name in ("revision", "deployment"))
+AT_ONCE = 50
+"Revisions, each with its rows, in memory at a time."
+
+COMMAND = Asked("guardpanel restore")
+REPLACED = "It was not over when a backup was restored in its place."
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a restore would change: `counts` by noun, (now, then); `changed` by noun and kind."""
+
+    counts: dict[str, tuple[int, int]]
+    changed: dict[tuple[str, Kind], int]
+    takes_history: bool
+
+
+NOUNS = {"virtual_host": "virtualhost", "policy": "policy", "account": "user"}
+
+
+async def outlook(session: AsyncSession, candidate: Candidate) -> Outlook:
+    now = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
+    counts = {noun: (len(now[table]), len(candidate.rows[table])) for noun, table in NOUNS.items()}
+    found = await asyncio.to_thread(differences.between, now, candidate.rows)
+    changed: dict[tuple[str, Kind], int] = {}
+    for one in found:
+        changed[one.noun, one.kind] = changed.get((one.noun, one.kind), 0) + 1
+    return Outlook(counts, changed, await is_new_here(session))
+
+
+async def restore(changes: Changes, asked: Asked, candidate: Candidate) -> Saved[None]:
+    """Make it live. Raises as every save does, and after any of that nothing was restored."""
+
+    async def mutate(session: AsyncSession) -> None:
+        await _put(session, candidate)
+
+    return await changes.save(Change(asked, candidate.summary, of_backup=True), mutate)
+
+
+async def from_command(changes: Changes, candidate: Candidate) -> str:
+    """Restore while no panel runs; a true sentence of what is live afterwards."""
+    if not await must_answer_alike(changes):
+        await put_in(changes, COMMAND, candidate)
+        return (
+            f"{candidate.summary}. Both engines accept it; none of them runs now. It goes live, and is verified, when "
+            "guardpanel starts."
+        )
+    failed = await startup.bring_up(changes)
+    if failed is not None:
+        raise EngineUnavailable(f"What runs now could not be made sure of first: {failed} Nothing was restored.")
+    saved = await restore(changes, COMMAND, candidate)
+    return f"{candidate.summary}. {saved.sentence}."
+
+
+async def must_answer_alike(changes: Changes) -> bool:
+    """Whether both engines run (True) or neither does; EngineUnavailable (503) where it is one of them."""
+    status = await changes.engines.status()
+    if status.haproxy.running != status.agent.running:
+        words = status.agent.problem if status.haproxy.running else status.haproxy.problem
+        raise EngineUnavailable(f"{words or 'One engine does not answer'}. Start both engines, or stop both.")
+    return status.haproxy.running
+
+
+async def put_in(changes: Changes, asked: Asked, candidate: Candidate) -> None:
+    """Put it into the database for the next start to make live, after both engines have checked it."""
+    async with changes.turn(), changes.database.write() as session:
+        for left in await revisions.open_deployments(session):
+            left.outcome, left.message, left.before = Outcome.ROLLED_BACK, REPLACED, None
+            session.add(left)
+        await session.flush()
+        await _put(session, candidate)
+        await facts.note_restored(session, facts.Restored(asked.who, candidate.summary))
+        bundle = await changes.rendered(await snapshots.take(session), await changes.facts_now(session))
+        with TemporaryDirectory(prefix="guardpanel-") as folder:
+            release = await asyncio.to_thread(Releases(Path(folder)).stage, 1, bundle)
+            names = [one.name for one in bundle.applications]
+            await changes.engines.check(release, bundle, changed=names, names=[])
+
+
+async def _put(session: AsyncSession, candidate: Candidate) -> None:
+    rows = candidate.rows
+    if await is_new_here(session):
+        await _take_history(session, candidate.database)
+    else:
+        now, stamp = await snapshots.take(session), await history.new_version(session)
+        rows, _ = await asyncio.to_thread(_stamped, now, rows, stamp)
+    await snapshots.put_back(session, await _with_own_facts(session, rows))
+
+
+def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, list[differences.Key]]:
+    return earlier_rows.stamped(snapshots.rows(now), rows, stamp, datetime.now(UTC))
+
+
+async def is_new_here(session: AsyncSession) -> bool:
+    """Whether nobody has changed anything on this machine yet: what it did at its first start is no history."""
+    found = await session.exec(select(Deployment.id).where(col(Deployment.author) != startup.PANEL.who).limit(1))
+    return found.first() is None
+
+
+async def _with_own_facts(session: AsyncSession, rows: Rows) -> Rows:
+    """What the backup of a machine that never ran does not have stays as it is here; the set-up link, while nobody has
+    an account."""
+    known = {row["name"] for row in rows["installation"]} | ({facts.SETUP} if rows["user"] else set())
+    own = (await session.exec(select(Installation.name, Installation.value))).all()
+    kept = [{"name": name, "value": value} for name, value in own if name not in known]
+    return {**rows, "installation": [*rows["installation"], *kept]}
+
+
+async def _take_history(session: AsyncSession, path: Path) -> None:
+    """The backup's revisions and changes with their own numbers; those of this machine follow them."""
+    connection = await session.connection()
+    await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    last = await asyncio.to_thread(_last_numbers, path)
+    for table, column in (("revision", "id"), ("deployment", "id"), ("deployment", "revision_id")):
+        source = "revision" if column == "revision_id" else table
+        # Through negative numbers: on the way two rows may not have the same.
+        await connection.exec_driver_sql(f"UPDATE {table} SET {column} = -{column}")  # noqa: S608 our own tables
+        await connection.exec_driver_sql(f"UPDATE {table} SET {column} = ? - {column}", (last[source],))  # noqa: S608
+    session.expire_all()
+    for table_ in HISTORY:
+        names = [column.name for column in table_.columns]
+        statement = f"INSERT INTO {table_.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+        for at in count(0, AT_ONCE):
+            found = await asyncio.to_thread(_history, path, table_.name, names, at)
+            if not found:
+                break
+            await connection.exec_driver_sql(statement, found)
+
+
+def _last_numbers(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as database:
+        return {
+            table.name: database.execute(f"SELECT max(id) FROM {table.name}").fetchone()[0] or 0  # noqa: S608
+            for table in HISTORY
+        }
+
+
+def _history(path: Path, table: str, names: Sequence[str], offset: int) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as database:
+        statement = f"SELECT {', '.join(names)} FROM {table} ORDER BY id LIMIT {AT_ONCE} OFFSET ?"  # noqa: S608
+        return database.execute(statement, (offset,)).fetchall()

@@ -1,0 +1,151 @@
+"""What is kept of the past: the newest releases on disk, the newest changes and their revisions in the database.
+
+In small steps beside the saves, each whole: a crash between two of them leaves less to do and nothing half. The live
+revision, the last good one before it and whatever an attempt that is not over needs never go.
+
+SQLite's file is not made smaller: the pages that become free take the next changes, so that it stays at the size of
+what is kept, while an incremental vacuum would hold the one writer to move pages that are soon needed again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, delete, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import EngineUnavailable, Problem
+from guardpanel.models import Deployment, Revision
+from guardpanel.models.revision import Outcome
+from guardpanel.services.backups import Backups
+from guardpanel.services.changes import Changes
+from guardpanel.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STEP = 10
+"Changes that go in one transaction: a save that comes meanwhile waits some milliseconds at most."
+
+PAUSE = 0.05
+"Seconds between two steps."
+
+AFTER_A_SAVE = 3.0
+"Seconds: saves that follow each other share one pass."
+
+EVERY = 3600.0
+"Seconds after which it looks without a save: days pass, too."
+
+
+class Retention:
+    """Runs beside the panel: at its start, after saves, and every hour."""
+
+    def __init__(self, changes: Changes, settings: Settings, backups: Backups) -> None:
+        self.changes = changes
+        self.settings = settings
+        self.backups = backups
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        await self._attempt_sweep()
+        while True:
+            self.changes.saved.clear()
+            await self._attempt_pass()
+            try:
+                async with asyncio.timeout(EVERY):
+                    await self.changes.saved.wait()
+                await asyncio.sleep(AFTER_A_SAVE)
+            except TimeoutError:
+                pass
+
+    async def _attempt_sweep(self) -> None:
+        try:
+            async with self.changes.turn():
+                await asyncio.to_thread(self.changes.engines.releases.sweep)
+            await asyncio.to_thread(self.backups.sweep)
+        except (Problem, OSError) as error:
+            log.warning("what an earlier panel left on disk stays for now: %s", error)
+
+    async def _attempt_pass(self) -> None:
+        try:
+            await self.tidy()
+        except (Problem, SQLAlchemyError, OSError) as error:
+            log.warning("old changes and releases stay for now: %s", error)
+
+    async def tidy(self) -> None:
+        """One pass: first the changes, since a release whose revision went goes with it."""
+        while await self._drop_changes():
+            await self._leave_room()
+        for number in await self._old_releases():
+            await asyncio.to_thread(self.changes.engines.releases.drop, number)
+            await self._leave_room()
+
+    async def _leave_room(self) -> None:
+        await asyncio.sleep(PAUSE)
+        while self.changes.is_saving:
+            await asyncio.sleep(PAUSE)
+
+    async def _drop_changes(self) -> int:
+        """One step: how many changes went."""
+        async with self.changes.database.write() as session:
+            gone = await self._old_changes(session)
+            await session.exec(delete(Deployment).where(col(Deployment.id).in_(gone)))
+            needed = select(Deployment.id).where(col(Deployment.revision_id) == col(Revision.id)).exists()
+            unneeded = select(Revision.id).where(~needed).limit(STEP)
+            await session.exec(delete(Revision).where(col(Revision.id).in_(unneeded)))
+        return len(gone)
+
+    async def _old_changes(self, session: AsyncSession) -> list[int]:
+        """Beyond the number that is kept or too old. Refused ones have a number of their own: they push no others out."""
+        oldest = datetime.now(UTC) - timedelta(days=self.settings.keep_days)
+        kept = await protected(session)
+        found: list[int] = []
+        for pool in (col(Deployment.outcome) == Outcome.LIVE, col(Deployment.outcome) != Outcome.LIVE):
+            beyond = select(Deployment.id).where(pool).order_by(col(Deployment.id).desc())
+            last = (await session.exec(beyond.offset(self.settings.keep_revisions).limit(1))).first() or 0
+            old = or_(col(Deployment.id) <= last, col(Deployment.started_at) < oldest)
+            chosen = (
+                select(Deployment.id).where(pool, old, col(Deployment.id).not_in(kept)).order_by(col(Deployment.id))
+            )
+            found += [number or 0 for number in (await session.exec(chosen.limit(STEP))).all()]
+        return found[:STEP]
+
+    async def _old_releases(self) -> list[int]:
+        """Numbers on disk that are not kept, oldest first. Nothing while HAProxy cannot say what it still uses."""
+        on_disk = await asyncio.to_thread(self.changes.engines.releases.numbers)
+        async with self.changes.database.read() as session:
+            found = await session.exec(select(Revision.id, Revision.checksum))
+            known = {number or 0: checksum for number, checksum in found.all()}
+            kept = await _revisions_of(session, await protected(session))
+        try:
+            draining = await self.changes.engines.draining()
+        except EngineUnavailable:
+            return []
+        # A number above all that are known may belong to a save that is under way.
+        unknown = [number for number in on_disk if number not in known and number < max(known, default=0)]
+        beyond = [number for number in on_disk if number in known][: -self.settings.keep_releases]
+        return [*unknown, *(number for number in beyond if number not in kept and known[number] not in draining)]
+
+
+async def protected(session: AsyncSession) -> set[int]:
+    """The changes that never go: what is live, what an undo and a roll-back go back to, and what is not over."""
+    went_live = select(Deployment.id).where(col(Deployment.outcome) == Outcome.LIVE).order_by(col(Deployment.id).desc())
+    newest = (await session.exec(went_live.limit(2))).all()
+    live = select(Deployment.revision_id).where(col(Deployment.id) == (newest[0] if newest else None)).scalar_subquery()
+    before = (await session.exec(went_live.where(col(Deployment.revision_id) != live).limit(1))).all()
+    under_way = (await session.exec(select(Deployment.id).where(col(Deployment.outcome) == Outcome.DEPLOYING))).all()
+    return {number for number in (*newest, *before, *under_way) if number is not None}
+
+
+async def _revisions_of(session: AsyncSession, changes: Iterable[int]) -> set[Any]:
+    return set((await session.exec(select(Deployment.revision_id).where(col(Deployment.id).in_(changes)))).all())

@@ -1,0 +1,137 @@
+"""Encryption of a stream under a passphrase, so that a change, a cut and a wrong passphrase are all noticed.
+
+Format 1: magic and version, salt, check (a MAC of both under the derived key, which tells a wrong passphrase from
+damage), then chunks of CHUNK bytes, each sealed with ChaCha20-Poly1305 under the number of the chunk and a flag for
+the last one (the STREAM construction, as in age): none can be taken away, repeated, moved or put at the end.
+"""
+
+import hashlib
+import hmac
+import os
+import unicodedata
+from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from guardpanel.errors import Invalid
+
+MAGIC = b"guardpanel.backup"
+VERSION = b"\x01"
+SALT, CHECK, TAG = 16, 32, 16
+"Bytes."
+
+CHUNK = 64 * 1024
+COST, LANES = 2**16, 2
+"scrypt's n and p, with r = 8, of format 1: OWASP's parameters for 64 MiB, some 0.4 s."
+
+MEMORY = 128 * 1024 * 1024
+
+SHORTEST = 12
+
+
+class Damaged(Invalid):
+    """A backup that is cut off, was changed, or is none."""
+
+    code = "backup_damaged"
+
+
+class WrongPassphrase(Invalid):
+    code = "wrong_passphrase"
+
+
+class Newer(Invalid):
+    """A backup whose form this version does not know."""
+
+    code = "backup_newer"
+
+    def __init__(self) -> None:
+        super().__init__("This backup was made by a newer guardpanel. Update this one first.")
+
+
+def passphrase(text: str) -> str:
+    """One for a new backup; empty for none. Invalid (422) if it is short."""
+    if text and len(text) < SHORTEST:
+        raise Invalid.at("passphrase", f"A passphrase has at least {SHORTEST} characters.")
+    return text
+
+
+class Sealing:
+    """A file to write to; what it is told arrives sealed in `out`. Not closed: not ended, so not readable."""
+
+    def __init__(self, out: BinaryIO, words: str) -> None:
+        salt = os.urandom(SALT)
+        key, check = _keys(words, salt)
+        self._out, self._cipher = out, ChaCha20Poly1305(key)
+        self._waiting, self._number = bytearray(), 0
+        out.write(MAGIC + VERSION + salt + check)
+
+    def write(self, data: bytes) -> int:
+        self._waiting += data
+        while len(self._waiting) > CHUNK:
+            self._put(bytes(self._waiting[:CHUNK]), last=False)
+            del self._waiting[:CHUNK]
+        return len(data)
+
+    def flush(self) -> None:
+        """Whole chunks only."""
+
+    def close(self) -> None:
+        self._put(bytes(self._waiting), last=True)
+
+    def _put(self, chunk: bytes, *, last: bool) -> None:
+        self._out.write(self._cipher.encrypt(_nonce(self._number, last=last), chunk, None))
+        self._number += 1
+
+
+class Opening:
+    """A file to read from: what is sealed in `sealed`. Damaged or WrongPassphrase (422) before any byte that is not right."""
+
+    def __init__(self, sealed: BinaryIO, words: str) -> None:
+        head = sealed.read(len(MAGIC) + 1)
+        if not head.startswith(MAGIC):
+            raise Damaged("This is not a backup of guardpanel.")
+        if head[len(MAGIC) :] > VERSION:
+            raise Newer
+        salt, check = sealed.read(SALT), sealed.read(CHECK)
+        if len(check) != CHECK:
+            raise Damaged("This backup is cut off.")
+        if not words:
+            raise WrongPassphrase.at("passphrase", "This backup is encrypted: give its passphrase.")
+        key, expected = _keys(words, salt)
+        if not hmac.compare_digest(check, expected):
+            raise WrongPassphrase.at("passphrase", "The passphrase is wrong.")
+        self._sealed, self._cipher = sealed, ChaCha20Poly1305(key)
+        self._ready, self._number = bytearray(), 0
+        self._next = sealed.read(CHUNK + TAG)
+        if not self._next:
+            raise Damaged("This backup is cut off.")
+
+    def read(self, size: int) -> bytes:
+        """Up to that many bytes; none at the end."""
+        while len(self._ready) < size and self._next:
+            self._ready += self._take()
+        found = bytes(self._ready[:size])
+        del self._ready[:size]
+        return found
+
+    def _take(self) -> bytes:
+        chunk, self._next = self._next, self._sealed.read(CHUNK + TAG)
+        try:
+            opened = self._cipher.decrypt(_nonce(self._number, last=not self._next), chunk, None)
+        except InvalidTag:
+            raise Damaged("This backup was changed or is cut off.") from None
+        self._number += 1
+        return opened
+
+
+def _keys(words: str, salt: bytes) -> tuple[bytes, bytes]:
+    """The key of the chunks, and the check."""
+    typed = unicodedata.normalize("NFC", words).encode("utf-8", "surrogatepass")
+    made = hashlib.scrypt(typed, salt=salt, n=COST, r=8, p=LANES, maxmem=MEMORY, dklen=64)
+    return made[:32], hmac.digest(made[32:], MAGIC + VERSION + salt, "sha256")
+
+
+def _nonce(number: int, *, last: bool) -> bytes:
+    """Twelve bytes that no other chunk under this key has: the key is of this file alone."""
+    return number.to_bytes(11, "big") + bytes([last])

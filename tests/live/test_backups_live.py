@@ -1,0 +1,261 @@
+"""A backup made while saves go on, restored on an empty machine: every row and every rendered byte, and it works."""
+
+import io
+import json
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from guardpanel.models.policy import EnforcementMode, PolicyFields
+from guardpanel.services import backups, policies, restores, snapshots, virtual_hosts
+from guardpanel.services.backups import Backups
+from guardpanel.services.changes import Asked
+from tests.haproxies import VERSIONS, haproxy_binary
+from tests.live.origins import certificate
+from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.panel import ROOT, Panel, origin_server
+from tests.web import Person, a_host, a_policy, an_account
+
+WORDS = "correct horse battery"
+ATTACK = "/?id=1%27%20OR%20%271%27=%271"
+EVERY = (
+    "policy",
+    "virtualhost",
+    "hostname",
+    "server",
+    "user",
+    "session",
+    "accesstoken",
+    "installation",
+    "revision",
+    "deployment",
+)
+
+Rows = dict[str, list[dict[str, object]]]
+
+
+@pytest.fixture(scope="module")
+def origin_port() -> Iterator[int]:
+    with origin_server() as port:
+        yield port
+
+
+def rows(data: Path) -> Rows:
+    with closing(sqlite3.connect(data / "guardpanel.db")) as database:
+        database.row_factory = sqlite3.Row
+        return {
+            table: [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY {key}")]
+            for table, key in {**dict.fromkeys(EVERY, "id"), "installation": "name"}.items()
+        }
+
+
+def release(data: Path, number: object) -> dict[str, bytes]:
+    root = data / "releases" / str(number)
+    files = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    manifest = json.loads(files.pop("manifest.json"))
+    assert manifest.pop("release") == number
+    return {**files, "manifest": json.dumps(manifest).encode()}
+
+
+def fill(panel: Panel, port: int) -> None:
+    """Virtual hosts in three scripts, policies that block and detect, two accounts, an authority's certificate."""
+    an_account(panel)
+    an_account(panel, "vera@example.org", "viewer")
+    with Person(panel) as ada:
+        saves = [
+            ada.post("/policies", a_policy(name="Strict", enforcement_mode="block", skip_paths=".css\n/assets/")),
+            ada.post("/virtual-hosts", a_host(port, hostnames="bücher.example\nwww.bücher.example", policy_id="2", notes="Grüße\n🦊")),
+            ada.post("/virtual-hosts", a_host(port, hostnames="*.例え.example", policy_id="1")),
+            ada.post(
+                "/virtual-hosts",
+                a_host(port, hostnames="пример.example", tls_verify="ca", tls_ca=certificate("app.lan").authority,
+                       tls_name="app.lan", **{"servers.1.address": "https://127.0.0.2:8443", "servers.1.enabled": "on"}),
+            ),
+            ada.post("/virtual-hosts", a_host(port, hostnames="gone.example")),
+            ada.post("/virtual-hosts/4/delete", {"version": "1"}),
+        ]  # fmt: skip
+        assert [save.status for save in saves] == [200] * len(saves), [save.text for save in saves]
+
+
+class Saving(threading.Thread):
+    """Somebody who adds one virtual host after the other."""
+
+    def __init__(self, panel: Panel, port: int) -> None:
+        super().__init__(daemon=True)
+        self.panel, self.port = panel, port
+        self.enough = threading.Event()
+        self.statuses: list[int] = []
+
+    def run(self) -> None:
+        with Person(self.panel) as ada:
+            while not self.enough.is_set():
+                fields = a_host(self.port, hostnames=f"h{len(self.statuses)}.example")
+                self.statuses.append(ada.post("/virtual-hosts", fields).status)
+
+
+@dataclass
+class Machine:
+    """The machine that was restored, and what was on it before: `there` is the data directory of the old one."""
+
+    panel: Panel
+    there: Path
+    revision: int
+    said: str
+    refused: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def machine(request: pytest.FixtureRequest, origin_port: int) -> Iterator[Machine]:
+    parent = Path(tempfile.mkdtemp(prefix="gp"))
+    panel, file = Panel(parent / "d", haproxy_binary(request.param)), parent / "b"
+    panel.environment["GUARDPANEL_KEEP_RELEASES"] = "1000"  # or the one to compare with would be gone
+    try:
+        panel.start()
+        fill(panel, origin_port)
+        saving = Saving(panel, origin_port)
+        saving.start()
+        before = len(saving.statuses)
+        panel.command("backup", str(file), "--passphrase-stdin", stdin=f"{WORDS}\n")
+        during = len(saving.statuses) - before
+        saving.enough.set()
+        saving.join(60)
+        assert set(saving.statuses) == {200}
+        assert during >= 1, "no save went on meanwhile"
+        refused = subprocess.run(
+            [sys.executable, "-m", "guardpanel", "restore", str(file)],
+            env=panel.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        panel.stop()
+        panel.data.rename(parent / "old")
+        said = panel.command("restore", str(file), "--passphrase-stdin", stdin=f"{WORDS}\n")
+        revision = next(int(word) for word in said.replace(")", " ").split() if word.isdigit())
+        yield Machine(panel, parent / "old", revision, said, refused)
+    finally:
+        panel.stop()
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def test_while_the_panel_runs_the_command_says_where_to_restore(machine: Machine) -> None:
+    assert machine.refused.returncode == 1
+    assert "A panel already runs" in machine.refused.stderr
+    assert "System › Backup" in machine.refused.stderr
+
+
+def test_every_row_is_as_it_was(machine: Machine) -> None:
+    assert "goes live, and is verified, when guardpanel starts" in machine.said
+    there, here = rows(machine.there), rows(machine.panel.data)
+
+    assert as_backed_up(there, machine.revision, here) == here
+
+
+def as_backed_up(there: Rows, revision: int, here: Rows) -> Rows:
+    """What the old machine had when that revision was live; it went on after that."""
+    expected = dict(there)
+    last = next(row for row in there["revision"] if row["id"] == revision)
+    kept = json.loads(snapshots.unpacked(bytes(last["snapshot"])))  # type: ignore[arg-type]
+    for table, found in kept.items():
+        expected[table] = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+        for row in expected[table]:
+            row.update({name: json.dumps(value) for name, value in row.items() if isinstance(value, list)})
+    for table in ("revision", "deployment"):
+        expected[table] = there[table][: len(here[table])]
+    if here["deployment"][-1]["message"] == backups.UNDER_WAY:  # a save was between its commit and its proof
+        assert here["deployment"][-1]["outcome"] == "rolled_back"
+        assert here["deployment"][-1]["revision_id"] == revision + 1
+        expected["deployment"] = [*expected["deployment"][:-1], here["deployment"][-1]]
+    expected["session"] = expected["accesstoken"] = []
+    note = {"name": "restored", "value": here["installation"][-1]["value"]}
+    expected["installation"] = [*(row for row in there["installation"] if row["name"] != "setup_token"), note]
+    return expected
+
+
+def test_it_goes_live_with_every_rendered_byte_and_judges_requests(machine: Machine) -> None:
+    offline = rows(machine.panel.data)
+
+    machine.panel.start()
+
+    online = rows(machine.panel.data)
+    record, attempt = online["revision"].pop(), online["deployment"].pop()
+    offline["installation"].pop()
+    assert online == offline, "nothing but the restore's own record is new"
+    assert attempt["outcome"] == "live"
+    assert attempt["revision_id"] == record["id"]
+    assert str(attempt["summary"]).startswith("Restored a backup of")
+    assert release(machine.panel.data, record["id"]) == release(machine.there, machine.revision)
+    assert (machine.panel.data / "current").resolve().name == str(record["id"])
+    ask = {"xn--bcher-kva.example": ("/page", 200), "a.xn--r8jz45g.example": ("/", 200), "gone.example": ("/", 421)}
+    for host, (path, status) in ask.items():
+        assert httpx2.get(machine.panel.proxy + path, headers={"host": host}).status_code == status
+    assert httpx2.get(machine.panel.proxy + ATTACK, headers={"host": "xn--bcher-kva.example"}).status_code == 403
+    with Person(machine.panel) as ada:
+        assert "bücher.example" in ada.get("/virtual-hosts").text
+        assert ada.post("/policies", a_policy(name="After")).status == 200
+    Person(machine.panel, "vera@example.org").client.close()
+
+
+# Without pages: engines that run already
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=VERSIONS)
+async def two(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Installation, Installation]]:
+    async with AsyncExitStack() as stack:
+        machines = [await stack.enter_async_context(installation_of(haproxy_binary(request.param))) for _ in range(2)]
+        yield machines[0], machines[1]
+
+
+@pytest.mark.anyio
+async def test_where_the_engines_run_it_goes_live_at_once_under_the_other_secret(
+    two: tuple[Installation, Installation], origin_port: int
+) -> None:
+    old, new = two
+    strict = PolicyFields(name="Strict", enforcement_mode=EnforcementMode.BLOCK)
+    await policies.create(old.changes, Asked("ada"), strict)
+    await virtual_hosts.create(old.changes, Asked("ada"), a_virtual_host(origin_port, policy_id=2))
+    out = io.BytesIO()
+    await Backups(old.settings).write(out, "")
+
+    candidate = await Backups(new.settings).take(out, "")
+    said = await restores.from_command(new.changes, candidate)
+
+    assert "Live in" in said
+    assert new.changes.facts.secret == old.changes.facts.secret
+    async with httpx2.AsyncClient(base_url=new.proxy, headers={"host": "shop.example"}) as visitor:
+        assert (await visitor.get("/page")).status_code == 200
+        assert (await visitor.get(ATTACK)).status_code == 403
+    saved = await virtual_hosts.create(
+        new.changes, Asked("ada"), a_virtual_host(origin_port, hostnames=["next.example"])
+    )
+    assert saved.is_new, "the save after it is proved under that secret, too"
+
+
+@pytest.mark.anyio
+async def test_an_old_worker_says_which_configuration_it_still_runs(
+    two: tuple[Installation, Installation], origin_port: int
+) -> None:
+    installation = two[0]
+    await virtual_hosts.create(installation.changes, Asked("ada"), a_virtual_host(origin_port))
+    before = (await installation.changes.engines.status()).haproxy.checksum
+    assert await installation.changes.engines.draining() == set()
+    with closing(socket.create_connection(installation.settings.http_binds[0], 10)) as open_request:
+        open_request.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
+        await virtual_hosts.create(
+            installation.changes, Asked("ada"), a_virtual_host(origin_port, hostnames=["next.example"])
+        )
+
+        assert await installation.changes.engines.draining() == {before}

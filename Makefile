@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-first-host soak-agent clean
+.PHONY: help install run dev test lint format agent unit live e2e reload-lies lock openapi docs bench-save bench-first-host soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -45,6 +45,10 @@ live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
 e2e: dev ## tests in a browser
 	@tools/install-dev.sh chromium
 	@$(CHECK) e2e -- $(ARGS)
+
+reload-lies: dev ## the ways in which a reload lies, each planted in a save: what the panel says is so
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m pytest -v tests/live/test_reload_lies.py $(ARGS)
 
 lock: install ## the lock files from pyproject.toml (UPGRADE=1: the newest versions it allows)
 	@tools/lock.sh

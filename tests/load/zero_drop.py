@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,10 @@ FLEETS = [
 ]
 "Visitors who behave alike (visitors/main.go)."
 
+
+WHO = {"email": "operator@load.example", "password": "a long password 7"}
+
+EXPIRED = 401
 
 MANY = 10
 "Refused saves: then something else is wrong."
@@ -148,11 +152,11 @@ class SaveRefused(Exception):
 class Operator:
     """Saves one thing after the other over the JSON API, and knows what each save means."""
 
-    def __init__(self, panel: Panel, servers: list[int], seed: int) -> None:
+    def __init__(self, panel: Panel, client: httpx2.Client, servers: list[int], seed: int) -> None:
         self.panel = panel
+        self.client = client
         self.servers = servers
         self.chance = random.Random(seed)
-        self.client = logged_in(panel)
         self.told = Told()
         self.state = State({}, {})
         self.ids: dict[str, int] = {}
@@ -289,26 +293,32 @@ class Operator:
 
     def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self.client.request(method, f"/api/v1/{path}", json=body)
+        if answer.status_code == EXPIRED:
+            take_token(self.client)
+            answer = self.client.request(method, f"/api/v1/{path}", json=body)
         if not answer.is_success:
             raise SaveRefused(f"{method} {path} {body}: {answer.status_code} {answer.text}")
         return dict(answer.json()) if answer.content else {}
 
 
 def logged_in(panel: Panel) -> httpx2.Client:
-    panel.command(
-        "user", "create", "op@load.example", "--role", "admin", "--password-stdin", stdin="a long password 7\n"
-    )
+    panel.command("user", "create", WHO["email"], "--role", "admin", "--password-stdin", stdin=WHO["password"] + "\n")
     client = httpx2.Client(base_url=panel.url, timeout=120)
-    answer = client.post("/api/v1/auth/login", json={"email": "op@load.example", "password": "a long password 7"})
+    take_token(client)
+    return client
+
+
+def take_token(client: httpx2.Client) -> None:
+    """It is good for some minutes; a run takes more."""
+    answer = client.post("/api/v1/auth/login", json=WHO)
     answer.raise_for_status()
     client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
-    return client
 
 
 def run(version: str, saves: int, requests: int, seed: int) -> Result:
     """At least so many saves, and go on until there were so many requests."""
-    with visitors() as load, running_panel(haproxy_binary(version)) as panel:
-        operator = Operator(panel, load.servers, seed)
+    with visitors() as load, running_panel(haproxy_binary(version)) as panel, closing(logged_in(panel)) as client:
+        operator = Operator(panel, client, load.servers, seed)
         load.come(panel, seed)
         asked = 0
         while len(operator.seconds) < saves or asked < requests:

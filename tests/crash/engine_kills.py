@@ -1,6 +1,6 @@
 """`kill -9` of the WAF agent, of HAProxy's worker and of its master at every step of a save: `make crash-engines`.
 
-    python -m tests.crash.engine_kills [--passes 1] [--haproxy 2.8] [--seed N] [--who agent] [--kind route] [--point '…']
+    python -m tests.crash.engine_kills [--passes 1] [--sample 20] [--haproxy 2.8] [--seed N] [--who agent] [--kind route] [--point '…']
 
 The panel lives; `guardpanel up`'s supervisor starts again what died. The save must end live or refused in clear words, and
 then everything must agree, without a restart of the panel. While an engine is dead requests may fail: they count again
@@ -81,15 +81,16 @@ def learned(haproxy: str, seed: int, who: list[str], kinds: list[str]) -> list[J
     return [Job(one_of, chance.choice(found[point]), point) for point in points for one_of in who]
 
 
-def run(haproxy: str, seed: int, jobs: list[Job], most: int = 10) -> Result:
+def run(haproxy: str, seed: int, jobs: list[Job], sample: int | None) -> Result:
     jobs = list(jobs)
     random.Random(seed).shuffle(jobs)
-    return all_of(jobs, haproxy, seed, PATIENCE, do, most)
+    return all_of(jobs[:sample], haproxy, seed, PATIENCE, do)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passes", type=int, default=1, help="per point and engine")
+    parser.add_argument("--sample", type=int, help="that many passes by chance, instead of all")
     parser.add_argument("--haproxy", choices=VERSIONS, default="2.8")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--who", choices=WHO, action="append")
@@ -103,7 +104,7 @@ def main() -> None:
     else:
         jobs = learned(haproxy, asked.seed, who, kinds)
     print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {len(jobs)} points", flush=True)
-    result = run(haproxy, asked.seed, jobs * asked.passes)
+    result = run(haproxy, asked.seed, jobs * asked.passes, asked.sample)
     print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {result} ({time.monotonic() - began:.0f} s)")
     for message, count in result.messages.most_common():
         print(f"  {count} × {message}")

@@ -1,6 +1,6 @@
 """A disk that fails in the middle of a save: `make faults`.
 
-    python -m tests.crash.faults [--passes 1] [--haproxy 2.8] [--seed N] [--fault full] [--kind route] [--point 'fsync current #1']
+    python -m tests.crash.faults [--passes 1] [--sample 20] [--haproxy 2.8] [--seed N] [--fault full] [--kind route] [--point 'fsync current #1']
 
 At each step of a save that touches a file (the release, `current`, the agent's file, temporary files of a check, and all of
 SQLite's own): `enospc` and `eio` once; `short`, a write that takes half and says so, once; `torn`, half and then no space;
@@ -100,15 +100,16 @@ def learned(haproxy: str, seed: int, faults: list[str], kinds: list[str]) -> lis
     return [Job(fault, chance.choice(sorted(by)), point) for (fault, point), by in sorted(found.items())]
 
 
-def run(haproxy: str, seed: int, jobs: list[Job], most: int = 20) -> Result:
+def run(haproxy: str, seed: int, jobs: list[Job], sample: int | None) -> Result:
     jobs = list(jobs)
     random.Random(seed).shuffle(jobs)
-    return all_of(jobs, haproxy, seed, PATIENCE, do, most)
+    return all_of(jobs[:sample], haproxy, seed, PATIENCE, do)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passes", type=int, default=1, help="per point and fault")
+    parser.add_argument("--sample", type=int, help="that many passes by chance, instead of all")
     parser.add_argument("--haproxy", choices=VERSIONS, default="2.8")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--fault", choices=FAULTS, action="append")
@@ -122,7 +123,7 @@ def main() -> None:
     else:
         jobs = learned(haproxy, asked.seed, faults, kinds)
     print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {len(jobs)} points", flush=True)
-    result = run(haproxy, asked.seed, jobs * asked.passes)
+    result = run(haproxy, asked.seed, jobs * asked.passes, asked.sample)
     print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {result} ({time.monotonic() - began:.0f} s)")
     for message, count in result.messages.most_common():
         print(f"  {count} × {message}")

@@ -170,11 +170,15 @@ def living(haproxy: str, seed: int, patience: float) -> Iterator[Living]:
                 print(made.count.failures(), flush=True)
 
 
-def all_of(jobs: list[Any], haproxy: str, seed: int, patience: float, do: Callable[[Living, Any], None], most: int) -> Result:
-    """Every job; after a divergence on a new installation. Stops after `most` of them."""
+MOST = 10
+"Divergences after which a sweep gives up."
+
+
+def all_of(jobs: list[Any], haproxy: str, seed: int, patience: float, do: Callable[[Living, Any], None]) -> Result:
+    """Every job; after a divergence on a new installation."""
     total = Result(points=len(set(jobs)))
     jobs = list(jobs)
-    while jobs and len(total.divergences) < most:
+    while jobs and len(total.divergences) < MOST:
         with living(haproxy, seed + total.passes, patience) as found:
             try:
                 while jobs:

@@ -1,7 +1,7 @@
 """`kill -9` of the panel at every step of a save: `make crash`.
 
-    python -m tests.crash.sweep [--passes 20] [--waits 2] [--haproxy 2.8] [--seed N] [--phase save] [--kind route]
-                                [--point 'rename .current-N → current #1'] [--mutation no_settle]
+    python -m tests.crash.sweep [--passes 20] [--waits 2] [--sample 40] [--haproxy 2.8] [--seed N] [--phase save]
+                                [--kind route] [--point 'rename .current-N → current #1'] [--mutation no_settle]
 
 A pass: a new panel starts on what the last kill left; everything must agree, a save that was acknowledged must be there
 whole, one that was not wholly there or wholly not. Then its next save must work; then comes the save that is killed at
@@ -290,6 +290,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passes", type=int, default=20, help="per point that acts, over all HAProxy versions")
     parser.add_argument("--waits", type=int, default=2, help="per point that only waits")
+    parser.add_argument("--sample", type=int, help="that many passes by chance, instead of all")
     parser.add_argument("--haproxy", choices=VERSIONS, action="append")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--phase", choices=PHASES, action="append")
@@ -306,7 +307,7 @@ def main() -> None:
             if asked.point:
                 return [Job((asked.phase or PHASES)[0], (asked.kind or KINDS)[0], asked.point)] * passes
             jobs = learned(sweep, asked.phase or PHASES, asked.kind or KINDS)
-            return schedule(jobs, passes, waits, sweep.chance)
+            return schedule(jobs, passes, waits, sweep.chance)[: asked.sample]
 
         began = time.monotonic()
         print(f"HAProxy {version}, seed {asked.seed}", flush=True)

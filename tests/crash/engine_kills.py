@@ -60,8 +60,7 @@ class Killer:
 
 
 def do(found: Living, job: Job) -> None:
-    found.child()
-    found.agreed((found.world(),), "before a pass")
+    found.agreed(found.child(), (found.world(),), "before a pass")
     found.ground.count.count_again()
     killer = Killer(found, job)
     found.one(job.kind, killer, f"{job.who} killed at {job.point}, {job.kind}")

@@ -4,7 +4,8 @@
 
 At each step of a save that touches a file (the release, `current`, the agent's file, temporary files of a check, and all of
 SQLite's own): `enospc` and `eio` once; `short`, a write that takes half and says so, once; `torn`, half and then no space;
-`full`, no space from there to the save's end for whatever needs some. The panel lives on. Everything must agree, the
+`full`, no space from there to the save's end for whatever needs some; `readonly`, as `full` but EROFS, as after a kernel
+has remounted a failing disk. The panel lives on. Everything must agree, the
 operator must be told in words, and the next save, when there is space again, must work.
 """
 
@@ -24,9 +25,14 @@ WRITES = {"write", "pwrite64"}
 TAKES_SPACE = {*WRITES, "open", "openat", "mkdir", "mkdirat", "link", "linkat", "symlink", "symlinkat", "rename", "renameat",
                "renameat2", "ftruncate", "fallocate"}  # fmt: skip
 SYNCS = {"fsync", "fdatasync"}
+OPENS = {"open", "openat"}
 
-FAULTS = ("enospc", "eio", "short", "torn", "full")
-PATIENCE = 5.0
+FAULTS = ("enospc", "eio", "short", "torn", "full", "readonly")
+ERRORS = {"eio": errno.EIO, "readonly": errno.EROFS}
+"Of the others: ENOSPC."
+LASTING = {"torn": WRITES, "full": TAKES_SPACE, "readonly": TAKES_SPACE | SYNCS | {"unlink", "unlinkat", "rmdir", "chmod"}}
+
+PATIENCE = 15.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ def can(fault: str, name: str) -> bool:
     match fault:
         case "short" | "torn":
             return name in WRITES
-        case "enospc" | "full":
+        case "enospc" | "full" | "readonly":
             return name in TAKES_SPACE or name in SYNCS
         case _:
             return True
@@ -55,7 +61,7 @@ class Harmed:
         self.hit = False
 
     def __call__(self, call: Call, occurrence: int) -> Verdict:
-        if not call.is_about_files:
+        if not call.is_about_files or (self.fault != "eio" and call.name in OPENS and not call.creates):
             return None
         if self.hit:
             return self.afterwards(call)
@@ -64,11 +70,12 @@ class Harmed:
         self.hit = True
         if self.fault in {"short", "torn"}:
             return Short()
-        return Fail(errno.EIO if self.fault == "eio" else errno.ENOSPC)
+        return Fail(ERRORS.get(self.fault, errno.ENOSPC))
 
     def afterwards(self, call: Call) -> Verdict:
-        if self.fault in {"torn", "full"} and call.name in (WRITES if self.fault == "torn" else TAKES_SPACE):
-            return Fail(errno.ENOSPC)
+        """What does not end with the first call."""
+        if call.name in LASTING.get(self.fault, set()):
+            return Fail(ERRORS.get(self.fault, errno.ENOSPC))
         return None
 
 

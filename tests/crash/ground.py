@@ -59,11 +59,14 @@ class Ground:
 
         return Child(work, self.folder, self.output)
 
-    def look(self, seconds: float = 0.0) -> Seen:
-        """What the oracle finds; asked again for that long while something is wrong (an engine may be starting)."""
+    def look(self, seconds: float = 0.0, child: Child | None = None) -> Seen:
+        """What the oracle finds; asked again for that long while something is wrong, and the panel lives on meanwhile."""
         ends = time.monotonic() + seconds
         while (seen := self.oracle.look()).wrong and time.monotonic() < ends:
-            time.sleep(0.1)
+            if child is not None:
+                child.live(0.3)
+            else:
+                time.sleep(0.1)
         return seen
 
     def words(self) -> str:
@@ -108,7 +111,10 @@ async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutat
     panel = await Panel.open(settings, supervise=False)
     mutation(panel, shared)
     shared.tell(STARTING)
-    shared.tell(UP, failed=await startup.bring_up(panel.changes))
+    panel.reconciler.problem = await startup.bring_up(panel.changes)
+    await panel.reconciler.tick()
+    shared.tell(UP, failed=panel.reconciler.problem)
+    watching = asyncio.create_task(panel.reconciler.run())
     for at in itertools.count():
         while (order := shared.ordered()) is None:
             await asyncio.sleep(0.002)
@@ -120,6 +126,7 @@ async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutat
         if order.get("rests"):
             await asyncio.sleep(order["rests"])
             shared.tell(f"{RESTED} {at}")
+        assert not watching.done(), "the panel has stopped looking at what runs"
 
 
 async def _do(shared: Shared, at: int, doing: Awaitable[Saved[object]]) -> None:
@@ -129,10 +136,16 @@ async def _do(shared: Shared, at: int, doing: Awaitable[Saved[object]]) -> None:
         shared.tell(f"{REFUSED} {at}", problem=type(problem).__name__, message=problem.message, status=problem.status)
     except Exception as error:  # noqa: BLE001 told to the harness, which calls it a fault
         traceback.print_exc()
-        shared.tell(f"{BROKEN} {at}", error=repr(error))
+        shared.tell(f"{BROKEN} {at}", error=f"{error!r} in {_place(error)}")
     else:
         shared.tell(f"{SAVED} {at}", sentence=saved.sentence)
     shared.tell(f"{ENDED} {at}")
+
+
+def _place(error: Exception) -> str:
+    """The deepest line of ours."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/guardpanel/" in frame.filename]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "?"
 
 
 def _fail_once(panel: Panel, shared: Shared) -> None:

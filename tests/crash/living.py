@@ -94,7 +94,7 @@ class Living:
 
     def judge(self, child: Child, number: int, before: World, deed: Deed, what: str) -> None:
         """The save's end is true and clear, all agree with it, and the next save works."""
-        self.agreed(self.answered(child, number, before, deed, what), what)
+        self.agreed(child, self.answered(child, number, before, deed, what), what)
         self.next_save(child, what)
 
     def answered(self, child: Child, number: int, before: World, deed: Deed, what: str) -> tuple[World, ...]:
@@ -110,14 +110,14 @@ class Living:
         self.result.messages[_plain(refused)] += 1
         if UNCLEAR.search(str(refused["message"])):
             self.unclear(f"{what}: not an operator's words: {refused['message']}")
-        return (before,)
+        return (before, deed.after) if refused["problem"] == "StorageFailed" else (before,)
 
     def unclear(self, words: str) -> None:
         print(f"UNCLEAR {words}", flush=True)
         self.result.unclear.append(words)
 
-    def agreed(self, wanted: tuple[World, ...], what: str) -> None:
-        seen = self.ground.look(self.patience)
+    def agreed(self, child: Child, wanted: tuple[World, ...], what: str) -> None:
+        seen = self.ground.look(self.patience, child)
         if seen.wrong:
             raise Diverged(f"{what}: {'; '.join(seen.wrong)}; attempts {seen.attempts[-2:]}")
         if not any(seen.world.same_as(world) for world in wanted):

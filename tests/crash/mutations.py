@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from guardpanel.panel import Panel
-from guardpanel.services import startup
-from guardpanel.services.changes import Changes
+from guardpanel.services.change import Prepared
 from tests.crash.syscalls import Shared
 
 
@@ -12,20 +11,24 @@ def healthy(_panel: Panel, _shared: Shared) -> None:
     """The product as it is."""
 
 
-def no_settle(_panel: Panel, _shared: Shared) -> None:
+def no_settle(panel: Panel, _shared: Shared) -> None:
     """Nobody ends the attempts that a crash cut off."""
 
-    async def nothing(_changes: Changes) -> None: ...
+    async def nothing() -> None: ...
 
-    startup.settle = nothing
+    panel.changes.settle = nothing  # type: ignore[method-assign]
 
 
-def no_redeploy(panel: Panel, _shared: Shared) -> None:
-    """At start nobody makes sure that the live revision is what lies on disk and what the engines run."""
+def half_settle(panel: Panel, _shared: Shared) -> None:
+    """After a crash the rows go back, but not the release and HAProxy, and nobody looks at what runs."""
 
-    async def nothing(_revision: int) -> None: ...
+    async def nothing() -> None: ...
 
-    panel.changes.deploy_again = nothing  # type: ignore[method-assign]
+    async def not_the_release(_prepared: Prepared) -> tuple[int, str]:
+        return 0, ""
+
+    panel.changes._put_release_back = not_the_release  # type: ignore[method-assign]
+    panel.reconciler.tick = nothing  # type: ignore[method-assign]
 
 
 def early_answer(_panel: Panel, shared: Shared) -> None:
@@ -34,5 +37,5 @@ def early_answer(_panel: Panel, shared: Shared) -> None:
 
 
 MUTATIONS: dict[str, Callable[[Panel, Shared], None]] = {
-    one.__name__: one for one in (no_settle, no_redeploy, early_answer)
+    one.__name__: one for one in (no_settle, half_settle, early_answer)
 }

@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--phase", choices=PHASES, action="append")
     parser.add_argument("--kind", choices=KINDS, action="append")
-    parser.add_argument("--point", help="this one alone")
+    parser.add_argument("--point", action="append", help="these alone")
     parser.add_argument("--mutation", default="", choices=["", *MUTATIONS])
     asked = parser.parse_args()
     versions = asked.haproxy or list(VERSIONS)
@@ -305,7 +305,7 @@ def main() -> None:
 
         def plan(sweep: Sweep, passes: int = passes, waits: int = waits) -> list[Job]:
             if asked.point:
-                return [Job((asked.phase or PHASES)[0], (asked.kind or KINDS)[0], asked.point)] * passes
+                return [Job((asked.phase or PHASES)[0], (asked.kind or KINDS)[0], point) for point in asked.point] * passes
             jobs = learned(sweep, asked.phase or PHASES, asked.kind or KINDS)
             return schedule(jobs, passes, waits, sweep.chance)[: asked.sample]
 

@@ -101,6 +101,12 @@ class Call:
         return f"{self.name} {self.target}".rstrip()
 
     @property
+    def creates(self) -> bool:
+        """Of `open`: may make a file; the others do not need space."""
+        at = {"open": 1, "openat": 2}.get(self.name)
+        return at is not None and bool(self.arguments[at] & os.O_CREAT)
+
+    @property
     def is_about_files(self) -> bool:
         """Of files on disk: not of sockets, pipes and devices, nor of the panel's own output."""
         if self.name not in ABOUT_FILES or self.target.startswith(("/dev", "/proc", "panel.out")):
@@ -216,6 +222,13 @@ class Child:
             if self._pidfd in ready:
                 return False
             assert time.monotonic() < ends, f"waited {seconds} s for {word!r}; the child said {self.shared.words()}"
+
+    def live(self, seconds: float) -> None:
+        """Go on for a while: a child is let go on only in `run` and here."""
+        ends = time.monotonic() + seconds
+        while self.is_alive and (left := ends - time.monotonic()) > 0:
+            if select.select([self._listener], [], [], min(left, 0.02))[0]:
+                self._answer(lambda _call: None)
 
     def _answer(self, decide: Callable[[Call], Verdict]) -> None:
         asked = bytearray(80)

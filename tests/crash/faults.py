@@ -30,7 +30,11 @@ OPENS = {"open", "openat"}
 FAULTS = ("enospc", "eio", "short", "torn", "full", "readonly")
 ERRORS = {"eio": errno.EIO, "readonly": errno.EROFS}
 "Of the others: ENOSPC."
-LASTING = {"torn": WRITES, "full": TAKES_SPACE, "readonly": TAKES_SPACE | SYNCS | {"unlink", "unlinkat", "rmdir", "chmod"}}
+LASTING = {
+    "torn": WRITES,
+    "full": TAKES_SPACE,
+    "readonly": TAKES_SPACE | SYNCS | {"unlink", "unlinkat", "rmdir", "chmod"},
+}
 
 PATIENCE = 15.0
 

@@ -169,7 +169,11 @@ class Oracle:
         for line in self.master("@1 show map").splitlines():
             name = line.split("(")[1].split(")")[0].rsplit("/", 1)[-1] if "(" in line else ""
             if name.endswith(".map"):
-                running = [entry.split(" ", 1)[1] for entry in self.master(f"@1 show map #{line.split()[0]}").splitlines() if entry]
+                running = [
+                    entry.split(" ", 1)[1]
+                    for entry in self.master(f"@1 show map #{line.split()[0]}").splitlines()
+                    if entry
+                ]
                 wanted = [entry for entry in files[name].decode().splitlines() if entry and not entry.startswith("#")]
                 if sorted(running) != sorted(wanted):
                     seen.wrong.append(f"HAProxy's {name} is not the release's")

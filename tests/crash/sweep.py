@@ -30,7 +30,12 @@ WAITING = ("epoll_", "write anon_inode", "clone3", "fcntl", "connect proxy", "wr
            "write run/haproxy-probe", "openat /dev/null")  # fmt: skip
 "Points that change nothing for anybody else: turns of the event loop, threads, read locks, probes."
 
-CRASHES = ("write run/agent-control.sock #1", "rename .current-N → current #1", "write run/haproxy-master.sock #3", "epoll_pwait #9")
+CRASHES = (
+    "write run/agent-control.sock #1",
+    "rename .current-N → current #1",
+    "write run/haproxy-master.sock #3",
+    "epoll_pwait #9",
+)
 "Where the first of two kills of the phase `start` comes."
 
 
@@ -305,7 +310,9 @@ def main() -> None:
 
         def plan(sweep: Sweep, passes: int = passes, waits: int = waits) -> list[Job]:
             if asked.point:
-                return [Job((asked.phase or PHASES)[0], (asked.kind or KINDS)[0], point) for point in asked.point] * passes
+                return [
+                    Job((asked.phase or PHASES)[0], (asked.kind or KINDS)[0], point) for point in asked.point
+                ] * passes
             jobs = learned(sweep, asked.phase or PHASES, asked.kind or KINDS)
             return schedule(jobs, passes, waits, sweep.chance)[: asked.sample]
 

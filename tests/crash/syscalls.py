@@ -52,7 +52,18 @@ PATHS = {
 }  # fmt: skip
 "Which arguments are paths."
 
-ABOUT_FILES = {*PATHS, "write", "pwrite64", "writev", "pwritev", "fsync", "fdatasync", "ftruncate", "fallocate", "fchmod"}
+ABOUT_FILES = {
+    *PATHS,
+    "write",
+    "pwrite64",
+    "writev",
+    "pwritev",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "fallocate",
+    "fchmod",
+}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS, _SECCOMP, _PIDFD_GETFD = 38, 317, 438
@@ -314,7 +325,9 @@ class Child:
 
     def _plain(self, path: str) -> str:
         """Relative to the data directory; numbers and chance as N."""
-        path = path.replace(f"{self.folder}/", "").replace(str(self.folder), "data directory").removesuffix(" (deleted)")
+        path = (
+            path.replace(f"{self.folder}/", "").replace(str(self.folder), "data directory").removesuffix(" (deleted)")
+        )
         path = re.sub(r"guardpanel-\w{8}$|guardpanel-\w{8}(?=/)", "guardpanel-N", path)
         return re.sub(r"(?<![a-z])\d+|(?<=[-:\[])\d+", "N", path)
 
@@ -356,7 +369,9 @@ def _watched() -> int:
     held = ctypes.create_string_buffer(program, len(program))
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     found = int(
-        _libc.syscall(_SECCOMP, _FILTER, _NEW_LISTENER, ctypes.byref(Program(len(program) // 8, ctypes.addressof(held))))
+        _libc.syscall(
+            _SECCOMP, _FILTER, _NEW_LISTENER, ctypes.byref(Program(len(program) // 8, ctypes.addressof(held)))
+        )
     )
     if found < 0:
         raise OSError(ctypes.get_errno(), f"seccomp: {errno.errorcode.get(ctypes.get_errno())}")

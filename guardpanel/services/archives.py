@@ -96,6 +96,7 @@ def manifest_in(folder: Path) -> Manifest:
 
 
 def _opened(file: BinaryIO, passphrase: str) -> Readable:
+    file.seek(0)
     start = file.read(len(MAGIC))
     file.seek(0)
     if start == MAGIC:

@@ -55,7 +55,8 @@ def rows(data: Path) -> Rows:
     with closing(sqlite3.connect(data / "guardpanel.db")) as database:
         database.row_factory = sqlite3.Row
         return {
-            table: [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY rowid")] for table in EVERY
+            table: [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY {key}")]
+            for table, key in {**dict.fromkeys(EVERY, "id"), "installation": "name"}.items()
         }
 
 
@@ -118,6 +119,7 @@ class Machine:
 def machine(request: pytest.FixtureRequest, origin_port: int) -> Iterator[Machine]:
     parent = Path(tempfile.mkdtemp(prefix="gp"))
     panel, file = Panel(parent / "d", haproxy_binary(request.param)), parent / "b"
+    panel.environment["GUARDPANEL_KEEP_RELEASES"] = "1000"  # or the one to compare with would be gone
     try:
         panel.start()
         fill(panel, origin_port)

@@ -1,7 +1,8 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-first-host soak-agent clean
+.PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop lock openapi docs \
+	bench-save bench-first-host bench-changes soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -42,9 +43,21 @@ live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
 	@tools/install-dev.sh haproxies
 	@$(CHECK) live -- $(ARGS)
 
+load: dev ## saves under load, short: no request lost, none judged by half of a change
+	@tools/install-dev.sh haproxies
+	@$(CHECK) load -- $(ARGS)
+
 e2e: dev ## tests in a browser
 	@tools/install-dev.sh chromium
 	@$(CHECK) e2e -- $(ARGS)
+
+reload-lies: dev ## the ways in which a reload lies, each planted in a save: what the panel says is so
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m pytest -v tests/live/test_reload_lies.py $(ARGS)
+
+zero-drop: dev ## 1,000 saves and 1,000,000 requests on each HAProxy: none is lost (most of an hour)
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.load.zero_drop $(ARGS)
 
 lock: install ## the lock files from pyproject.toml (UPGRADE=1: the newest versions it allows)
 	@tools/lock.sh
@@ -62,6 +75,9 @@ bench-save: dev ## how long a save takes until it is live, beside the same by ha
 bench-first-host: dev ## from the log-in page to the first virtual host live, in a browser
 	@tools/install-dev.sh chromium
 	@$(PYTHON_IN) -m bench.first_host
+
+bench-changes: dev ## how long the pages of changes take with thousands of virtual hosts
+	@$(PYTHON_IN) -m bench.changes $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

@@ -28,6 +28,7 @@ from guardpanel.views import (
     backups,
     changes,
     dashboard,
+    drift,
     policies,
     probes,
     saves,
@@ -41,7 +42,9 @@ from guardpanel.views.pages import bare_page, page
 
 log = logging.getLogger(__name__)
 
-PAGES = (dashboard, virtual_hosts, policies, changes, system, backups, search, saves, sessions, setup, probes)
+PAGES = (
+    dashboard, virtual_hosts, policies, changes, drift, system, backups, search, saves, sessions, setup, probes,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = REAL) -> FastAPI:
@@ -55,12 +58,12 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         # What is there now stays: a full collection that went through all of it would stop every request for 0.1 s.
         gc.collect()
         gc.freeze()
-        starting = asyncio.create_task(bring_up(panel))
+        keeping = asyncio.create_task(keep_true(panel))
         try:
             yield
         finally:
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             await panel.close()
 
     app = FastAPI(
@@ -87,13 +90,14 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
     return app
 
 
-async def bring_up(panel: Panel) -> None:
-    """Make the database's state live, beside the panel: its pages answer meanwhile."""
+async def keep_true(panel: Panel) -> None:
+    """Make the database's state live, and keep looking that it is; beside the panel, whose pages answer meanwhile."""
     try:
-        panel.problem = await startup.bring_up(panel.changes)
+        panel.reconciler.problem = await startup.bring_up(panel.changes)
     finally:
         panel.starting = False
     panel.retention.start()
+    await panel.reconciler.run()
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:

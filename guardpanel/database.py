@@ -17,8 +17,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import StorageFailed
 
 PRAGMAS = (
     "journal_mode=WAL",
@@ -50,10 +53,17 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """A session that writes; commits at the end of the block, and undoes everything if it raises."""
-        async with self._one_writer, AsyncSession(self.writing, expire_on_commit=False) as session:
-            yield session
-            await session.commit()
+        """A session that writes; commits at the end of the block, and undoes everything if it raises.
+
+        Raises StorageFailed where SQLite cannot write: a full disk, a read-only one, another writer that stays.
+        """
+        async with self._one_writer:
+            try:
+                async with AsyncSession(self.writing, expire_on_commit=False) as session:
+                    yield session
+                    await session.commit()
+            except OperationalError as error:
+                raise StorageFailed(f"The database cannot be written: {error.orig}.") from error
 
     async def migrate(self) -> None:
         await asyncio.to_thread(migrate, self.url)

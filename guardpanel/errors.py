@@ -62,11 +62,21 @@ class Busy(Conflict):
     code = "busy"
 
 
+class Drifted(Conflict):
+    """Somebody changed by hand what runs; a save would overwrite that and has to be asked for again."""
+
+    code = "drift"
+
+
 class Stale(Problem):
-    """The row changed since the form was opened."""
+    """The row changed since the form was opened. `current` is its version now, where that is known."""
 
     status = 412
     code = "stale"
+
+    def __init__(self, message: str, current: int | None = None) -> None:
+        super().__init__(message)
+        self.current = current
 
 
 class Invalid(Problem):
@@ -87,6 +97,13 @@ class TooManyAttempts(Problem):
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class StorageFailed(Problem):
+    """The disk or the database takes no writes: full, read-only, broken. What runs goes on."""
+
+    status = 507
+    code = "storage_failed"
 
 
 class EngineUnavailable(Problem):

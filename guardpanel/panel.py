@@ -13,6 +13,7 @@ from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Changes
 from guardpanel.services.figures import Figures
 from guardpanel.services.passwords import Passwords
+from guardpanel.services.reconcile import Reconciler
 from guardpanel.services.retention import Retention
 from guardpanel.settings import Settings
 
@@ -36,13 +37,12 @@ class Panel:
     changes: Changes
     accounts: Accounts
     figures: Figures
+    reconciler: Reconciler
     retention: Retention
     backups: Backups
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
-    problem: str | None = None
-    "What kept the configuration from going live at start."
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
@@ -60,9 +60,15 @@ class Panel:
         async with database.read() as session:
             await figures.start(session)
         accounts = Accounts(database, parts.passwords())
+        reconciler = Reconciler(changes, settings.data_dir, repairs=settings.drift == "repair")
         backups = Backups(settings)
         retention = Retention(changes, settings, backups)
-        return cls(settings, database, engines, changes, accounts, figures, retention, backups, supervisor)
+        return cls(settings, database, engines, changes, accounts, figures, reconciler, retention, backups, supervisor)
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps the configuration from going live."""
+        return self.reconciler.problem
 
     async def close(self) -> None:
         await self.retention.close()

@@ -3,6 +3,7 @@
 import os
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,10 @@ class Settings(BaseSettings):
     )
     agent_bin: str = Field(
         default="", description="The WAF agent; empty: `.tools/bin/guardpanel-spoa` in the checkout, else on PATH."
+    )
+    drift: Literal["show", "repair"] = Field(
+        default="show",
+        description="What happens when somebody changes by hand what runs: `show` it and ask, or `repair` it at once.",
     )
     trusted_origins: str = Field(
         default="",

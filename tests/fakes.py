@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 from argon2 import PasswordHasher
 
 from guardpanel.bundle import Bundle, NamedServer
-from guardpanel.engines import AgentStatus, Engines, EnginesStatus, HAProxyStatus
+from guardpanel.engines import AgentStatus, Drift, Engines, EnginesStatus, Expected, HAProxyStatus, Place
 from guardpanel.engines.releases import Release
-from guardpanel.errors import ConfigRejected, DeploymentFailed, Finding
+from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.panel import Parts
 from guardpanel.services.passwords import Passwords
 from guardpanel.settings import Settings
@@ -22,6 +22,7 @@ class FakeEngines(Engines):
         self.rejection: ConfigRejected | None = None
         self.failing: str | None = None
         self.is_up = True
+        self.drifted: list[Drift] = []
         self.old_workers: set[str] = set()
         self.checks = 0
         self.deployments = 0
@@ -40,6 +41,18 @@ class FakeEngines(Engines):
         """The next deployments fail in this step: `agent`, `reload` or `verify`."""
         self.failing = step
 
+    async def must_answer(self, patience: float) -> None:
+        if not self.is_up:
+            raise EngineUnavailable("HAProxy does not answer on its master socket: no answer")
+
+    async def runs(self, checksum: str, patience: float = 0) -> bool:
+        return self.running is not None and self.running.checksum == checksum
+
+    async def inspect(self, expected: Expected) -> list[Drift]:
+        if self.running is not None and self.running.checksum != expected.checksum:
+            return [Drift(Place.HAPROXY, "HAProxy's newest worker runs another configuration.")]
+        return list(self.drifted)
+
     async def check(
         self, release: Release, bundle: Bundle, *, changed: Collection[str], names: Collection[NamedServer]
     ) -> None:
@@ -48,7 +61,13 @@ class FakeEngines(Engines):
             raise self.rejection
 
     async def deploy(
-        self, release: Release, bundle: Bundle, *, changed: Collection[str], tell: Callable[[str], None]
+        self,
+        release: Release,
+        bundle: Bundle,
+        *,
+        changed: Collection[str],
+        tell: Callable[[str], None],
+        again: bool = False,
     ) -> None:
         self.deployments += 1
         for step in ("agent", "reload", "verify"):
@@ -58,9 +77,10 @@ class FakeEngines(Engines):
         self.releases.publish(release)
         self.running = bundle
 
-    async def roll_back(self, release: Release, bundle: Bundle) -> None:
+    async def roll_back(self, release: Release, bundle: Bundle) -> str:
         self.releases.publish(release)
         self.running = bundle
+        return ""
 
     async def draining(self) -> set[str]:
         return self.old_workers

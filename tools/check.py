@@ -1,6 +1,6 @@
 """Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed.
 
-    python tools/check.py [lint] [agent] [unit] [live] [e2e] [-- arguments for pytest]
+    python tools/check.py [lint] [agent] [unit] [live] [load] [e2e] [-- arguments for pytest]
 
 Ends with what failed and with how many tests passed and failed. A gate that hangs is ended at its limit, by its own
 process group.
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv" / "bin"
 GO = ROOT / "tools" / "go.sh"
 SPOA = ROOT / "spoa"
+VISITORS = ROOT / "tests" / "load" / "visitors"
 HAPROXIES = ROOT / ".tools" / "haproxies"
 
 PYTEST_NO_TESTS = 5
@@ -72,14 +73,32 @@ def gates() -> dict[str, list[Gate]]:
             Gate("ruff format", [BIN / "ruff", "format", "--check", "."]),
             Gate("mypy --strict", [BIN / "mypy"]),
             Gate("import contracts", [BIN / "lint-imports"]),
-            Gate("gofmt", [gofmt, "-l", "."], SPOA, silence_is_good=True) if (gofmt := go_tool("gofmt")) else no_go(),
+            Gate("gofmt", [gofmt, "-l", SPOA, VISITORS], silence_is_good=True)
+            if (gofmt := go_tool("gofmt"))
+            else no_go(),
             Gate("go vet", [GO, "vet", "./..."], SPOA, 15),
+            Gate("go vet (visitors)", [GO, "vet", "./..."], VISITORS, 15),
         ],
         "agent": [
             Gate(f"go test {' '.join(race)}".rstrip(), [GO, "test", *race, "-json", "./..."], SPOA, 30, Tests.read_go)
         ],
-        "unit": [pytest("unit tests", "-n", "2", "tests", "--ignore=tests/live", "--ignore=tests/e2e", minutes=15)],
+        "unit": [
+            pytest(
+                "unit tests",
+                "-n",
+                "2",
+                "tests",
+                "--ignore=tests/live",
+                "--ignore=tests/load",
+                "--ignore=tests/e2e",
+                minutes=15,
+            )
+        ],
         "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "2", "--dist", "loadfile", "tests/live", minutes=30)],
+        "load": [
+            Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
+            pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
+        ],
         "e2e": [pytest("browser tests", "tests/e2e", minutes=20)],
     }
 

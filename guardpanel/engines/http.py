@@ -5,6 +5,7 @@ pooled behind our back, and asks two sockets that are ours.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ async def ask(
             raw = await _exchange(place, _written(method, target, headers, body, proxy_line))
         status, answered, content = _parsed(raw)
     except (OSError, TimeoutError, ValueError) as error:
-        raise EngineUnavailable(f"{_shown(place)} does not answer: {str(error) or 'no answer in time'}") from error
+        raise EngineUnavailable(f"{_shown(place)} does not answer: {reason(error)}.") from error
     return Answer(status, answered, content, perf_counter() - began)
 
 
@@ -100,6 +101,13 @@ def _joined(rest: bytes) -> bytes:
         parts.append(rest[:length])
         rest = rest[length + 2 :]
     return b"".join(parts)
+
+
+def reason(error: Exception) -> str:
+    """The system's word for it, without Python's: `Connection refused`."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (isinstance(error, OSError) and error.errno and os.strerror(error.errno)) or str(error) or "no answer"
 
 
 def _shown(place: Place) -> str:

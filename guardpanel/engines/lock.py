@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from guardpanel.errors import Busy
+from guardpanel.errors import Busy, StorageFailed
 
 
 @contextmanager
@@ -31,7 +31,10 @@ def only_panel(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, words: str) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageFailed(f"The lock file cannot be opened: {error.strerror}.") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

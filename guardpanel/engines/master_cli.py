@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable
 
 LARGEST = 64 * 1024 * 1024
 PAUSE = 0.01
+ANSWER_TIMEOUT = 5.0
+"Seconds for one answer: a master that reads a large configuration answers nobody meanwhile."
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,15 @@ class MasterCli:
             raise ValueError(f"not a backend's name: {name!r}")
         return any(line == name for line in (await self._ask("@1 show backend")).split("\n"))
 
+    async def maps(self) -> dict[int, str]:
+        """The maps of the newest worker: number and file as the configuration names it."""
+        listed = await self._ask("@1 show map")
+        return {int(number): file for number, file in re.findall(r"^(\d+) \(([^)]+\.map)\)", listed, re.MULTILINE)}
+
+    async def map_entries(self, number: int) -> str:
+        """Lines `0x… key value`."""
+        return await self._ask(f"@1 show map #{number:d}")
+
     async def table(self, name: str) -> str:
         if not re.fullmatch(r"[a-z_]{1,64}", name):
             raise ValueError(f"not a table's name: {name!r}")
@@ -63,12 +75,12 @@ class MasterCli:
         ends = monotonic() + patience
         while True:
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(ANSWER_TIMEOUT):
                     return await self._once(command)
             except (OSError, TimeoutError) as error:
                 if monotonic() >= ends:
                     raise EngineUnavailable(
-                        f"HAProxy does not answer on its master socket: {str(error) or 'no answer'}"
+                        f"HAProxy does not answer on its master socket: {http.reason(error)}."
                     ) from error
                 await asyncio.sleep(PAUSE)
 

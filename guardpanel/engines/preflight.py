@@ -4,8 +4,8 @@ import os
 import socket
 
 from guardpanel.engines.deployer import Engines
+from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run
-from guardpanel.engines.supervisor import listener_of
 from guardpanel.errors import EngineUnavailable
 from guardpanel.settings import Settings, host_and_port
 

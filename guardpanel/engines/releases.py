@@ -5,15 +5,18 @@ whose manifest is missing or does not match its files does not count. `current` 
 rename, so that whoever follows it sees one release or the other.
 """
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
-from guardpanel.errors import Problem
+from guardpanel.errors import Problem, StorageFailed
 
 MANIFEST = "manifest.json"
 
@@ -35,23 +38,28 @@ class Releases:
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "releases"
         self.link = data_dir / "current"
+        self._sound: tuple[int, tuple[tuple[str, int, int, int], ...]] | None = None
+        "The release that was found whole, and how its files looked then."
 
     def stage(self, number: int, bundle: Bundle) -> Release:
-        """Write the bundle as release `number`. Raises Problem where the disk refuses, and leaves nothing then."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        """Write the bundle as release `number`, in the place of one that is there: left by a save that was cut off,
+        or damaged by hand. Raises StorageFailed where the disk refuses, and leaves nothing then."""
         final, draft = self.root / str(number), self.root / f".tmp-{number}-{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        if final.exists():
-            if self.current_number() == number:
-                raise ReleaseDamaged(f"Release {number} is current and cannot be written again.")
-            self.drop(number)  # left by a save that was cut off before it was recorded
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(draft, ignore_errors=True)
             self._write(draft, number, bundle)
-            draft.rename(final)
+            if final.exists():
+                _exchange(draft, final)
+            else:
+                draft.rename(final)
             _sync_directory(self.root)
         except OSError as error:
+            raise StorageFailed(
+                f"The configuration could not be written to disk: {error.strerror or error}."
+            ) from error
+        finally:
             shutil.rmtree(draft, ignore_errors=True)
-            raise Problem(f"The configuration could not be written to disk: {error.strerror or error}.") from error
         return Release(number, final, bundle.checksum)
 
     def _write(self, draft: Path, number: int, bundle: Bundle) -> None:
@@ -73,7 +81,7 @@ class Releases:
         """Most files of a release are those of the one before: a hard link needs no write and no fsync."""
         before = self.link / name
         try:
-            if before.stat().st_size == len(content) and before.read_bytes() == content:
+            if before.stat().st_size == len(content) and content_of(before) == content:
                 path.hardlink_to(before)
                 return
         except OSError:
@@ -84,13 +92,39 @@ class Releases:
         """The release, if it is whole: every file is there with the hash that its manifest names."""
         path = self.root / str(number)
         try:
-            manifest = json.loads((path / MANIFEST).read_bytes())
+            manifest = json.loads(content_of(path / MANIFEST))
             for name, digest in manifest["files"].items():
-                if hashlib.sha256((path / name).read_bytes()).hexdigest() != digest:
+                if hashlib.sha256(content_of(path / name)).hexdigest() != digest:
                     raise ReleaseDamaged(f"{name} of release {number} was changed by hand.")
             return Release(number, path, manifest["checksum"])
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
+
+    def files(self, number: int) -> dict[str, bytes]:
+        """What the engines got, by name; raises ReleaseDamaged where it is not whole."""
+        path = self.open(number).path
+        try:
+            names = json.loads(content_of(path / MANIFEST))["files"]
+            return {name: content_of(path / name) for name in names}
+        except OSError as error:
+            raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
+
+    def damaged(self, number: int) -> list[str] | None:
+        """The files that are not as they were written; None if the release is not there or was never finished.
+
+        Read again only where a file looks touched: its change time cannot be set by hand.
+        """
+        path = self.root / str(number)
+        try:
+            looks = _looks(path)
+            if self._sound == (number, looks):
+                return []
+            files = json.loads(content_of(path / MANIFEST))["files"]
+        except (OSError, ValueError, KeyError):
+            return None
+        found = [name for name, digest in files.items() if _digest(path / name) != digest]
+        self._sound = None if found else (number, looks)
+        return found
 
     def current_number(self) -> int | None:
         try:
@@ -124,6 +158,40 @@ class Releases:
 
     def numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self.root.glob("[0-9]*") if path.name.isdigit())
+
+
+def content_of(path: Path) -> bytes:
+    """A regular file's bytes; OSError for anything else: a pipe that somebody put there would be read for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read()
+
+
+RENAME_EXCHANGE = 2
+
+
+def _exchange(left: Path, right: Path) -> None:
+    """Each in the place of the other in one step (renameat2(2)): whoever starts HAProxy meanwhile finds one of both."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    here = -100  # AT_FDCWD
+    if libc.renameat2(here, os.fsencode(left), here, os.fsencode(right), RENAME_EXCHANGE) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _looks(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, inode, size and change time of every file below."""
+    files = sorted(file for file in path.rglob("*") if not file.is_dir())
+    return tuple((str(file), now.st_ino, now.st_size, now.st_ctime_ns) for file in files for now in [file.lstat()])
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 (hex); empty for a file that cannot be read."""
+    try:
+        return hashlib.sha256(content_of(path)).hexdigest()
+    except OSError:
+        return ""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

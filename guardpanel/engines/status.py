@@ -10,10 +10,16 @@ from dataclasses import dataclass, field
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.errors import EngineUnavailable
 
+LONGEST = 2.0
+"Seconds for all answers together."
+
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """`state` is UP, DOWN, MAINT, DRAIN or `no check`; `check` is HAProxy's word for the last check."""
+    """`state` is UP, DOWN, MAINT, DRAIN, NOLB or `no check`; `check` is HAProxy's word for the last check.
+
+    A server whose name has no address yet is in MAINT, too; then `is_resolving`.
+    """
 
     name: str
     state: str
@@ -22,6 +28,7 @@ class ServerStatus:
     check_ms: int | None
     since_seconds: int
     address: str
+    is_resolving: bool = False
 
     @property
     def is_up(self) -> bool:
@@ -47,12 +54,17 @@ class HAProxyStatus:
 async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
     """Raises nothing: what cannot be asked is a `problem`."""
     try:
-        processes = await cli.processes()
-        info = await cli.info()
-        stat = await cli.stat()
-        table = await cli.table("uninspected")
+        async with asyncio.timeout(LONGEST):
+            processes = await cli.processes()
+            info = await cli.info()
+            stat = await cli.stat()
+            table = await cli.table("uninspected")
     except EngineUnavailable as error:
         return HAProxyStatus(running=False, problem=error.message)
+    except TimeoutError:
+        return HAProxyStatus(
+            running=False, problem=f"HAProxy gives no answer within {LONGEST:.0f} s: it hangs or is stopped."
+        )
     description = info.get("description", "")
     return HAProxyStatus(
         running=bool(processes.workers),
@@ -82,6 +94,7 @@ def parse_servers(stat: str) -> dict[str, tuple[ServerStatus, ...]]:
                     check_ms=int(row["check_duration"]) if row.get("check_duration") else None,
                     since_seconds=int(row.get("lastchg") or 0),
                     address=row.get("addr") or "",
+                    is_resolving="resolution" in row["status"],
                 )
             )
     return {name: tuple(servers) for name, servers in found.items()}

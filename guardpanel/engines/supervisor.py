@@ -8,8 +8,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
-import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines.deployer import Engines
+from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.engines.process import clean_environment
 from guardpanel.settings import Settings
 
@@ -52,6 +51,8 @@ class Child:
     name: str
     command: Callable[[], Sequence[str]]
     may_start: Callable[[], bool]
+    reads: Callable[[], object]
+    "Tells its configuration from another."
     control: Path
     log: Path
     output: Path | None
@@ -115,8 +116,11 @@ class Child:
         self.pid, self.process = None, None
         self.restarts += 1
         self.enter("backing off")
-        await asyncio.sleep(self._pause)
-        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        ends, died_with = monotonic() + self._pause, self.reads()
+        while monotonic() < ends and self.reads() == died_with:
+            await asyncio.sleep(min(0.1, self._pause))
+        # Another configuration than the one it died with is worth a try at once.
+        self._pause = min(LONGEST_PAUSE, self._pause * 2) if self.reads() == died_with else SHORTEST_PAUSE
 
     async def _death(self) -> None:
         while self.alive():
@@ -164,6 +168,7 @@ class Supervisor:
                 f"unix:{settings.agent_control_socket}",
             ],
             may_start=engines.agent.configuration.exists,
+            reads=lambda: _changed_at(engines.agent.configuration),
             control=settings.agent_control_socket,
             log=settings.log_dir / "agent.log",
             output=None,
@@ -180,6 +185,7 @@ class Supervisor:
                 str(settings.data_dir / "current" / "haproxy.cfg"),
             ],
             may_start=lambda: engines.releases.current_number() is not None,
+            reads=engines.releases.current_number,
             control=settings.master_socket,
             log=settings.log_dir / "haproxy.log",
             output=settings.log_dir / "access.json",
@@ -217,6 +223,12 @@ class Supervisor:
             await asyncio.sleep(10)
 
 
+def _changed_at(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
+
+
 def rotate(path: Path) -> None:
     for at in range(LOGS_KEPT - 1, 0, -1):
         older = path.with_name(f"{path.name}.{at}")
@@ -227,24 +239,3 @@ def rotate(path: Path) -> None:
         while block := source.read(1024 * 1024):
             target.write(block)
     os.truncate(path, 0)
-
-
-def listener_of(path: Path) -> int | None:
-    """The process that answers on a unix socket (SO_PEERCRED, unix(7)); None where nobody does."""
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(1)
-            client.connect(str(path))
-            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    except OSError:
-        return None
-    pid: int = struct.unpack("3i", credentials)[0]
-    return pid
-
-
-def is_process(pid: int) -> bool:
-    """Whether it runs: a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

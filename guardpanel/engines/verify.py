@@ -1,6 +1,7 @@
 """The proof that a configuration is live: asked of the live processes, never taken from an answer or a log line."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
@@ -10,6 +11,7 @@ from time import monotonic
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
 from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.proc import listener_of
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
 
 DEADLINE = 8.0
@@ -20,6 +22,8 @@ IN_A_ROW = 16
 
 PAUSE = 0.01
 "Seconds before the next try, doubled each time: few tries, or a stray HAProxy would be missed by luck in one of many."
+
+NOT_OURS = "no configuration of guardpanel's"
 
 Proof = Callable[[], Awaitable[str | None]]
 "Words of what is not so yet; None: proved."
@@ -38,14 +42,23 @@ class Verifier:
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
         """Raises DeploymentFailed with what was seen instead."""
         ends = monotonic() + DEADLINE
-        places: list[http.Place] = [self.probe, *self.binds]
-        await asyncio.gather(
-            self._until(ends, partial(self._worker, bundle.checksum)),
-            *(self._until(ends, partial(self._listener, place, bundle.checksum)) for place in places),
-        )
+        await self._until(ends, partial(self._new_worker, bundle.checksum))
+        await self.prove_listeners(bundle.checksum, ends)
         for application in bundle.applications:
             if application.name in changed:
                 await self._until(ends, partial(self._application, application.name, application.blocks))
+
+    async def prove_listeners(self, checksum: str, ends: float | None = None) -> None:
+        """Each of them answers with this configuration on many new connections. Raises DeploymentFailed."""
+        ends = monotonic() + DEADLINE if ends is None else ends
+        places = await self.places()
+        await asyncio.gather(*(self._until(ends, partial(self.listener, place, checksum)) for place in places))
+
+    async def places(self) -> list[http.Place]:
+        """Where HAProxy listens. The probe's socket counts while somebody answers there: a second HAProxy that was
+        started with our file and went away takes it along, and no reload brings it back."""
+        there = await asyncio.to_thread(listener_of, self.probe) is not None
+        return [*self.binds, self.probe] if there else [*self.binds]
 
     async def _until(self, ends: float, proof: Proof) -> None:
         pause = PAUSE
@@ -57,13 +70,17 @@ class Verifier:
             if seen is None:
                 return
             if monotonic() >= ends:
-                raise DeploymentFailed(
-                    f"The new configuration could not be proved live: {seen}", step="verify", evidence=seen
-                )
+                raise _not_proved(seen)
             await asyncio.sleep(pause)
             pause *= 2
 
-    async def _worker(self, checksum: str) -> str | None:
+    async def _new_worker(self, checksum: str) -> None:
+        """What it runs it has read: no waiting makes that another configuration."""
+        wrong = await self.worker(checksum)
+        if wrong is not None:
+            raise _not_proved(wrong)
+
+    async def worker(self, checksum: str) -> str | None:
         """The newest worker runs it, and has read it to its last section."""
         description = (await self.cli.info()).get("description", "")
         if description != f"guardpanel {checksum}":
@@ -72,15 +89,17 @@ class Verifier:
             return "HAProxy has not read the configuration to its end."
         return None
 
-    async def _listener(self, place: http.Place, checksum: str) -> str | None:
-        answers = await asyncio.gather(*(self._checksum(place) for _ in range(IN_A_ROW)))
+    async def listener(self, place: http.Place, checksum: str, tries: int = IN_A_ROW) -> str | None:
+        answers = await asyncio.gather(*(self._checksum(place) for _ in range(tries)))
         if set(answers) == {checksum}:
             return None
         others = Counter(_short(answer) for answer in answers if answer != checksum)
         shown = place.name if isinstance(place, Path) else f"{place[0]}:{place[1]}"
         words = ", ".join(f"{count} × {what}" for what, count in others.items())
         hint = " Another HAProxy may be listening there too." if checksum in answers else ""
-        return f"{shown} answered with another configuration in {sum(others.values())} of {IN_A_ROW} tries ({words}).{hint}"
+        return (
+            f"{shown} answered with another configuration in {sum(others.values())} of {tries} tries ({words}).{hint}"
+        )
 
     async def _checksum(self, place: http.Place) -> str:
         answer = await http.ask(
@@ -91,7 +110,7 @@ class Verifier:
             proxy_line=isinstance(place, Path),
             timeout=2.0,
         )
-        return answer.headers.get("x-gp-checksum", "no guardpanel")
+        return answer.headers.get("x-gp-checksum", NOT_OURS)
 
     async def _application(self, name: str, blocks: bool) -> str | None:
         """It denies (or, detecting, counts) an attack, and lets a clean request pass."""
@@ -112,19 +131,23 @@ class Verifier:
 
     async def _judged(self, application: str, headers: dict[str, str]) -> http.Answer:
         return await http.ask(
-            self.probe,
+            self.binds[0],
             "GET",
             "/",
             headers={
                 "host": "probe.guardpanel",
                 "user-agent": "guardpanel",
                 "accept": "*/*",
+                "x-gp-judge": self.secret,
                 "x-gp-application": application,
                 **headers,
             },
-            proxy_line=True,
             timeout=6.0,
         )
+
+
+def _not_proved(seen: str) -> DeploymentFailed:
+    return DeploymentFailed(f"The new configuration could not be proved live: {seen}", step="verify", evidence=seen)
 
 
 def _said(answer: http.Answer, name: str) -> str:
@@ -135,7 +158,9 @@ def _said(answer: http.Answer, name: str) -> str:
 
 def _short(text: str) -> str:
     words = text.removeprefix("guardpanel ")
-    return words[:12] if words else "nothing that guardpanel made"
+    if not words:
+        return "nothing that guardpanel made"
+    return words[:12] if re.fullmatch(r"[0-9a-f]{64}", words) else words
 
 
 def _local(host: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import Installation
+from guardpanel.rendering import Rows
 
 PROBE_SECRET = "probe_secret"  # noqa: S105 the row's name
 DEFAULTS_MADE = "defaults_made"
@@ -25,6 +26,11 @@ async def secret_of(session: AsyncSession) -> str | None:
     """The installation's secret, which marks the panel's own requests."""
     row = await session.get(Installation, PROBE_SECRET)
     return row.value if row else None
+
+
+def secret_in(rows: Rows) -> str | None:
+    """The secret among kept rows; None where they are of the configuration alone."""
+    return next((str(row["value"]) for row in rows.get("installation", ()) if row["name"] == PROBE_SECRET), None)
 
 
 async def restored(session: AsyncSession) -> Restored | None:

@@ -26,6 +26,10 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         found["revision"] = "starting" if live else "the first configuration is going live"
     elif live is None:
         found["revision"] = problem or "there is none"
+    elif changes.watch.drift:
+        found["revision"] = " ".join(drift.what for drift in changes.watch.drift)
     elif engines.haproxy.running and engines.haproxy.checksum != live.checksum:
         found["revision"] = f"HAProxy does not run revision {live.id}"
+    if changes.watch.storage:
+        found["database"] = changes.watch.storage
     return found

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Deployment, Installation
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
-from guardpanel.services import differences, facts, history, revisions, snapshots, startup
+from guardpanel.services import differences, earlier_rows, facts, history, revisions, snapshots, startup
 from guardpanel.services.backups import Candidate
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import Kind
@@ -112,9 +113,13 @@ async def _put(session: AsyncSession, candidate: Candidate) -> None:
     if await is_new_here(session):
         await _take_history(session, candidate.database)
     else:
-        now = snapshots.rows(await snapshots.take(session))
-        rows = history.stamped(now, rows, await history.stamp(session))
+        now, stamp = await snapshots.take(session), await history.new_version(session)
+        rows, _ = await asyncio.to_thread(_stamped, now, rows, stamp)
     await snapshots.put_back(session, await _with_own_facts(session, rows))
+
+
+def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, list[differences.Key]]:
+    return earlier_rows.stamped(snapshots.rows(now), rows, stamp, datetime.now(UTC))
 
 
 async def is_new_here(session: AsyncSession) -> bool:

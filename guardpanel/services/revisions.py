@@ -1,19 +1,26 @@
 """What was made live, and every attempt to."""
 
+import asyncio
 from typing import Any
 
+from sqlalchemy import and_, exists
 from sqlalchemy.orm import defer
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
 from guardpanel.errors import NotFound
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services.pages import Page
+from guardpanel.services import snapshots
+from guardpanel.services.pages import Page, like
+from guardpanel.services.snapshots import Snapshot
 
-LIGHT: tuple[Any, ...] = (defer(Deployment.snapshot), defer(Deployment.before))  # type: ignore[arg-type]
-"For lists: without the rows that an attempt keeps."
+LIGHT: tuple[Any, ...] = tuple(
+    defer(one)  # type: ignore[arg-type]
+    for one in (Deployment.snapshot, Deployment.before, Deployment.touched, Deployment.output)
+)
+"For lists: without what may be large."
 
 
 async def live(session: AsyncSession) -> Revision | None:
@@ -26,6 +33,19 @@ async def live(session: AsyncSession) -> Revision | None:
         .limit(1)
     )
     return found.first()
+
+
+async def live_rows(session: AsyncSession) -> Snapshot | None:
+    """The configuration rows as they are to be: those that the newest successful deployment left."""
+    found = await session.exec(
+        select(Deployment.snapshot, Revision.snapshot)
+        .join(Revision, col(Deployment.revision_id) == col(Revision.id))
+        .where(col(Deployment.outcome) == Outcome.LIVE)
+        .order_by(col(Deployment.id).desc())
+        .limit(1)
+    )
+    row = found.first()
+    return None if row is None else await asyncio.to_thread(snapshots.unpacked, row[0] or row[1])
 
 
 async def last_deployment(session: AsyncSession) -> Deployment | None:
@@ -41,7 +61,8 @@ async def open_deployments(session: AsyncSession) -> list[Deployment]:
 
 
 async def find(session: AsyncSession, deployment_id: int) -> Deployment:
-    deployment = await session.get(Deployment, deployment_id)
+    # Whole, also where a list has read it without what may be large.
+    deployment = await session.get(Deployment, deployment_id, populate_existing=True)
     if deployment is None:
         raise NotFound("There is no such change.")
     return deployment
@@ -50,6 +71,7 @@ async def find(session: AsyncSession, deployment_id: int) -> Deployment:
 async def page(
     session: AsyncSession,
     *,
+    q: str = "",
     noun: str = "",
     noun_id: int | None = None,
     author: str = "",
@@ -57,10 +79,14 @@ async def page(
     offset: int = 0,
     limit: int = 50,
 ) -> Page[Deployment]:
-    """Attempts, newest first; of one virtual host or policy, one person, one outcome where that is given."""
-    conditions = []
+    """Attempts, newest first. `q` is looked for in what was done and why; the rest narrows where it is given."""
+    conditions: list[Any] = []
+    if q:
+        pattern = like(q.strip().lower())
+        texts = func.lower(Deployment.summary), func.lower(Deployment.note)
+        conditions.append(or_(*(text.like(pattern, escape="\\") for text in texts)))
     if noun:
-        conditions += [col(Deployment.noun) == noun, col(Deployment.noun_id) == noun_id]
+        conditions.append(_touched(noun, noun_id))
     if author:
         conditions.append(col(Deployment.author) == author)
     if outcome is not None:
@@ -75,6 +101,41 @@ async def page(
         .limit(limit)
     )
     return Page(list(found.all()), total, offset, limit)
+
+
+async def taken_back(session: AsyncSession, noun: str, noun_id: int) -> int:
+    """How many edits of it were visible for a moment and then rolled back."""
+    condition = (
+        (col(Deployment.noun) == noun)
+        & (col(Deployment.noun_id) == noun_id)
+        & col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
+    )
+    return (await session.exec(select(func.count()).select_from(Deployment).where(condition))).one()
+
+
+def _touched(noun: str, noun_id: int | None) -> Any:
+    """The change was about it, or a restore touched it among others."""
+    each = func.json_each(Deployment.touched).table_valued("value")
+    own = and_(col(Deployment.noun) == noun, col(Deployment.noun_id) == noun_id)
+    return or_(own, exists().where(each.c.value == f"{noun}:{noun_id}"))
+
+
+async def lately_touched(session: AsyncSession, noun: str, limit: int = 20) -> list[int]:
+    """The ids of the virtual hosts or policies that were changed last."""
+    found = await session.exec(
+        select(Deployment.noun_id)
+        .where(col(Deployment.noun) == noun, col(Deployment.noun_id).is_not(None))
+        .group_by(col(Deployment.noun_id))
+        .order_by(func.max(Deployment.id).desc())
+        .limit(limit)
+    )
+    return [number for number in found.all() if number is not None]
+
+
+async def numbers(session: AsyncSession, limit: int = 50) -> list[tuple[int, str]]:
+    """The newest revisions, each with what made it."""
+    found = await session.exec(select(Revision.id, Revision.summary).order_by(col(Revision.id).desc()).limit(limit))
+    return [(number, summary) for number, summary in found.all() if number is not None]
 
 
 async def authors(session: AsyncSession) -> list[str]:

@@ -1,27 +1,35 @@
 """What runs now, in sentences: the live line of every page, and the dashboard's first line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.bundle import Application
-from guardpanel.engines import EnginesStatus, ServerStatus
+from guardpanel.engines import Drift, EnginesStatus, ServerStatus
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services import revisions
 from guardpanel.services.changes import Changes
+from guardpanel.services.watch import Watch
+
+State = Literal["ok", "deploying", "drift", "failed", "down"]
 
 
 @dataclass(frozen=True)
 class LiveLine:
-    """`state`: ok, deploying, drift, failed or down."""
+    """What runs, in two short lines; the second ends with `moment`, where there is one."""
 
-    state: str
+    state: State
     text: str
     detail: str
-    verified_at: datetime | None = None
+    moment: datetime | None = None
+    revision: int | None = None
+    "The live one."
+    drift: tuple[Drift, ...] = ()
+    failed: Deployment | None = None
 
 
 @dataclass(frozen=True)
@@ -51,19 +59,34 @@ async def servers(changes: Changes) -> Mapping[str, tuple[ServerStatus, ...]]:
 
 
 def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None, changes: Changes) -> LiveLine:
+    watch = changes.watch
     if changes.is_saving:
         return LiveLine("deploying", "A change is going live", "HAProxy keeps serving meanwhile")
+    line = _as_it_is(engines, live, watch)
+    if line.state != "ok" and last is not None and last.outcome is Outcome.FAILED:
+        what = f"Revision {last.revision_id} failed" if last.revision_id else "The last change failed"
+        return replace(line, state="failed", text=what, detail=line.text, moment=None, failed=last)
+    return line
+
+
+def _as_it_is(engines: EnginesStatus, live: Revision | None, watch: Watch) -> LiveLine:
+    number = live.id if live else None
+    if watch.storage:
+        return LiveLine("down", "Nothing can be saved", watch.storage, revision=number)
     if not engines.haproxy.running:
-        return LiveLine("down", "HAProxy does not answer", engines.haproxy.problem or "no request is served")
+        detail = engines.haproxy.problem or "no request is served"
+        return LiveLine("down", "HAProxy does not answer", detail, revision=number, drift=watch.drift)
     if not engines.agent.running:
-        return LiveLine("down", "The WAF agent does not answer", engines.agent.problem or "nothing is inspected")
-    if last is not None and last.outcome is Outcome.FAILED:
-        return LiveLine("failed", "The last change failed", "guardpanel does nothing more by itself")
+        detail = "nothing is inspected: policies let requests pass or answer 503, as each says"
+        return LiveLine("down", "The WAF agent does not answer", detail, revision=number, drift=watch.drift)
     if live is None:
         return LiveLine("deploying", "The first configuration is going live", "")
+    if watch.drift:
+        what = f"{watch.drift[0].place} drifted"
+        return LiveLine("drift", what, f"from {number}, seen", watch.since, number, watch.drift)
     if engines.haproxy.checksum != live.checksum:
-        return LiveLine("drift", "HAProxy has drifted", f"it does not run revision {live.id}")
-    return LiveLine("ok", f"Revision {live.id} is live", "verified just now", datetime.now(UTC))
+        return LiveLine("drift", "HAProxy drifted", f"it does not run revision {number}", revision=number)
+    return LiveLine("ok", f"Revision {number} is live", "verified", watch.checked_at, number)
 
 
 async def applications(changes: Changes, session: AsyncSession) -> dict[str, Application]:

@@ -1,5 +1,6 @@
 """Answering with a page: the template environment, what every page shows, redirects with a flash."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,11 @@ from urllib.parse import quote, unquote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from guardpanel.dependencies import panel
 from guardpanel.engines import ServerStatus
-from guardpanel.models import Policy
+from guardpanel.models import Policy, User
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.services import status
 from guardpanel.static_files import asset
@@ -55,11 +56,18 @@ async def page(
     found = environment().get_template(template)
     everything = {**await _surroundings(request), **(context or {})}
     partial = block and request.headers.get("hx-request-type") == "partial"
-    html = "".join(found.blocks[block](found.new_context(everything))) if partial else found.render(everything)
+    # In a thread: a long list or comparison takes longer than other requests should wait.
+    html = await asyncio.to_thread(_rendered, found, everything, block if partial else "")
     answer = HTMLResponse(html, status_code, {"vary": "HX-Request-Type"})
     if FLASH in request.cookies:
         answer.delete_cookie(FLASH)
     return answer
+
+
+def _rendered(template: Template, context: dict[str, Any], block: str) -> str:
+    if block:
+        return "".join(template.blocks[block](template.new_context(context)))
+    return template.render(context)
 
 
 async def bare_page(
@@ -90,7 +98,7 @@ async def _surroundings(request: Request) -> dict[str, Any]:
         "viewer": getattr(request.state, "viewer", None),
         "live": line,
         "live_url": "/live",
-        "banner": banner(line),
+        "banner": banner(line, getattr(request.state, "viewer", None)),
     }
 
 
@@ -107,21 +115,34 @@ def _visitor(request: Request) -> dict[str, Any]:
     }
 
 
-def banner(line: status.LiveLine) -> dict[str, Any] | None:
-    """What stands above every page while it is true."""
-    actions = [{"label": "Show", "url": "/system"}]
+def banner(line: status.LiveLine, viewer: User | None) -> dict[str, Any] | None:
+    """What stands above every page while it is true: what is, since when and what it means, and the way out."""
+    back = {"label": f"Put {line.revision} back", "url": "/system/drift/put-back", "method": "post"}
+    actions = [back] if line.revision and viewer is not None and viewer.may_write else []
     match line.state:
         case "failed":
+            number = line.failed.id if line.failed else None
             return {
                 "kind": "bad",
-                "title": "The last change failed, and going back failed too.",
-                "text": "HAProxy goes on with what it last loaded. guardpanel does nothing more by itself.",
-                "actions": [{"label": "Show the change", "url": "/changes"}],
+                "title": f"{line.text}, and going back failed too. guardpanel does nothing more by itself.",
+                "text": f"{line.detail}. {line.drift[0].what if line.drift else ''}",
+                "actions": [
+                    *actions,
+                    {"label": "What was said", "url": f"/changes/{number}" if number else "/changes"},
+                ],
             }
         case "drift":
-            return {"kind": "warn", "title": line.text + ".", "text": line.detail + ".", "actions": actions}
+            more = f" And {len(line.drift) - 1} more." if len(line.drift) > 1 else ""
+            what = line.drift[0].what if line.drift else line.detail
+            return {
+                "kind": "warn",
+                "title": f"{line.text} from revision {line.revision}. {what}{more}",
+                "text": f"Seen {ago(line.moment)}. A save asks first, because it would overwrite that.",
+                "actions": [*actions, {"label": "Show what differs", "url": "/system/drift"}],
+            }
         case "down":
-            return {"kind": "bad", "title": line.text + ".", "text": line.detail, "actions": actions}
+            show = {"label": "Show", "url": "/system/drift" if line.drift else "/system"}
+            return {"kind": "bad", "title": line.text + ".", "text": line.detail, "actions": [show]}
         case _:
             return None
 

@@ -14,7 +14,7 @@ router = APIRouter()
 
 UP = Gauge("guardpanel_engine_up", "Whether an engine answers.", ["engine"])
 REVISION = Gauge("guardpanel_live_revision", "The number of the live revision.")
-DRIFTED = Gauge("guardpanel_drifted", "1 while HAProxy does not run the live revision.")
+DRIFTED = Gauge("guardpanel_drifted", "1 while something that runs or lies on disk is not as the live revision says.")
 UNINSPECTED = Gauge(
     "guardpanel_uninspected_requests",
     "Requests that passed although the WAF could not judge them, since the last reload.",
@@ -48,7 +48,7 @@ async def metrics(panel: PanelDep) -> Response:
     UP.labels("haproxy").set(engines.haproxy.running)
     UP.labels("agent").set(engines.agent.running)
     REVISION.set((live.id or 0) if live else 0)
-    DRIFTED.set(bool(live and engines.haproxy.running and engines.haproxy.checksum != live.checksum))
+    DRIFTED.set(bool(panel.changes.watch.drift))
     UNINSPECTED.clear()
     for policy, count in engines.haproxy.uninspected.items():
         UNINSPECTED.labels(str(policy)).set(count)

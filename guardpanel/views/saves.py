@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
 from guardpanel.services import status
-from guardpanel.views.pages import environment, seconds
+from guardpanel.views.pages import banner, environment, seconds
 
 router = APIRouter()
 
@@ -41,6 +41,8 @@ async def show(key: str, panel: PanelDep, _viewer: Viewer) -> Response:
 
 
 @router.get("/live")
-async def live(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+async def live(request: Request, panel: PanelDep, session: SessionDep, viewer: Viewer) -> Response:
+    """The live line, and the banner to put in the place of the page's: neither waits for a new page."""
     line = await status.live_line(panel.changes, session)
-    return HTMLResponse(environment().get_template("shared/_live.html").render({"live": line, "request": request}))
+    context = {"live": line, "request": request, "banner": banner(line, viewer)}
+    return HTMLResponse(environment().get_template("shared/live.html").render(context))

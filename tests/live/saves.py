@@ -12,6 +12,7 @@ from guardpanel.engines.supervisor import Supervisor
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import installation, startup
 from guardpanel.services.changes import Changes
+from guardpanel.services.reconcile import Reconciler
 from guardpanel.settings import Settings
 from tests.panel import free_port
 
@@ -23,6 +24,12 @@ class Installation:
         self.settings = settings
         self.changes = changes
         self.supervisor = supervisor
+        self.reconciler = Reconciler(changes, settings.data_dir, repairs=False)
+
+    async def look(self) -> list[str]:
+        """One look of the reconciler's; what is drift after it, in words."""
+        await self.reconciler.tick()
+        return [drift.what for drift in self.changes.watch.drift]
 
     @property
     def proxy(self) -> str:

@@ -21,7 +21,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import archives, policies, restores, revisions, sealing, startup, virtual_hosts
+from guardpanel.services import archives, policies, restores, revisions, sealing, virtual_hosts
 from guardpanel.services.backups import Backups, Candidate
 from guardpanel.services.changes import Asked
 from guardpanel.services.sealing import Damaged, Newer, WrongPassphrase
@@ -106,7 +106,7 @@ async def restored(panel: Panel, data: bytes) -> Candidate:
 def tables(place: Panel | Path) -> dict[str, list[tuple[object, ...]]]:
     path = place if isinstance(place, Path) else place.settings.data_dir / "guardpanel.db"
     with closing(sqlite3.connect(path)) as database:
-        return {table: database.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall() for table in EVERY}
+        return {table: sorted(database.execute(f"SELECT * FROM {table}"), key=lambda row: row[0]) for table in EVERY}
 
 
 def changed(candidate: bytes, folder: Path, *statements: str) -> bytes:
@@ -300,7 +300,7 @@ async def test_a_restore_that_was_cut_off_is_undone_at_the_next_start(panel: Pan
     other.engines.deploy = real  # type: ignore[method-assign]
     assert tables(other)["user"] != before["user"]
 
-    await startup.settle(other.changes)
+    await other.changes.settle()
 
     for table in ("policy", "virtualhost", "hostname", "server", "user", "installation"):
         assert tables(other)[table] == before[table], table
@@ -379,7 +379,8 @@ async def test_a_backup_with_an_older_schema_is_brought_to_ours(
 ) -> None:
     await fill(panel)
     data = changed(
-        await backup(panel), tmp_path, "ALTER TABLE deployment DROP COLUMN note", "ALTER TABLE deployment DROP COLUMN snapshot",
+        await backup(panel), tmp_path,
+        *(f"ALTER TABLE deployment DROP COLUMN {name}" for name in ("note", "snapshot", "touched")),
         "UPDATE alembic_version SET version_num = '0001'",
     )  # fmt: skip
 
@@ -458,7 +459,7 @@ async def test_an_attempt_that_was_cut_off_does_not_come_back_over_a_restore(pan
         await session.exec(update(Deployment).values(outcome=Outcome.DEPLOYING, before=b"not read"))
 
     await restores.from_command(other.changes, candidate)
-    await startup.settle(other.changes)
+    await other.changes.settle()
 
     assert tables(other)["virtualhost"] == tables(panel)["virtualhost"]
 

@@ -87,7 +87,7 @@ async def test_changes_that_are_too_old_go_but_not_the_live_one_nor_the_good_one
         live, last = await revisions.live(session), await history.newest(session)
     assert live is not None and live.id == 4
     assert last is not None
-    assert (await history.undo(panel.changes, ADA, last.id or 0)).is_new
+    assert (await history.undo(panel.changes, ADA, last)).is_new
 
 
 async def test_a_revision_before_many_saves_that_changed_nothing_for_the_engines_is_kept(panel: Panel) -> None:
@@ -163,7 +163,7 @@ async def test_a_change_whose_rows_went_says_so(panel: Panel) -> None:
 
     async with panel.database.read() as session:
         found = await revisions.find(session, change)
-        assert await history.compared(panel.changes, session, found, None) is None
+        assert await history.after(session, found) is None
 
 
 async def test_it_runs_at_start_and_after_saves(settings: Settings, data_dir: Path) -> None:

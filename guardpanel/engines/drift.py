@@ -1,0 +1,208 @@
+"""What lies on disk or runs and is not the live revision: asked of files, sockets and processes, each time anew."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from enum import StrEnum
+
+from guardpanel.bundle import Bundle
+from guardpanel.engines import proc
+from guardpanel.engines.agent import Agent, AgentStatus, applications_in
+from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines.releases import Releases, content_of
+from guardpanel.engines.verify import Verifier
+from guardpanel.errors import EngineUnavailable
+
+MOST_LINES = 200
+"Of a difference that are shown."
+
+TRIES = 6
+"New connections on each listener per look: a second HAProxy on the same port takes its share of them."
+
+
+class Place(StrEnum):
+    FILES = "Release files"
+    HAPROXY = "HAProxy"
+    AGENT = "The WAF agent"
+    DATABASE = "The database"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference in a sentence, with the lines that differ (as in a unified diff) where there are lines."""
+
+    place: Place
+    what: str
+    lines: tuple[str, ...] = ()
+    ours: bool = False
+    "Left by a crash or a restart, not by somebody's hand: mended at once."
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The live revision. `bundle` is it rendered; None where other settings or another version render other bytes."""
+
+    number: int
+    checksum: str
+    bundle: Bundle | None = None
+
+
+class Inspector:
+    def __init__(self, releases: Releases, cli: MasterCli, agent: Agent, verifier: Verifier) -> None:
+        self.releases = releases
+        self.cli = cli
+        self.agent = agent
+        self.verifier = verifier
+
+    async def inspect(self, expected: Expected) -> list[Drift]:
+        """Everything that differs. An engine that does not answer is no drift: it is down, and said to be."""
+        found = await asyncio.gather(
+            asyncio.to_thread(self._files, expected), self._haproxy(expected), self._agent(expected)
+        )
+        return [drift for place in found for drift in place]
+
+    # Files
+
+    def _files(self, expected: Expected) -> list[Drift]:
+        current = self.releases.current_number()
+        if current is None:
+            return [Drift(Place.FILES, "There is no current release.", ours=True)]
+        if current != expected.number:
+            return [Drift(Place.FILES, f"The current release is {current}, not {expected.number}.")]
+        damaged = self.releases.damaged(expected.number)
+        if damaged is None:
+            return [Drift(Place.FILES, f"Release {expected.number} is not there or not whole.", ours=True)]
+        return [self._changed_file(expected, name) for name in damaged]
+
+    def _changed_file(self, expected: Expected, name: str) -> Drift:
+        path = self.releases.root / str(expected.number) / name
+        what = f"{name} of release {expected.number} was {'changed' if path.exists() else 'removed'} by hand."
+        if expected.bundle is None or not path.is_file():
+            return Drift(Place.FILES, what)
+        return Drift(Place.FILES, what, self._lines(expected.bundle.files.get(name, b""), content_of(path)))
+
+    def _lines(self, want: bytes, have: bytes) -> tuple[str, ...]:
+        """For people: without the secret by which HAProxy knows us."""
+        return tuple(line.replace(self.verifier.secret, "…") for line in differing(want, have))
+
+    # HAProxy
+
+    async def _haproxy(self, expected: Expected) -> list[Drift]:
+        try:
+            wrong = await self.verifier.worker(expected.checksum)
+            if wrong is not None:
+                return [Drift(Place.HAPROXY, wrong)]
+            processes = await self.cli.processes()
+            return [*await self._maps(expected), *await self._listeners(expected, processes)]
+        except EngineUnavailable:
+            return []
+
+    async def _maps(self, expected: Expected) -> list[Drift]:
+        """Maps as the newest worker holds them: the Runtime API can change them behind their files."""
+        found = []
+        for number, name in sorted((await self.cli.maps()).items(), key=lambda entry: entry[1]):
+            text = await self.cli.map_entries(number)
+            if drift := await asyncio.to_thread(self._map, expected.number, name, text):
+                found.append(drift)
+        return found
+
+    def _map(self, number: int, name: str, shown: str) -> Drift | None:
+        path = self.releases.root / str(number) / name
+        if not path.is_file():
+            return None  # said of the files
+        want = sorted(line for line in path.read_text("utf-8", "replace").split("\n") if line)
+        have = sorted(line.partition(" ")[2].rstrip() for line in shown.split("\n") if line.startswith("0x"))
+        if want == have:
+            return None
+        what = f"HAProxy holds other entries in {name} than its file: somebody changed them over its Runtime API."
+        return Drift(Place.HAPROXY, what, self._lines("\n".join(want).encode(), "\n".join(have).encode()))
+
+    async def _listeners(self, expected: Expected, processes: Processes) -> list[Drift]:
+        found = []
+        for host, port in self.verifier.binds:
+            own = {processes.master, *processes.workers, *processes.old_workers}
+            wrong = await self.verifier.listener((host, port), expected.checksum, TRIES)
+            strangers = await asyncio.to_thread(_strangers, host, port, own)
+            if strangers:
+                wrong = f"{strangers} listens on {host}:{port} beside our HAProxy and takes a share of the requests."
+            if wrong:
+                found.append(Drift(Place.HAPROXY, wrong))
+        return found
+
+    # Agent
+
+    async def _agent(self, expected: Expected) -> list[Drift]:
+        status = await self.agent.status()
+        found = await asyncio.to_thread(self._agent_file, expected)
+        if found is None and status.running and not await self.agent.has_read(status):
+            found = _unread(status)
+        return [found] if found is not None else []
+
+    def _agent_file(self, expected: Expected) -> Drift | None:
+        """What is wrong with the file that the agent reads."""
+        try:
+            data = content_of(self.agent.configuration)
+        except FileNotFoundError:
+            return Drift(Place.AGENT, "The agent's configuration is missing.", ours=True)
+        release = self.releases.root / str(expected.number) / "coraza.yaml"
+        return self._foreign_rules(content_of(release), data) if release.is_file() else None
+
+    def _foreign_rules(self, release: bytes, data: bytes) -> Drift | None:
+        """The live applications must stand in it as they are; others only as some release has them."""
+        want, have = applications_in(release), applications_in(data)
+        if have is None or want is None:
+            return Drift(Place.AGENT, "The agent's configuration was changed by hand and cannot be read.")
+        others = {name: text for name, text in have.items() if name not in want}
+        if {name: have.get(name) for name in want} == want and not self._unknown(others):
+            return None
+        what = "The agent's configuration was changed by hand."
+        return Drift(Place.AGENT, what, self._lines(release, data))
+
+    def _unknown(self, applications: dict[str, str]) -> bool:
+        """Whether there is one that no release on disk has: an old worker may still use one that some has."""
+        left = dict(applications)
+        for number in reversed(self.releases.numbers()):
+            if not left:
+                return False
+            path = self.releases.root / str(number) / "coraza.yaml"
+            known = applications_in(content_of(path)) if path.is_file() else None
+            left = {name: text for name, text in left.items() if (known or {}).get(name) != text}
+        return bool(left)
+
+
+def _unread(status: AgentStatus) -> Drift:
+    names = ", ".join(one.name for one in status.applications[:5]) or "none"
+    return Drift(Place.AGENT, f"The WAF agent runs other applications than its file has ({names}).", ours=True)
+
+
+def _strangers(host: str, port: int, own: set[int]) -> str:
+    """Words for the processes besides HAProxy's own that listen on a port; empty where there is none."""
+    sockets = proc.listening(host, port)
+    if len(sockets) < 2:
+        return ""  # ours alone: what nobody listens on is found by asking
+    holders = proc.owners(sockets)
+    mine = {inode for pid, held in holders.items() if pid in own for inode in held}
+    others = sorted(pid for pid, held in holders.items() if held - mine)
+    if mine == sockets:
+        return ""
+    shown = [f"process {pid} ({proc.command(pid)})" for pid in others[:3]]
+    return "Another process, " + ", ".join(shown) + "," if shown else "Another process"
+
+
+def differing(want: bytes, have: bytes) -> tuple[str, ...]:
+    """What was taken away (`-`) and what was added (`+`), in the order of the file."""
+    old, new = (text.decode("utf-8", "replace").split("\n") for text in (want, have))
+    head = _same(old, new)
+    tail = _same(old[head:][::-1], new[head:][::-1])
+    changes = unified_diff(old[head : len(old) - tail], new[head : len(new) - tail], lineterm="", n=0)
+    lines = [line for line in list(changes)[2:] if not line.startswith("@@")]
+    if len(lines) <= MOST_LINES:
+        return tuple(lines)
+    return (*lines[:MOST_LINES], f"… {len(lines) - MOST_LINES} more lines")
+
+
+def _same(left: Sequence[str], right: Sequence[str]) -> int:
+    """How many lines both begin with: put aside first, since files are long and changes are small."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))

@@ -1,0 +1,73 @@
+"""Processes and who of them listens where, by the kernel's word (unix(7), proc(5))."""
+
+import re
+import socket
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+
+LISTENING = "0A"
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+
+
+def listener_of(path: Path) -> int | None:
+    """The process that answers on a unix socket (SO_PEERCRED, unix(7)); None where nobody does."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            client.connect(str(path))
+            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError:
+        return None
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
+
+
+def is_process(pid: int) -> bool:
+    """Whether it runs: a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def listening(host: str, port: int) -> set[str]:
+    """The inodes of the sockets that listen on exactly this TCP address: HAProxy shares its ports silently."""
+    wanted = f"{_in_kernel_words(host)}:{port:04X}"
+    found = set()
+    for table in TABLES:
+        with suppress(OSError):
+            for line in table.read_text().split("\n")[1:]:
+                fields = line.split()
+                if len(fields) > 9 and fields[1] == wanted and fields[3] == LISTENING:
+                    found.add(fields[9])
+    return found
+
+
+def owners(inodes: Iterable[str]) -> dict[int, set[str]]:
+    """Processes by the sockets that they hold, as far as we may look."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    found: dict[int, set[str]] = {}
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):
+            for entry in folder.iterdir():
+                with suppress(OSError):
+                    if inode := wanted.get(str(entry.readlink())):
+                        found.setdefault(int(folder.parent.name), set()).add(inode)
+    return found
+
+
+def command(pid: int) -> str:
+    """The process's name; empty once it is gone."""
+    with suppress(OSError):
+        return re.sub(r"[^\w.+-]", "?", Path(f"/proc/{pid}/comm").read_text().strip())
+    return ""
+
+
+def _in_kernel_words(host: str) -> str:
+    """An address as the kernel prints it: 32-bit words in the machine's byte order."""
+    packed = ip_address(host).packed
+    words = [packed[at : at + 4] for at in range(0, len(packed), 4)]
+    return "".join(f"{int.from_bytes(word, 'little'):08X}" for word in words)

@@ -1,0 +1,187 @@
+"""Every few seconds: what do database, release, HAProxy and agent have? What differs is shown, or mended.
+
+What a crash or a restart of ours left is mended at once. What somebody else changed stays and is shown as drift, until
+they say so or where GUARDPANEL_DRIFT says `repair`. Nothing is done by itself after a change that failed both ways.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+
+from guardpanel.engines import Drift, Expected, Place
+from guardpanel.engines.disk import trouble
+from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
+from guardpanel.models import Revision, Server, VirtualHost
+from guardpanel.models.revision import Outcome
+from guardpanel.services import differences, revisions, snapshots, startup
+from guardpanel.services.changes import Changes
+
+log = logging.getLogger(__name__)
+
+EVERY = 1.5
+"Seconds between two looks."
+
+SHARE, LONGEST_PAUSE = 5, 2.5
+"A look that takes long is followed by a pause of so many times its length, but never of more than so many seconds."
+
+
+class Reconciler:
+    def __init__(self, changes: Changes, data_dir: Path, *, repairs: bool) -> None:
+        self.changes = changes
+        self.watch = changes.watch
+        self.data_dir = data_dir
+        self.repairs = repairs
+        self.problem: str | None = None
+        "What kept the configuration from going live."
+        self._tried: tuple[Drift, ...] = ()
+        "What could not be mended: it is not tried again by itself."
+
+    async def run(self) -> None:
+        """For as long as the panel runs. The first thing is to bring up what the database says."""
+        while True:
+            began = monotonic()
+            try:
+                await self.tick()
+            except (Problem, SQLAlchemyError, OSError) as error:
+                log.warning("the look at what runs was cut short: %s", error)
+            await asyncio.sleep(max(EVERY, min(LONGEST_PAUSE, SHARE * (monotonic() - began))))
+
+    async def tick(self) -> None:
+        changes = self.changes
+        if changes.is_saving:
+            return
+        async with changes.turn():
+            pass  # Busy while another process saves
+        self.watch.storage = await asyncio.to_thread(trouble, self.data_dir)
+        if self.problem is not None:
+            self.problem = await startup.bring_up(changes)
+        await self._settle()
+        turns = self._quiet_turn()
+        drift = await self._look() if turns is not None else []
+        if changes.turns != turns:
+            return  # seen while something was being changed: it may be half of it
+        self.watch.found(tuple(drift))
+        if drift and await self._may_mend(drift):
+            await self._mend(tuple(drift))
+
+    def _quiet_turn(self) -> int | None:
+        """The number of the turn that is over; None while somebody has one."""
+        return None if self.changes.is_saving else self.changes.turns
+
+    async def _settle(self) -> None:
+        async with self.changes.database.read() as session:
+            left = await revisions.open_deployments(session)
+        if left:
+            await self.changes.settle()
+
+    async def _look(self) -> list[Drift]:
+        async with self.changes.database.read() as session:
+            live, rows = await revisions.live(session), await revisions.live_rows(session)
+        if live is None or rows is None:
+            return []
+        expected = Expected(live.id or 0, live.checksum)
+        found = await self.changes.engines.inspect(expected)
+        if any(drift.place is Place.FILES and not drift.ours for drift in found):
+            bundle = await self.changes.rendered(snapshots.unpacked(live.snapshot))
+            found = await self.changes.engines.inspect(replace(expected, bundle=bundle))
+        found = [await self._with_origin(drift) for drift in found]
+        return [*found, *await self._database(rows), *await self._servers()]
+
+    async def _with_origin(self, drift: Drift) -> Drift:
+        """A release that we rolled back while HAProxy did not answer is ours, when it then runs it."""
+        if drift.place is not Place.HAPROXY or drift.ours:
+            return drift
+        async with self.changes.database.read() as session:
+            last = await revisions.last_deployment(session)
+            revision = await session.get(Revision, last.revision_id) if last and last.revision_id else None
+        if last is None or revision is None or last.outcome is not Outcome.ROLLED_BACK:
+            return drift
+        return replace(drift, ours=await self.changes.engines.runs(revision.checksum, 0))
+
+    async def _database(self, rows: snapshots.Snapshot) -> list[Drift]:
+        """Configuration rows that were changed past us."""
+        async with self.changes.database.read() as session:
+            now = await snapshots.take(session)
+        if now == rows:
+            return []
+        return [
+            Drift(
+                Place.DATABASE,
+                f"{one.noun.replace('_', ' ').capitalize()} {one.name} was {one.kind} in the database by hand.",
+                tuple(line for field in one.fields for line in _lines(field)),
+            )
+            for one in await asyncio.to_thread(_between, rows, now)
+        ]
+
+    async def _servers(self) -> list[Drift]:
+        """Servers that somebody put out of use over the Runtime API: the next reload would put them back."""
+        haproxy = (await self.changes.engines.status()).haproxy
+        out = {
+            (name, server.name): server.state
+            for name, servers in haproxy.servers.items()
+            for server in servers
+            if server.state in {"MAINT", "DRAIN"} and not server.is_resolving
+        }
+        if not out:
+            return []
+        async with self.changes.database.read() as session:
+            numbers = {int(name.removeprefix("be_")) for name, _ in out}
+            found = await session.exec(
+                select(Server, VirtualHost)
+                .join(VirtualHost, col(VirtualHost.id) == col(Server.virtual_host_id))
+                .where(col(Server.virtual_host_id).in_(numbers), col(Server.enabled), col(Server.weight) > 0)
+            )
+            return [
+                Drift(
+                    Place.HAPROXY, f"{server.address} of {host.name} was put into {state} over HAProxy's Runtime API."
+                )
+                for server, host in found.all()
+                if (state := out.get((f"be_{host.id}", f"s{server.position + 1}")))
+            ]
+
+    async def _may_mend(self, drift: list[Drift]) -> bool:
+        if tuple(drift) == self._tried or self.watch.storage:
+            return False
+        async with self.changes.database.read() as session:
+            last = await revisions.last_deployment(session)
+        if last is not None and last.outcome is Outcome.FAILED:
+            return False
+        keeps_haproxy_down = any(one.place is Place.FILES for one in drift) and await self._is_haproxy_gone()
+        return self.repairs or keeps_haproxy_down or all(one.ours for one in drift)
+
+    async def _is_haproxy_gone(self) -> bool:
+        """Nobody listens on its socket: it cannot start, and what keeps it from that serves nobody."""
+        return not await self.changes.engines.is_haproxy_there()
+
+    async def _mend(self, drift: tuple[Drift, ...]) -> None:
+        log.warning("mending: %s", " ".join(one.what for one in drift))
+        try:
+            if not await self._reread(drift):
+                await self.changes.put_back(startup.PANEL)
+        except Problem as problem:
+            self._tried = drift
+            log.error("could not be mended: %s", problem.message)
+
+    async def _reread(self, drift: tuple[Drift, ...]) -> bool:
+        """An agent that only has not read its file reads it: HAProxy has no part in that."""
+        if any(one.place is not Place.AGENT for one in drift):
+            return False
+        async with self.changes.turn():
+            with suppress(DeploymentFailed, EngineUnavailable):
+                await self.changes.engines.agent.reload()
+        return not await self._look()
+
+
+def _between(rows: snapshots.Snapshot, now: snapshots.Snapshot) -> list[differences.Difference]:
+    return differences.between(snapshots.rows(rows), snapshots.rows(now))
+
+
+def _lines(field: differences.FieldDifference) -> list[str]:
+    before = [f"-{field.label}: {line}" for line in (field.before or "").split("\n") if field.before]
+    return before + [f"+{field.label}: {line}" for line in (field.after or "").split("\n") if field.after]

@@ -1,0 +1,38 @@
+"""Drift: what somebody changed by hand, line by line, and the way back."""
+
+from fastapi import APIRouter, Request, Response
+
+from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
+from guardpanel.errors import Problem
+from guardpanel.services import revisions, status
+from guardpanel.views.forms import Form, refusal
+from guardpanel.views.pages import page, redirect
+
+router = APIRouter(prefix="/system/drift")
+
+
+@router.get("")
+async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    return await show_drift(request, panel, session)
+
+
+@router.post("/put-back")
+async def put_back(request: Request, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
+    """Have everything as the live revision has it again."""
+    form = await Form.read(request)
+    try:
+        saved = await panel.changes.put_back(form.asked(editor))
+    except Problem as problem:
+        return await show_drift(request, panel, session, problem)
+    return redirect("/system/drift", saved.sentence if saved else "")
+
+
+async def show_drift(
+    request: Request, panel: PanelDep, session: SessionDep, problem: Problem | None = None
+) -> Response:
+    live = await revisions.live(session)
+    context = {
+        "watch": panel.changes.watch, "line": await status.live_line(panel.changes, session), "live_revision": live,
+        "refusal": refusal(problem, live.id if live else None) if problem else None,
+    }  # fmt: skip
+    return await page(request, "system/drift.html", context, status_code=problem.status if problem else 200)

@@ -1,0 +1,205 @@
+"""What somebody changes by hand is noticed, named, not overwritten unasked, and put back when asked."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from guardpanel.engines import Place
+from guardpanel.engines.process import clean_environment
+from guardpanel.errors import Drifted
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.changes import Asked
+from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.panel import origin_server
+
+pytestmark = pytest.mark.anyio
+
+ADA = Asked("ada")
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[int]:
+    with origin_server() as port:
+        yield port
+
+
+@pytest.fixture
+async def running(haproxy: str, origin: int) -> AsyncIterator[Installation]:
+    """With one virtual host, and nothing drifted."""
+    async with installation_of(haproxy) as made:
+        await virtual_hosts.create(made.changes, ADA, a_virtual_host(origin))
+        assert await made.look() == []
+        yield made
+
+
+async def must_ask_and_come_back(running: Installation, origin: int) -> None:
+    """A save asks first; putting the revision back mends it, and the next save goes through."""
+    watch = running.changes.watch
+    other = a_virtual_host(origin, hostnames=["other.example"])
+    with pytest.raises(Drifted):
+        await virtual_hosts.create(running.changes, ADA, other)
+    assert watch.drift
+    saved = await running.changes.put_back(ADA)
+    assert saved is not None
+    assert saved.is_new
+    assert not watch.drift
+    assert await running.look() == []
+    await virtual_hosts.create(running.changes, ADA, other)
+    assert await running.look() == []
+
+
+async def test_a_release_file_that_was_edited(running: Installation, origin: int) -> None:
+    path = running.settings.data_dir / "current" / "haproxy.cfg"
+    path.write_text(path.read_text().replace("retries 2", "retries 7"))
+
+    [words] = await running.look()
+
+    assert "haproxy.cfg" in words
+    assert running.changes.watch.drift[0].lines == ("-    retries 2", "+    retries 7")
+    await must_ask_and_come_back(running, origin)
+    assert "retries 2" in path.read_text()
+
+
+async def test_a_map_that_was_edited_on_disk(running: Installation, origin: int) -> None:
+    path = running.settings.data_dir / "current" / "hosts.map"
+    path.write_text("evil.example 1\n")
+
+    found = await running.look()
+
+    assert any("hosts.map of release" in words for words in found)
+    await must_ask_and_come_back(running, origin)
+
+
+async def test_a_map_that_was_changed_over_the_runtime_api(running: Installation, origin: int) -> None:
+    await running.changes.engines.cli._ask("@1 set map hosts.map shop.example 99")
+
+    [words] = await running.look()
+
+    assert "hosts.map" in words
+    assert running.changes.watch.drift[0].lines == ("-shop.example 1", "+shop.example 99")
+    await must_ask_and_come_back(running, origin)
+
+
+async def test_another_configuration_for_the_agent(running: Installation, origin: int) -> None:
+    agent = running.changes.engines.agent
+    agent.configuration.write_text(agent.configuration.read_text().replace("name: p", "name: q"))
+    await agent.reload()
+
+    found = await running.look()
+
+    assert found == ["The agent's configuration was changed by hand."]
+    await must_ask_and_come_back(running, origin)
+
+
+async def test_haproxy_reloaded_by_hand_with_an_older_release(running: Installation, origin: int) -> None:
+    data = running.settings.data_dir
+    (data / "new").symlink_to("releases/1")
+    (data / "new").rename(data / "current")
+    await running.changes.engines._reload_haproxy("anything")
+
+    found = await running.look()
+
+    assert any("current release is 1" in words for words in found)
+    assert any("HAProxy's newest worker runs" in words for words in found)
+    await must_ask_and_come_back(running, origin)
+
+
+async def test_rows_that_were_changed_past_us(running: Installation, origin: int) -> None:
+    with sqlite3.connect(running.settings.data_dir / "guardpanel.db") as database:
+        database.execute("UPDATE server SET address = '10.9.9.9:80'")
+    database.close()
+
+    [words] = await running.look()
+
+    assert words == "Virtual host shop.example was changed in the database by hand."
+    assert running.changes.watch.drift[0].lines[1] == "+Servers: http://10.9.9.9:80"
+    await must_ask_and_come_back(running, origin)
+
+
+async def test_a_server_that_was_put_into_maintenance_by_hand(running: Installation, origin: int) -> None:
+    await running.changes.engines.cli._ask("@1 set server be_1/s1 state maint")
+    running.changes.engines._status = None
+
+    [words] = await running.look()
+
+    assert words == f"127.0.0.1:{origin} of shop.example was put into MAINT over HAProxy's Runtime API."
+    running.changes.engines._status = None
+    saved = await running.changes.put_back(ADA)
+    assert saved is not None
+    assert await running.look() == []
+
+
+@pytest.mark.parametrize("same_file", [True, False])
+async def test_a_second_haproxy_on_the_same_port(
+    running: Installation, origin: int, haproxy: str, same_file: bool
+) -> None:
+    data = running.settings.data_dir
+    file = data / "current" / "haproxy.cfg"
+    if not same_file:
+        host, port = running.settings.http_binds[0]
+        file = data / "second.cfg"
+        file.write_text(
+            f"defaults\n mode http\n timeout client 1s\nfrontend f\n bind {host}:{port}\n http-request return status 200\n"
+        )
+    second = await asyncio.create_subprocess_exec(
+        haproxy, "-db", "-f", file, cwd=data, env=clean_environment(), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        found: list[str] = []
+        while not found:
+            found = await running.look()
+        assert any(f"process {second.pid} (haproxy" in words for words in found)
+        assert running.changes.watch.drift[0].place is Place.HAPROXY
+        with pytest.raises(Drifted):
+            await policies.update(running.changes, ADA, 1, policies.DEFAULT.model_copy(update={"description": "x"}))
+    finally:
+        second.terminate()
+        await second.wait()
+    while await running.look():
+        await asyncio.sleep(0.05)
+    await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=["after.example"]))
+
+
+async def test_what_a_save_overwrites_when_it_is_told_to(running: Installation, origin: int) -> None:
+    path = running.settings.data_dir / "current" / "hosts.map"
+    path.write_text("evil.example 1\n")
+    await running.look()
+
+    saved = await virtual_hosts.create(
+        running.changes, Asked("ada", over_drift=True), a_virtual_host(origin, hostnames=["other.example"])
+    )
+
+    assert saved.is_new
+    assert await running.look() == []
+    assert (running.settings.data_dir / "current" / "hosts.map").read_text() == "other.example 2\nshop.example 1\n"
+
+
+async def test_what_is_missing_is_put_back_at_once(running: Installation) -> None:
+    running.changes.engines.agent.configuration.unlink()
+    assert await running.look() == []
+    assert running.changes.engines.agent.configuration.exists()
+
+    (running.settings.data_dir / "current" / "manifest.json").unlink()
+    assert await running.look() == []
+    assert (running.settings.data_dir / "current" / "manifest.json").exists()
+
+
+async def test_it_is_repaired_at_once_where_the_settings_say_so(running: Installation) -> None:
+    running.reconciler.repairs = True
+    await running.changes.engines.cli._ask("@1 set map hosts.map shop.example 99")
+
+    assert await running.look() == []
+    assert "shop.example 1" in await running.changes.engines.cli._ask("@1 show map hosts.map")
+
+
+async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Installation) -> None:
+    path = running.settings.data_dir / "current" / "haproxy.cfg"
+    path.write_text("nonsense\n")
+    await running.supervisor.haproxy.stop()  # its keeper starts it again, in vain
+
+    while await running.look() or not (await running.changes.engines.status()).haproxy.running:
+        await asyncio.sleep(0.05)
+
+    assert "nonsense" not in path.read_text()

@@ -1,0 +1,120 @@
+"""What visitors met, judged by what was saved: pure, so that it can be shown to complain.
+
+A revision is known by its checksum, which every answer carries. `Told` holds what each one must do; the report (made by
+visitors/) holds how often which answer was met, what decided the first answer of each connection, and where one connection went
+from one revision to another.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+BLOCKING = 5
+"The inbound threshold that the visitors' attack (one critical rule) reaches; all others that are used are far above it."
+
+
+@dataclass(frozen=True)
+class Policy:
+    mode: str
+    threshold: int
+    outbound: int
+
+
+@dataclass(frozen=True)
+class Host:
+    """One server, by its port. `mode` None is the policy's."""
+
+    server: int
+    weight: int
+    policy: int
+    mode: str | None
+
+
+@dataclass(frozen=True)
+class State:
+    """What one revision makes of every host."""
+
+    hosts: Mapping[str, Host]
+    policies: Mapping[int, Policy]
+
+    def mode(self, host: Host) -> str:
+        return host.mode or self.policies[host.policy].mode
+
+    def rules(self, host: Host) -> tuple[object, ...] | None:
+        """What makes its application: equal rules, equal application. None where nobody is asked."""
+        mode, policy = self.mode(host), self.policies[host.policy]
+        return None if mode == "off" else (host.policy, mode, policy.threshold, policy.outbound)
+
+    def answer(self, name: str, kind: str) -> tuple[int, str]:
+        """Status, and the server that gives it."""
+        host = self.hosts.get(name)
+        if host is None:
+            return 421, ""
+        blocks = self.mode(host) == "block" and self.policies[host.policy].threshold <= BLOCKING
+        return (403, "") if blocks and kind.endswith("attack") else (200, str(host.server))
+
+
+@dataclass
+class Told:
+    """The saves in the order in which they were acknowledged."""
+
+    order: dict[str, int] = field(default_factory=dict)
+    states: dict[str, State] = field(default_factory=dict)
+
+    def live(self, checksum: str, state: State) -> None:
+        self.order[checksum] = len(self.order)
+        self.states[checksum] = state
+
+
+def complaints(report: Mapping[str, Any], told: Told) -> list[str]:
+    """One sentence for each kind of thing that must not be; none: every request was answered by one whole revision."""
+    return [*lost(report), *wrong_answers(report, told), *mixed_rules(report, told), *backwards(report, told)]
+
+
+def lost(report: Mapping[str, Any]) -> Iterator[str]:
+    kinds = Counter((one["Cause"], one["Fleet"], "a used" if one["Answers"] else "a new") for one in report["Lost"])
+    for (cause, fleet, connection), count in kinds.items():
+        yield f"{count} × lost on {connection} connection of {fleet}: {cause}"
+
+
+def wrong_answers(report: Mapping[str, Any], told: Told) -> Iterator[str]:
+    for met, count in counted(report["Met"]):
+        state = told.states.get(met["Checksum"])
+        if state is None:
+            yield f"{count} × decided by {met['Checksum'] or 'nobody'}, which was never saved: {met}"
+        elif state.answer(met["Host"], met["Kind"]) != (met["Status"], met["Server"]):
+            wanted = state.answer(met["Host"], met["Kind"])
+            yield f"{count} × {met['Status']} of server {met['Server'] or '-'} instead of {wanted}: {met}"
+
+
+def mixed_rules(report: Mapping[str, Any], told: Told) -> Iterator[str]:
+    """Each application stands for the rules of one state of one policy, and for no other."""
+    by_rules: dict[object, str] = {}
+    by_name: dict[str, object] = {}
+    for met, count in counted(report["Met"]):
+        state = told.states.get(met["Checksum"])
+        host = state.hosts.get(met["Host"]) if state else None
+        if state is None or host is None:
+            continue
+        rules, name = state.rules(host), met["Application"]
+        if rules is None:
+            if name != "-":
+                yield f"{count} × judged by {name} although the mode is off: {met}"
+        elif by_rules.setdefault(rules, name) != name or by_name.setdefault(name, rules) != rules:
+            yield f"{count} × judged by {name}, which is not of these rules ({by_rules[rules]} is): {met}"
+
+
+def backwards(report: Mapping[str, Any], told: Told) -> Iterator[str]:
+    for first, count in counted(report["Firsts"]):
+        if told.order.get(first["Checksum"], -1) < first["AtLeast"]:
+            place = told.order.get(first["Checksum"])
+            yield f"{count} × a connection opened after save {first['AtLeast']} was decided by save {place}"
+    for step, count in counted(report["Steps"]):
+        if told.order.get(step["After"], -1) < told.order.get(step["Before"], -1):
+            yield f"{count} × a connection went back from {step['Before'][:12]} to {step['After'][:12]}"
+
+
+def counted(found: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int]]:
+    for one in found:
+        yield one["What"], one["Count"]

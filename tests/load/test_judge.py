@@ -1,0 +1,88 @@
+"""The judge of the zero-drop test complains of all that must not be, and of nothing else."""
+
+from typing import Any
+
+import pytest
+
+from tests.load.judge import BLOCKING, Host, Policy, State, Told, complaints
+
+FIRST, SECOND = "1" * 64, "2" * 64
+
+
+def a_state(server: int, threshold: int) -> State:
+    """shop is blocked by the policy, plain is not looked at."""
+    hosts = {"shop": Host(server, 1, 7, None), "plain": Host(server, 1, 7, "off")}
+    return State(hosts, {7: Policy("block", threshold, 4)})
+
+
+@pytest.fixture
+def told() -> Told:
+    """The second save moves both hosts to another server, and lets the attack pass."""
+    saves = Told()
+    saves.live(FIRST, a_state(8001, BLOCKING))
+    saves.live(SECOND, a_state(8002, 1_000))
+    return saves
+
+
+def met(checksum: str, host: str, kind: str, status: int, server: str, application: str) -> dict[str, Any]:
+    what = {"Checksum": checksum, "Host": host, "Kind": kind, "Status": status}
+    return {"What": {**what, "Server": server, "Application": application}, "Count": 3}
+
+
+def a_report(*more: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """As it should be, and what else was met."""
+    good = [
+        met(FIRST, "shop", "get", 200, "8001", "old"),
+        met(FIRST, "shop", "getattack", 403, "", "old"),
+        met(FIRST, "plain", "formattack", 200, "8001", "-"),
+        met(SECOND, "shop", "getattack", 200, "8002", "new"),
+        met(SECOND, "nobody", "get", 421, "", ""),
+    ]
+    firsts = [{"What": {"AtLeast": 1, "Checksum": SECOND}, "Count": 1}]
+    steps = [{"What": {"Before": FIRST, "After": SECOND}, "Count": 1}]
+    return {"Met": [*good, *more], "Firsts": firsts, "Steps": steps, "Lost": [], **others}
+
+
+def test_it_has_nothing_to_say_where_all_is_well(told: Told) -> None:
+    assert complaints(a_report(), told) == []
+
+
+WRONG = {
+    "the server of another revision": (met(SECOND, "shop", "get", 200, "8001", "new"), "of server 8001 instead of"),
+    "the rules of another revision": (met(SECOND, "shop", "form", 200, "8002", "old"), "judged by old, which is not"),
+    "rules where none are asked for": (met(SECOND, "plain", "get", 200, "8002", "new"), "although the mode is off"),
+    "an attack that passed": (met(FIRST, "shop", "getattack", 200, "8001", "old"), "instead of (403, '')"),
+    "an attack that was stopped too much": (met(SECOND, "shop", "formattack", 403, "", "new"), "403 of server -"),
+    "a verdict that was missing": (met(FIRST, "shop", "get", 503, "", "old"), "503 of server -"),
+    "a host that is not there": (met(FIRST, "nobody", "get", 200, "8001", "-"), "instead of (421, '')"),
+    "a revision that nobody saved": (met("3" * 64, "shop", "get", 200, "8001", "old"), "was never saved"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_it_complains_of(told: Told, case: str) -> None:
+    answer, words = WRONG[case]
+
+    found = complaints(a_report(answer), told)
+
+    assert any(words in complaint and complaint.startswith("3 ×") for complaint in found), found
+
+
+def test_it_complains_of_a_request_without_an_answer(told: Told) -> None:
+    lost = [{"Cause": "ended without an answer", "Fleet": "kept", "Answers": 4}]
+
+    assert complaints(a_report(Lost=lost), told) == ["1 × lost on a used connection of kept: ended without an answer"]
+
+
+def test_it_complains_of_a_new_connection_that_an_old_revision_decides(told: Told) -> None:
+    firsts = [{"What": {"AtLeast": 1, "Checksum": FIRST}, "Count": 2}]
+
+    found = complaints(a_report(Firsts=firsts), told)
+
+    assert found == ["2 × a connection opened after save 1 was decided by save 0"]
+
+
+def test_it_complains_of_a_connection_that_goes_back(told: Told) -> None:
+    steps = [{"What": {"Before": SECOND, "After": FIRST}, "Count": 1}]
+
+    assert "went back" in complaints(a_report(Steps=steps), told)[0]

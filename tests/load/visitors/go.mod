@@ -1,0 +1,3 @@
+module guardpanel/visitors
+
+go 1.25

@@ -1,0 +1,350 @@
+"""Saves under load, and not one request for them.
+
+    make zero-drop             (or: .venv/bin/python -m tests.load.zero_drop --saves 1000 --requests 1000000)
+
+Starts a real panel and visitors (visitors/, in Go): some keep their connections busy, some keep them idle most of the time,
+some open one for each request; GETs and 1 KB form posts, clean and with an attack; to hosts that the WAF does not look at
+(most of the volume), that it blocks, that it only watches, and that come and go. Meanwhile an operator saves over `/api/v1`:
+servers, weights, thresholds, modes, bindings, virtual hosts and policies added and deleted. Nothing is asked twice: a kept
+connection that ends without an answer is a lost request. Afterwards each answer is judged by the revision that decided it.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.haproxies import VERSIONS, haproxy_binary
+from tests.load.judge import BLOCKING, Host, Policy, State, Told, complaints
+from tests.panel import ROOT, Panel, running_panel
+
+VISITORS = Path(__file__).parent / "visitors"
+
+PLAIN = [f"plain{at}.example" for at in range(8)]
+GUARDED = [f"guarded{at}.example" for at in range(8)]
+PASSING = [f"passing{at}.example" for at in range(6)]
+"Those that are added and deleted."
+
+CLEAN = ["get", "get", "get", "form"]
+MIXED = ["get", "form", "getattack", "formattack"]
+
+FLEETS = [
+    {"Name": "plain, kept busy", "Visitors": 4, "Hosts": PLAIN, "Kinds": CLEAN, "Keeps": True, "PauseMS": 5},
+    {"Name": "plain, kept idle", "Visitors": 16, "Hosts": PLAIN, "Kinds": CLEAN, "Keeps": True, "PauseMS": 400},
+    {"Name": "plain, new", "Visitors": 2, "Hosts": PLAIN, "Kinds": CLEAN, "Keeps": False, "PauseMS": 5},
+    {"Name": "guarded, kept busy", "Visitors": 1, "Hosts": GUARDED, "Kinds": MIXED, "Keeps": True, "PauseMS": 50},
+    {"Name": "guarded, kept idle", "Visitors": 8, "Hosts": GUARDED, "Kinds": MIXED, "Keeps": True, "PauseMS": 1000},
+    {"Name": "guarded, new", "Visitors": 1, "Hosts": GUARDED, "Kinds": MIXED, "Keeps": False, "PauseMS": 50},
+    {"Name": "passing, kept", "Visitors": 1, "Hosts": PASSING, "Kinds": MIXED, "Keeps": True, "PauseMS": 50},
+    {"Name": "passing, new", "Visitors": 1, "Hosts": PASSING, "Kinds": MIXED, "Keeps": False, "PauseMS": 50},
+]
+"Visitors who behave alike (visitors/main.go)."
+
+
+WHO = {"email": "operator@load.example", "password": "a long password 7"}
+
+EXPIRED = 401
+
+MANY = 10
+"Refused saves: then something else is wrong."
+
+
+@dataclass(frozen=True)
+class Result:
+    haproxy: str
+    saves: int
+    seconds: list[float]
+    "Of each save."
+    report: dict[str, Any]
+    refused: list[str]
+    "Saves that did not become live, and what was said."
+    complaints: list[str]
+
+    @property
+    def row(self) -> str:
+        """Of the table in docs/reliability.md."""
+        statuses: Counter[int] = Counter()
+        for one in self.report["Met"]:
+            statuses[one["What"]["Status"]] += one["Count"]
+        plain, judged = self.report["Plain"], self.report["Judged"]
+        met = ", ".join(f"{count:,} × {status}" for status, count in sorted(statuses.items()))
+        return (
+            f"| {self.haproxy} | {self.report['Requests']:,} | {len(self.report['Lost'])} | {len(self.complaints)} "
+            f"| {self.report['Connections']:,} | {self.saves:,} | {self.report['Seconds']:.0f} s "
+            f"| {plain['P50']:.1f} / {plain['P99']:.0f} | {judged['P50']:.1f} / {judged['P99']:.0f} "
+            f"| {1000 * percentile(self.seconds, 0.5):.0f} / {1000 * percentile(self.seconds, 0.99):.0f} | {met} |"
+        )
+
+
+HEAD = (
+    "| HAProxy | requests | lost | wrong | connections | saves | duration | not judged p50 / p99 ms "
+    "| judged p50 / p99 ms | save p50 / p99 ms | answers |\n|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def percentile(values: list[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, round(part * (len(values) - 1)))]
+
+
+class Visitors:
+    """The Go program: see visitors/main.go for what is said in which order."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.servers: list[int] = self._read()["servers"]
+
+    def come(self, panel: Panel, seed: int) -> None:
+        host, port = "127.0.0.1", panel.proxy_port
+        self._write({"Proxy": f"{host}:{port}", "Secret": secret(panel), "Seed": seed, "Fleets": FLEETS})
+
+    def acknowledged(self) -> int:
+        """A save is live; how many requests there were so far."""
+        self._write({"live": True})
+        return int(self._read()["requests"])
+
+    def leave(self) -> dict[str, Any]:
+        assert self.process.stdin
+        self.process.stdin.close()
+        return self._read()
+
+    def _write(self, what: dict[str, Any]) -> None:
+        assert self.process.stdin
+        print(json.dumps(what), file=self.process.stdin, flush=True)
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, "the visitors are gone"
+        return dict(json.loads(line))
+
+
+@contextmanager
+def visitors() -> Iterator[Visitors]:
+    built = ROOT / ".tools" / "bin" / "visitors"
+    subprocess.run([ROOT / "tools" / "go.sh", "build", "-o", built, "."], cwd=VISITORS, check=True)
+    with subprocess.Popen([built], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Visitors(process)
+        finally:
+            process.terminate()
+
+
+def secret(panel: Panel) -> str:
+    """With it HAProxy says in each answer what decided it."""
+    text = (panel.data / "current" / "haproxy.cfg").read_text()
+    line = next(line for line in text.splitlines() if "acl test req.hdr(x-gp-test)" in line)
+    return line.split()[-1].strip("'")
+
+
+class SaveRefused(Exception):
+    """It did not become live; nothing was saved."""
+
+
+class Operator:
+    """Saves one thing after the other over the JSON API, and knows what each save means."""
+
+    def __init__(self, panel: Panel, client: httpx2.Client, servers: list[int], seed: int) -> None:
+        self.panel = panel
+        self.client = client
+        self.servers = servers
+        self.chance = random.Random(seed)
+        self.told = Told()
+        self.state = State({}, {})
+        self.ids: dict[str, int] = {}
+        self.named = 0
+        self.seconds: list[float] = []
+        self.refused: list[str] = []
+        self.told.live(self.checksum(), self.state)
+
+    def checksum(self) -> str:
+        return str(json.loads((self.panel.data / "current" / "manifest.json").read_text())["checksum"])
+
+    def save(self) -> bool:
+        """One save; whether it is a new revision (another state of nobody's policy is none)."""
+        began = time.perf_counter()
+        try:
+            self.state = self.pick()()
+        except SaveRefused as refused:
+            self.refused.append(str(refused))
+            assert len(self.refused) < MANY, self.refused
+        took = time.perf_counter() - began
+        checksum = self.checksum()
+        if checksum in self.told.order:
+            assert checksum == list(self.told.order)[-1], "this state was live before: its order cannot be told"
+            return False
+        self.told.live(checksum, self.state)
+        self.seconds.append(took)
+        return True
+
+    def pick(self) -> Callable[[], State]:
+        if len(self.state.policies) < 3:
+            return self.add_policy
+        if missing := [name for name in (*PLAIN, *GUARDED) if name not in self.state.hosts]:
+            return lambda: self.add_host(missing[0])
+        moves = {
+            self.move_server: 50, self.change_threshold: 20, self.change_mode: 8, self.change_own_mode: 6,
+            self.bind: 6, self.come_or_go: 8, self.add_or_drop_policy: 2,
+        }  # fmt: skip
+        return self.chance.choices(list(moves), list(moves.values()))[0]
+
+    # Routing
+
+    def move_server(self) -> State:
+        name = self.chance.choice(list(self.state.hosts))
+        host = self.state.hosts[name]
+        other = [port for port in self.servers if port != host.server]
+        new = replace(host, server=self.chance.choice(other), weight=self.weight())
+        self.send("PATCH", f"vhosts/{self.ids[name]}", {"servers": [self.as_server(new)]})
+        return self.with_host(name, new)
+
+    def add_host(self, name: str) -> State:
+        mode = "off" if name in PLAIN else self.chance.choice([None, "block", "detect_only"])
+        new = Host(self.chance.choice(self.servers), self.weight(), self.any_policy(), mode)
+        body = {"hostnames": [name], "servers": [self.as_server(new)], "health_check": False}
+        bound = {"policy_id": new.policy, "enforcement_mode": mode}
+        self.ids[name] = int(self.send("POST", "vhosts", {**body, **bound})["id"])
+        return self.with_host(name, new)
+
+    def come_or_go(self) -> State:
+        name = self.chance.choice(PASSING)
+        if name not in self.state.hosts:
+            return self.add_host(name)
+        self.send("DELETE", f"vhosts/{self.ids.pop(name)}")
+        return replace(self.state, hosts={key: host for key, host in self.state.hosts.items() if key != name})
+
+    # Policies
+
+    def change_threshold(self) -> State:
+        at = self.any_policy()
+        new = replace(self.state.policies[at], threshold=self.threshold(), outbound=self.chance.randint(4, 9_999))
+        numbers = {"inbound_anomaly_threshold": new.threshold, "outbound_anomaly_threshold": new.outbound}
+        self.send("PATCH", f"policies/{at}", numbers)
+        return self.with_policy(at, new)
+
+    def change_mode(self) -> State:
+        at = self.any_policy()
+        now = self.state.policies[at]
+        new = replace(now, mode="block" if now.mode == "detect_only" else "detect_only", outbound=self.outbound())
+        self.send("PATCH", f"policies/{at}", {"mode": new.mode, "outbound_anomaly_threshold": new.outbound})
+        return self.with_policy(at, new)
+
+    def add_policy(self) -> State:
+        self.named += 1
+        new = Policy(self.chance.choice(["block", "detect_only"]), self.threshold(), self.outbound())
+        numbers = {"inbound_anomaly_threshold": new.threshold, "outbound_anomaly_threshold": new.outbound}
+        made = self.send("POST", "policies", {"name": f"Policy {self.named}", "mode": new.mode, **numbers})
+        return self.with_policy(int(made["id"]), new)
+
+    def add_or_drop_policy(self) -> State:
+        used = {host.policy for host in self.state.hosts.values()}
+        unused = [at for at in self.state.policies if at not in used]
+        if len(self.state.policies) < 5 or not unused:
+            return self.add_policy()
+        self.send("DELETE", f"policies/{unused[0]}")
+        return replace(self.state, policies={at: one for at, one in self.state.policies.items() if at != unused[0]})
+
+    # Which policy a host has, and its own mode: each time with another weight, so that no state comes back
+
+    def bind(self) -> State:
+        name = self.chance.choice(GUARDED)
+        new = replace(self.state.hosts[name], policy=self.any_policy(), weight=self.weight())
+        self.send("PATCH", f"vhosts/{self.ids[name]}", {"policy_id": new.policy, "servers": [self.as_server(new)]})
+        return self.with_host(name, new)
+
+    def change_own_mode(self) -> State:
+        name = self.chance.choice(GUARDED)
+        new = replace(
+            self.state.hosts[name], mode=self.chance.choice([None, "block", "detect_only", "off"]), weight=self.weight()
+        )
+        self.send("PATCH", f"vhosts/{self.ids[name]}", {"enforcement_mode": new.mode, "servers": [self.as_server(new)]})
+        return self.with_host(name, new)
+
+    # Parts
+
+    def any_policy(self) -> int:
+        return self.chance.choice(list(self.state.policies))
+
+    def weight(self) -> int:
+        return self.chance.randint(1, 256)
+
+    def outbound(self) -> int:
+        return self.chance.randint(4, 9_999)
+
+    def threshold(self) -> int:
+        return self.chance.choice([BLOCKING, self.chance.randint(1_000, 9_999)])
+
+    def as_server(self, host: Host) -> dict[str, Any]:
+        return {"address": f"127.0.0.1:{host.server}", "weight": host.weight}
+
+    def with_host(self, name: str, host: Host) -> State:
+        return replace(self.state, hosts={**self.state.hosts, name: host})
+
+    def with_policy(self, at: int, policy: Policy) -> State:
+        return replace(self.state, policies={**self.state.policies, at: policy})
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self.client.request(method, f"/api/v1/{path}", json=body)
+        if answer.status_code == EXPIRED:
+            take_token(self.client)
+            answer = self.client.request(method, f"/api/v1/{path}", json=body)
+        if not answer.is_success:
+            raise SaveRefused(f"{method} {path} {body}: {answer.status_code} {answer.text}")
+        return dict(answer.json()) if answer.content else {}
+
+
+def logged_in(panel: Panel) -> httpx2.Client:
+    panel.command("user", "create", WHO["email"], "--role", "admin", "--password-stdin", stdin=WHO["password"] + "\n")
+    client = httpx2.Client(base_url=panel.url, timeout=120)
+    take_token(client)
+    return client
+
+
+def take_token(client: httpx2.Client) -> None:
+    """It is good for some minutes; a run takes more."""
+    answer = client.post("/api/v1/auth/login", json=WHO)
+    answer.raise_for_status()
+    client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def run(version: str, saves: int, requests: int, seed: int) -> Result:
+    """At least so many saves, and go on until there were so many requests."""
+    with visitors() as load, running_panel(haproxy_binary(version)) as panel, closing(logged_in(panel)) as client:
+        operator = Operator(panel, client, load.servers, seed)
+        load.come(panel, seed)
+        asked = 0
+        while len(operator.seconds) < saves or asked < requests:
+            if operator.save():
+                asked = load.acknowledged()
+        report = load.leave()
+    found = complaints(report, operator.told)
+    return Result(version, len(operator.seconds), operator.seconds, report, operator.refused, found)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--saves", type=int, default=1_000)
+    arguments.add_argument("--requests", type=int, default=1_000_000)
+    arguments.add_argument("--haproxy", nargs="+", default=VERSIONS)
+    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    given = arguments.parse_args()
+    print(f"seed {given.seed}\n\n{HEAD}", flush=True)
+    results = []
+    for version in given.haproxy:
+        results.append(run(version, given.saves, given.requests, given.seed))
+        print(results[-1].row, flush=True)
+        for complaint in (results[-1].refused + results[-1].complaints)[:50]:
+            print(f"HAProxy {version}: {complaint}", flush=True)
+    raise SystemExit(any(result.refused or result.complaints for result in results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What an operator does in a sweep, and what must be there afterwards: a model of the panel's world in plain values."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from guardpanel.models.policy import PolicyFields
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.changes import Asked, Changes, Saved
+from tests.crash.outside import GUARDED, STEADY
+
+ADA = Asked("ada@example.org")
+
+
+@dataclass(frozen=True)
+class Host:
+    id: int
+    names: tuple[str, ...]
+    policy: str | None
+    weights: tuple[int, ...]
+    enabled: bool
+    notes: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A policy."""
+
+    id: int
+    mode: str
+    threshold: int
+
+
+@dataclass(frozen=True)
+class World:
+    """Virtual hosts and policies by name. Two worlds are the same if all but the ids agree."""
+
+    hosts: dict[str, Host]
+    policies: dict[str, Rules]
+
+    def same_as(self, other: "World") -> bool:
+        return self.plain() == other.plain()
+
+    def plain(self) -> dict[str, Host | Rules]:
+        hosts = {name: replace(host, id=0) for name, host in self.hosts.items()}
+        return {**hosts, **{f"policy {name}": replace(policy, id=0) for name, policy in self.policies.items()}}
+
+    def unlike(self, other: "World") -> str:
+        """What differs, in words for a report."""
+        mine, others = self.plain(), other.plain()
+        names = sorted(name for name in {*mine, *others} if mine.get(name) != others.get(name))
+        return "; ".join(f"{name}: {mine.get(name)}, not {others.get(name)}" for name in names)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One save: what it does, and the world after it."""
+
+    kind: str
+    words: str
+    after: World
+    do: Callable[[Changes], Awaitable[Saved[object]]]
+
+
+KINDS = ("route", "policy", "create", "delete", "bind", "notes", "policy_create")
+"Notes and a policy that nobody uses change rows, but not a byte of the engines' configuration."
+
+CHEAP = ("route", "create", "delete")
+"Those that bring no new application."
+
+ALWAYS_THERE = ("guard", "steady", "guarded")
+
+SPARE = 4
+"Virtual hosts beside the two that are always there."
+
+
+def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
+    """A deed of that kind that is possible in this world; `create` where nothing is there to change. Equal seeds in equal
+    worlds choose the same."""
+    if kind in ALWAYS_THERE:
+        return _always_there(kind, world, origin)
+    chance = random.Random(seed)
+    spare = sorted(name for name in world.hosts if name not in {STEADY, GUARDED})
+    if (kind == "delete" and not spare) or (kind in {"route", "bind", "notes"} and not spare):
+        kind = "create"
+    if kind == "create" and len(spare) >= SPARE:
+        kind = "delete"
+    name = chance.choice(spare) if spare else ""
+    match kind:
+        case "route":
+            return _update(kind, world, name, replace(world.hosts[name], weights=_weights(chance)), origin)
+        case "bind":
+            others = sorted({*world.policies, None} - {world.hosts[name].policy}, key=str)
+            return _update(kind, world, name, replace(world.hosts[name], policy=chance.choice(others)), origin)
+        case "notes":
+            return _update(kind, world, name, replace(world.hosts[name], notes=f"n{chance.random():.6f}"), origin)
+        case "delete":
+            return _delete(world, name)
+        case "policy":
+            return _policy(world, chance)
+        case "policy_create":
+            return _new_policy(world, chance)
+        case _:
+            return _create(world, chance, origin)
+
+
+def _always_there(kind: str, world: World, origin: int) -> Deed:
+    """The first saves of an installation: a policy that blocks, and the two virtual hosts of the visitors."""
+    if kind == "guard":
+        fields = {**policies.DEFAULT.model_dump(), "name": "Guard", "enforcement_mode": "block"}
+        guard = PolicyFields.model_validate(fields)
+        return Deed(kind, kind, world, lambda changes: policies.create(changes, ADA, guard))
+    name, policy = (STEADY, "Default") if kind == "steady" else (GUARDED, "Guard")
+    host = _fields(Host(0, (name,), policy, (100,), enabled=True, notes=""), world.policies, origin)
+    return Deed(kind, kind, world, lambda changes: virtual_hosts.create(changes, ADA, host))
+
+
+def _weights(chance: random.Random) -> tuple[int, ...]:
+    return tuple(chance.randint(1, 256) for _ in range(chance.randint(1, 3)))
+
+
+def _fields(host: Host, known: dict[str, Rules], origin: int) -> VirtualHostFields:
+    return VirtualHostFields.model_validate(
+        {
+            "hostnames": list(host.names),
+            "servers": [{"address": f"127.0.0.1:{origin}", "weight": weight} for weight in host.weights],
+            "policy_id": known[host.policy].id if host.policy else None,
+            "notes": host.notes,
+            "health_check_interval": 60,
+        }
+    )
+
+
+def _update(kind: str, world: World, name: str, host: Host, origin: int) -> Deed:
+    after = World({**world.hosts, name: host}, world.policies)
+    fields = _fields(host, world.policies, origin)
+    return Deed(kind, f"{kind} {name}", after, lambda changes: virtual_hosts.update(changes, ADA, host.id, fields))
+
+
+def _create(world: World, chance: random.Random, origin: int) -> Deed:
+    name = f"h{chance.randrange(10**6):06d}.example"
+    host = Host(0, (name,), chance.choice(sorted(world.policies)), _weights(chance), enabled=True, notes="")
+    fields = _fields(host, world.policies, origin)
+    after = World({**world.hosts, name: host}, world.policies)
+    return Deed("create", f"create {name}", after, lambda changes: virtual_hosts.create(changes, ADA, fields))
+
+
+def _delete(world: World, name: str) -> Deed:
+    after = World({other: host for other, host in world.hosts.items() if other != name}, world.policies)
+    gone = world.hosts[name].id
+    return Deed("delete", f"delete {name}", after, lambda changes: virtual_hosts.delete(changes, ADA, gone))
+
+
+def _policy(world: World, chance: random.Random) -> Deed:
+    """Another threshold for one of the two that visitors meet: a new application for the agent."""
+    name = chance.choice(["Default", "Guard"])
+    rules = world.policies[name]
+    threshold = chance.choice([at for at in range(2, 6) if at != rules.threshold])
+    fields = PolicyFields.model_validate(
+        {
+            **policies.DEFAULT.model_dump(),
+            "name": name,
+            "enforcement_mode": rules.mode,
+            "inbound_anomaly_threshold": threshold,
+        }
+    )
+    after = World(world.hosts, {**world.policies, name: replace(rules, threshold=threshold)})
+    return Deed("policy", f"policy {name}", after, lambda changes: policies.update(changes, ADA, rules.id, fields))
+
+
+def _new_policy(world: World, chance: random.Random) -> Deed:
+    """One more that nobody uses yet, or the end of one."""
+    used = {host.policy for host in world.hosts.values()}
+    spare = sorted(name for name in world.policies if name not in {"Default", "Guard", *used})
+    if len(spare) >= 2:
+        gone = world.policies[spare[0]].id
+        after = World(world.hosts, {name: one for name, one in world.policies.items() if name != spare[0]})
+        return Deed("policy_create", f"delete {spare[0]}", after, lambda changes: policies.delete(changes, ADA, gone))
+    name = f"P{chance.randrange(10**6):06d}"
+    fields = PolicyFields.model_validate(
+        {**policies.DEFAULT.model_dump(), "name": name, "inbound_anomaly_threshold": 5, "enforcement_mode": "block"}
+    )
+    after = World(world.hosts, {**world.policies, name: Rules(0, "block", 5)})
+    return Deed("policy_create", f"policy {name}", after, lambda changes: policies.create(changes, ADA, fields))

@@ -1,0 +1,145 @@
+"""A disk that fails in the middle of a save: `make faults`.
+
+    python -m tests.crash.faults [--passes 1] [--sample 20] [--haproxy 2.8] [--seed N] [--fault full] [--kind route] [--point 'fsync current #1']
+
+At each step of a save that touches a file (the release, `current`, the agent's file, temporary files of a check, and all of
+SQLite's own): `enospc` and `eio` once; `short`, a write that takes half and says so, once; `torn`, half and then no space;
+`full`, no space from there to the save's end for whatever needs some; `readonly`, as `full` but EROFS, as after a kernel
+has remounted a failing disk. The panel lives on. Everything must agree, the
+operator must be told in words, and the next save, when there is space again, must work.
+"""
+
+import argparse
+import errno
+import random
+import sys
+import time
+from dataclasses import dataclass
+
+from tests.crash.deeds import KINDS
+from tests.crash.living import Harm, Living, Result, all_of, living
+from tests.crash.syscalls import Call, Fail, Short, Verdict
+from tests.haproxies import VERSIONS, haproxy_binary
+
+WRITES = {"write", "pwrite64"}
+TAKES_SPACE = {*WRITES, "open", "openat", "mkdir", "mkdirat", "link", "linkat", "symlink", "symlinkat", "rename", "renameat",
+               "renameat2", "ftruncate", "fallocate"}  # fmt: skip
+SYNCS = {"fsync", "fdatasync"}
+OPENS = {"open", "openat"}
+
+FAULTS = ("enospc", "eio", "short", "torn", "full", "readonly")
+ERRORS = {"eio": errno.EIO, "readonly": errno.EROFS}
+"Of the others: ENOSPC."
+LASTING = {
+    "torn": WRITES,
+    "full": TAKES_SPACE,
+    "readonly": TAKES_SPACE | SYNCS | {"unlink", "unlinkat", "rmdir", "chmod"},
+}
+
+PATIENCE = 15.0
+
+
+@dataclass(frozen=True)
+class Job:
+    fault: str
+    kind: str
+    point: str
+
+
+def can(fault: str, name: str) -> bool:
+    """Whether this call can fail so: a sync has no space to ask for, only writes can be short."""
+    match fault:
+        case "short" | "torn":
+            return name in WRITES
+        case "enospc" | "full" | "readonly":
+            return name in TAKES_SPACE or name in SYNCS
+        case _:
+            return True
+
+
+class Harmed:
+    """Does the fault at its point, and what follows from it to the save's end."""
+
+    def __init__(self, fault: str, point: str) -> None:
+        self.fault, self.point = fault, point
+        self.hit = False
+
+    def __call__(self, call: Call, occurrence: int) -> Verdict:
+        if not call.is_about_files or (self.fault != "eio" and call.name in OPENS and not call.creates):
+            return None
+        if self.hit:
+            return self.afterwards(call)
+        if f"{call.label} #{occurrence}" != self.point:
+            return None
+        self.hit = True
+        if self.fault in {"short", "torn"}:
+            return Short()
+        return Fail(ERRORS.get(self.fault, errno.ENOSPC))
+
+    def afterwards(self, call: Call) -> Verdict:
+        """What does not end with the first call."""
+        if call.name in LASTING.get(self.fault, set()):
+            return Fail(ERRORS.get(self.fault, errno.ENOSPC))
+        return None
+
+
+def do(found: Living, job: Job) -> None:
+    harm = Harmed(job.fault, job.point)
+    found.one(job.kind, harm, f"{job.fault} at {job.point}, {job.kind}")
+    found.result.hits += harm.hit
+
+
+def learned(haproxy: str, seed: int, faults: list[str], kinds: list[str]) -> list[Job]:
+    """Every step of a save that touches a file, with every fault that it can meet."""
+    found: dict[tuple[str, str], list[str]] = {}
+    nothing: Harm = lambda _call, _occurrence: None  # noqa: E731
+    with living(haproxy, seed, PATIENCE) as one:
+        for kind in kinds:
+            about_files: set[str] = set()
+
+            def note(call: Call, occurrence: int, about_files: set[str] = about_files) -> Verdict:
+                if call.is_about_files:
+                    about_files.add(f"{call.label} #{occurrence}")
+                return nothing(call, occurrence)
+
+            one.one(kind, note, f"{kind} without a fault")
+            for point in about_files:
+                for fault in faults:
+                    if can(fault, point.split(" ")[0]):
+                        found.setdefault((fault, point), []).append(kind)
+    chance = random.Random(seed)
+    return [Job(fault, chance.choice(sorted(by)), point) for (fault, point), by in sorted(found.items())]
+
+
+def run(haproxy: str, seed: int, jobs: list[Job], sample: int | None) -> Result:
+    jobs = list(jobs)
+    random.Random(seed).shuffle(jobs)
+    return all_of(jobs[:sample], haproxy, seed, PATIENCE, do)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--passes", type=int, default=1, help="per point and fault")
+    parser.add_argument("--sample", type=int, help="that many passes by chance, instead of all")
+    parser.add_argument("--haproxy", choices=VERSIONS, default="2.8")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--fault", choices=FAULTS, action="append")
+    parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument("--point", help="this one alone")
+    asked = parser.parse_args()
+    began, haproxy = time.monotonic(), haproxy_binary(asked.haproxy)
+    faults, kinds = asked.fault or list(FAULTS), asked.kind or list(KINDS)
+    if asked.point:
+        jobs = [Job(fault, kinds[0], asked.point) for fault in faults]
+    else:
+        jobs = learned(haproxy, asked.seed, faults, kinds)
+    print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {len(jobs)} points", flush=True)
+    result = run(haproxy, asked.seed, jobs * asked.passes, asked.sample)
+    print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {result} ({time.monotonic() - began:.0f} s)")
+    for message, count in result.messages.most_common():
+        print(f"  {count} × {message}")
+    sys.exit(1 if result.divergences or result.unclear or result.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Where a sweep happens: one data directory, engines and visitors that outlive every panel, and panels that die.
+
+A panel is a forked child of the harness (so a pass costs about one save): it opens the database, brings everything up as
+`guardpanel up` does at start, and then saves what it is told.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import uvloop
+
+from guardpanel.errors import DeploymentFailed, Problem
+from guardpanel.panel import Panel
+from guardpanel.services import startup
+from guardpanel.services.changes import Saved
+from guardpanel.settings import Settings
+from tests.crash.deeds import ALWAYS_THERE, choose
+from tests.crash.oracle import Oracle, Seen, world_in
+from tests.crash.outside import Count, program
+from tests.crash.syscalls import Child, Shared
+from tests.panel import free_port
+
+STARTING, UP, FAILING = "starting", "up", "failing"
+"What a panel says: before it settles what was left; with `failed`, words of what is not live; a proof was made to fail."
+SAVING, SAVED, REFUSED, BROKEN, ENDED, RESTED = "saving", "saved", "refused", "broken", "ended", "rested"
+"What it says of a save, each with its number; BROKEN is an exception that is no Problem."
+
+Mutation = Callable[[Panel, Shared], None]
+"A fault that is planted before a panel starts."
+
+
+class Ground:
+    def __init__(self, folder: Path, haproxy: str, origin: int) -> None:
+        self.origin = origin
+        self.settings = Settings(data_dir=folder, http_bind=f"127.0.0.1:{free_port()}", haproxy_bin=haproxy)
+        self.oracle = Oracle(self.settings)
+        self.count = Count(folder / "requests")
+        self.output = folder / "panel.out"
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.data_dir
+
+    def panel(self, mutation: Mutation = lambda _panel, _shared: None) -> Child:
+        """A new panel that has not begun yet. Give it orders: `kind` and `seed` of a deed, `fails`, `rests`."""
+        (self.folder / "tmp").mkdir(exist_ok=True)
+
+        def work(shared: Shared) -> None:
+            tempfile.tempdir = str(self.folder / "tmp")
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_live(shared, self.settings, self.origin, mutation))
+
+        return Child(work, self.folder, self.output)
+
+    def look(self, seconds: float = 0.0, child: Child | None = None) -> Seen:
+        """What the oracle finds; asked again for that long while something is wrong, and the panel lives on meanwhile."""
+        ends = time.monotonic() + seconds
+        while (seen := self.oracle.look()).wrong and time.monotonic() < ends:
+            if child is not None:
+                child.live(0.3)
+            else:
+                time.sleep(0.1)
+        return seen
+
+    def words(self) -> str:
+        return self.output.read_text()[-4000:] if self.output.exists() else ""
+
+
+@contextlib.contextmanager
+def ground(haproxy: str, data: Path | None = None) -> Iterator[Ground]:
+    """With the first revisions live, and visitors asking."""
+    folder = data or Path(tempfile.mkdtemp(prefix="gpc"))
+    made = Ground(folder, haproxy, free_port())
+    bind = made.settings.http_bind
+    try:
+        made.count.stop_counting()
+        visitors = ("visitors", bind.rpartition(":")[2], str(made.origin), str(folder / "requests"))
+        with (
+            program(*visitors, output=folder / "visitors.out"),  # their server first: HAProxy checks its health
+            program("engines", str(folder), bind, haproxy, output=folder / "engines.out"),
+        ):
+            _first(made)
+            made.count.count_again()
+            _wait(lambda: made.count.asked > 0, "the first request")
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _first(made: Ground) -> None:
+    child = made.panel()
+    try:
+        assert child.run(UP), made.words()
+        for at, kind in enumerate(ALWAYS_THERE):
+            child.shared.order(kind=kind, seed=0)
+            assert child.run(f"{ENDED} {at}"), made.words()
+            assert f"{SAVED} {at}" in child.shared.words(), child.shared.heard()
+    finally:
+        child.kill()
+
+
+async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutation) -> None:
+    """A panel's life, told to the harness word by word."""
+    panel = await Panel.open(settings, supervise=False)
+    mutation(panel, shared)
+    shared.tell(STARTING)
+    panel.reconciler.problem = await startup.bring_up(panel.changes)
+    await panel.reconciler.tick()
+    shared.tell(UP, failed=panel.reconciler.problem)
+    watching = asyncio.create_task(panel.reconciler.run())
+    for at in itertools.count():
+        while (order := shared.ordered()) is None:
+            await asyncio.sleep(0.002)
+        deed = choose(order["kind"], world_in(settings.data_dir), order["seed"], origin)
+        if order.get("fails"):
+            _fail_once(panel, shared)
+        shared.tell(f"{SAVING} {at}")
+        await _do(shared, at, deed.do(panel.changes))
+        if order.get("rests"):
+            await asyncio.sleep(order["rests"])
+            shared.tell(f"{RESTED} {at}")
+        assert not watching.done(), "the panel has stopped looking at what runs"
+
+
+async def _do(shared: Shared, at: int, doing: Awaitable[Saved[object]]) -> None:
+    try:
+        saved = await doing
+    except Problem as problem:
+        shared.tell(f"{REFUSED} {at}", problem=type(problem).__name__, message=problem.message, status=problem.status)
+    except Exception as error:  # noqa: BLE001 told to the harness, which calls it a fault
+        traceback.print_exc()
+        shared.tell(f"{BROKEN} {at}", error=f"{error!r} in {_place(error)}")
+    else:
+        shared.tell(f"{SAVED} {at}", sentence=saved.sentence)
+    shared.tell(f"{ENDED} {at}")
+
+
+def _place(error: Exception) -> str:
+    """The deepest line of ours."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/guardpanel/" in frame.filename]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "?"
+
+
+def _fail_once(panel: Panel, shared: Shared) -> None:
+    """The next proof fails, as where a stray HAProxy takes requests; the one after it is a real one."""
+    verifier = panel.engines.verifier
+    prove = verifier.prove
+
+    async def fail(*_: object) -> None:
+        verifier.prove = prove  # type: ignore[method-assign]
+        shared.tell(FAILING)
+        raise DeploymentFailed("It cannot be proved.", step="verify")
+
+    verifier.prove = fail  # type: ignore[method-assign]
+
+
+def _wait(true: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.02)

@@ -1,0 +1,41 @@
+"""Faults planted in the product, to show that the sweeps would see them. Each takes away one thing that a promise rests on."""
+
+from collections.abc import Callable
+
+from guardpanel.panel import Panel
+from guardpanel.services.change import Prepared
+from tests.crash.syscalls import Shared
+
+
+def healthy(_panel: Panel, _shared: Shared) -> None:
+    """The product as it is."""
+
+
+def no_settle(panel: Panel, _shared: Shared) -> None:
+    """Nobody ends the attempts that a crash cut off."""
+
+    async def nothing() -> None: ...
+
+    panel.changes.settle = nothing  # type: ignore[method-assign]
+
+
+def half_settle(panel: Panel, _shared: Shared) -> None:
+    """After a crash the rows go back, but not the release and HAProxy, and nobody looks at what runs."""
+
+    async def nothing() -> None: ...
+
+    async def not_the_release(_prepared: Prepared) -> tuple[int, str]:
+        return 0, ""
+
+    panel.changes._put_release_back = not_the_release  # type: ignore[method-assign]
+    panel.reconciler.tick = nothing  # type: ignore[method-assign]
+
+
+def early_answer(_panel: Panel, shared: Shared) -> None:
+    """The operator is told before anything is durable."""
+    shared.tell("saved 1")
+
+
+MUTATIONS: dict[str, Callable[[Panel, Shared], None]] = {
+    one.__name__: one for one in (no_settle, half_settle, early_answer)
+}

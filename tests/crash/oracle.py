@@ -1,0 +1,320 @@
+"""Whether database, release files, HAProxy and the agent agree, asked of each by our own means.
+
+Nothing here is the panel's verdict: SQL, sockets, hashes and requests of our own. Of the product it uses only the pure
+renderer, to say which bytes the rows should be.
+"""
+
+import contextlib
+import hashlib
+import json
+import socket
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from guardpanel.rendering import DesiredState, EngineFacts, render
+from guardpanel.settings import Settings
+from tests.crash.deeds import Host, Rules, World
+from tests.crash.outside import ATTACK
+
+TABLES = ("policy", "virtualhost", "hostname", "server")
+PATIENCE = 10.0
+PROBES = 4
+
+
+@dataclass
+class Seen:
+    """What was found: the world that the database says, and every disagreement in words."""
+
+    world: World
+    revision: int
+    wrong: list[str] = field(default_factory=list)
+    attempts: list[tuple[int, str, str]] = field(default_factory=list)
+    "Number, outcome and message of every deployment."
+
+
+class Oracle:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = settings.data_dir
+        self.origin_answers: dict[str, str | None] = {}
+        "Hostnames that were asked before, by the policy's mode then; gone ones must answer 421."
+
+    def look(self, *, at_rest: bool = False) -> Seen:
+        """Ask everybody. Raises nothing of what is found. `at_rest`: the agent must have let go of what nobody needs."""
+        with opened(self.folder) as database:
+            seen = Seen(world_of(database), 0)
+            rows = _rows(database)
+            self._deployments(database, seen)
+            live = _live(database)
+            secret = database.execute("SELECT value FROM installation WHERE name = 'probe_secret'").fetchone()
+        if live is None:
+            seen.wrong.append("no deployment is live")
+            return seen
+        seen.revision, checksum, snapshot = live
+        self._rows_are_the_revisions(rows, snapshot, seen)
+        files = self._release(seen.revision, checksum, seen)
+        self._rendered(rows, str(secret[0]), files, seen)
+        for ask in (self._haproxy, self._agent, self._traffic):
+            try:
+                ask(checksum, files, str(secret[0]), seen)
+            except (OSError, ValueError, KeyError, IndexError) as error:
+                seen.wrong.append(f"{ask.__name__}: {error!r}")
+        if at_rest:
+            self._at_rest(files, seen)
+        return seen
+
+    # The database
+
+    def _deployments(self, database: sqlite3.Connection, seen: Seen) -> None:
+        found = database.execute("SELECT id, outcome, message, before FROM deployment ORDER BY id").fetchall()
+        seen.attempts = [(row["id"], row["outcome"], row["message"]) for row in found]
+        for row in found:
+            if row["outcome"] == "deploying":
+                seen.wrong.append(f"deployment {row['id']} is still deploying")
+            elif row["before"] is not None:
+                seen.wrong.append(f"deployment {row['id']} is {row['outcome']} and keeps the rows before it")
+        if (said := database.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
+            seen.wrong.append(f"the database is damaged: {said}")
+
+    def _rows_are_the_revisions(self, rows: dict[str, list[dict[str, object]]], snapshot: bytes, seen: Seen) -> None:
+        kept = json.loads(zlib.decompress(snapshot))
+        for table in TABLES:
+            wanted = [dict(zip(kept[table]["columns"], row, strict=True)) for row in kept[table]["rows"]]
+            if rows[table] != wanted:
+                seen.wrong.append(f"the rows of {table} are not those of revision {seen.revision}")
+
+    # The release on disk
+
+    def _release(self, revision: int, checksum: str, seen: Seen) -> dict[str, bytes]:
+        """`current` leads to it, and every file is what the manifest says; the files."""
+        link, path = self.folder / "current", self.folder / "releases" / str(revision)
+        if not link.is_symlink() or link.resolve() != path:
+            seen.wrong.append(f"current leads to {link.resolve().name}, revision {revision} is live")
+        try:
+            manifest = json.loads((path / "manifest.json").read_bytes())
+        except (OSError, ValueError) as error:
+            seen.wrong.append(f"release {revision} has no manifest: {error}")
+            return {}
+        files = {
+            str(one.relative_to(path)): one.read_bytes()
+            for one in path.rglob("*")
+            if one.is_file() and one.name != "manifest.json"
+        }
+        if manifest["checksum"] != checksum:
+            seen.wrong.append(f"release {revision} is {manifest['checksum'][:12]}, the database says {checksum[:12]}")
+        if manifest["files"] != {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}:
+            seen.wrong.append(f"release {revision}'s files are not those of its manifest")
+        return files
+
+    def _rendered(
+        self, rows: dict[str, list[dict[str, object]]], secret: str, files: dict[str, bytes], seen: Seen
+    ) -> None:
+        facts = EngineFacts(
+            http_binds=self.settings.http_binds,
+            probe_socket=str(self.settings.probe_socket),
+            agent_socket=str(self.settings.agent_socket),
+            system_ca=self.settings.system_ca,
+            secret=secret,
+        )
+        wanted = render(DesiredState.from_rows(rows, facts)).files
+        if dict(wanted) != files:
+            seen.wrong.append("the rows would render other files than the release has")
+
+    # The live processes
+
+    def master(self, command: str) -> str:
+        """HAProxy's master CLI; it refuses for a moment after each reload."""
+        ends = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return exchange(self.settings.master_socket, command.encode() + b"\n", half_close=True).decode()
+            except OSError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.02)
+
+    def haproxy_processes(self) -> tuple[int, list[int]]:
+        """The master's pid, and its workers', the newest first."""
+        master, workers, section = 0, [], ""
+        for line in self.master("show proc").splitlines():
+            fields = line.split()
+            if line.startswith("#"):
+                section = line
+            elif len(fields) > 1 and fields[1] == "master":
+                master = int(fields[0])
+            elif len(fields) > 1 and section == "# workers":
+                workers.append(int(fields[0]))
+        return master, workers
+
+    def agent_status(self) -> dict[str, Any]:
+        answer = exchange(
+            self.settings.agent_control_socket, b"GET /v1/status HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
+        )
+        return dict(json.loads(body_of(answer)))
+
+    def _haproxy(self, checksum: str, files: dict[str, bytes], secret: str, seen: Seen) -> None:
+        info = self.master("@1 show info")
+        if f"guardpanel {checksum}" not in info:
+            found = next((line for line in info.splitlines() if "guardpanel" in line), info[:200])
+            seen.wrong.append(f"HAProxy's newest worker runs “{found}”, not {checksum[:12]}")
+        if f"gp_end_{checksum[:12]}" not in self.master("@1 show backend").split():
+            seen.wrong.append("HAProxy has not read the configuration to its end")
+        for line in self.master("@1 show map").splitlines():
+            name = line.split("(")[1].split(")")[0].rsplit("/", 1)[-1] if "(" in line else ""
+            if name.endswith(".map"):
+                running = [
+                    entry.split(" ", 1)[1]
+                    for entry in self.master(f"@1 show map #{line.split()[0]}").splitlines()
+                    if entry
+                ]
+                wanted = [entry for entry in files[name].decode().splitlines() if entry and not entry.startswith("#")]
+                if sorted(running) != sorted(wanted):
+                    seen.wrong.append(f"HAProxy's {name} is not the release's")
+
+    def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, seen: Seen) -> None:
+        running = {str(one["name"]) for one in self.agent_status()["applications"]}
+        wanted = _applications(files["coraza.yaml"])
+        kept = _applications((self.settings.run_dir / "coraza.yaml").read_bytes())
+        if missing := wanted.keys() - running:
+            seen.wrong.append(f"the agent does not run {sorted(missing)}")
+        if any(kept.get(name) != text for name, text in wanted.items()):
+            seen.wrong.append("the agent's file has other directives than the release")
+
+    def _at_rest(self, files: dict[str, bytes], seen: Seen) -> None:
+        """Seconds after a save: no application too many, no leftovers on disk."""
+        wanted = _applications(files["coraza.yaml"]).keys()
+        running = {str(one["name"]) for one in self.agent_status()["applications"]}
+        kept = _applications((self.settings.run_dir / "coraza.yaml").read_bytes()).keys()
+        if not wanted == running == kept:
+            seen.wrong.append(f"live: {sorted(wanted)}; the agent runs {sorted(running)}, its file has {sorted(kept)}")
+        places = (self.folder, self.folder / "releases", self.settings.run_dir)
+        if left := [one.name for place in places for one in place.iterdir() if one.name.startswith(".")]:
+            seen.wrong.append(f"left behind: {', '.join(sorted(left))}")
+
+    def _traffic(self, checksum: str, _files: dict[str, bytes], secret: str, seen: Seen) -> None:
+        """What a visitor gets: every virtual host answers and judges as its policy says, a deleted one is unknown."""
+        for _ in range(PROBES):
+            head = self._get("probe", "/", f"x-gp-probe: {secret}\r\n")[1]
+            if f"x-gp-checksum: {checksum}" not in head:
+                seen.wrong.append("a new connection to the listener met another configuration")
+        asked: dict[str, str | None] = {}
+        for host in seen.world.hosts.values():
+            mode = seen.world.policies[host.policy].mode if host.policy else None
+            for name in host.names:
+                asked[name] = mode
+                wanted = (200, 403 if mode == "block" else 200)
+                if (found := (self._get(name, "/")[0], self._get(name, ATTACK)[0])) != wanted:
+                    seen.wrong.append(f"{name} answers {found} to a clean request and an attack, not {wanted}")
+        for name in self.origin_answers.keys() - asked.keys():
+            if (status := self._get(name, "/")[0]) != 421:
+                seen.wrong.append(f"{name} is not among the virtual hosts, and answers {status}")
+        self.origin_answers = asked
+
+    def _get(self, host: str, target: str, more: str = "") -> tuple[int, str]:
+        request = (
+            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\n{more}"
+            "Connection: close\r\n\r\n"
+        )
+        head = exchange(self.settings.http_binds[0], request.encode()).split(b"\r\n\r\n")[0].decode("latin-1").lower()
+        return int(head.split(" ")[1]), head
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The database, read-only, so that looking repairs nothing."""
+    with contextlib.closing(sqlite3.connect(f"file:{folder}/guardpanel.db?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+def world_in(folder: Path) -> World:
+    with opened(folder) as database:
+        return world_of(database)
+
+
+def world_of(database: sqlite3.Connection) -> World:
+    policies = {
+        row["name"]: Rules(row["id"], row["enforcement_mode"], row["inbound_anomaly_threshold"])
+        for row in database.execute("SELECT * FROM policy ORDER BY id")
+    }
+    names = {rules.id: name for name, rules in policies.items()}
+    hosts = {}
+    for row in database.execute("SELECT * FROM virtualhost ORDER BY id").fetchall():
+        of_it = "WHERE virtual_host_id = ? ORDER BY position"
+        hosts[row["name"]] = Host(
+            row["id"],
+            tuple(one["name"] for one in database.execute(f"SELECT name FROM hostname {of_it}", (row["id"],))),
+            names.get(row["policy_id"]),
+            tuple(one["weight"] for one in database.execute(f"SELECT weight FROM server {of_it}", (row["id"],))),
+            bool(row["enabled"]),
+            row["notes"],
+        )
+    return World(hosts, policies)
+
+
+def _rows(database: sqlite3.Connection) -> dict[str, list[dict[str, object]]]:
+    """Every row of the configuration as it is stored; text that is JSON in a snapshot is parsed."""
+    found = {}
+    for table in TABLES:
+        rows = [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY id")]
+        for row in rows:
+            row.update({name: json.loads(value) for name, value in row.items() if str(value).startswith("[")})
+        found[table] = rows
+    return found
+
+
+def _live(database: sqlite3.Connection) -> tuple[int, str, bytes] | None:
+    """Revision, checksum and rows of the newest deployment that went live."""
+    row = database.execute(
+        "SELECT d.snapshot AS own, r.* FROM deployment d JOIN revision r ON r.id = d.revision_id "
+        "WHERE d.outcome = 'live' ORDER BY d.id DESC LIMIT 1"
+    ).fetchone()
+    return (row["id"], row["checksum"], row["own"] or row["snapshot"]) if row else None
+
+
+def _applications(content: bytes) -> dict[str, str]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return {one["name"]: one["directives"] for one in yaml.load(content, Loader=loader)["applications"]}
+
+
+def exchange(place: Path | tuple[str, int], request: bytes, *, half_close: bool = False) -> bytes:
+    """Send, and read to the end."""
+    with contextlib.closing(_connected(place)) as connection:
+        connection.sendall(request)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+        return answer
+
+
+def _connected(place: Path | tuple[str, int]) -> socket.socket:
+    if not isinstance(place, Path):
+        return socket.create_connection(place, PATIENCE)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(PATIENCE)
+    try:
+        connection.connect(str(place))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def body_of(answer: bytes) -> bytes:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"chunked" not in head.lower():
+        return body
+    joined = b""
+    while (size := int(body.split(b"\r\n", 1)[0], 16)) > 0:
+        body = body.split(b"\r\n", 1)[1]
+        joined, body = joined + body[:size], body[size + 2 :]
+    return joined

@@ -1,0 +1,65 @@
+"""The short forms of the sweeps: points by chance (GUARDPANEL_TEST_SEED for others), the planted faults, a full disk.
+
+Each runs as a program of its own, since what forks panels must have neither threads nor an event loop.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.crash.mutations import MUTATIONS
+from tests.crash.outside import ROOT
+from tests.haproxies import VERSIONS
+
+SEED = os.environ.get("GUARDPANEL_TEST_SEED", "1")
+LIMIT = 600
+
+
+def swept(module: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and output. What a sweep found is in its last lines."""
+    command = [sys.executable, "-m", f"tests.crash.{module}", "--seed", SEED, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
+    print(done.stdout)
+    return done.returncode, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_panel_that_is_killed_in_a_save_leaves_everything_in_agreement(version: str) -> None:
+    code, output = swept("sweep", "--haproxy", version, "--sample", "30", "--kind", "route", "--kind", "policy")
+
+    assert code == 0, output
+    assert ": 0 divergences, 0 of " in output, output
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_promise_that_is_taken_away_is_missed(mutation: str) -> None:
+    """Otherwise 0 divergences would only say that nobody looks."""
+    points = ("--point", "openat data directory #1", "--point", "fdatasync guardpanel.db-wal #1")
+
+    code, output = swept("sweep", "--haproxy", "2.8", "--passes", "1", "--mutation", mutation, *points)
+
+    assert code == 1, output
+    assert "DIVERGED" in output, output
+
+
+def test_an_engine_that_is_killed_in_a_save_is_back_with_what_the_operator_was_told() -> None:
+    code, output = swept("engine_kills", "--sample", "8", "--kind", "route", "--kind", "policy")
+
+    assert code == 0, output
+    assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
+
+
+def test_a_disk_that_fails_in_a_save_is_told_and_does_no_harm() -> None:
+    code, output = swept("faults", "--sample", "40", "--kind", "route", "--kind", "policy")
+
+    assert code == 0, output
+    assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
+
+
+def test_a_disk_that_is_really_full_is_told_and_does_no_harm() -> None:
+    code, output = swept("full_disk", "--rounds", "1")
+
+    assert code == 0, output
+    assert ": 0 divergences, 0 unclear ends, 0 of " in output, output

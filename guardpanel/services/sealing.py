@@ -91,10 +91,11 @@ class Opening:
         head = sealed.read(len(MAGIC) + 1)
         if not head.startswith(MAGIC):
             raise Damaged("This is not a backup of guardpanel.")
-        if head[len(MAGIC) :] > VERSION:
+        version = head[len(MAGIC) :]
+        if version > VERSION:
             raise Newer
         salt, check = sealed.read(SALT), sealed.read(CHECK)
-        if len(check) != CHECK:
+        if version != VERSION or len(check) != CHECK:
             raise Damaged("This backup is cut off.")
         if not words:
             raise WrongPassphrase.at("passphrase", "This backup is encrypted: give its passphrase.")

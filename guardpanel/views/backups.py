@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, client_address
-from guardpanel.errors import Conflict, FieldError, Invalid, Problem, RollbackFailed, RolledBack
+from guardpanel.errors import Conflict, Drifted, FieldError, Invalid, Problem, RollbackFailed, RolledBack
 from guardpanel.services import restores, sealing
 from guardpanel.services.backups import Candidate
 from guardpanel.views.forms import Form, refusal
@@ -100,7 +100,7 @@ def summary_of(form: Form, problem: Problem | None) -> dict[str, object] | None:
     if problem is None or (form.errors and isinstance(problem, Invalid)):
         return None
     shown = refusal(problem, None)
-    if not isinstance(problem, RolledBack | RollbackFailed):
+    if not isinstance(problem, Drifted | RolledBack | RollbackFailed):
         shown["text"] = "Nothing was changed."
     return shown
 

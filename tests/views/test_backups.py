@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlmodel import col, update
 
 from guardpanel import middleware
+from guardpanel.engines import Drift, Place
 from guardpanel.engines.lock import only_one
 from guardpanel.models import User
 from guardpanel.models.user import Role
@@ -181,6 +182,23 @@ async def test_a_restore_while_another_process_saves_is_409_and_can_be_tried_aga
     assert "Another guardpanel process is making a change" in read(refused.text).text
     assert (await ada.get("/")).status_code == 200, "still logged in"
     assert (await restore(ada, place)).status_code == 303
+
+
+async def test_a_restore_overwrites_what_somebody_changed_by_hand_only_when_asked(
+    ada: httpx2.AsyncClient, panel: Panel
+) -> None:
+    place = await waiting(ada, await download(ada))
+    panel.changes.watch.found((Drift(Place.FILES, "hosts.map was changed by hand."),))
+
+    refused = await restore(ada, place)
+    panel.changes.watch.found((Drift(Place.FILES, "hosts.map was changed by hand."),))
+    asked = await ada.post(f"{place}/restore", data={"password": PASSWORD, "over_drift": "on"})
+
+    assert refused.status_code == 409
+    page = read(refused.text)
+    assert "hosts.map was changed by hand." in page.text
+    assert page.find("button", name="over_drift")
+    assert asked.status_code == 303
 
 
 async def test_a_restore_that_is_rolled_back_says_so_and_logs_nobody_out(

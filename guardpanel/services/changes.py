@@ -82,6 +82,8 @@ class Changes:
         """
         key = change.asked.key
         known = self._by_key.get(key) if key else None
+        if known is not None and known.done() and known.exception() is not None:
+            known = None  # what failed may be tried again: an undo has the same key every time
         task = known or asyncio.create_task(self._save(change, mutate))
         if key and not known:
             self._by_key[key] = task

@@ -42,6 +42,12 @@ class Settings(BaseSettings):
         "differs: for a reverse proxy in front of the panel. Several divided by commas.",
     )
     log_level: str = Field(default="info", description="`debug`, `info`, `warning` or `error`.")
+    slow_step_ms: int = Field(
+        default=0,
+        ge=0,
+        description="Log every step of the event loop that takes longer than so many milliseconds, with the code that "
+        "ran: for finding faults, since it makes the panel slower. 0: off.",
+    )
 
     @field_validator("data_dir")
     @classmethod

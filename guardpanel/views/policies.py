@@ -16,6 +16,9 @@ from guardpanel.views.virtual_hosts import live_number
 
 router = APIRouter(prefix="/policies")
 
+SOME = 12
+"Of the virtual hosts that use a policy; a link shows all."
+
 PRESET_NAMES = {"website": "Website", "rest_api": "REST API", "file_upload": "File upload"}
 
 
@@ -59,7 +62,7 @@ async def show(request: Request, policy_id: RowId, session: SessionDep, _viewer:
     policy = await policies.find(session, policy_id)
     context = {
         "policy": policy,
-        "users": await virtual_hosts.of_policy(session, policy_id),
+        "users": await virtual_hosts.page(session, policy_id=policy_id, limit=SOME),
         "changes": (await revisions.page(session, noun=policies.NOUN, noun_id=policy_id, limit=5)).items,
     }
     return await page(request, "policies/show.html", context)
@@ -109,7 +112,7 @@ async def show_delete(
     request: Request, session: SessionDep, policy: Policy, problem: Problem | None = None
 ) -> Response:
     """What is in use says by whom, and offers the way out."""
-    users = await virtual_hosts.of_policy(session, policy.id or 0)
+    users = await virtual_hosts.page(session, policy_id=policy.id, limit=SOME)
     shown = refusal(problem, await live_number(session)) if problem and not isinstance(problem, Conflict) else None
     context = {"policy": policy, "users": users, "form": form_of(policy), "refusal": shown}
     return await page(request, "policies/delete.html", context, status_code=problem.status if problem else 200)

@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-first-host soak-agent clean
+.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-scale bench-first-host interleavings soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -59,9 +59,16 @@ bench-save: dev ## how long a save takes until it is live, beside the same by ha
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.save $(ARGS)
 
+bench-scale: dev ## saves, every page and memory at 10 to 5,000 virtual hosts
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.scale $(ARGS)
+
 bench-first-host: dev ## from the log-in page to the first virtual host live, in a browser
 	@tools/install-dev.sh chromium
 	@$(PYTHON_IN) -m bench.first_host
+
+interleavings: dev ## 10,000 rounds of people who save at once while the panel is killed, against a model
+	@$(PYTHON_IN) -m tests.interleavings $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-scale bench-first-host interleavings soak-agent clean
+.PHONY: help install run dev test lint format agent unit live e2e lock openapi docs bench-save bench-scale bench-first-host bench-changes interleavings soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -66,6 +66,9 @@ bench-scale: dev ## saves, every page and memory at 10 to 5,000 virtual hosts
 bench-first-host: dev ## from the log-in page to the first virtual host live, in a browser
 	@tools/install-dev.sh chromium
 	@$(PYTHON_IN) -m bench.first_host
+
+bench-changes: dev ## how long the pages of changes take with thousands of virtual hosts
+	@$(PYTHON_IN) -m bench.changes $(ARGS)
 
 interleavings: dev ## 10,000 rounds of people who save at once while the panel is killed, against a model
 	@$(PYTHON_IN) -m tests.interleavings $(ARGS)

@@ -100,6 +100,15 @@ class Releases:
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
 
+    def files(self, number: int) -> dict[str, bytes]:
+        """What the engines got, by name; raises ReleaseDamaged where it is not whole."""
+        path = self.open(number).path
+        try:
+            names = json.loads(content_of(path / MANIFEST))["files"]
+            return {name: content_of(path / name) for name in names}
+        except OSError as error:
+            raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
+
     def damaged(self, number: int) -> list[str] | None:
         """The files that are not as they were written; None if the release is not there or was never finished.
 

@@ -56,6 +56,8 @@ class Deployment(SQLModel, table=True):
     noun: str = Field(default="", max_length=40)
     "What it touched: `virtual_host`, `policy` or nothing."
     noun_id: int | None = None
+    touched: list[str] = Field(default_factory=list, sa_type=JSON)
+    "What else it touched, where that may be more: `virtual_host:17`."
     steps: list[dict[str, str | float | None]] = Field(default_factory=list, sa_type=JSON)
     "name, seconds and error of each step, in order."
     note: str = ""

@@ -1,6 +1,6 @@
 """What travels through `changes.py`: who asks for a save, what it is, how far it is, and what came of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from guardpanel.bundle import Bundle
@@ -31,6 +31,8 @@ class Change:
     summary: str
     noun: str = ""
     noun_id: int | None = None
+    touched: list[str] = field(default_factory=list)
+    "All that a restore touched, as `virtual_host:17`."
     quiet: bool = False
     "Nobody asked for it: it waits for engines that are starting, and leaves no trace where nothing changes for them."
     again: bool = False

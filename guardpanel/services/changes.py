@@ -82,8 +82,8 @@ class Changes:
         """
         key = change.asked.key
         known = self._by_key.get(key) if key else None
-        if known is not None and known.done() and known.exception() is not None:
-            known = None  # what failed may be tried again: an undo has the same key every time
+        if known is not None and _is_over_in_vain(known):
+            known = None
         task = known or asyncio.create_task(self._save(change, mutate))
         if key and not known:
             self._by_key[key] = task
@@ -406,6 +406,11 @@ class Changes:
         return True
 
 
+def _is_over_in_vain(task: asyncio.Task[object]) -> bool:
+    """A save that was refused or failed may be tried again under the same key."""
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
 def _rendered(snapshot: Snapshot, facts: EngineFacts) -> Bundle:
     return render(DesiredState.from_rows(snapshots.rows(snapshot), facts))
 
@@ -428,6 +433,7 @@ def _attempt(change: Change, revision: int | None, outcome: Outcome, progress: P
         summary=change.summary[:500],
         noun=change.noun,
         noun_id=change.noun_id,
+        touched=change.touched,
         steps=_steps(progress),
         seconds=progress.seconds,
     )

@@ -3,24 +3,63 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
+from guardpanel.models.policy import PolicyFields
 from guardpanel.models.types import shown
+from guardpanel.models.virtual_host import VirtualHostColumns
 from guardpanel.rendering import Rows
 
 Kind = Literal["added", "changed", "removed"]
+Key = tuple[str, int]
+"A noun and its id."
 
 TABLES = {"policy": "policy", "virtual_host": "virtualhost"}
 "The table of each noun, in the order in which they are shown."
 
 CHILDREN = ("hostname", "server")
+"Tables whose rows are parts of a virtual host."
 
-NOT_SHOWN = {"id", "version", "created_at", "updated_at"}
+NOT_SHOWN = {"id", "version", "created_at", "updated_at", "virtual_host_id", "position"}
 
 SHORT = 60
 "Values up to so many characters stand in a summary."
+
+MOST = 2_000
+"Characters of a value that are shown."
+
+WHOLE_LISTS = 8
+"Items up to which a list is shown whole; of a longer one only those that differ."
+
+
+def _named(*kinds: type) -> set[str]:
+    """The fields whose values are of one of these types."""
+    found = set()
+    for model in (PolicyFields, VirtualHostColumns):
+        for name, info in model.model_fields.items():
+            types = [one for one in (info.annotation, *get_args(info.annotation)) if isinstance(one, type)]
+            found |= {name} if any(issubclass(one, kinds) for one in types) else set()
+    return found
+
+
+FLAGS = _named(bool)
+"Columns that SQLite stores as 0 and 1."
+
+WORDS = _named(StrEnum)
+"Columns of words with underscores."
+
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    noun: {
+        name: info.get_default(call_default_factory=True, validated_data={})
+        for name, info in model.model_fields.items()
+    }
+    for noun, model in (("policy", PolicyFields), ("virtual_host", VirtualHostColumns))
+}
+"What a new one has. Of one that came or went, only what differs from that is told."
 
 
 @dataclass(frozen=True)
@@ -47,39 +86,94 @@ class Difference:
 
 def between(before: Rows, after: Rows) -> list[Difference]:
     """Every virtual host and policy that differs, policies first, each with its fields that do."""
+    return first_between(before, after, None)[0]
+
+
+def first_between(before: Rows, after: Rows, most: int | None) -> tuple[list[Difference], int]:
+    """The first so many of them (None: all), and how many there are."""
     old, new = nouns(before), nouns(after)
-    found = []
-    for key in sorted({*old, *new}, key=lambda key: (list(TABLES).index(key[0]), key[1])):
-        was, now = old.get(key), new.get(key)
-        if was == now:
+    policies, policies_now = _policy_names(before), _policy_names(after)
+    keys = touched(old, new)
+    return [_difference(key, old.get(key), new.get(key), policies, policies_now) for key in keys[:most]], len(keys)
+
+
+def touched(old: Mapping[Key, object], new: Mapping[Key, object]) -> list[Key]:
+    """The virtual hosts and policies that are not the same in both, policies first."""
+    order = list(TABLES)
+    return sorted(
+        (key for key in {*old, *new} if old.get(key) != new.get(key)), key=lambda key: (order.index(key[0]), key[1])
+    )
+
+
+def nouns(rows: Rows) -> dict[Key, dict[str, Any]]:
+    """Each virtual host and policy as stored values by field, its hostnames and servers among them."""
+    found = {
+        (noun, row["id"]): {name: value for name, value in row.items() if name not in NOT_SHOWN}
+        for noun, table in TABLES.items()
+        for row in rows[table]
+    }
+    hostnames, servers = (_children(rows, table) for table in CHILDREN)
+    for (noun, number), fields in found.items():
+        if noun == "virtual_host":
+            fields["hostnames"] = [row["name"] for row in hostnames[number]]
+            fields["servers"] = servers[number]
+    return found
+
+
+def _children(rows: Rows, table: str) -> Mapping[int, list[dict[str, Any]]]:
+    """By virtual host, in the operator's order."""
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(rows[table], key=lambda row: row["position"]):
+        found[row["virtual_host_id"]].append({name: value for name, value in row.items() if name not in NOT_SHOWN})
+    return found
+
+
+def _policy_names(rows: Rows) -> dict[int, str]:
+    return {row["id"]: row["name"] for row in rows["policy"]}
+
+
+def _difference(
+    key: Key,
+    was: Mapping[str, Any] | None,
+    now: Mapping[str, Any] | None,
+    policies: Mapping[int, str],
+    policies_now: Mapping[int, str],
+) -> Difference:
+    fields = []
+    for name in dict.fromkeys([*(was or {}), *(now or {})]):
+        before, after = (was or {}).get(name), (now or {}).get(name)
+        if was is None or now is None:
+            if (now or was or {})[name] == DEFAULTS[key[0]].get(name, ...):
+                continue
+        elif before == after:
             continue
-        names = dict.fromkeys([*(was or {}), *(now or {})])
-        fields = tuple(
-            FieldDifference(name, was[name] if was else None, now[name] if now else None)
-            for name in names
-            if (was or {}).get(name) != (now or {}).get(name)
+        elif isinstance(before, list) and isinstance(after, list):
+            before, after = _only_what_differs(before, after)
+        fields.append(
+            FieldDifference(
+                name,
+                _short(_text(name, before, policies)) if was is not None else None,
+                _short(_text(name, after, policies_now)) if now is not None else None,
+            )
         )
-        kind: Kind = "added" if was is None else "removed" if now is None else "changed"
-        found.append(Difference(key[0], key[1], (now or was or {})["name"], kind, fields))
-    return found
+    kind: Kind = "added" if was is None else "removed" if now is None else "changed"
+    return Difference(key[0], key[1], str((now or was or {})["name"]), kind, tuple(fields))
 
 
-def nouns(rows: Rows) -> dict[tuple[str, int], dict[str, str]]:
-    """Each virtual host and policy as text by field, names of policies in place of their ids."""
-    policies = {row["id"]: row["name"] for row in rows["policy"]}
-    children: dict[str, dict[int, list[Mapping[str, Any]]]] = {table: defaultdict(list) for table in CHILDREN}
-    for table in CHILDREN:
-        for row in sorted(rows[table], key=lambda row: row["position"]):
-            children[table][row["virtual_host_id"]].append(row)
-    found = {}
-    for noun, table in TABLES.items():
-        for row in rows[table]:
-            fields = {name: _text(name, value, policies) for name, value in row.items() if name not in NOT_SHOWN}
-            if noun == "virtual_host":
-                fields["hostnames"] = "\n".join(shown(name["name"]) for name in children["hostname"][row["id"]])
-                fields["servers"] = "\n".join(server_in_words(server) for server in children["server"][row["id"]])
-            found[noun, row["id"]] = fields
-    return found
+def _only_what_differs(before: list[Any], after: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Of long lists that have most items in common: the others, and how many there are besides."""
+    if max(len(before), len(after)) <= WHOLE_LISTS:
+        return before, after
+    gone, come = [one for one in before if one not in after], [one for one in after if one not in before]
+    same = len(after) - len(come)
+    if not (gone or come) or same == 0:
+        return before, after
+    rest = [f"and {same} that stay"]
+    return gone + rest, come + rest
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST else f"{text[:MOST]}\n… {len(text) - MOST:,} more characters"
 
 
 def server_in_words(server: Mapping[str, Any]) -> str:
@@ -92,8 +186,11 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def in_words(before: BaseModel, after: BaseModel) -> str:
-    """What an edit did, for the list of changes: `inbound threshold 5 → 7, hostname www.shop.example added`."""
+def in_words(before: BaseModel, after: BaseModel, policies: Mapping[int, str] | None = None) -> str:
+    """What an edit did, for the list of changes: `inbound threshold 5 → 7, hostname www.shop.example added`.
+
+    `policies`: their names by id, where the fields name one.
+    """
     parts: list[str] = []
     for name in type(after).model_fields:
         was, now = getattr(before, name), getattr(after, name)
@@ -102,7 +199,7 @@ def in_words(before: BaseModel, after: BaseModel) -> str:
         if isinstance(now, list):
             parts += _lists(name, was, now)
         else:
-            parts.append(_pair(name, _text(name, was, {}), _text(name, now, {})))
+            parts.append(_pair(name, _text(name, was, policies or {}), _text(name, now, policies or {})))
     return ", ".join(parts)
 
 
@@ -114,21 +211,25 @@ def label(name: str) -> str:
 
 def _lists(name: str, was: Sequence[Any], now: Sequence[Any]) -> list[str]:
     word = label(name).removesuffix("s").lower()
-    old, new = list(_items(was)), list(_items(now))
+    old, new = _items(name, was), _items(name, now)
     parts = [f"{word} {item} added" for item in new if item not in old]
     parts += [f"{word} {item} removed" for item in old if item not in new]
     return parts if 0 < len(parts) <= 3 else [label(name).lower()]
 
 
-def _items(values: Iterable[Any]) -> Iterable[str]:
-    for value in values:
-        yield server_in_words(value.model_dump(mode="json")) if isinstance(value, BaseModel) else shown(str(value))
+def _items(name: str, values: Iterable[Any]) -> list[str]:
+    """Of a list: servers' rows, hostnames in their own script, or words as they are."""
+    found = [value.model_dump(mode="json") if isinstance(value, BaseModel) else value for value in values]
+    return [
+        server_in_words(one) if isinstance(one, Mapping) else shown(one) if name == "hostnames" else str(one)
+        for one in found
+    ]
 
 
 def _pair(name: str, was: str, now: str) -> str:
     words = label(name)
     words = words if words.startswith("TLS") else words.lower()
-    if name.endswith("_id") or "\n" in was + now or len(was) > SHORT or len(now) > SHORT:
+    if "\n" in was + now or len(was) > SHORT or len(now) > SHORT or was == now:
         return words
     return f"{words} {was or 'none'} → {now or 'none'}"
 
@@ -139,15 +240,8 @@ def _text(name: str, value: object, policies: Mapping[int, str]) -> str:
     if name == "enforcement_mode" and value is None:
         return "as the policy"
     if isinstance(value, list):
-        return "\n".join(map(str, value))
+        return "\n".join(_items(name, value))
     if name in FLAGS:
         return "yes" if value else "no"
     text = "" if value is None else str(value)
     return text.replace("_", " ") if name in WORDS else text
-
-
-FLAGS = {"enabled", "maintenance", "health_check", "response_inspection"}
-"Columns that SQLite stores as 0 and 1."
-
-WORDS = {"enforcement_mode", "fail_mode", "over_limit", "balance"}
-"Columns of words with underscores."

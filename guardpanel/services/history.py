@@ -1,197 +1,202 @@
-"""Earlier states: what a change did, and how it is undone or restored. Both are saves like any other."""
+"""Earlier states: what the rows were after each change, and how they are put back. Both ways are saves like any other."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
-from typing import Any
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.bundle import Bundle
 from guardpanel.errors import Conflict, NotFound
-from guardpanel.models import Deployment, Revision
+from guardpanel.models import Deployment, Policy, Revision, VirtualHost
 from guardpanel.models.revision import Outcome
-from guardpanel.rendering import Rows
-from guardpanel.services import differences, revisions, snapshots
-from guardpanel.services.changes import Asked, Change, Changes, Saved
-from guardpanel.services.differences import Difference
+from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.services import differences, earlier_rows, policies, revisions, snapshots, virtual_hosts
+from guardpanel.services.change import Asked, Change, Saved
+from guardpanel.services.changes import Changes
+from guardpanel.services.differences import Key
 from guardpanel.services.snapshots import Snapshot
-from guardpanel.services.text_differences import FileDifference, of_agent, of_haproxy
 
-EMPTY: Rows = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
+OVERTAKEN = "Something was saved after this change, so it cannot be undone alone. Restore an earlier revision instead."
 
-Row = Mapping[str, Any]
+UNDID, REDID = "Undid: ", "Redid: "
+
+NAMES = {policies.NOUN: (Policy.id, Policy.name), virtual_hosts.NOUN: (VirtualHost.id, VirtualHost.name)}
 
 
-async def after(session: AsyncSession, change: Deployment) -> Snapshot | None:
-    """The rows that this attempt made or, where it was refused, would have made."""
-    if change.snapshot is not None:
-        return snapshots.unpacked(change.snapshot)
+@dataclass(frozen=True)
+class State:
+    """The rows at one time and, where the engines' files for them were recorded, of which revision those are."""
+
+    rows: bytes
+    "Packed."
+    revision: int | None
+    checksum: str | None
+
+
+async def after(session: AsyncSession, change: Deployment) -> State | None:
+    """What this attempt made or, where it was refused, would have made. None where that is not kept any more."""
     revision = await session.get(Revision, change.revision_id) if change.revision_id else None
-    return snapshots.unpacked(revision.snapshot) if revision else None
+    rows = change.snapshot if change.snapshot is not None else revision.snapshot if revision else None
+    return _state(rows, revision) if rows is not None else None
+
+
+async def at_revision(session: AsyncSession, number: int) -> State:
+    revision = await session.get(Revision, number)
+    if revision is None:
+        raise NotFound(f"There is no revision {number}, or it is not kept any more.")
+    return _state(revision.snapshot, revision)
+
+
+async def now(session: AsyncSession) -> State:
+    """The rows as they are: those that the last change that went through left."""
+    last = await newest(session)
+    found = await after(session, await revisions.find(session, last)) if last else None
+    if found is None:
+        raise NotFound("Nothing is live yet.")
+    return found
+
+
+def _state(rows: bytes, revision: Revision | None) -> State:
+    return State(rows, revision.id if revision else None, revision.checksum if revision else None)
+
+
+async def newest(session: AsyncSession) -> int | None:
+    """The last change that went through: the one that can be undone."""
+    found = await session.exec(select(func.max(Deployment.id)).where(col(Deployment.outcome) == Outcome.LIVE))
+    return found.one()
 
 
 async def predecessor(session: AsyncSession, change: Deployment) -> Deployment | None:
     """The last attempt before it that went through."""
     found = await session.exec(
-        select(Deployment)
-        .where(col(Deployment.outcome) == Outcome.LIVE, col(Deployment.id) < change.id)
-        .order_by(col(Deployment.id).desc())
-        .limit(1)
-    )
-    return found.first()
-
-
-async def newest(session: AsyncSession) -> Deployment | None:
-    """The last attempt that went through: the one that can be undone."""
-    found = await session.exec(
-        select(Deployment).where(col(Deployment.outcome) == Outcome.LIVE).order_by(col(Deployment.id).desc()).limit(1)
-    )
-    return found.first()
-
-
-async def undo(changes: Changes, asked: Asked, change_id: int) -> Saved[None]:
-    """Put back what was before the last change. Conflict (409) if somebody saved after it."""
-    async with changes.database.read() as session:
-        change = await revisions.find(session, change_id)
-        last, before = await newest(session), await predecessor(session, change)
-        wanted = await after(session, before) if before else None
-    if last is None or last.id != change.id:
-        raise Conflict(
-            "Something was saved after this change, so it cannot be undone alone. Restore an earlier revision instead."
+        select(func.max(Deployment.id)).where(
+            col(Deployment.outcome) == Outcome.LIVE, col(Deployment.id) < (change.id or 0)
         )
-    if wanted is None:
-        raise Conflict("There is nothing before this change to go back to.")
-    summary = f"Undid: {change.summary}"
-    return await _put(
-        changes, Change(replace(asked, key=f"undo-{change_id}"), summary, change.noun, change.noun_id), wanted
     )
+    last = found.one()
+    return await revisions.find(session, last) if last else None
 
 
-async def restore(
-    changes: Changes, asked: Asked, change_id: int, noun: str = "", noun_id: int | None = None
-) -> Saved[None]:
-    """Put everything, or one virtual host or policy, back as it was after this change."""
+async def undoable(session: AsyncSession) -> int | None:
+    """The newest change, if there is something before it and it changed any row."""
+    last = await newest(session)
+    change = await revisions.find(session, last) if last else None
+    before = await predecessor(session, change) if change else None
+    if change is None or before is None:
+        return None
+    own, earlier = await after(session, change), await after(session, before)
+    return last if own and earlier and own.rows != earlier.rows else None
+
+
+async def undo(changes: Changes, asked: Asked, change_id: int) -> Saved[Key | None]:
+    """Put back what was before the last change; undone again, that is a redo. Its value is what it was about.
+
+    Conflict (409) if somebody saved after it. A double click is one undo: both get the same answer.
+    """
     async with changes.database.read() as session:
-        change = await revisions.find(session, change_id)
-        wanted = await after(session, change) if change.outcome is Outcome.LIVE else None
-    if wanted is None:
-        raise NotFound("Its state is not kept, so it cannot be restored.")
-    what = f"revision {change.revision_id}"
-    if noun:
-        name = _name(snapshots.rows(wanted), noun, noun_id or 0)
-        summary = f"Restored {name} from {what}" if name else f"Removed a {noun.replace('_', ' ')}, as in {what}"
-        return await _put(changes, Change(asked, summary, noun, noun_id), wanted, only=(noun, noun_id or 0))
-    return await _put(changes, Change(asked, f"Restored {what}"), wanted)
+        last, named = await newest(session), await revisions.find(session, change_id)
+    change = Change(replace(asked, key=f"undo-{change_id}"), _undone(named.summary), named.noun, named.noun_id)
+
+    async def mutate(session: AsyncSession) -> Key | None:
+        wanted = await _before(session, change_id)
+        await _put(changes, session, change, wanted)
+        return (named.noun, named.noun_id) if named.noun and named.noun_id else None
+
+    saved = await changes.save(change, mutate)
+    if last is not None and saved.change_id < last:
+        raise Conflict(OVERTAKEN)  # the answer is that of an undo long ago
+    return saved
 
 
-async def _put(changes: Changes, change: Change, wanted: Snapshot, only: tuple[str, int] | None = None) -> Saved[None]:
-    async def mutate(session: AsyncSession) -> None:
-        now, then = snapshots.rows(await snapshots.take(session)), snapshots.rows(wanted)
-        merged = one_of(now, then, *only) if only else then
-        must_fit(merged)
-        await snapshots.put_back(session, stamped(now, merged, await _stamp(session)))
+def _undone(summary: str) -> str:
+    if summary.startswith(UNDID):
+        return REDID + summary.removeprefix(UNDID)
+    return UNDID + summary.removeprefix(REDID)
+
+
+async def _before(session: AsyncSession, change_id: int) -> Snapshot:
+    """What undoing this change puts back, or Conflict."""
+    if await newest(session) != change_id:
+        raise Conflict(OVERTAKEN)
+    before = await predecessor(session, await revisions.find(session, change_id))
+    found = await after(session, before) if before else None
+    if found is None:
+        raise Conflict("There is nothing before this change to go back to.")
+    return await asyncio.to_thread(snapshots.unpacked, found.rows)
+
+
+async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | None = None) -> Saved[Key | None]:
+    """Put everything, or one virtual host or policy, back as it was after this change.
+
+    Conflict (409) says what does not fit what is there now; NotFound that the state is not kept, or never went live.
+    """
+    async with changes.database.read() as session:
+        made = await revisions.find(session, change_id)
+        found = await after(session, made) if made.outcome is Outcome.LIVE else None
+    if found is None:
+        raise NotFound("This state is not kept, or never went live: it cannot be restored.")
+    wanted = await asyncio.to_thread(snapshots.unpacked, found.rows)
+    noun, noun_id = only or ("", None)
+    change = Change(asked, f"Restored {what_is_restored(made)}", noun, noun_id)
+
+    async def mutate(session: AsyncSession) -> Key | None:
+        await _put(changes, session, change, wanted, only)
+        return only
 
     return await changes.save(change, mutate)
 
 
+def what_is_restored(change: Deployment) -> str:
+    """Saves that the engines did not notice share a revision: those are told apart by what they did."""
+    shared = f" as after “{change.summary[:120]}”" if change.snapshot is not None else ""
+    return f"revision {change.revision_id}{shared}"
+
+
+async def _put(
+    changes: Changes, session: AsyncSession, change: Change, wanted: Snapshot, only: Key | None = None
+) -> None:
+    """The rows of then, in the place of those of now. In a thread, as there may be thousands."""
+    current, stamp = await snapshots.take(session), await _stamp(session)
+    rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp, changes.facts)
+    if not touched:
+        raise Conflict("Everything is already as it was then: there is nothing to put back.")
+    change.touched = [f"{noun}:{number}" for noun, number in touched]
+    if only is not None:
+        change.summary = f"{name}: {change.summary[:1].lower()}{change.summary[1:]}"
+    await snapshots.put_back(session, rows)
+
+
+def _mixed(
+    current: Snapshot, wanted: Snapshot, only: Key | None, stamp: int, facts: EngineFacts
+) -> tuple[Rows, list[Key], str]:
+    now, then = snapshots.rows(current), snapshots.rows(wanted)
+    rows = earlier_rows.with_one(now, then, *only) if only else then
+    merged, touched = earlier_rows.stamped(now, rows, stamp, datetime.now(UTC))
+    earlier_rows.must_fit(merged, touched, then, facts)
+    return merged, touched, _name(now, then, only)
+
+
+def _name(now: Rows, then: Rows, only: Key | None) -> str:
+    """Of the one thing: as it was then, or as it is where it was not there."""
+    if only is None:
+        return ""
+    table = differences.TABLES[only[0]]
+    return next(str(row["name"]) for row in (*then[table], *now[table]) if row["id"] == only[1])
+
+
 async def _stamp(session: AsyncSession) -> int:
-    """Higher than any row's version ever was, as each edit is one attempt: a form from before is stale then."""
+    """Higher than any row's version ever was: each edit of a row is an attempt, and attempts are counted without end."""
     newest_id = (await session.exec(select(func.max(Deployment.id)))).one()
     return (newest_id or 0) + 2
 
 
-def one_of(now: Rows, then: Rows, noun: str, noun_id: int) -> Rows:
-    """The rows as they are, but this noun as it was then; gone, if it was not there."""
-    table = differences.TABLES.get(noun)
-    if table is None:
-        raise NotFound("There is no such thing to restore.")
-    mixed = {name: list(rows) for name, rows in now.items()}
-    own = {table: "id"} | (dict.fromkeys(differences.CHILDREN, "virtual_host_id") if noun == "virtual_host" else {})
-    for name, column in own.items():
-        mixed[name] = [row for row in mixed[name] if row[column] != noun_id]
-        mixed[name] += [row for row in then[name] if row[column] == noun_id]
-    return {name: _fresh_ids(now[name], rows) if name in differences.CHILDREN else rows for name, rows in mixed.items()}
-
-
-def _fresh_ids(now: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
-    """Ids of names and servers are nobody's: one that was given to another row since gets a new one."""
-    taken: set[int] = set()
-    free = count(max((row["id"] for row in (*now, *rows)), default=0) + 1)
-    found: list[Row] = []
-    for row in rows:
-        own = row["id"] if row["id"] not in taken else next(free)
-        taken.add(own)
-        found.append({**row, "id": own})
+async def names(session: AsyncSession, wanted: set[Key]) -> dict[Key, str]:
+    """Of those virtual hosts and policies that are still there."""
+    found: dict[Key, str] = {}
+    for noun, (number, name) in NAMES.items():
+        ids = sorted(one for kind, one in wanted if kind == noun)
+        for start in range(0, len(ids), 500):
+            rows = await session.exec(select(number, name).where(col(number).in_(ids[start : start + 500])))
+            found.update({(noun, one): text for one, text in rows.all() if one is not None})
     return found
-
-
-def must_fit(rows: Rows) -> None:
-    """Conflict (409) where one noun from then does not fit the others of now."""
-    policies = {row["id"] for row in rows["policy"]}
-    names = {row["id"]: row["name"] for row in rows["virtualhost"]}
-    lost = [row["name"] for row in rows["virtualhost"] if row["policy_id"] and row["policy_id"] not in policies]
-    if lost:
-        raise Conflict(f"{', '.join(lost[:5])} would be without its policy. Restore or change that first.")
-    owners: dict[str, int] = {}
-    for row in rows["hostname"]:
-        other = owners.setdefault(row["name"], row["virtual_host_id"])
-        if other != row["virtual_host_id"]:
-            raise Conflict(f"{row['name']} belongs to {names[other]} now. Change that first.")
-    seen: set[str] = set()
-    for row in rows["policy"]:
-        if row["name"].lower() in seen:
-            raise Conflict(f"There is another policy {row['name']} now. Change that first.")
-        seen.add(row["name"].lower())
-
-
-def stamped(now: Rows, then: Rows, stamp: int) -> Rows:
-    """The rows from then; each noun that differs from now counts as edited now, the others stay as they are."""
-    old, new = differences.nouns(now), differences.nouns(then)
-    kept = {(noun, row["id"]): row for noun, table in differences.TABLES.items() for row in now[table]}
-    fresh = {"version": stamp, "updated_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")}
-    result = dict(then)
-    for noun, table in differences.TABLES.items():
-        result[table] = [
-            kept[noun, row["id"]] if old.get((noun, row["id"])) == new[noun, row["id"]] else {**row, **fresh}
-            for row in then[table]
-        ]
-    return result
-
-
-def _name(rows: Rows, noun: str, noun_id: int) -> str:
-    return next((str(row["name"]) for row in rows[differences.TABLES.get(noun, "policy")] if row["id"] == noun_id), "")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a change did to the rows and to both engines' files, against another state (`before` None: nothing)."""
-
-    before: Deployment | None
-    nouns: list[Difference]
-    haproxy: list[FileDifference]
-    agent: list[FileDifference]
-
-
-async def compared(
-    changes: Changes, session: AsyncSession, change: Deployment, against: Deployment | None
-) -> Comparison | None:
-    """None where the change's rows are not kept any more."""
-    now = await after(session, change)
-    then = await after(session, against) if against else None
-    if now is None or (against is not None and then is None):
-        return None
-    new, old = await changes.rendered(now), await changes.rendered(then) if then else None
-    return await asyncio.to_thread(_compared, against, now, then, new, old)
-
-
-def _compared(
-    against: Deployment | None, now: Snapshot, then: Snapshot | None, new: Bundle, old: Bundle | None
-) -> Comparison:
-    before = snapshots.rows(then) if then else EMPTY
-    return Comparison(
-        against, differences.between(before, snapshots.rows(now)), of_haproxy(old, new), of_agent(old, new)
-    )

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy import and_, exists
 from sqlalchemy.orm import defer
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
@@ -12,11 +13,14 @@ from guardpanel.errors import NotFound
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services import snapshots
-from guardpanel.services.pages import Page
+from guardpanel.services.pages import Page, like
 from guardpanel.services.snapshots import Snapshot
 
-LIGHT: tuple[Any, ...] = (defer(Deployment.snapshot), defer(Deployment.before))  # type: ignore[arg-type]
-"For lists: without the rows that an attempt keeps."
+LIGHT: tuple[Any, ...] = tuple(
+    defer(one)  # type: ignore[arg-type]
+    for one in (Deployment.snapshot, Deployment.before, Deployment.touched, Deployment.output)
+)
+"For lists: without what may be large."
 
 
 async def live(session: AsyncSession) -> Revision | None:
@@ -57,7 +61,8 @@ async def open_deployments(session: AsyncSession) -> list[Deployment]:
 
 
 async def find(session: AsyncSession, deployment_id: int) -> Deployment:
-    deployment = await session.get(Deployment, deployment_id)
+    # Whole, also where a list has read it without what may be large.
+    deployment = await session.get(Deployment, deployment_id, populate_existing=True)
     if deployment is None:
         raise NotFound("There is no such change.")
     return deployment
@@ -66,6 +71,7 @@ async def find(session: AsyncSession, deployment_id: int) -> Deployment:
 async def page(
     session: AsyncSession,
     *,
+    q: str = "",
     noun: str = "",
     noun_id: int | None = None,
     author: str = "",
@@ -73,10 +79,14 @@ async def page(
     offset: int = 0,
     limit: int = 50,
 ) -> Page[Deployment]:
-    """Attempts, newest first; of one virtual host or policy, one person, one outcome where that is given."""
-    conditions = []
+    """Attempts, newest first. `q` is looked for in what was done and why; the rest narrows where it is given."""
+    conditions: list[Any] = []
+    if q:
+        pattern = like(q.strip().lower())
+        texts = func.lower(Deployment.summary), func.lower(Deployment.note)
+        conditions.append(or_(*(text.like(pattern, escape="\\") for text in texts)))
     if noun:
-        conditions += [col(Deployment.noun) == noun, col(Deployment.noun_id) == noun_id]
+        conditions.append(_touched(noun, noun_id))
     if author:
         conditions.append(col(Deployment.author) == author)
     if outcome is not None:
@@ -91,6 +101,31 @@ async def page(
         .limit(limit)
     )
     return Page(list(found.all()), total, offset, limit)
+
+
+def _touched(noun: str, noun_id: int | None) -> Any:
+    """The change was about it, or a restore touched it among others."""
+    each = func.json_each(Deployment.touched).table_valued("value")
+    own = and_(col(Deployment.noun) == noun, col(Deployment.noun_id) == noun_id)
+    return or_(own, exists().where(each.c.value == f"{noun}:{noun_id}"))
+
+
+async def lately_touched(session: AsyncSession, noun: str, limit: int = 20) -> list[int]:
+    """The ids of the virtual hosts or policies that were changed last."""
+    found = await session.exec(
+        select(Deployment.noun_id)
+        .where(col(Deployment.noun) == noun, col(Deployment.noun_id).is_not(None))
+        .group_by(col(Deployment.noun_id))
+        .order_by(func.max(Deployment.id).desc())
+        .limit(limit)
+    )
+    return [number for number in found.all() if number is not None]
+
+
+async def numbers(session: AsyncSession, limit: int = 50) -> list[tuple[int, str]]:
+    """The newest revisions, each with what made it."""
+    found = await session.exec(select(Revision.id, Revision.summary).order_by(col(Revision.id).desc()).limit(limit))
+    return [(number, summary) for number, summary in found.all() if number is not None]
 
 
 async def authors(session: AsyncSession) -> list[str]:

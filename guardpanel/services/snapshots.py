@@ -3,8 +3,11 @@
 Read and written as they are stored, past the ORM: at a thousand virtual hosts this is in the way of every save.
 """
 
+import asyncio
 import json
 import zlib
+from collections.abc import Container, Mapping
+from typing import Any
 
 from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
@@ -52,24 +55,72 @@ def rows(snapshot: Snapshot) -> Rows:
     }
 
 
+def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
+    """Both states without the virtual hosts that are the same in both: of thousands, few are left to compare.
+
+    No state before: everything differs from it.
+    """
+    old, new = (json.loads(one) if one else _EMPTY for one in (before, after))
+    touched: set[int] = set()
+    for table, owner in OWNERS.items():
+        was, now = _by_id(old[table]), _by_id(new[table])
+        changed = [row_id for row_id in {*was, *now} if was.get(row_id) != now.get(row_id)]
+        for found, rows in ((old, was), (new, now)):
+            if rows:
+                at = found[table]["columns"].index(owner)
+                touched |= {rows[row_id][at] for row_id in changed if row_id in rows}
+    return _of_hosts(old, touched), _of_hosts(new, touched)
+
+
+OWNERS = {"virtualhost": "id", "hostname": "virtual_host_id", "server": "virtual_host_id"}
+"The column of each table that names the virtual host."
+
+_EMPTY: dict[str, Any] = {table.name: {"columns": [], "rows": []} for table in TABLES}
+
+
+def _by_id(found: Mapping[str, Any]) -> dict[int, list[Any]]:
+    if not found["rows"]:
+        return {}
+    at = found["columns"].index("id")
+    return {row[at]: row for row in found["rows"]}
+
+
+def _of_hosts(state: Mapping[str, Any], hosts: Container[int]) -> Rows:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table, kept in state.items():
+        at = kept["columns"].index(OWNERS[table]) if table in OWNERS and kept["rows"] else None
+        found[table] = [
+            dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"] if at is None or row[at] in hosts
+        ]
+    return found
+
+
 async def put_back(session: AsyncSession, kept: Rows) -> None:
     """Make the tables hold exactly these rows."""
+    values = await asyncio.to_thread(_stored, kept)
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
     for table in reversed(TABLES):
         await connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
     for table in TABLES:
         names = [column.name for column in table.columns]
-        parsed = _json_columns(table)
-        values = [
-            tuple(json.dumps(row[name]) if name in parsed else row[name] for name in names) for row in kept[table.name]
-        ]
-        if values:
+        if values[table.name]:
             places = ", ".join("?" * len(names))
             await connection.exec_driver_sql(
                 f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})",  # noqa: S608
-                values,
+                values[table.name],
             )
+
+
+def _stored(kept: Rows) -> dict[str, list[tuple[Any, ...]]]:
+    """The values of each table's rows in the order of its columns. Thousands of rows: not for the event loop."""
+    found = {}
+    for table in TABLES:
+        names, parsed = [column.name for column in table.columns], _json_columns(table)
+        found[table.name] = [
+            tuple(json.dumps(row[name]) if name in parsed else row[name] for name in names) for row in kept[table.name]
+        ]
+    return found
 
 
 def packed(snapshot: Snapshot) -> bytes:

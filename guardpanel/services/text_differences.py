@@ -1,26 +1,36 @@
-"""The lines that differ between two files, in hunks with a little of what is around them."""
+"""The lines that differ between files, in hunks with a little of what is around them.
 
+Files may have a hundred thousand lines, and a restore may change all of them. So lines that stand once in both are
+matched first (as in Bram Cohen's patience diff: time n log n), and only the short stretches between them are
+compared in every way.
+"""
+
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
-
-from guardpanel.bundle import Bundle
+from typing import Literal
 
 AROUND = 3
 "Unchanged lines shown around a change."
 
-MOST_LINES = 2_000
+MOST_LINES = 1_000
 "Shown of one comparison; the rest is counted."
 
-AGENT = ("coraza.yaml",)
+SHORT = 200
+"Lines of a stretch up to which it is compared in every way."
+
+Lines = Sequence[str]
+Kind = Literal["same", "removed", "added", "changed"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a comparison: a side that has no such line has no number. `kind`: same, removed, added or changed."""
+    """One row of a comparison: a side that has no such line has no number (counted from 1)."""
 
-    kind: str
+    kind: Kind
     before: int | None
     old: str
     after: int | None
@@ -31,63 +41,183 @@ class Line:
 class FileDifference:
     name: str
     hunks: tuple[tuple[Line, ...], ...]
-    left_out: int = 0
-    "Lines that are not shown."
+    left_out: int
+    "Rows that are not shown."
 
 
-def of_haproxy(before: Bundle | None, after: Bundle) -> list[FileDifference]:
-    """haproxy.cfg first, then its maps and other files."""
-    names = {*after.files, *(before.files if before else ())} - {*AGENT}
-    return _of_files(before, after, sorted(names, key=lambda name: (name != "haproxy.cfg", name)))
+@dataclass(frozen=True)
+class FileDifferences:
+    """Files that differ. `added` and `removed` count all lines, also those that are not shown."""
+
+    files: tuple[FileDifference, ...]
+    added: int
+    removed: int
 
 
-def of_agent(before: Bundle | None, after: Bundle) -> list[FileDifference]:
-    return _of_files(before, after, AGENT)
+@dataclass(frozen=True)
+class Block:
+    """Lines `i` to `i_end` of the old file stand for `j` to `j_end` of the new one (from 0, the end not among them)."""
+
+    same: bool
+    i: int
+    i_end: int
+    j: int
+    j_end: int
 
 
-def _of_files(before: Bundle | None, after: Bundle, names: Sequence[str]) -> list[FileDifference]:
-    old, new = _texts(before), _texts(after)
-    found = []
+def between(before: Mapping[str, str], after: Mapping[str, str], names: Sequence[str]) -> FileDifferences:
+    """The files of these names that differ, in this order. A file that is missing is empty."""
+    files, added, removed, room = [], 0, 0, MOST_LINES
     for name in names:
-        was, now = old.get(name, ""), new.get(name, "")
-        if was != now:
-            hunks, left_out = _cut(list(compared(was.splitlines(), now.splitlines())))
-            found.append(FileDifference(name, hunks, left_out))
-    return found
+        if before.get(name, "") == after.get(name, ""):
+            continue
+        old, new = lines(before.get(name, "")), lines(after.get(name, ""))
+        blocks = compared(old, new)
+        added += sum(block.j_end - block.j for block in blocks if not block.same)
+        removed += sum(block.i_end - block.i for block in blocks if not block.same)
+        one = _shown(name, old, new, blocks, room)
+        room -= sum(map(len, one.hunks))
+        files.append(one)
+    return FileDifferences(tuple(files), added, removed)
 
 
-def _texts(bundle: Bundle | None) -> Mapping[str, str]:
-    """Without the checksum, which differs in every revision and says nothing."""
-    if bundle is None:
-        return {}
-    long, short = bundle.checksum, bundle.checksum[:12]
-    return {
-        name: data.decode("utf-8", "replace").replace(long, "…").replace(short, "…")
-        for name, data in bundle.files.items()
-    }
+def lines(text: str) -> list[str]:
+    """Divided by line feeds alone, as both engines do it. The last one ends the last line and begins no other."""
+    found = text.split("\n")
+    return found[:-1] if found[-1] == "" else found
 
 
-def compared(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[Line, ...]]:
-    """Hunks. What both have at head and tail is put aside first: most changes are small, and files may be long."""
+def compared(old: Lines, new: Lines) -> list[Block]:
+    """Both files from head to end in blocks that are the same or not."""
+    blocks: list[Block] = []
+    i = j = 0
+    for start, start_new, size in [*_joined(_matches(old, new)), (len(old), len(new), 0)]:
+        if start > i or start_new > j:
+            blocks.append(Block(False, i, start, j, start_new))
+        if size:
+            blocks.append(Block(True, start, start + size, start_new, start_new + size))
+        i, j = start + size, start_new + size
+    return blocks
+
+
+Run = tuple[int, int, int]
+"So many lines from this one of the old file and from that one of the new file on."
+
+
+def _joined(runs: Iterator[Run]) -> Iterator[Run]:
+    """Runs that follow each other on both sides are one, and empty ones are none."""
+    last: Run | None = None
+    for i, j, size in runs:
+        if not size:
+            continue
+        if last and (i, j) == (last[0] + last[2], last[1] + last[2]):
+            last = (last[0], last[1], last[2] + size)
+            continue
+        if last:
+            yield last
+        last = (i, j, size)
+    if last:
+        yield last
+
+
+def _matches(old: Lines, new: Lines) -> Iterator[Run]:
+    """Equal lines, rising on both sides: what both have at head and tail, anchors, and what lies between them."""
+    head, tail = _ends(old, new, 0, len(old), 0, len(new))
+    i_end, j_end = len(old) - tail, len(new) - tail
+    yield 0, 0, head
+    i = j = head
+    for anchor, anchor_new in [*_anchors(old, new, head, i_end, j_end), (i_end, j_end)]:
+        yield from _stretch(old, new, i, anchor, j, anchor_new)
+        if anchor < i_end:
+            yield anchor, anchor_new, 1
+        i, j = anchor + 1, anchor_new + 1
+    yield i_end, j_end, tail
+
+
+def _ends(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> tuple[int, int]:
+    """How many lines are the same at the head and at the tail of two stretches."""
+    most = min(i_end - i, j_end - j)
     head = 0
-    while head < min(len(old), len(new)) and old[head] == new[head]:
+    while head < most and old[i + head] == new[j + head]:
         head += 1
     tail = 0
-    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+    while tail < most - head and old[i_end - 1 - tail] == new[j_end - 1 - tail]:
         tail += 1
-    head, tail = max(0, head - AROUND), max(0, tail - AROUND)
-    matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail])
-    for group in matcher.get_grouped_opcodes(AROUND):
-        yield tuple(
-            line
-            for tag, i, j, k, m in group
-            for line in _lines(tag, old, range(i + head, j + head), new, range(k + head, m + head))
-        )
+    return head, tail
 
 
-def _lines(tag: str, old: Sequence[str], left: range, new: Sequence[str], right: range) -> Iterator[Line]:
-    for a, b in zip_longest(left, right):
-        kind = "same" if tag == "equal" else "removed" if b is None else "added" if a is None else "changed"
+def _anchors(old: Lines, new: Lines, head: int, i_end: int, j_end: int) -> list[tuple[int, int]]:
+    """Lines that stand once in both, as many as can be had in rising order (patience sorting)."""
+    once, once_new = Counter(old[head:i_end]), Counter(new[head:j_end])
+    places = {line: j for j, line in enumerate(new[head:j_end], head) if once_new[line] == 1 == once[line]}
+    pairs = [(i, places[line]) for i, line in enumerate(old[head:i_end], head) if line in places]
+    tops: list[int] = []
+    last: list[int] = []
+    before: list[int | None] = []
+    for at, (_, j) in enumerate(pairs):
+        pile = bisect_left(tops, j)
+        tops[pile : pile + 1] = [j]
+        last[pile : pile + 1] = [at]
+        before.append(last[pile - 1] if pile else None)
+    chain: list[tuple[int, int]] = []
+    at_pair = last[-1] if last else None
+    while at_pair is not None:
+        chain.append(pairs[at_pair])
+        at_pair = before[at_pair]
+    return chain[::-1]
+
+
+def _stretch(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> Iterator[Run]:
+    """What is the same in a stretch between anchors; of a long one only its head and tail are looked at."""
+    head, tail = _ends(old, new, i, i_end, j, j_end)
+    yield i, j, head
+    left, right = old[i + head : i_end - tail], new[j + head : j_end - tail]
+    if left and right and max(len(left), len(right)) <= SHORT:
+        for a, b, size in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():
+            yield i + head + a, j + head + b, size
+    yield i_end - tail, j_end - tail, tail
+
+
+def _shown(name: str, old: Lines, new: Lines, blocks: Sequence[Block], room: int) -> FileDifference:
+    hunks: list[tuple[Line, ...]] = []
+    left_out = 0
+    for hunk in _hunks(blocks):
+        size = sum(max(block.i_end - block.i, block.j_end - block.j) for block in hunk)
+        if room > 0:
+            rows = (row for block in hunk for row in _rows(old, new, block))
+            hunks.append(tuple(row for row, _ in zip(rows, range(room), strict=False)))
+            left_out += size - len(hunks[-1])
+            room -= len(hunks[-1])
+        else:
+            left_out += size
+    return FileDifference(name, tuple(hunks), left_out)
+
+
+def _hunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """Blocks that differ, with AROUND lines of their neighbours; what is closer than twice that is one hunk."""
+    hunk: list[Block] = []
+    for block in blocks:
+        if not block.same:
+            hunk.append(block)
+            continue
+        size = block.i_end - block.i
+        if hunk and size <= 2 * AROUND and block is not blocks[-1]:
+            hunk.append(block)
+            continue
+        if hunk:
+            yield [*hunk, _part(block, 0, min(AROUND, size))]
+        hunk = [_part(block, max(0, size - AROUND), size)] if block is not blocks[-1] else []
+    if hunk:
+        yield hunk
+
+
+def _part(block: Block, start: int, end: int) -> Block:
+    return Block(block.same, block.i + start, block.i + end, block.j + start, block.j + end)
+
+
+def _rows(old: Lines, new: Lines, block: Block) -> Iterator[Line]:
+    for a, b in zip_longest(range(block.i, block.i_end), range(block.j, block.j_end)):
+        kind: Kind = "same" if block.same else "removed" if b is None else "added" if a is None else "changed"
         yield Line(
             kind,
             None if a is None else a + 1,
@@ -95,14 +225,3 @@ def _lines(tag: str, old: Sequence[str], left: range, new: Sequence[str], right:
             None if b is None else b + 1,
             "" if b is None else new[b],
         )
-
-
-def _cut(hunks: list[tuple[Line, ...]]) -> tuple[tuple[tuple[Line, ...], ...], int]:
-    shown: list[tuple[Line, ...]] = []
-    room = MOST_LINES
-    for hunk in hunks:
-        shown.append(hunk[:room])
-        room -= len(shown[-1])
-        if room <= 0:
-            break
-    return tuple(shown), sum(map(len, hunks)) - sum(map(len, shown))

@@ -12,6 +12,7 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.types import shown
 from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
+from guardpanel.rendering import EngineFacts
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
 from guardpanel.services.pages import Page, like
@@ -94,7 +95,7 @@ async def update(
         virtual_host = await find(session, virtual_host_id)
         must_be_current(virtual_host.version, version)
         await _check(session, changes, fields, virtual_host_id)
-        words = in_words(fields_of(virtual_host), fields)
+        words = in_words(fields_of(virtual_host), fields, await _policy_names(session, virtual_host, fields))
         change.summary = f"{fields.name}: {words}" if words else change.summary
         await _release_names(session, virtual_host, fields)
         virtual_host.replace(fields).touch()
@@ -136,6 +137,13 @@ def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
     )
 
 
+async def _policy_names(session: AsyncSession, virtual_host: VirtualHost, fields: VirtualHostFields) -> dict[int, str]:
+    """Of the policy that it had and the one that it gets."""
+    wanted = {virtual_host.policy_id, fields.policy_id}
+    found = await session.exec(select(Policy.id, Policy.name).where(col(Policy.id).in_(wanted)))
+    return {number: name for number, name in found.all() if number is not None}
+
+
 async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFields, own_id: int | None) -> None:
     """What one virtual host cannot know about itself: names are free, the policy exists, no server is HAProxy."""
     errors: dict[str, FieldError] = {}
@@ -151,7 +159,7 @@ async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFie
         if fields.policy_id is not None and await session.get(Policy, fields.policy_id) is None:
             errors["policy_id"] = FieldError("There is no such policy.")
     for at, server in enumerate(fields.servers):
-        if _is_ourselves(server, changes):
+        if is_ourselves(server.address, changes.facts):
             errors[f"servers.{at}.address"] = FieldError(
                 "HAProxy itself listens there: requests would go round in circles."
             )
@@ -159,12 +167,13 @@ async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFie
         raise Invalid("Some fields need another look.", errors)
 
 
-def _is_ourselves(server: ServerFields, changes: Changes) -> bool:
-    host, _, port = server.address.rpartition(":")
+def is_ourselves(address: str, facts: EngineFacts) -> bool:
+    """Whether a server's address is one that HAProxy itself listens on."""
+    host, _, port = address.rpartition(":")
     host = host.strip("[]")
     return any(
         int(port) == own_port and (host in {own, "localhost"} or (own in {"0.0.0.0", "::"} and host.startswith("127.")))  # noqa: S104
-        for own, own_port in changes.facts.http_binds
+        for own, own_port in facts.http_binds
     )
 
 

@@ -1,22 +1,28 @@
 """Changes: every attempt to make something live, what it did, and the way back."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
-from guardpanel.errors import NotFound, Problem
+from guardpanel.errors import Conflict, Drifted, Invalid, Problem, RollbackFailed, RolledBack, Step
 from guardpanel.models import Deployment
 from guardpanel.models.revision import NoteFields, Outcome
 from guardpanel.panel import Panel
-from guardpanel.services import history, policies, revisions, virtual_hosts
+from guardpanel.services import comparisons, history, policies, revisions, virtual_hosts
+from guardpanel.services.change import Saved
+from guardpanel.services.comparisons import Comparison
+from guardpanel.services.differences import Key
 from guardpanel.views import diffs
-from guardpanel.views.forms import Form, refusal
+from guardpanel.views.forms import Form, refusal, shown_steps
 from guardpanel.views.lists import Listing
-from guardpanel.views.pages import page, redirect
+from guardpanel.views.pages import local, page, redirect
 from guardpanel.views.virtual_hosts import live_number
 
-RowNumber = Annotated[int | None, Query(ge=1, le=2**53)]
+RowNumber = Annotated[int | None, Query(ge=1, le=2**53), BeforeValidator(lambda text: text or None)]
+"In a query; an empty field is none."
 
 router = APIRouter(prefix="/changes")
 
@@ -24,25 +30,56 @@ PATHS = {virtual_hosts.NOUN: "/virtual-hosts", policies.NOUN: "/policies"}
 NOUNS = {virtual_hosts.NOUN: "Virtual host", policies.NOUN: "Policy"}
 ENGINES = {"haproxy": "HAProxy", "agent": "Agent"}
 LAYOUTS = {"one": "One column", "two": "Side by side"}
+OUTCOMES = {
+    Outcome.LIVE: "went live", Outcome.REJECTED: "rejected", Outcome.ROLLED_BACK: "rolled back", Outcome.FAILED: "failed",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FilesView:
+    """Which engine's files are shown and how, compared with which revision (None: with what was before)."""
+
+    path: str
+    files: str = "haproxy"
+    layout: str = "one"
+    against: int | None = None
+
+    @classmethod
+    def of(cls, path: str, files: str, layout: str, against: int | None = None) -> "FilesView":
+        """Anything that there is not becomes what is shown first."""
+        return cls(path, files if files in ENGINES else "haproxy", layout if layout in LAYOUTS else "one", against)
+
+    def url(self, files: str = "", layout: str = "") -> str:
+        against = f"&against={self.against}" if self.against else ""
+        return f"{self.path}?files={files or self.files}&layout={layout or self.layout}{against}#files"
 
 
 @router.get("")
 async def index(
-    request: Request, session: SessionDep, _viewer: Viewer, noun: str = "", id: RowNumber = None, who: str = "",
-    outcome: str = "", offset: int = 0,
+    request: Request, session: SessionDep, _viewer: Viewer, q: str = "", noun: str = "", id: RowNumber = None,
+    who: str = "", outcome: str = "", offset: int = 0,
 ) -> Response:  # fmt: skip
     noun = noun if noun in PATHS and id else ""
-    outcome = outcome if outcome in set(Outcome) else ""
-    kept = {"noun": noun, "id": str(id) if noun else "", "who": who[:255], "outcome": outcome}
+    chosen = next((one for one in OUTCOMES if one == outcome), None)
+    kept = {
+        "q": q.strip()[:200],
+        "noun": noun,
+        "id": str(id) if noun else "",
+        "who": who[:255],
+        "outcome": chosen or "",
+    }
     listing = Listing("/changes", "name", offset, kept)
     found = await revisions.page(
-        session, noun=noun, noun_id=id, author=kept["who"], outcome=Outcome(outcome) if outcome else None,
-        offset=listing.offset,
-    )  # fmt: skip
+        session, q=kept["q"], noun=noun, noun_id=id, author=kept["who"], outcome=chosen, offset=listing.offset
+    )
+    choices: dict[str, list[int]] = {one: await revisions.lately_touched(session, one) for one in PATHS}
+    wanted = {(one, number) for one, numbers in choices.items() for number in numbers}
+    wanted |= {(change.noun, change.noun_id) for change in found.items if change.noun_id}
     context = {
-        "listing": listing, "found": found, "paths": PATHS, "nouns": NOUNS, "outcomes": list(Outcome),
-        "authors": await revisions.authors(session), "named": await named(session, noun, id),
-        "last": await history.newest(session), "live_revision": await live_number(session),
+        "listing": listing, "found": found, "paths": PATHS, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
+        "authors": await revisions.authors(session), "live_revision": await live_number(session),
+        "names": await history.names(session, wanted | ({(noun, id)} if noun and id else set())),
+        "undoable": await history.undoable(session), "newest": await history.newest(session),
     }  # fmt: skip
     return await page(request, "changes/index.html", context)
 
@@ -53,37 +90,43 @@ async def show(
     files: str = "haproxy", layout: str = "one",
 ) -> Response:  # fmt: skip
     change = await revisions.find(session, change_id)
-    other = await revisions.find(session, against) if against else await history.predecessor(session, change)
-    view = {
-        "against": against, "files": files if files in ENGINES else "haproxy",
-        "layout": layout if layout in LAYOUTS else "one",
-    }  # fmt: skip
-    return await show_one(request, panel, session, change, other, view)
+    view = FilesView.of(f"/changes/{change_id}", files, layout, against)
+    return await show_one(request, panel, session, change, view)
+
+
+@router.get("/{change_id}/restore")
+async def confirm(
+    request: Request, change_id: RowId, panel: PanelDep, session: SessionDep, _editor: Editor, files: str = "haproxy",
+    layout: str = "one",
+) -> Response:  # fmt: skip
+    """What restoring it would change, and the buttons for all of that or for one thing."""
+    view = FilesView.of(f"/changes/{change_id}/restore", files, layout)
+    return await show_restore(request, panel, session, await revisions.find(session, change_id), view)
 
 
 @router.post("/{change_id}/undo")
 async def undo(request: Request, change_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
     """Put back what was before the last change."""
+    form = await Form.read(request)
     try:
-        saved = await history.undo(panel.changes, (await Form.read(request)).asked(editor), change_id)
+        saved = await history.undo(panel.changes, form.asked(editor), change_id)
     except Problem as problem:
-        return await show_refused(request, panel, session, change_id, problem)
-    return redirect("/changes", f"Undone. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
+        change = await revisions.find(session, change_id)
+        return await show_one(request, panel, session, change, FilesView(f"/changes/{change_id}"), problem)
+    return await put_back(session, "Undone", saved, local(form.value("next"), otherwise=""))
 
 
 @router.post("/{change_id}/restore")
 async def restore(request: Request, change_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
     """Put everything, or the one thing that the form names, back as it was after this change."""
     form = await Form.read(request)
-    noun, number = form.value("noun"), form.value("noun_id")
     try:
-        saved = await history.restore(
-            panel.changes, form.asked(editor), change_id, noun,
-            int(number) if number.isascii() and number.isdigit() else None,
-        )  # fmt: skip
+        saved = await history.restore(panel.changes, form.asked(editor), change_id, only(form))
     except Problem as problem:
-        return await show_refused(request, panel, session, change_id, problem)
-    return redirect("/changes", f"Restored. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
+        change = await revisions.find(session, change_id)
+        view = FilesView(f"/changes/{change_id}/restore")
+        return await show_restore(request, panel, session, change, view, problem, form)
+    return await put_back(session, "Restored", saved)
 
 
 @router.post("/{change_id}/note")
@@ -92,46 +135,96 @@ async def note(request: Request, change_id: RowId, panel: PanelDep, session: Ses
     form = await Form.read(request)
     try:
         await revisions.note(panel.database, change_id, form.fields(NoteFields).note)
-    except Problem as problem:
-        return await show_refused(request, panel, session, change_id, problem, typed=form.value("note"))
+    except Invalid as problem:
+        change = await revisions.find(session, change_id)
+        return await show_one(request, panel, session, change, FilesView(f"/changes/{change_id}"), problem, form)
     return redirect(f"/changes/{change_id}", "The note is kept")
 
 
-async def show_refused(
-    request: Request, panel: Panel, session: SessionDep, change_id: int, problem: Problem, typed: str | None = None
-) -> Response:
-    change = await revisions.find(session, change_id)
-    other = await history.predecessor(session, change)
-    return await show_one(request, panel, session, change, other, {"files": "haproxy", "layout": "one"}, problem, typed)
+def only(form: Form) -> Key | None:
+    """`thing` is `virtual_host:17`; what is none of ours is refused rather than taken for everything."""
+    noun, _, number = form.value("thing").partition(":")
+    if not noun and not number:
+        return None
+    if noun not in PATHS or not (number.isascii() and number.isdigit() and len(number) < 16):
+        raise Conflict("There is no such thing to restore.")
+    return noun, int(number)
+
+
+async def put_back(session: SessionDep, word: str, saved: Saved[Key | None], back: str = "") -> Response:
+    """To where it was asked from, or to what it was about, if that is still there."""
+    thing = saved.value
+    url = back or "/changes"
+    if thing and not back:
+        path = PATHS[thing[0]]
+        url = f"{path}/{thing[1]}" if await history.names(session, {thing}) else path
+    return redirect(url, f"{word}. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
 
 
 async def show_one(
-    request: Request, panel: Panel, session: SessionDep, change: Deployment, other: Deployment | None,
-    view: dict[str, Any], problem: Problem | None = None, typed: str | None = None,
+    request: Request, panel: Panel, session: SessionDep, change: Deployment, view: FilesView,
+    problem: Problem | None = None, form: Form | None = None,
 ) -> Response:  # fmt: skip
-    last = await history.newest(session)
-    comparison = await history.compared(panel.changes, session, change, other)
     live = await live_number(session)
-    files = {"haproxy": comparison.haproxy, "agent": comparison.agent} if comparison else {}
+    comparison = await compared(panel, session, change, view.against)
     context = {
-        "change": change, "comparison": comparison, "files": files, "view": view, "live_revision": live,
-        "counts": {name: diffs.counts(found) for name, found in files.items()}, "paths": PATHS, "nouns": NOUNS,
-        "engines": ENGINES, "layouts": LAYOUTS, "is_last": last is not None and last.id == change.id,
-        "others": (await revisions.page(session, outcome=Outcome.LIVE, limit=50)).items, "key": Form({}).key,
-        "one_column": diffs.one_column, "side_by_side": diffs.side_by_side,
-        "note": change.note if typed is None else typed, "refusal": refusal(problem, live) if problem else None,
-        "error": problem.errors.get("note") if problem else None,
+        **await shown_comparison(session, comparison, view),
+        "change": change, "live_revision": live, "steps": shown_steps([Step(**one) for one in change.steps]),  # type: ignore[arg-type]
+        "is_undoable": await history.undoable(session) == change.id, "is_newest": await history.newest(session) == change.id,
+        "numbers": await revisions.numbers(session), "form": form or Form({"note": [change.note]}),
+        "refusal": refused(problem, live) if problem and not form else None,
     }  # fmt: skip
+    if problem and form:
+        form.refused(problem)
     return await page(request, "changes/show.html", context, status_code=problem.status if problem else 200)
 
 
-async def named(session: SessionDep, noun: str, noun_id: int | None) -> str:
-    """What a filter is about: its name, or its number once it is gone."""
-    if noun_id is None or noun not in NOUNS:
-        return ""
-    try:
-        if noun == virtual_hosts.NOUN:
-            return (await virtual_hosts.find(session, noun_id)).name
-        return (await policies.find(session, noun_id)).name
-    except NotFound:
-        return f"{NOUNS[noun]} {noun_id}"
+async def show_restore(
+    request: Request, panel: Panel, session: SessionDep, change: Deployment, view: FilesView,
+    problem: Problem | None = None, form: Form | None = None,
+) -> Response:  # fmt: skip
+    live = await live_number(session)
+    wanted = await history.after(session, change) if change.outcome is Outcome.LIVE else None
+    current = await history.now(session)
+    await session.commit()
+    comparison = await comparisons.compare(panel.changes, current, wanted) if wanted else None
+    context = {
+        **await shown_comparison(session, comparison, view),
+        "change": change, "live_revision": live, "what": history.what_is_restored(change), "key": Form({}).key,
+        "refusal": refused(problem, live) if problem else None, "thing": form.value("thing") if form else "",
+    }  # fmt: skip
+    return await page(request, "changes/restore.html", context, status_code=problem.status if problem else 200)
+
+
+async def compared(panel: Panel, session: SessionDep, change: Deployment, against: int | None) -> Comparison | None:
+    """With revision `against`, else with what was before. None where what it made is not kept any more."""
+    before = await history.at_revision(session, against) if against else None
+    own = await history.after(session, change)
+    predecessor = None if against else await history.predecessor(session, change)
+    if predecessor is not None:
+        before = await history.after(session, predecessor)
+        own = own if before else None
+    await session.commit()  # comparing takes a while: it keeps no connection meanwhile
+    return await comparisons.compare(panel.changes, before, own) if own else None
+
+
+async def shown_comparison(session: SessionDep, comparison: Comparison | None, view: FilesView) -> dict[str, Any]:
+    """What the templates of both pages need to draw it."""
+    differing = comparison.nouns if comparison else []
+    there = await history.names(session, {(one.noun, one.id) for one in differing})
+    return {
+        "comparison": comparison, "view": view, "differing": differing, "more": comparison.more if comparison else 0,
+        "there": there, "paths": PATHS, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,
+    }  # fmt: skip
+
+
+def refused(problem: Problem, live: int | None) -> dict[str, Any]:
+    """The summary above a page that has no fields to point at: the words that would stand there are part of it."""
+    still = f"Nothing was saved. Revision {live} is still live." if live else "Nothing was saved."
+    shown = refusal(problem, live)
+    if isinstance(problem, RolledBack | RollbackFailed):
+        return shown
+    if isinstance(problem, Drifted):
+        return {**shown, "text": f"{problem.message} {still}"}
+    words = [error.message for error in problem.errors.values()]
+    return {**shown, "links": [], "text": " ".join([*words, still])}

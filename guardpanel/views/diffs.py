@@ -1,28 +1,41 @@
-"""Comparisons as rows of a table: in one column or side by side, words coloured, changed words marked."""
+"""Comparisons as rows of a table: in one column or side by side, words coloured, changed words marked.
+
+What cannot be seen is shown: trailing blanks and tabs by a mark, other characters without a shape by their number.
+"""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import groupby
 
-from guardpanel.services.text_differences import FileDifference, Line
+from guardpanel.models.types import hidden_character
+from guardpanel.services.text_differences import Line
 
 TOKEN = re.compile(
-    r"""(?P<string>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<comment>\#.*)|(?P<trailing>[ \t]+$)|(?P<space>[ \t]+)"""
-    r"""|(?P<number>\b\d+\b)|(?P<word>[\w.@-]+)|(?P<other>.)"""
+    r"""(?P<string>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<comment>\#.*?(?=[ \t]*\Z))|(?P<trailing>[ \t]+\Z)|(?P<tab>\t)|(?P<space>[ ]+)"""
+    r"""|(?P<number>\d+(?![\w.@-]))|(?P<word>[\w.@-]+)|(?P<other>.)""",
+    re.DOTALL,
 )
 
-COLOURED = {"string", "comment", "number", "trailing"}
+WORD = re.compile(r"\w+|\W", re.DOTALL)
 
-LONGEST = 2_000
+COLOURED = {"string", "comment", "number", "trailing", "tab"}
+
+LONGEST = 1_000
 "Characters of a line that are shown; nobody reads further, and a browser chokes on it."
+
+MOST_WORDS = 300
+"Words of a line up to which those that changed are marked."
+
+ALIKE = 0.4
+"Part of two lines that must be the same for the rest to be marked: otherwise all of it changed."
 
 
 @dataclass(frozen=True)
 class Piece:
-    """`cls`: string, comment, number, trailing, key or nothing."""
+    """`cls`: string, comment, number, trailing, tab, hidden, key or nothing."""
 
     cls: str
     text: str
@@ -35,10 +48,17 @@ class Side:
     number: int | None
     pieces: tuple[Piece, ...]
 
+    @property
+    def sign(self) -> str:
+        return SIGNS.get(self.kind, "")
+
+
+SIGNS = {"removed": "-", "added": "+"}
+
 
 @dataclass(frozen=True)
 class Row:
-    """One column: `before` and `after` are line numbers, `sign` is -, + or a space."""
+    """One column: `before` and `after` are line numbers."""
 
     kind: str
     before: int | None
@@ -47,13 +67,7 @@ class Row:
 
     @property
     def sign(self) -> str:
-        return {"removed": "-", "added": "+"}.get(self.kind, " ")
-
-
-def counts(files: Iterable[FileDifference]) -> tuple[int, int]:
-    """Lines added and removed."""
-    lines = [line for file in files for hunk in file.hunks for line in hunk if line.kind != "same"]
-    return sum(line.after is not None for line in lines), sum(line.before is not None for line in lines)
+        return SIGNS.get(self.kind, "")
 
 
 def one_column(hunk: Sequence[Line]) -> Iterator[Row]:
@@ -85,25 +99,56 @@ def _side(kind: str, own: str, number: int | None, text: str, other: str | None)
     return Side(shown, number, pieces(text, other))
 
 
+def plain(line: str) -> tuple[Piece, ...]:
+    """A line of a field's value: without colours, but with what cannot be seen."""
+    return _joined([(cls if cls in {"trailing", "tab", "hidden"} else "", word, False) for cls, word in _tokens(line)])
+
+
 @lru_cache(maxsize=4_000)
 def pieces(text: str, other: str | None = None) -> tuple[Piece, ...]:
     """The line's words with their colours; those that the other line does not have are marked."""
-    tokens = list(_tokens(text))
-    if other is None:
-        return tuple(Piece(cls, word) for cls, word in tokens)
-    words, others = [word for _, word in tokens], [word for _, word in _tokens(other)]
+    tokens = list(_tokens(text[:LONGEST]))
+    changed = _changed([word for _, word in tokens], other[:LONGEST]) if other is not None else set()
+    found = _joined([(cls, word, at in changed) for at, (cls, word) in enumerate(tokens)])
+    if len(text) > LONGEST:
+        found = (*found, Piece("comment", f" … {len(text) - LONGEST:,} more characters"))
+    return found
+
+
+def _changed(words: list[str], other: str) -> set[int]:
+    """Which words the other line does not have in their place; none where the lines have too little in common."""
+    others = [word for _, word in _tokens(other)]
+    if max(len(words), len(others)) > MOST_WORDS:
+        return set()
     changed = set(range(len(words)))
     for block in SequenceMatcher(None, words, others, autojunk=False).get_matching_blocks():
         changed -= set(range(block.a, block.a + block.size))
-    return tuple(Piece(cls, word, at in changed) for at, (cls, word) in enumerate(tokens))
+    same = sum(len(word) for at, word in enumerate(words) if at not in changed and word.strip())
+    return changed if same >= ALIKE * sum(len(word.strip()) for word in words) else set()
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    """(class, text); the class of a plain word is empty."""
     first = True
-    for match in TOKEN.finditer(text[:LONGEST]):
+    for match in TOKEN.finditer(text):
         kind = match.lastgroup or ""
         is_key = first and kind == "word"
-        first = first and kind in {"space", "trailing"}
-        yield "key" if is_key else kind if kind in COLOURED else "", match[0]
-    if len(text) > LONGEST:
-        yield "comment", f" … {len(text) - LONGEST} more characters"
+        first = first and kind in {"space", "tab", "trailing"}
+        yield from _visible("key" if is_key else kind if kind in COLOURED else "", match[0])
+
+
+def _visible(cls: str, text: str) -> Iterator[tuple[str, str]]:
+    """Word by word, so that one that changed in a long string is marked alone."""
+    if cls in {"tab", "trailing"}:
+        yield cls, text
+        return
+    for word in WORD.findall(text):
+        found = None if word.isprintable() else hidden_character(word, allow="\t")
+        yield ("hidden", found.split(" ")[0]) if found else (cls, word)
+
+
+def _joined(tokens: list[tuple[str, str, bool]]) -> tuple[Piece, ...]:
+    return tuple(
+        Piece(cls, "".join(word for _, word, _ in run), changed)
+        for (cls, changed), run in groupby(tokens, key=lambda token: (token[0], token[2]))
+    )

@@ -19,6 +19,7 @@ from guardpanel.errors import (
     RollbackFailed,
     RolledBack,
     Stale,
+    Step,
 )
 from guardpanel.models import User
 from guardpanel.services.changes import Asked
@@ -191,7 +192,7 @@ def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
                 "raw": problem.evidence,
                 "raw_title": "What was seen",
                 "rolled_back": isinstance(problem, RolledBack),
-                "steps": shown_steps(problem),
+                "steps": shown_steps(problem.steps),
             }
         case Invalid():
             pass
@@ -214,14 +215,20 @@ STEP_WORDS = {
 }  # fmt: skip
 
 
-def shown_steps(problem: RolledBack | RollbackFailed) -> list[dict[str, Any]]:
+FAILED_WORDS = {
+    "Rendered": "Rendering failed", "Checked": "Check failed", "Reloaded": "Reload failed", "Verified": "Verification failed",
+    "Rolled back": "Going back failed",
+}  # fmt: skip
+
+
+def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    for step in problem.steps:
+    for step in steps:
         word = STEP_WORDS.get(step.name, step.name)
         row = rows.setdefault(word, {"state": "done", "text": word, "seconds": 0.0})
         row["seconds"] = round(row["seconds"] + step.seconds, 2)
         if step.error:
-            row["state"] = "failed"
+            row["state"], row["text"] = "failed", FAILED_WORDS.get(word, word)
         elif step.name == "roll back":
             row["state"] = "back"
     return list(rows.values())

@@ -1,5 +1,6 @@
 """Answering with a page: the template environment, what every page shows, redirects with a flash."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from guardpanel.dependencies import panel
 from guardpanel.engines import ServerStatus
@@ -55,11 +56,18 @@ async def page(
     found = environment().get_template(template)
     everything = {**await _surroundings(request), **(context or {})}
     partial = block and request.headers.get("hx-request-type") == "partial"
-    html = "".join(found.blocks[block](found.new_context(everything))) if partial else found.render(everything)
+    # In a thread: a long list or comparison takes longer than other requests should wait.
+    html = await asyncio.to_thread(_rendered, found, everything, block if partial else "")
     answer = HTMLResponse(html, status_code, {"vary": "HX-Request-Type"})
     if FLASH in request.cookies:
         answer.delete_cookie(FLASH)
     return answer
+
+
+def _rendered(template: Template, context: dict[str, Any], block: str) -> str:
+    if block:
+        return "".join(template.blocks[block](template.new_context(context)))
+    return template.render(context)
 
 
 async def bare_page(

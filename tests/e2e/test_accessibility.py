@@ -13,7 +13,8 @@ from tests.web import Person, a_host, a_policy
 PAGES = (
     "/", "/virtual-hosts", "/virtual-hosts?mode=block", "/virtual-hosts/new", "/virtual-hosts/1", "/virtual-hosts/1/edit",
     "/virtual-hosts/1/delete", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete",
-    "/policies/2/delete", "/changes", "/changes/1", "/system", "/search?q=shop", "/search", "/nowhere",
+    "/policies/2/delete", "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
+    "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/search?q=shop", "/search", "/nowhere",
 )  # fmt: skip
 
 BARE = ("/login", "/setup/used")

@@ -1,0 +1,82 @@
+"""What one state of the configuration has that another has not: by field, and in both engines' files."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from guardpanel.engines.releases import ReleaseDamaged
+from guardpanel.services import differences, snapshots
+from guardpanel.services.changes import Changes
+from guardpanel.services.differences import Difference
+from guardpanel.services.history import State
+from guardpanel.services.text_differences import FileDifferences, between
+
+AGENT = "coraza.yaml"
+
+MOST_NOUNS = 50
+"Virtual hosts and policies whose fields are compared; a restore may change thousands."
+
+Texts = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`haproxy`: haproxy.cfg, then its maps and other files. `agent`: the agent's configuration."""
+
+    nouns: list[Difference]
+    "At most MOST_NOUNS."
+    more: int
+    "Virtual hosts and policies that differ besides."
+    haproxy: FileDifferences
+    agent: FileDifferences
+    rendered_anew: bool
+    "The files of one side are not kept, and this version or these settings give others than it had."
+
+
+async def compare(changes: Changes, before: State | None, after: State) -> Comparison:
+    """`before` None: everything was added. Files are those that the engines got where they are kept."""
+    old, new = await _files(changes, before), await _files(changes, after)
+    return await asyncio.to_thread(_compared, before, after, old, new)
+
+
+@dataclass(frozen=True)
+class _Files:
+    texts: Texts
+    anew: bool = False
+
+
+async def _files(changes: Changes, state: State | None) -> _Files:
+    if state is None:
+        return _Files({})
+    if state.revision is not None:
+        try:
+            files = await asyncio.to_thread(changes.engines.releases.files, state.revision)
+            return _Files(await asyncio.to_thread(_texts, files, state.checksum or "", changes.facts.secret))
+        except ReleaseDamaged:
+            pass  # it is not kept, or was changed by hand: what it was is known all the same
+    bundle = await changes.rendered(await asyncio.to_thread(snapshots.unpacked, state.rows))
+    texts = await asyncio.to_thread(_texts, bundle.files, bundle.checksum, changes.facts.secret)
+    return _Files(texts, anew=state.checksum not in {None, bundle.checksum})
+
+
+def _texts(files: Mapping[str, bytes], checksum: str, secret: str) -> Texts:
+    """Without the checksum, which says nothing, and without the secret, which is nobody's to read."""
+    hidden = [secret, checksum, checksum[:12]]
+    texts = {name: data.decode("utf-8", "replace") for name, data in files.items()}
+    for word in filter(None, hidden):
+        texts = {name: text.replace(word, "…") for name, text in texts.items()}
+    return texts
+
+
+def _compared(before: State | None, after: State, old: _Files, new: _Files) -> Comparison:
+    earlier = snapshots.unpacked(before.rows) if before else None
+    then, now = snapshots.differing(earlier, snapshots.unpacked(after.rows))
+    names = sorted({*old.texts, *new.texts} - {AGENT}, key=lambda name: (name != "haproxy.cfg", name))
+    found, total = differences.first_between(then, now, MOST_NOUNS)
+    return Comparison(
+        nouns=found,
+        more=total - len(found),
+        haproxy=between(old.texts, new.texts, names),
+        agent=between(old.texts, new.texts, [AGENT]),
+        rendered_anew=old.anew or new.anew,
+    )

@@ -1,0 +1,120 @@
+"""What a change did, in the words of the form."""
+
+from typing import Any
+
+from guardpanel.models.policy import PolicyFields
+from guardpanel.services.differences import MOST, Difference, between, first_between, in_words
+from tests.rows import rows
+from tests.services.saving import host_fields, policy_fields
+
+
+def numbered(found: Any) -> Any:
+    """With ids of names and servers, as the database has them."""
+    for table in ("hostname", "server"):
+        for at, row in enumerate(found[table], 1):
+            row["id"] = at
+    return found
+
+
+def of(before: dict[str, Any], after: dict[str, Any], policies: tuple[dict[str, Any], ...] = ()) -> list[Difference]:
+    old, new = policies or ({"Default": {}}, {"Default": {}})
+    return between(numbered(rows(old, before)), numbered(rows(new, after)))
+
+
+HOST = {"servers": [{"address": "10.0.0.1:80"}], "policy": "Default"}
+
+
+def test_only_the_fields_that_differ_are_told_in_words() -> None:
+    (found,) = of(
+        {"shop.example": HOST}, {"shop.example": {**HOST, "enforcement_mode": "detect_only", "maintenance": True}}
+    )
+
+    assert (found.noun, found.name, found.kind) == ("virtual_host", "shop.example", "changed")
+    assert [(field.label, field.before, field.after) for field in found.fields] == [
+        ("Maintenance", "no", "yes"), ("Enforcement mode", "as the policy", "detect only")
+    ]  # fmt: skip
+
+
+def test_names_and_servers_are_lines() -> None:
+    servers = [
+        {"address": "10.0.0.1:80"},
+        {"address": "https://10.0.0.2", "weight": 5, "backup": True, "enabled": False},
+    ]
+    (found,) = of({"xn--bcher-kva.example": HOST}, {"xn--bcher-kva.example www.example": {**HOST, "servers": servers}})
+    fields = {field.name: (field.before, field.after) for field in found.fields}
+
+    assert fields["hostnames"] == ("bücher.example", "bücher.example\nwww.example")
+    assert fields["servers"] == (
+        "http://10.0.0.1:80",
+        "http://10.0.0.1:80\nhttps://10.0.0.2:443, weight 5, backup, not in use",
+    )
+
+
+def test_what_came_and_what_went_is_told_whole_policies_first() -> None:
+    found = of({"a.example": HOST}, {}, ({"Default": {}}, {"Default": {}, "Strict": {}}))
+
+    assert [(one.noun, one.name, one.kind) for one in found] == [
+        ("policy", "Strict", "added"),
+        ("virtual_host", "a.example", "removed"),
+    ]
+    assert {field.name: field.before for field in found[1].fields}["policy_id"] == "Default"
+    assert all(field.after is None for field in found[1].fields)
+
+
+def test_another_policy_of_the_same_name_is_a_difference() -> None:
+    old, new = (
+        numbered(rows({"Default": {}}, {"a.example": HOST})),
+        numbered(rows({"Default": {}}, {"a.example": HOST})),
+    )
+    new["policy"][0]["id"] = new["virtualhost"][0]["policy_id"] = 7
+
+    assert {(one.noun, one.id, one.kind) for one in between(old, new)} == {
+        ("policy", 1, "removed"), ("policy", 7, "added"), ("virtual_host", 1, "changed")
+    }  # fmt: skip
+
+
+def test_of_a_long_list_only_what_differs_is_shown() -> None:
+    names = [f"n{n}.example" for n in range(300)]
+    (found,) = of({" ".join(names): HOST}, {" ".join([*names[1:], "new.example"]): HOST})
+    fields = {field.name: (field.before, field.after) for field in found.fields}
+
+    assert fields["hostnames"] == ("n0.example\nand 299 that stay", "new.example\nand 299 that stay")
+
+
+def test_a_long_value_is_cut_and_said_so() -> None:
+    (found,) = of({"a.example": HOST}, {"a.example": {**HOST, "notes": "x" * (MOST + 10)}})
+
+    assert found.fields[0].after == "x" * MOST + "\n… 10 more characters"
+
+
+def test_an_edit_is_summed_up_with_both_values() -> None:
+    before = policy_fields("Shop")
+    after = PolicyFields.model_validate(
+        {
+            **before.model_dump(),
+            "inbound_anomaly_threshold": 7,
+            "allowed_methods": ["GET", "HEAD", "POST", "OPTIONS", "PUT"],
+        }
+    )
+
+    assert in_words(before, after) == "inbound threshold 5 → 7, allowed method PUT added"
+
+
+def test_a_policy_is_named() -> None:
+    words = in_words(host_fields("a.example"), host_fields("a.example", policy_id=2), {1: "Default", 2: "Strict"})
+
+    assert words == "policy Default → Strict"
+
+
+def test_long_texts_are_named_and_not_quoted() -> None:
+    assert in_words(host_fields("a.example"), host_fields("a.example", notes="two\nlines")) == "notes"
+    assert in_words(host_fields("a.example"), host_fields("a.example", notes="")) == ""
+
+
+def test_of_thousands_the_first_are_told_and_all_are_counted() -> None:
+    hosts = numbered(rows({"Default": {}}, {f"h{n}.example": HOST for n in range(70)}))
+    none = numbered(rows({"Default": {}}, {}))
+
+    found, total = first_between(none, hosts, 50)
+
+    assert (len(found), total, found[0].name) == (50, 70, "h0.example")

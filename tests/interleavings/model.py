@@ -44,15 +44,17 @@ def after(operation: Operation, states: Mapping[int, State]) -> dict[str, dict[s
             earlier = [change for change in states if change < operation["change"]]
             if max(states) != operation["change"] or not earlier:
                 raise Refused("conflict")
-            return nothing(states[max(earlier)])
+            made = changed(now, nothing(states[max(earlier)]))
         case "restore":
-            return nothing(states[operation["change"]])
+            made = changed(now, nothing(states[operation["change"]]))
         case "restore_one":
-            made.pop(key, None)
             then = nothing(states[operation["change"]])
+            if key not in now and key not in then:
+                raise Refused("not_found")
+            made.pop(key, None)
             if key in then:
                 made[key] = then[key]
-            must_hold_together(made)
+            must_hold_together(changed(now, made))
     return made
 
 
@@ -69,6 +71,13 @@ def must_fit(made: State, key: str, fields: Mapping[str, Any]) -> None:
         raise Refused("invalid")
     if fields.get("policy") and f"policy:{fields['policy']}" not in made:
         raise Refused("invalid")
+
+
+def changed(now: State, made: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Putting back what is there already is refused."""
+    if made == nothing(now):
+        raise Refused("conflict")
+    return made
 
 
 def must_hold_together(made: State) -> None:

@@ -30,7 +30,7 @@ from guardpanel.models import Policy
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import DesiredState, EngineFacts, render
-from guardpanel.services import history, installation, policies, startup, status, virtual_hosts
+from guardpanel.services import history, installation, policies, snapshots, startup, status, virtual_hosts
 from guardpanel.services.change import Asked
 from guardpanel.services.changes import Changes
 from guardpanel.services.reconcile import Reconciler
@@ -211,7 +211,7 @@ class Life:
             case "restore", _:
                 return (await history.restore(changes, asked, found["change"])).change_id
             case "restore_one", noun:
-                return (await history.restore(changes, asked, found["change"], str(noun), found["id"])).change_id
+                return (await history.restore(changes, asked, found["change"], (str(noun), found["id"]))).change_id
             case "create", "policy":
                 return (await policies.create(changes, asked, policy_fields(found["fields"]))).change_id
             case "update", "policy":
@@ -257,7 +257,7 @@ class Life:
         states = self.check_history(attempts)
         self.check_answers(attempts, states)
         async with self.changes.database.read() as session:
-            taken = await history.snapshots.take(session)
+            taken = await snapshots.take(session)
         now = as_state(json.loads(taken))
         assert not states or now == states[max(states)], f"rows {now} are not those of the last change {states}"
         if await self.line() == "ok":
@@ -277,13 +277,13 @@ class Life:
     def check_history(self, attempts: list[tuple[int, str, str]]) -> dict[int, model.State]:
         """Each change that went through made of the rows before it what its operation says."""
         states: dict[int, model.State] = {}
-        snapshots = dict(self.query(
+        kept = dict(self.query(
             "SELECT d.id, coalesce(d.snapshot, r.snapshot) FROM deployment d LEFT JOIN revision r ON r.id = d.revision_id"
         ))  # fmt: skip
         for change, author, outcome in attempts:
             if outcome != "live":
                 continue
-            found = as_state(json.loads(zlib.decompress(snapshots[change])))
+            found = as_state(json.loads(zlib.decompress(kept[change])))
             if states and author in BY_THEMSELVES:
                 assert found == states[max(states)], (
                     f"change {change} of guardpanel itself changed rows: {states}, {found}"
@@ -299,9 +299,7 @@ class Life:
         """Whoever was told "saved" is in the history, once; whoever was not is not in it, and was refused rightly."""
         for who, entry in self.journal.asked.items():
             same = self.same_save(who, entry)
-            mine = [
-                (change, outcome) for change, author, outcome in attempts if author in same and change > entry["since"]
-            ]
+            mine = [(change, outcome) for change, author, outcome in attempts if author in same]
             through = [change for change, outcome in mine if outcome == "live"]
             told = entry.get("told")
             assert len(through) <= 1, f"{who} went through twice: {mine}"
@@ -310,7 +308,8 @@ class Life:
             if told == "saved":
                 assert through == [entry["change_id"]], f"{who} was told saved: {entry}, the history has {mine}"
             elif told in WROTE:
-                assert WROTE[told] in [outcome for _, outcome in mine], f"{who} {entry} has {mine}"
+                since = [outcome for change, outcome in mine if change > entry["since"]]
+                assert WROTE[told] in since, f"{who} {entry} has {mine}"
             elif told in {"stale", "not_found", "conflict", "invalid"}:
                 assert who not in [author for _, author, _ in attempts], f"{who} was refused: {entry}"
                 assert self.was_right(entry, states), f"{who} was refused for nothing: {entry}"
@@ -433,7 +432,7 @@ def make_template(path: Path) -> None:
     facts = EngineFacts((("127.0.0.1", 80),), "/probe", "/agent", "/ca", "secret")
     policy = Policy(id=1, name="Default").replace(policies.DEFAULT)
     row = {**policy.model_dump(), "allowed_methods": ["GET"], "allowed_content_types": [], "skip_paths": []}
-    render(DesiredState.from_rows({**history.EMPTY, "policy": [row]}, facts))
+    render(DesiredState.from_rows({"policy": [row], "virtualhost": [], "hostname": [], "server": []}, facts))
 
     async def make() -> None:
         database = Database(f"sqlite+aiosqlite:///{path}")

@@ -33,6 +33,12 @@ SessionDep = Annotated[AsyncSession, Depends(reading)]
 "Reads only: every write goes through a service."
 
 
+async def anew(session: AsyncSession) -> None:
+    """End what was read: what is read next is what is there now, and whoever waits keeps no connection meanwhile."""
+    session.expunge_all()
+    await session.rollback()
+
+
 def is_encrypted(request: Request) -> bool:
     return str(request.scope["scheme"]) == "https"
 

@@ -69,10 +69,14 @@ class Drifted(Conflict):
 
 
 class Stale(Problem):
-    """The row changed since the form was opened."""
+    """The row changed since the form was opened. `current` is its version now, where that is known."""
 
     status = 412
     code = "stale"
+
+    def __init__(self, message: str, current: int | None = None) -> None:
+        super().__init__(message)
+        self.current = current
 
 
 class Invalid(Problem):

@@ -22,6 +22,8 @@ OPEN = ("/auth/login", "/auth/refresh", "/auth/logout")
 
 ETAG = {"etag": {"description": "The row's version; give it back as If-Match.", "schema": {"type": "string"}}}
 
+CURRENT = {"etag": {"description": "The row's version now.", "schema": {"type": "string"}}}
+
 
 def operation_id(route: APIRoute) -> str:
     """`list_policies` → `listPolicies`."""
@@ -56,7 +58,13 @@ def build(app: FastAPI) -> dict[str, Any]:
             for status, answer in operation["responses"].items():
                 if status.startswith("2") and _is_row(path, operation):
                     answer["headers"] = ETAG
+                if status == "412" and _names_version(operation):
+                    answer["headers"] = CURRENT
     return made
+
+
+def _names_version(operation: dict[str, Any]) -> bool:
+    return any(parameter["name"] == "if-match" for parameter in operation.get("parameters", ()))
 
 
 def _is_row(path: str, operation: dict[str, Any]) -> bool:

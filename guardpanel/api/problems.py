@@ -17,6 +17,7 @@ from guardpanel.errors import (
     Problem,
     RollbackFailed,
     RolledBack,
+    Stale,
 )
 from guardpanel.services.input import words
 
@@ -43,6 +44,9 @@ class ProblemDocument(BaseModel):
     instance: str
     code: str
     errors: list[FieldProblem]
+    current: int | None = Field(
+        default=None, description="With 412: the version of the row as it is now. The same stands in the ETag header."
+    )
     output: str | None = Field(default=None, description="An engine's full words, or the evidence of a roll-back.")
 
 
@@ -80,7 +84,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         403: "The role does not allow this.",
         404: "There is no such thing.",
         409: "It contradicts what is there, or another process saves.",
-        412: "The row changed since it was read (If-Match).",
+        412: "The row changed since it was read (If-Match). `current` and the ETag header say its version now.",
         413: "The body is too large.",
         422: "The input is refused, by its own rules or by an engine. Nothing was saved.",
         429: "Too many failed log-ins.",
@@ -110,9 +114,12 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
             )
             for name, error in problem.errors.items()
         ],
+        current=_current(problem),
         output=_output(problem),
     )
     headers = {"www-authenticate": "Bearer"} if problem.status == 401 else {}
+    if document.current is not None:
+        headers["etag"] = f'"{document.current}"'
     return JSONResponse(document.model_dump(exclude_none=True), problem.status, headers, MEDIA_TYPE)
 
 
@@ -141,6 +148,10 @@ def of_status(status: int, sentence: str = "") -> Problem:
     problem = Problem(sentence or SENTENCES.get(status, f"{phrase}."))
     problem.status, problem.code = status, phrase.lower().replace(" ", "_").replace("-", "_")
     return problem
+
+
+def _current(problem: Problem) -> int | None:
+    return problem.current if isinstance(problem, Stale) else None
 
 
 def _output(problem: Problem) -> str | None:

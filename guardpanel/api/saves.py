@@ -16,6 +16,9 @@ T = TypeVar("T")
 
 TRIES = 5
 
+NEVER = 0
+"The version of no row: what an If-Match means that was never given out."
+
 
 class StepOut(BaseModel):
     name: str
@@ -43,15 +46,19 @@ class DeploymentOut(BaseModel):
 
 
 def named_version(
-    if_match: Annotated[str | None, Header(description="The ETag that was read; another one now is 412.")] = None,
+    if_match: Annotated[
+        str | None,
+        Header(
+            description="The ETag that was read; another one now is 412. Without it PATCH merges the named keys into "
+            "what is there, and DELETE deletes it as it is."
+        ),
+    ] = None,
 ) -> int | None:
     """The row version of `If-Match: "7"`; None without the header or for `*`."""
     if if_match is None or if_match.strip() == "*":
         return None
     match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})"', if_match.strip())
-    if match is None:
-        raise Stale("This If-Match names no version that was ever given out.")
-    return int(match[1])
+    return int(match[1]) if match else NEVER
 
 
 NamedVersion = Annotated[int | None, Depends(named_version)]

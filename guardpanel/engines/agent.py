@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +16,7 @@ import yaml
 
 from guardpanel.bundle import Application, Bundle
 from guardpanel.engines import http
-from guardpanel.engines.process import run
+from guardpanel.engines.process import run, scratch
 from guardpanel.engines.releases import Release, content_of, write_atomically
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 
@@ -83,12 +82,12 @@ class Agent:
         if not wanted:
             return
         names = {one.name for one in wanted}
-        document = yaml.safe_load(bundle.files["coraza.yaml"])
+        document = await asyncio.to_thread(yaml.load, bundle.files["coraza.yaml"], _Loader)
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
-        with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
-            path = Path(folder) / "coraza.yaml"
-            path.write_text(yaml.safe_dump(document, width=10**6))
-            said = await run([binary, "-config", path, "-validate"], cwd=Path(folder))
+        with scratch() as folder:
+            path = folder / "coraza.yaml"
+            await asyncio.to_thread(_write_yaml, path, document)
+            said = await run([binary, "-config", path, "-validate"], cwd=folder)
         if said.code != 0 or said.timed_out:
             raise rejected(said.output, wanted)
         self._valid.update((one.name, identity) for one in wanted)
@@ -175,6 +174,10 @@ class Agent:
         if answer.status != 200 or not isinstance(facts, dict):
             raise EngineUnavailable(f"The WAF agent answered {answer.status}.")
         return facts
+
+
+def _write_yaml(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(document, width=10**6))
 
 
 def _identity(binary: str) -> str:

@@ -4,13 +4,12 @@ import asyncio
 import importlib.util
 import re
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from guardpanel.bundle import Bundle, NamedServer, Origin
-from guardpanel.engines.process import Completed, run
+from guardpanel.engines.process import Completed, run, scratch
 from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
@@ -86,8 +85,7 @@ class HAProxy:
             lines.append(f"backend be_{server.virtual_host_id}_s{server.position + 1}")
             lines.append(f"    server s{server.position + 1} {server.host}:{server.port} init-addr libc")
             origins[len(lines)] = server.origin
-        with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
-            path = Path(folder)
+        with scratch() as path:
             (path / "haproxy.cfg").write_text("\n".join(lines) + "\n")
             said = await run([self.binary(), "-c", "-f", path / "haproxy.cfg"], cwd=path)
             if said.code != 0 or said.timed_out:

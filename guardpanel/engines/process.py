@@ -4,10 +4,13 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from guardpanel.errors import StorageFailed
 
 LONGEST = 10.0
 "Seconds of wall time for a check."
@@ -22,6 +25,16 @@ class Completed:
     output: str
     "stdout and stderr."
     timed_out: bool = False
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what a check reads, gone at the end. Raises StorageFailed where it cannot be written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise StorageFailed(f"A temporary file for the check cannot be written: {error.strerror or error}.") from error
 
 
 def clean_environment() -> dict[str, str]:

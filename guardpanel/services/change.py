@@ -19,6 +19,8 @@ class Asked:
     who: str
     key: str = ""
     "Made by the form: the same key twice is one save, and its progress can be asked for."
+    content: str = ""
+    "A digest of all else that was sent: a key that comes back with something else is another save."
     over_drift: bool = False
     "They know that somebody changed what runs by hand, and that this save overwrites it."
 

@@ -29,6 +29,7 @@ from guardpanel.errors import (
     Problem,
     RollbackFailed,
     RolledBack,
+    StorageFailed,
 )
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
@@ -67,7 +68,10 @@ class Changes:
         "How often something was changed, or tried: what was seen beside one of them may be half of it."
         self._lock = lock
         self._turn = asyncio.Lock()
-        self._by_key: OrderedDict[str, asyncio.Task[object]] = OrderedDict()
+        self._by_key: OrderedDict[tuple[str, str], asyncio.Task[object]] = OrderedDict()
+        "Saves by key and content."
+        self._running: set[asyncio.Task[object]] = set()
+        "Nobody else may hold a save whose browser has gone."
         self._snapshot: tuple[int, Snapshot, bytes] | None = None
         "The database's data version, its configuration rows then, and the same packed."
         self._live_applications: tuple[str, dict[str, Application]] | None = None
@@ -80,18 +84,26 @@ class Changes:
         ConfigRejected (an engine refused it), RolledBack or RollbackFailed (it could not be proved live), Busy
         (another process saves). After any of them nothing was saved.
         """
-        key = change.asked.key
-        known = self._by_key.get(key) if key else None
-        if known is not None and _is_over_in_vain(known):
-            known = None
-        task = known or asyncio.create_task(self._save(change, mutate))
-        if key and not known:
-            self._by_key[key] = task
-            while len(self._by_key) > 500:
-                self._by_key.popitem(last=False)
+        task = self._known(change.asked) or self._begin(change, mutate)
         # Shielded: a browser that goes away must not leave half a save behind.
         saved: Saved[T] = await asyncio.shield(task)  # type: ignore[arg-type]
         return saved
+
+    def _known(self, asked: Asked) -> asyncio.Task[object] | None:
+        """The same save, under way or gone through; one that failed is tried again."""
+        task = self._by_key.get((asked.key, asked.content)) if asked.key else None
+        has_failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        return None if has_failed else task
+
+    def _begin(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> asyncio.Task[object]:
+        task: asyncio.Task[object] = asyncio.create_task(self._save(change, mutate))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        if change.asked.key:
+            self._by_key[change.asked.key, change.asked.content] = task
+            while len(self._by_key) > 500:
+                self._by_key.popitem(last=False)
+        return task
 
     @property
     def is_saving(self) -> bool:
@@ -295,7 +307,13 @@ class Changes:
             await self._roll_back(prepared, failed, progress)
         progress.end()
         self._live_applications = prepared.bundle.checksum, _by_name(prepared.bundle)
-        await self._conclude(prepared, Outcome.LIVE, progress)
+        try:
+            await self._conclude(prepared, Outcome.LIVE, progress)
+        except StorageFailed as failed:
+            words = (
+                f"This is live as revision {prepared.revision}, but that could not be recorded yet. {failed.message}"
+            )
+            raise StorageFailed(f"{words} It is recorded as soon as the disk takes it.") from failed
         self.watch.proved()
         self.engines.tidy()
 

@@ -186,6 +186,11 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def as_text(fields: BaseModel, policies: Mapping[int, str]) -> dict[str, str]:
+    """Fields as text by name, like those of `nouns`."""
+    return {name: _text(name, value, policies) for name, value in fields}
+
+
 def in_words(before: BaseModel, after: BaseModel, policies: Mapping[int, str] | None = None) -> str:
     """What an edit did, for the list of changes: `inbound threshold 5 → 7, hostname www.shop.example added`.
 

@@ -18,6 +18,14 @@ def validated(model: type[M], data: Mapping[str, Any]) -> M:
         raise Invalid("Some fields need another look.", messages(error)) from error
 
 
+def as_kept(model: type[M], row: Mapping[str, Any]) -> M | None:
+    """The fields of a row that an earlier version may have kept; None where this one would refuse them."""
+    try:
+        return model.model_validate({name: row[name] for name in model.model_fields if name in row})
+    except ValidationError:
+        return None
+
+
 def messages(error: ValidationError) -> dict[str, FieldError]:
     """The first complaint of each field, in words for an operator. The input itself is never repeated as markup."""
     found: dict[str, FieldError] = {}

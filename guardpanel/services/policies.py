@@ -8,8 +8,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import Conflict, FieldError, Invalid, NotFound
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode, FailMode, PolicyFields
+from guardpanel.rendering import Rows
+from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
+from guardpanel.services.input import as_kept
 from guardpanel.services.pages import Page, like
 from guardpanel.services.virtual_hosts import must_be_current
 
@@ -63,6 +66,11 @@ async def all_of_them(session: AsyncSession) -> list[Policy]:
     return list((await session.exec(select(Policy).order_by(func.lower(Policy.name)))).all())
 
 
+async def names(session: AsyncSession) -> dict[int, str]:
+    """By id."""
+    return {policy.id or 0: policy.name for policy in await all_of_them(session)}
+
+
 async def find(session: AsyncSession, policy_id: int) -> Policy:
     policy = await session.get(Policy, policy_id)
     if policy is None:
@@ -106,18 +114,18 @@ async def update(
         await _name_must_be_free(session, fields.name, besides=policy_id)
         words = in_words(fields_of(policy), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
-        policy.replace(fields).touch()
+        policy.replace(fields).touch(await revisions.taken_back(session, NOUN, policy_id))
         session.add(policy)
         return policy
 
     return await changes.save(change, mutate)
 
 
-async def delete(changes: Changes, asked: Asked, policy_id: int, version: int | None = None) -> Saved[None]:
-    """A policy that virtual hosts use is not deleted: Conflict (409) names them."""
+async def delete(changes: Changes, asked: Asked, policy_id: int, version: int | None = None) -> Saved[str]:
+    """The name of what is deleted. A policy that virtual hosts use is not: Conflict (409) names them."""
     change = Change(asked, "Deleted a policy", NOUN, policy_id)
 
-    async def mutate(session: AsyncSession) -> None:
+    async def mutate(session: AsyncSession) -> str:
         policy = await find(session, policy_id)
         must_be_current(policy.version, version)
         users = list(
@@ -133,6 +141,7 @@ async def delete(changes: Changes, asked: Asked, policy_id: int, version: int | 
             raise Conflict(f"{policy.name} is used by {_some(users)}. Give them another policy first, then delete it.")
         change.summary = f"Deleted policy {policy.name}"
         await session.delete(policy)
+        return policy.name
 
     return await changes.save(change, mutate)
 
@@ -140,6 +149,12 @@ async def delete(changes: Changes, asked: Asked, policy_id: int, version: int | 
 def fields_of(policy: Policy) -> PolicyFields:
     """The fields as they are: what a form starts with and what a PATCH merges into."""
     return PolicyFields.model_construct(**{name: getattr(policy, name) for name in PolicyFields.model_fields})
+
+
+def fields_in(rows: Rows, policy_id: int) -> PolicyFields | None:
+    """The fields as a kept state has them; None if it was not there."""
+    found = next((row for row in rows["policy"] if row["id"] == policy_id), None)
+    return as_kept(PolicyFields, found) if found else None
 
 
 async def _name_must_be_free(session: AsyncSession, name: str, besides: int | None = None) -> None:

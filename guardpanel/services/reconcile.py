@@ -62,13 +62,17 @@ class Reconciler:
         if self.problem is not None:
             self.problem = await startup.bring_up(changes)
         await self._settle()
-        turns = changes.turns
-        drift = await self._look()
+        turns = self._quiet_turn()
+        drift = await self._look() if turns is not None else []
         if changes.turns != turns:
             return  # seen while something was being changed: it may be half of it
         self.watch.found(tuple(drift))
         if drift and await self._may_mend(drift):
             await self._mend(tuple(drift))
+
+    def _quiet_turn(self) -> int | None:
+        """The number of the turn that is over; None while somebody has one."""
+        return None if self.changes.is_saving else self.changes.turns
 
     async def _settle(self) -> None:
         async with self.changes.database.read() as session:

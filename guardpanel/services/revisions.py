@@ -103,6 +103,16 @@ async def page(
     return Page(list(found.all()), total, offset, limit)
 
 
+async def taken_back(session: AsyncSession, noun: str, noun_id: int) -> int:
+    """How many edits of it were visible for a moment and then rolled back."""
+    condition = (
+        (col(Deployment.noun) == noun)
+        & (col(Deployment.noun_id) == noun_id)
+        & col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
+    )
+    return (await session.exec(select(func.count()).select_from(Deployment).where(condition))).one()
+
+
 def _touched(noun: str, noun_id: int | None) -> Any:
     """The change was about it, or a restore touched it among others."""
     each = func.json_each(Deployment.touched).table_valued("value")

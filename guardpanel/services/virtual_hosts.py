@@ -12,9 +12,11 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.types import shown
 from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
-from guardpanel.rendering import EngineFacts
+from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
+from guardpanel.services.input import as_kept
 from guardpanel.services.pages import Page, like
 
 NOUN = "virtual_host"
@@ -98,27 +100,29 @@ async def update(
         words = in_words(fields_of(virtual_host), fields, await _policy_names(session, virtual_host, fields))
         change.summary = f"{fields.name}: {words}" if words else change.summary
         await _release_names(session, virtual_host, fields)
-        virtual_host.replace(fields).touch()
+        virtual_host.replace(fields).touch(await revisions.taken_back(session, NOUN, virtual_host_id))
         return virtual_host
 
     return await changes.save(change, mutate)
 
 
-async def delete(changes: Changes, asked: Asked, virtual_host_id: int, version: int | None = None) -> Saved[None]:
+async def delete(changes: Changes, asked: Asked, virtual_host_id: int, version: int | None = None) -> Saved[str]:
+    """The name of what is deleted."""
     change = Change(asked, "Deleted a virtual host", NOUN, virtual_host_id)
 
-    async def mutate(session: AsyncSession) -> None:
+    async def mutate(session: AsyncSession) -> str:
         virtual_host = await find(session, virtual_host_id)
         must_be_current(virtual_host.version, version)
         change.summary = f"Deleted virtual host {virtual_host.name}"
         await session.delete(virtual_host)
+        return virtual_host.name
 
     return await changes.save(change, mutate)
 
 
 def must_be_current(now: int, opened: int | None) -> None:
     if opened is not None and opened != now:
-        raise Stale("Somebody else changed this since you opened it. Look at what it is now, then save again.")
+        raise Stale("This was changed since you opened it. Look at what it is now, then save again.", now)
 
 
 def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
@@ -135,6 +139,20 @@ def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
             for row in virtual_host.servers
         ],
     )
+
+
+def fields_in(rows: Rows, virtual_host_id: int) -> VirtualHostFields | None:
+    """The fields as a kept state has them; None if it was not there."""
+    found = next((row for row in rows["virtualhost"] if row["id"] == virtual_host_id), None)
+    if found is None:
+        return None
+    names, servers = (
+        sorted(
+            (row for row in rows[table] if row["virtual_host_id"] == virtual_host_id), key=lambda row: row["position"]
+        )
+        for table in ("hostname", "server")
+    )
+    return as_kept(VirtualHostFields, {**found, "hostnames": [row["name"] for row in names], "servers": servers})
 
 
 async def _policy_names(session: AsyncSession, virtual_host: VirtualHost, fields: VirtualHostFields) -> dict[int, str]:

@@ -1,8 +1,10 @@
 """Forms: what was typed stays exactly as it was typed, whatever becomes of it."""
 
+import hashlib
+import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar, get_args, get_origin
@@ -51,6 +53,10 @@ class Form:
         self.errors: FieldErrors = errors or {}
         self.key = uuid.uuid4().hex
         "Fresh at each rendering: the same key twice is one save."
+        self.content = ""
+        "A digest of where it was sent and what it said, but for the key."
+        self.to_choose: frozenset[str] = frozenset()
+        "Fields of which another value stands above the form, to be chosen between."
 
     @classmethod
     def of(cls, fields: BaseModel | None) -> "Form":
@@ -72,7 +78,9 @@ class Form:
         for name, value in sent.multi_items():
             if isinstance(value, str):
                 typed.setdefault(name, []).append(value)
-        return cls(_renumbered(typed))
+        form = cls(_renumbered(typed))
+        form.content = _digest(request.scope["path"], {**typed, "save_key": []})
+        return form
 
     def value(self, name: str) -> str:
         """The typed text; several values as lines; empty for a field that was not there."""
@@ -103,9 +111,13 @@ class Form:
 
     @property
     def version(self) -> int | None:
-        """The edit counter that the form was opened with."""
-        text = self.value("version")
-        return int(text) if text.isascii() and text.isdigit() else None
+        """The edit counter that the form was opened with; None if it names none, 0 (no row's) if that is no number."""
+        return _counter(self.value("version")) if "version" in self.typed else None
+
+    @property
+    def opened(self) -> int | None:
+        """The version that the fields began with, however often a choice was asked for since."""
+        return _counter(self.value("opened")) if "opened" in self.typed else self.version
 
     @property
     def save_key(self) -> str:
@@ -115,7 +127,7 @@ class Form:
 
     def asked(self, editor: User) -> Asked:
         """Who sends this form, and what else it says about the save."""
-        return Asked(editor.email, self.save_key, over_drift=self.checked("over_drift"))
+        return Asked(editor.email, self.save_key, self.content, over_drift=self.checked("over_drift"))
 
     def fields(self, model: type[M]) -> M:
         """The checked input type, or Invalid with a message for each field."""
@@ -154,6 +166,47 @@ class Form:
             self.typed = _renumbered({key: value for key, value in self.typed.items() if not key.startswith(gone)})
             return True
         return False
+
+    def chosen(self, name: str) -> str:
+        """`theirs`, `mine` or nothing: what was chosen of a field that somebody else changed, too."""
+        choice = self.value(f"take.{name}")
+        return "mine" if choice == "theirs" and self._typed_after(name) else choice
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether something was typed into a field for which the other value is chosen."""
+        return any(self._typed_after(name) for name in self._asked() if self.value(f"take.{name}") == "theirs")
+
+    def settled(self, theirs: "Form") -> "Form":
+        """As it would be saved: with the values of `theirs` wherever those were chosen."""
+        if self.is_undecided:
+            raise Stale("You typed into a field for which the other value was chosen. Choose once more.")
+        return self.with_fields_of(theirs, [name for name in self._asked() if self.chosen(name) == "theirs"])
+
+    def _asked(self) -> list[str]:
+        return [name.removeprefix("take.") for name in self.typed if name.startswith("take.")]
+
+    def with_fields_of(self, other: "Form", names: Iterable[str]) -> "Form":
+        """The same form with some fields as in another one; a field may be a list of rows."""
+        gone, fresh = self._under(names), other._under(names)
+        kept = {name: values for name, values in self.typed.items() if name not in gone}
+        return Form({**kept, **fresh})
+
+    def mark(self, name: str) -> str:
+        """What a field held when a choice was asked for, as a digest: whoever types afterwards is asked again."""
+        return _digest(name, {key: [self.value(key)] for key in self._under([name])})[:16]
+
+    def _typed_after(self, name: str) -> bool:
+        return f"mark.{name}" in self.typed and self.value(f"mark.{name}") != self.mark(name)
+
+    def _under(self, names: Iterable[str]) -> dict[str, list[str]]:
+        wanted = set(names)
+        rows = {key: match[1] for key in self.typed if (match := ROW.fullmatch(key))}
+        return {key: values for key, values in self.typed.items() if rows.get(key, key) in wanted}
+
+    def without_empty_rows(self) -> "Form":
+        """As it is read when it is sent: a row that was just added counts once something is typed there."""
+        return Form(_renumbered(self.typed))
 
     def refused(self, problem: Problem) -> "Form":
         self.errors = problem.errors
@@ -202,8 +255,6 @@ def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
                 "text": f"{problem.message} Nothing was saved; what you typed is below.",
                 "over_drift": True,
             }
-        case Stale():
-            shown |= {"title": "Somebody changed this meanwhile", "text": problem.message}
         case _:
             shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}
     return shown
@@ -240,6 +291,16 @@ def field_label(name: str) -> str:
         return f"{match[1].removesuffix('s').replace('_', ' ').capitalize()} {int(match[2]) + 1}"
     words = re.sub(r"\.\d+$", "", name).replace("_kib", "").replace("_id", "").replace("_", " ")
     return words.capitalize().replace("Tls", "TLS")
+
+
+def _counter(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _digest(where: str, typed: Mapping[str, Sequence[str]]) -> str:
+    """Line breaks count alike, however a browser sends them."""
+    plain = {name: [text.replace("\r\n", "\n").strip() for text in values] for name, values in sorted(typed.items())}
+    return hashlib.sha256(json.dumps([where, plain]).encode()).hexdigest()
 
 
 def _texts(value: object) -> list[str]:

@@ -4,15 +4,16 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
-from guardpanel.errors import Conflict, Problem
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
+from guardpanel.errors import NotFound, Problem
 from guardpanel.models import Policy
 from guardpanel.models.policy import PRESETS, EnforcementMode, PolicyFields
-from guardpanel.services import policies, revisions, virtual_hosts
-from guardpanel.views.forms import Form, refusal
+from guardpanel.services import edits, policies, revisions, virtual_hosts
+from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
+from guardpanel.views.merging import Gone, Merge, Row, authors, is_behind, merge
 from guardpanel.views.pages import page, redirect
-from guardpanel.views.virtual_hosts import live_number
+from guardpanel.views.virtual_hosts import refused
 
 router = APIRouter(prefix="/policies")
 
@@ -81,41 +82,68 @@ async def edit(request: Request, policy_id: RowId, session: SessionDep, _editor:
 @router.post("/{policy_id}")
 async def update(request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
     form = await Form.read(request)
-    policy = await policies.find(session, policy_id)
     try:
-        fields = form.fields(PolicyFields)
+        now = form_of(await policies.find(session, policy_id))
+        await anew(session)
+        fields = form.settled(now).fields(PolicyFields)
         saved = await policies.update(panel.changes, form.asked(editor), policy_id, fields, form.version)
     except Problem as problem:
-        return await show_form(request, session, form, policy, problem)
+        return await show_edit(request, session, form, policy_id, problem)
     return redirect(f"/policies/{policy_id}", saved.sentence, undo_url=f"/changes/{saved.change_id}/undo")
 
 
 @router.get("/{policy_id}/delete")
 async def confirm(request: Request, policy_id: RowId, session: SessionDep, _editor: Editor) -> Response:
-    return await show_delete(request, session, await policies.find(session, policy_id))
+    return await show_delete(request, session, policy_id, Form({}))
 
 
 @router.post("/{policy_id}/delete")
 async def destroy(request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
     form = await Form.read(request)
-    policy = await policies.find(session, policy_id)
     try:
         saved = await policies.delete(panel.changes, form.asked(editor), policy_id, form.version)
+    except NotFound:
+        return redirect("/policies", "It is deleted already")
     except Problem as problem:
-        return await show_delete(request, session, policy, problem)
+        return await show_delete(request, session, policy_id, form, problem)
     return redirect(
-        "/policies", f"{policy.name} is deleted. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo"
+        "/policies", f"{saved.value} is deleted. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo"
     )
 
 
 async def show_delete(
-    request: Request, session: SessionDep, policy: Policy, problem: Problem | None = None
+    request: Request, session: SessionDep, policy_id: int, form: Form, problem: Problem | None = None
 ) -> Response:
-    """What is in use says by whom, and offers the way out."""
-    users = await virtual_hosts.page(session, policy_id=policy.id, limit=SOME)
-    shown = refusal(problem, await live_number(session)) if problem and not isinstance(problem, Conflict) else None
-    context = {"policy": policy, "users": users, "form": form_of(policy), "refusal": shown}
+    """What is in use says by whom, and offers the way out; what changed meanwhile is shown before it goes."""
+    await anew(session)
+    policy = await policies.find(session, policy_id)
+    context = {
+        "policy": policy,
+        "users": await virtual_hosts.page(session, policy_id=policy_id, limit=SOME),
+        "form": form,
+        "merge": await merged(request, session, form, policy) if is_behind(form, policy.version) else None,
+        "refusal": await refused(session, problem),
+    }
     return await page(request, "policies/delete.html", context, status_code=problem.status if problem else 200)
+
+
+async def show_edit(request: Request, session: SessionDep, form: Form, policy_id: int, problem: Problem) -> Response:
+    """What was typed, beside what is there now where that is not what the form began with."""
+    await anew(session)
+    try:
+        policy = await policies.find(session, policy_id)
+    except NotFound as missing:
+        since = await edits.since(session, policies.NOUN, policy_id, 0, None, policies.fields_in)
+        gone = Gone(authors(since, request.state.viewer), since.last)
+        return await show_form(request, session, form, None, missing, gone=gone)
+    merge = await merged(request, session, form, policy) if is_behind(form, policy.version) else None
+    return await show_form(request, session, form, policy, problem, merge)
+
+
+async def merged(request: Request, session: SessionDep, form: Form, policy: Policy) -> Merge:
+    row = Row(policies.fields_of(policy), form_of(policy), policy.version)
+    since = await edits.since(session, policies.NOUN, policy.id or 0, form.opened or 0, row.fields, policies.fields_in)
+    return merge(form, row, since, request.state.viewer)
 
 
 async def show_form(
@@ -124,16 +152,19 @@ async def show_form(
     form: Form,
     policy: Policy | None,
     problem: Problem | None = None,
+    merge: Merge | None = None,
+    gone: Gone | None = None,
     preset: str = "",
 ) -> Response:
     """The form as it was typed; after a refusal with the summary above it and the words at each field."""
     context: dict[str, Any] = {
         "form": form if problem is None else form.refused(problem),
         "policy": policy,
-        "stale": policy is not None and form.version is not None and form.version != policy.version,
+        "merge": merge,
+        "gone": gone,
         "presets": PRESET_NAMES,
         "preset": preset,
-        "refusal": refusal(problem, await live_number(session)) if problem else None,
+        "refusal": await refused(session, problem),
     }
     template = "policies/edit.html" if policy else "policies/new.html"
     return await page(request, template, context, status_code=problem.status if problem else 200)

@@ -4,16 +4,17 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
-from guardpanel.errors import Problem
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
+from guardpanel.errors import NotFound, Problem, Stale
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import policies, revisions, status, trials, virtual_hosts
+from guardpanel.services import edits, policies, revisions, status, trials, virtual_hosts
 from guardpanel.services.trials import Kind, Trial
 from guardpanel.views.forms import Form, refusal
 from guardpanel.views.lists import Listing
+from guardpanel.views.merging import Gone, Merge, Row, authors, is_behind, merge
 from guardpanel.views.pages import page, redirect
 
 router = APIRouter(prefix="/virtual-hosts")
@@ -93,21 +94,21 @@ async def update(
     request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor
 ) -> Response:
     form = await Form.read(request)
-    host = await virtual_hosts.find(session, virtual_host_id)
     if form.change_rows():
-        return await show_form(request, session, form, host)
+        return await show_edit(request, session, form, virtual_host_id)
     try:
-        fields = form.fields(VirtualHostFields)
+        now = form_of(await virtual_hosts.find(session, virtual_host_id))
+        await anew(session)
+        fields = form.settled(now).fields(VirtualHostFields)
         saved = await virtual_hosts.update(panel.changes, form.asked(editor), virtual_host_id, fields, form.version)
     except Problem as problem:
-        return await show_form(request, session, form, host, problem)
+        return await show_edit(request, session, form, virtual_host_id, problem)
     return redirect(f"/virtual-hosts/{virtual_host_id}", saved.sentence, undo_url=f"/changes/{saved.change_id}/undo")
 
 
 @router.get("/{virtual_host_id}/delete")
 async def confirm(request: Request, virtual_host_id: RowId, session: SessionDep, _editor: Editor) -> Response:
-    host = await virtual_hosts.find(session, virtual_host_id)
-    return await page(request, "virtual_hosts/delete.html", {"host": host, "form": form_of(host), "refusal": None})
+    return await show_delete(request, session, virtual_host_id, Form({}))
 
 
 @router.post("/{virtual_host_id}/delete")
@@ -115,14 +116,14 @@ async def destroy(
     request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor
 ) -> Response:
     form = await Form.read(request)
-    host = await virtual_hosts.find(session, virtual_host_id)
     try:
         saved = await virtual_hosts.delete(panel.changes, form.asked(editor), virtual_host_id, form.version)
+    except NotFound:
+        return redirect("/virtual-hosts", "It is deleted already")
     except Problem as problem:
-        context = {"host": host, "form": form_of(host), "refusal": refusal(problem, await live_number(session))}
-        return await page(request, "virtual_hosts/delete.html", context, status_code=problem.status)
+        return await show_delete(request, session, virtual_host_id, form, problem)
     return redirect(
-        "/virtual-hosts", f"{host.name} is deleted. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo"
+        "/virtual-hosts", f"{saved.value} is deleted. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo"
     )
 
 
@@ -143,19 +144,59 @@ async def show_one(
     return await page(request, "virtual_hosts/show.html", context)
 
 
-async def show_form(
-    request: Request, session: SessionDep, form: Form, host: VirtualHost | None, problem: Problem | None = None
+async def show_edit(
+    request: Request, session: SessionDep, form: Form, virtual_host_id: int, problem: Problem | None = None
 ) -> Response:
+    """What was typed, beside what is there now where that is not what the form began with."""
+    await anew(session)
+    try:
+        host = await virtual_hosts.find(session, virtual_host_id)
+    except NotFound as missing:
+        since = await edits.since(session, virtual_hosts.NOUN, virtual_host_id, 0, None, virtual_hosts.fields_in)
+        gone = Gone(authors(since, request.state.viewer), since.last)
+        return await show_form(request, session, form, None, missing, gone=gone)
+    merge = await merged(request, session, form, host) if is_behind(form, host.version) else None
+    return await show_form(request, session, form, host, problem, merge)
+
+
+async def merged(request: Request, session: SessionDep, form: Form, host: VirtualHost) -> Merge:
+    row = Row(virtual_hosts.fields_of(host), form_of(host), host.version, await policies.names(session))
+    since = await edits.since(
+        session, virtual_hosts.NOUN, host.id or 0, form.opened or 0, row.fields, virtual_hosts.fields_in
+    )
+    return merge(form, row, since, request.state.viewer)
+
+
+async def show_form(
+    request: Request, session: SessionDep, form: Form, host: VirtualHost | None, problem: Problem | None = None,
+    merge: Merge | None = None, gone: Gone | None = None,
+) -> Response:  # fmt: skip
     """The form as it was typed; after a refusal with the summary above it and the words at each field."""
     context: dict[str, Any] = {
         "form": form if problem is None else form.refused(problem),
         "host": host,
-        "stale": host is not None and form.version is not None and form.version != host.version,
+        "merge": merge,
+        "gone": gone,
         "policies": await policies.all_of_them(session),
-        "refusal": refusal(problem, await live_number(session)) if problem else None,
+        "refusal": await refused(session, problem),
     }
     template = "virtual_hosts/edit.html" if host else "virtual_hosts/new.html"
     return await page(request, template, context, status_code=problem.status if problem else 200)
+
+
+async def show_delete(
+    request: Request, session: SessionDep, virtual_host_id: int, form: Form, problem: Problem | None = None
+) -> Response:
+    """What deleting it means; if it changed meanwhile, what is about to go that was not there before."""
+    await anew(session)
+    host = await virtual_hosts.find(session, virtual_host_id)
+    context = {
+        "host": host,
+        "form": form,
+        "merge": await merged(request, session, form, host) if is_behind(form, host.version) else None,
+        "refusal": await refused(session, problem),
+    }
+    return await page(request, "virtual_hosts/delete.html", context, status_code=problem.status if problem else 200)
 
 
 def form_of(host: VirtualHost) -> Form:
@@ -167,6 +208,13 @@ def form_of(host: VirtualHost) -> Form:
 
 async def policy_of(session: SessionDep, host: VirtualHost) -> Policy | None:
     return await policies.find(session, host.policy_id) if host.policy_id is not None else None
+
+
+async def refused(session: SessionDep, problem: Problem | None) -> dict[str, Any] | None:
+    """The summary of what was refused; a form that is behind has a box of its own."""
+    if problem is None or isinstance(problem, Stale | NotFound):
+        return None
+    return refusal(problem, await live_number(session))
 
 
 async def live_number(session: SessionDep) -> int | None:

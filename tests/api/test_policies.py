@@ -144,6 +144,7 @@ async def test_a_stale_version_is_412(ada_api: httpx2.AsyncClient, method: str) 
     answer = await ada_api.request(method, ONE, json={"description": "Mine"}, headers={"if-match": '"1"'})
 
     assert (answer.status_code, answer.json()["code"]) == (412, "stale")
+    assert (answer.json()["current"], answer.headers["etag"]) == (2, '"2"')
 
 
 async def test_a_refusal_of_coraza_stands_at_its_key(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:

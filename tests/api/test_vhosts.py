@@ -275,7 +275,20 @@ async def test_a_stale_version_is_412_and_nothing_happens(ada_api: httpx2.AsyncC
     for tag in (read.headers["etag"], '"99"', '"x"', "1"):
         answer = await ada_api.request(method, ONE, json={"description": "Mine"}, headers={"if-match": tag})
         assert (answer.status_code, answer.json()["code"]) == (412, "stale")
+        assert (answer.json()["current"], answer.headers["etag"]) == (2, '"2"')
     assert (await ada_api.get(ONE)).json()["description"] == "Somebody else"
+
+
+async def test_a_script_goes_on_with_the_version_that_a_412_names(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+    await ada_api.patch(ONE, json={"description": "Somebody else"})
+    late = await ada_api.patch(ONE, json={"maintenance": True}, headers={"if-match": '"1"'})
+
+    again = await ada_api.patch(ONE, json={"maintenance": True}, headers={"if-match": late.headers["etag"]})
+
+    assert again.status_code == 200
+    assert (again.json()["description"], again.json()["maintenance"]) == ("Somebody else", True)
+    assert (await ada_api.delete(ONE, headers={"if-match": again.headers["etag"]})).status_code == 204
 
 
 @pytest.mark.parametrize("tag", ['"1"', 'W/"1"', "*"])

@@ -49,6 +49,18 @@ def test_every_error_is_documented_as_a_problem() -> None:
             assert content["application/problem+json"]["schema"]["$ref"].endswith("/ProblemDocument")
 
 
+def test_whoever_may_name_a_version_is_told_the_one_that_is_now() -> None:
+    found = {
+        operation["operationId"]: "etag" in operation["responses"]["412"].get("headers", {})
+        for _, _, operation in OPERATIONS
+    }
+
+    assert {name for name, told in found.items() if told} == {
+        "updateVirtualHost", "deleteVirtualHost", "updatePolicy", "deletePolicy"
+    }  # fmt: skip
+    assert "current" in KEPT["components"]["schemas"]["ProblemDocument"]["properties"]
+
+
 def test_detail_is_a_string_and_always_there() -> None:
     problem = KEPT["components"]["schemas"]["ProblemDocument"]
 

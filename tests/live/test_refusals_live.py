@@ -182,12 +182,13 @@ def test_a_policy_is_refused_at_its_field(ada: Person, case: str) -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_stale_form_keeps_what_was_typed_and_offers_to_save_anyway(ada: Person, origin: int) -> None:
+def test_a_form_that_is_behind_keeps_what_was_typed_and_asks_which_value_to_take(ada: Person, origin: int) -> None:
     page = ada.post("/virtual-hosts/1", a_host(origin, hostnames="mine.example", version="99"))
 
     assert page.status == 412
     assert page.values["hostnames"][0].strip() == "mine.example"
     assert page.values["version"] == ["1"]
+    assert page.values["take.hostnames"] == ["mine"]
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -118,9 +118,13 @@ def test_rows_are_added_and_removed_without_javascript() -> None:
     assert not a_form(a_virtual_host()).change_rows()
 
 
-@pytest.mark.parametrize("version", ["x", "", "-1", "١"])
-def test_a_version_that_is_none(version: str) -> None:
-    assert a_form({"version": version}).version is None
+@pytest.mark.parametrize("version", ["x", "", "-1", "١", "9" * 5000])
+def test_a_version_that_is_no_number_is_that_of_no_row(version: str) -> None:
+    assert a_form({"version": version}).version == 0
+
+
+def test_a_form_may_name_no_version() -> None:
+    assert a_form({}).version is None
 
 
 def test_a_form_starts_with_the_fields_of_a_thing() -> None:

@@ -28,7 +28,7 @@ function fieldsOf(form) {
   const fields = new Map();
   for (const [name, value] of new FormData(form)) {
     const control = controlOf(form, name);
-    if (control.type === "hidden") continue;
+    if (control.type === "hidden" || control.matches("[data-choice]")) continue;
     const text = value instanceof File ? value.name : value;
     fields.set(name, { value: (fields.get(name)?.value ?? "") + text + "\n", label: labelOf(control), row: rowOf(control) });
   }
@@ -83,13 +83,24 @@ function mayLeave() {
   return leaving;
 }
 
-document.addEventListener("input", ({ target }) => target.form?.matches("[data-save]") && tell(target.form));
+document.addEventListener("input", ({ target }) => {
+  if (!target.form?.matches("[data-save]")) return;
+  chooseMine(target);
+  tell(target.form);
+});
 addEventListener("beforeunload", (event) => !leaving && changedForm() && event.preventDefault());
 window.navigation?.addEventListener("navigate", (event) => {
   if (event.navigationType !== "traverse" || !event.cancelable || event.hashChange || mayLeave()) return;
   event.preventDefault();
   event.stopImmediatePropagation(); // htmx would intercept the cancelled event
 });
+
+// ---- a form that is behind: whoever types into a field means their own value -----------------
+
+function chooseMine(control) {
+  const mine = one(`[data-choice][name="take.${CSS.escape(control.name.split(".")[0])}"][value="mine"]`, control.form);
+  if (mine) mine.checked = true;
+}
 
 // ---- one submit at a time, and the steps of a save -----------------------------------------
 

@@ -1,0 +1,92 @@
+"""What others did to a virtual host or policy since a form was opened with it: read from what every change kept."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+from sqlmodel import col, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.models import Deployment
+from guardpanel.models.revision import Outcome
+from guardpanel.rendering import Rows
+from guardpanel.services import differences, history, revisions, snapshots
+
+F = TypeVar("F", bound=BaseModel)
+
+MOST = 50
+"So many changes back; a form older than that is compared without knowing what it began with."
+
+
+@dataclass
+class Since(Generic[F]):
+    """What became of one virtual host or policy since it had a version."""
+
+    opened: F | None = None
+    "Its fields at that version; None where they are not kept."
+    by: dict[str, Deployment] = field(default_factory=dict)
+    "The last change of each field that changed."
+    last: Deployment | None = None
+    "The last change of it at all; also the one that deleted it."
+
+
+async def since(
+    session: AsyncSession,
+    noun: str,
+    noun_id: int,
+    version: int,
+    now: F | None,
+    fields_in: Callable[[Rows, int], F | None],
+) -> Since[F]:
+    """From `now` (None: it is deleted) back to `version`, one kept state after the other. If that is not found, only
+    the last change is said."""
+    found: Since[F] = Since()
+    later = now
+    for change in await _changes_of(session, noun, noun_id):
+        rows = await _rows_before(session, change)
+        before = fields_in(rows, noun_id) if rows else None
+        if before != later:
+            found.last = found.last or change
+        for name in changed(before, later):
+            found.by.setdefault(name, change)
+        later = before or later
+        if before and rows and _version(rows, noun, noun_id) == version:
+            found.opened = before
+            return found
+    return Since(last=found.last)
+
+
+def changed(before: F | None, after: F | None) -> list[str]:
+    """The names of the fields that differ."""
+    if before is None or after is None:
+        return []
+    return [name for name in type(after).model_fields if getattr(before, name) != getattr(after, name)]
+
+
+async def _changes_of(session: AsyncSession, noun: str, noun_id: int) -> list[Deployment]:
+    """What went live and touched it, newest first; a restore of everything may have."""
+    touched = or_((col(Deployment.noun) == noun) & (col(Deployment.noun_id) == noun_id), col(Deployment.noun) == "")
+    found = await session.exec(
+        select(Deployment)
+        .options(*revisions.LIGHT)
+        .where(col(Deployment.outcome) == Outcome.LIVE, touched)
+        .order_by(col(Deployment.id).desc())
+        .limit(MOST)
+    )
+    return list(found.all())
+
+
+async def _rows_before(session: AsyncSession, change: Deployment) -> Rows | None:
+    before = await history.predecessor(session, change)
+    state = await history.after(session, before) if before else None
+    return await asyncio.to_thread(_rows, state.rows) if state else None
+
+
+def _rows(packed: bytes) -> Rows:
+    return snapshots.rows(snapshots.unpacked(packed))
+
+
+def _version(rows: Rows, noun: str, noun_id: int) -> int | None:
+    return next((int(row["version"]) for row in rows[differences.TABLES[noun]] if row["id"] == noun_id), None)

@@ -1,8 +1,8 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop lock openapi docs \
-	bench-save bench-first-host bench-changes soak-agent clean
+.PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
+	bench-save bench-scale bench-first-host bench-changes soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -72,12 +72,19 @@ bench-save: dev ## how long a save takes until it is live, beside the same by ha
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.save $(ARGS)
 
+bench-scale: dev ## saves, every page and memory at 10 to 5,000 virtual hosts
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.scale $(ARGS)
+
 bench-first-host: dev ## from the log-in page to the first virtual host live, in a browser
 	@tools/install-dev.sh chromium
 	@$(PYTHON_IN) -m bench.first_host
 
 bench-changes: dev ## how long the pages of changes take with thousands of virtual hosts
 	@$(PYTHON_IN) -m bench.changes $(ARGS)
+
+interleavings: dev ## 10,000 rounds of people who save at once while the panel is killed, against a model
+	@$(PYTHON_IN) -m tests.interleavings $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

@@ -12,6 +12,8 @@ import json
 import os
 import shutil
 import stat
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,11 +198,15 @@ def _digest(path: Path) -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file as a whole: readers see the old bytes or the new ones."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    _write_file(draft, content)
-    draft.rename(path)
-    _sync_directory(path.parent)
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+    try:
+        draft.unlink(missing_ok=True)
+        _write_file(draft, content)
+        draft.rename(path)
+        _sync_directory(path.parent)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _write_file(path: Path, content: bytes) -> None:

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop lock openapi docs \
-	bench-save bench-first-host bench-changes soak-agent clean
+	bench-save bench-first-host bench-changes bench-backup soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -78,6 +78,9 @@ bench-first-host: dev ## from the log-in page to the first virtual host live, in
 
 bench-changes: dev ## how long the pages of changes take with thousands of virtual hosts
 	@$(PYTHON_IN) -m bench.changes $(ARGS)
+
+bench-backup: dev ## what a backup, a restore and retention cost, and a save beside them
+	@$(PYTHON_IN) -m bench.backup $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

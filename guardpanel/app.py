@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from guardpanel import __version__, static_files
+from guardpanel import __version__, slow_steps, static_files
 from guardpanel.api import openapi, problems
 from guardpanel.api import router as api_router
 from guardpanel.dependencies import identify, is_api
@@ -42,6 +43,9 @@ from guardpanel.views.pages import bare_page, page
 
 log = logging.getLogger(__name__)
 
+SWITCH_INTERVAL = 0.001
+"Seconds (Python: 0.005) after which a thread that renders lets a page have its turn; a page takes many."
+
 PAGES = (
     dashboard, virtual_hosts, policies, changes, drift, system, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
@@ -58,9 +62,11 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         # What is there now stays: a full collection that went through all of it would stop every request for 0.1 s.
         gc.collect()
         gc.freeze()
+        sys.setswitchinterval(SWITCH_INTERVAL)
         keeping = asyncio.create_task(keep_true(panel))
         try:
-            yield
+            with slow_steps.watched(settings.slow_step_ms / 1000):
+                yield
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     )  # fmt: skip
     keep_days: int = Field(default=400, ge=1, le=36_500, description="Changes older than so many days go, too.")
     log_level: str = Field(default="info", description="`debug`, `info`, `warning` or `error`.")
+    slow_step_ms: int = Field(
+        default=0,
+        ge=0,
+        description="Log every step of the event loop that takes longer than so many milliseconds, with the code that "
+        "ran: for finding faults, since it makes the panel slower. 0: off.",
+    )
 
     @field_validator("data_dir")
     @classmethod

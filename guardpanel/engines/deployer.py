@@ -103,12 +103,13 @@ class Engines:
     ) -> None:
         """Make the release live and prove it. Raises DeploymentFailed; what is half done then is the caller's to undo.
 
-        `again`: HAProxy is reloaded even where it says that it runs this, and only this release's applications stay
-        in the agent: somebody changed either.
+        `again`: HAProxy is reloaded even where it says that it runs this, and applications that no release has do not
+        stay in the agent: somebody changed either.
         """
         async with self._deploying():
             tell("agent")
-            await self._load_applications(release, bundle, keep=() if again else None)
+            keep = await asyncio.to_thread(self.inspector.released_applications) if again else None
+            await self._load_applications(release, bundle, keep)
             tell("reload")
             await self._must_be_whole(release)
             await asyncio.to_thread(self.releases.publish, release)

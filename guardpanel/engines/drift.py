@@ -154,21 +154,29 @@ class Inspector:
         if have is None or want is None:
             return Drift(Place.AGENT, "The agent's configuration was changed by hand and cannot be read.")
         others = {name: text for name, text in have.items() if name not in want}
-        if {name: have.get(name) for name in want} == want and not self._unknown(others):
+        if {name: have.get(name) for name in want} == want and not self._foreign(others):
             return None
         what = "The agent's configuration was changed by hand."
         return Drift(Place.AGENT, what, self._lines(release, data))
 
-    def _unknown(self, applications: dict[str, str]) -> bool:
-        """Whether there is one that no release on disk has: an old worker may still use one that some has."""
+    def released_applications(self) -> list[str]:
+        """Those in the agent's file that are as some release on disk has them: a worker may still use them."""
+        try:
+            have = applications_in(content_of(self.agent.configuration)) or {}
+        except FileNotFoundError:
+            return []
+        return sorted(set(have) - set(self._foreign(have)))
+
+    def _foreign(self, applications: dict[str, str]) -> dict[str, str]:
+        """Those that no release on disk has so: an old worker may still use one that some has."""
         left = dict(applications)
         for number in reversed(self.releases.numbers()):
             if not left:
-                return False
+                break
             path = self.releases.root / str(number) / "coraza.yaml"
             known = applications_in(content_of(path)) if path.is_file() else None
             left = {name: text for name, text in left.items() if (known or {}).get(name) != text}
-        return bool(left)
+        return left
 
 
 def _unread(status: AgentStatus) -> Drift:

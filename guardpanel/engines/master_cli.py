@@ -49,8 +49,8 @@ class MasterCli:
         return {name.lower(): value for name, value in facts}
 
     async def stat(self) -> str:
-        """`show stat` of the newest worker: CSV."""
-        return await self._ask("@1 show stat -1 6 -1")
+        """`show stat` of the newest worker, its servers alone: CSV."""
+        return await self._ask("@1 show stat -1 4 -1")
 
     async def has_backend(self, name: str) -> bool:
         if not re.fullmatch(r"[a-z0-9_]{1,64}", name):

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from guardpanel.engines.master_cli import MasterCli
@@ -82,19 +82,27 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
 
 def parse_servers(stat: str) -> dict[str, tuple[ServerStatus, ...]]:
     """`show stat`'s CSV: the servers of the virtual hosts' backends, by backend."""
+    rows = csv.reader(io.StringIO(stat.removeprefix("# ")))
+    at = {name: column for column, name in enumerate(next(rows, ()))}
+    if not at:
+        return {}
+    proxy, server = at["pxname"], at["svname"]
     found: dict[str, list[ServerStatus]] = {}
-    for row in csv.DictReader(io.StringIO(stat.removeprefix("# "))):
-        if row["svname"] != "BACKEND" and row["pxname"].startswith("be_"):
-            found.setdefault(row["pxname"], []).append(
-                ServerStatus(
-                    name=row["svname"],
-                    state=row["status"].split(" ")[0] if row["status"] != "no check" else "no check",
-                    check=row.get("last_chk") or row.get("check_desc") or "",
-                    check_code=row.get("check_code") or "",
-                    check_ms=int(row["check_duration"]) if row.get("check_duration") else None,
-                    since_seconds=int(row.get("lastchg") or 0),
-                    address=row.get("addr") or "",
-                    is_resolving="resolution" in row["status"],
-                )
-            )
+    for row in rows:
+        if row and row[server] != "BACKEND" and row[proxy].startswith("be_"):
+            found.setdefault(row[proxy], []).append(_server(row, at))
     return {name: tuple(servers) for name, servers in found.items()}
+
+
+def _server(row: Sequence[str], at: Mapping[str, int]) -> ServerStatus:
+    status, milliseconds = row[at["status"]], row[at["check_duration"]]
+    return ServerStatus(
+        name=row[at["svname"]],
+        state=status if status == "no check" else status.split(" ")[0],
+        check=row[at["last_chk"]] or row[at["check_desc"]],
+        check_code=row[at["check_code"]],
+        check_ms=int(milliseconds) if milliseconds else None,
+        since_seconds=int(row[at["lastchg"]] or 0),
+        address=row[at["addr"]],
+        is_resolving="resolution" in status,
+    )

@@ -67,18 +67,21 @@ def application(policy: PolicyState, mode: EnforcementMode) -> Application:
 
 def agent_configuration(facts: EngineFacts, made: Iterable[Application]) -> bytes:
     """coraza-spoa's YAML, strict: unknown keys are errors there."""
-    return _written(facts.agent_socket, tuple((one.name, one.directives, one.response_check) for one in made))
-
-
-@lru_cache(maxsize=16)
-def _written(socket: str, made: tuple[tuple[str, str, bool], ...]) -> bytes:
-    """Written by a library and read back: text can never become keys. Kept, since most saves change no rule."""
-    document = {
-        "bind": f"unix://{socket}",
+    head = {
+        "bind": f"unix://{facts.agent_socket}",
         "log_level": "warn",
         "log_file": "/dev/stderr",
         "log_format": "json",
-        "applications": [
+    }
+    entries = "".join(_entry(one.name, one.directives, one.response_check) for one in made)
+    return f"{_written(head)}applications:{chr(10) + entries if entries else f' []{chr(10)}'}".encode("ascii")
+
+
+@lru_cache(maxsize=1_000)
+def _entry(name: str, directives: str, response_check: bool) -> str:
+    """One application's item of the list. Kept, since a save changes one policy at most."""
+    return _written(
+        [
             {
                 "name": name,
                 "directives": directives,
@@ -88,13 +91,16 @@ def _written(socket: str, made: tuple[tuple[str, str, bool], ...]) -> bytes:
                 "log_file": "/dev/stderr",
                 "log_format": "json",
             }
-            for name, directives, response_check in made
-        ],
-    }
-    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10**6)
+        ]
+    )
+
+
+def _written(document: object) -> str:
+    """Written by a library and read back: text can never become keys."""
+    text = str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10**6))
     if yaml.safe_load(text) != document:
         raise ValueError("the agent's configuration does not read back as it was written")
-    return text.encode("ascii")
+    return text
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,7 +1,7 @@
 """HAProxy's files: haproxy.cfg, its maps, the SPOE file, error pages and certificate authorities."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
@@ -118,12 +118,18 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = skips(state, endings=True)
         rendered["skip_paths.map"] = skips(state, endings=False)
-    for page in sorted((folder() / "haproxy" / "errors").glob("*.html")):
-        rendered[f"errors/{page.name}"] = page.read_text("utf-8")
+    rendered |= error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
             rendered[f"ca/{host.id}.pem"] = host.tls_ca
     return rendered
+
+
+@cache
+def error_pages() -> dict[str, str]:
+    """By path; they come with the program."""
+    pages = sorted((folder() / "haproxy" / "errors").glob("*.html"))
+    return {f"errors/{page.name}": page.read_text("utf-8") for page in pages}
 
 
 def hosts(state: DesiredState, *, wildcard: bool) -> str:

@@ -135,6 +135,7 @@ class Changes:
     async def settle(self) -> None:
         """End the attempts whose end was never recorded: the panel was killed, or the disk was full."""
         async with self.turn():
+            await asyncio.to_thread(self.engines.releases.sweep)
             async with self.database.read() as session:
                 left = await revisions.open_deployments(session)
             for deployment in left:
@@ -209,7 +210,8 @@ class Changes:
                 value, prepared = await self._write(session, change, mutate, progress, draft)
         except BaseException as error:
             if draft.number is not None:
-                await asyncio.to_thread(self.engines.releases.drop, draft.number)
+                with suppress(OSError):  # a disk that takes nothing: it is swept later
+                    await asyncio.to_thread(self.engines.releases.drop, draft.number)
             if isinstance(error, ConfigRejected):
                 raise at_fields(error, change) from error
             raise

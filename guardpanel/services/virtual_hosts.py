@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import String, case, type_coerce
 from sqlalchemy.orm import selectinload
 from sqlmodel import asc, col, desc, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -19,6 +20,14 @@ from guardpanel.services.input import as_kept
 from guardpanel.services.pages import Page, like
 
 NOUN = "virtual_host"
+
+EFFECTIVE_MODE = case(
+    (col(Policy.id).is_(None), EnforcementMode.OFF.value),
+    else_=func.coalesce(
+        type_coerce(col(VirtualHost.enforcement_mode), String), type_coerce(col(Policy.enforcement_mode), String)
+    ),
+)
+"`VirtualHost.mode_under` as SQL, where the policy is joined."
 
 SORTS = {"name": col(VirtualHost.name), "policy": col(Policy.name), "changed": col(VirtualHost.updated_at)}
 
@@ -41,10 +50,7 @@ async def page(
     if policy_id is not None:
         conditions.append(col(VirtualHost.policy_id) == policy_id)
     if mode is not None:
-        effective = func.coalesce(
-            col(VirtualHost.enforcement_mode), col(Policy.enforcement_mode), EnforcementMode.OFF.value
-        )
-        conditions.append(effective == mode.value)
+        conditions.append(mode.value == EFFECTIVE_MODE)
     joined = select(VirtualHost).join(Policy, isouter=True).where(*conditions)
     total = (await session.exec(select(func.count()).select_from(joined.subquery()))).one()
     order = (desc if descending else asc)(func.lower(SORTS.get(sort, SORTS["name"])))
@@ -60,16 +66,6 @@ async def find(session: AsyncSession, virtual_host_id: int) -> VirtualHost:
     if virtual_host is None:
         raise NotFound("There is no such virtual host. It may have been deleted.")
     return virtual_host
-
-
-async def of_policy(session: AsyncSession, policy_id: int) -> list[VirtualHost]:
-    found = await session.exec(
-        select(VirtualHost)
-        .where(col(VirtualHost.policy_id) == policy_id)
-        .options(*_whole())
-        .order_by(func.lower(col(VirtualHost.name)))
-    )
-    return list(found.all())
 
 
 async def create(changes: Changes, asked: Asked, fields: VirtualHostFields) -> Saved[VirtualHost]:

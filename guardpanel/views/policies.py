@@ -17,6 +17,9 @@ from guardpanel.views.virtual_hosts import refused
 
 router = APIRouter(prefix="/policies")
 
+SOME = 12
+"Of the virtual hosts that use a policy; a link shows all."
+
 PRESET_NAMES = {"website": "Website", "rest_api": "REST API", "file_upload": "File upload"}
 
 
@@ -60,7 +63,7 @@ async def show(request: Request, policy_id: RowId, session: SessionDep, _viewer:
     policy = await policies.find(session, policy_id)
     context = {
         "policy": policy,
-        "users": await virtual_hosts.of_policy(session, policy_id),
+        "users": await virtual_hosts.page(session, policy_id=policy_id, limit=SOME),
         "changes": (await revisions.page(session, noun=policies.NOUN, noun_id=policy_id, limit=5)).items,
     }
     return await page(request, "policies/show.html", context)
@@ -116,7 +119,7 @@ async def show_delete(
     policy = await policies.find(session, policy_id)
     context = {
         "policy": policy,
-        "users": await virtual_hosts.of_policy(session, policy_id),
+        "users": await virtual_hosts.page(session, policy_id=policy_id, limit=SOME),
         "form": form,
         "merge": await merged(request, session, form, policy) if is_behind(form, policy.version) else None,
         "refusal": await refused(session, problem),

@@ -1,0 +1,56 @@
+"""Faults put into the panel on purpose: the interleavings must find each of them."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from guardpanel.engines import Engines
+from guardpanel.engines.agent import read_configuration
+from guardpanel.services import policies, snapshots, virtual_hosts
+from guardpanel.services.changes import Changes
+
+
+def versions_are_not_compared() -> None:
+    virtual_hosts.must_be_current = policies.must_be_current = lambda now, opened: None
+
+
+def rows_stay_after_a_roll_back() -> None:
+    put_back = snapshots.put_back
+
+    async def put_back_unless_rolled_back(session: Any, kept: Any) -> None:
+        if sys._getframe(1).f_code.co_name == "_conclude":
+            return
+        await put_back(session, kept)
+
+    snapshots.put_back = put_back_unless_rolled_back
+
+
+def live_without_deploying() -> None:
+    async def deploy(self: Engines, *_: object, **__: object) -> None:
+        await self.world.fate.pause()
+
+    Engines.deploy = deploy
+
+
+def what_a_crash_left_stays_open() -> None:
+    async def settle(self: Changes) -> None:
+        """Nothing."""
+
+    Changes.settle = settle
+
+
+def the_agent_forgets_too_early() -> None:
+    async def load(self: Engines, release: Any, bundle: Any, **_: object) -> None:
+        self.agent.write(read_configuration(release), ())
+        await self.agent.reload()
+
+    Engines._load_applications = load
+
+
+PLANTS: dict[str, Callable[[], None]] = {
+    plant.__name__: plant
+    for plant in (
+        versions_are_not_compared, rows_stay_after_a_roll_back, live_without_deploying, what_a_crash_left_stays_open,
+        the_agent_forgets_too_early,
+    )
+}  # fmt: skip

@@ -13,7 +13,7 @@ from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.proc import is_process, listener_of
-from guardpanel.engines.releases import Release, ReleaseDamaged, Releases
+from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, sweep_drafts
 from guardpanel.engines.status import HAProxyStatus, haproxy_status
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
@@ -177,6 +177,11 @@ class Engines:
         old = (await self.cli.processes()).old_workers
         found = [(await self.cli.info(pid)).get("description", "") for pid in old]
         return {words.removeprefix("guardpanel ") for words in found}
+
+    def sweep(self) -> None:
+        """Delete what a killed process left half written. Only while nobody saves."""
+        self.releases.sweep()
+        sweep_drafts(self.agent.configuration)
 
     async def close(self) -> None:
         await self._stop_tidying()

@@ -196,6 +196,13 @@ def _digest(path: Path) -> str:
         return ""
 
 
+def sweep_drafts(path: Path) -> None:
+    """Delete the drafts of this file that were never put in its place."""
+    for draft in path.parent.glob(f".{path.name}-*"):
+        with suppress(OSError):
+            draft.unlink()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file as a whole: readers see the old bytes or the new ones."""
     draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")

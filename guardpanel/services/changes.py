@@ -193,8 +193,9 @@ class Changes:
 
     async def _may_begin(self, change: Change) -> None:
         """Nobody's change by hand is overwritten unasked, and what could not be proved live does not begin."""
-        if self.watch.drift and not change.asked.over_drift and not change.quiet:
-            words = " ".join(drift.what for drift in self.watch.drift[:3])
+        by_hand = [drift.what for drift in self.watch.drift if not drift.ours]
+        if by_hand and not change.asked.over_drift and not change.quiet:
+            words = " ".join(by_hand[:3])
             raise Drifted(f"This save would overwrite what somebody changed by hand. {words}")
         if not change.again:  # what does not run may be what is to be put back
             await self.engines.must_answer(START_PATIENCE if change.quiet else SAVE_PATIENCE)

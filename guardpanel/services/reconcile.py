@@ -31,7 +31,8 @@ SHARE, LONGEST_PAUSE = 5, 2.5
 "A look that takes long is followed by a pause of so many times its length, but never of more than so many seconds."
 
 
-LONGEST_START_PAUSE = 60.0
+LONGEST_WAIT = 32
+"Looks after which what cannot be brought up is tried again at the latest."
 
 
 class Reconciler:
@@ -42,8 +43,8 @@ class Reconciler:
         self.repairs = repairs
         self.problem: str | None = None
         "What kept the configuration from going live."
-        self._pause, self._next_start = EVERY, 0.0
-        "What cannot be brought up is tried again ever more seldom: each try may be a change on record."
+        self._wait, self._waited = 0, 0
+        "Looks between two tries to bring up what failed, and how many of them went by."
         self._tried: tuple[Drift, ...] = ()
         "What could not be mended: it is not tried again by itself."
 
@@ -64,10 +65,8 @@ class Reconciler:
         async with changes.turn():
             pass  # Busy while another process saves
         self.watch.storage = await asyncio.to_thread(trouble, self.data_dir)
-        if self.problem is not None and monotonic() >= self._next_start:
-            self.problem = await startup.bring_up(changes)
-            self._next_start = monotonic() + self._pause
-            self._pause = min(LONGEST_START_PAUSE, self._pause * 2) if self.problem else EVERY
+        if self.problem is not None:
+            await self._bring_up()
         await self._settle()
         turns = self._quiet_turn()
         drift = await self._look() if turns is not None else []
@@ -76,6 +75,14 @@ class Reconciler:
         self.watch.found(tuple(drift))
         if drift and await self._may_mend(drift):
             await self._mend(tuple(drift))
+
+    async def _bring_up(self) -> None:
+        """Ever more seldom, as each try may be a change on record."""
+        self._waited += 1
+        if self._waited <= self._wait:
+            return
+        self.problem = await startup.bring_up(self.changes)
+        self._waited, self._wait = 0, min(LONGEST_WAIT, 2 * self._wait + 1) if self.problem else 0
 
     def _quiet_turn(self) -> int | None:
         """The number of the turn that is over; None while somebody has one."""
@@ -182,7 +189,9 @@ class Reconciler:
         async with self.changes.turn():
             with suppress(DeploymentFailed, EngineUnavailable):
                 await self.changes.engines.agent.reload()
-        return not await self._look()
+        left = await self._look()
+        self.watch.found(tuple(left))
+        return not left
 
 
 def _between(rows: snapshots.Snapshot, now: snapshots.Snapshot) -> list[differences.Difference]:

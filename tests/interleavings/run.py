@@ -111,7 +111,7 @@ class Life:
 
     async def settle_down(self) -> None:
         """Looks until nothing differs, as the panel's are seconds apart."""
-        for _ in range(30):
+        for _ in range(80):  # what cannot be brought up is tried ever more seldom
             await self.rest()
             with suppress(Problem):
                 await self.reconciler.tick()

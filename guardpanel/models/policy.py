@@ -166,8 +166,7 @@ class Policy(PolicyFields, table=True):
         """Whether a request passes that the WAF could not judge, in that mode."""
         return fails_open(self.fail_mode, mode)
 
-    def touch(self, taken_back: int = 0) -> None:
-        """One more edit: a form that was opened before it is stale from now on, also one that was opened during an
-        edit that was rolled back; `taken_back` of those there were, and each had a version of its own."""
-        self.version += 1 + taken_back
+    def touch(self, version: int) -> None:
+        """One more edit: a form that was opened before it is stale from now on."""
+        self.version = version
         self.updated_at = datetime.now(UTC)

@@ -157,7 +157,7 @@ async def _put(
     changes: Changes, session: AsyncSession, change: Change, wanted: Snapshot, only: Key | None = None
 ) -> None:
     """The rows of then, in the place of those of now. In a thread, as there may be thousands."""
-    current, stamp = await snapshots.take(session), await new_version(session)
+    current, stamp = await snapshots.take(session), await revisions.highest_version(session)
     rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp, changes.facts)
     if not touched:
         raise Conflict("Everything is already as it was then: there is nothing to put back.")
@@ -183,12 +183,6 @@ def _name(now: Rows, then: Rows, only: Key | None) -> str:
         return ""
     table = differences.TABLES[only[0]]
     return next(str(row["name"]) for row in (*then[table], *now[table]) if row["id"] == only[1])
-
-
-async def new_version(session: AsyncSession) -> int:
-    """Higher than any row's version ever was: each edit of a row is an attempt, and attempts are counted without end."""
-    newest_id = (await session.exec(select(func.max(Deployment.id)))).one()
-    return (newest_id or 0) + 2
 
 
 async def names(session: AsyncSession, wanted: set[Key]) -> dict[Key, str]:

@@ -114,7 +114,7 @@ async def update(
         await _name_must_be_free(session, fields.name, besides=policy_id)
         words = in_words(fields_of(policy), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
-        policy.replace(fields).touch(await revisions.taken_back(session, NOUN, policy_id))
+        policy.replace(fields).touch(await revisions.version_after(session, policy.version))
         session.add(policy)
         return policy
 

@@ -24,7 +24,7 @@ from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Deployment, Installation
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
-from guardpanel.services import differences, earlier_rows, facts, history, revisions, snapshots, startup
+from guardpanel.services import differences, earlier_rows, facts, revisions, snapshots, startup
 from guardpanel.services.backups import Candidate
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import Kind
@@ -113,7 +113,7 @@ async def _put(session: AsyncSession, candidate: Candidate) -> None:
     if await is_new_here(session):
         await _take_history(session, candidate.database)
     else:
-        now, stamp = await snapshots.take(session), await history.new_version(session)
+        now, stamp = await snapshots.take(session), await revisions.highest_version(session)
         rows, _ = await asyncio.to_thread(_stamped, now, rows, stamp)
     await snapshots.put_back(session, await _with_own_facts(session, rows))
 

@@ -103,14 +103,18 @@ async def page(
     return Page(list(found.all()), total, offset, limit)
 
 
-async def taken_back(session: AsyncSession, noun: str, noun_id: int) -> int:
-    """How many edits of it were visible for a moment and then rolled back."""
-    condition = (
-        (col(Deployment.noun) == noun)
-        & (col(Deployment.noun_id) == noun_id)
-        & col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
-    )
-    return (await session.exec(select(func.count()).select_from(Deployment).where(condition))).one()
+async def version_after(session: AsyncSession, version: int) -> int:
+    """The next version of an edited row: one that it never had, not even for a moment in an edit that was rolled back."""
+    taken_back = col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
+    found = await session.exec(select(Deployment.id).where(taken_back).limit(1))
+    return version + 1 if found.first() is None else await highest_version(session)
+
+
+async def highest_version(session: AsyncSession) -> int:
+    """Higher than any row's version ever was: an attempt gives a row one version at most, and attempts are counted
+    without end."""
+    newest = (await session.exec(select(func.max(Deployment.id)))).one()
+    return (newest or 0) + 2
 
 
 def _touched(noun: str, noun_id: int | None) -> Any:

@@ -100,7 +100,7 @@ async def update(
         words = in_words(fields_of(virtual_host), fields, await _policy_names(session, virtual_host, fields))
         change.summary = f"{fields.name}: {words}" if words else change.summary
         await _release_names(session, virtual_host, fields)
-        virtual_host.replace(fields).touch(await revisions.taken_back(session, NOUN, virtual_host_id))
+        virtual_host.replace(fields).touch(await revisions.version_after(session, virtual_host.version))
         return virtual_host
 
     return await changes.save(change, mutate)

@@ -20,6 +20,9 @@ from tests.crash.syscalls import Call, Child, Verdict
 UNCLEAR = re.compile(r"Errno|Error\b|Exception|Traceback|sqlite3|sqlalchemy|aiosqlite|0x[0-9a-f]{6}|\[SQL|^$")
 "What an operator cannot do anything with."
 
+LIVE = re.compile(r"This is live as revision \d+, but that could not be recorded yet")
+"The one problem after which the change is there."
+
 LIFE = 40
 "Passes of one panel, before a new one takes over."
 
@@ -110,7 +113,7 @@ class Living:
         self.result.messages[_plain(refused)] += 1
         if UNCLEAR.search(str(refused["message"])):
             self.unclear(f"{what}: not an operator's words: {refused['message']}")
-        return (before, deed.after) if refused["problem"] == "StorageFailed" else (before,)
+        return (deed.after,) if LIVE.match(str(refused["message"])) else (before,)
 
     def unclear(self, words: str) -> None:
         print(f"UNCLEAR {words}", flush=True)

@@ -136,17 +136,18 @@ class Shared:
     memory: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1 << 20))
 
     def tell(self, word: str, **facts: object) -> None:
-        """Child: what it has come to. The length is written last, so the parent reads it whole."""
-        said = json.dumps([*self.heard(), {"word": word, **facts}]).encode()
-        self.memory[64 : 64 + len(said)] = said
-        self.memory[8:12] = struct.pack("i", len(said))
+        """Child: what it has come to. A line is added, and then the length: the parent never reads half of one."""
+        said = json.dumps({"word": word, **facts}).encode() + b"\n"
+        (end,) = struct.unpack("i", self.memory[8:12])
+        self.memory[64 + end : 64 + end + len(said)] = said
+        self.memory[8:12] = struct.pack("i", end + len(said))
 
     def heard(self) -> list[dict[str, Any]]:
-        (length,) = struct.unpack("i", self.memory[8:12])
-        return list(json.loads(self.memory[64 : 64 + length])) if length else []
+        (end,) = struct.unpack("i", self.memory[8:12])
+        return [json.loads(line) for line in self.memory[64 : 64 + end].splitlines()]
 
     def words(self) -> list[str]:
-        return [str(one["word"]) for one in self.heard()]
+        return [str(said["word"]) for said in self.heard()]
 
     def about(self, word: str) -> dict[str, Any] | None:
         """What it said with that word; None where it has not said it."""

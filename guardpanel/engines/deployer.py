@@ -269,6 +269,8 @@ class Engines:
                 if number is None:
                     return
                 release = await asyncio.to_thread(self.releases.open, number)
+                if not await self.runs(release.checksum, 0):
+                    return  # what HAProxy runs instead needs its own
                 await asyncio.to_thread(self.agent.write, read_configuration(release), ())
                 if not await self.agent.has_read(await self.agent.status()):
                     await self.agent.reload()

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
-	bench-save bench-scale bench-first-host bench-changes soak-agent clean
+	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -51,6 +51,19 @@ e2e: dev ## tests in a browser
 	@tools/install-dev.sh chromium
 	@$(CHECK) e2e -- $(ARGS)
 
+crash: dev ## kill -9 of the panel at every system call of a save, 20 times each (hours; ARGS="--sample 100": minutes)
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.sweep $(ARGS)
+
+crash-engines: dev ## kill -9 of the agent, of HAProxy's worker and of its master at every step of a save
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.engine_kills $(ARGS)
+
+faults: dev ## a disk that fails at every step of a save: no space, I/O errors, short writes, read-only; and one that is full
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.faults $(ARGS)
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.full_disk
+
 reload-lies: dev ## the ways in which a reload lies, each planted in a save: what the panel says is so
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m pytest -v tests/live/test_reload_lies.py $(ARGS)
@@ -85,6 +98,9 @@ bench-changes: dev ## how long the pages of changes take with thousands of virtu
 
 interleavings: dev ## 10,000 rounds of people who save at once while the panel is killed, against a model
 	@$(PYTHON_IN) -m tests.interleavings $(ARGS)
+
+bench-backup: dev ## what a backup, a restore and retention cost, and a save beside them
+	@$(PYTHON_IN) -m bench.backup $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

@@ -1,6 +1,6 @@
 """Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed.
 
-    python tools/check.py [lint] [agent] [unit] [live] [load] [e2e] [-- arguments for pytest]
+    python tools/check.py [lint] [agent] [unit] [live] [load] [crash] [e2e] [-- arguments for pytest]
 
 Ends with what failed and with how many tests passed and failed. A gate that hangs is ended at its limit, by its own
 process group.
@@ -90,6 +90,7 @@ def gates() -> dict[str, list[Gate]]:
                 "tests",
                 "--ignore=tests/live",
                 "--ignore=tests/load",
+                "--ignore=tests/crash",
                 "--ignore=tests/e2e",
                 minutes=15,
             )
@@ -99,7 +100,8 @@ def gates() -> dict[str, list[Gate]]:
             Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
             pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
         ],
-        "e2e": [pytest("browser tests", "tests/e2e", minutes=20)],
+        "crash": [pytest("kill sweeps and file faults, short", "-n", "2", "tests/crash", minutes=20)],
+        "e2e": [pytest("browser tests", "-n", "2", "--dist", "loadfile", "tests/e2e", minutes=20)],
     }
 
 

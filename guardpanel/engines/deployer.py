@@ -13,7 +13,7 @@ from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.proc import is_process, listener_of
-from guardpanel.engines.releases import Release, ReleaseDamaged, Releases
+from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, sweep_drafts
 from guardpanel.engines.status import HAProxyStatus, haproxy_status
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
@@ -58,6 +58,7 @@ class Engines:
         self._deployments = 0
         self._asking: asyncio.Task[EnginesStatus] | None = None
         self._tidying: asyncio.Task[None] | None = None
+        self._writing_for_agent = asyncio.Lock()
 
     def stage(self, bundle: Bundle, number: int) -> Release:
         return self.releases.stage(number, bundle)
@@ -177,6 +178,11 @@ class Engines:
         found = [(await self.cli.info(pid)).get("description", "") for pid in old]
         return {words.removeprefix("guardpanel ") for words in found}
 
+    def sweep(self) -> None:
+        """Delete what a killed process left half written. Only while nobody saves."""
+        self.releases.sweep()
+        sweep_drafts(self.agent.configuration)
+
     async def close(self) -> None:
         await self._stop_tidying()
 
@@ -263,24 +269,32 @@ class Engines:
         while True:
             await asyncio.sleep(TIDY_EVERY)
             try:
-                if (await self.cli.processes()).old_workers:
-                    continue
-                number = self.releases.current_number()
-                if number is None:
-                    return
-                release = await asyncio.to_thread(self.releases.open, number)
-                if not await self.runs(release.checksum, 0):
-                    return  # what HAProxy runs instead needs its own
-                await asyncio.to_thread(self.agent.write, read_configuration(release), ())
-                if not await self.agent.has_read(await self.agent.status()):
-                    await self.agent.reload()
-            except Problem as problem:
-                log.warning("old applications stay in the WAF agent for now: %s", problem.message)
-            return
+                async with self._writing_for_agent:
+                    if await self._drop_old_applications():
+                        return
+            except (Problem, OSError) as problem:
+                log.warning("old applications stay in the WAF agent for now: %s", problem)
+                return
+
+    async def _drop_old_applications(self) -> bool:
+        """False while an old worker may use them."""
+        if (await self.cli.processes()).old_workers:
+            return False
+        number = self.releases.current_number()
+        if number is not None:
+            release = await asyncio.to_thread(self.releases.open, number)
+            if not await self.runs(release.checksum, 0):
+                return True  # what HAProxy runs instead needs its own
+            await asyncio.to_thread(self.agent.write, read_configuration(release), ())
+            if not await self.agent.has_read(await self.agent.status()):
+                await self.agent.reload()
+        return True
 
     async def _stop_tidying(self) -> None:
+        """Between two looks, never in the middle of one: a thread that writes the agent's file cannot be called back."""
         if self._tidying is not None and not self._tidying.done():
-            self._tidying.cancel()
+            async with self._writing_for_agent:
+                self._tidying.cancel()
             with suppress(asyncio.CancelledError):
                 await self._tidying
 

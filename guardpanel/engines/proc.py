@@ -9,6 +9,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 LISTENING = "0A"
+ACCEPTS = "00010000"
+"The flag of a unix socket that listens (SO_ACCEPTCON, net/unix/af_unix.c)."
+
+UNIX_TABLE = Path("/proc/net/unix")
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
@@ -31,6 +35,20 @@ def is_process(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def has_lost(path: Path, pid: int) -> bool:
+    """Whether HAProxy's master `pid` listens on a socket whose place `path` is another's or nobody's.
+
+    HAProxy binds `path.pid.tmp` and renames it: /proc/net/unix goes on to show the first name. A master that hangs in a
+    reload has no such socket.
+    """
+    if listener_of(path) is not None:
+        return False
+    name = f"{path}.{pid}.tmp"
+    lines = (line.split() for line in UNIX_TABLE.read_text().split("\n"))
+    inodes = {fields[6] for fields in lines if len(fields) == 8 and fields[7] == name and fields[3] == ACCEPTS}
+    return bool(inodes) and pid in owners(inodes)
 
 
 def listening(host: str, port: int) -> set[str]:

@@ -12,6 +12,8 @@ import json
 import os
 import shutil
 import stat
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,13 +196,24 @@ def _digest(path: Path) -> str:
         return ""
 
 
+def sweep_drafts(path: Path) -> None:
+    """Delete the drafts of this file that were never put in its place."""
+    for draft in path.parent.glob(f".{path.name}-*"):
+        with suppress(OSError):
+            draft.unlink()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file as a whole: readers see the old bytes or the new ones."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    _write_file(draft, content)
-    draft.rename(path)
-    _sync_directory(path.parent)
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+    try:
+        draft.unlink(missing_ok=True)
+        _write_file(draft, content)
+        draft.rename(path)
+        _sync_directory(path.parent)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _write_file(path: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines.deployer import Engines
-from guardpanel.engines.proc import is_process, listener_of
+from guardpanel.engines.proc import has_lost, is_process, listener_of
 from guardpanel.engines.process import clean_environment
 from guardpanel.settings import Settings
 
@@ -30,6 +30,9 @@ STEADY = 60.0
 LARGEST_LOG = 64 * 1024 * 1024
 LOGS_KEPT = 3
 STOP_PATIENCE = 8.0
+
+LOST_EVERY, LOST_TIMES = 1.0, 6
+"Seconds between two looks at HAProxy's master socket, and how often in a row it must be out of reach."
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,7 @@ class Supervisor:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(child.keep()) for child in self.children]
         self._tasks.append(asyncio.create_task(self._rotate()))
+        self._tasks.append(asyncio.create_task(self._keep_reachable()))
 
     @property
     def children(self) -> tuple[Child, Child]:
@@ -211,6 +215,21 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.haproxy.stop()
         await self.agent.stop()
+
+    async def _keep_reachable(self) -> None:
+        """A second HAProxy that was started with our master socket takes its place in the file system, also when it is
+        gone. Our master binds it anew in a reload, for which it takes a signal where nobody reaches it otherwise."""
+        seen = 0
+        while True:
+            await asyncio.sleep(LOST_EVERY)
+            pid = self.haproxy.pid
+            lost = pid is not None and await asyncio.to_thread(has_lost, self.haproxy.control, pid)
+            seen = seen + 1 if lost else 0  # for a moment it is so in every reload
+            if seen >= LOST_TIMES and pid is not None:
+                log.warning("HAProxy's master socket was taken away; it is told to bind it anew")
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGUSR2)
+                seen = 0
 
     async def _rotate(self) -> None:
         """Copy and truncate: the engines keep their files open, appending."""

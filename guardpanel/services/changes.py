@@ -135,7 +135,7 @@ class Changes:
     async def settle(self) -> None:
         """End the attempts whose end was never recorded: the panel was killed, or the disk was full."""
         async with self.turn():
-            await asyncio.to_thread(self.engines.releases.sweep)
+            await asyncio.to_thread(self.engines.sweep)
             async with self.database.read() as session:
                 left = await revisions.open_deployments(session)
             for deployment in left:

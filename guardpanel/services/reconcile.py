@@ -31,6 +31,9 @@ SHARE, LONGEST_PAUSE = 5, 2.5
 "A look that takes long is followed by a pause of so many times its length, but never of more than so many seconds."
 
 
+LONGEST_START_PAUSE = 60.0
+
+
 class Reconciler:
     def __init__(self, changes: Changes, data_dir: Path, *, repairs: bool) -> None:
         self.changes = changes
@@ -39,6 +42,8 @@ class Reconciler:
         self.repairs = repairs
         self.problem: str | None = None
         "What kept the configuration from going live."
+        self._pause, self._next_start = EVERY, 0.0
+        "What cannot be brought up is tried again ever more seldom: each try may be a change on record."
         self._tried: tuple[Drift, ...] = ()
         "What could not be mended: it is not tried again by itself."
 
@@ -59,8 +64,10 @@ class Reconciler:
         async with changes.turn():
             pass  # Busy while another process saves
         self.watch.storage = await asyncio.to_thread(trouble, self.data_dir)
-        if self.problem is not None:
+        if self.problem is not None and monotonic() >= self._next_start:
             self.problem = await startup.bring_up(changes)
+            self._next_start = monotonic() + self._pause
+            self._pause = min(LONGEST_START_PAUSE, self._pause * 2) if self.problem else EVERY
         await self._settle()
         turns = self._quiet_turn()
         drift = await self._look() if turns is not None else []

@@ -40,7 +40,7 @@ def what_a_crash_left_stays_open() -> None:
 
 
 def the_agent_forgets_too_early() -> None:
-    async def load(self: Engines, release: Any, bundle: Any, **_: object) -> None:
+    async def load(self: Engines, release: Any, *_: object, **__: object) -> None:
         self.agent.write(read_configuration(release), ())
         await self.agent.reload()
 

@@ -1,8 +1,13 @@
 """The WAF agent is away, hangs or comes back: closed means 503, open means passed, marked and counted."""
 
+import contextlib
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -132,3 +137,74 @@ def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: 
     assert b"secret" not in answer.body
     stack.start_agent()
     stack.wait_for_server("waf_agent", "agent", "UP")
+
+
+def test_a_message_that_haproxy_leaves_unsent_costs_time_and_no_request(stack: Stack) -> None:
+    """As HAProxy 2.6.12 does it in a reload now and then (haproxy/haproxy issue 2478): the first message is lost here."""
+    real = stack.folder / "real.sock"
+    stack.stop_agent()  # with the connections that HAProxy has to it
+    stack.start_agent()
+    Path(stack.facts.agent_socket).rename(real)
+    with Relay(Path(stack.facts.agent_socket), real) as relay:
+        stack.wait_for_server("waf_agent", "agent", "UP")
+        answer = stack.get("blocks.test", "/")
+        attack = stack.get("blocks.test", QUERY)
+    real.rename(stack.facts.agent_socket)
+
+    assert relay.swallowed == 1
+    assert (answer.status, answer.verdict["error"]) == (200, "")
+    assert answer.seconds > PROCESSING_TIMEOUT
+    assert attack.status == 403
+
+
+PROCESSING_TIMEOUT = 5.0
+"Of config_templates/haproxy/coraza.cfg.j2, seconds."
+
+NOTIFY = 3
+"The type of the SPOP frame that carries messages (SPOE.txt, section 3.2.6)."
+
+
+class Relay:
+    """Between HAProxy and the agent; the first message never arrives, all else does."""
+
+    def __init__(self, place: Path, real: Path) -> None:
+        self.place, self.real = place, real
+        self.swallowed = 0
+        self.sockets = [socket.socket(socket.AF_UNIX)]
+        self.threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self) -> Self:
+        self.sockets[0].bind(str(self.place))
+        self.sockets[0].listen()
+        self.threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self.sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
+        for one in self.sockets:
+            one.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, agent = self.sockets[0].accept()[0], socket.socket(socket.AF_UNIX)
+                self.sockets += [client, agent]
+                agent.connect(str(self.real))
+                for pair in ((client, agent), (agent, client)):
+                    self.threads.append(threading.Thread(target=self._pass_on, args=pair))
+                    self.threads[-1].start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError), source.makefile("rb") as frames:
+            while length := frames.read(4):
+                body = frames.read(int.from_bytes(length, "big"))
+                if body[0] == NOTIFY and not self.swallowed:
+                    self.swallowed += 1
+                    continue
+                target.sendall(length + body)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)

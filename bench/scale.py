@@ -137,9 +137,10 @@ def save(measured: Measured, name: str, path: str, body: dict[str, object]) -> N
         measured.times.wall.setdefault(f"{name}: {step['name']}", []).append(step["seconds"])
 
 
-def measure(hosts: int, saves: int, rounds: int, binary: str) -> None:
+def measure(hosts: int, saves: int, rounds: int, binary: str, slow: int) -> None:
     with origin_server() as port, origin_server() as other, running_panel(binary) as panel:
         panel.stop()
+        panel.environment["GUARDPANEL_SLOW_STEP_MS"] = str(slow)
         asyncio.run(fill(f"sqlite+aiosqlite:///{panel.data / 'guardpanel.db'}", hosts, port))
         began = time.perf_counter()
         panel.start()
@@ -169,6 +170,8 @@ def measure(hosts: int, saves: int, rounds: int, binary: str) -> None:
         memory = measured.memory()
         during(measured, routing, ["/", "/virtual-hosts", f"/virtual-hosts/{host}", f"/policies/{policy}"])
         report(measured, memory)
+        if slow:
+            slow_steps(panel.output.read_text(), slow)
 
 
 def during(measured: Measured, routing: Callable[[str], None], paths: list[str]) -> None:
@@ -200,15 +203,33 @@ def report(measured: Measured, memory: dict[str, float]) -> None:
           f"at the end {measured.memory()['now']:.0f} MiB", flush=True)  # fmt: skip
 
 
+def slow_steps(output: str, limit: int) -> None:
+    """What held the event loop up: where it was in our code, how often, and the longest (all, and on a processor)."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for late, own, stack in re.findall(r"was busy for (\d+) ms \((\d+) of a processor\) in\n((?:  .*\n)+)", output):
+        ours = re.findall(r"guardpanel/(\S+)\", line (\d+), in (\S+)", stack) or re.findall(
+            r"([^/]+)\", line (\d+), in (\S+)", stack
+        )
+        found.setdefault(":".join(ours[-1]), []).append((int(late), int(own)))
+    print(f"\nsteps over {limit} ms: {sum(map(len, found.values()))}, by asyncio's own count "
+          f"{len(re.findall('Executing .* took', output))}\n")  # fmt: skip
+    for place, times in sorted(found.items(), key=lambda item: -max(own for _, own in item[1])):
+        print(
+            f"- {len(times)} × {place}: {max(late for late, _ in times)} ms, {max(own for _, own in times)} of a processor"
+        )
+    (Path("/tmp") / "guardpanel-slow-steps.log").write_text(output)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--hosts", type=int, nargs="+", default=[10, 100, 1000, 5000])
     arguments.add_argument("--saves", type=int, default=50)
     arguments.add_argument("--pages", type=int, default=20)
     arguments.add_argument("--haproxy", default=HAPROXIES[-1])
+    arguments.add_argument("--slow-steps", type=int, default=0, help="show steps of the event loop over so many ms")
     given = arguments.parse_args()
     for hosts in given.hosts:
-        measure(hosts, given.saves, given.pages, given.haproxy)
+        measure(hosts, given.saves, given.pages, given.haproxy, given.slow_steps)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from guardpanel.views import (
     system,
     virtual_hosts,
 )
-from guardpanel.views.pages import bare_page, page
+from guardpanel.views.pages import bare_page, compile_templates, page
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts)
         if panel.supervisor is not None:
             panel.supervisor.start()
+        await asyncio.to_thread(compile_templates)
         # What is there now stays: a full collection that went through all of it would stop every request for 0.1 s.
         gc.collect()
         gc.freeze()

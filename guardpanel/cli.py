@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ARENA_MAX = -8
+"M_ARENA_MAX of glibc's malloc.h (mallopt(3))."
+
 main = typer.Typer(
     name="guardpanel", help="The control panel for HAProxy + Coraza.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -298,6 +301,7 @@ def _serve(*, supervise: bool) -> None:
     from guardpanel.errors import Busy, EngineUnavailable
     from guardpanel.settings import host_and_port
 
+    _share_memory()
     settings = _settings()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -326,6 +330,15 @@ def _serve(*, supervise: bool) -> None:
             proxy_headers=True,
         )
         uvicorn.Server(config).run()
+
+
+def _share_memory() -> None:
+    """Two areas of memory for all threads: glibc would give each its own, and each keeps what a large rendering took."""
+    import ctypes
+    from contextlib import suppress
+
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
 
 
 async def _announce(settings: "Settings", *, supervise: bool) -> None:

@@ -1,5 +1,6 @@
 """Virtual hosts as JSON: the React panel's keys, and ours beside them."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -180,7 +181,7 @@ async def list_virtual_hosts(
 ) -> VirtualHostPage:
     """By name; `q` looks in names, hostnames, servers and policies."""
     found = await virtual_hosts.page(session, q=q, policy_id=policy_id, offset=(page - 1) * per_page, limit=per_page)
-    items = [VirtualHostOut(**out(host)) for host in found.items]
+    items = await asyncio.to_thread(lambda: [VirtualHostOut(**out(host)) for host in found.items])
     return VirtualHostPage(items=items, total=found.total, page=page, per_page=per_page)
 
 

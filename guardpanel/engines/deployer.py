@@ -283,6 +283,8 @@ class Engines:
         number = self.releases.current_number()
         if number is not None:
             release = await asyncio.to_thread(self.releases.open, number)
+            if not await self.runs(release.checksum, 0):
+                return True  # what HAProxy runs instead needs its own
             await asyncio.to_thread(self.agent.write, read_configuration(release), ())
             if not await self.agent.has_read(await self.agent.status()):
                 await self.agent.reload()

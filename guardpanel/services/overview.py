@@ -2,28 +2,29 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from sqlalchemy import case
-from sqlmodel import col, select
+from sqlalchemy import true
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import EnginesStatus, ServerStatus
 from guardpanel.models import Deployment, Policy, Revision, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.services import revisions, status, virtual_hosts
+from guardpanel.services import policies, revisions, status, virtual_hosts
 from guardpanel.services.changes import Changes
 from guardpanel.services.status import LiveLine
 
 WORST = 10
-ORDER = ("down", "degraded", "unknown", "up", "maintenance", "off")
-"States of a virtual host, the worst first."
+
+MOST = 500
+"Of those that are down among which the first by name are looked for: SQLite has its limits."
 
 
 @dataclass(frozen=True)
 class Health:
-    """A virtual host and its servers as HAProxy sees them."""
+    """A virtual host and its servers as HAProxy sees them. `state`: down, degraded, unknown, up, maintenance or off."""
 
     host: VirtualHost
     policy: Policy | None
@@ -81,40 +82,41 @@ class Overview:
 
 
 async def of(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:
-    """`problem`: what kept the configuration from going live at start."""
+    """`problem`: what kept the configuration from going live at start. There may be thousands of virtual hosts: they are
+    counted in the database and in HAProxy's answer, and only the worst are read."""
     engines = await changes.engines.status()
-    known = await _known(session)
-    states = await asyncio.to_thread(_states, known, await _out_of_use(session), engines)
-    order = sorted(known, key=lambda row: (ORDER.index(states[row.id]), row.name.lower()))
+    resting, modes = await _resting(session), await _modes(session)
+    by_state = await asyncio.to_thread(_by_state, engines, await _out_of_use(session), set(resting))
+    states = Counter({state: len(ids) for state, ids in by_state.items()}) + Counter(resting.values())
+    states["unknown"] += max(0, modes.total() - states.total())
     return Overview(
         engines=engines,
         live=await revisions.live(session),
         line=await status.live_line(changes, session),
         last=(await revisions.page(session, limit=6)).items,
-        worst=[await _health(session, row.id, states[row.id], engines) for row in order[:WORST]],
-        states=Counter(states.values()),
-        modes=Counter(row.mode for row in known),
+        worst=await _worst(session, by_state, resting, engines),
+        states=states,
+        modes=modes,
         problem=problem,
     )
 
 
-class _Known(NamedTuple):
-    """As much of a virtual host as its state needs: there may be thousands. `resting`: off, maintenance or nothing."""
-
-    id: int
-    name: str
-    resting: str
-    mode: EnforcementMode
-
-
-async def _known(session: AsyncSession) -> list[_Known]:
-    resting = case(
-        (col(VirtualHost.enabled).is_(False), "off"), (col(VirtualHost.maintenance), "maintenance"), else_=""
-    )
+async def _resting(session: AsyncSession) -> dict[int, str]:
+    """The virtual hosts that serve nobody because somebody wants it so: `off` or `maintenance`."""
     found = await session.exec(
-        select(VirtualHost.id, VirtualHost.name, resting, virtual_hosts.EFFECTIVE_MODE).join(Policy, isouter=True)
+        select(VirtualHost.id, VirtualHost.enabled).where(
+            col(VirtualHost.enabled).is_(False) | col(VirtualHost.maintenance)
+        )
     )
-    return [_Known(number or 0, name, resting, EnforcementMode(mode)) for number, name, resting, mode in found.all()]
+    return {number or 0: "maintenance" if enabled else "off" for number, enabled in found.all()}
+
+
+async def _modes(session: AsyncSession) -> Counter[EnforcementMode]:
+    mode = virtual_hosts.EFFECTIVE_MODE
+    found = await session.exec(
+        select(mode, func.count()).select_from(VirtualHost).join(Policy, isouter=True).group_by(mode)
+    )
+    return Counter({EnforcementMode(word): count for word, count in found.all()})
 
 
 async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:
@@ -123,23 +125,41 @@ async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:
     return {(f"be_{number}", f"s{position + 1}") for number, position in found.all()}
 
 
-def _states(known: list[_Known], out_of_use: set[tuple[str, str]], engines: EnginesStatus) -> dict[int, str]:
-    return {row.id: _state(row, out_of_use, engines) for row in known}
+def _by_state(
+    engines: EnginesStatus, out_of_use: set[tuple[str, str]], resting: Container[int]
+) -> dict[str, list[int]]:
+    """The virtual hosts that HAProxy serves, by their state."""
+    found: dict[str, list[int]] = {"down": [], "degraded": [], "up": [], "unknown": []}
+    for backend, servers in engines.haproxy.servers.items():
+        number = int(backend.removeprefix("be_"))
+        if number not in resting:
+            found[_state([one for one in servers if (backend, one.name) not in out_of_use])].append(number)
+    return found
 
 
-def _state(row: _Known, out_of_use: set[tuple[str, str]], engines: EnginesStatus) -> str:
-    if row.resting:
-        return row.resting
-    name = f"be_{row.id}"
-    servers = [one for one in engines.haproxy.servers.get(name, ()) if (name, one.name) not in out_of_use]
+def _state(servers: Sequence[ServerStatus]) -> str:
     if all(one.state == "no check" for one in servers):
         return "unknown"
     up = sum(one.is_up for one in servers)
     return "up" if up == len(servers) else "degraded" if up else "down"
 
 
-async def _health(session: AsyncSession, number: int, state: str, engines: EnginesStatus) -> Health:
-    host = await virtual_hosts.find(session, number)
-    policy = await session.get(Policy, host.policy_id) if host.policy_id is not None else None
+async def _worst(
+    session: AsyncSession, by_state: Mapping[str, Sequence[int]], resting: Mapping[int, str], engines: EnginesStatus
+) -> list[Health]:
+    """Those that are down, then those that lack a server, then any others; each by name."""
+    known = {number: state for state, ids in by_state.items() for number in ids} | dict(resting)
+    found: dict[int, VirtualHost] = {}
+    for state in ("down", "degraded", ""):
+        among = col(VirtualHost.id).in_(by_state[state][:MOST]) if state else true()
+        found |= {host.id or 0: host for host in await virtual_hosts.first(session, among, WORST)}
+    policies_by_id = {one.id: one for one in await policies.all_of_them(session)}
+    return [
+        _health(host, policies_by_id.get(host.policy_id), known.get(number, "unknown"), engines)
+        for number, host in list(found.items())[:WORST]
+    ]
+
+
+def _health(host: VirtualHost, policy: Policy | None, state: str, engines: EnginesStatus) -> Health:
     servers = {one.name: one for one in engines.haproxy.servers.get(f"be_{host.id}", ())}
     return Health(host, policy, host.mode_under(policy), state, servers)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import String, case, type_coerce
+from sqlalchemy import ColumnElement, String, case, type_coerce
 from sqlalchemy.orm import selectinload
 from sqlmodel import asc, col, desc, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -29,6 +29,9 @@ EFFECTIVE_MODE = case(
 )
 "`VirtualHost.mode_under` as SQL, where the policy is joined."
 
+PART = 100
+"Read at once: making the rows' objects keeps the event loop busy."
+
 SORTS = {"name": col(VirtualHost.name), "policy": col(Policy.name), "changed": col(VirtualHost.updated_at)}
 
 
@@ -54,10 +57,17 @@ async def page(
     joined = select(VirtualHost).join(Policy, isouter=True).where(*conditions)
     total = (await session.exec(select(func.count()).select_from(joined.subquery()))).one()
     order = (desc if descending else asc)(func.lower(SORTS.get(sort, SORTS["name"])))
-    found = await session.exec(
-        joined.options(*_whole()).order_by(order, col(VirtualHost.id)).offset(offset).limit(limit)
-    )
-    return Page(list(found.all()), total, offset, limit)
+    wanted = joined.options(*_whole()).order_by(order, col(VirtualHost.id))
+    items: list[VirtualHost] = []
+    while (left := min(limit, total - offset) - len(items)) > 0:
+        items += (await session.exec(wanted.offset(offset + len(items)).limit(min(left, PART)))).all()
+    return Page(items, total, offset, limit)
+
+
+async def first(session: AsyncSession, condition: ColumnElement[bool], limit: int) -> list[VirtualHost]:
+    """By name, with all that belongs to them."""
+    wanted = select(VirtualHost).where(condition).options(*_whole()).order_by(func.lower(VirtualHost.name))
+    return list((await session.exec(wanted.limit(limit))).all())
 
 
 async def find(session: AsyncSession, virtual_host_id: int) -> VirtualHost:

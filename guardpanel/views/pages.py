@@ -44,6 +44,13 @@ def environment() -> Environment:
     return made
 
 
+def compile_templates() -> None:
+    """All of them, before the first request: each takes some milliseconds, and together they would hold a page up."""
+    made = environment()
+    for name in made.list_templates():
+        made.get_template(name)
+
+
 async def page(
     request: Request,
     template: str,

@@ -167,6 +167,11 @@ class FakeVerifier(Verifier):
             raise DeploymentFailed("The new configuration could not be proved live.", step="verify")
         await self.world.fate.pause()
 
+    async def prove_listeners(self, checksum: str, ends: float | None = None) -> None:
+        await self.world.fate.pause()
+        if self.world.checksum != checksum:
+            raise DeploymentFailed("The listeners answer with another configuration.", step="verify")
+
 
 class WorldEngines(Engines):
     def __init__(self, settings: Settings, secret: str, world: World) -> None:

@@ -60,7 +60,10 @@ async def page(
     wanted = joined.options(*_whole()).order_by(order, col(VirtualHost.id))
     items: list[VirtualHost] = []
     while (left := min(limit, total - offset) - len(items)) > 0:
-        items += (await session.exec(wanted.offset(offset + len(items)).limit(min(left, PART)))).all()
+        part = (await session.exec(wanted.offset(offset + len(items)).limit(min(left, PART)))).all()
+        if not part:
+            break
+        items += part
     return Page(items, total, offset, limit)
 
 

@@ -34,8 +34,15 @@ class SlowAgent(Agent):
 
 
 class QuietCli(MasterCli):
+    """A HAProxy that runs `checksum` and has no old worker."""
+
+    checksum = ""
+
     async def processes(self, patience: float = 0.0) -> Processes:
         return Processes(1, "2.8", (2,), (), 0, 1)
+
+    async def info(self, pid: int = 0) -> dict[str, str]:
+        return {"description": f"guardpanel {self.checksum}"}
 
 
 async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(
@@ -43,8 +50,9 @@ async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(
 ) -> None:
     monkeypatch.setattr(deployer, "TIDY_EVERY", 0.0)
     engines = Engines(settings, "secret")
-    engines.cli, engines.agent = QuietCli(settings.master_socket), (agent := SlowAgent(settings))
+    engines.cli, engines.agent = (cli := QuietCli(settings.master_socket)), (agent := SlowAgent(settings))
     bundle = render(DesiredState.from_rows(rows({}, {}), FACTS))
+    cli.checksum = bundle.checksum
     engines.releases.publish(engines.stage(bundle, 1))
     engines.tidy()
     assert await asyncio.to_thread(agent.begun.wait, 10)

@@ -99,6 +99,7 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
     }
 
     stack.agent.send_signal(signal.SIGSTOP)
+    wait_until(lambda: is_stopped(stack.agent.pid), "every thread of the agent has stopped")
     try:
         connections = {host: stack.connect() for host in requests}
         for host, connection in connections.items():
@@ -115,6 +116,12 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
     assert stack.uninspected(IDS["open.test"]) == before + 1
     stack.wait_for_server("waf_agent", "agent", "UP")
     assert stack.get("blocks.test", QUERY).status == 403
+
+
+def is_stopped(pid: int) -> bool:
+    """A busy machine lets some threads run on for a moment after SIGSTOP (proc(5): state T)."""
+    stats = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+    return all(text.rsplit(")", 1)[1].split()[0] == "T" for text in stats)
 
 
 def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: Stack, server: Origin) -> None:

@@ -56,7 +56,8 @@ def test_drift_is_shown_asked_about_and_mended(quiet_page: Page, panel: Panel, o
     expect(page.get_by_role("heading", name="Somebody changed by hand what runs")).to_be_visible()
     expect(page.get_by_label("Description")).to_have_value("typed before the drift was seen")
 
-    # Its lines, and the way back.
+    # Its lines, and the way back. What was typed is given up.
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("link", name="Show what differs").first.click()
     expect(page.get_by_text("drift.example 77")).to_be_visible()
     page.get_by_role("button", name="Put revision").click()

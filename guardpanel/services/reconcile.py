@@ -72,7 +72,8 @@ class Reconciler:
         drift = await self._look() if turns is not None else []
         if changes.turns != turns:
             return  # seen while something was being changed: it may be half of it
-        self.watch.found(tuple(drift))
+        engines = await changes.engines.status()
+        self.watch.found(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
         if drift and await self._may_mend(drift):
             await self._mend(tuple(drift))
 

@@ -16,9 +16,10 @@ class Watch:
     storage: str = ""
     "What is wrong with the disk, in words."
 
-    def found(self, drift: tuple[Drift, ...]) -> None:
+    def found(self, drift: tuple[Drift, ...], *, all_answered: bool = True) -> None:
+        """What a look found. Only where everybody answered does nothing found mean that all is well."""
         now = datetime.now(UTC)
-        if not drift:
+        if not drift and all_answered:
             self.checked_at = now
         self.since = (self.since or now) if drift else None
         self.drift = drift

@@ -1,0 +1,27 @@
+"""What a page says was verified was verified: everybody has answered."""
+
+from guardpanel.engines import Drift, Place
+from guardpanel.services.watch import Watch
+
+DRIFT = (Drift(Place.HAPROXY, "It runs something else."),)
+
+
+def test_nothing_found_while_somebody_gave_no_answer_verifies_nothing() -> None:
+    watch = Watch()
+
+    watch.found((), all_answered=False)
+    assert watch.checked_at is None
+
+    watch.found(())
+    assert watch.checked_at is not None
+
+
+def test_drift_is_known_since_it_was_first_seen() -> None:
+    watch = Watch()
+    watch.found(DRIFT)
+    since = watch.since
+
+    watch.found(DRIFT)
+    assert watch.since == since is not None
+    watch.found(())
+    assert watch.since is None

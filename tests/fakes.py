@@ -82,7 +82,7 @@ class FakeEngines(Engines):
         self.running = bundle
         return ""
 
-    async def draining(self) -> set[str]:
+    async def drop_unused(self) -> set[str] | None:
         return self.old_workers
 
     def tidy(self) -> None:

@@ -136,9 +136,9 @@ class Engines:
     @asynccontextmanager
     async def _deploying(self) -> AsyncIterator[None]:
         """Faults of engines and of the disk as DeploymentFailed; nobody tidies meanwhile."""
-        await self._stop_tidying()
         try:
-            yield
+            async with self._writing_for_agent:
+                yield
         except EngineUnavailable as error:
             raise DeploymentFailed(error.message, step="deploy") from error
         except OSError as error:
@@ -172,8 +172,26 @@ class Engines:
             return self._asking.result() if done else known
         return await asyncio.shield(self._asking)
 
-    async def draining(self) -> set[str]:
-        """The checksums that old workers still run. Raises EngineUnavailable."""
+    async def drop_unused(self) -> set[str] | None:
+        """Drop the applications that no live worker uses; the checksums that old workers still run.
+
+        None where HAProxy runs something else than the current release: then all stays. Raises EngineUnavailable.
+        """
+        async with self._writing_for_agent:
+            draining = await self._draining()
+            number = self.releases.current_number()
+            if number is None:
+                return draining
+            release = await asyncio.to_thread(self.releases.open, number)
+            if not await self.runs(release.checksum, 0):
+                return None
+            keep = await asyncio.to_thread(self.inspector.applications_of, draining)
+            await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
+            if not await self.agent.has_read(await self.agent.status()):
+                await self.agent.reload()
+            return draining
+
+    async def _draining(self) -> set[str]:
         old = (await self.cli.processes()).old_workers
         found = [(await self.cli.info(pid)).get("description", "") for pid in old]
         return {words.removeprefix("guardpanel ") for words in found}
@@ -265,30 +283,15 @@ class Engines:
                 await asyncio.sleep(0.05)
 
     async def _tidy(self) -> None:
-        """Debounced: saves that follow each other share one pass. A failure is tried again after the next save."""
+        """Until no old worker is left: saves that follow each other share a pass. A failure waits for the next save."""
         while True:
             await asyncio.sleep(TIDY_EVERY)
             try:
-                async with self._writing_for_agent:
-                    if await self._drop_old_applications():
-                        return
+                if not await self.drop_unused():
+                    return
             except (Problem, OSError) as problem:
                 log.warning("old applications stay in the WAF agent for now: %s", problem)
                 return
-
-    async def _drop_old_applications(self) -> bool:
-        """False while an old worker may use them."""
-        if (await self.cli.processes()).old_workers:
-            return False
-        number = self.releases.current_number()
-        if number is not None:
-            release = await asyncio.to_thread(self.releases.open, number)
-            if not await self.runs(release.checksum, 0):
-                return True  # what HAProxy runs instead needs its own
-            await asyncio.to_thread(self.agent.write, read_configuration(release), ())
-            if not await self.agent.has_read(await self.agent.status()):
-                await self.agent.reload()
-        return True
 
     async def _stop_tidying(self) -> None:
         """Between two looks, never in the middle of one: a thread that writes the agent's file cannot be called back."""

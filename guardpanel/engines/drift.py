@@ -1,10 +1,11 @@
 """What lies on disk or runs and is not the live revision: asked of files, sockets and processes, each time anew."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from enum import StrEnum
+from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import proc
@@ -145,7 +146,7 @@ class Inspector:
             data = content_of(self.agent.configuration)
         except FileNotFoundError:
             return Drift(Place.AGENT, "The agent's configuration is missing.", ours=True)
-        release = self.releases.root / str(expected.number) / "coraza.yaml"
+        release = self._configuration(expected.number)
         return self._foreign_rules(content_of(release), data) if release.is_file() else None
 
     def _foreign_rules(self, release: bytes, data: bytes) -> Drift | None:
@@ -167,13 +168,26 @@ class Inspector:
             return []
         return sorted(set(have) - set(self._foreign(have)))
 
+    def applications_of(self, checksums: Collection[str]) -> list[str] | None:
+        """Those that these releases use; None, which is all, where one of them is not on disk."""
+        if not checksums:
+            return []
+        found = {self.releases.checksum(number): number for number in self.releases.numbers()}
+        if not found.keys() >= set(checksums):
+            return None
+        used = [applications_in(content_of(self._configuration(found[checksum]))) or {} for checksum in checksums]
+        return sorted({name for names in used for name in names})
+
+    def _configuration(self, number: int) -> Path:
+        return self.releases.root / str(number) / "coraza.yaml"
+
     def _foreign(self, applications: dict[str, str]) -> dict[str, str]:
         """Those that no release on disk has so: an old worker may still use one that some has."""
         left = dict(applications)
         for number in reversed(self.releases.numbers()):
             if not left:
                 break
-            path = self.releases.root / str(number) / "coraza.yaml"
+            path = self._configuration(number)
             known = applications_in(content_of(path)) if path.is_file() else None
             left = {name: text for name, text in left.items() if (known or {}).get(name) != text}
         return left

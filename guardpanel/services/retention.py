@@ -121,15 +121,20 @@ class Retention:
         return found[:STEP]
 
     async def _old_releases(self) -> list[int]:
-        """Numbers on disk that are not kept, oldest first. Nothing while HAProxy cannot say what it still uses."""
+        """Numbers on disk that are not kept, oldest first. Nothing while HAProxy cannot say what it still uses.
+
+        The agent has dropped their applications before: one that no release has would be somebody else's.
+        """
         on_disk = await asyncio.to_thread(self.changes.engines.releases.numbers)
         async with self.changes.database.read() as session:
             found = await session.exec(select(Revision.id, Revision.checksum))
             known = {number or 0: checksum for number, checksum in found.all()}
             kept = await _revisions_of(session, await protected(session))
         try:
-            draining = await self.changes.engines.draining()
+            draining = await self.changes.engines.drop_unused()
         except EngineUnavailable:
+            return []
+        if draining is None:
             return []
         # A number above all that are known may belong to a save that is under way.
         unknown = [number for number in on_disk if number not in known and number < max(known, default=0)]

@@ -1,8 +1,10 @@
 """What somebody changes by hand is noticed, named, not overwritten unasked, and put back when asked."""
 
 import asyncio
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -10,7 +12,9 @@ from guardpanel.engines import Place
 from guardpanel.engines.process import clean_environment
 from guardpanel.errors import Drifted
 from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Asked
+from guardpanel.services.retention import Retention
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
@@ -203,3 +207,25 @@ async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Inst
         await asyncio.sleep(0.05)
 
     assert "nonsense" not in path.read_text()
+
+
+async def test_releases_that_go_after_many_saves_leave_nothing_that_looks_like_somebody_elses(
+    running: Installation, origin: int
+) -> None:
+    settings = running.settings.model_copy(update={"keep_releases": 2})
+    retention = Retention(running.changes, settings, Backups(settings))
+    agent = running.changes.engines.agent
+    with closing(socket.create_connection(running.settings.http_binds[0], 10)) as visitor:
+        visitor.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
+        used = {one.name for one in (await agent.status()).applications}
+
+        for threshold in range(10, 16):
+            fields = policies.DEFAULT.model_copy(update={"inbound_anomaly_threshold": threshold})
+            await policies.update(running.changes, ADA, 1, fields)
+        await retention.tidy()
+
+        assert await running.look() == []
+        names = {one.name for one in (await agent.status()).applications}
+        assert used < names, "the old worker's application stays while it has a visitor"
+        assert len(names) == len(used) + 1, "all between went"
+    await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=["next.example"]))

@@ -46,6 +46,10 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL = 0.001
 "Seconds (Python: 0.005) after which a thread that renders lets a page have its turn; a page takes many."
 
+GC_AFTER = 20_000
+"""New objects (Python: 700) between two looks for garbage. The rows of thousands of virtual hosts are as many lists, and
+with nothing old to compare with, nearly every look went through all of them."""
+
 PAGES = (
     dashboard, virtual_hosts, policies, changes, drift, system, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
@@ -63,6 +67,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         # What is there now stays: a full collection that went through all of it would stop every request for 0.1 s.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GC_AFTER, 20, 20)
         sys.setswitchinterval(SWITCH_INTERVAL)
         keeping = asyncio.create_task(keep_true(panel))
         try:

@@ -1,6 +1,7 @@
 """What one state of the configuration has that another has not: by field, and in both engines' files."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ AGENT = "coraza.yaml"
 
 MOST_NOUNS = 50
 "Virtual hosts and policies whose fields are compared; a restore may change thousands."
+
+KNOWN = 8
+"Comparisons that are kept: both states are history, and one looks at the same files in several ways."
 
 Texts = Mapping[str, str]
 
@@ -35,8 +39,16 @@ class Comparison:
 
 async def compare(changes: Changes, before: State | None, after: State) -> Comparison:
     """`before` None: everything was added. Files are those that the engines got where they are kept."""
-    old, new = await _files(changes, before), await _files(changes, after)
-    return await asyncio.to_thread(_compared, before, after, old, new)
+    key = before, after, changes.facts.secret
+    if key not in _known:
+        old, new = await _files(changes, before), await _files(changes, after)
+        _known[key] = await asyncio.to_thread(_compared, before, after, old, new)
+        while len(_known) > KNOWN:
+            _known.popitem(last=False)
+    return _known[key]
+
+
+_known: OrderedDict[tuple[State | None, State, str], Comparison] = OrderedDict()
 
 
 @dataclass(frozen=True)

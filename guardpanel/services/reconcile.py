@@ -70,9 +70,9 @@ class Reconciler:
         await self._settle()
         turns = self._quiet_turn()
         drift = await self._look() if turns is not None else []
+        engines = await changes.engines.status()
         if changes.turns != turns:
             return  # seen while something was being changed: it may be half of it
-        engines = await changes.engines.status()
         self.watch.found(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
         if drift and await self._may_mend(drift):
             await self._mend(tuple(drift))

@@ -55,6 +55,13 @@ PAGES = (
 )  # fmt: skip
 
 
+def warm_up(app: FastAPI) -> None:
+    """What would be made for the first visitor, on the event loop: templates, and what FastAPI knows of each route."""
+    compile_templates()
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []})
+
+
 def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = REAL) -> FastAPI:
     """The panel. With `supervise` it also starts and keeps HAProxy and the agent (`guardpanel up`)."""
 
@@ -63,7 +70,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts)
         if panel.supervisor is not None:
             panel.supervisor.start()
-        await asyncio.to_thread(compile_templates)
+        await asyncio.to_thread(warm_up, app)
         # What is there now stays: a full collection that went through all of it would stop every request for 0.1 s.
         gc.collect()
         gc.freeze()

@@ -286,7 +286,7 @@ async def _rendered() -> "tuple[Bundle, Panel]":
     panel = await Panel.open(_settings(), supervise=False)
     async with panel.database.read() as session:
         rows = snapshots.rows(await snapshots.take(session))
-    return render_state(DesiredState.from_rows(rows, panel.changes.facts)), panel
+    return render_state(DesiredState.from_rows(rows, panel.changes.renderer.facts)), panel
 
 
 def _serve(*, supervise: bool) -> None:

@@ -39,7 +39,7 @@ class Comparison:
 
 async def compare(changes: Changes, before: State | None, after: State) -> Comparison:
     """`before` None: everything was added. Files are those that the engines got where they are kept."""
-    key = before, after, changes.facts.secret
+    key = before, after, changes.renderer.facts.secret
     if key not in _known:
         old, new = await _files(changes, before), await _files(changes, after)
         _known[key] = await asyncio.to_thread(_compared, before, after, old, new)
@@ -63,11 +63,11 @@ async def _files(changes: Changes, state: State | None) -> _Files:
     if state.revision is not None:
         try:
             files = await asyncio.to_thread(changes.engines.releases.files, state.revision)
-            return _Files(await asyncio.to_thread(_texts, files, state.checksum or "", changes.facts.secret))
+            return _Files(await asyncio.to_thread(_texts, files, state.checksum or "", changes.renderer.facts.secret))
         except ReleaseDamaged:
             pass  # it is not kept, or was changed by hand: what it was is known all the same
-    bundle = await changes.rendered(await asyncio.to_thread(snapshots.unpacked, state.rows))
-    texts = await asyncio.to_thread(_texts, bundle.files, bundle.checksum, changes.facts.secret)
+    bundle = await changes.renderer.rendered(await asyncio.to_thread(snapshots.unpacked, state.rows))
+    texts = await asyncio.to_thread(_texts, bundle.files, bundle.checksum, changes.renderer.facts.secret)
     return _Files(texts, anew=state.checksum not in {None, bundle.checksum})
 
 

@@ -158,7 +158,7 @@ async def _put(
 ) -> None:
     """The rows of then, in the place of those of now. In a thread, as there may be thousands."""
     current, stamp = await snapshots.take(session), await revisions.highest_version(session)
-    rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp, changes.facts)
+    rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp, changes.renderer.facts)
     if not touched:
         raise Conflict("Everything is already as it was then: there is nothing to put back.")
     change.touched = [f"{noun}:{number}" for noun, number in touched]

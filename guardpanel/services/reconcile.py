@@ -103,7 +103,7 @@ class Reconciler:
         expected = Expected(live.id or 0, live.checksum)
         found = await self.changes.engines.inspect(expected)
         if any(drift.place is Place.FILES and not drift.ours for drift in found):
-            bundle = await self.changes.rendered(snapshots.unpacked(live.snapshot))
+            bundle = await self.changes.renderer.rendered(snapshots.unpacked(live.snapshot))
             found = await self.changes.engines.inspect(replace(expected, bundle=bundle))
         found = [await self._with_origin(drift) for drift in found]
         return [*found, *await self._database(rows), *await self._servers()]

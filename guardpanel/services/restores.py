@@ -101,7 +101,9 @@ async def put_in(changes: Changes, asked: Asked, candidate: Candidate) -> None:
         await session.flush()
         await _put(session, candidate)
         await facts.note_restored(session, facts.Restored(asked.who, candidate.summary))
-        bundle = await changes.rendered(await snapshots.take(session), await changes.facts_now(session))
+        bundle = await changes.renderer.rendered(
+            await snapshots.take(session), await changes.renderer.facts_in(session)
+        )
         with TemporaryDirectory(prefix="guardpanel-") as folder:
             release = await asyncio.to_thread(Releases(Path(folder)).stage, 1, bundle)
             names = [one.name for one in bundle.applications]

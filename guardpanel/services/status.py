@@ -94,4 +94,4 @@ async def applications(changes: Changes, session: AsyncSession) -> dict[str, App
     live = await revisions.live(session)
     if live is None:
         return {}
-    return await changes.applications_of(live)
+    return await changes.renderer.applications_of(live)

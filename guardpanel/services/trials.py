@@ -66,13 +66,13 @@ class Trial:
 
 async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | None, kind: Kind) -> Trial:
     """Send it to the first public listener under the virtual host's name. Raises nothing."""
-    host, port = changes.facts.http_binds[0]
+    host, port = changes.renderer.facts.http_binds[0]
     name = next((row.name for row in virtual_host.hostnames if not row.name.startswith("*.")), None)
     name = name or virtual_host.hostnames[0].name.replace("*.", "www.", 1)
     try:
         answer = await http.ask(
             ({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port), "GET", TARGETS[kind],  # noqa: S104
-            headers={"host": name, "x-gp-test": changes.facts.secret, "user-agent": "guardpanel", "accept": "*/*"},
+            headers={"host": name, "x-gp-test": changes.renderer.facts.secret, "user-agent": "guardpanel", "accept": "*/*"},
             timeout=15.0,
         )  # fmt: skip
     except EngineUnavailable as error:

@@ -190,7 +190,7 @@ async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFie
         if fields.policy_id is not None and await session.get(Policy, fields.policy_id) is None:
             errors["policy_id"] = FieldError("There is no such policy.")
     for at, server in enumerate(fields.servers):
-        if is_ourselves(server.address, changes.facts):
+        if is_ourselves(server.address, changes.renderer.facts):
             errors[f"servers.{at}.address"] = FieldError(
                 "HAProxy itself listens there: requests would go round in circles."
             )

@@ -144,7 +144,7 @@ async def state(panel: Panel) -> tuple[dict[str, list[dict[str, Any]]], dict[str
         rows = snapshots.rows(await snapshots.take(session))
     assert isinstance(panel.engines, FakeEngines)
     assert panel.engines.running is not None
-    secret, checksum = panel.changes.facts.secret.encode(), panel.engines.running.checksum.encode()
+    secret, checksum = panel.changes.renderer.facts.secret.encode(), panel.engines.running.checksum.encode()
     files = {
         name: text.replace(secret, b"SECRET").replace(checksum, b"SUM").replace(checksum[:12], b"SUM")
         for name, text in panel.engines.running.files.items()

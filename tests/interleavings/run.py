@@ -265,7 +265,7 @@ class Life:
 
     async def check_engines(self, taken: str) -> None:
         """What the rows say is what lies on disk and what runs."""
-        bundle = await self.changes.rendered(taken)
+        bundle = await self.changes.renderer.rendered(taken)
         assert self.world.checksum == bundle.checksum, f"HAProxy runs {self.world.checksum}, rows say {bundle.checksum}"
         number = self.changes.engines.releases.current_number()
         assert number is not None, "nothing is current"

@@ -234,7 +234,7 @@ async def test_where_the_engines_run_it_goes_live_at_once_under_the_other_secret
     said = await restores.from_command(new.changes, candidate)
 
     assert "Live in" in said
-    assert new.changes.facts.secret == old.changes.facts.secret
+    assert new.changes.renderer.facts.secret == old.changes.renderer.facts.secret
     async with httpx2.AsyncClient(base_url=new.proxy, headers={"host": "shop.example"}) as visitor:
         assert (await visitor.get("/page")).status_code == 200
         assert (await visitor.get(ATTACK)).status_code == 403

@@ -180,7 +180,7 @@ class Visits:
 
 async def visit(running: Installation, host: str = "shop.example") -> tuple[int, str, bytes]:
     """One request on a connection of its own; the answer says which revision decided it."""
-    secret = running.changes.facts.secret
+    secret = running.changes.renderer.facts.secret
     answer = await http.ask(
         running.settings.http_binds[0],
         "GET",

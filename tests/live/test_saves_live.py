@@ -279,7 +279,10 @@ async def test_refused_input_changes_nothing(running: Installation, origin: int)
 async def test_a_second_process_is_refused_while_one_saves(running: Installation, origin: int) -> None:
     async with running.changes.turn():
         other = type(running.changes)(
-            running.changes.database, running.changes.engines, running.changes.facts, running.settings.data_dir / "lock"
+            running.changes.database,
+            running.changes.engines,
+            running.changes.renderer.facts,
+            running.settings.data_dir / "lock",
         )
 
         with pytest.raises(Busy):

@@ -173,12 +173,12 @@ async def test_a_form_that_was_opened_before_a_restore_is_stale(panel: Panel) ->
 
 
 async def test_the_secret_of_the_backup_is_used_from_then_on(panel: Panel, other: Panel) -> None:
-    theirs, before = panel.changes.facts.secret, other.changes.facts.secret
+    theirs, before = panel.changes.renderer.facts.secret, other.changes.renderer.facts.secret
 
     await restored(other, await backup(panel))
 
     assert before != theirs
-    assert other.changes.facts.secret == other.engines.verifier.secret == theirs
+    assert other.changes.renderer.facts.secret == other.engines.verifier.secret == theirs
     assert isinstance(other.engines, FakeEngines) and other.engines.running
     assert any(theirs.encode() in content for content in other.engines.running.files.values())
 
@@ -241,7 +241,7 @@ async def test_a_save_under_way_is_not_in_it(panel: Panel, other: Panel) -> None
 async def test_a_restore_that_an_engine_refuses_changes_nothing(panel: Panel, other: Panel) -> None:
     assert isinstance(other.engines, FakeEngines)
     await fill(panel)
-    before, secret = tables(other), other.changes.facts.secret
+    before, secret = tables(other), other.changes.renderer.facts.secret
     other.engines.reject("name", "no", noun="policy", noun_id=1)
 
     with pytest.raises(ConfigRejected):
@@ -250,7 +250,7 @@ async def test_a_restore_that_an_engine_refuses_changes_nothing(panel: Panel, ot
     here = tables(other)
     assert here.pop("deployment")[:-1] == before.pop("deployment")
     assert here == before
-    assert other.changes.facts.secret == secret
+    assert other.changes.renderer.facts.secret == secret
 
 
 async def test_a_restore_that_cannot_be_proved_puts_accounts_secret_and_log_ins_back(
@@ -262,7 +262,7 @@ async def test_a_restore_that_cannot_be_proved_puts_accounts_secret_and_log_ins_
         session.add(User(id=7, email="bob@example.org", password_hash="x"))
     bob = User(id=7, email="bob@example.org", password_hash="x")
     login = await other.accounts.sessions.open(bob, "::1")
-    before, secret = tables(other), other.changes.facts.secret
+    before, secret = tables(other), other.changes.renderer.facts.secret
     other.engines.fail("verify")
 
     with pytest.raises(RolledBack):
@@ -271,7 +271,7 @@ async def test_a_restore_that_cannot_be_proved_puts_accounts_secret_and_log_ins_
     here = tables(other)
     for table in ("policy", "virtualhost", "hostname", "server", "user", "session", "installation"):
         assert here[table] == before[table], table
-    assert other.changes.facts.secret == other.engines.verifier.secret == secret
+    assert other.changes.renderer.facts.secret == other.engines.verifier.secret == secret
     async with other.database.read() as session:
         assert await other.accounts.sessions.find(session, login) is not None
         live = await revisions.live(session)
@@ -287,7 +287,7 @@ async def test_a_restore_that_was_cut_off_is_undone_at_the_next_start(panel: Pan
     """Killed after the commit, before HAProxy took it."""
     assert isinstance(other.engines, FakeEngines)
     await fill(panel)
-    before, secret = tables(other), other.changes.facts.secret
+    before, secret = tables(other), other.changes.renderer.facts.secret
     candidate = await taken(other, await backup(panel))
 
     async def killed(*_: object, **__: object) -> None:
@@ -304,7 +304,7 @@ async def test_a_restore_that_was_cut_off_is_undone_at_the_next_start(panel: Pan
 
     for table in ("policy", "virtualhost", "hostname", "server", "user", "installation"):
         assert tables(other)[table] == before[table], table
-    assert other.changes.facts.secret == other.engines.verifier.secret == secret
+    assert other.changes.renderer.facts.secret == other.engines.verifier.secret == secret
 
 
 async def test_a_restore_while_another_process_saves_is_refused(panel: Panel) -> None:
@@ -431,7 +431,7 @@ async def test_where_no_engine_runs_the_next_start_makes_it_live(
         started: Panel = app.state.panel
         last = (await _all(started))[-1]
         assert (last.summary, last.author, last.outcome) == (candidate.summary, "guardpanel restore", Outcome.LIVE)
-        assert started.changes.facts.secret == panel.changes.facts.secret
+        assert started.changes.renderer.facts.secret == panel.changes.renderer.facts.secret
         before = len(await _all(started))
     async with running(create_app(other.settings, parts=FAKES)) as app:
         assert len(await _all(app.state.panel)) == before, "once"

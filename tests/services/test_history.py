@@ -293,7 +293,9 @@ async def test_what_does_not_fit_any_more_is_refused_in_words(changes: Changes, 
 async def test_a_server_where_haproxy_listens_now_is_refused(changes: Changes, monkeypatch: pytest.MonkeyPatch) -> None:
     host = await add_host(changes, "shop.example", servers=[{"address": "127.0.0.1:9000"}])
     await virtual_hosts.delete(changes, ADA, number_of(host))
-    changes.facts = type(changes.facts)(**{**vars_of(changes.facts), "http_binds": (("127.0.0.1", 9000),)})
+    changes.renderer.facts = type(changes.renderer.facts)(
+        **{**vars_of(changes.renderer.facts), "http_binds": (("127.0.0.1", 9000),)}
+    )
 
     with pytest.raises(Conflict, match=r"127\.0\.0\.1:9000 was a server of shop\.example"):
         await history.restore(changes, ADA, host.change_id)

@@ -374,7 +374,7 @@ async def test_nobody_sees_anything(nobody: Client) -> None:
 
 async def test_the_installations_secret_is_on_no_page(ada: Client, vera: Client, panel: Panel) -> None:
     await add_host(ada, "shop.example")
-    secret = panel.changes.facts.secret
+    secret = panel.changes.renderer.facts.secret
 
     for path in ("/changes/1", "/changes/1?files=agent", "/changes/1?layout=two", "/changes/2", "/changes/2?against=1"):
         assert secret not in (await vera.get(path)).text
@@ -393,8 +393,10 @@ async def test_files_that_are_not_kept_are_made_again(ada: Client, panel: Panel)
 async def test_files_that_were_another_versions_are_said_to_be_made_again(ada: Client, panel: Panel) -> None:
     await add_host(ada, "shop.example")
     panel.engines.releases.drop(1)
-    facts = panel.changes.facts
-    panel.changes.facts = type(facts)(facts.http_binds, "/elsewhere", facts.agent_socket, facts.system_ca, facts.secret)
+    facts = panel.changes.renderer.facts
+    panel.changes.renderer.facts = type(facts)(
+        facts.http_binds, "/elsewhere", facts.agent_socket, facts.system_ca, facts.secret
+    )
 
     assert "The files of one side are not kept any more" in (await seen(ada, "/changes/2")).text
 

@@ -1,0 +1,176 @@
+"""What follows the commit of a change: it goes live and is proved, or everything is put back, and how it ended is recorded."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import asdict, replace
+
+from sqlmodel import col, select
+
+from guardpanel.database import Database
+from guardpanel.engines import Engines
+from guardpanel.engines.releases import Release
+from guardpanel.errors import ConfigRejected, DeploymentFailed, Problem, RollbackFailed, RolledBack, StorageFailed
+from guardpanel.models import Deployment, Revision
+from guardpanel.models.revision import Outcome
+from guardpanel.services import revisions, snapshots
+from guardpanel.services.change import Change, Prepared
+from guardpanel.services.facts import secret_in
+from guardpanel.services.progress import Progress
+from guardpanel.services.renderer import Renderer
+from guardpanel.services.watch import Watch
+
+
+class Deployments:
+    def __init__(self, database: Database, engines: Engines, renderer: Renderer, watch: Watch) -> None:
+        self.database = database
+        self.engines = engines
+        self.renderer = renderer
+        self.watch = watch
+
+    async def deploy(self, prepared: Prepared, progress: Progress) -> None:
+        """Make it live. Raises RolledBack or RollbackFailed, after which nothing was saved, and StorageFailed."""
+        try:
+            await self.engines.deploy(
+                prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell, again=prepared.again
+            )
+        except DeploymentFailed as failed:
+            progress.end(failed.message)
+            await self._roll_back(prepared, failed, progress)
+        progress.end()
+        self.renderer.remember(prepared.bundle)
+        try:
+            await self._conclude(prepared, Outcome.LIVE, progress)
+        except StorageFailed as failed:
+            words = (
+                f"This is live as revision {prepared.revision}, but that could not be recorded yet. {failed.message}"
+            )
+            raise StorageFailed(f"{words} It is recorded as soon as the disk takes it.") from failed
+        self.watch.proved()
+        self.engines.tidy()
+
+    async def _roll_back(self, prepared: Prepared, failed: DeploymentFailed, progress: Progress) -> None:
+        """Put the release and then the rows before this change back, and say which of both worked. Always raises.
+
+        Cut off in the middle it is an attempt without an end, which `settle` ends at the next start.
+        """
+        evidence = f"{failed.message}\n{failed.evidence}".strip()
+        progress.tell("roll back")
+        try:
+            revision, reserve = await self._put_release_back(prepared)
+        except Problem as again:
+            progress.end(again.message)
+            words = f"{evidence}\nGoing back failed too: {again.message}\n{getattr(again, 'evidence', '')}".strip()
+            await self._conclude(prepared, Outcome.FAILED, progress, failed.message, words)
+            raise RollbackFailed(
+                f"{failed.message} Going back to the revision before it failed too: {again.message} "
+                "Nothing was saved, and guardpanel does nothing more by itself.",
+                steps=progress.steps,
+                evidence=words,
+            ) from again
+        progress.end()
+        await self._conclude(prepared, Outcome.ROLLED_BACK, progress, failed.message, evidence)
+        self.watch.proved()
+        self.engines.tidy()
+        raise RolledBack(
+            f"{failed.message} Nothing was saved: revision {revision} is live again. {reserve}".strip(),
+            steps=progress.steps,
+            evidence=evidence,
+        ) from failed
+
+    async def _put_release_back(self, prepared: Prepared) -> tuple[int, str]:
+        """Make the release before this change live again; its number, and what is still to be said."""
+        if prepared.previous is None:
+            raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
+        before = await asyncio.to_thread(snapshots.rows, prepared.before)
+        facts = self.renderer.facts
+        self.renderer.use(replace(facts, secret=secret_in(before) or facts.secret))
+        number = prepared.previous.id or 0
+        bundle = await self.renderer.rendered(snapshots.unpacked(prepared.previous.snapshot))
+        release = await asyncio.to_thread(self.renderer.release, bundle, number)
+        return number, await self.engines.roll_back(release, bundle)
+
+    async def _conclude(
+        self, prepared: Prepared, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
+    ) -> None:
+        """Record how it ended; if not well, with the rows as they were before it, in the same transaction."""
+        async with self.database.write() as session:
+            if outcome is not Outcome.LIVE:
+                await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, prepared.before))
+            found = await session.exec(select(Deployment).where(col(Deployment.id) == prepared.deployment_id))
+            deployment = found.one()
+            deployment.outcome, deployment.message, deployment.output = outcome, message, output
+            deployment.steps, deployment.seconds = _steps(progress), progress.seconds
+            deployment.before = None
+            session.add(deployment)
+
+    async def record_rejection(self, change: Change, rejected: ConfigRejected, progress: Progress) -> None:
+        """An engine refused it: nothing was committed but this."""
+        async with self.database.write() as session:
+            attempt = attempt_of(change, None, Outcome.REJECTED, progress)
+            attempt.message, attempt.output = rejected.message, rejected.output
+            attempt.snapshot = change.attempted
+            session.add(attempt)
+
+    async def settle(self, deployment: Deployment) -> None:
+        """Forward if HAProxy runs it and it can be proved; else back, as far as the engines answer."""
+        prepared = await self._prepared_before(deployment)
+        if prepared is None:
+            return
+        progress = Progress()
+        if await self._is_proved_now(prepared, progress):
+            words = "guardpanel was stopped during this change; HAProxy ran it, and it was proved live afterwards."
+            await self._conclude(prepared, Outcome.LIVE, progress, words)
+            return
+        with suppress(Problem):  # what does not answer now is found to differ when it does
+            await self._put_release_back(prepared)
+        words = (
+            "guardpanel was stopped during this change, and it could not be proved live afterwards. Nothing was saved."
+        )
+        await self._conclude(prepared, Outcome.ROLLED_BACK, progress, words)
+
+    async def _prepared_before(self, deployment: Deployment) -> Prepared | None:
+        """The change as it was when it was cut off."""
+        async with self.database.read() as session:
+            revision = await session.get(Revision, deployment.revision_id)
+            previous = await revisions.live(session)
+        if revision is None or deployment.before is None:
+            return None
+        bundle = await self.renderer.rendered(snapshots.unpacked(revision.snapshot))
+        number = revision.id or 0
+        release = Release(number, self.engines.releases.root / str(number), revision.checksum)
+        before = snapshots.unpacked(deployment.before)
+        changed = frozenset(one.name for one in bundle.applications)
+        return Prepared(deployment.id or 0, number, release, bundle, before, previous, changed)
+
+    async def _is_proved_now(self, prepared: Prepared, progress: Progress) -> bool:
+        if not await self.engines.runs(prepared.release.checksum):
+            return False
+        try:
+            await asyncio.to_thread(self.renderer.release, prepared.bundle, prepared.revision)
+            await self.engines.deploy(
+                prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell, again=prepared.again
+            )
+        except Problem as problem:
+            progress.end(problem.message)
+            return False
+        progress.end()
+        return True
+
+
+def attempt_of(change: Change, revision: int | None, outcome: Outcome, progress: Progress) -> Deployment:
+    """The record of an attempt."""
+    return Deployment(
+        revision_id=revision,
+        outcome=outcome,
+        author=change.asked.who,
+        summary=change.summary[:500],
+        noun=change.noun,
+        noun_id=change.noun_id,
+        touched=change.touched,
+        steps=_steps(progress),
+        seconds=progress.seconds,
+    )
+
+
+def _steps(progress: Progress) -> list[dict[str, str | float | None]]:
+    return [asdict(step) for step in progress.steps]

@@ -1,0 +1,67 @@
+"""What rows become for the engines: rendered with this installation's facts, and kept as a release."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.bundle import Application, Bundle
+from guardpanel.engines import Engines
+from guardpanel.engines.releases import Release, ReleaseDamaged
+from guardpanel.models import Revision
+from guardpanel.rendering import DesiredState, EngineFacts, render
+from guardpanel.services import snapshots
+from guardpanel.services.facts import secret_of
+from guardpanel.services.snapshots import Snapshot
+
+
+class Renderer:
+    def __init__(self, engines: Engines, facts: EngineFacts) -> None:
+        self.engines = engines
+        self.facts = facts
+        self._live: tuple[str, dict[str, Application]] | None = None
+        "Checksum of the live bundle, and its applications by name."
+
+    async def rendered(self, snapshot: Snapshot, facts: EngineFacts | None = None) -> Bundle:
+        """What the engines get, or got, from these rows. In a thread."""
+        return await asyncio.to_thread(_rendered, snapshot, facts or self.facts)
+
+    def release(self, bundle: Bundle, number: int) -> Release:
+        """The revision's release; staged anew where it is missing or was tampered with."""
+        with suppress(ReleaseDamaged):
+            found = self.engines.releases.open(number)
+            if found.checksum == bundle.checksum:
+                return found
+        return self.engines.stage(bundle, number)
+
+    async def applications_of(self, live: Revision) -> dict[str, Application]:
+        """The live revision's applications by name."""
+        if self._live is None or self._live[0] != live.checksum:
+            self._live = live.checksum, _by_name(await self.rendered(snapshots.unpacked(live.snapshot)))
+        return self._live[1]
+
+    def remember(self, bundle: Bundle) -> None:
+        """This is what is live."""
+        self._live = bundle.checksum, _by_name(bundle)
+
+    async def changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
+        """The applications that the live revision does not have; all of them without one."""
+        before = await self.applications_of(live) if live is not None else {}
+        return frozenset(application.name for application in bundle.applications) - frozenset(before)
+
+    async def facts_in(self, session: AsyncSession) -> EngineFacts:
+        """The facts with the installation's secret as this session sees it: a restored backup brings its own."""
+        return replace(self.facts, secret=await secret_of(session) or self.facts.secret)
+
+    def use(self, facts: EngineFacts) -> None:
+        self.facts = facts
+        self.engines.verifier.secret = facts.secret
+
+
+def _rendered(snapshot: Snapshot, facts: EngineFacts) -> Bundle:
+    return render(DesiredState.from_rows(snapshots.rows(snapshot), facts))
+
+
+def _by_name(bundle: Bundle) -> dict[str, Application]:
+    return {application.name: application for application in bundle.applications}

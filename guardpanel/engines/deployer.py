@@ -77,16 +77,18 @@ class Engines:
         """EngineUnavailable unless both engines answer: what could not be proved live had better not begin."""
         if self.releases.current_number() is None:
             return  # they wait for the first release
-        await self.cli.processes(patience=patience)
-        await self._worker_answers(patience)
+        await asyncio.gather(self._haproxy_answers(patience), self._agent_answers(patience))
+
+    async def _agent_answers(self, patience: float) -> None:
         if not self.agent.configuration.exists():
             return  # it waits for that file
         status = await self.agent.wait(patience)
         if not status.running:
             raise EngineUnavailable(f"The WAF agent does not answer. {status.problem}")
 
-    async def _worker_answers(self, patience: float) -> None:
+    async def _haproxy_answers(self, patience: float) -> None:
         """The master may answer for a worker that hangs, or has not read its configuration yet."""
+        await self.cli.processes(patience=patience)
         ends = monotonic() + patience
         while "pid" not in await self.cli.info():
             if monotonic() >= ends:

@@ -7,30 +7,17 @@ then everything must agree, without a restart of the panel. While an engine is d
 as soon as everybody agrees.
 """
 
-import argparse
 import os
 import random
 import signal
-import sys
-import time
 from contextlib import suppress
-from dataclasses import dataclass
 
-from tests.crash.deeds import KINDS
-from tests.crash.living import Living, Result, all_of, living
+from tests.crash.living import Axis, Job, Living, command, living
 from tests.crash.sweep import is_waiting
 from tests.crash.syscalls import Call, Verdict
-from tests.haproxies import VERSIONS, haproxy_binary
 
 WHO = ("agent", "worker", "master")
 PATIENCE = 40.0
-
-
-@dataclass(frozen=True)
-class Job:
-    who: str
-    kind: str
-    point: str
 
 
 class Killer:
@@ -53,17 +40,17 @@ class Killer:
 
     def pid(self) -> int:
         """A reload during the save makes another worker the newest."""
-        if self.job.who == "worker":
+        if self.job.by == "worker":
             with suppress(OSError, ValueError, IndexError):
                 return self.found.ground.oracle.haproxy_processes()[1][0]
-        return {"agent": self.agent, "master": self.master, "worker": self.workers[0]}[self.job.who]
+        return {"agent": self.agent, "master": self.master, "worker": self.workers[0]}[self.job.by]
 
 
 def do(found: Living, job: Job) -> None:
     found.agreed(found.child(), (found.world(),), "before a pass")
     found.ground.count.count_again()
     killer = Killer(found, job)
-    found.one(job.kind, killer, f"{job.who} killed at {job.point}, {job.kind}")
+    found.one(job.kind, killer, f"{job.by} killed at {job.point}, {job.kind}")
     found.result.hits += killer.hit
 
 
@@ -80,34 +67,8 @@ def learned(haproxy: str, seed: int, who: list[str], kinds: list[str]) -> list[J
     return [Job(one_of, chance.choice(found[point]), point) for point in points for one_of in who]
 
 
-def run(haproxy: str, seed: int, jobs: list[Job], sample: int | None) -> Result:
-    jobs = list(jobs)
-    random.Random(seed).shuffle(jobs)
-    return all_of(jobs[:sample], haproxy, seed, PATIENCE, do)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--passes", type=int, default=1, help="per point and engine")
-    parser.add_argument("--sample", type=int, help="that many passes by chance, instead of all")
-    parser.add_argument("--haproxy", choices=VERSIONS, default="2.8")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--who", choices=WHO, action="append")
-    parser.add_argument("--kind", choices=KINDS, action="append")
-    parser.add_argument("--point", help="this one alone")
-    asked = parser.parse_args()
-    began, haproxy = time.monotonic(), haproxy_binary(asked.haproxy)
-    who, kinds = asked.who or list(WHO), asked.kind or ["route", "policy", "create", "delete"]
-    if asked.point:
-        jobs = [Job(one, kinds[0], asked.point) for one in who]
-    else:
-        jobs = learned(haproxy, asked.seed, who, kinds)
-    print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {len(jobs)} points", flush=True)
-    result = run(haproxy, asked.seed, jobs * asked.passes, asked.sample)
-    print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {result} ({time.monotonic() - began:.0f} s)")
-    for message, count in result.messages.most_common():
-        print(f"  {count} × {message}")
-    sys.exit(1 if result.divergences or result.unclear or result.failed else 0)
+    command(__doc__, Axis("who", WHO), ("route", "policy", "create", "delete"), learned, do, PATIENCE)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,12 @@ has remounted a failing disk. The panel lives on. Everything must agree, the
 operator must be told in words, and the next save, when there is space again, must work.
 """
 
-import argparse
 import errno
 import random
-import sys
-import time
-from dataclasses import dataclass
 
 from tests.crash.deeds import KINDS
-from tests.crash.living import Harm, Living, Result, all_of, living
+from tests.crash.living import Axis, Harm, Job, Living, command, living
 from tests.crash.syscalls import Call, Fail, Short, Verdict
-from tests.haproxies import VERSIONS, haproxy_binary
 
 WRITES = {"write", "pwrite64"}
 TAKES_SPACE = {*WRITES, "open", "openat", "mkdir", "mkdirat", "link", "linkat", "symlink", "symlinkat", "rename", "renameat",
@@ -37,13 +32,6 @@ LASTING = {
 }
 
 PATIENCE = 15.0
-
-
-@dataclass(frozen=True)
-class Job:
-    fault: str
-    kind: str
-    point: str
 
 
 def can(fault: str, name: str) -> bool:
@@ -84,8 +72,8 @@ class Harmed:
 
 
 def do(found: Living, job: Job) -> None:
-    harm = Harmed(job.fault, job.point)
-    found.one(job.kind, harm, f"{job.fault} at {job.point}, {job.kind}")
+    harm = Harmed(job.by, job.point)
+    found.one(job.kind, harm, f"{job.by} at {job.point}, {job.kind}")
     found.result.hits += harm.hit
 
 
@@ -111,34 +99,8 @@ def learned(haproxy: str, seed: int, faults: list[str], kinds: list[str]) -> lis
     return [Job(fault, chance.choice(sorted(by)), point) for (fault, point), by in sorted(found.items())]
 
 
-def run(haproxy: str, seed: int, jobs: list[Job], sample: int | None) -> Result:
-    jobs = list(jobs)
-    random.Random(seed).shuffle(jobs)
-    return all_of(jobs[:sample], haproxy, seed, PATIENCE, do)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--passes", type=int, default=1, help="per point and fault")
-    parser.add_argument("--sample", type=int, help="that many passes by chance, instead of all")
-    parser.add_argument("--haproxy", choices=VERSIONS, default="2.8")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--fault", choices=FAULTS, action="append")
-    parser.add_argument("--kind", choices=KINDS, action="append")
-    parser.add_argument("--point", help="this one alone")
-    asked = parser.parse_args()
-    began, haproxy = time.monotonic(), haproxy_binary(asked.haproxy)
-    faults, kinds = asked.fault or list(FAULTS), asked.kind or list(KINDS)
-    if asked.point:
-        jobs = [Job(fault, kinds[0], asked.point) for fault in faults]
-    else:
-        jobs = learned(haproxy, asked.seed, faults, kinds)
-    print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {len(jobs)} points", flush=True)
-    result = run(haproxy, asked.seed, jobs * asked.passes, asked.sample)
-    print(f"HAProxy {asked.haproxy}, seed {asked.seed}: {result} ({time.monotonic() - began:.0f} s)")
-    for message, count in result.messages.most_common():
-        print(f"  {count} × {message}")
-    sys.exit(1 if result.divergences or result.unclear or result.failed else 0)
+    command(__doc__, Axis("fault", FAULTS), KINDS, learned, do, PATIENCE)
 
 
 if __name__ == "__main__":

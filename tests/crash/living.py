@@ -4,18 +4,22 @@ What `faults` and `engine_kills` share: the save must end in the operator's sigh
 everything must agree, and the next save must work, in the same panel.
 """
 
+import argparse
 import contextlib
 import random
 import re
+import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.crash.deeds import CHEAP, Deed, World, choose
+from tests.crash.deeds import CHEAP, KINDS, Deed, World, choose
 from tests.crash.ground import BROKEN, ENDED, REFUSED, SAVED, SAVING, UP, Ground, ground
 from tests.crash.oracle import world_in
 from tests.crash.syscalls import Call, Child, Verdict
+from tests.haproxies import VERSIONS, haproxy_binary
 
 UNCLEAR = re.compile(r"Errno|Error\b|Exception|Traceback|sqlite3|sqlalchemy|aiosqlite|0x[0-9a-f]{6}|\[SQL|^$")
 "What an operator cannot do anything with."
@@ -173,11 +177,22 @@ def living(haproxy: str, seed: int, patience: float) -> Iterator[Living]:
                 print(made.count.failures(), flush=True)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A save of this kind that is harmed in this way at this point."""
+
+    by: str
+    kind: str
+    point: str
+
+
+Does = Callable[[Living, Job], None]
+
 MOST = 10
 "Divergences after which a sweep gives up."
 
 
-def all_of(jobs: list[Any], haproxy: str, seed: int, patience: float, do: Callable[[Living, Any], None]) -> Result:
+def all_of(jobs: list[Job], haproxy: str, seed: int, patience: float, do: Does) -> Result:
     """Every job; after a divergence on a new installation."""
     total = Result(points=len(set(jobs)))
     jobs = list(jobs)
@@ -195,3 +210,47 @@ def all_of(jobs: list[Any], haproxy: str, seed: int, patience: float, do: Callab
                 found.result.passes += 1
         total.add(found.result)
     return total
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The ways of harm: an option's name and its choices."""
+
+    name: str
+    choices: Sequence[str]
+
+
+Learns = Callable[[str, int, list[str], list[str]], list[Job]]
+"HAProxy's binary, seed, ways of harm and kinds of save: every job that there is."
+
+
+def command(about: str | None, axis: Axis, kinds: Sequence[str], learned: Learns, do: Does, patience: float) -> None:
+    """The sweep as a command; exits with 1 after a divergence, an end without clear words, or a request that failed."""
+    asked = _arguments(about, axis).parse_args()
+    began, haproxy, ways = time.monotonic(), haproxy_binary(asked.haproxy), asked.ways or list(axis.choices)
+    chosen = asked.kind or list(kinds)
+    if asked.point:
+        jobs = [Job(way, chosen[0], asked.point) for way in ways]
+    else:
+        jobs = learned(haproxy, asked.seed, ways, chosen)
+    name = f"HAProxy {asked.haproxy}, seed {asked.seed}"
+    print(f"{name}: {len(jobs)} points", flush=True)
+    jobs = jobs * asked.passes
+    random.Random(asked.seed).shuffle(jobs)
+    result = all_of(jobs[: asked.sample], haproxy, asked.seed, patience, do)
+    print(f"{name}: {result} ({time.monotonic() - began:.0f} s)")
+    for message, count in result.messages.most_common():
+        print(f"  {count} × {message}")
+    sys.exit(1 if result.divergences or result.unclear or result.failed else 0)
+
+
+def _arguments(about: str | None, axis: Axis) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--passes", type=int, default=1, help=f"per point and {axis.name}")
+    parser.add_argument("--sample", type=int, help="that many passes by chance, instead of all")
+    parser.add_argument("--haproxy", choices=VERSIONS, default="2.8")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument(f"--{axis.name}", dest="ways", choices=axis.choices, action="append")
+    parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument("--point", help="this one alone")
+    return parser

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func get(uri string) *QuestionRequest {
 func post(uri, kind, body string) *QuestionRequest {
 	request := get(uri)
 	request.Method, request.Body = "POST", []byte(body)
-	request.Headers = append(request.Headers, [2]string{"content-type", kind})
+	request.Headers = append(request.Headers, [2]string{"content-type", kind}, [2]string{"content-length", strconv.Itoa(len(body))})
 	return request
 }
 

@@ -40,7 +40,8 @@ type crsStage struct {
 		Autocomplete *bool     `yaml:"autocomplete_headers"`
 	} `yaml:"input"`
 	Output struct {
-		Log struct {
+		Status int `yaml:"status"`
+		Log    struct {
 			Expect   []int `yaml:"expect_ids"`
 			NoExpect []int `yaml:"no_expect_ids"`
 		} `yaml:"log"`
@@ -54,6 +55,7 @@ type crsCase struct {
 	response *QuestionResponse
 	expect   []int
 	noExpect []int
+	status   int // of the answer, if the test names one
 }
 
 // crsCases are every n-th stage of the tests.
@@ -89,7 +91,7 @@ func crsCases(t *testing.T, every int) []crsCase {
 }
 
 func (s crsStage) read(name string) crsCase {
-	one := crsCase{name: name, expect: s.Output.Log.Expect, noExpect: s.Output.Log.NoExpect}
+	one := crsCase{name: name, expect: s.Output.Log.Expect, noExpect: s.Output.Log.NoExpect, status: s.Output.Status}
 	if s.Input.Encoded != "" {
 		one.request = rawRequest(s.Input.Encoded)
 		return one
@@ -251,6 +253,10 @@ func TestEvaluateGivesTheVerdictOfTheLivePath(t *testing.T) {
 		for _, application := range []string{"block1", "block4", "detect4"} {
 			live := one.live(agent, application)
 			code, evaluation, body := agent.evaluated(t, Question{Application: application, Request: one.request, Response: one.response})
+			if code == http.StatusBadRequest && one.status == http.StatusBadRequest {
+				compared["no request"]++ // a server answers 400 itself, and so does HAProxy
+				continue
+			}
 			if code != http.StatusOK {
 				t.Errorf("%s: %d %s", one.name, code, body)
 				continue

@@ -32,6 +32,7 @@ type Agent struct {
 	metrics      *Metrics
 	admission    *admission
 	patience     time.Duration // from a message's arrival to its answer
+	evaluating   time.Duration // the same for an evaluation
 	evaluations  chan struct{} // one for each at a time
 
 	reloading sync.Mutex
@@ -52,7 +53,8 @@ func newAgent(path string) (*Agent, error) {
 	}
 	agent := &Agent{
 		path: path, started: time.Now(),
-		admission: newAdmission(runtime.NumCPU()), patience: judgingTime, evaluations: make(chan struct{}, evaluationsAtOnce),
+		admission: newAdmission(runtime.NumCPU()), patience: judgingTime,
+		evaluating: evaluationTime, evaluations: make(chan struct{}, evaluationsAtOnce),
 	}
 	agent.config.Store(config)
 	agent.metrics = newMetrics(&agent.applications, agent.admission)

@@ -78,7 +78,7 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer application.leave()
-	evaluation, err := evaluateGuarded(application, question, time.Now().Add(evaluationTime))
+	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating))
 	if err != nil {
 		refuse(w, statusOf(err), err.Error())
 		return

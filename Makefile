@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
-	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent clean
+	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -105,6 +105,13 @@ bench-backup: dev ## what a backup, a restore and retention cost, and a save bes
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"
 	@cd spoa && GUARDPANEL_RELOADS=1000 ../tools/go.sh test -run TestReloads -count=1 -timeout 60m -v ./...
+
+crs: dev ## the rule set's own 4,674 tests through the whole stack, on each HAProxy, into docs/fidelity.md (minutes)
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crs $(ARGS)
+
+evaluate-crs: install ## the rule set's 4,674 tests: HAProxy's way and `evaluate` give the same verdicts (minutes)
+	@cd spoa && GUARDPANEL_CRS=all ../tools/go.sh test -run TestEvaluateGivesTheVerdictOfTheLivePath -count=1 -timeout 60m -v .
 
 clean: ## remove what was installed and built here; var/ (your data) stays
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results

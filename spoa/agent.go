@@ -18,8 +18,10 @@ import (
 
 const (
 	drainPatience = 10 * time.Second
-	// inspectionsPerCore is above one so that a long inspection does not hold up all the short ones.
-	inspectionsPerCore = 4
+	// judgingTime is from a message's arrival to its answer. It must be below HAProxy's `timeout processing`, which is 5 s
+	// in guardpanel's configuration (config_templates/haproxy/coraza.cfg.j2), by more than the longest single look of a
+	// rule at a value, which cannot be ended.
+	judgingTime = 4 * time.Second
 )
 
 // Agent is the running whole: applications, the listener for HAProxy and the control socket.
@@ -28,7 +30,10 @@ type Agent struct {
 	started      time.Time
 	applications Applications
 	metrics      *Metrics
-	slots        chan struct{} // one for each inspection at a time
+	admission    *admission
+	patience     time.Duration // from a message's arrival to its answer
+	evaluating   time.Duration // the same for an evaluation
+	evaluations  chan struct{} // one for each at a time
 
 	reloading sync.Mutex
 	config    atomic.Pointer[Config] // read without the lock: status must answer during a long reload
@@ -48,13 +53,16 @@ func newAgent(path string) (*Agent, error) {
 	}
 	agent := &Agent{
 		path: path, started: time.Now(),
-		slots: make(chan struct{}, inspectionsPerCore*runtime.GOMAXPROCS(0)),
+		admission: newAdmission(runtime.NumCPU()), patience: judgingTime,
+		evaluating: evaluationTime, evaluations: make(chan struct{}, evaluationsAtOnce),
 	}
 	agent.config.Store(config)
-	agent.metrics = newMetrics(&agent.applications)
-	if _, problems := agent.applications.load(config); len(problems) > 0 {
+	agent.metrics = newMetrics(&agent.applications, agent.admission)
+	outcome, problems := agent.applications.load(config)
+	if len(problems) > 0 {
 		return nil, refusal(problems)
 	}
+	agent.metrics.compiled(outcome)
 	return agent, nil
 }
 
@@ -119,6 +127,7 @@ func (a *Agent) reload() (Outcome, []Problem) {
 		return Outcome{}, problems
 	}
 	a.metrics.reloads.WithLabelValues("done").Inc()
+	a.metrics.compiled(outcome)
 	for _, name := range outcome.Removed {
 		if !slices.ContainsFunc(outcome.Added, func(added Added) bool { return added.Name == name }) {
 			a.metrics.forget(name)

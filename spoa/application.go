@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,14 +10,14 @@ import (
 	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
 	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/experimental"
-	"github.com/corazawaf/coraza/v3/types"
 )
 
 // Application is one compiled rule set. It is closed when it is retired and its last transaction has ended.
 type Application struct {
 	Config   ApplicationConfig
 	LoadedAt time.Time
-	Rules    []Rule
+	// Rules counts what the engine holds, markers too.
+	Rules int
 
 	waf      coraza.WAF
 	waiting  *waiting
@@ -33,19 +31,6 @@ type Application struct {
 	closed  bool
 }
 
-// Rule is a rule as the engine holds it.
-type Rule struct {
-	ID            int      `json:"id"`
-	File          string   `json:"file"`
-	Phase         int      `json:"phase"`
-	Severity      string   `json:"severity"`
-	Tags          []string `json:"tags"`
-	ParanoiaLevel string   `json:"paranoia_level,omitempty"`
-	Message       string   `json:"message"`
-}
-
-var message = regexp.MustCompile(`msg:\s*'((?:[^'\\]|\\.)*)'`)
-
 // compile builds an application; the first costs 140–190 ms, each further one 15–36 ms. Some directives make Coraza
 // panic (SecRuleRemoveByMsg, where a rule has no message): that must not cost a running agent.
 func compile(config ApplicationConfig) (application *Application, err error) {
@@ -57,39 +42,19 @@ func compile(config ApplicationConfig) (application *Application, err error) {
 			application, err = nil, fmt.Errorf("Coraza panics on this directive: %v", what)
 		}
 	}()
-	application = &Application{Config: config, Rules: []Rule{}}
-	settings := coraza.NewWAFConfig().WithRootFS(coreruleset.FS)
-	settings = experimental.WAFConfigWithRuleObserver(settings, func(rule types.RuleMetadata) {
-		application.Rules = append(application.Rules, describe(rule))
-	})
+	settings := coraza.NewWAFConfig().WithRootFS(coreruleset.FS).WithDebugLogger(stopwatch{})
 	waf, err := coraza.NewWAF(settings.WithDirectives(config.Directives))
 	if err != nil {
 		return nil, err
 	}
-	application.waf = waf
-	application.LoadedAt = time.Now().UTC()
+	application = &Application{Config: config, LoadedAt: time.Now().UTC(), waf: waf}
+	if counted, ok := waf.(experimental.WAFWithRules); ok {
+		application.Rules = counted.RulesCount()
+	}
 	if config.ResponseCheck {
 		application.waiting = newWaiting(application, time.Duration(config.TransactionTTLMS)*time.Millisecond)
 	}
 	return application, nil
-}
-
-func describe(rule types.RuleMetadata) Rule {
-	described := Rule{
-		ID: rule.ID(), File: rule.File(), Phase: int(rule.Phase()), Severity: rule.Severity().String(), Tags: rule.Tags(),
-	}
-	if described.Tags == nil {
-		described.Tags = []string{} // a list in JSON, not null
-	}
-	if found := message.FindStringSubmatch(rule.Raw()); found != nil {
-		described.Message = found[1]
-	}
-	for _, tag := range described.Tags {
-		if level, found := strings.CutPrefix(tag, "paranoia-level/"); found {
-			described.ParanoiaLevel = level
-		}
-	}
-	return described
 }
 
 // enter counts a transaction in; false if the application is closed already.

@@ -41,6 +41,17 @@ func (a *Applications) enter(name string) (*Application, bool) {
 	return application, found && application.enter()
 }
 
+// named finds exactly that application, as `enter` does.
+func (a *Applications) named(name string) (*Application, bool) {
+	a.mutex.RLock()
+	defer a.mutex.RUnlock()
+	application, found := a.set[name]
+	if !found || !application.enter() {
+		return nil, false
+	}
+	return application, true
+}
+
 func (a *Applications) all() []*Application {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,8 +103,9 @@ func (c *client) tryReceive() (byte, []byte, error) {
 
 // request is the arguments of coraza-req with harmless defaults.
 type request struct {
-	app, id, method, path, query, headers, body string
-	probe                                       bool
+	app, id, method, path, query, version, headers, body string
+	client                                               netip.Addr // 127.0.0.1 if it is none
+	probe                                                bool
 }
 
 func (r request) encode() []byte {
@@ -117,13 +119,20 @@ func (r request) encode() []byte {
 		r.headers = "host: shop.example\r\nuser-agent: test\r\naccept: */*\r\n"
 	}
 	arguments := [][]byte{
-		kv(nil, "app", str(r.app)), kv(nil, "src-ip", []byte{6, 127, 0, 0, 1}), kv(nil, "src-port", int32Value(4000)),
+		kv(nil, "app", str(r.app)), kv(nil, "src-ip", r.source()), kv(nil, "src-port", int32Value(4000)),
 		kv(nil, "dst-ip", []byte{0}), kv(nil, "dst-port", int32Value(80)), kv(nil, "method", str(r.method)),
-		kv(nil, "path", str(r.path)), kv(nil, "query", str(r.query)), kv(nil, "version", str("1.1")),
+		kv(nil, "path", str(r.path)), kv(nil, "query", str(r.query)), kv(nil, "version", str(cmp.Or(r.version, "1.1"))),
 		kv(nil, "headers", str(r.headers)), kv(nil, "body", bin(r.body)), kv(nil, "id", str(r.id)),
 		kv(nil, "exportRuleIDs", boolean(true)), kv(nil, "probe", boolean(r.probe)),
 	}
 	return encodeMessage("coraza-req", arguments)
+}
+
+func (r request) source() []byte {
+	if r.client.Is4() {
+		return append([]byte{6}, r.client.AsSlice()...)
+	}
+	return []byte{6, 127, 0, 0, 1}
 }
 
 func encodeMessage(name string, arguments [][]byte) []byte {

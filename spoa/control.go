@@ -34,7 +34,7 @@ type ApplicationStatus struct {
 func (a *Agent) control() http.Handler {
 	mux := http.NewServeMux()
 	for path, method := range map[string]string{
-		"/v1/status": "GET", "/v1/reload": "POST", "/v1/rules": "GET", "/metrics": "GET",
+		"/v1/status": "GET", "/v1/reload": "POST", "/v1/rules": "GET", "/v1/evaluate": "POST", "/metrics": "GET",
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", method)
@@ -52,6 +52,7 @@ func (a *Agent) control() http.Handler {
 		}
 	})
 	mux.HandleFunc("GET /v1/rules", a.rules)
+	mux.HandleFunc("POST /v1/evaluate", a.evaluate)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such call"})
@@ -66,23 +67,11 @@ func (a *Agent) status() Status {
 	}
 	for _, application := range a.applications.all() {
 		status.Applications = append(status.Applications, ApplicationStatus{
-			Name: application.Config.Name, Rules: len(application.Rules), LoadedAt: application.LoadedAt,
+			Name: application.Config.Name, Rules: application.Rules, LoadedAt: application.LoadedAt,
 			Requests: application.requests.Load(), Blocked: application.blocked.Load(), Errors: application.errors.Load(),
 		})
 	}
 	return status
-}
-
-// rules lists an application's rules as the engine holds them.
-func (a *Agent) rules(w http.ResponseWriter, r *http.Request) {
-	name := r.URL.Query().Get("application")
-	for _, application := range a.applications.all() {
-		if application.Config.Name == name {
-			answer(w, http.StatusOK, map[string]any{"application": name, "rules": application.Rules})
-			return
-		}
-	}
-	answer(w, http.StatusNotFound, map[string]string{"error": "there is no such application"})
 }
 
 func answer(w http.ResponseWriter, status int, document any) {

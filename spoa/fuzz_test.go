@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 // FuzzMessages: whatever HAProxy's messages hold, there is an answer.
@@ -13,8 +14,8 @@ func FuzzMessages(f *testing.F) {
 	f.Add(encodeMessage("coraza-res", [][]byte{kv(nil, "app", str("small")), kv(nil, "id", []byte{0})}))
 	f.Add(bytes.Repeat([]byte{0xff}, 40))
 	config := &Config{Applications: []ApplicationConfig{{Name: "small", Directives: small}}}
-	agent := &Agent{slots: make(chan struct{}, 1)}
-	agent.metrics = newMetrics(&agent.applications)
+	agent := &Agent{admission: newAdmission(1), patience: time.Minute}
+	agent.metrics = newMetrics(&agent.applications, agent.admission)
 	if _, problems := agent.applications.load(config); len(problems) > 0 {
 		f.Fatal(problems)
 	}

@@ -15,11 +15,20 @@ const (
 	errorBadMessage         = 1002
 	errorInternal           = 1003
 	errorNoRequest          = 1004
+	errorOverload           = 1005
+	errorLate               = 1006
 )
+
+// causes are the words of the metric for the values of `error`.
+var causes = map[int64]string{
+	errorUnknownApplication: "unknown_application", errorBadMessage: "bad_message", errorInternal: "internal",
+	errorNoRequest: "no_request", errorOverload: "queue_full", errorLate: "late",
+}
 
 // answer gives the actions for a NOTIFY's messages: a verdict, or `error`. Never silence, which would make HAProxy wait
 // for its whole processing timeout.
 func (a *Agent) answer(payload []byte) []byte {
+	deadline := time.Now().Add(a.patience)
 	actions := encoding.NewActionWriter(make([]byte, 512), 0)
 	messages := reader{rest: payload}
 	for first := true; first || len(messages.rest) > 0; first = false {
@@ -28,12 +37,12 @@ func (a *Agent) answer(payload []byte) []byte {
 			a.fail(actions, message, nil, errorBadMessage, messages.err)
 			break
 		}
-		a.answerOne(actions, message)
+		a.answerOne(actions, message, deadline)
 	}
 	return actions.Bytes()
 }
 
-func (a *Agent) answerOne(actions *encoding.ActionWriter, message Message) {
+func (a *Agent) answerOne(actions *encoding.ActionWriter, message Message, deadline time.Time) {
 	inspect := inspections[message.Name]
 	if inspect == nil {
 		a.fail(actions, message, nil, errorBadMessage, errors.New("unknown message "+printable(message.Name)))
@@ -45,43 +54,65 @@ func (a *Agent) answerOne(actions *encoding.ActionWriter, message Message) {
 		return
 	}
 	began := time.Now()
-	verdict, err := a.guarded(inspect, application, message)
+	verdict, err := a.guarded(inspect, application, message, deadline)
 	a.metrics.seconds.WithLabelValues(application.Config.Name).Observe(time.Since(began).Seconds())
-	switch {
-	case errors.Is(err, errNoRequest):
-		a.fail(actions, message, application, errorNoRequest, err)
-	case err != nil:
-		a.fail(actions, message, application, errorInternal, err)
-	default:
-		a.count(application, message, verdict)
-		verdict.write(actions, message.ExportRuleIDs)
+	a.metrics.bytes.WithLabelValues(application.Config.Name).Add(float64(message.size()))
+	if err != nil {
+		a.fail(actions, message, application, codeOf(err), err)
+		return
 	}
+	a.count(application, message, verdict)
+	verdict.write(actions, message.ExportRuleIDs)
 }
 
-// inspections by the names of SPOE messages. Each gives back the share of the application that it is called with.
-var inspections = map[string]func(*Application, Message) (Verdict, error){
-	"coraza-req": inspectRequest,
-	"coraza-res": inspectResponse,
+func codeOf(err error) int64 {
+	switch {
+	case errors.Is(err, errNoRequest):
+		return errorNoRequest
+	case errors.Is(err, errQueueFull):
+		return errorOverload
+	case errors.Is(err, errLate):
+		return errorLate
+	}
+	return errorInternal
 }
+
+// inspection judges a message until the deadline; it gives back the share of the application that it is called with.
+type inspection func(*Application, Message, time.Time) (Verdict, error)
+
+// inspections by the names of SPOE messages.
+var inspections = map[string]inspection{"coraza-req": inspectRequest, "coraza-res": inspectResponse}
 
 // panicked is what a panic in one transaction becomes: it costs that request alone.
 type panicked struct{ what any }
 
 func (p panicked) Error() string { return "a panic in the engine" }
 
-// guarded inspects when a slot is free: with more at once than the cores can do, each would only take longer.
+// panicError is what a panic of an inspection means: its time was up, or a fault in the engine.
+func panicError(what any) error {
+	if _, isLate := what.(late); isLate {
+		return errLate
+	}
+	limited.report("panic", "what", what, "stack", string(debug.Stack()))
+	return panicked{what}
+}
+
+// guarded inspects when there is a slot. Nothing is left of what cannot be judged in time.
 func (a *Agent) guarded(
-	inspect func(*Application, Message) (Verdict, error), application *Application, message Message,
+	inspect inspection, application *Application, message Message, deadline time.Time,
 ) (verdict Verdict, err error) {
-	a.slots <- struct{}{}
+	slot, err := a.admission.enter(message, deadline)
+	if err != nil {
+		application.leave()
+		return Verdict{}, err
+	}
 	defer func() {
-		<-a.slots
+		a.admission.leave(slot)
 		if what := recover(); what != nil {
-			limited.report("panic", "what", what, "stack", string(debug.Stack()))
-			err = panicked{what}
+			err = panicError(what)
 		}
 	}()
-	return inspect(application, message)
+	return inspect(application, message, deadline)
 }
 
 // fail answers without a verdict. The application is nil where it is not known.
@@ -98,6 +129,7 @@ func (a *Agent) fail(actions *encoding.ActionWriter, message Message, applicatio
 		verdict = "probe"
 	}
 	a.metrics.requests.WithLabelValues(name, verdict).Inc()
+	a.metrics.errors.WithLabelValues(causes[code]).Inc()
 	setError(actions, code)
 }
 
@@ -113,14 +145,9 @@ func setError(actions *encoding.ActionWriter, code int64) {
 }
 
 func (a *Agent) count(application *Application, message Message, verdict Verdict) {
-	name := "pass"
-	switch {
-	case message.Probe:
+	name := verdict.name()
+	if message.Probe {
 		name = "probe"
-	case verdict.Interruption != nil:
-		name = "blocked"
-	case len(verdict.RuleIDs) > 0:
-		name = "detected"
 	}
 	a.metrics.requests.WithLabelValues(application.Config.Name, name).Inc()
 	if message.Probe {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 	"github.com/corazawaf/coraza/v3/types"
@@ -21,7 +22,7 @@ type Verdict struct {
 }
 
 // inspectRequest judges a request. The transaction is kept for its response where the application asks for that.
-func inspectRequest(application *Application, message Message) (verdict Verdict, err error) {
+func inspectRequest(application *Application, message Message, deadline time.Time) (verdict Verdict, err error) {
 	kept := false
 	// A defer of its own: the share is given back even if making or ending the transaction panics.
 	defer func() {
@@ -35,16 +36,22 @@ func inspectRequest(application *Application, message Message) (verdict Verdict,
 			finish(transaction)
 		}
 	}()
+	limit(transaction, deadline)
+	verdict, err = judgeRequest(transaction, message)
+	if err == nil && application.waiting != nil && verdict.Interruption == nil {
+		kept = true
+		application.waiting.keep(transaction.ID(), transaction)
+	}
+	return verdict, err
+}
+
+// judgeRequest is the one way to a request's verdict, for HAProxy and for `evaluate`.
+func judgeRequest(transaction types.Transaction, message Message) (Verdict, error) {
 	interruption, err := processRequest(transaction, message)
 	if err != nil {
 		return Verdict{}, err
 	}
-	verdict = judge(transaction, interruption, "blocking_inbound_anomaly_score")
-	if application.waiting != nil && interruption == nil {
-		kept = true
-		application.waiting.keep(transaction.ID(), transaction)
-	}
-	return verdict, nil
+	return judge(transaction, interruption, "blocking_inbound_anomaly_score"), nil
 }
 
 func processRequest(transaction types.Transaction, message Message) (*types.Interruption, error) {
@@ -75,7 +82,7 @@ func processRequest(transaction types.Transaction, message Message) (*types.Inte
 }
 
 // inspectResponse judges a response with the transaction of its request.
-func inspectResponse(application *Application, message Message) (Verdict, error) {
+func inspectResponse(application *Application, message Message, deadline time.Time) (Verdict, error) {
 	defer application.leave()
 	if application.waiting == nil {
 		return Verdict{}, errNoRequest
@@ -86,6 +93,12 @@ func inspectResponse(application *Application, message Message) (Verdict, error)
 	}
 	defer application.leave() // the share that the request left with the waiting transaction
 	defer finish(transaction)
+	limit(transaction, deadline)
+	return judgeResponse(transaction, message)
+}
+
+// judgeResponse is the one way to a response's verdict; the transaction is that of its request.
+func judgeResponse(transaction types.Transaction, message Message) (Verdict, error) {
 	interruption, err := processResponse(transaction, message)
 	if err != nil {
 		return Verdict{}, err
@@ -107,6 +120,17 @@ func processResponse(transaction types.Transaction, message Message) (*types.Int
 	return transaction.ProcessResponseBody()
 }
 
+// name is the verdict in one word.
+func (v Verdict) name() string {
+	switch {
+	case v.Interruption != nil:
+		return "blocked"
+	case len(v.RuleIDs) > 0:
+		return "detected"
+	}
+	return "pass"
+}
+
 func judge(transaction types.Transaction, interruption *types.Interruption, score string) Verdict {
 	verdict := Verdict{ID: transaction.ID(), Interruption: interruption, RuleIDs: exported(transaction.MatchedRules())}
 	if state, ok := transaction.(plugintypes.TransactionState); ok {
@@ -117,20 +141,26 @@ func judge(transaction types.Transaction, interruption *types.Interruption, scor
 	return verdict
 }
 
-// exported are the ids of matched rules with a message: CRS detections, guardpanel's own, and operators' custom rules.
+// exported are the ids of matched rules that count.
 func exported(matched []types.MatchedRule) []string {
 	var ids []string
 	for _, rule := range matched {
-		id := rule.Rule().ID()
-		ours := id >= 190_000 && id < 200_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000
-		if ours && rule.Message() != "" {
-			ids = append(ids, strconv.Itoa(id))
+		if counts(rule) {
+			ids = append(ids, strconv.Itoa(rule.Rule().ID()))
 		}
 	}
 	return ids
 }
 
+// counts tells a detection from a control rule: it has a message, and is CRS's, guardpanel's own, or an operator's.
+func counts(rule types.MatchedRule) bool {
+	id := rule.Rule().ID()
+	ours := id >= 190_000 && id < 200_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000
+	return ours && rule.Message() != ""
+}
+
 func finish(transaction types.Transaction) {
+	limit(transaction, time.Time{})
 	transaction.ProcessLogging()
 	_ = transaction.Close()
 }

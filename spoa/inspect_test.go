@@ -59,16 +59,6 @@ func TestTheRuleSetJudgesRequests(t *testing.T) {
 		answer := c.notify(encodeMessage("coraza-res", [][]byte{kv(nil, "app", str("both")), kv(nil, "id", str("nobody"))}))
 		expect(t, answer, map[string]any{"error": errorNoRequest})
 	})
-	t.Run("the rules are listed with their words", func(t *testing.T) {
-		for _, application := range agent.applications.all() {
-			for _, rule := range application.Rules {
-				if rule.ID == 942100 && strings.Contains(rule.Message, "SQL Injection") && rule.ParanoiaLevel == "1" {
-					return
-				}
-			}
-		}
-		t.Error("rule 942100 is not listed")
-	})
 }
 
 func TestFourMebibytesAreJudgedToTheLastByte(t *testing.T) {

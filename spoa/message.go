@@ -103,3 +103,8 @@ func eachHeader(headers string, call func(name, value string)) {
 		}
 	}
 }
+
+// size is the bytes that rules look at.
+func (m Message) size() int {
+	return len(m.Method) + len(m.Path) + len(m.Query) + len(m.Headers) + len(m.Body)
+}

@@ -54,7 +54,7 @@ func runValidate(path string, out, errs io.Writer) int {
 	}
 	for _, one := range built {
 		document.Applications = append(document.Applications, validatedApplication{
-			one.application.Config.Name, len(one.application.Rules), one.seconds,
+			one.application.Config.Name, one.application.Rules, one.seconds,
 		})
 	}
 	if err := json.NewEncoder(out).Encode(document); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -10,6 +11,14 @@ import (
 
 // errQueueFull: more wait already than could be judged in time.
 var errQueueFull = errors.New("too many requests wait to be judged")
+
+// cores are those that the agent may use: as many as Go sees at the start, a container's limit or GOMAXPROCS included.
+var cores = runtime.GOMAXPROCS(0)
+
+// spreadOut gives Go more threads than there are cores. Go's scheduler lets a long inspection run for 10 ms before others
+// have a turn; the kernel's gives a thread that wakes up one at once. Measured with 16 connections of large bodies: small
+// requests' median is that of quiet times, and not 20 ms.
+func spreadOut() { runtime.GOMAXPROCS(2 * cores) }
 
 const (
 	// inspectionsPerCore is above one so that a long inspection does not hold up all the short ones.

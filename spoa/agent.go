@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,7 +52,7 @@ func newAgent(path string) (*Agent, error) {
 	}
 	agent := &Agent{
 		path: path, started: time.Now(),
-		admission: newAdmission(runtime.NumCPU()), patience: judgingTime,
+		admission: newAdmission(cores), patience: judgingTime,
 		evaluating: evaluationTime, evaluations: make(chan struct{}, evaluationsAtOnce),
 	}
 	agent.config.Store(config)

@@ -42,6 +42,7 @@ func main() {
 
 // run serves until TERM or INT. SIGHUP reloads, for those who use the agent as coraza-spoa.
 func run(config, control string) int {
+	spreadOut()
 	syscall.Umask(0o077) // so that a socket is nobody else's from its first moment
 	// From the start: a HUP while the applications are compiled would otherwise end the process.
 	signals := make(chan os.Signal, 4)

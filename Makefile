@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
-	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent clean
+	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent rx-differential \
+	bench-data-path clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -105,6 +106,12 @@ bench-backup: dev ## what a backup, a restore and retention cost, and a save bes
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"
 	@cd spoa && GUARDPANEL_RELOADS=1000 ../tools/go.sh test -run TestReloads -count=1 -timeout 60m -v ./...
+
+rx-differential: install ## 12 million comparisons of @rx with Coraza's own: every CRS pattern, every value of CRS's tests
+	@cd spoa && GUARDPANEL_RX_COMPARISONS=12000000 ../tools/go.sh test -run TestTheAutomaton -count=1 -timeout 60m -v ./...
+
+bench-data-path: install ## what a request costs with Coraza's own @rx and with ours, PL1 to PL4
+	@cd spoa && ../tools/go.sh test -run '^$$' -bench DataPath -benchtime 1x -timeout 60m . | grep -v ' ns/op$$'
 
 clean: ## remove what was installed and built here; var/ (your data) stays
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results

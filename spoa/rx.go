@@ -17,8 +17,8 @@ func init() { plugins.RegisterOperator("rx", newRX) }
 //go:linkname newCorazaRX github.com/corazawaf/coraza/v3/internal/operators.newRX
 func newCorazaRX(options plugintypes.OperatorOptions) (plugintypes.Operator, error)
 
-// rx is `@rx` with an automaton in front of Coraza's own: the automaton tells whether there is a match, and Coraza's own
-// operator decides what the automaton cannot and takes the captures of what matches.
+// rx is `@rx` with an automaton in front of Coraza's own: the automaton tells whether there is a match, Coraza's own takes
+// the captures of what matches, and decides alone for a pattern that is too large for an automaton.
 type rx struct {
 	own       plugintypes.Operator
 	automaton func() *automaton // nil where only Coraza's own can decide
@@ -74,12 +74,8 @@ func (o *rx) Evaluate(transaction plugintypes.TransactionState, value string) bo
 	if automaton == nil {
 		return o.own.Evaluate(transaction, value)
 	}
-	switch automaton.match(value) {
-	case no:
+	if !automaton.match(value) {
 		return false
-	case yes:
-		return !transaction.Capturing() || o.own.Evaluate(transaction, value)
-	default:
-		return o.own.Evaluate(transaction, value)
 	}
+	return !transaction.Capturing() || o.own.Evaluate(transaction, value)
 }

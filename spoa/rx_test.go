@@ -61,7 +61,7 @@ func (p pair) compare(value string) string {
 	}
 	first, second := &capturing{wanted: true, captured: map[int]string{}}, &capturing{wanted: true, captured: map[int]string{}}
 	if !p.own.Evaluate(first, value) || !p.ours.Evaluate(second, value) || !maps.Equal(first.captured, second.captured) {
-		return fmt.Sprintf("%q with %q: captures %q, Coraza's own %q", p.pattern, value, second.captured, first.captured)
+		return fmt.Sprintf("%q with %q: captures %v, Coraza's own %v", p.pattern, value, second.captured, first.captured)
 	}
 	return ""
 }
@@ -241,7 +241,7 @@ func TestRulesCaptureAndRefuseAsBefore(t *testing.T) {
 	}
 	state := &capturing{wanted: true, captured: map[int]string{}}
 	if !pair.ours.Evaluate(state, "a SELect") || !maps.Equal(state.captured, map[int]string{0: "SELect", 1: "SEL", 2: "", 3: "ect"}) {
-		t.Errorf("captured %q", state.captured)
+		t.Errorf("captured %v", state.captured)
 	}
 }
 
@@ -280,14 +280,14 @@ func TestStatesAreForgottenAtTheLimit(t *testing.T) {
 					text[at] = "ab"[random.IntN(2)]
 				}
 				text[random.IntN(len(text))] = 'c'
-				if got := automaton.match(string(text)); got != undecided && (got == yes) != reference.Match(text) {
-					t.Errorf("%d for %q", got, text)
+				if got := automaton.match(string(text)); got != reference.Match(text) {
+					t.Errorf("%t for %q", got, text)
 				}
 			}
 		})
 	}
 	group.Wait()
-	if states := automaton.states.Load(); 4*len(states.table)+states.size > statesLimit {
-		t.Errorf("%d bytes of states", 4*len(states.table)+states.size)
+	if bytes := automaton.states.Load().bytes(); bytes > statesLimit+1024 {
+		t.Errorf("%d bytes of states", bytes)
 	}
 }

@@ -10,15 +10,6 @@ import (
 	"unicode/utf8"
 )
 
-// answer is what an automaton says about a value.
-type matchAnswer byte
-
-const (
-	no matchAnswer = iota
-	yes
-	undecided
-)
-
 // automaton tells whether a pattern matches anywhere in a text, as RE2 does it: states are sets of the instructions of a
 // regular expression's program, made when a text first leads to them, so that each further rune costs two look-ups
 // however long the pattern is (https://swtch.com/~rsc/regexp/regexp3.html, "Step 4: cache"). It runs the very program
@@ -83,43 +74,44 @@ func newAutomaton(pattern string, bytewise bool) *automaton {
 	return a
 }
 
-// match tells whether there is a match anywhere in the text.
-func (a *automaton) match(text string) matchAnswer {
-	states := a.states.Load()
-	row := a.stride
-	for at := 0; at <= len(text); {
-		class := a.classes.end()
-		switch {
-		case at == len(text):
+// match tells whether there is a match anywhere in the text. The look-ups are written out in one loop, since the compiler
+// inlines none of their halves and this is where the time goes.
+func (a *automaton) match(text string) bool {
+	states, classes, row := a.states.Load(), a.classes, a.stride
+	table := states.table
+	for at := 0; at < len(text); {
+		class := classes.direct[text[at]]
+		if int(text[at]) < classes.directEnd {
 			at++
-		case int(text[at]) < a.classes.directEnd:
-			class = int(a.classes.direct[text[at]])
-			at++
-		default:
-			r, width := utf8.DecodeRuneInString(text[at:])
-			class = int(a.classes.of(r))
+		} else {
+			r, width := utf8.DecodeRuneInString(text[at:]) // what is not UTF-8 is U+FFFD, byte by byte, as for regexp
+			class = classes.of(r)
 			at += width
 		}
-		next := atomic.LoadUint32(&states.table[int(row)+class])
-		if next == unknown {
-			states, next = a.step(states, row, class)
-		}
-		switch next {
-		case matched:
-			return yes
-		case dead:
-			return no
+		next := atomic.LoadUint32(&table[row+uint32(class)])
+		if next <= dead {
+			if next == unknown {
+				states, next = a.step(states, row, class)
+				table = states.table
+			}
+			if next <= dead {
+				return next == matched
+			}
 		}
 		row = next
 	}
-	return no
+	next := atomic.LoadUint32(&table[row+uint32(classes.end())])
+	if next == unknown {
+		_, next = a.step(states, row, classes.end())
+	}
+	return next == matched
 }
 
 // step makes the transition that a text needs, in the newest states, where the text then goes on.
-func (a *automaton) step(from *states, row uint32, class int) (*states, uint32) {
+func (a *automaton) step(from *states, row uint32, class uint8) (*states, uint32) {
 	a.building.Lock()
 	defer a.building.Unlock()
-	if next := from.table[int(row)+class]; next != unknown && from == a.states.Load() {
+	if next := from.table[row+uint32(class)]; next != unknown && from == a.states.Load() {
 		return from, next
 	}
 	key := from.keys[row/a.stride]
@@ -129,13 +121,13 @@ func (a *automaton) step(from *states, row uint32, class int) (*states, uint32) 
 	}
 	newest := a.states.Load()
 	if row, kept := newest.offsets[key]; kept {
-		atomic.StoreUint32(&newest.table[int(row)+class], next)
+		atomic.StoreUint32(&newest.table[row+uint32(class)], next)
 	}
 	return newest, next
 }
 
 // follow tells what becomes of a state with a rune: matched, dead, or unknown and the key of the state in a.next.
-func (a *automaton) follow(key string, class int) uint32 {
+func (a *automaton) follow(key string, class uint8) uint32 {
 	after := a.classes.examples[class]
 	holds := syntax.EmptyOpContext(neighbour(key[0]).rune(), after)
 	a.pending = append(a.pending[:0], uint32(a.program.Start))
@@ -198,7 +190,7 @@ func (a *automaton) row(key []byte) uint32 {
 	if offset, found := s.offsets[string(key)]; found {
 		return offset
 	}
-	if len(s.keys)*int(a.stride) == len(s.table) {
+	if full := len(s.keys)*int(a.stride) == len(s.table); full || s.bytes() > statesLimit {
 		s = a.grown(s)
 	}
 	offset := s.add(string(key), a.stride)
@@ -208,7 +200,7 @@ func (a *automaton) row(key []byte) uint32 {
 
 // grown is a set with more room: twice as much, or empty where that would be over the limit.
 func (a *automaton) grown(s *states) *states {
-	if len(s.table)*2*4+s.size > statesLimit {
+	if s.bytes()+4*len(s.table) > statesLimit {
 		return a.blank()
 	}
 	larger := *s
@@ -223,6 +215,9 @@ func (a *automaton) blank() *states {
 	s.add(string([]byte{byte(beginning)}), a.stride)
 	return s
 }
+
+// bytes is what the states take, about.
+func (s *states) bytes() int { return 4*len(s.table) + s.size }
 
 func (s *states) add(key string, stride uint32) uint32 {
 	offset := uint32(len(s.keys)) * stride

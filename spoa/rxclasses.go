@@ -81,7 +81,7 @@ func (c *classes) of(r rune) uint8 {
 	return c.ofInterval[at]
 }
 
-func (c *classes) end() int { return len(c.examples) - 1 }
+func (c *classes) end() uint8 { return uint8(len(c.examples) - 1) }
 
 // distinctRunes are the program's instructions that take a rune, one for each set of runes.
 func distinctRunes(program *syntax.Prog) []*syntax.Inst {

@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
-	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs clean
+	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
+	rx-differential bench-data-path clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -112,6 +113,12 @@ crs: dev ## the rule set's own 4,674 tests through the whole stack, on each HAPr
 
 evaluate-crs: install ## the rule set's 4,674 tests: HAProxy's way and `evaluate` give the same verdicts (minutes)
 	@cd spoa && GUARDPANEL_CRS=all ../tools/go.sh test -run TestEvaluateGivesTheVerdictOfTheLivePath -count=1 -timeout 60m -v .
+
+rx-differential: install ## 12 million comparisons of @rx with Coraza's own: every CRS pattern, every value of CRS's tests
+	@cd spoa && GUARDPANEL_RX_COMPARISONS=12000000 ../tools/go.sh test -run TestTheAutomaton -count=1 -timeout 60m -v ./...
+
+bench-data-path: install ## what a request costs with Coraza's own @rx and with ours, PL1 to PL4
+	@cd spoa && ../tools/go.sh test -run '^$$' -bench DataPath -benchtime 1x -timeout 60m . | grep -v ' ns/op$$'
 
 clean: ## remove what was installed and built here; var/ (your data) stays
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results

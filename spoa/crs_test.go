@@ -60,7 +60,7 @@ type crsCase struct {
 }
 
 // crsCases are every n-th stage of the tests.
-func crsCases(t *testing.T, every int) []crsCase {
+func crsCases(t testing.TB, every int) []crsCase {
 	t.Helper()
 	var cases []crsCase
 	at := 0

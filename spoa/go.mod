@@ -8,6 +8,7 @@ require (
 	github.com/dropmorepackets/haproxy-go v0.1.1
 	github.com/prometheus/client_golang v1.24.0
 	gopkg.in/yaml.v3 v3.0.1
+	rsc.io/binaryregexp v0.2.0
 )
 
 require (
@@ -35,5 +36,4 @@ require (
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
-	rsc.io/binaryregexp v0.2.0 // indirect
 )

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+	_ "unsafe" // go:linkname
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins"
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+)
+
+func init() { plugins.RegisterOperator("rx", newRX) }
+
+// newCorazaRX makes Coraza's own `@rx`, which Coraza does not export. The linker refuses a Coraza that no longer has it.
+//
+//go:linkname newCorazaRX github.com/corazawaf/coraza/v3/internal/operators.newRX
+func newCorazaRX(options plugintypes.OperatorOptions) (plugintypes.Operator, error)
+
+// rx is `@rx` with an automaton in front of Coraza's own: the automaton tells whether there is a match, Coraza's own takes
+// the captures of what matches, and decides alone for a pattern that is too large for an automaton.
+type rx struct {
+	own       plugintypes.Operator
+	automaton func() *automaton // nil where only Coraza's own can decide
+}
+
+func newRX(options plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+	own, err := newCorazaRX(options)
+	if err != nil {
+		return nil, err
+	}
+	pattern, bytewise, known := compiledPattern(own)
+	if !known {
+		return own, nil
+	}
+	shared, err := sharedAutomaton(options.Memoizer, pattern, bytewise)
+	if err != nil {
+		return nil, err
+	}
+	return &rx{own: own, automaton: shared}, nil
+}
+
+// compiledPattern gives the text that Coraza has compiled, with the flags that it adds, and whether it matches bytes
+// instead of runes, as Coraza has it where escapes in a pattern are not valid UTF-8.
+func compiledPattern(own plugintypes.Operator) (pattern string, bytewise, known bool) {
+	value := reflect.ValueOf(own)
+	switch value.Type().String() {
+	case "*operators.rx":
+	case "*operators.binaryRX":
+		bytewise = true
+	default:
+		return "", false, false
+	}
+	expression := value.Elem().FieldByName("re").Elem().FieldByName("expr")
+	return expression.String(), bytewise, true
+}
+
+// sharedAutomaton is one for all rules of all applications with the same pattern, made when it is first asked. Coraza's
+// memoizer forgets it with the last application that uses it.
+func sharedAutomaton(memoizer plugintypes.Memoizer, pattern string, bytewise bool) (func() *automaton, error) {
+	lazily := func() (any, error) {
+		return sync.OnceValue(func() *automaton { return newAutomaton(pattern, bytewise) }), nil
+	}
+	shared, err := memoizer.Do(fmt.Sprintf("automaton:%t:%s", bytewise, pattern), lazily)
+	if err != nil {
+		return nil, err
+	}
+	return shared.(func() *automaton), nil
+}
+
+// Evaluate tells whether the value matches, and captures where the rule wants that.
+func (o *rx) Evaluate(transaction plugintypes.TransactionState, value string) bool {
+	automaton := o.automaton()
+	if automaton == nil {
+		return o.own.Evaluate(transaction, value)
+	}
+	if !automaton.match(value) {
+		return false
+	}
+	return !transaction.Capturing() || o.own.Evaluate(transaction, value)
+}

@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         return self.data_dir / "log"
 
     @property
+    def events_dir(self) -> Path:
+        "Segment files that the agent writes and the panel reads."
+        return self.data_dir / "events"
+
+    @property
     def master_socket(self) -> Path:
         return self.run_dir / LONGEST_SOCKET
 

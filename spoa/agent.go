@@ -37,8 +37,8 @@ type Agent struct {
 	controls *http.Server
 }
 
-// newAgent compiles every application of the configuration file.
-func newAgent(path string) (*Agent, error) {
+// newAgent compiles every application of the configuration file. Events are kept in a directory; "" for none.
+func newAgent(path, events string) (*Agent, error) {
 	config, err := readConfig(path)
 	if err != nil {
 		return nil, err
@@ -52,6 +52,11 @@ func newAgent(path string) (*Agent, error) {
 	}
 	agent.config.Store(config)
 	agent.metrics = newMetrics(&agent.applications)
+	if events != "" {
+		if agent.applications.events, err = startEvents(events, defaultLimits, newEventMetrics(agent.metrics.registry)); err != nil {
+			return nil, err
+		}
+	}
 	if _, problems := agent.applications.load(config); len(problems) > 0 {
 		return nil, refusal(problems)
 	}
@@ -153,5 +158,6 @@ func (a *Agent) drain() {
 	if a.controls != nil {
 		_ = a.controls.Shutdown(ctx)
 	}
-	a.applications.retire()
+	a.applications.end()
+	a.applications.events.close()
 }

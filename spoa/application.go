@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +22,8 @@ type Application struct {
 
 	waf      coraza.WAF
 	waiting  *waiting
+	mask     *mask
+	events   *Events // nil: none are kept
 	requests atomic.Int64
 	blocked  atomic.Int64
 	errors   atomic.Int64
@@ -68,6 +69,7 @@ func compile(config ApplicationConfig) (application *Application, err error) {
 	}
 	application.waf = waf
 	application.LoadedAt = time.Now().UTC()
+	application.mask = newMask(config.Directives)
 	if config.ResponseCheck {
 		application.waiting = newWaiting(application, time.Duration(config.TransactionTTLMS)*time.Millisecond)
 	}
@@ -84,11 +86,7 @@ func describe(rule types.RuleMetadata) Rule {
 	if found := message.FindStringSubmatch(rule.Raw()); found != nil {
 		described.Message = found[1]
 	}
-	for _, tag := range described.Tags {
-		if level, found := strings.CutPrefix(tag, "paranoia-level/"); found {
-			described.ParanoiaLevel = level
-		}
-	}
+	described.ParanoiaLevel = paranoiaLevel(described.Tags)
 	return described
 }
 

@@ -40,9 +40,12 @@ func inspectRequest(application *Application, message Message) (verdict Verdict,
 		return Verdict{}, err
 	}
 	verdict = judge(transaction, interruption, "blocking_inbound_anomaly_score")
+	seen := observed{message: message, bytes: len(message.Body), verdict: verdict}
 	if application.waiting != nil && interruption == nil {
 		kept = true
-		application.waiting.keep(transaction.ID(), transaction)
+		application.waiting.keep(transaction.ID(), transaction, seen)
+	} else {
+		application.observe(transaction, seen, "request")
 	}
 	return verdict, nil
 }
@@ -80,17 +83,22 @@ func inspectResponse(application *Application, message Message) (Verdict, error)
 	if application.waiting == nil {
 		return Verdict{}, errNoRequest
 	}
-	transaction, found := application.waiting.take(message.ID)
+	request, found := application.waiting.take(message.ID)
 	if !found {
 		return Verdict{}, errNoRequest
 	}
+	transaction := request.transaction
 	defer application.leave() // the share that the request left with the waiting transaction
 	defer finish(transaction)
+	request.answer = message.Status
 	interruption, err := processResponse(transaction, message)
 	if err != nil {
+		application.observe(transaction, request.observed, "request")
 		return Verdict{}, err
 	}
-	return judge(transaction, interruption, "blocking_outbound_anomaly_score"), nil
+	request.verdict = judge(transaction, interruption, "blocking_outbound_anomaly_score")
+	application.observe(transaction, request.observed, "response")
+	return request.verdict, nil
 }
 
 func processResponse(transaction types.Transaction, message Message) (*types.Interruption, error) {
@@ -121,13 +129,17 @@ func judge(transaction types.Transaction, interruption *types.Interruption, scor
 func exported(matched []types.MatchedRule) []string {
 	var ids []string
 	for _, rule := range matched {
-		id := rule.Rule().ID()
-		ours := id >= 190_000 && id < 200_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000
-		if ours && rule.Message() != "" {
-			ids = append(ids, strconv.Itoa(id))
+		if isExported(rule) {
+			ids = append(ids, strconv.Itoa(rule.Rule().ID()))
 		}
 	}
 	return ids
+}
+
+func isExported(rule types.MatchedRule) bool {
+	id := rule.Rule().ID()
+	ours := id >= 190_000 && id < 200_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000
+	return ours && rule.Message() != ""
 }
 
 func finish(transaction types.Transaction) {

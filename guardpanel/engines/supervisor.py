@@ -169,6 +169,8 @@ class Supervisor:
                 str(engines.agent.configuration),
                 "-control",
                 f"unix:{settings.agent_control_socket}",
+                "-events",
+                str(settings.events_dir),
             ],
             may_start=engines.agent.configuration.exists,
             reads=lambda: _changed_at(engines.agent.configuration),

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
 	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential bench-data-path clean
+	rx-differential bench-data-path bench-events clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -102,6 +102,9 @@ interleavings: dev ## 10,000 rounds of people who save at once while the panel i
 
 bench-backup: dev ## what a backup, a restore and retention cost, and a save beside them
 	@$(PYTHON_IN) -m bench.backup $(ARGS)
+
+bench-events: install ## what events cost the WAF agent
+	@cd spoa && ../tools/go.sh test -run '^$$' -bench 'Event|Inspection' -benchtime 10s .
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

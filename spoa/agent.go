@@ -41,8 +41,8 @@ type Agent struct {
 	controls *http.Server
 }
 
-// newAgent compiles every application of the configuration file.
-func newAgent(path string) (*Agent, error) {
+// newAgent compiles every application of the configuration file. Events are kept in a directory; "" for none.
+func newAgent(path, events string) (*Agent, error) {
 	config, err := readConfig(path)
 	if err != nil {
 		return nil, err
@@ -57,6 +57,11 @@ func newAgent(path string) (*Agent, error) {
 	}
 	agent.config.Store(config)
 	agent.metrics = newMetrics(&agent.applications, agent.admission)
+	if events != "" {
+		if agent.applications.events, err = startEvents(events, defaultLimits, newEventMetrics(agent.metrics.registry)); err != nil {
+			return nil, err
+		}
+	}
 	outcome, problems := agent.applications.load(config)
 	if len(problems) > 0 {
 		return nil, refusal(problems)
@@ -161,5 +166,6 @@ func (a *Agent) drain() {
 	if a.controls != nil {
 		_ = a.controls.Shutdown(ctx)
 	}
-	a.applications.retire()
+	a.applications.end()
+	a.applications.events.close()
 }

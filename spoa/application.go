@@ -21,6 +21,8 @@ type Application struct {
 
 	waf      coraza.WAF
 	waiting  *waiting
+	mask     *mask
+	events   *Events // nil: none are kept
 	requests atomic.Int64
 	blocked  atomic.Int64
 	errors   atomic.Int64
@@ -47,7 +49,7 @@ func compile(config ApplicationConfig) (application *Application, err error) {
 	if err != nil {
 		return nil, err
 	}
-	application = &Application{Config: config, LoadedAt: time.Now().UTC(), waf: waf}
+	application = &Application{Config: config, LoadedAt: time.Now().UTC(), waf: waf, mask: newMask(config.Directives)}
 	if counted, ok := waf.(experimental.WAFWithRules); ok {
 		application.Rules = counted.RulesCount()
 	}

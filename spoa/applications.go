@@ -13,6 +13,8 @@ type Applications struct {
 	set   map[string]*Application
 	// other is the name of the application for names that are not in the set (`default_application`); "" for none.
 	other string
+	// events is where they put what they observe; nil: nowhere.
+	events *Events
 }
 
 // Outcome is what a reload did.
@@ -87,6 +89,7 @@ func (a *Applications) load(config *Config) (Outcome, []Problem) {
 		return Outcome{}, problems
 	}
 	for _, one := range built {
+		one.application.events = a.events
 		next[one.application.Config.Name] = one.application
 		outcome.Added = append(outcome.Added, Added{one.application.Config.Name, one.seconds})
 	}
@@ -113,9 +116,12 @@ func (a *Applications) swap(next map[string]*Application, other string) []*Appli
 	return gone
 }
 
-// retire closes every application when its last transaction ends.
-func (a *Applications) retire() {
+// end closes every application when its last transaction ends, and ends those that wait for a response.
+func (a *Applications) end() {
 	for _, old := range a.swap(nil, "") {
+		if old.waiting != nil {
+			old.waiting.endAll()
+		}
 		old.retire()
 	}
 }

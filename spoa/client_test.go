@@ -245,6 +245,7 @@ type started struct {
 	*Agent
 	dir, socket, control, file string
 	level                      string // of the log; "error" if empty
+	events                     string // directory; "" for none
 }
 
 var crs = sync.OnceValue(func() string {
@@ -269,14 +270,19 @@ func apps(named map[string]string) []ApplicationConfig {
 
 func start(t *testing.T, applications []ApplicationConfig) *started {
 	t.Helper()
+	return startIn(t, applications, "")
+}
+
+func startIn(t *testing.T, applications []ApplicationConfig, events string) *started {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "gp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &started{dir: dir, socket: filepath.Join(dir, "a"), control: filepath.Join(dir, "c"), file: filepath.Join(dir, "y")}
+	s := &started{dir: dir, socket: filepath.Join(dir, "a"), control: filepath.Join(dir, "c"), file: filepath.Join(dir, "y"), events: events}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	s.write(t, applications)
-	if s.Agent, err = newAgent(s.file); err != nil {
+	if s.Agent, err = newAgent(s.file, s.events); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.listen(s.control); err != nil {

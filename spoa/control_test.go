@@ -235,7 +235,7 @@ func TestDrainingAnswersWhatIsUnderWay(t *testing.T) {
 
 func TestAStaleSocketIsRemovedAndALiveOneIsNot(t *testing.T) {
 	agent := start(t, apps(map[string]string{"small": small}))
-	second, err := newAgent(agent.file)
+	second, err := newAgent(agent.file, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,11 +38,17 @@ func inspectRequest(application *Application, message Message, deadline time.Tim
 	}()
 	limit(transaction, deadline)
 	verdict, err = judgeRequest(transaction, message)
-	if err == nil && application.waiting != nil && verdict.Interruption == nil {
-		kept = true
-		application.waiting.keep(transaction.ID(), transaction)
+	if err != nil {
+		return verdict, err
 	}
-	return verdict, err
+	seen := observed{message: message, bytes: len(message.Body), verdict: verdict}
+	if application.waiting != nil && verdict.Interruption == nil {
+		kept = true
+		application.waiting.keep(transaction.ID(), transaction, seen)
+	} else {
+		application.observe(transaction, seen, "request")
+	}
+	return verdict, nil
 }
 
 // judgeRequest is the one way to a request's verdict, for HAProxy and for `evaluate`.
@@ -87,14 +93,23 @@ func inspectResponse(application *Application, message Message, deadline time.Ti
 	if application.waiting == nil {
 		return Verdict{}, errNoRequest
 	}
-	transaction, found := application.waiting.take(message.ID)
+	request, found := application.waiting.take(message.ID)
 	if !found {
 		return Verdict{}, errNoRequest
 	}
+	transaction := request.transaction
 	defer application.leave() // the share that the request left with the waiting transaction
 	defer finish(transaction)
+	request.answer = message.Status
 	limit(transaction, deadline)
-	return judgeResponse(transaction, message)
+	verdict, err := judgeResponse(transaction, message)
+	if err != nil {
+		application.observe(transaction, request.observed, "request")
+		return Verdict{}, err
+	}
+	request.verdict = verdict
+	application.observe(transaction, request.observed, "response")
+	return verdict, nil
 }
 
 // judgeResponse is the one way to a response's verdict; the transaction is that of its request.

@@ -23,7 +23,7 @@ func main() {
 		config   = flag.String("config", "", "configuration `file` (coraza-spoa's YAML)")
 		validate = flag.Bool("validate", false, "compile every application, print one JSON document, and exit")
 		control  = flag.String("control", "", "control socket, `unix:PATH`")
-		_        = flag.String("events", "", "`directory` for events; accepted, nothing is written yet")
+		events   = flag.String("events", "", "`directory` for events, one JSON line for each request that fired a rule")
 		version  = flag.Bool("version", false, "print the versions of the agent, Coraza and the rule set")
 	)
 	flag.Parse()
@@ -36,18 +36,18 @@ func main() {
 	case *validate:
 		os.Exit(runValidate(*config, os.Stdout, os.Stderr))
 	default:
-		os.Exit(run(*config, strings.TrimPrefix(*control, "unix:")))
+		os.Exit(run(*config, strings.TrimPrefix(*control, "unix:"), *events))
 	}
 }
 
 // run serves until TERM or INT. SIGHUP reloads, for those who use the agent as coraza-spoa.
-func run(config, control string) int {
+func run(config, control, events string) int {
 	spreadOut()
 	syscall.Umask(0o077) // so that a socket is nobody else's from its first moment
 	// From the start: a HUP while the applications are compiled would otherwise end the process.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	agent, err := newAgent(config)
+	agent, err := newAgent(config, events)
 	if err != nil {
 		slog.Error("the agent cannot start", "error", err)
 		if errors.As(err, new(refusal)) {

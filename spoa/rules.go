@@ -62,11 +62,7 @@ func facts(rule types.RuleMetadata) RuleFacts {
 	if read.Tags == nil {
 		read.Tags = []string{} // a list in JSON, not null
 	}
-	for _, tag := range read.Tags {
-		if level, found := strings.CutPrefix(tag, "paranoia-level/"); found {
-			read.ParanoiaLevel = level
-		}
-	}
+	read.ParanoiaLevel = paranoiaLevel(read.Tags)
 	return read
 }
 

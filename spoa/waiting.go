@@ -21,6 +21,7 @@ type waiting struct {
 type waited struct {
 	transaction types.Transaction
 	since       time.Time
+	observed
 }
 
 func newWaiting(application *Application, ttl time.Duration) *waiting {
@@ -32,22 +33,27 @@ func newWaiting(application *Application, ttl time.Duration) *waiting {
 }
 
 // keep takes a transaction, and its share of the application, until `take` or the sweep.
-func (w *waiting) keep(id string, transaction types.Transaction) {
+func (w *waiting) keep(id string, transaction types.Transaction, seen observed) {
+	if w.application.events != nil {
+		seen = seen.excerpt()
+	} else {
+		seen = observed{}
+	}
 	w.mutex.Lock()
 	old, doubled := w.transactions[id]
-	w.transactions[id] = waited{transaction, time.Now()}
+	w.transactions[id] = waited{transaction, time.Now(), seen}
 	w.mutex.Unlock()
 	if doubled {
-		w.end(old.transaction)
+		w.end(old)
 	}
 }
 
-func (w *waiting) take(id string) (types.Transaction, bool) {
+func (w *waiting) take(id string) (waited, bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	found, ok := w.transactions[id]
 	delete(w.transactions, id)
-	return found.transaction, ok
+	return found, ok
 }
 
 func (w *waiting) sweep() {
@@ -58,20 +64,20 @@ func (w *waiting) sweep() {
 		case <-w.stopped:
 			return
 		case now := <-ticker.C:
-			for _, transaction := range w.olderThan(now.Add(-w.ttl)) {
-				w.end(transaction)
+			for _, one := range w.olderThan(now.Add(-w.ttl)) {
+				w.end(one)
 			}
 		}
 	}
 }
 
-func (w *waiting) olderThan(limit time.Time) []types.Transaction {
+func (w *waiting) olderThan(limit time.Time) []waited {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	var old []types.Transaction
+	var old []waited
 	for id, one := range w.transactions {
 		if one.since.Before(limit) {
-			old = append(old, one.transaction)
+			old = append(old, one)
 			delete(w.transactions, id)
 		}
 	}
@@ -79,14 +85,22 @@ func (w *waiting) olderThan(limit time.Time) []types.Transaction {
 }
 
 // end is called by the sweep too, where nobody else would catch a panic.
-func (w *waiting) end(transaction types.Transaction) {
+func (w *waiting) end(one waited) {
 	defer w.application.leave()
 	defer func() {
 		if what := recover(); what != nil {
 			limited.report("panic at the end of a transaction", "what", what)
 		}
 	}()
-	finish(transaction)
+	w.application.observe(one.transaction, one.observed, "request")
+	finish(one.transaction)
+}
+
+// endAll is for the end of the agent: no response comes any more.
+func (w *waiting) endAll() {
+	for _, one := range w.olderThan(time.Now().Add(w.ttl)) {
+		w.end(one)
+	}
 }
 
 func (w *waiting) stop() { close(w.stopped) }

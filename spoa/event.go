@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/corazawaf/coraza/v3/types"
+	variable "github.com/corazawaf/coraza/v3/types/variables"
+)
+
+// Bounds of one event (docs/events.md). All of the rules' ids are kept, whatever else is cut.
+const (
+	longestValue   = 512
+	longestURI     = 4096
+	longestHeaders = 8192
+	longestBody    = 4096
+	mostRules      = 500
+	mostMatches    = 20       // of one rule
+	mostDetail     = 48 << 10 // bytes of all rules' data, keys and values
+	// margin is how much more than its bound is looked at, so that a secret is not cut before it is found.
+	margin = longestSecret
+)
+
+// Event is what is kept of a transaction that fired a rule, taken before the transaction ends; event_json.go writes it.
+type Event struct {
+	mask    *mask
+	secrets secrets
+	time    time.Time
+	message Message // its body is an excerpt
+	bytes   int     // of the whole body
+	answer  int     // the response's status, 0 before there is one
+	verdict Verdict
+	phase   string // in which the verdict was made: request or response
+	scores  []namedScore
+	rules   []firedRule
+	cut     int // rules that were left out
+	left    int // bytes of detail that it may still take
+	size    int // about how much memory it takes
+}
+
+type namedScore struct{ name, value string }
+
+type firedRule struct {
+	rule     types.RuleMetadata
+	level    string // paranoia
+	message  string
+	data     string
+	disrupts bool
+	matches  []match
+	cut      int // matches that were left out
+}
+
+type match struct {
+	variable, key, value string
+	chain                int
+	bytes                int // of the whole value
+}
+
+// CRS's variables that an event gives as scores.
+var scoreNames = []string{
+	"blocking_inbound_anomaly_score", "detection_inbound_anomaly_score", "inbound_anomaly_score_threshold",
+	"blocking_outbound_anomaly_score", "detection_outbound_anomaly_score", "outbound_anomaly_score_threshold",
+	"blocking_paranoia_level", "detection_paranoia_level",
+}
+
+// observe keeps a transaction that fired a rule as an event. It must not have been closed yet.
+func (a *Application) observe(transaction types.Transaction, request observed, phase string) {
+	verdict := request.verdict
+	if a.events == nil || request.message.Probe || verdict.Interruption == nil && len(verdict.RuleIDs) == 0 {
+		return
+	}
+	request.message.Application = a.Config.Name // not what was asked for: that may be nobody's
+	a.events.put(newEvent(a.mask, transaction, request, phase))
+}
+
+// observed is a request as an event needs it, and the newest verdict on it.
+type observed struct {
+	message Message
+	bytes   int // of the whole body
+	answer  int
+	verdict Verdict
+}
+
+// excerpt lets go of what an event does not show: a request that waits for its response may wait long.
+func (o observed) excerpt() observed {
+	o.message.Body = bytes.Clone(o.message.Body[:min(len(o.message.Body), longestBody+margin)])
+	return o
+}
+
+func newEvent(mask *mask, transaction types.Transaction, request observed, phase string) *Event {
+	message := request.excerpt().message
+	e := &Event{
+		mask: mask, time: time.Now().UTC(), message: message, bytes: request.bytes, answer: request.answer,
+		verdict: request.verdict, phase: phase, left: mostDetail,
+	}
+	e.message.ID = request.verdict.ID
+	e.message.Path = clip(message.Path, longestURI+margin)
+	e.message.Query = clip(message.Query, longestURI+margin)
+	e.message.Headers = clip(message.Headers, longestHeaders+margin)
+	e.takeSecrets(transaction, request.message.Headers)
+	e.takeScores(transaction)
+	e.takeRules(transaction.MatchedRules())
+	e.size = 4096 + len(e.message.Path) + len(e.message.Query) + len(e.message.Headers) + len(e.message.Body) + mostDetail - e.left
+	return e
+}
+
+// clip copies the beginning of a text: a part of a body that is kept would keep the whole in memory.
+func clip(text string, length int) string {
+	return strings.Clone(text[:min(len(text), length)])
+}
+
+// takeSecrets collects the values of masked headers and arguments, which rules may have seen in other places.
+func (e *Event) takeSecrets(transaction types.Transaction, headers string) {
+	eachHeader(headers, func(name, value string) {
+		if e.mask.hides(name) {
+			e.secrets.addHeader(name, value)
+		}
+	})
+	body := string(e.message.Body)
+	for _, value := range e.mask.assigned(body) { // XML has its values in no collection by name
+		e.secrets.add(body[value.from:value.to])
+	}
+	state, ok := transaction.(plugintypes.TransactionState)
+	if !ok {
+		return
+	}
+	for _, collection := range []variable.RuleVariable{variable.ArgsGet, variable.ArgsPost, variable.ArgsPath, variable.RequestCookies} {
+		for _, argument := range state.Collection(collection).FindAll() {
+			if e.mask.hides(argument.Key()) {
+				e.secrets.add(argument.Value())
+			}
+		}
+	}
+}
+
+func (e *Event) takeScores(transaction types.Transaction) {
+	state, ok := transaction.(plugintypes.TransactionState)
+	if !ok {
+		return
+	}
+	for _, name := range scoreNames {
+		if values := state.Variables().TX().Get(name); len(values) > 0 {
+			if _, err := strconv.Atoi(values[0]); err == nil {
+				e.scores = append(e.scores, namedScore{name, values[0]})
+			}
+		}
+	}
+}
+
+// takeRules keeps what HAProxy is told of, what else logs, and what stopped the request. CRS's initialising rules match
+// always and do not log; neither do its detections in responses, for which coraza.conf has no default actions.
+func (e *Event) takeRules(matched []types.MatchedRule) {
+	stop := e.verdict.Interruption
+	for _, one := range matched {
+		logged, ok := one.(interface{ Log() bool })
+		if ok && !logged.Log() && !counts(one) && (stop == nil || stop.RuleID != one.Rule().ID()) {
+			continue
+		}
+		if len(e.rules) == mostRules {
+			e.cut++
+			continue
+		}
+		e.rules = append(e.rules, e.fired(one))
+	}
+}
+
+func (e *Event) fired(one types.MatchedRule) firedRule {
+	fired := firedRule{
+		rule: one.Rule(), level: paranoiaLevel(one.Rule().Tags()), message: clip(one.Message(), longestValue+margin),
+		data: clip(one.Data(), longestValue+margin), disrupts: one.Disruptive(),
+	}
+	hidden := e.isHidden(one.MatchedDatas())
+	if hidden {
+		fired.data = masked
+	}
+	for _, seen := range one.MatchedDatas() {
+		if len(fired.matches) == mostMatches || e.left <= 0 {
+			fired.cut++
+			continue
+		}
+		value := seen.Value()
+		found := match{seen.Variable().Name(), clip(seen.Key(), longestValue+margin), clip(value, longestValue+margin), seen.ChainLevel(), len(value)}
+		if hidden {
+			found.value = masked
+		}
+		fired.matches = append(fired.matches, found)
+		e.left -= len(found.key) + len(found.value)
+	}
+	e.left -= len(fired.message) + len(fired.data)
+	return fired
+}
+
+// isHidden tells whether a rule looked at something masked. Then all of what it matched and said is left out: links of
+// a chain see the same value under other names (TX:1, MATCHED_VAR).
+func (e *Event) isHidden(matches []types.MatchData) bool {
+	for _, one := range matches {
+		switch one.Variable() {
+		case variable.ArgsNames, variable.ArgsGetNames, variable.ArgsPostNames, variable.RequestHeadersNames, variable.RequestCookiesNames,
+			variable.ResponseHeadersNames:
+			continue // they hold names
+		case variable.RequestCookies:
+			if e.mask.hides("cookie") {
+				return true
+			}
+		}
+		if e.mask.hides(one.Key()) {
+			return true
+		}
+	}
+	return false
+}
+
+func paranoiaLevel(tags []string) string {
+	for _, tag := range tags {
+		if level, found := strings.CutPrefix(tag, "paranoia-level/"); found {
+			return level
+		}
+	}
+	return ""
+}

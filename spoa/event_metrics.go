@@ -1,0 +1,34 @@
+package main
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// EventMetrics say what became of events. Every one that was made is written, or dropped by one of the causes.
+type EventMetrics struct {
+	written prometheus.Counter
+	dropped *prometheus.CounterVec
+	bytes   prometheus.Counter
+	removed prometheus.Counter
+}
+
+func newEventMetrics(registry prometheus.Registerer) *EventMetrics {
+	m := &EventMetrics{
+		written: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "guardpanel_spoa_events_written_total", Help: "Events written to segment files.",
+		}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "guardpanel_spoa_events_dropped_total",
+			Help: "Events not written by cause (queue: more came than could be written; disk: it refused; fault: of ours).",
+		}, []string{"cause"}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "guardpanel_spoa_event_bytes_total", Help: "Bytes written to segment files.",
+		}),
+		removed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "guardpanel_spoa_event_segments_removed_total", Help: "Segment files that went because of size or age.",
+		}),
+	}
+	for _, cause := range []string{"queue", "disk", "fault"} {
+		m.dropped.WithLabelValues(cause) // a series from the first moment: an alert can see it rise
+	}
+	registry.MustRegister(m.written, m.dropped, m.bytes, m.removed)
+	return m
+}

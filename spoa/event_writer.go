@@ -1,0 +1,134 @@
+package main
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	queuedEvents = 8192
+	queuedBytes  = 64 << 20
+	// batchBytes of lines are written at once; fewer where no event waits.
+	batchBytes = 256 << 10
+	// afterFailure is how long a disk that refused is left alone: events that come meanwhile are dropped and counted.
+	afterFailure = time.Second
+)
+
+// Events takes what happened from the requests' goroutines and writes it in one of its own. A request never waits for
+// it: what finds the queue full is dropped and counted.
+type Events struct {
+	segments *segments
+	metrics  *EventMetrics
+	queue    chan *Event
+	bytes    atomic.Int64 // of the queue
+	done     chan struct{}
+	ending   chan struct{}
+	ended    atomic.Bool
+
+	lines  []byte
+	count  int       // events in lines
+	paused time.Time // until when the disk is left alone
+}
+
+// startEvents writes to segments in a directory, which is made where it is not there.
+func startEvents(dir string, limits limits, metrics *EventMetrics) (*Events, error) {
+	segments, err := openSegments(dir, limits, metrics.removed.Inc)
+	if err != nil {
+		return nil, err
+	}
+	e := &Events{
+		segments: segments, metrics: metrics, queue: make(chan *Event, queuedEvents),
+		done: make(chan struct{}), ending: make(chan struct{}),
+	}
+	go e.run()
+	return e, nil
+}
+
+// put never waits.
+func (e *Events) put(event *Event) {
+	if e.bytes.Load() > queuedBytes || e.ended.Load() {
+		e.metrics.dropped.WithLabelValues("queue").Inc()
+		return
+	}
+	e.bytes.Add(int64(event.size))
+	select {
+	case e.queue <- event:
+	default:
+		e.bytes.Add(-int64(event.size))
+		e.metrics.dropped.WithLabelValues("queue").Inc()
+	}
+}
+
+// close writes what waits. No more requests may be under way.
+func (e *Events) close() {
+	if e == nil || e.ended.Swap(true) {
+		return
+	}
+	close(e.ending)
+	<-e.done
+}
+
+func (e *Events) run() {
+	defer close(e.done)
+	for {
+		select {
+		case event := <-e.queue:
+			e.take(event)
+		case <-e.ending:
+			for len(e.queue) > 0 {
+				e.take(<-e.queue)
+			}
+			e.segments.close()
+			return
+		}
+	}
+}
+
+// take adds an event's line, and writes when there are enough of them or nothing else waits.
+func (e *Events) take(event *Event) {
+	e.bytes.Add(-int64(event.size))
+	e.encode(event)
+	if len(e.queue) == 0 || len(e.lines) >= batchBytes {
+		e.flush()
+	}
+}
+
+// encode drops an event that cannot be written rather than the agent with it: what it holds are attackers' bytes.
+func (e *Events) encode(event *Event) {
+	before := len(e.lines)
+	defer func() {
+		if what := recover(); what != nil {
+			limited.report("panic at an event", "what", what, "stack", string(debug.Stack()))
+			e.lines = e.lines[:before]
+			e.metrics.dropped.WithLabelValues("fault").Inc()
+		}
+	}()
+	e.lines = event.appendJSON(e.lines)
+	e.count++
+}
+
+func (e *Events) flush() {
+	if e.count == 0 {
+		return
+	}
+	written := false
+	if time.Now().After(e.paused) {
+		if err := e.segments.append(e.lines); err != nil {
+			limited.report("events could not be written", "error", err, "events", e.count)
+			e.paused = time.Now().Add(afterFailure)
+		} else {
+			written = true
+		}
+	}
+	if written {
+		e.metrics.written.Add(float64(e.count))
+		e.metrics.bytes.Add(float64(len(e.lines)))
+	} else {
+		e.metrics.dropped.WithLabelValues("disk").Add(float64(e.count))
+	}
+	e.lines, e.count = e.lines[:0], 0
+	if cap(e.lines) > 4*batchBytes {
+		e.lines = nil
+	}
+}

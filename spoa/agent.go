@@ -58,9 +58,7 @@ func newAgent(path, events string) (*Agent, error) {
 	agent.config.Store(config)
 	agent.metrics = newMetrics(&agent.applications, agent.admission)
 	if events != "" {
-		if agent.applications.events, err = startEvents(events, defaultLimits, newEventMetrics(agent.metrics.registry)); err != nil {
-			return nil, err
-		}
+		agent.applications.events = startEvents(events, defaultLimits, newEventMetrics(agent.metrics.registry))
 	}
 	outcome, problems := agent.applications.load(config)
 	if len(problems) > 0 {

@@ -32,10 +32,7 @@ func anAttack(id int) Message {
 
 func benchmarkedEvents(b *testing.B) *Events {
 	b.Helper()
-	events, err := startEvents(b.TempDir(), defaultLimits, eventMetrics())
-	if err != nil {
-		b.Fatal(err)
-	}
+	events := startEvents(b.TempDir(), defaultLimits, eventMetrics())
 	b.Cleanup(events.close)
 	return events
 }

@@ -26,7 +26,8 @@ var defaultLimits = limits{
 	segmentBytes: 16 << 20, segmentAge: time.Hour, totalBytes: 512 << 20, totalAge: 7 * 24 * time.Hour,
 }
 
-// segments is a directory of event files, of which this process appends to the one that it began. Names are 20 digits
+// segments is a directory of event files, of which this process appends to the one that it began; it is made with the
+// first event, and again where it went. Names are 20 digits
 // (microseconds, at least one more than any before), so that they sort by age whatever the clock does.
 type segments struct {
 	dir     string
@@ -36,16 +37,6 @@ type segments struct {
 	file  *os.File
 	size  int64
 	since time.Time
-}
-
-// openSegments makes the directory where it is not there. Files come with the first event.
-func openSegments(dir string, limits limits, removed func()) (*segments, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	s := &segments{dir: dir, limits: limits, removed: removed}
-	_, err := s.list()
-	return s, err
 }
 
 // append writes whole lines, or none of them: what a full disk let through in part is taken back.
@@ -70,6 +61,9 @@ func (s *segments) room(bytes int) error {
 	}
 	if s.file != nil {
 		return nil
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
 	}
 	names, err := s.tidy()
 	if err != nil {

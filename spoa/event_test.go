@@ -295,10 +295,7 @@ func anEvent(id string) *Event {
 
 func TestEverySegmentIsBoundedAndTheOldestGo(t *testing.T) {
 	dir, metrics := t.TempDir(), eventMetrics()
-	events, err := startEvents(dir, limits{segmentBytes: 2000, segmentAge: time.Hour, totalBytes: 9000, totalAge: time.Hour}, metrics)
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := startEvents(dir, limits{segmentBytes: 2000, segmentAge: time.Hour, totalBytes: 9000, totalAge: time.Hour}, metrics)
 	for number := range 200 {
 		events.put(anEvent(fmt.Sprint(number)))
 		for len(events.queue) > 0 { // one write each
@@ -339,7 +336,7 @@ func TestASegmentThatIsTooOldGoes(t *testing.T) {
 		}
 	}
 
-	events, _ := startEvents(dir, limits{segmentBytes: 2000, segmentAge: time.Hour, totalBytes: 9000, totalAge: time.Hour}, metrics)
+	events := startEvents(dir, limits{segmentBytes: 2000, segmentAge: time.Hour, totalBytes: 9000, totalAge: time.Hour}, metrics)
 	events.put(anEvent("new"))
 	events.close()
 
@@ -359,7 +356,7 @@ func TestANewProcessBeginsANewSegmentAfterAllOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		events, _ := startEvents(dir, defaultLimits, eventMetrics())
+		events := startEvents(dir, defaultLimits, eventMetrics())
 		events.put(anEvent("x"))
 		events.close()
 	}
@@ -372,14 +369,11 @@ func TestANewProcessBeginsANewSegmentAfterAllOthers(t *testing.T) {
 }
 
 func TestADiskThatRefusesDropsAndCounts(t *testing.T) {
-	dir, metrics := t.TempDir(), eventMetrics()
-	events, err := startEvents(filepath.Join(dir, "events"), defaultLimits, metrics)
-	if err != nil {
+	file, metrics := filepath.Join(t.TempDir(), "file"), eventMetrics()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(filepath.Join(dir, "events")); err != nil { // the first write finds no directory
-		t.Fatal(err)
-	}
+	events := startEvents(filepath.Join(file, "events"), defaultLimits, metrics) // which cannot be made
 	for range 50 {
 		events.put(anEvent("lost"))
 	}
@@ -391,10 +385,7 @@ func TestADiskThatRefusesDropsAndCounts(t *testing.T) {
 }
 
 func TestALineThatADiskTookInPartIsTakenBack(t *testing.T) {
-	segments, err := openSegments(t.TempDir(), defaultLimits, func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	segments := &segments{dir: t.TempDir(), limits: defaultLimits, removed: func() {}}
 	if err := segments.append([]byte("{\"whole\":1}\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -439,7 +430,7 @@ func TestAFullQueueDropsAndNeverWaits(t *testing.T) {
 
 func TestAFaultInAnEventCostsThatEventAlone(t *testing.T) {
 	dir, metrics := t.TempDir(), eventMetrics()
-	events, _ := startEvents(dir, defaultLimits, metrics)
+	events := startEvents(dir, defaultLimits, metrics)
 	broken := anEvent("broken")
 	broken.mask = nil
 	for _, one := range []*Event{anEvent("before"), broken, anEvent("after")} {

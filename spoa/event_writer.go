@@ -31,18 +31,14 @@ type Events struct {
 	paused time.Time // until when the disk is left alone
 }
 
-// startEvents writes to segments in a directory, which is made where it is not there.
-func startEvents(dir string, limits limits, metrics *EventMetrics) (*Events, error) {
-	segments, err := openSegments(dir, limits, metrics.removed.Inc)
-	if err != nil {
-		return nil, err
-	}
+// startEvents writes to segments in a directory. One that cannot be made or written costs events, not the agent.
+func startEvents(dir string, limits limits, metrics *EventMetrics) *Events {
 	e := &Events{
-		segments: segments, metrics: metrics, queue: make(chan *Event, queuedEvents),
+		segments: &segments{dir: dir, limits: limits, removed: metrics.removed.Inc}, metrics: metrics, queue: make(chan *Event, queuedEvents),
 		done: make(chan struct{}), ending: make(chan struct{}),
 	}
 	go e.run()
-	return e, nil
+	return e
 }
 
 // put never waits.

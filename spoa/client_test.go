@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -303,4 +304,18 @@ func (s *started) write(t *testing.T, applications []ApplicationConfig) {
 	if err := os.WriteFile(s.file, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// numberFrom reads how much a test is to do from the environment.
+func numberFrom(t testing.TB, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,10 +16,7 @@ import (
 // BenchmarkDataPath is `make bench-data-path`: what a request costs in the library, with Coraza's own `@rx` and with ours,
 // in turns; medians of GUARDPANEL_ROUNDS rounds, in milliseconds of the processor.
 func BenchmarkDataPath(b *testing.B) {
-	rounds := 5
-	if text := os.Getenv("GUARDPANEL_ROUNDS"); text != "" {
-		rounds, _ = strconv.Atoi(text)
-	}
+	rounds := numberFrom(b, "GUARDPANEL_ROUNDS", 5)
 	for level := 1; level <= 4; level++ {
 		sides := []*Application{compiledWith(b, newCorazaRX, level), compiledWith(b, newRX, level)}
 		for _, shape := range shapes() {

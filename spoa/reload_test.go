@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,13 +12,7 @@ import (
 
 // TestReloads changes applications under load. GUARDPANEL_RELOADS sets how often (`make soak-agent`: 1000).
 func TestReloads(t *testing.T) {
-	reloads := 30
-	if text := os.Getenv("GUARDPANEL_RELOADS"); text != "" {
-		var err error
-		if reloads, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	reloads := numberFrom(t, "GUARDPANEL_RELOADS", 30)
 	agent := start(t, generation(0))
 	load := begin(t, agent)
 

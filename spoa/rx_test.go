@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,12 +100,9 @@ type differential struct {
 // newDifferential records as many of CRS's requests as it takes for so many comparisons, in a random order.
 func newDifferential(t *testing.T, wanted int) *differential {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("GUARDPANEL_RX_SEED"); text != "" {
-		seed, _ = strconv.ParseUint(text, 10, 64)
-	}
+	seed := numberFrom(t, "GUARDPANEL_RX_SEED", int(time.Now().UnixNano()))
 	t.Logf("GUARDPANEL_RX_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	into, application := record(t)
 	defer application.retire()
 	requests := crsRequests(t)
@@ -170,13 +165,7 @@ func (d *differential) run(t *testing.T, wanted int, ours plugintypes.OperatorFa
 
 // TestTheAutomatonSaysWhatCorazaSays: GUARDPANEL_RX_COMPARISONS sets how often (`make rx-differential`: 12 million).
 func TestTheAutomatonSaysWhatCorazaSays(t *testing.T) {
-	wanted := 30_000
-	if text := os.Getenv("GUARDPANEL_RX_COMPARISONS"); text != "" {
-		var err error
-		if wanted, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	wanted := numberFrom(t, "GUARDPANEL_RX_COMPARISONS", 30_000)
 	differential := newDifferential(t, wanted)
 
 	compared, differences := differential.run(t, wanted, newRX)

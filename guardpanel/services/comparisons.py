@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from guardpanel.engines.releases import ReleaseDamaged
+from guardpanel.rendering import EngineFacts
 from guardpanel.services import differences, snapshots
 from guardpanel.services.changes import Changes
 from guardpanel.services.differences import Difference
@@ -39,16 +40,19 @@ class Comparison:
 
 async def compare(changes: Changes, before: State | None, after: State) -> Comparison:
     """`before` None: everything was added. Files are those that the engines got where they are kept."""
-    key = before, after, changes.renderer.facts.secret
-    if key not in _known:
-        old, new = await _files(changes, before), await _files(changes, after)
-        _known[key] = await asyncio.to_thread(_compared, before, after, old, new)
-        while len(_known) > KNOWN:
-            _known.popitem(last=False)
-    return _known[key]
+    key = before, after, changes.renderer.facts
+    if key in _known:
+        return _known[key]
+    old, new = await _files(changes, before), await _files(changes, after)
+    found = await asyncio.to_thread(_compared, before, after, old, new)
+    if not found.rendered_anew:  # that may be over when a release is put back
+        _known[key] = found
+    while len(_known) > KNOWN:
+        _known.popitem(last=False)
+    return found
 
 
-_known: OrderedDict[tuple[State | None, State, str], Comparison] = OrderedDict()
+_known: OrderedDict[tuple[State | None, State, EngineFacts], Comparison] = OrderedDict()
 
 
 @dataclass(frozen=True)

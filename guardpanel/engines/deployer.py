@@ -204,7 +204,12 @@ class Engines:
         sweep_drafts(self.agent.configuration)
 
     async def close(self) -> None:
-        await self._stop_tidying()
+        """Stop tidying between two looks: a thread that writes the agent's file cannot be called back."""
+        if self._tidying is not None and not self._tidying.done():
+            async with self._writing_for_agent:
+                self._tidying.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._tidying
 
     async def _ask_status(self) -> EnginesStatus:
         asked = self._deployments
@@ -294,14 +299,6 @@ class Engines:
             except (Problem, OSError) as problem:
                 log.warning("old applications stay in the WAF agent for now: %s", problem)
                 return
-
-    async def _stop_tidying(self) -> None:
-        """Between two looks, never in the middle of one: a thread that writes the agent's file cannot be called back."""
-        if self._tidying is not None and not self._tidying.done():
-            async with self._writing_for_agent:
-                self._tidying.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._tidying
 
 
 def _has_new_worker(before: Processes, now: Processes) -> bool:

@@ -5,7 +5,17 @@ from collections.abc import Callable, Collection
 from argon2 import PasswordHasher
 
 from guardpanel.bundle import Bundle, NamedServer
-from guardpanel.engines import AgentStatus, Drift, Engines, EnginesStatus, Expected, HAProxyStatus, Place
+from guardpanel.engines import (
+    AgentStatus,
+    Drift,
+    Engines,
+    EnginesStatus,
+    Expected,
+    HAProxyStatus,
+    Place,
+    Servers,
+    ServerStatus,
+)
 from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.panel import Parts
@@ -98,6 +108,12 @@ class FakeEngines(Engines):
             HAProxyStatus(running=True, version="2.8.25", pid=4711, checksum=checksum, workers=(4712,)),
             AgentStatus(running=True, version="0.1.0", coraza_version="3.8.1", crs_version="4.25.0"),
         )
+
+    async def servers(self, _wanted: Collection[str] = ()) -> Servers:
+        return Servers()
+
+    async def servers_of(self, _backend: str) -> tuple[ServerStatus, ...]:
+        return ()
 
     async def close(self) -> None:
         """There is nothing to close."""

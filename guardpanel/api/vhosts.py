@@ -336,9 +336,12 @@ def saved_as(response: Response, saved: Saved[VirtualHost]) -> VirtualHostSaved:
     return VirtualHostSaved(**out(saved.value), deployment=DeploymentOut.of(saved))
 
 
+OWN = tuple(name for name in VirtualHostOut.model_fields if name in VirtualHost.model_fields)
+
+
 def out(host: VirtualHost) -> dict[str, Any]:
     """The keys of `VirtualHostOut`."""
-    own = {name: getattr(host, name) for name in VirtualHostOut.model_fields if name in VirtualHost.model_fields}
+    own = {name: getattr(host, name) for name in OWN}
     check = {theirs: getattr(host, ours) for theirs, ours in CHECKS.items()}
     names = [row.name for row in host.hostnames]
     return {
@@ -359,7 +362,7 @@ def out(host: VirtualHost) -> dict[str, Any]:
             )
             for row in host.servers
         ],
-        "servers": virtual_hosts.fields_of(host).servers,
+        "servers": virtual_hosts.servers_of(host),
         "description": host.notes or None,
         "is_active": host.enabled,
         "ssl_enabled": False,

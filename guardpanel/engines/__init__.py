@@ -3,7 +3,8 @@
 from guardpanel.engines.agent import AgentStatus, RunningApplication
 from guardpanel.engines.deployer import Engines, EnginesStatus
 from guardpanel.engines.drift import Drift, Expected, Place
-from guardpanel.engines.status import HAProxyStatus, ServerStatus
+from guardpanel.engines.servers import Servers, ServerStatus
+from guardpanel.engines.status import HAProxyStatus
 
 __all__ = [
     "AgentStatus",
@@ -15,4 +16,5 @@ __all__ = [
     "Place",
     "RunningApplication",
     "ServerStatus",
+    "Servers",
 ]

@@ -11,10 +11,12 @@ from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines.agent import Agent, AgentStatus, read_configuration
 from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.haproxy import HAProxy
+from guardpanel.engines.lately import Lately
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, sweep_drafts
-from guardpanel.engines.status import HAProxyStatus, haproxy_status
+from guardpanel.engines.servers import Servers, ServerStatus
+from guardpanel.engines.status import LONGEST, HAProxyStatus, haproxy_status, servers
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.settings import Settings
@@ -27,11 +29,14 @@ START_PATIENCE = 15.0
 RELOAD_PATIENCE = 15.0
 
 TIDY_EVERY = 2.0
-FRESH = 1.0
-"Seconds for which an answer to `status` is given again."
-
 PAGE_PATIENCE = 0.1
 "Seconds that a page waits for a newer answer: an engine that hangs must not make the panel hang."
+
+DEPLOYING_PATIENCE = 0.01
+"The same during a deployment: HAProxy's master answers nobody while it reads a configuration, of thousands for 0.2 s."
+
+SERVERS_PATIENCE = 0.02
+"The same for the states of all servers: of thousands they take twice that, and more while a save runs."
 
 SAVE_PATIENCE = 5.0
 "Seconds that a save waits for engines that do not answer: they may be being started again."
@@ -54,9 +59,9 @@ class Engines:
         self.cli = MasterCli(settings.master_socket)
         self.verifier = Verifier(self.cli, settings.probe_socket, settings.http_binds, secret)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
-        self._status: tuple[float, EnginesStatus] | None = None
-        self._deployments = 0
-        self._asking: asyncio.Task[EnginesStatus] | None = None
+        self._status = Lately(self._ask_status)
+        self._servers = Lately(lambda: servers(self.cli))
+        self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
         self._writing_for_agent = asyncio.Lock()
 
@@ -140,14 +145,16 @@ class Engines:
         """Faults of engines and of the disk as DeploymentFailed; nobody tidies meanwhile."""
         try:
             async with self._writing_for_agent:
+                self._is_deploying = True
                 yield
         except EngineUnavailable as error:
             raise DeploymentFailed(error.message, step="deploy") from error
         except OSError as error:
             raise DeploymentFailed(f"A file could not be written: {error.strerror or error}.", step="deploy") from error
         finally:
-            self._deployments += 1
-            self._status = None
+            self._is_deploying = False
+            self._status.forget()
+            self._servers.outdate()
 
     def tidy(self) -> None:
         """Drop the applications that no live worker uses, once old workers are gone."""
@@ -164,15 +171,21 @@ class Engines:
 
     async def status(self) -> EnginesStatus:
         """What both engines say of themselves, as fresh as can be had without waiting long. Raises nothing."""
-        if self._status is not None and monotonic() - self._status[0] < FRESH:
-            return self._status[1]
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask_status())
-        if self._status is not None:
-            known = self._status[1]
-            done, _ = await asyncio.wait({self._asking}, timeout=PAGE_PATIENCE)
-            return self._asking.result() if done else known
-        return await asyncio.shield(self._asking)
+        return await self._status.get(DEPLOYING_PATIENCE if self._is_deploying else PAGE_PATIENCE)
+
+    async def servers(self, wanted: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+        """The states of all servers by backend (`be_17`), as HAProxy's newest worker has them, or had them a moment ago.
+
+        A backend that is `wanted` and was not there then is waited for.
+        """
+        known = await self._servers.get(patience)
+        if all(name in known for name in wanted):
+            return known
+        return await self._servers.get(LONGEST)
+
+    async def servers_of(self, backend: str) -> tuple[ServerStatus, ...]:
+        """The states of one backend's servers, of now."""
+        return (await servers(self.cli, backend)).of(backend)
 
     async def drop_unused(self) -> set[str] | None:
         """Drop the applications that no live worker uses; the checksums that old workers still run.
@@ -212,12 +225,7 @@ class Engines:
                 await self._tidying
 
     async def _ask_status(self) -> EnginesStatus:
-        asked = self._deployments
-        haproxy, agent = await asyncio.gather(haproxy_status(self.cli), self.agent.status())
-        found = EnginesStatus(haproxy, agent)
-        if asked == self._deployments:  # what was asked beside a deployment may be from before it
-            self._status = monotonic(), found
-        return found
+        return EnginesStatus(*await asyncio.gather(haproxy_status(self.cli), self.agent.status()))
 
     async def _load_applications(self, release: Release, bundle: Bundle, keep: Collection[str] | None) -> None:
         """The new applications beside those that live workers use, in the agent's file and in the agent."""

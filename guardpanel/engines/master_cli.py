@@ -48,14 +48,13 @@ class MasterCli:
         facts = (line.split(": ", 1) for line in text.splitlines() if ": " in line)
         return {name.lower(): value for name, value in facts}
 
-    async def stat(self) -> str:
-        """`show stat` of the newest worker, its servers alone: CSV."""
-        return await self._ask("@1 show stat -1 4 -1")
+    async def stat(self, backend: str = "") -> str:
+        """`show stat` of the newest worker, the servers of one backend or of all: CSV."""
+        return await self._ask(f"@1 show stat {_name(backend) if backend else -1} 4 -1")
 
     async def has_backend(self, name: str) -> bool:
-        if not re.fullmatch(r"[a-z0-9_]{1,64}", name):
-            raise ValueError(f"not a backend's name: {name!r}")
-        return any(line == name for line in (await self._ask("@1 show backend")).split("\n"))
+        wanted = _name(name)
+        return wanted in (await self._ask("@1 show backend")).split("\n")
 
     async def maps(self) -> dict[int, str]:
         """The maps of the newest worker: number and file as the configuration names it."""
@@ -95,6 +94,12 @@ class MasterCli:
 
 
 PROCESS = re.compile(r"^(\d+)\s+(\S+)(.*)$")
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]{1,64}", text):
+        raise ValueError(f"not a backend's name: {text!r}")
+    return text
 
 
 def parse_processes(text: str) -> Processes:

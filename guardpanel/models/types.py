@@ -74,6 +74,8 @@ def hostname(typed: str) -> str:
 
 def shown(canonical: str) -> str:
     """A canonical hostname in the script it was typed in; unchanged where it cannot be decoded."""
+    if "xn--" not in canonical:
+        return canonical
     try:
         return ("*." if canonical.startswith("*.") else "") + idna.decode(canonical.removeprefix("*."))
     except idna.IDNAError:

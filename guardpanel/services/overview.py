@@ -9,7 +9,8 @@ from sqlalchemy import true
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.engines import EnginesStatus, ServerStatus
+from guardpanel.engines import EnginesStatus, Servers, ServerStatus
+from guardpanel.engines.servers import is_up
 from guardpanel.models import Deployment, Policy, Revision, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.services import policies, revisions, status, virtual_hosts
@@ -84,9 +85,9 @@ class Overview:
 async def of(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:
     """`problem`: what kept the configuration from going live at start. There may be thousands of virtual hosts: they are
     counted in the database and in HAProxy's answer, and only the worst are read."""
-    engines = await changes.engines.status()
+    engines, servers = await asyncio.gather(changes.engines.status(), changes.engines.servers())
     resting, modes = await _resting(session), await _modes(session)
-    by_state = await asyncio.to_thread(_by_state, engines, await _out_of_use(session), set(resting))
+    by_state = await asyncio.to_thread(_by_state, servers, await _out_of_use(session), set(resting))
     states = Counter({state: len(ids) for state, ids in by_state.items()}) + Counter(resting.values())
     states["unknown"] += max(0, modes.total() - states.total())
     return Overview(
@@ -94,7 +95,7 @@ async def of(changes: Changes, session: AsyncSession, problem: str | None) -> Ov
         live=await revisions.live(session),
         line=await status.live_line(changes, session),
         last=(await revisions.page(session, limit=6)).items,
-        worst=await _worst(session, by_state, resting, engines),
+        worst=await _worst(session, by_state, resting, servers),
         states=states,
         modes=modes,
         problem=problem,
@@ -125,27 +126,25 @@ async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:
     return {(f"be_{number}", f"s{position + 1}") for number, position in found.all()}
 
 
-def _by_state(
-    engines: EnginesStatus, out_of_use: set[tuple[str, str]], resting: Container[int]
-) -> dict[str, list[int]]:
+def _by_state(everywhere: Servers, out_of_use: set[tuple[str, str]], resting: Container[int]) -> dict[str, list[int]]:
     """The virtual hosts that HAProxy serves, by their state."""
     found: dict[str, list[int]] = {"down": [], "degraded": [], "up": [], "unknown": []}
-    for backend, servers in engines.haproxy.servers.items():
+    for backend, servers in everywhere.states.items():
         number = int(backend.removeprefix("be_"))
         if number not in resting:
-            found[_state([one for one in servers if (backend, one.name) not in out_of_use])].append(number)
+            found[_state([state for name, state in servers if (backend, name) not in out_of_use])].append(number)
     return found
 
 
-def _state(servers: Sequence[ServerStatus]) -> str:
-    if all(one.state == "no check" for one in servers):
+def _state(servers: Sequence[str]) -> str:
+    if set(servers) <= {"no check"}:
         return "unknown"
-    up = sum(one.is_up for one in servers)
+    up = sum(map(is_up, servers))
     return "up" if up == len(servers) else "degraded" if up else "down"
 
 
 async def _worst(
-    session: AsyncSession, by_state: Mapping[str, Sequence[int]], resting: Mapping[int, str], engines: EnginesStatus
+    session: AsyncSession, by_state: Mapping[str, Sequence[int]], resting: Mapping[int, str], servers: Servers
 ) -> list[Health]:
     """Those that are down, then those that lack a server, then any others; each by name."""
     known = {number: state for state, ids in by_state.items() for number in ids} | dict(resting)
@@ -155,11 +154,11 @@ async def _worst(
         found |= {host.id or 0: host for host in await virtual_hosts.first(session, among, WORST)}
     policies_by_id = {one.id: one for one in await policies.all_of_them(session)}
     return [
-        _health(host, policies_by_id.get(host.policy_id), known.get(number, "unknown"), engines)
+        _health(host, policies_by_id.get(host.policy_id), known.get(number, "unknown"), servers)
         for number, host in list(found.items())[:WORST]
     ]
 
 
-def _health(host: VirtualHost, policy: Policy | None, state: str, engines: EnginesStatus) -> Health:
-    servers = {one.name: one for one in engines.haproxy.servers.get(f"be_{host.id}", ())}
+def _health(host: VirtualHost, policy: Policy | None, state: str, everywhere: Servers) -> Health:
+    servers = {one.name: one for one in everywhere.of(f"be_{host.id}")}
     return Health(host, policy, host.mode_under(policy), state, servers)

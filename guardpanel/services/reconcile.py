@@ -16,6 +16,7 @@ from sqlmodel import col, select
 
 from guardpanel.engines import Drift, Expected, Place
 from guardpanel.engines.disk import trouble
+from guardpanel.engines.status import LONGEST
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.models import Revision, Server, VirtualHost
 from guardpanel.models.revision import Outcome
@@ -136,12 +137,11 @@ class Reconciler:
 
     async def _servers(self) -> list[Drift]:
         """Servers that somebody put out of use over the Runtime API: the next reload would put them back."""
-        haproxy = (await self.changes.engines.status()).haproxy
         out = {
-            (name, server.name): server.state
-            for name, servers in haproxy.servers.items()
-            for server in servers
-            if server.state in {"MAINT", "DRAIN"} and not server.is_resolving
+            (backend, name): state
+            for backend, servers in (await self.changes.engines.servers(patience=LONGEST)).states.items()
+            for name, state in servers
+            if state in {"MAINT", "DRAIN"}
         }
         if not out:
             return []

@@ -1,6 +1,5 @@
 """What runs now, in sentences: the live line of every page, and the dashboard's first line."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -8,7 +7,7 @@ from typing import Literal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.bundle import Application
-from guardpanel.engines import Drift, EnginesStatus, ServerStatus
+from guardpanel.engines import Drift, EnginesStatus
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services import revisions
@@ -51,11 +50,6 @@ async def overview(changes: Changes, session: AsyncSession) -> Overview:
 async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
     engines = await changes.engines.status()
     return _line(engines, await revisions.live(session), await revisions.last_deployment(session), changes)
-
-
-async def servers(changes: Changes) -> Mapping[str, tuple[ServerStatus, ...]]:
-    """The state of every server by backend (`be_17`), as HAProxy's newest worker has it."""
-    return (await changes.engines.status()).haproxy.servers
 
 
 def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None, changes: Changes) -> LiveLine:

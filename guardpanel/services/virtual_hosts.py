@@ -147,11 +147,16 @@ def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
             if name not in {"hostnames", "servers"}
         },
         hostnames=[row.name for row in virtual_host.hostnames],
-        servers=[
-            ServerFields.model_construct(**{name: getattr(row, name) for name in ServerFields.model_fields})
-            for row in virtual_host.servers
-        ],
+        servers=servers_of(virtual_host),
     )
+
+
+def servers_of(virtual_host: VirtualHost) -> list[ServerFields]:
+    names = tuple(ServerFields.model_fields)  # once: Pydantic looks it up anew each time
+    return [
+        ServerFields.model_construct(None, **{name: getattr(row, name) for name in names})
+        for row in virtual_host.servers
+    ]
 
 
 def fields_in(rows: Rows, virtual_host_id: int) -> VirtualHostFields | None:

@@ -10,7 +10,7 @@ from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import edits, policies, revisions, status, trials, virtual_hosts
+from guardpanel.services import edits, policies, revisions, trials, virtual_hosts
 from guardpanel.services.trials import Kind, Trial
 from guardpanel.views.forms import Form, refusal
 from guardpanel.views.lists import Listing
@@ -41,7 +41,7 @@ async def index(
     )  # fmt: skip
     context = {
         "listing": listing, "found": found, "policies": {one.id: one for one in choices}, "chosen": chosen,
-        "servers": await status.servers(panel.changes),
+        "servers": await panel.engines.servers([f"be_{one.id}" for one in found.items if one.enabled]),
     }  # fmt: skip
     return await page(request, "virtual_hosts/index.html", context)
 
@@ -136,7 +136,7 @@ async def show_one(
         "host": host,
         "policy": policy,
         "mode": host.mode_under(policy),
-        "servers": {one.name: one for one in (await status.servers(panel.changes)).get(f"be_{host.id}", ())},
+        "servers": {one.name: one for one in await panel.engines.servers_of(f"be_{host.id}")},
         "changes": (await revisions.page(session, noun=virtual_hosts.NOUN, noun_id=host.id, limit=5)).items,
         "trial": trial,
         "binds": panel.settings.http_bind,

@@ -124,12 +124,12 @@ async def test_rows_that_were_changed_past_us(running: Installation, origin: int
 
 async def test_a_server_that_was_put_into_maintenance_by_hand(running: Installation, origin: int) -> None:
     await running.changes.engines.cli._ask("@1 set server be_1/s1 state maint")
-    running.changes.engines._status = None
+    running.changes.engines._servers.forget()
 
     [words] = await running.look()
 
     assert words == f"127.0.0.1:{origin} of shop.example was put into MAINT over HAProxy's Runtime API."
-    running.changes.engines._status = None
+    running.changes.engines._servers.forget()
     saved = await running.changes.put_back(ADA)
     assert saved is not None
     assert await running.look() == []

@@ -416,7 +416,7 @@ async def test_a_master_that_hangs_loses_no_request_and_mends_with_its_cause(
 
 
 async def answers(running: Installation) -> bool:
-    running.changes.engines._status = None
+    running.changes.engines._status.forget()
     return (await running.changes.engines.status()).haproxy.running
 
 

@@ -1,0 +1,55 @@
+"""An answer of the engines that many pages ask for: asked once for all of them, and waited for no longer than is right."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+FRESH = 1.0
+"Seconds for which an answer is given again."
+
+
+class Lately(Generic[T]):
+    """The newest answer of `ask`, which raises nothing and takes its time."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._known: tuple[float, T] | None = None
+        self._asking: asyncio.Task[T] | None = None
+        self._changes = 0
+
+    async def get(self, patience: float) -> T:
+        """One that is fresh; after `patience` seconds the last one, if there is one."""
+        if self._known is not None and monotonic() - self._known[0] < FRESH:
+            return self._known[1]
+        asking = self._begin()
+        if self._known is not None:
+            known = self._known[1]
+            done, _ = await asyncio.wait({asking}, timeout=patience)
+            return asking.result() if done else known
+        return await asyncio.shield(asking)
+
+    def forget(self) -> None:
+        """Something changed: what was asked before, or is being asked, says nothing of now."""
+        self._known = None
+        self.outdate()
+
+    def outdate(self) -> None:
+        """Something changed; the last answer is good enough for who does not want to wait for a newer one."""
+        self._changes += 1
+        self._asking = None
+        if self._known is not None:
+            self._known = (-FRESH, self._known[1])
+
+    def _begin(self) -> "asyncio.Task[T]":
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_now(self._changes))
+        return self._asking
+
+    async def _ask_now(self, changes: int) -> T:
+        found = await self._ask()
+        if changes == self._changes:
+            self._known = monotonic(), found
+        return found

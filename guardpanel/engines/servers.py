@@ -1,0 +1,81 @@
+"""The states of the servers behind the virtual hosts, from HAProxy's `show stat`.
+
+There may be ten thousand, of a hundred columns each: a row is read only as far as somebody asks.
+"""
+
+import csv
+from functools import cached_property
+from typing import NamedTuple
+
+
+class ServerStatus(NamedTuple):
+    """`state` is UP, DOWN, MAINT, DRAIN, NOLB, `no check`, or RESOLVING: its name has no address yet.
+
+    `check` is HAProxy's word for the last check.
+    """
+
+    name: str
+    state: str
+    check: str
+    check_code: str
+    check_ms: int | None
+    since_seconds: int
+    address: str
+
+    @property
+    def is_up(self) -> bool:
+        return is_up(self.state)
+
+
+def is_up(state: str) -> bool:
+    return state in {"UP", "no check"}
+
+
+NAME, STATUS = 1, 17
+"Columns of `show stat`, which only ever gets more at its end; none before STATUS is quoted."
+
+
+class Servers:
+    """What one answer of `show stat` says: its CSV, first the line with the columns' names."""
+
+    def __init__(self, stat: str = "") -> None:
+        head, *rows = stat.removeprefix("# ").split("\n")
+        self._columns = {name: at for at, name in enumerate(head.split(","))}
+        self._rows: dict[str, list[str]] = {}
+        for row in rows:
+            backend, _, _ = row.partition(",")
+            if backend.startswith("be_"):
+                self._rows.setdefault(backend, []).append(row)
+
+    def __contains__(self, backend: str) -> bool:
+        return backend in self._rows
+
+    def of(self, backend: str) -> tuple[ServerStatus, ...]:
+        """The servers of one backend (`be_17`) as the newest worker has them."""
+        return tuple(self._server(row) for row in csv.reader(self._rows.get(backend, ())))
+
+    @cached_property
+    def states(self) -> dict[str, list[tuple[str, str]]]:
+        """The names and states of each backend's servers."""
+        cut = {backend: [row.split(",", STATUS + 1) for row in rows] for backend, rows in self._rows.items()}
+        return {backend: [(row[NAME], _state(row[STATUS])) for row in rows] for backend, rows in cut.items()}
+
+    def _server(self, row: list[str]) -> ServerStatus:
+        facts = {name: row[at] for name, at in self._columns.items()}
+        milliseconds = facts["check_duration"]
+        return ServerStatus(
+            name=facts["svname"],
+            state=_state(facts["status"]),
+            check=facts["last_chk"] or facts["check_desc"],
+            check_code=facts["check_code"],
+            check_ms=int(milliseconds) if milliseconds else None,
+            since_seconds=int(facts["lastchg"] or 0),
+            address=facts["addr"],
+        )
+
+
+def _state(status: str) -> str:
+    """`DOWN 1/2` is DOWN."""
+    if status in {"no check", "UP"}:
+        return status
+    return "RESOLVING" if "resolution" in status else status.partition(" ")[0]

@@ -1,0 +1,75 @@
+"""One answer for many pages: never from before a change where that would mislead, never waited for too long."""
+
+import asyncio
+
+import pytest
+
+from guardpanel.engines.lately import Lately
+
+pytestmark = pytest.mark.anyio
+
+
+class Engine:
+    """Answers with a number that grows, as soon as it is let."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def ask(self) -> int:
+        self.asked += 1
+        mine = self.asked
+        await self.may_answer.wait()
+        return mine
+
+
+async def test_many_ask_once() -> None:
+    engine = Engine()
+    lately = Lately(engine.ask)
+    assert set(await asyncio.gather(*(lately.get(0) for _ in range(50)))) == {1}
+    assert await lately.get(0) == 1
+
+
+async def test_what_is_forgotten_is_never_told_again() -> None:
+    engine = Engine()
+    lately = Lately(engine.ask)
+    assert await lately.get(0) == 1
+    lately.forget()
+    assert await lately.get(0) == 2
+
+
+async def test_what_is_outdated_is_told_only_while_there_is_nothing_newer() -> None:
+    engine = Engine()
+    lately = Lately(engine.ask)
+    await lately.get(0)
+    lately.outdate()
+    engine.may_answer.clear()
+    assert await lately.get(0) == 1
+    engine.may_answer.set()
+    assert await lately.get(60) == 2
+
+
+async def test_an_answer_that_was_under_way_when_things_changed_is_not_kept() -> None:
+    engine = Engine()
+    lately = Lately(engine.ask)
+    engine.may_answer.clear()
+    early = asyncio.create_task(lately.get(0))
+    while not engine.asked:
+        await asyncio.sleep(0)
+    lately.forget()
+    engine.may_answer.set()
+    assert await early == 1
+    assert await lately.get(0) == 2
+
+
+async def test_a_visitor_who_leaves_takes_the_answer_from_nobody() -> None:
+    engine = Engine()
+    lately = Lately(engine.ask)
+    engine.may_answer.clear()
+    leaving, staying = asyncio.create_task(lately.get(0)), asyncio.create_task(lately.get(0))
+    while not engine.asked:
+        await asyncio.sleep(0)
+    leaving.cancel()
+    engine.may_answer.set()
+    assert await staying == 1

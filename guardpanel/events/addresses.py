@@ -1,0 +1,19 @@
+"""Addresses as keys that sort: a network is one range of them."""
+
+from ipaddress import IPv6Network, ip_address, ip_network
+
+V4_IN_V6 = bytes(10) + b"\xff\xff"
+
+
+def key(address: str) -> bytes:
+    """16 bytes; an IPv4 address as the IPv6 one that stands for it (RFC 4291 §2.5.5.2). Raises ValueError."""
+    packed = ip_address(address).packed
+    return packed if len(packed) == 16 else V4_IN_V6 + packed
+
+
+def keys(network: str) -> tuple[bytes, bytes]:
+    """The first and last key of `192.0.2.0/24`, or of one address. Raises ValueError."""
+    found = ip_network(network.strip(), strict=False)
+    if isinstance(found, IPv6Network):
+        return found.network_address.packed, found.broadcast_address.packed
+    return V4_IN_V6 + found.network_address.packed, V4_IN_V6 + found.broadcast_address.packed

@@ -38,6 +38,25 @@ def serve() -> None:
 
 
 @main.command()
+def ingest() -> None:
+    """Read events into their database; `guardpanel up` runs this beside the panel."""
+    import logging
+
+    from guardpanel.errors import Problem
+    from guardpanel.ingest.run import run
+
+    settings = _settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    try:
+        run(settings)
+    except Problem as problem:
+        typer.echo(f"guardpanel: {problem.message}", err=True)
+        raise typer.Exit(1) from problem
+
+
+@main.command()
 def engines() -> None:
     """Say which HAProxy and which WAF agent are used, with their versions."""
     from guardpanel.engines import preflight

@@ -38,7 +38,11 @@ def serve() -> None:
 
 
 @main.command()
-def ingest() -> None:
+def ingest(
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when the process that started it does.")
+    ] = False,
+) -> None:
     """Read events into their database; `guardpanel up` runs this beside the panel."""
     import logging
 
@@ -50,7 +54,7 @@ def ingest() -> None:
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
     try:
-        run(settings)
+        run(settings, with_parent=with_parent)
     except Problem as problem:
         typer.echo(f"guardpanel: {problem.message}", err=True)
         raise typer.Exit(1) from problem

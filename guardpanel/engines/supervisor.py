@@ -1,7 +1,8 @@
 """`guardpanel up` keeps HAProxy, the agent and the ingest of events running.
 
-All are started in sessions of their own and outlive a panel that is killed: traffic goes on. The next panel finds
-them by their sockets and takes over. A child that dies is started again with back-off. Nobody is ever ended by name.
+All are started in sessions of their own. The engines outlive a panel that is killed: traffic goes on, and the next panel
+finds them by their sockets and takes over. The ingest ends with its panel. A child that dies is started again with
+back-off. Nobody is ever ended by name.
 """
 
 import asyncio
@@ -199,7 +200,7 @@ class Supervisor:
         )
         self.ingest = Child(
             name="Ingest",
-            command=lambda: [sys.executable, "-m", "guardpanel", "ingest"],
+            command=lambda: [sys.executable, "-m", "guardpanel", "ingest", "--with-parent"],
             may_start=lambda: True,
             reads=lambda: None,
             control=settings.ingest_socket,

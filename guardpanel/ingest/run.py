@@ -15,6 +15,7 @@ from contextlib import suppress
 from time import monotonic, time
 
 from guardpanel.engines.lock import only_ingest
+from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import agent_line, proxy_line, retention
 from guardpanel.ingest.access_log import AccessLog, Position, ReadLog
@@ -43,8 +44,9 @@ NICENESS = 10
 "Traffic and saves go first."
 
 
-def run(settings: Settings) -> None:
-    """Until TERM or INT. Busy where another one runs, StorageFailed where the file of events is not for us."""
+def run(settings: Settings, *, with_parent: bool = False) -> None:
+    """Until TERM or INT; `with_parent`: also until the process that started it is gone, since the next panel may be another
+    version. Busy where another one runs, StorageFailed where the file of events is not for us."""
     with only_ingest(settings.ingest_lock):
         with suppress(OSError):
             os.nice(NICENESS)
@@ -54,7 +56,7 @@ def run(settings: Settings) -> None:
         ingest = Ingest(settings)
         status = Status(settings.ingest_socket, ingest.describe)
         try:
-            ingest.keep_reading(ending)
+            ingest.keep_reading(ending, os.getppid() if with_parent else None)
         finally:
             status.close()
             ingest.close()
@@ -71,9 +73,11 @@ class Ingest:
         self._started = self._newest = time()
         self._next_tidying = 0.0
 
-    def keep_reading(self, ending: threading.Event) -> None:
+    def keep_reading(self, ending: threading.Event, parent: int | None = None) -> None:
         wait = AFTER_FAILURE
-        while not ending.is_set():
+        while not ending.is_set() and parent in {None, os.getppid()}:
+            if not self.settings.events_database.exists():
+                raise StorageFailed("The file of events was removed.")
             try:
                 busy = self.step()
                 self.tidy()

@@ -5,9 +5,15 @@ from ipaddress import IPv6Network, ip_address, ip_network
 V4_IN_V6 = bytes(10) + b"\xff\xff"
 
 
+NOWHERE = bytes(16)
+
+
 def key(address: str) -> bytes:
-    """16 bytes; an IPv4 address as the IPv6 one that stands for it (RFC 4291 §2.5.5.2). Raises ValueError."""
-    packed = ip_address(address).packed
+    """16 bytes; an IPv4 address as the IPv6 one that stands for it (RFC 4291 §2.5.5.2). NOWHERE where it is none."""
+    try:
+        packed = ip_address(address).packed
+    except ValueError:
+        return NOWHERE
     return packed if len(packed) == 16 else V4_IN_V6 + packed
 
 

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 
 from guardpanel.errors import Invalid
 from guardpanel.events import addresses
+from guardpanel.events.texts import shown
 from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.pages import like
 
 MOST_LISTED = 1_000
 "Clients, paths or hosts that are looked up by their events; of more, each event is asked."
+
+LARGEST = 2**63 - 1
+"Of SQLite's numbers."
 
 REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 RULE = re.compile(r"[0-9]{5,9}")
@@ -32,6 +36,11 @@ class Condition:
     "Whether its index gives events by time: one value, not several or a range."
     table: str = "event"
 
+    @property
+    def key(self) -> str:
+        """The event's id where its index has it."""
+        return "event_rule.event" if self.table == "event_rule" else "event.id"
+
 
 def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condition]:
     """Raises Invalid, by field, for what cannot be meant."""
@@ -40,26 +49,29 @@ def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condi
         *_equal("policy", asked.policy_id),
         *_equal("verdict", VERDICT_CODES[asked.verdict] if asked.verdict else None),
         *_equal("severity", SEVERITY_CODES[asked.severity] if asked.severity else None),
-        *_equal("method", asked.method.strip().upper() or None),
+        *_equal("method", shown(asked.method.strip()).upper() or None),
     ]
     if asked.rule is not None:
         found.append(_rule(asked.rule))
     if asked.min_score is not None:
-        found.append(Condition("+score >= ?", "score >= ?", (asked.min_score,), ordered=False))
+        found.append(Condition("+score >= ?", "score >= ?", (min(asked.min_score, LARGEST),), ordered=False))
     if asked.client.strip():
         found.append(_client(connection, asked.client, "client"))
     if asked.path.strip():
-        found.append(_path(connection, asked.path.strip()))
+        found.append(_path(connection, shown(asked.path.strip())))
     if asked.q.strip():
-        found.append(_free(connection, asked.q.strip()))
+        found.append(_free(connection, shown(asked.q.strip())))
     return found
 
 
-def _equal(column: str, value: object) -> list[Condition]:
+def _equal(column: str, value: int | str | None) -> list[Condition]:
+    if isinstance(value, int):
+        value = min(value, LARGEST)
     return [] if value is None else [Condition(f"+{column} = ?", f"{column} = ?", (value,))]
 
 
 def _rule(rule: int) -> Condition:
+    rule = min(rule, LARGEST)
     tested = "EXISTS (SELECT 1 FROM event_rule AS fired WHERE fired.rule = ? AND fired.event = event.id)"
     return Condition(tested, "event_rule.rule = ?", (rule,), table="event_rule")
 

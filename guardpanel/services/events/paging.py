@@ -83,7 +83,8 @@ def one(connection: sqlite3.Connection, request_id: str) -> FoundOne | None:
 
 
 def _span(asked: EventFilter) -> Span:
-    return Span(id_of(asked.since) if asked.since else 0, id_of(asked.until) if asked.until else LAST)
+    first, end = (max(0, min(id_of(moment), LAST)) if moment else None for moment in (asked.since, asked.until))
+    return Span(first or 0, LAST if end is None else end)
 
 
 def _at(cursor: str | None) -> tuple[str, int]:

@@ -97,18 +97,16 @@ def _select(
     """`upwards` None: in any order."""
     lead = _lead(connection, wanted, span)
     rest = [one for one in wanted if one is not lead]
-    source, key = (
-        ("event_rule CROSS JOIN event", "event_rule.event")
-        if lead and lead.table == "event_rule"
-        else ("event", "event.id")
-    )
-    tests = [lead.indexed or "", f"{key} >= ?", f"{key} < ?"] if lead else [f"{key} >= ?", f"{key} < ?"]
-    if key != "event.id":
-        tests.append("event.id = event_rule.event")
+    key = lead.key if lead else "event.id"
     order = "" if upwards is None else f"ORDER BY {key} {'ASC' if upwards else 'DESC'}"
-    where = " AND ".join([*tests, *(one.tested for one in rest)])
-    values = [*(lead.values if lead else ()), span.first, span.end, *(value for one in rest for value in one.values)]
-    yield from connection.execute(f"SELECT {columns} FROM {source} WHERE {where} {order} LIMIT ?", (*values, limit))  # noqa: S608
+    tests = [f"{key} >= ?", f"{key} < ?", *(one.tested for one in rest)]
+    values = [span.first, span.end, *(value for one in rest for value in one.values)]
+    source = "event"
+    if lead is not None:
+        tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
+        source = "event" if lead.table == "event" else f"{lead.table} CROSS JOIN event ON event.id = {key}"
+    question = f"SELECT {columns} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ?"  # noqa: S608
+    yield from connection.execute(question, (*values, limit))
 
 
 def _lead(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> Condition | None:
@@ -121,8 +119,7 @@ def _lead(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Spa
 
 
 def _size(connection: sqlite3.Connection, one: Condition, span: Span) -> int:
-    key = "event_rule.event" if one.table == "event_rule" else "event.id"
-    inner = f"SELECT 1 FROM {one.table} WHERE {one.indexed} AND {key} >= ? AND {key} < ? LIMIT ?"  # noqa: S608
+    inner = f"SELECT 1 FROM {one.table} WHERE {one.indexed} AND {one.key} >= ? AND {one.key} < ? LIMIT ?"  # noqa: S608
     found: int = connection.execute(
         f"SELECT count(*) FROM ({inner})",  # noqa: S608
         (*one.values, span.first, span.end, MANY + 1),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 from guardpanel.events.words import Verdict
-from guardpanel.services.events import EventDetail, IngestState, scores
+from guardpanel.services.events import EventDetail, FiredRule, IngestState, scores
 
 VERDICT_LINES = {
     Verdict.BLOCKED: "Blocked by the WAF",
@@ -115,19 +115,32 @@ class Told:
 
 FOUND = re.compile(r"Matched Data: (.+?) found within ", re.DOTALL)
 
+LONGEST_HIT = 512
+
 
 def hits(event: EventDetail) -> list[str]:
-    """What the rules say that they found, also as a browser would have written it in an address or form."""
-    said = {match[1] for rule in scores.causes(event) if (match := FOUND.match(rule.data))}
-    return sorted({form for text in said if text != "[masked]" for form in (text, quote(text), quote_plus(text))})
+    """What the rules found, as it may stand in the request: also as a browser writes it in an address or a form."""
+    found: set[str] = set()
+    for rule in scores.causes(event):
+        found.update(_found_by(rule))
+    return sorted({form for text in found for form in (text, quote(text), quote_plus(text))})
+
+
+def _found_by(rule: FiredRule) -> list[str]:
+    """The part that CRS names, if it is one (libinjection's is a fingerprint), else the values that matched."""
+    values = [match.value for match in rule.matches if match.variable in PLACES and len(match.value) < LONGEST_HIT]
+    named = FOUND.match(rule.data)
+    if named and any(named[1] in value for value in values):
+        return [named[1]]
+    return [value for value in values if "[masked]" not in value]
 
 
 def losses(ingest: IngestState) -> list[str]:
     """What never arrived, one sentence each."""
     counted = (
-        (ingest.lost_segments, "files of the agent’s went before they were read to the end"),
-        (ingest.lost_bytes, "bytes of HAProxy’s log were rotated away unread"),
-        (ingest.bad, "lines could not be read"),
-        (ingest.unknown_version, "lines are of a newer WAF agent than this guardpanel"),
+        ("Files of the agent’s that went before they were read to the end", ingest.lost_segments),
+        ("Bytes of HAProxy’s log that were rotated away unread", ingest.lost_bytes),
+        ("Lines that could not be read", ingest.bad),
+        ("Lines of a form that this guardpanel does not know", ingest.unknown_version),
     )
-    return [f"{number:,} {words}." for number, words in counted if number]
+    return [f"{words}: {number:,}." for words, number in counted if number]

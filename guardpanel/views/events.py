@@ -45,7 +45,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
 
 @router.get("/{request_id}")
 async def show(request: Request, request_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    event = await panel.events.one("".join(request_id.split()))
+    event = await panel.events.pasted(request_id)
     if event is None:
         return await missing(request, panel, request_id)
     revision = event.item.revision

@@ -62,6 +62,11 @@ class Events:
             (item,) = await naming.items(session, [found.row], found.messages)
         return detail(item, found.agent_line, found.proxy_line)
 
+    async def pasted(self, text: str) -> EventDetail | None:
+        """The same for an id as somebody pasted it: with blanks, or in capitals."""
+        request_id = "".join(text.split())
+        return await self.one(request_id) or await self.one(request_id.lower())
+
     async def ingest_state(self) -> IngestState:
         """How the ingest does."""
         return await state.of(self.settings, await self._read(state.kept, state.NOTHING_KEPT))

@@ -43,8 +43,9 @@ def _marked(text: str, hits: Iterable[str]) -> list[Piece]:
     """Hits may lie within each other: each character is marked or not."""
     marks = bytearray(len(text))
     for hit in hits:
-        if len(hit) >= SHORTEST:
-            for match in re.finditer(re.escape(hit), text):
-                marks[match.start() : match.end()] = b"\1" * (match.end() - match.start())
+        for match in re.finditer(re.escape(hit), text) if len(hit) >= SHORTEST else ():
+            marks[match.start() : match.end()] = b"\1" * (match.end() - match.start())
+    if not any(marks):
+        return [Piece("", text)] if text else []
     runs = groupby(zip(text, marks, strict=True), key=lambda one: one[1])
     return [Piece("hit" if marked else "", "".join(character for character, _ in run)) for marked, run in runs]

@@ -35,8 +35,8 @@ class ProxyLine(NamedTuple):
 
 
 def read(line: bytes) -> ProxyLine | None:
-    """None: nothing is to say of this request. Raises BadLine."""
-    if NO_VERDICT in line and NO_RULES in line:
+    """None: nothing is to say of this request, or HAProxy says something else than of a request. Raises BadLine."""
+    if (NO_VERDICT in line and NO_RULES in line) or not line.startswith(b"{"):
         return None
     try:
         said = json.loads(line)

@@ -121,12 +121,13 @@ def test_ordinary_requests_are_counted_alone(ground: Ground) -> None:
         *(a_passed_line() for _ in range(10)),
         a_passed_line(panel="1"), a_log_line(panel="1"), a_log_line(verdict="maintenance", rules=""),
         a_log_line(verdict="skipped", rules=""), a_passed_line(path='/"verdict":""&"rules":""'),
+        b"Proxy visitors stopped (cumulated conns: FE: 5, BE: 0).\n",
     )  # fmt: skip
 
     ground.read_all()
 
     assert ground.requests() == []
-    assert ground.counters == {"ordinary": 15}
+    assert ground.counters == {"ordinary": 16}
 
 
 def test_a_visitor_cannot_make_an_event_look_ordinary(ground: Ground) -> None:

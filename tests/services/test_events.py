@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guardpanel.database import Database
-from guardpanel.errors import Invalid
+from guardpanel.errors import Invalid, StorageFailed
 from guardpanel.models import Policy, Revision, VirtualHost
 from guardpanel.services.events import EventFilter, Events, Severity, Verdict, search
 from guardpanel.settings import Settings
@@ -219,6 +219,16 @@ async def test_before_the_first_event_there_is_nothing_and_no_fault(events: Even
     assert await events.one("00000000-0000-4000-8000-000000000001") is None
     assert not state.running
     assert "does not run" in (state.problem or "")
+
+
+async def test_a_file_that_is_none_is_told_of_and_pages_refuse(settings: Settings, events: Events) -> None:
+    settings.events_database.write_bytes(b"no database" * 1000)
+
+    state = await events.ingest_state()
+
+    assert "cannot be read" in (state.problem or "")
+    with pytest.raises(StorageFailed):
+        await events.page(EventFilter())
 
 
 async def test_names_and_revision_come_from_the_panel(settings: Settings, events: Events) -> None:

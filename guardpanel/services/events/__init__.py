@@ -9,9 +9,10 @@ from guardpanel.services.events.details import EventDetail, FiredRule, ProxyWord
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.items import EventItem, EventPage, NumberedPage
 from guardpanel.services.events.reading import Events
-from guardpanel.services.events.state import IngestState
+from guardpanel.services.events.state import COUNTERS, IngestState
 
 __all__ = [
+    "COUNTERS",
     "EventDetail",
     "EventFilter",
     "EventItem",

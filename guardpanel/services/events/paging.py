@@ -48,8 +48,12 @@ class FoundOne:
 
 
 def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None, limit: int) -> Found:
-    wanted, span = conditions(connection, asked), _span(asked)
-    way, here = _at(cursor)
+    span, (way, here) = _span(asked), _at(cursor)
+    try:
+        with search.patience(connection, search.PATIENCE):
+            wanted = conditions(connection, asked)
+    except search.Stopped:
+        return Found(exact=False, stopped=True)
     upwards = way == "after"
     beside = Span(max(span.first, here + 1), span.end) if upwards else Span(span.first, min(span.end, here))
     rows, stopped = search.rows(connection, wanted, beside, limit + 1, upwards=upwards)

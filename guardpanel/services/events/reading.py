@@ -85,8 +85,12 @@ class Events:
         return await self.one(request_id) or await self.one(request_id.lower())
 
     async def ingest_state(self) -> IngestState:
-        """How the ingest does."""
-        return await state.of(self.settings, await self._read(state.kept, state.NOTHING_KEPT))
+        """How the ingest does. Raises nothing."""
+        try:
+            known = await self._read(state.kept, state.NOTHING_KEPT)
+        except StorageFailed as error:
+            return await state.of(self.settings, state.NOTHING_KEPT, error.message)
+        return await state.of(self.settings, known)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)

@@ -55,13 +55,14 @@ def rows(
 ) -> tuple[list[EventRow], bool]:
     """The newest that match (`upwards`: the oldest) but for `offset` of them, and whether the search was stopped before
     it was done."""
-    found: list[EventRow] = []
+    found: list[int] = []
+    stopped = False
     try:
         with patience(connection, PATIENCE):
-            found.extend(_select(connection, COLUMNS, wanted, span, limit, upwards=upwards, offset=offset))
+            found.extend(_ids(connection, wanted, span, limit, upwards=upwards, offset=offset))
     except Stopped:
-        return found, True
-    return found, False
+        stopped = True
+    return _rows(connection, found), stopped
 
 
 def count(
@@ -75,7 +76,7 @@ def count(
     most, seconds, found = most or MOST_COUNTED, seconds or COUNTING, 0
     try:
         with patience(connection, seconds):
-            for _ in _select(connection, "1", wanted, span, most + 1, upwards=None):
+            for _ in _ids(connection, wanted, span, most + 1, upwards=None):
                 found += 1
     except Stopped:
         return found, False
@@ -98,16 +99,23 @@ class patience:  # noqa: N801 a context manager
             raise Stopped from error
 
 
-def _select(
+def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[EventRow]:
+    """In the order of the ids. Apart from finding them: what is sorted is short."""
+    places = ", ".join("?" * len(ids))
+    rows = connection.execute(f"SELECT {COLUMNS} FROM event WHERE id IN ({places})", ids)  # noqa: S608
+    by_id = {row[0]: row for row in rows}
+    return [by_id[one] for one in ids]
+
+
+def _ids(
     connection: sqlite3.Connection,
-    columns: str,
     wanted: Sequence[Condition],
     span: Span,
     limit: int,
     *,
     upwards: bool | None,
     offset: int = 0,
-) -> Iterator[EventRow]:
+) -> Iterator[int]:
     """`upwards` None: in any order."""
     lead = _lead(connection, wanted, span)
     rest = [one for one in wanted if one is not lead]
@@ -119,8 +127,9 @@ def _select(
     if lead is not None:
         tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
         source = "event" if lead.table == "event" else f"{lead.table} CROSS JOIN event ON event.id = {key}"
-    question = f"SELECT {columns} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
-    yield from connection.execute(question, (*values, limit, offset))
+    question = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
+    for (event,) in connection.execute(question, (*values, limit, offset)):
+        yield event
 
 
 def _lead(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> Condition | None:

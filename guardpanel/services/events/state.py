@@ -50,6 +50,15 @@ class IngestState:
     problem: str | None
     "In words, where something is wrong: it does not run, it lags, it cannot write."
 
+    @property
+    def losses(self) -> str:
+        """What never arrived, in words; empty where all did."""
+        counts = {
+            "torn lines": self.torn, "lines that cannot be read": self.bad, "lines of a newer form": self.unknown_version,
+            "of the agent’s files unread": self.lost_segments, "bytes of HAProxy’s log unread": self.lost_bytes,
+        }  # fmt: skip
+        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -75,7 +84,7 @@ def kept(connection: sqlite3.Connection) -> Kept:
     )
 
 
-async def of(settings: Settings, known: Kept) -> IngestState:
+async def of(settings: Settings, known: Kept, problem: str | None = None) -> IngestState:
     said = await _ask(settings)
     lag = said.get("lag_seconds") if said else None
     counted = {name: known.counters.get(name, 0) for name in COUNTERS}
@@ -85,7 +94,7 @@ async def of(settings: Settings, known: Kept) -> IngestState:
         lag_bytes=said.get("lag_bytes", 0) if said else 0,
         last_event=known.last_event,
         bytes=known.bytes,
-        problem=_problem(said, lag),
+        problem=problem or _problem(said, lag),
         **counted,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 from guardpanel.events.words import Verdict
-from guardpanel.services.events import EventDetail, FiredRule, IngestState, scores
+from guardpanel.services.events import EventDetail, FiredRule, scores
 
 VERDICT_LINES = {
     Verdict.BLOCKED: "Blocked by the WAF",
@@ -133,14 +133,3 @@ def _found_by(rule: FiredRule) -> list[str]:
     if named and any(named[1] in value for value in values):
         return [named[1]]
     return [value for value in values if "[masked]" not in value]
-
-
-def losses(ingest: IngestState) -> list[str]:
-    """What never arrived, one sentence each."""
-    counted = (
-        ("Files of the agent’s that went before they were read to the end", ingest.lost_segments),
-        ("Bytes of HAProxy’s log that were rotated away unread", ingest.lost_bytes),
-        ("Lines that could not be read", ingest.bad),
-        ("Lines of a form that this guardpanel does not know", ingest.unknown_version),
-    )
-    return [f"{words}: {number:,}." for words, number in counted if number]

@@ -14,7 +14,7 @@ from guardpanel.services.events import EventDetail, EventPage, scores
 from guardpanel.services.events.question import EventQuestion, filter_of
 from guardpanel.views.event_filters import EventFilters
 from guardpanel.views.event_score import points_of, waterfalls
-from guardpanel.views.event_words import VERDICT_LINES, Told, hits, losses
+from guardpanel.views.event_words import VERDICT_LINES, Told, hits
 from guardpanel.views.lists import LIMIT
 from guardpanel.views.pages import page, redirect
 
@@ -35,9 +35,8 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
         if "cursor" in problem.errors:
             return redirect(filters.url())
         filters.form.refused(problem)
-    ingest = await panel.events.ingest_state()
     context = {
-        "filters": filters, "found": found, "ingest": ingest, "losses": losses(ingest), "verdict_lines": VERDICT_LINES,
+        "filters": filters, "found": found, "ingest": await panel.events.ingest_state(), "verdict_lines": VERDICT_LINES,
         **await choices(session, filters),
     }  # fmt: skip
     return await page(request, "events/index.html", context, status_code=200 if found else 422)

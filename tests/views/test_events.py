@@ -275,8 +275,7 @@ async def test_an_ingest_that_lags_or_lost_something_says_so(ada: Client, file: 
     page = await seen(ada, "/events")
 
     assert "Events are not read: the ingest does not run." in page.text
-    assert "Files of the agent’s that went before they were read to the end: 2." in page.text
-    assert "Lines that could not be read: 1." in page.text
+    assert "Never arrived: 1 lines that cannot be read, 2 of the agent’s files unread." in page.text
 
 
 async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path) -> None:

@@ -61,8 +61,10 @@ class EventFilters:
 
     def __init__(self, query: QueryParams) -> None:
         typed = {name: query.get(name, "").strip()[:LONGEST] for name in EventQuestion.model_fields}
-        self.kept = {name: value for name, value in typed.items() if value}
-        self.form = Form({name: [value] for name, value in self.kept.items()})
+        self.kept = {name: value for name, value in typed.items() if value and (name, value) != ("time", Period.DAY)}
+        self.form = Form({"time": [Period.DAY], **{name: [value] for name, value in self.kept.items()}})
+        self.is_wordy = any(not value for name, value in query.items()) or typed["time"] == Period.DAY
+        "A form sends its empty fields, too: the address can do without them."
 
     @property
     def is_filtered(self) -> bool:

@@ -8,6 +8,12 @@ from guardpanel.services.events.scores import Sum
 ROOM = 2
 "Points beyond the threshold that the scale has at least."
 
+ROOM_FOR_A_WORD = 22
+"Percent of the scale."
+
+MOST_WITH_WORDS = 10
+"Bars up to which each has a second line."
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -29,6 +35,16 @@ class Waterfall:
     "Where its line stands."
     end: float
     "Where the score stands."
+
+    @property
+    def is_low(self) -> bool:
+        """The threshold stands so near to zero that there is no room for both words."""
+        return self.threshold is not None and self.threshold < ROOM_FOR_A_WORD
+
+    @property
+    def is_long(self) -> bool:
+        """So many bars that each gets one line."""
+        return len(self.bars) > MOST_WITH_WORDS
 
     @classmethod
     def of(cls, found: Sum) -> "Waterfall":

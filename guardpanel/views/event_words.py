@@ -122,11 +122,11 @@ def hits(event: EventDetail) -> list[str]:
     """What the rules found, as it may stand in the request: also as a browser writes it in an address or a form."""
     found: set[str] = set()
     for rule in scores.causes(event):
-        found.update(_found_by(rule))
+        found.update(found_by(rule))
     return sorted({form for text in found for form in (text, quote(text), quote_plus(text))})
 
 
-def _found_by(rule: FiredRule) -> list[str]:
+def found_by(rule: FiredRule) -> list[str]:
     """The part that CRS names, if it is one (libinjection's is a fingerprint), else the values that matched."""
     values = [match.value for match in rule.matches if match.variable in PLACES and len(match.value) < LONGEST_HIT]
     named = FOUND.match(rule.data)

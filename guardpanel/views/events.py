@@ -14,7 +14,7 @@ from guardpanel.services.events import EventDetail, EventPage, scores
 from guardpanel.services.events.question import EventQuestion, filter_of
 from guardpanel.views.event_filters import EventFilters
 from guardpanel.views.event_score import points_of, waterfalls
-from guardpanel.views.event_words import VERDICT_LINES, Told, hits
+from guardpanel.views.event_words import VERDICT_LINES, Told, found_by, hits
 from guardpanel.views.lists import LIMIT
 from guardpanel.views.pages import page, redirect
 
@@ -27,6 +27,8 @@ NAMES_OFFERED = 200
 @router.get("")
 async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer, cursor: str = "") -> Response:
     filters = EventFilters(request.query_params)
+    if filters.is_wordy:
+        return redirect(filters.url())
     found: EventPage | None = None
     try:
         asked = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
@@ -78,7 +80,7 @@ def parts(event: EventDetail) -> dict[str, Any]:
     """What the event's page draws beside its texts."""
     return {
         "waterfalls": waterfalls(event), "points": points_of(event), "causes": scores.causes(event), "hits": hits(event),
-        "is_reporting": scores.is_reporting,
+        "found_by": {rule.id: next(iter(found_by(rule)), "") for rule in scores.causes(event)},
     }  # fmt: skip
 
 

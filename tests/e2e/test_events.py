@@ -131,8 +131,7 @@ def test_what_attackers_send_does_nothing_in_the_list_or_on_a_page(
 
     for link in links:
         page.goto(panel.url + link)
-        for rule in page.locator("details.fired:not([open]) > summary").all():
-            rule.click()
+        page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
         assert_quiet(page, complaints, asked, panel)
     context.close()
 

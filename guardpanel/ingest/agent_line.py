@@ -80,7 +80,7 @@ def _taken(said: Mapping[str, Any], line: bytes, place: str) -> AgentLine:
         score=_number(said["scores"].get("blocking_inbound_anomaly_score")) or 0,
         severity=severity,
         rules=rules,
-        messages={rule["id"]: str(rule.get("message", "")) for rule in said["rules"]},
+        messages={rule["id"]: str(rule.get("message", "")) for rule in said["rules"] if rule["id"] in rules},
         line=line,
     )
 

@@ -83,5 +83,7 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
 
 
-def _moment(seconds: float) -> int:
+def _moment(seconds: object) -> int:
+    if not isinstance(seconds, float | int):  # a text would be repeated a million times
+        raise TypeError(seconds)
     return checked_moment(round(seconds * 1_000_000) * A_MICROSECOND)

@@ -127,7 +127,9 @@ def as_line(said: Said) -> bytes:
 def fill(settings: Settings, pairs: list[tuple[Said, Said]], events: int) -> None:
     """Round by round: lines are written, then read while the clock runs."""
     crowd, began = Crowd(random.Random(7)), datetime.now(UTC) - timedelta(days=DAYS)
-    passed = as_line({**pairs[0][1], "verdict": "", "rules": "", "action": "", "rule": "", "score": "0", "status": 200})
+    passed = as_line(
+        {**pairs[0][1], "verdict": "-", "rules": "-", "action": "-", "rule": "-", "score": "0", "status": 200}
+    )
     for folder in (settings.events_dir, settings.log_dir):
         folder.mkdir(parents=True)
     with closing(Ingest(settings)) as ingest:

@@ -1,6 +1,8 @@
 """Addresses as keys that sort: a network is one range of them."""
 
-from ipaddress import IPv6Network, ip_address, ip_network
+import socket
+from contextlib import suppress
+from ipaddress import IPv6Network, ip_network
 
 V4_IN_V6 = bytes(10) + b"\xff\xff"
 
@@ -10,11 +12,11 @@ NOWHERE = bytes(16)
 
 def key(address: str) -> bytes:
     """16 bytes; an IPv4 address as the IPv6 one that stands for it (RFC 4291 §2.5.5.2). NOWHERE where it is none."""
-    try:
-        packed = ip_address(address).packed
-    except ValueError:
-        return NOWHERE
-    return packed if len(packed) == 16 else V4_IN_V6 + packed
+    with suppress(OSError):
+        return V4_IN_V6 + socket.inet_pton(socket.AF_INET, address)
+    with suppress(OSError):
+        return socket.inet_pton(socket.AF_INET6, address)
+    return NOWHERE
 
 
 def keys(network: str) -> tuple[bytes, bytes]:

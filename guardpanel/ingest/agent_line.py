@@ -1,8 +1,9 @@
 """A line of the agent (docs/events.md) as what is stored of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from guardpanel.events.schema import id_of
@@ -49,6 +50,7 @@ class AgentLine(NamedTuple):
     rules: tuple[int, ...]
     "Those that say most first."
     messages: Mapping[int, str]
+    "As they came."
     line: bytes
 
 
@@ -64,7 +66,7 @@ def read(line: bytes, place: str) -> AgentLine:
 
 
 def _taken(said: Mapping[str, Any], line: bytes, place: str) -> AgentLine:
-    rules, severity = weighed([(rule["id"], SEVERITIES.get(rule.get("severity", ""))) for rule in said["rules"]])
+    rules, severity = weighed(tuple((rule["id"], rule.get("severity", "")) for rule in said["rules"]))
     return AgentLine(
         request_id=shown(said["id"])[:LONGEST_ID] or place,
         moment=moment_of(said["time"]),
@@ -78,17 +80,19 @@ def _taken(said: Mapping[str, Any], line: bytes, place: str) -> AgentLine:
         score=_number(said["scores"].get("blocking_inbound_anomaly_score")) or 0,
         severity=severity,
         rules=rules,
-        messages={rule["id"]: shown(rule.get("message", "")) for rule in said["rules"]},
+        messages={rule["id"]: str(rule.get("message", "")) for rule in said["rules"] if rule["id"] in rules},
         line=line,
     )
 
 
-def weighed(fired: Sequence[tuple[int, int | None]]) -> tuple[tuple[int, ...], int | None]:
-    """Rules with the worst first and those that only add up last, each once; and how bad the worst is."""
+@lru_cache(maxsize=10_000)
+def weighed(fired: tuple[tuple[int, str], ...]) -> tuple[tuple[int, ...], int | None]:
+    """Rules with the worst first and those that only add up last, each once; and how bad the worst is. Kept: many requests
+    fire the same rules."""
     worst: dict[int, int] = {}
     for rule, severity in fired:
         if _number(rule):
-            worst.setdefault(rule, _weight(rule, severity))
+            worst.setdefault(rule, _weight(rule, SEVERITIES.get(severity)))
     order = sorted(worst, key=worst.__getitem__)
     telling = [worst[rule] for rule in order if worst[rule] < LEAST_SEVERE]
     return tuple(order), telling[0] if telling else None

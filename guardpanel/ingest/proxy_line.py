@@ -12,7 +12,10 @@ from guardpanel.events.texts import shown
 from guardpanel.events.words import VERDICT_CODES, Verdict
 from guardpanel.ingest.agent_line import LONGEST_HOST, LONGEST_ID, LONGEST_METHOD, LONGEST_PATH, BadLine, checked_moment
 
-NO_VERDICT, NO_RULES = b'"verdict":""', b'"rules":""'
+NONE = "-"
+"What HAProxy writes for a variable that has no value."
+
+NO_VERDICT, NO_RULES = b'"verdict":"-"', b'"rules":"-"'
 "Quotes of what a visitor sent are escaped, so these stand for the fields themselves."
 
 
@@ -40,7 +43,7 @@ def read(line: bytes) -> ProxyLine | None:
         return None
     try:
         said = json.loads(line)
-        verdict = None if said.get("panel") else _verdict(said)
+        verdict = None if said.get("panel", NONE) != NONE else _verdict(said)
         return None if verdict is None else _taken(said, verdict, line)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadLine from error
@@ -56,7 +59,7 @@ def _verdict(said: Mapping[str, Any]) -> Verdict | None:
             return Verdict.TOO_LARGE if said.get("over_limit") == "refuse" else Verdict.TOO_LARGE_PASSED
         case "unjudged":
             return Verdict.FAIL_OPEN if said.get("fail") == "open" else Verdict.AGENT_ERROR
-    return Verdict.DETECTED if said["rules"] else None
+    return Verdict.DETECTED if said["rules"] not in {"", NONE} else None
 
 
 def _taken(said: Mapping[str, Any], verdict: Verdict, line: bytes) -> ProxyLine:
@@ -65,11 +68,11 @@ def _taken(said: Mapping[str, Any], verdict: Verdict, line: bytes) -> ProxyLine:
         moment=_moment(said["time"]),
         virtual_host=_number(said.get("virtual_host", "")),
         policy=_number(said.get("policy", "")) or None,
-        application=shown(said["application"])[:LONGEST_ID],
+        application=_text(said["application"])[:LONGEST_ID],
         checksum=shown(said.get("checksum", ""))[:12],
         client=shown(said["client"])[:LONGEST_ID],
         method=shown(said["method"])[:LONGEST_METHOD],
-        host=shown(said["host"])[:LONGEST_HOST],
+        host=_text(said["host"])[:LONGEST_HOST],
         path=shown(said["path"].partition("?")[0])[:LONGEST_PATH],
         verdict=VERDICT_CODES[verdict],
         status=said["status"] if 0 < said["status"] < 1000 else None,
@@ -79,9 +82,15 @@ def _taken(said: Mapping[str, Any], verdict: Verdict, line: bytes) -> ProxyLine:
     )
 
 
+def _text(said: str) -> str:
+    return "" if said == NONE else shown(said)
+
+
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
 
 
-def _moment(seconds: float) -> int:
+def _moment(seconds: object) -> int:
+    if not isinstance(seconds, float | int):  # a text would be repeated a million times
+        raise TypeError(seconds)
     return checked_moment(round(seconds * 1_000_000) * A_MICROSECOND)

@@ -4,6 +4,7 @@ A batch's rows and the places up to which its files were read are one transactio
 neither, so nothing is lost and nothing comes twice.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -50,6 +51,7 @@ def run(settings: Settings, *, with_parent: bool = False) -> None:
     with only_ingest(settings.ingest_lock):
         with suppress(OSError):
             os.nice(NICENESS)
+        gc.set_threshold(100_000, 50, 100)  # batches make many objects and no garbage that refers to itself
         ending = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())
@@ -70,7 +72,8 @@ class Ingest:
         self.segments = Segments(settings.events_dir, _places(self.connection))
         self.access_log = AccessLog(settings.access_log, _position(self.connection))
         self.problem: str | None = None
-        self._started = self._newest = time()
+        self._read_until = time()
+        "The moment up to which everything was read."
         self._next_tidying = 0.0
 
     def keep_reading(self, ending: threading.Event, parent: int | None = None) -> None:
@@ -94,6 +97,7 @@ class Ingest:
         """One batch; whether there was anything."""
         found, logged = self.segments.read(BATCH), self.access_log.read()
         if found.is_empty and logged.position == self.access_log.position:
+            self._read_until = time()
             return False
         counted: Counter[str] = Counter()
         agent = list(_agent_lines(found.lines, counted))
@@ -105,7 +109,7 @@ class Ingest:
         self.segments.confirm(found)
         self.access_log.position = logged.position
         if agent:
-            self._newest = schema.time_of(agent[-1].moment).timestamp()
+            self._read_until = schema.time_of(agent[-1].moment).timestamp()
         return True
 
     def tidy(self) -> None:
@@ -125,7 +129,7 @@ class Ingest:
     def describe(self) -> Mapping[str, object]:
         """For the panel (services/events/state.py)."""
         waiting = self.segments.waiting + self.access_log.waiting
-        lag = max(0.0, time() - max(self._newest, self._started)) if waiting else 0.0
+        lag = max(0.0, time() - self._read_until) if waiting else 0.0
         return {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": self.problem, "pid": os.getpid()}
 
     def close(self) -> None:

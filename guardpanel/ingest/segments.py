@@ -6,7 +6,7 @@ What is read is a proposal: `confirm` it once it is committed together with the 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 NAME = re.compile(r"[0-9]{20}\.jsonl")
 
-CHUNK = 1024 * 1024
+CHUNK = 4 * 1024 * 1024
 "Bytes that are read at once. No line of the agent is nearly as long."
 
 QUIET = 10.0
@@ -59,7 +59,7 @@ class Segments:
             if name not in here and not self._is_open(name):
                 self._lose(name, found)
             elif len(found.lines) < limit and self._may_have_more(name):
-                self._read(name, found, is_newest=name == names[-1] if names else True)
+                self._read(name, found, limit, is_newest=name == names[-1] if names else True)
         return found
 
     def confirm(self, found: Read) -> None:
@@ -107,7 +107,7 @@ class Segments:
         found.gone.append(name)
         found.counted["lost_segments"] += not self._place(name).ended
 
-    def _read(self, name: str, found: Read, *, is_newest: bool) -> None:
+    def _read(self, name: str, found: Read, limit: int, *, is_newest: bool) -> None:
         place = self._place(name)
         descriptor = self._descriptor(name)
         if descriptor is None:
@@ -116,14 +116,14 @@ class Segments:
         # What a full disk let through in part was taken back by the agent: what comes instead begins there.
         offset = min(place.offset, state.st_size)
         data = os.pread(descriptor, CHUNK, offset)
-        whole = data.rfind(b"\n") + 1
-        found.lines += _lines(name, offset, data[:whole])
-        offset += whole
+        *lines, rest = data.split(b"\n", limit - len(found.lines))
+        found.lines += _placed(name, offset, lines)
+        offset += len(data) - len(rest)
         is_final = state.st_nlink == 0 or (not is_newest and time() - state.st_mtime > QUIET)
-        if not whole and len(data) == CHUNK:
+        if not lines and len(data) == CHUNK:
             found.counted["bad"] += 1
             offset += CHUNK
-        elif data[whole:] and is_final and len(data) < CHUNK:
+        elif rest and is_final and len(data) < CHUNK and b"\n" not in rest:
             found.counted["torn"] += 1
             offset = state.st_size
         now = Place(offset, state.st_size, ended=is_final and offset >= state.st_size)
@@ -142,8 +142,8 @@ class Segments:
         return descriptor
 
 
-def _lines(name: str, offset: int, data: bytes) -> Iterator[tuple[str, bytes]]:
+def _placed(name: str, offset: int, lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """Each with what names its place, for want of a request id."""
-    for line in data.split(b"\n")[:-1]:
+    for line in lines:
         yield f"{name.removesuffix('.jsonl')}-{offset}", line
         offset += len(line) + 1

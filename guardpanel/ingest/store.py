@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from guardpanel.events import addresses
 from guardpanel.events.lines import packed
+from guardpanel.events.texts import shown
 from guardpanel.events.words import VERDICT_CODES, Verdict
 from guardpanel.ingest.agent_line import EVALUATIONS, AgentLine
 from guardpanel.ingest.names import Names
@@ -46,13 +47,13 @@ class Store:
         self.clients = Names("client", lambda text: (text, addresses.key(text)))
         self.hosts = Names("host")
         self.paths = Names("path")
-        self._messages = dict(connection.execute("SELECT id, message FROM rule"))
+        self._messages: dict[int, str] = {}
 
     def forget(self) -> None:
         """After a transaction that was undone, or rows that were removed."""
         for names in (self.clients, self.hosts, self.paths):
             names.forget()
-        self._messages = dict(self.connection.execute("SELECT id, message FROM rule"))
+        self._messages.clear()
 
     def add(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> Counter[str]:
         """Gives what is to be counted."""
@@ -88,7 +89,8 @@ class Store:
             if self._messages.get(rule) != message and rule // 1000 not in EVALUATIONS
         }
         if changed:
-            self.connection.executemany("INSERT OR REPLACE INTO rule VALUES (?, ?)", changed.items())
+            rows = [(rule, shown(message)) for rule, message in changed.items()]
+            self.connection.executemany("INSERT OR REPLACE INTO rule VALUES (?, ?)", rows)
             self._messages.update(changed)
 
     def _insert(self, new: Mapping[str, Words]) -> None:
@@ -204,6 +206,8 @@ def _by_request(agent: Iterable[AgentLine], proxy: Iterable[ProxyLine]) -> tuple
 def _rules(words: Words) -> tuple[int, ...]:
     agent = words.agent.rules if words.agent else ()
     proxy = words.proxy.rules if words.proxy else ()
+    if not proxy:
+        return agent
     return (*agent, *(rule for rule in proxy if rule not in agent))
 
 

@@ -46,15 +46,15 @@ def test_both_say_of_a_blocked_request_what_they_know(ground: Ground) -> None:
 
 
 VERDICTS_OF = {
-    "unknown host": ({"verdict": "unknown_host", "virtual_host": "", "policy": "", "rules": "", "status": 421}, None, "unknown_host"),
-    "too large": ({"verdict": "over_limit", "over_limit": "refuse", "rules": "", "status": 413}, None, "too_large"),
-    "too large, passed": ({"verdict": "over_limit", "over_limit": "pass", "rules": "", "status": 200}, None, "too_large_passed"),
-    "no verdict, closed": ({"verdict": "unjudged", "fail": "closed", "rules": "", "status": 503}, None, "agent_error"),
-    "no verdict, open": ({"verdict": "unjudged", "fail": "open", "rules": "", "status": 200}, None, "fail_open"),
-    "a verdict that came too late": ({"verdict": "unjudged", "fail": "open", "rules": ""}, {"verdict": "blocked"}, "fail_open"),
+    "unknown host": ({"verdict": "unknown_host", "virtual_host": "-", "policy": "-", "rules": "-", "status": 421}, None, "unknown_host"),
+    "too large": ({"verdict": "over_limit", "over_limit": "refuse", "rules": "-", "status": 413}, None, "too_large"),
+    "too large, passed": ({"verdict": "over_limit", "over_limit": "pass", "rules": "-", "status": 200}, None, "too_large_passed"),
+    "no verdict, closed": ({"verdict": "unjudged", "fail": "closed", "rules": "-", "status": 503}, None, "agent_error"),
+    "no verdict, open": ({"verdict": "unjudged", "fail": "open", "rules": "-", "status": 200}, None, "fail_open"),
+    "a verdict that came too late": ({"verdict": "unjudged", "fail": "open", "rules": "-"}, {"verdict": "blocked"}, "fail_open"),
     "blocked": ({"verdict": "blocked"}, {"verdict": "blocked"}, "blocked"),
-    "detected": ({"verdict": "", "status": 200}, {"verdict": "detected", "status": None, "action": None}, "detected"),
-    "the agent's event was dropped": ({"verdict": "", "status": 200}, None, "detected"),
+    "detected": ({"verdict": "-", "status": 200}, {"verdict": "detected", "status": None, "action": None}, "detected"),
+    "the agent's event was dropped": ({"verdict": "-", "status": 200}, None, "detected"),
     "blocked, without HAProxy's words": (None, {"verdict": "blocked"}, "blocked"),
 }  # fmt: skip
 
@@ -119,8 +119,8 @@ def test_a_second_event_of_a_request_is_left_out_and_counted(ground: Ground) -> 
 def test_ordinary_requests_are_counted_alone(ground: Ground) -> None:
     ground.log(
         *(a_passed_line() for _ in range(10)),
-        a_passed_line(panel="1"), a_log_line(panel="1"), a_log_line(verdict="maintenance", rules=""),
-        a_log_line(verdict="skipped", rules=""), a_passed_line(path='/"verdict":""&"rules":""'),
+        a_passed_line(panel="1"), a_log_line(panel="1"), a_log_line(verdict="maintenance", rules="-"),
+        a_log_line(verdict="skipped", rules="-"), a_passed_line(path='/"verdict":"-"&"rules":"-"'),
         b"Proxy visitors stopped (cumulated conns: FE: 5, BE: 0).\n",
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_ordinary_requests_are_counted_alone(ground: Ground) -> None:
 
 
 def test_a_visitor_cannot_make_an_event_look_ordinary(ground: Ground) -> None:
-    ground.log(line := a_log_line(path='/"verdict":"","rules":""', host='"verdict":""'))
+    ground.log(line := a_log_line(path='/"verdict":"-","rules":"-"', host='"verdict":"-"'))
 
     ground.read_all()
 

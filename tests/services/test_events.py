@@ -46,7 +46,7 @@ def some(number: int) -> list[Said]:
         )  # fmt: skip
         logged = a_log_line(
             event, virtual_host=chance.choice(["1", "2"]), policy=chance.choice(["1", "3"]),
-            verdict=chance.choice(["blocked", "blocked", "unjudged"]), rules="",
+            verdict=chance.choice(["blocked", "blocked", "unjudged"]), rules="-",
         )  # fmt: skip
         made.append((event, logged))
     return made
@@ -252,7 +252,7 @@ async def test_an_event_is_told_whole(settings: Settings, events: Events) -> Non
         uri="/\udcff?q=\u202e", headers=[["host", "shop.example"], ["x", "\x1b[2J\udcfe"]], body="a\nb\x00\udcff", body_cut=True,
         body_bytes=9_000, phase="response", response_status=500, rules_cut=3,
     )  # fmt: skip
-    store(settings.events_database, [event], [a_log_line(event, server="s1", waf_error="")])
+    store(settings.events_database, [event], [a_log_line(event, server="s1", waf_error="-")])
 
     detail = await events.one(event["id"])
 
@@ -280,7 +280,7 @@ async def test_an_event_is_told_whole(settings: Settings, events: Events) -> Non
 
 
 async def test_haproxys_own_verdict_is_told_without_the_agent(settings: Settings, events: Events) -> None:
-    line = a_log_line(verdict="unknown_host", virtual_host="", rules="", status=421, host="nobody.example")
+    line = a_log_line(verdict="unknown_host", virtual_host="-", rules="-", status=421, host="nobody.example")
     store(settings.events_database, [], [line])
 
     detail = await events.one(line["id"])

@@ -148,18 +148,24 @@ def _match(said: Mapping[str, Any]) -> RuleMatch:
 def _proxy(said: Mapping[str, Any]) -> ProxyWords:
     server = said.get("server", "")
     return ProxyWords(
-        verdict=shown(said.get("verdict", "")),
+        verdict=_word(said, "verdict"),
         status=said.get("status"),
         bytes=said.get("bytes"),
         milliseconds=said.get("milliseconds"),
         server="" if server.startswith("<") else shown(server),
         server_milliseconds=said.get("server_milliseconds"),
-        ended=shown(said.get("ended", "")),
-        waf_error=shown(said.get("waf_error", "")),
-        waf_milliseconds=shown(said.get("waf_milliseconds", "")),
-        score=shown(said.get("score", "")),
+        ended=_word(said, "ended"),
+        waf_error=_word(said, "waf_error"),
+        waf_milliseconds=_word(said, "waf_milliseconds"),
+        score=_word(said, "score"),
         rules=rule_ids(said.get("rules", "")),
     )
+
+
+def _word(said: Mapping[str, Any], name: str) -> str:
+    """HAProxy writes `-` for what has no value."""
+    text = shown(said.get(name, ""))
+    return "" if text == "-" else text
 
 
 def rule_ids(text: str) -> tuple[int, ...]:

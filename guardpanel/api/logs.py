@@ -108,6 +108,7 @@ async def list_logs(
     """Events, the newest first: requests on which a rule fired, and those that HAProxy itself refused or passed unjudged."""
     with speaking(NAMES):
         asked = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
+    await session.commit()  # the search reads names over a connection of its own: two for one request can run out
     asked = with_sets(asked, query)
     offset = (query.page - 1) * query.page_size
     found = await panel.events.numbered(asked, offset=offset, limit=query.page_size)

@@ -30,6 +30,7 @@ class Found:
 async def find(session: AsyncSession, events: Events, q: str) -> Found:
     """Virtual hosts by name, hostname or server; policies; changes by revision number, words or author; an event by its
     request id, however it was pasted."""
+    await session.commit()  # it has a connection of its own: two for one request can run out
     event = await events.pasted(q)
     return Found(
         hosts=await virtual_hosts.page(session, q=q, limit=MOST),

@@ -32,6 +32,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
     found: EventPage | None = None
     try:
         asked = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
+        await session.commit()  # the search reads names over a connection of its own: two for one request can run out
         found = await panel.events.page(asked, cursor=cursor or None, limit=LIMIT)
     except Invalid as problem:
         if "cursor" in problem.errors:
@@ -46,6 +47,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
 
 @router.get("/{request_id}")
 async def show(request: Request, request_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    await session.commit()
     event = await panel.events.pasted(request_id)
     if event is None:
         return await missing(request, panel, request_id)
@@ -58,8 +60,9 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
 
 
 @router.get("/{request_id}/lines")
-async def download(request_id: str, panel: PanelDep, _viewer: Viewer) -> Response:
+async def download(request_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
     """What the agent and HAProxy wrote of it, byte for byte; for a file, never to be shown by a browser."""
+    await session.commit()
     event = await panel.events.one(request_id)
     if event is None:
         raise NotFound("No event is kept of this request.")

@@ -1,5 +1,6 @@
 """The pages of events: the list with its filters, and one request with everything about it."""
 
+import asyncio
 import itertools
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -407,6 +408,19 @@ async def test_the_lines_are_given_as_a_file(ada: Client, file: Path) -> None:
     assert answer.headers["content-disposition"] == 'attachment; filename="event.txt"'
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.text.count("\n") == 2 and answer.text.isascii()
+
+
+async def test_many_may_ask_at_once(ada: Client, ada_api: Client, file: Path) -> None:
+    """Each needs the panel's database before, while and after it looks for events; there are fewer connections than they."""
+    store(file, [an_event()])
+    (event,) = links(await seen(ada, "/events"))
+    paths = ["/events", f"/events/{event}", f"/events/{event}/lines", f"/search?q={event}", "/events?virtual_host=x"]
+
+    answers = await asyncio.gather(
+        *(ada.get(path) for path in paths * 8), *(ada_api.get("/api/v1/logs") for _ in range(8))
+    )
+
+    assert {answer.status_code for answer in answers} == {200, 422}
 
 
 async def test_viewers_may_read_and_nobody_else(ada: Client, vera: Client, nobody: Client, file: Path) -> None:

@@ -108,12 +108,21 @@ class Ground:
         self.process.wait()
 
     def live_a_while(self) -> None:
-        """Mostly into its work, sometimes only into its start."""
-        if self.chance.random() < 0.15:
+        """Into its start, into its work, or to the moment at which it writes to its database."""
+        kind = self.chance.random()
+        if kind < 0.1:
             time.sleep(self.chance.uniform(0.0, 0.6))
             return
         wait_until(lambda: listener_of(self.settings.ingest_socket), "the ingest answers")
+        if kind > 0.4:
+            self.await_write()
         time.sleep(self.chance.uniform(0.0, 0.4))
+
+    def await_write(self) -> None:
+        log = self.settings.data_dir / "events.db-wal"
+        before, ends = written(log), time.monotonic() + 5
+        while written(log) == before and time.monotonic() < ends:
+            time.sleep(0.001)
 
     def kill_agent(self) -> None:
         os.kill(self.stack.agent.pid, signal.SIGKILL)
@@ -205,6 +214,12 @@ class Ground:
             if counters[name] != truth.counted[name]:
                 found.append(f"{name}: {counters[name]} counted, {truth.counted[name]} are there")
         return found
+
+
+def written(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
 
 
 def run(arguments: argparse.Namespace) -> int:

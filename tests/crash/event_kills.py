@@ -248,6 +248,8 @@ def kill_again_and_again(ground: Ground, arguments: argparse.Namespace) -> int:
                 ground.kill_agent()
                 agents += 1
             ground.kill()
+            if number % 10 == 0:
+                print(f"{number} kills", flush=True)
     finally:
         ending.set()
         attacking.join()

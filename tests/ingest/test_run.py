@@ -160,7 +160,7 @@ def test_the_command_runs_alone_and_ends_when_it_is_told_to(ground: Ground) -> N
 
 
 def test_it_ends_with_the_process_that_started_it(ground: Ground) -> None:
-    words = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-m', 'guardpanel', 'ingest', '--with-parent']); time.sleep(60)"
+    words = "import os, subprocess, sys, time; subprocess.Popen([sys.executable, '-m', 'guardpanel', 'ingest', '--parent', str(os.getpid())]); time.sleep(60)"
     environment = {
         "PATH": os.environ["PATH"],
         "GUARDPANEL_DATA_DIR": str(ground.settings.data_dir),

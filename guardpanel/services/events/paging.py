@@ -89,20 +89,14 @@ def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[
 
 
 def one(connection: sqlite3.Connection, request_id: str) -> FoundOne | None:
-    row = connection.execute(
-        f"SELECT {search.COLUMNS}, agent, haproxy FROM event LEFT JOIN event_line ON event_line.id = event.id"  # noqa: S608
-        " WHERE request_id = ?",
+    found = connection.execute(
+        f"SELECT {search.COLUMNS}, lines FROM event JOIN event_line ON event_line.id = event.id WHERE request_id = ?",  # noqa: S608
         (request_id,),
     ).fetchone()
-    if row is None:
+    if found is None:
         return None
-    *first, agent, haproxy = row
-    return FoundOne(
-        row=tuple(first),
-        messages=_messages(connection, [tuple(first)]),
-        agent_line=unpacked(agent) if agent else None,
-        proxy_line=unpacked(haproxy) if haproxy else None,
-    )
+    row: EventRow = found[:-1]
+    return FoundOne(row, _messages(connection, [row]), *unpacked(found[-1]))
 
 
 def _span(asked: EventFilter) -> Span:

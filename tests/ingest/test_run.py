@@ -146,7 +146,9 @@ def test_the_command_runs_alone_and_ends_when_it_is_told_to(ground: Ground) -> N
     process = start(ground.settings.data_dir)
     try:
         pid = wait_for_socket(ground)
+        ends = time.monotonic() + 20
         while not ground.requests():
+            assert time.monotonic() < ends
             time.sleep(0.02)
         process.terminate()
         code = process.wait(10)

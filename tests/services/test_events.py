@@ -147,6 +147,7 @@ async def test_a_search_that_takes_too_long_is_stopped_and_says_so(
     store(settings.events_database, [an_event() for _ in range(2_000)])
     monkeypatch.setattr(search, "PATIENCE", -1.0)
     monkeypatch.setattr(search, "STEPS", 100)
+    monkeypatch.setattr(search, "MANY", -1)
 
     page = await events.page(EventFilter(min_score=99), limit=10)
 

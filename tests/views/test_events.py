@@ -299,7 +299,7 @@ async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path)
     for words in (
         "Blocked. Score 5 reached the threshold of 5.", "Two rules fired on the parameter id", "POST /wp-json/posts", "942100", "+5",
         "critical", "paranoia level 1", "attack-sqli", "ARGS", "1' or '1'='1", "1 more rule of a higher paranoia level", "942190",
-        "cookie : masked", "user-agent : curl/8", "The body has 900 bytes; its beginning is kept.", "deny, status 403, rule 949110",
+        "cookie : masked", "user-agent : curl/8", "The body has 900 bytes; its beginning is kept.", "deny, by rule 949110",
         "p1a2b3c4d5e6f", "PR--", "7 ms", "port 40000", event["id"],
     ):  # fmt: skip
         assert words.replace(" :", ":") in page.text.replace(" :", ":"), words

@@ -35,11 +35,18 @@ class Condition:
     ordered: bool = True
     "Whether its index gives events by time: one value, not several or a range."
     table: str = "event"
+    ranged: bool = False
+    """Whether it is a range of its index. Left the choice, SQLite would rather walk all ids of a time than such a range; so
+    the id is hidden from it."""
 
     @property
     def key(self) -> str:
         """The event's id where its index has it."""
-        return "event_rule.event" if self.table == "event_rule" else "event.id"
+        return "event_rule.event" if self.table == "event_rule" else "+event.id" if self.ranged else "event.id"
+
+    @property
+    def finds_nothing(self) -> bool:
+        return bool(self.indexed and self.indexed.endswith(" IN ()"))
 
 
 def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condition]:
@@ -56,7 +63,9 @@ def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condi
     if asked.rule is not None:
         found.append(_rule(asked.rule))
     if asked.min_score is not None:
-        found.append(Condition("+score >= ?", "score >= ?", (min(asked.min_score, LARGEST),), ordered=False))
+        found.append(
+            Condition("+score >= ?", "score >= ?", (min(asked.min_score, LARGEST),), ordered=False, ranged=True)
+        )
     if asked.host.strip():
         found.append(_named(connection, "host", "text = ?", (shown(asked.host.strip()).lower(),)))
     if asked.client.strip():
@@ -130,5 +139,8 @@ def _named(connection: sqlite3.Connection, table: str, test: str, values: Sequen
 
 
 def _either(one: Condition, other: Condition) -> Condition:
+    """With one that finds nothing, SQLite would follow neither's index."""
+    if one.finds_nothing or other.finds_nothing:
+        return other if one.finds_nothing else one
     indexed = f"({one.indexed} OR {other.indexed})" if one.indexed and other.indexed else None
     return Condition(f"({one.tested} OR {other.tested})", indexed, one.values + other.values, ordered=False)

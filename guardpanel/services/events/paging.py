@@ -17,10 +17,6 @@ from guardpanel.services.events.search import EventRow, Span
 CURSOR = re.compile(r"(before|after)-([0-9]{1,19})")
 LAST = 2**63 - 1
 
-MOST_NUMBERED = 1_000_000
-NUMBERING = 0.4
-"Seconds for counting what is paged by number: somebody looks for the last page."
-
 Messages = Mapping[int, str]
 "By rule."
 
@@ -77,7 +73,7 @@ def numbered(connection: sqlite3.Connection, asked: EventFilter, offset: int, li
     """From the `offset`th on, with a number of all that match to count pages by."""
     wanted, span = conditions(connection, asked), _span(asked)
     rows, stopped = search.rows(connection, wanted, span, limit, offset=offset)
-    count, exact = search.count(connection, wanted, span, MOST_NUMBERED, NUMBERING)
+    count, exact = search.total(connection, wanted, span)
     return Found(
         rows=rows, count=max(count, offset + len(rows) if rows else 0), exact=exact, stopped=stopped,
         messages=_messages(connection, rows),

@@ -19,6 +19,9 @@ PATIENCE = 1.0
 "Seconds for a page."
 COUNTING = 0.06
 "Seconds for the number of all that match: words beside the list, not worth a wait."
+MOST_TOTALLED = 1_000_000
+TOTALLING = 0.15
+"The same for who pages by number and looks for the last page."
 STEPS = 20_000
 "SQLite's, between two looks at the clock."
 
@@ -65,22 +68,27 @@ def rows(
     return _rows(connection, found), stopped
 
 
-def count(
-    connection: sqlite3.Connection,
-    wanted: Sequence[Condition],
-    span: Span,
-    most: int = 0,
-    seconds: float = 0,
-) -> tuple[int, bool]:
-    """How many match, and whether that is all of them; up to MOST_COUNTED and for COUNTING, if nothing else is given."""
-    most, seconds, found = most or MOST_COUNTED, seconds or COUNTING, 0
+def count(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> tuple[int, bool]:
+    """How many match, and whether that is all of them."""
+    found = 0
     try:
-        with patience(connection, seconds):
-            for _ in _ids(connection, wanted, span, most + 1, upwards=None):
+        with patience(connection, COUNTING):
+            for _ in _ids(connection, wanted, span, MOST_COUNTED + 1, upwards=None):
                 found += 1
     except Stopped:
         return found, False
-    return min(found, most), found <= most
+    return min(found, MOST_COUNTED), found <= MOST_COUNTED
+
+
+def total(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> tuple[int, bool]:
+    """The same up to MOST_TOTALLED, counted by SQLite alone: all or, where that takes too long, only what `count` says."""
+    try:
+        with patience(connection, TOTALLING):
+            question, values = _question(connection, wanted, span, MOST_TOTALLED + 1, upwards=None)
+            found: int = connection.execute(f"SELECT count(*) FROM ({question})", values).fetchone()[0]  # noqa: S608
+    except Stopped:
+        return count(connection, wanted, span)
+    return min(found, MOST_TOTALLED), found <= MOST_TOTALLED
 
 
 class patience:  # noqa: N801 a context manager
@@ -116,20 +124,32 @@ def _ids(
     upwards: bool | None,
     offset: int = 0,
 ) -> Iterator[int]:
-    """`upwards` None: in any order."""
+    for (event,) in connection.execute(*_question(connection, wanted, span, limit, upwards=upwards, offset=offset)):
+        yield event
+
+
+def _question(
+    connection: sqlite3.Connection,
+    wanted: Sequence[Condition],
+    span: Span,
+    limit: int,
+    *,
+    upwards: bool | None,
+    offset: int = 0,
+) -> tuple[str, list[object]]:
+    """The ids that match, in SQL and with its values. `upwards` None: in any order."""
     lead = _lead(connection, wanted, span)
     rest = [one for one in wanted if one is not lead]
     key = lead.key if lead else "event.id"
     order = "" if upwards is None else f"ORDER BY {key} {'ASC' if upwards else 'DESC'}"
     tests = [f"{key} >= ?", f"{key} < ?", *(one.tested for one in rest)]
-    values = [span.first, span.end, *(value for one in rest for value in one.values)]
+    values: list[object] = [span.first, span.end, *(value for one in rest for value in one.values)]
     source = "event"
     if lead is not None:
         tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
         source = "event" if lead.table == "event" else f"{lead.table} CROSS JOIN event ON event.id = {key}"
     question = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
-    for (event,) in connection.execute(question, (*values, limit, offset)):
-        yield event
+    return question, [*values, limit, offset]
 
 
 def _lead(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> Condition | None:
@@ -142,9 +162,10 @@ def _lead(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Spa
 
 
 def _size(connection: sqlite3.Connection, one: Condition, span: Span) -> int:
-    inner = f"SELECT 1 FROM {one.table} WHERE {one.indexed} AND {one.key} >= ? AND {one.key} < ? LIMIT ?"  # noqa: S608
-    found: int = connection.execute(
-        f"SELECT count(*) FROM ({inner})",  # noqa: S608
-        (*one.values, span.first, span.end, MANY + 1),
-    ).fetchone()[0]
+    """Of a range, whatever the time: to look at the time of each would take as long as to walk back."""
+    tests, values = [str(one.indexed)], [*one.values]
+    if not one.ranged:
+        tests, values = [*tests, f"{one.key} >= ?", f"{one.key} < ?"], [*values, span.first, span.end]
+    inner = f"SELECT 1 FROM {one.table} WHERE {' AND '.join(tests)} LIMIT ?"  # noqa: S608
+    found: int = connection.execute(f"SELECT count(*) FROM ({inner})", (*values, MANY + 1)).fetchone()[0]  # noqa: S608
     return found

@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
-	crash crash-engines faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential bench-data-path bench-events clean
+	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
+	rx-differential bench-data-path bench-events bench-ingest clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -60,6 +60,10 @@ crash-engines: dev ## kill -9 of the agent, of HAProxy's worker and of its maste
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.engine_kills $(ARGS)
 
+events-kills: dev ## kill -9 of the ingest of events, 100 times, and of the agent beside it: nothing lost, nothing twice
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.event_kills $(ARGS)
+
 faults: dev ## a disk that fails at every step of a save: no space, I/O errors, short writes, read-only; and one that is full
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.faults $(ARGS)
@@ -105,6 +109,9 @@ bench-backup: dev ## what a backup, a restore and retention cost, and a save bes
 
 bench-events: install ## what events cost the WAF agent
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench 'Event|Inspection' -benchtime 10s .
+
+bench-ingest: dev ## how many events a second are read, and how long every search takes among a million
+	@$(PYTHON_IN) -m bench.ingest $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

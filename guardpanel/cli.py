@@ -38,6 +38,29 @@ def serve() -> None:
 
 
 @main.command()
+def ingest(
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when the process that started it does.")
+    ] = False,
+) -> None:
+    """Read events into their database; `guardpanel up` runs this beside the panel."""
+    import logging
+
+    from guardpanel.errors import Problem
+    from guardpanel.ingest.run import run
+
+    settings = _settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    try:
+        run(settings, with_parent=with_parent)
+    except Problem as problem:
+        typer.echo(f"guardpanel: {problem.message}", err=True)
+        raise typer.Exit(1) from problem
+
+
+@main.command()
 def engines() -> None:
     """Say which HAProxy and which WAF agent are used, with their versions."""
     from guardpanel.engines import preflight

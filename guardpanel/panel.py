@@ -11,6 +11,7 @@ from guardpanel.services import installation
 from guardpanel.services.accounts import Accounts
 from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Changes
+from guardpanel.services.events import Events
 from guardpanel.services.figures import Figures
 from guardpanel.services.passwords import Passwords
 from guardpanel.services.reconcile import Reconciler
@@ -40,6 +41,7 @@ class Panel:
     reconciler: Reconciler
     retention: Retention
     backups: Backups
+    events: Events
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
@@ -63,7 +65,19 @@ class Panel:
         reconciler = Reconciler(changes, settings.data_dir, repairs=settings.drift == "repair")
         backups = Backups(settings)
         retention = Retention(changes, settings, backups)
-        return cls(settings, database, engines, changes, accounts, figures, reconciler, retention, backups, supervisor)
+        return cls(
+            settings=settings,
+            database=database,
+            engines=engines,
+            changes=changes,
+            accounts=accounts,
+            figures=figures,
+            reconciler=reconciler,
+            retention=retention,
+            backups=backups,
+            events=Events(settings, database),
+            supervisor=supervisor,
+        )
 
     @property
     def problem(self) -> str | None:
@@ -76,4 +90,5 @@ class Panel:
             await self.supervisor.stop()
         await self.engines.close()
         await self.accounts.sessions.close()
+        await self.events.close()
         await self.database.close()

@@ -50,6 +50,10 @@ class Settings(BaseSettings):
         "The live revision and the last good one before it never go.",
     )  # fmt: skip
     keep_days: int = Field(default=400, ge=1, le=36_500, description="Changes older than so many days go, too.")
+    event_days: int = Field(default=30, ge=1, le=3650, description="Events older than so many days go.")
+    event_mib: int = Field(
+        default=1024, ge=16, le=1_048_576, description="MiB that events take on disk; beyond it, the oldest go."
+    )
     log_level: str = Field(default="info", description="`debug`, `info`, `warning` or `error`.")
     slow_step_ms: int = Field(
         default=0,
@@ -108,6 +112,30 @@ class Settings(BaseSettings):
     @property
     def agent_control_socket(self) -> Path:
         return self.run_dir / "agent-control.sock"
+
+    @property
+    def events_dir(self) -> Path:
+        "Where the agent writes what happened."
+        return self.data_dir / "events"
+
+    @property
+    def events_database(self) -> Path:
+        return self.data_dir / "events.db"
+
+    @property
+    def ingest_lock(self) -> Path:
+        "Held by the one process that writes the events' database."
+        return self.data_dir / "ingest.lock"
+
+    @property
+    def ingest_socket(self) -> Path:
+        "Says how the ingest does."
+        return self.run_dir / "ingest.sock"
+
+    @property
+    def access_log(self) -> Path:
+        "HAProxy's, one JSON object per request."
+        return self.log_dir / "access.json"
 
     @property
     def system_ca(self) -> str:

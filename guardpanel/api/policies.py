@@ -76,6 +76,9 @@ class PolicyIn(RateLimits):
     allowed_methods: list[str] | None = None
     allowed_content_types: list[str] | None = None
     skip_paths: list[str] | None = None
+    masked_fields: list[str] | None = Field(
+        default=None, description="Names of fields, headers and cookies whose values events do not show."
+    )
 
 
 class PolicyOut(BaseModel):
@@ -100,6 +103,7 @@ class PolicyOut(BaseModel):
     allowed_methods: list[str]
     allowed_content_types: list[str]
     skip_paths: list[str]
+    masked_fields: list[str]
     ddos_protection_enabled: bool
     rate_limit_requests: int
     rate_limit_window_seconds: int

@@ -1,6 +1,6 @@
 """Locks held by the kernel: a second process is refused, a killed holder leaves nothing behind.
 
-There are two: one is held for each save, the other by the panel for as long as it runs.
+There are three: one is held for each save, the others by the panel and by the ingest for as long as they run.
 """
 
 import fcntl
@@ -26,6 +26,14 @@ def only_panel(path: Path) -> Iterator[None]:
     with _held(path, f"A panel already runs on {path.parent}.") as descriptor:
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())  # for whoever looks; the lock alone counts
+        yield
+
+
+@contextmanager
+def only_ingest(path: Path) -> Iterator[None]:
+    """Hold the ingest's lock. Busy (409) if another process writes events."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _held(path, f"An ingest already runs on {path.parent}."):
         yield
 
 

@@ -1,7 +1,8 @@
-"""`guardpanel up` keeps HAProxy and the agent running.
+"""`guardpanel up` keeps HAProxy, the agent and the ingest of events running.
 
-Both are started in sessions of their own and outlive a panel that is killed: traffic goes on. The next panel finds
-them by their sockets and takes over. A child that dies is started again with back-off. Nobody is ever ended by name.
+All are started in sessions of their own. The engines outlive a panel that is killed: traffic goes on, and the next panel
+finds them by their sockets and takes over. The ingest ends with its panel. A child that dies is started again with
+back-off. Nobody is ever ended by name.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from time import monotonic
 from guardpanel.engines.deployer import Engines
 from guardpanel.engines.proc import has_lost, is_process, listener_of
 from guardpanel.engines.process import clean_environment
+from guardpanel.engines.rotation import LARGEST_LOG, rotate, rotate_access_log
 from guardpanel.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,8 +30,6 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 STEADY = 60.0
 "Seconds of life after which a death starts the back-off anew."
 
-LARGEST_LOG = 64 * 1024 * 1024
-LOGS_KEPT = 3
 STOP_PATIENCE = 8.0
 
 LOST_EVERY, LOST_TIMES = 1.0, 6
@@ -60,6 +61,7 @@ class Child:
     log: Path
     output: Path | None
     cwd: Path
+    environment: Mapping[str, str] = field(default_factory=clean_environment)
     process: "subprocess.Popen[bytes] | None" = None
     pid: int | None = None
     state: str = "waiting"
@@ -105,7 +107,7 @@ class Child:
                     stdout=output,
                     stderr=errors,
                     cwd=self.cwd,
-                    env=clean_environment(),
+                    env=dict(self.environment),
                     start_new_session=True,
                 )
         except OSError as error:
@@ -156,7 +158,7 @@ class Child:
 
 
 class Supervisor:
-    """The agent and HAProxy as children of `guardpanel up`."""
+    """The agent, HAProxy and the ingest as children of `guardpanel up`."""
 
     def __init__(self, settings: Settings, engines: Engines) -> None:
         for folder in (settings.run_dir, settings.log_dir):
@@ -169,6 +171,8 @@ class Supervisor:
                 str(engines.agent.configuration),
                 "-control",
                 f"unix:{settings.agent_control_socket}",
+                "-events",
+                str(settings.events_dir),
             ],
             may_start=engines.agent.configuration.exists,
             reads=lambda: _changed_at(engines.agent.configuration),
@@ -191,8 +195,19 @@ class Supervisor:
             reads=engines.releases.current_number,
             control=settings.master_socket,
             log=settings.log_dir / "haproxy.log",
-            output=settings.log_dir / "access.json",
+            output=settings.access_log,
             cwd=settings.data_dir,
+        )
+        self.ingest = Child(
+            name="Ingest",
+            command=lambda: [sys.executable, "-m", "guardpanel", "ingest", "--with-parent"],
+            may_start=lambda: True,
+            reads=lambda: None,
+            control=settings.ingest_socket,
+            log=settings.log_dir / "ingest.log",
+            output=None,
+            cwd=settings.data_dir,
+            environment=clean_environment() | of_ingest(settings),
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -202,8 +217,8 @@ class Supervisor:
         self._tasks.append(asyncio.create_task(self._keep_reachable()))
 
     @property
-    def children(self) -> tuple[Child, Child]:
-        return self.agent, self.haproxy
+    def children(self) -> tuple[Child, ...]:
+        return self.agent, self.haproxy, self.ingest
 
     def states(self) -> list[ChildState]:
         return [child.describe() for child in self.children]
@@ -215,6 +230,7 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.haproxy.stop()
         await self.agent.stop()
+        await self.ingest.stop()
 
     async def _keep_reachable(self) -> None:
         """A second HAProxy that was started with our master socket takes its place in the file system, also when it is
@@ -232,29 +248,28 @@ class Supervisor:
                 seen = 0
 
     async def _rotate(self) -> None:
-        """Copy and truncate: the engines keep their files open, appending."""
+        """The engines keep their files open, appending."""
         while True:
-            for path in {child.log for child in self.children} | {
-                child.output for child in self.children if child.output
-            }:
+            for path in {child.log for child in self.children}:
                 if path.exists() and path.stat().st_size > LARGEST_LOG:
                     await asyncio.to_thread(rotate, path)
+            if self.haproxy.output and self.haproxy.output.exists():
+                await asyncio.to_thread(rotate_access_log, self.haproxy.output)
             await asyncio.sleep(10)
+
+
+def of_ingest(settings: Settings) -> dict[str, str]:
+    """The settings that it reads, and this very code."""
+    return {
+        "GUARDPANEL_DATA_DIR": str(settings.data_dir),
+        "GUARDPANEL_EVENT_DAYS": str(settings.event_days),
+        "GUARDPANEL_EVENT_MIB": str(settings.event_mib),
+        "GUARDPANEL_LOG_LEVEL": settings.log_level,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
 
 
 def _changed_at(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_mtime_ns
     return 0
-
-
-def rotate(path: Path) -> None:
-    for at in range(LOGS_KEPT - 1, 0, -1):
-        older = path.with_name(f"{path.name}.{at}")
-        if older.exists():
-            older.rename(path.with_name(f"{path.name}.{at + 1}"))
-    newest = path.with_name(f"{path.name}.1")
-    with path.open("rb") as source, newest.open("wb") as target:
-        while block := source.read(1024 * 1024):
-            target.write(block)
-    os.truncate(path, 0)

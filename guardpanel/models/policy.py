@@ -20,6 +20,15 @@ CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,100}")
 SKIP = re.compile(r"\.[a-z0-9]{1,15}|/(?:[A-Za-z0-9_.~-]+/)*[A-Za-z0-9_.~-]*")
 
 
+MASK = re.compile(r"\*?[a-z0-9_.:/\[\]-]+\*?|\*|@cards")
+
+MASKED_FIELDS = [
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "*password*", "*passwd*", "passphrase", "pass", "pwd",
+    "*secret*", "*token*", "*apikey*", "*api_key*", "*api-key*", "cvc", "cvv", "*card_number*", "*cardnumber*", "@cards",
+]  # fmt: skip
+"What the agent masks without a list of the policy's (docs/events.md, spoa/event_mask.go)."
+
+
 class EnforcementMode(StrEnum):
     BLOCK = "block"
     DETECT_ONLY = "detect_only"
@@ -79,9 +88,21 @@ def known_skips(entries: list[str]) -> list[str]:
     return found
 
 
+def known_masks(entries: list[str]) -> list[str]:
+    found = list(dict.fromkeys(visible(entry.strip()).lower() for entry in entries))
+    for entry in found:
+        if not MASK.fullmatch(entry) or len(entry) > 100:
+            raise refuse(
+                f"{entry[:60]} is no name of a field, header or cookie: letters, digits and _ - . : / [ ] (100 at most), "
+                "with * at an end for anything; or @cards for card numbers."
+            )
+    return found
+
+
 Methods = Annotated[Lines, AfterValidator(known_methods), Field(min_length=1, max_length=30)]
 ContentTypes = Annotated[Lines, AfterValidator(known_content_types), Field(max_length=40)]
 Skips = Annotated[Lines, AfterValidator(known_skips), Field(max_length=100)]
+Masks = Annotated[Lines, AfterValidator(known_masks), Field(max_length=200)]
 
 WEBSITE_METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 API_METHODS = [*WEBSITE_METHODS, "PUT", "PATCH", "DELETE"]
@@ -130,6 +151,7 @@ class PolicyFields(SQLModel):
     allowed_methods: Methods = Field(default_factory=lambda: list(WEBSITE_METHODS), sa_type=JSON)
     allowed_content_types: ContentTypes = Field(default_factory=lambda: FORM_TYPES + DATA_TYPES, sa_type=JSON)
     skip_paths: Skips = Field(default_factory=list, sa_type=JSON)
+    masked_fields: Masks = Field(default_factory=lambda: list(MASKED_FIELDS), sa_type=JSON)
 
     @field_validator("detection_paranoia_level")
     @classmethod

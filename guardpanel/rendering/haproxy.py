@@ -24,6 +24,9 @@ NOT_INSPECTED = "-"
 Origins = dict[int, Origin]
 """By 1-based line."""
 
+CHECKSUM = "\x04"
+"Stands in ACCESS_LOG for the checksum of the configuration that decided."
+
 ACCESS_LOG = (
     "{"
     + ",".join(
@@ -45,6 +48,10 @@ ACCESS_LOG = (
             "ended": '"%tsc"',
             "verdict": '"%[var(txn.gp.verdict)]"',
             "application": '"%[var(txn.gp.app)]"',
+            "policy": '"%[var(txn.gp.policy)]"',
+            "checksum": f'"{CHECKSUM}"',
+            "over_limit": '"%[var(txn.gp.over_limit)]"',
+            "fail": '"%[var(txn.gp.fail)]"',
             "action": '"%[var(txn.coraza.action)]"',
             "rule": '"%[var(txn.coraza.ruleid)]"',
             "score": '"%[var(txn.coraza.anomaly_score)]"',
@@ -56,7 +63,7 @@ ACCESS_LOG = (
     )
     + "}"
 )
-"One JSON object per request: the panel's source for HAProxy's own verdicts."
+"One JSON object per request: the ingest's source for HAProxy's own verdicts (ingest/proxy_line.py)."
 
 
 def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
@@ -70,7 +77,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             headers=LARGEST_HEADERS,
             address=LARGEST_ADDRESS,
             binds=[f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in state.facts.http_binds],
-            access_log=ACCESS_LOG,
+            access_log=ACCESS_LOG.replace(CHECKSUM, mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),
             backends=Token(BACKENDS),

@@ -61,6 +61,7 @@ class PolicyState(NamedTuple):
     allowed_methods: tuple[str, ...]
     allowed_content_types: tuple[str, ...]
     skip_paths: tuple[str, ...]
+    masked_fields: tuple[str, ...]
 
     def fails_open(self, mode: EnforcementMode) -> bool:
         return fails_open(self.fail_mode, mode)
@@ -157,6 +158,7 @@ def policy_state(row: Row) -> PolicyState:
         allowed_methods=tuple(row["allowed_methods"]),
         allowed_content_types=tuple(row["allowed_content_types"]),
         skip_paths=tuple(row["skip_paths"]),
+        masked_fields=tuple(row["masked_fields"]),
     )
 
 

@@ -16,6 +16,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import AccessToken, Hostname, Installation, Policy, Server, Session, User, VirtualHost
+from guardpanel.models.policy import MASKED_FIELDS
 from guardpanel.rendering import Rows
 
 
@@ -28,6 +29,10 @@ TABLES = _tables(Policy, VirtualHost, Hostname, Server)
 
 WHOLE = (*TABLES, *_tables(User, Session, AccessToken, Installation))
 "With all that a restored backup replaces."
+
+
+LATER: dict[str, dict[str, Any]] = {"policy": {"masked_fields": MASKED_FIELDS}}
+"Columns that came later, with what rows of a snapshot from before are taken to have there."
 
 
 def _json_columns(table: Table) -> list[str]:
@@ -69,9 +74,13 @@ async def take_whole(session: AsyncSession) -> Snapshot:
 def rows(snapshot: Snapshot) -> Rows:
     """Every row as a mapping of stored values; JSON columns are parsed."""
     return {
-        table: [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+        table: [_row(table, found["columns"], row) for row in found["rows"]]
         for table, found in json.loads(snapshot).items()
     }
+
+
+def _row(table: str, columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    return LATER.get(table, {}) | dict(zip(columns, values, strict=True))
 
 
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
@@ -108,9 +117,7 @@ def _of_hosts(state: Mapping[str, Any], hosts: Container[int]) -> Rows:
     found: dict[str, list[dict[str, Any]]] = {}
     for table, kept in state.items():
         at = kept["columns"].index(OWNERS[table]) if table in OWNERS and kept["rows"] else None
-        found[table] = [
-            dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"] if at is None or row[at] in hosts
-        ]
+        found[table] = [_row(table, kept["columns"], row) for row in kept["rows"] if at is None or row[at] in hosts]
     return found
 
 

@@ -141,7 +141,7 @@ class Form:
             elif name in self.typed:
                 values = self.typed[name]
                 data[name] = values[0] if len(values) == 1 else values
-            elif get_origin(info.annotation) is list:
+            elif get_origin(info.annotation) is list and info.default_factory is None:
                 data[name] = []
         return validated(model, data)
 

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, Info, generate_latest
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep
 from guardpanel.services import readiness, revisions
+from guardpanel.services.events import COUNTERS
 
 router = APIRouter()
 
@@ -20,6 +21,9 @@ UNINSPECTED = Gauge(
     "Requests that passed although the WAF could not judge them, since the last reload.",
     ["policy"],
 )
+INGEST_UP = Gauge("guardpanel_ingest_up", "Whether the ingest of events runs.")
+INGEST_LAG = Gauge("guardpanel_ingest_lag_bytes", "What the agent and HAProxy wrote and the ingest has not read.")
+EVENTS = Gauge("guardpanel_events", "What the ingest counted, since its database was made.", ["what"])
 BUILD = Info("guardpanel_build", "This panel.")
 BUILD.info({"version": __version__})
 
@@ -52,4 +56,9 @@ async def metrics(panel: PanelDep) -> Response:
     UNINSPECTED.clear()
     for policy, count in engines.haproxy.uninspected.items():
         UNINSPECTED.labels(str(policy)).set(count)
+    ingest = await panel.events.ingest_state()
+    INGEST_UP.set(ingest.running)
+    INGEST_LAG.set(ingest.lag_bytes)
+    for what in COUNTERS:
+        EVENTS.labels(what).set(getattr(ingest, what))
     return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)

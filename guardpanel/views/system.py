@@ -18,6 +18,7 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "applications": await status.applications(panel.changes, session),
         "policies": {one.id: one for one in await policies.all_of_them(session)},
         "children": panel.supervisor.states() if panel.supervisor else [],
+        "ingest": await panel.events.ingest_state(),
         "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)
                      for name, field in Settings.model_fields.items()],
         "run_dir": panel.settings.run_dir,

@@ -94,7 +94,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
     own = {
         "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "pass",
         "response_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json"],
-        "skip_paths": [".css", "/static/"], "mode": "block",
+        "skip_paths": [".css", "/static/"], "masked_fields": ["pin", "*token*"], "mode": "block",
     }  # fmt: skip
     made = (await ada_api.post(POLICIES, json=own)).json()
 
@@ -108,7 +108,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"name": ""}, "name"), ({"name": "a\u202eb"}, "name"), ({"name": "x" * 65536}, "name"), ({"name": None}, "name"),
      ({"inbound_anomaly_threshold": 0}, "inbound_anomaly_threshold"), ({"body_limit_kib": 4097}, "body_limit_kib"),
      ({"enforcement_mode": "monitor"}, "enforcement_mode"), ({"allowed_methods": ["GET'"]}, "allowed_methods"), ({"allowed_methods": []}, "allowed_methods"),
-     ({"skip_paths": ["/"]}, "skip_paths"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
+     ({"skip_paths": ["/"]}, "skip_paths"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
      ({"ddos_protection_enabled": True}, "ddos_protection_enabled"), ({"auto_ban_enabled": True}, "auto_ban_enabled"),
      ({"geoip_mode": "blocklist", "geoip_countries": ["DE"]}, "geoip_mode"), ({"geoip_mode": "x"}, "geoip_mode")],
 )  # fmt: skip

@@ -51,6 +51,19 @@ def test_an_engine_that_is_killed_in_a_save_is_back_with_what_the_operator_was_t
     assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
 
 
+def test_an_ingest_that_is_killed_again_and_again_loses_and_doubles_nothing() -> None:
+    code, output = swept("event_kills", "--kills", "6", "--events", "9000")
+
+    assert code == 0, output
+    assert " 0 faults" in output, output
+
+
+def test_events_that_are_stored_apart_from_their_places_are_found_doubled_or_lost() -> None:
+    for mutation in ("two transactions", "place first"):
+        code, output = swept("event_kills", "--kills", "6", "--events", "9000", "--mutation", mutation)
+        assert code == 1, output
+
+
 def test_a_disk_that_fails_in_a_save_is_told_and_does_no_harm() -> None:
     code, output = swept("faults", "--sample", "40", "--kind", "route", "--kind", "policy")
 

@@ -57,8 +57,9 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = DEADLINE)
 class Stack:
     """`with Stack(haproxy, rows) as stack: stack.get("shop.test", "/")`."""
 
-    def __init__(self, haproxy: str, rows: Rows, system_ca: str = "") -> None:
-        self.haproxy = haproxy
+    def __init__(self, haproxy: str, rows: Rows, system_ca: str = "", *, events: bool = False) -> None:
+        """With `events`, the folder is a data directory for the ingest."""
+        self.haproxy, self.events = haproxy, events
         self.folder = Path(tempfile.mkdtemp(prefix="gps"))
         self.address = (loopback(), free_port(loopback()))
         self.facts = EngineFacts(
@@ -68,6 +69,9 @@ class Stack:
             system_ca=system_ca or Settings().system_ca,
             secret=SECRET,
         )
+        if events:
+            (self.folder / "log").mkdir()
+            (self.folder / "log" / "access.json").symlink_to(self.folder / "access.json")
         self.number = 0
         self.applications: dict[str, dict[str, Any]] = {}
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -148,6 +152,7 @@ class Stack:
                 f"{self.folder}/coraza.yaml",
                 "-control",
                 f"unix:{self.folder}/control.sock",
+                *(["-events", f"{self.folder}/events"] if self.events else []),
             ],
             "agent.log",
         )

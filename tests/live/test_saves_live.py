@@ -357,7 +357,7 @@ async def test_a_killed_engine_is_started_again_with_what_is_live(running: Insta
 
     await until(it_serves, "the engines to serve again")
     await until(it_runs_what_is_live, "HAProxy to run what is live")  # the old worker may have served until now
-    assert [state.restarts for state in running.supervisor.states()] == [1, 1]
+    assert [state.restarts for state in running.supervisor.states()] == [1, 1, 1]
 
 
 async def test_the_default_policy_is_made_once(running: Installation) -> None:

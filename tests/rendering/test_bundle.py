@@ -149,6 +149,7 @@ def test_each_directive_knows_its_field() -> None:
                 "inbound_anomaly_threshold": "inbound_anomaly_score",
                 "outbound_anomaly_threshold": "outbound_anomaly_score",
                 "allowed_content_types": "allowed_request_content_type",
+                "masked_fields": "guardpanel-mask",
             }
             assert re.search(words.get(origin.field, origin.field), lines[at - 1]), (origin, lines[at - 1])
             assert (origin.noun, origin.id) == ("policy", application.policy_ids[0])

@@ -1,12 +1,16 @@
 """Applications: one per distinct effective policy, named after its own text."""
 
+import re
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from guardpanel.bundle import Bundle
+from guardpanel.models.policy import MASKED_FIELDS, PolicyFields
 from guardpanel.rendering import DesiredState, render
+from tests.panel import ROOT
 from tests.rows import FACTS, rows
 
 HOST: dict[str, Any] = {"servers": [{"address": "192.0.2.1"}], "policy": "P"}
@@ -42,6 +46,8 @@ def test_equal_policies_share_an_application() -> None:
         {"allowed_methods": ["GET"]},
         {"allowed_content_types": ["text/plain"]},
         {"allowed_content_types": []},
+        {"masked_fields": ["pin"]},
+        {"masked_fields": []},
     ],
 )
 def test_every_field_that_changes_the_rules_changes_the_name(changed: dict[str, Any]) -> None:
@@ -128,3 +134,38 @@ def test_every_rule_has_its_own_id() -> None:
         ids = [int(found) for found in re.findall(r"\bid:(\d+)", application.directives)]
         assert len(ids) == len(set(ids))
         assert all(100_000 <= one < 200_000 for one in ids)
+
+
+@pytest.mark.parametrize(
+    ("masked", "line"),
+    [
+        (
+            ["PIN", "*token*", "user[name]", "@cards", "a.b:c/d-e_f", "*"],
+            "# guardpanel-mask: pin *token* user[name] @cards a.b:c/d-e_f *",
+        ),
+        ([], "# guardpanel-mask:"),
+    ],
+)
+def test_the_agent_is_told_what_events_do_not_show(masked: list[str], line: str) -> None:
+    (application,) = made({"P": {"masked_fields": masked}}).applications
+
+    assert application.directives.split("\n").count(line) == 1
+    assert sum("guardpanel-mask" in one for one in application.directives.split("\n")) == 1
+
+
+def test_without_a_list_of_its_own_a_policy_masks_what_the_agent_does() -> None:
+    source = (ROOT / "spoa" / "event_mask.go").read_text("utf-8")
+    default = re.search(r"const defaultMask = (.*?)\n\n", source, re.DOTALL)
+    assert default
+    agents = [*"".join(re.findall(r'"([^"]*)"', default[1])).split(), "@cards"]
+
+    assert agents == MASKED_FIELDS
+    assert PolicyFields(name="P").masked_fields == MASKED_FIELDS
+
+
+@pytest.mark.parametrize(
+    "typed", ["pass word", "p*n", "**x", "naïve", "@card", "a'b", "#", "a" * 101, "a\nb", "\u202ea", "%{x}", "a\\"]
+)
+def test_what_is_no_name_is_refused_in_words(typed: str) -> None:
+    with pytest.raises(ValidationError, match=r"is no name of a field|cannot be seen"):
+        PolicyFields(name="P", masked_fields=[typed])

@@ -18,6 +18,7 @@ POLICY_FIELDS: dict[str, Any] = {
     "allowed_methods": ["GET"],
     "allowed_content_types": ["text/plain"],
     "skip_paths": ["/harmless/"],
+    "masked_fields": ["harmless"],
 }
 HOST_FIELDS: dict[str, Any] = {
     "name": "Harmless",

@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlmodel import select
 
 from guardpanel.errors import ConfigRejected, Conflict, NotFound, Problem, Stale
-from guardpanel.services import history, policies, revisions, virtual_hosts
+from guardpanel.models import Revision
+from guardpanel.models.policy import MASKED_FIELDS
+from guardpanel.services import differences, history, policies, revisions, snapshots, virtual_hosts
 from guardpanel.services.change import Asked, Saved
 from guardpanel.services.changes import Changes
 from tests.fakes import FakeEngines
@@ -436,3 +440,37 @@ async def summaries(changes: Changes) -> list[str]:
 async def version(changes: Changes, number: int) -> int:
     async with changes.database.read() as session:
         return (await virtual_hosts.find(session, number)).version
+
+
+def without_later_columns(packed: bytes) -> bytes:
+    """A snapshot as a guardpanel took it whose policies did not have these fields yet."""
+    state = json.loads(snapshots.unpacked(packed))
+    for table, later in snapshots.LATER.items():
+        kept = [at for at, name in enumerate(state[table]["columns"]) if name not in later]
+        for key in ("columns", "rows"):
+            rows = [state[table]["columns"]] if key == "columns" else state[table]["rows"]
+            cut = [[row[at] for at in kept] for row in rows]
+            state[table][key] = cut[0] if key == "columns" else cut
+    return snapshots.packed(json.dumps(state))
+
+
+async def test_a_state_from_before_a_field_was_there_is_compared_and_restored(changes: Changes) -> None:
+    host = await add_host(changes, "shop.example")
+    then = await rows(changes)
+    async with changes.database.write() as session:
+        for revision in (await session.exec(select(Revision))).all():
+            revision.snapshot = without_later_columns(revision.snapshot)
+    fields = policies.DEFAULT.model_copy(update={"masked_fields": ["pin"]})
+    edited = await policies.update(changes, ADA, 1, fields)
+    async with changes.database.read() as session:
+        states = [(await history.at_revision(session, number)).rows for number in (host.revision, edited.revision)]
+    ((difference,), _) = differences.first_between(*snapshots.differing(*map(snapshots.unpacked, states)), None)
+
+    await history.undo(changes, ADA, edited.change_id)
+    undone = await rows(changes)
+    await virtual_hosts.update(changes, ADA, number_of(host), host_fields("other.example"))
+    await history.restore(changes, ADA, host.change_id)
+
+    assert [field.name for field in difference.fields] == ["masked_fields"]
+    assert undone["policy"][0]["masked_fields"] == MASKED_FIELDS
+    assert await rows(changes) == then

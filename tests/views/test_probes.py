@@ -7,7 +7,9 @@ import pytest
 from fastapi import FastAPI
 
 from guardpanel.panel import Panel
-from tests.conftest import someone
+from guardpanel.settings import Settings
+from tests.conftest import Person, someone
+from tests.events import an_event, store
 from tests.factories import a_policy
 from tests.fakes import FakeEngines
 
@@ -97,3 +99,13 @@ async def test_the_api_s_metrics_name_the_whole_route(app: FastAPI) -> None:
         text = (await client.get("/metrics")).text
 
     assert 'route="/api/v1/vhosts/{virtual_host_id}",status="401"' in text
+
+
+async def test_the_ingest_is_told_of(app: FastAPI, ada: Person, settings: Settings) -> None:
+    store(settings.events_database, [an_event()])
+
+    metrics, page = (await ada.get("/metrics")).text, (await ada.get("/system")).text
+
+    assert "guardpanel_ingest_up 0.0" in metrics
+    assert 'guardpanel_events{what="lost_segments"} 0.0' in metrics
+    assert "the ingest does not run" in page

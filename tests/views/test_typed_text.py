@@ -21,7 +21,7 @@ FIELDS: list[tuple[str, Callable[..., Form], str]] = [
         "enforcement_mode", "version", "save_key",
     )),
     *(("/policies/1", a_policy, name) for name in (
-        "name", "description", "allowed_methods", "allowed_content_types", "skip_paths", "inbound_anomaly_threshold", "enforcement_mode",
+        "name", "description", "allowed_methods", "allowed_content_types", "skip_paths", "masked_fields", "inbound_anomaly_threshold", "enforcement_mode",
         "fail_mode", "over_limit", "blocking_paranoia_level",
     )),
 ]  # fmt: skip

@@ -1,0 +1,109 @@
+"""Logs stay within bounds, although the engines hold them open and append.
+
+HAProxy's access log loses nothing by that: what is old is copied to an archive, whole lines, and only then are its blocks
+given back to the file system (fallocate(2), FALLOC_FL_PUNCH_HOLE). Nobody writes there any more, so there is no moment at
+which a line could be lost, as there is between copying a file and emptying it.
+"""
+
+import ctypes
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from guardpanel.events.archives import archive, archives
+
+log = logging.getLogger(__name__)
+
+LARGEST_LOG = 64 * 1024 * 1024
+LOGS_KEPT = 3
+
+LONGEST_FILE = 1 << 42
+"""Bytes, holes included, from which on the file is begun anew: ext4 knows none over 16 TiB. The lines of that moment are
+lost, once in 4 TiB."""
+
+KEEP_SIZE, PUNCH_HOLE = 1, 2
+"Of linux/falloc.h."
+
+
+def rotate(path: Path) -> None:
+    """Copy and empty: what is written between the two is lost. For words to read, not for what is counted."""
+    for at in range(LOGS_KEPT - 1, 0, -1):
+        older = path.with_name(f"{path.name}.{at}")
+        if older.exists():
+            older.rename(path.with_name(f"{path.name}.{at + 1}"))
+    _empty(path, 0)
+
+
+def rotate_access_log(path: Path, largest: int = LARGEST_LOG) -> None:
+    """Archive what is there and give its blocks back, where they are more than `largest`."""
+    state = path.stat()
+    if state.st_blocks * 512 <= largest:
+        return
+    with path.open("r+b", buffering=0) as file:
+        start = _start(file.fileno())
+        if state.st_size > LONGEST_FILE or not _give_back(path, file.fileno(), start, state.st_size):
+            for _, older in archives(path):
+                older.unlink()
+            _empty(path, start)
+    for _, older in archives(path)[:-LOGS_KEPT]:
+        older.unlink()
+
+
+def _give_back(path: Path, descriptor: int, start: int, size: int) -> bool:
+    """False where this file system makes no holes."""
+    end = _end_of_lines(descriptor, start, size)
+    _copy(path, archive(path, start), start, end)
+    try:
+        _punch(descriptor, end)
+    except OSError as error:
+        log.warning("%s is emptied, since its file system makes no holes (%s): lines may be lost", path.name, error)
+        return False
+    return True
+
+
+def _empty(path: Path, start: int) -> None:
+    _copy(path, path.with_name(f"{path.name}.1"), start, path.stat().st_size)
+    os.truncate(path, 0)
+
+
+def _start(descriptor: int) -> int:
+    """The first byte that is no hole."""
+    at = 0
+    with suppress(OSError):
+        at = os.lseek(descriptor, 0, os.SEEK_DATA)
+    while (block := os.pread(descriptor, 65_536, at)) and not block.strip(b"\0"):
+        at += len(block)
+    return at + len(block) - len(block.lstrip(b"\0"))
+
+
+def _end_of_lines(descriptor: int, start: int, end: int) -> int:
+    """After the last whole line."""
+    while end > start:
+        before = max(start, end - 65_536)
+        at = os.pread(descriptor, end - before, before).rfind(b"\n")
+        if at >= 0:
+            return before + at + 1
+        end = before
+    return end
+
+
+def _copy(path: Path, target: Path, start: int, end: int) -> None:
+    """Under another name until it is whole."""
+    unfinished = target.with_name(f"{target.name}.new")
+    with path.open("rb") as source, unfinished.open("wb") as copy:
+        source.seek(start)
+        while start < end and (block := source.read(min(1024 * 1024, end - start))):
+            copy.write(block)
+            start += len(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    unfinished.replace(target)
+
+
+def _punch(descriptor: int, end: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    offset, length = ctypes.c_int64(0), ctypes.c_int64(end)
+    if libc.fallocate(ctypes.c_int(descriptor), ctypes.c_int(KEEP_SIZE | PUNCH_HOLE), offset, length) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

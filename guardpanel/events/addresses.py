@@ -1,0 +1,27 @@
+"""Addresses as keys that sort: a network is one range of them."""
+
+import socket
+from contextlib import suppress
+from ipaddress import IPv6Network, ip_network
+
+V4_IN_V6 = bytes(10) + b"\xff\xff"
+
+
+NOWHERE = bytes(16)
+
+
+def key(address: str) -> bytes:
+    """16 bytes; an IPv4 address as the IPv6 one that stands for it (RFC 4291 §2.5.5.2). NOWHERE where it is none."""
+    with suppress(OSError):
+        return V4_IN_V6 + socket.inet_pton(socket.AF_INET, address)
+    with suppress(OSError):
+        return socket.inet_pton(socket.AF_INET6, address)
+    return NOWHERE
+
+
+def keys(network: str) -> tuple[bytes, bytes]:
+    """The first and last key of `192.0.2.0/24`, or of one address. Raises ValueError."""
+    found = ip_network(network.strip(), strict=False)
+    if isinstance(found, IPv6Network):
+        return found.network_address.packed, found.broadcast_address.packed
+    return V4_IN_V6 + found.network_address.packed, V4_IN_V6 + found.broadcast_address.packed

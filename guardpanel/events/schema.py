@@ -1,0 +1,106 @@
+"""The file that keeps events: its tables, and how it is opened.
+
+A file of its own beside the panel's database: attackers fill it, and its writer and the saves must never wait for each
+other. Its version is SQLite's `user_version`.
+
+An event's id is its moment: microseconds since 1970, times 1,024, plus what tells it from others of the same microsecond.
+So every index is ordered by time within each of its values, and a page of newest events is read off it without sorting.
+"""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from guardpanel.errors import StorageFailed
+
+A_MICROSECOND = 1024
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+FIRST = """
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY,
+    request_id TEXT NOT NULL,
+    virtual_host INTEGER,
+    policy INTEGER,
+    application TEXT NOT NULL,
+    checksum TEXT NOT NULL,      -- the first 12 digits of the revision's
+    client INTEGER NOT NULL,     -- of table client
+    method TEXT NOT NULL,
+    host INTEGER NOT NULL,       -- of table host
+    path INTEGER NOT NULL,       -- of table path
+    verdict INTEGER NOT NULL,    -- events/words.py
+    status INTEGER,
+    score INTEGER NOT NULL,
+    severity INTEGER,            -- events/words.py
+    rules TEXT NOT NULL          -- '942100 949110'
+);
+CREATE UNIQUE INDEX event_request_id ON event (request_id);
+CREATE INDEX event_virtual_host ON event (virtual_host);
+CREATE INDEX event_policy ON event (policy);
+CREATE INDEX event_client ON event (client);
+CREATE INDEX event_method ON event (method);
+CREATE INDEX event_host ON event (host);
+CREATE INDEX event_path ON event (path);
+CREATE INDEX event_verdict ON event (verdict);
+CREATE INDEX event_score ON event (score);
+CREATE INDEX event_severity ON event (severity);
+
+CREATE TABLE event_rule (rule INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (rule, event)) WITHOUT ROWID;
+CREATE TABLE event_line (id INTEGER PRIMARY KEY, agent BLOB, haproxy BLOB);  -- events/lines.py
+CREATE TABLE rule (id INTEGER PRIMARY KEY, message TEXT NOT NULL);
+
+CREATE TABLE client (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, key BLOB NOT NULL);
+CREATE INDEX client_key ON client (key);
+CREATE TABLE host (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE path (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+
+-- How far each file was read; written in the transaction that keeps what was read.
+CREATE TABLE segment (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, size INTEGER NOT NULL, ended INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE access_log (id INTEGER PRIMARY KEY CHECK (id = 1), inode INTEGER NOT NULL, offset INTEGER NOT NULL);
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+VERSIONS = (FIRST,)
+"What each version adds to the one before."
+
+
+def id_of(moment: datetime) -> int:
+    """The smallest id of that moment."""
+    return (moment - EPOCH) // timedelta(microseconds=1) * A_MICROSECOND
+
+
+def time_of(event_id: int) -> datetime:
+    return EPOCH + timedelta(microseconds=event_id // A_MICROSECOND)
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """Made and brought to our version where need be. One process writes at a time (ingest/run.py)."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}")
+    _bring_up(connection)
+    path.chmod(0o600)
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    for pragma in ("query_only=ON", "busy_timeout=1000", "cache_size=-16384", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def version(connection: sqlite3.Connection) -> int:
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    known = version(connection)
+    if known > len(VERSIONS):
+        raise StorageFailed(f"The events were written by a newer guardpanel (version {known} of their file).")
+    for number, script in enumerate(VERSIONS[known:], known + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")

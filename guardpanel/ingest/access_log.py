@@ -1,0 +1,110 @@
+"""HAProxy's log, read exactly once, also across its rotation.
+
+HAProxy appends to the file that it was started with and opens no other. So the file only ever grows, by its offsets; what
+is old is copied to an archive and its blocks are given back, which leaves a hole that reads as NULs (engines/rotation.py).
+An offset means the same byte forever, and whoever comes late reads it in the archive.
+"""
+
+import os
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from guardpanel.events.archives import archives
+
+CHUNK = 4 * 1024 * 1024
+
+
+class Position(NamedTuple):
+    inode: int = 0
+    offset: int = 0
+
+
+NOWHERE = Position()
+
+
+@dataclass
+class ReadLog:
+    lines: list[bytes] = field(default_factory=list)
+    position: Position = NOWHERE
+    counted: Counter[str] = field(default_factory=Counter)
+
+
+class AccessLog:
+    def __init__(self, path: Path, position: Position) -> None:
+        self.path = path
+        self.position = position
+
+    def read(self) -> ReadLog:
+        """What follows; its position is confirmed by setting `position`."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return ReadLog(position=self.position)
+        try:
+            return self._read(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were written and not confirmed."""
+        with suppress(OSError):
+            state = self.path.stat()
+            return max(0, state.st_size - (self.position.offset if state.st_ino == self.position.inode else 0))
+        return 0
+
+    def _read(self, descriptor: int) -> ReadLog:
+        found, state = ReadLog(), os.fstat(descriptor)
+        offset = self.position.offset
+        if state.st_ino != self.position.inode:
+            offset = 0
+        elif state.st_size < offset:  # emptied, where it could not be rotated in another way
+            found.counted["lost_bytes"] += self._unread_before(offset)
+            offset = 0
+        data = os.pread(descriptor, CHUNK, offset)
+        if data.startswith(b"\0"):
+            data, offset = self._archived(descriptor, offset, found)
+        data = data.partition(b"\0")[0]  # a hole that is being made this moment
+        whole = data.rfind(b"\n") + 1
+        found.lines = data[:whole].split(b"\n")[:-1]
+        if not whole and len(data) == CHUNK:
+            found.counted["bad"] += 1
+            whole = CHUNK
+        found.position = Position(state.st_ino, offset + whole)
+        return found
+
+    def _archived(self, descriptor: int, offset: int, found: ReadLog) -> tuple[bytes, int]:
+        """What stood there, from an archive; or, where that is gone, what comes next, and how much was lost."""
+        known = archives(self.path)
+        for start, path in known:
+            with suppress(OSError), path.open("rb") as archive:
+                archive.seek(max(0, offset - start))
+                if start <= offset and (data := archive.read(CHUNK)):
+                    return data, offset
+        ends = end_of_hole(descriptor, offset)
+        following = min([start for start, _ in known if start > offset] + [ends])
+        if following > offset:
+            found.counted["lost_bytes"] += following - offset
+        return b"", following
+
+    def _unread_before(self, offset: int) -> int:
+        with suppress(OSError):
+            return max(0, self.path.with_name(f"{self.path.name}.1").stat().st_size - offset)
+        return 0
+
+
+def end_of_hole(descriptor: int, offset: int) -> int:
+    """Where the NULs end that begin at `offset`: a part of a block is not given back, but blank."""
+    try:
+        at = os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError:  # nothing but the hole
+        return os.fstat(descriptor).st_size
+    while block := os.pread(descriptor, 65_536, at):
+        rest = block.lstrip(b"\0")
+        if rest:
+            return at + len(block) - len(rest)
+        at += len(block)
+    return at

@@ -1,0 +1,132 @@
+"""A line of the agent (docs/events.md) as what is stored of it."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from guardpanel.events.schema import id_of
+from guardpanel.events.texts import shown
+from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES, Severity
+
+VERSION = 1
+
+LONGEST_ID, LONGEST_PATH, LONGEST_HOST, LONGEST_METHOD = 128, 1024, 255, 32
+"Characters that are kept to be searched; the line has the rest."
+
+EVALUATIONS = frozenset({949, 959, 980})
+"Thousands of the CRS rules that add up what others found: never the ones that say what it was."
+
+SEVERITIES: Mapping[str, int] = {severity.value: code for severity, code in SEVERITY_CODES.items()}
+VERDICTS: Mapping[str, int] = {verdict.value: code for verdict, code in VERDICT_CODES.items()}
+LAST_MOMENT = 2**62
+"In the year 2112."
+
+LEAST_SEVERE = SEVERITY_CODES[Severity.DEBUG] + 1
+
+
+class BadLine(Exception):
+    """No JSON, or something else than an event."""
+
+
+class UnknownVersion(Exception):
+    """A form that this version does not know."""
+
+
+class AgentLine(NamedTuple):
+    request_id: str
+    moment: int
+    "As an event's id."
+    application: str
+    client: str
+    method: str
+    host: str
+    path: str
+    verdict: int
+    status: int | None
+    score: int
+    severity: int | None
+    rules: tuple[int, ...]
+    "Those that say most first."
+    messages: Mapping[int, str]
+    "As they came."
+    line: bytes
+
+
+def read(line: bytes, place: str) -> AgentLine:
+    """`place` stands in for the id of a request that has none. Raises BadLine or UnknownVersion."""
+    try:
+        said = json.loads(line)
+        if said["v"] != VERSION:
+            raise UnknownVersion
+        return _taken(said, line, place)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise BadLine from error
+
+
+def _taken(said: Mapping[str, Any], line: bytes, place: str) -> AgentLine:
+    rules, severity = weighed(tuple((rule["id"], rule.get("severity", "")) for rule in said["rules"]))
+    return AgentLine(
+        request_id=shown(said["id"])[:LONGEST_ID] or place,
+        moment=moment_of(said["time"]),
+        application=shown(said["application"])[:LONGEST_ID],
+        client=shown(said["client"])[:LONGEST_ID],
+        method=shown(said["method"])[:LONGEST_METHOD],
+        host=hostname(said["host"]),
+        path=shown(said["uri"].partition("?")[0])[:LONGEST_PATH],
+        verdict=VERDICTS[said["verdict"]],
+        status=_number(said.get("status")),
+        score=_number(said["scores"].get("blocking_inbound_anomaly_score")) or 0,
+        severity=severity,
+        rules=rules,
+        messages={rule["id"]: str(rule.get("message", "")) for rule in said["rules"] if rule["id"] in rules},
+        line=line,
+    )
+
+
+@lru_cache(maxsize=10_000)
+def weighed(fired: tuple[tuple[int, str], ...]) -> tuple[tuple[int, ...], int | None]:
+    """Rules with the worst first and those that only add up last, each once; and how bad the worst is. Kept: many requests
+    fire the same rules."""
+    worst: dict[int, int] = {}
+    for rule, severity in fired:
+        if _number(rule):
+            worst.setdefault(rule, _weight(rule, SEVERITIES.get(severity)))
+    order = sorted(worst, key=worst.__getitem__)
+    telling = [worst[rule] for rule in order if worst[rule] < LEAST_SEVERE]
+    return tuple(order), telling[0] if telling else None
+
+
+def _weight(rule: int, severity: int | None) -> int:
+    if rule // 1000 in EVALUATIONS:
+        return LEAST_SEVERE + 1
+    return LEAST_SEVERE if severity is None else severity
+
+
+def moment_of(time: str) -> int:
+    return checked_moment(id_of(datetime.fromisoformat(time)))
+
+
+def checked_moment(moment: int) -> int:
+    """One that SQLite can hold, with room for what tells events of one microsecond apart. Raises ValueError."""
+    if not 0 < moment < LAST_MOMENT:
+        raise ValueError(moment)
+    return moment
+
+
+def hostname(header: str) -> str:
+    """As HAProxy compares it: without the port and a last dot, in lower case."""
+    name = shown(header).lower()
+    if not name.startswith("["):
+        name = name.partition(":")[0]
+    return name.rstrip(".")[:LONGEST_HOST]
+
+
+def _number(value: object) -> int | None:
+    """A number that SQLite can hold. Raises TypeError for anything else."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**62) < value < 2**62:
+        raise TypeError(value)
+    return value

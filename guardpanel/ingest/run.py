@@ -1,0 +1,191 @@
+"""The ingest's loop: read, store, remember how far, and again. One process, one writer.
+
+A batch's rows and the places up to which its files were read are one transaction: a kill at any moment leaves both or
+neither, so nothing is lost and nothing comes twice.
+"""
+
+import gc
+import logging
+import os
+import signal
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic, time
+
+from guardpanel.engines.lock import only_ingest
+from guardpanel.errors import StorageFailed
+from guardpanel.events import schema
+from guardpanel.ingest import agent_line, proxy_line, retention
+from guardpanel.ingest.access_log import AccessLog, Position, ReadLog
+from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
+from guardpanel.ingest.proxy_line import ProxyLine
+from guardpanel.ingest.segments import Place, Read, Segments
+from guardpanel.ingest.status import Status
+from guardpanel.ingest.store import Store
+from guardpanel.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BATCH = 2_000
+"Lines of the agent in a transaction, about."
+
+IDLE = 0.1
+"Seconds until the next look where there was nothing."
+
+TIDY_EVERY, BETWEEN_STEPS = 60.0, 0.05
+"Seconds between two looks for events that are too old or too many, and between two steps of their removal."
+
+AFTER_FAILURE, LONGEST_WAIT = 1.0, 30.0
+"Seconds: a disk that refuses is asked again ever more slowly."
+
+NICENESS = 10
+"Traffic and saves go first."
+
+
+def run(settings: Settings, *, with_parent: bool = False) -> None:
+    """Until TERM or INT; `with_parent`: also until the process that started it is gone, since the next panel may be another
+    version. Busy where another one runs, StorageFailed where the file of events is not for us."""
+    with only_ingest(settings.ingest_lock):
+        with suppress(OSError):
+            os.nice(NICENESS)
+        gc.set_threshold(100_000, 50, 100)  # batches make many objects and no garbage that refers to itself
+        ending = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ending.set())
+        ingest = Ingest(settings)
+        status = Status(settings.ingest_socket, ingest.describe)
+        try:
+            ingest.keep_reading(ending, os.getppid() if with_parent else None)
+        finally:
+            status.close()
+            ingest.close()
+
+
+class Ingest:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.connection = schema.open_to_write(settings.events_database)
+        self.store = Store(self.connection)
+        self.segments = Segments(settings.events_dir, _places(self.connection))
+        self.access_log = AccessLog(settings.access_log, _position(self.connection))
+        self.problem: str | None = None
+        self._read_until = time()
+        "The moment up to which everything was read."
+        self._next_tidying = 0.0
+
+    def keep_reading(self, ending: threading.Event, parent: int | None = None) -> None:
+        wait = AFTER_FAILURE
+        while not ending.is_set() and parent in {None, os.getppid()}:
+            if not self.settings.events_database.exists():
+                raise StorageFailed("The file of events was removed.")
+            try:
+                busy = self.step()
+                self.tidy()
+            except (sqlite3.Error, OSError) as error:
+                self._give_way(error)
+                ending.wait(wait)
+                wait = min(LONGEST_WAIT, wait * 2)
+                continue
+            self.problem, wait = None, AFTER_FAILURE
+            if not busy:
+                ending.wait(IDLE)
+
+    def step(self) -> bool:
+        """One batch; whether there was anything."""
+        found, logged = self.segments.read(BATCH), self.access_log.read()
+        if found.is_empty and logged.position == self.access_log.position:
+            self._read_until = time()
+            return False
+        counted: Counter[str] = Counter()
+        agent = list(_agent_lines(found.lines, counted))
+        proxy = list(_proxy_lines(logged.lines, counted))
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            counted += self.store.add(agent, proxy) if agent or proxy else Counter()
+            self._remember(found, logged, counted + found.counted + logged.counted)
+        self.segments.confirm(found)
+        self.access_log.position = logged.position
+        if agent:
+            self._read_until = schema.time_of(agent[-1].moment).timestamp()
+        return True
+
+    def tidy(self) -> None:
+        """One step of removing what is too old or too much, when it is time for one."""
+        if monotonic() < self._next_tidying:
+            return
+        bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
+        if not retention.too_many(self.connection, **bounds):
+            self._next_tidying = monotonic() + TIDY_EVERY
+            return
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            self._count({"removed": retention.remove_oldest(self.connection, **bounds)})
+        self.store.forget()
+        self._next_tidying = monotonic() + BETWEEN_STEPS
+
+    def describe(self) -> Mapping[str, object]:
+        """For the panel (services/events/state.py)."""
+        waiting = self.segments.waiting + self.access_log.waiting
+        lag = max(0.0, time() - self._read_until) if waiting else 0.0
+        return {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": self.problem, "pid": os.getpid()}
+
+    def close(self) -> None:
+        self.segments.close()
+        self.connection.close()
+
+    def _give_way(self, error: Exception) -> None:
+        """What was not stored is read again."""
+        self.store.forget()
+        self.problem = f"Events cannot be stored: {error}."
+        log.error("events cannot be stored: %s", error)
+
+    def _remember(self, found: Read, logged: ReadLog, counted: Counter[str]) -> None:
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?)",
+            [(name, *place) for name, place in found.places.items()],
+        )
+        self.connection.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in found.gone])
+        self.connection.execute("INSERT OR REPLACE INTO access_log VALUES (1, ?, ?)", logged.position)
+        self._count(counted)
+
+    def _count(self, counted: Mapping[str, int]) -> None:
+        self.connection.executemany(
+            "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+            [(name, number) for name, number in counted.items() if number],
+        )
+
+
+def _agent_lines(lines: Iterable[tuple[str, bytes]], counted: Counter[str]) -> Iterable[AgentLine]:
+    for place, line in lines:
+        try:
+            yield agent_line.read(line, place)
+        except BadLine:
+            counted["bad"] += 1
+        except UnknownVersion:
+            counted["unknown_version"] += 1
+
+
+def _proxy_lines(lines: Sequence[bytes], counted: Counter[str]) -> Iterable[ProxyLine]:
+    for line in lines:
+        try:
+            said = proxy_line.read(line)
+        except BadLine:
+            counted["bad"] += 1
+            continue
+        if said is None:
+            counted["ordinary"] += 1
+        else:
+            yield said
+
+
+def _places(connection: sqlite3.Connection) -> dict[str, Place]:
+    rows = connection.execute("SELECT name, offset, size, ended FROM segment")
+    return {name: Place(offset, size, bool(ended)) for name, offset, size, ended in rows}
+
+
+def _position(connection: sqlite3.Connection) -> Position:
+    found = connection.execute("SELECT inode, offset FROM access_log").fetchone()
+    return Position(*found) if found else Position()

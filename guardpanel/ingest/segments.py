@@ -1,0 +1,149 @@
+"""The agent's files, read by their names' order, each exactly once (docs/events.md).
+
+What is read is a proposal: `confirm` it once it is committed together with the rows, or leave it, and it is read again.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time
+from typing import NamedTuple
+
+NAME = re.compile(r"[0-9]{20}\.jsonl")
+
+CHUNK = 4 * 1024 * 1024
+"Bytes that are read at once. No line of the agent is nearly as long."
+
+QUIET = 10.0
+"Seconds without a write, after which a segment that is not the newest is taken to be ended: its process is gone."
+
+
+class Place(NamedTuple):
+    """How far a segment was read, its size then, and whether it is known to get no longer."""
+
+    offset: int = 0
+    size: int = 0
+    ended: bool = False
+
+
+@dataclass
+class Read:
+    """Whole lines with where they stood, and what becomes of the places once they are stored."""
+
+    lines: list[tuple[str, bytes]] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.places or self.gone)
+
+
+class Segments:
+    def __init__(self, folder: Path, places: Mapping[str, Place]) -> None:
+        self.folder = folder
+        self._places = dict(places)
+        self._open: tuple[str, int] | None = None
+        "The segment that is read: it can be read to its end although the agent removes it meanwhile."
+
+    def read(self, limit: int) -> Read:
+        """At most about `limit` lines of those that were not confirmed yet."""
+        found, names = Read(), self._names()
+        here = set(names)
+        for name in sorted(here | set(self._places) | ({self._open[0]} if self._open else set())):
+            if name not in here and not self._is_open(name):
+                self._lose(name, found)
+            elif len(found.lines) < limit and self._may_have_more(name):
+                self._read(name, found, limit, is_newest=name == names[-1] if names else True)
+        return found
+
+    def confirm(self, found: Read) -> None:
+        self._places.update(found.places)
+        for name in found.gone:
+            self._places.pop(name, None)
+        if self._open and self._place(self._open[0]).ended:
+            self.close()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were written and not confirmed."""
+        return sum(
+            max(0, size - self._place(name).offset) for name in self._names() if (size := self._size(name)) is not None
+        )
+
+    def close(self) -> None:
+        if self._open is not None:
+            os.close(self._open[1])
+            self._open = None
+
+    def _names(self) -> list[str]:
+        with suppress(OSError):
+            return sorted(name for name in os.listdir(self.folder) if NAME.fullmatch(name))  # noqa: PTH208 many a second
+        return []
+
+    def _place(self, name: str) -> Place:
+        return self._places.get(name) or Place()
+
+    def _size(self, name: str) -> int | None:
+        with suppress(OSError):
+            return (self.folder / name).stat().st_size
+        return None
+
+    def _may_have_more(self, name: str) -> bool:
+        """One that seemed to be ended may have grown: an agent that is on its way out still had an event."""
+        place = self._place(name)
+        return not place.ended or (self._size(name) or 0) > place.size
+
+    def _is_open(self, name: str) -> bool:
+        return self._open is not None and self._open[0] == name
+
+    def _lose(self, name: str, found: Read) -> None:
+        """A segment that is gone. Nobody knows how it ended unless it was seen to."""
+        found.gone.append(name)
+        found.counted["lost_segments"] += not self._place(name).ended
+
+    def _read(self, name: str, found: Read, limit: int, *, is_newest: bool) -> None:
+        place = self._place(name)
+        descriptor = self._descriptor(name)
+        if descriptor is None:
+            return  # it went this very moment
+        state = os.fstat(descriptor)
+        # What a full disk let through in part was taken back by the agent: what comes instead begins there.
+        offset = min(place.offset, state.st_size)
+        data = os.pread(descriptor, CHUNK, offset)
+        *lines, rest = data.split(b"\n", limit - len(found.lines))
+        found.lines += _placed(name, offset, lines)
+        offset += len(data) - len(rest)
+        is_final = state.st_nlink == 0 or (not is_newest and time() - state.st_mtime > QUIET)
+        if not lines and len(data) == CHUNK:
+            found.counted["bad"] += 1
+            offset += CHUNK
+        elif rest and is_final and len(data) < CHUNK and b"\n" not in rest:
+            found.counted["torn"] += 1
+            offset = state.st_size
+        now = Place(offset, state.st_size, ended=is_final and offset >= state.st_size)
+        if now != place:
+            found.places[name] = now
+
+    def _descriptor(self, name: str) -> int | None:
+        if self._open is not None and self._open[0] == name:
+            return self._open[1]
+        try:
+            descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        self.close()
+        self._open = name, descriptor
+        return descriptor
+
+
+def _placed(name: str, offset: int, lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Each with what names its place, for want of a request id."""
+    for line in lines:
+        yield f"{name.removesuffix('.jsonl')}-{offset}", line
+        offset += len(line) + 1

@@ -1,0 +1,220 @@
+"""What a batch of lines makes of the file of events, within the transaction of its caller.
+
+A request has one event, whoever speaks of it first: the agent and HAProxy each add what they know. What both say is taken
+from the agent, which has the bytes as they were; what became of the request is taken from HAProxy, which answered it.
+"""
+
+import json
+import sqlite3
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from guardpanel.events import addresses
+from guardpanel.events.lines import packed
+from guardpanel.events.texts import shown
+from guardpanel.events.words import VERDICT_CODES, Verdict
+from guardpanel.ingest.agent_line import EVALUATIONS, AgentLine
+from guardpanel.ingest.names import Names
+from guardpanel.ingest.proxy_line import ProxyLine
+
+DETECTED = VERDICT_CODES[Verdict.DETECTED]
+
+INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 15)})"  # noqa: S608
+
+
+class Known(NamedTuple):
+    """What the file has of a request already."""
+
+    id: int
+    has_agent: bool
+    has_proxy: bool
+
+
+@dataclass
+class Words:
+    """What a batch says of one request."""
+
+    agent: AgentLine | None = None
+    proxy: ProxyLine | None = None
+
+
+class Store:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.clients = Names("client", lambda text: (text, addresses.key(text)))
+        self.hosts = Names("host")
+        self.paths = Names("path")
+        self._messages: dict[int, str] = {}
+
+    def forget(self) -> None:
+        """After a transaction that was undone, or rows that were removed."""
+        for names in (self.clients, self.hosts, self.paths):
+            names.forget()
+        self._messages.clear()
+
+    def add(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> Counter[str]:
+        """Gives what is to be counted."""
+        said, counted = _by_request(agent, proxy)
+        known = self._known(list(said))
+        new = {request: words for request, words in said.items() if request not in known}
+        self._learn(agent, proxy)
+        self._insert(new)
+        for request, found in known.items():
+            counted["repeated"] += self._complete(found, said[request])
+        counted["events"] += len(new)
+        return counted
+
+    def _known(self, requests: list[str]) -> dict[str, Known]:
+        rows = self.connection.execute(
+            "SELECT request_id, event.id, agent IS NOT NULL, haproxy IS NOT NULL FROM json_each(?)"
+            " CROSS JOIN event ON request_id = value LEFT JOIN event_line ON event_line.id = event.id",
+            (json.dumps(requests),),
+        )
+        return {
+            request: Known(event, bool(has_agent), bool(has_proxy)) for request, event, has_agent, has_proxy in rows
+        }
+
+    def _learn(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> None:
+        lines: list[AgentLine | ProxyLine] = [*agent, *proxy]
+        self.clients.learn(self.connection, {line.client for line in lines})
+        self.hosts.learn(self.connection, {line.host for line in lines})
+        self.paths.learn(self.connection, {line.path for line in lines})
+        changed = {
+            rule: message
+            for line in agent
+            for rule, message in line.messages.items()
+            if self._messages.get(rule) != message and rule // 1000 not in EVALUATIONS
+        }
+        if changed:
+            rows = [(rule, shown(message)) for rule, message in changed.items()]
+            self.connection.executemany("INSERT OR REPLACE INTO rule VALUES (?, ?)", rows)
+            self._messages.update(changed)
+
+    def _insert(self, new: Mapping[str, Words]) -> None:
+        rows, rules, lines = [], [], []
+        for event, (request, words) in zip(self._ids(new), new.items(), strict=True):
+            fired = _rules(words)
+            rows.append((event, request, *self._columns(words, fired)))
+            rules += [(rule, event) for rule in fired]
+            lines.append((
+                event,
+                packed(words.agent.line) if words.agent else None,
+                packed(words.proxy.line) if words.proxy else None,
+            ))  # fmt: skip
+        self.connection.executemany(INSERT_EVENT, rows)
+        self.connection.executemany("INSERT INTO event_rule VALUES (?, ?)", rules)
+        self.connection.executemany("INSERT INTO event_line VALUES (?, ?, ?)", lines)
+
+    def _ids(self, new: Mapping[str, Words]) -> list[int]:
+        """Each event's moment, and beside it what no other event of the same microsecond has."""
+        wanted = [_moment(words) + zlib.crc32(request.encode()) % 1024 for request, words in new.items()]
+        taken = {
+            row[0]
+            for row in self.connection.execute(
+                "SELECT event.id FROM json_each(?) CROSS JOIN event ON event.id = value", (json.dumps(wanted),)
+            )
+        }
+        ids = []
+        for event in wanted:
+            while event in taken:
+                event += 1  # noqa: PLW2901 the next that is free
+                taken.update(self.connection.execute("SELECT id FROM event WHERE id = ?", (event,)).fetchone() or ())
+            taken.add(event)
+            ids.append(event)
+        return ids
+
+    def _complete(self, found: Known, words: Words) -> int:
+        """What an event that is there learns from these words; gives how many of them say what was said before."""
+        repeated = 0
+        if words.proxy is not None:
+            if found.has_proxy:
+                repeated += 1
+            else:
+                self._hear_proxy(found.id, words.proxy)
+        if words.agent is not None:
+            if found.has_agent:
+                repeated += 1
+            else:
+                self._hear_agent(found.id, words.agent)
+        return repeated
+
+    def _hear_proxy(self, event: int, proxy: ProxyLine) -> None:
+        verdict = None if proxy.verdict == DETECTED else proxy.verdict
+        self.connection.execute(
+            "UPDATE event SET virtual_host = ?, policy = ?, checksum = ?, verdict = coalesce(?, verdict),"
+            " status = coalesce(?, status) WHERE id = ?",
+            (proxy.virtual_host, proxy.policy, proxy.checksum, verdict, proxy.status, event),
+        )
+        self.connection.execute("UPDATE event_line SET haproxy = ? WHERE id = ?", (packed(proxy.line), event))
+
+    def _hear_agent(self, event: int, agent: AgentLine) -> None:
+        (before,) = self.connection.execute("SELECT rules FROM event WHERE id = ?", (event,)).fetchone()
+        rules = (*agent.rules, *(rule for rule in map(int, before.split()) if rule not in agent.rules))
+        self.connection.execute(
+            "UPDATE event SET application = ?, client = ?, method = ?, host = ?, path = ?, score = ?, severity = ?,"
+            " rules = ?, verdict = CASE verdict WHEN ? THEN ? ELSE verdict END WHERE id = ?",
+            (agent.application, self.clients[agent.client], agent.method, self.hosts[agent.host], self.paths[agent.path],
+             agent.score, agent.severity, _listed(rules), DETECTED, agent.verdict, event),
+        )  # fmt: skip
+        self.connection.executemany("INSERT OR IGNORE INTO event_rule VALUES (?, ?)", [(rule, event) for rule in rules])
+        self.connection.execute("UPDATE event_line SET agent = ? WHERE id = ?", (packed(agent.line), event))
+
+    def _columns(self, words: Words, rules: Sequence[int]) -> tuple[object, ...]:
+        """All but the id and the request id."""
+        agent, proxy = words.agent, words.proxy
+        first = agent or proxy
+        assert first is not None  # noqa: S101 somebody spoke
+        verdict, status = first.verdict, first.status
+        if proxy is not None:
+            verdict = verdict if proxy.verdict == DETECTED else proxy.verdict
+            status = proxy.status or status
+        return (
+            proxy.virtual_host if proxy else None,
+            proxy.policy if proxy else None,
+            first.application,
+            proxy.checksum if proxy else "",
+            self.clients[first.client],
+            first.method,
+            self.hosts[first.host],
+            self.paths[first.path],
+            verdict,
+            status,
+            first.score,
+            agent.severity if agent else None,
+            _listed(rules),
+        )
+
+
+def _by_request(agent: Iterable[AgentLine], proxy: Iterable[ProxyLine]) -> tuple[dict[str, Words], Counter[str]]:
+    """What both say, by request; the first words of each count."""
+    said: dict[str, Words] = {}
+    counted: Counter[str] = Counter()
+    for line in agent:
+        words = said.setdefault(line.request_id, Words())
+        counted["repeated"] += words.agent is not None
+        words.agent = words.agent or line
+    for log_line in proxy:
+        words = said.setdefault(log_line.request_id, Words())
+        counted["repeated"] += words.proxy is not None
+        words.proxy = words.proxy or log_line
+    return said, counted
+
+
+def _rules(words: Words) -> tuple[int, ...]:
+    agent = words.agent.rules if words.agent else ()
+    proxy = words.proxy.rules if words.proxy else ()
+    if not proxy:
+        return agent
+    return (*agent, *(rule for rule in proxy if rule not in agent))
+
+
+def _moment(words: Words) -> int:
+    first = words.agent or words.proxy
+    return first.moment if first else 0
+
+
+def _listed(rules: Iterable[int]) -> str:
+    return " ".join(map(str, rules))

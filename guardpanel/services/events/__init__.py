@@ -1,0 +1,27 @@
+"""Events as pages and the API read them: what is asked (`filters`), a page of it, one event, and the state of the ingest.
+
+`panel.events` is an `Events`. All texts that it gives can be shown as they are (`guardpanel.events.texts`); they are still
+a stranger's words, so templates escape them as everything else.
+"""
+
+from guardpanel.events.words import Severity, Verdict
+from guardpanel.services.events.details import EventDetail, FiredRule, ProxyWords, RuleMatch
+from guardpanel.services.events.filters import EventFilter
+from guardpanel.services.events.items import EventItem, EventPage
+from guardpanel.services.events.reading import Events
+from guardpanel.services.events.state import COUNTERS, IngestState
+
+__all__ = [
+    "COUNTERS",
+    "EventDetail",
+    "EventFilter",
+    "EventItem",
+    "EventPage",
+    "Events",
+    "FiredRule",
+    "IngestState",
+    "ProxyWords",
+    "RuleMatch",
+    "Severity",
+    "Verdict",
+]

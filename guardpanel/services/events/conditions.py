@@ -1,0 +1,125 @@
+"""A filter as conditions in SQL, each as it is found by its index and as it is tested on a row.
+
+What somebody typed is always bound, never part of the SQL; the numbers in a list of ids are our own.
+"""
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from guardpanel.errors import Invalid
+from guardpanel.events import addresses
+from guardpanel.events.texts import shown
+from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES
+from guardpanel.services.events.filters import EventFilter
+from guardpanel.services.pages import like
+
+MOST_LISTED = 1_000
+"Clients, paths or hosts that are looked up by their events; of more, each event is asked."
+
+LARGEST = 2**63 - 1
+"Of SQLite's numbers."
+
+REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+RULE = re.compile(r"[0-9]{5,9}")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`indexed` is None where no index leads to it."""
+
+    tested: str
+    indexed: str | None
+    values: tuple[object, ...]
+    ordered: bool = True
+    "Whether its index gives events by time: one value, not several or a range."
+    table: str = "event"
+
+    @property
+    def key(self) -> str:
+        """The event's id where its index has it."""
+        return "event_rule.event" if self.table == "event_rule" else "event.id"
+
+
+def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condition]:
+    """Raises Invalid, by field, for what cannot be meant."""
+    found = [
+        *_equal("virtual_host", asked.virtual_host_id),
+        *_equal("policy", asked.policy_id),
+        *_equal("verdict", VERDICT_CODES[asked.verdict] if asked.verdict else None),
+        *_equal("severity", SEVERITY_CODES[asked.severity] if asked.severity else None),
+        *_equal("method", shown(asked.method.strip()).upper() or None),
+    ]
+    if asked.rule is not None:
+        found.append(_rule(asked.rule))
+    if asked.min_score is not None:
+        found.append(Condition("+score >= ?", "score >= ?", (min(asked.min_score, LARGEST),), ordered=False))
+    if asked.client.strip():
+        found.append(_client(connection, asked.client, "client"))
+    if asked.path.strip():
+        found.append(_path(connection, shown(asked.path.strip())))
+    if asked.q.strip():
+        found.append(_free(connection, shown(asked.q.strip())))
+    return found
+
+
+def _equal(column: str, value: int | str | None) -> list[Condition]:
+    if isinstance(value, int):
+        value = min(value, LARGEST)
+    return [] if value is None else [Condition(f"+{column} = ?", f"{column} = ?", (value,))]
+
+
+def _rule(rule: int) -> Condition:
+    rule = min(rule, LARGEST)
+    tested = "EXISTS (SELECT 1 FROM event_rule AS fired WHERE fired.rule = ? AND fired.event = event.id)"
+    return Condition(tested, "event_rule.rule = ?", (rule,), table="event_rule")
+
+
+def _client(connection: sqlite3.Connection, typed: str, field: str) -> Condition:
+    try:
+        first, last = addresses.keys(typed)
+    except ValueError:
+        raise Invalid.at(field, "An address such as 192.0.2.7, or a network such as 192.0.2.0/24.") from None
+    return _named(connection, "client", "key BETWEEN ? AND ?", (first, last))
+
+
+def _path(connection: sqlite3.Connection, typed: str) -> Condition:
+    if typed.startswith("/"):
+        return _named(connection, "path", "text >= ? AND text < ?", (typed, typed + "\U0010ffff"))
+    return _named(connection, "path", "text LIKE ? ESCAPE '\\'", (like(typed.removeprefix("*")),))
+
+
+def _free(connection: sqlite3.Connection, typed: str) -> Condition:
+    if REQUEST_ID.fullmatch(typed):
+        return Condition("+request_id = ?", "request_id = ?", (typed.lower(),))
+    if RULE.fullmatch(typed):
+        return _rule(int(typed))
+    if typed.startswith("/"):
+        return _path(connection, typed)
+    try:
+        addresses.keys(typed)
+    except ValueError:
+        return _either(*(_part(connection, table, typed) for table in ("path", "host")))
+    return _client(connection, typed, "q")
+
+
+def _part(connection: sqlite3.Connection, table: str, typed: str) -> Condition:
+    return _named(connection, table, "text LIKE ? ESCAPE '\\'", (like(typed),))
+
+
+def _named(connection: sqlite3.Connection, table: str, test: str, values: Sequence[object]) -> Condition:
+    """Events whose client, path or host is one of those that pass a test."""
+    rows = connection.execute(f"SELECT id FROM {table} WHERE {test} LIMIT ?", (*values, MOST_LISTED + 1)).fetchall()  # noqa: S608
+    if len(rows) > MOST_LISTED:
+        tested = f"EXISTS (SELECT 1 FROM {table} WHERE {table}.id = event.{table} AND {test})"  # noqa: S608
+        return Condition(tested, None, tuple(values))
+    if len(rows) == 1:
+        return Condition(f"+{table} = ?", f"{table} = ?", rows[0])
+    listed = ",".join(str(row[0]) for row in rows)
+    return Condition(f"+{table} IN ({listed})", f"{table} IN ({listed})", (), ordered=False)
+
+
+def _either(one: Condition, other: Condition) -> Condition:
+    indexed = f"({one.indexed} OR {other.indexed})" if one.indexed and other.indexed else None
+    return Condition(f"({one.tested} OR {other.tested})", indexed, one.values + other.values, ordered=False)

@@ -1,0 +1,173 @@
+"""One event with everything that is known of its request."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guardpanel.events.texts import shown
+from guardpanel.events.words import Severity
+from guardpanel.services.events.items import EventItem
+
+BREAKS = "\n\r\t"
+"Stay as they are in a body."
+
+
+@dataclass(frozen=True)
+class RuleMatch:
+    """One value that a rule looked at. `bytes` is the length of the whole value."""
+
+    variable: str
+    key: str
+    value: str
+    value_cut: bool
+    chain: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class FiredRule:
+    id: int
+    phase: int
+    severity: Severity | None
+    paranoia_level: int | None
+    message: str
+    data: str
+    tags: tuple[str, ...]
+    disrupts: bool
+    matches: tuple[RuleMatch, ...]
+    matches_cut: int
+    "How many more there were."
+
+
+@dataclass(frozen=True)
+class ProxyWords:
+    """What HAProxy's log says of the request."""
+
+    verdict: str
+    status: int | None
+    bytes: int | None
+    milliseconds: int | None
+    server: str
+    "Empty: no server was asked."
+    server_milliseconds: int | None
+    ended: str
+    "HAProxy's termination state, such as `PR--`."
+    waf_error: str
+    waf_milliseconds: str
+    score: str
+    rules: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EventDetail:
+    """`item` and all that the agent and HAProxy wrote. Without the agent's line, what only it knows is empty."""
+
+    item: EventItem
+    scores: Mapping[str, int]
+    "CRS's variables by name: `blocking_inbound_anomaly_score`, `inbound_anomaly_score_threshold`, …"
+    rules: tuple[FiredRule, ...]
+    "In the order in which they fired."
+    rules_cut: int
+    uri: str
+    "With its query."
+    uri_cut: bool
+    version: str
+    headers: tuple[tuple[str, str], ...]
+    headers_cut: bool
+    body: str
+    body_bytes: int
+    "Of the whole body."
+    body_cut: bool
+    phase: str
+    "`request`, or `response` where the response was judged, too."
+    action: str
+    deciding_rule: int | None
+    response_status: int | None
+    client_port: int | None
+    proxy: ProxyWords | None
+    agent_line: bytes | None
+    "As the agent wrote it, for a download."
+    proxy_line: bytes | None
+
+
+def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) -> EventDetail:
+    """Both lines read. They were read when they came, so they are of the form that is documented."""
+    said = json.loads(agent_line) if agent_line else {}
+    return EventDetail(
+        item=item,
+        scores=said.get("scores", {}),
+        rules=tuple(_rule(one) for one in said.get("rules", ())),
+        rules_cut=said.get("rules_cut", 0),
+        uri=shown(said.get("uri", item.path)),
+        uri_cut="uri_cut" in said,
+        version=shown(said.get("version", "")),
+        headers=tuple((shown(name), shown(value)) for name, value in said.get("headers", ())),
+        headers_cut="headers_cut" in said,
+        body=shown(said.get("body", ""), BREAKS),
+        body_bytes=said.get("body_bytes", 0),
+        body_cut="body_cut" in said,
+        phase=said.get("phase", ""),
+        action=said.get("action", ""),
+        deciding_rule=said.get("rule"),
+        response_status=said.get("response_status"),
+        client_port=said.get("client_port"),
+        proxy=_proxy(json.loads(proxy_line)) if proxy_line else None,
+        agent_line=agent_line,
+        proxy_line=proxy_line,
+    )
+
+
+def _rule(said: Mapping[str, Any]) -> FiredRule:
+    level = said.get("paranoia_level", "")
+    return FiredRule(
+        id=said["id"],
+        phase=said.get("phase", 0),
+        severity=Severity(said["severity"]) if said.get("severity") in set(Severity) else None,
+        paranoia_level=int(level) if level.isdigit() else None,
+        message=shown(said.get("message", "")),
+        data=shown(said.get("data", "")),
+        tags=tuple(shown(tag) for tag in said.get("tags", ())),
+        disrupts=bool(said.get("disrupts")),
+        matches=tuple(_match(one) for one in said.get("matches", ())),
+        matches_cut=said.get("matches_cut", 0),
+    )
+
+
+def _match(said: Mapping[str, Any]) -> RuleMatch:
+    return RuleMatch(
+        variable=shown(said.get("variable", "")),
+        key=shown(said.get("key", "")),
+        value=shown(said.get("value", "")),
+        value_cut="value_cut" in said,
+        chain=said.get("chain", 0),
+        bytes=said.get("bytes", 0),
+    )
+
+
+def _proxy(said: Mapping[str, Any]) -> ProxyWords:
+    server = said.get("server", "")
+    return ProxyWords(
+        verdict=_word(said, "verdict"),
+        status=said.get("status"),
+        bytes=said.get("bytes"),
+        milliseconds=said.get("milliseconds"),
+        server="" if server.startswith("<") else shown(server),
+        server_milliseconds=said.get("server_milliseconds"),
+        ended=_word(said, "ended"),
+        waf_error=_word(said, "waf_error"),
+        waf_milliseconds=_word(said, "waf_milliseconds"),
+        score=_word(said, "score"),
+        rules=rule_ids(said.get("rules", "")),
+    )
+
+
+def _word(said: Mapping[str, Any], name: str) -> str:
+    """HAProxy writes `-` for what has no value."""
+    text = shown(said.get(name, ""))
+    return "" if text == "-" else text
+
+
+def rule_ids(text: str) -> tuple[int, ...]:
+    """`942100,949110` as the agent gives them to HAProxy."""
+    return tuple(int(one) for one in text.replace(",", " ").split() if one.isascii() and one.isdigit())

@@ -1,0 +1,80 @@
+"""From rows of the file of events to what a page shows: with the names that the panel's own database knows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlmodel import col, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.events.schema import time_of
+from guardpanel.events.words import SEVERITIES, VERDICTS
+from guardpanel.models import Policy, Revision, VirtualHost
+from guardpanel.services.events.details import rule_ids
+from guardpanel.services.events.items import EventItem
+from guardpanel.services.events.paging import Messages
+from guardpanel.services.events.search import EventRow
+
+
+async def items(session: AsyncSession, rows: Sequence[EventRow], messages: Messages) -> list[EventItem]:
+    hosts = await _names(session, VirtualHost, {row[2] for row in rows})
+    policies = await _names(session, Policy, {row[3] for row in rows})
+    revisions = await _revisions(session, {row[5] for row in rows})
+    return [_item(row, hosts, policies, revisions, messages) for row in rows]
+
+
+def _item(
+    row: EventRow,
+    hosts: Mapping[int | None, str],
+    policies: Mapping[int | None, str],
+    revisions: Mapping[str, list[tuple[float, int]]],
+    messages: Messages,
+) -> EventItem:
+    (event_id, request_id, host_id, policy_id, application, checksum, client, method, host, path, verdict, status,
+     score, severity, rules) = row  # fmt: skip
+    moment, fired = time_of(event_id), rule_ids(rules)
+    return EventItem(
+        request_id=request_id,
+        time=moment,
+        virtual_host_id=host_id,
+        virtual_host=hosts.get(host_id),
+        policy_id=policy_id,
+        policy=policies.get(policy_id),
+        application=application,
+        revision=_newest_before(revisions.get(checksum, []), moment.timestamp()),
+        client=client,
+        method=method,
+        host=host,
+        path=path,
+        verdict=VERDICTS[verdict],
+        status=status,
+        score=score,
+        severity=SEVERITIES[severity] if severity is not None else None,
+        rules=fired,
+        message=messages.get(fired[0], "") if fired else "",
+    )
+
+
+async def _names(
+    session: AsyncSession, model: type[VirtualHost] | type[Policy], wanted: Iterable[int | None]
+) -> dict[int | None, str]:
+    ids = [one for one in wanted if one is not None]
+    found = await session.exec(select(model.id, model.name).where(col(model.id).in_(ids)))
+    return dict(found.all())
+
+
+async def _revisions(session: AsyncSession, wanted: Iterable[str]) -> dict[str, list[tuple[float, int]]]:
+    """By the first digits of the checksum: when each revision that has it was made, and its number."""
+    found: dict[str, list[tuple[float, int]]] = {}
+    tests = [col(Revision.checksum).between(one, one + "g") for one in wanted if one]
+    if tests:
+        chosen = (
+            select(Revision.checksum, Revision.created_at, Revision.id).where(or_(*tests)).order_by(col(Revision.id))
+        )
+        for checksum, made, number in (await session.exec(chosen)).all():
+            found.setdefault(checksum[:12], []).append((made.timestamp(), number or 0))
+    return found
+
+
+def _newest_before(made: Sequence[tuple[float, int]], moment: float) -> int | None:
+    """The same bytes may have been live under several numbers: an undo makes a new revision of old ones."""
+    before = [number for at, number in made if at <= moment]
+    return before[-1] if before else (made[0][1] if made else None)

@@ -1,0 +1,106 @@
+"""A page of the file of events, and one event of it, as rows."""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from guardpanel.errors import Invalid
+from guardpanel.events.lines import unpacked
+from guardpanel.events.schema import id_of
+from guardpanel.services.events import search
+from guardpanel.services.events.conditions import conditions
+from guardpanel.services.events.details import rule_ids
+from guardpanel.services.events.filters import EventFilter
+from guardpanel.services.events.search import EventRow, Span
+
+CURSOR = re.compile(r"(before|after)-([0-9]{1,19})")
+LAST = 2**63 - 1
+
+Messages = Mapping[int, str]
+"By rule."
+
+
+@dataclass(frozen=True)
+class Found:
+    rows: list[EventRow] = field(default_factory=list)
+    older: bool = False
+    newer: bool = False
+    count: int = 0
+    exact: bool = True
+    stopped: bool = False
+    messages: Messages = field(default_factory=dict)
+
+
+NOTHING = Found()
+
+
+@dataclass(frozen=True)
+class FoundOne:
+    row: EventRow
+    messages: Messages
+    agent_line: bytes | None
+    proxy_line: bytes | None
+
+
+def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None, limit: int) -> Found:
+    span, (way, here) = _span(asked), _at(cursor)
+    try:
+        with search.patience(connection, search.PATIENCE):
+            wanted = conditions(connection, asked)
+    except search.Stopped:
+        return Found(exact=False, stopped=True)
+    upwards = way == "after"
+    beside = Span(max(span.first, here + 1), span.end) if upwards else Span(span.first, min(span.end, here))
+    rows, stopped = search.rows(connection, wanted, beside, limit + 1, upwards=upwards)
+    more, rows = len(rows) > limit, rows[:limit]
+    if cursor is None and not more and not stopped:
+        count, exact = len(rows), True
+    else:
+        count, exact = search.count(connection, wanted, span)
+    return Found(
+        rows=rows[::-1] if upwards else rows,
+        older=more or stopped if not upwards else True,
+        newer=more if upwards else cursor is not None,
+        count=max(count, len(rows)),
+        exact=exact,
+        stopped=stopped,
+        messages=_messages(connection, rows),
+    )
+
+
+def one(connection: sqlite3.Connection, request_id: str) -> FoundOne | None:
+    row = connection.execute(
+        f"SELECT {search.COLUMNS}, agent, haproxy FROM event LEFT JOIN event_line ON event_line.id = event.id"  # noqa: S608
+        " WHERE request_id = ?",
+        (request_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    *first, agent, haproxy = row
+    return FoundOne(
+        row=tuple(first),
+        messages=_messages(connection, [tuple(first)]),
+        agent_line=unpacked(agent) if agent else None,
+        proxy_line=unpacked(haproxy) if haproxy else None,
+    )
+
+
+def _span(asked: EventFilter) -> Span:
+    first, end = (max(0, min(id_of(moment), LAST)) if moment else None for moment in (asked.since, asked.until))
+    return Span(first or 0, LAST if end is None else end)
+
+
+def _at(cursor: str | None) -> tuple[str, int]:
+    if cursor is None:
+        return "before", LAST
+    match = CURSOR.fullmatch(cursor)
+    if match is None or int(match[2]) > LAST:
+        raise Invalid.at("cursor", "This is no place in the list. Begin with the newest events.")
+    return match[1], int(match[2])
+
+
+def _messages(connection: sqlite3.Connection, rows: Iterable[EventRow]) -> Messages:
+    wanted = sorted({rule for row in rows for rule in rule_ids(row[-1] or "")})
+    places = ",".join("?" * len(wanted))
+    return dict(connection.execute(f"SELECT id, message FROM rule WHERE id IN ({places})", wanted).fetchall())  # noqa: S608

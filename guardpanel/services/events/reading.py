@@ -1,0 +1,111 @@
+"""What the panel asks of the file of events, in threads of their own: a search that takes a second holds nobody up."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from guardpanel.database import Database
+from guardpanel.errors import StorageFailed
+from guardpanel.events import schema
+from guardpanel.services.events import naming, paging, search, state
+from guardpanel.services.events.details import EventDetail, detail
+from guardpanel.services.events.filters import EventFilter
+from guardpanel.services.events.items import EventPage
+from guardpanel.services.events.state import IngestState
+from guardpanel.settings import Settings
+
+T = TypeVar("T")
+
+READERS = 2
+LARGEST_PAGE = 500
+
+TOO_SLOW = (
+    f"The search was stopped after {search.PATIENCE:.0f} s: more events may match than are shown. "
+    "Choose a shorter time, or one more condition."
+)
+
+
+class Events:
+    """Close it with the panel. A file that is not there yet holds no events."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self._threads = ThreadPoolExecutor(READERS, "events")
+        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+
+    async def page(self, asked: EventFilter, *, cursor: str | None = None, limit: int = 50) -> EventPage:
+        """The newest events that match, or those beside a page's cursor. Invalid names a field that cannot be meant."""
+        limit = max(1, min(limit, LARGEST_PAGE))
+        found = await self._read(lambda connection: paging.page(connection, asked, cursor, limit), paging.NOTHING)
+        async with self.database.read() as session:
+            items = await naming.items(session, found.rows, found.messages)
+        return EventPage(
+            items=items,
+            next_cursor=f"before-{found.rows[-1][0]}" if found.rows and found.older else None,
+            previous_cursor=f"after-{found.rows[0][0]}" if found.rows and found.newer else None,
+            count=found.count,
+            count_is_exact=found.exact,
+            stopped=TOO_SLOW if found.stopped else None,
+        )
+
+    async def one(self, request_id: str) -> EventDetail | None:
+        """Everything about the event of a request; None where there is none, or where it is too old to be kept."""
+        found = await self._read(lambda connection: paging.one(connection, request_id), None)
+        if found is None:
+            return None
+        async with self.database.read() as session:
+            (item,) = await naming.items(session, [found.row], found.messages)
+        return detail(item, found.agent_line, found.proxy_line)
+
+    async def ingest_state(self) -> IngestState:
+        """How the ingest does. Raises nothing."""
+        try:
+            known = await self._read(state.kept, state.NOTHING_KEPT)
+        except StorageFailed as error:
+            return await state.of(self.settings, state.NOTHING_KEPT, error.message)
+        return await state.of(self.settings, known)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+    async def _read(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, ask, nothing)
+
+    def _ask(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+        """In one transaction: all that it reads belongs together."""
+        if not self.settings.events_database.exists():
+            return nothing
+        try:
+            with self._connection() as connection:
+                connection.execute("BEGIN")
+                try:
+                    return ask(connection) if schema.version(connection) else nothing
+                finally:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise StorageFailed(f"The events cannot be read: {error}.") from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One that is kept for the next question, unless something went wrong with it."""
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = schema.open_to_read(self.settings.events_database)
+        try:
+            yield connection
+        except sqlite3.Error:
+            connection.close()
+            raise
+        except BaseException:
+            self._idle.put(connection)
+            raise
+        self._idle.put(connection)

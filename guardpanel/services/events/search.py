@@ -1,0 +1,131 @@
+"""The way to a page of events that does not depend on luck.
+
+SQLite has no statistics that fit attackers' traffic, so we ask each condition's index how many events it leads to, and
+stop counting at MANY. Few: those are read and sorted. Many in each: they are dense, so walking back in time meets enough
+of them soon; the index of one value walks by time, too. What takes longer than PATIENCE all the same is stopped and
+what was found until then is given.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from guardpanel.services.events.conditions import Condition
+
+MANY = 20_000
+MOST_COUNTED = 10_000
+PATIENCE = 1.0
+"Seconds for a page."
+COUNTING = 0.06
+"Seconds for the number of all that match: words beside the list, not worth a wait."
+STEPS = 20_000
+"SQLite's, between two looks at the clock."
+
+COLUMNS = (
+    "event.id, request_id, virtual_host, policy, application, checksum, "
+    "(SELECT text FROM client WHERE client.id = event.client), method, "
+    "(SELECT text FROM host WHERE host.id = event.host), (SELECT text FROM path WHERE path.id = event.path), "
+    "verdict, status, score, severity, rules"
+)
+
+EventRow = tuple[int, str, int | None, int | None, str, str, str, str, str, str, int, int | None, int, int | None, str]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Ids from `first` on, before `end`."""
+
+    first: int
+    end: int
+
+
+class Stopped(Exception):
+    """The time is over."""
+
+
+def rows(
+    connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span, limit: int, *, upwards: bool = False
+) -> tuple[list[EventRow], bool]:
+    """The newest that match (`upwards`: the oldest), and whether the search was stopped before it was done."""
+    found: list[int] = []
+    stopped = False
+    try:
+        with patience(connection, PATIENCE):
+            found.extend(_ids(connection, wanted, span, limit, upwards=upwards))
+    except Stopped:
+        stopped = True
+    return _rows(connection, found), stopped
+
+
+def count(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> tuple[int, bool]:
+    """How many match, and whether that is all of them."""
+    found = 0
+    try:
+        with patience(connection, COUNTING):
+            for _ in _ids(connection, wanted, span, MOST_COUNTED + 1, upwards=None):
+                found += 1
+    except Stopped:
+        return found, False
+    return min(found, MOST_COUNTED), found <= MOST_COUNTED
+
+
+class patience:  # noqa: N801 a context manager
+    """Ends what runs on a connection when its time is over: Stopped."""
+
+    def __init__(self, connection: sqlite3.Connection, seconds: float) -> None:
+        self.connection = connection
+        self.ends = monotonic() + seconds
+
+    def __enter__(self) -> None:
+        self.connection.set_progress_handler(lambda: monotonic() > self.ends, STEPS)
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        self.connection.set_progress_handler(None, 0)
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise Stopped from error
+
+
+def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[EventRow]:
+    """In the order of the ids. Apart from finding them: what is sorted is short."""
+    places = ", ".join("?" * len(ids))
+    rows = connection.execute(f"SELECT {COLUMNS} FROM event WHERE id IN ({places})", ids)  # noqa: S608
+    by_id = {row[0]: row for row in rows}
+    return [by_id[one] for one in ids]
+
+
+def _ids(
+    connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span, limit: int, *, upwards: bool | None
+) -> Iterator[int]:
+    """`upwards` None: in any order."""
+    lead = _lead(connection, wanted, span)
+    rest = [one for one in wanted if one is not lead]
+    key = lead.key if lead else "event.id"
+    order = "" if upwards is None else f"ORDER BY {key} {'ASC' if upwards else 'DESC'}"
+    tests = [f"{key} >= ?", f"{key} < ?", *(one.tested for one in rest)]
+    values = [span.first, span.end, *(value for one in rest for value in one.values)]
+    source = "event"
+    if lead is not None:
+        tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
+        source = "event" if lead.table == "event" else f"{lead.table} CROSS JOIN event ON event.id = {key}"
+    question = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ?"  # noqa: S608
+    for (event,) in connection.execute(question, (*values, limit)):
+        yield event
+
+
+def _lead(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> Condition | None:
+    """The condition whose index is followed; None: all events are walked by time."""
+    sizes = [(_size(connection, one, span), not one.ordered, at) for at, one in enumerate(wanted) if one.indexed]
+    if not sizes:
+        return None
+    size, unordered, at = min(sizes)
+    return wanted[at] if size <= MANY or not unordered else None
+
+
+def _size(connection: sqlite3.Connection, one: Condition, span: Span) -> int:
+    inner = f"SELECT 1 FROM {one.table} WHERE {one.indexed} AND {one.key} >= ? AND {one.key} < ? LIMIT ?"  # noqa: S608
+    found: int = connection.execute(
+        f"SELECT count(*) FROM ({inner})",  # noqa: S608
+        (*one.values, span.first, span.end, MANY + 1),
+    ).fetchone()[0]
+    return found

@@ -1,0 +1,127 @@
+"""How the ingest does: whether it runs, how far behind it is, and what never arrived."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from guardpanel.events.schema import time_of
+from guardpanel.settings import Settings
+
+PATIENCE = 1.0
+"Seconds for its answer: it gives it beside its work."
+
+LAGS = 60.0
+"Seconds behind, from which on something is to be said."
+
+
+@dataclass(frozen=True)
+class IngestState:
+    """Counters are since the file of events was made."""
+
+    running: bool
+    lag_seconds: float | None
+    "How long what is written waits to be read; 0: all is read. None: nobody knows, since it does not run."
+    lag_bytes: int
+    last_event: datetime | None
+    events: int
+    "Taken; older ones have been removed since."
+    ordinary: int
+    "Lines of HAProxy's log about requests of which nothing is to say."
+    torn: int
+    "Last lines that a crash left unfinished."
+    bad: int
+    "Lines that are no JSON, or hold something else than an event."
+    unknown_version: int
+    "Lines of a form that this guardpanel does not know."
+    lost_segments: int
+    "Files of the agent that went before they were known to be read to the end."
+    lost_bytes: int
+    "Of HAProxy's log: what was rotated away unread."
+    repeated: int
+    "Second events of a request, left out."
+    removed: int
+    "Events that were too old or too many."
+    bytes: int
+    "What the events take on disk."
+    problem: str | None
+    "In words, where something is wrong: it does not run, it lags, it cannot write."
+
+    @property
+    def losses(self) -> str:
+        """What never arrived, in words; empty where all did."""
+        counts = {
+            "torn lines": self.torn, "lines that cannot be read": self.bad, "lines of a newer form": self.unknown_version,
+            "of the agent’s files unread": self.lost_segments, "bytes of HAProxy’s log unread": self.lost_bytes,
+        }  # fmt: skip
+        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the file itself says."""
+
+    counters: Mapping[str, int] = field(default_factory=dict)
+    last_event: datetime | None = None
+    bytes: int = 0
+
+
+NOTHING_KEPT = Kept()
+
+
+def kept(connection: sqlite3.Connection) -> Kept:
+    (newest,) = connection.execute("SELECT max(id) FROM event").fetchone()
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return Kept(
+        counters=dict(connection.execute("SELECT name, value FROM counter").fetchall()),
+        last_event=time_of(newest) if newest is not None else None,
+        bytes=(pages - free) * size,
+    )
+
+
+async def of(settings: Settings, known: Kept, problem: str | None = None) -> IngestState:
+    said = await _ask(settings)
+    lag = said.get("lag_seconds") if said else None
+    counted = {name: known.counters.get(name, 0) for name in COUNTERS}
+    return IngestState(
+        running=said is not None,
+        lag_seconds=lag,
+        lag_bytes=said.get("lag_bytes", 0) if said else 0,
+        last_event=known.last_event,
+        bytes=known.bytes,
+        problem=problem or _problem(said, lag),
+        **counted,
+    )
+
+
+COUNTERS = (
+    "events", "ordinary", "torn", "bad", "unknown_version", "lost_segments", "lost_bytes", "repeated", "removed",
+)  # fmt: skip
+
+
+async def _ask(settings: Settings) -> Mapping[str, Any] | None:
+    """What the running ingest says of itself; None where none runs."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_unix_connection(str(settings.ingest_socket))
+            try:
+                return dict(json.loads(await reader.read(65_536)))
+            finally:
+                writer.close()
+    except (OSError, ValueError):
+        return None
+
+
+def _problem(said: Mapping[str, Any] | None, lag: float | None) -> str | None:
+    if said is None:
+        return "Events are not read: the ingest does not run. They wait in the agent's files."
+    if said.get("problem"):
+        return str(said["problem"])
+    if lag is not None and lag > LAGS:
+        return f"Events are {lag:.0f} s behind."
+    return None

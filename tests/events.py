@@ -1,0 +1,84 @@
+"""Events as the agent and HAProxy write them, and a file of events made from such lines."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from guardpanel.events import schema
+from guardpanel.ingest import agent_line, proxy_line
+from guardpanel.ingest.store import Store
+
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+_numbers = count(1)
+
+
+def a_request_id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def a_rule(number: int = 942100, **others: Any) -> dict[str, Any]:
+    """A rule that fired, as the agent writes it."""
+    return {
+        "id": number, "phase": 2, "severity": "critical", "paranoia_level": "1",
+        "message": "SQL Injection Attack Detected via libinjection", "data": "Matched Data: s&1 found within ARGS:id: 1' or '1'='1",
+        "tags": ["attack-sqli", "paranoia-level/1"],
+        "matches": [{"variable": "ARGS", "key": "id", "value": "1' or '1'='1", "bytes": 12}], **others,
+    }  # fmt: skip
+
+
+BY_SCORE = a_rule(
+    949110, severity="emergency", message="Inbound Anomaly Score Exceeded (Total Score: 5)", disrupts=True
+)
+
+
+def an_event(**others: Any) -> dict[str, Any]:
+    """What the agent writes of a blocked request; each call is another one, a second later."""
+    number = next(_numbers)
+    said = {
+        "v": 1, "time": (NOON + timedelta(seconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "id": a_request_id(number), "application": "p1a2b3c4d5e6f", "phase": "request", "verdict": "blocked",
+        "action": "deny", "status": 403, "rule": 949110,
+        "scores": {"blocking_inbound_anomaly_score": 5, "inbound_anomaly_score_threshold": 5},
+        "client": "192.0.2.7", "client_port": 40000, "method": "GET", "uri": "/list?id=1%27+or+%271%27%3D%271", "version": "1.1",
+        "headers": [["host", "shop.example"], ["cookie", "[masked]"]], "host": "shop.example", "body_bytes": 0,
+        "rules": [a_rule(), BY_SCORE], **others,
+    }  # fmt: skip
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def a_log_line(event: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
+    """What HAProxy's log says of a request; of an event's, where it is given."""
+    event = event or an_event()
+    moment = datetime.fromisoformat(event["time"]).timestamp()
+    return {
+        "time": round(moment, 3), "id": event["id"], "client": event["client"], "client_port": 40000, "host": event["host"],
+        "virtual_host": "1", "method": event["method"], "path": event["uri"], "status": 403, "bytes": 2000, "milliseconds": 4,
+        "server": "<NOSRV>", "server_milliseconds": -1, "ended": "PR--", "verdict": "blocked", "application": event["application"],
+        "policy": "1", "checksum": "c" * 64, "over_limit": "refuse", "fail": "closed", "action": "deny", "rule": "949110",
+        "score": "5", "rules": "942100,949110", "waf_error": "-", "waf_milliseconds": "2", "panel": "-", **others,
+    }  # fmt: skip
+
+
+def a_passed_line(event: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
+    """A line of HAProxy's log of which nothing is to say."""
+    return a_log_line(
+        event, **{"status": 200, "verdict": "-", "action": "-", "rule": "-", "score": "0", "rules": "-", **others}
+    )
+
+
+def as_line(said: dict[str, Any]) -> bytes:
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def store(path: Path, agent: Iterable[dict[str, Any]], proxy: Iterable[dict[str, Any]] = ()) -> None:
+    """The file of events with these; added to what is there."""
+    connection = schema.open_to_write(path)
+    logged = [line for said in proxy if (line := proxy_line.read(as_line(said)))]
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        Store(connection).add([agent_line.read(as_line(said), "") for said in agent], logged)
+    connection.close()

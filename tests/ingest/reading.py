@@ -1,0 +1,70 @@
+"""An ingest on a directory, and what it has stored, for tests."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from guardpanel.events import schema
+from guardpanel.ingest.run import Ingest
+from guardpanel.settings import Settings
+from tests.events import as_line
+
+FIRST, SECOND, THIRD = (f"{number:020d}.jsonl" for number in (1, 2, 3))
+
+
+class Ground:
+    """The agent's directory and HAProxy's log, written by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(data_dir=folder)
+        self.settings.events_dir.mkdir()
+        self.settings.log_dir.mkdir()
+
+    def write(self, segment: str, *said: Mapping[str, Any] | bytes) -> None:
+        """Append lines; bytes as they are."""
+        with (self.settings.events_dir / segment).open("ab") as file:
+            for one in said:
+                file.write(one if isinstance(one, bytes) else as_line(dict(one)) + b"\n")
+
+    def log(self, *said: Mapping[str, Any] | bytes) -> None:
+        with self.settings.access_log.open("ab") as file:
+            for one in said:
+                file.write(one if isinstance(one, bytes) else as_line(dict(one)) + b"\n")
+
+    @contextmanager
+    def ingest(self) -> Iterator[Ingest]:
+        with closing(Ingest(self.settings)) as ingest:
+            yield ingest
+
+    def read_all(self) -> None:
+        """As a process of its own that reads what there is."""
+        with self.ingest() as ingest:
+            while ingest.step():
+                pass
+
+    def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.settings.events_database)) as connection:
+            return connection.execute(question, values).fetchall()
+
+    def requests(self) -> list[str]:
+        """Ids of all requests that have an event, by time."""
+        return [row[0] for row in self.ask("SELECT request_id FROM event ORDER BY id")]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return dict(self.ask("SELECT name, value FROM counter"))  # type: ignore[arg-type]
+
+    def lines(self, request: str) -> tuple[Any, Any]:
+        """What the agent and HAProxy said of a request."""
+        from guardpanel.events.lines import unpacked
+
+        ((agent, proxy),) = self.ask(
+            "SELECT agent, haproxy FROM event JOIN event_line USING (id) WHERE request_id = ?", request
+        )
+        return tuple(json.loads(unpacked(one)) if one else None for one in (agent, proxy))  # type: ignore[return-value]
+
+
+__all__ = ["FIRST", "SECOND", "THIRD", "Ground", "schema"]

@@ -1,0 +1,85 @@
+"""What is kept: by age and by size, in small steps, and whole."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from guardpanel.ingest import retention
+from tests.events import a_rule, an_event
+from tests.ingest.reading import FIRST, Ground
+
+
+def days_ago(days: float) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat()
+
+
+def tidy(ground: Ground) -> int:
+    """How many steps it takes."""
+    steps = 0
+    with ground.ingest() as ingest:
+        while retention.too_many(ingest.connection, days=ground.settings.event_days, mib=ground.settings.event_mib):
+            ingest._next_tidying = 0.0
+            ingest.tidy()
+            steps += 1
+    return steps
+
+
+def test_what_is_too_old_goes_with_all_of_it(ground: Ground) -> None:
+    kept = an_event(time=days_ago(29), uri="/kept", client="192.0.2.1", rules=[a_rule(942100)])
+    ground.write(
+        FIRST, kept,
+        an_event(time=days_ago(31), uri="/kept", client="192.0.2.1", host="gone.example", rules=[a_rule(942100), a_rule(920350)]),
+        an_event(time=days_ago(40), uri="/gone", client="192.0.2.2"),
+    )  # fmt: skip
+    ground.read_all()
+
+    tidy(ground)
+
+    assert ground.requests() == [kept["id"]]
+    assert ground.ask("SELECT rule FROM event_rule") == [(942100,)]
+    assert ground.ask("SELECT count(*) FROM event_line") == [(1,)]
+    assert ground.ask("SELECT text FROM path") == [("/kept",)]
+    assert ground.ask("SELECT text FROM client") == [("192.0.2.1",)]
+    assert ground.ask("SELECT text FROM host") == [("shop.example",)]
+    assert ground.counters == {"events": 3, "removed": 2}
+
+
+def test_names_that_went_may_come_again(ground: Ground) -> None:
+    with ground.ingest() as ingest:
+        ground.write(FIRST, an_event(time=days_ago(31), uri="/a"))
+        while ingest.step():
+            pass
+        ingest.tidy()
+        ground.write(FIRST, an_event(uri="/b"), an_event(uri="/a"))
+        while ingest.step():
+            pass
+
+    assert ground.ask("SELECT path.text FROM event JOIN path ON path.id = path ORDER BY event.id") == [("/b",), ("/a",)]
+
+
+def test_it_goes_in_steps(ground: Ground) -> None:
+    ground.write(FIRST, *(an_event(time=days_ago(31)) for _ in range(2 * retention.STEP + 1)))
+    ground.read_all()
+
+    assert tidy(ground) == 3
+    assert ground.requests() == []
+
+
+def test_what_takes_too_much_goes_oldest_first(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "MIB", 10_000)
+    monkeypatch.setattr(retention, "STEP", 10)
+    ground.settings.event_mib = 30
+    events = [an_event(time=days_ago(1 - at / 10_000), body=str(at) * 300) for at in range(2_000)]
+    ground.write(FIRST, *events)
+    ground.read_all()
+    with ground.ingest() as ingest:
+        before = retention.size(ingest.connection)
+
+    tidy(ground)
+
+    kept = ground.requests()
+    with ground.ingest() as ingest:
+        after = retention.size(ingest.connection)
+    assert after <= 300_000 < before
+    assert 0 < len(kept) < 2_000
+    assert kept == [event["id"] for event in events[-len(kept) :]]

@@ -1,0 +1,297 @@
+"""What pages and the API are told of events: the same as a plain look at all of them, whatever way is taken."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from guardpanel.database import Database
+from guardpanel.errors import Invalid, StorageFailed
+from guardpanel.models import Policy, Revision, VirtualHost
+from guardpanel.services.events import EventFilter, Events, Severity, Verdict, search
+from guardpanel.settings import Settings
+from tests.events import NOON, a_log_line, a_rule, an_event, store
+
+pytestmark = pytest.mark.anyio
+
+Said = tuple[dict[str, Any], dict[str, Any]]
+
+
+@pytest.fixture
+async def events(settings: Settings, data_dir: object) -> AsyncIterator[Events]:
+    database = Database(settings.database)
+    made = Events(settings, database)
+    yield made
+    await made.close()
+    await database.close()
+
+
+def some(number: int) -> list[Said]:
+    """Requests of many kinds, the same at each call."""
+    chance, made = random.Random(7), []
+    for at in range(number):
+        rules = [
+            a_rule(rule, severity=chance.choice(["critical", "warning"]))
+            for rule in chance.sample(range(942100, 942110), chance.randint(1, 3))
+        ]
+        event = an_event(
+            time=(NOON + timedelta(seconds=at // 3)).isoformat(),
+            client=chance.choice(["192.0.2.7", "192.0.2.200", "198.51.100.1", "2001:db8::1"]),
+            method=chance.choice(["GET", "POST"]), uri=chance.choice(["/", "/list", "/list/1?x=/admin", "/Admin/users", "/a%b_c"]),
+            host=chance.choice(["shop.example", "blog.example"]), rules=rules,
+            scores={"blocking_inbound_anomaly_score": 5 * len(rules)},
+        )  # fmt: skip
+        logged = a_log_line(
+            event, virtual_host=chance.choice(["1", "2"]), policy=chance.choice(["1", "3"]),
+            verdict=chance.choice(["blocked", "blocked", "unjudged"]), rules="-",
+        )  # fmt: skip
+        made.append((event, logged))
+    return made
+
+
+def path_of(said: Said) -> str:
+    return str(said[0]["uri"]).partition("?")[0]
+
+
+FILTERS: dict[str, tuple[EventFilter, Callable[[Said], bool]]] = {
+    "all": (EventFilter(), lambda _: True),
+    "virtual host": (EventFilter(virtual_host_id=2), lambda said: said[1]["virtual_host"] == "2"),
+    "policy": (EventFilter(policy_id=3), lambda said: said[1]["policy"] == "3"),
+    "verdict": (EventFilter(verdict=Verdict.AGENT_ERROR), lambda said: said[1]["verdict"] == "unjudged"),
+    "rule": (EventFilter(rule=942104), lambda said: 942104 in {rule["id"] for rule in said[0]["rules"]}),
+    "severity": (EventFilter(severity=Severity.WARNING), lambda said: {rule["severity"] for rule in said[0]["rules"]} == {"warning"}),
+    "client": (EventFilter(client="192.0.2.7"), lambda said: said[0]["client"] == "192.0.2.7"),
+    "network": (EventFilter(client=" 192.0.2.0/24 "), lambda said: ip_address(said[0]["client"]) in ip_network("192.0.2.0/24")),
+    "v6 network": (EventFilter(client="2001:db8::/32"), lambda said: ":" in said[0]["client"]),
+    "method": (EventFilter(method="post"), lambda said: said[0]["method"] == "POST"),
+    "path begins": (EventFilter(path="/list"), lambda said: path_of(said).startswith("/list")),
+    "part of a path": (EventFilter(path="admin"), lambda said: "admin" in path_of(said).lower()),
+    "part of a path that begins with a slash": (EventFilter(path="*/users"), lambda said: "/users" in path_of(said)),
+    "signs that mean something to LIKE": (EventFilter(path="%b_"), lambda said: "%b_" in path_of(said)),
+    "no such path": (EventFilter(path="/nowhere"), lambda _: False),
+    "score": (EventFilter(min_score=10), lambda said: len(said[0]["rules"]) >= 2),
+    "since": (EventFilter(since=NOON + timedelta(seconds=60)), lambda said: datetime.fromisoformat(said[0]["time"]) >= NOON + timedelta(seconds=60)),
+    "until": (EventFilter(until=NOON + timedelta(seconds=60)), lambda said: datetime.fromisoformat(said[0]["time"]) < NOON + timedelta(seconds=60)),
+    "free: rule": (EventFilter(q="942104"), lambda said: 942104 in {rule["id"] for rule in said[0]["rules"]}),
+    "free: network": (EventFilter(q="198.51.100.0/24"), lambda said: said[0]["client"] == "198.51.100.1"),
+    "free: path": (EventFilter(q="/Admin"), lambda said: path_of(said).startswith("/Admin")),
+    "free: host or path": (EventFilter(q="blog"), lambda said: "blog" in said[0]["host"]),
+    "several": (
+        EventFilter(virtual_host_id=1, rule=942103, verdict=Verdict.BLOCKED, client="192.0.2.0/24", path="/l", method="GET", min_score=5),
+        lambda said: (
+            said[1]["virtual_host"] == "1" and 942103 in {rule["id"] for rule in said[0]["rules"]} and said[1]["verdict"] == "blocked"
+            and said[0]["client"].startswith("192.0.2.") and path_of(said).startswith("/l") and said[0]["method"] == "GET"
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("many", [0, 50, 20_000], ids=["all many", "some many", "all few"])
+@pytest.mark.parametrize("named", FILTERS)
+async def test_pages_hold_what_matches_newest_first(
+    settings: Settings, events: Events, named: str, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MANY", many)
+    asked, matches = FILTERS[named]
+    said = some(200)
+    store(settings.events_database, [event for event, _ in said], [logged for _, logged in said])
+    wanted = {event["id"] for event, logged in said if matches((event, logged))}
+
+    found, cursor = [], None
+    while True:
+        page = await events.page(asked, cursor=cursor, limit=30)
+        assert page.count == len(wanted)
+        assert page.count_is_exact
+        assert page.stopped is None
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+
+    assert len(found) == len(wanted)
+    assert {item.request_id for item in found} == wanted
+    assert [item.time for item in found] == sorted((item.time for item in found), reverse=True)
+
+
+async def test_the_way_back_shows_the_same_pages(settings: Settings, events: Events) -> None:
+    store(settings.events_database, [an_event() for _ in range(100)])
+    asked = EventFilter()
+    first = await events.page(asked, limit=30)
+    second = await events.page(asked, cursor=first.next_cursor, limit=30)
+    third = await events.page(asked, cursor=second.next_cursor, limit=30)
+
+    back = await events.page(asked, cursor=third.previous_cursor, limit=30)
+    newest = await events.page(asked, cursor=back.previous_cursor, limit=30)
+
+    assert back.items == second.items
+    assert newest.items == first.items
+    assert first.previous_cursor is None
+    assert newest.previous_cursor is None
+
+
+async def test_counting_ends_at_a_bound(settings: Settings, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MOST_COUNTED", 20)
+    store(settings.events_database, [an_event() for _ in range(100)])
+
+    page = await events.page(EventFilter(), limit=10)
+
+    assert (page.count, page.count_is_exact) == (20, False)
+
+
+async def test_a_search_that_takes_too_long_is_stopped_and_says_so(
+    settings: Settings, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(settings.events_database, [an_event() for _ in range(2_000)])
+    monkeypatch.setattr(search, "PATIENCE", -1.0)
+    monkeypatch.setattr(search, "STEPS", 100)
+
+    page = await events.page(EventFilter(min_score=99), limit=10)
+
+    assert page.items == []
+    assert "stopped after" in (page.stopped or "")
+    monkeypatch.setattr(search, "PATIENCE", 10.0)
+    assert len((await events.page(EventFilter(), limit=10)).items) == 10
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (EventFilter(client="300.1.1.1"), "client"),
+        (EventFilter(client="' OR 1=1 --"), "client"),
+        (EventFilter(client="1.2.3.4/99"), "client"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused_at_its_field(
+    settings: Settings, events: Events, asked: EventFilter, field: str
+) -> None:
+    store(settings.events_database, [an_event()])
+    with pytest.raises(Invalid) as refused:
+        await events.page(asked)
+    assert set(refused.value.errors) == {field}
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "before", "before-", "after-x", "before-99999999999999999999", "before-9999999999999999999", "1"]
+)
+async def test_a_cursor_that_is_none_is_refused(settings: Settings, events: Events, cursor: str) -> None:
+    store(settings.events_database, [an_event()])
+    with pytest.raises(Invalid):
+        await events.page(EventFilter(), cursor=cursor)
+
+
+@pytest.mark.parametrize(
+    "typed", ["'", '"', "%", "\\", "a' OR '1'='1", "\udcff", "\x00", "*" * 500, "/" + "\U0010ffff"]
+)
+async def test_whatever_is_typed_is_looked_for_and_nothing_else(settings: Settings, events: Events, typed: str) -> None:
+    store(settings.events_database, [an_event(uri="/plain")])
+    for asked in (EventFilter(path=typed), EventFilter(q=typed), EventFilter(method=typed)):
+        assert (await events.page(asked)).items == []
+
+
+@pytest.mark.parametrize("number", [0, 2**31, 2**64])
+async def test_numbers_of_any_size_are_looked_for(settings: Settings, events: Events, number: int) -> None:
+    store(settings.events_database, [an_event()])
+    for asked in (EventFilter(virtual_host_id=number), EventFilter(rule=number), EventFilter(policy_id=number)):
+        assert (await events.page(asked)).items == []
+
+
+async def test_moments_of_any_age_can_be_asked_for(settings: Settings, events: Events) -> None:
+    store(settings.events_database, [an_event()])
+    assert (await events.page(EventFilter(since=datetime.max.replace(tzinfo=UTC)))).items == []
+    assert len((await events.page(EventFilter(since=datetime.min.replace(tzinfo=UTC)))).items) == 1
+    assert len((await events.page(EventFilter(until=datetime.max.replace(tzinfo=UTC)))).items) == 1
+
+
+async def test_before_the_first_event_there_is_nothing_and_no_fault(events: Events) -> None:
+    page = await events.page(EventFilter(q="anything"))
+    state = await events.ingest_state()
+
+    assert (page.items, page.count, page.count_is_exact, page.next_cursor, page.previous_cursor) == (
+        [],
+        0,
+        True,
+        None,
+        None,
+    )
+    assert await events.one("00000000-0000-4000-8000-000000000001") is None
+    assert not state.running
+    assert "does not run" in (state.problem or "")
+
+
+async def test_a_file_that_is_none_is_told_of_and_pages_refuse(settings: Settings, events: Events) -> None:
+    settings.events_database.write_bytes(b"no database" * 1000)
+
+    state = await events.ingest_state()
+
+    assert "cannot be read" in (state.problem or "")
+    with pytest.raises(StorageFailed):
+        await events.page(EventFilter())
+
+
+async def test_names_and_revision_come_from_the_panel(settings: Settings, events: Events) -> None:
+    event = an_event()
+    store(settings.events_database, [event], [a_log_line(event, virtual_host="1", policy="1", checksum="ab" * 32)])
+    async with events.database.write() as session:
+        session.add(Policy(id=1, name="Strict"))
+        await session.flush()
+        session.add(VirtualHost(id=1, name="Shop", policy_id=1))
+        for days, checksum in ((-9, "cd"), (-3, "ab"), (-2, "cd"), (-1, "ab"), (1, "ab")):
+            made = datetime.fromisoformat(event["time"]) + timedelta(days=days)
+            session.add(Revision(checksum=checksum * 32, snapshot=b"", author="ada", summary="", created_at=made))
+
+    (item,) = (await events.page(EventFilter())).items
+
+    assert (item.virtual_host, item.policy, item.revision) == ("Shop", "Strict", 4)
+
+
+async def test_an_event_is_told_whole(settings: Settings, events: Events) -> None:
+    event = an_event(
+        uri="/\udcff?q=\u202e", headers=[["host", "shop.example"], ["x", "\x1b[2J\udcfe"]], body="a\nb\x00\udcff", body_cut=True,
+        body_bytes=9_000, phase="response", response_status=500, rules_cut=3,
+    )  # fmt: skip
+    store(settings.events_database, [event], [a_log_line(event, server="s1", waf_error="-")])
+
+    detail = await events.one(event["id"])
+
+    assert detail is not None
+    assert (detail.uri, detail.body, detail.body_cut, detail.body_bytes) == (
+        "/\\xff?q=\\u202e",
+        "a\nb\\x00\\xff",
+        True,
+        9_000,
+    )
+    assert detail.headers == (("host", "shop.example"), ("x", "\\x1b[2J\\xfe"))
+    assert [rule.id for rule in detail.rules] == [942100, 949110]
+    assert detail.rules[0].matches[0].value == "1' or '1'='1"
+    assert detail.rules[1].disrupts
+    assert detail.scores["inbound_anomaly_score_threshold"] == 5
+    assert (detail.phase, detail.response_status, detail.rules_cut, detail.deciding_rule) == (
+        "response",
+        500,
+        3,
+        949110,
+    )
+    assert detail.proxy is not None
+    assert (detail.proxy.server, detail.proxy.rules) == ("s1", (942100, 949110))
+    assert detail.agent_line is not None
+
+
+async def test_haproxys_own_verdict_is_told_without_the_agent(settings: Settings, events: Events) -> None:
+    line = a_log_line(verdict="unknown_host", virtual_host="-", rules="-", status=421, host="nobody.example")
+    store(settings.events_database, [], [line])
+
+    detail = await events.one(line["id"])
+
+    assert detail is not None
+    assert (detail.item.verdict, detail.item.status, detail.item.host) == (Verdict.UNKNOWN_HOST, 421, "nobody.example")
+    assert detail.rules == ()
+    assert detail.agent_line is None
+
+
+async def test_pages_are_read_while_events_come(settings: Settings, events: Events) -> None:
+    for at in range(5):
+        store(settings.events_database, [an_event() for _ in range(10)])
+        assert (await events.page(EventFilter())).count == 10 * (at + 1)

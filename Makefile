@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential bench-data-path bench-events bench-ingest clean
+	rx-differential bench-data-path bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -112,6 +112,10 @@ bench-events: install ## what events cost the WAF agent
 
 bench-ingest: dev ## how many events a second are read, and how long every search takes among a million
 	@$(PYTHON_IN) -m bench.ingest $(ARGS)
+
+bench-event-pages: dev ## how long the pages of events take with a million of them
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.event_pages $(ARGS)
 
 soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
 	@echo "==> 1,000 reloads (many minutes)"

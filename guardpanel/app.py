@@ -30,6 +30,7 @@ from guardpanel.views import (
     changes,
     dashboard,
     drift,
+    events,
     policies,
     probes,
     saves,
@@ -51,7 +52,7 @@ GC_AFTER = 20_000
 with nothing old to compare with, nearly every look went through all of them."""
 
 PAGES = (
-    dashboard, virtual_hosts, policies, changes, drift, system, backups, search, saves, sessions, setup, probes,
+    dashboard, virtual_hosts, events, policies, changes, drift, system, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
 
 

@@ -39,9 +39,7 @@ def serve() -> None:
 
 @main.command()
 def ingest(
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="End when the process that started it does.")
-    ] = False,
+    parent: Annotated[int | None, typer.Option(help="End when this process, which starts it, ends.")] = None,
 ) -> None:
     """Read events into their database; `guardpanel up` runs this beside the panel."""
     import logging
@@ -54,7 +52,7 @@ def ingest(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
     try:
-        run(settings, with_parent=with_parent)
+        run(settings, parent)
     except Problem as problem:
         typer.echo(f"guardpanel: {problem.message}", err=True)
         raise typer.Exit(1) from problem

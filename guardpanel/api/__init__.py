@@ -5,8 +5,8 @@ Reads a request into an input type, calls the same service function as the pages
 
 from fastapi import APIRouter
 
-from guardpanel.api import auth, policies, problems, runtime, vhosts
+from guardpanel.api import auth, logs, policies, problems, runtime, vhosts
 
 router = APIRouter(responses=problems.DOCUMENTED)
-for part in (auth, vhosts, policies, runtime):
+for part in (auth, vhosts, policies, logs, runtime):
     router.include_router(part.router)

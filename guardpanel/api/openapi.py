@@ -14,6 +14,7 @@ TAGS = [
     {"name": "auth", "description": "Logging in and out; who is asking."},
     {"name": "vhosts", "description": "Virtual hosts: hostnames served together, with their servers and policy."},
     {"name": "policies", "description": "How the WAF treats the traffic of the virtual hosts bound to it."},
+    {"name": "logs", "description": "Events: requests on which rules fired, with every rule."},
     {"name": "runtime", "description": "What the engines run."},
 ]
 

@@ -196,7 +196,7 @@ class Supervisor:
         )
         self.ingest = Child(
             name="Ingest",
-            command=lambda: [sys.executable, "-m", "guardpanel", "ingest", "--with-parent"],
+            command=lambda: [sys.executable, "-m", "guardpanel", "ingest", "--parent", str(os.getpid())],
             may_start=lambda: True,
             reads=lambda: None,
             control=settings.ingest_socket,

@@ -32,7 +32,8 @@ CREATE TABLE event (
     status INTEGER,
     score INTEGER NOT NULL,
     severity INTEGER,            -- events/words.py
-    rules TEXT NOT NULL          -- '942100 949110'
+    rules TEXT NOT NULL,         -- '942100 949110'
+    heard INTEGER NOT NULL       -- who has spoken: 1 the agent, 2 HAProxy, 3 both
 );
 CREATE UNIQUE INDEX event_request_id ON event (request_id);
 CREATE INDEX event_virtual_host ON event (virtual_host);
@@ -46,7 +47,7 @@ CREATE INDEX event_score ON event (score);
 CREATE INDEX event_severity ON event (severity);
 
 CREATE TABLE event_rule (rule INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (rule, event)) WITHOUT ROWID;
-CREATE TABLE event_line (id INTEGER PRIMARY KEY, agent BLOB, haproxy BLOB);  -- events/lines.py
+CREATE TABLE event_line (id INTEGER PRIMARY KEY, lines BLOB NOT NULL);  -- events/lines.py
 CREATE TABLE rule (id INTEGER PRIMARY KEY, message TEXT NOT NULL);
 
 CREATE TABLE client (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, key BLOB NOT NULL);
@@ -60,6 +61,9 @@ CREATE TABLE segment (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, size INTEG
 CREATE TABLE access_log (id INTEGER PRIMARY KEY CHECK (id = 1), inode INTEGER NOT NULL, offset INTEGER NOT NULL);
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+AGENT, PROXY = 1, 2
+"Of the column `heard`."
 
 VERSIONS = (FIRST,)
 "What each version adds to the one before."

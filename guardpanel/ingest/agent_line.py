@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from guardpanel.events.schema import id_of
 from guardpanel.events.texts import shown
 from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES, Severity
@@ -57,12 +59,20 @@ class AgentLine(NamedTuple):
 def read(line: bytes, place: str) -> AgentLine:
     """`place` stands in for the id of a request that has none. Raises BadLine or UnknownVersion."""
     try:
-        said = json.loads(line)
+        said = parsed(line)
         if said["v"] != VERSION:
             raise UnknownVersion
         return _taken(said, line, place)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise BadLine from error
+
+
+def parsed(line: bytes) -> Any:
+    """As JSON. pydantic's parser is twice as fast, but knows no lone surrogates. Raises ValueError."""
+    try:
+        return from_json(line)
+    except ValueError:
+        return json.loads(line)
 
 
 def _taken(said: Mapping[str, Any], line: bytes, place: str) -> AgentLine:

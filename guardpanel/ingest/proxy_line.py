@@ -3,14 +3,21 @@
 Most are about requests of which nothing is to say: those are told apart without reading them.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from guardpanel.events.schema import A_MICROSECOND
 from guardpanel.events.texts import shown
 from guardpanel.events.words import VERDICT_CODES, Verdict
-from guardpanel.ingest.agent_line import LONGEST_HOST, LONGEST_ID, LONGEST_METHOD, LONGEST_PATH, BadLine, checked_moment
+from guardpanel.ingest.agent_line import (
+    LONGEST_HOST,
+    LONGEST_ID,
+    LONGEST_METHOD,
+    LONGEST_PATH,
+    BadLine,
+    checked_moment,
+    parsed,
+)
 
 NONE = "-"
 "What HAProxy writes for a variable that has no value."
@@ -42,7 +49,7 @@ def read(line: bytes) -> ProxyLine | None:
     if (NO_VERDICT in line and NO_RULES in line) or not line.startswith(b"{"):
         return None
     try:
-        said = json.loads(line)
+        said = parsed(line)
         verdict = None if said.get("panel", NONE) != NONE else _verdict(said)
         return None if verdict is None else _taken(said, verdict, line)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

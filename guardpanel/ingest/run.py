@@ -45,8 +45,8 @@ NICENESS = 10
 "Traffic and saves go first."
 
 
-def run(settings: Settings, *, with_parent: bool = False) -> None:
-    """Until TERM or INT; `with_parent`: also until the process that started it is gone, since the next panel may be another
+def run(settings: Settings, parent: int | None = None) -> None:
+    """Until TERM or INT; with a `parent` also until that process, which started it, is gone: the next panel may be another
     version. Busy where another one runs, StorageFailed where the file of events is not for us."""
     with only_ingest(settings.ingest_lock):
         with suppress(OSError):
@@ -58,7 +58,7 @@ def run(settings: Settings, *, with_parent: bool = False) -> None:
         ingest = Ingest(settings)
         status = Status(settings.ingest_socket, ingest.describe)
         try:
-            ingest.keep_reading(ending, os.getppid() if with_parent else None)
+            ingest.keep_reading(ending, parent)
         finally:
             status.close()
             ingest.close()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 NAME = re.compile(r"[0-9]{20}\.jsonl")
 
-CHUNK = 4 * 1024 * 1024
+CHUNK = 8 * 1024 * 1024
 "Bytes that are read at once. No line of the agent is nearly as long."
 
 QUIET = 10.0

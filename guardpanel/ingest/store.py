@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from guardpanel.events import addresses
-from guardpanel.events.lines import packed
+from guardpanel.events.lines import packed, unpacked
+from guardpanel.events.schema import AGENT, PROXY
 from guardpanel.events.texts import shown
 from guardpanel.events.words import VERDICT_CODES, Verdict
 from guardpanel.ingest.agent_line import EVALUATIONS, AgentLine
@@ -22,7 +23,7 @@ from guardpanel.ingest.proxy_line import ProxyLine
 
 DETECTED = VERDICT_CODES[Verdict.DETECTED]
 
-INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 15)})"  # noqa: S608
+INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 16)})"  # noqa: S608
 
 
 class Known(NamedTuple):
@@ -39,6 +40,10 @@ class Words:
 
     agent: AgentLine | None = None
     proxy: ProxyLine | None = None
+
+    @property
+    def lines(self) -> tuple[bytes | None, bytes | None]:
+        return self.agent.line if self.agent else None, self.proxy.line if self.proxy else None
 
 
 class Store:
@@ -69,13 +74,10 @@ class Store:
 
     def _known(self, requests: list[str]) -> dict[str, Known]:
         rows = self.connection.execute(
-            "SELECT request_id, event.id, agent IS NOT NULL, haproxy IS NOT NULL FROM json_each(?)"
-            " CROSS JOIN event ON request_id = value LEFT JOIN event_line ON event_line.id = event.id",
+            "SELECT request_id, event.id, heard FROM json_each(?) CROSS JOIN event ON request_id = value",
             (json.dumps(requests),),
         )
-        return {
-            request: Known(event, bool(has_agent), bool(has_proxy)) for request, event, has_agent, has_proxy in rows
-        }
+        return {request: Known(event, bool(heard & AGENT), bool(heard & PROXY)) for request, event, heard in rows}
 
     def _learn(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> None:
         lines: list[AgentLine | ProxyLine] = [*agent, *proxy]
@@ -99,14 +101,10 @@ class Store:
             fired = _rules(words)
             rows.append((event, request, *self._columns(words, fired)))
             rules += [(rule, event) for rule in fired]
-            lines.append((
-                event,
-                packed(words.agent.line) if words.agent else None,
-                packed(words.proxy.line) if words.proxy else None,
-            ))  # fmt: skip
+            lines.append((event, packed(*words.lines)))
         self.connection.executemany(INSERT_EVENT, rows)
         self.connection.executemany("INSERT INTO event_rule VALUES (?, ?)", rules)
-        self.connection.executemany("INSERT INTO event_line VALUES (?, ?, ?)", lines)
+        self.connection.executemany("INSERT INTO event_line VALUES (?, ?)", lines)
 
     def _ids(self, new: Mapping[str, Words]) -> list[int]:
         """Each event's moment, and beside it what no other event of the same microsecond has."""
@@ -145,22 +143,29 @@ class Store:
         verdict = None if proxy.verdict == DETECTED else proxy.verdict
         self.connection.execute(
             "UPDATE event SET virtual_host = ?, policy = ?, checksum = ?, verdict = coalesce(?, verdict),"
-            " status = coalesce(?, status) WHERE id = ?",
+            " status = coalesce(?, status), heard = 3 WHERE id = ?",
             (proxy.virtual_host, proxy.policy, proxy.checksum, verdict, proxy.status, event),
         )
-        self.connection.execute("UPDATE event_line SET haproxy = ? WHERE id = ?", (packed(proxy.line), event))
+        self._keep_line(event, proxy=proxy.line)
 
     def _hear_agent(self, event: int, agent: AgentLine) -> None:
         (before,) = self.connection.execute("SELECT rules FROM event WHERE id = ?", (event,)).fetchone()
         rules = (*agent.rules, *(rule for rule in map(int, before.split()) if rule not in agent.rules))
         self.connection.execute(
             "UPDATE event SET application = ?, client = ?, method = ?, host = ?, path = ?, score = ?, severity = ?,"
-            " rules = ?, verdict = CASE verdict WHEN ? THEN ? ELSE verdict END WHERE id = ?",
+            " rules = ?, verdict = CASE verdict WHEN ? THEN ? ELSE verdict END, heard = 3 WHERE id = ?",
             (agent.application, self.clients[agent.client], agent.method, self.hosts[agent.host], self.paths[agent.path],
              agent.score, agent.severity, _listed(rules), DETECTED, agent.verdict, event),
         )  # fmt: skip
         self.connection.executemany("INSERT OR IGNORE INTO event_rule VALUES (?, ?)", [(rule, event) for rule in rules])
-        self.connection.execute("UPDATE event_line SET agent = ? WHERE id = ?", (packed(agent.line), event))
+        self._keep_line(event, agent=agent.line)
+
+    def _keep_line(self, event: int, *, agent: bytes | None = None, proxy: bytes | None = None) -> None:
+        """Beside the one that was kept before."""
+        (stored,) = self.connection.execute("SELECT lines FROM event_line WHERE id = ?", (event,)).fetchone()
+        before_agent, before_proxy = unpacked(stored)
+        lines = packed(agent or before_agent, proxy or before_proxy)
+        self.connection.execute("UPDATE event_line SET lines = ? WHERE id = ?", (lines, event))
 
     def _columns(self, words: Words, rules: Sequence[int]) -> tuple[object, ...]:
         """All but the id and the request id."""
@@ -185,6 +190,7 @@ class Store:
             first.score,
             agent.severity if agent else None,
             _listed(rules),
+            (AGENT if agent else 0) | (PROXY if proxy else 0),
         )
 
 

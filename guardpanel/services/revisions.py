@@ -48,6 +48,12 @@ async def live_rows(session: AsyncSession) -> Snapshot | None:
     return None if row is None else await asyncio.to_thread(snapshots.unpacked, row[0] or row[1])
 
 
+async def change_of(session: AsyncSession, revision: int) -> int | None:
+    """The change that made this revision live first; None where it is not kept any more."""
+    wanted = select(func.min(Deployment.id)).where(col(Deployment.revision_id) == revision)
+    return (await session.exec(wanted.where(col(Deployment.outcome) == Outcome.LIVE))).one()
+
+
 async def last_deployment(session: AsyncSession) -> Deployment | None:
     return (await session.exec(select(Deployment).options(*LIGHT).order_by(col(Deployment.id).desc()).limit(1))).first()
 

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import Deployment, Policy, VirtualHost
 from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.events import EventItem, Events
 from guardpanel.services.pages import Page, like
 
 MOST = 20
@@ -18,18 +19,24 @@ class Found:
     hosts: Page[VirtualHost]
     policies: Page[Policy]
     changes: Page[Deployment]
+    event: EventItem | None = None
+    "Of the request with exactly this id."
 
     @property
     def is_empty(self) -> bool:
-        return not (self.hosts.items or self.policies.items or self.changes.items)
+        return not (self.event or self.hosts.items or self.policies.items or self.changes.items)
 
 
-async def find(session: AsyncSession, q: str) -> Found:
-    """Virtual hosts by name, hostname or server; policies; changes by revision number, words or author."""
+async def find(session: AsyncSession, events: Events, q: str) -> Found:
+    """Virtual hosts by name, hostname or server; policies; changes by revision number, words or author; an event by its
+    request id, however it was pasted."""
+    await session.commit()  # it has a connection of its own: two for one request can run out
+    event = await events.pasted(q)
     return Found(
         hosts=await virtual_hosts.page(session, q=q, limit=MOST),
         policies=await policies.page(session, q=q, limit=MOST),
         changes=await _changes(session, q),
+        event=event.item if event else None,
     )
 
 

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import FieldError, Invalid, NotFound, Stale
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.models.types import shown
+from guardpanel.models.types import hostname, shown
 from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import revisions
@@ -79,6 +79,31 @@ async def find(session: AsyncSession, virtual_host_id: int) -> VirtualHost:
     if virtual_host is None:
         raise NotFound("There is no such virtual host. It may have been deleted.")
     return virtual_host
+
+
+async def number_of(session: AsyncSession, text: str) -> int | None:
+    """The virtual host that is called so, or that has this hostname."""
+    named = select(VirtualHost.id).where(func.lower(VirtualHost.name) == text.strip().lower())
+    found = (await session.exec(named)).first()
+    if found is None:
+        hostname = select(Hostname.virtual_host_id).where(Hostname.name == _canonical(text))
+        found = (await session.exec(hostname)).first()
+    return found
+
+
+async def name_of(session: AsyncSession, text: str) -> str:
+    """How the virtual host is called that somebody named by its number or one of its names; in words if there is none."""
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        return text
+    found = await session.exec(select(VirtualHost.name).where(col(VirtualHost.id) == int(text)))
+    return found.first() or f"number {text}, which is deleted"
+
+
+async def some_names(session: AsyncSession, limit: int) -> list[str]:
+    """The first by name."""
+    return list(
+        (await session.exec(select(VirtualHost.name).order_by(func.lower(VirtualHost.name)).limit(limit))).all()
+    )
 
 
 async def create(changes: Changes, asked: Asked, fields: VirtualHostFields) -> Saved[VirtualHost]:
@@ -234,6 +259,14 @@ def _matches(q: str) -> Any:
         col(VirtualHost.id).in_(select(Hostname.virtual_host_id).where(holds(Hostname.name, canonical))),
         col(VirtualHost.id).in_(select(Server.virtual_host_id).where(holds(Server.address, pattern))),
     )
+
+
+def _canonical(text: str) -> str:
+    """A hostname as it is stored; what is none finds nothing."""
+    try:
+        return hostname(text)
+    except ValueError:
+        return text
 
 
 def _canonical_part(q: str) -> str:

@@ -19,7 +19,9 @@ from guardpanel.engines import ServerStatus
 from guardpanel.models import Policy, User
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.services import status
+from guardpanel.services.events import scores
 from guardpanel.static_files import asset
+from guardpanel.views import inert
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 FLASH = "gp_flash"
@@ -40,6 +42,8 @@ def environment() -> Environment:
     made.globals["asset"] = asset
     made.filters.update(ago=ago, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds)
     made.globals.update(by_name=by_name, fails_open=fails_open, policies_as_options=policies_as_options)
+    made.globals["inert"] = inert
+    made.tests["reporting"] = scores.is_reporting
     made.globals["ui"] = made.get_template("shared/ui.html").module
     return made
 

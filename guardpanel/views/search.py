@@ -1,8 +1,8 @@
-"""The search box: virtual hosts, policies and changes by what an operator knows of them."""
+"""The search box: virtual hosts, policies, changes and events by what an operator knows of them."""
 
 from fastapi import APIRouter, Request, Response
 
-from guardpanel.dependencies import SessionDep, Viewer
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.services import search
 from guardpanel.views.pages import page
 
@@ -10,7 +10,7 @@ router = APIRouter()
 
 
 @router.get("/search")
-async def index(request: Request, session: SessionDep, _viewer: Viewer, q: str = "") -> Response:
+async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer, q: str = "") -> Response:
     q = q.strip()[:200]
-    found = await search.find(session, q) if q else None
+    found = await search.find(session, panel.events, q) if q else None
     return await page(request, "search/index.html", {"q": q, "found": found})

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from guardpanel.engines.proc import listener_of
+from guardpanel.events.lines import unpacked
 from guardpanel.ingest import agent_line, proxy_line
 from guardpanel.settings import Settings
 from tests.haproxies import haproxy_binary
@@ -50,7 +51,7 @@ MUTATIONS = {
     "two transactions": "from guardpanel.ingest.run import Ingest\n"
     "remember = Ingest._remember\n"
     "def apart(self, *args):\n"
-    "    self.connection.execute('COMMIT'); import time; time.sleep(0.02)\n"
+    "    self.connection.execute('COMMIT'); import time; time.sleep(0.3)\n"
     "    self.connection.execute('BEGIN IMMEDIATE'); remember(self, *args)\n"
     "Ingest._remember = apart\n",
     "place first": "from guardpanel.ingest.run import Ingest\n"
@@ -107,12 +108,21 @@ class Ground:
         self.process.wait()
 
     def live_a_while(self) -> None:
-        """Mostly into its work, sometimes only into its start."""
-        if self.chance.random() < 0.15:
+        """Into its start, into its work, or to the moment at which it writes to its database."""
+        kind = self.chance.random()
+        if kind < 0.1:
             time.sleep(self.chance.uniform(0.0, 0.6))
             return
         wait_until(lambda: listener_of(self.settings.ingest_socket), "the ingest answers")
+        if kind > 0.4:
+            self.await_write()
         time.sleep(self.chance.uniform(0.0, 0.4))
+
+    def await_write(self) -> None:
+        log = self.settings.data_dir / "events.db-wal"
+        before, ends = written(log), time.monotonic() + 5
+        while written(log) == before and time.monotonic() < ends:
+            time.sleep(0.001)
 
     def kill_agent(self) -> None:
         os.kill(self.stack.agent.pid, signal.SIGKILL)
@@ -186,14 +196,14 @@ class Ground:
         with closing(sqlite3.connect(self.settings.events_database)) as events:
             sound = events.execute("PRAGMA integrity_check").fetchone()[0]
             stored = events.execute(
-                "SELECT request_id, agent IS NOT NULL, haproxy IS NOT NULL FROM event LEFT JOIN event_line USING (id)"
+                "SELECT request_id, heard, lines FROM event LEFT JOIN event_line USING (id)"
             ).fetchall()
             rules = dict(events.execute("SELECT event, count(*) FROM event_rule GROUP BY event").fetchall())
             listed = {row[0]: len(row[1].split()) for row in events.execute("SELECT id, rules FROM event") if row[1]}
             counters = Counter(dict(events.execute("SELECT name, value FROM counter").fetchall()))
         heard = {
-            "the agent's": ({row[0] for row in stored if row[1]}, truth.agent),
-            "HAProxy's": ({row[0] for row in stored if row[2]}, truth.proxy),
+            "the agent's": ({row[0] for row in stored if unpacked(row[2])[0] and row[1] & 1}, truth.agent),
+            "HAProxy's": ({row[0] for row in stored if unpacked(row[2])[1] and row[1] & 2}, truth.proxy),
         }
         found = [f"the file is damaged: {sound}"] if sound != "ok" else []
         for whose, (have, want) in heard.items():
@@ -204,6 +214,12 @@ class Ground:
             if counters[name] != truth.counted[name]:
                 found.append(f"{name}: {counters[name]} counted, {truth.counted[name]} are there")
         return found
+
+
+def written(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -232,6 +248,8 @@ def kill_again_and_again(ground: Ground, arguments: argparse.Namespace) -> int:
                 ground.kill_agent()
                 agents += 1
             ground.kill()
+            if number % 10 == 0:
+                print(f"{number} kills", flush=True)
     finally:
         ending.set()
         attacking.join()

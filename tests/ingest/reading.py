@@ -61,10 +61,8 @@ class Ground:
         """What the agent and HAProxy said of a request."""
         from guardpanel.events.lines import unpacked
 
-        ((agent, proxy),) = self.ask(
-            "SELECT agent, haproxy FROM event JOIN event_line USING (id) WHERE request_id = ?", request
-        )
-        return tuple(json.loads(unpacked(one)) if one else None for one in (agent, proxy))  # type: ignore[return-value]
+        ((lines,),) = self.ask("SELECT lines FROM event JOIN event_line USING (id) WHERE request_id = ?", request)
+        return tuple(json.loads(one) if one else None for one in unpacked(lines))  # type: ignore[return-value]
 
 
 __all__ = ["FIRST", "SECOND", "THIRD", "Ground", "schema"]

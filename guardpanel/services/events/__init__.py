@@ -7,7 +7,7 @@ a stranger's words, so templates escape them as everything else.
 from guardpanel.events.words import Severity, Verdict
 from guardpanel.services.events.details import EventDetail, FiredRule, ProxyWords, RuleMatch
 from guardpanel.services.events.filters import EventFilter
-from guardpanel.services.events.items import EventItem, EventPage
+from guardpanel.services.events.items import EventItem, EventPage, NumberedPage
 from guardpanel.services.events.reading import Events
 from guardpanel.services.events.state import COUNTERS, IngestState
 
@@ -20,6 +20,7 @@ __all__ = [
     "Events",
     "FiredRule",
     "IngestState",
+    "NumberedPage",
     "ProxyWords",
     "RuleMatch",
     "Severity",

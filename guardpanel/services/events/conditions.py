@@ -49,12 +49,16 @@ def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condi
         *_equal("policy", asked.policy_id),
         *_equal("verdict", VERDICT_CODES[asked.verdict] if asked.verdict else None),
         *_equal("severity", SEVERITY_CODES[asked.severity] if asked.severity else None),
+        *_among("verdict", [VERDICT_CODES[verdict] for verdict in asked.verdicts]),
+        *_among("severity", [SEVERITY_CODES[severity] for severity in asked.severities]),
         *_equal("method", shown(asked.method.strip()).upper() or None),
     ]
     if asked.rule is not None:
         found.append(_rule(asked.rule))
     if asked.min_score is not None:
         found.append(Condition("+score >= ?", "score >= ?", (min(asked.min_score, LARGEST),), ordered=False))
+    if asked.host.strip():
+        found.append(_named(connection, "host", "text = ?", (shown(asked.host.strip()).lower(),)))
     if asked.client.strip():
         found.append(_client(connection, asked.client, "client"))
     if asked.path.strip():
@@ -68,6 +72,11 @@ def _equal(column: str, value: int | str | None) -> list[Condition]:
     if isinstance(value, int):
         value = min(value, LARGEST)
     return [] if value is None else [Condition(f"+{column} = ?", f"{column} = ?", (value,))]
+
+
+def _among(column: str, codes: Sequence[int]) -> list[Condition]:
+    listed = ",".join(map(str, codes))
+    return [Condition(f"+{column} IN ({listed})", f"{column} IN ({listed})", (), ordered=False)] if codes else []
 
 
 def _rule(rule: int) -> Condition:

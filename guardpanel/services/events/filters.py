@@ -14,9 +14,15 @@ class EventFilter:
     virtual_host_id: int | None = None
     policy_id: int | None = None
     verdict: Verdict | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    "One of these."
     rule: int | None = None
     severity: Severity | None = None
     "Of the worst rule that fired."
+    severities: tuple[Severity, ...] = ()
+    "One of these."
+    host: str = ""
+    "Exactly as the visitor asked for it."
     client: str = ""
     "An address, or a network such as 192.0.2.0/24."
     path: str = ""

@@ -50,3 +50,12 @@ class EventPage:
     "False: there are at least so many."
     stopped: str | None = None
     "Words, where the search took too long and was stopped: more may match than is shown."
+
+
+@dataclass(frozen=True)
+class NumberedPage:
+    """A page by its number, for who cannot follow cursors. `total` counts all that match, if `total_is_exact`."""
+
+    items: list[EventItem]
+    total: int
+    total_is_exact: bool

@@ -17,6 +17,10 @@ from guardpanel.services.events.search import EventRow, Span
 CURSOR = re.compile(r"(before|after)-([0-9]{1,19})")
 LAST = 2**63 - 1
 
+MOST_NUMBERED = 1_000_000
+NUMBERING = 0.4
+"Seconds for counting what is paged by number: somebody looks for the last page."
+
 Messages = Mapping[int, str]
 "By rule."
 
@@ -69,21 +73,30 @@ def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None,
     )
 
 
+def numbered(connection: sqlite3.Connection, asked: EventFilter, offset: int, limit: int) -> Found:
+    """From the `offset`th on, with a number of all that match to count pages by."""
+    wanted, span = conditions(connection, asked), _span(asked)
+    rows, stopped = search.rows(connection, wanted, span, limit, offset=offset)
+    count, exact = search.count(connection, wanted, span, MOST_NUMBERED, NUMBERING)
+    return Found(
+        rows=rows, count=max(count, offset + len(rows) if rows else 0), exact=exact, stopped=stopped,
+        messages=_messages(connection, rows),
+    )  # fmt: skip
+
+
+def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[FoundOne]:
+    return [found for request_id in request_ids if (found := one(connection, request_id))]
+
+
 def one(connection: sqlite3.Connection, request_id: str) -> FoundOne | None:
-    row = connection.execute(
-        f"SELECT {search.COLUMNS}, agent, haproxy FROM event LEFT JOIN event_line ON event_line.id = event.id"  # noqa: S608
-        " WHERE request_id = ?",
+    found = connection.execute(
+        f"SELECT {search.COLUMNS}, lines FROM event JOIN event_line ON event_line.id = event.id WHERE request_id = ?",  # noqa: S608
         (request_id,),
     ).fetchone()
-    if row is None:
+    if found is None:
         return None
-    *first, agent, haproxy = row
-    return FoundOne(
-        row=tuple(first),
-        messages=_messages(connection, [tuple(first)]),
-        agent_line=unpacked(agent) if agent else None,
-        proxy_line=unpacked(haproxy) if haproxy else None,
-    )
+    row: EventRow = found[:-1]
+    return FoundOne(row, _messages(connection, [row]), *unpacked(found[-1]))
 
 
 def _span(asked: EventFilter) -> Span:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
@@ -14,7 +14,7 @@ from guardpanel.events import schema
 from guardpanel.services.events import naming, paging, search, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.filters import EventFilter
-from guardpanel.services.events.items import EventPage
+from guardpanel.services.events.items import EventPage, NumberedPage
 from guardpanel.services.events.state import IngestState
 from guardpanel.settings import Settings
 
@@ -53,6 +53,23 @@ class Events:
             stopped=TOO_SLOW if found.stopped else None,
         )
 
+    async def numbered(self, asked: EventFilter, *, offset: int, limit: int) -> NumberedPage:
+        """The newest that match, from the `offset`th on: the further back, the slower."""
+        found = await self._read(lambda connection: paging.numbered(connection, asked, offset, limit), paging.NOTHING)
+        async with self.database.read() as session:
+            items = await naming.items(session, found.rows, found.messages)
+        return NumberedPage(items, found.count, found.exact and not found.stopped)
+
+    async def several(self, request_ids: Sequence[str]) -> dict[str, EventDetail]:
+        """Everything about the events of these requests, by request id."""
+        nothing: list[paging.FoundOne] = []
+        found = await self._read(lambda connection: paging.several(connection, request_ids), nothing)
+        async with self.database.read() as session:
+            messages = {rule: words for one in found for rule, words in one.messages.items()}
+            items = await naming.items(session, [one.row for one in found], messages)
+        details = [detail(item, one.agent_line, one.proxy_line) for item, one in zip(items, found, strict=True)]
+        return {one.item.request_id: one for one in details}
+
     async def one(self, request_id: str) -> EventDetail | None:
         """Everything about the event of a request; None where there is none, or where it is too old to be kept."""
         found = await self._read(lambda connection: paging.one(connection, request_id), None)
@@ -61,6 +78,11 @@ class Events:
         async with self.database.read() as session:
             (item,) = await naming.items(session, [found.row], found.messages)
         return detail(item, found.agent_line, found.proxy_line)
+
+    async def pasted(self, text: str) -> EventDetail | None:
+        """The same for an id as somebody pasted it: with blanks, or in capitals."""
+        request_id = "".join(text.split())
+        return await self.one(request_id) or await self.one(request_id.lower())
 
     async def ingest_state(self) -> IngestState:
         """How the ingest does. Raises nothing."""

@@ -45,29 +45,42 @@ class Stopped(Exception):
 
 
 def rows(
-    connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span, limit: int, *, upwards: bool = False
+    connection: sqlite3.Connection,
+    wanted: Sequence[Condition],
+    span: Span,
+    limit: int,
+    *,
+    upwards: bool = False,
+    offset: int = 0,
 ) -> tuple[list[EventRow], bool]:
-    """The newest that match (`upwards`: the oldest), and whether the search was stopped before it was done."""
+    """The newest that match (`upwards`: the oldest) but for `offset` of them, and whether the search was stopped before
+    it was done."""
     found: list[int] = []
     stopped = False
     try:
         with patience(connection, PATIENCE):
-            found.extend(_ids(connection, wanted, span, limit, upwards=upwards))
+            found.extend(_ids(connection, wanted, span, limit, upwards=upwards, offset=offset))
     except Stopped:
         stopped = True
     return _rows(connection, found), stopped
 
 
-def count(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> tuple[int, bool]:
-    """How many match, and whether that is all of them."""
-    found = 0
+def count(
+    connection: sqlite3.Connection,
+    wanted: Sequence[Condition],
+    span: Span,
+    most: int = 0,
+    seconds: float = 0,
+) -> tuple[int, bool]:
+    """How many match, and whether that is all of them; up to MOST_COUNTED and for COUNTING, if nothing else is given."""
+    most, seconds, found = most or MOST_COUNTED, seconds or COUNTING, 0
     try:
-        with patience(connection, COUNTING):
-            for _ in _ids(connection, wanted, span, MOST_COUNTED + 1, upwards=None):
+        with patience(connection, seconds):
+            for _ in _ids(connection, wanted, span, most + 1, upwards=None):
                 found += 1
     except Stopped:
         return found, False
-    return min(found, MOST_COUNTED), found <= MOST_COUNTED
+    return min(found, most), found <= most
 
 
 class patience:  # noqa: N801 a context manager
@@ -95,7 +108,13 @@ def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[EventRow]:
 
 
 def _ids(
-    connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span, limit: int, *, upwards: bool | None
+    connection: sqlite3.Connection,
+    wanted: Sequence[Condition],
+    span: Span,
+    limit: int,
+    *,
+    upwards: bool | None,
+    offset: int = 0,
 ) -> Iterator[int]:
     """`upwards` None: in any order."""
     lead = _lead(connection, wanted, span)
@@ -108,8 +127,8 @@ def _ids(
     if lead is not None:
         tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
         source = "event" if lead.table == "event" else f"{lead.table} CROSS JOIN event ON event.id = {key}"
-    question = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ?"  # noqa: S608
-    for (event,) in connection.execute(question, (*values, limit)):
+    question = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
+    for (event,) in connection.execute(question, (*values, limit, offset)):
         yield event
 
 

@@ -87,7 +87,7 @@ document.addEventListener("submit", ({ target, submitter }) => target.matches("[
 
 // ---- keys ----------------------------------------------------------------------------------
 
-const places = { d: "/", v: "/virtual-hosts", p: "/policies", c: "/changes", s: "/system" };
+const places = { d: "/", v: "/virtual-hosts", e: "/events", p: "/policies", c: "/changes", s: "/system" };
 let goUntil = 0;
 
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,181 @@
+"""Events as the React panel asks for them, page by number; and what is new beside its keys."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from guardpanel.api.saves import speaking
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.events.texts import shown
+from guardpanel.events.words import Severity, Verdict
+from guardpanel.services.events import EventDetail, EventFilter, EventItem
+from guardpanel.services.events.question import EventQuestion, filter_of
+from guardpanel.services.input import validated
+
+router = APIRouter(prefix="/api/v1/logs", tags=["logs"])
+
+Action = Literal["allow", "deny", "monitor"]
+Level = Literal["info", "warning", "error", "critical"]
+
+ACTIONS: dict[Verdict, Action] = {
+    Verdict.BLOCKED: "deny", Verdict.DETECTED: "monitor", Verdict.UNKNOWN_HOST: "deny", Verdict.TOO_LARGE: "deny",
+    Verdict.TOO_LARGE_PASSED: "allow", Verdict.AGENT_ERROR: "deny", Verdict.FAIL_OPEN: "allow",
+}  # fmt: skip
+"The React panel's words for what became of a request."
+
+LEVELS: dict[Severity, Level] = {
+    Severity.EMERGENCY: "critical", Severity.ALERT: "critical", Severity.CRITICAL: "critical", Severity.ERROR: "error",
+    Severity.WARNING: "warning", Severity.NOTICE: "info", Severity.INFO: "info", Severity.DEBUG: "info",
+}  # fmt: skip
+"And for how bad the worst rule is."
+
+NAMES = {"client": "source_ip", "rule": "rule_id", "policy": "policy_id", "since": "date_from", "until": "date_to"}
+"Our fields by the React panel's names."
+
+MOST_WITH_CONTEXT = 50
+"Events of a page up to which each comes with all that is known of it: one may take 64 KiB."
+
+
+class LogOut(BaseModel):
+    id: int = Field(description="Microseconds since 1970. `producer_event_id` is what tells events apart.")
+    producer_event_id: str = Field(description="The request id.")
+    event_at: datetime
+    vhost: str = Field(description="The host as the visitor asked for it.")
+    vhost_id: int | None
+    action: Action
+    verdict: Verdict
+    source_ip: str
+    method: str
+    request_uri: str = Field(description="With its query where `raw_context` comes along.")
+    status_code: int | None
+    rule_id: int | None = Field(description="The worst rule that fired.")
+    rule_message: str | None
+    rules: list[int]
+    anomaly_score: int
+    paranoia_level: int | None = Field(description="Of the worst rule, where `raw_context` comes along.")
+    severity: Level | None
+    message: None = None
+    policy_id: int | None
+    policy_name: str | None
+    application: str
+    revision: int | None = Field(description="The one that decided.")
+    raw_context: dict[str, Any] | None = Field(
+        description=f"`agent` and `haproxy`: what each wrote, secrets masked. Null where more than {MOST_WITH_CONTEXT} "
+        "events are asked for at once."
+    )
+
+
+class LogPage(BaseModel):
+    items: list[LogOut]
+    total: int = Field(description="All that match, before paging.")
+    total_is_exact: bool = Field(description="False: there are at least so many.")
+    page: int
+    page_size: int
+
+
+class LogQuery(BaseModel):
+    """What may be asked, by the React panel's names."""
+
+    page: int = Field(default=1, ge=1, le=10_000)
+    page_size: int = Field(default=50, ge=1, le=500)
+    vhost: str = Field(default="", max_length=300, description="The host, exactly.")
+    vhost_id: int | None = Field(default=None, ge=1, le=2**53)
+    action: Action | None = None
+    verdict: Verdict | None = None
+    policy_id: int | None = Field(default=None, ge=1, le=2**53)
+    severity: Level | None = None
+    method: str = Field(default="", max_length=64)
+    source_ip: str = Field(default="", max_length=100, description="An address, or a network such as 203.0.113.0/24.")
+    path: str = Field(default="", max_length=500, description="Its beginning, with `/`; else any part of it.")
+    rule_id: int | None = Field(default=None, ge=1, le=999_999_999)
+    min_score: int | None = Field(default=None, ge=0, le=99_999)
+    date_from: str = Field(default="", max_length=100, json_schema_extra={"format": "date-time"})
+    date_to: str = Field(
+        default="", max_length=100, json_schema_extra={"format": "date-time"}, description="Before this moment."
+    )
+    q: str = Field(default="", max_length=500, description="A request id, rule, address, or part of a path or host.")
+
+
+@router.get("")
+async def list_logs(
+    panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[LogQuery, Query()]
+) -> LogPage:
+    """Events, the newest first: requests on which a rule fired, and those that HAProxy itself refused or passed unjudged."""
+    with speaking(NAMES):
+        asked = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
+    await session.commit()  # the search reads names over a connection of its own: two for one request can run out
+    asked = with_sets(asked, query)
+    offset = (query.page - 1) * query.page_size
+    found = await panel.events.numbered(asked, offset=offset, limit=query.page_size)
+    wanted = [item.request_id for item in found.items] if query.page_size <= MOST_WITH_CONTEXT else []
+    details = await panel.events.several(wanted) if wanted else {}
+    items = await asyncio.to_thread(lambda: [out(item, details.get(item.request_id)) for item in found.items])
+    return LogPage(
+        items=items, total=found.total, total_is_exact=found.total_is_exact, page=query.page, page_size=query.page_size
+    )
+
+
+def question_of(query: LogQuery) -> dict[str, object]:
+    """The keys of `EventQuestion`."""
+    return {
+        "virtual_host": str(query.vhost_id) if query.vhost_id else None, "policy": query.policy_id, "verdict": query.verdict,
+        "rule": query.rule_id, "client": query.source_ip, "path": query.path, "method": query.method, "time": "all",
+        "since": query.date_from, "until": query.date_to, "min_score": query.min_score, "q": query.q,
+    }  # fmt: skip
+
+
+def with_sets(asked: EventFilter, query: LogQuery) -> EventFilter:
+    """And with what the React panel's coarser words stand for."""
+    verdicts = tuple(verdict for verdict, action in ACTIONS.items() if action == query.action)
+    severities = tuple(severity for severity, level in LEVELS.items() if level == query.severity)
+    return replace(asked, verdicts=verdicts, severities=severities, host=query.vhost)
+
+
+def out(item: EventItem, detail: EventDetail | None) -> LogOut:
+    worst = next((rule for rule in detail.rules if rule.id == item.rules[0]), None) if detail and item.rules else None
+    return LogOut(
+        id=int(item.time.timestamp() * 1_000_000),
+        producer_event_id=item.request_id,
+        event_at=item.time,
+        vhost=item.host,
+        vhost_id=item.virtual_host_id,
+        action=ACTIONS[item.verdict],
+        verdict=item.verdict,
+        source_ip=item.client,
+        method=item.method,
+        request_uri=detail.uri if detail else item.path,
+        status_code=item.status,
+        rule_id=item.rules[0] if item.rules else None,
+        rule_message=item.message or None,
+        rules=list(item.rules),
+        anomaly_score=item.score,
+        paranoia_level=worst.paranoia_level if worst else None,
+        severity=LEVELS[item.severity] if item.severity else None,
+        policy_id=item.policy_id,
+        policy_name=item.policy,
+        application=item.application,
+        revision=item.revision,
+        raw_context=context(detail) if detail else None,
+    )
+
+
+def context(detail: EventDetail) -> dict[str, Any]:
+    """Both lines. What is no text in them stands there as an escape, as everywhere."""
+    lines = {"agent": detail.agent_line, "haproxy": detail.proxy_line}
+    return {name: readable(json.loads(line)) for name, line in lines.items() if line}
+
+
+def readable(value: Any) -> Any:
+    match value:
+        case str():
+            return shown(value, "\n\r\t")
+        case list():
+            return [readable(one) for one in value]
+        case dict():
+            return {shown(name): readable(one) for name, one in value.items()}
+    return value

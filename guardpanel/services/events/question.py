@@ -1,0 +1,163 @@
+"""Which events somebody asks for, as typed: one input type for the page's form, its address and the JSON API."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from ipaddress import ip_network
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import Invalid
+from guardpanel.events.words import Severity, Verdict
+from guardpanel.models.types import refuse, visible
+from guardpanel.services import virtual_hosts
+from guardpanel.services.events.filters import EventFilter
+
+METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+"A token of RFC 9110."
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Period(StrEnum):
+    """The last hour, day …; a time that is typed counts instead."""
+
+    HOUR = "1h"
+    DAY = "24h"
+    WEEK = "7d"
+    MONTH = "30d"
+    ALL = "all"
+
+
+LENGTHS = {
+    Period.HOUR: timedelta(hours=1), Period.DAY: timedelta(days=1), Period.WEEK: timedelta(days=7),
+    Period.MONTH: timedelta(days=30),
+}  # fmt: skip
+
+
+def number(words: str, digits: int) -> Callable[[object], int]:
+    """A whole number as somebody types it; `words` say what is needed."""
+
+    def read(value: object) -> int:
+        text = str(value).strip()
+        if not (text.isascii() and text.isdigit() and len(text) <= digits):
+            raise refuse(words)
+        return int(text)
+
+    return read
+
+
+def network(text: str) -> str:
+    """An address, or a network; canonical."""
+    text = visible(text.strip())
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError:
+        raise refuse("An address is needed, such as 203.0.113.7, or a network, such as 203.0.113.0/24.") from None
+    if "%" in text:
+        raise refuse("An address with a zone (%) cannot be looked for.")
+    return str(found.network_address if found.prefixlen == found.max_prefixlen else found)
+
+
+def method(text: str) -> str:
+    text = visible(text.strip())
+    if not METHOD.fullmatch(text):
+        raise refuse("A method is one word, such as POST.")
+    return text.upper()
+
+
+def words(text: str) -> str:
+    return visible(text.strip())
+
+
+def moment(value: object) -> datetime:
+    """A day or a time; in UTC where it names no zone."""
+    text = visible(str(value).strip())
+    try:
+        found = (
+            datetime.combine(date.fromisoformat(text), time()) if DAY.fullmatch(text) else datetime.fromisoformat(text)
+        )
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise refuse("A day or a time in UTC is needed, such as 2026-11-26 or 2026-11-26 14:05.") from None
+    if not EARLIEST <= found < LATEST:
+        raise refuse("A year from 2000 to 2199 is needed.")
+    return found
+
+
+def _nothing(value: Any) -> Any:
+    """An empty field asks for nothing."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Empty = BeforeValidator(_nothing)
+RuleNumber = Annotated[int, BeforeValidator(number("The number of a rule is needed, such as 942100.", 9))]
+RowNumber = Annotated[int, BeforeValidator(number("The number of a policy is needed.", 15))]
+Score = Annotated[int, BeforeValidator(number("A whole number is needed, 99999 at most.", 5))]
+Moment = Annotated[datetime, BeforeValidator(moment)]
+Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(words)]
+Network = Annotated[str, StringConstraints(max_length=500), AfterValidator(network)]
+Method = Annotated[str, StringConstraints(max_length=500), AfterValidator(method)]
+
+
+class EventQuestion(BaseModel):
+    """Conditions that hold together; an empty one asks for nothing."""
+
+    virtual_host: Annotated[Words | None, Empty] = None
+    "Its number, or one of its names."
+    policy: Annotated[RowNumber | None, Empty] = None
+    verdict: Annotated[Verdict | None, Empty] = None
+    rule: Annotated[RuleNumber | None, Empty] = None
+    severity: Annotated[Severity | None, Empty] = None
+    client: Annotated[Network | None, Empty] = None
+    path: Annotated[Words | None, Empty] = None
+    method: Annotated[Method | None, Empty] = None
+    time: Annotated[Period | None, Empty] = None
+    since: Annotated[Moment | None, Empty] = None
+    until: Annotated[Moment | None, Empty] = None
+    min_score: Annotated[Score | None, Empty] = None
+    q: Annotated[Words | None, Empty] = None
+
+
+async def filter_of(session: AsyncSession, asked: EventQuestion, now: datetime) -> EventFilter:
+    """The same for the file of events. Raises Invalid for a virtual host that there never was, and a time that is none."""
+    since, until = _times(asked, now)
+    return EventFilter(
+        virtual_host_id=await _virtual_host(session, asked.virtual_host),
+        policy_id=asked.policy,
+        verdict=asked.verdict,
+        rule=asked.rule,
+        severity=asked.severity,
+        client=asked.client or "",
+        path=asked.path or "",
+        method=asked.method or "",
+        since=since,
+        until=until,
+        min_score=asked.min_score,
+        q=asked.q or "",
+    )
+
+
+def _times(asked: EventQuestion, now: datetime) -> tuple[datetime | None, datetime | None]:
+    if asked.since and asked.until and asked.since >= asked.until:
+        raise Invalid.at("until", "This is not after the beginning.")
+    if asked.since or asked.until:
+        return asked.since, asked.until
+    length = LENGTHS.get(asked.time or Period.DAY)
+    return (now - length if length else None), None
+
+
+async def _virtual_host(session: AsyncSession, text: str | None) -> int | None:
+    """A number may be that of a deleted one, whose events are still there."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 16:
+        return int(text)
+    found = await virtual_hosts.number_of(session, text)
+    if found is None:
+        raise Invalid.at("virtual_host", "There is no virtual host of this name.")
+    return found

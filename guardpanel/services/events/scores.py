@@ -1,0 +1,120 @@
+"""How an event's score came about: what each rule added to it, and which fired without adding anything."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from guardpanel.events.words import Severity
+from guardpanel.services.events.details import EventDetail, FiredRule
+
+REPORTING = (range(949000, 950000), range(959000, 960000), range(980000, 981000))
+"CRS rules that add up and report scores: never the reason themselves."
+
+POINTS = {
+    Severity.EMERGENCY: 5, Severity.ALERT: 5, Severity.CRITICAL: 5, Severity.ERROR: 4, Severity.WARNING: 3, Severity.NOTICE: 2,
+}  # fmt: skip
+"What CRS adds for a rule of this severity; guardpanel's policies leave it so."
+
+RESPONSE_PHASES = {3, 4}
+HIGHEST_LEVEL = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rule, the score before it and what it added."""
+
+    rule: FiredRule
+    before: int
+    points: int
+
+    @property
+    def after(self) -> int:
+        return self.before + self.points
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One direction's score, step by step. `quiet` fired at a paranoia level that only detects."""
+
+    outbound: bool
+    score: int
+    threshold: int | None
+    steps: tuple[Step, ...]
+    quiet: tuple[FiredRule, ...]
+    adds_up: bool
+    "False: the steps are what CRS adds by severity, but CRS counted another sum."
+
+    @property
+    def reached(self) -> bool:
+        return self.threshold is not None and self.score >= self.threshold > 0
+
+
+def is_reporting(rule_id: int) -> bool:
+    return any(rule_id in span for span in REPORTING)
+
+
+def causes(event: EventDetail) -> list[FiredRule]:
+    """The rules that found something: not those that report the sum."""
+    return [rule for rule in event.rules if not is_reporting(rule.id)]
+
+
+def inbound(event: EventDetail) -> Sum | None:
+    return _sum(event, outbound=False)
+
+
+def outbound(event: EventDetail) -> Sum | None:
+    """None too where no rule looked at the response."""
+    found = _sum(event, outbound=True)
+    return found if found and (found.steps or found.quiet) else None
+
+
+def _sum(event: EventDetail, *, outbound: bool) -> Sum | None:
+    way = "outbound" if outbound else "inbound"
+    score = event.scores.get(f"blocking_{way}_anomaly_score")
+    if score is None:
+        return None
+    scoring = [
+        rule for rule in causes(event)
+        if rule.paranoia_level is not None and (rule.phase in RESPONSE_PHASES) == outbound and rule.severity in POINTS
+    ]  # fmt: skip
+    level, times, adds_up = _explained(scoring, score, event.scores.get("blocking_paranoia_level"))
+    steps: list[Step] = []
+    for rule in scoring:
+        if (rule.paranoia_level or 0) <= level:
+            steps.append(Step(rule, steps[-1].after if steps else 0, _points(rule, times)))
+    quiet = tuple(rule for rule in scoring if (rule.paranoia_level or 0) > level)
+    return Sum(outbound, score, event.scores.get(f"{way}_anomaly_score_threshold"), tuple(steps), quiet, adds_up)
+
+
+Times = Callable[[FiredRule], int]
+
+
+def _explained(scoring: Sequence[FiredRule], score: int, known_level: int | None) -> tuple[int, Times, bool]:
+    """The paranoia level that blocks, and how often each rule counts, so that all adds up to the score.
+
+    A rule adds its points for each value that matches, at whichever link of its chain says so; older agents do not say
+    the level. What adds up is what happened.
+    """
+    levels = [known_level] if known_level else range(1, HIGHEST_LEVEL + 1)
+    for times in (_by_last_link, _once, _by_first_link):
+        for level in levels:
+            if sum(_points(rule, times) for rule in scoring if (rule.paranoia_level or 0) <= level) == score:
+                return level, times, True
+    return known_level or HIGHEST_LEVEL, _by_last_link, False
+
+
+def _points(rule: FiredRule, times: Times) -> int:
+    return POINTS[rule.severity or Severity.NOTICE] * times(rule)
+
+
+def _by_last_link(rule: FiredRule) -> int:
+    last = max((match.chain for match in rule.matches), default=0)
+    return max(1, sum(match.chain == last for match in rule.matches) + rule.matches_cut)
+
+
+def _by_first_link(rule: FiredRule) -> int:
+    first = min((match.chain for match in rule.matches), default=0)
+    return max(1, sum(match.chain == first for match in rule.matches) + rule.matches_cut)
+
+
+def _once(_rule: FiredRule) -> int:
+    return 1

@@ -1,0 +1,147 @@
+"""The filters of Events: in the address, as sentences above the list, and as one form with all of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from guardpanel.events.words import Severity, Verdict
+from guardpanel.models import Policy
+from guardpanel.services.events.question import EventQuestion, Period
+from guardpanel.views.forms import Form, field_label
+
+PATH = "/events"
+LONGEST = 2_000
+"Characters of a typed value that are kept to be shown again."
+
+VERDICTS = {
+    Verdict.BLOCKED: "blocked", Verdict.DETECTED: "detected", Verdict.UNKNOWN_HOST: "unknown host",
+    Verdict.TOO_LARGE: "too large", Verdict.TOO_LARGE_PASSED: "too large, passed", Verdict.AGENT_ERROR: "no verdict, refused",
+    Verdict.FAIL_OPEN: "no verdict, passed",
+}  # fmt: skip
+
+PERIODS = {
+    Period.HOUR: "the last hour", Period.DAY: "the last 24 hours", Period.WEEK: "the last 7 days",
+    Period.MONTH: "the last 30 days", Period.ALL: "any time",
+}  # fmt: skip
+
+SEVERITIES = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.NOTICE)
+"Those that CRS gives its rules."
+
+LABELS = {
+    "verdict": "Verdict", "virtual_host": "Virtual host", "policy": "Policy", "rule": "Rule", "severity": "Severity",
+    "client": "Address", "path": "Path", "method": "Method", "min_score": "Score",
+}  # fmt: skip
+
+VERBS = {"min_score": "is at least", "path": "is like"}
+
+ALWAYS = ("verdict", "virtual_host", "rule")
+"Shown also while they ask for nothing."
+
+
+@dataclass(frozen=True)
+class Box:
+    """One filter as a sentence: `words` is what it asks for; one without `options` is typed."""
+
+    name: str
+    label: str
+    words: str
+    clear: str
+    options: list[dict[str, Any]]
+    verb: str = "is"
+
+
+class EventFilters:
+    """What was typed, and the addresses of the same list with something else."""
+
+    FIELDS = tuple(name for name in EventQuestion.model_fields if name != "q")
+    "Those of the form."
+
+    def __init__(self, query: QueryParams) -> None:
+        typed = {name: query.get(name, "").strip()[:LONGEST] for name in EventQuestion.model_fields}
+        self.kept = {name: value for name, value in typed.items() if value and (name, value) != ("time", Period.DAY)}
+        self.form = Form({"time": [Period.DAY], **{name: [value] for name, value in self.kept.items()}})
+        self.is_wordy = any(not value for name, value in query.items()) or typed["time"] == Period.DAY
+        "A form sends its empty fields, too: the address can do without them."
+
+    @property
+    def is_filtered(self) -> bool:
+        """By anything but the time."""
+        return bool(set(self.kept) - {"time", "since", "until"})
+
+    @property
+    def refused_links(self) -> list[dict[str, str]]:
+        """To each field that needs another look."""
+        names = {**LABELS, "since": "From", "q": "Words"}
+        return [
+            {"label": f"{names.get(name, field_label(name))}: {error.message}", "url": f"#f-{name}"}
+            for name, error in self.form.errors.items()
+        ]
+
+    def url(self, **changed: object) -> str:
+        """From its newest page on, unless a cursor is given."""
+        values = {name: str(value) for name, value in {**self.kept, **changed}.items() if value not in {"", None}}
+        return PATH + (f"?{urlencode(values)}" if values else "")
+
+    def others(self, *names: str) -> dict[str, str]:
+        """What a form with these fields has to carry along."""
+        return {name: value for name, value in self.kept.items() if name not in names}
+
+    def options(self, name: str, policies: Iterable[Policy]) -> list[tuple[str, str]]:
+        """The choices of a field; a typed one that is none of them stays, so that nothing is lost."""
+        known = _choices(policies)[name]
+        typed = self.kept.get(name, "")
+        extra = [(typed, typed[:60])] if typed and typed not in known else []
+        first = [] if name == "time" else [("", "Any")]
+        return [*first, *((value, words[:1].upper() + words[1:]) for value, words in known.items()), *extra]
+
+    @property
+    def period(self) -> str:
+        """In words: `the last 24 hours`."""
+        since, until = self.kept.get("since", ""), self.kept.get("until", "")
+        if since and until:
+            return f"{since} to {until}"
+        if since or until:
+            return f"since {since}" if since else f"before {until}"
+        return _choices(())["time"].get(self.kept.get("time", ""), PERIODS[Period.DAY])
+
+    @property
+    def time_box(self) -> Box:
+        is_typed = "since" in self.kept or "until" in self.kept
+        current = "" if is_typed else self.kept.get("time", Period.DAY)
+        options = [
+            {
+                "label": words[:1].upper() + words[1:], "current": value == current,
+                "url": self.url(time="" if value == Period.DAY else value.value, since="", until=""),
+            }
+            for value, words in PERIODS.items()
+        ]  # fmt: skip
+        return Box("time", "Time", self.period, self.url(since="", until="") if is_typed else "", options)
+
+    def boxes(self, policies: Iterable[Policy], host: str) -> list[Box]:
+        """The filters that are set, and those that are always offered. `host`: the chosen virtual host's name."""
+        choices = _choices(policies)
+        shown = [name for name in LABELS if name in self.kept or name in ALWAYS]
+        return [self._box(name, choices.get(name, {}), host) for name in shown]
+
+    def _box(self, name: str, choices: Mapping[str, str], host: str) -> Box:
+        typed = self.kept.get(name, "")
+        words = {"virtual_host": host, "policy": f"number {typed}, which is deleted"}.get(name, typed) if typed else ""
+        options = [
+            {"label": label[:1].upper() + label[1:], "url": self.url(**{name: value}), "current": value == typed}
+            for value, label in choices.items()
+        ]
+        clear = self.url(**{name: ""}) if typed else ""
+        return Box(name, LABELS[name], choices.get(typed, words)[:80], clear, options, VERBS.get(name, "is"))
+
+
+def _choices(policies: Iterable[Policy]) -> Mapping[str, Mapping[str, str]]:
+    """By field: the values that there are, in words."""
+    return {
+        "verdict": {one.value: words for one, words in VERDICTS.items()},
+        "severity": {one.value: one.value for one in SEVERITIES},
+        "policy": {str(one.id): one.name for one in policies},
+        "time": {one.value: words for one, words in PERIODS.items()},
+    }

@@ -1,0 +1,97 @@
+"""Events: which requests fired rules, which one it was, and why it was blocked or passed."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.errors import Invalid, NotFound
+from guardpanel.events.texts import shown
+from guardpanel.services import policies, revisions, virtual_hosts
+from guardpanel.services.events import EventDetail, EventPage, scores
+from guardpanel.services.events.question import EventQuestion, filter_of
+from guardpanel.views.event_filters import EventFilters
+from guardpanel.views.event_score import points_of, waterfalls
+from guardpanel.views.event_words import VERDICT_LINES, Told, found_by, hits
+from guardpanel.views.lists import LIMIT
+from guardpanel.views.pages import page, redirect
+
+router = APIRouter(prefix="/events")
+
+NAMES_OFFERED = 200
+"Virtual hosts that the field offers; any can be typed."
+
+
+@router.get("")
+async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer, cursor: str = "") -> Response:
+    filters = EventFilters(request.query_params)
+    if filters.is_wordy:
+        return redirect(filters.url())
+    found: EventPage | None = None
+    try:
+        asked = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
+        await session.commit()  # the search reads names over a connection of its own: two for one request can run out
+        found = await panel.events.page(asked, cursor=cursor or None, limit=LIMIT)
+    except Invalid as problem:
+        if "cursor" in problem.errors:
+            return redirect(filters.url())
+        filters.form.refused(problem)
+    context = {
+        "filters": filters, "found": found, "ingest": await panel.events.ingest_state(), "verdict_lines": VERDICT_LINES,
+        **await choices(session, filters),
+    }  # fmt: skip
+    return await page(request, "events/index.html", context, status_code=200 if found else 422)
+
+
+@router.get("/{request_id}")
+async def show(request: Request, request_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    await session.commit()
+    event = await panel.events.pasted(request_id)
+    if event is None:
+        return await missing(request, panel, request_id)
+    revision = event.item.revision
+    context = {
+        **parts(event), "event": event, "told": Told(event),
+        "change": await revisions.change_of(session, revision) if revision else None,
+    }  # fmt: skip
+    return await page(request, "events/show.html", context)
+
+
+@router.get("/{request_id}/lines")
+async def download(request_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    """What the agent and HAProxy wrote of it, byte for byte; for a file, never to be shown by a browser."""
+    await session.commit()
+    event = await panel.events.one(request_id)
+    if event is None:
+        raise NotFound("No event is kept of this request.")
+    lines = [line.rstrip(b"\n") + b"\n" for line in (event.agent_line, event.proxy_line) if line]
+    return PlainTextResponse(b"".join(lines), headers={"content-disposition": 'attachment; filename="event.txt"'})
+
+
+async def missing(request: Request, panel: PanelDep, request_id: str) -> Response:
+    """Why there may be none."""
+    context = {
+        "request_id": shown(request_id[:100]), "days": panel.settings.event_days,
+        "ingest": await panel.events.ingest_state(),
+    }  # fmt: skip
+    return await page(request, "events/missing.html", context, status_code=404)
+
+
+def parts(event: EventDetail) -> dict[str, Any]:
+    """What the event's page draws beside its texts."""
+    return {
+        "waterfalls": waterfalls(event), "points": points_of(event), "causes": scores.causes(event), "hits": hits(event),
+        "found_by": {rule.id: next(iter(found_by(rule)), "") for rule in scores.causes(event)},
+    }  # fmt: skip
+
+
+async def choices(session: SessionDep, filters: EventFilters) -> dict[str, Any]:
+    """What the filters offer, and the name of what is chosen."""
+    known = await policies.all_of_them(session)
+    host = filters.kept.get("virtual_host", "")
+    return {
+        "boxes": filters.boxes(known, await virtual_hosts.name_of(session, host) if host else ""), "policies": known,
+        "names": await virtual_hosts.some_names(session, NAMES_OFFERED),
+    }  # fmt: skip

@@ -1,0 +1,197 @@
+"""Events in a browser: found, narrowed and read, with and without JavaScript; and what attackers send does nothing there."""
+
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.attacks import PAGE_ATTACKS
+from tests.e2e.conftest import EMAIL, PASSWORD, Complaints, log_in
+from tests.live.wire import head
+from tests.panel import Panel, running_panel
+from tests.web import Person, a_host
+
+FIRES = "a=1%27%20OR%20%271%27=%271"
+"Beside every payload, so that a rule fires whatever it is."
+
+WATCH = """
+window.seen = [];
+addEventListener('securitypolicyviolation', (event) => seen.push(event.violatedDirective + ' ' + event.blockedURI));
+for (const name of ['alert', 'confirm', 'prompt']) window[name] = (words) => seen.push(name + ' ' + words);
+"""
+
+
+def send(panel: Panel, request: bytes) -> str:
+    """The status line of the answer; empty where HAProxy hangs up."""
+    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", panel.proxy_port), 20) as visitor:
+        visitor.sendall(request)
+        return visitor.makefile("rb").readline().decode("latin-1").strip()
+    return ""
+
+
+def as_attack(payload: str) -> list[bytes]:
+    """One request with it wherever a browser or program could write it; and one where it is the path."""
+    raw = payload.encode("utf-8", "surrogateescape")
+    inline = re.sub(rb"[\x00-\x1f\x7f]", b"", raw).decode("latin-1").strip() or "x"
+    headers = {"user-agent": inline, "referer": inline, "x-odd": inline, "cookie": f"c={inline.replace(';', '')}"}
+    body = b"b=" + raw + b"&" + quote_plus(raw).encode() + b"=2"
+    form = {**headers, "content-type": "application/x-www-form-urlencoded", "content-length": str(len(body))}
+    in_query = head("POST", "shop.example", f"/q?{FIRES}&p={quote(raw)}&{quote(raw)}=1", form) + body
+    return [in_query, head("GET", "shop.example", f"/{quote(raw, safe='/')}?{FIRES}", headers)]
+
+
+def event_links(page: Page) -> list[str]:
+    return [str(link.get_attribute("href")) for link in page.locator("table.events .c-what a").all()]
+
+
+def wait_for_events(panel: Panel, number: int) -> None:
+    with Person(panel) as ada:
+        ends = time.monotonic() + 60
+        while time.monotonic() < ends:
+            if f"{number} event" in ada.get("/events").text:
+                return
+            time.sleep(0.3)
+        raise AssertionError(ada.get("/events").text[-2000:] + panel.logs())
+
+
+def prepare(panel: Panel, origin: int) -> None:
+    with Person(panel) as ada:
+        assert ada.post("/virtual-hosts", a_host(origin, hostnames="shop.example")).status == 200
+
+
+@pytest.fixture(scope="module")
+def attacked(origin: int) -> Iterator[tuple[Panel, int]]:
+    """A panel after every attack, each in two requests; and how many events that made."""
+    with running_panel() as panel:
+        panel.command("user", "create", EMAIL, "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
+        prepare(panel, origin)
+        answers = [send(panel, request) for payload in PAGE_ATTACKS for request in as_attack(payload)]
+        passed = [answer for answer in answers if " 200 " in answer + " "]
+        assert len(passed) >= 2 * 50, answers
+        wait_for_events(panel, len(passed))
+        yield panel, len(passed)
+
+
+def watched(page: Page) -> tuple[Complaints, list[str]]:
+    """What a page complains of, and every request that it makes for more than itself."""
+    page.add_init_script(WATCH)
+    asked: list[str] = []
+    page.on(
+        "request",
+        lambda one: one.resource_type not in {"stylesheet", "image"} and asked.append(f"{one.method} {one.url}"),
+    )
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    return Complaints(page), asked
+
+
+def assert_quiet(page: Page, complaints: Complaints, asked: list[str], panel: Panel) -> None:
+    page.wait_for_timeout(30)
+    assert page.evaluate("window.seen") == [], page.url
+    assert page.evaluate("window.pwned") is None
+    assert complaints.found == []
+    others = [one for one in asked if not re.match(rf"GET {re.escape(panel.url)}/(events|static|live)", one)]
+    assert others == []
+    for gone in (
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "style",
+        "[onerror]",
+        "[onload]",
+        "[hx-post]",
+        "hx-partial",
+    ):
+        assert page.locator(f"main {gone}").count() == 0, gone
+
+
+def test_what_attackers_send_does_nothing_in_the_list_or_on_a_page(
+    browser: Browser, attacked: tuple[Panel, int]
+) -> None:
+    panel, number = attacked
+    context = browser.new_context()
+    page = context.new_page()
+    log_in(page, panel)
+    complaints, asked = watched(page)
+    links: list[str] = []
+    url = f"{panel.url}/events"
+    while url:
+        page.goto(url)
+        assert_quiet(page, complaints, asked, panel)
+        links += event_links(page)
+        older = page.locator("a[rel=next]")
+        url = panel.url + str(older.get_attribute("href")) if older.count() else ""
+    assert len(set(links)) == number
+
+    for link in links:
+        page.goto(panel.url + link)
+        page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
+        assert_quiet(page, complaints, asked, panel)
+    context.close()
+
+
+def test_nothing_that_cannot_be_seen_is_left(attacked: tuple[Panel, int]) -> None:
+    panel, _ = attacked
+    with Person(panel) as ada:
+        page = ada.get("/events?q=q")
+        for link in re.findall(r'"/events/([0-9a-f-]{36})"', page.html):
+            html = ada.get(f"/events/{link}").html
+            assert {one for one in html if not one.isprintable()} <= {"\n"}
+            assert ada.client.get(f"/events/{link}/lines").text.isascii()
+
+
+def journey(page: Page, panel: Panel) -> None:
+    """From the list over a filter to one request, and back by its id."""
+    log_in(page, panel)
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Events").click()
+    expect(page.get_by_role("heading", name="Events", level=1)).to_be_attached()
+    page.get_by_text("Filter", exact=True).click()
+    page.get_by_label("Rule", exact=True).fill("not a number")
+    page.get_by_label("Method", exact=True).fill("POST")
+    page.get_by_role("button", name="Show events").click()
+    expect(page.get_by_text("The number of a rule is needed, such as 942100.").first).to_be_visible()
+    expect(page.get_by_label("Method", exact=True)).to_have_value("POST")
+    page.get_by_label("Rule", exact=True).fill("942100")
+    page.get_by_role("button", name="Show events").click()
+    expect(page.locator(".filter.is-set").filter(has_text="Rule is 942100")).to_be_visible()
+    expect(page.locator(".filter.is-set").filter(has_text="Method is POST")).to_be_visible()
+
+    page.locator("table.events .c-what a").first.click()
+    expect(page.locator("h1")).to_contain_text(re.compile(r"Score \d+ reached the threshold of 5"))
+    expect(page.get_by_role("region", name="Request")).to_contain_text("POST /q?a=1")
+    expect(page.locator(".waterfall tfoot")).to_contain_text("Inbound score")
+    assert page.locator(".waterfall + .hint", has_text="counted").count() == 0
+    request_id = page.url.rsplit("/", 1)[1]
+
+    page.goto(f"{panel.url}/search?q=%20{request_id}%20")
+    page.locator(f'main a[href="/events/{request_id}"]').click()
+    expect(page.locator("h1")).to_contain_text("threshold")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "event.txt"
+    page.goto(f"{panel.url}/events?method=PUT")
+    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    page.get_by_role("link", name="Remove all filters").click()
+    expect(page.locator("table.events")).to_be_visible()
+
+
+def test_an_event_is_found_and_read(quiet_page: Page, attacked: tuple[Panel, int]) -> None:
+    journey(quiet_page, attacked[0])
+
+
+def test_the_same_without_javascript(no_script: Page, attacked: tuple[Panel, int]) -> None:
+    journey(no_script, attacked[0])
+
+
+def test_every_score_is_explained(attacked: tuple[Panel, int]) -> None:
+    """What the rules are said to have added is what CRS counted, for every attack."""
+    panel, _ = attacked
+    with Person(panel) as ada:
+        for link in set(re.findall(r'"/events/([0-9a-f-]{36})"', ada.get("/events").html)):
+            assert "CRS itself counted" not in ada.get(f"/events/{link}").text, link

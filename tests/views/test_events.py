@@ -1,0 +1,452 @@
+"""The pages of events: the list with its filters, and one request with everything about it."""
+
+import asyncio
+import itertools
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from guardpanel.panel import Panel
+from tests import events
+from tests.corpus import CORPUS
+from tests.events import BY_SCORE, a_log_line, a_rule, store
+from tests.factories import a_virtual_host
+from tests.html import Read, read
+
+pytestmark = pytest.mark.anyio
+
+Client = httpx2.AsyncClient
+Line = dict[str, Any]
+
+
+def an_event(minutes: float = 1, **others: Any) -> Line:
+    """The agent's line of a request some minutes ago."""
+    return events.an_event(time=f"{datetime.now(UTC) - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S.%fZ}", **others)
+
+
+XSS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg/onload=alert(1)>",
+    "</textarea><script>alert(1)</script>",
+    "</code></details><img src=x onerror=alert(1)>",
+    '<div hx-get="/virtual-hosts/1/delete" hx-trigger="load">',
+    '<meta name="htmx-config" content=\'{"mode":"cors"}\'>',
+    "javascript:alert(1)",
+    "{{ 7*7 }}{% raw %}",
+    "\u202egnp.exe",
+    "\x1b]8;;http://x\x07link",
+    "\udcff\udcfe",
+    "a\0b",
+    "x" * 3000,
+]
+
+
+@pytest.fixture
+def file(panel: Panel) -> Path:
+    return panel.settings.events_database
+
+
+async def seen(client: Client, path: str, status: int = 200) -> Read:
+    answer = await client.get(path)
+    assert answer.status_code == status, answer.text[-3000:]
+    return read(answer.text)
+
+
+def links(page: Read) -> list[str]:
+    """The events that a list leads to."""
+    return [found["href"].removeprefix("/events/") for found in page.find("a") if found["href"].startswith("/events/")]
+
+
+def hrefs(page: Read) -> list[str]:
+    return [found["href"] for found in page.find("a")]
+
+
+async def test_the_list_says_what_was_found_where_and_what_became_of_it(ada: Client, file: Path) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    old, new = an_event(9, verdict="detected", uri="/old?x=1"), an_event(1)
+    store(file, [old, new], [a_log_line(new)])
+
+    page = await seen(ada, "/events")
+
+    assert links(page) == [new["id"], old["id"]]
+    for words in (
+        "SQL Injection Attack Detected via libinjection",
+        "942100",
+        "/list",
+        "192.0.2.7",
+        "Blocked",
+        "Detected",
+        "2 events",
+    ):
+        assert words in page.text
+    assert page.find("a", href="/events", **{"aria-current": "page"})
+
+
+FILTERS: list[tuple[str, Line]] = [
+    ("verdict=detected", {"verdict": "detected"}),
+    ("rule=932160", {"rules": [a_rule(932160)]}),
+    ("severity=warning", {"rules": [a_rule(920350, severity="warning")]}),
+    ("client=198.51.100.9", {"client": "198.51.100.9"}),
+    ("client=198.51.100.0/24", {"client": "198.51.100.9"}),
+    ("client=2001:db8::/32", {"client": "2001:db8::7"}),
+    ("path=/wp-login", {"uri": "/wp-login.php?a=1"}),
+    ("path=login", {"uri": "/wp-login.php?a=1"}),
+    ("method=post", {"method": "POST"}),
+    ("min_score=20", {"scores": {"blocking_inbound_anomaly_score": 20}}),
+    ("q=198.51.100.9", {"client": "198.51.100.9"}),
+    ("q=/wp-", {"uri": "/wp-login.php?a=1"}),
+    ("q=932160", {"rules": [a_rule(932160)]}),
+    ("client=198.51.100.9&verdict=blocked&method=GET&rule=942100", {"client": "198.51.100.9"}),
+]
+
+
+@pytest.mark.parametrize(("query", "other"), FILTERS, ids=[query for query, _ in FILTERS])
+async def test_the_list_is_narrowed_by_each_filter(ada: Client, file: Path, query: str, other: Line) -> None:
+    wanted = an_event(5, **other)
+    store(file, [an_event(9), wanted, an_event(1)])
+
+    page = await seen(ada, f"/events?{query}")
+
+    assert links(page) == [wanted["id"]]
+    kept = parse_qs(urlsplit(next(url for url in hrefs(page) if url.startswith("/events?") and "time=7d" in url)).query)
+    assert {name: values[0] for name, values in parse_qs(query).items()} == {
+        **{k: v[0] for k, v in kept.items() if k != "time"}
+    }
+
+
+async def test_the_list_is_narrowed_by_virtual_host_and_policy(ada: Client, file: Path) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example\nwww.shop.example"))
+    await ada.post("/virtual-hosts", data=a_virtual_host("bücher.example"))
+    one, two, gone = an_event(3), an_event(2), an_event(1)
+    log = [
+        a_log_line(one),
+        a_log_line(two, virtual_host="2", policy="1"),
+        a_log_line(gone, virtual_host="77", policy="78"),
+    ]
+    store(file, [one, two, gone], log)
+
+    for value in ("1", "shop.example", "WWW.shop.example"):
+        assert links(await seen(ada, f"/events?virtual_host={value}")) == [one["id"]]
+    assert links(await seen(ada, "/events?virtual_host=bücher.example")) == [two["id"]]
+    assert links(await seen(ada, "/events?policy=1")) == [two["id"], one["id"]]
+    page = await seen(ada, "/events?virtual_host=77&policy=78")
+    assert links(page) == [gone["id"]]
+    assert "number 77, which is deleted" in page.text and "number 78, which is deleted" in page.text
+    page = await seen(ada, "/events?virtual_host=nowhere.example", 422)
+    assert "There is no virtual host of this name." in page.text and page.value("virtual_host") == "nowhere.example"
+
+
+async def test_times_are_presets_or_typed(ada: Client, file: Path) -> None:
+    ages = {"now": 1.0, "hours": 300, "days": 3 * 1440, "weeks": 20 * 1440, "old": 60 * 1440}
+    kept = {name: an_event(minutes) for name, minutes in ages.items()}
+    store(file, kept.values())
+
+    for query, names in (
+        ("", ["now", "hours"]), ("?time=1h", ["now"]), ("?time=7d", ["now", "hours", "days"]),
+        ("?time=30d", ["now", "hours", "days", "weeks"]), ("?time=all", list(ages)),
+        (f"?until={kept['days']['time']}", ["weeks", "old"]), (f"?since={kept['hours']['time']}&time=30d", ["now", "hours"]),
+        (f"?since={kept['weeks']['time'][:10]}&until={kept['now']['time'][:10]}", ["days", "weeks"]),
+    ):  # fmt: skip
+        found = links(await seen(ada, f"/events{query}"))
+        assert [name for name in ages if kept[name]["id"] in found] in (names, [*names, "hours"]), query
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "words"),
+    [
+        ("client=300.1.1.1", "client", "An address is needed"),
+        ("client=10.0.0.0/33", "client", "An address is needed"),
+        ("client=fe80::1%25eth0", "client", "zone"),
+        ("rule=abc", "rule", "The number of a rule is needed"),
+        ("rule=１２３", "rule", "The number of a rule is needed"),
+        ("rule=" + "9" * 40, "rule", "The number of a rule is needed"),
+        ("min_score=-1", "min_score", "A whole number is needed"),
+        ("policy=x", "policy", "The number of a policy is needed"),
+        ("since=yesterday", "since", "A day or a time in UTC is needed"),
+        ("since=1969-01-01", "since", "A year from 2000"),
+        ("until=9999-12-31T23:59:59-14:00", "until", "A day or a time in UTC is needed"),
+        ("since=2026-02-02&until=2026-02-01", "until", "not after the beginning"),
+        ("method=GET%20POST", "method", "A method is one word"),
+        ("verdict=maybe", "verdict", "Choose one of"),
+        ("severity=bad", "severity", "Choose one of"),
+        ("time=2h", "time", "Choose one of"),
+        ("path=" + "a" * 501, "path", "At most 500 characters"),
+        ("path=%E2%80%AEa", "path", "cannot be seen"),
+        ("q=a%00b", "q", "cannot be seen"),
+    ],
+)
+async def test_bad_input_comes_back_with_words_at_its_field(
+    ada: Client, file: Path, query: str, name: str, words: str
+) -> None:
+    store(file, [an_event()])
+
+    page = await seen(ada, f"/events?{query}&{'method=PUT' if name != 'method' else 'rule=1'}", 422)
+
+    assert page.error_at(name), page.text
+    assert words in page.text
+    assert page.find("a", href=f"#f-{name}")
+    typed = parse_qs(query)[name][0]
+    assert typed.replace("\0", "\ufffd")[:500] in {value[:500].replace("\0", "\ufffd") for value in page.values[name]}
+    assert page.value("method" if name != "method" else "rule") == ("PUT" if name != "method" else "1")
+    assert links(page) == []
+
+
+FIELDS = (
+    "virtual_host", "policy", "verdict", "rule", "severity", "client", "path", "method", "time", "since", "until", "min_score", "q",
+    "cursor",
+)  # fmt: skip
+TYPED = [one for one in [*CORPUS, *XSS[:10]] if len(one) < 10_000]
+
+
+async def assert_only_text(client: Client, typed: dict[str, str], scripts: int) -> None:
+    answer = await client.get("/events", params=typed)
+    assert answer.status_code in {200, 303, 422}, (typed, answer.text[-2000:])
+    page = read(answer.text)
+    assert len(page.find("script")) == (scripts if answer.status_code != 303 else 0), typed
+    assert not page.find("img"), typed
+    assert not [tag for tag, found in page.tags if any(key.startswith("on") for key in found)], typed
+
+
+async def test_whatever_is_typed_into_all_fields_is_only_text(ada: Client, file: Path) -> None:
+    """Each field meets each text."""
+    store(file, [an_event()])
+    scripts = len((await seen(ada, "/events")).find("script"))
+
+    for at in range(len(TYPED)):
+        texts = {name: TYPED[(at + 7 * number) % len(TYPED)] for number, name in enumerate(FIELDS)}
+        await assert_only_text(ada, texts, scripts)
+
+
+@pytest.mark.parametrize("name", ["virtual_host", "path", "q", "method", "cursor"])
+async def test_whatever_is_looked_for_is_only_text(ada: Client, file: Path, name: str) -> None:
+    store(file, [an_event()])
+    scripts = len((await seen(ada, "/events")).find("script"))
+
+    for typed in TYPED:
+        await assert_only_text(ada, {name: typed}, scripts)
+
+
+async def test_pages_lead_to_older_and_newer_events(ada: Client, file: Path) -> None:
+    kept = [an_event(1 + at / 100) for at in range(120)]
+    store(file, kept)
+    ids = [one["id"] for one in kept]
+
+    first = await seen(ada, "/events?client=192.0.2.7")
+    (older,) = first.find("a", rel="next")
+    second = await seen(ada, older["href"])
+    third = await seen(ada, second.find("a", rel="next")[0]["href"])
+    back = await seen(ada, third.find("a", rel="prev")[0]["href"])
+
+    assert (links(first), links(second), links(third)) == (ids[:50], ids[50:100], ids[100:])
+    assert links(back) == ids[50:100]
+    assert "client=192.0.2.7" in older["href"]
+    assert "120 events" in first.text
+    assert not first.find("a", rel="prev") and not third.find("a", rel="next")
+
+
+async def test_empty_fields_leave_the_address(ada: Client, file: Path) -> None:
+    answer = await ada.get("/events?rule=&method=GET&time=24h&q=+&since=")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/events?method=GET")
+
+
+async def test_a_place_that_there_is_not_is_the_beginning(ada: Client, file: Path) -> None:
+    store(file, [an_event()])
+
+    answer = await ada.get("/events?method=GET&cursor=x")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/events?method=GET")
+
+
+async def test_nothing_is_one_of_several_things(ada: Client, file: Path, panel: Panel) -> None:
+    page = await seen(ada, "/events")
+    assert "Nothing is being recorded" in page.text and "the ingest does not run" in page.text
+
+    store(file, [an_event(3 * 1440)])
+    page = await seen(ada, "/events?method=PUT")
+    assert "No event matches" in page.text
+    assert "/events" in hrefs(page) and "/events?method=PUT&time=all" in hrefs(page)
+
+
+async def test_an_ingest_that_lags_or_lost_something_says_so(ada: Client, file: Path, panel: Panel) -> None:
+    store(file, [an_event()])
+    with sqlite3.connect(file) as connection:
+        connection.execute("INSERT INTO counter VALUES ('lost_segments', 2), ('bad', 1)")
+
+    page = await seen(ada, "/events")
+
+    assert "Events are not read: the ingest does not run." in page.text
+    assert "Never arrived: 1 lines that cannot be read, 2 of the agent’s files unread." in page.text
+
+
+async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    event = an_event(
+        method="POST", uri="/wp-json/posts?draft=1", body="title=x&password=[masked]&id=1' or '1'='1", body_bytes=900, body_cut=True,
+        headers=[["host", "shop.example"], ["cookie", "[masked]"], ["user-agent", "curl/8"]],
+        rules=[a_rule(data="Matched Data: ' or ' found within ARGS:id: 1' or '1'='1"), a_rule(942190, message="Detects MSSQL code execution", paranoia_level="2", severity="critical"), BY_SCORE],
+    )  # fmt: skip
+    store(file, [event], [a_log_line(event, ended="PR--", milliseconds=7)])
+
+    page = await seen(ada, f"/events/{event['id']}")
+
+    for words in (
+        "Blocked. Score 5 reached the threshold of 5.", "Two rules fired on the parameter id", "POST /wp-json/posts", "942100", "+5",
+        "critical", "paranoia level 1", "attack-sqli", "ARGS", "1' or '1'='1", "1 more rule of a higher paranoia level", "942190",
+        "cookie : masked", "user-agent : curl/8", "The body has 900 bytes; its beginning is kept.", "deny, status 403, rule 949110",
+        "p1a2b3c4d5e6f", "PR--", "7 ms", "port 40000", event["id"],
+    ):  # fmt: skip
+        assert words.replace(" :", ":") in page.text.replace(" :", ":"), words
+    assert {"/virtual-hosts/1", "/policies/1", "/events?client=192.0.2.7", "/events?virtual_host=1"} <= set(hrefs(page))
+    assert page.find("rect") and page.find("mark")
+
+
+async def test_an_event_leads_to_the_change_that_decided_it(ada: Client, file: Path, panel: Panel) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    async with panel.database.read() as session:
+        from guardpanel.services import revisions
+
+        live = await revisions.live(session)
+    assert live is not None
+    event = an_event(0.01)
+    store(file, [event], [a_log_line(event, checksum=live.checksum[:12])])
+
+    page = await seen(ada, f"/events/{event['id']}")
+
+    assert "/changes/2" in hrefs(page)
+    assert "revision 2" in page.text
+
+
+async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path) -> None:
+    verdicts = {
+        "unknown_host": ("Refused: no virtual host has this name.", {"virtual_host": "", "policy": ""}),
+        "over_limit": ("Refused: the body is over the policy’s limit.", {"over_limit": "refuse"}),
+        "over_limit ": ("Passed without being looked at", {"over_limit": "pass"}),
+        "unjudged": ("Refused: the WAF gave no verdict.", {"fail": "closed", "waf_error": "2"}),
+        "unjudged ": ("Passed without a verdict of the WAF.", {"fail": "open"}),
+    }
+    for verdict, (words, fields) in verdicts.items():
+        line = a_log_line(an_event(rules=[]), verdict=verdict.strip(), rules="", score="", **fields)
+        store(file, [], [line])
+
+        page = await seen(ada, f"/events/{line['id']}")
+
+        assert words in page.text, verdict
+        assert "only HAProxy’s log tells of it" in page.text
+    page = await seen(ada, "/events")
+    for words in ("Unknown host", "Too large", "Passed, too large", "No verdict, refused", "No verdict, passed"):
+        assert words in page.text
+
+
+async def test_a_request_that_made_no_event_says_what_that_may_mean(ada: Client, file: Path) -> None:
+    for path in (
+        "/events/00000000-0000-4000-8000-000000000000",
+        "/events/x",
+        "/events/%3Cscript%3Ealert(1)%3Cscript%3E%E2%80%AE%00%FF",
+    ):
+        page = await seen(ada, path, 404)
+        assert "No event has this request id" in page.text
+        assert "30 days" in page.text
+        assert "\u202e" not in page.text
+        assert (await ada.get(path + "/lines")).status_code == 404
+
+
+async def test_an_id_is_found_as_it_was_pasted(ada: Client, file: Path) -> None:
+    event = an_event()
+    store(file, [event])
+
+    page = await seen(ada, f"/events/%20{event['id'][:8]}%20{event['id'][8:]}%20")
+    assert event["id"] in page.text
+    found = await seen(ada, f"/search?q=%20{event['id'].upper()}%20")
+    assert f"/events/{event['id']}" in hrefs(found)
+    assert f"/events/{event['id']}" not in hrefs(await seen(ada, f"/search?q={event['id'][:-1]}"))
+
+
+@pytest.mark.parametrize("sent", XSS, ids=[one[:30] for one in XSS])
+async def test_what_a_stranger_sent_is_only_text(ada: Client, file: Path, sent: str) -> None:
+    clean = an_event()
+    store(file, [clean])
+    plain_list, plain_page = await seen(ada, "/events"), await seen(ada, f"/events/{clean['id']}")
+    match = {"variable": sent[:60], "key": sent, "value": sent, "chain": 1, "bytes": 9}
+    event = an_event(
+        uri="/" + sent, method=sent[:20], host=sent, headers=[[sent, sent]], body=sent, application=sent, action=sent,
+        rules=[a_rule(message=sent, data="Matched Data: " + sent + " found within ARGS", tags=[sent], matches=[match])],
+    )  # fmt: skip
+    store(file, [event], [a_log_line(event, server=sent, ended=sent, waf_error=sent, verdict="blocked")])
+
+    for path, plain in (("/events", plain_list), (f"/events/{event['id']}", plain_page)):
+        answer = await ada.get(path)
+        assert answer.status_code == 200, answer.text[-3000:]
+        page = read(answer.text)
+        for tag in ("script", "meta", "textarea", "form"):
+            assert len(page.find(tag)) == len(plain.find(tag)), tag
+        for tag in ("img", "iframe", "object", "base"):
+            assert not page.find(tag)
+        assert not [tag for tag, found in page.tags if any(key.startswith("on") for key in found)]
+        assert {key for _, found in page.tags for key in found if key.startswith("hx-")} <= {
+            key for _, found in plain.tags for key in found if key.startswith("hx-")
+        }
+        assert not any(found.get("href", "").lower().startswith("javascript") for _, found in page.tags)
+        unseen = {character for character in answer.text if not character.isprintable()} - {"\n", "\u2009"}
+        assert not unseen, unseen
+
+
+async def test_the_lines_are_given_as_a_file(ada: Client, file: Path) -> None:
+    event = an_event(uri="/\udcff<script>")
+    store(file, [event], [a_log_line(event, path="/")])
+
+    answer = await ada.get(f"/events/{event['id']}/lines")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="event.txt"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.text.count("\n") == 2 and answer.text.isascii()
+
+
+async def test_many_may_ask_at_once(ada: Client, ada_api: Client, file: Path) -> None:
+    """Each needs the panel's database before, while and after it looks for events; there are fewer connections than they."""
+    store(file, [an_event()])
+    (event,) = links(await seen(ada, "/events"))
+    paths = ["/events", f"/events/{event}", f"/events/{event}/lines", f"/search?q={event}", "/events?virtual_host=x"]
+
+    answers = await asyncio.gather(
+        *(ada.get(path) for path in paths * 8), *(ada_api.get("/api/v1/logs") for _ in range(8))
+    )
+
+    assert {answer.status_code for answer in answers} == {200, 422}
+
+
+async def test_viewers_may_read_and_nobody_else(ada: Client, vera: Client, nobody: Client, file: Path) -> None:
+    event = an_event()
+    store(file, [event])
+
+    for path in ("/events", f"/events/{event['id']}", f"/events/{event['id']}/lines"):
+        assert (await vera.get(path)).status_code == 200
+        assert (await nobody.get(path)).status_code == 303
+
+
+async def test_other_pages_lead_to_their_events(ada: Client) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+
+    assert "/events?virtual_host=1" in hrefs(await seen(ada, "/virtual-hosts/1"))
+    assert "/events?policy=1" in hrefs(await seen(ada, "/policies/1"))
+    assert "/events" in hrefs(await seen(ada, "/"))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 30])
+async def test_any_number_of_rules_can_be_shown(ada: Client, file: Path, count: int) -> None:
+    rules = list(itertools.islice((a_rule(942000 + at, message=f"Rule {at}") for at in itertools.count()), count))
+    event = an_event(verdict="detected", rules=rules, scores={"blocking_inbound_anomaly_score": 5 * count, "inbound_anomaly_score_threshold": 5})  # fmt: skip
+    store(file, [event])
+
+    page = await seen(ada, f"/events/{event['id']}")
+
+    assert len(page.find("rect")) == count
+    assert all(f"Rule {at}" in page.text for at in range(count))

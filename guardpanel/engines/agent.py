@@ -48,6 +48,8 @@ class AgentStatus:
     "SHA-256 (hex) of the file as the agent has read it."
     applications: tuple[RunningApplication, ...] = ()
     problem: str | None = None
+    is_ours: bool = True
+    "An operator's coraza-spoa has no control socket: what only that tells is not known of it."
 
     def runs(self, names: Collection[str]) -> bool:
         return self.running and set(names) <= {one.name for one in self.applications}
@@ -71,14 +73,28 @@ class Agent:
             raise EngineUnavailable("There is no WAF agent: build it with `make install`, or set GUARDPANEL_AGENT_BIN.")
         return found
 
+    def command(self, events: Path) -> list[str]:
+        """How it is started."""
+        return [
+            self.binary(), "-config", str(self.configuration), "-control", f"unix:{self.control}", "-events", str(events),
+        ]  # fmt: skip
+
+    @property
+    def answers_at(self) -> Path:
+        """The socket by which its process is known."""
+        return self.control
+
+    def make_way(self) -> None:
+        """Before it is started. It takes away itself what a killed one left."""
+
     async def check(self, bundle: Bundle, changed: Collection[str]) -> None:
         """Have the agent compile the applications that changed. Raises ConfigRejected with lines mapped to fields.
 
         A name is the hash of its text, so what this binary once accepted is never compiled again.
         """
         binary = self.binary()
-        identity = await asyncio.to_thread(_identity, binary)
-        wanted = [one for one in bundle.applications if one.name in changed and (one.name, identity) not in self._valid]
+        version = await asyncio.to_thread(identity, binary)
+        wanted = [one for one in bundle.applications if one.name in changed and (one.name, version) not in self._valid]
         if not wanted:
             return
         names = {one.name for one in wanted}
@@ -89,8 +105,8 @@ class Agent:
             await asyncio.to_thread(_write_yaml, path, document)
             said = await run([binary, "-config", path, "-validate"], cwd=folder)
         if said.code != 0 or said.timed_out:
-            raise rejected(said.output, wanted)
-        self._valid.update((one.name, identity) for one in wanted)
+            raise self._rejected(said.output, wanted)
+        self._valid.update((one.name, version) for one in wanted)
 
     async def status(self) -> AgentStatus:
         """What the running agent says of itself. Raises nothing."""
@@ -138,7 +154,7 @@ class Agent:
         return True
 
     async def has_read(self, status: AgentStatus) -> bool:
-        """Whether the running agent runs its file as it is now. An operator's coraza-spoa cannot be asked."""
+        """Whether the running agent runs its file as it is now."""
         return not status.config_checksum or status.config_checksum == await asyncio.to_thread(self._checksum)
 
     def _checksum(self) -> str:
@@ -156,12 +172,28 @@ class Agent:
                 evidence=answer.body.decode("utf-8", "replace"),
             )
 
+    async def runs(self, names: Collection[str], status: AgentStatus) -> bool:
+        """Whether it has these applications; `status` is what it said a moment ago."""
+        return status.runs(names)
+
+    async def running_applications(self, status: AgentStatus) -> list[str]:
+        return [one.name for one in status.applications]
+
+    async def load(self, names: Collection[str]) -> None:
+        """Have the agent read its file and run these. Raises DeploymentFailed where it does not."""
+        await self.reload()
+        if not (await self.status()).runs(names):
+            raise DeploymentFailed("The WAF agent does not run the new applications.", step="agent")
+
     async def wait(self, seconds: float) -> AgentStatus:
         """Its status as soon as it answers, within that time: it may be starting."""
         ends = monotonic() + seconds
         while not (status := await self.status()).running and monotonic() < ends:
             await asyncio.sleep(0.05)
         return status
+
+    def _rejected(self, output: str, wanted: list[Application]) -> ConfigRejected:
+        return rejected(output, wanted)
 
     async def _ask(self, method: str, target: str, *, timeout: float) -> dict[str, Any]:
         if not re.fullmatch(r"/v1/[a-z]+(\?application=[a-z0-9]+)?", target):
@@ -180,7 +212,8 @@ def _write_yaml(path: Path, document: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(document, width=10**6))
 
 
-def _identity(binary: str) -> str:
+def identity(binary: str) -> str:
+    """Tells a binary from the one that is put in its place."""
     return f"{binary}:{Path(binary).stat().st_mtime_ns}"
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from time import monotonic
 
 from guardpanel.bundle import Bundle, NamedServer
-from guardpanel.engines.agent import Agent, AgentStatus, read_configuration
+from guardpanel.engines.agent import AgentStatus, read_configuration
+from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.lately import Lately
@@ -55,7 +56,7 @@ class Engines:
         self.settings = settings
         self.releases = Releases(settings.data_dir)
         self.haproxy = HAProxy(settings.haproxy_bin)
-        self.agent = Agent(settings.agent_bin, settings.agent_control_socket, settings.run_dir / "coraza.yaml")
+        self.agent = agent_of(settings)
         self.cli = MasterCli(settings.master_socket)
         self.verifier = Verifier(self.cli, settings.probe_socket, settings.http_binds, secret)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
@@ -234,11 +235,8 @@ class Engines:
         status = await self.agent.wait(START_PATIENCE)
         if not status.running:
             raise DeploymentFailed("The WAF agent does not answer.", step="agent")
-        if changed or keep is not None or not status.runs(names):
-            await self.agent.reload()
-            status = await self.agent.status()
-        if not status.runs(names):
-            raise DeploymentFailed("The WAF agent does not run the new applications.", step="agent")
+        if changed or keep is not None or not await self.agent.runs(names, status):
+            await self.agent.load(names)
 
     async def _must_be_whole(self, release: Release) -> None:
         """What HAProxy reads is what was checked: looked at before it reads, and once more when it has."""
@@ -253,7 +251,7 @@ class Engines:
         What it runs stays until old workers are gone. One that does not answer reads the file when it does.
         """
         status = await self.agent.status()
-        running = [one.name for one in status.applications]
+        running = await self.agent.running_applications(status)
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), running)
         if status.running and changed:
             with suppress(EngineUnavailable, DeploymentFailed):

@@ -194,6 +194,8 @@ class Inspector:
 
 
 def _unread(status: AgentStatus) -> Drift:
+    if not status.is_ours:
+        return Drift(Place.AGENT, "The WAF agent was not told to read its file as it is now.", ours=True)
     names = ", ".join(one.name for one in status.applications[:5]) or "none"
     return Drift(Place.AGENT, f"The WAF agent runs other applications than its file has ({names}).", ours=True)
 

@@ -3,6 +3,7 @@
 import os
 import socket
 
+from guardpanel.engines.coraza_spoa import shown
 from guardpanel.engines.deployer import Engines
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run
@@ -37,7 +38,7 @@ async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
     try:
         binary = engines.agent.binary()
         said = await run([binary, "-version"])
-        found.append((said.code == 0, f"WAF agent: {binary} ({said.output.strip()})"))
+        found.append((said.code == 0, f"WAF agent: {binary} ({shown(said.output)})"))
     except EngineUnavailable as error:
         found.append((False, f"WAF agent: {error.message}"))
     return found

@@ -47,10 +47,11 @@ async def run(command: Sequence[str | Path], *, cwd: Path | None = None, memory_
 
     In a thread: uvloop's own subprocesses fork the whole panel, which costs some 15 ms; `subprocess` uses vfork.
     """
-    return await asyncio.to_thread(_run, list(map(str, command)), cwd, memory_kib)
+    return await asyncio.to_thread(run_here, list(map(str, command)), cwd, memory_kib)
 
 
-def _run(command: list[str], cwd: Path | None, memory_kib: int | None) -> Completed:
+def run_here(command: list[str], cwd: Path | None = None, memory_kib: int | None = None) -> Completed:
+    """The same in the caller's own thread."""
     limits = f"ulimit -t {CPU_SECONDS}" + (f"; ulimit -v {memory_kib}" if memory_kib else "")
     with subprocess.Popen(
         ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *command],

@@ -62,6 +62,8 @@ class Child:
     output: Path | None
     cwd: Path
     environment: Mapping[str, str] = field(default_factory=clean_environment)
+    before: Callable[[], object] = lambda: None
+    "Done before each start."
     process: "subprocess.Popen[bytes] | None" = None
     pid: int | None = None
     state: str = "waiting"
@@ -100,6 +102,7 @@ class Child:
 
     def _start(self) -> bool:
         try:
+            self.before()
             with self.log.open("ab") as errors, (self.output or self.log).open("ab") as output:
                 self.process = subprocess.Popen(
                     self.command(),
@@ -165,21 +168,14 @@ class Supervisor:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.agent = Child(
             name="WAF agent",
-            command=lambda: [
-                engines.agent.binary(),
-                "-config",
-                str(engines.agent.configuration),
-                "-control",
-                f"unix:{settings.agent_control_socket}",
-                "-events",
-                str(settings.events_dir),
-            ],
+            command=lambda: engines.agent.command(settings.events_dir),
             may_start=engines.agent.configuration.exists,
             reads=lambda: _changed_at(engines.agent.configuration),
-            control=settings.agent_control_socket,
+            control=engines.agent.answers_at,
             log=settings.log_dir / "agent.log",
             output=None,
             cwd=settings.data_dir,
+            before=engines.agent.make_way,
         )
         self.haproxy = Child(
             name="HAProxy",

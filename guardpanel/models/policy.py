@@ -15,6 +15,9 @@ KIB = 1024
 LARGEST_BODY_KIB = 4096
 "With our agent (DESIGN §5): HAProxy's buffers and SPOP frames grow with it."
 
+LARGEST_BODY_KIB_IN_SMALL_FRAMES = 48
+"With coraza-spoa, which takes frames of 64 KiB: beside the body there are headers, address and HAProxy's own share."
+
 METHOD = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
 CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,100}")
 SKIP = re.compile(r"\.[a-z0-9]{1,15}|/(?:[A-Za-z0-9_.~-]+/)*[A-Za-z0-9_.~-]*")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
@@ -14,6 +15,9 @@ BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
 "Beside the body in one buffer or SPOP frame: headers, address, HAProxy's own notes and the share it keeps for rewriting."
 
 SMALLEST_BUFFER = 64 * KIB
+
+SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS = 8 * KIB, 4 * KIB
+"With a coraza-spoa, in place of LARGEST_HEADERS and LARGEST_ADDRESS: with the largest body and 4 KiB they are 64 KiB."
 
 BACKENDS = "\x03"
 "Stands in haproxy.cfg.j2's text for all backends until they are put there."
@@ -66,6 +70,21 @@ ACCESS_LOG = (
 "One JSON object per request: the ingest's source for HAProxy's own verdicts (ingest/proxy_line.py)."
 
 
+class Room(NamedTuple):
+    """Bytes."""
+
+    headers: int
+    address: int
+    buffer: int
+
+
+def room(state: DesiredState) -> Room:
+    """What a request may take, and HAProxy's buffer, from which it makes one frame for the agent."""
+    if state.facts.small_frames:
+        return Room(SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS, SMALLEST_BUFFER)
+    return Room(LARGEST_HEADERS, LARGEST_ADDRESS, max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM))
+
+
 def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
     """haproxy.cfg with the checksum's mark in its places."""
     frame, origins = split_origins(
@@ -73,9 +92,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             facts=state.facts,
             mark=mark,
             short_mark=mark[:12],
-            buffer=max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM),
-            headers=LARGEST_HEADERS,
-            address=LARGEST_ADDRESS,
+            **room(state)._asdict(),
             binds=[f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in state.facts.http_binds],
             access_log=ACCESS_LOG.replace(CHECKSUM, mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
@@ -157,12 +174,14 @@ def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
     for host in state.virtual_hosts:
         key = host.policy_id, host.enforcement_mode
         if key not in known:
-            known[key] = binding(*state.effective(host), names)
+            known[key] = binding(*state.effective(host), names, state.facts.largest_body)
         lines.append(f"{host.id} be_{host.id};{known[key]};{int(host.maintenance)}\n")
     return "".join(lines)
 
 
-def binding(policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str]) -> str:
+def binding(
+    policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str], largest_body: int
+) -> str:
     """What every virtual host with this policy in this mode has in common."""
     if policy is None or mode is EnforcementMode.OFF:
         return f"{NOT_INSPECTED};0;pass;open;0;0"
@@ -172,7 +191,7 @@ def binding(policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Ef
             str(policy.id),
             "refuse" if policy.over_limit is OverLimit.REFUSE else "pass",
             "open" if policy.fails_open(mode) else "closed",
-            str(policy.body_limit),
+            str(min(policy.body_limit, largest_body)),
             str(int(policy.response_inspection)),
         )
     )

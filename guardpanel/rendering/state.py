@@ -9,7 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from guardpanel.models.policy import KIB, EnforcementMode, FailMode, OverLimit, fails_open
+from guardpanel.models.policy import (
+    KIB,
+    LARGEST_BODY_KIB,
+    LARGEST_BODY_KIB_IN_SMALL_FRAMES,
+    EnforcementMode,
+    FailMode,
+    OverLimit,
+    fails_open,
+)
 from guardpanel.models.types import Endpoint, endpoint
 
 Row = Mapping[str, Any]
@@ -34,6 +42,13 @@ class EngineFacts:
     "The machine's certificate authorities: a PEM file, or `@system-ca` for HAProxy's built-in default."
     secret: str
     "Known to the panel and HAProxy alone: marks the panel's own requests."
+    small_frames: bool = False
+    "The agent is a coraza-spoa: where HAProxy's buffers are larger than 64 KiB it refuses every connection."
+
+    @property
+    def largest_body(self) -> int:
+        """Bytes of a request's body that can be inspected; a policy's limit may say more than that."""
+        return KIB * (LARGEST_BODY_KIB_IN_SMALL_FRAMES if self.small_frames else LARGEST_BODY_KIB)
 
 
 class ServerState(NamedTuple):

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from guardpanel.errors import Conflict, NotFound
+from guardpanel.models.policy import KIB
 from guardpanel.models.types import shown
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import differences
@@ -45,6 +46,7 @@ def must_fit(rows: Rows, touched: Sequence[Key], then: Rows, facts: EngineFacts)
     _hostnames_have_one_owner(rows)
     _policies_have_own_names(rows)
     _no_server_is_haproxy(rows, touched, facts)
+    _bodies_can_be_inspected(rows, touched, facts)
 
 
 def _policies_are_there(rows: Rows, then: Rows) -> None:
@@ -87,6 +89,16 @@ def _no_server_is_haproxy(rows: Rows, touched: Sequence[Key], facts: EngineFacts
             raise Conflict(
                 f"{row['address']} was a server of {hosts[row['virtual_host_id']]}; now HAProxy itself listens there, "
                 "and requests would go round in circles."
+            )
+
+
+def _bodies_can_be_inspected(rows: Rows, touched: Sequence[Key], facts: EngineFacts) -> None:
+    """The WAF agent may be another one than it was then."""
+    edited, largest = set(touched), facts.largest_body // KIB
+    for row in rows["policy"]:
+        if ("policy", row["id"]) in edited and row["body_limit_kib"] > largest:
+            raise Conflict(
+                f"Policy {row['name']} had a body limit of {row['body_limit_kib']} KiB; the WAF agent of now takes {largest}."
             )
 
 

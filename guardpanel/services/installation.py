@@ -6,6 +6,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
+from guardpanel.engines.coraza_spoa import agent_of, is_foreign
 from guardpanel.models import Installation, Policy
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import policies
@@ -23,16 +24,17 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         agent_socket=str(settings.agent_socket),
         system_ca=settings.system_ca,
         secret=secret,
+        small_frames=is_foreign(agent_of(settings)),
     )
 
 
-async def make_defaults(session: AsyncSession) -> None:
+async def make_defaults(session: AsyncSession, facts: EngineFacts) -> None:
     """The default policy, at the first start only: whoever deletes it later means it."""
     if await session.get(Installation, DEFAULTS_MADE) is not None:
         return
     session.add(Installation(name=DEFAULTS_MADE, value="yes"))
     if not (await session.exec(select(func.count(col(Policy.id))))).one():
-        session.add(Policy(name=policies.DEFAULT.name).replace(policies.DEFAULT))
+        session.add(Policy(name=policies.DEFAULT.name).replace(policies.fitting(policies.DEFAULT, facts)))
 
 
 async def _fact(session: AsyncSession, name: str, new: str) -> str:

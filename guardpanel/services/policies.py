@@ -7,8 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict, FieldError, Invalid, NotFound
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.policy import EnforcementMode, FailMode, PolicyFields
-from guardpanel.rendering import Rows
+from guardpanel.models.policy import KIB, EnforcementMode, FailMode, PolicyFields
+from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
@@ -93,6 +93,7 @@ async def create(changes: Changes, asked: Asked, fields: PolicyFields) -> Saved[
 
     async def mutate(session: AsyncSession) -> Policy:
         await _name_must_be_free(session, fields.name)
+        _body_must_fit(fields, changes.renderer.facts)
         policy = Policy(name=fields.name).replace(fields)
         session.add(policy)
         await session.flush()
@@ -112,6 +113,7 @@ async def update(
         policy = await find(session, policy_id)
         must_be_current(policy.version, version)
         await _name_must_be_free(session, fields.name, besides=policy_id)
+        _body_must_fit(fields, changes.renderer.facts)
         words = in_words(fields_of(policy), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
         policy.replace(fields).touch(await revisions.version_after(session, policy.version))
@@ -155,6 +157,25 @@ def fields_in(rows: Rows, policy_id: int) -> PolicyFields | None:
     """The fields as a kept state has them; None if it was not there."""
     found = next((row for row in rows["policy"] if row["id"] == policy_id), None)
     return as_kept(PolicyFields, found) if found else None
+
+
+def fitting(fields: PolicyFields, facts: EngineFacts) -> PolicyFields:
+    """The same with no larger body limit than the agent can inspect: for what is proposed, never for what was typed."""
+    return fields.model_copy(update={"body_limit_kib": min(fields.body_limit_kib, facts.largest_body // KIB)})
+
+
+async def over_limit(session: AsyncSession, facts: EngineFacts) -> list[Policy]:
+    """Those that say a larger body limit than the agent can inspect: from a time with another agent."""
+    return [one for one in await all_of_them(session) if one.body_limit_kib * KIB > facts.largest_body]
+
+
+def _body_must_fit(fields: PolicyFields, facts: EngineFacts) -> None:
+    largest = facts.largest_body // KIB
+    if fields.body_limit_kib > largest:
+        words = (
+            f"The WAF agent is coraza-spoa, which cannot take a body of more than {largest} KiB. Set {largest} or less."
+        )
+        raise Invalid("Some fields need another look.", {"body_limit_kib": FieldError(words)})
 
 
 async def _name_must_be_free(session: AsyncSession, name: str, besides: int | None = None) -> None:

@@ -1,10 +1,12 @@
 """What happens when the panel starts: the end of a save that was cut off, then what the database says, live."""
 
 import logging
+from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Problem
+from guardpanel.rendering import EngineFacts
 from guardpanel.services import facts, installation, revisions
 from guardpanel.services.changes import Asked, Change, Changes
 
@@ -22,7 +24,7 @@ async def bring_up(changes: Changes) -> str | None:
     """
     try:
         await changes.settle()
-        await changes.save(await _first_change(changes), _first_steps)
+        await changes.save(await _first_change(changes), partial(_first_steps, changes.renderer.facts))
     except Problem as problem:
         log.error("the configuration could not be made live: %s", problem.message)
         return problem.message
@@ -38,6 +40,6 @@ async def _first_change(changes: Changes) -> Change:
     return Change(PANEL, words, quiet=True)
 
 
-async def _first_steps(session: AsyncSession) -> None:
-    await installation.make_defaults(session)
+async def _first_steps(engines: EngineFacts, session: AsyncSession) -> None:
+    await installation.make_defaults(session, engines)
     await facts.forget_restored(session)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models import Policy
-from guardpanel.models.policy import PRESETS, EnforcementMode, PolicyFields
+from guardpanel.models.policy import KIB, PRESETS, EnforcementMode, PolicyFields
 from guardpanel.services import edits, policies, revisions, virtual_hosts
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
@@ -43,8 +43,11 @@ async def index(
 
 
 @router.get("/new")
-async def new(request: Request, session: SessionDep, _editor: Editor, preset: str = "website") -> Response:
+async def new(
+    request: Request, panel: PanelDep, session: SessionDep, _editor: Editor, preset: str = "website"
+) -> Response:
     start = PolicyFields.model_construct(**{**defaults(), **PRESETS.get(preset, {}), "name": ""})
+    start = policies.fitting(start, panel.changes.renderer.facts)
     return await show_form(request, session, Form.of(start), None, preset=preset)
 
 
@@ -70,12 +73,14 @@ async def show(request: Request, policy_id: RowId, session: SessionDep, _viewer:
 
 
 @router.get("/{policy_id}/edit")
-async def edit(request: Request, policy_id: RowId, session: SessionDep, _editor: Editor, preset: str = "") -> Response:
+async def edit(
+    request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, _editor: Editor, preset: str = ""
+) -> Response:
     policy = await policies.find(session, policy_id)
     form = form_of(policy)
     if preset in PRESETS:
         changed = PolicyFields.model_construct(**{**policies.fields_of(policy).model_dump(), **PRESETS[preset]})
-        form.typed |= Form.of(changed).typed
+        form.typed |= Form.of(policies.fitting(changed, panel.changes.renderer.facts)).typed
     return await show_form(request, session, form, policy, preset=preset)
 
 
@@ -165,6 +170,7 @@ async def show_form(
         "presets": PRESET_NAMES,
         "preset": preset,
         "refusal": await refused(session, problem),
+        "largest_body_kib": request.app.state.panel.changes.renderer.facts.largest_body // KIB,
     }
     template = "policies/edit.html" if policy else "policies/new.html"
     return await page(request, template, context, status_code=problem.status if problem else 200)

@@ -37,10 +37,10 @@ class Installation:
 
 
 @contextlib.asynccontextmanager
-async def installation_of(haproxy: str) -> AsyncIterator[Installation]:
-    """Brought up with its first revision live."""
+async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Installation]:
+    """Brought up with its first revision live; `agent` is another binary than ours."""
     folder = Path(tempfile.mkdtemp(prefix="gp"))
-    settings = Settings(data_dir=folder, http_bind=f"127.0.0.1:{free_port()}", haproxy_bin=haproxy)
+    settings = Settings(data_dir=folder, http_bind=f"127.0.0.1:{free_port()}", haproxy_bin=haproxy, agent_bin=agent)
     database = Database(settings.database)
     await database.migrate()
     facts = await installation.engine_facts(database, settings)

@@ -1,0 +1,208 @@
+"""An operator's coraza-spoa in the place of our agent: the same file and messages, no control socket.
+
+It says nothing of itself: a reload is a SIGHUP that nobody answers, and the proof is that an application judges a
+request (spop.py). An application's name carries the hash of its text, so who answers to a name has its rules.
+What is said of it here was read in the source of 0.7.2.
+"""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+
+from guardpanel.bundle import Application
+from guardpanel.engines import spop
+from guardpanel.engines.agent import ENGINE, Agent, AgentStatus, applications_in, identity
+from guardpanel.engines.proc import listener_of
+from guardpanel.engines.process import run_here
+from guardpanel.engines.releases import content_of
+from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
+from guardpanel.settings import Settings
+
+NAME = "coraza-spoa"
+
+OURS = "guardpanel-spoa "
+"What our own agent's `-version` begins with (spoa/version.go)."
+
+PATIENCE, EACH = 10.0, 0.2
+"Seconds for a reload, and for each application in the file: it compiles all of them anew."
+
+SHORTEST_TRY, LONGEST_TRY = 0.1, 2.0
+"Seconds that an answer is waited for: to an application that it does not know it sends none."
+
+
+def agent_of(settings: Settings) -> Agent:
+    """Ours, or an operator's: as its binary says of itself."""
+    ours = Agent(settings.agent_bin, settings.agent_control_socket, settings.run_dir / "coraza.yaml")
+    if not is_foreign(ours):
+        return ours
+    return CorazaSpoa(ours.configured, ours.control, ours.configuration, socket=settings.agent_socket)
+
+
+def is_foreign(agent: Agent) -> bool:
+    """Whether the binary says with `-version` that it is another agent than ours; one that says nothing is not."""
+    try:
+        words = _version_of(identity(binary := agent.binary()), binary)
+    except (EngineUnavailable, OSError, subprocess.SubprocessError):
+        return False
+    return bool(words) and not words.startswith(OURS)
+
+
+@lru_cache(maxsize=8)
+def _version_of(_identity: str, binary: str) -> str:
+    said = run_here([binary, "-version"])
+    return said.output.strip() if said.code == 0 else ""
+
+
+@dataclass
+class CorazaSpoa(Agent):
+    socket: Path = field(kw_only=True)
+    "Where HAProxy asks it for verdicts."
+    _untold: bool = field(default=False, kw_only=True)
+    "Whether its file was written since it was last told to read it. What it has read cannot be asked."
+
+    def command(self, _events: Path) -> list[str]:
+        return [self.binary(), "-config", str(self.configuration)]
+
+    @property
+    def answers_at(self) -> Path:
+        return self.socket
+
+    def make_way(self) -> None:
+        """Go leaves a unix socket behind when it is killed, and cannot listen on it again."""
+        if listener_of(self.socket) is None:
+            self.socket.unlink(missing_ok=True)
+
+    async def status(self) -> AgentStatus:
+        try:
+            await spop.hello(self.socket, 2.0)
+        except EngineUnavailable as error:
+            return AgentStatus(running=False, problem=error.message, is_ours=False)
+        return await asyncio.to_thread(self._facts)
+
+    def _facts(self) -> AgentStatus:
+        words = ""
+        with suppress(EngineUnavailable, OSError):
+            words = _version_of(identity(binary := self.binary()), binary)
+        own, coraza, crs = _versions(words)
+        pid = listener_of(self.socket) or 0
+        return AgentStatus(
+            running=True,
+            version=f"{NAME} {own}".strip(),
+            coraza_version=coraza,
+            crs_version=crs,
+            pid=pid,
+            is_ours=False,
+        )
+
+    async def rule_messages(self, _application: str) -> dict[int, str]:
+        raise EngineUnavailable(f"{NAME} does not tell its rules.")
+
+    def write(self, document: bytes, keep: Collection[str] | None = None) -> bool:
+        wrote = super().write(document, keep)
+        self._untold |= wrote
+        return wrote
+
+    async def has_read(self, _status: AgentStatus) -> bool:
+        return not self._untold
+
+    async def runs(self, names: Collection[str], _status: AgentStatus) -> bool:
+        return not await self._silent(names, LONGEST_TRY)
+
+    async def running_applications(self, status: AgentStatus) -> list[str]:
+        """Those in its file that judge."""
+        if not status.running:
+            return []
+        names = await asyncio.to_thread(self._in_file)
+        return sorted(names - await self._silent(names, LONGEST_TRY))
+
+    async def load(self, names: Collection[str]) -> None:
+        await self.reload()
+        applications = len(await asyncio.to_thread(self._in_file))
+        ends, patience = monotonic() + PATIENCE + EACH * applications, SHORTEST_TRY
+        while silent := await self._silent(names, patience):
+            if monotonic() >= ends:
+                raise DeploymentFailed(
+                    f"{NAME} was told to read its file (SIGHUP) and gives no verdict under the new applications.",
+                    step="agent",
+                    evidence=f"No verdict from {', '.join(sorted(silent))}. What {NAME} says of it stands in its log.",
+                )
+            await asyncio.sleep(0.02)
+            patience = min(LONGEST_TRY, 2 * patience)
+
+    async def reload(self) -> None:
+        """Tell it to read its file. Nobody answers: whether it has is for `load` to see."""
+        await asyncio.to_thread(self._hang_up)
+        self._untold = False
+
+    def _hang_up(self) -> None:
+        """SIGHUP to the process that listens on its socket, never to a name."""
+        pid = listener_of(self.socket)
+        if pid is None:
+            raise EngineUnavailable(f"{self.socket.name} does not answer: {NAME} does not run.")
+        if pid <= 0:  # SO_PEERCRED of a process in another PID namespace; kill(0) would be our own group
+            raise DeploymentFailed(f"{NAME} runs in another container, where no signal of ours comes.", step="agent")
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except OSError as error:
+            words = f"{NAME} (process {pid}) cannot be told to read its file: {error.strerror}."
+            raise DeploymentFailed(words, step="agent") from error
+
+    async def _silent(self, names: Collection[str], patience: float) -> set[str]:
+        """Those of them under which there is no verdict."""
+        asked = sorted(names)
+        found = await asyncio.gather(*(self._judges(name, patience) for name in asked))
+        return {name for name, judges in zip(asked, found, strict=True) if not judges}
+
+    async def _judges(self, name: str, patience: float) -> bool:
+        try:
+            return await spop.judges(self.socket, name, patience)
+        except EngineUnavailable:
+            return False
+
+    def _in_file(self) -> set[str]:
+        try:
+            return set(applications_in(content_of(self.configuration)) or {})
+        except FileNotFoundError:
+            return set()
+
+    def _rejected(self, output: str, wanted: list[Application]) -> ConfigRejected:
+        """Its own words: it names neither the application nor the line. One policy alone is known to be meant."""
+        policies = {number for one in wanted for number in one.policy_ids}
+        noun_id = policies.pop() if len(policies) == 1 else None
+        lines = [line for line in output.strip().splitlines() if line.strip()]
+        finding = Finding(
+            ENGINE, lines[-1] if lines else "no reason given", noun="policy" if noun_id else None, noun_id=noun_id
+        )
+        return ConfigRejected(f"{ENGINE} refused this change.", engine=ENGINE, output=output, findings=[finding])
+
+
+def shown(words: str) -> str:
+    """What an agent answers to `-version`, on one line."""
+    if words.startswith(OURS) or not words.strip():
+        return words.strip()
+    own, coraza, crs = _versions(words)
+    return f"{NAME} {own or 'of unknown version'}, Coraza {coraza or 'unknown'}, OWASP CRS {crs or 'unknown'}"
+
+
+def _versions(words: str) -> tuple[str, str, str]:
+    """Its own, Coraza's and the rule set's: a line `version`, then Go's modules in the binary, `dep PATH VERSION HASH`."""
+    modules = r"dep[ \t]+github\.com/corazawaf/"
+    return (
+        _version_in(words, "version"),
+        _version_in(words, f"{modules}coraza/v3"),
+        _version_in(words, f"{modules}coraza-coreruleset/v4"),
+    )
+
+
+def _version_in(words: str, before: str) -> str:
+    """The version that stands behind these words on a line; empty where it is not said."""
+    found = re.search(rf"(?m)^{before}[ \t]+v?(\d\S*)", words)
+    return found[1] if found else ""

@@ -1,0 +1,118 @@
+"""A minimal SPOP client: the panel asks an agent for a verdict as HAProxy would (HAProxy's doc/SPOE.txt, section 3).
+
+Each question has a connection of its own: an agent that keeps silent to one message may do so to all that follow it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from guardpanel.engines import spop_frames as frames
+from guardpanel.engines.http import reason
+from guardpanel.engines.spop_frames import Frame, Kind
+from guardpanel.errors import EngineUnavailable
+
+HEADERS = "host: probe.guardpanel\r\nuser-agent: guardpanel\r\naccept: */*\r\n\r\n"
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def hello(place: Path, timeout: float) -> None:
+    """Returns where an agent answers. Raises EngineUnavailable."""
+    async with _greeted(place, timeout):
+        pass
+
+
+async def judges(place: Path, application: str, timeout: float) -> bool:
+    """Whether the agent has a verdict on a clean request under this application.
+
+    To one that it does not know coraza-spoa sends no answer at all, and ours an `error`: neither is a verdict.
+    Raises EngineUnavailable where nobody speaks SPOP.
+    """
+    async with _greeted(place, timeout) as (reader, writer):
+        writer.write(frames.written(Kind.NOTIFY, 1, 1, _clean_request(application)))
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await _read(reader)
+        except TimeoutError:
+            return False
+        if (answer.kind, answer.stream, answer.number) != (Kind.ACK, 1, 1):
+            raise ValueError(_other(answer))
+        found = frames.variables_in(answer.payload)
+        return "id" in found and "error" not in found
+
+
+@asynccontextmanager
+async def _greeted(place: Path, timeout: float) -> AsyncIterator[Connection]:
+    """A connection on which both have said HELLO. Whatever breaks on it is an EngineUnavailable."""
+    writer = None
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_unix_connection(str(place))
+            writer.write(frames.written(Kind.HAPROXY_HELLO, 0, 0, _our_hello()))
+            _check_hello(await _read(reader))
+        yield reader, writer
+    except EOFError as error:
+        raise EngineUnavailable(f"{place.name} does not answer: the connection was closed.") from error
+    except (OSError, TimeoutError, ValueError) as error:
+        raise EngineUnavailable(f"{place.name} does not answer: {reason(error)}.") from error
+    finally:
+        if writer is not None:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def _read(reader: asyncio.StreamReader) -> Frame:
+    length = frames.length_in(await reader.readexactly(4))
+    return frames.read(await reader.readexactly(length))
+
+
+def _our_hello() -> bytes:
+    return frames.pairs(
+        {
+            "supported-versions": frames.string("2.0"),
+            "max-frame-size": frames.unsigned(frames.LARGEST),
+            "capabilities": frames.string(""),
+        }
+    )
+
+
+def _check_hello(answer: Frame) -> None:
+    if answer.kind != Kind.AGENT_HELLO:
+        raise ValueError(_other(answer))
+    version = frames.pairs_in(answer.payload).get("version")
+    if not isinstance(version, bytes) or not version.startswith(b"2."):
+        raise ValueError("another version of SPOP than 2.0")
+
+
+def _other(answer: Frame) -> str:
+    """Words for a frame that nobody asked for; an agent that says goodbye says why (3.2.9)."""
+    if answer.kind != Kind.AGENT_DISCONNECT:
+        return f"frame {answer.kind} in place of an answer"
+    said = frames.pairs_in(answer.payload).get("message")
+    return f"it ends the connection: {said.decode('utf-8', 'replace') if isinstance(said, bytes) else 'no reason'}"
+
+
+def _clean_request(application: str) -> bytes:
+    """coraza-spoa's `coraza-req`: `app` comes first, addresses must be addresses. `probe` is ours; others ignore it."""
+    return frames.message(
+        "coraza-req",
+        {
+            "app": frames.string(application),
+            "src-ip": frames.LOOPBACK,
+            "src-port": frames.integer(9),
+            "dst-ip": frames.LOOPBACK,
+            "dst-port": frames.integer(9),
+            "method": frames.string("GET"),
+            "path": frames.string("/"),
+            "query": frames.NULL,
+            "version": frames.string("1.1"),
+            "headers": frames.string(HEADERS),
+            "body": frames.NULL,
+            "id": frames.string("guardpanel-probe"),
+            "exportRuleIDs": frames.TRUE,
+            "probe": frames.TRUE,
+        },
+    )

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from guardpanel.models.policy import MASKED_FIELDS
+
 Form = dict[str, Any]
 
 
@@ -48,6 +50,7 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
         "allowed_methods": "GET\nHEAD\nPOST\nOPTIONS",
         "allowed_content_types": "application/x-www-form-urlencoded\nmultipart/form-data\napplication/json",
         "skip_paths": "",
+        "masked_fields": "\n".join(MASKED_FIELDS),
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 

@@ -22,7 +22,7 @@ from bench.stack import Load, Report, Stack, load_client, processor_seconds, run
 from bench.worst import candidates
 
 SITE, ATTACKED = "site.example", "attacked.example"
-"Two policies that are alike, so that the agent's metrics tell one's requests from the other's."
+"Two policies that differ by a number, so that the agent's metrics tell one's requests from the other's."
 
 VISITOR = {"Client": "127.0.0.2", "Connections": 4, "PerSecond": 40.0}
 ATTACKER = {"Client": "127.0.0.3"}
@@ -86,11 +86,13 @@ class Worst:
     statuses: str
 
 
-def worst_of_each_kind(stack: Stack, load: Load, times: int) -> list[Worst]:
+def worst_of_each_kind(stack: Stack, load: Load, times: int, kinds: list[str] | None) -> list[Worst]:
     """Costliest first. Prints what every candidate costs."""
     print("| kind | request | bytes | processor ms | answered with |\n|---|---|---|---|---|")
     worst = []
     for kind, named in candidates(ATTACKED).items():
+        if kinds and kind not in kinds:
+            continue
         costs = [cost(stack, load, kind, name, request, times) for name, request in named.items()]
         for one in costs:
             print(
@@ -172,12 +174,14 @@ def main() -> None:
     arguments.add_argument("--connections", type=int, nargs="+", default=[1, 4, 16])
     arguments.add_argument("--times", type=int, default=5, help="that each candidate is sent for its cost")
     arguments.add_argument("--attacks", type=int, default=5, help="that are tried, costliest first")
+    arguments.add_argument("--kinds", nargs="+", help="of candidates; all")
     arguments.add_argument("--haproxy", default="2.8")
     given = arguments.parse_args()
     with load_client() as visitor, load_client() as attacker, running_stack(given.haproxy, the_agent()) as stack:
-        for host in (SITE, ATTACKED):
-            stack.add_host(host, stack.add_policy(host, "block"), visitor.server)
-        worst = worst_of_each_kind(stack, attacker, given.times)
+        for host, outbound in ((SITE, 4), (ATTACKED, 5)):
+            policy = stack.add_policy(host, "block", outbound_anomaly_threshold=outbound)
+            stack.add_host(host, policy, visitor.server)
+        worst = worst_of_each_kind(stack, attacker, given.times, given.kinds)
         print(f"\nHAProxy {given.haproxy}\n\n{HEAD}", flush=True)
         beside(stack, visitor, attacker, None, 0, 1)
         for one in worst[: given.attacks]:

@@ -3,12 +3,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential bench-data-path bench-events bench-ingest bench-event-pages clean
+	rx-differential bench-data-path bench-stack bench-attack bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
 CHECK = $(PYTHON_IN) tools/check.py
 ARGS ?=
+soak_seconds = $(or $(SOAK),600)
 
 help: ## this list
 	@sed -nE 's/^([a-z][a-z0-9-]*):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -117,7 +118,9 @@ bench-event-pages: dev ## how long the pages of events take with a million of th
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.event_pages $(ARGS)
 
-soak-agent: install ## 1,000 reloads of the agent: memory and file handles as after 10
+soak-agent: install ## 10 minutes of traffic, reloads and events: nothing lost, memory flat (SOAK=30: shorter); then 1,000 reloads
+	@echo "==> $(soak_seconds) seconds of mixed traffic with a reload each second and a reader of events"
+	@cd spoa && GUARDPANEL_SOAK_SECONDS=$(soak_seconds) ../tools/go.sh test -run TestSoak -count=1 -timeout 60m -v .
 	@echo "==> 1,000 reloads (many minutes)"
 	@cd spoa && GUARDPANEL_RELOADS=1000 ../tools/go.sh test -run TestReloads -count=1 -timeout 60m -v ./...
 
@@ -131,8 +134,17 @@ evaluate-crs: install ## the rule set's 4,674 tests: HAProxy's way and `evaluate
 rx-differential: install ## 12 million comparisons of @rx with Coraza's own: every CRS pattern, every value of CRS's tests
 	@cd spoa && GUARDPANEL_RX_COMPARISONS=12000000 ../tools/go.sh test -run TestTheAutomaton -count=1 -timeout 60m -v ./...
 
-bench-data-path: install ## what a request costs with Coraza's own @rx and with ours, PL1 to PL4
+bench-data-path: dev ## what a request costs in the library, PL1 to PL4, and in the whole stack; beside Coraza's own @rx
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench DataPath -benchtime 1x -timeout 60m . | grep -v ' ns/op$$'
+	@$(MAKE) bench-stack ARGS="$(ARGS)"
+
+bench-stack: dev ## its second part alone: the whole stack, the WAF off, detect only and blocking (minutes; ARGS="--rounds 9")
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.data_path $(ARGS)
+
+bench-attack: dev ## the worst requests that the rule set allows, and how long somebody else waits beside them (minutes)
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.attack $(ARGS)
 
 clean: ## remove what was installed and built here; var/ (your data) stays
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results

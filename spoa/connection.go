@@ -16,10 +16,10 @@ import (
 
 const (
 	spopVersion = "2.0"
+	// pipelining: a connection takes messages before the last is answered, and answers come in any order.
+	pipelining = "pipelining"
 	// writePatience ends a connection whose other side no longer reads.
 	writePatience = 10 * time.Second
-	// keptBuffer is the largest buffer that a connection keeps between two messages.
-	keptBuffer = 64 << 10
 	// frameHeadRoom is what type, flags, stream and frame id can take.
 	frameHeadRoom = frameHeadSize + 20
 )
@@ -31,9 +31,11 @@ var errGoodbye = errors.New("goodbye")
 type connection struct {
 	conn   net.Conn
 	in     *bufio.Reader
-	buffer []byte
 	limit  uint32 // of a frame, as agreed
 	answer func(messages []byte) (actions []byte)
+
+	answering sync.WaitGroup
+	writing   sync.Mutex
 
 	mutex   sync.Mutex
 	idle    bool
@@ -44,19 +46,23 @@ func newConnection(conn net.Conn, answer func([]byte) []byte) *connection {
 	return &connection{conn: conn, in: bufio.NewReaderSize(conn, 16<<10), limit: firstFrameLimit, answer: answer}
 }
 
-// serve answers frames until one side goes.
+// serve answers frames until one side goes, and what has been read by then.
 func (c *connection) serve() {
 	defer func() { _ = c.conn.Close() }()
-	defer func() {
-		if what := recover(); what != nil { // the handler has its own net; this one is for the loop itself
-			limited.report("panic in a connection", "what", what, "stack", string(debug.Stack()))
-		}
-	}()
+	defer caught()
 	err := c.hello()
 	for err == nil {
 		err = c.next()
 	}
+	c.answering.Wait()
 	c.disconnect(err)
+}
+
+// caught ends a panic of a connection's own: the handler has its own net.
+func caught() {
+	if what := recover(); what != nil {
+		limited.report("panic in a connection", "what", what, "stack", string(debug.Stack()))
+	}
 }
 
 // hello agrees on a version and the size of frames. A health check ends here.
@@ -70,7 +76,7 @@ func (c *connection) hello() error {
 	}
 	arguments := reader{rest: received.payload}
 	var size int64
-	var versions string
+	var versions, capabilities string
 	var healthCheck bool
 	for len(arguments.rest) > 0 && arguments.err == nil {
 		name, argument := string(arguments.string()), arguments.value()
@@ -79,6 +85,8 @@ func (c *connection) hello() error {
 			size = argument.number
 		case "supported-versions":
 			versions = string(argument.text)
+		case "capabilities":
+			capabilities = string(argument.text)
 		case "healthcheck":
 			healthCheck = argument.flag
 		}
@@ -95,7 +103,7 @@ func (c *connection) hello() error {
 	facts := encoding.NewKVWriter(make([]byte, smallestFrame), 0)
 	_ = facts.SetString("version", spopVersion)
 	_ = facts.SetUInt32("max-frame-size", c.limit)
-	_ = facts.SetString("capabilities", "")
+	_ = facts.SetString("capabilities", agreed(capabilities))
 	if err := c.write(frame{kind: frameAgentHello, payload: facts.Bytes()}); err != nil {
 		return err
 	}
@@ -114,7 +122,19 @@ func speaks(versions string) bool {
 	return false
 }
 
-// next answers one frame.
+// agreed is what the agent offers of what HAProxy can. Where HAProxy may not send a message before the last is answered, it
+// opens another connection only when more messages are under way than came in a second, and lets the others wait: a few
+// long inspections would hold up everybody.
+func agreed(offered string) string {
+	for capability := range strings.SplitSeq(offered, ",") {
+		if strings.TrimSpace(capability) == pipelining {
+			return pipelining
+		}
+	}
+	return ""
+}
+
+// next begins to answer one frame.
 func (c *connection) next() error {
 	received, err := c.read()
 	switch {
@@ -127,15 +147,21 @@ func (c *connection) next() error {
 	case received.flags&flagFin == 0:
 		return protocolError{statusNoFragments, "a fragment, which was not agreed"}
 	}
+	c.answering.Go(func() { c.acknowledge(received) })
+	return nil
+}
+
+// acknowledge answers a frame when its verdict is there. A connection that does not take it has no use.
+func (c *connection) acknowledge(received frame) {
+	defer caught()
 	actions := c.answer(received.payload)
 	if len(actions) > int(c.limit)-frameHeadRoom {
 		limited.report("no verdict", "code", errorInternal, "error", "the answer is longer than a frame")
 		actions = failure(errorInternal)
 	}
-	if cap(c.buffer) > keptBuffer {
-		c.buffer = nil
+	if err := c.write(frame{kind: frameAck, stream: received.stream, id: received.id, payload: actions}); err != nil {
+		_ = c.conn.Close()
 	}
-	return c.write(frame{kind: frameAck, stream: received.stream, id: received.id, payload: actions})
 }
 
 // read waits for a frame. Between two frames, and only there, `leave` interrupts it.
@@ -150,8 +176,7 @@ func (c *connection) read() (received frame, err error) {
 	if err != nil {
 		return frame{}, err
 	}
-	received, c.buffer, err = readFrame(c.in, c.buffer, c.limit)
-	return received, err
+	return readFrame(c.in, c.limit)
 }
 
 // rest notes whether the connection is between two frames; false if it is to leave.
@@ -178,6 +203,8 @@ func (c *connection) leave() {
 func (c *connection) write(reply frame) error {
 	reply.flags = flagFin
 	encoded := reply.encode()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	_ = c.conn.SetWriteDeadline(time.Now().Add(writePatience))
 	_, err := c.conn.Write(encoded)
 	return err

@@ -55,34 +55,31 @@ type frame struct {
 	payload []byte
 }
 
-// readFrame reads one frame into the buffer, which it gives back, grown if need be; the payload is within it.
-func readFrame(in *bufio.Reader, buffer []byte, limit uint32) (frame, []byte, error) {
+// readFrame reads one frame, whose payload is nobody else's.
+func readFrame(in *bufio.Reader, limit uint32) (frame, error) {
 	var head [frameLengthSize]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return frame{}, buffer, err
+		return frame{}, err
 	}
 	length := binary.BigEndian.Uint32(head[:])
 	switch {
 	case length > limit:
-		return frame{}, buffer, protocolError{statusTooBig, fmt.Sprintf("a frame of %d bytes, %d were agreed", length, limit)}
+		return frame{}, protocolError{statusTooBig, fmt.Sprintf("a frame of %d bytes, %d were agreed", length, limit)}
 	case length < frameHeadSize:
-		return frame{}, buffer, protocolError{statusInvalid, fmt.Sprintf("a frame of %d bytes", length)}
+		return frame{}, protocolError{statusInvalid, fmt.Sprintf("a frame of %d bytes", length)}
 	}
-	if int(length) > cap(buffer) {
-		buffer = make([]byte, length)
-	}
-	buffer = buffer[:length]
+	buffer := make([]byte, length)
 	if _, err := io.ReadFull(in, buffer); err != nil {
-		return frame{}, buffer, err
+		return frame{}, err
 	}
 	read := frame{kind: buffer[0], flags: binary.BigEndian.Uint32(buffer[1:])}
 	rest := reader{rest: buffer[frameHeadSize:]}
 	read.stream, read.id = rest.varint(), rest.varint()
 	read.payload = rest.rest
 	if rest.err != nil {
-		return frame{}, buffer, protocolError{statusInvalid, "a frame without stream and frame id"}
+		return frame{}, protocolError{statusInvalid, "a frame without stream and frame id"}
 	}
-	return read, buffer, nil
+	return read, nil
 }
 
 func (f frame) encode() []byte {

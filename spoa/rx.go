@@ -6,11 +6,8 @@ import (
 	"sync"
 	_ "unsafe" // go:linkname
 
-	"github.com/corazawaf/coraza/v3/experimental/plugins"
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 )
-
-func init() { plugins.RegisterOperator("rx", newRX) }
 
 // newCorazaRX makes Coraza's own `@rx`, which Coraza does not export. The linker refuses a Coraza that no longer has it.
 //

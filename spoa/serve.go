@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// Server speaks SPOP with HAProxy: one goroutine a connection, one message at a time on each (HAProxy sends the next
-// only after the answer, as the agent does not offer pipelining). It has its own loop, because haproxy-go's agent leaves
-// a bad frame without an answer, goes on reading after a HAPROXY-DISCONNECT, and cannot drain.
+// Server speaks SPOP with HAProxy: one goroutine a connection that reads, and one for each message that is under way. It has
+// its own loop, because haproxy-go's agent leaves a bad frame without an answer, goes on reading after a HAPROXY-DISCONNECT, and cannot drain.
 type Server struct {
 	// answer gives the actions for a NOTIFY's messages. It never fails.
 	answer func(messages []byte) (actions []byte)

@@ -30,7 +30,7 @@ def free_port() -> int:
 class Panel:
     """A running `guardpanel up` with its data directory. `setup_link` is what it printed at its first start."""
 
-    def __init__(self, data: Path, haproxy: str = "") -> None:
+    def __init__(self, data: Path, haproxy: str = "", agent: Path | None = None) -> None:
         self.data = data
         self.port, self.proxy_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -44,6 +44,8 @@ class Panel:
         }
         if haproxy:
             self.environment["GUARDPANEL_HAPROXY_BIN"] = haproxy
+        if agent:
+            self.environment["GUARDPANEL_AGENT_BIN"] = str(agent)
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self, *arguments: str, stdin: str = "") -> str:
@@ -112,10 +114,10 @@ class Panel:
 
 
 @contextlib.contextmanager
-def running_panel(haproxy: str = "", data: Path | None = None) -> Iterator[Panel]:
+def running_panel(haproxy: str = "", data: Path | None = None, agent: Path | None = None) -> Iterator[Panel]:
     """A panel in a directory with a short path (sockets have room for 107 bytes), gone at the end."""
     parent = Path(tempfile.mkdtemp(prefix="gp"))
-    panel = Panel(data or parent / "d", haproxy)
+    panel = Panel(data or parent / "d", haproxy, agent)
     try:
         panel.start()
         yield panel

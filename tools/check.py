@@ -23,6 +23,7 @@ BIN = ROOT / ".venv" / "bin"
 GO = ROOT / "tools" / "go.sh"
 SPOA = ROOT / "spoa"
 VISITORS = ROOT / "tests" / "load" / "visitors"
+LOAD = ROOT / "bench" / "load"
 HAPROXIES = ROOT / ".tools" / "haproxies"
 
 PYTEST_NO_TESTS = 5
@@ -73,11 +74,12 @@ def gates() -> dict[str, list[Gate]]:
             Gate("ruff format", [BIN / "ruff", "format", "--check", "."]),
             Gate("mypy --strict", [BIN / "mypy"]),
             Gate("import contracts", [BIN / "lint-imports"]),
-            Gate("gofmt", [gofmt, "-l", SPOA, VISITORS], silence_is_good=True)
+            Gate("gofmt", [gofmt, "-l", SPOA, VISITORS, LOAD], silence_is_good=True)
             if (gofmt := go_tool("gofmt"))
             else no_go(),
             Gate("go vet", [GO, "vet", "./..."], SPOA, 15),
             Gate("go vet (visitors)", [GO, "vet", "./..."], VISITORS, 15),
+            Gate("go vet (load client)", [GO, "vet", "./..."], LOAD, 15),
         ],
         "agent": [
             Gate(f"go test {' '.join(race)}".rstrip(), [GO, "test", *race, "-json", "./..."], SPOA, 30, Tests.read_go)
@@ -98,6 +100,7 @@ def gates() -> dict[str, list[Gate]]:
         "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "2", "--dist", "loadfile", "tests/live", minutes=30)],
         "load": [
             Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
+            Gate("go test (load client)", [GO, "test", "-json", "./..."], LOAD, 15, Tests.read_go),
             pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
         ],
         "crash": [pytest("kill sweeps and file faults, short", "-n", "2", "tests/crash", minutes=20)],

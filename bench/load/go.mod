@@ -1,0 +1,3 @@
+module guardpanel/load
+
+go 1.25

@@ -24,7 +24,7 @@ from typing import Any
 from sqlalchemy.orm import configure_mappers
 
 from guardpanel.database import Database
-from guardpanel.engines.deployer import FRESH
+from guardpanel.engines.lately import FRESH
 from guardpanel.errors import Problem
 from guardpanel.models import Policy
 from guardpanel.models.policy import PolicyFields

@@ -27,7 +27,7 @@ def swept(module: str, *arguments: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_panel_that_is_killed_in_a_save_leaves_everything_in_agreement(version: str) -> None:
-    code, output = swept("sweep", "--haproxy", version, "--sample", "30", "--kind", "route", "--kind", "policy")
+    code, output = swept("sweep", "--haproxy", version, "--sample", "12", "--kind", "route", "--kind", "policy")
 
     assert code == 0, output
     assert ": 0 divergences, 0 of " in output, output
@@ -59,13 +59,13 @@ def test_an_ingest_that_is_killed_again_and_again_loses_and_doubles_nothing() ->
 
 
 def test_events_that_are_stored_apart_from_their_places_are_found_doubled_or_lost() -> None:
-    for mutation in ("two transactions", "place first"):
-        code, output = swept("event_kills", "--kills", "6", "--events", "9000", "--mutation", mutation)
-        assert code == 1, output
+    code, output = swept("event_kills", "--kills", "6", "--events", "9000", "--mutation", "place first")
+
+    assert code == 1, output
 
 
 def test_a_disk_that_fails_in_a_save_is_told_and_does_no_harm() -> None:
-    code, output = swept("faults", "--sample", "40", "--kind", "route", "--kind", "policy")
+    code, output = swept("faults", "--sample", "16", "--kind", "route", "--kind", "policy")
 
     assert code == 0, output
     assert ": 0 divergences, 0 unclear ends, 0 of " in output, output

@@ -98,14 +98,15 @@ def gates() -> dict[str, list[Gate]]:
                 minutes=15,
             )
         ],
-        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "2", "--dist", "loadfile", "tests/live", minutes=30)],
+        # Three at once on two cores: what starts engines and browsers waits for them a third of its time.
+        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "3", "--dist", "loadfile", "tests/live", minutes=30)],
         "load": [
             Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
             Gate("go test (load client)", [GO, "test", "-json", "./..."], LOAD, 15, Tests.read_go),
             pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
         ],
-        "crash": [pytest("kill sweeps and file faults, short", "-n", "2", "tests/crash", minutes=20)],
-        "e2e": [pytest("browser tests", "-n", "2", "--dist", "loadfile", "tests/e2e", minutes=20)],
+        "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20)],
+        "e2e": [pytest("browser tests", "-n", "3", "--dist", "loadfile", "tests/e2e", minutes=20)],
     }
 
 

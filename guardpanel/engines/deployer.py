@@ -39,6 +39,9 @@ DEPLOYING_PATIENCE = 0.01
 SERVERS_PATIENCE = 0.02
 "The same for the states of all servers: of thousands they take twice that, and more while a save runs."
 
+OLDEST_SERVERS = 5.0
+"Seconds after which what they were is no longer worth telling: then a page waits."
+
 SAVE_PATIENCE = 5.0
 "Seconds that a save waits for engines that do not answer: they may be being started again."
 
@@ -147,15 +150,16 @@ class Engines:
         try:
             async with self._writing_for_agent:
                 self._is_deploying = True
-                yield
+                try:
+                    yield
+                finally:
+                    self._is_deploying = False
+                    self._status.forget()
+                    self._servers.outdate()
         except EngineUnavailable as error:
             raise DeploymentFailed(error.message, step="deploy") from error
         except OSError as error:
             raise DeploymentFailed(f"A file could not be written: {error.strerror or error}.", step="deploy") from error
-        finally:
-            self._is_deploying = False
-            self._status.forget()
-            self._servers.outdate()
 
     def tidy(self) -> None:
         """Drop the applications that no live worker uses, once old workers are gone."""
@@ -179,7 +183,7 @@ class Engines:
 
         A backend that is `wanted` and was not there then is waited for.
         """
-        known = await self._servers.get(patience)
+        known = await self._servers.get(patience, OLDEST_SERVERS)
         if all(name in known for name in wanted):
             return known
         return await self._servers.get(LONGEST)

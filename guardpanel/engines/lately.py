@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -18,17 +19,17 @@ class Lately(Generic[T]):
         self._ask = ask
         self._known: tuple[float, T] | None = None
         self._asking: asyncio.Task[T] | None = None
-        self._changes = 0
+        self._changes = self._known_changes = 0
 
-    async def get(self, patience: float) -> T:
-        """One that is fresh; after `patience` seconds the last one, if there is one."""
-        if self._known is not None and monotonic() - self._known[0] < FRESH:
-            return self._known[1]
+    async def get(self, patience: float, oldest: float = inf) -> T:
+        """One that is fresh; after `patience` seconds the last one, if it is not older than `oldest` seconds."""
+        known, age = self._known, self._age()
+        if known is not None and age < FRESH and self._known_changes == self._changes:
+            return known[1]
         asking = self._begin()
-        if self._known is not None:
-            known = self._known[1]
+        if known is not None and age < oldest:
             done, _ = await asyncio.wait({asking}, timeout=patience)
-            return asking.result() if done else known
+            return asking.result() if done else known[1]
         return await asyncio.shield(asking)
 
     def forget(self) -> None:
@@ -40,8 +41,9 @@ class Lately(Generic[T]):
         """Something changed; the last answer is good enough for who does not want to wait for a newer one."""
         self._changes += 1
         self._asking = None
-        if self._known is not None:
-            self._known = (-FRESH, self._known[1])
+
+    def _age(self) -> float:
+        return inf if self._known is None else monotonic() - self._known[0]
 
     def _begin(self) -> "asyncio.Task[T]":
         if self._asking is None or self._asking.done():
@@ -51,5 +53,5 @@ class Lately(Generic[T]):
     async def _ask_now(self, changes: int) -> T:
         found = await self._ask()
         if changes == self._changes:
-            self._known = monotonic(), found
+            self._known, self._known_changes = (monotonic(), found), changes
         return found

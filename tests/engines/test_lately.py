@@ -50,6 +50,14 @@ async def test_what_is_outdated_is_told_only_while_there_is_nothing_newer() -> N
     assert await lately.get(60) == 2
 
 
+async def test_what_is_too_old_to_be_worth_telling_is_waited_for() -> None:
+    engine = Engine()
+    lately = Lately(engine.ask)
+    await lately.get(0)
+    lately.outdate()
+    assert await lately.get(0, oldest=0) == 2
+
+
 async def test_an_answer_that_was_under_way_when_things_changed_is_not_kept() -> None:
     engine = Engine()
     lately = Lately(engine.ask)

@@ -89,7 +89,7 @@ def gates() -> dict[str, list[Gate]]:
             pytest(
                 "unit tests",
                 "-n",
-                "2",
+                "3",
                 "tests",
                 "--ignore=tests/live",
                 "--ignore=tests/load",

@@ -14,6 +14,7 @@ from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.changes import Asked
 from tests.haproxies import haproxy_binary
+from tests.live.processes import hanging
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
@@ -58,15 +59,12 @@ async def test_an_engine_that_hangs_keeps_nothing_waiting_and_comes_back(
 ) -> None:
     now = await status(running)
     pid = {"agent": now.agent.pid, "HAProxy's master": now.haproxy.pid}.get(who, now.haproxy.workers[0])
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with hanging(pid):
         hangs = await status(running)
         assert not (hangs.agent if who == "agent" else hangs.haproxy).running
         with pytest.raises(EngineUnavailable):
             await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=["b.example"]))
         assert await running.look() == []  # it is down, which is another thing than drift
-    finally:
-        os.kill(pid, signal.SIGCONT)
     await until_well(running)
     saved = await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=["b.example"]))
     assert saved.is_new

@@ -1,7 +1,6 @@
 """The WAF agent is away, hangs or comes back: closed means 503, open means passed, marked and counted."""
 
 import contextlib
-import signal
 import socket
 import sys
 import threading
@@ -12,6 +11,7 @@ from typing import Self
 import pytest
 
 from tests.live.origins import Origin
+from tests.live.processes import hanging
 from tests.live.stack import Stack, head, wait_until
 from tests.rows import rows
 
@@ -98,17 +98,13 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
         host: head("GET", host, QUERY, {"user-agent": "m", "accept": "*/*"}) for host in ("blocks.test", "open.test")
     }
 
-    stack.agent.send_signal(signal.SIGSTOP)
-    wait_until(lambda: is_stopped(stack.agent.pid), "every thread of the agent has stopped")
-    try:
+    with hanging(stack.agent.pid):
         connections = {host: stack.connect() for host in requests}
         for host, connection in connections.items():
             connection.sendall(requests[host])
         answers = {host: stack.answer(connection, requests[host]) for host, connection in connections.items()}
         for connection in connections.values():
             connection.close()
-    finally:
-        stack.agent.send_signal(signal.SIGCONT)
 
     assert answers["blocks.test"].status == 503
     assert answers["open.test"].seen_headers["x-waf-error"] == "not-inspected"
@@ -116,12 +112,6 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
     assert stack.uninspected(IDS["open.test"]) == before + 1
     stack.wait_for_server("waf_agent", "agent", "UP")
     assert stack.get("blocks.test", QUERY).status == 403
-
-
-def is_stopped(pid: int) -> bool:
-    """A busy machine lets some threads run on for a moment after SIGSTOP (proc(5): state T)."""
-    stats = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
-    return all(text.rsplit(")", 1)[1].split()[0] == "T" for text in stats)
 
 
 def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: Stack, server: Origin) -> None:

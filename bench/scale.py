@@ -211,8 +211,9 @@ def slow_steps(output: str, limit: int) -> None:
             r"([^/]+)\", line (\d+), in (\S+)", stack
         )
         found.setdefault(":".join(ours[-1]), []).append((int(late), int(own)))
-    print(f"\nsteps over {limit} ms: {sum(map(len, found.values()))}, by asyncio's own count "
-          f"{len(re.findall('Executing .* took', output))}\n")  # fmt: skip
+    counted = [float(seconds) for seconds in re.findall(r"Executing .* took ([0-9.]+) seconds", output)]
+    print(f"\nsteps over {limit} ms: {sum(map(len, found.values()))}; by asyncio's own count {len(counted)}, "
+          f"the longest {1000 * max(counted, default=0):.0f} ms\n")  # fmt: skip
     for place, times in sorted(found.items(), key=lambda item: -max(own for _, own in item[1])):
         print(
             f"- {len(times)} × {place}: {max(late for late, _ in times)} ms, {max(own for _, own in times)} of a processor"

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,20 @@ class Watch:
         self._owner = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._owner)
         self._busy_with = ""
+        self._found: SimpleQueue[tuple[float, float, str]] = SimpleQueue()
         self._sign = self._times()
         self._give_sign()
 
     def look(self) -> None:
-        """In a thread of its own: what does the loop do when its sign is late?"""
+        """In a thread of its own, as is what takes time: what does the loop do when its sign is late?"""
         while not self.over.wait(self.limit / SIGNS):
+            while not self._found.empty():
+                log.warning("the event loop was busy for %.0f ms (%.0f of a processor) in\n%s", *self._found.get())
             if not self._busy_with and time.monotonic() - self._sign[0] > self.limit:
-                self._busy_with = "".join(traceback.format_stack(sys._current_frames()[self._owner]))
+                frames = traceback.walk_stack(sys._current_frames()[self._owner])
+                stack = [f'  File "{one.f_code.co_filename}", line {at}, in {one.f_code.co_name}' for one, at in frames]
+                # Without the text of the lines, whose reading takes longer than a step.
+                self._busy_with = "\n".join(reversed(stack))
 
     def _times(self) -> tuple[float, float]:
         """Seconds that passed, and that the loop's thread had of a processor."""
@@ -61,7 +68,7 @@ class Watch:
         now = self._times()
         if self._busy_with:
             late, own = (1000 * (new - old) for new, old in zip(now, self._sign, strict=True))
-            log.warning("the event loop was busy for %.0f ms (%.0f of a processor) in\n%s", late, own, self._busy_with)
+            self._found.put((late, own, self._busy_with))
         self._sign, self._busy_with = now, ""
         if not self.over.is_set():
             self.loop.call_later(self.limit / SIGNS, self._give_sign)

@@ -4,26 +4,35 @@ The first byte says how. A dictionary that lines were once stored with is never 
 agent, and a line of HAProxy's log); another one gets another byte.
 """
 
-import zlib
 from functools import cache
 from pathlib import Path
 
+import zstandard
+
 FIRST = b"\x01"
-LEVEL = 2
+LEVEL = 3
 
 
 def packed(agent: bytes | None, proxy: bytes | None) -> bytes:
     """What either of them has not said is None; neither has a line feed within."""
-    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, 0, dictionary())
-    return FIRST + compressor.compress((agent or b"") + b"\n" + (proxy or b"")) + compressor.flush()
+    return FIRST + _compressor().compress((agent or b"") + b"\n" + (proxy or b""))
 
 
 def unpacked(stored: bytes) -> tuple[bytes | None, bytes | None]:
-    lines = zlib.decompressobj(-zlib.MAX_WBITS, dictionary()).decompress(stored[1:])
+    lines = zstandard.ZstdDecompressor(dict_data=_dictionary()).decompress(stored[1:])
     agent, _, proxy = lines.partition(b"\n")
     return agent or None, proxy or None
 
 
 @cache
-def dictionary() -> bytes:
-    return (Path(__file__).parent / "lines-1.dict").read_bytes()
+def _compressor() -> zstandard.ZstdCompressor:
+    """Not for two threads at once: there is one writer."""
+    dictionary = _dictionary()
+    dictionary.precompute_compress(LEVEL)
+    return zstandard.ZstdCompressor(dict_data=dictionary, level=LEVEL, write_dict_id=False)
+
+
+@cache
+def _dictionary() -> zstandard.ZstdCompressionDict:
+    content = (Path(__file__).parent / "lines-1.dict").read_bytes()
+    return zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)

@@ -22,7 +22,7 @@ MOST_MARKS = 2
 
 def shown(text: str, allow: str = "") -> str:
     r"""With `\xff` for a byte that is no UTF-8, and `\x1b`, `\u202e` or `\U000e0001` for what cannot be seen."""
-    if text.isprintable() and max(text, default="") < FIRST_MARK:
+    if text.isprintable() and (text.isascii() or max(text) < FIRST_MARK):
         return text
     parts, marks = [], 0
     for one in text:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from guardpanel.events.archives import archives
 
-CHUNK = 4 * 1024 * 1024
+CHUNK = 1024 * 1024
 
 
 class Position(NamedTuple):
@@ -37,14 +37,15 @@ class AccessLog:
         self.path = path
         self.position = position
 
-    def read(self) -> ReadLog:
-        """What follows; its position is confirmed by setting `position`."""
+    def read(self, after: Position | None = None) -> ReadLog:
+        """What follows what is confirmed, or this; it is confirmed by setting `position`."""
+        after = after or self.position
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return ReadLog(position=self.position)
+            return ReadLog(position=after)
         try:
-            return self._read(descriptor)
+            return self._read(descriptor, after)
         finally:
             os.close(descriptor)
 
@@ -56,10 +57,10 @@ class AccessLog:
             return max(0, state.st_size - (self.position.offset if state.st_ino == self.position.inode else 0))
         return 0
 
-    def _read(self, descriptor: int) -> ReadLog:
+    def _read(self, descriptor: int, after: Position) -> ReadLog:
         found, state = ReadLog(), os.fstat(descriptor)
-        offset = self.position.offset
-        if state.st_ino != self.position.inode:
+        offset = after.offset
+        if state.st_ino != after.inode:
             offset = 0
         elif state.st_size < offset:  # emptied, where it could not be rotated in another way
             found.counted["lost_bytes"] += self._unread_before(offset)

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired
 
-from pydantic_core import from_json
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from guardpanel.events.schema import id_of
 from guardpanel.events.texts import shown
@@ -56,10 +57,36 @@ class AgentLine(NamedTuple):
     line: bytes
 
 
+class _Rule(TypedDict):
+    id: Any
+    severity: NotRequired[Any]
+    message: NotRequired[Any]
+
+
+class _Event(TypedDict):
+    """What is taken of a line. Whether it is of the right kind is asked where it is taken."""
+
+    v: Any
+    id: Any
+    time: Any
+    application: Any
+    client: Any
+    method: Any
+    host: Any
+    uri: Any
+    verdict: Any
+    status: NotRequired[Any]
+    scores: Any
+    rules: list[_Rule]
+
+
+EVENT = TypeAdapter(_Event)
+
+
 def read(line: bytes, place: str) -> AgentLine:
     """`place` stands in for the id of a request that has none. Raises BadLine or UnknownVersion."""
     try:
-        said = parsed(line)
+        said = parsed(line, EVENT)
         if said["v"] != VERSION:
             raise UnknownVersion
         return _taken(said, line, place)
@@ -67,10 +94,10 @@ def read(line: bytes, place: str) -> AgentLine:
         raise BadLine from error
 
 
-def parsed(line: bytes) -> Any:
-    """As JSON. pydantic's parser is twice as fast, but knows no lone surrogates. Raises ValueError."""
+def parsed(line: bytes, wanted: TypeAdapter[Any]) -> Any:
+    """As JSON, what is not wanted left out where that is faster: pydantic knows no lone surrogates. Raises ValueError."""
     try:
-        return from_json(line)
+        return wanted.validate_json(line)
     except ValueError:
         return json.loads(line)
 

@@ -4,7 +4,11 @@ Most are about requests of which nothing is to say: those are told apart without
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, NotRequired
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from guardpanel.events.schema import A_MICROSECOND
 from guardpanel.events.texts import shown
@@ -24,6 +28,31 @@ NONE = "-"
 
 NO_VERDICT, NO_RULES = b'"verdict":"-"', b'"rules":"-"'
 "Quotes of what a visitor sent are escaped, so these stand for the fields themselves."
+
+
+class _Logged(TypedDict):
+    """What is taken of a line."""
+
+    id: Any
+    time: Any
+    virtual_host: NotRequired[Any]
+    policy: NotRequired[Any]
+    application: Any
+    checksum: NotRequired[Any]
+    client: Any
+    method: Any
+    host: Any
+    path: Any
+    verdict: Any
+    over_limit: NotRequired[Any]
+    fail: NotRequired[Any]
+    panel: NotRequired[Any]
+    status: Any
+    score: NotRequired[Any]
+    rules: Any
+
+
+LOGGED = TypeAdapter(_Logged)
 
 
 class ProxyLine(NamedTuple):
@@ -49,7 +78,7 @@ def read(line: bytes) -> ProxyLine | None:
     if (NO_VERDICT in line and NO_RULES in line) or not line.startswith(b"{"):
         return None
     try:
-        said = parsed(line)
+        said = parsed(line, LOGGED)
         verdict = None if said.get("panel", NONE) != NONE else _verdict(said)
         return None if verdict is None else _taken(said, verdict, line)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -84,9 +113,15 @@ def _taken(said: Mapping[str, Any], verdict: Verdict, line: bytes) -> ProxyLine:
         verdict=VERDICT_CODES[verdict],
         status=said["status"] if 0 < said["status"] < 1000 else None,
         score=_number(said.get("score", "")) or 0,
-        rules=tuple(dict.fromkeys(number for one in said["rules"].split(",") if (number := _number(one)))),
+        rules=_rules(said["rules"]),
         line=line,
     )
+
+
+@lru_cache(maxsize=10_000)
+def _rules(listed: str) -> tuple[int, ...]:
+    """Each once. Kept: many requests fire the same rules."""
+    return tuple(dict.fromkeys(number for one in listed.split(",") if (number := _number(one))))
 
 
 def _text(said: str) -> str:

@@ -19,7 +19,7 @@ from guardpanel.engines.lock import only_ingest
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import agent_line, proxy_line, retention
-from guardpanel.ingest.access_log import AccessLog, Position, ReadLog
+from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
 from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.segments import Place, Read, Segments
@@ -30,7 +30,10 @@ from guardpanel.settings import Settings
 log = logging.getLogger(__name__)
 
 BATCH = 2_000
-"Lines of the agent in a transaction, about."
+"Lines of the agent in a transaction, about, and of HAProxy."
+
+MOST_CHUNKS = 64
+"Of HAProxy's log in a transaction."
 
 IDLE = 0.1
 "Seconds until the next look where there was nothing."
@@ -95,22 +98,36 @@ class Ingest:
 
     def step(self) -> bool:
         """One batch; whether there was anything."""
-        found, logged = self.segments.read(BATCH), self.access_log.read()
-        if found.is_empty and logged.position == self.access_log.position:
+        found = self.segments.read(BATCH)
+        counted = Counter(found.counted)
+        agent = list(_agent_lines(found.lines, counted))
+        proxy, position = self._logged(agent[-1].moment if agent else 0, counted)
+        if found.is_empty and position == self.access_log.position:
             self._read_until = time()
             return False
-        counted: Counter[str] = Counter()
-        agent = list(_agent_lines(found.lines, counted))
-        proxy = list(_proxy_lines(logged.lines, counted))
         with self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
             counted += self.store.add(agent, proxy) if agent or proxy else Counter()
-            self._remember(found, logged, counted + found.counted + logged.counted)
+            self._remember(found, position, counted)
         self.segments.confirm(found)
-        self.access_log.position = logged.position
+        self.access_log.position = position
         if agent:
             self._read_until = schema.time_of(agent[-1].moment).timestamp()
         return True
+
+    def _logged(self, moment: int, counted: Counter[str]) -> tuple[list[ProxyLine], Position]:
+        """What HAProxy says up to the moment to which the agent's lines go, and where that ends: what both say of a
+        request is best stored at once, and many lines of a log say nothing."""
+        lines: list[ProxyLine] = []
+        position = self.access_log.position
+        for _ in range(MOST_CHUNKS):
+            part = self.access_log.read(position)
+            lines += _proxy_lines(part.lines, counted)
+            counted += part.counted
+            if part.position == position or len(lines) >= BATCH or (lines and lines[-1].moment >= moment):
+                return lines, part.position
+            position = part.position
+        return lines, position
 
     def tidy(self) -> None:
         """One step of removing what is too old or too much, when it is time for one."""
@@ -142,13 +159,13 @@ class Ingest:
         self.problem = f"Events cannot be stored: {error}."
         log.error("events cannot be stored: %s", error)
 
-    def _remember(self, found: Read, logged: ReadLog, counted: Counter[str]) -> None:
+    def _remember(self, found: Read, position: Position, counted: Counter[str]) -> None:
         self.connection.executemany(
             "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?)",
             [(name, *place) for name, place in found.places.items()],
         )
         self.connection.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in found.gone])
-        self.connection.execute("INSERT OR REPLACE INTO access_log VALUES (1, ?, ?)", logged.position)
+        self.connection.execute("INSERT OR REPLACE INTO access_log VALUES (1, ?, ?)", position)
         self._count(counted)
 
     def _count(self, counted: Mapping[str, int]) -> None:

@@ -4,7 +4,8 @@
 # without a home.
 here=$PWD
 . "$(dirname "$0")/lib.sh"
-export GOTOOLCHAIN=local GOFLAGS="${GOFLAGS:-}"
+# One way for all that is compiled, so that what the agent's build compiled serves vet and tests, too.
+export GOTOOLCHAIN=local CGO_ENABLED="${CGO_ENABLED:-0}" GOFLAGS="${GOFLAGS:--trimpath -buildvcs=false}"
 needed=$(sed -nE 's/^go ([0-9.]+)$/\1/p' spoa/go.mod)
 
 is_new_enough() {

@@ -87,7 +87,7 @@ build_agent() {
     mkdir -p .tools/bin
     tools/go.sh version >/dev/null # says so if it installs Go first
     say "WAF agent from spoa/ ($(tools/go.sh env GOVERSION); about two minutes the first time)"
-    (cd spoa && CGO_ENABLED=0 ../tools/go.sh build -trimpath -buildvcs=false -o "../$new" .)
+    (cd spoa && ../tools/go.sh build -o "../$new" .)
     mv "$new" .tools/bin/guardpanel-spoa # a running agent keeps its old file
 }
 

@@ -26,7 +26,7 @@ from guardpanel.ingest.agent_line import (
 NONE = "-"
 "What HAProxy writes for a variable that has no value."
 
-NO_VERDICT, NO_RULES = b'"verdict":"-"', b'"rules":"-"'
+NO_VERDICT, NO_RULES, NOT_OURS = b'"verdict":"-"', b'"rules":"-"', b'"panel":"-"'
 "Quotes of what a visitor sent are escaped, so these stand for the fields themselves."
 
 

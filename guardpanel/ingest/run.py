@@ -193,7 +193,7 @@ def _proxy_lines(lines: Sequence[bytes], counted: Counter[str]) -> Iterable[Prox
             counted["bad"] += 1
             continue
         if said is None:
-            counted["ordinary"] += 1
+            counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
         else:
             yield said
 

@@ -13,8 +13,10 @@ router = APIRouter()
 
 @router.get("/system")
 async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    overview = await status.overview(panel.changes, session)
     context = {
-        "overview": await status.overview(panel.changes, session),
+        "overview": overview,
+        "running": {one.name: one for one in overview.engines.agent.applications},
         "applications": await status.applications(panel.changes, session),
         "policies": {one.id: one for one in await policies.all_of_them(session)},
         "over_limit": await policies.over_limit(session, panel.changes.renderer.facts),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guardpanel.engines.lock import only_ingest
-from guardpanel.engines.proc import listener_of
+from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.errors import Busy, StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import run
@@ -170,12 +170,12 @@ def test_it_ends_with_the_process_that_started_it(ground: Ground) -> None:
     }
     parent = subprocess.Popen([sys.executable, "-c", words], env=environment, cwd=ground.settings.data_dir)
     try:
-        wait_for_socket(ground)
+        pid = wait_for_socket(ground)
     finally:
         parent.kill()
         parent.wait()
 
     ends = time.monotonic() + 10
-    while listener_of(ground.settings.ingest_socket) is not None:
+    while is_process(pid):
         assert time.monotonic() < ends
         time.sleep(0.05)

@@ -116,7 +116,7 @@ def test_a_second_event_of_a_request_is_left_out_and_counted(ground: Ground) -> 
     assert ground.counters == {"events": 1, "repeated": 2}
 
 
-def test_ordinary_requests_are_counted_alone(ground: Ground) -> None:
+def test_ordinary_requests_are_counted_alone_and_the_panels_own_apart(ground: Ground) -> None:
     ground.log(
         *(a_passed_line() for _ in range(10)),
         a_passed_line(panel="1"), a_log_line(panel="1"), a_log_line(verdict="maintenance", rules="-"),
@@ -127,7 +127,7 @@ def test_ordinary_requests_are_counted_alone(ground: Ground) -> None:
     ground.read_all()
 
     assert ground.requests() == []
-    assert ground.counters == {"ordinary": 16}
+    assert ground.counters == {"ordinary": 13, "own": 3}
 
 
 def test_a_visitor_cannot_make_an_event_look_ordinary(ground: Ground) -> None:

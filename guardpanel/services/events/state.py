@@ -30,7 +30,7 @@ class IngestState:
     events: int
     "Taken; older ones have been removed since."
     ordinary: int
-    "Lines of HAProxy's log about requests of which nothing is to say."
+    "Requests of visitors in HAProxy's log of which nothing is to say."
     torn: int
     "Last lines that a crash left unfinished."
     bad: int

@@ -6,13 +6,22 @@ SQLite's file is not made smaller: what becomes free takes the next events.
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from guardpanel.events.schema import id_of
+from guardpanel.events.words import VERDICT_CODES, Verdict
 
 STEP = 1_000
 "Events that go in one transaction."
 
 MIB = 1024 * 1024
+
+UNKNOWN_HOST = VERDICT_CODES[Verdict.UNKNOWN_HOST]
+SPARED = 10_000
+"Of the requests to unknown hosts, the newest: the others go before anything else where there is no room."
+
+LAST = 2**63 - 1
+"No event is later."
 
 
 def too_many(connection: sqlite3.Connection, *, days: int, mib: int) -> bool:
@@ -31,10 +40,7 @@ def size(connection: sqlite3.Connection) -> int:
 
 def remove_oldest(connection: sqlite3.Connection, *, days: int, mib: int) -> int:
     """One step, within the caller's transaction: how many events went."""
-    last = 2**63 - 1 if size(connection) > mib * MIB else _first_kept(days)
-    rows = connection.execute(
-        "SELECT id, rules, client, host, path FROM event WHERE id < ? ORDER BY id LIMIT ?", (last, STEP)
-    ).fetchall()
+    rows = _first_to_go(connection) if size(connection) > mib * MIB else _before(connection, _first_kept(days))
     ids = [(row[0],) for row in rows]
     fired = [(int(rule), row[0]) for row in rows for rule in row[1].split()]
     connection.executemany("DELETE FROM event_rule WHERE rule = ? AND event = ?", fired)
@@ -43,6 +49,25 @@ def remove_oldest(connection: sqlite3.Connection, *, days: int, mib: int) -> int
     for at, table in enumerate(("client", "host", "path"), 2):
         _drop_unused(connection, table, sorted({row[at] for row in rows}))
     return len(rows)
+
+
+def _first_to_go(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Where there is no room: nobody must be able to push attacks out with requests to hosts that nobody has."""
+    spared = connection.execute(
+        "SELECT id FROM event WHERE verdict = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (UNKNOWN_HOST, SPARED)
+    ).fetchone()
+    if spared is None:
+        return _before(connection, LAST)
+    return connection.execute(
+        "SELECT id, rules, client, host, path FROM event WHERE verdict = ? AND id <= ? ORDER BY id LIMIT ?",
+        (UNKNOWN_HOST, *spared, STEP),
+    ).fetchall()
+
+
+def _before(connection: sqlite3.Connection, last: int) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT id, rules, client, host, path FROM event WHERE id < ? ORDER BY id LIMIT ?", (last, STEP)
+    ).fetchall()
 
 
 def _drop_unused(connection: sqlite3.Connection, table: str, ids: Sequence[int]) -> None:

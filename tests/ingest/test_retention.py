@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guardpanel.ingest import retention
-from tests.events import a_rule, an_event
+from tests.events import a_log_line, a_rule, an_event
 from tests.ingest.reading import FIRST, Ground
 
 
@@ -83,3 +83,23 @@ def test_what_takes_too_much_goes_oldest_first(ground: Ground, monkeypatch: pyte
     assert after <= 300_000 < before
     assert 0 < len(kept) < 2_000
     assert kept == [event["id"] for event in events[-len(kept) :]]
+
+
+def test_requests_to_unknown_hosts_push_no_attack_out(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("MIB", 10_000), ("STEP", 10), ("SPARED", 20)):
+        monkeypatch.setattr(retention, name, value)
+    ground.settings.event_mib = 40
+    attacks = [an_event(time=days_ago(2)) for _ in range(50)]
+    ground.write(FIRST, *attacks)
+    strays = [
+        a_log_line(an_event(time=days_ago(1 - at / 10_000)), verdict="unknown_host", rules="-") for at in range(1_500)
+    ]
+    ground.log(*strays)
+    ground.read_all()
+
+    tidy(ground)
+
+    kept = ground.requests()
+    assert kept[:50] == [event["id"] for event in attacks]
+    assert kept[50:] == [line["id"] for line in strays[50 - len(kept) :]]
+    assert len(kept) >= 70

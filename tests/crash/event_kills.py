@@ -185,7 +185,8 @@ class Ground:
         for line in self.settings.access_log.read_bytes().split(b"\n")[:-1]:
             if said := proxy_line.read(line):
                 found.proxy[said.request_id] += 1
-            found.counted["ordinary"] += said is None and proxy_line.NOT_OURS in line
+            else:
+                found.counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
         found.counted["events"] = len({*found.agent, *found.proxy})
         found.counted["repeated"] = sum(count - 1 for one in (found.agent, found.proxy) for count in one.values())
         return found

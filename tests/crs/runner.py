@@ -46,6 +46,8 @@ CONTENT_TYPES = [
 ]
 "The rule set's own; a policy allows more."
 
+BODY_REFUSED = 200002
+"Coraza's rule for bodies that its parsers refuse."
 REPORTING = 980
 "RESPONSE-980-CORRELATION: rules of phase 5."
 
@@ -129,11 +131,12 @@ def passes(stage: Stage, rules: frozenset[int], status: int | None) -> bool:
 
 
 def words_pass(stack: CrsStack, stage: Stage) -> bool:
-    """The agent writes no log of rules: it is asked for the words that one would hold."""
+    """The agent writes no log of rules: it is asked for the words that one would hold, a rule to a line."""
     if not stage.words and not stage.no_words:
         return True
     log = "\n".join(
-        f'[id "{rule["id"]}"] [msg "{rule["message"]}"] [data "{rule["data"]}"]' for rule in evaluated(stack, stage)
+        f'[id "{rule["id"]}"] [msg "{rule["message"]}"] [data {json.dumps(rule["data"])}]'
+        for rule in evaluated(stack, stage)
     )
     return bool(stage.words and re.search(stage.words, log)) or bool(
         stage.no_words and not re.search(stage.no_words, log)
@@ -153,7 +156,8 @@ def cause(stack: CrsStack, result: Result) -> str:
     if stage.status is not None and stage.status != result.status:
         return f"HAProxy takes it: {result.status}, not {stage.status}"
     if not words_pass(stack, stage):
-        return "the agent's words are others"
+        refused = any(rule["id"] == BODY_REFUSED for rule in evaluated(stack, stage))
+        return "the agent refuses the body in other words" if refused else "the agent's words are others"
     if not passes(stage, frozenset(rule["id"] for rule in evaluated(stack, stage) if rule["message"]), stage.status):
         return "the agent judges otherwise"
     if any(rule // 1000 == REPORTING for rule in stage.expected):

@@ -42,9 +42,9 @@ class State:
         return host.mode or self.policies[host.policy].mode
 
     def rules(self, host: Host) -> tuple[object, ...] | None:
-        """What makes its application: equal rules, equal application. None where nobody is asked."""
+        """What makes its application: equal rules, equal application, whose policy it may be. None where nobody is asked."""
         mode, policy = self.mode(host), self.policies[host.policy]
-        return None if mode == "off" else (host.policy, mode, policy.threshold, policy.outbound)
+        return None if mode == "off" else (mode, policy.threshold, policy.outbound)
 
     def answer(self, name: str, kind: str) -> tuple[int, str]:
         """Status, and the server that gives it."""
@@ -89,7 +89,7 @@ def wrong_answers(report: Mapping[str, Any], told: Told) -> Iterator[str]:
 
 
 def mixed_rules(report: Mapping[str, Any], told: Told) -> Iterator[str]:
-    """Each application stands for the rules of one state of one policy, and for no other."""
+    """Each application stands for the rules of one state of policies, and for no other."""
     by_rules: dict[object, str] = {}
     by_name: dict[str, object] = {}
     for met, count in counted(report["Met"]):

@@ -10,9 +10,9 @@ FIRST, SECOND = "1" * 64, "2" * 64
 
 
 def a_state(server: int, threshold: int) -> State:
-    """shop is blocked by the policy, plain is not looked at."""
-    hosts = {"shop": Host(server, 1, 7, None), "plain": Host(server, 1, 7, "off")}
-    return State(hosts, {7: Policy("block", threshold, 4)})
+    """shop is blocked by the policy, alike by another that says the same; plain is not looked at."""
+    hosts = {"shop": Host(server, 1, 7, None), "alike": Host(server, 1, 8, None), "plain": Host(server, 1, 7, "off")}
+    return State(hosts, {7: Policy("block", threshold, 4), 8: Policy("block", threshold, 4)})
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def a_report(*more: dict[str, Any], **others: Any) -> dict[str, Any]:
     good = [
         met(FIRST, "shop", "get", 200, "8001", "old"),
         met(FIRST, "shop", "getattack", 403, "", "old"),
+        met(FIRST, "alike", "get", 200, "8001", "old"),
         met(FIRST, "plain", "formattack", 200, "8001", "-"),
         met(SECOND, "shop", "getattack", 200, "8002", "new"),
         met(SECOND, "nobody", "get", 421, "", ""),

@@ -9,6 +9,7 @@ found; both on files in the temporary directory.
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import statistics
@@ -23,7 +24,7 @@ from typing import Any
 
 from bench.event_searches import search
 from guardpanel.ingest import retention
-from guardpanel.ingest.run import Ingest
+from guardpanel.ingest.run import GC_AFTER, Ingest
 from guardpanel.settings import Settings
 from tests.haproxies import haproxy_binary
 from tests.live.origins import origin
@@ -183,6 +184,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--keep", type=Path, help="a directory that is filled, or searched where it is full already")
     arguments = parser.parse_args()
+    gc.set_threshold(*GC_AFTER)
     with tempfile.TemporaryDirectory(prefix="gp") as folder:
         settings = Settings(data_dir=arguments.keep or Path(folder) / "d", event_mib=1_048_576)
         if not settings.events_database.exists():

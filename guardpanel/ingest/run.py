@@ -44,6 +44,9 @@ TIDY_EVERY, BETWEEN_STEPS = 60.0, 0.05
 AFTER_FAILURE, LONGEST_WAIT = 1.0, 30.0
 "Seconds: a disk that refuses is asked again ever more slowly."
 
+GC_AFTER = (100_000, 50, 100)
+"Between looks for garbage (gc.set_threshold): batches make many objects, and none that refers to itself."
+
 NICENESS = 10
 "Traffic and saves go first."
 
@@ -54,7 +57,7 @@ def run(settings: Settings, parent: int | None = None) -> None:
     with only_ingest(settings.ingest_lock):
         with suppress(OSError):
             os.nice(NICENESS)
-        gc.set_threshold(100_000, 50, 100)  # batches make many objects and no garbage that refers to itself
+        gc.set_threshold(*GC_AFTER)
         ending = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())

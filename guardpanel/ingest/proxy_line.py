@@ -3,12 +3,10 @@
 Most are about requests of which nothing is to say: those are told apart without reading them.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, NotRequired
+from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter
-from typing_extensions import TypedDict
+import msgspec
 
 from guardpanel.events.schema import A_MICROSECOND
 from guardpanel.events.texts import shown
@@ -18,6 +16,7 @@ from guardpanel.ingest.agent_line import (
     LONGEST_ID,
     LONGEST_METHOD,
     LONGEST_PATH,
+    UNEXPECTED,
     BadLine,
     checked_moment,
     parsed,
@@ -30,29 +29,29 @@ NO_VERDICT, NO_RULES, NOT_OURS = b'"verdict":"-"', b'"rules":"-"', b'"panel":"-"
 "Quotes of what a visitor sent are escaped, so these stand for the fields themselves."
 
 
-class _Logged(TypedDict):
-    """What is taken of a line."""
+class _Logged(msgspec.Struct):
+    """What is taken of a line. Whether it is there and of the right kind is asked where it is taken."""
 
-    id: Any
-    time: Any
-    virtual_host: NotRequired[Any]
-    policy: NotRequired[Any]
-    application: Any
-    checksum: NotRequired[Any]
-    client: Any
-    method: Any
-    host: Any
-    path: Any
-    verdict: Any
-    over_limit: NotRequired[Any]
-    fail: NotRequired[Any]
-    panel: NotRequired[Any]
-    status: Any
-    score: NotRequired[Any]
-    rules: Any
+    id: Any = None
+    time: Any = None
+    virtual_host: Any = ""
+    policy: Any = ""
+    application: Any = None
+    checksum: Any = ""
+    client: Any = None
+    method: Any = None
+    host: Any = None
+    path: Any = None
+    verdict: Any = None
+    over_limit: Any = None
+    fail: Any = None
+    panel: Any = NONE
+    status: Any = None
+    score: Any = ""
+    rules: Any = None
 
 
-LOGGED = TypeAdapter(_Logged)
+LOGGED = msgspec.json.Decoder(_Logged)
 
 
 class ProxyLine(NamedTuple):
@@ -79,41 +78,41 @@ def read(line: bytes) -> ProxyLine | None:
         return None
     try:
         said = parsed(line, LOGGED)
-        verdict = None if said.get("panel", NONE) != NONE else _verdict(said)
+        verdict = None if said.panel != NONE else _verdict(said)
         return None if verdict is None else _taken(said, verdict, line)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except UNEXPECTED as error:
         raise BadLine from error
 
 
-def _verdict(said: Mapping[str, Any]) -> Verdict | None:
-    match said["verdict"]:
+def _verdict(said: _Logged) -> Verdict | None:
+    match said.verdict:
         case "blocked":
             return Verdict.BLOCKED
         case "unknown_host":
             return Verdict.UNKNOWN_HOST
         case "over_limit":
-            return Verdict.TOO_LARGE if said.get("over_limit") == "refuse" else Verdict.TOO_LARGE_PASSED
+            return Verdict.TOO_LARGE if said.over_limit == "refuse" else Verdict.TOO_LARGE_PASSED
         case "unjudged":
-            return Verdict.FAIL_OPEN if said.get("fail") == "open" else Verdict.AGENT_ERROR
-    return Verdict.DETECTED if said["rules"] not in {"", NONE} else None
+            return Verdict.FAIL_OPEN if said.fail == "open" else Verdict.AGENT_ERROR
+    return Verdict.DETECTED if said.rules not in {"", NONE} else None
 
 
-def _taken(said: Mapping[str, Any], verdict: Verdict, line: bytes) -> ProxyLine:
+def _taken(said: _Logged, verdict: Verdict, line: bytes) -> ProxyLine:
     return ProxyLine(
-        request_id=shown(said["id"])[:LONGEST_ID],
-        moment=_moment(said["time"]),
-        virtual_host=_number(said.get("virtual_host", "")),
-        policy=_number(said.get("policy", "")) or None,
-        application=_text(said["application"])[:LONGEST_ID],
-        checksum=shown(said.get("checksum", ""))[:12],
-        client=shown(said["client"])[:LONGEST_ID],
-        method=shown(said["method"])[:LONGEST_METHOD],
-        host=_text(said["host"])[:LONGEST_HOST],
-        path=shown(said["path"].partition("?")[0])[:LONGEST_PATH],
+        request_id=shown(said.id)[:LONGEST_ID],
+        moment=_moment(said.time),
+        virtual_host=_number(said.virtual_host),
+        policy=_number(said.policy) or None,
+        application=_text(said.application)[:LONGEST_ID],
+        checksum=shown(said.checksum)[:12],
+        client=shown(said.client)[:LONGEST_ID],
+        method=shown(said.method)[:LONGEST_METHOD],
+        host=_text(said.host)[:LONGEST_HOST],
+        path=shown(said.path.partition("?")[0])[:LONGEST_PATH],
         verdict=VERDICT_CODES[verdict],
-        status=said["status"] if 0 < said["status"] < 1000 else None,
-        score=_number(said.get("score", "")) or 0,
-        rules=_rules(said["rules"]),
+        status=said.status if 0 < said.status < 1000 else None,
+        score=_number(said.score) or 0,
+        rules=_rules(said.rules),
         line=line,
     )
 

@@ -20,7 +20,7 @@ PATIENCE = 1.0
 COUNTING = 0.06
 "Seconds for the number of all that match: words beside the list, not worth a wait."
 MOST_TOTALLED = 1_000_000
-TOTALLING = 0.15
+TOTALLING = 0.06
 "The same for who pages by number and looks for the last page."
 STEPS = 20_000
 "SQLite's, between two looks at the clock."

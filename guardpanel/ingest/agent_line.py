@@ -20,6 +20,9 @@ VERSION = 1
 LONGEST_ID, LONGEST_PATH, LONGEST_HOST, LONGEST_METHOD = 128, 1024, 255, 32
 "Characters that are kept to be searched; the line has the rest."
 
+MOST_KEPT = 1_000
+"Answers of a function that are kept: attackers choose what is asked, and ask long things."
+
 EVALUATIONS = frozenset({949, 959, 980})
 "Thousands of the CRS rules that add up what others found: never the ones that say what it was."
 
@@ -132,7 +135,7 @@ def _taken(said: _Event, line: bytes, place: str) -> AgentLine:
     )
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(MOST_KEPT)
 def weighed(fired: tuple[tuple[int, str, str], ...]) -> tuple[tuple[int, ...], int | None, Mapping[int, str]]:
     """Rules with the worst first and those that only add up last, each once; how bad the worst is; and their messages. Kept:
     many requests fire the same rules."""
@@ -163,7 +166,7 @@ def checked_moment(moment: int) -> int:
     return moment
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(MOST_KEPT)
 def hostname(header: str) -> str:
     """As HAProxy compares it: without the port and a last dot, in lower case."""
     name = shown(header).lower()

@@ -16,6 +16,7 @@ from guardpanel.ingest.agent_line import (
     LONGEST_ID,
     LONGEST_METHOD,
     LONGEST_PATH,
+    MOST_KEPT,
     UNEXPECTED,
     BadLine,
     checked_moment,
@@ -117,7 +118,7 @@ def _taken(said: _Logged, verdict: Verdict, line: bytes) -> ProxyLine:
     )
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(MOST_KEPT)
 def _rules(listed: str) -> tuple[int, ...]:
     """Each once. Kept: many requests fire the same rules."""
     return tuple(dict.fromkeys(number for one in listed.split(",") if (number := _number(one))))

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential bench-data-path bench-stack bench-attack bench-events bench-ingest bench-event-pages clean
+	rx-differential agent-profile bench-data-path bench-stack bench-attack bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -137,6 +137,9 @@ rx-differential: install ## 12 million comparisons of @rx with Coraza's own: eve
 bench-data-path: dev ## what a request costs in the library, PL1 to PL4, and in the whole stack; beside Coraza's own @rx
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench DataPath -benchtime 1x -timeout 60m . | grep -v ' ns/op$$'
 	@$(MAKE) bench-stack ARGS="$(ARGS)"
+
+agent-profile: install ## spoa/default.pgo: where the agent spends its time, for the compiler
+	@cd spoa && ../tools/go.sh test -run '^$$' -bench Profile -benchtime 1x -cpuprofile default.pgo -o /dev/null .
 
 bench-stack: dev ## its second part alone: the whole stack, the WAF off, detect only and blocking (minutes; ARGS="--rounds 9")
 	@tools/install-dev.sh haproxies

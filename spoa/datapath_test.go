@@ -39,6 +39,17 @@ func BenchmarkDataPath(b *testing.B) {
 	}
 }
 
+// BenchmarkProfile is `make agent-profile`: each kind of request for the same time, so that the compiler's profile
+// (default.pgo) weighs them alike.
+func BenchmarkProfile(b *testing.B) {
+	application := compiledWith(b, newRX, 1)
+	for range numberFrom(b, "GUARDPANEL_ROUNDS", 10) {
+		for _, shape := range shapes() {
+			milliseconds(b, application, shape.message)
+		}
+	}
+}
+
 func compiledWith(b *testing.B, operator plugintypes.OperatorFactory, level int) *Application {
 	b.Helper()
 	plugins.RegisterOperator("rx", operator)

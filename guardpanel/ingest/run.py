@@ -7,9 +7,7 @@ neither, so nothing is lost and nothing comes twice.
 import gc
 import logging
 import os
-import signal
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +19,7 @@ from guardpanel.events import schema
 from guardpanel.ingest import agent_line, proxy_line, retention
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
+from guardpanel.ingest.ending import Ending, ToldToEnd
 from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.segments import Place, Read, Segments
 from guardpanel.ingest.status import Status
@@ -58,9 +57,7 @@ def run(settings: Settings, parent: int | None = None) -> None:
         with suppress(OSError):
             os.nice(NICENESS)
         gc.set_threshold(*GC_AFTER)
-        ending = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ending.set())
+        ending = ToldToEnd()
         ingest = Ingest(settings)
         status = Status(settings.ingest_socket, ingest.describe)
         try:
@@ -82,7 +79,7 @@ class Ingest:
         "The moment up to which everything was read."
         self._next_tidying = 0.0
 
-    def keep_reading(self, ending: threading.Event, parent: int | None = None) -> None:
+    def keep_reading(self, ending: Ending, parent: int | None = None) -> None:
         wait = AFTER_FAILURE
         while not ending.is_set() and parent in {None, os.getppid()}:
             if not self.settings.events_database.exists():

@@ -35,6 +35,7 @@ class FakeEngines(Engines):
         self.agent_says = AgentStatus(running=True, version="0.1.0", coraza_version="3.8.1", crs_version="4.25.0")
         self.drifted: list[Drift] = []
         self.old_workers: set[str] = set()
+        self.dropped_logs = 0
         self.checks = 0
         self.deployments = 0
 
@@ -106,7 +107,14 @@ class FakeEngines(Engines):
             )
         checksum = self.running.checksum if self.running else None
         return EnginesStatus(
-            HAProxyStatus(running=True, version="2.8.25", pid=4711, checksum=checksum, workers=(4712,)),
+            HAProxyStatus(
+                running=True,
+                version="2.8.25",
+                pid=4711,
+                checksum=checksum,
+                workers=(4712,),
+                dropped_logs=self.dropped_logs,
+            ),
             self.agent_says,
         )
 

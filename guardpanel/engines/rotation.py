@@ -1,8 +1,8 @@
 """Logs stay within bounds, although the engines hold them open and append.
 
-HAProxy's access log loses nothing by that: what is old is copied to an archive, whole lines, and only then are its blocks
-given back to the file system (fallocate(2), FALLOC_FL_PUNCH_HOLE). Nobody writes there any more, so there is no moment at
-which a line could be lost, as there is between copying a file and emptying it.
+HAProxy's access log loses no line that was written: what is old is copied to an archive, whole lines, and only then are its
+blocks given back to the file system (fallocate(2), FALLOC_FL_PUNCH_HOLE). Nobody writes there any more, so there is no moment
+at which a line could be lost, as there is between copying a file and emptying it.
 """
 
 import ctypes
@@ -21,6 +21,10 @@ LOGS_KEPT = 3
 LONGEST_FILE = 1 << 42
 """Bytes, holes included, from which on the file is begun anew: ext4 knows none over 16 TiB. The lines of that moment are
 lost, once in 4 TiB."""
+
+PUNCHED_AT_ONCE = 1024 * 1024
+"""Bytes. Whoever writes waits meanwhile, which is a thread of HAProxy with all its requests; and another thread that has a line
+then does not wait for it, but drops the line (engines/status.py)."""
 
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 "Of linux/falloc.h."
@@ -55,7 +59,8 @@ def _give_back(path: Path, descriptor: int, start: int, size: int) -> bool:
     end = _end_of_lines(descriptor, start, size)
     _copy(path, archive(path, start), start, end)
     try:
-        _punch(descriptor, end)
+        for at in range(start // PUNCHED_AT_ONCE * PUNCHED_AT_ONCE, end, PUNCHED_AT_ONCE):
+            _punch(descriptor, at, min(PUNCHED_AT_ONCE, end - at))
     except OSError as error:
         log.warning("%s is emptied, since its file system makes no holes (%s): lines may be lost", path.name, error)
         return False
@@ -101,9 +106,9 @@ def _copy(path: Path, target: Path, start: int, end: int) -> None:
     unfinished.replace(target)
 
 
-def _punch(descriptor: int, end: int) -> None:
+def _punch(descriptor: int, start: int, length: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    offset, length = ctypes.c_int64(0), ctypes.c_int64(end)
-    if libc.fallocate(ctypes.c_int(descriptor), ctypes.c_int(KEEP_SIZE | PUNCH_HOLE), offset, length) != 0:
+    at, size = ctypes.c_int64(start), ctypes.c_int64(length)
+    if libc.fallocate(ctypes.c_int(descriptor), ctypes.c_int(KEEP_SIZE | PUNCH_HOLE), at, size) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

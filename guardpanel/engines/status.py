@@ -25,6 +25,9 @@ class HAProxyStatus:
     uptime_seconds: int = 0
     uninspected: Mapping[int, int] = field(default_factory=dict)
     "Requests that passed although the WAF could not judge them, by policy id, since the last reload."
+    dropped_logs: int = 0
+    """Lines that are not in its log, since the last reload. It never waits to write one: while one of its threads writes,
+    another tries 200 times and drops the line (fd_write_frag_line() in its src/fd.c)."""
     problem: str | None = None
 
 
@@ -52,6 +55,7 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         failed_reloads=processes.failed,
         uptime_seconds=processes.uptime_seconds,
         uninspected={int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)},
+        dropped_logs=int(info.get("droppedlogs", 0)),
     )
 
 

@@ -22,6 +22,7 @@ UNINSPECTED = Gauge(
     ["policy"],
 )
 INGEST_UP = Gauge("guardpanel_ingest_up", "Whether the ingest of events runs.")
+DROPPED_LOGS = Gauge("guardpanel_haproxy_dropped_logs", "Lines missing in HAProxy's log since the last reload.")
 INGEST_LAG = Gauge("guardpanel_ingest_lag_bytes", "What the agent and HAProxy wrote and the ingest has not read.")
 EVENTS = Gauge("guardpanel_events", "What the ingest counted, since its database was made.", ["what"])
 BUILD = Info("guardpanel_build", "This panel.")
@@ -56,6 +57,7 @@ async def metrics(panel: PanelDep) -> Response:
     UNINSPECTED.clear()
     for policy, count in engines.haproxy.uninspected.items():
         UNINSPECTED.labels(str(policy)).set(count)
+    DROPPED_LOGS.set(engines.haproxy.dropped_logs)
     ingest = await panel.events.ingest_state()
     INGEST_UP.set(ingest.running)
     INGEST_LAG.set(ingest.lag_bytes)

@@ -60,6 +60,24 @@ def test_small_logs_are_left_alone(ground: Ground) -> None:
     assert archives(ground.settings.access_log) == []
 
 
+def test_blocks_are_given_back_a_few_at_a_time(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "PUNCHED_AT_ONCE", 2 * PAGE)
+    punched: list[int] = []
+    punch = rotation._punch
+    monkeypatch.setattr(rotation, "_punch", lambda file, at, size: (punched.append(size), punch(file, at, size)))
+    said = [a_log_line() for _ in range(120)]
+    for at in range(0, 120, 40):
+        ground.log(*said[at : at + 40])
+        rotate(ground)
+        assert on_disk(ground.settings.access_log) <= PAGE
+
+    ground.read_all()
+
+    assert ground.requests() == [line["id"] for line in said]
+    assert len(punched) > 9
+    assert max(punched) == 2 * PAGE
+
+
 def test_who_comes_late_reads_the_archive(ground: Ground) -> None:
     said = [a_log_line() for _ in range(60)]
     for at in range(0, 60, 20):
@@ -124,7 +142,7 @@ def test_another_file_is_read_from_its_beginning(ground: Ground) -> None:
 
 
 def test_without_holes_it_is_emptied(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_descriptor: int, _end: int) -> None:
+    def refuse(*_: int) -> None:
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(rotation, "_punch", refuse)

@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -77,8 +78,26 @@ def alone(event: EventDetail) -> bool:
     return event.proxy is not None
 
 
+def dropped_logs(stack: Stack) -> int:
+    """The newest worker's."""
+    info = dict(line.split(": ", 1) for line in stack.command("@1 show info").splitlines() if ": " in line)
+    return int(info["DroppedLogs"])
+
+
 def log_line(stack: Stack, item: EventItem) -> dict[str, Any]:
     return next(line for line in stack.access_log() if line["id"] == item.request_id)
+
+
+def test_a_request_id_tells_its_moment(stack: Stack) -> None:
+    """RFC 9562 §5.7; by it ids stand in the order of time where events are kept."""
+    visit(stack, "nobody.test", "/")
+
+    line = next(line for line in stack.access_log() if line["host"] == "nobody.test")
+
+    said = uuid.UUID(line["id"])
+    assert (said.version, said.variant) == (7, uuid.RFC_4122)
+    assert abs((said.int >> 80) / 1000 - line["time"]) < 5
+    assert line["id"] == str(said)
 
 
 @pytest.mark.anyio
@@ -157,8 +176,9 @@ async def test_the_panels_own_requests_make_no_events(stack: Stack) -> None:
 
 
 def test_no_line_is_lost_while_haproxys_log_is_rotated(stack: Stack) -> None:
+    """But those that HAProxy itself says it dropped."""
     settings, sent, ended = Settings(data_dir=stack.folder), 600, threading.Event()
-    count, lost = 0, None
+    count, lost, dropped = 0, None, 0
 
     def read_and_rotate() -> None:
         nonlocal count, lost
@@ -176,10 +196,12 @@ def test_no_line_is_lost_while_haproxys_log_is_rotated(stack: Stack) -> None:
     for at in range(sent):
         assert visit(stack, "nobody.test", f"/{at}") == 421
         if at == sent // 2:
+            dropped += dropped_logs(stack)
             stack.reload(rows(POLICIES, {}))
+    dropped += dropped_logs(stack)
     stack.master.send_signal(signal.SIGUSR1)  # one that ends at once does not log the last requests
     stack.master.wait()
     ended.set()
     reading.join()
 
-    assert (count, lost) == (sent, None)
+    assert (count + dropped, lost) == (sent, None)

@@ -82,6 +82,15 @@ async def test_metrics_count_saves_by_their_end_and_requests_by_their_route(
     assert (await ada.get("/metrics")).text.count("outcome=") == after.count("outcome=")
 
 
+async def test_lines_that_haproxy_dropped_are_told(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    assert "Never logged" not in (await ada.get("/system")).text
+
+    engines.dropped_logs = 1_234
+
+    assert "1,234 of HAProxy’s lines since the last reload" in (await ada.get("/system")).text
+    assert figure((await ada.get("/metrics")).text, "guardpanel_haproxy_dropped_logs") == 1_234
+
+
 async def test_metrics_have_no_label_that_a_visitor_chooses(nobody: httpx2.AsyncClient) -> None:
     for path in ("/wp-login.php", "/x" * 50, "/static/0/nothing"):
         await nobody.get(path)

@@ -25,7 +25,7 @@ from bench.scale import Measured, Times, fill
 from guardpanel.events import schema
 from guardpanel.ingest import agent_line, proxy_line
 from guardpanel.ingest.store import Store
-from tests.events import BY_SCORE, a_log_line, a_rule, an_event, as_line
+from tests.events import BY_SCORE, a_log_line, a_request_id_of, a_rule, an_event, as_line
 from tests.panel import Panel, origin_server, running_panel
 
 HOSTS, RULES, PATHS, CLIENTS = 300, 120, 20_000, 50_000
@@ -46,7 +46,8 @@ def some(number: int, chance: random.Random) -> Iterator[tuple[dict[str, Any], d
         blocked = chance.random() < 0.7
         scores = {**scores, "blocking_inbound_anomaly_score": 5 * len(fired)}
         event = an_event(
-            time=moment.isoformat(timespec="microseconds").replace("+00:00", "Z"), id=_uuid(chance), client=_client(chance),
+            time=moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            id=a_request_id_of(moment, chance.getrandbits(74)), client=_client(chance),
             method=chance.choices(("GET", "POST", "HEAD", "PUT", "PROPFIND"), (70, 25, 3, 2, 0.01))[0],
             host=f"h{int(HOSTS * chance.random() ** 2)}.scale.example", uri=_path(chance), rules=[*fired, BY_SCORE],
             verdict="blocked" if blocked else "detected", scores=scores,
@@ -56,11 +57,6 @@ def some(number: int, chance: random.Random) -> Iterator[tuple[dict[str, Any], d
 
 def _rule(at: int) -> dict[str, Any]:
     return a_rule(920_100 + 10 * at, message=f"Attack of kind {at}", severity=SEVERITIES[at % len(SEVERITIES)])
-
-
-def _uuid(chance: random.Random) -> str:
-    digits = f"{chance.getrandbits(128):032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _client(chance: random.Random) -> str:

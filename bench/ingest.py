@@ -15,7 +15,6 @@ import random
 import statistics
 import tempfile
 import time
-import uuid
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from bench.event_searches import search
 from guardpanel.ingest import retention
 from guardpanel.ingest.run import GC_AFTER, Ingest
 from guardpanel.settings import Settings
+from tests.events import a_request_id_of
 from tests.haproxies import haproxy_binary
 from tests.live.origins import origin
 from tests.live.stack import Stack, head
@@ -106,7 +106,7 @@ class Crowd:
 
     def some(self, pairs: list[tuple[Said, Said]], moment: datetime) -> tuple[bytes, bytes]:
         event, logged = self.chance.choice(pairs)
-        request = str(uuid.UUID(int=self.chance.getrandbits(128)))
+        request = a_request_id_of(moment, self.chance.getrandbits(74))
         client = self.clients[int(len(self.clients) * self.chance.random() ** 3)]
         uri = event["uri"]
         if self.chance.random() < 0.5:

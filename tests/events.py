@@ -1,6 +1,7 @@
 """Events as the agent and HAProxy write them, and a file of events made from such lines."""
 
 import json
+import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from guardpanel.events import schema
+from guardpanel.events.schema import EPOCH
 from guardpanel.ingest import agent_line, proxy_line
 from guardpanel.ingest.store import Store
 
@@ -18,6 +20,12 @@ _numbers = count(1)
 
 def a_request_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def a_request_id_of(moment: datetime, random: int) -> str:
+    """As HAProxy makes them: a UUIDv7. `random` has 74 bits."""
+    milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
+    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | random >> 62 << 64 | 2 << 62 | random & (1 << 62) - 1))
 
 
 def a_rule(number: int = 942100, **others: Any) -> dict[str, Any]:

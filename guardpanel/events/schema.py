@@ -65,6 +65,10 @@ CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROW
 AGENT, PROXY = 1, 2
 "Of the column `heard`."
 
+PAGES_IN_WAL = 8_000
+"""32 MiB: a batch touches thousands of pages, and many of them the next one, too, so that they are brought into the file once
+for several."""
+
 VERSIONS = (FIRST,)
 "What each version adds to the one before."
 
@@ -81,7 +85,10 @@ def time_of(event_id: int) -> datetime:
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Made and brought to our version where need be. One process writes at a time (ingest/run.py)."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "cache_size=-65536"):
+    for pragma in (
+        "journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "cache_size=-65536",
+        f"wal_autocheckpoint={PAGES_IN_WAL}",
+    ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
     _bring_up(connection)
     path.chmod(0o600)

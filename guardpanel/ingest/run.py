@@ -10,9 +10,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic, time
 
 from guardpanel.engines.lock import only_ingest
@@ -69,17 +67,6 @@ def run(settings: Settings, parent: int | None = None) -> None:
             ingest.close()
 
 
-@dataclass
-class Batch:
-    """What was read, and up to where."""
-
-    found: Read
-    agent: list[AgentLine]
-    proxy: list[ProxyLine]
-    position: Position
-    counted: Counter[str]
-
-
 class Ingest:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -87,10 +74,6 @@ class Ingest:
         self.store = Store(self.connection)
         self.segments = Segments(settings.events_dir, _places(self.connection))
         self.access_log = AccessLog(settings.access_log, _position(self.connection))
-        self._committer = ThreadPoolExecutor(1, "commit")
-        self._commit: Future[None] | None = None
-        self._is_ahead = False
-        "Of the file of events: a commit failed."
         self.problem: str | None = None
         self._read_until = time()
         "The moment up to which everything was read."
@@ -114,62 +97,23 @@ class Ingest:
                 ending.wait(IDLE)
 
     def step(self) -> bool:
-        """One batch; whether there was anything. It is read while the one before is committed, which is half of the work and
-        the disk's; after the step that found nothing all is committed."""
-        if self._is_ahead:
-            self._go_back()
-        batch = self._read()
-        self._committed()
-        if batch is None:
-            self._read_until = time()
-            return False
-        self._store(batch)
-        return True
-
-    def _read(self) -> Batch | None:
+        """One batch; whether there was anything."""
         found = self.segments.read(BATCH)
         counted = Counter(found.counted)
         agent = list(_agent_lines(found.lines, counted))
         proxy, position = self._logged(agent[-1].moment if agent else 0, counted)
         if found.is_empty and position == self.access_log.position:
-            return None
-        return Batch(found, agent, proxy, position, counted)
-
-    def _store(self, batch: Batch) -> None:
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            if batch.agent or batch.proxy:
-                batch.counted += self.store.add(batch.agent, batch.proxy)
-            self._remember(batch)
-        except BaseException:
-            self.connection.rollback()
-            raise
-        self.segments.confirm(batch.found)
-        self.access_log.position = batch.position
-        if batch.agent:
-            self._read_until = schema.time_of(batch.agent[-1].moment).timestamp()
-        self._commit = self._committer.submit(self._keep)
-
-    def _keep(self) -> None:
-        self.connection.commit()
-
-    def _committed(self) -> None:
-        """Raises what kept the batch before from being kept."""
-        commit, self._commit = self._commit, None
-        try:
-            if commit is not None:
-                commit.result()
-        except BaseException:
-            self._is_ahead = True
-            raise
-
-    def _go_back(self) -> None:
-        """What could not be committed is read again: from where the file of events says."""
-        self.connection.rollback()
-        self.segments.close()
-        self.segments = Segments(self.settings.events_dir, _places(self.connection))
-        self.access_log = AccessLog(self.settings.access_log, _position(self.connection))
-        self._is_ahead = False
+            self._read_until = time()
+            return False
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            counted += self.store.add(agent, proxy) if agent or proxy else Counter()
+            self._remember(found, position, counted)
+        self.segments.confirm(found)
+        self.access_log.position = position
+        if agent:
+            self._read_until = schema.time_of(agent[-1].moment).timestamp()
+        return True
 
     def _logged(self, moment: int, counted: Counter[str]) -> tuple[list[ProxyLine], Position]:
         """What HAProxy says up to the moment to which the agent's lines go, and where that ends: what both say of a
@@ -189,7 +133,6 @@ class Ingest:
         """One step of removing what is too old or too much, when it is time for one."""
         if monotonic() < self._next_tidying:
             return
-        self._committed()
         bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
         if not retention.too_many(self.connection, **bounds):
             self._next_tidying = monotonic() + TIDY_EVERY
@@ -207,7 +150,6 @@ class Ingest:
         return {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": self.problem, "pid": os.getpid()}
 
     def close(self) -> None:
-        self._committer.shutdown()
         self.segments.close()
         self.connection.close()
 
@@ -217,15 +159,14 @@ class Ingest:
         self.problem = f"Events cannot be stored: {error}."
         log.error("events cannot be stored: %s", error)
 
-    def _remember(self, batch: Batch) -> None:
-        found = batch.found
+    def _remember(self, found: Read, position: Position, counted: Counter[str]) -> None:
         self.connection.executemany(
             "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?)",
             [(name, *place) for name, place in found.places.items()],
         )
         self.connection.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in found.gone])
-        self.connection.execute("INSERT OR REPLACE INTO access_log VALUES (1, ?, ?)", batch.position)
-        self._count(batch.counted)
+        self.connection.execute("INSERT OR REPLACE INTO access_log VALUES (1, ?, ?)", position)
+        self._count(counted)
 
     def _count(self, counted: Mapping[str, int]) -> None:
         self.connection.executemany(

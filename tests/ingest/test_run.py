@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.errors import Busy, StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import run
-from guardpanel.ingest.run import Ingest
 from guardpanel.ingest.store import Store
 from tests.events import a_log_line, an_event
 from tests.ingest.reading import FIRST, SECOND, Ground
@@ -69,40 +67,6 @@ def test_a_disk_that_refuses_is_asked_again(ground: Ground, monkeypatch: pytest.
 
     assert ground.requests() == [event["id"]]
     assert ground.counters == {"events": 1}
-
-
-@pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_commit_that_fails_is_made_again(ground: Ground, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """The batch after it was read meanwhile, and is read again, too."""
-    monkeypatch.setattr(run, "BATCH", 1)
-    monkeypatch.setattr(run, "AFTER_FAILURE", 0.01)
-    said, commits, ending, keep = [an_event() for _ in range(3)], count(1), threading.Event(), Ingest._keep
-    ground.write(FIRST, *said)
-    ground.log(*map(a_log_line, said))
-
-    def full(self: Ingest) -> None:
-        if next(commits) == at:
-            raise sqlite3.OperationalError("database or disk is full")
-        keep(self)
-
-    def give_way(self: Ingest, error: Exception) -> None:
-        problems.append(str(error))
-        ending.set()
-
-    problems: list[str] = []
-    monkeypatch.setattr(Ingest, "_keep", full)
-    with ground.ingest() as ingest:
-        with monkeypatch.context() as patched:
-            patched.setattr(Ingest, "_give_way", give_way)
-            ingest.keep_reading(ending)
-        ingest.store.forget()
-        while ingest.step():
-            pass
-
-    assert problems == ["database or disk is full"]
-    assert ground.requests() == [event["id"] for event in said]
-    assert ground.counters == {"events": 3}
-    assert all(all(ground.lines(event["id"])) for event in said)
 
 
 def test_numbers_of_texts_that_were_undone_are_not_kept(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from guardpanel.database import Database
+from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.rotation import rotate_access_log
 from guardpanel.ingest.run import Ingest
 from guardpanel.services.events import EventDetail, EventFilter, EventItem, Events, Verdict
@@ -80,8 +81,7 @@ def alone(event: EventDetail) -> bool:
 
 def dropped_logs(stack: Stack) -> int:
     """The newest worker's."""
-    info = dict(line.split(": ", 1) for line in stack.command("@1 show info").splitlines() if ": " in line)
-    return int(info["DroppedLogs"])
+    return int(asyncio.run(MasterCli(stack.folder / "master.sock").info())["droppedlogs"])
 
 
 def log_line(stack: Stack, item: EventItem) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The ingest's loop: read, store, remember how far, and again. One process, one writer.
 
-A batch's rows and the places up to which its files were read are one transaction: a kill at any moment leaves both or
-neither, so nothing is lost and nothing comes twice.
+The rows and the places up to which the files were read are one transaction: a kill at any moment leaves both or neither, so
+nothing is lost and nothing comes twice.
 """
 
 import gc
@@ -9,9 +9,11 @@ import logging
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from time import monotonic, time
+from typing import NamedTuple
 
 from guardpanel.engines.lock import only_ingest
 from guardpanel.errors import StorageFailed
@@ -29,10 +31,14 @@ from guardpanel.settings import Settings
 log = logging.getLogger(__name__)
 
 BATCH = 2_000
-"Lines of the agent in a transaction, about, and of HAProxy."
+"Lines of the agent that are read at once, about, and of HAProxy."
 
 MOST_CHUNKS = 64
-"Of HAProxy's log in a transaction."
+"Of HAProxy's log that are read at once."
+
+TOGETHER = 10
+"""Batches in a transaction, where so much waits: each event touches a page of its client and one of its path, and the more
+events are written together, the more of them share one."""
 
 IDLE = 0.1
 "Seconds until the next look where there was nothing."
@@ -67,6 +73,16 @@ def run(settings: Settings, parent: int | None = None) -> None:
             ingest.close()
 
 
+class Batch(NamedTuple):
+    """What is stored at once, and how far the files are read with it."""
+
+    found: Read
+    position: Position
+    agent: Sequence[AgentLine]
+    proxy: Sequence[ProxyLine]
+    counted: Counter[str]
+
+
 class Ingest:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -85,7 +101,7 @@ class Ingest:
             if not self.settings.events_database.exists():
                 raise StorageFailed("The file of events was removed.")
             try:
-                busy = self.step()
+                busy = self.step(ending)
                 self.tidy()
             except (sqlite3.Error, OSError) as error:
                 self._give_way(error)
@@ -96,30 +112,49 @@ class Ingest:
             if not busy:
                 ending.wait(IDLE)
 
-    def step(self) -> bool:
-        """One batch; whether there was anything."""
-        found = self.segments.read(BATCH)
-        counted = Counter(found.counted)
-        agent = list(_agent_lines(found.lines, counted))
-        proxy, position = self._logged(agent[-1].moment if agent else 0, counted)
-        if found.is_empty and position == self.access_log.position:
+    def step(self, ending: Ending | None = None) -> bool:
+        """What waits, in one transaction; whether there was anything. What waits longer than TOGETHER allows, or when told to
+        end, is for the next."""
+        stored = None
+        with self.connection:
+            for batch in islice(self._batches(), TOGETHER):
+                if stored is None:
+                    self.connection.execute("BEGIN IMMEDIATE")
+                self._store(batch)
+                stored = batch
+                if ending and ending.is_set():
+                    break
+        if stored is None:
             self._read_until = time()
             return False
-        with self.connection:
-            self.connection.execute("BEGIN IMMEDIATE")
-            counted += self.store.add(agent, proxy) if agent or proxy else Counter()
-            self._remember(found, position, counted)
-        self.segments.confirm(found)
-        self.access_log.position = position
-        if agent:
-            self._read_until = schema.time_of(agent[-1].moment).timestamp()
+        self.segments.confirm()
+        self.access_log.position = stored.position
+        if stored.agent:
+            self._read_until = schema.time_of(stored.agent[-1].moment).timestamp()
         return True
 
-    def _logged(self, moment: int, counted: Counter[str]) -> tuple[list[ProxyLine], Position]:
-        """What HAProxy says up to the moment to which the agent's lines go, and where that ends: what both say of a
+    def _batches(self) -> Iterator[Batch]:
+        position = self.access_log.position
+        while True:
+            found = self.segments.read(BATCH)
+            counted = Counter(found.counted)
+            agent = list(_agent_lines(found.lines, counted))
+            before = position
+            proxy, position = self._logged(position, agent[-1].moment if agent else 0, counted)
+            if found.is_empty and position == before:
+                return
+            yield Batch(found, position, agent, proxy, counted)
+
+    def _store(self, batch: Batch) -> None:
+        counted = batch.counted
+        if batch.agent or batch.proxy:
+            counted += self.store.add(batch.agent, batch.proxy)
+        self._remember(batch.found, batch.position, counted)
+
+    def _logged(self, position: Position, moment: int, counted: Counter[str]) -> tuple[list[ProxyLine], Position]:
+        """What HAProxy says from there up to the moment to which the agent's lines go, and where that ends: what both say of a
         request is best stored at once, and many lines of a log say nothing."""
         lines: list[ProxyLine] = []
-        position = self.access_log.position
         for _ in range(MOST_CHUNKS):
             part = self.access_log.read(position)
             lines += _proxy_lines(part.lines, counted)
@@ -155,6 +190,7 @@ class Ingest:
 
     def _give_way(self, error: Exception) -> None:
         """What was not stored is read again."""
+        self.segments.go_back()
         self.store.forget()
         self.problem = f"Events cannot be stored: {error}."
         log.error("events cannot be stored: %s", error)

@@ -1,6 +1,6 @@
 """The agent's files, read by their names' order, each exactly once (docs/events.md).
 
-What is read is a proposal: `confirm` it once it is committed together with the rows, or leave it, and it is read again.
+What is read is a proposal: `confirm` it once it is committed together with the rows, or `go_back`, and it is read again.
 """
 
 import os
@@ -30,6 +30,9 @@ class Place(NamedTuple):
     ended: bool = False
 
 
+NOWHERE = Place()
+
+
 @dataclass
 class Read:
     """Whole lines with where they stood, and what becomes of the places once they are stored."""
@@ -48,11 +51,13 @@ class Segments:
     def __init__(self, folder: Path, places: Mapping[str, Place]) -> None:
         self.folder = folder
         self._places = dict(places)
+        "Up to which was read."
+        self._stored = dict(places)
         self._open: tuple[str, int] | None = None
         "The segment that is read: it can be read to its end although the agent removes it meanwhile."
 
     def read(self, limit: int) -> Read:
-        """At most about `limit` lines of those that were not confirmed yet."""
+        """At most about `limit` lines of those that were not read yet."""
         found, names = Read(), self._names()
         here = set(names)
         for name in sorted(here | set(self._places) | ({self._open[0]} if self._open else set())):
@@ -60,20 +65,29 @@ class Segments:
                 self._lose(name, found)
             elif len(found.lines) < limit and self._may_have_more(name):
                 self._read(name, found, limit, is_newest=name == names[-1] if names else True)
-        return found
-
-    def confirm(self, found: Read) -> None:
         self._places.update(found.places)
         for name in found.gone:
             self._places.pop(name, None)
+        return found
+
+    def confirm(self) -> None:
+        """What was read is stored."""
+        self._stored = dict(self._places)
         if self._open and self._place(self._open[0]).ended:
             self.close()
 
+    def go_back(self) -> None:
+        """To what is stored."""
+        self._places = dict(self._stored)
+
     @property
     def waiting(self) -> int:
-        """Bytes that were written and not confirmed."""
+        """Bytes that were written and not stored."""
+        stored = self._stored
         return sum(
-            max(0, size - self._place(name).offset) for name in self._names() if (size := self._size(name)) is not None
+            max(0, size - stored.get(name, NOWHERE).offset)
+            for name in self._names()
+            if (size := self._size(name)) is not None
         )
 
     def close(self) -> None:
@@ -87,7 +101,7 @@ class Segments:
         return []
 
     def _place(self, name: str) -> Place:
-        return self._places.get(name) or Place()
+        return self._places.get(name, NOWHERE)
 
     def _size(self, name: str) -> int | None:
         with suppress(OSError):

@@ -55,16 +55,15 @@ MUTATIONS = {
     "    self.connection.execute('BEGIN IMMEDIATE'); remember(self, *args)\n"
     "Ingest._remember = apart\n",
     "place first": "from guardpanel.ingest.run import Ingest\n"
-    "from guardpanel.ingest.store import Store\n"
-    "add = Store.add\n"
     "remember = Ingest._remember\n"
-    "def step(self, old=Ingest.step):\n"
+    "def step(self, *args, old=Ingest.step):\n"
     "    found, logged = self.segments.read(2000), self.access_log.read()\n"
+    "    self.segments.go_back()\n"
     "    self.connection.execute('BEGIN IMMEDIATE')\n"
     "    remember(self, found, logged.position, found.counted + logged.counted)\n"
     "    self.connection.execute('COMMIT')\n"
     "    import time; time.sleep(0.02)\n"
-    "    return old(self)\n"
+    "    return old(self, *args)\n"
     "Ingest.step = step\n",
 }
 "Promises that are taken away, as code that is run before the ingest: what looks for faults must find them."

@@ -69,6 +69,45 @@ def test_a_disk_that_refuses_is_asked_again(ground: Ground, monkeypatch: pytest.
     assert ground.counters == {"events": 1}
 
 
+def test_batches_that_are_stored_together_are_undone_together(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(run, "BATCH", 2)
+    events = [an_event() for _ in range(7)]
+    ground.write(FIRST, *events[:3])
+    ground.write(SECOND, *events[3:])
+    refusals, ending, left = iter([False, False, True]), threading.Event(), []
+    insert = Store._insert
+
+    def full(self: Store, *arguments: object) -> None:
+        if next(refusals, False):
+            left.append((ground.requests(), ingest.describe()["lag_bytes"]))
+            raise sqlite3.OperationalError("database or disk is full")
+        insert(self, *arguments)  # type: ignore[arg-type]
+        if self.connection.execute("SELECT count(*) FROM event").fetchone() == (len(events),):
+            ending.set()
+
+    monkeypatch.setattr(Store, "_insert", full)
+    with ground.ingest() as ingest:
+        waiting = ingest.describe()["lag_bytes"]
+        ingest.keep_reading(ending)
+
+    assert left == [([], waiting)]
+    assert ground.requests() == [event["id"] for event in events]
+    assert ground.counters == {"events": 7}
+
+
+def test_who_is_told_to_end_does_not_read_all_that_waits(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BATCH", 1)
+    first, second = an_event(), an_event()
+    ground.write(FIRST, first, second)
+    told = threading.Event()
+    told.set()
+    with ground.ingest() as ingest:
+        ingest.step(told)
+
+    assert ground.requests() == [first["id"]]
+
+
 def test_numbers_of_texts_that_were_undone_are_not_kept(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     ground.write(FIRST, an_event(uri="/a", client="192.0.2.1", host="a.example"))
     with ground.ingest() as ingest:

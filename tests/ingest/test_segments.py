@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from guardpanel.ingest import segments
+from guardpanel.ingest import run, segments
 from tests.events import an_event, as_line
 from tests.ingest.reading import FIRST, SECOND, THIRD, Ground
 
@@ -121,7 +121,10 @@ def test_a_segment_that_went_before_it_was_read_is_counted(ground: Ground) -> No
     assert ground.counters["events"] == 7
 
 
-def test_a_segment_that_is_removed_while_it_is_read_is_read_to_its_end(ground: Ground) -> None:
+def test_a_segment_that_is_removed_while_it_is_read_is_read_to_its_end(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "TOGETHER", 1)
     ground.write(FIRST, *(an_event() for _ in range(4_000)))
     with ground.ingest() as ingest:
         ingest.step()

@@ -36,6 +36,7 @@ class FakeEngines(Engines):
         self.drifted: list[Drift] = []
         self.old_workers: set[str] = set()
         self.dropped_logs = 0
+        self.uninspected: dict[int, int] = {}
         self.checks = 0
         self.deployments = 0
 
@@ -114,6 +115,7 @@ class FakeEngines(Engines):
                 checksum=checksum,
                 workers=(4712,),
                 dropped_logs=self.dropped_logs,
+                uninspected=self.uninspected,
             ),
             self.agent_says,
         )

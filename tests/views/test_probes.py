@@ -4,6 +4,7 @@ import re
 
 import httpx2
 import pytest
+import yaml
 from fastapi import FastAPI
 
 from guardpanel.panel import Panel
@@ -12,6 +13,7 @@ from tests.conftest import Person, someone
 from tests.events import an_event, store
 from tests.factories import a_policy
 from tests.fakes import FakeEngines
+from tests.panel import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +91,18 @@ async def test_lines_that_haproxy_dropped_are_told(ada: httpx2.AsyncClient, engi
 
     assert "1,234 of HAProxy’s lines since the last reload" in (await ada.get("/system")).text
     assert figure((await ada.get("/metrics")).text, "guardpanel_haproxy_dropped_logs") == 1_234
+
+
+async def test_alerts_name_metrics_that_exist(nobody: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.uninspected = {1: 1}
+    metrics = (await nobody.get("/metrics")).text
+    agent, panel = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())["groups"]
+
+    named = {name for rule in panel["rules"] for name in re.findall(r"guardpanel_[a-z_]+", rule["expr"])}
+
+    assert agent["name"] == "guardpanel-agent"  # spoa/metrics_test.go asks the agent for those
+    assert len(named) >= 5
+    assert {name for name in named if not re.search(rf"^{name}[ {{]", metrics, re.MULTILINE)} == set()
 
 
 async def test_metrics_have_no_label_that_a_visitor_chooses(nobody: httpx2.AsyncClient) -> None:

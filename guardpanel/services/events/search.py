@@ -17,10 +17,10 @@ MANY = 20_000
 MOST_COUNTED = 10_000
 PATIENCE = 1.0
 "Seconds for a page."
-COUNTING = 0.06
+COUNTING = 0.05
 "Seconds for the number of all that match: words beside the list, not worth a wait."
 MOST_TOTALLED = 1_000_000
-TOTALLING = 0.06
+TOTALLING = 0.04
 "The same for who pages by number and looks for the last page."
 STEPS = 20_000
 "SQLite's, between two looks at the clock."

@@ -74,7 +74,7 @@ def run(settings: Settings, parent: int | None = None) -> None:
 
 
 class Batch(NamedTuple):
-    """What is stored at once, and how far the files are read with it."""
+    """What was read at once, and how far HAProxy's log was read with it."""
 
     found: Read
     position: Position
@@ -113,8 +113,8 @@ class Ingest:
                 ending.wait(IDLE)
 
     def step(self, ending: Ending | None = None) -> bool:
-        """What waits, in one transaction; whether there was anything. What waits longer than TOGETHER allows, or when told to
-        end, is for the next."""
+        """What waits, in one transaction: at most TOGETHER batches, and no further one when told to end. Whether there was
+        anything."""
         stored = None
         with self.connection:
             for batch in islice(self._batches(), TOGETHER):

@@ -21,7 +21,7 @@ var (
 )
 
 func TestDashboardsAndAlertsNameMetricsThatExist(t *testing.T) {
-	agent := start(t, apps(map[string]string{"small": small}))
+	agent := startIn(t, apps(map[string]string{"small": small}), t.TempDir())
 	c := dial(t, agent.socket)
 	c.ask(request{app: "small", query: "a=attack"})
 	c.ask(request{app: "nobody"})

@@ -30,6 +30,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cold() -> Iterator[None]:
+    """What the panel makes before its first visitor is made when it is asked for: a test sees a few pages of each app. The
+    live tests and the browser have it as it is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("guardpanel.app.warm_up", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def template() -> Iterator[Path]:
     """A migrated database with Ada and Vera in it: copied for each test, since migrating takes a second."""

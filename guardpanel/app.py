@@ -76,6 +76,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_AFTER, 20, 20)
+        gc.enable()
         sys.setswitchinterval(SWITCH_INTERVAL)
         keeping = asyncio.create_task(keep_true(panel))
         try:

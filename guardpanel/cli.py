@@ -311,8 +311,11 @@ async def _rendered() -> "tuple[Bundle, Panel]":
 
 
 def _serve(*, supervise: bool) -> None:
+    import gc
     import logging
     from contextlib import ExitStack
+
+    gc.disable()  # until the app is up: looking for garbage in what is imported took a seventh of the start
 
     import uvicorn
 

@@ -1,0 +1,22 @@
+"""The app as a process has it."""
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from guardpanel.app import create_app
+from guardpanel.settings import Settings
+from tests.conftest import running
+from tests.fakes import FAKES
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_garbage_is_looked_for_once_it_is_up(settings: Settings, data_dir: Path) -> None:
+    gc.disable()  # as the command does while it starts
+    try:
+        async with running(create_app(settings, parts=FAKES)):
+            assert gc.isenabled()
+    finally:
+        gc.enable()

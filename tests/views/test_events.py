@@ -223,7 +223,7 @@ async def test_whatever_is_typed_into_all_fields_is_only_text(ada: Client, file:
         await assert_only_text(ada, texts, scripts)
 
 
-@pytest.mark.parametrize("name", ["path", "q", "method", "cursor"])
+@pytest.mark.parametrize("name", ["virtual_host", "path", "q", "method", "cursor"])
 async def test_whatever_is_looked_for_is_only_text(ada: Client, file: Path, name: str) -> None:
     store(file, [an_event()])
     scripts = len((await seen(ada, "/events")).find("script"))

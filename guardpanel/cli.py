@@ -322,7 +322,7 @@ def _serve(*, supervise: bool) -> None:
     from guardpanel.app import create_app
     from guardpanel.engines import preflight
     from guardpanel.engines.lock import only_panel
-    from guardpanel.errors import Busy, EngineUnavailable
+    from guardpanel.errors import Problem
     from guardpanel.settings import host_and_port
 
     _share_memory()
@@ -339,10 +339,10 @@ def _serve(*, supervise: bool) -> None:
             held.enter_context(only_panel(settings.panel_lock))
             preflight.refuse_busy_ports(settings, proxy=supervise)
             _run(preflight.require_engines(settings))
-        except (Busy, EngineUnavailable) as error:
-            typer.echo(f"guardpanel: {error.message}", err=True)
-            raise typer.Exit(1) from error
-        _run(_announce(settings, supervise=supervise))
+            _run(_announce(settings, supervise=supervise))
+        except Problem as problem:
+            typer.echo(f"guardpanel: {problem.message}", err=True)
+            raise typer.Exit(1) from problem
         config = uvicorn.Config(
             create_app(settings, supervise=supervise),
             host=host,
@@ -371,9 +371,11 @@ async def _announce(settings: "Settings", *, supervise: bool) -> None:
     from guardpanel.settings import host_and_port
 
     database = _database(settings)
-    await database.migrate()
-    token = await Accounts(database).setup_token()
-    await database.close()
+    try:
+        await database.migrate()
+        token = await Accounts(database).setup_token()
+    finally:
+        await database.close()
     panel = _url(*host_and_port(settings.listen))
     typer.echo(f"Panel     {panel}")
     if supervise:

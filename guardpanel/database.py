@@ -12,10 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import event
+from sqlalchemy import create_engine, event, pool
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -32,6 +29,10 @@ PRAGMAS = (
     "temp_store=MEMORY",
 )
 
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+SCHEMAS = tuple(sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")))
+"Every schema that there was, the newest last."
 
 _one_migration = threading.Lock()
 "Alembic keeps the migration that runs in a module."
@@ -74,22 +75,41 @@ class Database:
 
 
 def migrate(url: str) -> None:
-    """Bring the schema to its newest revision."""
-    config = _migrations()
-    config.set_main_option("sqlalchemy.url", url.replace("+aiosqlite", "").replace("%", "%%"))
+    """Bring the schema to its newest; StorageFailed if it is none that we know.
+
+    Alembic is not even imported where it is the newest already: that is a tenth of a start.
+    """
+    url = url.replace("+aiosqlite", "")
+    schema = _schema(url)
+    if schema == SCHEMAS[-1]:
+        return
+    if schema and not is_known_schema(schema):
+        raise StorageFailed(
+            f"The database’s schema is {schema}; this guardpanel knows {', '.join(SCHEMAS)}. A newer one wrote it."
+        )
+
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     with _one_migration:
         command.upgrade(config, "head")
 
 
+def _schema(url: str) -> str:
+    """What Alembic wrote down in a database; empty for a new one."""
+    with create_engine(url, poolclass=pool.NullPool).connect() as connection:
+        try:
+            return ", ".join(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+        except OperationalError:  # there is no such table
+            return ""
+
+
 def is_known_schema(revision: str) -> bool:
     """Whether a database with this schema can be brought to ours: a newer guardpanel's cannot."""
-    return revision in {script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions()}
-
-
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+    return revision in SCHEMAS
 
 
 def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:

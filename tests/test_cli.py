@@ -3,9 +3,11 @@
 import io
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from guardpanel.cli import _url, main
 from guardpanel.engines.lock import only_panel
 from guardpanel.settings import described
 from tests.conftest import PASSWORD
+from tests.panel import free_port
 
 EVE = "eve@example.org"
 
@@ -55,6 +58,23 @@ def test_every_command_says_what_it_does(run: CliRunner) -> None:
         done = run.invoke(main, [command, "--help"])
         assert done.exit_code == 0
         assert command in run.invoke(main, ["--help"]).output
+
+
+@pytest.mark.parametrize("command", [["up"], ["user", "create", EVE, "--password-stdin"]])
+def test_a_newer_guardpanels_database_is_said_to_be_one(
+    run: CliRunner, folder: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    for name in ("LISTEN", "HTTP_BIND"):
+        monkeypatch.setenv(f"GUARDPANEL_{name}", f"127.0.0.1:{free_port()}")
+    create(run)
+    with closing(sqlite3.connect(folder / "made" / "here" / "guardpanel.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    done = run.invoke(main, command, input=f"{PASSWORD}\n")
+
+    assert done.exit_code == 1
+    assert "The database’s schema is 9999" in done.output
+    assert "A newer one wrote it." in done.output
+    assert "Traceback" not in done.output
 
 
 def test_an_account_is_made_before_the_panel_has_ever_run(run: CliRunner, folder: Path) -> None:

@@ -20,7 +20,6 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from time import time
 from typing import Any, BinaryIO
 
-from alembic.util import CommandError
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
@@ -29,7 +28,7 @@ from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database, is_known_schema
-from guardpanel.errors import Invalid, NotFound, Problem
+from guardpanel.errors import Invalid, NotFound, Problem, StorageFailed
 from guardpanel.models import AccessToken, Installation, Policy, Session, User, VirtualHost
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
@@ -229,7 +228,7 @@ async def _bring_to_our_schema(path: Path) -> None:
     async with _database(path) as found:
         try:
             await found.migrate()
-        except (SQLAlchemyError, CommandError):
+        except (SQLAlchemyError, StorageFailed):
             raise Damaged("The database in this backup is not guardpanel’s.") from None
 
 

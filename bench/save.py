@@ -24,6 +24,7 @@ from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from tests.panel import ROOT, Panel, origin_server, running_panel
+from tests.web import an_account
 
 PASSWORD = "correct horse battery staple"
 
@@ -101,7 +102,7 @@ def reload(path: Path) -> None:
 
 
 def log_in(panel: Panel) -> httpx2.Client:
-    panel.command("user", "create", "bench@bench.example", "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
+    an_account(panel, "bench@bench.example", password=PASSWORD)
     client = httpx2.Client(base_url=panel.url, timeout=60)
     answer = client.post("/api/v1/auth/login", json={"email": "bench@bench.example", "password": PASSWORD})
     answer.raise_for_status()

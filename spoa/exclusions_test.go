@@ -94,6 +94,7 @@ func TestExclusionsDoWhatTheDocumentationSays(t *testing.T) {
 		{"the blocking rule is gone: scored, never denied", "", "SecRuleRemoveById 949110", []int{30, 10, 10, 30, 30, 40, 30}},
 	} {
 		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
 			application := compiledFor(t, tuned(one.before, one.after))
 			for at, visit := range visits {
 				if score := inboundScore(t, application, visit.request); score != one.scores[at] {
@@ -118,6 +119,7 @@ func TestChainsAreExcludedFrom(t *testing.T) {
 		{"6: a target of a further link, changed for good", "", `SecRuleUpdateTargetById 943110 "!REQUEST_HEADERS:Referer"`, 5},
 	} {
 		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
 			if score := inboundScore(t, compiledFor(t, tuned(one.before, one.after)), fixation); score != one.score {
 				t.Errorf("the score is %d, not %d", score, one.score)
 			}
@@ -140,6 +142,7 @@ func TestFieldsOfJSONAreExcluded(t *testing.T) {
 		{"one element", both("json.items.0.text"), 10, 10},
 	} {
 		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
 			application := compiledFor(t, tuned(one.before, ""))
 			if score := inboundScore(t, application, items); score != one.items {
 				t.Errorf("the items score %d, not %d", score, one.items)

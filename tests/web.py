@@ -1,11 +1,16 @@
 """A person at the panel without a browser: logs in and sends forms as HTML would."""
 
+import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from typing import Self
 
 import httpx2
 
+from guardpanel.database import Database
+from guardpanel.models.user import AccountFields, Role
+from guardpanel.services.accounts import Accounts
 from tests.panel import Panel
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"
@@ -88,8 +93,18 @@ class Person:
         return Page(self.client.post(path, data=fields))
 
 
-def an_account(panel: Panel, email: str = EMAIL, role: str = "admin") -> None:
-    panel.command("user", "create", email, "--role", role, "--password-stdin", stdin=PASSWORD + "\n")
+def an_account(panel: Panel, email: str = EMAIL, role: str = "admin", password: str = PASSWORD) -> None:
+    """Made as `guardpanel user create` does beside a running panel, without a process that imports everything first."""
+
+    async def create() -> None:
+        database = Database(f"sqlite+aiosqlite:///{panel.data / 'guardpanel.db'}")
+        try:
+            await Accounts(database).create(AccountFields(email=email, password=password), Role(role))
+        finally:
+            await database.close()
+
+    with ThreadPoolExecutor(1) as thread:  # Playwright's event loop runs in ours
+        thread.submit(asyncio.run, create()).result()
 
 
 def a_host(port: int, **others: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.panel import Panel, origin_server, running_panel
+from tests.web import EMAIL, PASSWORD, an_account
 
 CHROMIUM = (
     "--no-sandbox",
@@ -19,8 +20,6 @@ CHROMIUM = (
     "--disable-component-update",
     "--disable-sync",
 )
-
-EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,7 +53,7 @@ def fresh_panel() -> Iterator[Panel]:
 def panel() -> Iterator[Panel]:
     """A panel with an account, shared by the tests of one file."""
     with running_panel() as running:
-        running.command("user", "create", EMAIL, "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
+        an_account(running)
         yield running
 
 

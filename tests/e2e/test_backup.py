@@ -6,9 +6,9 @@ import httpx2
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import EMAIL, PASSWORD, log_in
+from tests.e2e.conftest import log_in
 from tests.panel import Panel
-from tests.web import Person, a_host
+from tests.web import EMAIL, PASSWORD, Person, a_host
 
 PASSPHRASE = "correct horse battery"
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import PASSWORD, Complaints, log_in
+from tests.e2e.conftest import Complaints, log_in
 from tests.e2e.test_accessibility import WIDTHS, faults
 from tests.panel import Panel
-from tests.web import Person, a_host, a_policy
+from tests.web import Person, a_host, a_policy, an_account
 
 GRACE = "grace@example.org"
 LIVE = re.compile(r"Live in \d+\.\d s as revision \d+")
@@ -25,7 +25,7 @@ def host(panel: Panel, origin: int, request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture(scope="module")
 def grace(panel: Panel) -> Iterator[Person]:
-    panel.command("user", "create", GRACE, "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
+    an_account(panel, GRACE)
     with Person(panel, GRACE) as person:
         yield person
 

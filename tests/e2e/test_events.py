@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.attacks import PAGE_ATTACKS
-from tests.e2e.conftest import EMAIL, PASSWORD, Complaints, log_in
+from tests.e2e.conftest import Complaints, log_in
 from tests.live.wire import head
 from tests.panel import Panel, running_panel
-from tests.web import Person, a_host
+from tests.web import Person, a_host, an_account
 
 FIRES = "a=1%27%20OR%20%271%27=%271"
 "Beside every payload, so that a rule fires whatever it is."
@@ -68,7 +68,7 @@ def prepare(panel: Panel, origin: int) -> None:
 def attacked(origin: int) -> Iterator[tuple[Panel, int]]:
     """A panel after every attack, each in two requests; and how many events that made."""
     with running_panel() as panel:
-        panel.command("user", "create", EMAIL, "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
+        an_account(panel)
         prepare(panel, origin)
         answers = [send(panel, request) for payload in PAGE_ATTACKS for request in as_attack(payload)]
         passed = [answer for answer in answers if " 200 " in answer + " "]

@@ -6,9 +6,9 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import EMAIL, PASSWORD
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.panel import Panel, running_panel
+from tests.web import EMAIL, PASSWORD
 
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 

@@ -336,8 +336,14 @@ async def test_old_applications_are_dropped_once_no_worker_needs_them(running: I
 async def test_a_killed_engine_is_started_again_with_what_is_live(running: Installation, origin: int) -> None:
     await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
     checksum = (await running.changes.engines.status()).haproxy.checksum
+    running.supervisor.ingest.may_start = lambda: True
 
     for child in running.supervisor.children:
+
+        async def it_runs(child: Child = child) -> bool:
+            return child.state == "running"
+
+        await until(it_runs, child.name)
         pid = child.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)

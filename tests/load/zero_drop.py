@@ -26,6 +26,7 @@ import httpx2
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.load.judge import BLOCKING, Host, Policy, State, Told, complaints
 from tests.panel import ROOT, Panel, running_panel
+from tests.web import an_account
 
 VISITORS = Path(__file__).parent / "visitors"
 
@@ -302,7 +303,7 @@ class Operator:
 
 
 def logged_in(panel: Panel) -> httpx2.Client:
-    panel.command("user", "create", WHO["email"], "--role", "admin", "--password-stdin", stdin=WHO["password"] + "\n")
+    an_account(panel, **WHO)
     client = httpx2.Client(base_url=panel.url, timeout=120)
     take_token(client)
     return client

@@ -72,7 +72,7 @@ faults: dev ## a disk that fails at every step of a save: no space, I/O errors, 
 
 reload-lies: dev ## the ways in which a reload lies, each planted in a save: what the panel says is so
 	@tools/install-dev.sh haproxies
-	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m pytest -v tests/live/test_reload_lies.py $(ARGS)
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m pytest -v tests/live/lies $(ARGS)
 
 zero-drop: dev ## 1,000 saves and 1,000,000 requests on each HAProxy: none is lost (most of an hour)
 	@tools/install-dev.sh haproxies

@@ -1,0 +1,147 @@
+"""HAProxy's processes die, hang, or are joined by a second one during a save."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from guardpanel.errors import EngineUnavailable, RolledBack
+from guardpanel.services.changes import Saved
+from tests.live.lies.truth import (
+    a_good_save_works,
+    add,
+    hosts,
+    in_published,
+    is_as_it_was,
+    is_true,
+    live_checksum,
+    names,
+    told,
+    until,
+    visitors,
+)
+from tests.live.saves import Installation
+
+pytestmark = pytest.mark.anyio
+
+
+async def newest_worker(running: Installation) -> int:
+    return (await running.changes.engines.cli.processes(patience=5)).workers[0]
+
+
+async def master(running: Installation) -> int:
+    return (await running.changes.engines.cli.processes(patience=5)).master
+
+
+@pytest.mark.parametrize("victim", [newest_worker, master])
+async def test_haproxy_killed_in_a_save_ends_in_what_was_said(
+    fresh: Installation, origin: int, monkeypatch: pytest.MonkeyPatch, victim: Callable[[Installation], Awaitable[int]]
+) -> None:
+    before, rows, name = await live_checksum(fresh), await hosts(fresh), next(names)
+    prove = fresh.changes.engines.verifier.prove
+    killed: list[int] = []
+
+    async def kill(*arguments: object) -> None:
+        if not killed:
+            killed.append(await victim(fresh))
+            os.kill(killed[0], signal.SIGKILL)
+        await prove(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fresh.changes.engines.verifier, "prove", kill)
+        said = await told(add(fresh, origin, name))
+
+    assert killed
+    await is_true(fresh, said, before, rows, name)
+    await a_good_save_works(fresh, origin)
+
+
+async def test_a_master_that_hangs_loses_no_request_and_mends_with_its_cause(
+    fresh: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FIFO in place of a map. Nobody may signal such a master: it would take the old worker with it."""
+    before, rows, name = await live_checksum(fresh), await hosts(fresh), next(names)
+    pipe = fresh.settings.data_dir / "pipe"
+    os.mkfifo(pipe)
+
+    def hang(release: Path) -> None:
+        (release / "hosts.map").unlink()
+        (release / "hosts.map").symlink_to(pipe)
+
+    async with visitors(fresh) as seen:
+        with in_published(monkeypatch, fresh, hang) as struck:
+            said = await told(add(fresh, origin, name))
+        assert struck
+        assert isinstance(said, RolledBack), repr(said)
+        assert "HAProxy's master does not answer" in said.message
+        await is_as_it_was(fresh, before, rows, name)
+        assert (seen.lost, set(seen.met)) == ([], {(200, before, b"hello from /x")})
+
+    async def answers() -> bool:
+        with suppress(OSError):  # nobody reads it
+            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        with suppress(EngineUnavailable):
+            return bool((await fresh.changes.engines.cli.processes()).workers)
+        return False
+
+    await until(answers, "the master to answer again")
+    await until(lambda: no_drift(fresh), "what it then runs to be put back")
+    await is_as_it_was(fresh, before, rows, name)
+    await a_good_save_works(fresh, origin)
+
+
+async def answers(running: Installation) -> bool:
+    running.changes.engines._status.forget()
+    return (await running.changes.engines.status()).haproxy.running
+
+
+async def no_drift(running: Installation) -> bool:
+    return await running.look() == []
+
+
+@asynccontextmanager
+async def second_master(running: Installation, socket_too: bool) -> AsyncIterator[None]:
+    """Somebody starts HAProxy once more, by hand, on the files that are live."""
+    arguments = ["-S", f"{running.settings.master_socket},mode,600"] if socket_too else []
+    config = running.settings.data_dir / "current" / "haproxy.cfg"
+    words = [running.settings.haproxy_bin, "-W", *arguments, "-f", str(config)]
+    started = await asyncio.create_subprocess_exec(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        await until(lambda: shared(running), "the second HAProxy to listen")
+        yield
+    finally:
+        started.terminate()
+        await started.wait()
+
+
+async def shared(running: Installation) -> bool:
+    """Two sockets listen on the port: /proc/net/tcp says 0A for those."""
+    port = f"{running.settings.http_binds[0][1]:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return sum(line[1].endswith(f":{port}") and line[3] == "0A" for line in lines[1:]) > 1
+
+
+@pytest.mark.parametrize("socket_too", [False, True], ids=["on the same port", "and on the same master socket"])
+async def test_a_second_master_is_noticed(fresh: Installation, origin: int, socket_too: bool) -> None:
+    before, rows, name = await live_checksum(fresh), await hosts(fresh), next(names)
+
+    async with second_master(fresh, socket_too):
+        said = await told(add(fresh, origin, name))
+
+        assert not isinstance(said, Saved)
+        await is_true(fresh, said, before, rows, name)
+
+
+@pytest.mark.parametrize("socket_too", [False, True], ids=["on the same port", "and on the same master socket"])
+async def test_a_second_master_that_is_gone_is_forgotten(fresh: Installation, origin: int, socket_too: bool) -> None:
+    async with second_master(fresh, socket_too):
+        pass
+
+    await until(lambda: answers(fresh), "HAProxy's master to be reached again")
+    await until(lambda: no_drift(fresh), "all to be as the live revision says")
+    await a_good_save_works(fresh, origin)

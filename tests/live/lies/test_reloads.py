@@ -1,0 +1,171 @@
+"""Files with a fault, which the check sees or only the reload meets."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from guardpanel.engines import process
+from guardpanel.errors import ConfigRejected, RolledBack
+from guardpanel.models.revision import Outcome
+from tests.live.lies.truth import (
+    a_good_save_works,
+    add,
+    hosts,
+    in_published,
+    in_staged,
+    is_as_it_was,
+    last,
+    live_checksum,
+    names,
+    visitors,
+)
+from tests.live.saves import Installation
+from tests.panel import free_port
+
+pytestmark = pytest.mark.anyio
+
+BUSY = free_port()
+"Somebody else's, who does not share it."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def somebody_else() -> Iterator[None]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", BUSY))
+        listener.listen()
+        yield
+
+
+def edited(change: Callable[[str], str]) -> Callable[[Path], None]:
+    """haproxy.cfg as another file: the release before may share its inode."""
+
+    def plant(release: Path) -> None:
+        path = release / "haproxy.cfg"
+        text = change(path.read_text())
+        path.unlink()
+        path.write_text(text)
+
+    return plant
+
+
+def in_global(line: str) -> Callable[[Path], None]:
+    return edited(lambda text: text.replace("\nglobal\n", f"\nglobal\n    {line}\n", 1))
+
+
+def in_frontend(line: str) -> Callable[[Path], None]:
+    return edited(lambda text: text.replace("\nfrontend visitors\n", f"\nfrontend visitors\n    {line}\n", 1))
+
+
+def cut_before(words: str) -> Callable[[Path], None]:
+    return edited(lambda text: text[: text.index(words)])
+
+
+def fifo_map(release: Path) -> None:
+    (release / "hosts.map").unlink()
+    os.mkfifo(release / "hosts.map")
+
+
+REFUSED = {
+    "an unknown keyword": (in_global("nosuchkeyword 1"), "unknown keyword 'nosuchkeyword'"),
+    "a missing map": (lambda release: (release / "hosts.map").unlink(), "hosts.map"),
+    "an unknown user": (in_global("user nosuchuser"), "cannot find user id for 'nosuchuser'"),
+    "a missing file": (lambda release: (release / "haproxy.cfg").unlink(), "haproxy.cfg"),
+    "cut inside a directive": (edited(lambda text: text[: text.index("use_backend") + 5]), ""),
+    "no final line feed": (edited(lambda text: text.rstrip("\n")), "Missing LF on last line"),
+    "an empty file": (edited(lambda _text: ""), ""),
+    "a FIFO in place of a map": (fifo_map, "no answer within"),
+}
+"""What `haproxy -c` sees, and its words."""
+
+UNSEEN = {
+    "cut at a line boundary": cut_before("    # What it is bound to (vhosts.map)"),
+    "cut before its last section": cut_before("\n# The last section"),
+    "a port that is busy": in_frontend(f"bind 127.0.0.1:{BUSY}"),
+    "an address that is not ours": in_frontend("bind 192.0.2.1:8080"),
+    "an absurd ulimit-n": in_global("ulimit-n 2000000000"),
+    "an absurd maxconn": in_global("maxconn 1000000000"),
+    "a missing chroot": in_global("chroot /nonexistent"),
+}
+"""What only the start of a worker meets."""
+
+OUTAGE = {
+    "an empty file",
+    "cut at a line boundary",
+    "a port that is busy",
+    "an address that is not ours",
+    "a missing chroot",
+}
+"""Where HAProxy itself answers nobody for a while, whoever reloads it: it pauses its listeners while a new worker cannot bind."""
+
+
+async def test_a_good_save_is_live_for_every_new_connection(running: Installation, origin: int) -> None:
+    async with visitors(running) as seen:
+        await a_good_save_works(running, origin)
+
+    assert seen.lost == []
+    assert {status for status, _, _ in seen.met} == {200}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+async def test_what_the_check_sees_is_refused_and_nothing_is_reloaded(
+    running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    plant, words = REFUSED[fault]
+    before, rows, name = await live_checksum(running), await hosts(running), next(names)
+    workers = (await running.changes.engines.cli.processes()).workers
+
+    if plant is fifo_map:
+        monkeypatch.setattr(process, "LONGEST", 3.0)
+    with in_staged(monkeypatch, running, plant) as struck, pytest.raises(ConfigRejected) as refused:
+        await add(running, origin, name)
+
+    assert struck
+    assert words in refused.value.output
+    assert (await last(running)).outcome is Outcome.REJECTED
+    assert (await running.changes.engines.cli.processes()).workers == workers
+    await is_as_it_was(running, before, rows, name)
+    await a_good_save_works(running, origin)
+
+
+@pytest.mark.parametrize("fault", [*(fault for fault in REFUSED if REFUSED[fault][0] is not fifo_map), *UNSEEN])
+async def test_what_only_the_reload_meets_is_rolled_back(
+    running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    plant = UNSEEN[fault] if fault in UNSEEN else REFUSED[fault][0]
+    before, rows, name = await live_checksum(running), await hosts(running), next(names)
+
+    async with visitors(running) as seen:
+        with in_published(monkeypatch, running, plant) as struck, pytest.raises(RolledBack) as undone:
+            await add(running, origin, name)
+
+    assert struck
+    assert "Nothing was saved: revision" in undone.value.message
+    assert "is live again" in undone.value.message
+    assert (await last(running)).outcome is Outcome.ROLLED_BACK
+    await is_as_it_was(running, before, rows, name)
+    if fault not in OUTAGE:
+        assert (seen.lost, {status for status, _, _ in seen.met}) == ([], {200})
+    await a_good_save_works(running, origin)
+
+
+async def test_a_map_that_is_altered_after_the_check_is_not_called_live(
+    running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes nothing in haproxy.cfg, so that HAProxy itself answers as it should."""
+    before, rows, name = await live_checksum(running), await hosts(running), next(names)
+
+    def forget(release: Path) -> None:
+        path = release / "hosts.map"
+        text = path.read_text()
+        path.unlink()
+        path.write_text("".join(line for line in text.splitlines(keepends=True) if name not in line))
+
+    with in_published(monkeypatch, running, forget) as struck, pytest.raises(RolledBack):
+        await add(running, origin, name)
+
+    assert struck
+    await is_as_it_was(running, before, rows, name)
+    await a_good_save_works(running, origin)

@@ -1,0 +1,174 @@
+"""How a save is struck, and what is so afterwards."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from guardpanel.engines import http
+from guardpanel.errors import EngineUnavailable, Problem, RollbackFailed, RolledBack
+from guardpanel.models import Deployment, VirtualHost
+from guardpanel.models.revision import Outcome
+from guardpanel.services import revisions, status, virtual_hosts
+from guardpanel.services.changes import Asked, Saved
+from tests.live.saves import Installation, a_virtual_host
+
+ADA = Asked("ada")
+TRIES = 24
+"New connections that say what is live: one HAProxy of two on a port is missed once in 2^24."
+
+names = (f"h{number}.example" for number in count(1))
+
+
+@contextmanager
+def once(monkeypatch: pytest.MonkeyPatch, thing: object, name: str, strike: Callable[..., None]) -> Iterator[list[int]]:
+    """`strike` after the next call of this method, with what it was called with."""
+    method = getattr(thing, name)
+    struck: list[int] = []
+
+    def call(*arguments: object, **named: object) -> object:
+        result = method(*arguments, **named)
+        if not struck:
+            struck.append(1)
+            strike(result, *arguments)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(thing, name, call)
+        yield struck
+
+
+def in_staged(monkeypatch: pytest.MonkeyPatch, running: Installation, plant: Callable[[Path], None]):
+    return once(monkeypatch, running.changes.engines.releases, "stage", lambda release, *_: plant(release.path))
+
+
+def in_published(monkeypatch: pytest.MonkeyPatch, running: Installation, plant: Callable[[Path], None]):
+    return once(monkeypatch, running.changes.engines.releases, "publish", lambda _, release: plant(release.path))
+
+
+# What is so
+
+
+@dataclass
+class Visits:
+    """What one visitor after the other met: (status, revision's checksum, body)."""
+
+    met: Counter[tuple[int, str, bytes]] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+
+
+async def visit(running: Installation, host: str = "shop.example") -> tuple[int, str, bytes]:
+    """One request on a connection of its own; the answer says which revision decided it."""
+    secret = running.changes.renderer.facts.secret
+    answer = await http.ask(
+        running.settings.http_binds[0],
+        "GET",
+        "/x",
+        headers={"host": host, "user-agent": "Mozilla/5.0", "accept": "*/*", "x-gp-test": secret},
+        timeout=20,
+    )
+    body = answer.body if answer.status == 200 else b""
+    return answer.status, answer.headers.get("x-gp-checksum", ""), body
+
+
+async def met(running: Installation, host: str = "shop.example") -> Counter[tuple[int, str, bytes]]:
+    return Counter(await asyncio.gather(*(visit(running, host) for _ in range(TRIES))))
+
+
+@asynccontextmanager
+async def visitors(running: Installation) -> AsyncIterator[Visits]:
+    """They come one after the other until the block ends."""
+    seen = Visits()
+
+    async def come() -> None:
+        while True:
+            try:
+                seen.met[await visit(running)] += 1
+            except EngineUnavailable as error:
+                seen.lost.append(error.message)
+            await asyncio.sleep(0.01)
+
+    task = asyncio.create_task(come())
+    try:
+        yield seen
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def live_checksum(running: Installation) -> str:
+    async with running.changes.database.read() as session:
+        live = await revisions.live(session)
+    assert live is not None
+    return live.checksum
+
+
+async def hosts(running: Installation) -> list[str]:
+    async with running.changes.database.read() as session:
+        return sorted((await session.exec(select(VirtualHost.name))).all())
+
+
+async def last(running: Installation) -> Deployment:
+    async with running.changes.database.read() as session:
+        attempt = await revisions.last_deployment(session)
+    assert attempt is not None
+    return attempt
+
+
+async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
+    ends = asyncio.get_running_loop().time() + 60
+    while not await true():
+        assert asyncio.get_running_loop().time() < ends, f"waited 60 s for {what}"
+        await asyncio.sleep(0.05)
+
+
+async def add(running: Installation, origin: int, name: str) -> Saved[VirtualHost]:
+    return await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=[name]))
+
+
+async def is_as_it_was(running: Installation, before: str, rows: list[str], name: str) -> None:
+    assert await hosts(running) == rows
+    assert await live_checksum(running) == before
+    assert await met(running) == {(200, before, b"hello from /x"): TRIES}
+    assert await met(running, name) == {(421, before, b""): TRIES}
+
+
+async def a_good_save_works(running: Installation, origin: int) -> None:
+    name = next(names)
+    await add(running, origin, name)
+    now = await live_checksum(running)
+    assert await met(running, name) == {(200, now, b"hello from /x"): TRIES}
+
+
+async def told(save: Awaitable[Saved[VirtualHost]]) -> Saved[VirtualHost] | Problem:
+    try:
+        return await save
+    except Problem as problem:
+        return problem
+
+
+async def is_true(
+    running: Installation, said: Saved[VirtualHost] | Problem, before: str, rows: list[str], name: str
+) -> None:
+    """What the operator was told is what every new connection meets."""
+    if isinstance(said, Saved):
+        now = await live_checksum(running)
+        assert now != before
+        assert await met(running, name) == {(200, now, b"hello from /x"): TRIES}
+        assert (await last(running)).outcome is Outcome.LIVE
+    elif isinstance(said, RolledBack):
+        await is_as_it_was(running, before, rows, name)
+        assert (await last(running)).outcome is Outcome.ROLLED_BACK
+    else:
+        assert isinstance(said, RollbackFailed), repr(said)
+        assert (await last(running)).outcome is Outcome.FAILED
+        assert await hosts(running) == rows
+        async with running.changes.database.read() as session:
+            assert (await status.live_line(running.changes, session)).state != "ok"

@@ -31,9 +31,10 @@ PASSWORD = "correct horse battery staple"
 Person = httpx2.AsyncClient
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that the panel has, too."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(autouse=True, scope="session")

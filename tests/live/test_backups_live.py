@@ -207,11 +207,6 @@ def test_it_goes_live_with_every_rendered_byte_and_judges_requests(machine: Mach
 # Without pages: engines that run already
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=VERSIONS)
 async def two(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Installation, Installation]]:
     async with AsyncExitStack() as stack:

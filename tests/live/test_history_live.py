@@ -22,11 +22,6 @@ ADA = Asked("ada")
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def origin() -> Iterator[int]:
     with origin_server() as port:

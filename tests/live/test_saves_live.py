@@ -31,11 +31,6 @@ pytestmark = pytest.mark.anyio
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def origin() -> Iterator[int]:
     with origin_server() as port:

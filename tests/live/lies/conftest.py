@@ -13,11 +13,6 @@ from tests.panel import origin_server
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 def origin() -> Iterator[int]:
     with origin_server() as port:
         yield port

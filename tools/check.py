@@ -103,8 +103,8 @@ def gates() -> dict[str, list[Gate]]:
                 minutes=15,
             )
         ],
-        # Three at once on two cores: what starts engines and browsers waits for them a third of its time.
-        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "3", "--dist", "loadfile", "tests/live", minutes=30)],
+        # More at once than cores: what starts engines and browsers waits for them a part of its time.
+        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "4", "--dist", "loadfile", "tests/live", minutes=30)],
         "load": [
             Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
             Gate("go test (load client)", [GO, "test", "-json", "./..."], LOAD, 15, Tests.read_go),

@@ -85,7 +85,7 @@ def migrate(url: str) -> None:
         return
     if schema and not is_known_schema(schema):
         raise StorageFailed(
-            f"The database’s schema is {schema}; this guardpanel knows {', '.join(SCHEMAS)}. A newer one wrote it."
+            f"The database’s schema is {schema}; this guardpanel knows none after {SCHEMAS[-1]}. A newer one wrote it."
         )
 
     from alembic import command
@@ -103,7 +103,7 @@ def _schema(url: str) -> str:
     with create_engine(url, poolclass=pool.NullPool).connect() as connection:
         try:
             return ", ".join(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
-        except OperationalError:  # there is no such table
+        except OperationalError:  # there is no such table; of anything else Alembic complains
             return ""
 
 

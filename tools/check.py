@@ -1,6 +1,6 @@
 """Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed.
 
-    python tools/check.py [lint] [agent] [unit] [live] [load] [crash] [e2e] [-- arguments for pytest]
+    python tools/check.py [lint] [unit] [agent] [live] [load] [crash] [e2e] [-- arguments for pytest]
 
 Ends with what failed and with how many tests passed and failed. A gate that hangs is ended at its limit, by its own
 process group.
@@ -13,8 +13,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +60,8 @@ class Gate:
     tests: Callable[[Tests, str], None] | None = None
     silence_is_good: bool = False
     "Fails if it prints anything (gofmt -l)."
+    beside: str = ""
+    "Which gates it runs beside, since it leaves a core idle: in words."
 
 
 def pytest(name: str, *arguments: str, minutes: int) -> Gate:
@@ -81,15 +85,6 @@ def gates() -> dict[str, list[Gate]]:
             Gate("go vet (visitors)", [GO, "vet", "./..."], VISITORS, 15),
             Gate("go vet (load client)", [GO, "vet", "./..."], LOAD, 15),
         ],
-        "agent": [
-            Gate(
-                f"go test {' '.join(race)}".rstrip(),
-                ["env", f"CGO_ENABLED={len(race)}", GO, "test", *race, "-json", "./..."],
-                SPOA,
-                30,
-                Tests.read_go,
-            )
-        ],
         "unit": [
             pytest(
                 "unit tests",
@@ -103,6 +98,16 @@ def gates() -> dict[str, list[Gate]]:
                 minutes=15,
             )
         ],
+        "agent": [
+            Gate(
+                f"go test {' '.join(race)}".rstrip(),
+                ["env", f"CGO_ENABLED={len(race)}", GO, "test", *race, "-json", "./..."],
+                SPOA,
+                30,
+                Tests.read_go,
+                beside="beside the linters and the unit tests",
+            )
+        ],
         # More at once than cores: what starts engines and browsers waits for them a part of its time.
         "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "4", "--dist", "loadfile", "tests/live", minutes=30)],
         "load": [
@@ -111,7 +116,7 @@ def gates() -> dict[str, list[Gate]]:
             pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
         ],
         "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20)],
-        "e2e": [pytest("browser tests", "-n", "3", "--dist", "loadfile", "tests/e2e", minutes=20)],
+        "e2e": [pytest("browser tests", "-n", "3", "--dist", "loadgroup", "tests/e2e", minutes=20)],
     }
 
 
@@ -138,23 +143,41 @@ def main() -> None:
         os.environ["GUARDPANEL_TEST_HAPROXIES"] = HAPROXIES.read_text().strip()
     tests = Tests()
     began = time.monotonic()
-    failed = [gate.name for group in asked or groups for gate in groups[group] if not passes(gate, tests)]
+    failed = failures([gate for group in asked or groups for gate in groups[group]], tests)
     print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'All gates passed'} ({time.monotonic() - began:.0f} s)")
     if tests.passed or tests.failed:
         print(f"{tests.passed} passed, {tests.failed} failed")
     sys.exit(1 if failed else 0)
 
 
-def passes(gate: Gate, tests: Tests) -> bool:
+def failures(gates: Sequence[Gate], tests: Tests) -> list[str]:
+    """The names of those that fail. One that runs beside the others is begun before them."""
+    running = {gate.name: Run(gate) for gate in gates if gate.beside}
+    failed = []
+    try:
+        for gate in gates:
+            run = running[gate.name] = running.get(gate.name) or Run(gate)
+            if not passes(run, tests):
+                failed.append(gate.name)
+            del running[gate.name]
+    except KeyboardInterrupt:
+        for run in running.values():
+            run.stop(signal.SIGINT)
+            print(f"\n{readable(run.printed())}")
+        sys.exit(130)
+    return failed
+
+
+def passes(run: "Run", tests: Tests) -> bool:
+    gate = run.gate
     print(f"==> {gate.name} … ", end="", flush=True)
-    began = time.monotonic()
-    code, output = run(gate)
+    code, output = run.end()
     if gate.tests:
         gate.tests(tests, output)
     well = code == 0 and not (gate.silence_is_good and output.strip())
     if pytest_arguments() and code == PYTEST_NO_TESTS:
         well = True
-    print(f"{'ok' if well else 'FAILED'} ({time.monotonic() - began:.1f} s)")
+    print(f"{'ok' if well else 'FAILED'} ({time.monotonic() - run.began:.1f} s{gate.beside and ', ' + gate.beside})")
     if not well:
         print(readable(output).rstrip() or f"exit code {code}", flush=True)
     elif gate.tests is Tests.read_pytest:
@@ -162,28 +185,38 @@ def passes(gate: Gate, tests: Tests) -> bool:
     return well
 
 
-def run(gate: Gate) -> tuple[int, str]:
-    """In a process group of its own, so that its end is the end of all it started."""
-    with subprocess.Popen(
-        gate.command, cwd=gate.cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", start_new_session=True,
-    ) as process:  # fmt: skip
+class Run:
+    """A gate that runs, in a process group of its own, so that its end is the end of all it started."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.began = time.monotonic()
+        self.output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 a pipe would hold up who is not read
+        self.process = subprocess.Popen(
+            gate.command, cwd=gate.cwd, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and what it printed."""
         try:
-            output, _ = process.communicate(timeout=gate.minutes * 60)
+            return self.process.wait(self.began + self.gate.minutes * 60 - time.monotonic()), self.printed()
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                output, _ = process.communicate(timeout=20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                output, _ = process.communicate()
-            return 1, f"{output}\nended: it ran longer than {gate.minutes} minutes"
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGINT)
-            output, _ = process.communicate()
-            print(f"\n{readable(output)}")
-            sys.exit(130)
-    return process.returncode, output
+            self.stop(signal.SIGTERM)
+            return 1, f"{self.printed()}\nended: it ran longer than {self.gate.minutes} minutes"
+
+    def printed(self) -> str:
+        self.output.seek(0)
+        return self.output.read()
+
+    def stop(self, asked: signal.Signals) -> None:
+        """By its group: asked, then killed."""
+        if self.process.poll() is None:
+            for how in (asked, signal.SIGKILL):
+                os.killpg(self.process.pid, how)
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(20)
+                    return
 
 
 def readable(output: str) -> str:

@@ -11,7 +11,6 @@ import pytest
 
 from tests.crash.mutations import MUTATIONS
 from tests.crash.outside import ROOT
-from tests.haproxies import VERSIONS
 
 SEED = os.environ.get("GUARDPANEL_TEST_SEED", "1")
 LIMIT = 600
@@ -25,7 +24,7 @@ def swept(module: str, *arguments: str) -> tuple[int, str]:
     return done.returncode, f"{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize(("version", "kind"), zip(VERSIONS, ["route", "policy"], strict=True))
+@pytest.mark.parametrize(("version", "kind"), [("2.6", "route"), ("2.8", "policy")])
 def test_a_panel_that_is_killed_in_a_save_leaves_everything_in_agreement(version: str, kind: str) -> None:
     code, output = swept("sweep", "--haproxy", version, "--sample", "12", "--kind", kind)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.haproxies import haproxy_binary
 from tests.panel import Panel, origin_server, running_panel
-from tests.web import Page, Person, a_host, a_policy, an_account
+from tests.web import PASSWORD, Page, Person, a_host, a_policy, an_account
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,10 @@ def origin() -> Iterator[int]:
 def panel(origin: int) -> Iterator[Panel]:
     with running_panel(haproxy_binary("2.8")) as running:
         an_account(running)
-        an_account(running, "vera@example.org", "viewer")
+        # By the command, which has the panel as its neighbour.
+        running.command(
+            "user", "create", "vera@example.org", "--role", "viewer", "--password-stdin", stdin=PASSWORD + "\n"
+        )
         with Person(running) as person:
             created = person.post(
                 "/virtual-hosts", a_host(origin, hostnames="shop.example\nbücher.example\n*.tenants.example")

@@ -1,4 +1,5 @@
-"""Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed.
+"""Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed. The agent's tests run
+beside the linters and the unit tests.
 
     python tools/check.py [lint] [unit] [agent] [live] [load] [crash] [e2e] [-- arguments for pytest]
 
@@ -177,7 +178,7 @@ def passes(run: "Run", tests: Tests) -> bool:
     well = code == 0 and not (gate.silence_is_good and output.strip())
     if pytest_arguments() and code == PYTEST_NO_TESTS:
         well = True
-    print(f"{'ok' if well else 'FAILED'} ({time.monotonic() - run.began:.1f} s{gate.beside and ', ' + gate.beside})")
+    print(f"{'ok' if well else 'FAILED'} ({gate.beside or f'{time.monotonic() - run.began:.1f} s'})")
     if not well:
         print(readable(output).rstrip() or f"exit code {code}", flush=True)
     elif gate.tests is Tests.read_pytest:

@@ -117,7 +117,7 @@ def gates() -> dict[str, list[Gate]]:
             pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
         ],
         "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20)],
-        "e2e": [pytest("browser tests", "-n", "3", "--dist", "loadgroup", "tests/e2e", minutes=20)],
+        "e2e": [pytest("browser tests", "-n", "3", "--dist", "loadfile", "tests/e2e", minutes=20)],
     }
 
 

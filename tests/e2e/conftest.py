@@ -26,8 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/e2e/" in str(item.path):
             item.add_marker(pytest.mark.e2e)
-            # The tests of a file share a panel; where a theme is half of the file, each half has its own.
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {'[dark-' in item.name}"))
 
 
 @pytest.fixture(scope="session")

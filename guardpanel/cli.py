@@ -117,7 +117,7 @@ def render(file: Annotated[str, typer.Argument(help="A file's name; without it, 
         await panel.close()
         return bundle
 
-    files = _run(ask()).files
+    files = _run_or_say(ask()).files
     if file and file not in files:
         typer.echo(f"There is no file {file}; there are {', '.join(sorted(files))}.", err=True)
         raise typer.Exit(1)

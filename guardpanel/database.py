@@ -85,7 +85,8 @@ def migrate(url: str) -> None:
         return
     if schema and not is_known_schema(schema):
         raise StorageFailed(
-            f"The database’s schema is {schema}; this guardpanel knows none after {SCHEMAS[-1]}. A newer one wrote it."
+            f"The database’s schema is {schema}, which this guardpanel does not know: it knows {SCHEMAS[0]} to {SCHEMAS[-1]}. "
+            "Start the version that wrote it, or a newer one."
         )
 
     from alembic import command

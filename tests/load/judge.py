@@ -46,6 +46,10 @@ class State:
         mode, policy = self.mode(host), self.policies[host.policy]
         return None if mode == "off" else (mode, policy.threshold, policy.outbound)
 
+    def rendered(self) -> dict[str, tuple[Host, object]]:
+        """What a revision is made of: not of policies that nobody has, or only hosts that are not looked at."""
+        return {name: (host, self.rules(host)) for name, host in self.hosts.items()}
+
     def answer(self, name: str, kind: str) -> tuple[int, str]:
         """Status, and the server that gives it."""
         host = self.hosts.get(name)
@@ -65,6 +69,9 @@ class Told:
     def live(self, checksum: str, state: State) -> None:
         self.order[checksum] = len(self.order)
         self.states[checksum] = state
+
+    def was_live(self, state: State) -> bool:
+        return any(state.rendered() == one.rendered() for one in self.states.values())
 
 
 def complaints(report: Mapping[str, Any], told: Told) -> list[str]:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,11 @@ class SaveRefused(Exception):
 
 
 class Operator:
-    """Saves one thing after the other over the JSON API, and knows what each save means."""
+    """Saves one thing after the other over the JSON API, and knows what each save means.
+
+    No state comes back, for its place in the order could not be told: a change takes a weight or an outbound threshold that was
+    not given for long, and what came last does not go next.
+    """
 
     def __init__(self, panel: Panel, client: httpx2.Client, servers: list[int], seed: int) -> None:
         self.panel = panel
@@ -162,6 +167,7 @@ class Operator:
         self.state = State({}, {})
         self.ids: dict[str, int] = {}
         self.named = 0
+        self.weights, self.outbounds = cycle(range(1, 257)), cycle(range(4, 10_000))
         self.seconds: list[float] = []
         self.refused: list[str] = []
         self.told.live(self.checksum(), self.state)
@@ -219,14 +225,17 @@ class Operator:
         name = self.chance.choice(PASSING)
         if name not in self.state.hosts:
             return self.add_host(name)
+        without = replace(self.state, hosts={key: host for key, host in self.state.hosts.items() if key != name})
+        if self.told.was_live(without):
+            return self.move_server()
         self.send("DELETE", f"vhosts/{self.ids.pop(name)}")
-        return replace(self.state, hosts={key: host for key, host in self.state.hosts.items() if key != name})
+        return without
 
     # Policies
 
     def change_threshold(self) -> State:
         at = self.any_policy()
-        new = replace(self.state.policies[at], threshold=self.threshold(), outbound=self.chance.randint(4, 9_999))
+        new = replace(self.state.policies[at], threshold=self.threshold(), outbound=self.outbound())
         numbers = {"inbound_anomaly_threshold": new.threshold, "outbound_anomaly_threshold": new.outbound}
         self.send("PATCH", f"policies/{at}", numbers)
         return self.with_policy(at, new)
@@ -253,7 +262,7 @@ class Operator:
         self.send("DELETE", f"policies/{unused[0]}")
         return replace(self.state, policies={at: one for at, one in self.state.policies.items() if at != unused[0]})
 
-    # Which policy a host has, and its own mode: each time with another weight, so that no state comes back
+    # Which policy a host has, and its own mode: each time with another weight
 
     def bind(self) -> State:
         name = self.chance.choice(GUARDED)
@@ -275,10 +284,10 @@ class Operator:
         return self.chance.choice(list(self.state.policies))
 
     def weight(self) -> int:
-        return self.chance.randint(1, 256)
+        return next(self.weights)
 
     def outbound(self) -> int:
-        return self.chance.randint(4, 9_999)
+        return next(self.outbounds)
 
     def threshold(self) -> int:
         return self.chance.choice([BLOCKING, self.chance.randint(1_000, 9_999)])

@@ -26,7 +26,7 @@ from guardpanel.services import restores, startup, virtual_hosts
 from guardpanel.services.change import Asked, Change
 from guardpanel.settings import Settings
 from tests.fakes import FAKES
-from tests.panel import free_port
+from tests.ports import free_port
 
 T = TypeVar("T")
 

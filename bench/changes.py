@@ -26,7 +26,7 @@ from guardpanel.settings import Settings
 from tests.conftest import ADA, PASSWORD, log_in, running, someone
 from tests.factories import a_policy, a_virtual_host
 from tests.fakes import FAKES, cheap_passwords
-from tests.panel import free_port
+from tests.ports import free_port
 
 PAGES = {
     "/changes": "the list",

@@ -13,6 +13,9 @@ SOCKET_PATH_LIMIT = 107
 
 LONGEST_SOCKET = "haproxy-master.sock"
 
+ANY = {"0.0.0.0", "::"}  # noqa: S104 only compared with
+"All addresses of the machine."
+
 
 class Settings(BaseSettings):
     """Typed settings, read once at start from `GUARDPANEL_*`."""
@@ -68,12 +71,29 @@ class Settings(BaseSettings):
     def absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
-    @field_validator("listen", "http_bind")
+    @field_validator("listen")
+    @classmethod
+    def address(cls, text: str) -> str:
+        host_and_port(text)
+        return text
+
+    @field_validator("http_bind")
     @classmethod
     def addresses(cls, text: str) -> str:
         for part in text.split(","):
             host_and_port(part)
         return text
+
+    @model_validator(mode="after")
+    def listen_apart(self) -> "Settings":
+        host, port = host_and_port(self.listen)
+        for other, its_port in self.http_binds:
+            if port == its_port and (host == other or ANY & {host, other}):
+                raise ValueError(
+                    f"the panel (GUARDPANEL_LISTEN={self.listen}) and HAProxy (GUARDPANEL_HTTP_BIND={self.http_bind}) "
+                    "cannot both listen there. Give one of them another port"
+                )
+        return self
 
     @model_validator(mode="after")
     def sockets_fit(self) -> "Settings":

@@ -23,7 +23,7 @@ from guardpanel.panel import Panel
 from guardpanel.services.accounts import Accounts
 from guardpanel.settings import Settings
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
-from tests.panel import free_port
+from tests.ports import free_port
 
 ADA, VERA = "ada@example.org", "vera@example.org"
 PASSWORD = "correct horse battery staple"

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from guardpanel import __version__
 from guardpanel.cli import _url, main
 from guardpanel.engines.lock import only_panel
-from guardpanel.settings import described
+from guardpanel.settings import Settings, described
 from tests.conftest import PASSWORD
-from tests.panel import free_port
+from tests.ports import free_port
 
 EVE = "eve@example.org"
 
@@ -127,6 +127,39 @@ def test_a_setting_that_makes_no_sense_is_said_by_its_name(run: CliRunner, monke
 
     assert done.exit_code == 2
     assert done.output == "guardpanel: GUARDPANEL_LISTEN: 'nonsense' is not address:port\n"
+
+
+@pytest.mark.parametrize(
+    ("listen", "http_bind"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1:8000"), ("127.0.0.1:8000", "127.0.0.1:80,:8000"), (":80", "192.0.2.7:80"),
+        ("[::]:80", "[::1]:80"), ("127.0.0.1:80", "[::]:80"),
+    ],
+)  # fmt: skip
+def test_the_panel_and_haproxy_cannot_listen_in_one_place(
+    run: CliRunner, monkeypatch: pytest.MonkeyPatch, listen: str, http_bind: str
+) -> None:
+    monkeypatch.setenv("GUARDPANEL_LISTEN", listen)
+    monkeypatch.setenv("GUARDPANEL_HTTP_BIND", http_bind)
+    done = run.invoke(main, ["up"])
+
+    assert done.exit_code == 2
+    assert done.output == (
+        f"guardpanel: the panel (GUARDPANEL_LISTEN={listen}) and HAProxy (GUARDPANEL_HTTP_BIND={http_bind}) "
+        "cannot both listen there. Give one of them another port\n"
+    )
+
+
+def test_they_can_share_a_port_of_two_addresses() -> None:
+    assert Settings(listen="127.0.0.1:80", http_bind="192.0.2.7:80,[::1]:80").http_binds
+
+
+def test_the_panel_listens_in_one_place(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDPANEL_LISTEN", "127.0.0.1:8001,127.0.0.1:8002")
+    done = run.invoke(main, ["up"])
+
+    assert done.exit_code == 2
+    assert "GUARDPANEL_LISTEN: '127.0.0.1:8001,127.0.0.1' does not appear to be an IPv4 or IPv6 address" in done.output
 
 
 def test_a_port_in_use_is_said_with_what_to_do(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:

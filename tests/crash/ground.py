@@ -25,7 +25,7 @@ from tests.crash.deeds import ALWAYS_THERE, choose
 from tests.crash.oracle import Oracle, Seen, world_in
 from tests.crash.outside import Count, program
 from tests.crash.syscalls import Child, Shared
-from tests.panel import free_port
+from tests.ports import free_port
 
 STARTING, UP, FAILING = "starting", "up", "failing"
 "What a panel says: before it settles what was left; with `failed`, words of what is not live; a proof was made to fail."

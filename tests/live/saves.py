@@ -14,7 +14,7 @@ from guardpanel.services import installation, startup
 from guardpanel.services.changes import Changes
 from guardpanel.services.reconcile import Reconciler
 from guardpanel.settings import Settings
-from tests.panel import free_port
+from tests.ports import free_port
 
 
 class Installation:

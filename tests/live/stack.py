@@ -20,6 +20,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.settings import Settings
 from tests.live.wire import PROXY_LINE, Part, Response, head
+from tests.ports import free_port
 from tests.rows import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,17 +33,6 @@ def agent_binary() -> Path:
     binary = Path(os.environ.get("GUARDPANEL_AGENT_BIN") or ROOT / ".tools" / "bin" / "guardpanel-spoa")
     assert binary.is_file(), f"{binary} is missing: cd spoa && go build -o ../.tools/bin/guardpanel-spoa ."
     return binary
-
-
-def loopback() -> str:
-    """An address of this process alone: HAProxy shares ports silently, parallel tests must not."""
-    return f"127.{1 + os.getpid() // 62500 % 250}.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as listener:
-        listener.bind((address, 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = DEADLINE) -> float:
@@ -61,7 +51,7 @@ class Stack:
         """With `events`, the folder is a data directory for the ingest."""
         self.haproxy, self.events = haproxy, events
         self.folder = Path(tempfile.mkdtemp(prefix="gps"))
-        self.address = (loopback(), free_port(loopback()))
+        self.address = ("127.0.0.1", free_port())
         self.facts = EngineFacts(
             http_binds=(self.address,),
             probe_socket=str(self.folder / "probe.sock"),

@@ -28,7 +28,7 @@ from guardpanel.services.sealing import Damaged, Newer, WrongPassphrase
 from guardpanel.settings import Settings
 from tests.conftest import ADA, VERA, running
 from tests.fakes import FAKES, FakeEngines
-from tests.panel import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

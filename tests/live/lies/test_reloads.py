@@ -23,7 +23,7 @@ from tests.live.lies.truth import (
     visitors,
 )
 from tests.live.saves import Installation
-from tests.panel import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import time
 import httpx2
 from playwright.sync_api import sync_playwright
 
-from tests.e2e.conftest import CHROMIUM, log_in
+from tests.e2e.conftest import FLAGS, chromium, log_in
 from tests.panel import origin_server, running_panel
 from tests.web import an_account
 
@@ -16,7 +16,7 @@ from tests.web import an_account
 def main() -> None:
     with origin_server() as port, running_panel() as panel, sync_playwright() as playwright:
         an_account(panel)
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(CHROMIUM))
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         page = browser.new_page()
         began = time.perf_counter()
         log_in(page, panel)

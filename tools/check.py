@@ -142,6 +142,7 @@ def main() -> None:
         sys.exit(f"no such gates: {', '.join(unknown)}; there are {', '.join(groups)}")
     if "GUARDPANEL_TEST_HAPROXIES" not in os.environ and HAPROXIES.exists():
         os.environ["GUARDPANEL_TEST_HAPROXIES"] = HAPROXIES.read_text().strip()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one worker has compiled, no other need compile
     tests = Tests()
     began = time.monotonic()
     failed = failures([gate for group in asked or groups for gate in groups[group]], tests)

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from tests.panel import Panel, origin_server, running_panel
 from tests.web import EMAIL, PASSWORD, an_account
 
-CHROMIUM = (
+FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -22,6 +22,13 @@ CHROMIUM = (
 )
 
 
+def chromium() -> str:
+    """What tools/install-dev.sh installs."""
+    found = os.environ.get("GUARDPANEL_TEST_CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    assert found, "Debian's Chromium is needed: apt-get install chromium-headless-shell"
+    return found
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/e2e/" in str(item.path):
@@ -30,9 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    chromium = os.environ.get("GUARDPANEL_TEST_CHROMIUM") or shutil.which("chromium")
-    assert chromium, "Debian's chromium is needed: apt-get install chromium"
-    return {**browser_type_launch_args, "executable_path": chromium, "args": list(CHROMIUM)}
+    return {**browser_type_launch_args, "executable_path": chromium(), "args": list(FLAGS)}
 
 
 @pytest.fixture(scope="session")

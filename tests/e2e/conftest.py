@@ -24,7 +24,11 @@ FLAGS = (
 
 def chromium() -> str:
     """What tools/install-dev.sh installs."""
-    found = os.environ.get("GUARDPANEL_TEST_CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    found = (
+        os.environ.get("GUARDPANEL_TEST_CHROMIUM")
+        or shutil.which("chromium-headless-shell")
+        or shutil.which("chromium")
+    )
     assert found, "Debian's Chromium is needed: apt-get install chromium-headless-shell"
     return found
 

@@ -4,8 +4,9 @@
 # without a home.
 here=$PWD
 . "$(dirname "$0")/lib.sh"
-# One way for all that is compiled, so that what the agent's build compiled serves vet and tests, too.
-export GOTOOLCHAIN=local CGO_ENABLED="${CGO_ENABLED:-0}" GOFLAGS="${GOFLAGS:--trimpath -buildvcs=false}"
+# One way for all that is compiled, so that what the agent's build compiled serves vet, tests and their programs, too: the
+# agent's profile makes each package another.
+export GOTOOLCHAIN=local CGO_ENABLED="${CGO_ENABLED:-0}" GOFLAGS="${GOFLAGS:--trimpath -buildvcs=false '-pgo=$ROOT/spoa/default.pgo'}"
 needed=$(sed -nE 's/^go ([0-9.]+)$/\1/p' spoa/go.mod)
 
 is_new_enough() {

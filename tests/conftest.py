@@ -1,6 +1,7 @@
 """The app on a temporary database with fake engines; and people: ada (admin), vera (viewer), nobody."""
 
 import asyncio
+import gc
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +30,13 @@ ADA, VERA = "ada@example.org", "vera@example.org"
 PASSWORD = "correct horse battery staple"
 
 Person = httpx2.AsyncClient
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: looking for garbage in it, and after every 700 objects, took a twentieth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ install_packages() { once .venv/.stamps/dev-packages "$(digest_of_files requirem
 
 install_lock() {
     say "Packages for the tests (requirements-dev.lock)"
-    pip_install_lock requirements-dev.lock
+    pip_install_lock requirements-dev.lock --no-compile # most of it is never imported
 }
 
 # .tools/haproxies: the binaries that the live tests run on, 2.6.12 (the oldest we promise) and the wheel's 2.8.

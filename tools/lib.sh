@@ -38,7 +38,7 @@ pip_install() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-warn-script-location "$@"
 }
 
-pip_install_lock() { pip_install --require-hashes --no-deps --requirement "$1"; }
+pip_install_lock() { pip_install --require-hashes --no-deps --requirement "$@"; }
 
 # haproxy_version BINARY: 2.8.25, or nothing if it is no HAProxy.
 haproxy_version() { { "$1" -v 2>/dev/null || true; } | sed -nE 's/^HAProxy version ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'; }

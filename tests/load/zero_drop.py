@@ -33,6 +33,8 @@ VISITORS = Path(__file__).parent / "visitors"
 
 PLAIN = [f"plain{at}.example" for at in range(8)]
 GUARDED = [f"guarded{at}.example" for at in range(8)]
+BLOCKED = GUARDED[:4]
+"They begin with a policy that blocks the attack, so that whatever comes by chance some attacks are blocked."
 PASSING = [f"passing{at}.example" for at in range(6)]
 "Those that are added and deleted."
 
@@ -216,8 +218,10 @@ class Operator:
     def add_host(self, name: str) -> State:
         mode = "off" if name in PLAIN else self.chance.choice([None, "block", "detect_only"])
         new = Host(self.chance.choice(self.servers), self.weight(), self.any_policy(), mode)
+        if name in BLOCKED:
+            new = replace(new, policy=min(self.state.policies), mode="block")
         body = {"hostnames": [name], "servers": [self.as_server(new)], "health_check": False}
-        bound = {"policy_id": new.policy, "enforcement_mode": mode}
+        bound = {"policy_id": new.policy, "enforcement_mode": new.mode}
         self.ids[name] = int(self.send("POST", "vhosts", {**body, **bound})["id"])
         return self.with_host(name, new)
 
@@ -249,7 +253,8 @@ class Operator:
 
     def add_policy(self) -> State:
         self.named += 1
-        new = Policy(self.chance.choice(["block", "detect_only"]), self.threshold(), self.outbound())
+        threshold = self.threshold() if self.state.policies else BLOCKING
+        new = Policy(self.chance.choice(["block", "detect_only"]), threshold, self.outbound())
         numbers = {"inbound_anomaly_threshold": new.threshold, "outbound_anomaly_threshold": new.outbound}
         made = self.send("POST", "policies", {"name": f"Policy {self.named}", "mode": new.mode, **numbers})
         return self.with_policy(int(made["id"]), new)

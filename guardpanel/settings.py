@@ -13,9 +13,6 @@ SOCKET_PATH_LIMIT = 107
 
 LONGEST_SOCKET = "haproxy-master.sock"
 
-ANY = {"0.0.0.0", "::"}  # noqa: S104 only compared with
-"All addresses of the machine."
-
 
 class Settings(BaseSettings):
     """Typed settings, read once at start from `GUARDPANEL_*`."""
@@ -88,10 +85,12 @@ class Settings(BaseSettings):
     def listen_apart(self) -> "Settings":
         host, port = host_and_port(self.listen)
         for other, its_port in self.http_binds:
-            if port == its_port and (host == other or ANY & {host, other}):
+            if port == its_port and (
+                host == other or ip_address(host).is_unspecified or ip_address(other).is_unspecified
+            ):
                 raise ValueError(
                     f"the panel (GUARDPANEL_LISTEN={self.listen}) and HAProxy (GUARDPANEL_HTTP_BIND={self.http_bind}) "
-                    "cannot both listen there. Give one of them another port"
+                    f"cannot both listen on port {port}. Give one of them another"
                 )
         return self
 

@@ -130,14 +130,14 @@ def test_a_setting_that_makes_no_sense_is_said_by_its_name(run: CliRunner, monke
 
 
 @pytest.mark.parametrize(
-    ("listen", "http_bind"),
+    ("listen", "http_bind", "port"),
     [
-        ("127.0.0.1:8000", "127.0.0.1:8000"), ("127.0.0.1:8000", "127.0.0.1:80,:8000"), (":80", "192.0.2.7:80"),
-        ("[::]:80", "[::1]:80"), ("127.0.0.1:80", "[::]:80"),
+        ("127.0.0.1:8000", "127.0.0.1:8000", 8000), ("127.0.0.1:8000", "127.0.0.1:80,:8000", 8000),
+        (":80", "192.0.2.7:80", 80), ("[::]:80", "[::1]:80", 80), ("127.0.0.1:80", "[::]:80", 80),
     ],
 )  # fmt: skip
 def test_the_panel_and_haproxy_cannot_listen_in_one_place(
-    run: CliRunner, monkeypatch: pytest.MonkeyPatch, listen: str, http_bind: str
+    run: CliRunner, monkeypatch: pytest.MonkeyPatch, listen: str, http_bind: str, port: int
 ) -> None:
     monkeypatch.setenv("GUARDPANEL_LISTEN", listen)
     monkeypatch.setenv("GUARDPANEL_HTTP_BIND", http_bind)
@@ -146,7 +146,7 @@ def test_the_panel_and_haproxy_cannot_listen_in_one_place(
     assert done.exit_code == 2
     assert done.output == (
         f"guardpanel: the panel (GUARDPANEL_LISTEN={listen}) and HAProxy (GUARDPANEL_HTTP_BIND={http_bind}) "
-        "cannot both listen there. Give one of them another port\n"
+        f"cannot both listen on port {port}. Give one of them another\n"
     )
 
 

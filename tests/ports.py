@@ -11,7 +11,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from functools import cache
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +22,10 @@ BLOCKS = range(10_000, 32_000, BLOCK)
 def free_port() -> int:
     """One of 127.0.0.1 that nobody has; it comes again only after all others of the block."""
     _, ports = _block(os.getpid())
-    return next(port for port in ports if _is_free(port))
+    for port in islice(ports, BLOCK):
+        if _is_free(port):
+            return port
+    raise AssertionError("every port of the block is taken")
 
 
 @cache

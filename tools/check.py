@@ -32,7 +32,7 @@ HAPROXIES = ROOT / ".tools" / "haproxies"
 PYTEST_NO_TESTS = 5
 
 UNHURRIED = ("github.com/goccy/...", "google.golang.org/protobuf/...", "crypto/...", "net/...", "encoding/...")
-"Packages that the agent's tests hardly run: not optimised for the race detector, since that takes longer than they do."
+"Packages that the agent's tests hardly run. With the race detector, optimising them takes longer than it saves."
 
 
 @dataclass

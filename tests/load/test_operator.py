@@ -12,7 +12,7 @@ from tests.load.zero_drop import BLOCKED, Operator
 
 
 class Imagined(Operator):
-    """Saves nothing; a state is its own checksum."""
+    """Saves nothing, so that it needs neither panel nor client; a state is its own checksum."""
 
     def __init__(self, seed: int) -> None:
         self.numbers = count(1)

@@ -20,7 +20,7 @@ from pathlib import Path
 from guardpanel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAUSE = 0.02
+PAUSE = 0.01
 "Seconds between two requests of one visitor: the machine's two cores are for the saves."
 PATIENCE = 10.0
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"

@@ -66,10 +66,11 @@ def a_vhost(domain: str = "shop.example", **others: Any) -> dict[str, Any]:
         "health_check_fall": 3,
         "health_check_rise": 2,
     }
+    backends = others.get("backends") or [backend]
     return {
         "domain": domain,
-        "backend_url": "http://127.0.0.1:3000",
-        "backends": [backend],
+        "backend_url": backends[0]["url"],
+        "backends": backends,
         "description": None,
         "ssl_enabled": False,
         "ssl_provider": "none",

@@ -4,9 +4,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from guardpanel.api.saves import AskedDep, DeploymentOut, NamedVersion, merging, not_yet, speaking, tag
+from guardpanel.api.saves import (
+    AskedDep,
+    Body,
+    DeploymentOut,
+    NamedVersion,
+    merging,
+    refuse_unsupported,
+    speaking,
+    tag,
+)
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
@@ -20,9 +29,9 @@ router = APIRouter(prefix="/api/v1/policies", tags=["policies"])
 GeoipMode = Literal["off", "allowlist", "blocklist"]
 
 
-class RateLimits(BaseModel):
-    """The React panel's keys for rate limits, bans and countries. They must be off: that comes later. Their numbers
-    are taken and, since they are off, not kept."""
+class RateLimits(Body):
+    """The React panel's keys for rate limits, bans and countries, which guardpanel does not have yet: only what reads give is
+    accepted."""
 
     ddos_protection_enabled: bool | None = None
     rate_limit_requests: int | None = None
@@ -34,8 +43,6 @@ class RateLimits(BaseModel):
     geoip_mode: GeoipMode | None = None
     geoip_countries: list[str] | None = Field(default=None, max_length=250)
 
-
-SWITCHES = ("ddos_protection_enabled", "auto_ban_enabled", "geoip_mode")
 
 LIMITS_OFF: dict[str, Any] = {
     "ddos_protection_enabled": False,
@@ -54,12 +61,12 @@ LIMITS_OFF: dict[str, Any] = {
 class PolicyIn(RateLimits):
     """What a write may name; what it leaves out stays as it is (PATCH) or takes its default (POST)."""
 
-    model_config = ConfigDict(extra="forbid")
+    NULLABLE = frozenset({"description"})
 
     name: str | None = None
     description: str | None = None
     enforcement_mode: EnforcementMode | None = None
-    mode: EnforcementMode | None = Field(default=None, description="`enforcement_mode` as reads give it; it wins.")
+    mode: EnforcementMode | None = Field(default=None, description="The enforcement mode, also `off`.")
     is_active: bool | None = Field(default=None, description="false: enforcement mode `off`.")
     paranoia_level: int | None = Field(
         default=None,
@@ -193,50 +200,57 @@ async def delete_policy(policy_id: RowId, panel: PanelDep, asked: AskedDep, vers
 def merged(policy: Policy | None, body: PolicyIn) -> dict[str, Any]:
     """The fields as they would be: the named keys over what is there, the React panel's keys as ours."""
     given = body.model_dump(exclude_unset=True)
-    refuse_limits(given)
+    refuse_unsupported(given, LIMITS_OFF, "guardpanel does not support rate limits, bans and country filters yet.")
     now = policies.fields_of(policy).model_dump() if policy else {}
-    level = given.pop("paranoia_level", ...)
-    if level is not ...:
-        given.setdefault("blocking_paranoia_level", level)
-        detection = now.get("detection_paranoia_level", 1)
-        given.setdefault("detection_paranoia_level", max(level or 1, detection))
-    if "mode" in given:
-        given["enforcement_mode"] = given.pop("mode")
-    active = given.pop("is_active", None)
-    if active is False:
-        given["enforcement_mode"] = EnforcementMode.OFF
-    elif active and now.get("enforcement_mode") is EnforcementMode.OFF:
-        given.setdefault("enforcement_mode", EnforcementMode.DETECT_ONLY)
+    read = out(policy) if policy else {}
+    take_level(given, now, read)
+    take_mode(given, read)
     if given.get("description", "") is None:
         given["description"] = ""
     return {**now, **given}
 
 
-def refuse_limits(given: dict[str, Any]) -> None:
-    """Drops the React panel's keys for rate limits, bans and countries, which must be off: that comes later."""
-    wanted = [name for name in SWITCHES if given.get(name) not in {None, False, "off"}]
-    for name in RateLimits.model_fields:
-        given.pop(name, None)
-    if wanted:
-        raise Invalid(
-            "guardpanel has no rate limits, bans and countries yet. Leave them off.",
-            not_yet("This cannot be done yet.", *wanted),
-        )
+def take_level(given: dict[str, Any], now: dict[str, Any], read: dict[str, Any]) -> None:
+    """`paranoia_level` as the two levels that there are. As it was read it says nothing."""
+    level = given.pop("paranoia_level", None)
+    if level in {None, read.get("paranoia_level")}:
+        return
+    if given.get("blocking_paranoia_level") == read.get("blocking_paranoia_level"):
+        given.pop("blocking_paranoia_level", None)
+    if given.setdefault("blocking_paranoia_level", level) != level:
+        raise Invalid.at("paranoia_level", "paranoia_level differs from blocking_paranoia_level. Send one of the two.")
+    given.setdefault("detection_paranoia_level", max(level, now.get("detection_paranoia_level", 1)))
+
+
+MODE_KEYS: tuple[str, ...] = ("mode", "enforcement_mode", "is_active")
+
+
+def take_mode(given: dict[str, Any], read: dict[str, Any]) -> None:
+    """The enforcement mode from the keys that give it. Those that differ from what was read count, and must agree."""
+    said = {name: given.pop(name) for name in MODE_KEYS if name in given}
+    new = {name: value for name, value in said.items() if value != read.get(name)}
+    if not new:
+        return
+    mode = chosen_mode(said, new)
+    for name, value in new.items():
+        if value not in {mode, shown_mode(mode)[name]}:
+            raise Invalid.at(name, f"{name} contradicts the mode {mode.value}, which another key sets.")
+    given["enforcement_mode"] = mode
+
+
+def chosen_mode(said: dict[str, Any], new: dict[str, Any]) -> EnforcementMode:
+    if "mode" in new:
+        return EnforcementMode(new["mode"])
+    if said.get("is_active") is False:
+        return EnforcementMode.OFF
+    return EnforcementMode(new.get("enforcement_mode", EnforcementMode.DETECT_ONLY))
 
 
 def names_in(body: PolicyIn) -> dict[str, str]:
     """Our fields under the names that this body uses for them."""
     given = body.model_fields_set
-    names = {}
-    if "paranoia_level" in given:
-        names = {
-            ours: "paranoia_level"
-            for ours in ("blocking_paranoia_level", "detection_paranoia_level")
-            if ours not in given
-        }
-    if "mode" in given:
-        names["enforcement_mode"] = "mode"
-    return names
+    levels = ("blocking_paranoia_level", "detection_paranoia_level") if "paranoia_level" in given else ()
+    return {ours: "paranoia_level" for ours in levels if ours not in given}
 
 
 def saved_as(response: Response, saved: Saved[Policy]) -> PolicySaved:
@@ -247,13 +261,16 @@ def saved_as(response: Response, saved: Saved[Policy]) -> PolicySaved:
 def out(policy: Policy) -> dict[str, Any]:
     """The keys of `PolicyOut`."""
     own = {name: getattr(policy, name) for name in PolicyOut.model_fields if name in Policy.model_fields}
-    off = policy.enforcement_mode is EnforcementMode.OFF
     return {
         **own,
         **LIMITS_OFF,
+        **shown_mode(policy.enforcement_mode),
         "description": policy.description or None,
-        "mode": policy.enforcement_mode,
-        "enforcement_mode": "detect_only" if off else policy.enforcement_mode.value,
-        "is_active": not off,
         "paranoia_level": policy.blocking_paranoia_level,
     }
+
+
+def shown_mode(mode: EnforcementMode) -> dict[str, Any]:
+    """As reads give it."""
+    off = mode is EnforcementMode.OFF
+    return {"mode": mode, "enforcement_mode": "detect_only" if off else mode.value, "is_active": not off}

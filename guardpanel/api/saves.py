@@ -1,15 +1,17 @@
 """What every write has in common: the row version that it names, the names of its fields, and its deployment."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from fastapi import Depends, Header, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from guardpanel.dependencies import Editor
-from guardpanel.errors import FieldError, Problem, Stale
+from guardpanel.errors import FieldError, Invalid, Problem, Stale
+from guardpanel.models.types import refuse
 from guardpanel.services.changes import Asked, Saved
 
 T = TypeVar("T")
@@ -18,6 +20,23 @@ TRIES = 5
 
 NEVER = 0
 "The version of no row: what an If-Match means that was never given out."
+
+
+class Body(BaseModel):
+    """What a write may name. Each key is acted on or refused, never ignored: a key that is not known, and null where it
+    means nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    NULLABLE: ClassVar[frozenset[str]] = frozenset()
+    "Keys for which null says something."
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def null_means_something(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.field_name not in cls.NULLABLE:
+            raise refuse("Enter a value, or leave this out.")
+        return value
 
 
 class StepOut(BaseModel):
@@ -109,5 +128,15 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
     return name
 
 
-def not_yet(sentence: str, *names: str) -> dict[str, FieldError]:
-    return {name: FieldError(sentence) for name in names}
+def refuse_unsupported(
+    given: dict[str, Any], as_read: Mapping[str, Any], message: str, nothing: tuple[object, ...] = ()
+) -> None:
+    """Take out the React panel's keys for what guardpanel cannot do yet. Sending back what reads give is no change, nor is
+    `nothing`; anything else is refused at its key."""
+    errors = {
+        name: FieldError(f"Not supported yet. This stays {json.dumps(as_read[name])}.")
+        for name in as_read
+        if name in given and (value := given.pop(name)) != as_read[name] and value not in nothing
+    }
+    if errors:
+        raise Invalid(message, errors)

@@ -1,18 +1,28 @@
 """Virtual hosts as JSON: the React panel's keys, and ours beside them."""
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from guardpanel.api.saves import AskedDep, DeploymentOut, NamedVersion, merging, not_yet, speaking, tag
+from guardpanel.api.saves import (
+    AskedDep,
+    Body,
+    DeploymentOut,
+    NamedVersion,
+    merging,
+    refuse_unsupported,
+    speaking,
+    tag,
+)
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import FieldError, Invalid
-from guardpanel.models import Policy, Server, VirtualHost
+from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.models.types import endpoint, shown
+from guardpanel.models.types import endpoint, hostname, shown
 from guardpanel.models.virtual_host import Balance, ServerFields, TlsVerify, VirtualHostFields
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.changes import Saved
@@ -32,16 +42,19 @@ CHECKS = {
 }
 "The same for the health check, which it has with each backend."
 
-NO_CERTIFICATES = "guardpanel has no certificates for visitors yet: TLS ends in front of it. Leave it off."
+NO_CERTIFICATES = "guardpanel does not support certificates for visitors yet: TLS ends in front of it."
+
+WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_enabled": False, "ssl_provider": "none", "ssl_cert": None, "ssl_key": None}
+"What reads say of them, and what the React panel sends where there are none."
 
 
-class BackendIn(BaseModel):
+class BackendIn(Body):
     """A server as the React panel sends it. The health check is the virtual host's: all backends have the same."""
 
-    model_config = ConfigDict(extra="forbid")
-
     url: str = Field(max_length=500)
-    id: int | None = Field(default=None, description="Not read: a backend is known by its URL.")
+    id: int | None = Field(
+        default=None, description="As reads give it for this URL, or for the one that was here before."
+    )
     is_active: bool = True
     weight: int = Field(default=100, description="Left out: as it is for this URL.")
     backup: bool = Field(default=False, description="Left out: as it is for this URL.")
@@ -53,10 +66,8 @@ class BackendIn(BaseModel):
     health_check_rise: int | None = None
 
 
-class ServerIn(BaseModel):
+class ServerIn(Body):
     """A server by our names."""
-
-    model_config = ConfigDict(extra="forbid")
 
     address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which then names the scheme.")
     scheme: Literal["http", "https"] = "http"
@@ -66,14 +77,18 @@ class ServerIn(BaseModel):
     resolve_later: bool = False
 
 
-class VirtualHostIn(BaseModel):
+class VirtualHostIn(Body):
     """What a write may name; what it leaves out stays as it is (PATCH) or takes its default (POST)."""
 
-    model_config = ConfigDict(extra="forbid")
+    NULLABLE = frozenset(
+        {"description", "policy_id", "enforcement_mode", "ssl_enabled", "ssl_provider", "ssl_cert", "ssl_key"}
+    )
 
     domain: str | None = Field(default=None, max_length=300, description="The first hostname.")
-    backend_url: str | None = Field(default=None, max_length=500, description="The first server; `backends` wins.")
-    backends: list[BackendIn] | None = Field(default=None, max_length=200, description="`servers` wins.")
+    backend_url: str | None = Field(default=None, max_length=500, description="The first server.")
+    backends: list[BackendIn] | None = Field(
+        default=None, max_length=200, description="`servers` by the React panel's names."
+    )
     servers: list[ServerIn] | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, description="`notes` by the React panel's name.")
     is_active: bool | None = Field(default=None, description="`enabled` by the React panel's name.")
@@ -220,13 +235,12 @@ async def update_virtual_host(
     async def attempt() -> Saved[VirtualHost]:
         async with panel.database.read() as session:
             host = await virtual_hosts.find(session, virtual_host_id)
-        fields = validated(VirtualHostFields, merged(host, body))
-        read = host.version if version is None else version
-        return await virtual_hosts.update(panel.changes, asked, virtual_host_id, fields, read)
+        read, said = host.version if version is None else version, without_what_is_as_read(body, host)
+        with speaking(names_in(said)):
+            fields = validated(VirtualHostFields, merged(host, said))
+            return await virtual_hosts.update(panel.changes, asked, virtual_host_id, fields, read)
 
-    with speaking(names_in(body)):
-        saved = await merging(attempt, version)
-    return saved_as(response, saved)
+    return saved_as(response, await merging(attempt, version))
 
 
 @router.delete("/{virtual_host_id}", status_code=204)
@@ -237,7 +251,7 @@ async def delete_virtual_host(virtual_host_id: RowId, panel: PanelDep, asked: As
 def merged(host: VirtualHost | None, body: VirtualHostIn) -> dict[str, Any]:
     """The fields as they would be: the named keys over what is there, the React panel's keys as ours."""
     given = body.model_dump(exclude_unset=True)
-    refuse_certificates(given)
+    refuse_unsupported(given, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", False, "none"))
     now = virtual_hosts.fields_of(host).model_dump() if host else {}
     if host and host.name == host.hostnames[0].shown and "name" not in given:
         del now["name"]  # it was made from the first hostname, and follows it
@@ -246,45 +260,95 @@ def merged(host: VirtualHost | None, body: VirtualHostIn) -> dict[str, Any]:
             given[ours] = given.pop(theirs)
     if given.get("notes", "") is None:
         given["notes"] = ""
-    domain, url, backends = given.pop("domain", ...), given.pop("backend_url", ...), given.pop("backends", None)
+    take_domain(given, now)
+    take_servers(given, now, host)
+    return {**now, **given}
+
+
+TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())
+"Keys that say what another says, too."
+
+
+def without_what_is_as_read(body: VirtualHostIn, host: VirtualHost) -> VirtualHostIn:
+    """Of keys that say the same thing, the one that differs from what was read counts."""
+    read, said = out(host), body.model_copy()
+    given = body.model_dump(exclude_unset=True)
+    same = [name for name in TWICE if name in given and is_as_read(given[name], read[name])]
+    said.model_fields_set.difference_update(same)
+    return said
+
+
+def is_as_read(value: Any, read: Any) -> bool:
+    """Whether all that it names is as it was read."""
+    if isinstance(value, list):
+        return len(value) == len(read) and all(map(is_as_read, value, read))
+    if isinstance(value, dict):
+        return all(part == getattr(read, name) for name, part in value.items())
+    return bool(value == read)
+
+
+def take_domain(given: dict[str, Any], now: Mapping[str, Any]) -> None:
+    """`domain` as the first of the hostnames."""
+    domain = given.pop("domain", None)
     if domain is None:
-        raise Invalid("Some fields need another look.", {"domain": FieldError("This is needed.")})
-    if domain is not ... and "hostnames" not in given:
-        given["hostnames"] = [domain, *(name for name in now.get("hostnames", [])[1:] if name != domain)]
-    if backends is None and url is not ...:
-        return {**now, "servers": [{**as_server(url, host), "address": url}, *now.get("servers", [])[1:]], **given}
-    if backends is None:
-        return {**now, **given}
-    servers = [{**as_server(one["url"], host), **own_keys(one)} for one in backends]
-    return {**now, **checks(backends), "servers": servers, **given}
+        return
+    others = [name for name in now.get("hostnames", [])[1:] if name != domain]
+    names = given.setdefault("hostnames", [domain, *others])
+    if not names or not _same(hostname, domain, names[0]):
+        raise Invalid.at("domain", "domain is not the first of hostnames. Send one of the two.")
 
 
-def refuse_certificates(given: dict[str, Any]) -> None:
-    """Drops the React panel's keys for certificates, which must be off: that comes later."""
-    wanted = [
-        name
-        for name, off in (("ssl_enabled", (False, None)), ("ssl_provider", ("none", None)), ("ssl_cert", ("", None)))
-        if given.pop(name, None) not in off
-    ]
-    given.pop("ssl_key", None)
-    if wanted:
-        raise Invalid(NO_CERTIFICATES, not_yet("This cannot be done yet.", *wanted))
+def take_servers(given: dict[str, Any], now: Mapping[str, Any], host: VirtualHost | None) -> None:
+    """`backends` or `backend_url` as servers; what they do not know of one stays as it is."""
+    url, backends = given.pop("backend_url", None), given.pop("backends", None)
+    if backends is not None:
+        if "servers" in given:
+            raise Invalid.at("backends", "backends and servers are two names for one thing. Send one of the two.")
+        must_be_of(host, backends)
+        given.update(checks(backends, given, now))
+        given["servers"] = [{**as_server(backend, host), **own_keys(backend)} for backend in backends]
+    if url is None:
+        return
+    if "servers" not in given:
+        servers = now.get("servers", [])
+        given["servers"] = [{**as_server({"url": url}, host), "address": url}, *servers[1:]]
+    elif given["servers"] and not _same(endpoint, url, full_address(given["servers"][0])):
+        raise Invalid.at("backend_url", "backend_url is not the first server. Send one of the two.")
 
 
-def as_server(url: str | None, host: VirtualHost | None) -> dict[str, Any]:
+def full_address(server: Mapping[str, Any]) -> str:
+    address = str(server.get("address", ""))
+    return address if "://" in address else f"{server.get('scheme', 'http')}://{address}"
+
+
+def must_be_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) -> None:
+    """An id is that of the server with this URL, or of the one at this place."""
+    rows = {row.id: row for row in host.servers} if host else {}
+    errors = {
+        f"backends.{at}.id": FieldError("This is not the ID of this server. Leave it out, or send it as it was read.")
+        for at, backend in enumerate(backends)
+        if "id" in backend
+        and not ((row := rows.get(backend["id"])) and (row.position == at or _same(endpoint, backend["url"], row.url)))
+    }
+    if errors:
+        raise Invalid("Some fields need another look.", errors)
+
+
+def as_server(backend: Mapping[str, Any], host: VirtualHost | None) -> dict[str, Any]:
     """What the React panel does not know of a server stays as it is: weight, backup, resolve later."""
-    for row in host.servers if host and url else ():
-        if _same(url or "", row):
-            return {name: getattr(row, name) for name in ("weight", "backup", "enabled", "resolve_later")}
+    rows = host.servers if host else []
+    same = [row for row in rows if _same(endpoint, backend["url"], row.url)]
+    for row in same or [row for row in rows if row.id == backend.get("id")]:
+        return {name: getattr(row, name) for name in ("weight", "backup", "enabled", "resolve_later")}
     return {}
 
 
-def _same(url: str, row: Server) -> bool:
+def _same(canonical: Callable[[str], object], one: str, other: str) -> bool:
+    """Whether both are the same thing, however they are written."""
     try:
-        typed = endpoint(url)
+        return canonical(one) == canonical(other)
     except ValueError:
-        return False
-    return typed == row.endpoint
+        return one == other
 
 
 def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
@@ -298,14 +362,16 @@ def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
     return {ours: backend[theirs] for theirs, ours in names.items() if theirs in backend}
 
 
-def checks(backends: list[dict[str, Any]]) -> dict[str, Any]:
-    """The virtual host's health check from those of its backends, which must be alike."""
+def checks(backends: Sequence[Mapping[str, Any]], given: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The virtual host's health check from those of its backends, which must be alike, and agree with what is said of it beside
+    them. As it was read it says nothing there."""
     found: dict[str, Any] = {}
     errors: dict[str, FieldError] = {}
     for at, backend in enumerate(backends):
         for theirs, ours in CHECKS.items():
-            value = backend.get(theirs)
-            if value is not None and found.setdefault(ours, value) != value:
+            if theirs not in backend or (ours in given and backend[theirs] == now.get(ours)):
+                continue
+            if found.setdefault(ours, given.get(ours, backend[theirs])) != backend[theirs]:
                 errors[f"backends.{at}.{theirs}"] = FieldError("All servers of a virtual host are checked alike.")
     if errors:
         raise Invalid("Give all backends the same health check.", errors)
@@ -320,9 +386,9 @@ def names_in(body: VirtualHostIn) -> dict[str, str]:
         names |= {"hostnames": "domain", "hostnames.0": "domain"}
     if "servers" in given:
         return names
-    if body.backends is not None:
+    if "backends" in given:
         names["servers"] = "backends"
-        for at in range(len(body.backends)):
+        for at in range(len(body.backends or ())):
             names |= {f"servers.{at}.{part}": f"backends.{at}.url" for part in ("address", "scheme")}
             names[f"servers.{at}.enabled"] = f"backends.{at}.is_active"
         names |= {ours: f"backends.0.{theirs}" for theirs, ours in CHECKS.items() if ours not in given}
@@ -365,8 +431,8 @@ def out(host: VirtualHost) -> dict[str, Any]:
         "servers": virtual_hosts.servers_of(host),
         "description": host.notes or None,
         "is_active": host.enabled,
-        "ssl_enabled": False,
-        "ssl_provider": "none",
+        "ssl_enabled": WITHOUT_CERTIFICATES["ssl_enabled"],
+        "ssl_provider": WITHOUT_CERTIFICATES["ssl_provider"],
         "ssl_expires_at": None,
     }
 

@@ -110,7 +110,11 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"enforcement_mode": "monitor"}, "enforcement_mode"), ({"allowed_methods": ["GET'"]}, "allowed_methods"), ({"allowed_methods": []}, "allowed_methods"),
      ({"skip_paths": ["/"]}, "skip_paths"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
      ({"ddos_protection_enabled": True}, "ddos_protection_enabled"), ({"auto_ban_enabled": True}, "auto_ban_enabled"),
-     ({"geoip_mode": "blocklist", "geoip_countries": ["DE"]}, "geoip_mode"), ({"geoip_mode": "x"}, "geoip_mode")],
+     ({"geoip_mode": "blocklist"}, "geoip_mode"), ({"geoip_countries": ["DE"]}, "geoip_countries"),
+     ({"max_connections_per_ip": 1}, "max_connections_per_ip"), ({"rate_limit_requests": None}, "rate_limit_requests"),
+     ({"is_active": None}, "is_active"), ({"blocking_paranoia_level": 2, "paranoia_level": 3}, "paranoia_level"),
+     ({"mode": "detect_only", "is_active": False}, "is_active"), ({"is_active": False, "enforcement_mode": "off", "mode": "detect_only"}, "enforcement_mode"),
+     ({"geoip_mode": "x"}, "geoip_mode")],
 )  # fmt: skip
 async def test_a_refusal_names_the_key_that_was_sent(
     ada_api: httpx2.AsyncClient, engines: FakeEngines, body: dict[str, Any], field: str
@@ -130,10 +134,24 @@ async def test_a_refusal_names_the_key_that_was_sent(
     assert all(after[key] == value for key, value in before.items() if key != "deployment")
 
 
-async def test_numbers_of_what_is_off_are_taken_and_not_kept(ada_api: httpx2.AsyncClient) -> None:
-    made = await make(ada_api, rate_limit_requests=7, ban_threshold=1, geoip_countries=["DE"])
+async def test_what_is_not_supported_yet_says_what_it_stays(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
 
-    assert (made["rate_limit_requests"], made["ban_threshold"], made["geoip_countries"]) == (100, 10, [])
+    refused = (await ada_api.patch(ONE, json={"max_connections_per_ip": 1, "rate_limit_requests": 100})).json()
+
+    assert refused["errors"][0]["message"] == "Not supported yet. This stays 20."
+    assert "max_connections_per_ip: Not supported yet. This stays 20." in refused["detail"]
+
+
+async def test_a_mode_is_not_chosen_for_a_policy_that_stays_inactive(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api, enforcement_mode="detect_only")
+    await ada_api.patch(ONE, json={"is_active": False})
+
+    refused = await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="block", is_active=False))
+    taken = await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="block", is_active=True))
+
+    assert (refused.status_code, [one["field"] for one in refused.json()["errors"]]) == (422, ["enforcement_mode"])
+    assert (taken.json()["mode"], taken.json()["is_active"]) == ("block", True)
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])

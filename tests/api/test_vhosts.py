@@ -207,6 +207,10 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"description": "a\x00b"}, "description"), ({"is_active": "perhaps"}, "is_active"), ({"is_active": None}, "is_active"),
      ({"name": "a#b"}, "name"), ({"color": "red"}, "color"), ({"id": 7}, "id"),
      ({"ssl_enabled": True}, "ssl_enabled"), ({"ssl_provider": "letsencrypt"}, "ssl_provider"), ({"ssl_cert": "-----BEGIN"}, "ssl_cert"),
+     ({"ssl_key": "-----BEGIN"}, "ssl_key"), ({"domain": "a.example", "hostnames": ["b.example"]}, "domain"),
+     ({"backend_url": "http://a.test", "backends": [backend(url="http://b.test")]}, "backend_url"), ({"backends": None}, "backends"),
+     ({"backends": [backend(3001)], "servers": [{"address": "127.0.0.1:3001"}]}, "backends"), ({"backends": [backend(id=7)]}, "backends.0.id"),
+     ({"health_check_path": "/a", "backends": [backend(health_check_path="/b")]}, "backends.0.health_check_path"),
      ({"balance": "uri"}, "balance"), ({"tls_verify": "ca"}, "tls_ca"), ({"health_check_status": "99"}, "health_check_status")],
 )  # fmt: skip
 async def test_a_refusal_names_the_key_that_was_sent(

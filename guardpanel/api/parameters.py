@@ -1,0 +1,18 @@
+"""Query parameters that an operation does not have are refused: a filter that is misspelt must not list everything."""
+
+from fastapi import Request
+from fastapi.dependencies.utils import get_flat_params
+
+from guardpanel.errors import FieldError, Invalid
+
+
+def only_known(request: Request) -> None:
+    """A dependency of every operation. Raises Invalid with each parameter that it does not have."""
+    if not request.query_params:
+        return
+    known = {field.alias for field in get_flat_params(request.scope["route"].dependant)}
+    unknown = {
+        name[:100]: FieldError("There is no such parameter.") for name in request.query_params if name not in known
+    }
+    if unknown:
+        raise Invalid("Some parameters need another look.", unknown)

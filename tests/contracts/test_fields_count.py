@@ -1,0 +1,255 @@
+"""Every field and parameter of every operation counts: changing it shows in the answer, or is refused by its name."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from guardpanel.panel import Panel
+from tests.conftest import ADA, PASSWORD
+from tests.events import a_log_line, a_rule, an_event, store
+from tests.factories import a_react_policy, a_vhost
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi.json").read_text())
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+Path_ = tuple[str | int, ...]
+"Into a body: `backends`, 0, `url`."
+
+SAID: dict[str, Any] = {
+    "domain": "changed.example", "hostnames": ["changed.example", "more.example"], "url": "http://127.0.0.9:99",
+    "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
+    "allowed_content_types": ["application/json"], "skip_paths": [".css"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
+    "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
+    "scheme": "https", "policy_id": 1, "tls_verify": "off",
+}  # fmt: skip
+"Another value where a text has a form. What is missing here is changed by its type."
+
+
+def bodies(method: str) -> Iterator[tuple[str, Path_, dict[str, Any]]]:
+    """Each field of each body: the operation's path, where the field stands, and its schema."""
+    for path, operations in DOCUMENT["paths"].items():
+        body = operations.get(method, {}).get("requestBody")
+        if body and "/auth/" not in path:
+            yield from (
+                (path, place, schema) for place, schema in fields(body["content"]["application/json"]["schema"])
+            )
+
+
+def fields(schema: dict[str, Any], place: Path_ = ()) -> Iterator[tuple[Path_, dict[str, Any]]]:
+    for name, field in whole(schema)["properties"].items():
+        yield (*place, name), field
+        items = whole(whole(field).get("items", {}))
+        if "properties" in items:
+            yield from fields(items, (*place, name, 0))
+
+
+def whole(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a reference leads to, and what may stand there beside null."""
+    if "$ref" in schema:
+        return whole(SCHEMAS[schema["$ref"].rsplit("/", 1)[1]])
+    for one in schema.get("anyOf", ()):
+        if one.get("type") != "null":
+            return whole(one)
+    return schema
+
+
+def changed(name: str, value: Any, schema: dict[str, Any]) -> Any:
+    """Another value of the same kind."""
+    if name in SAID:
+        return SAID[name]
+    schema = whole(schema)
+    match schema.get("type"):
+        case "boolean":
+            return not value
+        case "integer":
+            return 1 if value is None else value + 1
+        case "string" if "enum" in schema:
+            return next(one for one in schema["enum"] if one != value)
+        case "string":
+            return f"{value or ''}changed"
+        case "array" if "properties" in whole(schema["items"]):
+            (key,) = whole(schema["items"])["required"]
+            return [*(value or ()), {key: SAID[key]}]
+    raise AssertionError(f"say in SAID what else {name} may be: {schema}")
+
+
+def at(body: Any, place: Path_) -> Any:
+    for part in place:
+        body = body[part] if isinstance(part, int) or part in body else None
+        if body is None:
+            return None
+    return body
+
+
+def put(body: Any, place: Path_, value: Any) -> Any:
+    """A copy with another value there."""
+    if not place:
+        return value
+    part, *rest = place
+    if isinstance(part, int):
+        return [put(one, tuple(rest), value) if number == part else one for number, one in enumerate(body)]
+    return {**body, part: put(body.get(part), tuple(rest), value)}
+
+
+def named(place: Path_) -> str:
+    return ".".join(map(str, place))
+
+
+TWICE = {
+    "hostnames": {"domain"}, "backends": {"backend_url"}, "backend_url": {"backends"}, "servers": {"backends", "backend_url"},
+}  # fmt: skip
+"Said by these, too: beside them it would be refused at the other's name."
+
+
+def usual(path: str, place: Path_ = ()) -> dict[str, Any]:
+    """What the React panel sends, without what says the same as this field."""
+    body = a_react_policy(detection_paranoia_level=4) if "policies" in path else a_vhost()
+    if place and place[0] == "servers":
+        body["servers"] = [{"address": "127.0.0.1:3000"}]
+    if place and str(place[0]).startswith("health_check"):
+        body["backends"] = [{"url": body["backend_url"]}]
+    return {name: value for name, value in body.items() if not place or name not in TWICE.get(str(place[0]), ())}
+
+
+def counts(answer: httpx2.Response, place: Path_, value: Any) -> bool:
+    if answer.status_code in {200, 201}:
+        return shows(at(answer.json(), place), value)
+    problems = answer.json().get("errors", [])
+    return answer.status_code == 422 and named(place) in {one["field"] for one in problems}
+
+
+def shows(answered: Any, sent: Any) -> bool:
+    """All that was sent; an answer may say more."""
+    match sent:
+        case dict():
+            return all(shows(answered[name], value) for name, value in sent.items())
+        case list():
+            return len(answered) == len(sent) and all(map(shows, answered, sent))
+    return bool(answered == sent)
+
+
+ROWS = sorted({path for path, _, _ in bodies("patch")})
+LISTS = sorted({path for path, _, _ in bodies("post")})
+
+
+@pytest.mark.parametrize("path", ROWS)
+async def test_a_field_that_is_changed_counts_in_a_patch(ada_api: httpx2.AsyncClient, path: str) -> None:
+    """In a row that is sent back whole, as it was read, and beside nothing else."""
+    made = await ada_api.post(path.rpartition("/{")[0], json=usual(path))
+    address = f"{path.rpartition('/{')[0]}/{made.json()['id']}"
+    ignored = {}
+    for _, place, schema in (case for case in bodies("patch") if case[0] == path):
+        for alone in (False, True):
+            await ada_api.patch(address, json=usual(path))
+            read = (await ada_api.get(address)).json()
+            read = {name: read.get(name) for name in known(path) if not alone or name == place[0]}
+            value = changed(str(place[-1]), at(read, place), schema)
+
+            same = await ada_api.patch(address, json=read)
+            answer = await ada_api.patch(address, json=put(read, place, value))
+
+            assert same.status_code == 200, same.text
+            if not counts(answer, place, value):
+                ignored[named(place)] = answer.text
+
+    assert not ignored
+
+
+def known(path: str) -> list[str]:
+    """What a write of such a row may name."""
+    body = DOCUMENT["paths"][path]["patch"]["requestBody"]["content"]["application/json"]["schema"]
+    return list(whole(body)["properties"])
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_a_field_that_is_given_counts_in_a_post(ada_api: httpx2.AsyncClient, path: str) -> None:
+    """A value, and null."""
+    ignored = {}
+    for _, place, schema in (case for case in bodies("post") if case[0] == path):
+        body = usual(path, place)
+        for value in (changed(str(place[-1]), at(body, place), schema), None):
+            answer = await ada_api.post(path, json=put(body, place, value))
+            if not counts(answer, place, value) and (named(place), value) not in NOTHING:
+                ignored[named(place), value] = answer.text
+            if answer.status_code == 201:
+                await ada_api.delete(f"{path}/{answer.json()['id']}")
+
+    assert not ignored
+
+
+NOTHING = {("ssl_enabled", None), ("ssl_provider", None)}
+"Says that there is no certificate, as the answer does in another word."
+
+
+def parameters() -> Iterator[tuple[str, str, str]]:
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            yield from ((method, path, one["name"]) for one in operation.get("parameters", ()) if one["in"] == "query")
+
+
+EVENT = an_event(
+    host="blog.example", client="2001:db8::1", method="POST", uri="/wp-login.php", rules=[a_rule(932160, severity="warning")],
+    scores={"blocking_inbound_anomaly_score": 9}, verdict="detected", time="2026-11-27T00:00:00Z",
+)  # fmt: skip
+
+FOUND: dict[str, str] = {
+    "vhost": "blog.example", "vhost_id": "2", "action": "monitor", "verdict": "detected", "policy_id": "2", "severity": "warning",
+    "method": "POST", "source_ip": "2001:db8::1", "path": "/wp-", "rule_id": "932160", "min_score": "9",
+    "date_from": "2026-11-26T23:00:00Z", "q": "wp-login",
+}  # fmt: skip
+"By parameter of the logs: what finds that event alone."
+
+
+async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    others = [an_event(), an_event()]
+    store(
+        panel.settings.events_database,
+        [EVENT, *others],
+        [a_log_line(EVENT, virtual_host="2", policy="2", verdict="-"), *(a_log_line(one) for one in others)],
+    )
+    pages = {"page": ("2", []), "page_size": ("1", [EVENT["id"]])}
+    before = {"date_to": ("2026-11-26T23:00:00Z", [one["id"] for one in reversed(others)])}
+    for name in (name for _, path, name in parameters() if path.endswith("/logs")):
+        value, expected = (pages | before).get(name) or (FOUND[name], [EVENT["id"]])
+
+        answer = await ada_api.get("/api/v1/logs", params={name: value})
+
+        assert [one["producer_event_id"] for one in answer.json()["items"]] == expected, name
+
+
+LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "page": lambda page: page["page"] == 2 and not page["items"],
+    "per_page": lambda page: page["per_page"] == 2,
+    "q": lambda page: page["total"] == 0,
+    "policy_id": lambda page: page["total"] == 0,
+}
+
+
+async def test_each_parameter_of_a_list_counts(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    for path, name in [(path, name) for method, path, name in parameters() if method == "get" and "logs" not in path]:
+        answer = await ada_api.get(path, params={name: "zzz" if name == "q" else "2"})
+
+        assert LISTED[name](answer.json()), (path, name)
+
+
+async def test_a_parameter_that_is_not_known_is_refused_by_its_name(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    before = (await ada_api.get("/api/v1/runtime/status")).json()["revision"]
+    for path, methods in DOCUMENT["paths"].items():
+        for method in methods:
+            body = {"email": ADA, "password": PASSWORD} if path.endswith("login") else {}
+            address = path.replace("{virtual_host_id}", "1").replace("{policy_id}", "1")
+
+            answer = await ada_api.request(method, address, params={"serverity": "critical"}, json=body)
+
+            refused = (answer.status_code, [one["field"] for one in answer.json()["errors"]])
+            assert refused == (422, ["serverity"]), (method, path)
+    assert (await ada_api.get("/api/v1/runtime/status")).json()["revision"] == before

@@ -8,7 +8,7 @@ WORKDIR /src
 COPY spoa/go.mod spoa/go.sum ./
 RUN go mod download
 COPY spoa/ ./
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -o /guardpanel-spoa .
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags=coraza.rule.case_sensitive_args_keys -o /guardpanel-spoa .
 
 # The wheels of exactly what is locked, and guardpanel's own; nothing of this stage but /venv is kept.
 FROM ${PYTHON_IMAGE} AS python

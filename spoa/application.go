@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
 	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/experimental"
 )
@@ -44,7 +43,7 @@ func compile(config ApplicationConfig) (application *Application, err error) {
 			application, err = nil, fmt.Errorf("Coraza panics on this directive: %v", what)
 		}
 	}()
-	settings := coraza.NewWAFConfig().WithRootFS(coreruleset.FS).WithDebugLogger(stopwatch{})
+	settings := coraza.NewWAFConfig().WithRootFS(included).WithDebugLogger(stopwatch{})
 	waf, err := coraza.NewWAF(settings.WithDirectives(config.Directives))
 	if err != nil {
 		return nil, err

@@ -167,10 +167,11 @@ func exported(matched []types.MatchedRule) []string {
 	return ids
 }
 
-// counts tells a detection from a control rule: it has a message, and is CRS's, guardpanel's own, or an operator's.
+// counts tells a detection from a control rule: it has a message, and is CRS's, guardpanel's own, an operator's, or one that
+// Coraza recommends: those say what it could not read.
 func counts(rule types.MatchedRule) bool {
 	id := rule.Rule().ID()
-	ours := id >= 190_000 && id < 200_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000
+	ours := id >= 190_000 && id < 201_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000
 	return ours && rule.Message() != ""
 }
 

@@ -45,6 +45,8 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
         "inbound_anomaly_threshold": "5",
         "outbound_anomaly_threshold": "4",
         "body_limit_kib": "128",
+        "argument_limit": "1000",
+        "json_value_limit": "5000",
         "over_limit": "refuse",
         "fail_mode": "by_mode",
         "allowed_methods": "GET\nHEAD\nPOST\nOPTIONS",

@@ -5,8 +5,9 @@
 here=$PWD
 . "$(dirname "$0")/lib.sh"
 # One way for all that is compiled, so that what the agent's build compiled serves vet, tests and their programs, too: the
-# agent's profile makes each package another.
-export GOTOOLCHAIN=local CGO_ENABLED="${CGO_ENABLED:-0}" GOFLAGS="${GOFLAGS:--trimpath -buildvcs=false '-pgo=$ROOT/spoa/default.pgo'}"
+# agent's profile makes each package another. The tag: in Coraza names of arguments that differ by case alone are two.
+export GOTOOLCHAIN=local CGO_ENABLED="${CGO_ENABLED:-0}"
+export GOFLAGS="${GOFLAGS:--trimpath -buildvcs=false '-pgo=$ROOT/spoa/default.pgo'} -tags=coraza.rule.case_sensitive_args_keys"
 needed=$(sed -nE 's/^go ([0-9.]+)$/\1/p' spoa/go.mod)
 
 is_new_enough() {

@@ -77,6 +77,10 @@ class PolicyIn(RateLimits):
     inbound_anomaly_threshold: int | None = None
     outbound_anomaly_threshold: int | None = None
     body_limit_kib: int | None = None
+    argument_limit: int | None = Field(
+        default=None, description="How many arguments the address, a form and the cookies may each have; more get 400."
+    )
+    json_value_limit: int | None = Field(default=None, description="How many values a JSON body may have.")
     over_limit: OverLimit | None = None
     response_inspection: bool | None = None
     fail_mode: FailMode | None = None
@@ -104,6 +108,8 @@ class PolicyOut(BaseModel):
     inbound_anomaly_threshold: int
     outbound_anomaly_threshold: int
     body_limit_kib: int
+    argument_limit: int
+    json_value_limit: int
     over_limit: OverLimit
     response_inspection: bool
     fail_mode: FailMode

@@ -70,6 +70,8 @@ class PolicyState(NamedTuple):
     outbound_anomaly_threshold: int
     body_limit: int
     "Bytes."
+    argument_limit: int
+    json_value_limit: int
     over_limit: OverLimit
     response_inspection: bool
     fail_mode: FailMode
@@ -167,6 +169,8 @@ def policy_state(row: Row) -> PolicyState:
         inbound_anomaly_threshold=row["inbound_anomaly_threshold"],
         outbound_anomaly_threshold=row["outbound_anomaly_threshold"],
         body_limit=row["body_limit_kib"] * KIB,
+        argument_limit=row["argument_limit"],
+        json_value_limit=row["json_value_limit"],
         over_limit=OverLimit(row["over_limit"]),
         response_inspection=bool(row["response_inspection"]),
         fail_mode=FailMode(row["fail_mode"]),

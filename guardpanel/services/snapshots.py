@@ -31,7 +31,9 @@ WHOLE = (*TABLES, *_tables(User, Session, AccessToken, Installation))
 "With all that a restored backup replaces."
 
 
-LATER: dict[str, dict[str, Any]] = {"policy": {"masked_fields": MASKED_FIELDS}}
+LATER: dict[str, dict[str, Any]] = {
+    "policy": {"masked_fields": MASKED_FIELDS, "argument_limit": 1_000, "json_value_limit": 5_000}
+}
 "Columns that came later, with what rows of a snapshot from before are taken to have there."
 
 

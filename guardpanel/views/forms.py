@@ -290,7 +290,7 @@ def field_label(name: str) -> str:
     if match := ROW.fullmatch(name):
         return f"{match[1].removesuffix('s').replace('_', ' ').capitalize()} {int(match[2]) + 1}"
     words = re.sub(r"\.\d+$", "", name).replace("_kib", "").replace("_id", "").replace("_", " ")
-    return words.capitalize().replace("Tls", "TLS")
+    return words.capitalize().replace("Tls", "TLS").replace("Json", "JSON")
 
 
 def _counter(text: str) -> int:

@@ -93,6 +93,7 @@ async def test_detection_follows_the_react_panel_s_level_but_is_never_lowered_by
 async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
     own = {
         "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "pass",
+        "argument_limit": 2_000, "json_value_limit": 3_000,
         "response_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json"],
         "skip_paths": [".css", "/static/"], "masked_fields": ["pin", "*token*"], "mode": "block",
     }  # fmt: skip
@@ -107,6 +108,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"blocking_paranoia_level": 3}, "detection_paranoia_level"), ({"name": "Default"}, "name"), ({"name": "default"}, "name"),
      ({"name": ""}, "name"), ({"name": "a\u202eb"}, "name"), ({"name": "x" * 65536}, "name"), ({"name": None}, "name"),
      ({"inbound_anomaly_threshold": 0}, "inbound_anomaly_threshold"), ({"body_limit_kib": 4097}, "body_limit_kib"),
+     ({"argument_limit": 10_001}, "argument_limit"), ({"json_value_limit": 0}, "json_value_limit"),
      ({"enforcement_mode": "monitor"}, "enforcement_mode"), ({"allowed_methods": ["GET'"]}, "allowed_methods"), ({"allowed_methods": []}, "allowed_methods"),
      ({"skip_paths": ["/"]}, "skip_paths"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
      ({"ddos_protection_enabled": True}, "ddos_protection_enabled"), ({"auto_ban_enabled": True}, "auto_ban_enabled"),

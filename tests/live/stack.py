@@ -31,7 +31,7 @@ DEADLINE = 30.0
 
 def agent_binary() -> Path:
     binary = Path(os.environ.get("GUARDPANEL_AGENT_BIN") or ROOT / ".tools" / "bin" / "guardpanel-spoa")
-    assert binary.is_file(), f"{binary} is missing: cd spoa && go build -o ../.tools/bin/guardpanel-spoa ."
+    assert binary.is_file(), f"{binary} is missing: make install"
     return binary
 
 

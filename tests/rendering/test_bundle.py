@@ -57,6 +57,8 @@ def test_equal_states_give_equal_bytes() -> None:
         ("server", "backup", True),
         ("policy", "skip_paths", [".js"]),
         ("policy", "body_limit_kib", 1),
+        ("policy", "argument_limit", 900),
+        ("policy", "json_value_limit", 900),
         ("policy", "fail_mode", "closed"),
         ("policy", "over_limit", "pass"),
         ("policy", "inbound_anomaly_threshold", 9),
@@ -150,6 +152,8 @@ def test_each_directive_knows_its_field() -> None:
                 "outbound_anomaly_threshold": "outbound_anomaly_score",
                 "allowed_content_types": "allowed_request_content_type",
                 "masked_fields": "guardpanel-mask",
+                "argument_limit": "&(ARGS_GET|REQUEST_COOKIES|ARGS_POST)",
+                "json_value_limit": "&ARGS_POST",
             }
             assert re.search(words.get(origin.field, origin.field), lines[at - 1]), (origin, lines[at - 1])
             assert (origin.noun, origin.id) == ("policy", application.policy_ids[0])

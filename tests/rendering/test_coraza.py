@@ -42,6 +42,8 @@ def test_equal_policies_share_an_application() -> None:
         {"inbound_anomaly_threshold": 6},
         {"outbound_anomaly_threshold": 5},
         {"body_limit_kib": 129},
+        {"argument_limit": 999},
+        {"json_value_limit": 999},
         {"response_inspection": True},
         {"allowed_methods": ["GET"]},
         {"allowed_content_types": ["text/plain"]},
@@ -90,6 +92,8 @@ def test_off_has_no_application() -> None:
         ({"enforcement_mode": "block"}, "SecRuleEngine On"),
         ({"body_limit_kib": 1}, "SecRequestBodyLimit 1025"),
         ({"body_limit_kib": 1}, "SecRequestBodyInMemoryLimit 1025"),
+        ({}, "SecArgumentsLimit 5001"),
+        ({"argument_limit": 9_000}, "SecArgumentsLimit 9001"),
         ({}, "SecResponseBodyAccess Off"),
         ({"response_inspection": True}, "SecResponseBodyAccess On"),
         (

@@ -25,6 +25,7 @@ Level = Literal["info", "warning", "error", "critical"]
 ACTIONS: dict[Verdict, Action] = {
     Verdict.BLOCKED: "deny", Verdict.DETECTED: "monitor", Verdict.UNKNOWN_HOST: "deny", Verdict.TOO_LARGE: "deny",
     Verdict.TOO_LARGE_PASSED: "allow", Verdict.AGENT_ERROR: "deny", Verdict.FAIL_OPEN: "allow",
+    Verdict.TOO_SLOW: "deny", Verdict.TOO_SLOW_PASSED: "allow", Verdict.TRAILERS: "deny",
 }  # fmt: skip
 "The React panel's words for what became of a request."
 

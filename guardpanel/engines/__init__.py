@@ -3,15 +3,18 @@
 from guardpanel.engines.agent import AgentStatus, RunningApplication
 from guardpanel.engines.deployer import Engines, EnginesStatus
 from guardpanel.engines.drift import Drift, Expected, Place
+from guardpanel.engines.haproxy import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import HAProxyStatus
 
 __all__ = [
+    "DROPS_TRAILERS",
     "AgentStatus",
     "Drift",
     "Engines",
     "EnginesStatus",
     "Expected",
+    "HAProxy",
     "HAProxyStatus",
     "Place",
     "RunningApplication",

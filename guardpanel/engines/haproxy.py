@@ -6,10 +6,11 @@ import re
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from guardpanel.bundle import Bundle, NamedServer, Origin
-from guardpanel.engines.process import Completed, run, scratch
+from guardpanel.engines.process import Completed, run, run_here, scratch
 from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
@@ -17,6 +18,8 @@ ENGINE = "HAProxy"
 OLDEST = (2, 6, 12)
 REFUSED = (3, 1)
 "Response checks fail and SPOE was rewritten there; fixed in 3.2 (engines.md §2.1)."
+
+DROPS_TRAILERS = "option http-drop-request-trailers"
 
 ALERT = re.compile(r"^\[ALERT\]\s+\(\d+\)\s*: (?:config : )?(.*)$")
 PLACE = re.compile(r"\[([^\]\s]+):(\d+)\] ?: ")
@@ -60,6 +63,17 @@ class HAProxy:
             )
         return number
 
+    async def knows(self, option: str) -> bool:
+        """Whether it takes this line of a `defaults` section: distributions port things back, so versions do not tell.
+
+        False where there is no HAProxy.
+        """
+        try:
+            binary = self.binary()
+            return await asyncio.to_thread(_knows, binary, _changed(binary), option)
+        except EngineUnavailable:
+            return False
+
     async def check(self, release: Release, bundle: Bundle) -> None:
         """`haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
         await self.version()
@@ -96,6 +110,16 @@ class HAProxy:
                     for found in refusal.findings
                 )
                 raise refusal
+
+
+@lru_cache(100)
+def _knows(binary: str, _changed: int, option: str) -> bool:
+    """Asked once of each file, as it was at that time."""
+    with scratch() as path:
+        (path / "haproxy.cfg").write_text(
+            f"defaults\n    mode http\n    {option}\nfrontend probe\n    bind unix@{path}/s\n    timeout client 1s\n"
+        )
+        return run_here([binary, "-c", "-f", str(path / "haproxy.cfg")]).code == 0
 
 
 def _changed(binary: str) -> int:

@@ -20,6 +20,12 @@ class Verdict(StrEnum):
     "503: the WAF gave no verdict, and the policy fails closed."
     FAIL_OPEN = "fail_open"
     "The WAF gave no verdict, and the request passed as the policy says."
+    TOO_SLOW = "too_slow"
+    "408: its body did not come in the policy's time."
+    TOO_SLOW_PASSED = "too_slow_passed"
+    "Its body did not come in the policy's time; it passed, and at most what had come was looked at."
+    TRAILERS = "trailers"
+    "400: fields came after its body, which no rule on headers would see."
 
 
 VERDICTS = {
@@ -30,6 +36,9 @@ VERDICTS = {
     5: Verdict.TOO_LARGE_PASSED,
     6: Verdict.AGENT_ERROR,
     7: Verdict.FAIL_OPEN,
+    20: Verdict.TOO_SLOW,
+    21: Verdict.TOO_SLOW_PASSED,
+    22: Verdict.TRAILERS,
 }
 
 VERDICT_CODES = {verdict: code for code, verdict in VERDICTS.items()}

@@ -93,9 +93,23 @@ def _verdict(said: _Logged) -> Verdict | None:
             return Verdict.UNKNOWN_HOST
         case "over_limit":
             return Verdict.TOO_LARGE if said.over_limit == "refuse" else Verdict.TOO_LARGE_PASSED
+        case "slow":
+            return _slow(said)
+        case "trailers":
+            return Verdict.TRAILERS
         case "unjudged":
             return Verdict.FAIL_OPEN if said.fail == "open" else Verdict.AGENT_ERROR
     return Verdict.DETECTED if said.rules not in {"", NONE} else None
+
+
+def _slow(said: _Logged) -> Verdict | None:
+    """A rule that fired says more; a client that went away while its body was waited for was not refused."""
+    match said.status:
+        case 408:
+            return Verdict.TOO_SLOW
+        case 400:
+            return None
+    return Verdict.DETECTED if said.rules not in {"", NONE} else Verdict.TOO_SLOW_PASSED
 
 
 def _taken(said: _Logged, verdict: Verdict, line: bytes) -> ProxyLine:

@@ -19,6 +19,11 @@ SMALLEST_BUFFER = 64 * KIB
 SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS = 8 * KIB, 4 * KIB
 "With a coraza-spoa, in place of LARGEST_HEADERS and LARGEST_ADDRESS: with the largest body and 4 KiB they are 64 KiB."
 
+MOST_FIELDS = 126
+"""Blocks before which HAProxy's representation of a message (HTX) can have its trailers: a start line and 101 headers
+(`tune.http.maxhdr`), the ends of both, and what a body is divided into.
+"""
+
 BACKENDS = "\x03"
 "Stands in haproxy.cfg.j2's text for all backends until they are put there."
 
@@ -97,6 +102,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             access_log=ACCESS_LOG.replace(CHECKSUM, mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),
+            trailer_blocks=range(2, 2 + MOST_FIELDS),
             backends=Token(BACKENDS),
         )
     )

@@ -45,6 +45,9 @@ class EngineFacts:
     small_frames: bool = False
     "The agent is a coraza-spoa: where HAProxy's buffers are larger than 64 KiB it refuses every connection."
 
+    drops_trailers: bool = False
+    "HAProxy knows `option http-drop-request-trailers` (3.2): where it does not, requests with trailers are refused."
+
     @property
     def largest_body(self) -> int:
         """Bytes of a request's body that can be inspected; a policy's limit may say more than that."""

@@ -6,6 +6,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
+from guardpanel.engines import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.coraza_spoa import agent_of, is_foreign
 from guardpanel.models import Installation, Policy
 from guardpanel.rendering import EngineFacts
@@ -25,6 +26,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         system_ca=settings.system_ca,
         secret=secret,
         small_frames=is_foreign(agent_of(settings)),
+        drops_trailers=await HAProxy(settings.haproxy_bin).knows(DROPS_TRAILERS),
     )
 
 

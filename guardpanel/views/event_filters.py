@@ -19,7 +19,8 @@ LONGEST = 2_000
 VERDICTS = {
     Verdict.BLOCKED: "blocked", Verdict.DETECTED: "detected", Verdict.UNKNOWN_HOST: "unknown host",
     Verdict.TOO_LARGE: "too large", Verdict.TOO_LARGE_PASSED: "too large, passed", Verdict.AGENT_ERROR: "no verdict, refused",
-    Verdict.FAIL_OPEN: "no verdict, passed",
+    Verdict.FAIL_OPEN: "no verdict, passed", Verdict.TOO_SLOW: "too slow", Verdict.TOO_SLOW_PASSED: "too slow, passed",
+    Verdict.TRAILERS: "fields after the body",
 }  # fmt: skip
 
 PERIODS = {

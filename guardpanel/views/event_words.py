@@ -15,6 +15,9 @@ VERDICT_LINES = {
     Verdict.TOO_LARGE_PASSED: "The body is over the policy’s limit and was not looked at",
     Verdict.AGENT_ERROR: "The WAF gave no verdict, and nothing passed",
     Verdict.FAIL_OPEN: "The WAF gave no verdict, and the request passed",
+    Verdict.TOO_SLOW: "The body came too slowly",
+    Verdict.TOO_SLOW_PASSED: "The body came too slowly and was not looked at whole",
+    Verdict.TRAILERS: "Header fields after the body",
 }
 "For a list, where no rule says what was found."
 
@@ -22,6 +25,8 @@ GLYPHS = {
     Verdict.BLOCKED: ("ban", "tone-accent"), Verdict.DETECTED: ("eye", "tone-warn"),
     Verdict.UNKNOWN_HOST: ("globe", "tone-quiet"), Verdict.TOO_LARGE: ("ban", "tone-accent"),
     Verdict.TOO_LARGE_PASSED: ("triangle-alert", "tone-warn"),
+    Verdict.TOO_SLOW: ("ban", "tone-accent"), Verdict.TOO_SLOW_PASSED: ("triangle-alert", "tone-warn"),
+    Verdict.TRAILERS: ("ban", "tone-accent"),
     Verdict.AGENT_ERROR: ("circle-x", "tone-bad"), Verdict.FAIL_OPEN: ("triangle-alert", "tone-warn"),
 }  # fmt: skip
 
@@ -75,6 +80,12 @@ class Told:
                 return "Refused: the WAF gave no verdict."
             case Verdict.FAIL_OPEN:
                 return "Passed without a verdict of the WAF."
+            case Verdict.TOO_SLOW:
+                return "Refused: the body did not come within the policy’s time."
+            case Verdict.TOO_SLOW_PASSED:
+                return "Passed, not looked at whole: the body did not come within the policy’s time."
+            case Verdict.TRAILERS:
+                return "Refused: header fields came after the body, where no rule would see them."
 
     @property
     def count(self) -> str:

@@ -70,6 +70,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "target": self.path,
             "version": self.request_version,
             "headers": [[name.lower(), value] for name, value in self.headers.items()],
+            "trailers": self.trailers,
             "length": len(body),
             "digest": hashlib.sha256(body).hexdigest(),
             "port": origin.port,
@@ -84,13 +85,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(text)
 
     def body(self) -> bytes:
+        """What a chunked one has after its end goes to `trailers`, as it came."""
+        self.trailers: list[str] = []
         if "chunked" in self.headers.get("transfer-encoding", ""):
             found = b""
             while size := int(self.rfile.readline().split(b";")[0], 16):
                 found += self.rfile.read(size)
                 self.rfile.readline()
-            while self.rfile.readline().strip():
-                pass
+            while line := self.rfile.readline().strip():
+                self.trailers.append(line.decode("latin-1"))
             return found
         return self.rfile.read(int(self.headers.get("content-length") or 0))
 

@@ -1,5 +1,6 @@
 """The real HAProxy and the real WAF agent around a rendered bundle, without the panel."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -17,6 +18,7 @@ from typing import Any, Self
 import yaml
 
 from guardpanel.bundle import Bundle
+from guardpanel.engines import DROPS_TRAILERS, HAProxy
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.settings import Settings
 from tests.live.wire import PROXY_LINE, Part, Response, head
@@ -58,6 +60,7 @@ class Stack:
             agent_socket=str(self.folder / "agent.sock"),
             system_ca=system_ca or Settings().system_ca,
             secret=SECRET,
+            drops_trailers=asyncio.run(HAProxy(haproxy).knows(DROPS_TRAILERS)),
         )
         if events:
             (self.folder / "log").mkdir()

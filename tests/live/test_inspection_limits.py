@@ -55,7 +55,8 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "Pass": {**small, "over_limit": "pass"},
         "Watch": {**small, "enforcement_mode": "detect_only", "over_limit": "pass"},
     }
-    with Stack(haproxy, rows(policies, hosts(server, *policies))) as running:
+    plain = {"plain.test": {"servers": [{"address": server.address}], "health_check": False}}
+    with Stack(haproxy, rows(policies, hosts(server, *policies) | plain)) as running:
         yield running
 
 
@@ -235,3 +236,49 @@ def test_above_four_mebibytes_it_is_refused(large: Stack, way: str) -> None:
 def test_large_buffers_leave_small_limits_alone(large: Stack, way: str) -> None:
     assert sent(large, "small.test", form(LIMIT, ATTACK), way).status == 403
     assert sent(large, "small.test", form(LIMIT + 1), way).status == 413
+
+
+def head_of(host: str, **headers: str) -> bytes:
+    sent = {"user-agent": "m", "accept": "*/*", "content-type": FORM, "x-gp-test": SECRET}
+    return head("POST", host, "/", sent | {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize("host", ["refuse.test", "pass.test", "watch.test", "plain.test"])
+@pytest.mark.parametrize("expects", ["100-continue", "100-CONTINUE", "y 100-continue", "something"])
+def test_what_a_client_expects_is_answered_here_on_both_sides_of_the_limit(
+    stack: Stack, host: str, expects: str
+) -> None:
+    for length in (100, LIMIT + 1):
+        refused = host == "refuse.test" and length > LIMIT
+        with stack.connect() as connection:
+            connection.sendall(head_of(host, content_length=str(length), expect=expects))
+            if expects.lower() == "100-continue" and not refused:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+            if not refused:
+                connection.sendall(form(length))
+            answer = stack.answer(connection, b"POST ")
+
+        assert answer.status == (413 if refused else 200), length
+        assert refused or "expect" not in answer.seen_headers
+        assert answer.verdict["rules"] in {"", "-"}
+
+
+@pytest.mark.parametrize("host", ["refuse.test", "watch.test"])
+@pytest.mark.parametrize("body", [b"", b"3\r\na=1\r\n"])
+def test_fields_after_a_body_reach_no_server(stack: Stack, server: Origin, host: str, body: bytes) -> None:
+    """RFC 9112 §7.1.2: trailer fields may say what no rule on headers has seen."""
+    request = head_of(host, transfer_encoding="chunked", trailer="x-forwarded-for")
+    fields = b"X-Forwarded-For: 1.2.3.4\r\nX-Q: 1\r\n"
+
+    plain = stack.send(request, body + b"0\r\n\r\n")
+    before = len(server.received)
+    answer = stack.send(request, body + b"0\r\n" + fields + b"\r\n")
+
+    assert plain.seen["trailers"] == []
+    assert "trailer" not in plain.seen_headers
+    if stack.facts.drops_trailers:
+        assert answer.seen["trailers"] == []
+    else:
+        assert (answer.status, answer.verdict["verdict"], len(server.received)) == (400, "trailers", before)
+        assert answer.verdict["request-id"] in answer.text
+        assert stack.logged(answer)["verdict"] == "trailers"

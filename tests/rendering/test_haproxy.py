@@ -1,5 +1,6 @@
 """The lines that matter, by what they are made from."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -168,3 +169,13 @@ def test_names_that_must_resolve_are_told() -> None:
     (named,) = made({"a.test": {"servers": servers}}).named_servers
 
     assert (named.virtual_host_id, named.position, named.host, named.port) == (1, 0, "one.lan", 81)
+
+
+def test_trailers_are_dropped_where_haproxy_can_and_refused_elsewhere() -> None:
+    old, new = lines(made({})), lines(made({}, replace(FACTS, drops_trailers=True)))
+
+    refuses, drops = "http-request set-var(txn.gp.verdict) str(trailers)", "option http-drop-request-trailers"
+    assert any(line.startswith(refuses) for line in old)
+    assert drops not in old
+    assert drops in new
+    assert not any(line.startswith(refuses) for line in new)

@@ -341,6 +341,9 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
         "unknown_host": ("Refused: no virtual host has this name.", {"virtual_host": "", "policy": ""}),
         "over_limit": ("Refused: the body is over the policy’s limit.", {"over_limit": "refuse"}),
         "over_limit ": ("Passed without being looked at", {"over_limit": "pass"}),
+        "slow": ("Refused: the body did not come within the policy’s time.", {"status": 408}),
+        "slow ": ("Passed, not looked at whole", {"status": 200}),
+        "trailers": ("Refused: header fields came after the body", {"status": 400}),
         "unjudged": ("Refused: the WAF gave no verdict.", {"fail": "closed", "waf_error": "2"}),
         "unjudged ": ("Passed without a verdict of the WAF.", {"fail": "open"}),
     }

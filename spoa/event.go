@@ -119,7 +119,10 @@ func (e *Event) takeSecrets(transaction types.Transaction, headers string) {
 			e.secrets.addHeader(name, value)
 		}
 	})
-	body := string(e.message.Body)
+	body, err := inUTF8(string(e.message.Body), "")
+	if err != nil {
+		body = string(e.message.Body)
+	}
 	for _, value := range e.mask.assigned(body) { // XML has its values in no collection by name
 		e.secrets.add(body[value.from:value.to])
 	}

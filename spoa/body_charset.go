@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
+)
+
+var charsetParameter = regexp.MustCompile(`(?i)charset\*?\s*=\s*["']?([^;,"'\s]*)`)
+
+var errTwoCharsets = errors.New("the content type names two charsets")
+
+// inUTF8 is a body's text as rules can read it. What it is written in is said by a byte order mark, by the zero bytes
+// around its first characters (RFC 4627 §3; Python's json.loads and XML parsers go by them), or else by the content
+// type. What cannot be read with certainty is an error.
+func inUTF8(body, contentType string) (string, error) {
+	declared, err := charsetOf(contentType)
+	if err != nil {
+		return body, err
+	}
+	if seen := writtenIn(body); seen != "" {
+		return decode(body, seen)
+	}
+	return decode(body, declared)
+}
+
+func charsetOf(contentType string) (string, error) {
+	found := ""
+	for _, each := range charsetParameter.FindAllStringSubmatch(contentType, -1) {
+		name := strings.ToLower(each[1])
+		if found != "" && name != found {
+			return "", errTwoCharsets
+		}
+		found = name
+	}
+	return found, nil
+}
+
+// beginnings tell encodings apart that are not a superset of ASCII, the longer ones first.
+var beginnings = []struct{ bytes, charset string }{
+	{"\xff\xfe\x00\x00", "utf-32le"}, {"\x00\x00\xfe\xff", "utf-32be"}, {"\xff\xfe", "utf-16le"}, {"\xfe\xff", "utf-16be"},
+	{"\xef\xbb\xbf", "utf-8"},
+}
+
+// writtenIn is the charset that the first bytes give away; empty where they do not.
+func writtenIn(body string) string {
+	for _, each := range beginnings {
+		if strings.HasPrefix(body, each.bytes) {
+			return each.charset
+		}
+	}
+	var zero [4]bool
+	for at := range min(4, len(body)) {
+		zero[at] = body[at] == 0
+	}
+	switch {
+	case len(body) >= 4 && zero == [4]bool{true, true, true, false}:
+		return "utf-32be"
+	case len(body) >= 4 && zero == [4]bool{false, true, true, true}:
+		return "utf-32le"
+	case len(body) >= 2 && zero[0] && !zero[1]:
+		return "utf-16be"
+	case len(body) >= 2 && !zero[0] && zero[1]:
+		return "utf-16le"
+	}
+	return ""
+}
+
+// asItIs are names of UTF-8 and of its part: nothing to decode, whatever the bytes.
+var asItIs = map[string]bool{"": true, "utf-8": true, "utf8": true, "us-ascii": true, "ascii": true}
+
+// decode gives text that rules can read for what is in the charset, and an error where a server that goes by the charset
+// and one that does not would read different attacks. A charset of single bytes with ASCII in it is left as it is.
+func decode(body, charset string) (string, error) {
+	if asItIs[charset] {
+		return strings.TrimPrefix(body, "\ufeff"), nil
+	}
+	if wide.MatchString(charset) {
+		return decodeWide(body, charset)
+	}
+	encoding, name, err := encodingOf(charset)
+	if err != nil {
+		return body, err
+	}
+	if _, singleByte := encoding.(*charmap.Charmap); singleByte || name == "utf-8" || isASCII(body) {
+		return body, nil
+	}
+	return body, fmt.Errorf("letters in charset %s, which servers read differently", name)
+}
+
+// encodingOf knows what browsers know, but for those whose meaning of a byte depends on escapes before it.
+func encodingOf(charset string) (encoding.Encoding, string, error) {
+	found, err := htmlindex.Get(charset)
+	if err != nil {
+		return nil, "", fmt.Errorf("charset %s cannot be read", printable(charset))
+	}
+	name, err := htmlindex.Name(found)
+	if err != nil || name == "replacement" || name == "iso-2022-jp" || name == "x-user-defined" {
+		return nil, "", fmt.Errorf("charset %s cannot be read", printable(charset))
+	}
+	return found, name, nil
+}
+
+// transcoded is for documents whose charset every parser goes by: XML with a declaration.
+func transcoded(body, charset string) (string, error) {
+	switch {
+	case asItIs[charset]:
+		return body, nil
+	case wide.MatchString(charset): // the bytes would have shown it
+		return body, errNotInCharset
+	}
+	encoding, _, err := encodingOf(charset)
+	if err != nil {
+		return body, err
+	}
+	return decoded(encoding.NewDecoder().String(body))
+}
+
+func isASCII(text string) bool {
+	return strings.IndexFunc(text, func(letter rune) bool { return letter > 0x7f }) < 0
+}
+
+// wide are names of charsets in which an ASCII letter has zero bytes beside it.
+var wide = regexp.MustCompile(`^(utf|ucs)-?(16|32|2|4)(le|be)?$`)
+
+// decodeWide reads UTF-16 and UTF-32 in the order of bytes that the body shows. Where it shows none it is refused: servers
+// that do not care for the charset would read something else.
+func decodeWide(body, charset string) (string, error) {
+	seen := writtenIn(body)
+	if !wide.MatchString(seen) || strings.ContainsAny(charset, "34") != strings.Contains(seen, "32") {
+		return body, errNotInCharset
+	}
+	if strings.Contains(seen, "32") {
+		order := utf32.Endianness(strings.HasSuffix(seen, "le")) // true is little-endian there
+		return decoded(utf32.UTF32(order, utf32.UseBOM).NewDecoder().String(body))
+	}
+	order := unicode.Endianness(strings.HasSuffix(seen, "le"))
+	return decoded(unicode.UTF16(order, unicode.UseBOM).NewDecoder().String(body))
+}
+
+var errNotInCharset = errors.New("the body is not in the charset that it says")
+
+// decoded refuses text with what its charset does not have: parsers differ about what follows.
+func decoded(text string, err error) (string, error) {
+	if err != nil {
+		return text, err
+	}
+	if strings.ContainsRune(text, utf8.RuneError) {
+		return text, errNotInCharset
+	}
+	return strings.TrimPrefix(text, "\ufeff"), nil
+}
+
+// isText tells what a person or a parser of text could read from a picture, an archive, a protobuf: no control
+// characters but white space, and UTF-8 throughout.
+func isText(body string) bool {
+	if !utf8.ValidString(body) {
+		return false
+	}
+	return strings.IndexFunc(body, isControl) < 0
+}
+
+func isControl(letter rune) bool {
+	return letter < ' ' && !strings.ContainsRune("\t\n\f\r", letter) || letter == 0x7f
+}

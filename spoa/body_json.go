@@ -1,0 +1,216 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/tidwall/gjson"
+)
+
+var (
+	errNotJSON = errors.New("invalid JSON")
+	errTooDeep = errors.New("nested deeper than allowed")
+)
+
+// readJSON makes arguments of a body: `json.` and the names on the way to a value, as Coraza does. Beyond it: a byte
+// order mark and UTF-16 or UTF-32 are read, as servers do; the name of an empty object or list is an argument, too.
+func readJSON(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
+	text, err := inUTF8(body, options.Mime)
+	if err != nil {
+		setBody(v, body)
+		return err
+	}
+	set(v.RequestBodyProcessor(), "JSON") // rules ask for it (920539), also where it was text that is JSON
+	flat := newFlattened(v, options, len(text))
+	read := gjson.Parse(text)
+	err = flat.walk(read, append(flat.key, "json"...), options.RequestBodyRecursionLimit)
+	switch {
+	case err != nil:
+		return err
+	case depthOfJSON(text) > options.RequestBodyRecursionLimit: // before Valid, which recurses
+		return errTooDeep
+	case !gjson.Valid(text):
+		if err = endedEarly(text); cutShort(v, err) {
+			return nil
+		}
+		return errNotJSON
+	}
+	v.TX().Set("json_request_body", []string{text}) // @validateSchema's
+	return nil
+}
+
+// readNDJSON reads each line as JSON, under `json.` and its number from 0; a line that is none, as what stands between
+// them in a Sentry envelope, as text.
+func readNDJSON(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
+	text, err := inUTF8(body, options.Mime)
+	if err != nil {
+		setBody(v, body)
+		return err
+	}
+	set(v.RequestBodyProcessor(), "JSON")
+	flat := newFlattened(v, options, len(text))
+	at := 0
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		key := strconv.AppendInt(append(flat.key[:0], "json."...), int64(at), 10)
+		at++
+		if depthOfJSON(line) > options.RequestBodyRecursionLimit {
+			return errTooDeep
+		}
+		if !gjson.Valid(line) {
+			err = flat.add(key, line)
+		} else if value := gjson.Parse(line); value.IsObject() || value.IsArray() {
+			err = flat.walk(value, key, options.RequestBodyRecursionLimit)
+		} else {
+			err = flat.add(key, valueOf(value))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flattened writes arguments within bounds. A name is the whole way to a value, so what is small as JSON can be large as
+// arguments: no more than eight times the body (Coraza's own bound), and 4 KiB at least.
+type flattened struct {
+	v       plugintypes.TransactionVariables
+	key     []byte
+	limit   int // of arguments; 0: none
+	count   int
+	lengths int // of lists, which are arguments, too, and counted for themselves
+	budget  int
+}
+
+func newFlattened(v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions, size int) *flattened {
+	return &flattened{v: v, key: make([]byte, 0, 256), limit: options.ArgumentLimit, budget: max(8*size, 4096)}
+}
+
+var errTooWide = errors.New("the names in JSON are too long together")
+
+// errEnough ends the walk where there are as many arguments as the policy takes; ARGUMENTS_LIMIT_REACHED says it to rules.
+var errEnough = errors.New("more arguments than allowed")
+
+func (f *flattened) walk(value gjson.Result, key []byte, depth int) error {
+	err := f.descend(value, key, depth)
+	if errors.Is(err, errEnough) {
+		set(f.v.ArgumentsLimitReached(), "1")
+		return nil
+	}
+	return err
+}
+
+func (f *flattened) descend(value gjson.Result, key []byte, depth int) (err error) {
+	if depth <= 0 {
+		return errTooDeep
+	}
+	count, isList := 0, value.IsArray()
+	value.ForEach(func(name, member gjson.Result) bool {
+		below := append(key, '.')
+		if name.Type == gjson.String {
+			below = append(below, name.Str...)
+		} else {
+			below = strconv.AppendInt(below, int64(count), 10)
+		}
+		count++
+		if member.IsObject() || member.IsArray() {
+			err = f.descend(member, below, depth-1)
+		} else {
+			err = f.add(below, valueOf(member))
+		}
+		return err == nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case isList && count > 0:
+		return f.length(key, count)
+	case count == 0:
+		return f.add(key, "")
+	}
+	return nil
+}
+
+func (f *flattened) add(key []byte, value string) error {
+	if f.limit > 0 && f.count >= f.limit {
+		return errEnough
+	}
+	f.count++
+	return f.write(key, value)
+}
+
+// length: how many members a list has is an argument of its name.
+func (f *flattened) length(key []byte, count int) error {
+	if f.limit > 0 && f.lengths >= f.limit {
+		return errEnough
+	}
+	f.lengths++
+	return f.write(key, strconv.Itoa(count))
+}
+
+func (f *flattened) write(key []byte, value string) error {
+	if f.budget -= len(key) + len(value); f.budget < 0 {
+		return errTooWide
+	}
+	f.v.ArgsPost().Add(string(key), value)
+	return nil
+}
+
+func valueOf(value gjson.Result) string {
+	switch value.Type {
+	case gjson.String:
+		return value.Str
+	case gjson.Null:
+		return ""
+	}
+	return value.Raw // numbers as they were written, whatever their size
+}
+
+// depthOfJSON is how deep objects and lists are nested, without recursion.
+func depthOfJSON(text string) int {
+	depth, deepest, quoted := 0, 0, false
+	for at := 0; at < len(text); at++ {
+		switch letter := text[at]; {
+		case quoted && letter == '\\':
+			at++
+		case letter == '"':
+			quoted = !quoted
+		case quoted:
+		case letter == '{' || letter == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case letter == '}' || letter == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// endedEarly is io.ErrUnexpectedEOF where objects or lists are still open at the end.
+func endedEarly(text string) error {
+	depth, quoted := 0, false
+	for at := 0; at < len(text); at++ {
+		switch letter := text[at]; {
+		case quoted && letter == '\\':
+			at++
+		case letter == '"':
+			quoted = !quoted
+		case quoted:
+		case letter == '{' || letter == '[':
+			depth++
+		case letter == '}' || letter == ']':
+			depth--
+		}
+	}
+	if depth > 0 || quoted {
+		return fmt.Errorf("%w in JSON", io.ErrUnexpectedEOF)
+	}
+	return errNotJSON
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/tidwall/gjson"
+)
+
+// textName is the argument that a body read as text is: rules and exclusions name it ARGS:text.body.
+const textName = "text.body"
+
+// readText takes a body for one value. Where it is JSON, as what sendBeacon, Next.js and others send as text/plain, for
+// that: a server that expects JSON there decodes it.
+func readText(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
+	text, err := inUTF8(body, options.Mime)
+	if err == nil && isJSON(text, options.RequestBodyRecursionLimit) {
+		return readJSON(text, v, plugintypes.BodyProcessorOptions{
+			ArgumentLimit: options.ArgumentLimit, RequestBodyRecursionLimit: options.RequestBodyRecursionLimit,
+		})
+	}
+	v.ArgsPost().Add(textName, text)
+	setBody(v, text)
+	if err == nil && strings.HasPrefix(strings.TrimSpace(text), "<") {
+		// Whatever reads it as XML, gets what XML:/* has; that most text with a < is none is no error.
+		_ = readXML(text, v, plugintypes.BodyProcessorOptions{RequestBodyRecursionLimit: options.RequestBodyRecursionLimit})
+	}
+	return err
+}
+
+// isJSON: an object or a list, well-formed to its end.
+func isJSON(text string, depth int) bool {
+	trimmed := strings.TrimLeft(text, " \t\r\n")
+	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' {
+		return false
+	}
+	return depthOfJSON(text) <= depth && gjson.Valid(text)
+}
+
+// readBinary looks at a body only if it is text, JSON or XML, so that none of these passes unseen because its content type
+// says that it is a picture.
+func readBinary(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
+	options.Mime = "" // a charset of what is not text means nothing
+	text, err := inUTF8(body, "")
+	if err != nil {
+		return nil
+	}
+	if isText(text) || isJSON(text, options.RequestBodyRecursionLimit) || isXML(text, options.RequestBodyRecursionLimit) {
+		return readText(text, v, options)
+	}
+	return nil
+}
+
+// readForm is a form (application/x-www-form-urlencoded), decoded as leniently as Coraza does.
+func readForm(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
+	charset, err := charsetOf(options.Mime)
+	if err == nil {
+		body, err = decode(body, charset)
+	}
+	count := 0
+	for rest := body; rest != ""; {
+		var pair string
+		if pair, rest, _ = strings.Cut(rest, "&"); pair == "" {
+			continue
+		}
+		if options.ArgumentLimit > 0 && count >= options.ArgumentLimit {
+			set(v.ArgumentsLimitReached(), "1")
+			break
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		v.ArgsPost().Add(formValue(name), formValue(value))
+		count++
+	}
+	setBody(v, body)
+	return err
+}
+
+// formValue reads + and %XX; what is not an escape stays as it is.
+func formValue(text string) string {
+	if !strings.ContainsAny(text, "%+") {
+		return text
+	}
+	var read strings.Builder
+	read.Grow(len(text))
+	for at := 0; at < len(text); at++ {
+		switch {
+		case text[at] == '+':
+			read.WriteByte(' ')
+		case text[at] == '%' && at+2 < len(text) && isHexDigit(text[at+1]) && isHexDigit(text[at+2]):
+			read.WriteByte(hexDigit(text[at+1])<<4 | hexDigit(text[at+2]))
+			at += 2
+		default:
+			read.WriteByte(text[at])
+		}
+	}
+	return read.String()
+}
+
+func isHexDigit(letter byte) bool {
+	return letter >= '0' && letter <= '9' || letter|0x20 >= 'a' && letter|0x20 <= 'f'
+}
+
+func hexDigit(letter byte) byte {
+	if letter <= '9' {
+		return letter - '0'
+	}
+	return letter | 0x20 - 'a' + 10
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+)
+
+// Where rules look: XML:/* and XML://@* of SecLang, by Coraza's names of them.
+const (
+	xmlTexts      = "/*"
+	xmlAttributes = "//@*"
+)
+
+var (
+	errEntities     = errors.New("a document type that declares entities or attributes")
+	errExternalType = errors.New("a document type that is loaded from elsewhere")
+	errManyTexts    = errors.New("XML with too much text inside each other")
+)
+
+// readXML gives rules the values of attributes and the text of elements as an application gets them: entities resolved,
+// and what comments, CDATA sections, processing instructions or further elements divide as pieces and as one. XML is read
+// strictly, since whatever a lenient reader makes of it, servers read otherwise. Coraza's own ends elements as HTML does:
+// each <param> of XML-RPC is an error there.
+func readXML(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
+	document, err := xmlInUTF8(body, options.Mime)
+	if err != nil {
+		setBody(v, body)
+		return err
+	}
+	found := newXMLValues(len(document), options.RequestBodyRecursionLimit)
+	err = found.read(document)
+	v.RequestXML().Set(xmlAttributes, found.attributes)
+	v.RequestXML().Set(xmlTexts, found.texts)
+	if cutShort(v, err) {
+		return nil
+	}
+	return err
+}
+
+// isXML: well-formed to its end, with an element.
+func isXML(text string, depth int) bool {
+	if !strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "<") {
+		return false
+	}
+	return newXMLValues(len(text), depth).read(text) == nil
+}
+
+// declaration is what XML begins with; what it says of version and encoding is done with when the rest is read.
+var declaration = regexp.MustCompile(`^<\?xml[ \t\r\n]([^>]*)\?>`)
+var (
+	declaredEncoding = regexp.MustCompile(`[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["']([^"']*)["']`)
+	declaredVersion  = regexp.MustCompile(`(?:^|[ \t\r\n])version[ \t\r\n]*=[ \t\r\n]*["']([^"']*)["']`)
+)
+
+// xmlInUTF8 is the document after its declaration. Parsers go by the first bytes, then by what the declaration says, then
+// by the content type. XML 1.1 is read as 1.0: what only 1.1 has (control characters by number) is then an error.
+func xmlInUTF8(body, contentType string) (string, error) {
+	header, err := charsetOf(contentType)
+	if err != nil {
+		return body, err
+	}
+	text, charset := strings.TrimPrefix(body, "\ufeff"), header
+	if seen := writtenIn(body); wide.MatchString(seen) {
+		if text, err = decodeWide(body, seen); err != nil {
+			return text, err
+		}
+		charset, header = "", ""
+	}
+	rest, declared, err := undeclared(text)
+	switch {
+	case err != nil:
+		return rest, err
+	case declared != "" && !wide.MatchString(writtenIn(body)):
+		charset = declared
+	}
+	if charset != header { // whoever goes by the content type must not read something else
+		if _, err := decode(rest, header); err != nil {
+			return rest, err
+		}
+	}
+	return transcoded(rest, charset)
+}
+
+// undeclared is what follows the declaration, and the encoding that it names.
+func undeclared(text string) (rest, encoding string, err error) {
+	said := declaration.FindStringSubmatch(text)
+	if said == nil {
+		return text, "", nil
+	}
+	rest = text[len(said[0]):]
+	if version := declaredVersion.FindStringSubmatch(said[1]); version == nil || version[1] != "1.0" && version[1] != "1.1" {
+		return rest, "", errors.New("an XML declaration without version 1.0 or 1.1")
+	}
+	if named := declaredEncoding.FindStringSubmatch(said[1]); named != nil {
+		encoding = strings.ToLower(named[1])
+	}
+	return rest, encoding, nil
+}
+
+// xmlValues collects within bounds: text that stands inside each other is written more than once, no more than eight
+// times the document together.
+type xmlValues struct {
+	attributes, texts []string
+	open              []element
+	all               strings.Builder // every text so far
+	depth, budget     int
+	rooted            bool
+}
+
+// element is one that is open.
+type element struct {
+	begins  int      // of its text, in all
+	pieces  []string // of the text that stands in it alone
+	further bool     // it has elements
+}
+
+func newXMLValues(size, depth int) *xmlValues {
+	return &xmlValues{depth: depth, budget: max(8*size, 4096)}
+}
+
+// read gives io.ErrUnexpectedEOF where elements are still open at the end; what they have so far is written, too.
+func (x *xmlValues) read(document string) error {
+	decoder := xml.NewDecoder(strings.NewReader(document))
+	decoder.Entity = xml.HTMLEntity // what XHTML's document types declare
+	for {
+		token, err := decoder.Token()
+		switch {
+		case err == io.EOF && x.rooted:
+			return nil
+		case err == io.EOF:
+			return errors.New("XML without an element")
+		case err == nil:
+			err = x.take(token)
+		}
+		if err != nil {
+			for len(x.open) > 0 && x.leave() == nil {
+			}
+			return ended(err)
+		}
+	}
+}
+
+func ended(err error) error {
+	if wrong := (*xml.SyntaxError)(nil); errors.As(err, &wrong) && wrong.Msg == "unexpected EOF" {
+		return fmt.Errorf("%w in XML", io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+func (x *xmlValues) take(token xml.Token) error {
+	switch token := token.(type) {
+	case xml.StartElement:
+		return x.start(token)
+	case xml.EndElement:
+		return x.leave()
+	case xml.CharData:
+		return x.text(string(token))
+	case xml.Directive:
+		return checkDocumentType(string(token))
+	}
+	return nil
+}
+
+func (x *xmlValues) start(token xml.StartElement) error {
+	if len(x.open) >= x.depth {
+		return errTooDeep
+	}
+	for _, attribute := range token.Attr {
+		if x.attributes = append(x.attributes, attribute.Value); !x.spend(attribute.Value) {
+			return errManyTexts
+		}
+	}
+	if len(x.open) > 0 {
+		x.open[len(x.open)-1].further = true
+	}
+	x.rooted = true
+	x.open = append(x.open, element{begins: x.all.Len()})
+	return nil
+}
+
+// text is a piece of it: the decoder ends one at a comment, an instruction, an element, and either end of a CDATA section.
+func (x *xmlValues) text(piece string) error {
+	if len(x.open) > 0 {
+		inside := &x.open[len(x.open)-1]
+		inside.pieces = append(inside.pieces, piece)
+		x.all.WriteString(piece)
+	}
+	return x.add(piece)
+}
+
+// leave writes what an element's text is as one, without and with that of the elements in it.
+func (x *xmlValues) leave() error {
+	left := x.open[len(x.open)-1]
+	x.open = x.open[:len(x.open)-1]
+	if len(left.pieces) < 2 && !left.further {
+		return nil
+	}
+	own, whole := strings.Join(left.pieces, ""), x.all.String()[left.begins:]
+	if strings.TrimSpace(own) == "" { // elements alone, whose texts are no sentence
+		return nil
+	}
+	if len(left.pieces) > 1 {
+		if err := x.add(own); err != nil {
+			return err
+		}
+	}
+	if whole == own {
+		return nil
+	}
+	return x.add(whole)
+}
+
+func (x *xmlValues) add(text string) error {
+	if text = strings.TrimSpace(text); text == "" {
+		return nil
+	}
+	x.texts = append(x.texts, text)
+	if !x.spend(text) {
+		return errManyTexts
+	}
+	return nil
+}
+
+func (x *xmlValues) spend(text string) bool {
+	x.budget -= len(text)
+	return x.budget >= 0
+}
+
+// documentType is a document type: with a public and a system identifier, and with declarations of its own.
+var documentType = regexp.MustCompile(`(?is)^DOCTYPE\s+[^\s\[]+\s*(?:(?:PUBLIC\s*(?:"[^"]*"|'[^']*')|SYSTEM)\s*("[^"]*"|'[^']*')?\s*)?(?:\[(.*)\]\s*)?$`)
+
+// declares: entities and attributes' defaults put values into a document that stand nowhere in it; entities of parameters
+// can hide either.
+var declares = regexp.MustCompile(`(?i)<!(?:ENTITY|ATTLIST)|%`)
+
+// standardTypes is where document types of standards are; one from anywhere else is an attack on a parser that loads it.
+var standardTypes = regexp.MustCompile(`^(?i:https?://(?:www\.w3\.org|www\.apple\.com|[a-z]+\.cxml\.org|www\.oasis-open\.org|java\.sun\.com|www\.musicxml\.org|dtd\.nlm\.nih\.gov)/[A-Za-z0-9._/-]*)$|^[A-Za-z0-9._-]*$`)
+
+func checkDocumentType(directive string) error {
+	parts := documentType.FindStringSubmatch(directive)
+	switch {
+	case parts == nil:
+		return errors.New("a declaration that is no document type")
+	case declares.MatchString(parts[2]):
+		return errEntities
+	case !standardTypes.MatchString(strings.Trim(parts[1], `"'`)):
+		return errExternalType
+	}
+	return nil
+}

@@ -11,7 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SOCKET_PATH_LIMIT = 107
 "Bytes: sun_path of Linux's sockaddr_un holds 108 with its NUL (unix(7))."
 
+HAPROXY_SOCKET_LIMIT = 97
+"Bytes that HAProxy takes at most: it keeps the rest for a name to bind under first (str2sa_range() in its src/tools.c)."
+
 LONGEST_SOCKET = "haproxy-master.sock"
+"HAProxy binds it, and no other socket of ours has a longer path."
 
 
 class Settings(BaseSettings):
@@ -96,11 +100,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def sockets_fit(self) -> "Settings":
-        longest = len(os.fsencode(self.run_dir / LONGEST_SOCKET))
-        if longest > SOCKET_PATH_LIMIT:
+        longest, limit = len(os.fsencode(self.run_dir / LONGEST_SOCKET)), haproxy_socket_limit()
+        if longest > limit:
             raise ValueError(
-                f"the sockets in {self.run_dir} would have paths of {longest} bytes; Linux allows "
-                f"{SOCKET_PATH_LIMIT}. Set GUARDPANEL_DATA_DIR to a shorter path"
+                f"the sockets in {self.run_dir} would have paths of up to {longest} bytes; HAProxy can use {limit}. "
+                f"Set GUARDPANEL_DATA_DIR to a path that is at least {longest - limit} bytes shorter"
             )
         return self
 
@@ -189,6 +193,19 @@ class Settings(BaseSettings):
     @property
     def http_binds(self) -> tuple[tuple[str, int], ...]:
         return tuple(host_and_port(part) for part in self.http_bind.split(","))
+
+
+def haproxy_socket_limit(pid_max: Path = Path("/proc/sys/kernel/pid_max")) -> int:
+    """Bytes that the path of a unix socket of HAProxy's may have: it binds `PATH.PID.tmp` and renames that.
+
+    Where process numbers get longer than five digits its own limit leaves too little (sock_unix_bind_receiver() in its
+    src/sock_unix.c): it would start, and one day refuse to.
+    """
+    try:
+        digits = len(str(int(pid_max.read_text()) - 1))
+    except (OSError, ValueError):
+        digits = 5
+    return min(HAPROXY_SOCKET_LIMIT, SOCKET_PATH_LIMIT - len("..tmp") - digits)
 
 
 def host_and_port(text: str) -> tuple[str, int]:

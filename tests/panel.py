@@ -110,7 +110,7 @@ class Panel:
 
 @contextlib.contextmanager
 def running_panel(haproxy: str = "", data: Path | None = None, agent: Path | None = None) -> Iterator[Panel]:
-    """A panel in a directory with a short path (sockets have room for 107 bytes), gone at the end."""
+    """A panel in a directory with a short path (HAProxy's sockets have room for 97 bytes), gone at the end."""
     parent = Path(tempfile.mkdtemp(prefix="gp"))
     panel = Panel(data or parent / "d", haproxy, agent)
     try:

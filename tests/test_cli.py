@@ -3,6 +3,7 @@
 import gc
 import io
 import json
+import os
 import socket
 import sqlite3
 import subprocess
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 from guardpanel import __version__
 from guardpanel.cli import _url, main
 from guardpanel.engines.lock import only_panel
-from guardpanel.settings import Settings, described
+from guardpanel.settings import Settings, described, haproxy_socket_limit
 from tests.conftest import PASSWORD
 from tests.ports import free_port
 
@@ -160,6 +161,33 @@ def test_the_panel_listens_in_one_place(run: CliRunner, monkeypatch: pytest.Monk
 
     assert done.exit_code == 2
     assert "GUARDPANEL_LISTEN: '127.0.0.1:8001,127.0.0.1' does not appear to be an IPv4 or IPv6 address" in done.output
+
+
+def data_dir_of(socket: int) -> Path:
+    """Such that the longest of HAProxy's sockets has a path of so many bytes, some of them in letters of two."""
+    room = socket - len(os.fsencode(Settings(data_dir=Path("/d/é")).master_socket))
+    return Path("/d/é") / ("d" * (room - 1))
+
+
+def test_a_path_too_long_for_haproxys_sockets_is_said_before_it_starts(
+    run: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = haproxy_socket_limit()
+    assert Settings(data_dir=data_dir_of(limit)).master_socket
+    monkeypatch.setenv("GUARDPANEL_DATA_DIR", str(data_dir_of(limit + 2)))
+
+    done = run.invoke(main, ["up"])
+
+    assert done.exit_code == 2
+    assert f"paths of up to {limit + 2} bytes; HAProxy can use {limit}" in done.output
+    assert "Set GUARDPANEL_DATA_DIR to a path that is at least 2 bytes shorter" in done.output
+
+
+@pytest.mark.parametrize(("pid_max", "limit"), [("32768", 97), ("99999", 97), ("1000000", 96), ("4194304", 95)])
+def test_long_process_numbers_leave_less_for_haproxys_sockets(tmp_path: Path, pid_max: str, limit: int) -> None:
+    (tmp_path / "pid_max").write_text(f"{pid_max}\n")
+    assert haproxy_socket_limit(tmp_path / "pid_max") == limit
+    assert haproxy_socket_limit(tmp_path / "none") == 97
 
 
 def test_a_port_in_use_is_said_with_what_to_do(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.lately import Lately
 from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines.names import Names, must_have_addresses
 from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, sweep_drafts
 from guardpanel.engines.servers import Servers, ServerStatus
@@ -61,6 +62,7 @@ class Engines:
         self.haproxy = HAProxy(settings.haproxy_bin)
         self.agent = agent_of(settings)
         self.cli = MasterCli(settings.master_socket)
+        self.names = Names()
         self.verifier = Verifier(self.cli, settings.probe_socket, settings.http_binds, secret)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._status = Lately(self._ask_status)
@@ -75,12 +77,18 @@ class Engines:
     async def check(
         self, release: Release, bundle: Bundle, *, changed: Collection[str], names: Collection[NamedServer]
     ) -> None:
-        """Both engines' own judgement of the staged files. Raises ConfigRejected."""
+        """Both engines' own judgement of the staged files, and this machine's on names. Raises ConfigRejected."""
         await asyncio.gather(
             self.haproxy.check(release, bundle),
-            self.haproxy.check_names(names, bundle),
+            self._check_names(names, bundle),
             self.agent.check(bundle, changed),
         )
+
+    async def _check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
+        """The rendered configuration tolerates names without an address, as a resolver's bad day must not stop a reload;
+        so the strict question is asked apart, of the servers that are being saved."""
+        found = await self.names.find({server.host for server in servers})
+        must_have_addresses(servers, found, bundle, self.settings.http_binds)
 
     async def must_answer(self, patience: float) -> None:
         """EngineUnavailable unless both engines answer: what could not be proved live had better not begin."""

@@ -4,12 +4,11 @@ import asyncio
 import importlib.util
 import re
 import shutil
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from guardpanel.bundle import Bundle, NamedServer, Origin
+from guardpanel.bundle import Bundle, Origin
 from guardpanel.engines.process import Completed, run, run_here, scratch
 from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
@@ -24,7 +23,6 @@ DROPS_TRAILERS = "option http-drop-request-trailers"
 ALERT = re.compile(r"^\[ALERT\]\s+\(\d+\)\s*: (?:config : )?(.*)$")
 PLACE = re.compile(r"\[([^\]\s]+):(\d+)\] ?: ")
 SERVER = re.compile(r"'(?:server )?be_(\d+)/s(\d+)'")
-RESOLVE = re.compile(r"could not resolve address '([^']*)'")
 SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in configuration")
 
 
@@ -85,32 +83,6 @@ class HAProxy:
         """What it says of a release; 2.6 gives no reason when it refuses a reload."""
         return (await run([self.binary(), "-c", "-f", release / "haproxy.cfg"], cwd=release)).output
 
-    async def check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
-        """Refuse servers whose names have no address, in HAProxy's own judgement.
-
-        The rendered configuration tolerates such names (a resolver's bad day must not stop a reload), so the
-        strict question is asked apart, of the servers that are being saved.
-        """
-        if not servers:
-            return
-        lines = ["defaults", "    timeout connect 1s", "    timeout client 1s", "    timeout server 1s"]
-        origins: dict[int, Origin] = {}
-        for server in servers:
-            lines.append(f"backend be_{server.virtual_host_id}_s{server.position + 1}")
-            lines.append(f"    server s{server.position + 1} {server.host}:{server.port} init-addr libc")
-            origins[len(lines)] = server.origin
-        with scratch() as path:
-            (path / "haproxy.cfg").write_text("\n".join(lines) + "\n")
-            said = await run([self.binary(), "-c", "-f", path / "haproxy.cfg"], cwd=path)
-            if said.code != 0 or said.timed_out:
-                refusal = rejected(said, path, {"haproxy.cfg": origins})
-                lines_of = {origin: line for line, origin in bundle.origins["haproxy.cfg"].items()}
-                refusal.findings = tuple(
-                    replace(found, line=lines_of.get(Origin(found.noun or "", found.noun_id or 0, found.field or "")))
-                    for found in refusal.findings
-                )
-                raise refusal
-
 
 @lru_cache(100)
 def _knows(binary: str, _changed: int, option: str) -> bool:
@@ -149,9 +121,6 @@ def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding |
     if origin is None and (server := SERVER.search(match[1])):
         origin = Origin("virtual_host", int(server[1]), f"servers.{int(server[2]) - 1}.address")
     words = re.sub(r"^'server [^']*' : ", "", words).strip(" .")
-    advice = ""
-    if name := RESOLVE.search(words):
-        advice = f"The name {name[1]} has no address. Check the spelling, type an IP address, or tick “Resolve later”."
     return Finding(
         ENGINE,
         words,
@@ -160,5 +129,4 @@ def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding |
         origin.noun if origin else None,
         origin.id if origin else None,
         origin.field if origin else None,
-        advice,
     )

@@ -6,6 +6,7 @@ accept digits that HAProxy does not.
 
 import re
 import unicodedata
+from collections.abc import Collection
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -146,6 +147,19 @@ def server_host(text: str) -> tuple[str, bool]:
     if address in {ip_address("169.254.169.254"), ip_address("fd00:ec2::254")}:
         raise refuse(f"{address} gives cloud credentials and is never a server.")
     return str(address), False
+
+
+IN_CIRCLES: Final = "HAProxy itself listens there: requests would go round in circles."
+
+
+def is_ourselves(address: str, binds: Collection[tuple[str, int]]) -> bool:
+    """Whether a server's address (`127.0.0.1:8080`) is one that HAProxy itself listens on."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    return any(
+        int(port) == own_port and (host in {own, "localhost"} or (own in {"0.0.0.0", "::"} and host.startswith("127.")))  # noqa: S104
+        for own, own_port in binds
+    )
 
 
 def server_name(text: str) -> str:

@@ -7,11 +7,10 @@ from typing import Any
 
 from guardpanel.errors import Conflict, NotFound
 from guardpanel.models.policy import KIB
-from guardpanel.models.types import shown
+from guardpanel.models.types import is_ourselves, shown
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import differences
 from guardpanel.services.differences import CHILDREN, TABLES, Key
-from guardpanel.services.virtual_hosts import is_ourselves
 
 Row = Mapping[str, Any]
 
@@ -85,7 +84,7 @@ def _no_server_is_haproxy(rows: Rows, touched: Sequence[Key], facts: EngineFacts
     edited = set(touched)
     hosts = {row["id"]: row["name"] for row in rows["virtualhost"] if ("virtual_host", row["id"]) in edited}
     for row in rows["server"]:
-        if row["virtual_host_id"] in hosts and is_ourselves(row["address"], facts):
+        if row["virtual_host_id"] in hosts and is_ourselves(row["address"], facts.http_binds):
             raise Conflict(
                 f"{row['address']} was a server of {hosts[row['virtual_host_id']]}; now HAProxy itself listens there, "
                 "and requests would go round in circles."

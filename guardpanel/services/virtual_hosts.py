@@ -10,9 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import FieldError, Invalid, NotFound, Stale
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.models.types import hostname, shown
+from guardpanel.models.types import IN_CIRCLES, hostname, is_ourselves, shown
 from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
-from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.rendering import Rows
 from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
@@ -220,22 +220,10 @@ async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFie
         if fields.policy_id is not None and await session.get(Policy, fields.policy_id) is None:
             errors["policy_id"] = FieldError("There is no such policy.")
     for at, server in enumerate(fields.servers):
-        if is_ourselves(server.address, changes.renderer.facts):
-            errors[f"servers.{at}.address"] = FieldError(
-                "HAProxy itself listens there: requests would go round in circles."
-            )
+        if is_ourselves(server.address, changes.renderer.facts.http_binds):
+            errors[f"servers.{at}.address"] = FieldError(IN_CIRCLES)
     if errors:
         raise Invalid("Some fields need another look.", errors)
-
-
-def is_ourselves(address: str, facts: EngineFacts) -> bool:
-    """Whether a server's address is one that HAProxy itself listens on."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    return any(
-        int(port) == own_port and (host in {own, "localhost"} or (own in {"0.0.0.0", "::"} and host.startswith("127.")))  # noqa: S104
-        for own, own_port in facts.http_binds
-    )
 
 
 async def _release_names(session: AsyncSession, virtual_host: VirtualHost, fields: VirtualHostFields) -> None:

@@ -123,7 +123,15 @@ async def test_a_trial_is_not_counted_as_an_attack(running: Installation, origin
     assert sum(one.blocked for one in after) == 1
 
 
-async def test_a_name_without_an_address_is_refused_in_haproxys_words(running: Installation, origin: int) -> None:
+async def test_a_server_given_by_a_name_that_resolves_is_saved_and_reached(running: Installation, origin: int) -> None:
+    named = a_virtual_host(origin, servers=[{"address": f"http://localhost:{origin}"}])
+
+    await virtual_hosts.create(running.changes, Asked("ada"), named)
+
+    assert (await visit(running)).status_code == 200
+
+
+async def test_a_name_without_an_address_is_refused_in_the_resolvers_words(running: Installation, origin: int) -> None:
     saved = await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
     before, revision = released(running), (await running.changes.engines.status()).haproxy.checksum
     named = a_virtual_host(origin, servers=[{"address": f"127.0.0.1:{origin}"}, {"address": "nowhere.invalid:80"}])

@@ -1,0 +1,131 @@
+"""Names of servers as this machine's own resolver has them: /etc/hosts, search domains and DNS (getaddrinfo(3)).
+
+HAProxy would ask libc for one name after the other, 20 s for each while DNS is silent, and its own resolvers know neither
+/etc/hosts nor search domains. So the panel looks names up: all at once, within one time for all.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from pydantic_core import PydanticCustomError
+
+from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.errors import ConfigRejected, Finding
+from guardpanel.models.types import IN_CIRCLES, is_ourselves, server_host
+
+RESOLVER = "This machine’s resolver"
+
+LONGEST = 6.0
+"Seconds for all names: libc asks again after 5 s where one question was lost (resolv.conf(5), `timeout`)."
+
+NO_ANSWER = "no answer in time"
+
+NOT_KNOWN = "has no address that is known. No name server answers: try again"
+
+NONE_THERE = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
+"The resolver's word that there is no address; all else it may know in a minute."
+
+
+class Found(NamedTuple):
+    """What a look-up brought. Without addresses `problem` says why, and `is_none` that there is none, for sure."""
+
+    addresses: tuple[str, ...] = ()
+    problem: str = ""
+    is_none: bool = False
+
+
+Lookup = Callable[[str], Sequence[str]]
+"Addresses of a name, best first; OSError where there is none."
+
+
+def addresses(name: str) -> Sequence[str]:
+    """As libc orders them, IPv4 first: names of both kinds are common where IPv6 leads nowhere."""
+    found = [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+    return sorted(dict.fromkeys(found), key=lambda address: ":" in address)
+
+
+class Names:
+    """Looks names up in threads of their own: a resolver that hangs holds up neither a save nor the panel's end."""
+
+    def __init__(self, lookup: Lookup = addresses) -> None:
+        self._lookup = lookup
+        self._asking: dict[str, asyncio.Future[Found]] = {}
+
+    async def find(self, names: Collection[str], longest: float = LONGEST) -> dict[str, Found]:
+        """Each name with what is known of it after at most `longest` seconds for all of them."""
+        asked = {name: self._asking.get(name) or self._ask(name) for name in names}
+        if asked:
+            await asyncio.wait(asked.values(), timeout=longest)
+        silent = Found(problem=f"{NO_ANSWER} ({longest:.0f} s)")
+        return {name: future.result() if future.done() else silent for name, future in asked.items()}
+
+    def _ask(self, name: str) -> "asyncio.Future[Found]":
+        loop = asyncio.get_running_loop()
+        future = self._asking[name] = loop.create_future()
+
+        def answer(found: Found) -> None:
+            del self._asking[name]
+            future.set_result(found)
+
+        def ask() -> None:
+            found = self._look(name)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(answer, found)
+
+        threading.Thread(target=ask, name=f"look-up of {name}", daemon=True).start()
+        return future
+
+    def _look(self, name: str) -> Found:
+        try:
+            found = self._lookup(name)
+        except OSError as error:
+            return Found(problem=error.strerror or str(error), is_none=error.errno in NONE_THERE)
+        except UnicodeError as error:  # a label that is too long
+            return Found(problem=str(error), is_none=True)
+        usable = tuple(address for address in found if _is_usable(address))
+        if usable:
+            return Found(usable)
+        return Found(problem=f"{', '.join(found[:3])} is not the address of a server", is_none=True)
+
+
+def _is_usable(address: str) -> bool:
+    """A name must not lead where an address may not be typed: cloud credentials, multicast."""
+    try:
+        return server_host(address) == (address, False)
+    except PydanticCustomError:
+        return False
+
+
+def must_have_addresses(
+    servers: Collection[NamedServer], found: dict[str, Found], bundle: Bundle, binds: Collection[tuple[str, int]]
+) -> None:
+    """Raises ConfigRejected with each server that has no address, or whose address is HAProxy's own, at its field."""
+    findings = [_finding(server, words, bundle) for server in servers if (words := _wrong(server, found, binds))]
+    if findings:
+        output = "\n".join(finding.message for finding in findings)
+        raise ConfigRejected(
+            "A server’s name has no usable address.", engine=RESOLVER, output=output, findings=findings
+        )
+
+
+def _wrong(server: NamedServer, found: dict[str, Found], binds: Collection[tuple[str, int]]) -> tuple[str, str] | None:
+    """The resolver's words and ours; None where nothing is wrong."""
+    answer = found[server.host]
+    if not answer.addresses:
+        said = f"could not resolve address '{server.host}': {answer.problem}"
+        what = "has no address. Check the spelling" if answer.is_none else NOT_KNOWN
+        return said, f"The name {server.host} {what}, type an IP address, or tick “Resolve later”."
+    address = answer.addresses[0]
+    if is_ourselves(f"{address}:{server.port}", binds):
+        return f"{server.host} is {address}", IN_CIRCLES
+    return None
+
+
+def _finding(server: NamedServer, words: tuple[str, str], bundle: Bundle) -> Finding:
+    origin = server.origin
+    line = next((line for line, known in bundle.origins["haproxy.cfg"].items() if known == origin), None)
+    return Finding(RESOLVER, words[0], "haproxy.cfg", line, origin.noun, origin.id, origin.field, advice=words[1])

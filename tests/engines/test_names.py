@@ -1,0 +1,124 @@
+"""Names of servers: asked all at once, within one time, and what they lead to is looked at."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.engines.names import Found, Names, must_have_addresses
+from guardpanel.errors import ConfigRejected
+from guardpanel.rendering import DesiredState, render
+from guardpanel.services.refusals import field_error
+from tests.rows import FACTS, rows
+
+pytestmark = pytest.mark.anyio
+
+ADDRESSES = {
+    "app.lan": ["10.0.0.5", "10.0.0.6"],
+    "both.lan": ["10.0.0.7", "2001:db8::7"],
+    "metadata.lan": ["169.254.169.254"],
+    "rebound.lan": ["169.254.169.254", "10.0.0.9"],
+    "self.lan": ["127.0.0.1"],
+}
+
+
+class Resolver:
+    """Answers at once, but for what is silent until it is told to speak."""
+
+    def __init__(self) -> None:
+        self.speaks = threading.Event()
+        self.asked: list[str] = []
+
+    def __call__(self, name: str) -> Sequence[str]:
+        self.asked.append(name)
+        if name.startswith("silent"):
+            self.speaks.wait(30)
+        if name == "again.lan":
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        if name not in ADDRESSES:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ADDRESSES[name]
+
+
+async def test_silent_names_cost_one_time_for_all_and_hide_no_answer() -> None:
+    resolver = Resolver()
+    names = Names(resolver)
+
+    found = await names.find(["app.lan", "both.lan", *(f"silent{at}.lan" for at in range(50))], longest=0.2)
+
+    assert found["app.lan"].addresses == ("10.0.0.5", "10.0.0.6")
+    assert found["both.lan"].addresses == ("10.0.0.7", "2001:db8::7")
+    assert {found[f"silent{at}.lan"] for at in range(50)} == {Found(problem="no answer in time (0 s)")}
+    resolver.speaks.set()
+
+
+async def test_a_name_that_is_being_asked_for_is_not_asked_for_again() -> None:
+    resolver = Resolver()
+    names = Names(resolver)
+    await names.find(["silent.lan"], longest=0.01)
+    asking = asyncio.create_task(names.find(["silent.lan"], longest=30))
+    await asyncio.sleep(0)
+    resolver.speaks.set()
+
+    assert (await asking)["silent.lan"] == Found(problem="Name or service not known", is_none=True)
+    assert resolver.asked == ["silent.lan"]
+    await names.find(["silent.lan"], longest=30)
+    assert resolver.asked == ["silent.lan"] * 2
+
+
+async def test_a_name_leads_nowhere_that_may_not_be_typed() -> None:
+    found = await Names(Resolver()).find(["metadata.lan", "rebound.lan"])
+
+    assert found["metadata.lan"] == Found(problem="169.254.169.254 is not the address of a server", is_none=True)
+    assert found["rebound.lan"].addresses == ("10.0.0.9",)
+
+
+async def test_this_machines_own_names_have_addresses() -> None:
+    found = (await Names().find(["localhost"]))["localhost"]
+    assert found.addresses
+    assert found.addresses[0] in {"127.0.0.1", "::1"}
+
+
+async def test_every_name_is_refused_with_words_of_its_own_at_its_own_field() -> None:
+    addresses = ["app.lan", "typo.lan", "10.0.0.1", "again.lan", "silent.lan", "metadata.lan", "self.lan:8080"]
+    state = DesiredState.from_rows(
+        rows({}, {"shop.example": {"servers": [{"address": address} for address in addresses]}}), FACTS
+    )
+    bundle = render(state)
+    resolver = Resolver()
+    found = await Names(resolver).find([server.host for server in bundle.named_servers], longest=0.2)
+
+    with pytest.raises(ConfigRejected) as refused:
+        must_have_addresses(bundle.named_servers, found, bundle, FACTS.http_binds)
+
+    resolver.speaks.set()
+    errors = {finding.field: field_error(finding) for finding in refused.value.findings}
+    assert {name: error.message for name, error in errors.items()} == {
+        "servers.1.address": "The name typo.lan has no address. "
+        "Check the spelling, type an IP address, or tick “Resolve later”.",
+        "servers.3.address": "The name again.lan has no address that is known. "
+        "No name server answers: try again, type an IP address, or tick “Resolve later”.",
+        "servers.4.address": "The name silent.lan has no address that is known. "
+        "No name server answers: try again, type an IP address, or tick “Resolve later”.",
+        "servers.5.address": "The name metadata.lan has no address. "
+        "Check the spelling, type an IP address, or tick “Resolve later”.",
+        "servers.6.address": "HAProxy itself listens there: requests would go round in circles.",
+    }
+    assert errors["servers.1.address"].engine == (
+        "This machine’s resolver: “could not resolve address 'typo.lan': Name or service not known”"
+    )
+    assert errors["servers.1.address"].where == f"haproxy.cfg line {line_of(bundle, 's2 typo.lan')}"
+
+
+def line_of(bundle: Bundle, words: str) -> int:
+    lines = bundle.files["haproxy.cfg"].decode().split("\n")
+    return next(at for at, line in enumerate(lines, 1) if words in line)
+
+
+def test_servers_whose_names_have_addresses_are_not_refused() -> None:
+    servers = [NamedServer(1, 0, "app.lan", 80)]
+    bundle = render(DesiredState.from_rows(rows({}, {"shop.example": {"servers": [{"address": "app.lan"}]}}), FACTS))
+    must_have_addresses(servers, {"app.lan": Found(("10.0.0.5",))}, bundle, FACTS.http_binds)

@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live load e2e reload-lies zero-drop interleavings lock openapi docs \
+.PHONY: help install run dev test lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
 	rx-differential agent-profile bench-data-path bench-stack bench-attack bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
@@ -44,6 +44,10 @@ unit: dev ## tests without engines (ARGS="-k words": those alone; for live and e
 live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
 	@tools/install-dev.sh haproxies
 	@$(CHECK) live -- $(ARGS)
+
+live-all: dev ## those on every HAProxy that can be had here: 3.0, 3.2 and 3.4, too (ARGS="-k words")
+	@tools/install-dev.sh newer_haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(CHECK) live -- $(ARGS)
 
 load: dev ## saves under load, short: no request lost, none judged by half of a change
 	@tools/install-dev.sh haproxies

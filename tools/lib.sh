@@ -45,3 +45,14 @@ haproxy_version() { { "$1" -v 2>/dev/null || true; } | sed -nE 's/^HAProxy versi
 
 # A program's file, also where an ordinary user's PATH does not look.
 on_path() { PATH=$PATH:/usr/local/sbin:/usr/sbin:/usr/local/go/bin type -P "$1" || true; }
+
+# haproxy_refusal BINARY: why guardpanel does not run on it, or nothing if it does.
+haproxy_refusal() {
+    local version
+    version=$(haproxy_version "$1")
+    [[ -n $version ]] || { echo "$1 is no HAProxy"; return; }
+    .venv/bin/python -c '
+import sys
+from guardpanel.engines import versions
+print(versions.refusal(tuple(map(int, sys.argv[1].split(".")))) or "", end="")' "$version"
+}

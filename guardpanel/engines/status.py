@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from guardpanel.engines import versions
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.servers import Servers
 from guardpanel.errors import EngineUnavailable
@@ -29,6 +30,12 @@ class HAProxyStatus:
     """Lines that are not in its log, since the last reload. It never waits to write one: while one of its threads writes,
     another tries 200 times and drops the line (fd_write_frag_line() in its src/fd.c)."""
     problem: str | None = None
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether guardpanel is tested with its branch. Another one that runs is neither promised nor refused."""
+        found = re.match(r"(\d+)\.(\d+)", self.version)
+        return found is not None and versions.is_tested((int(found[1]), int(found[2])))
 
 
 async def haproxy_status(cli: MasterCli) -> HAProxyStatus:

@@ -1,0 +1,65 @@
+"""HAProxies with known faults are refused with words, and every place that names a version says the same."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from guardpanel.engines import versions
+from guardpanel.engines.haproxy import HAProxy
+from guardpanel.errors import EngineUnavailable
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def binary(folder: Path, version: str) -> Path:
+    """A program that says it is that HAProxy."""
+    path = folder / "haproxy"
+    path.write_text(f"#!/bin/sh\necho 'HAProxy version {version}-0ubuntu7 2025/01/01 - https://haproxy.org/'\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("version", ["2.6.12", "2.6.23", "2.8.2", "2.9.4", "3.0.11", "3.2.6", "3.4.0", "3.5.1"])
+async def test_what_is_good_enough_runs(tmp_path: Path, version: str) -> None:
+    assert await HAProxy(str(binary(tmp_path, version))).version() == tuple(map(int, version.split(".")))
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        ("2.4.29", "too old"),
+        ("2.6.11", "never tried"),
+        ("2.8.1", "CVE-2023-40225"),
+        ("3.0.0", "503 while a save goes live"),
+        ("3.0.10", "503 while a save goes live"),
+        ("3.1.12", "checks of responses"),
+        ("3.2.5", "freeze"),
+    ],
+)
+async def test_a_version_with_a_known_fault_is_refused_with_it(tmp_path: Path, version: str, why: str) -> None:
+    with pytest.raises(EngineUnavailable) as refused:
+        await HAProxy(str(binary(tmp_path, version))).version()
+    assert refused.value.message.startswith(f"HAProxy {version} is not supported: ")
+    assert why in refused.value.message
+    assert "Use 2.6.12, 2.8.2, 3.0.11, 3.2.6 or 3.4.0, or a newer one" in refused.value.message
+
+
+@pytest.mark.parametrize(("version", "fit"), [("2.6.12", True), ("3.0.4", False), ("3.1.0", False), ("3.4.7", True)])
+def test_the_installer_asks_the_same_table(tmp_path: Path, version: str, fit: bool) -> None:
+    """Both words of tools/lib.sh: one that is not fit says why."""
+    asked = f'. tools/lib.sh; haproxy_refusal "{binary(tmp_path, version)}"'
+    said = subprocess.run(["bash", "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert (said == "") is fit
+    assert fit or said.startswith(f"HAProxy {version} is not supported: ")
+
+
+def test_the_readme_names_the_versions_of_the_table() -> None:
+    said = re.search(r"^- \*\*HAProxy\*\* ([^:]*):", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert said
+    assert re.findall(r"(\d+\.\d+)\.(\d+)", said[1]) == [
+        (versions.number(branch), str(one.least)) for branch, one in versions.BRANCHES.items()
+    ]

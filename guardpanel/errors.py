@@ -113,6 +113,10 @@ class EngineUnavailable(Problem):
     code = "engine_unavailable"
 
 
+class EngineSilent(EngineUnavailable):
+    """It took the question and gave no answer in time: it hangs, or it is slow."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One complaint of an engine about a staged file. `line` is 1-based; None where the engine gave none."""

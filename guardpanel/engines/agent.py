@@ -9,13 +9,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import yaml
 
 from guardpanel.bundle import Application, Bundle
 from guardpanel.engines import http
+from guardpanel.engines.patience import Patience
+from guardpanel.engines.proc import processes_at
 from guardpanel.engines.process import run, scratch
 from guardpanel.engines.releases import Release, content_of, write_atomically
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
@@ -23,6 +24,8 @@ from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailabl
 ENGINE = "Coraza"
 RELOAD_TIMEOUT = 60.0
 "Seconds: fifty new applications compile in a few."
+
+STATUS_PATIENCE = 5.0
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -182,13 +185,13 @@ class Agent:
     async def load(self, names: Collection[str]) -> None:
         """Have the agent read its file and run these. Raises DeploymentFailed where it does not."""
         await self.reload()
-        if not (await self.status()).runs(names):
+        if not (await self.wait(STATUS_PATIENCE)).runs(names):
             raise DeploymentFailed("The WAF agent does not run the new applications.", step="agent")
 
     async def wait(self, seconds: float) -> AgentStatus:
-        """Its status as soon as it answers, within that time: it may be starting."""
-        ends = monotonic() + seconds
-        while not (status := await self.status()).running and monotonic() < ends:
+        """Its status as soon as it answers: it may be starting. It has so many seconds in which it does nothing."""
+        patience = Patience(seconds, lambda: processes_at(self.answers_at))
+        while not (status := await self.status()).running and not patience.is_over:
             await asyncio.sleep(0.05)
         return status
 

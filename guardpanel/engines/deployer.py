@@ -15,7 +15,8 @@ from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.lately import Lately
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.names import Names, must_have_addresses
-from guardpanel.engines.proc import is_process, listener_of
+from guardpanel.engines.patience import Patience
+from guardpanel.engines.proc import children_of, is_process, listener_of, processes_at
 from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, sweep_drafts
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import LONGEST, HAProxyStatus, haproxy_status, servers
@@ -67,7 +68,7 @@ class Engines:
         self.agent = agent_of(settings)
         self.cli = MasterCli(settings.master_socket)
         self.names = Names()
-        self.verifier = Verifier(self.cli, settings.probe_socket, settings.http_binds, secret)
+        self.verifier = Verifier(self.cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._status = Lately(self._ask_status)
         self._servers = Lately(lambda: servers(self.cli))
@@ -100,6 +101,9 @@ class Engines:
             return  # they wait for the first release
         await asyncio.gather(self._haproxy_answers(patience), self._agent_answers(patience))
 
+    def _of_haproxy(self, seconds: float) -> Patience:
+        return Patience(seconds, lambda: processes_at(self.cli.path))
+
     async def _agent_answers(self, patience: float) -> None:
         if not self.agent.configuration.exists():
             return  # it waits for that file
@@ -109,11 +113,16 @@ class Engines:
 
     async def _haproxy_answers(self, patience: float) -> None:
         """The master may answer for a worker that hangs, or has not read its configuration yet."""
-        await self.cli.processes(patience=patience)
-        ends = monotonic() + patience
-        while "pid" not in await self.cli.info():
-            if monotonic() >= ends:
-                raise EngineUnavailable("HAProxy's worker does not answer.")
+        waiting = self._of_haproxy(patience)
+        while True:
+            try:
+                if "pid" in await self.cli.info():
+                    return
+                words = "HAProxy's worker does not answer."
+            except EngineUnavailable as error:
+                words = error.message
+            if waiting.is_over:
+                raise EngineUnavailable(words)
             await asyncio.sleep(0.05)
 
     async def deploy(
@@ -275,28 +284,33 @@ class Engines:
 
     async def _reload_haproxy(self, checksum: str, *, again: bool = False) -> None:
         """Have HAProxy read the current release, unless it runs it (it may just have started with it)."""
-        ends = monotonic() + START_PATIENCE
+        patience = self._of_haproxy(RELOAD_PATIENCE)
         while True:
             before = await self.cli.processes(patience=START_PATIENCE)
             if not again and before.workers and not before.failed and await self.runs(checksum, 0):
                 return None
             answer = await self.cli.reload()
-            if STILL_LOADING not in answer or monotonic() >= ends:
+            if STILL_LOADING not in answer:
                 return await self._wait_for_a_new_worker(before, answer)
+            if patience.is_over:
+                words = "HAProxy did not start a new worker: it is still loading the configuration before."
+                raise DeploymentFailed(words, step="reload", evidence=answer)
             await asyncio.sleep(0.02)
 
     async def _wait_for_a_new_worker(self, before: Processes, answer: str) -> None:
         """`answer`: the master's to the reload. DeploymentFailed where none comes."""
-        is_here = is_process(before.master)  # not where it runs in a container of its own
-        ends = monotonic() + RELOAD_PATIENCE
+        reading = Reading(before)
+        patience = Patience(RELOAD_PATIENCE, reading.processes)
         while True:
             try:
                 now = await self.cli.processes()
             except EngineUnavailable as error:
-                if is_here and not is_process(before.master):
+                reading.answers = False
+                if reading.is_gone:
                     words = "HAProxy ended while it loaded the new configuration."
                     raise DeploymentFailed(words, step="reload", evidence=answer) from error
             else:
+                reading.answers = True
                 if _has_new_worker(before, now):
                     return
                 if now.failed > before.failed and now.workers == before.workers:
@@ -304,7 +318,7 @@ class Engines:
                     raise DeploymentFailed(
                         "HAProxy refused to load the new configuration.", step="reload", evidence=said
                     )
-            if monotonic() >= ends:
+            if patience.is_over:
                 raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
             await asyncio.sleep(0.01)
 
@@ -329,6 +343,26 @@ class Engines:
             except (Problem, OSError) as problem:
                 log.warning("old applications stay in the WAF agent for now: %s", problem)
                 return
+
+
+class Reading:
+    """A master that reads a configuration: itself while it answers nobody (to 3.0), a child of its from 3.1 on."""
+
+    def __init__(self, before: Processes) -> None:
+        self.master = before.master
+        self.answers = True
+        self._others = {*before.workers, *before.old_workers}
+        self._is_here = is_process(self.master)  # not where it runs in a container of its own
+
+    @property
+    def is_gone(self) -> bool:
+        return self._is_here and not is_process(self.master)
+
+    def processes(self) -> set[int]:
+        """Whose work is waited for. A master that answers works for whoever asks, too."""
+        if not self._is_here:
+            return set()
+        return (children_of(self.master) - self._others) | (set() if self.answers else {self.master})
 
 
 def _has_new_worker(before: Processes, now: Processes) -> bool:

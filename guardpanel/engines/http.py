@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import EngineSilent, EngineUnavailable
 
 Place = Path | tuple[str, int]
 "A unix socket, or address and port."
@@ -40,14 +40,16 @@ async def ask(
     proxy_line: bool = False,
     timeout: float = 5.0,
 ) -> Answer:
-    """One request on a connection of its own. Raises EngineUnavailable where nothing sensible answers."""
+    """One request on a connection of its own. Raises EngineUnavailable where nothing sensible answers, EngineSilent
+    where nothing answers in time."""
     began = perf_counter()
     try:
         async with asyncio.timeout(timeout):
             raw = await _exchange(place, _written(method, target, headers, body, proxy_line))
         status, answered, content = _parsed(raw)
     except (OSError, TimeoutError, ValueError) as error:
-        raise EngineUnavailable(f"{_shown(place)} does not answer: {reason(error)}.") from error
+        kind = EngineSilent if isinstance(error, TimeoutError) else EngineUnavailable
+        raise kind(f"{_shown(place)} does not answer: {reason(error)}.") from error
     return Answer(status, answered, content, perf_counter() - began)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines import http
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import EngineSilent, EngineUnavailable
 
 LARGEST = 64 * 1024 * 1024
 PAUSE = 0.01
@@ -36,8 +36,12 @@ class MasterCli:
         self.path = path
 
     async def reload(self) -> str:
-        """Tell the master to read the configuration. Its answer is never proof: 2.6 gives none, and a newer one lies."""
-        return await self._ask("reload", patience=5.0)
+        """Tell the master, once, to read the configuration. Its answer is never proof: 2.6 gives none, a newer one lies,
+        and none comes in time from one that reads thousands of servers on a busy machine."""
+        try:
+            return await self._ask("reload", patience=5.0, again_after_silence=False)
+        except EngineSilent:
+            return ""
 
     async def processes(self, patience: float = 0.0) -> Processes:
         return parse_processes(await self._ask("show proc", patience=patience))
@@ -70,17 +74,17 @@ class MasterCli:
             raise ValueError(f"not a table's name: {name!r}")
         return await self._ask(f"@1 show table {name}")
 
-    async def _ask(self, command: str, patience: float = 0.0) -> str:
+    async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str:
         ends = monotonic() + patience
         while True:
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT):
                     return await self._once(command)
             except (OSError, TimeoutError) as error:
-                if monotonic() >= ends:
-                    raise EngineUnavailable(
-                        f"HAProxy does not answer on its master socket: {http.reason(error)}."
-                    ) from error
+                silent = isinstance(error, TimeoutError)
+                if monotonic() >= ends or (silent and not again_after_silence):
+                    words = f"HAProxy does not answer on its master socket: {http.reason(error)}."
+                    raise (EngineSilent if silent else EngineUnavailable)(words) from error
                 await asyncio.sleep(PAUSE)
 
     async def _once(self, command: str) -> str:

@@ -37,6 +37,28 @@ def is_process(pid: int) -> bool:
         return False
 
 
+def children_of(pid: int) -> set[int]:
+    """By the kernel's list (proc(5), /proc/pid/task/tid/children)."""
+    with suppress(OSError, ValueError):
+        return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    return set()
+
+
+def processes_at(socket_path: Path) -> set[int]:
+    """The process that answers on a unix socket, and the youngest of its children: HAProxy's master with its newest worker."""
+    pid = listener_of(socket_path)
+    if not pid:
+        return set()
+    return {pid, *sorted(children_of(pid), key=_started)[-1:]}
+
+
+def _started(pid: int) -> int:
+    """In clock ticks after the machine; 0 once it is gone."""
+    with suppress(OSError, IndexError, ValueError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    return 0
+
+
 def has_lost(path: Path, pid: int) -> bool:
     """Whether HAProxy's master `pid` listens on a socket whose place `path` is another's or nobody's.
 

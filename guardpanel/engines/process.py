@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from guardpanel.engines.patience import LOOKS, Patience
 from guardpanel.errors import StorageFailed
 
-LONGEST = 10.0
-"Seconds of wall time for a check."
+IDLE = 10.0
+"Seconds in which a check does nothing until it is ended: it hangs. One that waits for the processor is only slow."
 
 CPU_SECONDS = 20
 LARGEST_OUTPUT = 1024 * 1024
@@ -43,7 +44,7 @@ def clean_environment() -> dict[str, str]:
 
 
 async def run(command: Sequence[str | Path], *, cwd: Path | None = None, memory_kib: int | None = None) -> Completed:
-    """The command's exit code and output; killed with all its children after LONGEST seconds.
+    """The command's exit code and output; killed with all its children once it hangs.
 
     In a thread: uvloop's own subprocesses fork the whole panel, which costs some 15 ms; `subprocess` uses vfork.
     """
@@ -63,10 +64,21 @@ def run_here(command: list[str], cwd: Path | None = None, memory_kib: int | None
         start_new_session=True,
     ) as process:
         try:
-            output, _ = process.communicate(timeout=LONGEST)
+            output = _waited_for(process)
         except subprocess.TimeoutExpired:
-            return Completed(-1, f"no answer within {LONGEST:.0f} s", timed_out=True)
+            return Completed(-1, f"no answer within {IDLE:.0f} s", timed_out=True)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     return Completed(process.returncode, output[:LARGEST_OUTPUT].decode("utf-8", "replace"))
+
+
+def _waited_for(process: "subprocess.Popen[bytes]") -> bytes:
+    """Its output; TimeoutExpired when it does nothing more. What it may use of the processor is limited besides."""
+    patience = Patience(IDLE, lambda: (process.pid,))
+    while True:
+        try:
+            return process.communicate(timeout=IDLE / LOOKS)[0]
+        except subprocess.TimeoutExpired:
+            if patience.is_over:
+                raise

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from pathlib import Path
-from time import monotonic
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
 from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.proc import listener_of
-from guardpanel.errors import DeploymentFailed, EngineUnavailable
+from guardpanel.engines.patience import Patience
+from guardpanel.engines.proc import listener_of, processes_at
+from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
 DEADLINE = 8.0
-"Seconds until a configuration that still cannot be proved counts as not live."
+"Seconds until a configuration that still cannot be proved counts as not live; who is silent but at work has longer."
 
 IN_A_ROW = 16
 "New connections on each listener: a second HAProxy on the same port takes its share of them (SO_REUSEPORT)."
@@ -33,26 +33,34 @@ DENY_RULE, COUNT_RULE = "100101", "190100"
 
 
 class Verifier:
-    def __init__(self, cli: MasterCli, probe: Path, binds: Collection[tuple[str, int]], secret: str) -> None:
+    def __init__(
+        self, cli: MasterCli, agent: Path, probe: Path, binds: Collection[tuple[str, int]], secret: str
+    ) -> None:
         self.cli = cli
+        self.agent = agent
+        "A socket by which its process is known."
         self.probe = probe
         self.binds = [(_local(host), port) for host, port in binds]
         self.secret = secret
 
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
         """Raises DeploymentFailed with what was seen instead."""
-        ends = monotonic() + DEADLINE
-        await self._until(ends, partial(self._new_worker, bundle.checksum))
-        await self.prove_listeners(bundle.checksum, ends)
+        haproxy = self._patience(self.cli.path)
+        await self._until(haproxy, partial(self._new_worker, bundle.checksum))
+        await self.prove_listeners(bundle.checksum, haproxy)
+        both = self._patience(self.cli.path, self.agent)
         for application in bundle.applications:
             if application.name in changed:
-                await self._until(ends, partial(self._application, application.name, application.blocks))
+                await self._until(both, partial(self._application, application.name, application.blocks))
 
-    async def prove_listeners(self, checksum: str, ends: float | None = None) -> None:
+    async def prove_listeners(self, checksum: str, patience: Patience | None = None) -> None:
         """Each of them answers with this configuration on many new connections. Raises DeploymentFailed."""
-        ends = monotonic() + DEADLINE if ends is None else ends
+        patience = patience or self._patience(self.cli.path)
         places = await self.places()
-        await asyncio.gather(*(self._until(ends, partial(self.listener, place, checksum)) for place in places))
+        await asyncio.gather(*(self._until(patience, partial(self.listener, place, checksum)) for place in places))
+
+    def _patience(self, *sockets: Path) -> Patience:
+        return Patience(DEADLINE, lambda: {pid for socket in sockets for pid in processes_at(socket)})
 
     async def places(self) -> list[http.Place]:
         """Where HAProxy listens. The probe's socket counts while somebody answers there: a second HAProxy that was
@@ -60,16 +68,19 @@ class Verifier:
         there = await asyncio.to_thread(listener_of, self.probe) is not None
         return [*self.binds, self.probe] if there else [*self.binds]
 
-    async def _until(self, ends: float, proof: Proof) -> None:
+    async def _until(self, patience: Patience, proof: Proof) -> None:
         pause = PAUSE
         while True:
+            over = patience.had_its_seconds
             try:
                 seen = await proof()
+            except EngineSilent as error:
+                seen, over = error.message, patience.is_over
             except EngineUnavailable as error:
                 seen = error.message
             if seen is None:
                 return
-            if monotonic() >= ends:
+            if over:
                 raise _not_proved(seen)
             await asyncio.sleep(pause)
             pause *= 2
@@ -118,7 +129,9 @@ class Verifier:
         clean = await self._judged(name, {})
         for seen in (attack, clean):
             if _said(seen, "x-gp-error"):
-                return f"The WAF agent gave no verdict for application {name} (error {_said(seen, 'x-gp-error')})."
+                raise EngineSilent(
+                    f"The WAF agent gave no verdict for application {name} (error {_said(seen, 'x-gp-error')})."
+                )
         if COUNT_RULE not in _said(attack, "x-gp-rules").split(","):
             return f"Application {name} did not see the test attack."
         if blocks and (_said(attack, "x-gp-action"), _said(attack, "x-gp-rule")) != ("deny", DENY_RULE):

@@ -70,6 +70,7 @@ def problems() -> list[Problem]:
         Invalid("Words.", {"name": FieldError("Too long.")}),
         errors.TooManyAttempts("Words.", 3),
         errors.EngineUnavailable("Words."),
+        errors.EngineSilent("Words."),
         errors.ConfigRejected("Words.", engine="HAProxy", output="[ALERT]"),
         errors.DeploymentFailed("Words.", step="verify", evidence="seen"),
         errors.RolledBack("Words.", steps=steps, evidence="seen"),

@@ -14,6 +14,7 @@ from guardpanel.engines import AgentStatus, Engines, RunningApplication
 from guardpanel.engines.agent import Agent, read_configuration
 from guardpanel.engines.drift import Inspector
 from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.patience import Patience
 from guardpanel.engines.releases import Release
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Problem
@@ -158,7 +159,7 @@ class FakeVerifier(Verifier):
     """The proof: of the world as it is."""
 
     def __init__(self, world: World, cli: MasterCli) -> None:
-        super().__init__(cli, Path("/nowhere"), (), "secret")
+        super().__init__(cli, Path("/nowhere"), Path("/nowhere"), (), "secret")
         self.world = world
 
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
@@ -167,7 +168,7 @@ class FakeVerifier(Verifier):
             raise DeploymentFailed("The new configuration could not be proved live.", step="verify")
         await self.world.fate.pause()
 
-    async def prove_listeners(self, checksum: str, ends: float | None = None) -> None:
+    async def prove_listeners(self, checksum: str, patience: Patience | None = None) -> None:
         await self.world.fate.pause()
         if self.world.checksum != checksum:
             raise DeploymentFailed("The listeners answer with another configuration.", step="verify")

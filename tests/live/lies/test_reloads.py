@@ -118,7 +118,7 @@ async def test_what_the_check_sees_is_refused_and_nothing_is_reloaded(
     workers = (await running.changes.engines.cli.processes()).workers
 
     if plant is fifo_map:
-        monkeypatch.setattr(process, "LONGEST", 3.0)
+        monkeypatch.setattr(process, "IDLE", 3.0)
     with in_staged(monkeypatch, running, plant) as struck, pytest.raises(ConfigRejected) as refused:
         await add(running, origin, name)
 

@@ -1,0 +1,105 @@
+"""A reload on a slow machine: told once, waited for, and told again only where HAProxy says that it took no word of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from guardpanel.engines import Engines, master_cli
+from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.errors import DeploymentFailed, EngineUnavailable
+from guardpanel.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+LOADING = "Success=0\n--\nAnother reload is still in progress.\n"
+
+
+@asynccontextmanager
+async def silent_master(path: Path) -> AsyncIterator[list[bytes]]:
+    """It takes every word and answers none, as one that reads a large configuration."""
+    heard: list[bytes] = []
+    writers: list[asyncio.StreamWriter] = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(-1))
+        writers.append(writer)
+
+    server = await asyncio.start_unix_server(hear, str(path))
+    try:
+        yield heard
+    finally:
+        for writer in writers:
+            writer.close()
+        server.close()
+
+
+async def test_a_master_that_is_slow_to_answer_is_told_to_reload_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(master_cli, "ANSWER_TIMEOUT", 0.05)
+    path = tmp_path / "m.sock"
+
+    async with silent_master(path) as heard:
+        assert await MasterCli(path).reload() == ""
+
+    assert heard == [b"reload\n"]
+
+
+class FirstStart(MasterCli):
+    """HAProxy 3.2 in its first moments: while its worker loads it takes no reload."""
+
+    def __init__(self, path: Path, looks: int) -> None:
+        super().__init__(path)
+        self.left = looks
+        self.told = 0
+
+    async def processes(self, patience: float = 0.0) -> Processes:
+        return Processes(1, "3.2.26", (7,), (), 0, 0) if self.told < 3 else Processes(1, "3.2.26", (8,), (7,), 0, 1)
+
+    async def info(self, pid: int = 0) -> dict[str, str]:
+        if self.left:
+            self.left -= 1
+            raise EngineUnavailable("The worker is loading.")
+        return {"description": "guardpanel this"}
+
+    async def reload(self) -> str:
+        self.told += 1
+        return LOADING if self.told < 3 else "Success=1"
+
+
+@pytest.fixture
+def engines(tmp_path: Path) -> Engines:
+    return Engines(Settings(data_dir=tmp_path), "secret")
+
+
+async def test_haproxy_that_just_starts_with_this_configuration_is_waited_for(engines: Engines, tmp_path: Path) -> None:
+    engines.cli = FirstStart(tmp_path / "m.sock", looks=2)
+
+    await engines._reload_haproxy("this")
+
+    assert engines.cli.told == 2
+
+
+async def test_haproxy_that_still_loads_another_configuration_is_told_again(engines: Engines, tmp_path: Path) -> None:
+    engines.cli = FirstStart(tmp_path / "m.sock", looks=9)
+
+    await engines._reload_haproxy("another")
+
+    assert engines.cli.told == 3
+
+
+async def test_haproxy_that_loads_for_ever_is_given_up(
+    engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stuck(FirstStart):
+        async def reload(self) -> str:
+            return LOADING
+
+    monkeypatch.setattr("guardpanel.engines.deployer.RELOAD_PATIENCE", 0.1)
+    engines.cli = Stuck(tmp_path / "m.sock", looks=1_000)
+
+    with pytest.raises(DeploymentFailed, match="still loading"):
+        await engines._reload_haproxy("another")

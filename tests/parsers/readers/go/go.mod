@@ -1,0 +1,3 @@
+module github.com/guardpanel/guardpanel/tests/parsers/readers/go
+
+go 1.25.0

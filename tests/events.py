@@ -74,8 +74,35 @@ def a_log_line(event: dict[str, Any] | None = None, **others: Any) -> dict[str, 
 def a_passed_line(event: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
     """A line of HAProxy's log of which nothing is to say."""
     return a_log_line(
-        event, **{"status": 200, "verdict": "-", "action": "-", "rule": "-", "score": "0", "rules": "-", **others}
+        event,
+        **{
+            "status": 200,
+            "verdict": "-",
+            "action": "-",
+            "rule": "-",
+            "score": "0",
+            "rules": "-",
+            "ended": "----",
+            "server": "s1",
+            "server_milliseconds": 3,
+            **others,
+        },
     )
+
+
+def a_failed_line(event: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
+    """Of a request that HAProxy could not deliver: no server was up, unless others say another reason."""
+    failed = {"status": 503, "ended": "SC--", "server": "<NOSRV>", "server_milliseconds": -1}
+    return a_passed_line(event, **{**failed, **others})
+
+
+def an_unreadable_line(**others: Any) -> dict[str, Any]:
+    """Of what HAProxy could not read as a request."""
+    unread = {
+        "id": "-", "host": "-", "virtual_host": "-", "method": "<BADREQ>", "path": "-", "status": 400, "ended": "PR--",
+        "policy": "-", "application": "-", "over_limit": "-", "fail": "-",
+    }  # fmt: skip
+    return a_failed_line(None, **{**unread, **others})
 
 
 def as_line(said: dict[str, Any]) -> bytes:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 from guardpanel.api.saves import speaking
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.events.texts import shown
-from guardpanel.events.words import Severity, Verdict
+from guardpanel.events.words import VERDICT_TABLE, Kind, Outcome, Reason, Severity, Verdict
 from guardpanel.services.events import EventDetail, EventFilter, EventItem
+from guardpanel.services.events.conditions import REQUEST_ID
 from guardpanel.services.events.question import EventQuestion, filter_of
 from guardpanel.services.input import validated
 
@@ -22,11 +23,7 @@ router = APIRouter(prefix="/api/v1/logs", tags=["logs"])
 Action = Literal["allow", "deny", "monitor"]
 Level = Literal["info", "warning", "error", "critical"]
 
-ACTIONS: dict[Verdict, Action] = {
-    Verdict.BLOCKED: "deny", Verdict.DETECTED: "monitor", Verdict.UNKNOWN_HOST: "deny", Verdict.TOO_LARGE: "deny",
-    Verdict.TOO_LARGE_PASSED: "allow", Verdict.AGENT_ERROR: "deny", Verdict.FAIL_OPEN: "allow",
-    Verdict.TOO_SLOW: "deny", Verdict.TOO_SLOW_PASSED: "allow", Verdict.TRAILERS: "deny",
-}  # fmt: skip
+ACTIONS: dict[Outcome, Action] = {Outcome.DENIED: "deny", Outcome.WATCHED: "monitor", Outcome.PASSED: "allow"}
 "The React panel's words for what became of a request."
 
 LEVELS: dict[Severity, Level] = {
@@ -50,6 +47,7 @@ class LogOut(BaseModel):
     vhost_id: int | None
     action: Action
     verdict: Verdict
+    reason: Reason | None = Field(description="Why HAProxy did not deliver it.")
     source_ip: str
     method: str
     request_uri: str = Field(description="With its query where `raw_context` comes along.")
@@ -87,7 +85,13 @@ class LogQuery(BaseModel):
     vhost: str = Field(default="", max_length=300, description="The host, exactly.")
     vhost_id: int | None = Field(default=None, ge=1, le=2**53)
     action: Action | None = None
+    kind: Literal["security", "delivery", "all"] | None = Field(
+        default=None,
+        description="`delivery`: what HAProxy could not deliver. Unless it, `verdict`, `reason` or a request id (`q`) is given: "
+        "`security`, all else.",
+    )
     verdict: Verdict | None = None
+    reason: Reason | None = Field(default=None, description="Why HAProxy did not deliver it.")
     policy_id: int | None = Field(default=None, ge=1, le=2**53)
     severity: Level | None = None
     method: str = Field(default="", max_length=64)
@@ -125,14 +129,23 @@ def question_of(query: LogQuery) -> dict[str, object]:
     """The keys of `EventQuestion`."""
     return {
         "virtual_host": str(query.vhost_id) if query.vhost_id else None, "policy": query.policy_id, "verdict": query.verdict,
+        "kind": kind_of(query), "reason": query.reason,
         "rule": query.rule_id, "client": query.source_ip, "path": query.path, "method": query.method, "time": "all",
         "since": query.date_from, "until": query.date_to, "min_score": query.min_score, "q": query.q,
     }  # fmt: skip
 
 
+def kind_of(query: LogQuery) -> Kind | None:
+    """The React panel, which names none, gets what it always got."""
+    if query.kind is not None:
+        return None if query.kind == "all" else Kind(query.kind)
+    is_one_of_all = query.verdict or query.reason or REQUEST_ID.fullmatch(query.q.strip())
+    return None if is_one_of_all else Kind.SECURITY
+
+
 def with_sets(asked: EventFilter, query: LogQuery) -> EventFilter:
     """And with what the React panel's coarser words stand for."""
-    verdicts = tuple(verdict for verdict, action in ACTIONS.items() if action == query.action)
+    verdicts = tuple(verdict for verdict, words in VERDICT_TABLE.items() if ACTIONS[words.outcome] == query.action)
     severities = tuple(severity for severity, level in LEVELS.items() if level == query.severity)
     return replace(asked, verdicts=verdicts, severities=severities, host=query.vhost)
 
@@ -145,8 +158,9 @@ def out(item: EventItem, detail: EventDetail | None) -> LogOut:
         event_at=item.time,
         vhost=item.host,
         vhost_id=item.virtual_host_id,
-        action=ACTIONS[item.verdict],
+        action=ACTIONS[VERDICT_TABLE[item.verdict].outcome],
         verdict=item.verdict,
+        reason=item.reason,
         source_ip=item.client,
         method=item.method,
         request_uri=detail.uri if detail else item.path,

@@ -4,10 +4,15 @@ The first byte says how. A dictionary that lines were once stored with is never 
 agent, and a line of HAProxy's log); another one gets another byte.
 """
 
+import json
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import zstandard
+
+Known = TypeVar("Known")
 
 FIRST = b"\x01"
 LEVEL = 3
@@ -22,6 +27,14 @@ def unpacked(stored: bytes) -> tuple[bytes | None, bytes | None]:
     lines = zstandard.ZstdDecompressor(dict_data=_dictionary()).decompress(stored[1:])
     agent, _, proxy = lines.partition(b"\n")
     return agent or None, proxy or None
+
+
+def parsed(line: bytes, wanted: msgspec.json.Decoder[Known]) -> Known:
+    """What is wanted of a line; the rest is not made into objects. Raises ValueError or DecodeError."""
+    try:
+        return wanted.decode(line)
+    except msgspec.DecodeError:  # it knows no lone surrogates
+        return msgspec.convert(json.loads(line), wanted.type)
 
 
 @cache

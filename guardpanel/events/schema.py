@@ -62,6 +62,13 @@ CREATE TABLE access_log (id INTEGER PRIMARY KEY CHECK (id = 1), inode INTEGER NO
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+SECOND = """
+DROP TABLE rule;
+ALTER TABLE event ADD COLUMN reason INTEGER;  -- events/words.py: why HAProxy did not deliver it
+CREATE INDEX event_reason ON event (reason) WHERE reason IS NOT NULL;
+"""
+"A rule's words are the event's, and stand in its line."
+
 AGENT, PROXY = 1, 2
 "Of the column `heard`."
 
@@ -69,7 +76,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, and many of them the next one, too, so that they are brought into the file once
 for several."""
 
-VERSIONS = (FIRST,)
+VERSIONS = (FIRST, SECOND)
 "What each version adds to the one before."
 
 
@@ -107,6 +114,16 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 def version(connection: sqlite3.Connection) -> int:
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return found
+
+
+def can_be_read(connection: sqlite3.Connection) -> bool:
+    """False where it holds nothing yet. Raises StorageFailed for another version's: the ingest brings an older one up."""
+    known = version(connection)
+    if known and known < len(VERSIONS):
+        raise StorageFailed(
+            "The events were written by an older guardpanel: they can be read once the ingest has started."
+        )
+    return known > 0
 
 
 def _bring_up(connection: sqlite3.Connection) -> None:

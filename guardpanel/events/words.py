@@ -1,6 +1,8 @@
 """The words of an event, and the numbers that stand for them in the file. A number is never given to another word."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Verdict(StrEnum):
@@ -26,22 +28,127 @@ class Verdict(StrEnum):
     "Its body did not come in the policy's time; it passed, and at most what had come was looked at."
     TRAILERS = "trailers"
     "400: fields came after its body, which no rule on headers would see."
+    UNDELIVERED = "undelivered"
+    "HAProxy could not deliver it, for a `Reason`, and nobody had anything else to say of it."
 
 
-VERDICTS = {
-    1: Verdict.BLOCKED,
-    2: Verdict.DETECTED,
-    3: Verdict.UNKNOWN_HOST,
-    4: Verdict.TOO_LARGE,
-    5: Verdict.TOO_LARGE_PASSED,
-    6: Verdict.AGENT_ERROR,
-    7: Verdict.FAIL_OPEN,
-    20: Verdict.TOO_SLOW,
-    21: Verdict.TOO_SLOW_PASSED,
-    22: Verdict.TRAILERS,
-}
+class Outcome(StrEnum):
+    """What a verdict means to the visitor."""
 
-VERDICT_CODES = {verdict: code for code, verdict in VERDICTS.items()}
+    DENIED = "denied"
+    WATCHED = "watched"
+    PASSED = "passed"
+
+
+class VerdictWords(NamedTuple):
+    """All that is to say of a verdict. To add one: a line in VERDICT_TABLE, and HAProxy's word for it in
+    ingest/proxy_line.py."""
+
+    code: int
+    "In the file. Never given to another one."
+    outcome: Outcome
+    label: str
+    "For filters and chips."
+    line: str
+    "For a list, where no rule says what was found."
+    sentence: str
+    "For the event's page; empty where it depends on the event."
+    icon: str
+    tone: str
+
+
+VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
+    Verdict.BLOCKED: VerdictWords(1, Outcome.DENIED, "blocked", "Blocked by the WAF", "", "ban", "tone-accent"),
+    Verdict.DETECTED: VerdictWords(2, Outcome.WATCHED, "detected", "Detected by the WAF", "", "eye", "tone-warn"),
+    Verdict.UNKNOWN_HOST: VerdictWords(
+        3, Outcome.DENIED, "unknown host", "No virtual host has this name",
+        "Refused: no virtual host has this name.", "globe", "tone-quiet"),
+    Verdict.TOO_LARGE: VerdictWords(
+        4, Outcome.DENIED, "too large", "The body is over the policy’s limit",
+        "Refused: the body is over the policy’s limit.", "ban", "tone-accent"),
+    Verdict.TOO_LARGE_PASSED: VerdictWords(
+        5, Outcome.PASSED, "too large, passed", "The body is over the policy’s limit and was not looked at",
+        "Passed without being looked at: the body is over the policy’s limit.", "triangle-alert", "tone-warn"),
+    Verdict.AGENT_ERROR: VerdictWords(
+        6, Outcome.DENIED, "no verdict, refused", "The WAF gave no verdict, and nothing passed",
+        "Refused: the WAF gave no verdict.", "circle-x", "tone-bad"),
+    Verdict.FAIL_OPEN: VerdictWords(
+        7, Outcome.PASSED, "no verdict, passed", "The WAF gave no verdict, and the request passed",
+        "Passed without a verdict of the WAF.", "triangle-alert", "tone-warn"),
+    Verdict.TOO_SLOW: VerdictWords(
+        20, Outcome.DENIED, "too slow", "The body came too slowly",
+        "Refused: the body did not come within the policy’s time.", "ban", "tone-accent"),
+    Verdict.TOO_SLOW_PASSED: VerdictWords(
+        21, Outcome.PASSED, "too slow, passed", "The body came too slowly and was not looked at whole",
+        "Passed, not looked at whole: the body did not come within the policy’s time.", "triangle-alert", "tone-warn"),
+    Verdict.TRAILERS: VerdictWords(
+        22, Outcome.DENIED, "fields after the body", "Header fields after the body",
+        "Refused: header fields came after the body, where no rule would see them.", "ban", "tone-accent"),
+    Verdict.UNDELIVERED: VerdictWords(
+        10, Outcome.DENIED, "not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
+}  # fmt: skip
+
+VERDICT_CODES = {verdict: words.code for verdict, words in VERDICT_TABLE.items()}
+VERDICTS = {code: verdict for verdict, code in VERDICT_CODES.items()}
+
+
+class Kind(StrEnum):
+    """What an event is about."""
+
+    SECURITY = "security"
+    "A rule fired, or HAProxy refused or passed the request for what it is."
+    DELIVERY = "delivery"
+    "HAProxy could not deliver it, whatever else is to say of it."
+
+
+class Reason(StrEnum):
+    """Why HAProxy itself ended a request before its server had answered (ingest/reasons.py)."""
+
+    NO_SERVER = "no_server"
+    SERVER_REFUSED = "server_refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    QUEUE_FULL = "queue_full"
+    SERVER_CLOSED = "server_closed"
+    BAD_RESPONSE = "bad_response"
+    SERVER_TIMEOUT = "server_timeout"
+    CLIENT_ABORTED = "client_aborted"
+    CLIENT_TIMEOUT = "client_timeout"
+    MALFORMED = "malformed"
+    TOO_LONG = "too_long"
+    NO_RESOURCES = "no_resources"
+    ENDED = "ended"
+    MAINTENANCE = "maintenance"
+    REFUSED = "refused"
+
+
+class ReasonWords(NamedTuple):
+    code: int
+    "In the file. Never given to another one."
+    line: str
+    "For lists and filters."
+    sentence: str
+
+
+REASON_TABLE: Mapping[Reason, ReasonWords] = {
+    Reason.NO_SERVER: ReasonWords(1, "No server up", "Not delivered. No server was up."),
+    Reason.SERVER_REFUSED: ReasonWords(2, "Server refused the connection", "Not delivered. The server refused the connection."),
+    Reason.CONNECT_TIMEOUT: ReasonWords(3, "Server did not accept in time", "Not delivered. The server did not accept in time."),
+    Reason.QUEUE_FULL: ReasonWords(4, "Waited too long for a server", "Not delivered. No server was free in time."),
+    Reason.SERVER_CLOSED: ReasonWords(5, "Server closed without response", "Not delivered. The server closed before a response."),
+    Reason.BAD_RESPONSE: ReasonWords(6, "Server’s response is not HTTP", "Not delivered. The server’s response is not HTTP."),
+    Reason.SERVER_TIMEOUT: ReasonWords(7, "Server timed out", "Not delivered. The server did not respond in time."),
+    Reason.CLIENT_ABORTED: ReasonWords(8, "Client went away", "Not delivered. The client went away before the response."),
+    Reason.CLIENT_TIMEOUT: ReasonWords(9, "Request did not arrive in time", "Rejected. The request did not arrive in time."),
+    Reason.MALFORMED: ReasonWords(10, "Malformed request", "Rejected. The request is not one that HAProxy accepts."),
+    Reason.TOO_LONG: ReasonWords(11, "URL or headers too long", "Rejected. The URL or the headers are too long."),
+    Reason.NO_RESOURCES: ReasonWords(12, "HAProxy was out of resources", "Not delivered. HAProxy was out of resources."),
+    Reason.ENDED: ReasonWords(13, "HAProxy ended the connection", "Not delivered. HAProxy ended the connection."),
+    Reason.MAINTENANCE: ReasonWords(14, "Maintenance page", "Not delivered. The virtual host was in maintenance."),
+    Reason.REFUSED: ReasonWords(15, "Rejected by HAProxy", "Rejected by HAProxy."),
+}  # fmt: skip
+
+REASON_CODES = {reason: words.code for reason, words in REASON_TABLE.items()}
+REASONS = {code: reason for reason, code in REASON_CODES.items()}
 
 
 class Severity(StrEnum):

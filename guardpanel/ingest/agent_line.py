@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
+from guardpanel.events.lines import parsed
 from guardpanel.events.schema import id_of
 from guardpanel.events.texts import shown
 from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES, Severity
-
-Known = TypeVar("Known")
 
 VERSION = 1
 
@@ -57,15 +56,12 @@ class AgentLine(NamedTuple):
     severity: int | None
     rules: tuple[int, ...]
     "Those that say most first."
-    messages: Mapping[int, str]
-    "As they came."
     line: bytes
 
 
 class _Rule(msgspec.Struct):
     id: Any
     severity: Any = ""
-    message: Any = ""
 
 
 class _Event(msgspec.Struct):
@@ -107,16 +103,8 @@ def _is_of_another_version(line: bytes) -> bool:
     return False
 
 
-def parsed(line: bytes, wanted: msgspec.json.Decoder[Known]) -> Known:
-    """What is wanted of a line; the rest is not made into objects. Raises ValueError or DecodeError."""
-    try:
-        return wanted.decode(line)
-    except msgspec.DecodeError:  # it knows no lone surrogates
-        return msgspec.convert(json.loads(line), wanted.type)
-
-
 def _taken(said: _Event, line: bytes, place: str) -> AgentLine:
-    rules, severity, messages = weighed(tuple((rule.id, rule.severity, rule.message) for rule in said.rules))
+    rules, severity = weighed(tuple((rule.id, rule.severity) for rule in said.rules))
     return AgentLine(
         request_id=shown(said.id)[:LONGEST_ID] or place,
         moment=moment_of(said.time),
@@ -130,23 +118,21 @@ def _taken(said: _Event, line: bytes, place: str) -> AgentLine:
         score=_number(said.scores.get("blocking_inbound_anomaly_score")) or 0,
         severity=severity,
         rules=rules,
-        messages=messages,
         line=line,
     )
 
 
 @lru_cache(MOST_KEPT)
-def weighed(fired: tuple[tuple[int, str, str], ...]) -> tuple[tuple[int, ...], int | None, Mapping[int, str]]:
-    """Rules with the worst first and those that only add up last, each once; how bad the worst is; and their messages. Kept:
-    many requests fire the same rules."""
+def weighed(fired: tuple[tuple[int, str], ...]) -> tuple[tuple[int, ...], int | None]:
+    """Rules with the worst first and those that only add up last, each once; and how bad the worst is. Kept: many requests fire
+    the same rules."""
     worst: dict[int, int] = {}
-    for rule, severity, _ in fired:
+    for rule, severity in fired:
         if _number(rule):
             worst.setdefault(rule, _weight(rule, SEVERITIES.get(severity)))
     order = sorted(worst, key=worst.__getitem__)
     telling = [worst[rule] for rule in order if worst[rule] < LEAST_SEVERE]
-    messages = {rule: str(message) for rule, _, message in fired if rule in worst}
-    return tuple(order), telling[0] if telling else None, messages
+    return tuple(order), telling[0] if telling else None
 
 
 def _weight(rule: int, severity: int | None) -> int:

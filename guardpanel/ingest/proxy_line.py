@@ -4,13 +4,15 @@ Most are about requests of which nothing is to say: those are told apart without
 """
 
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
 
+from guardpanel.events.lines import parsed
 from guardpanel.events.schema import A_MICROSECOND
 from guardpanel.events.texts import shown
-from guardpanel.events.words import VERDICT_CODES, Verdict
+from guardpanel.events.words import REASON_CODES, VERDICT_CODES, Reason, Verdict
 from guardpanel.ingest.agent_line import (
     LONGEST_HOST,
     LONGEST_ID,
@@ -20,14 +22,21 @@ from guardpanel.ingest.agent_line import (
     UNEXPECTED,
     BadLine,
     checked_moment,
-    parsed,
 )
+from guardpanel.ingest.reasons import WAF_INTERRUPTED, reason
 
 NONE = "-"
 "What HAProxy writes for a variable that has no value."
 
-NO_VERDICT, NO_RULES, NOT_OURS = b'"verdict":"-"', b'"rules":"-"', b'"panel":"-"'
+NO_VERDICT, NO_RULES, NOT_OURS, ENDED_WELL = b'"verdict":"-"', b'"rules":"-"', b'"panel":"-"', b'"ended":"--'
 "Quotes of what a visitor sent are escaped, so these stand for the fields themselves."
+
+
+NEVER_WAS_ONE = "<BADREQ>"
+"HAProxy's method of what it could not read as a request."
+
+OF_A_BODY = {Verdict.TOO_LARGE_PASSED, Verdict.TOO_SLOW_PASSED, Verdict.AGENT_ERROR, Verdict.FAIL_OPEN}
+"Verdicts that a client makes by going away in the midst of its body: an abort is an abort."
 
 
 class _Logged(msgspec.Struct):
@@ -48,8 +57,12 @@ class _Logged(msgspec.Struct):
     fail: Any = None
     panel: Any = NONE
     status: Any = None
+    server: Any = ""
+    server_milliseconds: Any = -1
+    ended: Any = "--"
     score: Any = ""
     rules: Any = None
+    waf_error: Any = NONE
 
 
 LOGGED = msgspec.json.Decoder(_Logged)
@@ -70,17 +83,24 @@ class ProxyLine(NamedTuple):
     status: int | None
     score: int
     rules: tuple[int, ...]
+    reason: int | None
     line: bytes
 
 
 def read(line: bytes) -> ProxyLine | None:
     """None: nothing is to say of this request, or HAProxy says something else than of a request. Raises BadLine."""
-    if (NO_VERDICT in line and NO_RULES in line) or not line.startswith(b"{"):
+    if (NO_VERDICT in line and NO_RULES in line and ENDED_WELL in line) or not line.startswith(b"{"):
         return None
     try:
         said = parsed(line, LOGGED)
-        verdict = None if said.panel != NONE else _verdict(said)
-        return None if verdict is None else _taken(said, verdict, line)
+        if said.panel != NONE:
+            return None
+        verdict, why = _verdict(said), _reason(said)
+        if verdict is None and why is None:
+            return None
+        if verdict is None or (why is Reason.CLIENT_ABORTED and verdict in OF_A_BODY):
+            verdict = Verdict.UNDELIVERED
+        return _taken(said, verdict, why, line)
     except UNEXPECTED as error:
         raise BadLine from error
 
@@ -112,24 +132,41 @@ def _slow(said: _Logged) -> Verdict | None:
     return Verdict.DETECTED if said.rules not in {"", NONE} else Verdict.TOO_SLOW_PASSED
 
 
-def _taken(said: _Logged, verdict: Verdict, line: bytes) -> ProxyLine:
+def _reason(said: _Logged) -> Reason | None:
+    """Where HAProxy answered because of a verdict, that says why."""
+    if said.verdict == "maintenance":
+        return Reason.MAINTENANCE
+    if said.verdict == "aborted" or (said.verdict == "unjudged" and said.waf_error in WAF_INTERRUPTED):
+        return Reason.CLIENT_ABORTED
+    if said.verdict != NONE and said.ended.startswith(("L", "PR")):
+        return None
+    return reason(said.ended, said.status, said.server, said.server_milliseconds)
+
+
+def _taken(said: _Logged, verdict: Verdict, why: Reason | None, line: bytes) -> ProxyLine:
     return ProxyLine(
-        request_id=shown(said.id)[:LONGEST_ID],
+        request_id=_id(said.id, line),
         moment=_moment(said.time),
         virtual_host=_number(said.virtual_host),
         policy=_number(said.policy) or None,
         application=_text(said.application)[:LONGEST_ID],
         checksum=shown(said.checksum)[:12],
         client=shown(said.client)[:LONGEST_ID],
-        method=shown(said.method)[:LONGEST_METHOD],
+        method="" if said.method == NEVER_WAS_ONE else shown(said.method)[:LONGEST_METHOD],
         host=_text(said.host)[:LONGEST_HOST],
-        path=shown(said.path.partition("?")[0])[:LONGEST_PATH],
+        path=_text(said.path).partition("?")[0][:LONGEST_PATH],
         verdict=VERDICT_CODES[verdict],
         status=said.status if 0 < said.status < 1000 else None,
         score=_number(said.score) or 0,
         rules=_rules(said.rules),
+        reason=REASON_CODES[why] if why else None,
         line=line,
     )
+
+
+def _id(said: str, line: bytes) -> str:
+    """HAProxy names no request that it could not read: the line's own bytes do."""
+    return shown(said)[:LONGEST_ID] if said != NONE else f"unread-{blake2b(line, digest_size=12).hexdigest()}"
 
 
 @lru_cache(MOST_KEPT)

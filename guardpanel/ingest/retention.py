@@ -16,9 +16,10 @@ STEP = 1_000
 
 MIB = 1024 * 1024
 
-UNKNOWN_HOST = VERDICT_CODES[Verdict.UNKNOWN_HOST]
+ANYBODYS = (VERDICT_CODES[Verdict.UNKNOWN_HOST], VERDICT_CODES[Verdict.UNDELIVERED])
+"What anybody can make as much of as they like: requests to unknown hosts, garbage, requests that are broken off."
 SPARED = 10_000
-"Of the requests to unknown hosts, the newest: the others go before anything else where there is no room."
+"Of each of these, the newest: the others go before anything else where there is no room."
 
 LAST = 2**63 - 1
 "No event is later."
@@ -52,16 +53,17 @@ def remove_oldest(connection: sqlite3.Connection, *, days: int, mib: int) -> int
 
 
 def _first_to_go(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """Where there is no room: nobody must be able to push attacks out with requests to hosts that nobody has."""
-    spared = connection.execute(
-        "SELECT id FROM event WHERE verdict = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (UNKNOWN_HOST, SPARED)
-    ).fetchone()
-    if spared is None:
-        return _before(connection, LAST)
-    return connection.execute(
-        "SELECT id, rules, client, host, path FROM event WHERE verdict = ? AND id <= ? ORDER BY id LIMIT ?",
-        (UNKNOWN_HOST, *spared, STEP),
-    ).fetchall()
+    """Where there is no room: nobody must be able to push attacks out with requests that cost them nothing."""
+    for verdict in ANYBODYS:
+        spared = connection.execute(
+            "SELECT id FROM event WHERE verdict = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (verdict, SPARED)
+        ).fetchone()
+        if spared is not None:
+            return connection.execute(
+                "SELECT id, rules, client, host, path FROM event WHERE verdict = ? AND id <= ? ORDER BY id LIMIT ?",
+                (verdict, *spared, STEP),
+            ).fetchall()
+    return _before(connection, LAST)
 
 
 def _before(connection: sqlite3.Connection, last: int) -> list[tuple[Any, ...]]:

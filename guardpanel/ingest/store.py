@@ -15,15 +15,16 @@ from typing import NamedTuple
 from guardpanel.events import addresses
 from guardpanel.events.lines import packed, unpacked
 from guardpanel.events.schema import AGENT, PROXY
-from guardpanel.events.texts import shown
 from guardpanel.events.words import VERDICT_CODES, Verdict
-from guardpanel.ingest.agent_line import EVALUATIONS, AgentLine
+from guardpanel.ingest.agent_line import AgentLine
 from guardpanel.ingest.names import Names
 from guardpanel.ingest.proxy_line import ProxyLine
 
 DETECTED = VERDICT_CODES[Verdict.DETECTED]
+LET_SPEAK = {DETECTED, VERDICT_CODES[Verdict.UNDELIVERED]}
+"Verdicts of HAProxy's beside which the agent's counts."
 
-INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 16)})"  # noqa: S608
+INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 17)})"  # noqa: S608
 
 
 class Known(NamedTuple):
@@ -52,13 +53,11 @@ class Store:
         self.clients = Names("client", lambda text: (text, addresses.key(text)))
         self.hosts = Names("host")
         self.paths = Names("path")
-        self._messages: dict[int, str] = {}
 
     def forget(self) -> None:
         """After a transaction that was undone, or rows that were removed."""
         for names in (self.clients, self.hosts, self.paths):
             names.forget()
-        self._messages.clear()
 
     def add(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> Counter[str]:
         """Gives what is to be counted."""
@@ -84,16 +83,6 @@ class Store:
         self.clients.learn(self.connection, {line.client for line in lines})
         self.hosts.learn(self.connection, {line.host for line in lines})
         self.paths.learn(self.connection, {line.path for line in lines})
-        changed = {
-            rule: message
-            for line in agent
-            for rule, message in line.messages.items()
-            if self._messages.get(rule) != message and rule // 1000 not in EVALUATIONS
-        }
-        if changed:
-            rows = [(rule, shown(message)) for rule, message in changed.items()]
-            self.connection.executemany("INSERT OR REPLACE INTO rule VALUES (?, ?)", rows)
-            self._messages.update(changed)
 
     def _insert(self, new: Mapping[str, Words]) -> None:
         rows, rules, lines = [], [], []
@@ -140,11 +129,11 @@ class Store:
         return repeated
 
     def _hear_proxy(self, event: int, proxy: ProxyLine) -> None:
-        verdict = None if proxy.verdict == DETECTED else proxy.verdict
+        verdict = None if proxy.verdict in LET_SPEAK else proxy.verdict
         self.connection.execute(
             "UPDATE event SET virtual_host = ?, policy = ?, checksum = ?, verdict = coalesce(?, verdict),"
-            " status = coalesce(?, status), heard = 3 WHERE id = ?",
-            (proxy.virtual_host, proxy.policy, proxy.checksum, verdict, proxy.status, event),
+            " status = coalesce(?, status), reason = ?, heard = 3 WHERE id = ?",
+            (proxy.virtual_host, proxy.policy, proxy.checksum, verdict, proxy.status, proxy.reason, event),
         )
         self._keep_line(event, proxy=proxy.line)
 
@@ -153,9 +142,9 @@ class Store:
         rules = (*agent.rules, *(rule for rule in map(int, before.split()) if rule not in agent.rules))
         self.connection.execute(
             "UPDATE event SET application = ?, client = ?, method = ?, host = ?, path = ?, score = ?, severity = ?,"
-            " rules = ?, verdict = CASE verdict WHEN ? THEN ? ELSE verdict END, heard = 3 WHERE id = ?",
+            " rules = ?, verdict = CASE WHEN verdict IN (?, ?) THEN ? ELSE verdict END, heard = 3 WHERE id = ?",
             (agent.application, self.clients[agent.client], agent.method, self.hosts[agent.host], self.paths[agent.path],
-             agent.score, agent.severity, _listed(rules), DETECTED, agent.verdict, event),
+             agent.score, agent.severity, _listed(rules), *LET_SPEAK, agent.verdict, event),
         )  # fmt: skip
         self.connection.executemany("INSERT OR IGNORE INTO event_rule VALUES (?, ?)", [(rule, event) for rule in rules])
         self._keep_line(event, agent=agent.line)
@@ -174,7 +163,7 @@ class Store:
         assert first is not None  # noqa: S101 somebody spoke
         verdict, status = first.verdict, first.status
         if proxy is not None:
-            verdict = verdict if proxy.verdict == DETECTED else proxy.verdict
+            verdict = verdict if proxy.verdict in LET_SPEAK else proxy.verdict
             status = proxy.status or status
         return (
             proxy.virtual_host if proxy else None,
@@ -191,6 +180,7 @@ class Store:
             agent.severity if agent else None,
             _listed(rules),
             (AGENT if agent else 0) | (PROXY if proxy else 0),
+            proxy.reason if proxy else None,
         )
 
 

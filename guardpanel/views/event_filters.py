@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from guardpanel.events.words import Severity, Verdict
+from guardpanel.events.words import REASON_TABLE, VERDICT_TABLE, Kind, Severity
 from guardpanel.models import Policy
 from guardpanel.services.events.question import EventQuestion, Period
 from guardpanel.views.forms import Form, field_label
@@ -15,13 +15,6 @@ from guardpanel.views.forms import Form, field_label
 PATH = "/events"
 LONGEST = 2_000
 "Characters of a typed value that are kept to be shown again."
-
-VERDICTS = {
-    Verdict.BLOCKED: "blocked", Verdict.DETECTED: "detected", Verdict.UNKNOWN_HOST: "unknown host",
-    Verdict.TOO_LARGE: "too large", Verdict.TOO_LARGE_PASSED: "too large, passed", Verdict.AGENT_ERROR: "no verdict, refused",
-    Verdict.FAIL_OPEN: "no verdict, passed", Verdict.TOO_SLOW: "too slow", Verdict.TOO_SLOW_PASSED: "too slow, passed",
-    Verdict.TRAILERS: "fields after the body",
-}  # fmt: skip
 
 PERIODS = {
     Period.HOUR: "the last hour", Period.DAY: "the last 24 hours", Period.WEEK: "the last 7 days",
@@ -32,13 +25,14 @@ SEVERITIES = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.NOTI
 "Those that CRS gives its rules."
 
 LABELS = {
-    "verdict": "Verdict", "virtual_host": "Virtual host", "policy": "Policy", "rule": "Rule", "severity": "Severity",
+    "kind": "Kind", "verdict": "Verdict", "reason": "Reason", "virtual_host": "Virtual host", "policy": "Policy",
+    "rule": "Rule", "severity": "Severity",
     "client": "Address", "path": "Path", "method": "Method", "min_score": "Score",
 }  # fmt: skip
 
 VERBS = {"min_score": "is at least", "path": "is like"}
 
-ALWAYS = ("verdict", "virtual_host", "rule")
+ALWAYS = ("kind", "verdict", "virtual_host", "rule")
 "Shown also while they ask for nothing."
 
 
@@ -141,7 +135,9 @@ class EventFilters:
 def _choices(policies: Iterable[Policy]) -> Mapping[str, Mapping[str, str]]:
     """By field: the values that there are, in words."""
     return {
-        "verdict": {one.value: words for one, words in VERDICTS.items()},
+        "kind": {Kind.SECURITY.value: "security", Kind.DELIVERY.value: "not delivered"},
+        "verdict": {one.value: words.label for one, words in VERDICT_TABLE.items()},
+        "reason": {one.value: words.line for one, words in REASON_TABLE.items()},
         "severity": {one.value: one.value for one in SEVERITIES},
         "policy": {str(one.id): one.name for one in policies},
         "time": {one.value: words for one, words in PERIODS.items()},

@@ -4,31 +4,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
-from guardpanel.events.words import Verdict
-from guardpanel.services.events import EventDetail, FiredRule, scores
-
-VERDICT_LINES = {
-    Verdict.BLOCKED: "Blocked by the WAF",
-    Verdict.DETECTED: "Detected by the WAF",
-    Verdict.UNKNOWN_HOST: "No virtual host has this name",
-    Verdict.TOO_LARGE: "The body is over the policy’s limit",
-    Verdict.TOO_LARGE_PASSED: "The body is over the policy’s limit and was not looked at",
-    Verdict.AGENT_ERROR: "The WAF gave no verdict, and nothing passed",
-    Verdict.FAIL_OPEN: "The WAF gave no verdict, and the request passed",
-    Verdict.TOO_SLOW: "The body came too slowly",
-    Verdict.TOO_SLOW_PASSED: "The body came too slowly and was not looked at whole",
-    Verdict.TRAILERS: "Header fields after the body",
-}
-"For a list, where no rule says what was found."
-
-GLYPHS = {
-    Verdict.BLOCKED: ("ban", "tone-accent"), Verdict.DETECTED: ("eye", "tone-warn"),
-    Verdict.UNKNOWN_HOST: ("globe", "tone-quiet"), Verdict.TOO_LARGE: ("ban", "tone-accent"),
-    Verdict.TOO_LARGE_PASSED: ("triangle-alert", "tone-warn"),
-    Verdict.TOO_SLOW: ("ban", "tone-accent"), Verdict.TOO_SLOW_PASSED: ("triangle-alert", "tone-warn"),
-    Verdict.TRAILERS: ("ban", "tone-accent"),
-    Verdict.AGENT_ERROR: ("circle-x", "tone-bad"), Verdict.FAIL_OPEN: ("triangle-alert", "tone-warn"),
-}  # fmt: skip
+from guardpanel.events.words import REASON_TABLE, VERDICT_TABLE, Verdict
+from guardpanel.services.events import EventDetail, EventItem, FiredRule, scores
 
 PLACES = {
     "ARGS": "the parameter", "ARGS_GET": "the parameter", "ARGS_POST": "the form field",
@@ -60,32 +37,22 @@ class Told:
 
     @property
     def glyph(self) -> tuple[str, str]:
-        return GLYPHS[self.event.item.verdict]
+        words = VERDICT_TABLE[self.event.item.verdict]
+        return words.icon, words.tone
 
     @property
     def sentence(self) -> str:
         """The worst thing first, and why."""
-        match self.event.item.verdict:
+        item = self.event.item
+        why = REASON_TABLE[item.reason].sentence if item.reason else ""
+        match item.verdict:
+            case Verdict.UNDELIVERED:
+                return why
             case Verdict.BLOCKED:
                 return self._blocked()
             case Verdict.DETECTED:
-                return self._detected()
-            case Verdict.UNKNOWN_HOST:
-                return "Refused: no virtual host has this name."
-            case Verdict.TOO_LARGE:
-                return "Refused: the body is over the policy’s limit."
-            case Verdict.TOO_LARGE_PASSED:
-                return "Passed without being looked at: the body is over the policy’s limit."
-            case Verdict.AGENT_ERROR:
-                return "Refused: the WAF gave no verdict."
-            case Verdict.FAIL_OPEN:
-                return "Passed without a verdict of the WAF."
-            case Verdict.TOO_SLOW:
-                return "Refused: the body did not come within the policy’s time."
-            case Verdict.TOO_SLOW_PASSED:
-                return "Passed, not looked at whole: the body did not come within the policy’s time."
-            case Verdict.TRAILERS:
-                return "Refused: header fields came after the body, where no rule would see them."
+                return f"{self._detected()} {why}".strip()
+        return f"{VERDICT_TABLE[item.verdict].sentence} {why}".strip()
 
     @property
     def count(self) -> str:
@@ -122,6 +89,15 @@ class Told:
         if sum_in and sum_in.threshold:
             return f"Passed. Score {sum_in.score} is below the threshold of {sum_in.threshold}."
         return "Detected, and passed."
+
+
+def line(item: EventItem) -> str:
+    """For a list: what the worst rule says, else what became of the request."""
+    if item.message:
+        return item.message
+    if item.verdict is Verdict.UNDELIVERED and item.reason:
+        return REASON_TABLE[item.reason].line
+    return VERDICT_TABLE[item.verdict].line
 
 
 FOUND = re.compile(r"Matched Data: (.+?) found within ", re.DOTALL)

@@ -9,12 +9,13 @@ from fastapi.responses import PlainTextResponse
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import shown
+from guardpanel.events.words import REASON_TABLE
 from guardpanel.services import policies, revisions, virtual_hosts
 from guardpanel.services.events import EventDetail, EventPage, scores
 from guardpanel.services.events.question import EventQuestion, filter_of
 from guardpanel.views.event_filters import EventFilters
 from guardpanel.views.event_score import points_of, waterfalls
-from guardpanel.views.event_words import VERDICT_LINES, Told, found_by, hits
+from guardpanel.views.event_words import Told, found_by, hits, line
 from guardpanel.views.lists import LIMIT
 from guardpanel.views.pages import page, redirect
 
@@ -39,7 +40,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
             return redirect(filters.url())
         filters.form.refused(problem)
     context = {
-        "filters": filters, "found": found, "ingest": await panel.events.ingest_state(), "verdict_lines": VERDICT_LINES,
+        "filters": filters, "found": found, "ingest": await panel.events.ingest_state(), "event_line": line,
         **await choices(session, filters),
     }  # fmt: skip
     return await page(request, "events/index.html", context, status_code=200 if found else 422)
@@ -54,6 +55,7 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
     revision = event.item.revision
     context = {
         **parts(event), "event": event, "told": Told(event),
+        "reason_line": REASON_TABLE[event.item.reason].line if event.item.reason else None,
         "change": await revisions.change_of(session, revision) if revision else None,
     }  # fmt: skip
     return await page(request, "events/show.html", context)

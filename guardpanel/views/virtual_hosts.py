@@ -1,16 +1,20 @@
 """Virtual hosts: list, add, look at, try, edit, delete."""
 
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
-from guardpanel.errors import NotFound, Problem, Stale
+from guardpanel.errors import NotFound, Problem, Stale, StorageFailed
+from guardpanel.events.words import Kind as EventKind
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.services import edits, policies, revisions, trials, virtual_hosts
+from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Kind, Trial
 from guardpanel.views.forms import Form, refusal
 from guardpanel.views.lists import Listing
@@ -140,8 +144,18 @@ async def show_one(
         "changes": (await revisions.page(session, noun=virtual_hosts.NOUN, noun_id=host.id, limit=5)).items,
         "trial": trial,
         "binds": panel.settings.http_bind,
+        "undelivered": await undelivered(panel, virtual_host_id),
     }
     return await page(request, "virtual_hosts/show.html", context)
+
+
+async def undelivered(panel: Panel, virtual_host_id: int) -> str:
+    """How many requests of the last 24 hours HAProxy could not deliver; empty where nobody knows."""
+    asked = EventFilter(virtual_host_id, kind=EventKind.DELIVERY, since=datetime.now(UTC) - timedelta(days=1))
+    with suppress(StorageFailed):
+        count, is_exact = await panel.events.count(asked)
+        return f"{count:,}" if is_exact else f"more than {count:,}"
+    return ""
 
 
 async def show_edit(

@@ -9,7 +9,7 @@ import pytest
 
 from guardpanel.panel import Panel
 from tests.corpus import CORPUS
-from tests.events import a_log_line, a_rule, an_event, store
+from tests.events import a_failed_line, a_log_line, a_rule, an_event, store
 from tests.factories import a_vhost
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ async def test_an_event_has_what_the_react_panel_reads(ada_api: Client, file: Pa
         "source_ip": "192.0.2.7", "method": "GET", "request_uri": event["uri"], "status_code": 403, "rule_id": 942100,
         "rule_message": "SQL Injection Attack Detected via libinjection", "rules": [942100, 949110], "anomaly_score": 5,
         "paranoia_level": 1, "severity": "critical", "message": None, "policy_id": 1, "policy_name": "Default",
-        "application": "p1a2b3c4d5e6f", "revision": None, "raw_context": None,
+        "application": "p1a2b3c4d5e6f", "revision": None, "reason": None, "raw_context": None,
     }  # fmt: skip
     assert one["raw_context"]["agent"]["rules"][0]["id"] == 942100
     assert one["raw_context"]["haproxy"]["ended"] == "PR--"
@@ -82,6 +82,36 @@ async def test_each_filter_narrows(ada_api: Client, file: Path, query: str, othe
 
     assert await ids(ada_api, query) == [wanted["id"]]
     assert await ids(ada_api, query + "&vhost=nowhere.example") == []
+
+
+async def test_two_events_of_one_rule_each_keep_their_words(ada_api: Client, file: Path) -> None:
+    old, new = (an_event(rules=[a_rule(9000001, message=words)]) for words in ("Old words", "New words"))
+    store(file, [old, new])
+
+    for size in (50, 500):
+        page = (await ada_api.get(LOGS, params={"page_size": size})).json()
+        assert [one["rule_message"] for one in page["items"]] == ["New words", "Old words"]
+
+
+async def test_what_was_not_delivered_is_told_to_who_asks_for_it(ada_api: Client, file: Path) -> None:
+    """The React panel, which knows nothing of it, gets what it always got."""
+    attack, down, timed_out = an_event(), an_event(), an_event(verdict="detected")
+    lines = [a_failed_line(down), a_failed_line(timed_out, ended="sH--", status=504, server="s1", rules="942100")]
+    store(file, [attack, timed_out], [a_log_line(attack), *lines])
+
+    for query, expected in {
+        "": [timed_out, attack], "action=deny": [attack], "kind=all": [timed_out, down, attack], "kind=security": [timed_out, attack],
+        "kind=delivery": [timed_out, down], "reason=no_server": [down], "verdict=undelivered": [down], f"q={down['id']}": [down],
+        "kind=delivery&reason=server_timeout": [timed_out],
+    }.items():  # fmt: skip
+        assert await ids(ada_api, query) == [event["id"] for event in expected], query
+    (one,) = (await ada_api.get(LOGS, params={"reason": "no_server"})).json()["items"]
+    assert (one["verdict"], one["reason"], one["action"], one["status_code"]) == (
+        "undelivered",
+        "no_server",
+        "deny",
+        503,
+    )
 
 
 async def test_policy_and_times_narrow(ada_api: Client, file: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from guardpanel.panel import Panel
 from tests.conftest import ADA, PASSWORD
-from tests.events import a_log_line, a_rule, an_event, store
+from tests.events import a_failed_line, a_log_line, a_rule, an_event, store
 from tests.factories import a_react_policy, a_vhost
 
 pytestmark = pytest.mark.anyio
@@ -202,7 +202,7 @@ EVENT = an_event(
 FOUND: dict[str, str] = {
     "vhost": "blog.example", "vhost_id": "2", "action": "monitor", "verdict": "detected", "policy_id": "2", "severity": "warning",
     "method": "POST", "source_ip": "2001:db8::1", "path": "/wp-", "rule_id": "932160", "min_score": "9",
-    "date_from": "2026-11-26T23:00:00Z", "q": "wp-login",
+    "date_from": "2026-11-26T23:00:00Z", "q": "wp-login", "kind": "delivery", "reason": "server_timeout",
 }  # fmt: skip
 "By parameter of the logs: what finds that event alone."
 
@@ -212,7 +212,10 @@ async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel
     store(
         panel.settings.events_database,
         [EVENT, *others],
-        [a_log_line(EVENT, virtual_host="2", policy="2", verdict="-"), *(a_log_line(one) for one in others)],
+        [
+            a_failed_line(EVENT, virtual_host="2", policy="2", ended="sH--", server="s1", rules="932160"),
+            *(a_log_line(one) for one in others),
+        ],
     )
     pages = {"page": ("2", []), "page_size": ("1", [EVENT["id"]])}
     before = {"date_to": ("2026-11-26T23:00:00Z", [one["id"] for one in reversed(others)])}

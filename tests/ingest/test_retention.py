@@ -85,15 +85,20 @@ def test_what_takes_too_much_goes_oldest_first(ground: Ground, monkeypatch: pyte
     assert kept == [event["id"] for event in events[-len(kept) :]]
 
 
-def test_requests_to_unknown_hosts_push_no_attack_out(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+STRAYS = {
+    "unknown hosts": {"verdict": "unknown_host"},
+    "broken off": {"status": 400, "ended": "CR--", "verdict": "-", "server_milliseconds": -1},
+}
+
+
+@pytest.mark.parametrize("kind", STRAYS)
+def test_what_anybody_can_make_pushes_no_attack_out(ground: Ground, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     for name, value in (("MIB", 10_000), ("STEP", 10), ("SPARED", 20)):
         monkeypatch.setattr(retention, name, value)
     ground.settings.event_mib = 40
     attacks = [an_event(time=days_ago(2)) for _ in range(50)]
     ground.write(FIRST, *attacks)
-    strays = [
-        a_log_line(an_event(time=days_ago(1 - at / 10_000)), verdict="unknown_host", rules="-") for at in range(1_500)
-    ]
+    strays = [a_log_line(an_event(time=days_ago(1 - at / 10_000)), rules="-", **STRAYS[kind]) for at in range(1_500)]
     ground.log(*strays)
     ground.read_all()
 

@@ -1,7 +1,9 @@
 """What pages and the API are told of events: the same as a plain look at all of them, whatever way is taken."""
 
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -10,10 +12,13 @@ import pytest
 
 from guardpanel.database import Database
 from guardpanel.errors import Invalid, StorageFailed
+from guardpanel.events import schema
+from guardpanel.events.lines import packed
+from guardpanel.events.words import Kind, Reason
 from guardpanel.models import Policy, Revision, VirtualHost
 from guardpanel.services.events import EventFilter, Events, Severity, Verdict, search
 from guardpanel.settings import Settings
-from tests.events import NOON, a_log_line, a_rule, an_event, store
+from tests.events import NOON, a_log_line, a_rule, an_event, as_line, store
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +51,7 @@ def some(number: int) -> list[Said]:
         )  # fmt: skip
         logged = a_log_line(
             event, virtual_host=chance.choice(["1", "2"]), policy=chance.choice(["1", "3"]),
-            verdict=chance.choice(["blocked", "blocked", "unjudged"]), rules="-",
+            verdict=chance.choice(["blocked", "blocked", "unjudged"]), rules="-", ended=chance.choice(["----", "----", "sH--"]),
         )  # fmt: skip
         made.append((event, logged))
     return made
@@ -54,6 +59,10 @@ def some(number: int) -> list[Said]:
 
 def path_of(said: Said) -> str:
     return str(said[0]["uri"]).partition("?")[0]
+
+
+def failed(said: Said) -> bool:
+    return str(said[1]["ended"]).startswith("s")
 
 
 FILTERS: dict[str, tuple[EventFilter, Callable[[Said], bool]]] = {
@@ -75,6 +84,11 @@ FILTERS: dict[str, tuple[EventFilter, Callable[[Said], bool]]] = {
     "score": (EventFilter(min_score=10), lambda said: len(said[0]["rules"]) >= 2),
     "since": (EventFilter(since=NOON + timedelta(seconds=60)), lambda said: datetime.fromisoformat(said[0]["time"]) >= NOON + timedelta(seconds=60)),
     "until": (EventFilter(until=NOON + timedelta(seconds=60)), lambda said: datetime.fromisoformat(said[0]["time"]) < NOON + timedelta(seconds=60)),
+    "delivery": (EventFilter(kind=Kind.DELIVERY), failed),
+    "security": (EventFilter(kind=Kind.SECURITY), lambda _: True),
+    "reason": (EventFilter(reason=Reason.SERVER_TIMEOUT), failed),
+    "another reason": (EventFilter(reason=Reason.NO_SERVER), lambda _: False),
+    "delivery to a virtual host": (EventFilter(kind=Kind.DELIVERY, virtual_host_id=2), lambda said: failed(said) and said[1]["virtual_host"] == "2"),
     "free: rule": (EventFilter(q="942104"), lambda said: 942104 in {rule["id"] for rule in said[0]["rules"]}),
     "free: network": (EventFilter(q="198.51.100.0/24"), lambda said: said[0]["client"] == "198.51.100.1"),
     "free: path": (EventFilter(q="/Admin"), lambda said: path_of(said).startswith("/Admin")),
@@ -230,6 +244,28 @@ async def test_a_file_that_is_none_is_told_of_and_pages_refuse(settings: Setting
     assert "cannot be read" in (state.problem or "")
     with pytest.raises(StorageFailed):
         await events.page(EventFilter())
+
+
+async def test_the_events_of_an_earlier_version_stay(settings: Settings, events: Events) -> None:
+    """As it left them: with each rule's newest words, which are not theirs."""
+    old = an_event(rules=[a_rule(9000001, message="Words of then")])
+    connection = sqlite3.connect(settings.events_database, isolation_level=None)
+    with closing(connection):
+        connection.executescript(f"{schema.FIRST} PRAGMA user_version = 1;")
+        for table in ("client", "host", "path"):
+            key = ", x'00'" if table == "client" else ""
+            connection.execute(f"INSERT INTO {table} VALUES (1, ''{key})")
+        connection.execute("INSERT INTO rule VALUES (9000001, 'Words of now')")
+        row = (5, old["id"], None, None, "", "", 1, "GET", 1, 1, 1, 403, 5, 2, "9000001", 1)
+        connection.execute(f"INSERT INTO event VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("INSERT INTO event_line VALUES (5, ?)", (packed(as_line(old), None),))
+
+    with pytest.raises(StorageFailed, match="older guardpanel"):
+        await events.page(EventFilter())
+    store(settings.events_database, [an_event()])
+
+    assert [one.message for one in (await events.page(EventFilter())).items][1:] == ["Words of then"]
+    assert (await events.page(EventFilter(kind=Kind.DELIVERY))).items == []
 
 
 async def test_names_and_revision_come_from_the_panel(settings: Settings, events: Events) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from guardpanel.errors import Invalid
 from guardpanel.events import addresses
 from guardpanel.events.texts import shown
-from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES
+from guardpanel.events.words import REASON_CODES, SEVERITY_CODES, VERDICT_CODES, Kind, Verdict
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.pages import like
 
@@ -21,7 +21,9 @@ MOST_LISTED = 1_000
 LARGEST = 2**63 - 1
 "Of SQLite's numbers."
 
-REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|unread-[0-9a-f]{24}")
+"HAProxy's, or what stands for one where it could not read the request (ingest/proxy_line.py)."
+
 RULE = re.compile(r"[0-9]{5,9}")
 
 
@@ -55,6 +57,8 @@ def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condi
         *_equal("virtual_host", asked.virtual_host_id),
         *_equal("policy", asked.policy_id),
         *_equal("verdict", VERDICT_CODES[asked.verdict] if asked.verdict else None),
+        *_equal("reason", REASON_CODES[asked.reason] if asked.reason else None),
+        *_kind(asked.kind),
         *_equal("severity", SEVERITY_CODES[asked.severity] if asked.severity else None),
         *_among("verdict", [VERDICT_CODES[verdict] for verdict in asked.verdicts]),
         *_among("severity", [SEVERITY_CODES[severity] for severity in asked.severities]),
@@ -81,6 +85,15 @@ def _equal(column: str, value: int | str | None) -> list[Condition]:
     if isinstance(value, int):
         value = min(value, LARGEST)
     return [] if value is None else [Condition(f"+{column} = ?", f"{column} = ?", (value,))]
+
+
+def _kind(kind: Kind | None) -> list[Condition]:
+    match kind:
+        case Kind.SECURITY:
+            return [Condition(f"+verdict <> {VERDICT_CODES[Verdict.UNDELIVERED]}", None, ())]
+        case Kind.DELIVERY:
+            return [Condition("+reason IS NOT NULL", "reason IS NOT NULL", (), ordered=False, ranged=True)]
+    return []
 
 
 def _among(column: str, codes: Sequence[int]) -> list[Condition]:

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from guardpanel.events.lines import parsed
 from guardpanel.events.texts import shown
 from guardpanel.events.words import Severity
 from guardpanel.services.events.items import EventItem
@@ -160,6 +163,26 @@ def _proxy(said: Mapping[str, Any]) -> ProxyWords:
         score=_word(said, "score"),
         rules=rule_ids(said.get("rules", "")),
     )
+
+
+class _Words(msgspec.Struct):
+    id: int
+    message: str = ""
+
+
+class _Rules(msgspec.Struct):
+    rules: list[_Words] = []
+
+
+RULES = msgspec.json.Decoder(_Rules)
+
+
+def words_of(rule: int, agent_line: bytes | None) -> str:
+    """What this rule said of the event: two events of one rule may have other words, as after an edit of the rule."""
+    if agent_line is None:
+        return ""
+    fired = parsed(agent_line, RULES).rules
+    return next((shown(one.message) for one in fired if one.id == rule), "")
 
 
 def _word(said: Mapping[str, Any], name: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from guardpanel.events.words import Severity, Verdict
+from guardpanel.events.words import Kind, Reason, Severity, Verdict
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,9 @@ class EventFilter:
     verdict: Verdict | None = None
     verdicts: tuple[Verdict, ...] = ()
     "One of these."
+    kind: Kind | None = None
+    reason: Reason | None = None
+    "Why HAProxy did not deliver it."
     rule: int | None = None
     severity: Severity | None = None
     "Of the worst rule that fired."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from guardpanel.events.words import Severity, Verdict
+from guardpanel.events.words import Reason, Severity, Verdict
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class EventItem:
     "Inbound."
     severity: Severity | None
     rules: tuple[int, ...]
+    reason: Reason | None
+    "Why HAProxy did not deliver it."
     message: str
     "What the worst of the rules says; empty where none fired."
 

@@ -6,7 +6,7 @@ from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.events.schema import time_of
-from guardpanel.events.words import SEVERITIES, VERDICTS
+from guardpanel.events.words import REASONS, SEVERITIES, VERDICTS
 from guardpanel.models import Policy, Revision, VirtualHost
 from guardpanel.services.events.details import rule_ids
 from guardpanel.services.events.items import EventItem
@@ -29,7 +29,7 @@ def _item(
     messages: Messages,
 ) -> EventItem:
     (event_id, request_id, host_id, policy_id, application, checksum, client, method, host, path, verdict, status,
-     score, severity, rules) = row  # fmt: skip
+     score, severity, rules, reason) = row  # fmt: skip
     moment, fired = time_of(event_id), rule_ids(rules)
     return EventItem(
         request_id=request_id,
@@ -49,7 +49,8 @@ def _item(
         score=score,
         severity=SEVERITIES[severity] if severity is not None else None,
         rules=fired,
-        message=messages.get(fired[0], "") if fired else "",
+        reason=REASONS[reason] if reason is not None else None,
+        message=messages.get(event_id, ""),
     )
 
 

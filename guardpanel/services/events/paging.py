@@ -10,7 +10,7 @@ from guardpanel.events.lines import unpacked
 from guardpanel.events.schema import id_of
 from guardpanel.services.events import search
 from guardpanel.services.events.conditions import conditions
-from guardpanel.services.events.details import rule_ids
+from guardpanel.services.events.details import rule_ids, words_of
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.search import EventRow, Span
 
@@ -18,7 +18,7 @@ CURSOR = re.compile(r"(before|after)-([0-9]{1,19})")
 LAST = 2**63 - 1
 
 Messages = Mapping[int, str]
-"By rule."
+"By event: what the worst of its rules says."
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,10 @@ def numbered(connection: sqlite3.Connection, asked: EventFilter, offset: int, li
     )  # fmt: skip
 
 
+def count(connection: sqlite3.Connection, asked: EventFilter) -> tuple[int, bool]:
+    return search.count(connection, conditions(connection, asked), _span(asked))
+
+
 def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[FoundOne]:
     return [found for request_id in request_ids if (found := one(connection, request_id))]
 
@@ -92,7 +96,10 @@ def one(connection: sqlite3.Connection, request_id: str) -> FoundOne | None:
     if found is None:
         return None
     row: EventRow = found[:-1]
-    return FoundOne(row, _messages(connection, [row]), *unpacked(found[-1]))
+    agent_line, proxy_line = unpacked(found[-1])
+    fired = rule_ids(row[-2])
+    messages = {row[0]: words_of(fired[0], agent_line)} if fired else {}
+    return FoundOne(row, messages, agent_line, proxy_line)
 
 
 def _span(asked: EventFilter) -> Span:
@@ -110,6 +117,7 @@ def _at(cursor: str | None) -> tuple[str, int]:
 
 
 def _messages(connection: sqlite3.Connection, rows: Iterable[EventRow]) -> Messages:
-    wanted = sorted({rule for row in rows for rule in rule_ids(row[-1] or "")})
-    places = ",".join("?" * len(wanted))
-    return dict(connection.execute(f"SELECT id, message FROM rule WHERE id IN ({places})", wanted).fetchall())  # noqa: S608
+    worst = {row[0]: fired[0] for row in rows if (fired := rule_ids(row[-2]))}
+    places = ",".join("?" * len(worst))
+    stored = connection.execute(f"SELECT id, lines FROM event_line WHERE id IN ({places})", list(worst))  # noqa: S608
+    return {event: words_of(worst[event], unpacked(lines)[0]) for event, lines in stored}

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstrain
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
-from guardpanel.events.words import Severity, Verdict
+from guardpanel.events.words import Kind, Reason, Severity, Verdict
 from guardpanel.models.types import refuse, visible
 from guardpanel.services import virtual_hosts
 from guardpanel.services.events.filters import EventFilter
@@ -110,7 +110,9 @@ class EventQuestion(BaseModel):
     virtual_host: Annotated[Words | None, Empty] = None
     "Its number, or one of its names."
     policy: Annotated[RowNumber | None, Empty] = None
+    kind: Annotated[Kind | None, Empty] = None
     verdict: Annotated[Verdict | None, Empty] = None
+    reason: Annotated[Reason | None, Empty] = None
     rule: Annotated[RuleNumber | None, Empty] = None
     severity: Annotated[Severity | None, Empty] = None
     client: Annotated[Network | None, Empty] = None
@@ -129,7 +131,9 @@ async def filter_of(session: AsyncSession, asked: EventQuestion, now: datetime) 
     return EventFilter(
         virtual_host_id=await _virtual_host(session, asked.virtual_host),
         policy_id=asked.policy,
+        kind=asked.kind,
         verdict=asked.verdict,
+        reason=asked.reason,
         rule=asked.rule,
         severity=asked.severity,
         client=asked.client or "",

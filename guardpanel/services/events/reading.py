@@ -60,12 +60,16 @@ class Events:
             items = await naming.items(session, found.rows, found.messages)
         return NumberedPage(items, found.count, found.exact and not found.stopped)
 
+    async def count(self, asked: EventFilter) -> tuple[int, bool]:
+        """How many match, up to a bound and for a moment at most, and whether that is all of them."""
+        return await self._read(lambda connection: paging.count(connection, asked), (0, True))
+
     async def several(self, request_ids: Sequence[str]) -> dict[str, EventDetail]:
         """Everything about the events of these requests, by request id."""
         nothing: list[paging.FoundOne] = []
         found = await self._read(lambda connection: paging.several(connection, request_ids), nothing)
         async with self.database.read() as session:
-            messages = {rule: words for one in found for rule, words in one.messages.items()}
+            messages = {event: words for one in found for event, words in one.messages.items()}
             items = await naming.items(session, [one.row for one in found], messages)
         details = [detail(item, one.agent_line, one.proxy_line) for item, one in zip(items, found, strict=True)]
         return {one.item.request_id: one for one in details}
@@ -109,7 +113,7 @@ class Events:
             with self._connection() as connection:
                 connection.execute("BEGIN")
                 try:
-                    return ask(connection) if schema.version(connection) else nothing
+                    return ask(connection) if schema.can_be_read(connection) else nothing
                 finally:
                     connection.execute("ROLLBACK")
         except sqlite3.Error as error:

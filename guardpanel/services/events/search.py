@@ -29,10 +29,12 @@ COLUMNS = (
     "event.id, request_id, virtual_host, policy, application, checksum, "
     "(SELECT text FROM client WHERE client.id = event.client), method, "
     "(SELECT text FROM host WHERE host.id = event.host), (SELECT text FROM path WHERE path.id = event.path), "
-    "verdict, status, score, severity, rules"
+    "verdict, status, score, severity, rules, reason"
 )
 
-EventRow = tuple[int, str, int | None, int | None, str, str, str, str, str, str, int, int | None, int, int | None, str]
+EventRow = tuple[
+    int, str, int | None, int | None, str, str, str, str, str, str, int, int | None, int, int | None, str, int | None
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import (
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 )
 
-// The body processors that directives name (`ctl:requestBodyProcessor=…`): Coraza's own JSON, XML and URLENCODED are
+// The body processors that directives name (`ctl:requestBodyProcessor=…`): Coraza's own JSON, XML, URLENCODED and MULTIPART are
 // replaced, the others are new. What a policy calls reading a content type as text, binary, … is one of them.
 func init() {
 	for name, read := range map[string]reading{
-		"json": readJSON, "ndjson": readNDJSON, "xml": readXML, "urlencoded": readForm, "text": readText, "binary": readBinary,
-		"none": readNothing,
+		"json": readJSON, "ndjson": readNDJSON, "xml": readXML, "urlencoded": readForm, "multipart": readMultipart,
+		"text": readText, "binary": readBinary, "none": readNothing,
 	} {
 		plugins.RegisterBodyProcessor(name, func() plugintypes.BodyProcessor { return processor{read} })
 	}

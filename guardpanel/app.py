@@ -38,6 +38,7 @@ from guardpanel.views import (
     sessions,
     setup,
     system,
+    traffic,
     virtual_hosts,
 )
 from guardpanel.views.pages import bare_page, compile_templates, page
@@ -52,7 +53,7 @@ GC_AFTER = 20_000
 with nothing old to compare with, nearly every look went through all of them."""
 
 PAGES = (
-    dashboard, virtual_hosts, events, policies, changes, drift, system, backups, search, saves, sessions, setup, probes,
+    dashboard, virtual_hosts, events, policies, changes, drift, system, traffic, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
 
 

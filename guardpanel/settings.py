@@ -217,6 +217,11 @@ def host_and_port(text: str) -> tuple[str, int]:
     return str(ip_address(host)), int(port)
 
 
+def bind_text(host: str, port: int) -> str:
+    """What `host_and_port` reads, in the one form in which it is shown, stored and rendered."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def unknown_variables() -> list[str]:
     """GUARDPANEL_* variables in the environment that nothing reads: most likely misspelt."""
     known = {f"GUARDPANEL_{name.upper()}" for name in Settings.model_fields}

@@ -57,6 +57,21 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 
 
+def a_traffic(**others: Any) -> Form:
+    """The form of the traffic settings, for one listener."""
+    typed = {
+        "client_ip_source": "connection",
+        "trusted_networks": "",
+        "forwarded_hops": "0",
+        "client_ip_header": "",
+        "listeners.0.address": "127.0.0.1:8080",
+        "listeners.0.proxy_protocol": "off",
+        "listeners.0.proxy_networks": "",
+        "listeners.0.scheme": "http",
+    }
+    return {key: value for key, value in {**typed, **others}.items() if value is not None}
+
+
 def a_vhost(domain: str = "shop.example", **others: Any) -> dict[str, Any]:
     """A virtual host as the React panel sends it."""
     backend = {

@@ -3,6 +3,7 @@
 from typing import Any
 
 from guardpanel.models.policy import PolicyFields
+from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import EngineFacts, Rows
 
@@ -17,12 +18,15 @@ FACTS = EngineFacts(
 )
 
 
-def rows(policies: dict[str, dict[str, Any]], hosts: dict[str, dict[str, Any]]) -> Rows:
+def rows(
+    policies: dict[str, dict[str, Any]], hosts: dict[str, dict[str, Any]], traffic: dict[str, Any] | None = None
+) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
     A host names its policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
     """
     made: dict[str, list[dict[str, Any]]] = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
+    made["traffic"] = [{"id": 1, **TrafficFields.model_validate(traffic or {}).model_dump(mode="json")}]
     ids = {name: at for at, name in enumerate(policies, 1)}
     for name, fields in policies.items():
         made["policy"].append({"id": ids[name], **PolicyFields.model_validate({"name": name, **fields}).model_dump()})

@@ -5,9 +5,9 @@ Reads a request into an input type, calls the same service function as the pages
 
 from fastapi import APIRouter, Depends
 
-from guardpanel.api import auth, logs, policies, problems, runtime, vhosts
+from guardpanel.api import auth, logs, policies, problems, runtime, traffic, vhosts
 from guardpanel.api.parameters import only_known
 
 router = APIRouter(responses=problems.DOCUMENTED, dependencies=[Depends(only_known)])
-for part in (auth, vhosts, policies, logs, runtime):
+for part in (auth, vhosts, policies, traffic, logs, runtime):
     router.include_router(part.router)

@@ -14,6 +14,7 @@ TAGS = [
     {"name": "auth", "description": "Logging in and out; who is asking."},
     {"name": "vhosts", "description": "Virtual hosts: hostnames served together, with their servers and policy."},
     {"name": "policies", "description": "How the WAF treats the traffic of the virtual hosts bound to it."},
+    {"name": "traffic", "description": "How requests reach HAProxy, for all virtual hosts: PROXY protocol, client IP."},
     {"name": "logs", "description": "Events: requests on which rules fired, with every rule."},
     {"name": "runtime", "description": "What the engines run."},
 ]
@@ -71,5 +72,5 @@ def _names_version(operation: dict[str, Any]) -> bool:
 def _is_row(path: str, operation: dict[str, Any]) -> bool:
     """Whether it answers with one row, which has a version."""
     return "204" not in operation["responses"] and (
-        path.endswith("_id}") or operation["operationId"].startswith("create")
+        path.endswith(("_id}", "/traffic")) or operation["operationId"].startswith("create")
     )

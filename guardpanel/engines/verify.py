@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,9 @@ IN_A_ROW = 16
 
 PAUSE = 0.01
 "Seconds before the next try, doubled each time: few tries, or a stray HAProxy would be missed by luck in one of many."
+
+CHECKSUM = "x-gp-checksum"
+BAD_REQUEST = 400
 
 NOT_OURS = "no configuration of guardpanel's"
 
@@ -42,6 +45,8 @@ class Verifier:
         self.probe = probe
         self.binds = [(_local(host), port) for host, port in binds]
         self.secret = secret
+        self._proxy: dict[http.Place, bool] = {**dict.fromkeys(self.binds, False), probe: True}
+        "Where requests are let in after a PROXY line, as far as is known."
 
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
         """Raises DeploymentFailed with what was seen instead."""
@@ -113,15 +118,42 @@ class Verifier:
         )
 
     async def _checksum(self, place: http.Place) -> str:
-        answer = await http.ask(
-            place,
-            "GET",
-            "/",
-            headers={"host": "probe", "x-gp-probe": self.secret},
-            proxy_line=isinstance(place, Path),
-            timeout=2.0,
-        )
-        return answer.headers.get("x-gp-checksum", NOT_OURS)
+        answer = await self.ask(place, "/", {"host": "probe", "x-gp-probe": self.secret}, timeout=2.0)
+        return answer.headers.get(CHECKSUM, NOT_OURS)
+
+    async def ask(self, place: http.Place, target: str, headers: Mapping[str, str], *, timeout: float) -> http.Answer:
+        """GET it there, in the way in which the listener lets us in. Raises EngineUnavailable.
+
+        One that expects the PROXY protocol of this machine closes a connection without it, and any other answers it with
+        400. So it lets in by one way alone, and trying the other cannot pass somebody else's answer off as ours."""
+        try:
+            answer = await http.ask(
+                place, "GET", target, headers=headers, timeout=timeout, proxy_line=self._proxy[place]
+            )
+        except EngineUnavailable as error:
+            if isinstance(error.__cause__, TimeoutError | ConnectionRefusedError):
+                raise
+            other = await self._ask_otherwise(place, target, headers, timeout)
+            if other is None:
+                raise
+            return other
+        if answer.status == BAD_REQUEST and CHECKSUM not in answer.headers:
+            return await self._ask_otherwise(place, target, headers, timeout) or answer
+        return answer
+
+    async def _ask_otherwise(
+        self, place: http.Place, target: str, headers: Mapping[str, str], timeout: float
+    ) -> http.Answer | None:
+        """With a PROXY line if it went without, and the other way round; None where HAProxy does not know us by that."""
+        other = not self._proxy[place]
+        try:
+            answer = await http.ask(place, "GET", target, headers=headers, timeout=timeout, proxy_line=other)
+        except EngineUnavailable:
+            return None
+        if CHECKSUM not in answer.headers:
+            return None
+        self._proxy[place] = other
+        return answer
 
     async def _application(self, name: str, blocks: bool) -> str | None:
         """It denies (or, detecting, counts) an attack, and lets a clean request pass."""
@@ -143,20 +175,15 @@ class Verifier:
         return None
 
     async def _judged(self, application: str, headers: dict[str, str]) -> http.Answer:
-        return await http.ask(
-            self.binds[0],
-            "GET",
-            "/",
-            headers={
-                "host": "probe.guardpanel",
-                "user-agent": "guardpanel",
-                "accept": "*/*",
-                "x-gp-judge": self.secret,
-                "x-gp-application": application,
-                **headers,
-            },
-            timeout=6.0,
-        )
+        asked = {
+            "host": "probe.guardpanel",
+            "user-agent": "guardpanel",
+            "accept": "*/*",
+            "x-gp-judge": self.secret,
+            "x-gp-application": application,
+            **headers,
+        }
+        return await self.ask(self.binds[0], "/", asked, timeout=6.0)
 
 
 def _not_proved(seen: str) -> DeploymentFailed:

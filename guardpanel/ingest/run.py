@@ -22,6 +22,7 @@ from guardpanel.ingest import agent_line, proxy_line, retention
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
 from guardpanel.ingest.ending import Ending, ToldToEnd
+from guardpanel.ingest.lately import Lately
 from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.segments import Place, Read, Segments
 from guardpanel.ingest.status import Status
@@ -90,6 +91,7 @@ class Ingest:
         self.store = Store(self.connection)
         self.segments = Segments(settings.events_dir, _places(self.connection))
         self.access_log = AccessLog(settings.access_log, _position(self.connection))
+        self.lately = Lately()
         self.problem: str | None = None
         self._read_until = time()
         "The moment up to which everything was read."
@@ -157,6 +159,7 @@ class Ingest:
         lines: list[ProxyLine] = []
         for _ in range(MOST_CHUNKS):
             part = self.access_log.read(position)
+            self.lately.see(part.lines)
             lines += _proxy_lines(part.lines, counted)
             counted += part.counted
             if part.position == position or len(lines) >= BATCH or (lines and lines[-1].moment >= moment):
@@ -182,7 +185,8 @@ class Ingest:
         """For the panel (services/events/state.py)."""
         waiting = self.segments.waiting + self.access_log.waiting
         lag = max(0.0, time() - self._read_until) if waiting else 0.0
-        return {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": self.problem, "pid": os.getpid()}
+        said = {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": self.problem, "pid": os.getpid()}
+        return {**said, "lately": self.lately.describe()}
 
     def close(self) -> None:
         self.segments.close()

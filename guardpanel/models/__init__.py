@@ -13,6 +13,7 @@ SQLModel.metadata.naming_convention = {
 
 from guardpanel.models.policy import Policy  # noqa: E402
 from guardpanel.models.revision import Deployment, Revision  # noqa: E402
+from guardpanel.models.traffic import Traffic  # noqa: E402
 from guardpanel.models.user import AccessToken, Installation, Session, User  # noqa: E402
 from guardpanel.models.virtual_host import Hostname, Server, VirtualHost  # noqa: E402
 
@@ -25,6 +26,7 @@ __all__ = [
     "Revision",
     "Server",
     "Session",
+    "Traffic",
     "User",
     "VirtualHost",
 ]

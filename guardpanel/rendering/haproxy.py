@@ -1,13 +1,21 @@
 """HAProxy's files: haproxy.cfg, its maps, the SPOE file, error pages and certificate authorities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
+from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
 from guardpanel.rendering.coraza import Effective
-from guardpanel.rendering.state import LARGEST_ADDRESS, LARGEST_HEADERS, DesiredState, PolicyState, VirtualHostState
+from guardpanel.rendering.state import (
+    LARGEST_ADDRESS,
+    LARGEST_HEADERS,
+    DesiredState,
+    PolicyState,
+    TrafficState,
+    VirtualHostState,
+)
 from guardpanel.rendering.templates import folder, template
 from guardpanel.rendering.tokens import Token, split_origins
 
@@ -45,6 +53,10 @@ ACCESS_LOG = (
             "id": '"%ID"',
             "client": '"%ci"',
             "client_port": "%cp",
+            "peer": '"%[var(txn.gp.peer)]"',
+            "scheme": '"%[var(txn.gp.scheme)]"',
+            "forwarded": '"%[var(txn.gp.forwarded),json(utf8s)]"',
+            "proxied": '"%[var(txn.gp.proxied)]"',
             "host": '"%[var(txn.gp.host),bytes(0,255),json(utf8s)]"',
             "virtual_host": '"%[var(txn.gp.vhost)]"',
             "method": '"%HM"',
@@ -98,7 +110,8 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             mark=mark,
             short_mark=mark[:12],
             **room(state)._asdict(),
-            binds=[f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in state.facts.http_binds],
+            traffic=state.traffic,
+            hops=hops(state.traffic),
             access_log=ACCESS_LOG.replace(CHECKSUM, mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),
@@ -145,6 +158,11 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         "wildcards.map": hosts(state, wildcard=True),
         "vhosts.map": bindings(state, names),
     }
+    if state.traffic.trusted_networks:
+        rendered["trusted.map"] = networks(state.traffic.trusted_networks)
+    for listener in state.traffic.listeners:
+        if listener.takes_proxy_protocol:
+            rendered[f"proxies_{listener.name}.map"] = networks(listener.proxy_networks)
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = skips(state, endings=True)
         rendered["skip_paths.map"] = skips(state, endings=False)
@@ -171,6 +189,19 @@ def hosts(state: DesiredState, *, wildcard: bool) -> str:
         if name.startswith("*.") is wildcard
     ]
     return "".join(f"{name} {host_id}\n" for name, host_id in sorted(pairs))
+
+
+def networks(found: Sequence[str]) -> str:
+    """`10.0.0.0/8 1`"""
+    return "".join(f"{network} 1\n" for network in sorted(found))
+
+
+def hops(traffic: TrafficState) -> Sequence[int]:
+    """Which elements of X-Forwarded-For are looked at, counted from the right, each only if the one before is a trusted
+    proxy's address."""
+    if traffic.client_ip_source is not ClientIpSource.X_FORWARDED_FOR:
+        return ()
+    return (traffic.forwarded_hops,) if traffic.forwarded_hops else range(1, MOST_HOPS + 1)
 
 
 def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:

@@ -18,11 +18,13 @@ from guardpanel.models.policy import (
     OverLimit,
     fails_open,
 )
+from guardpanel.models.traffic import ClientIpSource, ProxyProtocol, Scheme
 from guardpanel.models.types import Endpoint, endpoint
+from guardpanel.settings import bind_text
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
-"By table: `virtualhost`, `hostname`, `server`, `policy`."
+"By table: `virtualhost`, `hostname`, `server`, `policy`, `traffic`."
 
 LARGEST_HEADERS = 32 * KIB
 "Bytes of all request headers together; more gets 431. Leaves room in HAProxy's buffer for the body."
@@ -52,6 +54,37 @@ class EngineFacts:
     def largest_body(self) -> int:
         """Bytes of a request's body that can be inspected; a policy's limit may say more than that."""
         return KIB * (LARGEST_BODY_KIB_IN_SMALL_FRAMES if self.small_frames else LARGEST_BODY_KIB)
+
+
+class ListenerState(NamedTuple):
+    """One of GUARDPANEL_HTTP_BIND; `name` is HAProxy's for it, and its networks' map's."""
+
+    name: str
+    bind: str
+    proxy_protocol: ProxyProtocol = ProxyProtocol.OFF
+    proxy_networks: tuple[str, ...] = ()
+    scheme: Scheme = Scheme.HTTP
+
+    @property
+    def takes_proxy_protocol(self) -> bool:
+        return self.proxy_protocol is not ProxyProtocol.OFF
+
+
+class TrafficState(NamedTuple):
+    listeners: tuple[ListenerState, ...]
+    client_ip_source: ClientIpSource = ClientIpSource.CONNECTION
+    trusted_networks: tuple[str, ...] = ()
+    forwarded_hops: int = 0
+    client_ip_header: str = ""
+
+    @property
+    def takes_proxy_protocol(self) -> bool:
+        return any(one.takes_proxy_protocol for one in self.listeners)
+
+    @property
+    def may_see_mapped_addresses(self) -> bool:
+        """IPv6 sockets, and what speaks the PROXY protocol, may name IPv4 visitors by `::ffff:192.0.2.7`."""
+        return self.takes_proxy_protocol or any(one.bind.startswith("[") for one in self.listeners)
 
 
 class ServerState(NamedTuple):
@@ -120,6 +153,7 @@ class DesiredState:
     facts: EngineFacts
     policies: Mapping[int, PolicyState]
     virtual_hosts: tuple[VirtualHostState, ...]
+    traffic: TrafficState
 
     @classmethod
     def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
@@ -136,6 +170,7 @@ class DesiredState:
                 for row in sorted(rows["virtualhost"], key=lambda row: row["id"])
                 if row["enabled"]
             ),
+            traffic=traffic_state(next(iter(rows["traffic"]), None), facts),
         )
 
     @property
@@ -149,6 +184,31 @@ class DesiredState:
         if policy is None:
             return None, EnforcementMode.OFF
         return policy, host.enforcement_mode or policy.enforcement_mode
+
+
+def traffic_state(row: Row | None, facts: EngineFacts) -> TrafficState:
+    """None: nothing was ever set. What was set for a listener that there is no more waits for its return."""
+    stored = {one["address"]: one for one in row["listeners"]} if row else {}
+    listeners = tuple(
+        listener_state(f"in{number}", bind_text(*bind), stored.get(bind_text(*bind)))
+        for number, bind in enumerate(facts.http_binds, 1)
+    )
+    if row is None:
+        return TrafficState(listeners)
+    return TrafficState(
+        listeners,
+        client_ip_source=ClientIpSource(row["client_ip_source"]),
+        trusted_networks=tuple(row["trusted_networks"]),
+        forwarded_hops=row["forwarded_hops"],
+        client_ip_header=row["client_ip_header"],
+    )
+
+
+def listener_state(name: str, bind: str, row: Row | None) -> ListenerState:
+    if row is None:
+        return ListenerState(name, bind)
+    protocol, scheme = ProxyProtocol(row["proxy_protocol"]), Scheme(row["scheme"])
+    return ListenerState(name, bind, protocol, tuple(row["proxy_networks"]), scheme)
 
 
 def server_state(row: Row) -> ServerState:

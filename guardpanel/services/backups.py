@@ -32,6 +32,7 @@ from guardpanel.errors import Invalid, NotFound, Problem, StorageFailed
 from guardpanel.models import AccessToken, Installation, Policy, Session, User, VirtualHost
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
+from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.user import Role, email
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import Rows
@@ -280,6 +281,8 @@ def must_be_valid(rows: Rows) -> None:
         _check(partial(email, row["email"]), f"account {row['id']}")
     for row in rows["policy"]:
         _check(partial(PolicyFields.model_validate, row), f"policy {row['id']}")
+    for row in rows["traffic"]:
+        _check(partial(TrafficFields.model_validate, row), "the traffic settings")
     children = {table: _by_virtual_host(rows[table]) for table in ("hostname", "server")}
     for row in rows["virtualhost"]:
         names = [child["name"] for child in children["hostname"].get(row["id"], [])]

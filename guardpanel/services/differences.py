@@ -1,26 +1,24 @@
 """What differs between two states of the rows, as the operator knows it: by virtual host, policy and field."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.traffic import ListenerFields
 from guardpanel.models.types import shown
-from guardpanel.models.virtual_host import VirtualHostColumns
 from guardpanel.rendering import Rows
+from guardpanel.services.nouns import NOUNS, Key
 
 Kind = Literal["added", "changed", "removed"]
-Key = tuple[str, int]
-"A noun and its id."
 
-TABLES = {"policy": "policy", "virtual_host": "virtualhost"}
+TABLES = {noun.key: noun.table_name for noun in NOUNS.values()}
 "The table of each noun, in the order in which they are shown."
 
-CHILDREN = ("hostname", "server")
+CHILDREN = NOUNS["virtual_host"].children
 "Tables whose rows are parts of a virtual host."
 
 NOT_SHOWN = {"id", "version", "created_at", "updated_at", "virtual_host_id", "position"}
@@ -38,7 +36,8 @@ WHOLE_LISTS = 8
 def _named(*kinds: type) -> set[str]:
     """The fields whose values are of one of these types."""
     found = set()
-    for model in (PolicyFields, VirtualHostColumns):
+    models: list[type[BaseModel]] = [*(noun.columns for noun in NOUNS.values()), ListenerFields]
+    for model in models:
         for name, info in model.model_fields.items():
             types = [one for one in (info.annotation, *get_args(info.annotation)) if isinstance(one, type)]
             found |= {name} if any(issubclass(one, kinds) for one in types) else set()
@@ -53,11 +52,11 @@ WORDS = _named(StrEnum)
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    noun: {
+    noun.key: {
         name: info.get_default(call_default_factory=True, validated_data={})
-        for name, info in model.model_fields.items()
+        for name, info in noun.columns.model_fields.items()
     }
-    for noun, model in (("policy", PolicyFields), ("virtual_host", VirtualHostColumns))
+    for noun in NOUNS.values()
 }
 "What a new one has. Of one that came or went, only what differs from that is told."
 
@@ -157,7 +156,7 @@ def _difference(
             )
         )
     kind: Kind = "added" if was is None else "removed" if now is None else "changed"
-    return Difference(key[0], key[1], str((now or was or {})["name"]), kind, tuple(fields))
+    return Difference(key[0], key[1], NOUNS[key[0]].name(now or was or {}), kind, tuple(fields))
 
 
 def _only_what_differs(before: list[Any], after: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -186,6 +185,24 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def listener_in_words(listener: Mapping[str, Any]) -> str:
+    """`0.0.0.0:80: PROXY protocol required from 10.0.0.0/8, TLS ends in front`"""
+    words = []
+    if listener["proxy_protocol"] != "off":
+        needed = "required from" if listener["proxy_protocol"] == "required" else "from"
+        words.append(f"PROXY protocol {needed} {', '.join(listener['proxy_networks'])}")
+    words += ["TLS ends in front"] if listener["scheme"] == "https" else []
+    return f"{listener['address']}: {', '.join(words)}"
+
+
+ITEMS_IN_WORDS: dict[str, Callable[[Any], str]] = {
+    "servers": server_in_words,
+    "listeners": listener_in_words,
+    "hostnames": shown,
+}
+"Of a list's items, by its name."
+
+
 def as_text(fields: BaseModel, policies: Mapping[int, str]) -> dict[str, str]:
     """Fields as text by name, like those of `nouns`."""
     return {name: _text(name, value, policies) for name, value in fields}
@@ -211,7 +228,7 @@ def in_words(before: BaseModel, after: BaseModel, policies: Mapping[int, str] | 
 def label(name: str) -> str:
     """`health_check_path` → `Health check path`."""
     words = name.replace("_kib", "").replace("_id", "").replace("_", " ").replace(" anomaly", "")
-    return (words[:1].upper() + words[1:]).replace("Tls", "TLS").replace(" ca", " CA")
+    return (words[:1].upper() + words[1:]).replace("Tls", "TLS").replace(" ca", " CA").replace(" ip", " IP")
 
 
 def _lists(name: str, was: Sequence[Any], now: Sequence[Any]) -> list[str]:
@@ -225,15 +242,12 @@ def _lists(name: str, was: Sequence[Any], now: Sequence[Any]) -> list[str]:
 def _items(name: str, values: Iterable[Any]) -> list[str]:
     """Of a list: servers' rows, hostnames in their own script, or words as they are."""
     found = [value.model_dump(mode="json") if isinstance(value, BaseModel) else value for value in values]
-    return [
-        server_in_words(one) if isinstance(one, Mapping) else shown(one) if name == "hostnames" else str(one)
-        for one in found
-    ]
+    return [ITEMS_IN_WORDS.get(name, str)(one) for one in found]
 
 
 def _pair(name: str, was: str, now: str) -> str:
     words = label(name)
-    words = words if words.startswith("TLS") else words.lower()
+    words = words if words.startswith("TLS") else words.lower().replace(" ip", " IP")
     if "\n" in was + now or len(was) > SHORT or len(now) > SHORT or was == now:
         return words
     return f"{words} {was or 'none'} → {now or 'none'}"

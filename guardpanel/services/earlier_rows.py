@@ -10,7 +10,8 @@ from guardpanel.models.policy import KIB
 from guardpanel.models.types import is_ourselves, shown
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import differences
-from guardpanel.services.differences import CHILDREN, TABLES, Key
+from guardpanel.services.differences import CHILDREN, TABLES
+from guardpanel.services.nouns import NOUNS, Key
 
 Row = Mapping[str, Any]
 
@@ -20,7 +21,7 @@ def with_one(now: Rows, then: Rows, noun: str, noun_id: int) -> Rows:
     if noun not in TABLES or not any(row["id"] == noun_id for rows in (now, then) for row in rows[TABLES[noun]]):
         raise NotFound("There is no such thing to restore.")
     mixed = {name: list(rows) for name, rows in now.items()}
-    own = {TABLES[noun]: "id"} | (dict.fromkeys(CHILDREN, "virtual_host_id") if noun == "virtual_host" else {})
+    own = {TABLES[noun]: "id"} | dict.fromkeys(NOUNS[noun].children, "virtual_host_id")
     for name, column in own.items():
         mixed[name] = [row for row in mixed[name] if row[column] != noun_id]
         mixed[name] += [row for row in then[name] if row[column] == noun_id]

@@ -16,6 +16,9 @@ from guardpanel.services import differences, history, revisions, snapshots
 
 F = TypeVar("F", bound=BaseModel)
 
+FieldsIn = Callable[[Rows, int], F | None]
+"A noun's fields as a kept state has them; None if it was not there."
+
 MOST = 50
 "So many changes back; a form older than that is compared without knowing what it began with."
 
@@ -38,7 +41,7 @@ async def since(
     noun_id: int,
     version: int,
     now: F | None,
-    fields_in: Callable[[Rows, int], F | None],
+    fields_in: FieldsIn[F],
 ) -> Since[F]:
     """From `now` (None: it is deleted) back to `version`, one kept state after the other. If that is not found, only
     the last change is said."""

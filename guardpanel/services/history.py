@@ -8,20 +8,18 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict, NotFound
-from guardpanel.models import Deployment, Policy, Revision, VirtualHost
+from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts, Rows
-from guardpanel.services import differences, earlier_rows, policies, revisions, snapshots, virtual_hosts
+from guardpanel.services import earlier_rows, revisions, snapshots
 from guardpanel.services.change import Asked, Change, Saved
 from guardpanel.services.changes import Changes
-from guardpanel.services.differences import Key
+from guardpanel.services.nouns import NOUNS, Key
 from guardpanel.services.snapshots import Snapshot
 
 OVERTAKEN = "Something was saved after this change, so it cannot be undone alone. Restore an earlier revision instead."
 
 UNDID, REDID = "Undid: ", "Redid: "
-
-NAMES = {policies.NOUN: (Policy.id, Policy.name), virtual_hosts.NOUN: (VirtualHost.id, VirtualHost.name)}
 
 
 @dataclass(frozen=True)
@@ -181,16 +179,20 @@ def _name(now: Rows, then: Rows, only: Key | None) -> str:
     """Of the one thing: as it was then, or as it is where it was not there."""
     if only is None:
         return ""
-    table = differences.TABLES[only[0]]
-    return next(str(row["name"]) for row in (*then[table], *now[table]) if row["id"] == only[1])
+    noun = NOUNS[only[0]]
+    return next(noun.name(row) for row in (*then[noun.table_name], *now[noun.table_name]) if row["id"] == only[1])
 
 
 async def names(session: AsyncSession, wanted: set[Key]) -> dict[Key, str]:
-    """Of those virtual hosts and policies that are still there."""
+    """Of those virtual hosts, policies and settings that are still there."""
     found: dict[Key, str] = {}
-    for noun, (number, name) in NAMES.items():
-        ids = sorted(one for kind, one in wanted if kind == noun)
+    for noun in NOUNS.values():
+        ids = sorted(one for kind, one in wanted if kind == noun.key)
+        if noun.only_name:
+            found.update({(noun.key, one): noun.only_name for one in ids})
+            continue
+        number, name = noun.table.__table__.c.id, noun.table.__table__.c.name  # type: ignore[attr-defined]
         for start in range(0, len(ids), 500):
-            rows = await session.exec(select(number, name).where(col(number).in_(ids[start : start + 500])))
-            found.update({(noun, one): text for one, text in rows.all() if one is not None})
+            rows = await session.exec(select(number, name).where(number.in_(ids[start : start + 500])))
+            found.update({(noun.key, one): text for one, text in rows.all() if one is not None})
     return found

@@ -22,6 +22,7 @@ from guardpanel.models import Revision, Server, VirtualHost
 from guardpanel.models.revision import Outcome
 from guardpanel.services import differences, revisions, snapshots, startup
 from guardpanel.services.changes import Changes
+from guardpanel.services.nouns import NOUNS
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class Reconciler:
         return [
             Drift(
                 Place.DATABASE,
-                f"{one.noun.replace('_', ' ').capitalize()} {one.name} was {one.kind} in the database by hand.",
+                f"{NOUNS[one.noun].title(one.name)} was {one.kind} in the database by hand.",
                 tuple(line for field in one.fields for line in _lines(field)),
             )
             for one in await asyncio.to_thread(_between, rows, now)

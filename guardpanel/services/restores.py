@@ -28,6 +28,7 @@ from guardpanel.services import differences, earlier_rows, facts, revisions, sna
 from guardpanel.services.backups import Candidate
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import Kind
+from guardpanel.services.nouns import Key
 
 HISTORY: tuple[Table, ...] = tuple(SQLModel.metadata.tables[name] for name in ("revision", "deployment"))
 AT_ONCE = 50
@@ -120,7 +121,7 @@ async def _put(session: AsyncSession, candidate: Candidate) -> None:
     await snapshots.put_back(session, await _with_own_facts(session, rows))
 
 
-def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, list[differences.Key]]:
+def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, list[Key]]:
     return earlier_rows.stamped(snapshots.rows(now), rows, stamp, datetime.now(UTC))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import AccessToken, Hostname, Installation, Policy, Server, Session, User, VirtualHost
+from guardpanel.models import AccessToken, Hostname, Installation, Policy, Server, Session, Traffic, User, VirtualHost
 from guardpanel.models.policy import MASKED_FIELDS
 from guardpanel.rendering import Rows
 
@@ -24,7 +24,7 @@ def _tables(*models: type[SQLModel]) -> tuple[Table, ...]:
     return tuple(SQLModel.metadata.tables[str(model.__tablename__)] for model in models)
 
 
-TABLES = _tables(Policy, VirtualHost, Hostname, Server)
+TABLES = _tables(Traffic, Policy, VirtualHost, Hostname, Server)
 "In the order in which their rows can be inserted."
 
 WHOLE = (*TABLES, *_tables(User, Session, AccessToken, Installation))
@@ -35,6 +35,14 @@ LATER: dict[str, dict[str, Any]] = {
     "policy": {"masked_fields": MASKED_FIELDS, "argument_limit": 1_000, "json_value_limit": 5_000}
 }
 "Columns that came later, with what rows of a snapshot from before are taken to have there."
+
+
+LONG_AGO = "1970-01-01 00:00:00.000000"
+
+TABLES_LATER: dict[str, dict[str, Any]] = {
+    "traffic": Traffic().model_dump(mode="json") | {"created_at": LONG_AGO, "updated_at": LONG_AGO},
+}
+"Tables of one row that came later, with what a snapshot from before is taken to hold in that row."
 
 
 def _json_columns(table: Table) -> list[str]:
@@ -77,8 +85,14 @@ def rows(snapshot: Snapshot) -> Rows:
     """Every row as a mapping of stored values; JSON columns are parsed."""
     return {
         table: [_row(table, found["columns"], row) for row in found["rows"]]
-        for table, found in json.loads(snapshot).items()
+        for table, found in _loaded(snapshot).items()
     }
+
+
+def _loaded(snapshot: Snapshot) -> dict[str, Any]:
+    """With the tables that came later."""
+    later = {table: {"columns": list(row), "rows": [list(row.values())]} for table, row in TABLES_LATER.items()}
+    return {**later, **json.loads(snapshot)}
 
 
 def _row(table: str, columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
@@ -90,7 +104,7 @@ def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
 
     No state before: everything differs from it.
     """
-    old, new = (json.loads(one) if one else _EMPTY for one in (before, after))
+    old, new = (_loaded(one) if one else _EMPTY for one in (before, after))
     touched: set[int] = set()
     for table, owner in OWNERS.items():
         was, now = _by_id(old[table]), _by_id(new[table])

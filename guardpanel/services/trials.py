@@ -66,15 +66,12 @@ class Trial:
 
 async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | None, kind: Kind) -> Trial:
     """Send it to the first public listener under the virtual host's name. Raises nothing."""
-    host, port = changes.renderer.facts.http_binds[0]
+    verifier = changes.engines.verifier
     name = next((row.name for row in virtual_host.hostnames if not row.name.startswith("*.")), None)
     name = name or virtual_host.hostnames[0].name.replace("*.", "www.", 1)
     try:
-        answer = await http.ask(
-            ({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port), "GET", TARGETS[kind],  # noqa: S104
-            headers={"host": name, "x-gp-test": changes.renderer.facts.secret, "user-agent": "guardpanel", "accept": "*/*"},
-            timeout=15.0,
-        )  # fmt: skip
+        headers = {"host": name, "x-gp-test": verifier.secret, "user-agent": "guardpanel", "accept": "*/*"}
+        answer = await verifier.ask(verifier.binds[0], TARGETS[kind], headers, timeout=15.0)
     except EngineUnavailable as error:
         return _told(kind, False, error.message, None, policy, (), None)
     rules = await _rules(changes, answer)

@@ -11,10 +11,10 @@ from guardpanel.errors import Conflict, Drifted, Invalid, Problem, RollbackFaile
 from guardpanel.models import Deployment
 from guardpanel.models.revision import NoteFields, Outcome
 from guardpanel.panel import Panel
-from guardpanel.services import comparisons, history, policies, revisions, virtual_hosts
+from guardpanel.services import comparisons, history, revisions
 from guardpanel.services.change import Saved
 from guardpanel.services.comparisons import Comparison
-from guardpanel.services.differences import Key
+from guardpanel.services.nouns import NOUNS, Key, url_of
 from guardpanel.views import diffs
 from guardpanel.views.forms import Form, refusal, shown_steps
 from guardpanel.views.lists import Listing
@@ -26,8 +26,6 @@ RowNumber = Annotated[int | None, Query(ge=1, le=2**53), BeforeValidator(lambda 
 
 router = APIRouter(prefix="/changes")
 
-PATHS = {virtual_hosts.NOUN: "/virtual-hosts", policies.NOUN: "/policies"}
-NOUNS = {virtual_hosts.NOUN: "Virtual host", policies.NOUN: "Policy"}
 ENGINES = {"haproxy": "HAProxy", "agent": "Agent"}
 LAYOUTS = {"one": "One column", "two": "Side by side"}
 OUTCOMES = {
@@ -59,7 +57,7 @@ async def index(
     request: Request, session: SessionDep, _viewer: Viewer, q: str = "", noun: str = "", id: RowNumber = None,
     who: str = "", outcome: str = "", offset: int = 0,
 ) -> Response:  # fmt: skip
-    noun = noun if noun in PATHS and id else ""
+    noun = noun if noun in NOUNS and id else ""
     chosen = next((one for one in OUTCOMES if one == outcome), None)
     kept = {
         "q": q.strip()[:200],
@@ -72,11 +70,11 @@ async def index(
     found = await revisions.page(
         session, q=kept["q"], noun=noun, noun_id=id, author=kept["who"], outcome=chosen, offset=listing.offset
     )
-    choices: dict[str, list[int]] = {one: await revisions.lately_touched(session, one) for one in PATHS}
+    choices: dict[str, list[int]] = {one: await revisions.lately_touched(session, one) for one in NOUNS}
     wanted = {(one, number) for one, numbers in choices.items() for number in numbers}
     wanted |= {(change.noun, change.noun_id) for change in found.items if change.noun_id}
     context = {
-        "listing": listing, "found": found, "paths": PATHS, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
+        "listing": listing, "found": found, "url_of": url_of, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
         "authors": await revisions.authors(session), "live_revision": await live_number(session),
         "names": await history.names(session, wanted | ({(noun, id)} if noun and id else set())),
         "undoable": await history.undoable(session), "newest": await history.newest(session),
@@ -146,7 +144,7 @@ def only(form: Form) -> Key | None:
     noun, _, number = form.value("thing").partition(":")
     if not noun and not number:
         return None
-    if noun not in PATHS or not (number.isascii() and number.isdigit() and len(number) < 16):
+    if noun not in NOUNS or not (number.isascii() and number.isdigit() and len(number) < 16):
         raise Conflict("There is no such thing to restore.")
     return noun, int(number)
 
@@ -156,8 +154,7 @@ async def put_back(session: SessionDep, word: str, saved: Saved[Key | None], bac
     thing = saved.value
     url = back or "/changes"
     if thing and not back:
-        path = PATHS[thing[0]]
-        url = f"{path}/{thing[1]}" if await history.names(session, {thing}) else path
+        url = url_of(*thing) if await history.names(session, {thing}) else NOUNS[thing[0]].path
     return redirect(url, f"{word}. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
 
 
@@ -214,7 +211,7 @@ async def shown_comparison(session: SessionDep, comparison: Comparison | None, v
     there = await history.names(session, {(one.noun, one.id) for one in differing})
     return {
         "comparison": comparison, "view": view, "differing": differing, "more": comparison.more if comparison else 0,
-        "there": there, "paths": PATHS, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,
+        "there": there, "url_of": url_of, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,
     }  # fmt: skip
 
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel
 
+from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Deployment, User
-from guardpanel.services import differences
-from guardpanel.services.edits import Since, changed
+from guardpanel.services import differences, edits
+from guardpanel.services.edits import FieldsIn, Since, changed
+from guardpanel.services.nouns import Key
 from guardpanel.views.forms import Form
+
+F = TypeVar("F", bound=BaseModel)
 
 FEW = 8
 "Values of up to so many lines are shown whole; of longer ones those that differ."
@@ -93,6 +97,12 @@ def is_behind(form: Form, version: int) -> bool:
     """Whether both versions have to be shown: it changed since, or the choice between both is still open."""
     is_choosing = any(name.startswith("take.") for name in form.typed)
     return is_choosing or (form.version is not None and form.version != version)
+
+
+async def merged(session: SessionDep, viewer: User, form: Form, row: Row, key: Key, fields_in: FieldsIn[F]) -> Merge:
+    """The same for any noun, with what became of it since the form was opened."""
+    since = await edits.since(session, *key, form.opened or 0, cast("F", row.fields), fields_in)
+    return merge(form, row, since, viewer)
 
 
 def merge(form: Form, row: Row, since: Since[Any], viewer: User) -> Merge:

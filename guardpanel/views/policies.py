@@ -9,9 +9,10 @@ from guardpanel.errors import NotFound, Problem
 from guardpanel.models import Policy
 from guardpanel.models.policy import KIB, PRESETS, EnforcementMode, PolicyFields
 from guardpanel.services import edits, policies, revisions, virtual_hosts
+from guardpanel.views import merging
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
-from guardpanel.views.merging import Gone, Merge, Row, authors, is_behind, merge
+from guardpanel.views.merging import Gone, Merge, Row, authors, is_behind
 from guardpanel.views.pages import page, redirect
 from guardpanel.views.virtual_hosts import refused
 
@@ -147,8 +148,8 @@ async def show_edit(request: Request, session: SessionDep, form: Form, policy_id
 
 async def merged(request: Request, session: SessionDep, form: Form, policy: Policy) -> Merge:
     row = Row(policies.fields_of(policy), form_of(policy), policy.version)
-    since = await edits.since(session, policies.NOUN, policy.id or 0, form.opened or 0, row.fields, policies.fields_in)
-    return merge(form, row, since, request.state.viewer)
+    key = policies.NOUN, policy.id or 0
+    return await merging.merged(session, request.state.viewer, form, row, key, policies.fields_in)
 
 
 async def show_form(

@@ -16,9 +16,10 @@ from guardpanel.panel import Panel
 from guardpanel.services import edits, policies, revisions, trials, virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Kind, Trial
+from guardpanel.views import merging
 from guardpanel.views.forms import Form, refusal
 from guardpanel.views.lists import Listing
-from guardpanel.views.merging import Gone, Merge, Row, authors, is_behind, merge
+from guardpanel.views.merging import Gone, Merge, Row, authors, is_behind
 from guardpanel.views.pages import page, redirect
 
 router = APIRouter(prefix="/virtual-hosts")
@@ -175,10 +176,8 @@ async def show_edit(
 
 async def merged(request: Request, session: SessionDep, form: Form, host: VirtualHost) -> Merge:
     row = Row(virtual_hosts.fields_of(host), form_of(host), host.version, await policies.names(session))
-    since = await edits.since(
-        session, virtual_hosts.NOUN, host.id or 0, form.opened or 0, row.fields, virtual_hosts.fields_in
-    )
-    return merge(form, row, since, request.state.viewer)
+    key = virtual_hosts.NOUN, host.id or 0
+    return await merging.merged(session, request.state.viewer, form, row, key, virtual_hosts.fields_in)
 
 
 async def show_form(

@@ -16,7 +16,7 @@ from guardpanel.panel import Panel
 from guardpanel.services import snapshots
 from guardpanel.settings import Settings
 from tests.conftest import ADA, log_in, running, someone, take_token
-from tests.factories import a_policy, a_vhost, a_virtual_host
+from tests.factories import a_policy, a_traffic, a_vhost, a_virtual_host
 from tests.fakes import FAKES, FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -83,6 +83,19 @@ SAVES = [
         ("/policies/2", a_policy("Used", enforcement_mode="off", inbound_anomaly_threshold="7")),
         ("PATCH", "/api/v1/policies/2", {"is_active": False, "inbound_anomaly_threshold": 7}),
     ),
+    Save(
+        "the traffic settings",
+        ("/system/traffic", a_traffic(client_ip_source="header", client_ip_header="CF-Connecting-IP:",
+                                      trusted_networks="10.0.0.0/255.0.0.0\n::ffff:192.0.2.7", **{
+                                          "listeners.0.proxy_protocol": "required", "listeners.0.proxy_networks": "10.1.0.0/16, 10.2.0.1",
+                                          "listeners.0.scheme": "https"})),
+        ("PATCH", "/api/v1/traffic", {
+            "client_ip_source": "header", "client_ip_header": "cf-connecting-ip", "trusted_networks": ["10.0.0.0/8", "192.0.2.7"],
+            "listeners": [{"address": "127.0.0.1:8080", "proxy_protocol": "required", "proxy_networks": ["10.1.0.0/16", "10.2.0.1"],
+                           "scheme": "https"}],
+        }),
+    ),
+    Save("the same traffic settings", ("/system/traffic", a_traffic(version="1")), ("PATCH", "/api/v1/traffic", {})),
     Save("a policy less", ("/policies/2/delete", {}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 
@@ -96,6 +109,12 @@ REFUSED = [
     Save("level 5", ("/policies/2", a_policy("Used", blocking_paranoia_level="5")), ("PATCH", "/api/v1/policies/2", {"paranoia_level": 5})),
     Save("detection below blocking", ("/policies/2", a_policy("Used", blocking_paranoia_level="3")),
          ("PATCH", "/api/v1/policies/2", {"blocking_paranoia_level": 3})),
+    Save("everybody trusted", ("/system/traffic", a_traffic(trusted_networks="0.0.0.0/0")),
+         ("PATCH", "/api/v1/traffic", {"trusted_networks": ["0.0.0.0/0"]})),
+    Save("nobody trusted", ("/system/traffic", a_traffic(client_ip_source="x_forwarded_for")),
+         ("PATCH", "/api/v1/traffic", {"client_ip_source": "x_forwarded_for"})),
+    Save("a listener that there is not", ("/system/traffic", a_traffic(**{"listeners.0.address": "127.0.0.1:1", "listeners.0.scheme": "https"})),
+         ("PATCH", "/api/v1/traffic", {"listeners": [{"address": "127.0.0.1:1", "scheme": "https"}]})),
     Save("a stale edit", ("/policies/2", a_policy("Used", version="9")), ("PATCH", "/api/v1/policies/2", {"description": "x"})),
 ]  # fmt: skip
 

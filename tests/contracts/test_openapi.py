@@ -56,7 +56,7 @@ def test_whoever_may_name_a_version_is_told_the_one_that_is_now() -> None:
     }
 
     assert {name for name, told in found.items() if told} == {
-        "updateVirtualHost", "deleteVirtualHost", "updatePolicy", "deletePolicy"
+        "updateVirtualHost", "deleteVirtualHost", "updatePolicy", "deletePolicy", "updateTraffic"
     }  # fmt: skip
     assert "current" in KEPT["components"]["schemas"]["ProblemDocument"]["properties"]
 

@@ -32,6 +32,8 @@ class Origin:
     names: list[str | None] = field(default_factory=list)
     "The names asked for in TLS (SNI)."
     status: int = 200
+    https_only: str = ""
+    "The path that redirects to https whoever did not come by it, as applications do."
 
     @property
     def address(self) -> str:
@@ -55,6 +57,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         origin = self.server.origin
         body = self.body()
         origin.received.append(self.requestline)
+        if self.path == origin.https_only and self.headers.get("x-forwarded-proto") != "https":
+            self.send_response(301)
+            self.send_header("location", f"https://{self.headers.get('x-forwarded-host')}{self.path}")
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
         parts = origin.answers.get(self.path.split("?")[0])
         if parts is not None:
             self.close_connection = True

@@ -49,13 +49,16 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = DEADLINE)
 class Stack:
     """`with Stack(haproxy, rows) as stack: stack.get("shop.test", "/")`."""
 
-    def __init__(self, haproxy: str, rows: Rows, system_ca: str = "", *, events: bool = False) -> None:
-        """With `events`, the folder is a data directory for the ingest."""
+    def __init__(
+        self, haproxy: str, rows: Rows, system_ca: str = "", *, events: bool = False, listeners: int = 1
+    ) -> None:
+        """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners."""
         self.haproxy, self.events = haproxy, events
         self.folder = Path(tempfile.mkdtemp(prefix="gps"))
-        self.address = ("127.0.0.1", free_port())
+        self.addresses = tuple(("127.0.0.1", free_port()) for _ in range(listeners))
+        self.address = self.addresses[0]
         self.facts = EngineFacts(
-            http_binds=(self.address,),
+            http_binds=self.addresses,
             probe_socket=str(self.folder / "probe.sock"),
             agent_socket=str(self.folder / "agent.sock"),
             system_ca=system_ca or Settings().system_ca,

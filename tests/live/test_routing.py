@@ -265,6 +265,7 @@ def test_forwarding_headers_are_ours(stack: Stack) -> None:
         }
         assert ours == {
             "x-forwarded-for": "127.0.0.1",
+            "x-real-ip": "127.0.0.1",
             "x-forwarded-proto": "http",
             "x-forwarded-host": host,
             "x-request-id": answer.verdict["request-id"],

@@ -155,7 +155,7 @@ def test_every_address_that_visitors_use_is_bound() -> None:
 
     found = lines(made({}, facts))
 
-    assert {"bind 0.0.0.0:80 proto h1", "bind [::1]:8080 proto h1"} <= set(found)
+    assert {"bind 0.0.0.0:80 proto h1 name in1", "bind [::1]:8080 proto h1 name in2"} <= set(found)
 
 
 def test_names_that_must_resolve_are_told() -> None:

@@ -11,10 +11,11 @@ from typing import TypeVar
 from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.services.events import naming, paging, search, state
+from guardpanel.services.events import lately, naming, paging, search, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.items import EventPage, NumberedPage
+from guardpanel.services.events.lately import Lately
 from guardpanel.services.events.state import IngestState
 from guardpanel.settings import Settings
 
@@ -95,6 +96,10 @@ class Events:
         except StorageFailed as error:
             return await state.of(self.settings, state.NOTHING_KEPT, error.message)
         return await state.of(self.settings, known)
+
+    async def lately(self) -> Lately:
+        """What the last requests said of their clients. Raises nothing."""
+        return await lately.ask(self.settings)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)

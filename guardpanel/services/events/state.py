@@ -85,7 +85,7 @@ def kept(connection: sqlite3.Connection) -> Kept:
 
 
 async def of(settings: Settings, known: Kept, problem: str | None = None) -> IngestState:
-    said = await _ask(settings)
+    said = await ask(settings)
     lag = said.get("lag_seconds") if said else None
     counted = {name: known.counters.get(name, 0) for name in COUNTERS}
     return IngestState(
@@ -104,13 +104,13 @@ COUNTERS = (
 )  # fmt: skip
 
 
-async def _ask(settings: Settings) -> Mapping[str, Any] | None:
+async def ask(settings: Settings) -> Mapping[str, Any] | None:
     """What the running ingest says of itself; None where none runs."""
     try:
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_unix_connection(str(settings.ingest_socket))
             try:
-                return dict(json.loads(await reader.read(65_536)))
+                return dict(json.loads(await reader.read()))
             finally:
                 writer.close()
     except (OSError, ValueError):

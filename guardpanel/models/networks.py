@@ -1,0 +1,98 @@
+"""Lists of networks, as an operator types or pastes them: one form for each, and clear words for each line that is none."""
+
+import re
+from contextlib import suppress
+from ipaddress import (
+    IPv4Network,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+    summarize_address_range,
+)
+from itertools import islice
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from guardpanel.models.types import Lines, refuse, visible
+
+Network = IPv4Network | IPv6Network
+
+WIDEST = {4: 8, 6: 7}
+"The shortest prefix by IP version: 10.0.0.0/8 and fc00::/7 are the largest networks that one owner has."
+
+MOST_SHOWN = 3
+"Of the lines that are wrong."
+
+
+def known_networks(lines: list[str]) -> list[str]:
+    """Each once, as HAProxy's maps have it: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`."""
+    found: dict[str, None] = {}
+    wrong: list[str] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found[network(visible(line.strip()))] = None
+        except ValueError as error:
+            wrong.append(f"Line {number}: {_words(error)}")
+    if wrong:
+        more = f" And {len(wrong) - MOST_SHOWN} more lines." if len(wrong) > MOST_SHOWN else ""
+        raise refuse(" ".join(wrong[:MOST_SHOWN]) + more)
+    return list(found)
+
+
+Networks = Annotated[Lines, AfterValidator(known_networks), Field(max_length=2_000)]
+
+
+def network(text: str) -> str:
+    """One network in its canonical form; ValueError says what is wrong with it."""
+    made = _parsed(text)
+    if made.prefixlen < WIDEST[made.version]:
+        raise ValueError(
+            f"{made} is too wide to be trusted: whoever sends from there could claim any address. "
+            f"List your proxies, at most a /{WIDEST[made.version]}."
+        )
+    return str(made.network_address) if made.prefixlen == made.max_prefixlen else str(made)
+
+
+def _parsed(text: str) -> Network:
+    shown = text[:60]
+    if "%" in text:
+        raise ValueError(f"{shown} has a zone (%), which means nothing to HAProxy.")
+    with suppress(ValueError):
+        return _without_mapping(ip_network(text))
+    if whole := _around(text):
+        raise ValueError(f"{shown} has host bits set. The network is {whole}.")
+    if parts := _range(text):
+        raise ValueError(f"{shown} is a range. As networks: {parts}.")
+    if re.fullmatch(r"[0-9.:a-fA-F/ -]+", text):
+        raise ValueError(f"{shown} is not an IP address or network, such as 10.0.0.0/8.")
+    raise ValueError(f"{shown} is a name or something else. Only IP addresses and networks, such as 10.0.0.0/8, work.")
+
+
+def _around(text: str) -> Network | None:
+    """The network in which `10.0.0.1/8` is a host."""
+    with suppress(ValueError):
+        return _without_mapping(ip_interface(text).network)
+    return None
+
+
+def _without_mapping(made: Network) -> Network:
+    """`::ffff:10.0.0.0/104` is 10.0.0.0/8: HAProxy sees visitors by their IPv4 address."""
+    mapped = made.network_address.ipv4_mapped if isinstance(made, IPv6Network) else None
+    return IPv4Network((mapped, made.prefixlen - 96)) if mapped is not None and made.prefixlen >= 96 else made
+
+
+def _range(text: str) -> str:
+    """The networks of `10.0.0.0-10.0.0.127`, as words."""
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    try:
+        some = list(islice(summarize_address_range(ip_address(first), ip_address(last)), 5))
+    except (ValueError, TypeError):
+        return ""
+    return ", ".join(map(str, some[:4])) + (" …" if len(some) > 4 else "") if dash else ""
+
+
+def _words(error: Exception) -> str:
+    context = getattr(error, "context", None)
+    return str(context["words"]) if context else str(error)

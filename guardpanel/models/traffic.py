@@ -1,0 +1,170 @@
+"""How requests reach HAProxy, for all virtual hosts: which listeners speak the PROXY protocol, and whose word counts for
+who the client is. There is one row."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from sqlalchemy import JSON, CheckConstraint
+from sqlmodel import Field, SQLModel
+
+from guardpanel.models.networks import Networks
+from guardpanel.models.types import refuse, stored, visible
+from guardpanel.settings import bind_text, host_and_port
+
+MOST_HOPS = 10
+
+HEADER_NAME = re.compile(r"[a-z0-9-]{1,60}")
+
+NEVER_A_CLIENT = {
+    "accept", "authorization", "connection", "content-length", "content-type", "cookie", "date", "expect", "host", "referer",
+    "te", "transfer-encoding", "upgrade", "user-agent", "via",
+}  # fmt: skip
+"Headers that mean something else, so that taking them over would break the request."
+
+
+class ProxyProtocol(StrEnum):
+    """Whether connections begin with a PROXY protocol header, version 1 or 2 (haproxy.org's proxy-protocol.txt)."""
+
+    OFF = "off"
+    TRUSTED = "trusted"
+    "Those from the networks must; others are visitors themselves."
+    REQUIRED = "required"
+    "Only those from the networks are served, and each must."
+
+
+class Scheme(StrEnum):
+    HTTP = "http"
+    HTTPS = "https"
+    "Something in front of this listener ends TLS."
+
+
+class ClientIpSource(StrEnum):
+    """What says who the client is."""
+
+    CONNECTION = "connection"
+    "The connection's own address, or the PROXY protocol's."
+    X_FORWARDED_FOR = "x_forwarded_for"
+    HEADER = "header"
+    "One header with one address, such as CF-Connecting-IP."
+
+
+def listener_address(text: str) -> str:
+    try:
+        return bind_text(*host_and_port(visible(text)))
+    except ValueError:
+        raise refuse(f"{text[:60]} is not address:port, as in GUARDPANEL_HTTP_BIND.") from None
+
+
+class ListenerFields(SQLModel):
+    """What is special about one listener of `GUARDPANEL_HTTP_BIND`."""
+
+    address: Annotated[str, AfterValidator(listener_address)]
+    proxy_protocol: ProxyProtocol = ProxyProtocol.OFF
+    proxy_networks: Networks = Field(default_factory=list)
+    scheme: Scheme = Scheme.HTTP
+
+    @model_validator(mode="before")
+    @classmethod
+    def networks_are_asked_for(cls, data: Any) -> Any:
+        """Pydantic looks at no default."""
+        return {"proxy_networks": [], **data} if isinstance(data, dict) else data
+
+    @field_validator("proxy_networks")
+    @classmethod
+    def somebody_may_speak_it(cls, networks: list[str], info: ValidationInfo) -> list[str]:
+        if not networks and info.data.get("proxy_protocol", ProxyProtocol.OFF) is not ProxyProtocol.OFF:
+            raise refuse("List the networks of what speaks the PROXY protocol here, such as your load balancer’s.")
+        return networks
+
+    @property
+    def is_plain(self) -> bool:
+        return self == ListenerFields.model_construct(address=self.address, proxy_networks=[])
+
+
+def special_listeners(listeners: list[ListenerFields]) -> list[ListenerFields]:
+    """By address, without those about which there is nothing to say."""
+    addresses = [one.address for one in listeners]
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise refuse(f"{address} stands here twice.")
+    return sorted((one for one in listeners if not one.is_plain), key=lambda one: one.address)
+
+
+Listeners = Annotated[list[ListenerFields], AfterValidator(special_listeners), Field(max_length=100)]
+
+
+class TrafficColumns(SQLModel):
+    """What form, JSON and table have in common."""
+
+    client_ip_source: ClientIpSource = Field(default=ClientIpSource.CONNECTION, sa_type=stored(ClientIpSource))
+    trusted_networks: Networks = Field(default_factory=list, sa_type=JSON)
+    "Proxies whose forwarded headers count."
+    forwarded_hops: int = Field(default=0, ge=0, le=MOST_HOPS)
+    "Which address of X-Forwarded-For, counted from the right; 0: the last that is not in the trusted networks."
+    client_ip_header: str = ""
+
+    @field_validator("client_ip_header")
+    @classmethod
+    def header_name(cls, text: str) -> str:
+        name = visible(text.strip()).lower().rstrip(":")
+        if name and not HEADER_NAME.fullmatch(name):
+            raise refuse(f"{name[:60]} is not the name of a header: letters, digits and - (60 at most).")
+        if name in NEVER_A_CLIENT or name.startswith("x-gp-"):
+            raise refuse(f"{name} says something else. Name a header that holds the client's address.")
+        if name in {"x-forwarded-for", "forwarded"}:
+            raise refuse(f"{name} is a list of addresses. Choose X-Forwarded-For as the source instead.")
+        return name
+
+
+class TrafficFields(TrafficColumns):
+    """What an operator sets: the input of the form, of the JSON body and of the table."""
+
+    listeners: Listeners = Field(default_factory=list)
+
+    @field_validator("trusted_networks")
+    @classmethod
+    def somebody_is_trusted(cls, networks: list[str], info: ValidationInfo) -> list[str]:
+        if (
+            not networks
+            and info.data.get("client_ip_source", ClientIpSource.CONNECTION) is not ClientIpSource.CONNECTION
+        ):
+            raise refuse(
+                "List your proxies’ networks. From anybody else the header is ignored, since anybody could forge it."
+            )
+        return networks
+
+    @field_validator("client_ip_header")
+    @classmethod
+    def named_where_it_is_asked_for(cls, name: str, info: ValidationInfo) -> str:
+        if not name and info.data.get("client_ip_source") is ClientIpSource.HEADER:
+            raise refuse("Name the header, such as CF-Connecting-IP.")
+        return name
+
+
+class Traffic(TrafficColumns, table=True):
+    """The row. `version` counts its edits; a form or an If-Match that names an older one is stale."""
+
+    __table_args__ = (
+        CheckConstraint("id = 1", name="only_one"),
+        CheckConstraint("client_ip_source in ('connection', 'x_forwarded_for', 'header')", name="client_ip_source"),
+    )
+
+    id: int | None = Field(default=1, primary_key=True)
+    version: int = 1
+    listeners: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def replace(self, fields: TrafficFields) -> Self:
+        for name in TrafficColumns.model_fields:
+            setattr(self, name, getattr(fields, name))
+        self.listeners = [one.model_dump(mode="json") for one in fields.listeners]
+        return self
+
+    def touch(self, version: int) -> None:
+        """One more edit: a form that was opened before it is stale from now on."""
+        self.version = version
+        self.updated_at = datetime.now(UTC)

@@ -1,0 +1,59 @@
+"""What the last requests said of their clients, and what HAProxy made of it (ingest/lately.py keeps them)."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from guardpanel.services.events import state
+from guardpanel.settings import Settings
+
+NONE = "-"
+
+
+@dataclass(frozen=True)
+class SeenRequest:
+    """`peer` is who connected, or what the PROXY protocol said of them; `client` is whom the request counts for."""
+
+    at: datetime
+    host: str
+    peer: str
+    forwarded: str
+    "The forwarded headers as they came; empty where there were none."
+    is_trusted: bool
+    client: str
+    scheme: str
+
+
+@dataclass(frozen=True)
+class Lately:
+    """Newest first. `ignored`: the last of those whose forwarded headers came from nobody trusted."""
+
+    requests: tuple[SeenRequest, ...] = ()
+    ignored: tuple[SeenRequest, ...] = ()
+    is_known: bool = False
+    "Whether the ingest told."
+
+    @property
+    def strangers(self) -> list[tuple[str, int]]:
+        """Who said it, and how often, most often first."""
+        return Counter(one.peer for one in self.ignored).most_common(5)
+
+
+async def ask(settings: Settings) -> Lately:
+    said = await state.ask(settings)
+    if said is None:
+        return Lately()
+    kept = said.get("lately", {})
+    requests, ignored = (tuple(map(_seen, kept.get(name, ()))) for name in ("requests", "ignored"))
+    return Lately(requests, ignored, is_known=True)
+
+
+def _seen(said: Mapping[str, Any]) -> SeenRequest:
+    text = {name: "" if value == NONE else value for name, value in said.items()}
+    return SeenRequest(
+        at=datetime.fromtimestamp(said["time"], UTC), host=text["host"], peer=text["peer"],
+        forwarded=text["forwarded"].removesuffix("; "), is_trusted=bool(text["proxied"]), client=text["client"],
+        scheme=text["scheme"],
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""The traffic settings: seen, edited, refused with words at the field, merged."""
+
+import pytest
+
+from tests.conftest import Person
+from tests.factories import a_traffic
+
+pytestmark = pytest.mark.anyio
+
+
+def a_form(page: str, **others: str) -> dict[str, str]:
+    """The form for the listener that there is."""
+    address = page.split('name="listeners.0.address" value="')[1].split('"', maxsplit=1)[0]
+    return a_traffic(**{"listeners.0.address": address, **others})
+
+
+async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
+    form = a_form((await ada.get("/system/traffic/edit")).text, client_ip_source="x_forwarded_for",
+                  trusted_networks="10.0.0.0/8", **{"listeners.0.proxy_protocol": "required",
+                                                    "listeners.0.proxy_networks": "192.0.2.7"})  # fmt: skip
+
+    saved = await ada.post("/system/traffic", data=form)
+
+    assert saved.headers["location"] == "/system/traffic"
+    page = (await ada.get("/system/traffic")).text
+    assert "10.0.0.0/8" in page
+    assert "192.0.2.7" in page
+    assert "Traffic settings: client IP source connection → x forwarded for" in page
+    changes = (await ada.get("/changes?noun=traffic&id=1")).text
+    assert 'href="/system/traffic"' in changes
+    newest = changes.split('href="/changes/')[1].split('"')[0]
+    assert "PROXY protocol required from 192.0.2.7" in (await ada.get(f"/changes/{newest}")).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"trusted_networks": "10.0.0.0/8\n10.0.0.1/8"}, "Line 2: 10.0.0.1/8 has host bits set. The network is 10.0.0.0/8."),
+        ({"trusted_networks": "proxy.example"}, "Line 1: proxy.example is a name"),
+        ({"trusted_networks": "10.0.0.0-10.0.0.7"}, "As networks: 10.0.0.0/29."),
+        ({"trusted_networks": "0.0.0.0/0"}, "too wide to be trusted"),
+        ({"trusted_networks": "::/0"}, "too wide to be trusted"),
+        ({"trusted_networks": "fe80::1%eth0"}, "has a zone"),
+        ({"client_ip_source": "x_forwarded_for"}, "List your proxies’ networks."),
+        ({"client_ip_source": "header", "trusted_networks": "10.0.0.1"}, "Name the header"),
+        ({"client_ip_header": "cookie"}, "says something else"),
+        ({"client_ip_header": "x y"}, "is not the name of a header"),
+        ({"client_ip_header": "X-Forwarded-For"}, "Choose X-Forwarded-For as the source"),
+        ({"forwarded_hops": "11"}, "At most 10."),
+        ({"listeners.0.proxy_protocol": "required"}, "List the networks of what speaks the PROXY protocol"),
+        ({"listeners.0.proxy_networks": "1.2.3"}, "Line 1: 1.2.3 is not an IP address"),
+        ({"listeners.0.address": "127.0.0.9:9", "listeners.0.scheme": "https"}, "HAProxy does not listen on 127.0.0.9:9"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_is_refused_at_its_field(ada: Person, typed: dict[str, str], words: str) -> None:
+    form = a_form((await ada.get("/system/traffic/edit")).text, **typed)
+
+    page = await ada.post("/system/traffic", data=form)
+
+    assert page.status_code == 422
+    assert words in page.text
+    assert all(value.split("\n")[0] in page.text for value in typed.values())
+    (name,) = (
+        list(typed)[-1:]
+        if "client_ip_source" not in typed
+        else ["trusted_networks" if words.startswith("List") else "client_ip_header"]
+    )
+    name = "listeners.0.proxy_networks" if name == "listeners.0.proxy_protocol" else name
+    name = "listeners.0.address" if "listeners.0.address" in typed else name
+    assert f'id="f-{name}-error"' in page.text
+
+
+async def test_a_form_that_is_behind_shows_both_values(ada: Person) -> None:
+    form = a_form((await ada.get("/system/traffic/edit")).text, version="1")
+    await ada.post("/system/traffic", data={**form, "trusted_networks": "10.0.0.0/8"})
+
+    page = await ada.post("/system/traffic", data={**form, "trusted_networks": "192.0.2.0/24", "save_key": "0" * 32})
+
+    assert page.status_code == 412
+    assert 'name="take.trusted_networks"' in page.text
+    assert "10.0.0.0/8" in page.text
+    assert 'name="take.listeners"' not in page.text
+
+
+async def test_a_viewer_sees_and_does_not_edit(vera: Person) -> None:
+    page = await vera.get("/system/traffic")
+
+    assert page.status_code == 200
+    assert "/system/traffic/edit" not in page.text
+    assert (await vera.get("/system/traffic/edit")).status_code == 403

@@ -96,5 +96,7 @@ async def update_traffic(
 def out(panel: Panel, found: Traffic) -> dict[str, Any]:
     """The keys of `TrafficOut`."""
     own = {name: getattr(found, name) for name in TrafficOut.model_fields}
-    listeners = traffic.listeners_of(found, panel.changes.renderer.facts)
-    return {**own, "listeners": [one.model_dump() for one in listeners]}
+    return {
+        **own,
+        "listeners": [one.model_dump() for one in traffic.fields_of(found, panel.changes.renderer.facts).listeners],
+    }

@@ -84,16 +84,15 @@ class ListenerFields(SQLModel):
         return self == ListenerFields.model_construct(address=self.address, proxy_networks=[])
 
 
-def special_listeners(listeners: list[ListenerFields]) -> list[ListenerFields]:
-    """By address, without those about which there is nothing to say."""
+def by_address(listeners: list[ListenerFields]) -> list[ListenerFields]:
     addresses = [one.address for one in listeners]
     for address in addresses:
         if addresses.count(address) > 1:
             raise refuse(f"{address} stands here twice.")
-    return sorted((one for one in listeners if not one.is_plain), key=lambda one: one.address)
+    return sorted(listeners, key=lambda one: one.address)
 
 
-Listeners = Annotated[list[ListenerFields], AfterValidator(special_listeners), Field(max_length=100)]
+Listeners = Annotated[list[ListenerFields], AfterValidator(by_address), Field(max_length=100)]
 
 
 class TrafficColumns(SQLModel):
@@ -161,7 +160,7 @@ class Traffic(TrafficColumns, table=True):
     def replace(self, fields: TrafficFields) -> Self:
         for name in TrafficColumns.model_fields:
             setattr(self, name, getattr(fields, name))
-        self.listeners = [one.model_dump(mode="json") for one in fields.listeners]
+        self.listeners = [one.model_dump(mode="json") for one in fields.listeners if not one.is_plain]
         return self
 
     def touch(self, version: int) -> None:

@@ -26,10 +26,10 @@ async def update(changes: Changes, asked: Asked, fields: TrafficFields, version:
     change = Change(asked, "Updated the traffic settings", NOUN, ID)
 
     async def mutate(session: AsyncSession) -> Traffic:
-        traffic = await find(session)
+        traffic, facts = await find(session), changes.renderer.facts
         must_be_current(traffic.version, version)
-        _listeners_must_exist(fields, changes.renderer.facts)
-        words = in_words(fields_of(traffic), fields)
+        _listeners_must_exist(fields, facts)
+        words = in_words(fields_of(traffic, facts), whole(fields, facts))
         change.summary = f"{NOUNS[NOUN].only_name}: {words}" if words else change.summary
         traffic.replace(fields).touch(await revisions.version_after(session, traffic.version))
         session.add(traffic)
@@ -38,25 +38,24 @@ async def update(changes: Changes, asked: Asked, fields: TrafficFields, version:
     return await changes.save(change, mutate)
 
 
-def fields_of(traffic: Traffic, facts: EngineFacts | None = None) -> TrafficFields:
-    """The fields as they are: what a form starts with and what a PATCH merges into. With `facts`, without listeners that
-    there are no more."""
+def fields_of(traffic: Traffic, facts: EngineFacts) -> TrafficFields:
+    """The fields as they are: what a form starts with and what a PATCH merges into."""
     columns = {name: getattr(traffic, name) for name in TrafficFields.model_fields if name != "listeners"}
     listeners = [ListenerFields.model_validate(one) for one in traffic.listeners]
-    if facts is not None:
-        listeners = [one for one in listeners if one.address in _addresses(facts)]
-    return TrafficFields.model_construct(None, **columns, listeners=listeners)
+    return whole(TrafficFields.model_construct(None, **columns, listeners=listeners), facts)
 
 
-def fields_in(rows: Rows, _id: int = ID) -> TrafficFields | None:
-    """The fields as a kept state has them."""
-    return as_kept(TrafficFields, rows["traffic"][0]) if rows["traffic"] else None
+def fields_in(facts: EngineFacts, rows: Rows, _id: int = ID) -> TrafficFields | None:
+    """The same as a kept state has them."""
+    kept = as_kept(TrafficFields, rows["traffic"][0]) if rows["traffic"] else None
+    return whole(kept, facts) if kept else None
 
 
-def listeners_of(traffic: Traffic, facts: EngineFacts) -> list[ListenerFields]:
-    """Every listener that there is, in the order of GUARDPANEL_HTTP_BIND."""
-    stored = {one.address: one for one in fields_of(traffic).listeners}
-    return [stored.get(one) or ListenerFields(address=one) for one in _addresses(facts)]
+def whole(fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
+    """With every listener that there is, and no other: stored are those about which there is something to say."""
+    given = {one.address: one for one in fields.listeners}
+    listeners = [given.get(one) or ListenerFields(address=one) for one in sorted(_addresses(facts))]
+    return fields.model_copy(update={"listeners": listeners})
 
 
 def _addresses(facts: EngineFacts) -> list[str]:

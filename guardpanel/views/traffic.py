@@ -1,5 +1,6 @@
 """Traffic settings: who the client is, for all virtual hosts; and what the last requests said of theirs."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -26,7 +27,7 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
     row = await traffic.find(session)
     context = {
         "traffic": row,
-        "listeners": traffic.listeners_of(row, panel.changes.renderer.facts),
+        "listeners": traffic.fields_of(row, panel.changes.renderer.facts).listeners,
         "lately": await panel.events.lately(),
         "changes": (await revisions.page(session, noun=traffic.NOUN, noun_id=traffic.ID, limit=5)).items,
     }
@@ -59,9 +60,10 @@ async def show_form(
     """The form as it was typed, beside what is there now where that is not what the form began with."""
     merge = None
     if problem is not None and is_behind(form, row.version):
-        now = Row(traffic.fields_of(row, panel.changes.renderer.facts), form_of(panel, row), row.version)
-        key = traffic.NOUN, traffic.ID
-        merge = await merging.merged(session, request.state.viewer, form, now, key, traffic.fields_in)
+        facts = panel.changes.renderer.facts
+        now = Row(traffic.fields_of(row, facts), form_of(panel, row), row.version)
+        key, fields_in = (traffic.NOUN, traffic.ID), partial(traffic.fields_in, facts)
+        merge = await merging.merged(session, request.state.viewer, form, now, key, fields_in)
     context: dict[str, Any] = {
         "form": form if problem is None else form.refused(problem),
         "traffic": row,
@@ -72,9 +74,6 @@ async def show_form(
 
 
 def form_of(panel: Panel, row: Traffic) -> Form:
-    """With a row for each listener that there is."""
-    facts = panel.changes.renderer.facts
-    fields = traffic.fields_of(row).model_copy(update={"listeners": traffic.listeners_of(row, facts)})
-    form = Form.of(fields)
+    form = Form.of(traffic.fields_of(row, panel.changes.renderer.facts))
     form.typed["version"] = [str(row.version)]
     return form

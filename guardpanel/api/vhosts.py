@@ -170,6 +170,14 @@ class VirtualHostOut(BaseModel):
     updated_at: datetime
 
 
+class HeirOut(BaseModel):
+    """A hostname, and the wildcard of another virtual host that takes it over."""
+
+    hostname: str
+    wildcard: str
+    virtual_host_id: int
+
+
 class VirtualHostRead(VirtualHostOut):
     policy: BoundPolicyOut | None
 
@@ -219,6 +227,19 @@ async def read_virtual_host(
     policy = await policies.find(session, host.policy_id) if host.policy_id is not None else None
     tag(response, host.version)
     return VirtualHostRead(**out(host), policy=bound(policy) if policy else None)
+
+
+@router.get("/{virtual_host_id}/heirs")
+async def list_virtual_host_heirs(virtual_host_id: RowId, session: SessionDep, _user: Viewer) -> list[HeirOut]:
+    """Which hostnames other virtual hosts' wildcards take over when this one is deleted.
+
+    Its other hostnames get 421 then. While it is only switched off (`is_active`), all of them do.
+    """
+    host = await virtual_hosts.find(session, virtual_host_id)
+    return [
+        HeirOut(hostname=heir.name.name, wildcard=heir.wildcard.name, virtual_host_id=heir.virtual_host.id or 0)
+        for heir in await virtual_hosts.heirs(session, host)
+    ]
 
 
 @router.patch("/{virtual_host_id}")

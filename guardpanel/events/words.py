@@ -13,7 +13,7 @@ class Verdict(StrEnum):
     DETECTED = "detected"
     "Rules fired, and it passed."
     UNKNOWN_HOST = "unknown_host"
-    "421: no virtual host has this name."
+    "421: no virtual host that is switched on has this name."
     TOO_LARGE = "too_large"
     "413: its body was over the policy's limit."
     TOO_LARGE_PASSED = "too_large_passed"
@@ -62,7 +62,7 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.DETECTED: VerdictWords(2, Outcome.WATCHED, "detected", "Detected by the WAF", "", "eye", "tone-warn"),
     Verdict.UNKNOWN_HOST: VerdictWords(
         3, Outcome.DENIED, "unknown host", "No virtual host has this name",
-        "Refused: no virtual host has this name.", "globe", "tone-quiet"),
+        "Refused: no virtual host that is switched on has this name.", "globe", "tone-quiet"),
     Verdict.TOO_LARGE: VerdictWords(
         4, Outcome.DENIED, "too large", "The body is over the policy’s limit",
         "Refused: the body is over the policy’s limit.", "ban", "tone-accent"),

@@ -35,6 +35,9 @@ MOST_FIELDS = 126
 BACKENDS = "\x03"
 "Stands in haproxy.cfg.j2's text for all backends until they are put there."
 
+OFF = "off"
+"In place of a virtual host's id in the maps of hostnames: 421. Without an entry a wildcard would take the name."
+
 NOT_INSPECTED = "-"
 "In place of an application: the WAF is not asked."
 
@@ -181,14 +184,12 @@ def error_pages() -> dict[str, str]:
 
 
 def hosts(state: DesiredState, *, wildcard: bool) -> str:
-    """`shop.example 17`; for wildcards the parent alone: `*.shop.example` stands as `shop.example 17`."""
-    pairs = [
-        (name.removeprefix("*."), host.id)
-        for host in state.virtual_hosts
-        for name in host.hostnames
-        if name.startswith("*.") is wildcard
-    ]
-    return "".join(f"{name} {host_id}\n" for name, host_id in sorted(pairs))
+    """`shop.example 17`, `old.example off`; for wildcards the parent alone: `*.shop.example` is `shop.example 17`."""
+    pairs = [(name, str(host.id)) for host in state.virtual_hosts for name in host.hostnames]
+    pairs += [(name, OFF) for name in state.names_off]
+    return "".join(
+        f"{name.removeprefix('*.')} {value}\n" for name, value in sorted(pairs) if name.startswith("*.") is wildcard
+    )
 
 
 def networks(found: Sequence[str]) -> str:

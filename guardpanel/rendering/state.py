@@ -148,12 +148,14 @@ class VirtualHostState(NamedTuple):
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the database says should run. Disabled virtual hosts are not in it: their names get 421."""
+    """What the database says should run. Of disabled virtual hosts it has the names alone."""
 
     facts: EngineFacts
     policies: Mapping[int, PolicyState]
     virtual_hosts: tuple[VirtualHostState, ...]
     traffic: TrafficState
+    names_off: tuple[str, ...] = ()
+    "Hostnames of disabled virtual hosts: they get 421, also where another's wildcard would take them."
 
     @classmethod
     def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
@@ -171,6 +173,9 @@ class DesiredState:
                 if row["enabled"]
             ),
             traffic=traffic_state(next(iter(rows["traffic"]), None), facts),
+            names_off=tuple(
+                sorted(name for row in rows["virtualhost"] if not row["enabled"] for name in names[row["id"]])
+            ),
         )
 
     @property

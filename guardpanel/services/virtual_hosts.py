@@ -1,6 +1,6 @@
 """Virtual hosts: find, create, update, delete."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, String, case, type_coerce
 from sqlalchemy.orm import selectinload
@@ -156,6 +156,30 @@ async def delete(changes: Changes, asked: Asked, virtual_host_id: int, version: 
         return virtual_host.name
 
     return await changes.save(change, mutate)
+
+
+class Heir(NamedTuple):
+    """Who answers for a hostname once its own virtual host is deleted: another's wildcard."""
+
+    name: Hostname
+    wildcard: Hostname
+    virtual_host: VirtualHost
+
+
+async def heirs(session: AsyncSession, virtual_host: VirtualHost) -> list[Heir]:
+    """The names that others take over when it is deleted; all its other names get 421 then."""
+    covers = [(row, f"*.{row.name.partition('.')[2]}") for row in virtual_host.hostnames]
+    found = await session.exec(
+        select(Hostname, VirtualHost)
+        .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
+        .where(
+            col(Hostname.name).in_({cover for _, cover in covers}),
+            VirtualHost.id != virtual_host.id,
+            col(VirtualHost.enabled),
+        )
+    )
+    takers = {wildcard.name: (wildcard, other) for wildcard, other in found.all()}
+    return [Heir(row, *takers[cover]) for row, cover in covers if cover in takers]
 
 
 def must_be_current(now: int, opened: int | None) -> None:

@@ -205,6 +205,7 @@ async def show_delete(
     host = await virtual_hosts.find(session, virtual_host_id)
     context = {
         "host": host,
+        "heirs": await virtual_hosts.heirs(session, host),
         "form": form,
         "merge": await merged(request, session, form, host) if is_behind(form, host.version) else None,
         "refusal": await refused(session, problem),

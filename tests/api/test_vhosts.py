@@ -331,6 +331,18 @@ async def test_pages_answer_while_saves_wait_for_their_turn(ada_api: httpx2.Asyn
     await asyncio.gather(*saves)
 
 
+async def test_who_asks_is_told_which_wildcard_takes_over_when_it_is_deleted(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api)
+    assert (await ada_api.patch(ONE, json={"hostnames": ["shop.example", "z.wild.example"]})).status_code == 200
+    other = await make(ada_api, "*.wild.example")
+
+    heirs = await ada_api.get(f"{ONE}/heirs")
+
+    assert heirs.json() == [
+        {"hostname": "z.wild.example", "wildcard": "*.wild.example", "virtual_host_id": other["id"]},
+    ]
+
+
 async def test_delete(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await make(ada_api)
 

@@ -28,7 +28,7 @@ def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
         "192.0.2.7": common,
         "watch.test": {**common, "policy": "Watch"},
         "off.test": {"servers": [{"address": server.address}], "health_check": False},
-        "gone.test": {**common, "enabled": False},
+        "gone.test gone.wild.test *.gone.test": {**common, "enabled": False},
     }
     with Stack(haproxy, rows({"Block": {"enforcement_mode": "block"}, "Watch": {}}, hosts)) as running:
         yield running
@@ -71,6 +71,7 @@ def test_a_known_name_reaches_its_server(stack: Stack, server: Origin, host: str
         "evil.test/.wild.test",
         "a b.wild.test",
         "gone.test",
+        "x.gone.test",
         "shop.test, watch.test",
         "shop.test,watch.test",
         "watch.test shop.test",
@@ -114,6 +115,17 @@ def test_an_exact_name_beats_a_wildcard(stack: Stack, server: Origin, other: Ori
     assert stack.get("exact.wild.test", "/").seen["port"] == other.port
     assert stack.get("EXACT.WILD.test.:1", "/").seen["port"] == other.port
     assert stack.get("exact2.wild.test", "/").seen["port"] == server.port
+
+
+def test_a_disabled_host_is_not_handed_to_the_wildcard_beside_it(stack: Stack, server: Origin) -> None:
+    assert stack.get("still.wild.test", "/").seen["port"] == server.port
+    before = len(server.received)
+
+    answer = stack.get("GONE.wild.test:80", "/")
+
+    assert (answer.status, answer.verdict["verdict"], len(server.received)) == (421, "unknown_host", before)
+    line = stack.logged(answer)
+    assert (line["host"], line["virtual_host"]) == ("gone.wild.test", "-")
 
 
 @pytest.mark.parametrize(

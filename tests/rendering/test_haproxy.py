@@ -95,6 +95,13 @@ def test_names_stand_in_maps_and_wildcards_by_their_parent() -> None:
     assert lines(bundle, "wildcards.map") == ["shop.test 1", ""]
 
 
+def test_names_of_what_is_switched_off_stand_in_the_maps_so_that_no_wildcard_takes_them() -> None:
+    bundle = made({"z.wild.test *.z.wild.test": {**HOST, "enabled": False}, "*.wild.test": HOST})
+
+    assert lines(bundle, "hosts.map") == ["z.wild.test off", ""]
+    assert lines(bundle, "wildcards.map") == ["wild.test 2", "z.wild.test off", ""]
+
+
 @pytest.mark.parametrize(
     ("policy", "host", "expected"),
     [

@@ -15,10 +15,11 @@ def state(policies: dict[str, dict[str, object]], hosts: dict[str, dict[str, obj
     )
 
 
-def test_a_disabled_virtual_host_is_not_part_of_it() -> None:
-    made = state({}, {"a.test": {}, "b.test": {"enabled": False}, "c.test": {}})
+def test_of_a_disabled_virtual_host_only_the_names_are_part_of_it() -> None:
+    made = state({}, {"a.test": {}, "z.b.test *.b.test": {"enabled": False}, "c.test": {}})
 
     assert [host.hostnames for host in made.virtual_hosts] == [("a.test",), ("c.test",)]
+    assert made.names_off == ("*.b.test", "z.b.test")
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -27,6 +28,8 @@ def test_the_order_of_rows_does_not_matter() -> None:
         {
             "a.test b.test": {"servers": [{"address": "192.0.2.1"}, {"address": "192.0.2.2"}]},
             "c.test": SERVERS,
+            "d.test": {**SERVERS, "enabled": False},
+            "0.test": {**SERVERS, "enabled": False},
         },
     )
     turned = {table: list(reversed(found)) for table, found in given.items()}

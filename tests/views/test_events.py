@@ -338,7 +338,10 @@ async def test_an_event_leads_to_the_change_that_decided_it(ada: Client, file: P
 
 async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path) -> None:
     verdicts = {
-        "unknown_host": ("Refused: no virtual host has this name.", {"virtual_host": "", "policy": ""}),
+        "unknown_host": (
+            "Refused: no virtual host that is switched on has this name.",
+            {"virtual_host": "", "policy": ""},
+        ),
         "over_limit": ("Refused: the body is over the policy’s limit.", {"over_limit": "refuse"}),
         "over_limit ": ("Passed without being looked at", {"over_limit": "pass"}),
         "slow": ("Refused: the body did not come within the policy’s time.", {"status": 408}),

@@ -116,6 +116,9 @@ func (d *disposition) takeExtended(one parameter) {
 		return
 	}
 	value, err := url.PathUnescape(parts[2])
+	if value == "" {
+		value = one.value // Werkzeug takes it as it stands
+	}
 	if err != nil {
 		d.fault = "a parameter filename* that is not charset'language'value"
 		value = parts[2]
@@ -136,7 +139,7 @@ func (d *disposition) name() string {
 // filenames are those that one parser or another takes, filename* first (RFC 7578 §4.2).
 func (d *disposition) filenames() []string {
 	var all []string
-	if d.extended != nil && d.extended.value != "" {
+	if d.extended != nil {
 		all = append(all, d.extended.value)
 	}
 	if d.filename != "" && !slices.Contains(all, d.filename) {

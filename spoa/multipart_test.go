@@ -9,7 +9,7 @@ import (
 // multipartRules block what they find in a field, in block mode and not, with what Coraza recommends.
 const multipartRules = "Include @coraza.conf-recommended\nSecRuleEngine On\nSecRequestBodyLimit 8388608\nSecRequestBodyInMemoryLimit 8388608\n" +
 	"SecRule ARGS \"@contains attack\" \"id:9000001,phase:2,deny,status:403,log,msg:'an attack'\"\n" +
-	"SecRule MULTIPART_PART_HEADERS \"@contains evil\" \"id:9000002,phase:2,deny,status:403,log,msg:'a header'\"\n" +
+	"SecRule MULTIPART_PART_HEADERS \"@contains wicked\" \"id:9000002,phase:2,deny,status:403,log,msg:'a header'\"\n" +
 	"SecRule FILES \"@contains evil\" \"id:9000003,phase:2,deny,status:403,log,msg:'a file name'\"\n"
 
 const asForm = "multipart/form-data; boundary=b"
@@ -190,8 +190,9 @@ func TestAFieldInAWideCharsetIsReadInIt(t *testing.T) {
 func TestHeadersAndBothFileNamesOfPartsAreJudged(t *testing.T) {
 	c := multipartAgent(t)
 	for head, rule := range map[string]int{
-		`Content-Disposition: form-data; name="q"|X-Any: evil`:                            9000002,
+		`Content-Disposition: form-data; name="q"|X-Any: wicked`:                          9000002,
 		`Content-Disposition: form-data; name="q"; filename="a"; filename*=UTF-8''%65vil`: 9000003,
+		`Content-Disposition: form-data; name="q"; filename*=evil''`:                      9000003,
 	} {
 		answer := c.upload("block", asForm, crlf("--b|"+head+"||1|--b--|"))
 		if found, _ := answer["ruleid"].(int); found != rule {

@@ -25,9 +25,12 @@ func readJSON(body string, v plugintypes.TransactionVariables, options plugintyp
 		return err
 	}
 	set(v.RequestBodyProcessor(), "JSON") // rules ask for it (920539), also where it was text that is JSON
+	if strings.Trim(text, jsonSpace) == "" {
+		return nil // servers take it for no body
+	}
 	flat := newFlattened(v, options, len(text))
 	read := gjson.Parse(text)
-	err = flat.walk(read, append(flat.key, "json"...), options.RequestBodyRecursionLimit)
+	err = flat.ended(flat.descend(read, append(flat.key, "json"...), options.RequestBodyRecursionLimit))
 	switch {
 	case err != nil:
 		return err
@@ -43,8 +46,10 @@ func readJSON(body string, v plugintypes.TransactionVariables, options plugintyp
 	return nil
 }
 
-// readNDJSON reads each line as JSON, under `json.` and its number from 0; a line that is none, as what stands between
-// them in a Sentry envelope, as text.
+const jsonSpace = " \t\r\n"
+
+// readNDJSON reads each line as JSON, under `json.` and its number from 0. A line that is none is text, and what is neither
+// is left, as the files in a Sentry envelope are: no parser of lines reads it.
 func readNDJSON(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	text, err := inUTF8(body, options.Mime)
 	if err != nil {
@@ -55,25 +60,30 @@ func readNDJSON(body string, v plugintypes.TransactionVariables, options plugint
 	flat := newFlattened(v, options, len(text))
 	at := 0
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.TrimSpace(line) == "" {
+		if line = strings.Trim(line, jsonSpace); line == "" {
 			continue
 		}
-		key := strconv.AppendInt(append(flat.key[:0], "json."...), int64(at), 10)
+		if err := flat.line(line, at, options.RequestBodyRecursionLimit); err != nil {
+			return flat.ended(err)
+		}
 		at++
-		if depthOfJSON(line) > options.RequestBodyRecursionLimit {
-			return errTooDeep
+	}
+	return nil
+}
+
+func (f *flattened) line(line string, at, depth int) error {
+	key := strconv.AppendInt(append(f.key[:0], "json."...), int64(at), 10)
+	switch {
+	case depthOfJSON(line) > depth:
+		return errTooDeep
+	case gjson.Valid(line):
+		value := gjson.Parse(line)
+		if value.IsObject() || value.IsArray() {
+			return f.descend(value, key, depth)
 		}
-		if !gjson.Valid(line) {
-			err = flat.add(key, line)
-		} else if value := gjson.Parse(line); value.IsObject() || value.IsArray() {
-			err = flat.walk(value, key, options.RequestBodyRecursionLimit)
-		} else {
-			err = flat.add(key, valueOf(value))
-		}
-		if err != nil {
-			return err
-		}
+		return f.add(key, valueOf(value))
+	case isText(line):
+		return f.add(key, line)
 	}
 	return nil
 }
@@ -98,8 +108,8 @@ var errTooWide = errors.New("the names in JSON are too long together")
 // errEnough ends the walk where there are as many arguments as the policy takes; ARGUMENTS_LIMIT_REACHED says it to rules.
 var errEnough = errors.New("more arguments than allowed")
 
-func (f *flattened) walk(value gjson.Result, key []byte, depth int) error {
-	err := f.descend(value, key, depth)
+// ended is what is left of an error: too many arguments are none of the body's.
+func (f *flattened) ended(err error) error {
 	if errors.Is(err, errEnough) {
 		set(f.v.ArgumentsLimitReached(), "1")
 		return nil

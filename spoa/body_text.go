@@ -15,26 +15,45 @@ const textName = "text.body"
 func readText(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	text, err := inUTF8(body, options.Mime)
 	if err == nil && isJSON(text, options.RequestBodyRecursionLimit) {
-		return readJSON(text, v, plugintypes.BodyProcessorOptions{
-			ArgumentLimit: options.ArgumentLimit, RequestBodyRecursionLimit: options.RequestBodyRecursionLimit,
-		})
+		options.Mime = ""
+		return readJSON(text, v, options)
+	}
+	if err == nil && isNDJSON(text, options.RequestBodyRecursionLimit) {
+		options.Mime = ""
+		return readNDJSON(text, v, options)
 	}
 	v.ArgsPost().Add(textName, text)
 	setBody(v, text)
 	if err == nil && strings.HasPrefix(strings.TrimSpace(text), "<") {
 		// Whatever reads it as XML, gets what XML:/* has; that most text with a < is none is no error.
-		_ = readXML(text, v, plugintypes.BodyProcessorOptions{RequestBodyRecursionLimit: options.RequestBodyRecursionLimit})
+		options.Mime = ""
+		_ = readXML(text, v, options)
 	}
 	return err
 }
 
 // isJSON: an object or a list, well-formed to its end.
 func isJSON(text string, depth int) bool {
-	trimmed := strings.TrimLeft(text, " \t\r\n")
+	trimmed := strings.TrimLeft(text, jsonSpace)
 	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' {
 		return false
 	}
 	return depthOfJSON(text) <= depth && gjson.Valid(text)
+}
+
+// isNDJSON: an object or a list in each of several lines, as what Sentry's browser client sends.
+func isNDJSON(text string, depth int) bool {
+	count := 0
+	for line := range strings.Lines(text) {
+		if line = strings.Trim(line, jsonSpace); line == "" {
+			continue
+		}
+		if !isJSON(line, depth) {
+			return false
+		}
+		count++
+	}
+	return count > 1
 }
 
 // readBinary looks at a body only if it is text, JSON or XML, so that none of these passes unseen because its content type

@@ -24,7 +24,7 @@ var (
 )
 
 // readXML gives rules the values of attributes and the text of elements as an application gets them: entities resolved,
-// and what comments, CDATA sections, processing instructions or further elements divide as pieces and as one. XML is read
+// attributes among the texts, too, since few rules ask for XML://@*, and what comments, CDATA sections, processing instructions or further elements divide as pieces and as one. XML is read
 // strictly, since whatever a lenient reader makes of it, servers read otherwise. Coraza's own ends elements as HTML does:
 // each <param> of XML-RPC is an error there.
 func readXML(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
@@ -172,8 +172,12 @@ func (x *xmlValues) start(token xml.StartElement) error {
 		return errTooDeep
 	}
 	for _, attribute := range token.Attr {
-		if x.attributes = append(x.attributes, attribute.Value); !x.spend(attribute.Value) {
-			return errManyTexts
+		x.attributes = append(x.attributes, attribute.Value)
+		if isNamespace(attribute.Name) {
+			continue
+		}
+		if err := x.add(attribute.Value); err != nil {
+			return err
 		}
 	}
 	if len(x.open) > 0 {
@@ -182,6 +186,12 @@ func (x *xmlValues) start(token xml.StartElement) error {
 	x.rooted = true
 	x.open = append(x.open, element{begins: x.all.Len()})
 	return nil
+}
+
+// isNamespace: what names a vocabulary is no value of a document's.
+func isNamespace(name xml.Name) bool {
+	return name.Space == "xmlns" || name.Space == "" && name.Local == "xmlns" ||
+		name.Space == "http://www.w3.org/2001/XMLSchema-instance" && strings.HasSuffix(strings.ToLower(name.Local), "schemalocation")
 }
 
 // text is a piece of it: the decoder ends one at a comment, an instruction, an element, and either end of a CDATA section.

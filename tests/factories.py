@@ -51,6 +51,7 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
         "fail_mode": "by_mode",
         "allowed_methods": "GET\nHEAD\nPOST\nOPTIONS",
         "allowed_content_types": "application/x-www-form-urlencoded\nmultipart/form-data\napplication/json",
+        "content_type_readings": "",
         "skip_paths": "",
         "masked_fields": "\n".join(MASKED_FIELDS),
     }

@@ -19,6 +19,7 @@ from guardpanel.api.saves import (
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
+from guardpanel.models.content_types import BodyReading
 from guardpanel.models.policy import EnforcementMode, FailMode, OverLimit, PolicyFields
 from guardpanel.services import policies
 from guardpanel.services.changes import Saved
@@ -85,7 +86,14 @@ class PolicyIn(RateLimits):
     response_inspection: bool | None = None
     fail_mode: FailMode | None = None
     allowed_methods: list[str] | None = None
-    allowed_content_types: list[str] | None = None
+    allowed_content_types: list[str] | None = Field(
+        default=None, description="`*` stands for anything after the slash, as in `image/*`."
+    )
+    content_type_readings: list[str] | None = Field(
+        default=None,
+        description="How bodies are read, where not as guardpanel does by default: `application/x-log = text`. "
+        f"One of {', '.join(BodyReading)}; `binary` is not parsed unless it is text, `none` never.",
+    )
     skip_paths: list[str] | None = None
     masked_fields: list[str] | None = Field(
         default=None, description="Names of fields, headers and cookies whose values events do not show."
@@ -115,6 +123,7 @@ class PolicyOut(BaseModel):
     fail_mode: FailMode
     allowed_methods: list[str]
     allowed_content_types: list[str]
+    content_type_readings: list[str]
     skip_paths: list[str]
     masked_fields: list[str]
     ddos_protection_enabled: bool

@@ -1,12 +1,14 @@
 """The WAF agent's applications: one per distinct effective policy, named after its own text."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import groupby
 
 import yaml
 
 from guardpanel.bundle import Application, Origin
+from guardpanel.models.content_types import BodyReading, narrowness, readings
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.rendering.state import DesiredState, EngineFacts, PolicyState
 from guardpanel.rendering.templates import template
@@ -34,7 +36,7 @@ def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Appli
     for policy_id, mode in sorted(wanted):
         if mode is EnforcementMode.OFF:
             continue
-        made = application(state.policies[policy_id], mode)
+        made = application(state.policies[policy_id], mode, foreign=state.facts.small_frames)
         names[policy_id, mode] = made.name
         before = distinct.get(made.name)
         if before is not None:
@@ -50,9 +52,14 @@ def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Appli
     return names, tuple(distinct[name] for name in sorted(distinct))
 
 
-def application(policy: PolicyState, mode: EnforcementMode) -> Application:
+def application(policy: PolicyState, mode: EnforcementMode, *, foreign: bool) -> Application:
     text, origins = split_origins(
-        template("coraza/application.conf.j2").render(policy=policy, blocks=mode is EnforcementMode.BLOCK)
+        template("coraza/application.conf.j2").render(
+            policy=policy,
+            blocks=mode is EnforcementMode.BLOCK,
+            reads=list(reads(policy.content_type_readings, FOREIGN_PROCESSORS if foreign else PROCESSORS)),
+            type_patterns=[kind for kind in policy.allowed_content_types if "*" in kind],
+        )
     )
     digest = hashlib.sha256(f"{policy.response_inspection}\n{text}".encode()).hexdigest()
     return Application(
@@ -63,6 +70,28 @@ def application(policy: PolicyState, mode: EnforcementMode) -> Application:
         policy_ids=(policy.id,),
         origins={line: Origin("policy", policy.id, origin.field) for line, origin in origins.items()},
     )
+
+
+FOREIGN_PROCESSORS = {
+    BodyReading.FORM: "requestBodyProcessor=URLENCODED",
+    BodyReading.MULTIPART: "requestBodyProcessor=MULTIPART",
+    BodyReading.JSON: "requestBodyProcessor=JSON",
+    BodyReading.XML: "requestBodyProcessor=XML",
+    BodyReading.NONE: "requestBodyAccess=Off",
+}
+"What Coraza has of its own, for a coraza-spoa: it reads all else as a form."
+
+PROCESSORS = {
+    how: f"requestBodyProcessor={'URLENCODED' if how is BodyReading.FORM else how.upper()}" for how in BodyReading
+}
+"Those of our agent (spoa/body.go)."
+
+
+def reads(entries: Iterable[str], processors: Mapping[BodyReading, str]) -> Iterator[tuple[list[str], str]]:
+    """Patterns of content types and what has the engine read them so, the widest first: the last that matches holds."""
+    for (_, how), found in groupby(readings(entries), key=lambda each: (narrowness(each[0]), each[1])):
+        if how in processors:
+            yield [pattern for pattern, _ in found], processors[how]
 
 
 def agent_configuration(facts: EngineFacts, made: Iterable[Application]) -> bytes:

@@ -113,6 +113,7 @@ class PolicyState(NamedTuple):
     fail_mode: FailMode
     allowed_methods: tuple[str, ...]
     allowed_content_types: tuple[str, ...]
+    content_type_readings: tuple[str, ...]
     skip_paths: tuple[str, ...]
     masked_fields: tuple[str, ...]
 
@@ -244,6 +245,7 @@ def policy_state(row: Row) -> PolicyState:
         fail_mode=FailMode(row["fail_mode"]),
         allowed_methods=tuple(row["allowed_methods"]),
         allowed_content_types=tuple(row["allowed_content_types"]),
+        content_type_readings=tuple(row["content_type_readings"]),
         skip_paths=tuple(row["skip_paths"]),
         masked_fields=tuple(row["masked_fields"]),
     )

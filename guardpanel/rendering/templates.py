@@ -34,6 +34,7 @@ def template(name: str) -> Template:
         word=tokens.word,
         log_format=tokens.log_format,
         seclang=tokens.seclang,
+        content_types=tokens.content_types,
     )
     environment.globals["origin"] = tokens.origin_mark
     return environment.get_template(name)

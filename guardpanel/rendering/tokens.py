@@ -5,9 +5,11 @@ config template raises. So a value that somebody typed cannot become syntax, in 
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from guardpanel.bundle import Origin
+from guardpanel.models.content_types import CONTENT_TYPE, READINGS, expression
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 "What ends a line for HAProxy, Coraza, YAML or Python, and other controls."
@@ -53,6 +55,16 @@ def seclang(text: str) -> Token:
     if not re.fullmatch(r"[A-Za-z0-9 .,:/_|+#&^!$-]*", text) or "%{" in text:
         raise UnsafeText(f"not plain SecLang text: {text!r}")
     return Token(text)
+
+
+def content_types(patterns: Iterable[str]) -> Token:
+    """A regular expression of SecLang for the values of a Content-Type header of these types, in lower case. Servers end a
+    type at a comma or white space, too (PHP), and take white space before it for nothing."""
+    patterns = list(patterns)
+    for pattern in patterns:
+        if pattern not in READINGS and not CONTENT_TYPE.fullmatch(pattern):
+            raise UnsafeText(f"not a content type: {pattern!r}")
+    return Token(rf"^\s*(?:{'|'.join(map(expression, patterns))})(?:[;,\s]|$)")
 
 
 def origin_mark(noun: str, noun_id: int, field: str) -> Token:

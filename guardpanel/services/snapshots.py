@@ -32,7 +32,12 @@ WHOLE = (*TABLES, *_tables(User, Session, AccessToken, Installation))
 
 
 LATER: dict[str, dict[str, Any]] = {
-    "policy": {"masked_fields": MASKED_FIELDS, "argument_limit": 1_000, "json_value_limit": 5_000}
+    "policy": {
+        "masked_fields": MASKED_FIELDS,
+        "argument_limit": 1_000,
+        "json_value_limit": 5_000,
+        "content_type_readings": [],
+    }
 }
 "Columns that came later, with what rows of a snapshot from before are taken to have there."
 

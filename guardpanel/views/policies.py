@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models import Policy
+from guardpanel.models.content_types import BodyReading
 from guardpanel.models.policy import KIB, PRESETS, EnforcementMode, PolicyFields
 from guardpanel.services import edits, policies, revisions, virtual_hosts
 from guardpanel.views import merging
@@ -20,6 +21,22 @@ router = APIRouter(prefix="/policies")
 
 SOME = 12
 "Of the virtual hosts that use a policy; a link shows all."
+
+READING_WORDS = {
+    BodyReading.FORM: "as a form",
+    BodyReading.MULTIPART: "as a multipart form",
+    BodyReading.JSON: "as JSON",
+    BodyReading.NDJSON: "as lines of JSON",
+    BodyReading.XML: "as XML",
+    BodyReading.TEXT: "as text",
+    BodyReading.BINARY: "inspected only if the body is text",
+    BodyReading.NONE: "not inspected",
+}
+"What the page says after the content types that are read so."
+
+FOREIGN_WORDS = READING_WORDS | dict.fromkeys(
+    [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "as a form, since coraza-spoa has nothing else"
+)
 
 PRESET_NAMES = {"website": "Website", "rest_api": "REST API", "file_upload": "File upload"}
 
@@ -63,12 +80,13 @@ async def create(request: Request, panel: PanelDep, session: SessionDep, editor:
 
 
 @router.get("/{policy_id}")
-async def show(request: Request, policy_id: RowId, session: SessionDep, _viewer: Viewer) -> Response:
+async def show(request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
     policy = await policies.find(session, policy_id)
     context = {
         "policy": policy,
         "users": await virtual_hosts.page(session, policy_id=policy_id, limit=SOME),
         "changes": (await revisions.page(session, noun=policies.NOUN, noun_id=policy_id, limit=5)).items,
+        "reading_words": FOREIGN_WORDS if panel.changes.renderer.facts.small_frames else READING_WORDS,
     }
     return await page(request, "policies/show.html", context)
 

@@ -94,7 +94,8 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
     own = {
         "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "pass",
         "argument_limit": 2_000, "json_value_limit": 3_000,
-        "response_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json"],
+        "response_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json", "image/*"],
+        "content_type_readings": ["image/* = none", "text/plain = json"],
         "skip_paths": [".css", "/static/"], "masked_fields": ["pin", "*token*"], "mode": "block",
     }  # fmt: skip
     made = (await ada_api.post(POLICIES, json=own)).json()
@@ -110,6 +111,9 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"inbound_anomaly_threshold": 0}, "inbound_anomaly_threshold"), ({"body_limit_kib": 4097}, "body_limit_kib"),
      ({"argument_limit": 10_001}, "argument_limit"), ({"json_value_limit": 0}, "json_value_limit"),
      ({"enforcement_mode": "monitor"}, "enforcement_mode"), ({"allowed_methods": ["GET'"]}, "allowed_methods"), ({"allowed_methods": []}, "allowed_methods"),
+     ({"allowed_content_types": ["*/*"]}, "allowed_content_types"), ({"allowed_content_types": ["a/*b*"]}, "allowed_content_types"),
+     ({"content_type_readings": ["image/*"]}, "content_type_readings"), ({"content_type_readings": ["a/b = yaml"]}, "content_type_readings"),
+     ({"content_type_readings": ["a/b = json", "A/B=xml"]}, "content_type_readings"), ({"content_type_readings": ["a b = json"]}, "content_type_readings"),
      ({"skip_paths": ["/"]}, "skip_paths"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
      ({"ddos_protection_enabled": True}, "ddos_protection_enabled"), ({"auto_ban_enabled": True}, "auto_ban_enabled"),
      ({"geoip_mode": "blocklist"}, "geoip_mode"), ({"geoip_countries": ["DE"]}, "geoip_countries"),

@@ -26,7 +26,7 @@ Path_ = tuple[str | int, ...]
 SAID: dict[str, Any] = {
     "domain": "changed.example", "hostnames": ["changed.example", "more.example"], "url": "http://127.0.0.9:99",
     "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
-    "allowed_content_types": ["application/json"], "skip_paths": [".css"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
+    "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
     "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip

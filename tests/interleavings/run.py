@@ -431,7 +431,13 @@ def make_template(path: Path) -> None:
     configure_mappers()
     facts = EngineFacts((("127.0.0.1", 80),), "/probe", "/agent", "/ca", "secret")
     policy = Policy(id=1, name="Default").replace(policies.DEFAULT)
-    row = {**policy.model_dump(), "allowed_methods": ["GET"], "allowed_content_types": [], "skip_paths": []}
+    row = {
+        **policy.model_dump(),
+        "allowed_methods": ["GET"],
+        "allowed_content_types": [],
+        "content_type_readings": [],
+        "skip_paths": [],
+    }
     render(DesiredState.from_rows({"policy": [row], "virtualhost": [], "hostname": [], "server": []}, facts))
 
     async def make() -> None:

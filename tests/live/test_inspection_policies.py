@@ -42,8 +42,8 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
 @pytest.mark.parametrize(
     ("host", "method", "status"),
     [
-        ("website.test", "PUT", 403),
-        ("website.test", "DELETE", 403),
+        ("website.test", "PUT", 200),
+        ("website.test", "PROPFIND", 403),
         ("website.test", "OPTIONS", 200),
         ("api.test", "PUT", 200),
         ("api.test", "PATCH", 200),

@@ -17,6 +17,7 @@ POLICY_FIELDS: dict[str, Any] = {
     "description": "harmless",
     "allowed_methods": ["GET"],
     "allowed_content_types": ["text/plain"],
+    "content_type_readings": ["text/plain = json"],
     "skip_paths": ["/harmless/"],
     "masked_fields": ["harmless"],
 }

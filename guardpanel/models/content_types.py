@@ -1,0 +1,119 @@
+"""How the body of a request is read, by its content type.
+
+What a policy says comes before what guardpanel takes for granted, and a narrower pattern before a wider one. Reading by
+path and method comes with path bindings, and before both: as a further list of the same kind, with a path to each entry.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator
+from sqlmodel import Field
+
+from guardpanel.models.types import Lines, refuse, visible
+
+NAME = r"[a-z0-9!#$&^_.+-]{1,60}"
+CONTENT_TYPE = re.compile(
+    rf"{NAME}/(?:\*|[a-z0-9!#$&^_.+-]{{1,100}}|[a-z0-9!#$&^_.+-]{{0,50}}\*[a-z0-9!#$&^_.+-]{{0,50}})"
+)
+"A media type (RFC 6838 §4.2); `*` stands once for anything in what follows the slash."
+
+
+class BodyReading(StrEnum):
+    FORM = "form"
+    "Fields of application/x-www-form-urlencoded."
+    MULTIPART = "multipart"
+    JSON = "json"
+    NDJSON = "ndjson"
+    "JSON, a document in each line."
+    XML = "xml"
+    TEXT = "text"
+    "One value; JSON and XML where it is that."
+    BINARY = "binary"
+    "Not parsed, unless it is text, JSON or XML."
+    NONE = "none"
+    "Not parsed, whatever it is."
+
+
+EVERYTHING = "*/*"
+
+READINGS: Mapping[str, BodyReading] = {
+    EVERYTHING: BodyReading.BINARY,
+    "text/*": BodyReading.TEXT,
+    "*/*+json": BodyReading.JSON,
+    "*/*+xml": BodyReading.XML,
+    "application/json*": BodyReading.JSON,
+    "application/x-amz-json*": BodyReading.JSON,
+    "application/csp-report": BodyReading.JSON,
+    "text/json": BodyReading.JSON,
+    "application/ndjson": BodyReading.NDJSON,
+    "application/x-ndjson": BodyReading.NDJSON,
+    "application/jsonl": BodyReading.NDJSON,
+    "application/jsonlines": BodyReading.NDJSON,
+    "application/x-jsonlines": BodyReading.NDJSON,
+    "application/x-sentry-envelope": BodyReading.NDJSON,
+    "application/xml*": BodyReading.XML,
+    "text/xml*": BodyReading.XML,
+    "application/x-www-form-urlencoded*": BodyReading.FORM,
+    "multipart/*": BodyReading.MULTIPART,
+}
+"""What holds where a policy says nothing. Pictures, archives, protobufs and git's packs are among everything else. A body
+without a content type, or with one that is none, is read as a form: some servers do (Rack)."""
+
+
+def known_content_types(types: list[str]) -> list[str]:
+    found = list(dict.fromkeys(visible(kind.strip()).lower() for kind in types))
+    for kind in found:
+        if not CONTENT_TYPE.fullmatch(kind):
+            raise refuse(f"{kind[:60]} is not a content type such as application/json or image/*.")
+    return found
+
+
+def known_readings(entries: list[str]) -> list[str]:
+    """Each as `type = reading`."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        kind, separator, how = (part.strip() for part in visible(entry).lower().partition("="))
+        if not separator or how not in list(BodyReading):
+            raise refuse(
+                f"{entry[:60]} is not like image/* = binary. After the = stands one of {', '.join(BodyReading)}."
+            )
+        if not CONTENT_TYPE.fullmatch(kind):
+            raise refuse(f"{kind[:60]} is not a content type such as application/json or image/*.")
+        if found.setdefault(kind, how) != how:
+            raise refuse(f"{kind[:60]} is read in two ways: {found[kind]} and {how}.")
+    return [f"{kind} = {how}" for kind, how in found.items()]
+
+
+ContentTypes = Annotated[Lines, AfterValidator(known_content_types), Field(max_length=40)]
+ContentTypeReadings = Annotated[Lines, AfterValidator(known_readings), Field(max_length=40)]
+
+
+def readings(entries: Iterable[str]) -> list[tuple[str, BodyReading]]:
+    """Every pattern with how it is read: the widest first, so that the last that matches holds."""
+    own = {kind: BodyReading(how) for kind, how in (entry.split(" = ") for entry in entries)}
+    return sorted((dict(READINGS) | own).items(), key=lambda each: (narrowness(each[0]), each[1], each[0]))
+
+
+def narrowness(pattern: str) -> tuple[int, int]:
+    """Grows as fewer types match."""
+    if pattern == EVERYTHING:
+        return 0, 0
+    if pattern.endswith("/*"):
+        return 1, 0
+    if pattern.startswith("*/*"):
+        return 2, 0
+    return (3, len(pattern)) if "*" in pattern else (4, 0)
+
+
+def reading_of(kind: str, entries: Iterable[str]) -> BodyReading:
+    """How bodies of that type are read; of a pattern such as `image/*`: those that nothing narrower is said of."""
+    matching = [how for pattern, how in readings(entries) if re.fullmatch(expression(pattern), kind)]
+    return matching[-1]
+
+
+def expression(pattern: str) -> str:
+    """A regular expression for the types of a pattern, in what Python and RE2 have in common."""
+    return r"[^;,\s]*".join(re.escape(part) for part in pattern.split("*"))

@@ -22,7 +22,11 @@ class _Logged(msgspec.Struct):
     forwarded: str = ""
     proxied: str = ""
     host: str = ""
+    method: str = ""
+    status: int = 0
 
+
+TEXTS = [name for name in _Logged.__struct_fields__ if name not in {"time", "status"}]
 
 LOGGED = msgspec.json.Decoder(_Logged)
 
@@ -50,5 +54,5 @@ def _read(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
             entry = LOGGED.decode(line)
         except msgspec.DecodeError:
             continue
-        texts = {name: shown(str(getattr(entry, name)))[:500] for name in _Logged.__struct_fields__ if name != "time"}
-        yield {"time": entry.time, **texts}
+        texts = {name: shown(str(getattr(entry, name)))[:500] for name in TEXTS}
+        yield {"time": entry.time, "status": entry.status, **texts}

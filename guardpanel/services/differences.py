@@ -50,6 +50,9 @@ FLAGS = _named(bool)
 WORDS = _named(StrEnum)
 "Columns of words with underscores."
 
+SPELT = {"x_forwarded_for": "X-Forwarded-For"}
+"Those that have a spelling of their own."
+
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     noun.key: {
@@ -263,4 +266,4 @@ def _text(name: str, value: object, policies: Mapping[int, str]) -> str:
     if name in FLAGS:
         return "yes" if value else "no"
     text = "" if value is None else str(value)
-    return text.replace("_", " ") if name in WORDS else text
+    return SPELT.get(text, text.replace("_", " ")) if name in WORDS else text

@@ -27,6 +27,8 @@ class Noun:
     children: tuple[str, ...] = ()
     "Tables whose rows are parts of it."
     only_name: str = ""
+    known_as: str = ""
+    "Words by which a noun of one row is found."
 
     @property
     def table_name(self) -> str:
@@ -43,10 +45,23 @@ class Noun:
         return self.path if self.only_name else f"{self.path}/{noun_id}"
 
 
+TRAFFIC_WORDS = (
+    "traffic settings client ip address trusted proxies networks x-forwarded-for x-forwarded-proto cf-connecting-ip proxy "
+    "protocol listener tls load balancer cdn"
+)
+
 NOUNS = {
     noun.key: noun
     for noun in (
-        Noun("traffic", "Settings", Traffic, TrafficFields, "/system/traffic", only_name="Traffic settings"),
+        Noun(
+            "traffic",
+            "Settings",
+            Traffic,
+            TrafficFields,
+            "/system/traffic",
+            only_name="Traffic settings",
+            known_as=TRAFFIC_WORDS,
+        ),
         Noun("policy", "Policy", Policy, PolicyFields, "/policies"),
         Noun("virtual_host", "Virtual host", VirtualHost, VirtualHostColumns, "/virtual-hosts", ("hostname", "server")),
     )

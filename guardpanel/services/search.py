@@ -1,6 +1,6 @@
 """One question to everything that has a name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col, func, or_, select
@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import Deployment, Policy, VirtualHost
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.events import EventItem, Events
+from guardpanel.services.nouns import NOUNS, Noun
 from guardpanel.services.pages import Page, like
 
 MOST = 20
@@ -19,12 +20,13 @@ class Found:
     hosts: Page[VirtualHost]
     policies: Page[Policy]
     changes: Page[Deployment]
+    settings: list[Noun] = field(default_factory=list)
     event: EventItem | None = None
     "Of the request with exactly this id."
 
     @property
     def is_empty(self) -> bool:
-        return not (self.event or self.hosts.items or self.policies.items or self.changes.items)
+        return not (self.event or self.settings or self.hosts.items or self.policies.items or self.changes.items)
 
 
 async def find(session: AsyncSession, events: Events, q: str) -> Found:
@@ -36,8 +38,19 @@ async def find(session: AsyncSession, events: Events, q: str) -> Found:
         hosts=await virtual_hosts.page(session, q=q, limit=MOST),
         policies=await policies.page(session, q=q, limit=MOST),
         changes=await _changes(session, q),
+        settings=_settings(q),
         event=event.item if event else None,
     )
+
+
+def _settings(q: str) -> list[Noun]:
+    """Those of which each word that is looked for begins one."""
+    looked_for = q.lower().split()
+    return [
+        noun
+        for noun in NOUNS.values()
+        if noun.only_name and all(f" {word}" in f" {noun.known_as}" for word in looked_for)
+    ]
 
 
 async def _changes(session: AsyncSession, q: str) -> Page[Deployment]:

@@ -30,6 +30,7 @@ from tests.web import Person, a_host, a_policy, an_account
 WORDS = "correct horse battery"
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 EVERY = (
+    "traffic",
     "policy",
     "virtualhost",
     "hostname",

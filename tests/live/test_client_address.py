@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guardpanel.rendering import DesiredState, render
-from tests.live.origins import Origin, certificate
+from tests.live.origins import Origin, certificate, origin
 from tests.live.stack import DEADLINE, Stack, wait_until
 from tests.live.wire import Response, head
 from tests.ports import free_port
@@ -156,6 +156,7 @@ def test_a_trusted_proxy_names_the_client_through_a_chain(by_networks: Stack, va
     assert seen(answer)["x-forwarded-for"] == [client]
     line = by_networks.logged(answer)
     assert (line["client"], line["peer"], line["proxied"]) == (client, PROXY, "1")
+    assert (line["client_port"] == 0) is (client != PROXY)  # the proxy's is not the visitor's
 
 
 def test_scheme_host_and_port_pass_from_a_trusted_proxy(by_networks: Stack) -> None:
@@ -233,6 +234,23 @@ def test_a_listener_that_requires_the_proxy_protocol_serves_nobody_else(by_netwo
         connection.sendall(request)
         assert by_networks.answer(connection, request).status == 400
     assert len(server.received) == before
+
+
+def test_balance_by_source_is_by_the_client(stack: Stack, server: Origin) -> None:
+    with origin() as other:
+        servers = [{"address": server.address}, {"address": other.address}]
+        made = rows(
+            {"Block": {}},
+            {"shop.test": {"servers": servers, "health_check": False, "policy": "Block", "balance": "source"}},
+            {"client_ip_source": "x_forwarded_for", "trusted_networks": [PROXY]},
+        )
+        stack.reload(made)
+        clients = [f"X-Forwarded-For: 203.0.113.{number}" for number in range(16)]
+
+        first, again = ([ask(stack, one, peer=PROXY).seen["port"] for one in clients] for _ in range(2))
+
+    assert first == again
+    assert set(first) == {server.port, other.port}
 
 
 TERMINATOR = """

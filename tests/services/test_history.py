@@ -14,7 +14,8 @@ from sqlmodel import select
 from guardpanel.errors import ConfigRejected, Conflict, NotFound, Problem, Stale
 from guardpanel.models import Revision
 from guardpanel.models.policy import MASKED_FIELDS
-from guardpanel.services import differences, history, policies, revisions, snapshots, virtual_hosts
+from guardpanel.models.traffic import TrafficFields
+from guardpanel.services import differences, history, policies, revisions, snapshots, traffic, virtual_hosts
 from guardpanel.services.change import Asked, Saved
 from guardpanel.services.changes import Changes
 from tests.fakes import FakeEngines
@@ -50,6 +51,32 @@ async def test_undo_puts_back_the_rows_and_the_bytes(changes: Changes) -> None:
     assert (await rows(changes), files(changes)) == (before, bytes_before)
     assert undone.revision == edited.revision + 1
     assert (await summaries(changes))[0].startswith("Undid: other.example: ")
+
+
+async def test_a_state_from_before_the_traffic_settings_has_none_set(changes: Changes) -> None:
+    """What was kept then can be compared with what is now, rendered and restored."""
+    before = (await add_host(changes, "shop.example")).change_id
+    rows_before, files_before = await rows(changes), files(changes)
+    async with changes.database.write() as session:
+        for revision in (await session.exec(select(Revision))).all():
+            kept = json.loads(snapshots.unpacked(revision.snapshot))
+            del kept["traffic"]
+            revision.snapshot = snapshots.packed(json.dumps(kept))
+            session.add(revision)
+    fields = TrafficFields(client_ip_source="x_forwarded_for", trusted_networks=["10.0.0.0/8"], forwarded_hops=2)
+    set_ = await traffic.update(changes, VERA, fields)
+
+    await history.restore(changes, ADA, before)
+
+    assert (await rows(changes), files(changes)) == (rows_before, files_before)
+    with pytest.raises(Stale):
+        await traffic.update(changes, VERA, fields, set_.value.version)
+    changed = await traffic.update(changes, VERA, fields)
+    only = await history.restore(changes, ADA, before, ("traffic", 1))
+    assert only.value == ("traffic", 1)
+    assert (await summaries(changes))[0].startswith("Traffic settings: restored revision")
+    assert (await rows(changes), files(changes)) == (rows_before, files_before)
+    assert changed.revision < only.revision
 
 
 @pytest.mark.parametrize("of", ["virtual host", "policy"])

@@ -25,7 +25,7 @@ async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
     page = (await ada.get("/system/traffic")).text
     assert "10.0.0.0/8" in page
     assert "192.0.2.7" in page
-    assert "Traffic settings: client IP source connection → x forwarded for" in page
+    assert "Traffic settings: client IP source connection → X-Forwarded-For" in page
     changes = (await ada.get("/changes?noun=traffic&id=1")).text
     assert 'href="/system/traffic"' in changes
     newest = changes.split('href="/changes/')[1].split('"')[0]

@@ -53,6 +53,10 @@ class ProxyWords:
     milliseconds: int | None
     server: str
     "Empty: no server was asked."
+    peer: str
+    "Who connected, or whom the PROXY protocol named: a proxy, where the client is somebody else."
+    scheme: str
+    "By which the visitor came."
     server_milliseconds: int | None
     ended: str
     "HAProxy's termination state, such as `PR--`."
@@ -156,6 +160,8 @@ def _proxy(said: Mapping[str, Any]) -> ProxyWords:
         bytes=said.get("bytes"),
         milliseconds=said.get("milliseconds"),
         server="" if server.startswith("<") else shown(server),
+        peer=_word(said, "peer"),
+        scheme=_word(said, "scheme"),
         server_milliseconds=said.get("server_milliseconds"),
         ended=_word(said, "ended"),
         waf_error=_word(said, "waf_error"),

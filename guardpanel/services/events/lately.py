@@ -11,6 +11,9 @@ from guardpanel.settings import Settings
 
 NONE = "-"
 
+NO_REQUEST = "<BADREQ>"
+"HAProxy's method of what it could not read as a request."
+
 
 @dataclass(frozen=True)
 class SeenRequest:
@@ -24,6 +27,8 @@ class SeenRequest:
     is_trusted: bool
     client: str
     scheme: str
+    is_cut_off: bool
+    "The connection did not begin with the PROXY header that the listener expects from there."
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,9 @@ async def ask(settings: Settings) -> Lately:
 
 
 def _seen(said: Mapping[str, Any]) -> SeenRequest:
-    text = {name: "" if value == NONE else value for name, value in said.items()}
+    text = {name: "" if value == NONE else value for name, value in said.items() if isinstance(value, str)}
     return SeenRequest(
         at=datetime.fromtimestamp(said["time"], UTC), host=text["host"], peer=text["peer"],
         forwarded=text["forwarded"].removesuffix("; "), is_trusted=bool(text["proxied"]), client=text["client"],
-        scheme=text["scheme"],
+        scheme=text["scheme"], is_cut_off=said["method"] == NO_REQUEST and not said["status"],
     )  # fmt: skip

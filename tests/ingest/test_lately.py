@@ -1,0 +1,42 @@
+"""The last requests, as the page of the traffic settings shows them."""
+
+import json
+
+from guardpanel.ingest.lately import KEPT, Lately
+from tests.events import a_passed_line
+
+
+def line(**others: object) -> bytes:
+    said = {"peer": "127.0.0.1", "scheme": "http", "forwarded": "-", "proxied": "-", "client": "192.0.2.7", **others}
+    return json.dumps(a_passed_line(**said), separators=(",", ":")).encode()
+
+
+def test_the_last_requests_are_kept_newest_first_without_the_panels_own() -> None:
+    lately = Lately()
+
+    lately.see([line(client=f"192.0.2.{number}") for number in range(100)])
+    lately.see([line(client="203.0.113.9"), line(client="127.0.0.1", panel="1")])
+
+    clients = [one["client"] for one in lately.describe()["requests"]]
+    assert clients == ["203.0.113.9", *(f"192.0.2.{number}" for number in range(99, 100 - KEPT, -1))]
+
+
+def test_headers_of_nobody_trusted_are_kept_for_longer() -> None:
+    lately = Lately()
+    said = 'x-forwarded-for: 6.6.6.6","proxied":"1'
+
+    lately.see([line(forwarded=said), line(forwarded="x-forwarded-for: 1.1.1.1", proxied="1")])
+    lately.see([line()] * 100)
+
+    ignored = lately.describe()["ignored"]
+    assert [one["forwarded"] for one in ignored] == [said]
+
+
+def test_what_a_stranger_sent_can_be_shown_and_is_bounded() -> None:
+    lately = Lately()
+
+    lately.see([line(forwarded="x-forwarded-for: \u202e" + "x" * 5000), b'not JSON, but "panel":"-"'])
+
+    (one,) = lately.describe()["requests"]
+    assert "\u202e" not in str(one["forwarded"])
+    assert len(str(one["forwarded"])) == 500

@@ -8,7 +8,7 @@ class Body:
     """One request's body. `kind` says what made it, for people."""
 
     content_type: str
-    """The header as HAProxy passes it on: bytes as latin-1."""
+    """The header; UTF-8, since the agent's control socket takes no other bytes."""
     content: bytes
     kind: str = ""
 

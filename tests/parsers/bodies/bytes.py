@@ -16,7 +16,7 @@ PLACES = re.compile(rb"[^A-Za-z0-9]")
 
 
 def mutated(chance: Random, body: Body) -> Body:
-    content, kind, names = body.content, body.content_type.encode("latin-1"), []
+    content, kind, names = body.content, body.content_type.encode(), []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         change = chance.choice(CHANGES)
         names.append(change.__name__)
@@ -24,7 +24,7 @@ def mutated(chance: Random, body: Body) -> Body:
             kind = re.sub(rb"[\r\n\0]", b"", change(chance, kind)).strip(b" \t")
         else:
             content = change(chance, content)
-    return Body(kind.decode("latin-1"), content, f"{body.kind}, {' '.join(names)}")
+    return Body(kind.decode("utf-8", "ignore"), content, f"{body.kind}, {' '.join(names)}")
 
 
 def place(chance: Random, content: bytes) -> int:

@@ -77,7 +77,7 @@ def environment(body: Body) -> dict[str, Any]:
     return {
         "REQUEST_METHOD": "POST", "PATH_INFO": "/", "SERVER_NAME": "shop.test", "SERVER_PORT": "80", "QUERY_STRING": "",
         "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body.content),
-        "wsgi.input_terminated": True, "CONTENT_TYPE": body.content_type, "CONTENT_LENGTH": str(len(body.content)),
+        "wsgi.input_terminated": True, "CONTENT_TYPE": body.content_type.encode().decode("latin-1"), "CONTENT_LENGTH": str(len(body.content)),
     }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ async def of_starlette(body: Body) -> Fields:
     async def receive() -> dict[str, Any]:
         return next(sent)
 
-    headers = [(b"content-type", body.content_type.encode("latin-1")), (b"content-length", b"%d" % len(body.content))]
+    headers = [(b"content-type", body.content_type.encode()), (b"content-length", b"%d" % len(body.content))]
     request = StarletteRequest({"type": "http", "method": "POST", "headers": headers, "path": "/"}, receive)
     async with request.form() as form:
         return [
@@ -142,7 +142,8 @@ def of_element_tree(root: ET.Element) -> Iterator[str]:
     for element in root.iter():
         yield element.text or ""
         yield element.tail or ""
-        yield "".join(element.itertext())
+        if (element.text or "").strip() or any((child.tail or "").strip() for child in element):
+            yield "".join(element.itertext())  # else they are values of their own, as two fields of a form are
         yield from element.attrib.values()
 
 

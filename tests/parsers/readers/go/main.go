@@ -15,7 +15,7 @@ import (
 )
 
 type asked struct {
-	Type    string `json:"type"` // its bytes as latin-1
+	Type    string `json:"type"`
 	Content []byte `json:"content"`
 }
 
@@ -60,7 +60,7 @@ func read(body asked) []value {
 func form(body asked) (found []value) {
 	request, err := http.ReadRequest(bufio.NewReader(io.MultiReader(
 		strings.NewReader("POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: "+strconv.Itoa(len(body.Content))+"\r\nContent-Type: "),
-		strings.NewReader(asBytes(body.Type)), strings.NewReader("\r\n\r\n"), bytes.NewReader(body.Content),
+		strings.NewReader(body.Type), strings.NewReader("\r\n\r\n"), bytes.NewReader(body.Content),
 	)))
 	if err != nil {
 		return nil
@@ -123,13 +123,4 @@ func (n node) texts(found []value) []value {
 		found = child.texts(found)
 	}
 	return found
-}
-
-// asBytes undoes latin-1.
-func asBytes(text string) string {
-	read := make([]byte, 0, len(text))
-	for _, letter := range text {
-		read = append(read, byte(letter))
-	}
-	return string(read)
 }

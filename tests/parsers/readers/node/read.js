@@ -67,7 +67,7 @@ function xml (body, found) {
 
 async function answer (line) {
   const asked = JSON.parse(line)
-  const body = { type: Buffer.from(asked.type, 'latin1').toString('latin1'), content: Buffer.from(asked.content, 'base64') }
+  const body = { type: Buffer.from(asked.type).toString('latin1'), content: Buffer.from(asked.content, 'base64') }
   const found = []
   for (const [reader, place, parse] of parsers) await parsed(reader, place, parse, body, found)
   await multipart(body, found)

@@ -62,7 +62,7 @@ def request(body: Body) -> bytes:
         "CONTENT_TYPE": body.content_type, "CONTENT_LENGTH": str(len(body.content)),
     }  # fmt: skip
     keep = struct.pack(">HB5x", 1, 1)
-    encoded = b"".join(pair(name.encode(), value.encode("latin-1")) for name, value in parameters.items())
+    encoded = b"".join(pair(name.encode(), value.encode()) for name, value in parameters.items())
     return record(BEGIN, keep) + stream(PARAMS, encoded) + stream(STDIN, body.content)
 
 

@@ -21,8 +21,9 @@ type disposition struct {
 	fault          string // why it must not pass; "" if it may
 }
 
-// extendedValue is RFC 5987's: charset'language'percent-encoded.
-type extendedValue struct{ charset, language, value string }
+// extendedValue is RFC 5987's: charset'language'percent-encoded. Where it says nothing, or in another charset than RFC 8187's, the
+// name is what is written for some parsers (Werkzeug's).
+type extendedValue struct{ charset, language, value, written string }
 
 // parameter is one name=value as it is written. The value is without its quotes and their backslashes.
 type parameter struct {
@@ -116,14 +117,14 @@ func (d *disposition) takeExtended(one parameter) {
 		return
 	}
 	value, err := url.PathUnescape(parts[2])
-	if value == "" {
-		value = one.value // Werkzeug takes it as it stands
-	}
 	if err != nil {
 		d.fault = "a parameter filename* that is not charset'language'value"
 		value = parts[2]
 	}
-	d.extended = &extendedValue{parts[0], parts[1], value}
+	d.extended = &extendedValue{charset: parts[0], language: parts[1], value: value}
+	if value == "" || !strings.EqualFold(parts[0], "utf-8") {
+		d.extended.written = one.value
+	}
 }
 
 // isSurelyFile: every parser sees a file name. PHP and others do not know filename* (and a name in single quotes is none).
@@ -139,12 +140,16 @@ func (d *disposition) name() string {
 // filenames are those that one parser or another takes, filename* first (RFC 7578 §4.2).
 func (d *disposition) filenames() []string {
 	var all []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
 	if d.extended != nil {
-		all = append(all, d.extended.value)
+		add(d.extended.value)
+		add(d.extended.written)
 	}
-	if d.filename != "" && !slices.Contains(all, d.filename) {
-		all = append(all, d.filename)
-	}
+	add(d.filename)
 	return all
 }
 

@@ -27,6 +27,7 @@ GO = ROOT / "tools" / "go.sh"
 SPOA = ROOT / "spoa"
 VISITORS = ROOT / "tests" / "load" / "visitors"
 LOAD = ROOT / "bench" / "load"
+READER = ROOT / "tests" / "parsers" / "readers" / "go"
 HAPROXIES = ROOT / ".tools" / "haproxies"
 
 PYTEST_NO_TESTS = 5
@@ -84,12 +85,13 @@ def gates() -> dict[str, list[Gate]]:
             Gate("ruff format", [BIN / "ruff", "format", "--check", "."]),
             Gate("mypy --strict", [BIN / "mypy"]),
             Gate("import contracts", [BIN / "lint-imports"]),
-            Gate("gofmt", [gofmt, "-l", SPOA, VISITORS, LOAD], silence_is_good=True)
+            Gate("gofmt", [gofmt, "-l", SPOA, VISITORS, LOAD, READER], silence_is_good=True)
             if (gofmt := go_tool("gofmt"))
             else no_go(),
             Gate("go vet", [GO, "vet", "./..."], SPOA, 15),
             Gate("go vet (visitors)", [GO, "vet", "./..."], VISITORS, 15),
             Gate("go vet (load client)", [GO, "vet", "./..."], LOAD, 15),
+            Gate("go vet (reader of bodies)", [GO, "vet", "./..."], READER, 15),
         ],
         "unit": [
             pytest(

@@ -15,7 +15,8 @@ from tests.parsers.body import Value
 
 NOT_COMPARED = re.compile(rb"[^\x21-\x7e]+")
 ORDINARY = re.compile(r"[^\W]+([ .:-]\w+)*(\[[^]]*\])*")
-"""Names that somebody may have excluded from a rule. A value under another one every rule sees."""
+"""Names that an application may ask for, and somebody may have excluded from a rule. A value that has another one is seen
+under any."""
 WORDS = re.compile(r"[A-Za-z0-9]+")
 
 FORM, XML = {"ARGS", "ARGS_POST"}, {"XML", "REQUEST_XML"}
@@ -52,7 +53,7 @@ class Sight:
 
     def is_named(self, value: Value) -> bool:
         wanted = words(value.name)
-        if not wanted or not self.ordinary or self.variable in NAMELESS:
+        if not wanted or not self.ordinary or self.variable in NAMELESS or not ORDINARY.fullmatch(value.name[0]):
             return True
         return wanted in (self.name, self.name[1:])
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.parsers.bodies import body
 from tests.parsers.body import Body
-from tests.parsers.corpus import CORPUS, NOT_YET
+from tests.parsers.corpus import CORPUS
 from tests.parsers.lab import Lab, lab
 
 SEED, BODIES = 14, 1_200
@@ -19,17 +19,11 @@ def running() -> Iterator[Lab]:
         yield one
 
 
-NOT_MENDED = pytest.mark.xfail(reason="forms in parts are read by Coraza alone", strict=False)
-
-CASES = [pytest.param(sent, id=name, marks=[NOT_MENDED] * (name in NOT_YET)) for name, sent in CORPUS.items()]
-
-
-@pytest.mark.parametrize("sent", CASES)
+@pytest.mark.parametrize("sent", CORPUS.values(), ids=CORPUS)
 def test_no_body_is_read_past_the_agent_again(running: Lab, sent: Body) -> None:
     assert not running.findings(sent)
 
 
-@NOT_MENDED
 def test_no_generated_body_is_read_past_the_agent(running: Lab) -> None:
     found = {number: running.findings(body(SEED, number)) for number in range(BODIES)}
 

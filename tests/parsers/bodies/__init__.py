@@ -7,10 +7,10 @@ from tests.parsers.bodies.bytes import mutated
 from tests.parsers.body import Body
 
 MADE_BY = {"multipart": multipart.made, "urlencoded": forms.made, "json": documents.made, "xml": xml.made}
-WEIGHTS = (5, 2, 2, 2)
+WEIGHTS = (6, 2, 2, 2)
 """A form in parts can be written in most ways."""
 
-MUTATED = 0.35
+MUTATED = 0.25
 """The share of bodies of which bytes are changed after they were made."""
 
 

@@ -119,7 +119,7 @@ class Form:
 def made(chance: Random) -> Body:
     boundary = chance.choice(BOUNDARIES) if chance.random() < 0.3 else BOUNDARIES[0]
     form = Form(boundary, TYPES[0], [part(chance) for _ in range(chance.choice((1, 1, 2, 2, 3)))])
-    for _ in range(chance.choice((0, 1, 1, 1, 2, 2, 3))):
+    for _ in range(chance.choice((0, 0, 1, 1, 1, 1, 2, 2))):
         oddity = chance.choice(ODDITIES)
         form.notes.append(oddity.__name__)
         oddity(chance, form)

@@ -22,68 +22,70 @@ DOCTYPES = (
 )  # fmt: skip
 
 
+MARKUP = 0.2
+"""The share of texts and attributes that are written in a way that is no XML, or not everybody's."""
+
+
 def made(chance: Random) -> Body:
-    kind = chance.choice(TYPES) if chance.random() < 0.4 else chance.choice(TYPES[:2])
+    kind = chance.choice(TYPES) if chance.random() < 0.3 else chance.choice(TYPES[:2])
     declared, coding = chance.choice(CODINGS) if chance.random() < 0.25 else CODINGS[0]
-    doctype, notes = "", ["xml"]
+    declaration = chance.choice(DECLARATIONS) if chance.random() < 0.5 else ""
+    doctype, entity, notes = "", "", ["xml"]
     if chance.random() < 0.15:
-        doctype = chance.choice(DOCTYPES).replace(
-            "{v}", escape(value(chance).replace('"', "").replace("'", "").replace("%", ""))
-        )
+        doctype, entity = chance.choice(DOCTYPES).replace("{v}", unquoted(value(chance))), chance.choice(("", "&e;"))
         notes.append("doctype")
-    text = (
-        chance.choice(DECLARATIONS).replace("{c}", declared)
-        + doctype
-        + element(chance, "r", chance.choice((0, 1, 2, 3)), "&e;" if doctype and chance.random() < 0.7 else "")
-    )
-    if chance.random() < 0.1:
-        text += chance.choice(("<q>{v}</q>", "{v}", "<!-- {v} -->", "\x00", "</r>", "<?x {v}?>")).replace(
-            "{v}", escape(value(chance))
-        )
+    text = declaration.replace("{c}", declared) + doctype + root(chance, entity)
+    if chance.random() < 0.07:
+        text += chance.choice(AFTER).replace("{v}", escape(printable(value(chance))))
         notes.append("after")
     return Body(kind, text.encode(coding, "xmlcharrefreplace"), f"{' '.join(notes)} {coding}")
 
 
-def element(chance: Random, tag: str, depth: int, entity: str = "") -> str:
+AFTER = ("<q>{v}</q>", "{v}", "<!-- {v} -->", "\x00", "</r>", "<?x {v}?>")
+
+
+def root(chance: Random, entity: str) -> str:
+    inside = "".join(content(chance, chance.choice((0, 1, 2, 3))) for _ in range(chance.choice((1, 2, 3))))
+    return f'<r xmlns:n="urn:n">{entity}{inside}</r>'
+
+
+def element(chance: Random, depth: int) -> str:
+    tag = chance.choice(TAGS)
     attributes = "".join(
         f" {chance.choice(ATTRIBUTES)}{at}={attribute(chance)}" for at in range(chance.choice((0, 0, 1, 2)))
     )
     if chance.random() < 0.1:
         return f"<{tag}{attributes}/>"
-    inside = entity + "".join(content(chance, depth) for _ in range(chance.choice((1, 1, 2, 3))))
-    return f"<{tag}{attributes}>{inside}</{tag}>"
+    return f"<{tag}{attributes}>{''.join(content(chance, depth) for _ in range(chance.choice((1, 1, 2, 3))))}</{tag}>"
 
 
 TAGS = ("a", "q", "n:b", "value", "param", "br", "link", "input", "script", "a.b", "é", "methodCall", "P")
-ATTRIBUTES = ("a", "href", "xmlns:n", "n:x", "xml:lang", "A")
+ATTRIBUTES = ("a", "href", "n:x", "xml:lang", "A")
 
 
 def attribute(chance: Random) -> str:
     raw = printable(value(chance))
-    return chance.choice(
-        (
-            quoteattr(raw),
-            quoteattr(raw),
-            f"'{escape(raw)}'".replace("''", "'"),
-            f'"{characters(raw)}"',
-            f'"{escape(raw, {chr(34): ""})}\n{escape(raw, {chr(34): ""})}"',
-            f"{raw.split()[0]}",
-            '"&e;"',
-        )
-    )
+    plain = unquoted(raw)
+    ways = (quoteattr(raw), quoteattr(raw), f"'{plain}'", f'"{characters(raw)}"', f'"{plain}\n{plain}"')
+    odd = (raw, '"&e;"', f'"{raw}"', f"'{raw}'", f'"{plain}<"', "")
+    return chance.choice(odd if chance.random() < MARKUP else ways)
 
 
 def content(chance: Random, depth: int) -> str:
+    if depth and chance.random() < 0.5:
+        return element(chance, depth - 1)
     raw = printable(value(chance))
-    half = len(raw) // 2
+    first, second = raw[: len(raw) // 2], raw[len(raw) // 2 :]
+    text, begin, end = escape(raw), escape(first), escape(second)
     ways = (
-        escape(raw), escape(raw), escape(raw), f"<![CDATA[{raw}]]>", f"{escape(raw[:half])}<![CDATA[{raw[half:]}]]>", f"{escape(raw[:half])}<!-- c -->{escape(raw[half:])}", f"{escape(raw[:half])}<?p i?>{escape(raw[half:])}",
-        characters(raw), f"<!-- {raw.replace('--', '')} -->", f"<?php {raw}?>", f"{escape(raw[:half])}<b/>{escape(raw[half:])}", f"<![CDATA[{raw[:half]}]]><![CDATA[{raw[half:]}]]>", f"{escape(raw)}&lt;&quot;&apos;",
-        f"{escape(raw)}&nbsp;&copy;", f"&#x0{ord(raw[0]):x};{escape(raw[1:])}", f"&unknown;{escape(raw)}", f"\n  {escape(raw)}\n", raw, f"<!-- > -->{escape(raw)}", f"<a b='>'>{escape(raw)}</a>", f"{escape(raw)}&#0;", f"{escape(raw)}\x01",
+        text, text, text, f"<![CDATA[{raw}]]>", f"{begin}<![CDATA[{second}]]>", f"{begin}<!-- c -->{end}", f"{begin}<?p i?>{end}",
+        characters(raw), f"{begin}<b/>{end}", f"{begin}<b>{end}</b>x", f"<![CDATA[{first}]]><![CDATA[{second}]]>",
+        f"{text}&lt;&quot;&apos;", f"&#x0{ord(raw[0]):x};{escape(raw[1:])}", f"\n  {text}\n", f"<!-- > -->{text}", f"<a b='>'>{text}</a>",
     )  # fmt: skip
-    if depth and chance.random() < 0.6:
-        return element(chance, chance.choice(TAGS), depth - 1)
-    return chance.choice(ways)
+    odd = (
+        f"<!-- {raw} -->", f"<?php {raw}?>", f"{text}&nbsp;&copy;", f"&unknown;{text}", raw, f"{text}&#0;", f"{text}\x01", f"{text}]]>",
+    )  # fmt: skip
+    return chance.choice(odd if chance.random() < MARKUP else ways)
 
 
 def characters(text: str) -> str:
@@ -92,3 +94,7 @@ def characters(text: str) -> str:
 
 def printable(text: str) -> str:
     return text.replace("\x00", "").replace("\r", "")
+
+
+def unquoted(text: str) -> str:
+    return escape(printable(text).replace('"', "").replace("'", "").replace("%", ""))

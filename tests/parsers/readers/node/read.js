@@ -57,7 +57,8 @@ const multipart = (body, found) => new Promise((resolve) => {
 })
 
 function xml (body, found) {
-  if (!/xml/i.test(body.type)) return
+  // It reads bytes: of UTF-16 it makes letters with a NUL between each, comments among them, which are no use to anybody.
+  if (!/xml/i.test(body.type) || body.content.includes(0)) return
   try {
     const read = new XMLParser({ ignoreAttributes: false, parseTagValue: false }).parse(body.content)
     for (const name of Object.keys(read)) if (name.startsWith('?')) delete read[name]

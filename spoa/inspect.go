@@ -75,6 +75,9 @@ func processRequest(transaction types.Transaction, message Message) (*types.Inte
 			transaction.SetServerName(value)
 		}
 	})
+	if state, ok := transaction.(plugintypes.TransactionState); ok {
+		keepApart(state.Variables().RequestCookies())
+	}
 	if interruption := transaction.ProcessRequestHeaders(); interruption != nil {
 		return interruption, nil
 	}

@@ -56,7 +56,7 @@ func (f *multipartForm) read(part string) {
 	}
 	name := header.disposition.name()
 	for _, line := range header.lines {
-		f.variables.MultipartPartHeaders().Add(name, line)
+		f.variables.MultipartPartHeaders().Add(ownName(name), line)
 	}
 	f.variables.MultipartName().Add(name, name)
 	f.size += len(value)
@@ -78,13 +78,13 @@ func (f *multipartForm) addField(name, value string) {
 		set(f.variables.ArgumentsLimitReached(), "1")
 		return
 	}
-	f.variables.ArgsPost().Add(name, value)
+	f.variables.ArgsPost().Add(ownName(name), value)
 }
 
 func (f *multipartForm) addFile(d disposition, size int) {
 	f.variables.FilesNames().Add("", d.name())
 	for _, filename := range d.filenames() {
-		f.variables.MultipartFilename().Add(d.name(), filename)
+		f.variables.MultipartFilename().Add(ownName(d.name()), filename)
 		f.variables.Files().Add("", filename)
 		f.variables.FilesSizes().Add(filename, strconv.Itoa(size))
 	}

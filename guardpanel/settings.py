@@ -129,6 +129,11 @@ class Settings(BaseSettings):
         return self.run_dir / "haproxy-probe.sock"
 
     @property
+    def server_states(self) -> Path:
+        "What HAProxy's next worker reads of servers: their states and addresses."
+        return self.run_dir / "servers.state"
+
+    @property
     def agent_socket(self) -> Path:
         "Where HAProxy asks the agent for verdicts."
         return self.run_dir / "agent.sock"

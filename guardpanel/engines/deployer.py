@@ -2,22 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 
 from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.engines import handover
 from guardpanel.engines.agent import AgentStatus, read_configuration
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.drift import Drift, Expected, Inspector
+from guardpanel.engines.handover import Key, Row
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.lately import Lately
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.names import Names, must_have_addresses
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import children_of, is_process, listener_of, processes_at
-from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, sweep_drafts
+from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, content_of, sweep_drafts, write_atomically
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import LONGEST, HAProxyStatus, haproxy_status, servers
 from guardpanel.engines.verify import Verifier
@@ -72,6 +74,8 @@ class Engines:
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._status = Lately(self._ask_status)
         self._servers = Lately(lambda: servers(self.cli))
+        self._handed: tuple[str, Mapping[Key, Row]] = ("", {})
+        "What the worker of that checksum was told of servers when it began."
         self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
         self._writing_for_agent = asyncio.Lock()
@@ -145,8 +149,7 @@ class Engines:
             await self._load_applications(release, bundle, keep)
             tell("reload")
             await self._must_be_whole(release)
-            await asyncio.to_thread(self.releases.publish, release)
-            await self._reload_haproxy(bundle.checksum, again=again)
+            await self._publish(release, bundle, again=again)
             tell("verify")
             await self.verifier.prove(bundle, changed)
             await self._must_be_whole(release)
@@ -156,9 +159,8 @@ class Engines:
         be what failed, nor a master that hangs in the new configuration while its old worker serves the earlier one."""
         async with self._deploying():
             await self._take_applications_back(release)
-            await asyncio.to_thread(self.releases.publish, release)
             try:
-                await self._reload_haproxy(bundle.checksum)
+                await self._publish(release, bundle)
             except EngineUnavailable:
                 await self.verifier.prove_listeners(bundle.checksum)
                 return "HAProxy's master does not answer: it may hang in the new configuration. Its old worker serves."
@@ -281,6 +283,53 @@ class Engines:
         if status.running and changed:
             with suppress(EngineUnavailable, DeploymentFailed):
                 await self.agent.reload()
+
+    async def _publish(self, release: Release, bundle: Bundle, *, again: bool = False) -> None:
+        """Have HAProxy run it, with what its worker before knew of servers: every reload goes through here."""
+        await self._hand_over(bundle)
+        await asyncio.to_thread(self.releases.publish, release)
+        await self._reload_haproxy(bundle.checksum, again=again)
+        await self._leave_states(handover.HEAD)  # read: whoever starts it later would find them stale
+
+    async def _hand_over(self, bundle: Bundle) -> None:
+        """Write down what the newest worker knows of servers, for the next one. Without it servers begin UP."""
+        try:
+            async with asyncio.timeout(LONGEST):
+                ran = (await self.cli.info()).get("description", "").removeprefix("guardpanel ")
+                text = await self.cli.server_states()
+        except (EngineUnavailable, TimeoutError):
+            ran = text = ""
+        lines, self._handed = await asyncio.to_thread(self._states, bundle, ran, text)
+        await self._leave_states(lines)
+
+    def _states(self, bundle: Bundle, ran: str, text: str) -> tuple[list[str], tuple[str, Mapping[Key, Row]]]:
+        """The lines, and under which checksum they will be what the next worker was told. In a thread."""
+        new = bundle.files["haproxy.cfg"].decode()
+        live = handover.servers_in(self._configuration(bundle, ran))
+        before = handover.rows_in(text) if live else {}
+        handed = self._handed[1] if self._handed[0] == ran else {}
+        addresses = handover.addresses_in(before, live)
+        lines = handover.state_lines(before, live, handover.servers_in(new), handed=handed, addresses=addresses)
+        return lines, (bundle.checksum, handover.rows_in("\n".join(lines)))
+
+    def _configuration(self, bundle: Bundle, checksum: str) -> str:
+        """What a worker with this checksum has read; empty where that is not known."""
+        if checksum == bundle.checksum:
+            return bundle.files["haproxy.cfg"].decode()
+        number = self.releases.current_number()
+        if number is None or not checksum or self.releases.checksum(number) != checksum:
+            return ""
+        with suppress(OSError):
+            return content_of(self.releases.root / str(number) / "haproxy.cfg").decode("utf-8", "replace")
+        return ""
+
+    async def _leave_states(self, lines: Sequence[str]) -> None:
+        """A disk that takes nothing must not keep an earlier release from coming back: servers begin UP then."""
+        try:
+            text = "\n".join(lines) + "\n"
+            await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode())
+        except OSError as error:
+            log.warning("the states of servers could not be written: %s", error.strerror or error)
 
     async def _reload_haproxy(self, checksum: str, *, again: bool = False) -> None:
         """Have HAProxy read the current release, unless it runs it (it may just have started with it)."""

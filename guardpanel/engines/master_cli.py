@@ -56,6 +56,10 @@ class MasterCli:
         """`show stat` of the newest worker, the servers of one backend or of all: CSV."""
         return await self._ask(f"@1 show stat {_name(backend) if backend else -1} 4 -1")
 
+    async def server_states(self) -> str:
+        """`show servers state` of the newest worker: a state file."""
+        return await self._ask("@1 show servers state")
+
     async def has_backend(self, name: str) -> bool:
         wanted = _name(name)
         return wanted in (await self._ask("@1 show backend")).split("\n")

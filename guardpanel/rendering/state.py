@@ -47,6 +47,9 @@ class EngineFacts:
     small_frames: bool = False
     "The agent is a coraza-spoa: where HAProxy's buffers are larger than 64 KiB it refuses every connection."
 
+    server_states: str = ""
+    """The file in which a new worker finds what the one before knew of servers; its path is part of the configuration, what is
+    in it is not. Empty: there is nobody who writes one."""
     drops_trailers: bool = False
     "HAProxy knows `option http-drop-request-trailers` (3.2): where it does not, requests with trailers are refused."
 

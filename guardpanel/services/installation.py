@@ -25,6 +25,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         agent_socket=str(settings.agent_socket),
         system_ca=settings.system_ca,
         secret=secret,
+        server_states=str(settings.server_states),
         small_frames=is_foreign(agent_of(settings)),
         drops_trailers=await HAProxy(settings.haproxy_bin).knows(DROPS_TRAILERS),
     )

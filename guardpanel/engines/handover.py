@@ -1,0 +1,190 @@
+"""What a new HAProxy worker is told of servers, so that a reload forgets nothing of them.
+
+A worker begins with every server UP, until its first failed check: visitors would meet servers that are down after each save.
+So it reads a state file (`server-state-file`), made of what the worker before it says (`show servers state`). HAProxy believes
+that file more than its configuration: another port, TLS switched off, DOWN for ever where nothing checks. Therefore only what
+checks found is taken from the old worker, and all else is said as the new configuration has it. Read in srv_state_srv_update()
+of HAProxy's src/server_state.c, and tried on each version.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+Key = tuple[str, str]
+"Backend and server: `be_17`, `s1`."
+
+Row = Mapping[str, str]
+"A line of `show servers state` by its columns' names."
+
+COLUMNS = (  # noqa: SIM905 a list of 25 words reads worse
+    "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
+    "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state "
+    "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr "
+    "srv_agent_addr srv_agent_port"
+).split()
+
+HEAD = ("1", "# " + " ".join(COLUMNS))
+"The version of the format, and the columns."
+
+DOWN, UP = "0", "2"
+"srv_op_state: SRV_ST_STOPPED and SRV_ST_RUNNING."
+
+FAILED, PASSED = {"2"}, {"3", "4"}
+"srv_check_result: CHK_RES_FAILED; CHK_RES_PASSED and CHK_RES_CONDPASS. While a check runs it is none of them."
+
+
+class Configured(NamedTuple):
+    """A server as a configuration of ours has it."""
+
+    backend: str
+    name: str
+    host: str
+    port: str
+    is_name: bool
+    weight: str
+    enabled: bool
+    tls: str
+    "Its words on TLS; empty without."
+    asks: str
+    "What its health check asks and expects; empty: nothing checks it."
+    rise: int
+    fall: int
+
+
+Backends = Mapping[str, Sequence[Configured]]
+"Servers by their backend."
+
+
+class Checked(NamedTuple):
+    """What checks found of a server, as a state file says it."""
+
+    op: str
+    health: int
+    row: Row
+
+    def said(self, column: str) -> str:
+        return self.row.get(column, "0")
+
+
+def servers_in(configuration: str) -> dict[str, tuple[Configured, ...]]:
+    """The servers of the virtual hosts in an haproxy.cfg of ours."""
+    sections = configuration.split("\nbackend ")
+    found = (_servers(text) for text in sections if text.startswith("be_"))
+    return {servers[0].backend: servers for servers in found if servers}
+
+
+@lru_cache(20_000)
+def _servers(section: str) -> tuple[Configured, ...]:
+    """Of one backend; kept, since a save changes one and asks for all."""
+    first, *lines = [line.strip() for line in section.split("\n")]
+    backend = first.split()[0]
+    asks = "\n".join(line for line in lines if line.startswith(("option httpchk", "http-check")))
+    words = next((line.split() for line in lines if line.startswith("default-server check")), [])
+    rise, fall = (int(_after(words, name, "1")) for name in ("rise", "fall"))
+    return tuple(
+        _configured(backend, line.split(), asks if words else "", rise, fall)
+        for line in lines
+        if line.startswith("server ")
+    )
+
+
+def _configured(backend: str, words: list[str], asks: str, rise: int, fall: int) -> Configured:
+    host, _, port = words[2].rpartition(":")
+    tls = words[words.index("ssl") :] if "ssl" in words else []
+    return Configured(
+        backend, words[1], host.strip("[]"), port, "init-addr" in words, _after(words, "weight", "1"),
+        "disabled" not in words, " ".join(word for word in tls if word not in {"backup", "disabled"}), asks, rise, fall,
+    )  # fmt: skip
+
+
+def _after(words: list[str], name: str, otherwise: str) -> str:
+    return words[words.index(name) + 1] if name in words else otherwise
+
+
+def rows_in(text: str) -> dict[Key, Row]:
+    """What `show servers state` says, or a state file of ours."""
+    lines = [line.split() for line in text.split("\n")]
+    columns = next((words[1:] for words in lines if words[:1] == ["#"]), [])
+    rows = (dict(zip(columns, words, strict=False)) for words in lines if len(words) == len(columns) > 0)
+    return {(row["be_name"], row["srv_name"]): row for row in rows}
+
+
+def addresses_in(before: Mapping[Key, Row], live: Backends) -> dict[str, str]:
+    """Names with the addresses that the old worker has for them."""
+    return {
+        server.host: row["srv_addr"]
+        for servers in live.values()
+        for server in servers
+        if server.is_name and (row := before.get((server.backend, server.name))) and row["srv_addr"] != "-"
+    }
+
+
+def state_lines(
+    before: Mapping[Key, Row],
+    live: Backends,
+    new: Backends,
+    *,
+    handed: Mapping[Key, Row],
+    addresses: Mapping[str, str],
+) -> list[str]:
+    """The state file for a worker that reads `new`.
+
+    `before`: what the old worker, which runs `live`, says, and `handed` what it was told when it began. `addresses`: of
+    servers given by name. A server is found again by where it is, whatever it is called: the first may have been removed.
+    """
+    lines = [*HEAD]
+    for backend, servers in new.items():
+        left = list(live.get(backend, ()))
+        for server in servers:
+            old = _same(server, left)
+            if old is not None:
+                left.remove(old)
+            key = (old.backend, old.name) if old is not None else ("", "")
+            checked = _checked(server, before.get(key), handed.get(key)) if old is not None else None
+            address = addresses.get(server.host, "-") if server.is_name else "-"
+            if server.enabled and (checked is not None or address != "-"):
+                lines.append(_line(server, checked or Checked(UP, 0, {}), address))
+    return lines
+
+
+def _same(server: Configured, candidates: Sequence[Configured]) -> Configured | None:
+    """The one that was asked the same question in the same place before; if there are more, that of the same name."""
+    question = _question(server)
+    found = [one for one in candidates if _question(one) == question]
+    return next((one for one in found if one.name == server.name), found[0] if found else None)
+
+
+def _question(server: Configured) -> tuple[str, ...]:
+    return server.host, server.port, server.tls, server.asks
+
+
+def _checked(server: Configured, row: Row | None, handed: Row | None) -> Checked | None:
+    """None where nothing is known of its health, as in maintenance or drain: it begins UP, as a new one."""
+    if row is None or not server.asks or int(row["srv_admin_state"]) or row["srv_op_state"] not in {DOWN, UP}:
+        return None
+    return _with_earlier(row, handed, server.rise, server.fall)
+
+
+def _with_earlier(row: Row, handed: Row | None, rise: int, fall: int) -> Checked:
+    """A new worker counts good and bad checks anew. Where saves follow each other faster than `rise` or `fall` checks, a
+    server that came back, or died, would never be noticed: so what earlier workers counted is added, unless a check said
+    otherwise since."""
+    op, health, result = row["srv_op_state"], int(row["srv_check_health"]), row["srv_check_result"]
+    full = rise + fall - 1
+    earlier = int(handed["srv_check_health"]) if handed is not None and handed["srv_op_state"] == op else None
+    if op == DOWN:
+        health += earlier if earlier is not None and result not in FAILED else 0
+        return Checked(UP, full, {}) if health >= rise else Checked(DOWN, health, row)
+    health -= full - earlier if earlier is not None and result not in PASSED else 0
+    return Checked(DOWN, 0, {}) if health < rise else Checked(UP, min(health, full), row)
+
+
+def _line(server: Configured, checked: Checked, address: str) -> str:
+    """Columns as in COLUMNS; numbers of backends and servers need not be right, their names do."""
+    return " ".join((
+        "1", server.backend, server.name.removeprefix("s"), server.name, address, checked.op, "0",
+        server.weight, server.weight, checked.said("srv_time_since_last_change"), checked.said("srv_check_status"),
+        checked.said("srv_check_result"), str(checked.health), "6" if server.asks else "0", "0", "0", "0",
+        server.host if server.is_name else "-", server.port, "-", "1" if server.tls else "0", "0", "-", "-", "0",
+    ))  # fmt: skip

@@ -1,0 +1,117 @@
+"""A save forgets nothing of servers: no visitor meets one that is down for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx2
+import pytest
+
+from guardpanel.services import virtual_hosts
+from guardpanel.services.changes import Asked
+from tests.haproxies import VERSIONS, haproxy_binary
+from tests.live.origins import Origin, origin
+from tests.live.saves import Installation, a_virtual_host, installation_of
+
+pytestmark = pytest.mark.anyio
+
+SAVES, VISITS = 10, 6
+
+
+@pytest.fixture(params=VERSIONS)
+async def running(request: pytest.FixtureRequest) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy_binary(request.param)) as installation:
+        yield installation
+
+
+async def until(true: Callable[[], Awaitable[bool]], what: str, seconds: float = 60) -> None:
+    ends = asyncio.get_running_loop().time() + seconds
+    while not await true():
+        assert asyncio.get_running_loop().time() < ends, f"waited {seconds} s for {what}"
+        await asyncio.sleep(0.05)
+
+
+async def state(running: Installation, server: str) -> str:
+    return {one.name: one.state for one in await running.changes.engines.servers_of("be_1")}.get(server, "")
+
+
+class Operator:
+    """Saves another weight each time: a reload."""
+
+    def __init__(self, running: Installation, servers: list[Origin]) -> None:
+        self.running, self.servers, self.weight = running, servers, 0
+
+    async def save(self) -> None:
+        self.weight += 1
+        fields = a_virtual_host(
+            0, servers=[{"address": one.address, "weight": self.weight} for one in self.servers], policy_id=None,
+            health_check_path="/health", health_check_interval=2, health_check_rise=2, health_check_fall=1,
+        )  # fmt: skip
+        changes = self.running.changes
+        saved = await (
+            virtual_hosts.create(changes, Asked("ada"), fields)
+            if self.weight == 1
+            else virtual_hosts.update(changes, Asked("ada"), 1, fields)
+        )
+        assert saved.is_new
+
+
+def visits(server: Origin) -> int:
+    return sum("/health" not in line for line in server.received)
+
+
+def checks(server: Origin) -> int:
+    return len(server.received) - visits(server)
+
+
+async def test_no_visitor_meets_a_server_that_is_down_for_a_save_and_one_that_recovers_comes_back(
+    running: Installation,
+) -> None:
+    with origin() as well, origin() as ill:
+        operator = Operator(running, [well, ill])
+        ill.status = 500
+        await operator.save()
+        await until(lambda: is_in(running, "s2", "DOWN"), "its check fails")
+        before = visits(ill)
+
+        async with httpx2.AsyncClient() as client:
+            for _ in range(SAVES):
+                await operator.save()
+                assert await state(running, "s2") == "DOWN"
+                found = [await client.get(running.proxy, headers={"host": "shop.example"}) for _ in range(VISITS)]
+                assert [answer.status_code for answer in found] == [200] * VISITS
+
+        assert visits(ill) == before
+        assert visits(well) >= SAVES * VISITS
+
+        # It is well again, and comes back after `rise` good checks although no worker lives to see two.
+        ill.status, well_since = 200, checks(ill)
+        while await state(running, "s2") != "UP":
+            assert visits(ill) == before
+            assert checks(ill) < well_since + 20, "it does not come back"
+            asked = checks(ill)
+            await until(lambda asked=asked: has_checks(ill, asked + 1), "its next check")
+            await operator.save()
+        assert checks(ill) >= well_since + 2
+
+
+async def has_checks(server: Origin, wanted: int) -> bool:
+    return checks(server) >= wanted
+
+
+async def is_in(running: Installation, server: str, wanted: str) -> bool:
+    return await state(running, server) == wanted
+
+
+async def test_what_is_found_over_the_runtime_api_alone_is_not_handed_on(running: Installation) -> None:
+    """Maintenance by hand is drift: it ends with the next reload, as before, and the file says nothing stale afterwards."""
+    with origin() as one, origin() as other:
+        operator = Operator(running, [one, other])
+        await operator.save()
+        await running.changes.engines.cli._ask("@1 set server be_1/s1 state maint")
+        assert await state(running, "s1") == "MAINT"
+
+        await operator.save()
+
+        assert await state(running, "s1") == "UP"
+        lines = running.settings.server_states.read_text().splitlines()
+        assert [line for line in lines if "be_" in line and not line.startswith("#")] == []

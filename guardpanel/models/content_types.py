@@ -77,9 +77,7 @@ def known_readings(entries: list[str]) -> list[str]:
     for entry in entries:
         kind, separator, how = (part.strip() for part in visible(entry).lower().partition("="))
         if not separator or how not in list(BodyReading):
-            raise refuse(
-                f"{entry[:60]} is not like image/* = binary. After the = stands one of {', '.join(BodyReading)}."
-            )
+            raise refuse(f"Write {entry[:60]} like image/* = binary, with one of {', '.join(BodyReading)} after the =.")
         if not CONTENT_TYPE.fullmatch(kind):
             raise refuse(f"{kind[:60]} is not a content type such as application/json or image/*.")
         if found.setdefault(kind, how) != how:

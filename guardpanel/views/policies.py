@@ -23,19 +23,19 @@ SOME = 12
 "Of the virtual hosts that use a policy; a link shows all."
 
 READING_WORDS = {
-    BodyReading.FORM: "as a form",
-    BodyReading.MULTIPART: "as a multipart form",
-    BodyReading.JSON: "as JSON",
-    BodyReading.NDJSON: "as lines of JSON",
-    BodyReading.XML: "as XML",
-    BodyReading.TEXT: "as text",
-    BodyReading.BINARY: "inspected only if the body is text",
-    BodyReading.NONE: "not inspected",
+    BodyReading.FORM: "Form",
+    BodyReading.MULTIPART: "Multipart form",
+    BodyReading.JSON: "JSON",
+    BodyReading.NDJSON: "Lines of JSON",
+    BodyReading.XML: "XML",
+    BodyReading.TEXT: "Text",
+    BodyReading.BINARY: "Binary, inspected only if it is text",
+    BodyReading.NONE: "Not inspected",
 }
-"What the page says after the content types that are read so."
+"What the page says before the content types that are read so."
 
 FOREIGN_WORDS = READING_WORDS | dict.fromkeys(
-    [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "as a form, since coraza-spoa has nothing else"
+    [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "Form, since coraza-spoa has nothing else"
 )
 
 PRESET_NAMES = {"website": "Website", "rest_api": "REST API", "file_upload": "File upload"}

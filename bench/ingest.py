@@ -129,7 +129,18 @@ def fill(settings: Settings, pairs: list[tuple[Said, Said]], events: int) -> Non
     """Round by round: lines are written, then read while the clock runs."""
     crowd, began = Crowd(random.Random(7)), datetime.now(UTC) - timedelta(days=DAYS)
     passed = as_line(
-        {**pairs[0][1], "verdict": "-", "rules": "-", "action": "-", "rule": "-", "score": "0", "status": 200}
+        {
+            **pairs[0][1],
+            "verdict": "-",
+            "rules": "-",
+            "action": "-",
+            "rule": "-",
+            "score": "0",
+            "status": 200,
+            "ended": "----",
+            "server": "s1",
+            "server_milliseconds": 1,
+        }
     )
     for folder in (settings.events_dir, settings.log_dir):
         folder.mkdir(parents=True)

@@ -128,6 +128,11 @@ class ReasonWords(NamedTuple):
     "For lists and filters."
     sentence: str
 
+    @property
+    def chip(self) -> str:
+        """`Rejected` or `Not delivered`: the sentence's first words."""
+        return self.sentence.partition(".")[0]
+
 
 REASON_TABLE: Mapping[Reason, ReasonWords] = {
     Reason.NO_SERVER: ReasonWords(1, "No server up", "Not delivered. No server was up."),
@@ -144,7 +149,7 @@ REASON_TABLE: Mapping[Reason, ReasonWords] = {
     Reason.NO_RESOURCES: ReasonWords(12, "HAProxy was out of resources", "Not delivered. HAProxy was out of resources."),
     Reason.ENDED: ReasonWords(13, "HAProxy ended the connection", "Not delivered. HAProxy ended the connection."),
     Reason.MAINTENANCE: ReasonWords(14, "Maintenance page", "Not delivered. The virtual host was in maintenance."),
-    Reason.REFUSED: ReasonWords(15, "Rejected by HAProxy", "Rejected by HAProxy."),
+    Reason.REFUSED: ReasonWords(15, "Rejected by HAProxy", "Rejected. HAProxy does not accept this request."),
 }  # fmt: skip
 
 REASON_CODES = {reason: words.code for reason, words in REASON_TABLE.items()}

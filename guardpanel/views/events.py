@@ -40,8 +40,8 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
             return redirect(filters.url())
         filters.form.refused(problem)
     context = {
-        "filters": filters, "found": found, "ingest": await panel.events.ingest_state(), "event_line": line,
-        **await choices(session, filters),
+        "filters": filters, "found": found, "ingest": await panel.events.ingest_state(),
+        "event_line": line, "reasons": REASON_TABLE, **await choices(session, filters),
     }  # fmt: skip
     return await page(request, "events/index.html", context, status_code=200 if found else 422)
 

@@ -14,7 +14,7 @@ import pytest
 from guardpanel.panel import Panel
 from tests import events
 from tests.corpus import CORPUS
-from tests.events import BY_SCORE, a_log_line, a_rule, store
+from tests.events import BY_SCORE, a_failed_line, a_log_line, a_rule, an_unreadable_line, store
 from tests.factories import a_virtual_host
 from tests.html import Read, read
 
@@ -361,6 +361,57 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
     page = await seen(ada, "/events")
     for words in ("Unknown host", "Too large", "Passed, too large", "No verdict, refused", "No verdict, passed"):
         assert words in page.text
+
+
+async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    down, cut, attack = an_event(1), an_event(2), an_event(3, verdict="detected")
+    unread = an_unreadable_line(time=datetime.now(UTC).timestamp())
+    store(file, [attack], [a_failed_line(down), a_failed_line(cut, ended="CH--", status=400, server="s1"), unread,
+                           a_failed_line(attack, ended="sH--", status=504, server="s1", rules="942100")])  # fmt: skip
+
+    page = await seen(ada, "/events?kind=delivery")
+
+    assert len(links(page)) == 4
+    for words in (
+        "No server up",
+        "Client went away",
+        "Malformed request",
+        "not readable",
+        "SQL Injection",
+        "Not delivered",
+        "Detected",
+    ):
+        assert words in page.text, words
+    assert links(await seen(ada, "/events?reason=client_aborted")) == [cut["id"]]
+    assert links(await seen(ada, "/events?kind=security")) == [attack["id"]]
+    assert links(await seen(ada, f"/events?q={down['id']}")) == [down["id"]]
+    one = await seen(ada, f"/events/{down['id']}")
+    for words in (
+        "Not delivered. No server was up.",
+        "Reason No server up",
+        "Status" if "Status" in one.text else "Answered",
+        "SC--",
+    ):
+        assert words in one.text, words
+    assert "/events?reason=no_server" in hrefs(one)
+    both = await seen(ada, f"/events/{attack['id']}")
+    assert "Not delivered. The server did not respond in time." in both.text and "942100" in both.text
+    (first, *_) = links(page)
+    assert "HAProxy could not read" in (await seen(ada, f"/events/{first}")).text
+
+
+async def test_a_virtual_host_says_how_many_requests_it_did_not_get(ada: Client, file: Path) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    old, new, other = an_event(25 * 60), an_event(), an_event()
+    assert "0 in 24 h" in (await seen(ada, "/virtual-hosts/1")).text
+    store(file, [], [a_failed_line(old), a_failed_line(new), a_failed_line(other, virtual_host="2")])
+
+    page = await seen(ada, "/virtual-hosts/1")
+
+    assert "1 in 24 h" in page.text
+    assert "/events?virtual_host=1&kind=delivery" in hrefs(page)
+    assert links(await seen(ada, "/events?virtual_host=1&kind=delivery")) == [new["id"]]
 
 
 async def test_a_request_that_made_no_event_says_what_that_may_mean(ada: Client, file: Path) -> None:

@@ -139,12 +139,12 @@ def test_what_is_no_request_is_listed_without_a_host(stack: Stack) -> None:
     """HAProxy answers it before it gives a number; a connection that says nothing is not one."""
     stack.connect().close()
     malformed = stack.send(b"NONSENSE\r\n\r\n")
-    lengths = stack.send(b"GET / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
+    hosts = stack.send(b"GET / HTTP/1.1\r\nHost: shop.test\r\nHost: other.test\r\n\r\n")
     slow = stack.send(b"GET / HT")
 
     found = [event.item for event in events(stack, 3)]
 
-    assert [malformed.status, lengths.status, slow.status] == [400, 400, 408]
+    assert [malformed.status, hosts.status, slow.status] == [400, 400, 408]
     assert sorted((item.status, item.reason, item.virtual_host_id, item.path) for item in found) == [
         (400, "malformed", None, ""), (400, "malformed", None, ""), (408, "client_timeout", None, "")
     ]  # fmt: skip

@@ -11,11 +11,11 @@ import (
 // might take for a field is one for the rules, and a body about which they disagree where a part begins and ends is at fault
 // (REQBODY_ERROR and MULTIPART_STRICT_ERROR: the recommended rules 200002 and 200003). It writes no file.
 func readMultipart(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
-	form := &multipartForm{variables: v, most: options.ArgumentLimit}
+	form := &multipartForm{variables: v, options: options}
+	form.isCut = v.InboundDataError().Get() == "1" || len(v.TX().Get(partialBody)) > 0
 	if boundary := form.boundaryOf(options.Mime); boundary != "" {
-		isCut := v.InboundDataError().Get() == "1" || len(v.TX().Get(partialBody)) > 0 // its end is not there to be judged
-		for part := range form.parts(body, "--"+boundary, isCut) {
-			if form.count++; form.count > form.most {
+		for part := range form.parts(body, "--"+boundary) {
+			if form.count++; form.count > options.ArgumentLimit {
 				set(v.ArgumentsLimitReached(), "1")
 				break
 			}
@@ -29,12 +29,13 @@ func readMultipart(body string, v plugintypes.TransactionVariables, options plug
 // multipartForm is one body while it is read.
 type multipartForm struct {
 	variables plugintypes.TransactionVariables
+	options   plugintypes.BodyProcessorOptions
+	charset   string // of the request's content type
 	lineEnd   string // CRLF, or LF where the first boundary's line ends so
-	most      int    // parts, and fields (SecArgumentsLimit)
+	isCut     bool   // the body goes on after what is here: its end is not there to be judged
 	count     int    // of parts
 	fields    int
-	size      int    // bytes of all parts
-	charset   string // of the request's content type
+	size      int // bytes of all parts
 	fault     error
 }
 
@@ -63,6 +64,7 @@ func (f *multipartForm) read(part string) {
 	if header.mayBeFile() {
 		f.addFile(header.disposition, len(value))
 	}
+	f.readDocument(value, header)
 	if !header.mayBeField() {
 		return
 	}
@@ -74,7 +76,7 @@ func (f *multipartForm) read(part string) {
 }
 
 func (f *multipartForm) addField(name, value string) {
-	if f.fields++; f.fields > f.most {
+	if f.fields++; f.fields > f.options.ArgumentLimit {
 		set(f.variables.ArgumentsLimitReached(), "1")
 		return
 	}

@@ -22,6 +22,7 @@ type partHeader struct {
 	disposition disposition
 	mediaType   string // of Content-Type, in lower case
 	encoding    string // Content-Transfer-Encoding, in lower case
+	contentType string
 	charset     string // that Content-Type names
 	duplicate   bool
 }
@@ -75,6 +76,7 @@ func (f *multipartForm) readHeader(header *partHeader, name, value string) {
 	case "Content-Type":
 		mediaType, _, _ := strings.Cut(strings.ToLower(value), ";")
 		header.mediaType = strings.TrimSpace(mediaType)
+		header.contentType = value
 		header.charset = f.charsetOf(value)
 	case "Content-Transfer-Encoding":
 		header.encoding = strings.ToLower(value)

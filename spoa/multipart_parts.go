@@ -14,7 +14,7 @@ const blank = " \t\r\n"
 // PHP reads on after the closing one, and takes what begins like a boundary for the end of a value (main/rfc1867.c). So the
 // delimiter anywhere else is a fault; no client sends it there, since it chooses a boundary that is not in its values. A body
 // whose lines all end in line feeds, as of small scripts, is read so.
-func (f *multipartForm) parts(body, delimiter string, isCut bool) iter.Seq[string] {
+func (f *multipartForm) parts(body, delimiter string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		open, at, closed := -1, 0, false // open: where the part that is not ended yet begins
 		f.lineEnd = "\r\n"
@@ -40,12 +40,12 @@ func (f *multipartForm) parts(body, delimiter string, isCut bool) iter.Seq[strin
 			case open < 0 && !closed && strings.Trim(body[:end], blank) != "":
 				f.blame("text before the first boundary")
 			}
-			open, closed = f.lineAfter(body, at, isCut)
+			open, closed = f.lineAfter(body, at)
 			if closed && strings.Trim(body[at+2:], blank) != "" {
 				f.blame("text after the closing boundary")
 			}
 		}
-		if !closed && !isCut {
+		if !closed && !f.isCut {
 			f.blame("the closing boundary is missing")
 		}
 		if open >= 0 {
@@ -72,14 +72,14 @@ func (f *multipartForm) lineBefore(body string, begin int) (end int, isLine bool
 }
 
 // lineAfter gives where the next part begins, -1 for none, and whether the boundary is the closing one.
-func (f *multipartForm) lineAfter(body string, at int, isCut bool) (open int, closed bool) {
+func (f *multipartForm) lineAfter(body string, at int) (open int, closed bool) {
 	rest := body[at:]
 	switch {
 	case strings.HasPrefix(rest, f.lineEnd):
 		return at + len(f.lineEnd), false
 	case strings.HasPrefix(rest, "--"):
 		return -1, true
-	case isCut && len(rest) < 2:
+	case f.isCut && len(rest) < 2:
 		return -1, false
 	}
 	f.blame("something after a boundary on its line")

@@ -187,6 +187,40 @@ func TestAFieldInAWideCharsetIsReadInIt(t *testing.T) {
 	expect(t, c.upload("block", asForm+"; charset=UTF-16", strings.Replace(body, "charset", "any", 1)), map[string]any{"action": "deny", "status": 403})
 }
 
+func TestPartsThatSayTheyAreJSONOrXMLAreReadAsSuch(t *testing.T) {
+	reads := strings.Replace(multipartRules, "Include", "SecAction \"id:100009,phase:1,pass,nolog,setvar:tx.guardpanel_read_files=1\"\nInclude", 1) +
+		"SecRule XML:/* \"@contains attack\" \"id:9000004,phase:2,deny,status:403,log,msg:'an attack in XML'\"\n"
+	agent := start(t, apps(map[string]string{"fields": multipartRules, "files": reads}))
+	c := dial(t, agent.socket)
+	part := func(disposition, kind, value string) string {
+		return crlf("--b|Content-Disposition: form-data; name=\"q\"" + disposition + "|Content-Type: " + kind + "||" + value + "|")
+	}
+	json, xml := `{"a":["\u0061ttack"]}`, `<a>at<!-- -->tack</a>`
+	const file = `; filename="a"`
+
+	for _, one := range []struct {
+		app, body string
+		rule      any
+	}{
+		{"fields", part("", "application/json", json), 9000001},
+		{"fields", part("", "application/json; charset=utf-8", `{"a":1}`), nil},
+		{"fields", part("", "application/json", "{"), 200002},
+		{"fields", part(file, "application/json", json), nil},
+		{"fields", part(file, "application/json", "{"), nil},
+		{"files", part(file, "application/json", json), 9000001},
+		{"files", part(file, "application/vnd.api+json", json), 9000001},
+		{"files", part(file, "application/json", "{"), 200002},
+		{"files", part(file, "application/json", "["+strings.Repeat("1,", 999)+"1]") + part("", "application/json", `["attack"]`), 200005},
+		{"files", part(file, "image/svg+xml", xml), 9000004},
+		{"files", part(file, "text/xml", xml) + part(file, "text/xml", "<a>1</a>"), 9000004},
+		{"files", part(file, "text/xml", "<a>1</a>") + part(file, "text/plain", "attack"), nil},
+	} {
+		if answer := c.upload(one.app, asForm, one.body+"--b--"); answer["ruleid"] != one.rule {
+			t.Errorf("%s, %s: %v", one.app, one.body[:min(150, len(one.body))], answer)
+		}
+	}
+}
+
 func TestHeadersAndBothFileNamesOfPartsAreJudged(t *testing.T) {
 	c := multipartAgent(t)
 	for head, rule := range map[string]int{

@@ -84,6 +84,9 @@ class PolicyIn(RateLimits):
     json_value_limit: int | None = Field(default=None, description="How many values a JSON body may have.")
     over_limit: OverLimit | None = None
     response_inspection: bool | None = None
+    file_inspection: bool | None = Field(
+        default=None, description="Whether uploaded files that say they are JSON or XML are read as such."
+    )
     fail_mode: FailMode | None = None
     allowed_methods: list[str] | None = None
     allowed_content_types: list[str] | None = Field(
@@ -120,6 +123,7 @@ class PolicyOut(BaseModel):
     json_value_limit: int
     over_limit: OverLimit
     response_inspection: bool
+    file_inspection: bool
     fail_mode: FailMode
     allowed_methods: list[str]
     allowed_content_types: list[str]

@@ -165,6 +165,7 @@ class PolicyFields(SQLModel):
     json_value_limit: int = Field(default=5_000, ge=1, le=MOST_ARGUMENTS)
     over_limit: OverLimit = Field(default=OverLimit.REFUSE, sa_type=stored(OverLimit))
     response_inspection: bool = False
+    file_inspection: bool = False
     fail_mode: FailMode = Field(default=FailMode.BY_MODE, sa_type=stored(FailMode))
     allowed_methods: Methods = Field(default_factory=lambda: list(WEBSITE_METHODS), sa_type=JSON)
     allowed_content_types: ContentTypes = Field(default_factory=lambda: FORM_TYPES + DATA_TYPES, sa_type=JSON)

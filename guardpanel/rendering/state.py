@@ -113,6 +113,7 @@ class PolicyState(NamedTuple):
     json_value_limit: int
     over_limit: OverLimit
     response_inspection: bool
+    file_inspection: bool
     fail_mode: FailMode
     allowed_methods: tuple[str, ...]
     allowed_content_types: tuple[str, ...]
@@ -245,6 +246,7 @@ def policy_state(row: Row) -> PolicyState:
         json_value_limit=row["json_value_limit"],
         over_limit=OverLimit(row["over_limit"]),
         response_inspection=bool(row["response_inspection"]),
+        file_inspection=bool(row["file_inspection"]),
         fail_mode=FailMode(row["fail_mode"]),
         allowed_methods=tuple(row["allowed_methods"]),
         allowed_content_types=tuple(row["allowed_content_types"]),

@@ -36,6 +36,7 @@ LATER: dict[str, dict[str, Any]] = {
         "masked_fields": MASKED_FIELDS,
         "argument_limit": 1_000,
         "json_value_limit": 5_000,
+        "file_inspection": False,
         "content_type_readings": [],
     }
 }

@@ -94,7 +94,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
     own = {
         "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "pass",
         "argument_limit": 2_000, "json_value_limit": 3_000,
-        "response_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json", "image/*"],
+        "response_inspection": True, "file_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json", "image/*"],
         "content_type_readings": ["image/* = none", "text/plain = json"],
         "skip_paths": [".css", "/static/"], "masked_fields": ["pin", "*token*"], "mode": "block",
     }  # fmt: skip

@@ -65,6 +65,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     policies = {
         "Block": {**limits, "enforcement_mode": "block"},
         "Watch": {**limits, "enforcement_mode": "detect_only"},
+        "Files": {**limits, "enforcement_mode": "block", "file_inspection": True},
     }
     hosts = {
         f"{name.lower()}.test": {"policy": name, "servers": [{"address": server.address}], "health_check": False}
@@ -101,3 +102,15 @@ def test_as_many_as_a_policy_takes_pass(stack: Stack) -> None:
     ]
 
     assert [(one.status, one.verdict["rules"]) for one in answers] == [(200, "")] * 3
+
+
+def test_a_file_of_json_is_read_where_the_policy_asks(stack: Stack) -> None:
+    def sent(host: str, values: list[str]) -> Response:
+        head = '--xyz\r\nContent-Disposition: form-data; name="f"; filename="a.json"\r\nContent-Type: application/json\r\n\r\n'
+        return stack.post(host, (head + json.dumps(values) + "\r\n--xyz--\r\n").encode(), UPLOAD)
+
+    harmless = ["1"] * (VALUES - 1)
+
+    assert sent("files.test", harmless).status == sent("block.test", [*harmless, ATTACK]).status == 200
+    assert sent("files.test", [*harmless, ATTACK]).status == 403
+    assert sent("files.test", ["1"] * (VALUES + 2)).status == 400

@@ -58,6 +58,7 @@ def test_equal_states_give_equal_bytes() -> None:
         ("policy", "skip_paths", [".js"]),
         ("policy", "body_limit_kib", 1),
         ("policy", "argument_limit", 900),
+        ("policy", "file_inspection", True),
         ("policy", "json_value_limit", 900),
         ("policy", "content_type_readings", ["text/plain = none"]),
         ("policy", "fail_mode", "closed"),

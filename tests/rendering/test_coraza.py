@@ -43,6 +43,7 @@ def test_equal_policies_share_an_application() -> None:
         {"outbound_anomaly_threshold": 5},
         {"body_limit_kib": 129},
         {"argument_limit": 999},
+        {"file_inspection": True},
         {"json_value_limit": 999},
         {"response_inspection": True},
         {"allowed_methods": ["GET"]},

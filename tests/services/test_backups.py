@@ -381,7 +381,9 @@ async def test_a_backup_with_an_older_schema_is_brought_to_ours(
     data = changed(
         await backup(panel), tmp_path,
         *(f"ALTER TABLE deployment DROP COLUMN {name}" for name in ("note", "snapshot", "touched")),
-        *(f"ALTER TABLE policy DROP COLUMN {name}" for name in ("masked_fields", "argument_limit", "json_value_limit", "content_type_readings")),
+        *(f"ALTER TABLE policy DROP COLUMN {name}" for name in (
+            "masked_fields", "argument_limit", "json_value_limit", "content_type_readings", "file_inspection",
+        )),
         "DROP TABLE traffic",
         "UPDATE alembic_version SET version_num = '0001'",
     )  # fmt: skip

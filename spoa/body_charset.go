@@ -117,12 +117,19 @@ func transcoded(body, charset string) (string, error) {
 	case wide.MatchString(charset): // the bytes would have shown it
 		return body, errNotInCharset
 	}
-	encoding, _, err := encodingOf(charset)
+	encoding, name, err := encodingOf(charset)
 	if err != nil {
 		return body, err
 	}
-	return decoded(encoding.NewDecoder().String(body))
+	text, err := decoded(encoding.NewDecoder().String(body))
+	if err == nil && name == "shift_jis" && strings.ContainsAny(text, `\~`) {
+		return text, errYen
+	}
+	return text, err
 }
+
+// errYen: JIS X 0201 has a yen sign and an overline where ASCII has \ and ~, and servers read either.
+var errYen = errors.New("a backslash or a tilde in Shift_JIS, which servers read differently")
 
 func isASCII(text string) bool {
 	return strings.IndexFunc(text, func(letter rune) bool { return letter > 0x7f }) < 0

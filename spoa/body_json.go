@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -125,7 +127,7 @@ func (f *flattened) descend(value gjson.Result, key []byte, depth int) (err erro
 	value.ForEach(func(name, member gjson.Result) bool {
 		below := append(key, '.')
 		if name.Type == gjson.String {
-			below = append(below, name.Str...)
+			below = append(below, textOf(name)...)
 		} else {
 			below = strconv.AppendInt(below, int64(count), 10)
 		}
@@ -173,10 +175,24 @@ func (f *flattened) write(key []byte, value string) error {
 	return nil
 }
 
+// half: an escape of UTF-16's halves of a letter. Where one stands alone, gjson takes the escape after it for the other half, and the
+// letter that it writes is lost; JavaScript and Python keep it.
+var half = regexp.MustCompile(`(?i)\\ud[89a-f]`)
+
+func textOf(value gjson.Result) string {
+	if half.MatchString(value.Raw) {
+		var text string
+		if json.Unmarshal([]byte(value.Raw), &text) == nil {
+			return text
+		}
+	}
+	return value.Str
+}
+
 func valueOf(value gjson.Result) string {
 	switch value.Type {
 	case gjson.String:
-		return value.Str
+		return textOf(value)
 	case gjson.Null:
 		return ""
 	}

@@ -92,7 +92,11 @@ func (f *multipartForm) lineAfter(body string, at int) (open int, closed bool) {
 // divided cuts a part where its headers end.
 func (f *multipartForm) divided(part string) (head, value string) {
 	if value, found := strings.CutPrefix(part, f.lineEnd); found {
+		f.blame("a part without headers") // Werkzeug takes what follows for some
 		return "", value
+	}
+	if f.lineEnd == "\n" && strings.Contains(part, "\r\n\r\n") {
+		f.blame("an empty line with another line end") // Django takes all before it for headers
 	}
 	if head, value, found := strings.Cut(part, f.lineEnd+f.lineEnd); found {
 		return head, value

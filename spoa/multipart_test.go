@@ -42,6 +42,8 @@ var refused = map[string][2]string{
 	"a boundary after a carriage return":         {asForm, "--b|Content-Disposition: form-data; name=\"a\"; filename=\"a\"||1\r--b|Content-Disposition: form-data; name=\"q\"||1|--b--|"},
 	"line feeds, then a whole line end":          {asForm, "--b\nContent-Disposition: form-data; name=\"a\"; filename=\"a\"\n\n1|--b\nContent-Disposition: form-data; name=\"q\"\n\n1\n--b--\n"},
 	"line feeds, then headers with whole ones":   {asForm, "--b\nContent-Disposition: form-data; name=\"q\"||1\n--b--\n"},
+	"line feeds, then an empty line with more":   {asForm, "--b\nContent-Disposition: form-data; name=\"a\"\n\n1||1\n--b--\n"},
+	"a part without headers":                     {asForm, `--b||Content-Disposition: form-data; name="q"|--b|Content-Disposition: form-data; name="a"||1|--b--|`},
 	"whole line ends, then line feeds":           {asForm, "--b|Content-Disposition: form-data; name=\"a\"\n\n1|--b--|"},
 	"a boundary within a line":                   {asForm, `--b|Content-Disposition: form-data; name="a"||1--b--|--b--|`},
 	"a space after a boundary":                   {asForm, `--b |Content-Disposition: form-data; name="a"||1|--b--|`},

@@ -71,6 +71,7 @@ def decodings(text: bytes) -> frozenset[bytes]:
         text,
         urllib.parse.unquote_to_bytes(text.replace(b"+", b" ")),
         html.unescape(letters).encode("utf-8", "replace"),
+        html.unescape(html.unescape(letters)).encode("utf-8", "replace"),
         re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), letters).encode("utf-8", "replace"),
     )
     return frozenset(map(compared, read))

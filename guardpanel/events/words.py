@@ -119,6 +119,7 @@ class Reason(StrEnum):
     ENDED = "ended"
     MAINTENANCE = "maintenance"
     REFUSED = "refused"
+    NO_PROXY_HEADER = "no_proxy_header"
 
 
 class ReasonWords(NamedTuple):
@@ -150,6 +151,9 @@ REASON_TABLE: Mapping[Reason, ReasonWords] = {
     Reason.ENDED: ReasonWords(13, "HAProxy ended the connection", "Not delivered. HAProxy ended the connection."),
     Reason.MAINTENANCE: ReasonWords(14, "Maintenance page", "Not delivered. The virtual host was in maintenance."),
     Reason.REFUSED: ReasonWords(15, "Rejected by HAProxy", "Rejected. HAProxy does not accept this request."),
+    Reason.NO_PROXY_HEADER: ReasonWords(
+        16, "Without PROXY protocol", "Rejected. The listener requires the PROXY protocol, and this came without."
+    ),
 }  # fmt: skip
 
 REASON_CODES = {reason: words.code for reason, words in REASON_TABLE.items()}

@@ -65,6 +65,8 @@ class _Logged(msgspec.Struct):
     waf_error: Any = NONE
 
 
+OF_A_VERDICT = {"maintenance": Reason.MAINTENANCE, "no_proxy": Reason.NO_PROXY_HEADER}
+
 LOGGED = msgspec.json.Decoder(_Logged)
 
 
@@ -134,8 +136,8 @@ def _slow(said: _Logged) -> Verdict | None:
 
 def _reason(said: _Logged) -> Reason | None:
     """Where HAProxy answered because of a verdict, that says why."""
-    if said.verdict == "maintenance":
-        return Reason.MAINTENANCE
+    if said.verdict in OF_A_VERDICT:
+        return OF_A_VERDICT[said.verdict]
     if said.verdict == "aborted" or (said.verdict == "unjudged" and said.waf_error in WAF_INTERRUPTED):
         return Reason.CLIENT_ABORTED
     if said.verdict != NONE and said.ended.startswith(("L", "PR")):

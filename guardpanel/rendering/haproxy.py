@@ -8,6 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
 from guardpanel.rendering.coraza import Effective
+from guardpanel.rendering.forged import ANY_FORGED, FORGED
 from guardpanel.rendering.state import (
     LARGEST_ADDRESS,
     LARGEST_HEADERS,
@@ -115,6 +116,8 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             **room(state)._asdict(),
             traffic=state.traffic,
             hops=hops(state.traffic),
+            forged=FORGED,
+            any_forged=ANY_FORGED,
             access_log=ACCESS_LOG.replace(CHECKSUM, mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),

@@ -20,7 +20,8 @@ PAGES = (
     "/virtual-hosts/1/delete", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete",
     "/policies/2/delete", "/events", "/events?rule=942100&client=127.0.0.0/8&min_score=1", "/events?method=PUT",
     "/events?rule=x&client=y", NEWEST_EVENT, "/events/nothing", "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
-    "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/drift", "/search?q=shop", "/search", "/nowhere",
+    "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/drift", "/system/traffic",
+    "/system/traffic/edit", "/search?q=shop", "/search", "/nowhere",
 )  # fmt: skip
 
 BARE = ("/login", "/setup/used")
@@ -37,7 +38,10 @@ def filled(panel: Panel, origin: int) -> Panel:
         assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
         assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
         assert ada.post("/virtual-hosts", a_host(origin, **{"servers.0.address": "nowhere.invalid:80"})).status == 422
-    httpx2.get(f"{panel.proxy}/?id=1%27%20OR%20%271%27=%271&q={'long' * 300}", headers={"host": "shop.example"})
+    httpx2.get(
+        f"{panel.proxy}/?id=1%27%20OR%20%271%27=%271&q={'long' * 300}",
+        headers={"host": "shop.example", "x-forwarded-for": "203.0.113.9, " * 30},
+    )
     return panel
 
 

@@ -119,6 +119,17 @@ def test_nothing_that_a_stranger_says_of_itself_reaches_a_server(stack: Stack, s
     assert all(len(values) == 1 for values in headers.values())
 
 
+def test_a_forged_header_is_found_among_as_many_as_there_may_be(stack: Stack, server: Origin) -> None:
+    use(stack, server)
+    others = [f"{'x' * 240}-{number}: y" for number in range(90)]
+
+    headers = seen(ask(stack, *others, "X-Original-URL: /admin", "X_Forwarded_Proto: https"))
+
+    assert len([name for name in headers if name.startswith("xxx")]) == 90
+    assert headers["x-forwarded-proto"] == ["http"]
+    assert not {"x-original-url", "x_forwarded_proto"} & set(headers)
+
+
 CHAINS = [
     (["203.0.113.9"], "203.0.113.9"),
     (["203.0.113.9, 127.0.0.3"], "203.0.113.9"),
@@ -224,6 +235,10 @@ def test_the_proxy_protocol_is_believed_of_its_networks_alone(by_networks: Stack
         assert ask(stack, listener=listener, before=v1).status == 400
         assert ask(stack, peer=PROXY, listener=listener, before=v1 + v1).status == 400
     assert seen(ask(stack, listener=1))["x-forwarded-for"] == [STRANGER]
+    behind_a_cdn = ask(
+        stack, "X-Forwarded-For: 203.0.113.9", peer=PROXY, listener=2, before=b"PROXY TCP4 10.1.1.1 192.0.2.1 9 80\r\n"
+    )
+    assert seen(behind_a_cdn)["x-forwarded-for"] == ["203.0.113.9"]
     assert ask(stack, peer=PROXY, before=v1).status == 400
 
 
@@ -234,6 +249,7 @@ def test_a_listener_that_requires_the_proxy_protocol_serves_nobody_else(by_netwo
         connection.sendall(request)
         assert by_networks.answer(connection, request).status == 400
     assert len(server.received) == before
+    wait_until(lambda: [one for one in by_networks.access_log() if one["verdict"] == "no_proxy"], "the log says why")
 
 
 def test_balance_by_source_is_by_the_client(stack: Stack, server: Origin) -> None:

@@ -23,7 +23,7 @@ from guardpanel.dependencies import identify, is_api
 from guardpanel.errors import NotFound, Problem, TooManyAttempts, Unauthorized
 from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
 from guardpanel.panel import REAL, Panel, Parts
-from guardpanel.services import startup
+from guardpanel.services import following, startup
 from guardpanel.settings import Settings
 from guardpanel.views import (
     backups,
@@ -119,7 +119,7 @@ async def keep_true(panel: Panel) -> None:
     finally:
         panel.starting = False
     panel.retention.start()
-    await panel.reconciler.run()
+    await asyncio.gather(panel.reconciler.run(), following.follow(panel.changes))
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:

@@ -134,6 +134,11 @@ class Settings(BaseSettings):
         return self.run_dir / "servers.state"
 
     @property
+    def server_addresses(self) -> Path:
+        "What names of servers were last found to be."
+        return self.run_dir / "addresses.json"
+
+    @property
     def agent_socket(self) -> Path:
         "Where HAProxy asks the agent for verdicts."
         return self.run_dir / "agent.sock"

@@ -9,10 +9,11 @@ from time import monotonic
 
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines import handover
+from guardpanel.engines.addresses import Addresses
 from guardpanel.engines.agent import AgentStatus, read_configuration
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.drift import Drift, Expected, Inspector
-from guardpanel.engines.handover import Key, Row
+from guardpanel.engines.handover import Backends, Configured, Key, Row
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.lately import Lately
 from guardpanel.engines.master_cli import MasterCli, Processes
@@ -32,6 +33,12 @@ START_PATIENCE = 15.0
 "Seconds for an engine that is just being started."
 
 RELOAD_PATIENCE = 15.0
+
+FIRST_LOOK = 1.0
+"Seconds that a deployment waits for names that never had an address: they are looked up again soon."
+
+AT_ONCE = 32
+"Names that are looked up at once while nobody waits."
 
 STILL_LOADING = "Another reload is still in progress"
 """What a master of 3.1 and newer says while it loads another worker, its first included (cli_parse_reload() in its
@@ -70,6 +77,7 @@ class Engines:
         self.agent = agent_of(settings)
         self.cli = MasterCli(settings.master_socket)
         self.names = Names()
+        self.addresses = Addresses(settings.server_addresses)
         self.verifier = Verifier(self.cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._status = Lately(self._ask_status)
@@ -95,9 +103,13 @@ class Engines:
 
     async def _check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
         """The rendered configuration tolerates names without an address, as a resolver's bad day must not stop a reload;
-        so the strict question is asked apart, of the servers that are being saved."""
-        found = await self.names.find({server.host for server in servers})
-        must_have_addresses(servers, found, bundle, self.settings.http_binds)
+        so the strict question is asked apart, of the servers that are being saved. A name whose address is known is not asked
+        for again: it is held, and a save does not wait for DNS."""
+        known = self.addresses.all()
+        asked = [server for server in servers if server.host not in known]
+        found = await self.names.find({server.host for server in asked})
+        must_have_addresses(asked, found, bundle, self.settings.http_binds)
+        self.addresses.learn(found)
 
     async def must_answer(self, patience: float) -> None:
         """EngineUnavailable unless both engines answer: what could not be proved live had better not begin."""
@@ -286,42 +298,104 @@ class Engines:
 
     async def _publish(self, release: Release, bundle: Bundle, *, again: bool = False) -> None:
         """Have HAProxy run it, with what its worker before knew of servers: every reload goes through here."""
-        await self._hand_over(bundle)
+        configuration = bundle.files["haproxy.cfg"].decode()
+        await self._hand_over(configuration, bundle.checksum)
         await asyncio.to_thread(self.releases.publish, release)
         await self._reload_haproxy(bundle.checksum, again=again)
-        await self._leave_states(handover.HEAD)  # read: whoever starts it later would find them stale
+        await self._leave_addresses(configuration)
 
-    async def _hand_over(self, bundle: Bundle) -> None:
+    async def reload_again(self) -> None:
+        """The same configuration anew: a server that had no address takes none at run time. Raises DeploymentFailed."""
+        number = self.releases.current_number()
+        if number is None:
+            return
+        async with self._deploying():
+            release = await asyncio.to_thread(self.releases.open, number)
+            configuration = content_of(release.path / "haproxy.cfg").decode()
+            await self._hand_over(configuration, release.checksum)
+            await self._reload_haproxy(release.checksum, again=True)
+            await self._leave_addresses(configuration)
+            await self.verifier.prove_listeners(release.checksum)
+
+    async def follow_names(self) -> frozenset[str]:
+        """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers have
+        no address in HAProxy although there is one: they need a reload."""
+        configuration = await asyncio.to_thread(self._current_configuration)
+        backends = await asyncio.to_thread(handover.servers_in, configuration)
+        named = [one for servers in backends.values() for one in servers if one.is_name]
+        names = sorted({server.host for server in named})
+        for at in range(0, len(names), AT_ONCE):
+            self.addresses.learn(await self.names.find(names[at : at + AT_ONCE]))
+        async with self._writing_for_agent:
+            if self._current_configuration() != configuration:
+                return frozenset()  # a save came between
+            await asyncio.to_thread(self.addresses.keep, names)
+            return await self._tell_addresses(named, configuration) if named else frozenset()
+
+    async def _tell_addresses(self, named: Sequence[Configured], configuration: str) -> frozenset[str]:
+        rows = handover.rows_in(await self.cli.server_states())
+        self.addresses.take(handover.addresses_in(rows, {"": named}))
+        known = self.addresses.all()
+        late, told = set[str](), False
+        for server in named:
+            row, address = rows.get((server.backend, server.name)), known.get(server.host)
+            if row is None or address is None or row["srv_addr"] == address or not server.enabled:
+                continue
+            if row["srv_addr"] == "-":
+                late.add(server.host)
+                continue
+            log.info("%s/%s (%s) is %s now", server.backend, server.name, server.host, address)
+            await self.cli.set_address(server.backend, server.name, address)
+            told = True
+        if told:
+            await self._leave_addresses(configuration)
+        return frozenset(late)
+
+    def _current_configuration(self) -> str:
+        """What the current release has HAProxy read; empty without one."""
+        number = self.releases.current_number()
+        if number is not None:
+            with suppress(OSError):
+                return content_of(self.releases.root / str(number) / "haproxy.cfg").decode("utf-8", "replace")
+        return ""
+
+    async def _leave_addresses(self, configuration: str) -> None:
+        """What a HAProxy that is started later shall find: where names lead, and no states, which would be stale."""
+        new = await asyncio.to_thread(handover.servers_in, configuration)
+        await self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
+        with suppress(OSError):  # said by the look at the disk
+            names = {one.host for servers in new.values() for one in servers if one.is_name}
+            await asyncio.to_thread(self.addresses.keep, names)
+
+    async def _hand_over(self, configuration: str, checksum: str) -> None:
         """Write down what the newest worker knows of servers, for the next one. Without it servers begin UP."""
+        new = await asyncio.to_thread(handover.servers_in, configuration)
+        known = self.addresses.all()
+        unknown = {one.host for servers in new.values() for one in servers if one.is_name and one.host not in known}
+        self.addresses.learn(await self.names.find(unknown, FIRST_LOOK))
         try:
             async with asyncio.timeout(LONGEST):
                 ran = (await self.cli.info()).get("description", "").removeprefix("guardpanel ")
                 text = await self.cli.server_states()
         except (EngineUnavailable, TimeoutError):
             ran = text = ""
-        lines, self._handed = await asyncio.to_thread(self._states, bundle, ran, text)
+        live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
+        lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, ran, text)
+        self._handed = checksum, handover.rows_in("\n".join(lines))
         await self._leave_states(lines)
 
-    def _states(self, bundle: Bundle, ran: str, text: str) -> tuple[list[str], tuple[str, Mapping[Key, Row]]]:
-        """The lines, and under which checksum they will be what the next worker was told. In a thread."""
-        new = bundle.files["haproxy.cfg"].decode()
-        live = handover.servers_in(self._configuration(bundle, ran))
+    def _states(self, live: Backends, new: Backends, ran: str, text: str) -> list[str]:
         before = handover.rows_in(text) if live else {}
         handed = self._handed[1] if self._handed[0] == ran else {}
-        addresses = handover.addresses_in(before, live)
-        lines = handover.state_lines(before, live, handover.servers_in(new), handed=handed, addresses=addresses)
-        return lines, (bundle.checksum, handover.rows_in("\n".join(lines)))
+        self.addresses.take(handover.addresses_in(before, live))
+        return handover.state_lines(before, live, new, handed=handed, addresses=self.addresses.all())
 
-    def _configuration(self, bundle: Bundle, checksum: str) -> str:
+    def _configuration_of(self, checksum: str) -> str:
         """What a worker with this checksum has read; empty where that is not known."""
-        if checksum == bundle.checksum:
-            return bundle.files["haproxy.cfg"].decode()
         number = self.releases.current_number()
         if number is None or not checksum or self.releases.checksum(number) != checksum:
             return ""
-        with suppress(OSError):
-            return content_of(self.releases.root / str(number) / "haproxy.cfg").decode("utf-8", "replace")
-        return ""
+        return self._current_configuration()
 
     async def _leave_states(self, lines: Sequence[str]) -> None:
         """A disk that takes nothing must not keep an earlier release from coming back: servers begin UP then."""

@@ -7,6 +7,7 @@ re-executes itself in a reload, so every call retries until its deadline. 2.6 an
 import asyncio
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 
@@ -59,6 +60,11 @@ class MasterCli:
     async def server_states(self) -> str:
         """`show servers state` of the newest worker: a state file."""
         return await self._ask("@1 show servers state")
+
+    async def set_address(self, backend: str, server: str, address: str) -> str:
+        """Of a server that has one; one without takes none on 2.6 and 2.8. What HAProxy answers."""
+        name = f"{_name(backend)}/{_name(server)}"
+        return await self._ask(f"@1 set server {name} addr {ip_address(address)}")
 
     async def has_backend(self, name: str) -> bool:
         wanted = _name(name)

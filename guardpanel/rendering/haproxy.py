@@ -128,7 +128,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
     before, after = frame.split(BACKENDS + "\n")
     texts, line = [before], before.count("\n")
     for host in state.virtual_hosts:
-        text, lines, own = backend(host, state.facts.system_ca)
+        text, lines, own = backend(host, state.facts.system_ca, bool(state.facts.server_states))
         texts.append(text)
         for at, origin in own:
             origins[line + at] = origin
@@ -137,14 +137,18 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
 
 
 @lru_cache(maxsize=20_000)
-def backend(host: VirtualHostState, system_ca: str) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
+def backend(
+    host: VirtualHostState, system_ca: str, told_addresses: bool
+) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
     """One virtual host's backend: its text, how many lines that is, and where they come from.
 
-    Kept, since a save changes one virtual host and renders all.
+    Kept, since a save changes one virtual host and renders all. `told_addresses`: the panel looks names up, so that HAProxy
+    depends on no DNS, neither to start nor to go on; else it asks libc first and DNS from then on.
     """
     text, origins = split_origins(
         template("haproxy/_backend.cfg.j2").render(
             host=host,
+            told_addresses=told_addresses,
             check_host=host.health_check_host or host.first_exact_hostname,
             tls_names=[
                 host.tls_name or (server.endpoint.host if server.endpoint.is_name else host.first_exact_hostname)

@@ -142,6 +142,9 @@ async def show_one(
         "policy": policy,
         "mode": host.mode_under(policy),
         "servers": {one.name: one for one in await panel.engines.servers_of(f"be_{host.id}")},
+        "addresses": {
+            one.host: panel.engines.addresses.of(one.host) for row in host.servers if (one := row.endpoint).is_name
+        },
         "changes": (await revisions.page(session, noun=virtual_hosts.NOUN, noun_id=host.id, limit=5)).items,
         "trial": trial,
         "binds": panel.settings.http_bind,

@@ -115,9 +115,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def origin(certificate: "Certificate | None" = None, folder: Path | None = None) -> Iterator[Origin]:
+def origin(
+    certificate: "Certificate | None" = None, folder: Path | None = None, at: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[Origin]:
     """A server on a free port; with a certificate it speaks TLS."""
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server(at, _Handler)
     server.origin = Origin(server.server_address[1])
     if certificate is not None and folder is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

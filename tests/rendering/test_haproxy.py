@@ -165,6 +165,16 @@ def test_every_address_that_visitors_use_is_bound() -> None:
     assert {"bind 0.0.0.0:80 proto h1 name in1", "bind [::1]:8080 proto h1 name in2"} <= set(found)
 
 
+def test_where_the_panel_looks_names_up_haproxy_asks_nobody() -> None:
+    found = lines(
+        made({"a.test": {"servers": [{"address": "one.lan:81"}]}}, replace(FACTS, server_states="/r/s.state"))
+    )
+
+    assert "server s1 one.lan:81 weight 100 init-addr last,none" in found
+    assert {"server-state-file '/r/s.state'", "load-server-state-from-file global"} <= set(found)
+    assert not any("resolvers" in line for line in found)
+
+
 def test_names_that_must_resolve_are_told() -> None:
     servers = [
         {"address": "one.lan:81"},

@@ -1,0 +1,90 @@
+"""The addresses that names of servers were last found to have: held while their name has none, or nobody answers for it.
+
+On disk beside what runs, so that a machine that starts without DNS serves as it did.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from guardpanel.engines.names import Found
+from guardpanel.engines.releases import write_atomically
+
+
+@dataclass(frozen=True)
+class Known:
+    """`address` is empty where none was ever found; `problem` is why the last look-up found none."""
+
+    address: str
+    since: datetime
+    "When it was first found to be this one."
+    confirmed: datetime
+    "When it was last found."
+    problem: str = ""
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self.address and self.problem)
+
+
+class Addresses:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = _read(path)
+        self._kept = self._said()
+
+    def of(self, name: str) -> Known | None:
+        return self._known.get(name)
+
+    def all(self) -> dict[str, str]:
+        """Those that are known, by name."""
+        return {name: known.address for name, known in self._known.items() if known.address}
+
+    def learn(self, found: Mapping[str, Found]) -> None:
+        """What look-ups brought. An address that a name still has is not left for another of its addresses."""
+        now = datetime.now(UTC)
+        for name, answer in found.items():
+            known = self._known.get(name) or Known("", now, now)
+            if known.address in answer.addresses:
+                known = replace(known, confirmed=now, problem="")
+            elif answer.addresses:
+                known = Known(answer.addresses[0], now, now)
+            else:
+                known = replace(known, problem=answer.problem)
+            self._known[name] = known
+
+    def take(self, found: Mapping[str, str]) -> None:
+        """What HAProxy has for names of which nothing was found here."""
+        now = datetime.now(UTC)
+        for name, address in found.items():
+            known = self._known.get(name) or Known("", now, now)
+            if not known.address:
+                self._known[name] = Known(address, now, now, known.problem)
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all others, and write down what is not on disk yet. In a thread; OSError where the disk takes nothing."""
+        self._known = {name: known for name, known in self._known.items() if name in names}
+        said = self._said()
+        if said != self._kept:
+            text = json.dumps({name: asdict(known) for name, known in self._known.items()}, default=str, indent=1)
+            write_atomically(self._path, text.encode())
+            self._kept = said
+
+    def _said(self) -> dict[str, tuple[str, str]]:
+        """Without the time of the last look, or each look would be a write."""
+        return {name: (known.address, known.problem) for name, known in self._known.items()}
+
+
+def _read(path: Path) -> dict[str, Known]:
+    """Nothing where there is no such file, or another program's."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {name: _known(entry) for name, entry in json.loads(path.read_text("utf-8")).items()}
+    return {}
+
+
+def _known(entry: Mapping[str, str]) -> Known:
+    since, confirmed = (datetime.fromisoformat(entry[name]) for name in ("since", "confirmed"))
+    return Known(str(entry["address"]), since, confirmed, str(entry["problem"]))

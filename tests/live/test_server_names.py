@@ -1,0 +1,132 @@
+"""Servers given by name: what was found is held, what changes is followed, and nothing waits for DNS."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import httpx2
+import pytest
+
+from guardpanel.engines.names import Names
+from guardpanel.models import VirtualHost
+from guardpanel.services import following, virtual_hosts
+from guardpanel.services.changes import Asked, Saved
+from tests.haproxies import VERSIONS, haproxy_binary
+from tests.live.origins import origin
+from tests.live.saves import Installation, a_virtual_host, installation_of
+
+pytestmark = pytest.mark.anyio
+
+ADA = Asked("ada")
+NAME = "app.lan"
+
+
+class Resolver:
+    """This machine's, as it may be: names of /etc/hosts and DNS, an answer that there is none, or no answer."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[str]] = {}
+        self.is_silent = False
+
+    def __call__(self, name: str) -> Sequence[str]:
+        if self.is_silent:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        if name not in self.names:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return self.names[name]
+
+
+@pytest.fixture
+def resolver() -> Resolver:
+    return Resolver()
+
+
+@pytest.fixture(params=VERSIONS)
+async def running(request: pytest.FixtureRequest, resolver: Resolver) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy_binary(request.param)) as installation:
+        installation.changes.engines.names = Names(resolver)
+        yield installation
+
+
+async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
+    ends = asyncio.get_running_loop().time() + 60
+    while not await true():
+        assert asyncio.get_running_loop().time() < ends, f"waited 60 s for {what}"
+        await asyncio.sleep(0.05)
+
+
+async def status(running: Installation) -> int:
+    async with httpx2.AsyncClient() as client:
+        try:
+            return (await client.get(running.proxy, headers={"host": "shop.example"})).status_code
+        except httpx2.TransportError:
+            return 0
+
+
+async def serves(running: Installation) -> bool:
+    return await status(running) == 200
+
+
+async def save(running: Installation, port: int, weight: int, **server: object) -> Saved[VirtualHost]:
+    fields = a_virtual_host(
+        port, servers=[{"address": f"{NAME}:{port}", "weight": weight, **server}], policy_id=None, health_check=False
+    )
+    if weight == 1:
+        return await virtual_hosts.create(running.changes, ADA, fields)
+    return await virtual_hosts.update(running.changes, ADA, 1, fields)
+
+
+async def test_an_address_that_was_found_is_held_followed_and_kept(running: Installation, resolver: Resolver) -> None:
+    with origin() as first, origin(at=("127.0.0.2", first.port)) as second:
+        resolver.names[NAME] = ["127.0.0.1"]
+        await save(running, first.port, 1)
+        assert await status(running) == 200
+
+        # No answer, or that there is none, takes nothing away: not from what runs, not from a save, not after a crash.
+        for resolver.is_silent in (True, False):
+            resolver.names.clear()
+            await following.look(running.changes)
+            known = running.changes.engines.addresses.of(NAME)
+            assert known is not None
+            assert (known.address, known.is_held) == ("127.0.0.1", True)
+            assert (await save(running, first.port, 2 + resolver.is_silent)).is_new
+            assert await status(running) == 200
+        master = running.supervisor.haproxy.pid
+        os.kill(master or 0, signal.SIGKILL)
+        await until(lambda: restarted(running, master), "HAProxy is started again")
+        await running.changes.engines.must_answer(60)
+        await until(lambda: serves(running), "the held address is served")
+        assert second.received == []
+
+        # Another address is followed at once, without a reload, and outlives one.
+        resolver.names[NAME] = ["127.0.0.2"]
+        workers = (await running.changes.engines.cli.processes()).workers
+        await following.look(running.changes)
+        assert (await running.changes.engines.cli.processes()).workers == workers
+        assert await status(running) == 200
+        assert len(second.received) == 1
+        resolver.is_silent = True
+        assert (await save(running, first.port, 9)).is_new
+        assert await status(running) == 200
+        assert len(second.received) == 2
+
+
+async def restarted(running: Installation, before: int | None) -> bool:
+    return running.supervisor.haproxy.pid not in {before, None}
+
+
+async def test_a_name_that_resolves_later_is_served_when_it_does(running: Installation, resolver: Resolver) -> None:
+    with origin() as server:
+        resolver.is_silent = True
+        await save(running, server.port, 1, resolve_later=True)
+        assert await status(running) == 503
+        assert await following.look(running.changes) == frozenset()
+
+        resolver.is_silent, resolver.names[NAME] = False, ["127.0.0.1"]
+        assert await following.look(running.changes) == {NAME}
+
+        assert await status(running) == 200
+        assert await following.look(running.changes) == frozenset()
+        assert await running.look() == []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import httpx2
 import pytest
@@ -88,8 +89,7 @@ async def test_no_visitor_meets_a_server_that_is_down_for_a_save_and_one_that_re
         while await state(running, "s2") != "UP":
             assert visits(ill) == before
             assert checks(ill) < well_since + 20, "it does not come back"
-            asked = checks(ill)
-            await until(lambda asked=asked: has_checks(ill, asked + 1), "its next check")
+            await until(partial(has_checks, ill, checks(ill) + 1), "its next check")
             await operator.save()
         assert checks(ill) >= well_since + 2
 

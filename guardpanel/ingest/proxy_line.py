@@ -39,6 +39,10 @@ OF_A_BODY = {Verdict.TOO_LARGE_PASSED, Verdict.TOO_SLOW_PASSED, Verdict.AGENT_ER
 "Verdicts that a client makes by going away in the midst of its body: an abort is an abort."
 
 
+BAD_GATEWAY = 502
+"Of a server's response that is not HTTP (`PH`): never because of a verdict."
+
+
 class _Logged(msgspec.Struct):
     """What is taken of a line. Whether it is there and of the right kind is asked where it is taken."""
 
@@ -140,7 +144,7 @@ def _reason(said: _Logged) -> Reason | None:
         return OF_A_VERDICT[said.verdict]
     if said.verdict == "aborted" or (said.verdict == "unjudged" and said.waf_error in WAF_INTERRUPTED):
         return Reason.CLIENT_ABORTED
-    if said.verdict != NONE and said.ended.startswith(("L", "PR")):
+    if said.verdict != NONE and said.ended.startswith(("L", "P")) and said.status != BAD_GATEWAY:
         return None
     return reason(said.ended, said.status, said.server, said.server_milliseconds)
 

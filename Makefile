@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-events bench-ingest bench-event-pages clean
+	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -152,6 +152,10 @@ agent-profile: install ## spoa/default.pgo: where the agent spends its time, for
 bench-stack: dev ## its second part alone: the whole stack, the WAF off, detect only and blocking (minutes; ARGS="--rounds 9")
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.data_path $(ARGS)
+
+bench-memory: dev ## what HAProxy takes while 300 visitors stall, beside a policy of 4 MiB, on every HAProxy at hand (minutes)
+	@tools/install-dev.sh newer_haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(PYTHON_IN) -m bench.memory $(ARGS)
 
 bench-attack: dev ## the worst requests that the rule set allows, and how long somebody else waits beside them (minutes)
 	@tools/install-dev.sh haproxies

@@ -65,6 +65,8 @@ def a_traffic(**others: Any) -> Form:
         "trusted_networks": "",
         "forwarded_hops": "0",
         "client_ip_header": "",
+        "max_connections": "0",
+        "max_requests_per_client": "0",
         "listeners.0.address": "127.0.0.1:8080",
         "listeners.0.proxy_protocol": "off",
         "listeners.0.proxy_networks": "",

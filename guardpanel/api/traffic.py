@@ -48,6 +48,14 @@ class TrafficIn(BaseModel):
         "`trusted_networks`.",
     )
     client_ip_header: str | None = Field(default=None, description="For `client_ip_source` `header`: CF-Connecting-IP.")
+    max_connections: int | None = Field(
+        default=None,
+        description="Of visitors at a time; more get 503. 0: as many as there is memory for.",
+    )
+    max_requests_per_client: int | None = Field(
+        default=None,
+        description="In progress at a time for one client address (IPv6: /64); more get 429. 0: as many as there is memory for.",
+    )
     listeners: list[ListenerIn] | None = Field(
         default=None, description="Replaces all; a listener that is not named takes no PROXY protocol."
     )
@@ -59,6 +67,8 @@ class TrafficOut(BaseModel):
     trusted_networks: list[str]
     forwarded_hops: int
     client_ip_header: str
+    max_connections: int
+    max_requests_per_client: int
     listeners: list[ListenerIn] = Field(description="Every one that there is.")
     updated_at: datetime
 

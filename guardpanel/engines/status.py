@@ -29,6 +29,8 @@ class HAProxyStatus:
     dropped_logs: int = 0
     """Lines that are not in its log, since the last reload. It never waits to write one: while one of its threads writes,
     another tries 200 times and drops the line (fd_write_frag_line() in its src/fd.c)."""
+    connections: int = 0
+    "Of now: visitors', the panel's and the agent's."
     problem: str | None = None
 
     @property
@@ -63,6 +65,7 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         uptime_seconds=processes.uptime_seconds,
         uninspected={int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)},
         dropped_logs=int(info.get("droppedlogs", 0)),
+        connections=int(info.get("currconns", 0)),
     )
 
 

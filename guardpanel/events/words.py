@@ -28,6 +28,12 @@ class Verdict(StrEnum):
     "Its body did not come in the policy's time; it passed, and at most what had come was looked at."
     TRAILERS = "trailers"
     "400: fields came after its body, which no rule on headers would see."
+    CROWDED = "crowded"
+    "503: visitors had all the connections that they may have."
+    GREEDY = "greedy"
+    "429: its client had too many requests in progress."
+    TOO_MANY_BODIES = "too_many_bodies"
+    "503: too many large bodies were being inspected, and the policy fails closed."
     UNDELIVERED = "undelivered"
     "HAProxy could not deliver it, for a `Reason`, and nobody had anything else to say of it."
 
@@ -84,6 +90,15 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.TRAILERS: VerdictWords(
         22, Outcome.DENIED, "fields after the body", "Header fields after the body",
         "Refused: header fields came after the body, where no rule would see them.", "ban", "tone-accent"),
+    Verdict.CROWDED: VerdictWords(
+        30, Outcome.DENIED, "too many connections", "Visitors had all connections",
+        "Refused: visitors had all the connections that HAProxy may have.", "circle-x", "tone-bad"),
+    Verdict.GREEDY: VerdictWords(
+        31, Outcome.DENIED, "too many at a time", "The client had too many requests in progress",
+        "Refused: its client had too many requests in progress.", "ban", "tone-accent"),
+    Verdict.TOO_MANY_BODIES: VerdictWords(
+        32, Outcome.DENIED, "too many bodies", "Too many large bodies at a time",
+        "Refused: too many large bodies were being inspected.", "circle-x", "tone-bad"),
     Verdict.UNDELIVERED: VerdictWords(
         10, Outcome.DENIED, "not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
 }  # fmt: skip

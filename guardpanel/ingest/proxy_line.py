@@ -123,6 +123,12 @@ def _verdict(said: _Logged) -> Verdict | None:
             return _slow(said)
         case "trailers":
             return Verdict.TRAILERS
+        case "crowded":
+            return Verdict.CROWDED
+        case "greedy":
+            return Verdict.GREEDY
+        case "bodies":
+            return Verdict.TOO_MANY_BODIES
         case "unjudged":
             return Verdict.FAIL_OPEN if said.fail == "open" else Verdict.AGENT_ERROR
     return Verdict.DETECTED if said.rules not in {"", NONE} else None

@@ -16,6 +16,9 @@ from guardpanel.settings import bind_text, host_and_port
 
 MOST_HOPS = 10
 
+MOST_CONNECTIONS = 100_000
+FEWEST_CONNECTIONS = 10
+
 HEADER_NAME = re.compile(r"[a-z0-9-]{1,60}")
 
 NEVER_A_CLIENT = {
@@ -104,6 +107,17 @@ class TrafficColumns(SQLModel):
     forwarded_hops: int = Field(default=0, ge=0, le=MOST_HOPS)
     "Which address of X-Forwarded-For, counted from the right; 0: the last that is not in the trusted networks."
     client_ip_header: str = ""
+    max_connections: int = Field(default=0, ge=0, le=MOST_CONNECTIONS)
+    "Of visitors at a time; 0: as many as there is memory for (rendering/capacity.py)."
+    max_requests_per_client: int = Field(default=0, ge=0, le=MOST_CONNECTIONS)
+    "In progress at a time; 0: likewise."
+
+    @field_validator("max_connections")
+    @classmethod
+    def enough_for_a_page(cls, count: int) -> int:
+        if 0 < count < FEWEST_CONNECTIONS:
+            raise refuse(f"A browser takes six for one page. Allow {FEWEST_CONNECTIONS} or more, or 0.")
+        return count
 
     @field_validator("client_ip_header")
     @classmethod

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
+from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.forged import ANY_FORGED, FORGED
 from guardpanel.rendering.state import (
@@ -108,16 +109,21 @@ def room(state: DesiredState) -> Room:
 
 def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
     """haproxy.cfg with the checksum's mark in its places."""
+    space = room(state)
     frame, origins = split_origins(
         template("haproxy/haproxy.cfg.j2").render(
             facts=state.facts,
             mark=mark,
             short_mark=mark[:12],
-            **room(state)._asdict(),
             traffic=state.traffic,
             hops=hops(state.traffic),
             forged=FORGED,
             any_forged=ANY_FORGED,
+            **space._asdict(),
+            splices=space.buffer > LARGE_BUFFER,
+            capacity=capacity(state, space.buffer),
+            reserve=RESERVE,
+            large_body=LARGE_BODY,
             access_log=ACCESS_LOG.replace(CHECKSUM, mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),

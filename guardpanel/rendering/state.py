@@ -53,6 +53,12 @@ class EngineFacts:
     drops_trailers: bool = False
     "HAProxy knows `option http-drop-request-trailers` (3.2): where it does not, requests with trailers are refused."
 
+    memory_mib: int = 2048
+    "Of the machine or the container, as services/installation.py remembers it."
+
+    open_files: int = 100_000
+    "File descriptors that HAProxy may have."
+
     @property
     def largest_body(self) -> int:
         """Bytes of a request's body that can be inspected; a policy's limit may say more than that."""
@@ -79,6 +85,8 @@ class TrafficState(NamedTuple):
     trusted_networks: tuple[str, ...] = ()
     forwarded_hops: int = 0
     client_ip_header: str = ""
+    max_connections: int = 0
+    max_requests_per_client: int = 0
 
     @property
     def takes_proxy_protocol(self) -> bool:
@@ -185,8 +193,9 @@ class DesiredState:
 
     @property
     def body_limit(self) -> int:
-        """The largest of any policy, in bytes: HAProxy's buffers follow it."""
-        return max((policy.body_limit for policy in self.policies.values()), default=0)
+        """The largest of any policy that is in effect somewhere, in bytes: HAProxy's buffers follow it."""
+        used = {self.effective(host) for host in self.virtual_hosts}
+        return max((one.body_limit for one, mode in used if one and mode is not EnforcementMode.OFF), default=0)
 
     def effective(self, host: VirtualHostState) -> tuple[PolicyState | None, EnforcementMode]:
         """The policy of a virtual host and the mode it has there."""
@@ -211,6 +220,8 @@ def traffic_state(row: Row | None, facts: EngineFacts) -> TrafficState:
         trusted_networks=tuple(row["trusted_networks"]),
         forwarded_hops=row["forwarded_hops"],
         client_ip_header=row["client_ip_header"],
+        max_connections=row["max_connections"],
+        max_requests_per_client=row["max_requests_per_client"],
     )
 
 

@@ -10,6 +10,7 @@ from guardpanel.rendering import Rows
 
 PROBE_SECRET = "probe_secret"  # noqa: S105 the row's name
 DEFAULTS_MADE = "defaults_made"
+MEMORY = "memory_mib"
 SETUP = "setup_token"
 RESTORED = "restored"
 

@@ -1,17 +1,18 @@
 """Facts that are made once for an installation, and what it starts with."""
 
+import asyncio
 import secrets
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
-from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.engines import DROPS_TRAILERS, HAProxy, machine
 from guardpanel.engines.coraza_spoa import agent_of, is_foreign
 from guardpanel.models import Installation, Policy
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import policies
-from guardpanel.services.facts import DEFAULTS_MADE, PROBE_SECRET
+from guardpanel.services.facts import DEFAULTS_MADE, MEMORY, PROBE_SECRET
 from guardpanel.settings import Settings
 
 
@@ -19,6 +20,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
     """What rendering has to know of this installation; makes its secret at the first start."""
     async with database.write() as session:
         secret = await _fact(session, PROBE_SECRET, secrets.token_hex(32))
+        memory = await _memory(session, await asyncio.to_thread(machine.memory_mib))
     return EngineFacts(
         http_binds=settings.http_binds,
         probe_socket=str(settings.probe_socket),
@@ -27,6 +29,8 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         secret=secret,
         server_states=str(settings.server_states),
         small_frames=is_foreign(agent_of(settings)),
+        memory_mib=memory,
+        open_files=machine.open_files(),
         drops_trailers=await HAProxy(settings.haproxy_bin).knows(DROPS_TRAILERS),
     )
 
@@ -38,6 +42,15 @@ async def make_defaults(session: AsyncSession, facts: EngineFacts) -> None:
     session.add(Installation(name=DEFAULTS_MADE, value="yes"))
     if not (await session.exec(select(func.count(col(Policy.id))))).one():
         session.add(Policy(name=policies.DEFAULT.name).replace(policies.fitting(policies.DEFAULT, facts)))
+
+
+async def _memory(session: AsyncSession, found: int) -> int:
+    """What was found first, until it differs by a tenth: a kernel's update must not change HAProxy's configuration."""
+    known = int(await _fact(session, MEMORY, str(found)))
+    if abs(found - known) * 10 <= known:
+        return known
+    await session.merge(Installation(name=MEMORY, value=str(found)))
+    return found
 
 
 async def _fact(session: AsyncSession, name: str, new: str) -> str:

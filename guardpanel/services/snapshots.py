@@ -38,7 +38,8 @@ LATER: dict[str, dict[str, Any]] = {
         "json_value_limit": 5_000,
         "file_inspection": False,
         "content_type_readings": [],
-    }
+    },
+    "traffic": {"max_connections": 0, "max_requests_per_client": 0},
 }
 "Columns that came later, with what rows of a snapshot from before are taken to have there."
 

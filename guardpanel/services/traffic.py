@@ -1,12 +1,16 @@
 """The traffic settings: one row, read and saved."""
 
+from dataclasses import replace
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import Traffic
 from guardpanel.models.traffic import ListenerFields, TrafficFields
-from guardpanel.rendering import EngineFacts, Rows
-from guardpanel.services import revisions
+from guardpanel.rendering import DesiredState, EngineFacts, Rows
+from guardpanel.rendering.capacity import Capacity, by_files, capacity
+from guardpanel.rendering.haproxy import room
+from guardpanel.services import revisions, snapshots
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
 from guardpanel.services.input import as_kept
@@ -29,6 +33,7 @@ async def update(changes: Changes, asked: Asked, fields: TrafficFields, version:
         traffic, facts = await find(session), changes.renderer.facts
         must_be_current(traffic.version, version)
         _listeners_must_exist(fields, facts)
+        _connections_need_files(fields, facts)
         words = in_words(fields_of(traffic, facts), whole(fields, facts))
         change.summary = f"{NOUNS[NOUN].only_name}: {words}" if words else change.summary
         traffic.replace(fields).touch(await revisions.version_after(session, traffic.version))
@@ -58,6 +63,14 @@ def whole(fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
     return fields.model_copy(update={"listeners": listeners})
 
 
+async def capacity_of(changes: Changes, session: AsyncSession, *, settings: bool = True) -> Capacity:
+    """How much HAProxy takes on at a time; without the `settings`, what the memory alone says."""
+    state = DesiredState.from_rows(snapshots.rows(await snapshots.take(session)), changes.renderer.facts)
+    if not settings:
+        state = replace(state, traffic=state.traffic._replace(max_connections=0, max_requests_per_client=0))
+    return capacity(state, room(state).buffer)
+
+
 def _addresses(facts: EngineFacts) -> list[str]:
     return [bind_text(*bind) for bind in facts.http_binds]
 
@@ -71,3 +84,10 @@ def _listeners_must_exist(fields: TrafficFields, facts: EngineFacts) -> None:
     }
     if errors:
         raise Invalid("Some fields need another look.", errors)
+
+
+def _connections_need_files(fields: TrafficFields, facts: EngineFacts) -> None:
+    most = by_files(facts)
+    if fields.max_connections > most:
+        words = f"At most {most:,} here: HAProxy may open {facts.open_files:,} files (ulimit -n), and a connection takes four."
+        raise Invalid("Some fields need another look.", {"max_connections": FieldError(words)})

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.services import policies, status
+from guardpanel.services import policies, status, traffic
 from guardpanel.settings import Settings
 from guardpanel.views.pages import page
 
@@ -24,6 +24,7 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "ingest": await panel.events.ingest_state(),
         "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)
                      for name, field in Settings.model_fields.items()],
+        "capacity": await traffic.capacity_of(panel.changes, session),
         "run_dir": panel.settings.run_dir,
         "version": __version__,
         "started_at": panel.started_at,

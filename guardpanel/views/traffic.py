@@ -27,6 +27,8 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
     row = await traffic.find(session)
     context = {
         "traffic": row,
+        "capacity": await traffic.capacity_of(panel.changes, session),
+        "memory": f"{panel.changes.renderer.facts.memory_mib / 1024:.1f} GiB",
         "listeners": traffic.fields_of(row, panel.changes.renderer.facts).listeners,
         "lately": await panel.events.lately(),
         "changes": (await revisions.page(session, noun=traffic.NOUN, noun_id=traffic.ID, limit=5)).items,
@@ -67,6 +69,7 @@ async def show_form(
     context: dict[str, Any] = {
         "form": form if problem is None else form.refused(problem),
         "traffic": row,
+        "by_memory": await traffic.capacity_of(panel.changes, session, settings=False),
         "merge": merge,
         "refusal": await refused(session, problem),
     }

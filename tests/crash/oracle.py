@@ -18,12 +18,13 @@ from typing import Any
 
 import yaml
 
+from guardpanel.engines.machine import open_files
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.settings import Settings
 from tests.crash.deeds import Host, Rules, World
 from tests.crash.outside import ATTACK
 
-TABLES = ("policy", "virtualhost", "hostname", "server")
+TABLES = ("traffic", "policy", "virtualhost", "hostname", "server")
 PATIENCE = 10.0
 PROBES = 4
 
@@ -53,17 +54,18 @@ class Oracle:
             rows = _rows(database)
             self._deployments(database, seen)
             live = _live(database)
-            secret = database.execute("SELECT value FROM installation WHERE name = 'probe_secret'").fetchone()
+            known = dict(database.execute("SELECT name, value FROM installation").fetchall())
+            secret, memory = str(known["probe_secret"]), int(known["memory_mib"])
         if live is None:
             seen.wrong.append("no deployment is live")
             return seen
         seen.revision, checksum, snapshot = live
         self._rows_are_the_revisions(rows, snapshot, seen)
         files = self._release(seen.revision, checksum, seen)
-        self._rendered(rows, str(secret[0]), files, seen)
+        self._rendered(rows, secret, memory, files, seen)
         for ask in (self._haproxy, self._agent, self._traffic):
             try:
-                ask(checksum, files, str(secret[0]), seen)
+                ask(checksum, files, secret, seen)
             except (OSError, ValueError, KeyError, IndexError) as error:
                 seen.wrong.append(f"{ask.__name__}: {error!r}")
         if at_rest:
@@ -114,7 +116,7 @@ class Oracle:
         return files
 
     def _rendered(
-        self, rows: dict[str, list[dict[str, object]]], secret: str, files: dict[str, bytes], seen: Seen
+        self, rows: dict[str, list[dict[str, object]]], secret: str, memory: int, files: dict[str, bytes], seen: Seen
     ) -> None:
         facts = EngineFacts(
             http_binds=self.settings.http_binds,
@@ -122,6 +124,9 @@ class Oracle:
             agent_socket=str(self.settings.agent_socket),
             system_ca=self.settings.system_ca,
             secret=secret,
+            server_states=str(self.settings.server_states),
+            memory_mib=memory,
+            open_files=open_files(),
         )
         wanted = render(DesiredState.from_rows(rows, facts)).files
         if dict(wanted) != files:

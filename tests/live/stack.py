@@ -50,7 +50,14 @@ class Stack:
     """`with Stack(haproxy, rows) as stack: stack.get("shop.test", "/")`."""
 
     def __init__(
-        self, haproxy: str, rows: Rows, system_ca: str = "", *, events: bool = False, listeners: int = 1
+        self,
+        haproxy: str,
+        rows: Rows,
+        system_ca: str = "",
+        *,
+        events: bool = False,
+        listeners: int = 1,
+        memory_mib: int = 2048,
     ) -> None:
         """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners."""
         self.haproxy, self.events = haproxy, events
@@ -63,6 +70,7 @@ class Stack:
             agent_socket=str(self.folder / "agent.sock"),
             system_ca=system_ca or Settings().system_ca,
             secret=SECRET,
+            memory_mib=memory_mib,
             drops_trailers=asyncio.run(HAProxy(haproxy).knows(DROPS_TRAILERS)),
         )
         if events:

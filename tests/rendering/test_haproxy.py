@@ -154,7 +154,11 @@ def test_answers_are_looked_at_only_where_a_policy_asks() -> None:
 
 @pytest.mark.parametrize(("limit", "size"), [(1, 64), (16, 64), (128, 176), (4096, 4144)])
 def test_a_buffer_holds_the_largest_body_and_the_largest_headers(limit: int, size: int) -> None:
-    assert f"tune.bufsize {size * 1024}" in lines(made({}, A={"body_limit_kib": 1}, B={"body_limit_kib": limit}))
+    policies = {"A": {"body_limit_kib": 1}, "B": {"body_limit_kib": limit}, "Unused": {"body_limit_kib": 4096}}
+
+    assert f"tune.bufsize {size * 1024}" in lines(
+        made({"a.test": {**HOST, "policy": "A"}, "b.test": {**HOST, "policy": "B"}}, **policies)
+    )
 
 
 def test_every_address_that_visitors_use_is_bound() -> None:

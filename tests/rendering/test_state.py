@@ -72,9 +72,14 @@ def test_a_policy_fails_open_where_it_says_so_or_only_detects(fail_mode: str, mo
     assert made.policies[1].fails_open(EnforcementMode(mode)) is opens
 
 
-def test_the_buffers_follow_the_largest_body_limit() -> None:
-    assert state({"A": {"body_limit_kib": 10}, "B": {"body_limit_kib": 300}}, {}).body_limit == 300 * 1024
-    assert state({}, {}).body_limit == 0
+def test_the_buffers_follow_the_largest_body_limit_that_is_in_effect() -> None:
+    policies = {"A": {"body_limit_kib": 10}, "B": {"body_limit_kib": 300}, "Off": {"enforcement_mode": "off"}}
+    host = {"servers": [{"address": "192.0.2.1"}]}
+    both = {"a.test": {**host, "policy": "A"}, "b.test": {**host, "policy": "B"}}
+
+    assert state(policies, both).body_limit == 300 * 1024
+    assert state(policies, {"a.test": both["a.test"]}).body_limit == 10 * 1024
+    assert state(policies, {"off.test": {**host, "policy": "Off"}, "none.test": host}).body_limit == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""What this machine, or the container that the panel runs in, has for HAProxy."""
+
+import resource
+from pathlib import Path
+
+MIB = 1024 * 1024
+
+CGROUP = Path("/sys/fs/cgroup")
+MOUNTED = Path("/proc/self/cgroup")
+MEMORY = Path("/proc/meminfo")
+
+UNLIMITED = 1 << 60
+"From here on a number is no limit: cgroup v1 says almost 2⁶³."
+
+
+def memory_mib() -> int:
+    """The least of the machine's memory and every limit above this process (cgroup v2's memory.max, v1's limit_in_bytes)."""
+    total = int(MEMORY.read_text().split("MemTotal:")[1].split()[0]) * 1024
+    return min([total, *_limits()]) // MIB
+
+
+def open_files() -> int:
+    """How many file descriptors a process that is started from here may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return UNLIMITED if most == resource.RLIM_INFINITY else most
+
+
+def _limits() -> list[int]:
+    found: list[str] = []
+    for line in _text(MOUNTED).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, name = (CGROUP / "memory", "memory.limit_in_bytes") if controllers else (CGROUP, "memory.max")
+        folder = root / path.lstrip("/")
+        found += [_text(place / name).strip() for place in (folder, *folder.parents) if place.is_relative_to(root)]
+    return [int(text) for text in found if text.isdigit() and int(text) < UNLIMITED]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,161 @@
+"""No more at a time than there is memory for: who is one too many is told so, and the panel always gets in."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.origins import Origin
+from tests.live.stack import DEADLINE, Stack, wait_until
+from tests.live.wire import Response, head
+from tests.rows import rows
+
+CONNECTIONS, PER_CLIENT, BODIES, BODIES_PER_CLIENT = 20, 6, 8, 4
+"The last two follow from 256 MiB of memory and bodies of 4 MiB."
+
+MIB = 1024 * 1024
+LENGTH = 256 * 1024
+"Of a large body."
+
+
+@pytest.fixture(scope="module")
+def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
+    host = {"servers": [{"address": server.address}], "health_check": False}
+    policy = {"body_limit_kib": 4096, "allowed_content_types": ["application/octet-stream"]}
+    state = rows(
+        {"Block": {**policy, "enforcement_mode": "block"}, "Detect": {**policy, "enforcement_mode": "detect_only"}},
+        {"block.test": {**host, "policy": "Block"}, "detect.test": {**host, "policy": "Detect"}, "plain.test": host},
+        {"max_connections": CONNECTIONS, "max_requests_per_client": PER_CLIENT},
+    )
+    slowly = [b"x", 0.2] * 150
+    server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
+    with Stack(haproxy, state, memory_mib=256) as running:
+        yield running
+
+
+def visitor(stack: Stack, number: int, sent: bytes = b"") -> socket.socket:
+    """From an address of its own."""
+    connection = socket.socket()
+    connection.settimeout(DEADLINE)
+    connection.bind((f"127.0.1.{number}", 0))
+    connection.connect(stack.address)
+    connection.sendall(sent)
+    return connection
+
+
+@contextlib.contextmanager
+def visitors(connections: Iterator[socket.socket]) -> Iterator[list[socket.socket]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(connection) for connection in connections]
+
+
+def asked(stack: Stack, number: int, host: str, target: str = "/", body: bytes = b"") -> Response:
+    """By a visitor who has no secret."""
+    headers = {"user-agent": "Mozilla/5.0", "accept": "*/*"}
+    if body:
+        headers |= {"content-type": "application/octet-stream", "content-length": str(len(body))}
+    request = head("POST" if body else "GET", host, target, headers)
+    with visitor(stack, number, request) as connection:
+        with contextlib.suppress(ConnectionError):  # answered before the end
+            connection.sendall(body)
+        return stack.answer(connection, request)
+
+
+def upload(host: str) -> bytes:
+    """All but the end of it."""
+    sent = {"content-type": "application/octet-stream", "content-length": str(LENGTH)}
+    return head("POST", host, "/", {"user-agent": "Mozilla/5.0", "accept": "*/*", **sent}) + b"x" * (LENGTH // 2)
+
+
+def entry(stack: Stack, table: str, key: str) -> int:
+    """How many of its requests are in progress."""
+    for line in stack.command(f"@1 show table {table}").splitlines():
+        if f"key={key} " in line:
+            return int(line.rsplit("conn_cur=", 1)[1])
+    return 0
+
+
+def verdicts(stack: Stack) -> set[str]:
+    return {line["verdict"] for line in stack.access_log()}
+
+
+def test_one_connection_too_many_is_told_so_and_the_panel_still_gets_in(stack: Stack) -> None:
+    with visitors(visitor(stack, number + 1) for number in range(CONNECTIONS)) as idle:
+        wait_until(lambda: asked(stack, 99, "plain.test").status == 503, "visitors have all connections")
+        refused = asked(stack, 99, "plain.test")
+
+        assert refused.headers["retry-after"] == "5"
+        assert refused.headers["connection"] == "close"
+        assert "Too busy" in refused.text
+        assert stack.get("plain.test", "/").status == 200, "the panel's test"
+        assert stack.get("plain.test", "/", {"x-gp-probe": stack.facts.secret}).verdict["checksum"]
+        assert stack.probe().verdict["checksum"] == stack.bundle.checksum
+        wait_until(lambda: "crowded" in verdicts(stack), "it is in the log")
+
+        idle.pop().close()
+        wait_until(lambda: asked(stack, 99, "plain.test").status == 200, "who waited gets in")
+
+
+def test_one_client_has_no_more_requests_in_progress_than_it_may(stack: Stack) -> None:
+    hold = head("GET", "plain.test", "/hold", {})
+    with visitors(visitor(stack, 50, hold) for _ in range(PER_CLIENT)):
+        wait_until(lambda: entry(stack, "by_client", "::ffff:127.0.1.50") == PER_CLIENT, "all are in progress")
+
+        refused = asked(stack, 50, "plain.test")
+
+        assert (refused.status, refused.headers["retry-after"]) == (429, "5")
+        assert asked(stack, 51, "plain.test").status == 200, "somebody else"
+        wait_until(lambda: "greedy" in verdicts(stack), "it is in the log")
+    wait_until(lambda: asked(stack, 50, "plain.test").status == 200, "the client gets in again")
+
+
+def test_so_many_large_bodies_are_inspected_at_a_time(stack: Stack) -> None:
+    """One more is refused while blocking, and passes marked where the policy fails open; small ones are as ever."""
+    large, small = b"x" * LENGTH, b"x" * 1000
+    with visitors(visitor(stack, 60 + number, upload("block.test")) for number in range(BODIES)):
+        wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES, "all slots are taken")
+        before = stack.uninspected(2)
+
+        assert asked(stack, 80, "block.test", body=large).status == 503
+        passed = asked(stack, 81, "detect.test", body=large)
+        assert (passed.status, passed.seen["length"]) == (200, LENGTH)
+        assert passed.seen_headers["x-waf-error"] == "not-inspected"
+        assert stack.uninspected(2) == before + 1
+        assert asked(stack, 82, "block.test", body=small).status == 200
+        wait_until(lambda: "bodies" in verdicts(stack), "it is in the log")
+    wait_until(lambda: asked(stack, 83, "block.test", body=large).status == 200, "the slots are free again")
+
+
+def test_one_client_does_not_take_every_place_for_large_bodies(stack: Stack) -> None:
+    with visitors(visitor(stack, 70, upload("block.test")) for _ in range(BODIES_PER_CLIENT)):
+        wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES_PER_CLIENT, "its share is taken")
+
+        assert asked(stack, 70, "block.test", body=b"x" * LENGTH).status == 503
+        assert asked(stack, 71, "block.test", body=b"x" * LENGTH).status == 200
+
+
+def test_a_stalled_download_does_not_fill_buffers_of_the_size_of_the_largest_body(stack: Stack, server: Origin) -> None:
+    """Ten of them took 110 MiB on 2.6 and 2.8."""
+    answer = b"x" * (24 * MIB)
+    server.answers["/download"] = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer), answer]
+    before = resident(stack)
+    with visitors(visitor(stack, 90 + number, head("GET", "plain.test", "/download", {})) for number in range(10)):
+        wait_until(lambda: grows_no_more(stack), "all are stalled")
+
+        assert resident(stack) - before < 60
+
+
+def grows_no_more(stack: Stack) -> bool:
+    before = resident(stack)
+    time.sleep(0.5)
+    return abs(resident(stack) - before) < 1
+
+
+def resident(stack: Stack) -> float:
+    """MiB of the worker."""
+    lines = [line.split() for line in stack.command("show proc").splitlines()]
+    pid = next(fields[0] for fields in lines if fields[1:2] == ["worker"])
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024

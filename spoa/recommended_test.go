@@ -64,3 +64,33 @@ func directivesOf(t *testing.T, file string) []string {
 	}
 	return found
 }
+
+// TestWhatIsTooDeepOrTooLongForTheEngineIsAVerdict: what Coraza stops reading at is told, also where nothing is refused.
+func TestWhatIsTooDeepOrTooLongForTheEngineIsAVerdict(t *testing.T) {
+	detecting := "Include @coraza.conf-recommended\nSecRuleEngine DetectionOnly\n"
+	agent := start(t, apps(map[string]string{"block": detecting + "SecRuleEngine On\n", "detect": detecting}))
+	c := dial(t, agent.socket)
+	deep := strings.Repeat("[", 1025) + strings.Repeat("]", 1025)
+	path := strings.Repeat(`{"`+strings.Repeat("a", 500)+`":`, 20)
+	long := path + "[" + strings.Repeat("1,", 900) + "1]" + strings.Repeat("}", 20)
+
+	for name, one := range map[string]struct {
+		request request
+		rule    string
+	}{
+		"JSON that is nested too deep":      {request{headers: "content-type: application/json\r\n", body: deep}, "200002"},
+		"JSON whose names grow too long":    {request{headers: "content-type: application/json\r\n", body: long}, "200002"},
+		"an address that cannot be parsed":  {request{query: "a=\x01"}, "200009"},
+		"arguments of the address":          {request{query: strings.Repeat("a=1&", 1001)}, "200004"},
+		"arguments of a form":               {request{headers: "content-type: application/x-www-form-urlencoded\r\n", body: strings.Repeat("a&", 1001)}, "200005"},
+		"values of JSON":                    {request{headers: "content-type: application/json\r\n", body: "[" + strings.Repeat("1,", 1001) + "1]"}, "200005"},
+		"lists of lists in JSON, all empty": {request{headers: "content-type: application/json\r\n", body: "[" + strings.Repeat("[],", 1001) + "1]"}, "200005"},
+	} {
+		one.request.method, one.request.app = "POST", "block"
+		expect(t, c.ask(one.request), map[string]any{"action": "deny", "status": 400})
+		one.request.app = "detect"
+		if rules, _ := c.ask(one.request)["rule_ids"].(string); !strings.Contains(rules, one.rule) {
+			t.Errorf("%s, detecting: %v", name, rules)
+		}
+	}
+}

@@ -111,10 +111,12 @@ type xmlValues struct {
 	all               strings.Builder // every text so far
 	depth, budget     int
 	rooted            bool
+	named             func(name, value string) // nil, or told of each element and attribute
 }
 
 // element is one that is open.
 type element struct {
+	name    string
 	begins  int      // of its text, in all
 	pieces  []string // of the text that stands in it alone
 	further bool     // it has elements
@@ -173,6 +175,7 @@ func (x *xmlValues) start(token xml.StartElement) error {
 	}
 	for _, attribute := range token.Attr {
 		x.attributes = append(x.attributes, attribute.Value)
+		x.tell(attribute.Name.Local, attribute.Value)
 		if isNamespace(attribute.Name) {
 			continue
 		}
@@ -184,7 +187,7 @@ func (x *xmlValues) start(token xml.StartElement) error {
 		x.open[len(x.open)-1].further = true
 	}
 	x.rooted = true
-	x.open = append(x.open, element{begins: x.all.Len()})
+	x.open = append(x.open, element{name: token.Name.Local, begins: x.all.Len()})
 	return nil
 }
 
@@ -208,10 +211,12 @@ func (x *xmlValues) text(piece string) error {
 func (x *xmlValues) leave() error {
 	left := x.open[len(x.open)-1]
 	x.open = x.open[:len(x.open)-1]
+	x.tell(left.name, left.pieces...)
 	if len(left.pieces) < 2 && !left.further {
 		return nil
 	}
 	own, whole := strings.Join(left.pieces, ""), x.all.String()[left.begins:]
+	x.tell(left.name, own, whole)
 	if strings.TrimSpace(own) == "" { // elements alone, whose texts are no sentence
 		return nil
 	}
@@ -224,6 +229,23 @@ func (x *xmlValues) leave() error {
 		return nil
 	}
 	return x.add(whole)
+}
+
+func (x *xmlValues) tell(name string, values ...string) {
+	for _, value := range values {
+		if value = strings.TrimSpace(value); x.named != nil && value != "" {
+			x.named(name, value)
+		}
+	}
+}
+
+// eachInXML tells the values of elements and attributes by name, as rules see them.
+func eachInXML(body, contentType string, depth int, tell func(name, value string)) {
+	if document, err := xmlInUTF8(body, contentType); err == nil {
+		values := newXMLValues(len(document), depth)
+		values.named = tell
+		_ = values.read(document)
+	}
 }
 
 func (x *xmlValues) add(text string) error {

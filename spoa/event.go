@@ -101,16 +101,30 @@ func newEvent(mask *mask, transaction types.Transaction, request observed, phase
 	e.message.Query = clip(message.Query, longestURI+margin)
 	e.message.Headers = clip(message.Headers, longestHeaders+margin)
 	e.takeSecrets(transaction, request.message.Headers)
+	e.message.Body = readableBody(e.message.Body)
 	e.takeScores(transaction)
 	e.takeRules(transaction.MatchedRules())
 	e.size = 4096 + len(e.message.Path) + len(e.message.Query) + len(e.message.Headers) + len(e.message.Body) + mostDetail - e.left
 	return e
 }
 
+// readableBody is one in UTF-16 or UTF-32 as text: so it can be read, and what is secret in it found.
+func readableBody(body []byte) []byte {
+	if seen := writtenIn(string(body[:min(len(body), 4)])); wide.MatchString(seen) {
+		if text, err := decodeWide(string(body), seen); err == nil {
+			return []byte(text)
+		}
+	}
+	return body
+}
+
 // clip copies the beginning of a text: a part of a body that is kept would keep the whole in memory.
 func clip(text string, length int) string {
 	return strings.Clone(text[:min(len(text), length)])
 }
+
+// deepestSecret bounds the reading of XML for an event; what rules read has the policy's own bound.
+const deepestSecret = 1024
 
 // takeSecrets collects the values of masked headers and arguments, which rules may have seen in other places.
 func (e *Event) takeSecrets(transaction types.Transaction, headers string) {
@@ -119,16 +133,21 @@ func (e *Event) takeSecrets(transaction types.Transaction, headers string) {
 			e.secrets.addHeader(name, value)
 		}
 	})
-	body, err := inUTF8(string(e.message.Body), "")
-	if err != nil {
-		body = string(e.message.Body)
-	}
+	body := string(e.message.Body)
 	for _, value := range e.mask.assigned(body) { // XML has its values in no collection by name
 		e.secrets.add(body[value.from:value.to])
 	}
 	state, ok := transaction.(plugintypes.TransactionState)
 	if !ok {
 		return
+	}
+	if variables := state.Variables(); len(variables.RequestXML().FindAll()) > 0 {
+		kind := strings.Join(variables.RequestHeaders().Get("content-type"), ";")
+		eachInXML(body, kind, deepestSecret, func(name, value string) {
+			if e.mask.hides(name) {
+				e.secrets.add(value)
+			}
+		})
 	}
 	for _, collection := range []variable.RuleVariable{variable.ArgsGet, variable.ArgsPost, variable.ArgsPath, variable.RequestCookies} {
 		for _, argument := range state.Collection(collection).FindAll() {

@@ -231,6 +231,31 @@ func TestSecretsAreInNoPartOfAnEvent(t *testing.T) {
 	}
 }
 
+func TestASecretInXMLIsMaskedHoweverItIsWritten(t *testing.T) {
+	directives := "SecRuleEngine On\nSecRequestBodyAccess On\nSecRequestBodyJsonDepthLimit 32\n" +
+		`SecAction "id:1,phase:1,pass,nolog,ctl:requestBodyProcessor=XML"` + "\n" +
+		`SecRule XML:/*|XML://@* "@rx ." "id:190002,phase:2,pass,log,msg:'saw',logdata:'%{MATCHED_VAR}'"` + "\n"
+	agent, ended := startWithEvents(t, apps(map[string]string{"all": directives}))
+	c := dial(t, agent.socket)
+	bodies := []string{
+		"<a><password>swo<!-- -->rdfish</password></a>", "<a><password>swo<![CDATA[rdfi]]>sh</password></a>",
+		"<a><password>&#115;wordfish</password></a>", "<a><b password='swordfish'/></a>", "<a><password>sword<b>fish</b>!</password></a>", `<a password="swo&#x72;dfish"/>`,
+		"\xff\xfe" + utf16le("<a><password>swordfish</password></a>"),
+	}
+	for at, body := range bodies {
+		c.ask(request{app: "all", id: fmt.Sprint(at), method: "POST", path: "/", headers: "host: a\r\ncontent-type: text/xml\r\n", body: body})
+	}
+
+	if lines := ended(); len(lines) != len(bodies) {
+		t.Errorf("%d events", len(lines))
+	}
+	for _, text := range rawLines(t, agent.events) {
+		if strings.Contains(strings.ReplaceAll(text, `\u0000`, ""), "wordfish") || !strings.Contains(text, masked) {
+			t.Errorf("the secret is in an event: %s", text)
+		}
+	}
+}
+
 func TestAPolicyHasItsOwnListOfWhatIsMasked(t *testing.T) {
 	agent, ended := startWithEvents(t, apps(map[string]string{
 		"own": maskComment + " iban  *pin*\n" + small, "none": maskComment + "\n" + small, "usual": small,

@@ -5,11 +5,14 @@
 Starts a real panel and visitors (visitors/, in Go): some keep their connections busy, some keep them idle most of the time,
 some open one for each request; GETs and 1 KB form posts, clean and with an attack; to hosts that the WAF does not look at
 (most of the volume), that it blocks, that it only watches, and that come and go. Meanwhile an operator saves over `/api/v1`:
-servers, weights, thresholds, modes, bindings, virtual hosts and policies added and deleted. Nothing is asked twice: a kept
+servers, weights, thresholds, modes, bindings, virtual hosts and policies added and deleted. Behind one of the
+hosts are two more servers that fail every request: one is down throughout, the other recovers half way; a request that meets
+one of them for a reload is a wrong answer. Nothing is asked twice: a kept
 connection that ends without an answer is a lost request. Afterwards each answer is judged by the revision that decided it.
 """
 
 import argparse
+import asyncio
 import json
 import random
 import subprocess
@@ -24,6 +27,8 @@ from typing import Any
 
 import httpx2
 
+from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.servers import Servers
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.load.judge import BLOCKING, Host, Policy, State, Told, complaints
 from tests.panel import ROOT, Panel, running_panel
@@ -37,6 +42,9 @@ BLOCKED = GUARDED[:4]
 "They begin with a policy that blocks the attack, so that whatever comes by chance some attacks are blocked."
 PASSING = [f"passing{at}.example" for at in range(6)]
 "Those that are added and deleted."
+
+WITH_ILL = PLAIN[0]
+"The host with servers that are down: there, checked and found down before the first visitor comes."
 
 CLEAN = ["get", "get", "get", "form"]
 MIXED = ["get", "form", "getattack", "formattack"]
@@ -104,7 +112,9 @@ class Visitors:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
-        self.servers: list[int] = self._read()["servers"]
+        ports = self._read()
+        self.servers: list[int] = ports["servers"]
+        self.ill: list[int] = ports["ill"]
 
     def come(self, panel: Panel, seed: int) -> None:
         host, port = "127.0.0.1", panel.proxy_port
@@ -164,6 +174,8 @@ class Operator:
         self.panel = panel
         self.client = client
         self.servers = servers
+        self.ill: list[int] = []
+        "Servers that fail every request: the second one, which is a backup, until it is told to be well."
         self.chance = random.Random(seed)
         self.told = Told()
         self.state = State({}, {})
@@ -212,7 +224,7 @@ class Operator:
         host = self.state.hosts[name]
         other = [port for port in self.servers if port != host.server]
         new = replace(host, server=self.chance.choice(other), weight=self.weight())
-        self.send("PATCH", f"vhosts/{self.ids[name]}", {"servers": [self.as_server(new)]})
+        self.send("PATCH", f"vhosts/{self.ids[name]}", {"servers": self.servers_of(name, new)})
         return self.with_host(name, new)
 
     def add_host(self, name: str) -> State:
@@ -220,7 +232,10 @@ class Operator:
         new = Host(self.chance.choice(self.servers), self.weight(), self.any_policy(), mode)
         if name in BLOCKED:
             new = replace(new, policy=min(self.state.policies), mode="block")
-        body = {"hostnames": [name], "servers": [self.as_server(new)], "health_check": False}
+        body = {"hostnames": [name], "servers": self.servers_of(name, new), "health_check": False}
+        if name == WITH_ILL and self.ill:
+            body |= {"health_check": True, "health_check_path": "/health", "health_check_interval": 1}
+            body |= {"health_check_rise": 2, "health_check_fall": 1}
         bound = {"policy_id": new.policy, "enforcement_mode": new.mode}
         self.ids[name] = int(self.send("POST", "vhosts", {**body, **bound})["id"])
         return self.with_host(name, new)
@@ -272,7 +287,7 @@ class Operator:
     def bind(self) -> State:
         name = self.chance.choice(GUARDED)
         new = replace(self.state.hosts[name], policy=self.any_policy(), weight=self.weight())
-        self.send("PATCH", f"vhosts/{self.ids[name]}", {"policy_id": new.policy, "servers": [self.as_server(new)]})
+        self.send("PATCH", f"vhosts/{self.ids[name]}", {"policy_id": new.policy, "servers": self.servers_of(name, new)})
         return self.with_host(name, new)
 
     def change_own_mode(self) -> State:
@@ -280,7 +295,9 @@ class Operator:
         new = replace(
             self.state.hosts[name], mode=self.chance.choice([None, "block", "detect_only", "off"]), weight=self.weight()
         )
-        self.send("PATCH", f"vhosts/{self.ids[name]}", {"enforcement_mode": new.mode, "servers": [self.as_server(new)]})
+        self.send(
+            "PATCH", f"vhosts/{self.ids[name]}", {"enforcement_mode": new.mode, "servers": self.servers_of(name, new)}
+        )
         return self.with_host(name, new)
 
     # Parts
@@ -296,6 +313,11 @@ class Operator:
 
     def threshold(self) -> int:
         return self.chance.choice([BLOCKING, self.chance.randint(1_000, 9_999)])
+
+    def servers_of(self, name: str, host: Host) -> list[dict[str, Any]]:
+        """The one that answers, and those that are ill."""
+        ill = [{"address": f"127.0.0.1:{port}", "backup": at > 0} for at, port in enumerate(self.ill)]
+        return [self.as_server(host), *(ill if name == WITH_ILL else [])]
 
     def as_server(self, host: Host) -> dict[str, Any]:
         return {"address": f"127.0.0.1:{host.server}", "weight": host.weight}
@@ -334,14 +356,38 @@ def run(version: str, saves: int, requests: int, seed: int) -> Result:
     """At least so many saves, and go on until there were so many requests."""
     with visitors() as load, running_panel(haproxy_binary(version)) as panel, closing(logged_in(panel)) as client:
         operator = Operator(panel, client, load.servers, seed)
+        operator.ill = load.ill
+        before = add_ill(operator, panel)
         load.come(panel, seed)
-        asked = 0
+        asked, is_well = max(load.acknowledged() for _ in range(before)), False
         while len(operator.seconds) < saves or asked < requests:
+            if not is_well and len(operator.seconds) > saves / 2:
+                is_well = httpx2.get(f"http://127.0.0.1:{load.ill[1]}/well").is_success
             if operator.save():
                 asked = load.acknowledged()
+        wait_for_servers(panel, operator.ids[WITH_ILL], ["DOWN", "UP"])
         report = load.leave()
     found = complaints(report, operator.told)
     return Result(version, len(operator.seconds), operator.seconds, report, operator.refused, found)
+
+
+def add_ill(operator: Operator, panel: Panel) -> int:
+    """Save until there is the host with servers that are ill, and they are found to be; how many revisions."""
+    while WITH_ILL not in operator.state.hosts:
+        operator.save()
+    wait_for_servers(panel, operator.ids[WITH_ILL], ["DOWN", "DOWN"])
+    return len(operator.seconds)
+
+
+def wait_for_servers(panel: Panel, virtual_host_id: int, states: list[str]) -> None:
+    """Of the second and the third server."""
+    cli, ends = MasterCli(panel.data / "run" / "haproxy-master.sock"), time.monotonic() + 60
+    found: list[str] = []
+    while found != states:
+        assert time.monotonic() < ends, f"not {states} within a minute: {found}"
+        time.sleep(0.1)
+        told = Servers(asyncio.run(cli.stat(f"be_{virtual_host_id}"))).of(f"be_{virtual_host_id}")
+        found = [one.state for one in told if one.name != "s1"]
 
 
 def main() -> None:

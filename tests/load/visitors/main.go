@@ -47,7 +47,7 @@ var (
 func main() {
 	log.SetFlags(0)
 	out := json.NewEncoder(os.Stdout)
-	say(out, map[string]any{"servers": startServers(servers)})
+	say(out, map[string]any{"servers": startServers(servers), "ill": []int{startIll(), startIll()}})
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 1<<20)
 	var plan Plan

@@ -6,7 +6,27 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 )
+
+// startIll starts a server that fails every request, health checks too, until it is asked for /well.
+func startIll() int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	var well atomic.Bool
+	server := http.Server{Handler: http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		if request.URL.Path == "/well" {
+			well.Store(true)
+		}
+		if !well.Load() {
+			answer.WriteHeader(http.StatusInternalServerError)
+		}
+	})}
+	go func() { log.Fatal(server.Serve(listener)) }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
 
 var body = []byte("a page of a server behind HAProxy\n")
 

@@ -8,6 +8,7 @@ import time
 
 from tests.parsers.bodies import body
 from tests.parsers.lab import lab
+from tests.parsers.reduce import reduced
 from tests.parsers.report import Outcome, report, write
 
 AT_ONCE = 2
@@ -44,10 +45,15 @@ def work(seed: int, numbers: range) -> list[Outcome]:
 
 
 def explain(seed: int, number: int) -> None:
+    """What everybody makes of one body; and where it is a finding, the shortest that still is one."""
     made = body(seed, number)
     with lab() as running:
         judged, handed = running.judged(made)
-        print(f"{made.kind}\n{made}\n", *handed, "", judged, "", *running.outcome(number, made).findings, sep="\n")
+        print(made.kind, made, "", *handed, "", judged, sep="\n")
+        if found := running.findings(made):
+            readers = {value.reader for value in found}
+            shortest = reduced(made, lambda sent: any(value.reader in readers for value in running.findings(sent)))
+            print("", *found, "", "The shortest:", shortest, *running.findings(shortest), sep="\n")
 
 
 if __name__ == "__main__":

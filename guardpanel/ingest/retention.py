@@ -16,8 +16,10 @@ STEP = 1_000
 
 MIB = 1024 * 1024
 
-ANYBODYS = (VERDICT_CODES[Verdict.UNKNOWN_HOST], VERDICT_CODES[Verdict.UNDELIVERED])
-"What anybody can make as much of as they like: requests to unknown hosts, garbage, requests that are broken off."
+ANYBODYS = tuple(
+    VERDICT_CODES[verdict] for verdict in (Verdict.UNKNOWN_HOST, Verdict.UNDELIVERED, Verdict.GREEDY, Verdict.CROWDED)
+)
+"What anybody can make as much of as they like: requests to unknown hosts, garbage, requests broken off, or too many at once."
 SPARED = 10_000
 "Of each of these, the newest: the others go before anything else where there is no room."
 

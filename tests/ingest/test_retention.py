@@ -87,6 +87,7 @@ def test_what_takes_too_much_goes_oldest_first(ground: Ground, monkeypatch: pyte
 
 STRAYS = {
     "unknown hosts": {"verdict": "unknown_host"},
+    "too many at once": {"verdict": "greedy", "status": 429, "ended": "LR--", "server_milliseconds": -1},
     "broken off": {"status": 400, "ended": "CR--", "verdict": "-", "server_milliseconds": -1},
 }
 

@@ -30,6 +30,9 @@ func readJSON(body string, v plugintypes.TransactionVariables, options plugintyp
 	if strings.Trim(text, jsonSpace) == "" {
 		return nil // servers take it for no body
 	}
+	if len(v.TX().Get(partialBody)) > 0 {
+		text = closedJSON(text)
+	}
 	flat := newFlattened(v, options, len(text))
 	read := gjson.Parse(text)
 	err = flat.ended(flat.descend(read, append(flat.key, "json"...), options.RequestBodyRecursionLimit))

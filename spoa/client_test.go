@@ -106,7 +106,7 @@ func (c *client) tryReceive() (byte, []byte, error) {
 type request struct {
 	app, id, method, path, query, version, headers, body string
 	client                                               netip.Addr // 127.0.0.1 if it is none
-	probe                                                bool
+	probe, partial                                       bool
 }
 
 func (r request) encode() []byte {
@@ -125,6 +125,7 @@ func (r request) encode() []byte {
 		kv(nil, "path", str(r.path)), kv(nil, "query", str(r.query)), kv(nil, "version", str(cmp.Or(r.version, "1.1"))),
 		kv(nil, "headers", str(r.headers)), kv(nil, "body", bin(r.body)), kv(nil, "id", str(r.id)),
 		kv(nil, "exportRuleIDs", boolean(true)), kv(nil, "probe", boolean(r.probe)),
+		kv(nil, "partial", boolean(r.partial)),
 	}
 	return encodeMessage("coraza-req", arguments)
 }

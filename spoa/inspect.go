@@ -81,6 +81,10 @@ func processRequest(transaction types.Transaction, message Message) (*types.Inte
 	if interruption := transaction.ProcessRequestHeaders(); interruption != nil {
 		return interruption, nil
 	}
+	if state, ok := transaction.(plugintypes.TransactionState); ok && message.Partial {
+		state.Variables().TX().Set(partialBody, []string{"1"})
+		message.Body = withoutCutLetter(message.Body)
+	}
 	if len(message.Body) > 0 {
 		interruption, _, err := transaction.WriteRequestBody(message.Body)
 		if interruption != nil || err != nil {

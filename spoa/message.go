@@ -26,6 +26,8 @@ type Message struct {
 	ExportRuleIDs bool
 	// Probe marks the panel's own requests: judged as any, and never counted as a visitor's.
 	Probe bool
+	// Partial: the body goes on after what HAProxy sent of it.
+	Partial bool
 }
 
 // readMessage copies the next message's arguments out of the frame, whose buffer is used again. A NULL or mistyped
@@ -72,6 +74,8 @@ func (m *Message) set(name string, argument value) {
 		m.TargetPort = int(argument.number)
 	case "exportRuleIDs":
 		m.ExportRuleIDs = argument.flag
+	case "partial":
+		m.Partial = argument.flag
 	case "probe":
 		m.Probe = argument.flag
 	}

@@ -15,6 +15,7 @@ FACTS = EngineFacts(
     agent_socket="/run/guardpanel/agent.sock",
     system_ca="/etc/ssl/certs/ca-certificates.crt",
     secret=SECRET,
+    holds_responses=True,
 )
 
 

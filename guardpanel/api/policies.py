@@ -20,7 +20,7 @@ from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
 from guardpanel.models.content_types import BodyReading
-from guardpanel.models.policy import EnforcementMode, FailMode, OverLimit, PolicyFields
+from guardpanel.models.policy import EnforcementMode, FailMode, OverLimit, PolicyFields, StreamedResponses
 from guardpanel.services import policies
 from guardpanel.services.changes import Saved
 from guardpanel.services.input import validated
@@ -83,10 +83,18 @@ class PolicyIn(RateLimits):
     )
     json_value_limit: int | None = Field(default=None, description="How many values a JSON body may have.")
     over_limit: OverLimit | None = None
+    upload_seconds: int | None = Field(
+        default=None, description="A body may always take so many seconds, and longer as it comes at the least rate."
+    )
+    upload_rate_kib: int | None = Field(default=None, description="The least rate of a body, in KiB a second.")
     response_inspection: bool | None = None
     file_inspection: bool | None = Field(
         default=None, description="Whether uploaded files that say they are JSON or XML are read as such."
     )
+    response_seconds: int | None = Field(
+        default=None, description="For so many seconds at most a response is held back until it is complete."
+    )
+    streamed_responses: StreamedResponses | None = None
     fail_mode: FailMode | None = None
     allowed_methods: list[str] | None = None
     allowed_content_types: list[str] | None = Field(
@@ -122,8 +130,12 @@ class PolicyOut(BaseModel):
     argument_limit: int
     json_value_limit: int
     over_limit: OverLimit
+    upload_seconds: int
+    upload_rate_kib: int
     response_inspection: bool
     file_inspection: bool
+    response_seconds: int
+    streamed_responses: StreamedResponses
     fail_mode: FailMode
     allowed_methods: list[str]
     allowed_content_types: list[str]

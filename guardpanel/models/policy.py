@@ -61,10 +61,30 @@ def fails_open(fail_mode: FailMode, mode: EnforcementMode) -> bool:
 class OverLimit(StrEnum):
     """What happens to a request whose body is larger than the policy's limit."""
 
+    BY_MODE = "by_mode"
+    "Refused while blocking, passed while only detecting."
     REFUSE = "refuse"
     "Answered with 413."
+    INSPECT_BEGINNING = "inspect_beginning"
+    "As much as the limit is inspected, the rest passes; marked."
     PASS = "pass"  # noqa: S105 not a secret
     "Passed and marked; address, headers and cookies are still inspected."
+
+
+def over_limit_in(over_limit: OverLimit, mode: EnforcementMode) -> OverLimit:
+    """What it means in that mode: never BY_MODE."""
+    if over_limit is OverLimit.BY_MODE:
+        return OverLimit.REFUSE if mode is EnforcementMode.BLOCK else OverLimit.PASS
+    return over_limit
+
+
+class StreamedResponses(StrEnum):
+    """What happens to an inspected response that is not complete when the policy's time is over."""
+
+    JUDGE_BEGINNING = "judge_beginning"
+    "What came is judged, and it streams on."
+    HOLD_BACK = "hold_back"
+    "It counts as one that the WAF could not judge."
 
 
 def known_methods(methods: list[str]) -> list[str]:
@@ -163,9 +183,15 @@ class PolicyFields(SQLModel):
     body_limit_kib: int = Field(default=128, ge=1, le=LARGEST_BODY_KIB)
     argument_limit: int = Field(default=1_000, ge=1, le=MOST_ARGUMENTS)
     json_value_limit: int = Field(default=5_000, ge=1, le=MOST_ARGUMENTS)
-    over_limit: OverLimit = Field(default=OverLimit.REFUSE, sa_type=stored(OverLimit))
+    over_limit: OverLimit = Field(default=OverLimit.BY_MODE, sa_type=stored(OverLimit))
+    upload_seconds: int = Field(default=10, ge=1, le=600)
+    upload_rate_kib: int = Field(default=16, ge=1, le=65_536)
     response_inspection: bool = False
     file_inspection: bool = False
+    response_seconds: int = Field(default=5, ge=1, le=55)
+    streamed_responses: StreamedResponses = Field(
+        default=StreamedResponses.JUDGE_BEGINNING, sa_type=stored(StreamedResponses)
+    )
     fail_mode: FailMode = Field(default=FailMode.BY_MODE, sa_type=stored(FailMode))
     allowed_methods: Methods = Field(default_factory=lambda: list(WEBSITE_METHODS), sa_type=JSON)
     allowed_content_types: ContentTypes = Field(default_factory=lambda: FORM_TYPES + DATA_TYPES, sa_type=JSON)
@@ -214,6 +240,10 @@ class Policy(PolicyFields, table=True):
         for kind in self.allowed_content_types:
             found.setdefault(reading_of(kind, self.content_type_readings), []).append(kind)
         return found
+
+    def over(self, mode: EnforcementMode) -> OverLimit:
+        """What happens to a larger body, in that mode."""
+        return over_limit_in(self.over_limit, mode)
 
     def touch(self, version: int) -> None:
         """One more edit: a form that was opened before it is stale from now on."""

@@ -5,8 +5,9 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
-from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
+from guardpanel.models.policy import KIB, EnforcementMode
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
+from guardpanel.rendering import waiting
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.forged import ANY_FORGED, FORGED
@@ -76,6 +77,7 @@ ACCESS_LOG = (
             "application": '"%[var(txn.gp.app)]"',
             "policy": '"%[var(txn.gp.policy)]"',
             "checksum": f'"{CHECKSUM}"',
+            "partial": '"%[var(txn.gp.partly)]"',
             "over_limit": '"%[var(txn.gp.over_limit)]"',
             "fail": '"%[var(txn.gp.fail)]"',
             "action": '"%[var(txn.coraza.action)]"',
@@ -107,6 +109,28 @@ def room(state: DesiredState) -> Room:
     return Room(LARGEST_HEADERS, LARGEST_ADDRESS, max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM))
 
 
+class Held(NamedTuple):
+    """How responses wait to be inspected."""
+
+    seconds: int
+    "At most."
+    length: int
+    "Bytes of a body that are enough."
+
+
+def held(state: DesiredState, host: VirtualHostState) -> Held | None:
+    """None where nobody looks at responses, or this HAProxy cannot."""
+    policy, mode = state.effective(host)
+    if (
+        policy is None
+        or mode is EnforcementMode.OFF
+        or not policy.response_inspection
+        or not state.facts.holds_responses
+    ):
+        return None
+    return Held(policy.response_seconds, min(policy.body_limit, state.facts.largest_body))
+
+
 def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
     """haproxy.cfg with the checksum's mark in its places."""
     space = room(state)
@@ -128,13 +152,19 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),
             trailer_blocks=range(2, 2 + MOST_FIELDS),
+            passes=waiting.PASSES,
+            waits=waiting.waits(state),
+            passing_limits=waiting.passing_limits(state),
+            passing_seconds=waiting.passing_seconds(state),
+            held_seconds=waiting.held_seconds(state),
+            response_limits=waiting.response_limits(state),
             backends=Token(BACKENDS),
         )
     )
     before, after = frame.split(BACKENDS + "\n")
     texts, line = [before], before.count("\n")
     for host in state.virtual_hosts:
-        text, lines, own = backend(host, state.facts.system_ca, bool(state.facts.server_states))
+        text, lines, own = backend(host, state.facts.system_ca, bool(state.facts.server_states), held(state, host))
         texts.append(text)
         for at, origin in own:
             origins[line + at] = origin
@@ -144,7 +174,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
 
 @lru_cache(maxsize=20_000)
 def backend(
-    host: VirtualHostState, system_ca: str, told_addresses: bool
+    host: VirtualHostState, system_ca: str, told_addresses: bool, held: Held | None
 ) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
     """One virtual host's backend: its text, how many lines that is, and where they come from.
 
@@ -161,6 +191,7 @@ def backend(
                 for server in host.servers
             ],
             ca_file=f"ca/{host.id}.pem" if host.tls_verify == "ca" else system_ca,
+            held=held,
         )
     )
     return text, text.count("\n"), tuple(origins.items())
@@ -173,6 +204,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         "hosts.map": hosts(state, wildcard=False),
         "wildcards.map": hosts(state, wildcard=True),
         "vhosts.map": bindings(state, names),
+        "patience.map": waiting.patience_map(state),
     }
     if state.traffic.trusted_networks:
         rendered["trusted.map"] = networks(state.traffic.trusted_networks)
@@ -225,25 +257,26 @@ def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
     for host in state.virtual_hosts:
         key = host.policy_id, host.enforcement_mode
         if key not in known:
-            known[key] = binding(*state.effective(host), names, state.facts.largest_body)
+            known[key] = binding(*state.effective(host), names, state)
         lines.append(f"{host.id} be_{host.id};{known[key]};{int(host.maintenance)}\n")
     return "".join(lines)
 
 
 def binding(
-    policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str], largest_body: int
+    policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str], state: DesiredState
 ) -> str:
     """What every virtual host with this policy in this mode has in common."""
     if policy is None or mode is EnforcementMode.OFF:
-        return f"{NOT_INSPECTED};0;pass;open;0;0"
+        return f"{NOT_INSPECTED};0;pass;open;0;0;{waiting.PASSES}"
     return ";".join(
         (
             names[policy.id, mode],
             str(policy.id),
-            "refuse" if policy.over_limit is OverLimit.REFUSE else "pass",
+            waiting.over_word(policy, mode, state),
             "open" if policy.fails_open(mode) else "closed",
-            str(min(policy.body_limit, largest_body)),
-            str(int(policy.response_inspection)),
+            str(min(policy.body_limit, state.facts.largest_body)),
+            str(policy.streamed_responses) if policy.response_inspection else "0",
+            waiting.slow(policy, mode, state.facts.largest_body),
         )
     )
 

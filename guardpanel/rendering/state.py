@@ -16,7 +16,9 @@ from guardpanel.models.policy import (
     EnforcementMode,
     FailMode,
     OverLimit,
+    StreamedResponses,
     fails_open,
+    over_limit_in,
 )
 from guardpanel.models.traffic import ClientIpSource, ProxyProtocol, Scheme
 from guardpanel.models.types import Endpoint, endpoint
@@ -58,6 +60,9 @@ class EngineFacts:
 
     open_files: int = 100_000
     "File descriptors that HAProxy may have."
+
+    holds_responses: bool = False
+    "HAProxy can wait for a response and go on with what came (2.8): 2.6 then loses those whose server closes."
 
     @property
     def largest_body(self) -> int:
@@ -120,8 +125,12 @@ class PolicyState(NamedTuple):
     argument_limit: int
     json_value_limit: int
     over_limit: OverLimit
+    upload_seconds: int
+    upload_rate_kib: int
     response_inspection: bool
     file_inspection: bool
+    response_seconds: int
+    streamed_responses: StreamedResponses
     fail_mode: FailMode
     allowed_methods: tuple[str, ...]
     allowed_content_types: tuple[str, ...]
@@ -131,6 +140,9 @@ class PolicyState(NamedTuple):
 
     def fails_open(self, mode: EnforcementMode) -> bool:
         return fails_open(self.fail_mode, mode)
+
+    def over(self, mode: EnforcementMode) -> OverLimit:
+        return over_limit_in(self.over_limit, mode)
 
 
 class VirtualHostState(NamedTuple):
@@ -256,8 +268,12 @@ def policy_state(row: Row) -> PolicyState:
         argument_limit=row["argument_limit"],
         json_value_limit=row["json_value_limit"],
         over_limit=OverLimit(row["over_limit"]),
+        upload_seconds=row["upload_seconds"],
+        upload_rate_kib=row["upload_rate_kib"],
         response_inspection=bool(row["response_inspection"]),
         file_inspection=bool(row["file_inspection"]),
+        response_seconds=row["response_seconds"],
+        streamed_responses=StreamedResponses(row["streamed_responses"]),
         fail_mode=FailMode(row["fail_mode"]),
         allowed_methods=tuple(row["allowed_methods"]),
         allowed_content_types=tuple(row["allowed_content_types"]),

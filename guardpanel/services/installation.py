@@ -18,6 +18,7 @@ from guardpanel.settings import Settings
 
 async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
     """What rendering has to know of this installation; makes its secret at the first start."""
+    haproxy = HAProxy(settings.haproxy_bin)
     async with database.write() as session:
         secret = await _fact(session, PROBE_SECRET, secrets.token_hex(32))
         memory = await _memory(session, await asyncio.to_thread(machine.memory_mib))
@@ -31,7 +32,8 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         small_frames=is_foreign(agent_of(settings)),
         memory_mib=memory,
         open_files=machine.open_files(),
-        drops_trailers=await HAProxy(settings.haproxy_bin).knows(DROPS_TRAILERS),
+        drops_trailers=await haproxy.knows(DROPS_TRAILERS),
+        holds_responses=await haproxy.holds_responses(),
     )
 
 

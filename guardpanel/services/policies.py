@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict, FieldError, Invalid, NotFound
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.policy import KIB, EnforcementMode, FailMode, PolicyFields
+from guardpanel.models.policy import KIB, EnforcementMode, FailMode, OverLimit, PolicyFields
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
@@ -170,12 +170,17 @@ async def over_limit(session: AsyncSession, facts: EngineFacts) -> list[Policy]:
 
 
 def _body_must_fit(fields: PolicyFields, facts: EngineFacts) -> None:
-    largest = facts.largest_body // KIB
+    largest, errors = facts.largest_body // KIB, {}
     if fields.body_limit_kib > largest:
-        words = (
+        errors["body_limit_kib"] = FieldError(
             f"The WAF agent is coraza-spoa, which cannot take a body of more than {largest} KiB. Set {largest} or less."
         )
-        raise Invalid("Some fields need another look.", {"body_limit_kib": FieldError(words)})
+    if facts.small_frames and fields.over_limit is OverLimit.INSPECT_BEGINNING:
+        errors["over_limit"] = FieldError(
+            "The WAF agent is coraza-spoa, which takes the beginning of a body for a malformed one. Choose another."
+        )
+    if errors:
+        raise Invalid("Some fields need another look.", errors)
 
 
 async def _name_must_be_free(session: AsyncSession, name: str, besides: int | None = None) -> None:

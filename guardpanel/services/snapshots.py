@@ -38,6 +38,10 @@ LATER: dict[str, dict[str, Any]] = {
         "json_value_limit": 5_000,
         "file_inspection": False,
         "content_type_readings": [],
+        "upload_seconds": 10,
+        "upload_rate_kib": 16,
+        "response_seconds": 5,
+        "streamed_responses": "judge_beginning",
     },
     "traffic": {"max_connections": 0, "max_requests_per_client": 0},
 }

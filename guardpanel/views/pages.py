@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from guardpanel.dependencies import panel
 from guardpanel.engines import ServerStatus
 from guardpanel.models import Policy, User
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.policy import EnforcementMode, OverLimit
 from guardpanel.services import status
 from guardpanel.services.events import scores
 from guardpanel.static_files import asset
@@ -41,7 +41,9 @@ def environment() -> Environment:
     )
     made.globals["asset"] = asset
     made.filters.update(ago=ago, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds)
-    made.globals.update(by_name=by_name, fails_open=fails_open, policies_as_options=policies_as_options)
+    made.globals.update(
+        by_name=by_name, fails_open=fails_open, over_words=over_words, policies_as_options=policies_as_options
+    )
     made.globals["inert"] = inert
     made.tests["reporting"] = scores.is_reporting
     made.globals["ui"] = made.get_template("shared/ui.html").module
@@ -176,6 +178,18 @@ def local(url: str, otherwise: str = "/") -> str:
 
 def by_name(servers: Iterable[ServerStatus]) -> dict[str, ServerStatus]:
     return {one.name: one for one in servers}
+
+
+OVER_WORDS = {
+    OverLimit.REFUSE: "get 413",
+    OverLimit.INSPECT_BEGINNING: "pass, their beginning inspected",
+    OverLimit.PASS: "pass unread, marked",
+}
+
+
+def over_words(policy: Policy, mode: EnforcementMode) -> str:
+    """What happens to bodies over the limit, in that mode."""
+    return OVER_WORDS[policy.over(mode)]
 
 
 def fails_open(policy: Policy | None, mode: EnforcementMode) -> bool:

@@ -92,7 +92,8 @@ async def test_detection_follows_the_react_panel_s_level_but_is_never_lowered_by
 
 async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
     own = {
-        "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "pass",
+        "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "inspect_beginning", "upload_seconds": 20, "upload_rate_kib": 32, "response_seconds": 9,
+        "streamed_responses": "hold_back",
         "argument_limit": 2_000, "json_value_limit": 3_000,
         "response_inspection": True, "file_inspection": True, "fail_mode": "open", "allowed_methods": ["GET", "PUT"], "allowed_content_types": ["application/json", "image/*"],
         "content_type_readings": ["image/* = none", "text/plain = json"],

@@ -70,11 +70,11 @@ SAVES = [
     Save("a virtual host less", ("/virtual-hosts/1/delete", {"version": "1"}), ("DELETE", "/api/v1/vhosts/1", None)),
     Save(
         "a policy",
-        ("/policies", a_policy("Strict", blocking_paranoia_level="2", detection_paranoia_level="3", response_inspection="on", file_inspection="on", argument_limit="2000", json_value_limit="3000",
+        ("/policies", a_policy("Strict", blocking_paranoia_level="2", detection_paranoia_level="3", response_inspection="on", file_inspection="on", argument_limit="2000", json_value_limit="3000", over_limit="inspect_beginning", upload_seconds="20", streamed_responses="hold_back",
                                content_type_readings="Image/*=NONE\ntext/plain = json", skip_paths=".CSS\n/static/", masked_fields="PIN\n*token*", allowed_methods="get, Put", fail_mode="open")),
         ("POST", "/api/v1/policies", {
             "name": "Strict", "enforcement_mode": "block", "blocking_paranoia_level": 2, "detection_paranoia_level": 3,
-            "response_inspection": True, "file_inspection": True, "argument_limit": 2000, "json_value_limit": 3000, "content_type_readings": ["Image/*=NONE", "text/plain = json"], "skip_paths": [".CSS", "/static/"], "masked_fields": ["PIN", "*token*"], "allowed_methods": ["get", "Put"], "fail_mode": "open",
+            "response_inspection": True, "file_inspection": True, "argument_limit": 2000, "json_value_limit": 3000, "over_limit": "inspect_beginning", "upload_seconds": 20, "streamed_responses": "hold_back", "content_type_readings": ["Image/*=NONE", "text/plain = json"], "skip_paths": [".CSS", "/static/"], "masked_fields": ["PIN", "*token*"], "allowed_methods": ["get", "Put"], "fail_mode": "open",
             "allowed_content_types": ["application/x-www-form-urlencoded", "multipart/form-data", "application/json"],
         }),
     ),

@@ -27,8 +27,10 @@ class Origin:
     port: int
     answers: dict[str, Sequence[Part]] = field(default_factory=dict)
     "Raw answers by path; other paths get what was received, as JSON."
+    begun: list[str] = field(default_factory=list)
+    "Request lines, before the body is read."
     received: list[str] = field(default_factory=list)
-    "Request lines."
+    "Request lines, when the body is there."
     names: list[str | None] = field(default_factory=list)
     "The names asked for in TLS (SNI)."
     status: int = 200
@@ -55,6 +57,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         origin = self.server.origin
+        origin.begun.append(self.requestline)
         body = self.body()
         origin.received.append(self.requestline)
         if self.path == origin.https_only and self.headers.get("x-forwarded-proto") != "https":

@@ -72,6 +72,7 @@ class Stack:
             secret=SECRET,
             memory_mib=memory_mib,
             drops_trailers=asyncio.run(HAProxy(haproxy).knows(DROPS_TRAILERS)),
+            holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
         )
         if events:
             (self.folder / "log").mkdir()

@@ -1,12 +1,14 @@
 """Bodies at the limit of a policy: inspected whole, or a verdict that can be seen; nothing is cut."""
 
 import hashlib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.live.origins import Origin
-from tests.live.stack import Response, Stack, head
+from tests.live.stack import Response, Stack, head, wait_until
 from tests.rows import SECRET, rows
 
 KIB = 1024
@@ -50,13 +52,32 @@ def hosts(server: Origin, *names: str) -> dict[str, dict[str, object]]:
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     """No policy inspects more than 16 KiB: HAProxy's buffers are as small as they get."""
     small = {"enforcement_mode": "block", "body_limit_kib": LIMIT // KIB}
+    slow = {"upload_seconds": 1, "upload_rate_kib": 4}
     policies = {
         "Refuse": small,
         "Pass": {**small, "over_limit": "pass"},
-        "Watch": {**small, "enforcement_mode": "detect_only", "over_limit": "pass"},
+        "Watch": {**small, "enforcement_mode": "detect_only"},
+        "Begin": {**small, "over_limit": "inspect_beginning"},
+        "Slow": {**small, **slow},
+        "SlowWatch": {**small, **slow, "enforcement_mode": "detect_only"},
+        "Seven": {**small, "body_limit_kib": 7, "over_limit": "inspect_beginning"},
     }
     plain = {"plain.test": {"servers": [{"address": server.address}], "health_check": False}}
     with Stack(haproxy, rows(policies, hosts(server, *policies) | plain)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hurried(haproxy: str, server: Origin) -> Iterator[Stack]:
+    """Policies with as little time for a body as there can be."""
+    least = {"enforcement_mode": "block", "body_limit_kib": LIMIT // KIB, "upload_seconds": 1, "upload_rate_kib": 1024}
+    policies = {
+        "Refuse": least,
+        "Watch": {**least, "enforcement_mode": "detect_only", "over_limit": "refuse"},
+        "Begin": {**least, "over_limit": "inspect_beginning"},
+        "Pass": {**least, "over_limit": "pass"},
+    }
+    with Stack(haproxy, rows(policies, hosts(server, *policies))) as running:
         yield running
 
 
@@ -75,6 +96,11 @@ def sent(stack: Stack, host: str, body: bytes, way: str, kind: str = FORM) -> Re
     if way == "chunked":
         return stack.chunked(host, pieces(body), kind)
     return stack.post(host, body, kind)
+
+
+def head_of(host: str, **headers: str) -> bytes:
+    sent = {"user-agent": "m", "accept": "*/*", "content-type": FORM, "x-gp-test": SECRET}
+    return head("POST", host, "/", sent | {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def ways(test: object) -> object:
@@ -200,15 +226,145 @@ def test_too_large_headers_are_refused(stack: Stack) -> None:
     assert answer.verdict["request-id"] in answer.text
 
 
-def test_a_body_that_stalls_is_given_up(stack: Stack, server: Origin) -> None:
-    before = len(server.received)
-    request = head("POST", "refuse.test", "/", {"content-length": "100", "content-type": TEXT})
+def chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body)
 
-    answer = stack.send(request, b"the beginning")
+
+def test_a_body_that_stalls_is_given_up_and_told(hurried: Stack, server: Origin) -> None:
+    before = len(server.begun)
+
+    answer = hurried.send(head_of("refuse.test", content_length="100"), b"the beginning")
 
     assert answer.status == 408
-    assert 9 < answer.seconds < 20
-    assert len(server.received) == before
+    assert len(server.begun) == before
+    wait_until(lambda: [line["status"] for line in hurried.access_log() if line["verdict"] == "slow"] == [408], "told")
+
+
+@pytest.mark.parametrize("host", ["slow.test", "slowwatch.test"])
+def test_a_body_has_more_time_the_longer_it_is(stack: Stack, host: str) -> None:
+    """The least time is over before its end."""
+    body = form(LIMIT, ATTACK)
+    first, *others = pieces(body, LIMIT // 4)
+
+    answer = stack.send(
+        head_of(host, content_length=str(len(body))), first, *(part for piece in others for part in (0.45, piece))
+    )
+
+    assert answer.seconds > 1.3
+    assert answer.verdict["partial"] == ""
+    assert "941100" in answer.verdict["rules"].split(",")
+
+
+@ways
+@pytest.mark.parametrize("host", ["watch.test", "begin.test", "pass.test"])
+def test_a_body_that_is_late_passes_where_nothing_is_refused(
+    hurried: Stack, server: Origin, host: str, way: str
+) -> None:
+    """The server gets all of it while the client waits for an answer to its beginning; and what came in time was judged."""
+    body, before = form(3000), len(server.begun)
+    framing = {"transfer_encoding": "chunked"} if way == "chunked" else {"content_length": str(len(body))}
+    with hurried.connect() as connection:
+        connection.sendall(head_of(host, **framing))
+        connection.sendall(chunk(body[:1000]) if way == "chunked" else body[:1000])
+        wait_until(lambda: len(server.begun) > before, "the server has the request")
+        connection.sendall(chunk(body[1000:]) + b"0\r\n\r\n" if way == "chunked" else body[1000:])
+        answer = hurried.answer(connection, b"POST ")
+
+    assert whole(answer, body)
+    assert answer.seen_headers["x-waf-body"] == "first-1000"
+    assert (answer.verdict["verdict"], answer.verdict["rules"], answer.verdict["partial"]) == ("slow", "", "request")
+
+
+def test_what_came_of_a_late_body_is_judged(hurried: Stack) -> None:
+    blocked = hurried.send(head_of("begin.test", content_length="3000"), b"z=" + ATTACK + b"&more=")
+    watched = hurried.send(head_of("watch.test", content_length="3000"), b"z=" + ATTACK + b"&more=", 3.0, b"x" * 3000)
+
+    assert blocked.status == 403
+    assert watched.status == 200
+    assert "941100" in watched.verdict["rules"].split(",")
+
+
+def test_who_goes_away_in_the_middle_of_a_body_is_no_event(hurried: Stack, server: Origin) -> None:
+    before = len(server.begun)
+    for host in ("refuse.test", "watch.test"):
+        with hurried.connect() as connection:
+            connection.sendall(head_of(host, content_length="100") + b"a=1")
+        wait_until(
+            lambda host=host: any(line["host"] == host and line["status"] == 400 for line in hurried.access_log()), host
+        )
+
+    assert len(server.begun) == before
+    assert all(line["status"] != 408 for line in hurried.access_log() if line["status"] == 400)
+
+
+@ways
+@pytest.mark.parametrize("host", ["begin.test", "seven.test"])
+def test_of_a_larger_body_the_beginning_is_judged_and_the_rest_passes(stack: Stack, host: str, way: str) -> None:
+    limit = LIMIT if host == "begin.test" else 7 * KIB
+    for length in (limit + 1, 60 * KIB, 200 * KIB):
+        harmless = form(length)
+        attack = b"z=" + ATTACK + b"&" + harmless[len(ATTACK) + 3 :]
+
+        passed, blocked = sent(stack, host, harmless, way), sent(stack, host, attack, way)
+
+        assert whole(passed, harmless)
+        assert passed.seen_headers["x-waf-body"] == f"first-{limit}"
+        assert (passed.verdict["verdict"], passed.verdict["rules"]) == ("", "")
+        assert blocked.status == 403
+    beyond = form(limit) + b"&z=" + ATTACK
+    assert whole(sent(stack, host, beyond, way), beyond)
+
+
+@ways
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=xyz", "text/xml"])
+def test_a_beginning_that_ends_within_a_value_is_not_malformed(stack: Stack, kind: str, way: str) -> None:
+    body = {
+        "application/json": b'{"a": ["' + (b"word " * 50 + b'", "') * 300 + b'"]}',
+        "text/xml": b"<a>" + (b"<b>" + b"word " * 50 + b"</b>") * 300 + b"</a>",
+    }.get(kind, upload(60 * KIB))
+
+    answer = sent(stack, "begin.test", body, way, kind)
+
+    assert whole(answer, body)
+    assert answer.verdict["rules"] == ""
+
+
+def test_an_attack_after_a_pause_at_the_limit_is_not_taken_for_the_end(stack: Stack) -> None:
+    first = form(LIMIT)
+
+    answer = stack.send(
+        head_of("begin.test", transfer_encoding="chunked"), chunk(first), 0.3, chunk(b"&z=" + ATTACK) + b"0\r\n\r\n"
+    )
+
+    assert answer.seen_headers["x-waf-body"] == f"first-{LIMIT}"
+
+
+@ways
+def test_what_only_watches_refuses_no_body(stack: Stack, way: str) -> None:
+    body = form(200 * KIB, ATTACK)
+
+    answer = sent(stack, "watch.test", body, way)
+
+    assert whole(answer, body)
+    assert answer.seen_headers["x-waf-body"] == "not-inspected"
+
+
+def test_a_hundred_megabytes_pass_with_flat_memory_where_the_policy_lets_them(stack: Stack) -> None:
+    length = 100 * 1024 * KIB
+    worker = max(map(int, re.findall(r"^(\d+) +worker", stack.command("show proc"), re.MULTILINE)))
+    before = resident(worker)
+
+    answer = stack.send(head_of("watch.test", content_length=str(length)), b"x" * length)
+
+    assert answer.seen["length"] == length
+    assert answer.seen_headers["x-waf-body"] == "not-inspected"
+    assert resident(worker) - before < 16 * 1024
+
+
+def resident(process: int) -> int:
+    """KiB."""
+    found = re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 @ways
@@ -236,11 +392,6 @@ def test_above_four_mebibytes_it_is_refused(large: Stack, way: str) -> None:
 def test_large_buffers_leave_small_limits_alone(large: Stack, way: str) -> None:
     assert sent(large, "small.test", form(LIMIT, ATTACK), way).status == 403
     assert sent(large, "small.test", form(LIMIT + 1), way).status == 413
-
-
-def head_of(host: str, **headers: str) -> bytes:
-    sent = {"user-agent": "m", "accept": "*/*", "content-type": FORM, "x-gp-test": SECRET}
-    return head("POST", host, "/", sent | {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @pytest.mark.parametrize("host", ["refuse.test", "pass.test", "watch.test", "plain.test"])

@@ -49,6 +49,17 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         0.4,
         b"data: two\n\n",
     ]
+    piece = b"<p>piece</p>\n"
+    for path, first, last in (
+        ("/page", piece, piece),
+        ("/leaks-first", LEAKS["/sql"], piece),
+        ("/leaks-last", piece, LEAKS["/sql"]),
+    ):
+        head_lines = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
+        pieces = [first, *[piece] * 5, last]
+        server.answers[path] = [
+            head_lines, *(part for one in pieces for part in (b"%x\r\n%b\r\n" % (len(one), one), 0.3)), b"0\r\n\r\n"
+        ]  # fmt: skip
     big = b"<p>" + b"word " * 100_000
     server.answers["/big"] = [answer(big) + big]
     server.answers["/big-leak"] = [answer(LEAKS["/sql"] + big) + LEAKS["/sql"] + big]
@@ -59,6 +70,19 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "Read": {"enforcement_mode": "block", "response_inspection": True},
         "Watch": {"enforcement_mode": "detect_only", "response_inspection": True},
         "Deaf": {"enforcement_mode": "block"},
+        "Streams": {"enforcement_mode": "block", "response_inspection": True, "response_seconds": 1},
+        "Holds": {
+            "enforcement_mode": "block",
+            "response_inspection": True,
+            "response_seconds": 1,
+            "streamed_responses": "hold_back",
+        },
+        "HoldsOpen": {
+            "enforcement_mode": "detect_only",
+            "response_inspection": True,
+            "response_seconds": 1,
+            "streamed_responses": "hold_back",
+        },
     }
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in policies}
     with Stack(haproxy, rows(policies, hosts)) as running:
@@ -139,3 +163,27 @@ def test_the_log_has_the_verdict_of_the_answer(stack: Stack) -> None:
     line = stack.logged(stack.get("read.test", "/sql"))
 
     assert (line["status"], line["verdict"], line["rule"]) == (403, "blocked", "959100")
+
+
+@pytest.mark.parametrize("host", ["streams.test", "holdsopen.test", "read.test"])
+def test_a_page_that_takes_longer_than_its_time_streams_on(stack: Stack, host: str) -> None:
+    """Never 504: it takes 2 s, of which it may be held back one, or five."""
+    answer = stack.get(host, "/page")
+
+    assert (answer.status, answer.body.count(b"piece")) == (200, 7)
+    assert answer.verdict["rules"] == ""
+    whole = host == ("read.test" if stack.facts.holds_responses else "holdsopen.test")
+    assert answer.verdict["partial"] == ("" if whole else "response")
+    assert answer.verdict["verdict"] == ("unjudged" if host == "holdsopen.test" and not whole else "")
+
+
+def test_what_came_of_a_streamed_page_is_judged(stack: Stack) -> None:
+    assert stack.get("streams.test", "/leaks-first").status == 403
+    assert stack.get("streams.test", "/leaks-last").status == 200
+
+
+def test_a_page_that_is_held_back_until_it_is_complete_passes_only_when_judged(stack: Stack) -> None:
+    """2.6 waits for its end; later ones until the policy's time is over, and then it counts as not judged."""
+    answers = [stack.get("holds.test", path).status for path in ("/page", "/leaks-first", "/leaks-last")]
+
+    assert answers == ([503, 403, 503] if stack.facts.holds_responses else [200, 403, 403])

@@ -24,7 +24,10 @@ HOSTS: dict[str, dict[str, Any]] = {
     },
 }
 ROWS = rows(
-    {"P": {"skip_paths": [".css", "/x/"]}, "Q": {"enforcement_mode": "block", "response_inspection": True}},
+    {
+        "P": {"skip_paths": [".css", "/x/"], "response_inspection": True},
+        "Q": {"enforcement_mode": "block", "response_inspection": True},
+    },
     HOSTS,
 )
 
@@ -62,7 +65,11 @@ def test_equal_states_give_equal_bytes() -> None:
         ("policy", "json_value_limit", 900),
         ("policy", "content_type_readings", ["text/plain = none"]),
         ("policy", "fail_mode", "closed"),
-        ("policy", "over_limit", "pass"),
+        ("policy", "over_limit", "refuse"),
+        ("policy", "upload_seconds", 11),
+        ("policy", "upload_rate_kib", 17),
+        ("policy", "response_seconds", 6),
+        ("policy", "streamed_responses", "hold_back"),
         ("policy", "inbound_anomaly_threshold", 9),
     ],
 )

@@ -62,7 +62,13 @@ def test_every_field_that_changes_the_rules_changes_the_name(changed: dict[str, 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"description": "words"}, {"fail_mode": "closed"}, {"over_limit": "pass"}, {"skip_paths": ["/a/"]}],
+    [
+        {"description": "words"},
+        {"fail_mode": "closed"},
+        {"over_limit": "pass"},
+        {"upload_seconds": 20},
+        {"skip_paths": ["/a/"]},
+    ],
 )
 def test_what_haproxy_alone_does_changes_no_rules(changed: dict[str, Any]) -> None:
     assert name(**changed) == name()

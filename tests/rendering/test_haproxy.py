@@ -105,14 +105,20 @@ def test_names_of_what_is_switched_off_stand_in_the_maps_so_that_no_wildcard_tak
 @pytest.mark.parametrize(
     ("policy", "host", "expected"),
     [
-        ({}, {}, "open;131072;0;0"),
-        ({"enforcement_mode": "block"}, {}, "refuse;closed;131072;0;0"),
-        ({"over_limit": "pass"}, {}, "pass;open;131072;0;0"),
-        ({"body_limit_kib": 1}, {}, "open;1024;0;0"),
-        ({"response_inspection": True}, {}, "131072;1;0"),
-        ({"fail_mode": "closed"}, {}, "closed;131072;0;0"),
-        ({}, {"enforcement_mode": "block"}, "refuse;closed;131072;0;0"),
-        ({}, {"maintenance": True}, "open;131072;0;1"),
+        ({}, {}, "pass;open;131072;0;pass;0"),
+        ({"enforcement_mode": "block"}, {}, "refuse;closed;131072;0;131072:10:16;0"),
+        ({"enforcement_mode": "block", "upload_seconds": 5, "upload_rate_kib": 8}, {}, "131072;0;131072:5:8;0"),
+        ({"over_limit": "pass"}, {}, "pass;open;131072;0;pass;0"),
+        ({"over_limit": "refuse"}, {}, "refuse;open;131072;0;pass;0"),
+        ({"over_limit": "refuse"}, {"enforcement_mode": "block"}, "refuse;closed;131072;0;131072:10:16;0"),
+        ({"over_limit": "inspect_beginning"}, {}, "beginning;open;131072;0;pass;0"),
+        ({"over_limit": "inspect_beginning"}, {"enforcement_mode": "block"}, "beginning;closed;131072;0;pass;0"),
+        ({"body_limit_kib": 1}, {}, "open;1024;0;pass;0"),
+        ({"response_inspection": True}, {}, "131072;judge_beginning;pass;0"),
+        ({"response_inspection": True, "streamed_responses": "hold_back"}, {}, "131072;hold_back;pass;0"),
+        ({"fail_mode": "closed"}, {}, "closed;131072;0;pass;0"),
+        ({}, {"enforcement_mode": "block"}, "refuse;closed;131072;0;131072:10:16;0"),
+        ({}, {"maintenance": True}, "open;131072;0;pass;1"),
     ],
 )
 def test_a_virtual_host_is_bound_to_its_policys_behaviour(
@@ -130,7 +136,7 @@ def test_a_virtual_host_is_bound_to_its_policys_behaviour(
 def test_a_virtual_host_without_the_waf_is_bound_to_none(fields: dict[str, Any]) -> None:
     assert (
         lines(made({"a.test": {**HOST, **fields, "maintenance": True}}, P={}), "vhosts.map")[0]
-        == "1 be_1;-;0;pass;open;0;0;1"
+        == "1 be_1;-;0;pass;open;0;0;pass;1"
     )
 
 
@@ -200,3 +206,33 @@ def test_trailers_are_dropped_where_haproxy_can_and_refused_elsewhere() -> None:
     assert drops not in old
     assert drops in new
     assert not any(line.startswith(refuses) for line in new)
+
+
+def test_the_time_for_a_body_grows_with_its_length() -> None:
+    """10 s, and one for each 16 KiB; nobody waits by two rules."""
+    waits = [line for line in lines(made({"a.test": {"policy": "A", **HOST}}, A={"enforcement_mode": "block", "body_limit_kib": 4096}))
+             if line.startswith("http-request wait-for-body") and "if waits {" in line]  # fmt: skip
+
+    assert [[*line.split()[3:6:2], line.split()[-2]] for line in waits] == [
+        ["14s", "4194305", "0:65536"], ["26s", "4194305", "65537:262144"], ["74s", "4194305", "262145:1048576"],
+        ["266s", "4194305", "1048577:4194304"],
+    ]  # fmt: skip
+
+
+def test_coraza_spoa_is_asked_of_no_part_of_a_body() -> None:
+    policy = {"over_limit": "inspect_beginning", "body_limit_kib": 48}
+    bundle = made({"a.test": {"policy": "A", **HOST}}, replace(FACTS, small_frames=True), A=policy)
+
+    assert ";pass;open;" in lines(bundle, "vhosts.map")[0]
+    assert not any("txn.gp.partial) bool" in line for line in lines(bundle))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [({}, "1 131072;10000;16384;pass"), ({"enforcement_mode": "block"}, ""), ({"maintenance": True}, ""),
+     ({"enforcement_mode": "off"}, "1 16384;1000;16384;off")],
+)  # fmt: skip
+def test_bodies_are_waited_for_early_where_late_ones_pass(host: dict[str, Any], expected: str) -> None:
+    bundle = made({"a.test": {"policy": "A", **HOST, **host}}, A={})
+
+    assert lines(bundle, "patience.map")[0] == expected

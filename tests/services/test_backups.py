@@ -383,6 +383,7 @@ async def test_a_backup_with_an_older_schema_is_brought_to_ours(
         *(f"ALTER TABLE deployment DROP COLUMN {name}" for name in ("note", "snapshot", "touched")),
         *(f"ALTER TABLE policy DROP COLUMN {name}" for name in (
             "masked_fields", "argument_limit", "json_value_limit", "content_type_readings", "file_inspection",
+            "upload_seconds", "upload_rate_kib", "response_seconds", "streamed_responses",
         )),
         "DROP TABLE traffic",
         "UPDATE alembic_version SET version_num = '0001'",

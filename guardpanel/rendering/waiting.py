@@ -1,0 +1,149 @@
+"""How long HAProxy waits for bodies: by the policies' least time and least rate.
+
+There are two kinds. A policy that refuses waits with `http-request wait-for-body`, which ends with 408 and takes a
+constant time: one rule for each class of lengths. A policy that passes what is late waits before, with
+`tcp-request content`, which goes on with what came; its times are reckoned while the body comes.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
+from guardpanel.rendering.state import DesiredState, PolicyState, VirtualHostState
+
+CLASSES = (64 * KIB, 256 * KIB, 1024 * KIB, 4096 * KIB)
+"Lengths up to which a body that may be refused has one time."
+
+LONGEST_HELD = 30
+"""Seconds after which a body that may pass does, however steadily it comes: a client that waits for an answer to the
+first part of its body gets one. Shorter than `timeout client`, which would end the request.
+"""
+
+PASSES = "pass"
+
+OFF = "off"
+"Of a virtual host without the WAF: only short chunked bodies are waited for, for the fields after them."
+
+SHORT_KIB, SHORT_SECONDS, SHORT_RATE_KIB = 16, 1, 16
+
+
+class Wait(NamedTuple):
+    """One rule: bodies of such a policy between two lengths."""
+
+    key: str
+    at_least: int
+    "Bytes that are enough: one more than the policy's limit, so that a body that goes on is seen to."
+    shortest: int
+    longest: int
+    seconds: int
+
+
+def slow(policy: PolicyState, mode: EnforcementMode, largest_body: int) -> str:
+    """What vhosts.map says of slow bodies: that they pass, or which of the rules are for them."""
+    if passes_slow(policy, mode):
+        return PASSES
+    return f"{min(policy.body_limit, largest_body)}:{policy.upload_seconds}:{policy.upload_rate_kib}"
+
+
+def passes_slow(policy: PolicyState, mode: EnforcementMode) -> bool:
+    return mode is EnforcementMode.DETECT_ONLY or policy.over(mode) is not OverLimit.REFUSE
+
+
+def waits(state: DesiredState) -> list[Wait]:
+    """The rules for policies that refuse, each distinct one once."""
+    found = set()
+    for policy, mode in _effective(state):
+        if not passes_slow(policy, mode):
+            found |= set(_classes(policy, slow(policy, mode, state.facts.largest_body), state.facts.largest_body))
+    return sorted(found)
+
+
+def _classes(policy: PolicyState, key: str, largest_body: int) -> Iterable[Wait]:
+    limit, shortest = min(policy.body_limit, largest_body), 0
+    for longest in (*(one for one in CLASSES if one < limit), limit):
+        yield Wait(key, limit + 1, shortest, longest, seconds(policy, longest))
+        shortest = longest + 1
+
+
+def seconds(policy: PolicyState, length: int) -> int:
+    """The least time, and that of the length at the least rate; whole seconds, rounded up."""
+    return policy.upload_seconds - -length // (policy.upload_rate_kib * KIB)
+
+
+def passing_limits(state: DesiredState) -> list[int]:
+    """The distinct body limits, in bytes, of policies that pass what is late."""
+    largest = state.facts.largest_body
+    return sorted({min(policy.body_limit, largest) for policy, mode in _effective(state) if passes_slow(policy, mode)})
+
+
+def held_seconds(state: DesiredState) -> int:
+    """How long anything that may pass is waited for at most, where that can go on with what came."""
+    return min(max(_passing(state), default=SHORT_SECONDS), LONGEST_HELD)
+
+
+def passing_seconds(state: DesiredState) -> int:
+    """The same where it cannot."""
+    return max([60, *_passing(state)])
+
+
+def _passing(state: DesiredState) -> list[int]:
+    largest = state.facts.largest_body
+    return [
+        seconds(policy, min(policy.body_limit, largest))
+        for policy, mode in _effective(state)
+        if passes_slow(policy, mode)
+    ]
+
+
+def response_limits(state: DesiredState) -> list[int]:
+    """The distinct body limits, in bytes, of policies that look at responses."""
+    largest = state.facts.largest_body
+    return sorted({min(one.body_limit, largest) for one, _ in _effective(state) if one.response_inspection})
+
+
+def patience_map(state: DesiredState) -> str:
+    """By virtual host `limit;milliseconds;bytes a second;what is over the limit`, where late bodies pass."""
+    known: dict[object, str] = {}
+    lines = []
+    for host in state.virtual_hosts:
+        key = host.policy_id, host.enforcement_mode
+        if key not in known:
+            known[key] = _patience(state, host)
+        if known[key] and not host.maintenance:
+            lines.append(f"{host.id} {known[key]}\n")
+    return "".join(lines)
+
+
+def _patience(state: DesiredState, host: VirtualHostState) -> str:
+    policy, mode = state.effective(host)
+    if policy is None or mode is EnforcementMode.OFF:
+        return "" if state.facts.drops_trailers else _words(SHORT_KIB * KIB, SHORT_SECONDS, SHORT_RATE_KIB, OFF)
+    if not passes_slow(policy, mode):
+        return ""
+    limit = min(policy.body_limit, state.facts.largest_body)
+    return _words(limit, policy.upload_seconds, policy.upload_rate_kib, over_word(policy, mode, state))
+
+
+def _words(limit: int, least: int, rate_kib: int, over: str) -> str:
+    return f"{limit};{least * 1000};{rate_kib * KIB};{over}"
+
+
+def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -> str:
+    """What becomes of larger bodies: `refuse`, `beginning` or `pass`. coraza-spoa cannot judge a part of one."""
+    match policy.over(mode):
+        case OverLimit.REFUSE:
+            return "refuse"
+        case OverLimit.INSPECT_BEGINNING if not state.facts.small_frames:
+            return "beginning"
+    return "pass"
+
+
+def _effective(state: DesiredState) -> set[tuple[PolicyState, EnforcementMode]]:
+    """Every policy in each mode in which virtual hosts use it, but not while it is off."""
+    one_of_each = {(host.policy_id, host.enforcement_mode): host for host in state.virtual_hosts}
+    found: set[tuple[PolicyState, EnforcementMode]] = set()
+    for host in one_of_each.values():
+        policy, mode = state.effective(host)
+        if policy is not None and mode is not EnforcementMode.OFF:
+            found.add((policy, mode))
+    return found

@@ -254,7 +254,8 @@ class Engines:
     def sweep(self) -> None:
         """Delete what a killed process left half written. Only while nobody saves."""
         self.releases.sweep()
-        sweep_drafts(self.agent.configuration)
+        for path in (self.agent.configuration, self.settings.server_states, self.settings.server_addresses):
+            sweep_drafts(path)
 
     async def close(self) -> None:
         """Stop tidying between two looks: a thread that writes the agent's file cannot be called back."""

@@ -85,6 +85,7 @@ def stack(haproxy: str) -> Iterator[CrsStack]:
         "detection_paranoia_level": 4,
         "response_inspection": True,
         "body_limit_kib": 256,
+        "allowed_methods": ["GET", "HEAD", "POST", "OPTIONS"],
         "allowed_content_types": CONTENT_TYPES,
     }
     with server() as address:

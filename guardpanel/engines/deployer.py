@@ -83,7 +83,7 @@ class Engines:
         self._status = Lately(self._ask_status)
         self._servers = Lately(lambda: servers(self.cli))
         self._handed: tuple[str, Mapping[Key, Row]] = ("", {})
-        "What the worker of that checksum was told of servers when it began."
+        "What the worker with that process number was told of servers when it began."
         self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
         self._writing_for_agent = asyncio.Lock()
@@ -300,9 +300,10 @@ class Engines:
     async def _publish(self, release: Release, bundle: Bundle, *, again: bool = False) -> None:
         """Have HAProxy run it, with what its worker before knew of servers: every reload goes through here."""
         configuration = bundle.files["haproxy.cfg"].decode()
-        await self._hand_over(configuration, bundle.checksum)
+        handed = await self._hand_over(configuration, bundle.checksum)
         await asyncio.to_thread(self.releases.publish, release)
         await self._reload_haproxy(bundle.checksum, again=again)
+        await self._note_handed(*handed)
         await self._leave_addresses(configuration)
 
     async def reload_again(self) -> None:
@@ -313,8 +314,9 @@ class Engines:
         async with self._deploying():
             release = await asyncio.to_thread(self.releases.open, number)
             configuration = content_of(release.path / "haproxy.cfg").decode()
-            await self._hand_over(configuration, release.checksum)
+            handed = await self._hand_over(configuration, release.checksum)
             await self._reload_haproxy(release.checksum, again=True)
+            await self._note_handed(*handed)
             await self._leave_addresses(configuration)
             await self.verifier.prove_listeners(release.checksum)
 
@@ -368,26 +370,37 @@ class Engines:
             names = {one.host for servers in new.values() for one in servers if one.is_name}
             await asyncio.to_thread(self.addresses.keep, names)
 
-    async def _hand_over(self, configuration: str, checksum: str) -> None:
-        """Write down what the newest worker knows of servers, for the next one. Without it servers begin UP."""
+    async def _note_handed(self, pid: str, rows: Mapping[Key, Row]) -> None:
+        """Another worker than `pid` has read these rows; where there was no reload, what was handed earlier holds on."""
+        with suppress(EngineUnavailable):
+            now = (await self.cli.info()).get("pid", "")
+            if now != pid:
+                self._handed = now, rows
+
+    async def _hand_over(self, configuration: str, checksum: str) -> tuple[str, Mapping[Key, Row]]:
+        """Write down what the newest worker knows of servers, for the next one. Without it servers begin UP.
+
+        The newest worker's process number, and what was written.
+        """
         new = await asyncio.to_thread(handover.servers_in, configuration)
         known = self.addresses.all()
         unknown = {one.host for servers in new.values() for one in servers if one.is_name and one.host not in known}
         self.addresses.learn(await self.names.find(unknown, FIRST_LOOK))
         try:
             async with asyncio.timeout(LONGEST):
-                ran = (await self.cli.info()).get("description", "").removeprefix("guardpanel ")
+                info = await self.cli.info()
+                ran, pid = info.get("description", "").removeprefix("guardpanel "), info.get("pid", "")
                 text = await self.cli.server_states()
         except (EngineUnavailable, TimeoutError):
-            ran = text = ""
+            ran = pid = text = ""
         live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
-        lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, ran, text)
-        self._handed = checksum, handover.rows_in("\n".join(lines))
+        lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, pid, text)
         await self._leave_states(lines)
+        return pid, handover.rows_in("\n".join(lines))
 
-    def _states(self, live: Backends, new: Backends, ran: str, text: str) -> list[str]:
+    def _states(self, live: Backends, new: Backends, pid: str, text: str) -> list[str]:
         before = handover.rows_in(text) if live else {}
-        handed = self._handed[1] if self._handed[0] == ran else {}
+        handed = self._handed[1] if self._handed[0] == pid else {}
         self.addresses.take(handover.addresses_in(before, live))
         return handover.state_lines(before, live, new, handed=handed, addresses=self.addresses.all())
 

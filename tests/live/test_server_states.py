@@ -7,6 +7,7 @@ from functools import partial
 import httpx2
 import pytest
 
+from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.changes import Asked
 from tests.haproxies import VERSIONS, haproxy_binary
@@ -100,6 +101,30 @@ async def has_checks(server: Origin, wanted: int) -> bool:
 
 async def is_in(running: Installation, server: str, wanted: str) -> bool:
     return await state(running, server) == wanted
+
+
+async def test_a_reload_that_we_did_not_make_takes_no_server_down(running: Installation) -> None:
+    """A worker that began otherwise than it was told to has counted its own checks alone."""
+    with origin() as one, origin() as other:
+        operator = Operator(running, [one, other])
+        await operator.save()
+        await operator.save()
+        engines = running.changes.engines
+        before = (await engines.cli.processes()).workers
+        await engines.cli.reload()
+        await until(partial(has_other_workers, running, before), "a new worker")
+
+        await operator.save()
+
+        assert [await state(running, name) for name in ("s1", "s2")] == ["UP", "UP"]
+
+
+async def has_other_workers(running: Installation, before: tuple[int, ...]) -> bool:
+    try:
+        now = (await running.changes.engines.cli.processes()).workers
+    except EngineUnavailable:
+        return False
+    return bool(now) and not set(now) & set(before)
 
 
 async def test_what_is_found_over_the_runtime_api_alone_is_not_handed_on(running: Installation) -> None:

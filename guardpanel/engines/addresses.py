@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from guardpanel.engines.names import Found
@@ -66,16 +67,17 @@ class Addresses:
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all others, and write down what is not on disk yet. In a thread; OSError where the disk takes nothing."""
-        self._known = {name: known for name, known in self._known.items() if name in names}
+        known = dict(self._known)  # a save may learn one meanwhile
+        self._known = {name: known[name] for name in known if name in names}
         said = self._said()
         if said != self._kept:
-            text = json.dumps({name: asdict(known) for name, known in self._known.items()}, default=str, indent=1)
+            text = json.dumps({name: asdict(one) for name, one in dict(self._known).items()}, default=str, indent=1)
             write_atomically(self._path, text.encode())
             self._kept = said
 
     def _said(self) -> dict[str, tuple[str, str]]:
         """Without the time of the last look, or each look would be a write."""
-        return {name: (known.address, known.problem) for name, known in self._known.items()}
+        return {name: (known.address, known.problem) for name, known in dict(self._known).items()}
 
 
 def _read(path: Path) -> dict[str, Known]:
@@ -87,4 +89,5 @@ def _read(path: Path) -> dict[str, Known]:
 
 def _known(entry: Mapping[str, str]) -> Known:
     since, confirmed = (datetime.fromisoformat(entry[name]) for name in ("since", "confirmed"))
-    return Known(str(entry["address"]), since, confirmed, str(entry["problem"]))
+    address = entry["address"] and str(ip_address(entry["address"]))
+    return Known(address, since, confirmed, str(entry["problem"]))

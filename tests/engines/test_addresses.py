@@ -52,8 +52,9 @@ def test_what_is_in_use_is_on_disk_and_nothing_else(tmp_path: Path) -> None:
 
     assert again.all() == {"app.lan": "10.0.0.5"}
     assert again.of("app.lan") is not None
-    path.write_text("nonsense")
-    assert Addresses(path).all() == {}
+    for damaged in ("nonsense", path.read_text().replace("10.0.0.5", "10.0.0.5 0 UP")):
+        path.write_text(damaged)
+        assert Addresses(path).all() == {}, "HAProxy is told addresses alone"
 
 
 def test_what_haproxy_has_fills_only_what_is_not_known(tmp_path: Path) -> None:

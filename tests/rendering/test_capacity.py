@@ -54,6 +54,11 @@ def test_an_operator_may_say_otherwise() -> None:
     assert (asked.connections, asked.requests_per_client) == (20, 7)
 
 
+def test_what_was_asked_for_where_there_were_more_files_keeps_no_haproxy_from_starting() -> None:
+    """A backup may come from a larger machine."""
+    assert made(max_connections=20_000, open_files=5_000).connections == made(open_files=5_000).connections
+
+
 def test_large_bodies_are_counted_only_where_a_policy_takes_them() -> None:
     small, large = (render(state(limit=limit)).files["haproxy.cfg"].decode() for limit in (128, 129))
 

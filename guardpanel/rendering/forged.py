@@ -31,3 +31,8 @@ FORGED = f"{ANYWHERE}|({ENDS})$|^({WHOLE})$|^{OURS}"
 
 ANY_FORGED = f"{ANYWHERE}|({ENDS})(,|$)|(^|,)({WHOLE})(,|$)|(^|,){OURS}"
 "The same in all names of a request, with commas between them: asked once, where FORGED would be asked of each header."
+
+
+def any_spelling(name: str) -> str:
+    """Of a header that an operator names: servers may read `x_edge` as `x-edge`."""
+    return f"^{name.replace('-', ANY)}$"

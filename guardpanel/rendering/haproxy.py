@@ -10,7 +10,7 @@ from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
 from guardpanel.rendering import waiting
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
-from guardpanel.rendering.forged import ANY_FORGED, FORGED
+from guardpanel.rendering.forged import ANY_FORGED, FORGED, any_spelling
 from guardpanel.rendering.state import (
     LARGEST_ADDRESS,
     LARGEST_HEADERS,
@@ -143,6 +143,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             hops=hops(state.traffic),
             forged=FORGED,
             any_forged=ANY_FORGED,
+            named=any_spelling(state.traffic.client_ip_header),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
             capacity=capacity(state, space.buffer),

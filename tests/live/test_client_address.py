@@ -107,7 +107,7 @@ def test_nothing_that_a_stranger_says_of_itself_reaches_a_server(stack: Stack, s
         "header": {"client_ip_source": "header", "client_ip_header": "X-Edge", "trusted_networks": [PROXY]},
     }
     use(stack, server, **traffic[configured])
-    names = [*FORGED, "X-Edge"] if configured == "header" else FORGED
+    names = [*FORGED, "X-Edge", "X_Edge"] if configured == "header" else FORGED
 
     headers = seen(ask(stack, *(f"{name}: 203.0.113.9" for name in names)))
 

@@ -236,3 +236,17 @@ def test_bodies_are_waited_for_early_where_late_ones_pass(host: dict[str, Any], 
     bundle = made({"a.test": {"policy": "A", **HOST, **host}}, A={})
 
     assert lines(bundle, "patience.map")[0] == expected
+
+
+ORDER = ["tcp-request connection", "tcp-request content", "http-request"]
+
+
+def test_rules_stand_in_the_order_in_which_haproxy_asks_them() -> None:
+    """It warns of each that does not, at every check."""
+    policy = {"body_limit_kib": 4096, "response_inspection": True}
+    words = [line.split() for line in lines(made({"a.test": {"policy": "A", **HOST}}, A=policy))]
+    rules = [f"{one[0]} {one[1]}" if one[0] == "tcp-request" else one[0] for one in words if len(one) > 2]
+    rules = [rule for rule in rules if rule in ORDER]
+
+    assert set(rules) == set(ORDER)
+    assert rules == sorted(rules, key=ORDER.index)

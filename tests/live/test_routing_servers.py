@@ -160,11 +160,14 @@ def test_every_option_is_accepted_without_a_warning(haproxy: str, ours: Certific
             "over_limit": over,
             "fail_mode": fail,
             "response_inspection": mode == "block",
+            "streamed_responses": "hold_back" if fail == "open" else "judge_beginning",
             "body_limit_kib": limit,
             "skip_paths": [".css", "/assets/"],
         }
         for (mode, over, fail), limit in zip(
-            itertools.product(["block", "detect_only", "off"], ["refuse", "pass"], ["by_mode", "closed", "open"]),
+            itertools.product(
+                ["block", "detect_only", "off"], ["refuse", "inspect_beginning", "by_mode"], ["closed", "open"]
+            ),
             itertools.cycle([1, 128, 4096]),
         )
     }

@@ -129,6 +129,19 @@ def test_so_many_large_bodies_are_inspected_at_a_time(stack: Stack) -> None:
     wait_until(lambda: asked(stack, 83, "block.test", body=large).status == 200, "the slots are free again")
 
 
+def test_a_large_body_that_may_pass_has_its_place_while_it_comes(stack: Stack, server: Origin) -> None:
+    """Held without one, those of a policy that only detects took what memory there was. One more is not held: it passes."""
+    with visitors(visitor(stack, 60 + number, upload("detect.test")) for number in range(BODIES)):
+        wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES, "all slots are taken")
+        before = len(server.begun)
+
+        with visitor(stack, 80, upload("detect.test")):
+            wait_until(lambda: len(server.begun) > before, "it is at the server before it is complete")
+            assert stack.uninspected(2)
+        assert asked(stack, 82, "detect.test", body=b"x" * 1000).status == 200
+    wait_until(lambda: asked(stack, 83, "block.test", body=b"x" * LENGTH).status == 200, "the slots are free again")
+
+
 def test_one_client_does_not_take_every_place_for_large_bodies(stack: Stack) -> None:
     with visitors(visitor(stack, 70, upload("block.test")) for _ in range(BODIES_PER_CLIENT)):
         wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES_PER_CLIENT, "its share is taken")

@@ -30,6 +30,10 @@ HEAD = ("1", "# " + " ".join(COLUMNS))
 DOWN, UP = "0", "2"
 "srv_op_state: SRV_ST_STOPPED and SRV_ST_RUNNING."
 
+NEVER, NOT_YET = "0", "1"
+"""srv_check_status: HCHK_STATUS_UNKNOWN, of a server without checks, and HCHK_STATUS_INI, before the first. Of a server that is
+checked, NEVER makes HAProxy drop whatever its checks find, and crash on it (set_server_check_status() of src/check.c)."""
+
 FAILED, PASSED = {"2"}, {"3", "4"}
 "srv_check_result: CHK_RES_FAILED; CHK_RES_PASSED and CHK_RES_CONDPASS. While a check runs it is none of them."
 
@@ -50,6 +54,10 @@ class Configured(NamedTuple):
     "What its health check asks and expects; empty: nothing checks it."
     rise: int
     fall: int
+
+    @property
+    def full_health(self) -> int:
+        return self.rise + self.fall - 1
 
 
 Backends = Mapping[str, Sequence[Configured]]
@@ -144,7 +152,7 @@ def state_lines(
             checked = _checked(server, before.get(key), handed.get(key)) if old is not None else None
             address = addresses.get(server.host, "-") if server.is_name else "-"
             if server.enabled and (checked is not None or address != "-"):
-                lines.append(_line(server, checked or Checked(UP, 0, {}), address))
+                lines.append(_line(server, checked or Checked(UP, server.full_health, {}), address))
     return lines
 
 
@@ -163,15 +171,15 @@ def _checked(server: Configured, row: Row | None, handed: Row | None) -> Checked
     """None where nothing is known of its health, as in maintenance or drain: it begins UP, as a new one."""
     if row is None or not server.asks or int(row["srv_admin_state"]) or row["srv_op_state"] not in {DOWN, UP}:
         return None
-    return _with_earlier(row, handed, server.rise, server.fall)
+    return _with_earlier(row, handed, server)
 
 
-def _with_earlier(row: Row, handed: Row | None, rise: int, fall: int) -> Checked:
+def _with_earlier(row: Row, handed: Row | None, server: Configured) -> Checked:
     """A new worker counts good and bad checks anew. Where saves follow each other faster than `rise` or `fall` checks, a
     server that came back, or died, would never be noticed: so what earlier workers counted is added, unless a check said
     otherwise since."""
     op, health, result = row["srv_op_state"], int(row["srv_check_health"]), row["srv_check_result"]
-    full = rise + fall - 1
+    full, rise = server.full_health, server.rise
     earlier = int(handed["srv_check_health"]) if handed is not None and handed["srv_op_state"] == op else None
     if op == DOWN:
         health += earlier if earlier is not None and result not in FAILED else 0
@@ -182,9 +190,11 @@ def _with_earlier(row: Row, handed: Row | None, rise: int, fall: int) -> Checked
 
 def _line(server: Configured, checked: Checked, address: str) -> str:
     """Columns as in COLUMNS; numbers of backends and servers need not be right, their names do."""
+    status = checked.said("srv_check_status")
+    status = NOT_YET if server.asks and status == NEVER else status
     return " ".join((
         "1", server.backend, server.name.removeprefix("s"), server.name, address, checked.op, "0",
-        server.weight, server.weight, checked.said("srv_time_since_last_change"), checked.said("srv_check_status"),
+        server.weight, server.weight, checked.said("srv_time_since_last_change"), status,
         checked.said("srv_check_result"), str(checked.health), "6" if server.asks else "0", "0", "0", "0",
         server.host if server.is_name else "-", server.port, "-", "1" if server.tls else "0", "0", "-", "-", "0",
     ))  # fmt: skip

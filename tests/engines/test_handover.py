@@ -119,6 +119,34 @@ def test_a_server_that_nothing_checks_is_never_down() -> None:
     assert found["s2"]["srv_check_state"] == "0"
 
 
+NEW_NAME = {"addresses": {"app.lan": "192.0.2.7"}}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [{}, {"srv_check_status": "0"}, {**DEAD, "srv_check_status": "0"}, {"srv_op_state": "0"}, {"srv_check_health": "1"}],
+)  # fmt: skip
+def test_checks_of_a_server_are_never_said_to_be_off(before: dict[str, str]) -> None:
+    """HAProxy would find nothing of it any more, and crash: also one that was told so by an earlier release."""
+    servers = configured(NAMED)
+
+    assert told({}, {}, servers, **NEW_NAME)["s1"]["srv_check_status"] == "1"
+    assert told(said(before), servers, servers, **NEW_NAME)["s1"]["srv_check_status"] == "1"
+    unchecked = told({}, {}, configured(NAMED, health_check=False), **NEW_NAME)
+    assert unchecked["s1"]["srv_check_status"] == "0"
+
+
+@pytest.mark.parametrize("health", ["2", "4"])
+def test_a_new_name_is_up_after_a_second_save_that_comes_before_its_first_check(health: str) -> None:
+    servers = configured(NAMED)
+    first = told({}, {}, servers, **NEW_NAME)
+    handed = {("be_1", "s1"): first["s1"]}
+
+    before = said({"srv_check_result": "0", "srv_check_health": health, "srv_addr": "192.0.2.7"})
+
+    assert states(told(before, servers, servers, handed)) == {"s1": "2"}
+
+
 def test_a_name_keeps_its_address_and_another_name_does_not_inherit_it() -> None:
     before = said({**DEAD, "srv_addr": "192.0.2.7"})
 

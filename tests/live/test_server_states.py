@@ -140,3 +140,18 @@ async def test_what_is_found_over_the_runtime_api_alone_is_not_handed_on(running
         assert await state(running, "s1") == "UP"
         lines = running.settings.server_states.read_text().splitlines()
         assert [line for line in lines if "be_" in line and not line.startswith("#")] == []
+
+
+async def test_a_server_given_by_a_name_is_checked_from_its_first_save_on(running: Installation) -> None:
+    """Its address comes from the file that says what checks found: that must not say that nothing checks it."""
+    with origin() as server:
+        server.status = 500
+        fields = a_virtual_host(
+            0, servers=[{"address": f"localhost:{server.port}"}], policy_id=None,
+            health_check_path="/health", health_check_interval=1, health_check_rise=1, health_check_fall=1,
+        )  # fmt: skip
+        await virtual_hosts.create(running.changes, Asked("ada"), fields)
+        await until(lambda: is_in(running, "s1", "DOWN"), "its check fails")
+
+        server.status = 200
+        await until(lambda: is_in(running, "s1", "UP"), "its check passes")

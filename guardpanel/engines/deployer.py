@@ -324,13 +324,15 @@ class Engines:
         """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers have
         no address in HAProxy although there is one: they need a reload."""
         configuration = await asyncio.to_thread(self._current_configuration)
+        if not configuration:
+            return frozenset()  # of names that nobody can say nothing is forgotten, either
         backends = await asyncio.to_thread(handover.servers_in, configuration)
         named = [one for servers in backends.values() for one in servers if one.is_name]
         names = sorted({server.host for server in named})
         for at in range(0, len(names), AT_ONCE):
             self.addresses.learn(await self.names.find(names[at : at + AT_ONCE]))
         async with self._writing_for_agent:
-            if self._current_configuration() != configuration:
+            if await asyncio.to_thread(self._current_configuration) != configuration:
                 return frozenset()  # a save came between
             await asyncio.to_thread(self.addresses.keep, names)
             return await self._tell_addresses(named, configuration) if named else frozenset()
@@ -355,11 +357,11 @@ class Engines:
         return frozenset(late)
 
     def _current_configuration(self) -> str:
-        """What the current release has HAProxy read; empty without one."""
+        """What the current release has HAProxy read; empty without one, or where somebody changed it by hand."""
         number = self.releases.current_number()
         if number is not None:
-            with suppress(OSError):
-                return content_of(self.releases.root / str(number) / "haproxy.cfg").decode("utf-8", "replace")
+            with suppress(OSError, ReleaseDamaged):
+                return content_of(self.releases.open(number).path / "haproxy.cfg").decode()
         return ""
 
     async def _leave_addresses(self, configuration: str) -> None:

@@ -130,3 +130,25 @@ async def test_a_name_that_resolves_later_is_served_when_it_does(running: Instal
         assert await status(running) == 200
         assert await following.look(running.changes) == frozenset()
         assert await running.look() == []
+
+
+async def test_names_of_a_configuration_that_was_changed_by_hand_are_held(
+    running: Installation, resolver: Resolver
+) -> None:
+    with origin() as server:
+        resolver.names[NAME] = ["127.0.0.1"]
+        await save(running, server.port, 1)
+        engines = running.changes.engines
+        changed = engines.releases.root / str(engines.releases.current_number()) / "haproxy.cfg"
+        changed.chmod(0o600)
+        changed.write_text(changed.read_text() + "backend be_9\n    server s1\n")
+
+        assert await following.look(running.changes) == frozenset()
+
+        assert engines.addresses.all() == {NAME: "127.0.0.1"}
+        over = Asked("ada", over_drift=True)
+        fields = a_virtual_host(
+            server.port, servers=[{"address": f"{NAME}:{server.port}", "weight": 7}], policy_id=None
+        )
+        assert (await virtual_hosts.update(running.changes, over, 1, fields)).is_new
+        assert await status(running) == 200

@@ -1,6 +1,7 @@
 """Which agent it is, what it can be asked, and that it is given nothing that it does not read."""
 
 import os
+import re
 import signal
 import socket
 from dataclasses import replace
@@ -160,7 +161,7 @@ def test_the_file_has_no_key_that_coraza_spoa_refuses() -> None:
     assert document["bind"] == "unix:///run/guardpanel/agent.sock"
 
 
-def test_no_buffer_is_larger_than_it_takes_and_the_agents_file_is_the_same() -> None:
+def test_no_buffer_is_larger_than_it_takes() -> None:
     given = rows({"Large": {"body_limit_kib": 4096}}, {"a.test": {"policy": "Large", "servers": [{"address": "h:1"}]}})
 
     small, large = (render(DesiredState.from_rows(given, facts)) for facts in (SMALL, FACTS))
@@ -168,4 +169,11 @@ def test_no_buffer_is_larger_than_it_takes_and_the_agents_file_is_the_same() -> 
     assert f"tune.bufsize {64 * KIB}\n" in small.files["haproxy.cfg"].decode()
     assert f";{48 * KIB};" in small.files["vhosts.map"].decode()
     assert f";{4096 * KIB};" in large.files["vhosts.map"].decode()
-    assert small.files["coraza.yaml"] == large.files["coraza.yaml"]
+
+
+def test_it_is_told_of_no_reader_of_bodies_that_it_lacks() -> None:
+    given = rows({"All": {}}, {"a.test": {"policy": "All", "servers": [{"address": "h:1"}]}})
+
+    text = render(DesiredState.from_rows(given, SMALL)).files["coraza.yaml"].decode()
+
+    assert set(re.findall(r"requestBodyProcessor=(\w+)", text)) == {"URLENCODED", "MULTIPART", "JSON", "XML"}

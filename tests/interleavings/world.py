@@ -96,7 +96,7 @@ class FakeMaster(MasterCli):
         super().__init__(Path("/nowhere"))
         self.world = world
 
-    async def _ask(self, command: str, patience: float = 0.0) -> str:
+    async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str:
         world = self.world
         await world.fate.pause()
         world.live_on()

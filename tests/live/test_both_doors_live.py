@@ -74,6 +74,7 @@ def save_by_json(api: httpx2.Client) -> None:
         "skip_paths": [".css", "/assets/"],
         "allowed_methods": ["GET", "HEAD", "POST"],
         "allowed_content_types": ["application/json"],
+        "over_limit": "refuse",
     }
     first = {"url": "http://127.0.0.1:9", "weight": 100}
     saves = [

@@ -11,7 +11,7 @@ from tests.events import BY_SCORE, a_rule, an_event, as_line
 
 ITEM = EventItem(
     request_id="1", time=EPOCH, virtual_host_id=None, virtual_host=None, policy_id=None, policy=None, application="", revision=None,
-    client="192.0.2.7", method="GET", host="", path="/", verdict=Verdict.BLOCKED, status=403, score=5, severity=None, rules=(), message="",
+    client="192.0.2.7", method="GET", host="", path="/", verdict=Verdict.BLOCKED, status=403, score=5, severity=None, rules=(), reason=None, message="",
 )  # fmt: skip
 
 

@@ -78,8 +78,9 @@ func TestEachLossIsNamed(t *testing.T) {
 		for range expected.asked {
 			_, err = connection.ask(get)
 		}
-		// The write itself may already meet the end of the connection.
-		if err == nil || cause(err) != expected.cause && cause(err) != "broken pipe" {
+		// The write itself may already meet the end of the connection; and what is written after it is answered by a reset.
+		late := expected.asked == 2 && err != nil && cause(err) == "connection reset by peer"
+		if err == nil || cause(err) != expected.cause && cause(err) != "broken pipe" && !late {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

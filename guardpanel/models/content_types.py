@@ -77,7 +77,10 @@ def known_readings(entries: list[str]) -> list[str]:
     for entry in entries:
         kind, separator, how = (part.strip() for part in visible(entry).lower().partition("="))
         if not separator or how not in list(BodyReading):
-            raise refuse(f"Write {entry[:60]} like image/* = binary, with one of {', '.join(BodyReading)} after the =.")
+            values = ", ".join(BodyReading)
+            raise refuse(
+                f"{entry[:60]} is not a reading such as text/x-log = none. Write a type, = and one of {values}."
+            )
         if not CONTENT_TYPE.fullmatch(kind):
             raise refuse(f"{kind[:60]} is not a content type such as application/json or image/*.")
         if found.setdefault(kind, how) != how:

@@ -126,7 +126,9 @@ class TrafficColumns(SQLModel):
         if name and not HEADER_NAME.fullmatch(name):
             raise refuse(f"{name[:60]} is not the name of a header: letters, digits and - (60 at most).")
         if name in NEVER_A_CLIENT or name.startswith("x-gp-"):
-            raise refuse(f"{name} says something else. Name a header that holds the client's address.")
+            raise refuse(
+                f"{name} does not contain the client’s address. Name a header that does, such as CF-Connecting-IP."
+            )
         if name in {"x-forwarded-for", "forwarded"}:
             raise refuse(f"{name} is a list of addresses. Choose X-Forwarded-For as the source instead.")
         return name

@@ -285,8 +285,22 @@ def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+FORM_LABELS = {
+    "argument_limit": "Arguments", "json_value_limit": "JSON values", "over_limit": "Larger bodies",
+    "upload_seconds": "Least time for a body", "upload_rate_kib": "Least rate", "fail_mode": "If the WAF fails",
+    "file_inspection": "Read JSON and XML files", "response_inspection": "Inspect responses",
+    "response_seconds": "Hold responses back", "streamed_responses": "Responses that take longer",
+    "skip_paths": "Static paths that are not inspected", "masked_fields": "Masked in events",
+    "client_ip_source": "Client IP from", "client_ip_header": "Header", "trusted_networks": "Trusted proxies",
+    "forwarded_hops": "Hops", "max_connections": "Connections", "max_requests_per_client": "Requests of one client",
+}  # fmt: skip
+"Of fields that their form calls otherwise than their name does."
+
+
 def field_label(name: str) -> str:
-    """`servers.1.address` → `Server 2`; `body_limit_kib` → `Body limit`."""
+    """What the form calls it. `servers.1.address` → `Server 2`; `body_limit_kib` → `Body limit`."""
+    if name in FORM_LABELS:
+        return FORM_LABELS[name]
     if match := ROW.fullmatch(name):
         return f"{match[1].removesuffix('s').replace('_', ' ').capitalize()} {int(match[2]) + 1}"
     words = re.sub(r"\.\d+$", "", name).replace("_kib", "").replace("_id", "").replace("_", " ")

@@ -16,7 +16,8 @@ TYPES = "application/json\nimage/*\napplication/x-log\ntext/plain"
 
 async def test_the_page_says_how_bodies_are_read(ada: httpx2.AsyncClient) -> None:
     made = await ada.post(
-        "/policies", data=a_policy(allowed_content_types=TYPES, content_type_readings="Application/X-Log=none")
+        "/policies",
+        data=a_policy(allowed_content_types=TYPES, content_type_readings="Application/X-Log=none\ntext/odd=none"),
     )
 
     page = read((await ada.get(made.headers["location"])).text)
@@ -25,6 +26,7 @@ async def test_the_page_says_how_bodies_are_read(ada: httpx2.AsyncClient) -> Non
     assert "Binary, inspected only if it is text: image/*" in page.text
     assert "Text: text/plain" in page.text
     assert "Bodies of application/x-log are not inspected" in page.text
+    assert "text/odd = none" in page.text
 
 
 async def test_with_coraza_spoa_it_says_what_that_reads(ada: httpx2.AsyncClient, panel: Panel) -> None:
@@ -43,5 +45,5 @@ async def test_a_reading_that_is_none_comes_back_as_it_was_typed(ada: httpx2.Asy
     page = read(answer.text)
 
     assert answer.status_code == 422
-    assert "Write text/plain = yaml like image/* = binary" in page.text
+    assert "text/plain = yaml is not a reading such as text/x-log = none." in page.text
     assert page.value("content_type_readings") == "text/plain = yaml"

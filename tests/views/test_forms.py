@@ -138,7 +138,7 @@ def test_a_form_starts_with_the_fields_of_a_thing() -> None:
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("servers.1.address", "Server 2"), ("body_limit_kib", "Body limit"), ("policy_id", "Policy"), ("tls_name", "TLS name"), ("hostnames.3", "Hostnames")],
+    [("servers.1.address", "Server 2"), ("body_limit_kib", "Body limit"), ("policy_id", "Policy"), ("tls_name", "TLS name"), ("hostnames.3", "Hostnames"), ("upload_rate_kib", "Least rate"), ("client_ip_header", "Header")],
 )  # fmt: skip
 def test_labels(name: str, label: str) -> None:
     assert field_label(name) == label

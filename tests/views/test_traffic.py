@@ -43,7 +43,7 @@ async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
         ({"trusted_networks": "fe80::1%eth0"}, "has a zone"),
         ({"client_ip_source": "x_forwarded_for"}, "List your proxies’ networks."),
         ({"client_ip_source": "header", "trusted_networks": "10.0.0.1"}, "Name the header"),
-        ({"client_ip_header": "cookie"}, "says something else"),
+        ({"client_ip_header": "cookie"}, "does not contain the client’s address"),
         ({"client_ip_header": "x y"}, "is not the name of a header"),
         ({"client_ip_header": "X-Forwarded-For"}, "Choose X-Forwarded-For as the source"),
         ({"forwarded_hops": "11"}, "At most 10."),

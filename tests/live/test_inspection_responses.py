@@ -60,6 +60,8 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         server.answers[path] = [
             head_lines, *(part for one in pieces for part in (b"%x\r\n%b\r\n" % (len(one), one), 0.3)), b"0\r\n\r\n"
         ]  # fmt: skip
+        server.answers[path + "/thought-about"] = [0.2, *server.answers[path]]
+        server.answers[path + "/thought-about-long"] = [1.4, *server.answers[path]]
     big = b"<p>" + b"word " * 100_000
     server.answers["/big"] = [answer(big) + big]
     server.answers["/big-leak"] = [answer(LEAKS["/sql"] + big) + LEAKS["/sql"] + big]
@@ -187,3 +189,13 @@ def test_a_page_that_is_held_back_until_it_is_complete_passes_only_when_judged(s
     answers = [stack.get("holds.test", path).status for path in ("/page", "/leaks-first", "/leaks-last")]
 
     assert answers == ([503, 403, 503] if stack.facts.holds_responses else [200, 403, 403])
+
+
+def test_a_server_that_takes_its_time_before_its_headers_does_not_end_the_holding_back(stack: Stack) -> None:
+    """HAProxy's time begins when it asks the server; where it is over before the headers come, the whole page is waited for."""
+    soon = [stack.get("holds.test", f"/leaks-{which}/thought-about").status for which in ("first", "last")]
+    late = [stack.get("holds.test", f"{path}/thought-about-long").status for path in ("/page", "/leaks-last")]
+
+    assert soon == ([403, 503] if stack.facts.holds_responses else [403, 403])
+    assert late == [200, 403]
+    assert stack.get("streams.test", "/page/thought-about").verdict["partial"] == "response"

@@ -450,9 +450,9 @@ class Engines:
                     raise DeploymentFailed(words, step="reload", evidence=answer) from error
             else:
                 reading.answers = True
-                if _has_new_worker(before, now):
+                if _has_new_worker(before, now) and await self._newest() in now.workers:
                     return
-                if now.failed > before.failed and now.workers == before.workers:
+                if now.failed > before.failed:
                     said = answer or await self.haproxy.complaints(self.releases.link)
                     raise DeploymentFailed(
                         "HAProxy refused to load the new configuration.", step="reload", evidence=said
@@ -460,6 +460,12 @@ class Engines:
             if patience.is_over:
                 raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
             await asyncio.sleep(0.01)
+
+    async def _newest(self) -> int:
+        """The worker that answers as the newest one. From 3.1 on one that still loads is listed and does not yet answer."""
+        with suppress(EngineUnavailable):
+            return int((await self.cli.info()).get("pid", 0))
+        return 0
 
     async def runs(self, checksum: str, patience: float = START_PATIENCE) -> bool:
         """Whether HAProxy's newest worker has read this configuration; False if it does not answer in time."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -78,7 +79,8 @@ async def test_a_master_that_hangs_loses_no_request_and_mends_with_its_cause(
             said = await told(add(fresh, origin, name))
         assert struck
         assert isinstance(said, RolledBack), repr(said)
-        assert "HAProxy's master does not answer" in said.message
+        # From 3.1 on it is a worker that hangs while it loads, and the master answers.
+        assert re.search("master does not answer|did not start a new worker", said.message)
         await is_as_it_was(fresh, before, rows, name)
         assert (seen.lost, set(seen.met)) == ([], {(200, before, b"hello from /x")})
 

@@ -382,7 +382,7 @@ class Engines:
     async def _hand_over(self, configuration: str, checksum: str) -> tuple[str, Mapping[Key, Row]]:
         """Write down what the newest worker knows of servers, for the next one. Without it servers begin UP.
 
-        The newest worker's process number, and what was written.
+        The newest worker's process number, and what was written: nothing, where the disk takes nothing.
         """
         new = await asyncio.to_thread(handover.servers_in, configuration)
         known = self.addresses.all()
@@ -397,8 +397,8 @@ class Engines:
             ran = pid = text = ""
         live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
         lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, pid, text)
-        await self._leave_states(lines)
-        return pid, handover.rows_in("\n".join(lines))
+        told = await self._leave_states(lines)
+        return pid, handover.rows_in("\n".join(lines)) if told else {}
 
     def _states(self, live: Backends, new: Backends, pid: str, text: str) -> list[str]:
         before = handover.rows_in(text) if live else {}
@@ -413,13 +413,16 @@ class Engines:
             return ""
         return self._current_configuration()
 
-    async def _leave_states(self, lines: Sequence[str]) -> None:
-        """A disk that takes nothing must not keep an earlier release from coming back: servers begin UP then."""
+    async def _leave_states(self, lines: Sequence[str]) -> bool:
+        """Whether it was written. A disk that takes nothing must not keep an earlier release from coming back: servers
+        begin UP then."""
         try:
             text = "\n".join(lines) + "\n"
             await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode())
         except OSError as error:
             log.warning("the states of servers could not be written: %s", error.strerror or error)
+            return False
+        return True
 
     async def _reload_haproxy(self, checksum: str, *, again: bool = False) -> None:
         """Have HAProxy read the current release, unless it runs it (it may just have started with it)."""

@@ -1,12 +1,16 @@
 """A save forgets nothing of servers: no visitor meets one that is down for it."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from guardpanel.engines import deployer
+from guardpanel.engines.releases import write_atomically
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.changes import Asked
@@ -39,14 +43,15 @@ async def state(running: Installation, server: str) -> str:
 class Operator:
     """Saves another weight each time: a reload."""
 
-    def __init__(self, running: Installation, servers: list[Origin]) -> None:
+    def __init__(self, running: Installation, servers: list[Origin], **checks: int) -> None:
         self.running, self.servers, self.weight = running, servers, 0
+        self.checks = {"interval": 2, "rise": 2, "fall": 1} | checks
 
     async def save(self) -> None:
         self.weight += 1
         fields = a_virtual_host(
             0, servers=[{"address": one.address, "weight": self.weight} for one in self.servers], policy_id=None,
-            health_check_path="/health", health_check_interval=2, health_check_rise=2, health_check_fall=1,
+            health_check_path="/health", **{f"health_check_{name}": value for name, value in self.checks.items()},
         )  # fmt: skip
         changes = self.running.changes
         saved = await (
@@ -114,6 +119,28 @@ async def test_a_reload_that_we_did_not_make_takes_no_server_down(running: Insta
         await engines.cli.reload()
         await until(partial(has_other_workers, running, before), "a new worker")
 
+        await operator.save()
+
+        assert [await state(running, name) for name in ("s1", "s2")] == ["UP", "UP"]
+
+
+async def test_a_disk_that_takes_no_states_takes_no_server_down(
+    running: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what a worker never read it has counted nothing."""
+    states = running.settings.server_states
+
+    def full(path: Path, content: bytes) -> None:
+        if path == states:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_atomically(path, content)
+
+    with origin() as one, origin() as other:
+        operator = Operator(running, [one, other], interval=3600, fall=3)
+        with monkeypatch.context() as patch:
+            patch.setattr(deployer, "write_atomically", full)
+            await operator.save()
+            await operator.save()
         await operator.save()
 
         assert [await state(running, name) for name in ("s1", "s2")] == ["UP", "UP"]

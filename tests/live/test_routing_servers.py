@@ -1,18 +1,13 @@
-"""Servers: TLS with verification, health checks, weights, every option accepted without a warning."""
+"""Servers: TLS with verification, health checks, weights."""
 
-import itertools
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guardpanel.models.virtual_host import Balance
-from guardpanel.rendering import DesiredState, render
 from tests.live.origins import Certificate, Origin, certificate, origin
 from tests.live.stack import Stack, wait_until
-from tests.rows import FACTS, rows
+from tests.rows import rows
 
 CHECK = {"health_check": True, "health_check_interval": 1, "health_check_rise": 1, "health_check_fall": 1}
 
@@ -151,56 +146,3 @@ def test_weights_share_the_requests(stack: Stack) -> None:
 
 def test_a_name_that_does_not_resolve_yet_stops_nobody(stack: Stack) -> None:
     assert stack.get("later.test", "/").status == 503
-
-
-def test_every_option_is_accepted_without_a_warning(haproxy: str, ours: Certificate, tmp_path: Path) -> None:
-    policies = {
-        f"{mode} {over} {fail}": {
-            "enforcement_mode": mode,
-            "over_limit": over,
-            "fail_mode": fail,
-            "response_inspection": mode == "block",
-            "streamed_responses": "hold_back" if fail == "open" else "judge_beginning",
-            "body_limit_kib": limit,
-            "skip_paths": [".css", "/assets/"],
-        }
-        for (mode, over, fail), limit in zip(
-            itertools.product(
-                ["block", "detect_only", "off"], ["refuse", "inspect_beginning", "by_mode"], ["closed", "open"]
-            ),
-            itertools.cycle([1, 128, 4096]),
-        )
-    }
-    verify = itertools.cycle(
-        [{"tls_verify": "off"}, {"tls_verify": "system"}, {"tls_verify": "ca", "tls_ca": ours.authority}]
-    )
-    servers = [
-        {"address": "192.0.2.1"},
-        {"address": "[2001:db8::1]:8080", "weight": 0},
-        {"address": "https://192.0.2.2", "backup": True},
-        {"address": "https://localhost:8443", "enabled": False, "weight": 256},
-        {"address": "localhost", "resolve_later": True},
-    ]
-    hosts = {
-        f"{balance}.test *.{balance}.test": {
-            "servers": servers,
-            "balance": balance,
-            "maintenance": balance == "first",
-            "policy": policy,
-            "health_check": balance != "random",
-            "health_check_status": "200,204,300-399",
-            **next(verify),
-        }
-        for balance, policy in zip(Balance, policies, strict=False)
-    }
-    bundle = render(DesiredState.from_rows(rows(policies, hosts), FACTS))
-    for path, content in bundle.files.items():
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_bytes(content)
-
-    checked = subprocess.run(
-        [haproxy, "-c", "-dW", "-f", tmp_path / "haproxy.cfg"], capture_output=True, text=True, check=False
-    )
-
-    assert checked.returncode == 0, checked.stderr
-    assert "WARNING" not in checked.stderr

@@ -95,40 +95,6 @@ def test_off_has_no_application() -> None:
     assert yaml.safe_load(bundle.files["coraza.yaml"])["applications"] == []
 
 
-@pytest.mark.parametrize(
-    ("fields", "line"),
-    [
-        ({}, "SecRuleEngine DetectionOnly"),
-        ({"enforcement_mode": "block"}, "SecRuleEngine On"),
-        ({"body_limit_kib": 1}, "SecRequestBodyLimit 1025"),
-        ({"body_limit_kib": 1}, "SecRequestBodyInMemoryLimit 1025"),
-        ({}, "SecArgumentsLimit 5001"),
-        ({"argument_limit": 9_000}, "SecArgumentsLimit 9001"),
-        ({}, "SecResponseBodyAccess Off"),
-        ({"response_inspection": True}, "SecResponseBodyAccess On"),
-        (
-            {"inbound_anomaly_threshold": 7},
-            'SecAction "id:100003,phase:1,pass,nolog,t:none,setvar:tx.inbound_anomaly_score_threshold=7"',
-        ),
-        (
-            {"allowed_methods": ["get", "X-Y"]},
-            "SecAction \"id:100005,phase:1,pass,nolog,t:none,setvar:'tx.allowed_methods=GET X-Y'\"",
-        ),
-        (
-            {"allowed_content_types": ["a/b+c", "d/e"]},
-            (
-                'SecAction "id:100006,phase:1,pass,nolog,t:none,'
-                "setvar:'tx.allowed_request_content_type=|a/b+c| |d/e|'\""
-            ),
-        ),
-    ],
-)
-def test_a_field_becomes_its_directive(fields: dict[str, Any], line: str) -> None:
-    (application,) = made({"P": fields}).applications
-
-    assert application.directives.split("\n").count(line) == 1
-
-
 def test_the_agents_file_reads_back_as_the_applications() -> None:
     bundle = made({"A": {}, "B": {"enforcement_mode": "block", "response_inspection": True}})
 

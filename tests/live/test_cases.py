@@ -1,0 +1,33 @@
+"""Every case of tests/rendering/cases, as each HAProxy would get it: it takes them, and warns of nothing."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.settings import Settings
+from tests.rendering.case import Case, cases
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_path: Path) -> None:
+    asked = HAProxy(haproxy)
+    states = tmp_path / "servers.state"
+    states.write_text("1\n")  # as at the first start: no servers are known
+    bundle = case.bundle(
+        system_ca=Settings().system_ca,
+        server_states=str(states),
+        drops_trailers=asyncio.run(asked.knows(DROPS_TRAILERS)),
+        holds_responses=asyncio.run(asked.holds_responses()),
+    )
+    for path, content in bundle.files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+
+    checked = subprocess.run(
+        [haproxy, "-c", "-dW", "-f", tmp_path / "haproxy.cfg"], capture_output=True, text=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stderr

@@ -1,0 +1,103 @@
+"""A desired state in `cases/NAME/state.yaml`, and beside it every file that it is rendered to.
+
+The files are compared byte by byte, but for two things: the checksum stands in them as zeros, so that a change of one file
+does not change others; and the error pages, which are the same everywhere, are not kept (config_templates/haproxy/errors).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from guardpanel.bundle import Bundle
+from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
+from guardpanel.settings import host_and_port
+from tests.rows import FACTS, rows
+
+CASES = Path(__file__).parent / "cases"
+
+VERSIONS: Mapping[str, Mapping[str, Any]] = {
+    "2.6": {"holds_responses": False},
+    "2.8": {"holds_responses": True},
+    "3.2": {"holds_responses": True, "drops_trailers": True},
+}
+"What engines/haproxy.py finds these branches to be able to."
+
+AGENTS = {"guardpanel-spoa": False, "coraza-spoa": True}
+
+KEYS = {"look for", "haproxy", "agent", "binds", "policies", "virtual_hosts", "traffic"}
+
+
+@dataclass(frozen=True)
+class Case:
+    folder: Path
+    given: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def look_for(self) -> str:
+        return str(self.given["look for"])
+
+    @property
+    def rows(self) -> Rows:
+        return rows(self.given.get("policies", {}), self.given["virtual_hosts"], self.given.get("traffic"))
+
+    @property
+    def facts(self) -> EngineFacts:
+        return replace(
+            FACTS,
+            http_binds=tuple(host_and_port(bind) for bind in self.given.get("binds", ["0.0.0.0:80"])),
+            server_states="/var/lib/guardpanel/run/servers.state",
+            small_frames=AGENTS[self.given.get("agent", "guardpanel-spoa")],
+            **VERSIONS[self.given.get("haproxy", "2.8")],
+        )
+
+    def bundle(self, **facts: Any) -> Bundle:
+        return render(DesiredState.from_rows(self.rows, replace(self.facts, **facts)))
+
+    def rendered(self) -> dict[str, str]:
+        """By path below the folder."""
+        bundle = self.bundle()
+        return {
+            path: unmarked(content.decode(), bundle.checksum)
+            for path, content in bundle.files.items()
+            if not path.startswith("errors/")
+        }
+
+    def kept(self) -> dict[str, str]:
+        """What `make cases` wrote last."""
+        return {
+            str(path.relative_to(self.folder)): path.read_text("utf-8")
+            for path in self.folder.rglob("*")
+            if path.is_file() and path.name != "state.yaml"
+        }
+
+
+def unmarked(text: str, checksum: str) -> str:
+    return text.replace(checksum, "0" * 64).replace(f"gp_end_{checksum[:12]}", f"gp_end_{'0' * 12}")
+
+
+def cases() -> list[Case]:
+    folders = sorted(path.parent for path in CASES.glob("*/state.yaml"))
+    return [Case(folder, yaml.safe_load((folder / "state.yaml").read_text("utf-8"))) for folder in folders]
+
+
+def contents() -> str:
+    """cases/README.md."""
+    listed = "".join(f"\n## [{case.name}]({case.name}/)\n\n{case.look_for.strip()}\n" for case in cases())
+    return f"{HEAD}{listed}"
+
+
+HEAD = """\
+# What guardpanel renders
+
+Each folder has a desired state (`state.yaml`) and every file that it becomes, whole: what HAProxy and the WAF agent get. Two
+things are not as they are on disk: the checksum is zeros here, and the error pages (`errors/`) are not repeated.
+
+`make cases` writes them anew and says what changed; the tests compare them byte by byte, and have each HAProxy check each.
+"""

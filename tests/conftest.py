@@ -26,6 +26,8 @@ from guardpanel.settings import Settings
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
 from tests.ports import free_port
 
+pytest_plugins = ["tests.hangs"]
+
 ADA, VERA = "ada@example.org", "vera@example.org"
 PASSWORD = "correct horse battery staple"
 

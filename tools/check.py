@@ -7,7 +7,6 @@ Ends with what failed and with how many tests passed and failed. A gate that han
 process group.
 """
 
-import json
 import os
 import re
 import shutil
@@ -16,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from results import Results, of_go, of_pytest, readable
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv" / "bin"
@@ -28,6 +29,7 @@ SPOA = ROOT / "spoa"
 VISITORS = ROOT / "tests" / "load" / "visitors"
 LOAD = ROOT / "bench" / "load"
 READER = ROOT / "tests" / "parsers" / "readers" / "go"
+REPORTS = ROOT / "test-results"
 HAPROXIES = ROOT / ".tools" / "haproxies"
 
 PYTEST_NO_TESTS = 5
@@ -36,33 +38,15 @@ UNHURRIED = ("github.com/goccy/...", "google.golang.org/protobuf/...", "crypto/.
 "Packages that the agent's tests hardly run. With the race detector, optimising them takes longer than it saves."
 
 
-@dataclass
-class Tests:
-    passed: int = 0
-    failed: int = 0
-
-    def read_pytest(self, output: str) -> None:
-        last = output.rstrip().rpartition("\n")[2]
-        self.passed += sum(int(n) for n in re.findall(r"(\d+) (?:passed|xfailed)", last))
-        self.failed += sum(int(n) for n in re.findall(r"(\d+) (?:failed|errors?)\b", last))
-
-    def read_go(self, output: str) -> None:
-        for line in output.splitlines():
-            if line.startswith("{") and '"Test":' in line:
-                match json.loads(line)["Action"]:
-                    case "pass":
-                        self.passed += 1
-                    case "fail":
-                        self.failed += 1
-
-
 @dataclass(frozen=True)
 class Gate:
     name: str
     command: Sequence[str | Path]
     cwd: Path = ROOT
     minutes: int = 5
-    tests: Callable[[Tests, str], None] | None = None
+    report: Path | None = None
+    "pytest's JUnit XML."
+    is_go_test: bool = False
     silence_is_good: bool = False
     "Fails if it prints anything (gofmt -l)."
     beside: str = ""
@@ -70,14 +54,20 @@ class Gate:
 
 
 def pytest(name: str, *arguments: str, minutes: int) -> Gate:
-    return Gate(
-        name, [BIN / "python", "-m", "pytest", "-q", *arguments, *pytest_arguments()], ROOT, minutes, Tests.read_pytest
-    )
+    report = REPORTS / f"{re.sub('[^a-z]+', '-', name)}.xml"
+    command = [str(BIN / "python"), "-m", "pytest", "-q", f"--junit-xml={report}", *arguments, *pytest_arguments()]
+    return Gate(name, command, ROOT, minutes, report)
+
+
+def go_test(name: str, cwd: Path, *flags: str, minutes: int, beside: str = "") -> Gate:
+    race = "-race" in flags  # it needs cgo
+    command = ["env", f"CGO_ENABLED={race:d}", str(GO), "test", *flags, "-json", "./..."]
+    return Gate(name, command, cwd, minutes, is_go_test=True, beside=beside)
 
 
 def gates() -> dict[str, list[Gate]]:
     haproxies = os.environ.get("GUARDPANEL_TEST_HAPROXIES", "").count(":") + 1
-    race = ["-race"] if shutil.which("cc") or shutil.which("gcc") else []  # it needs cgo
+    race = ["-race"] if shutil.which("cc") or shutil.which("gcc") else []
     unhurried = [f"-gcflags={packages}=-N -l" for packages in UNHURRIED if race]
     return {
         "lint": [
@@ -108,12 +98,12 @@ def gates() -> dict[str, list[Gate]]:
             )
         ],
         "agent": [
-            Gate(
+            go_test(
                 f"go test {' '.join(race)}".rstrip(),
-                ["env", f"CGO_ENABLED={len(race)}", GO, "test", *race, *unhurried, "-json", "./..."],
                 SPOA,
-                30,
-                Tests.read_go,
+                *race,
+                *unhurried,
+                minutes=30,
                 beside="beside the linters and the unit tests",
             )
         ],
@@ -123,8 +113,8 @@ def gates() -> dict[str, list[Gate]]:
         ],
         "parsers": [pytest("bodies as applications read them", "-n", "2", "tests/parsers", minutes=10)],
         "load": [
-            Gate("go test (visitors)", [GO, "test", "-json", "./..."], VISITORS, 15, Tests.read_go),
-            Gate("go test (load client)", [GO, "test", "-json", "./..."], LOAD, 15, Tests.read_go),
+            go_test("go test (visitors)", VISITORS, minutes=15),
+            go_test("go test (load client)", LOAD, minutes=15),
             pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
         ],
         "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20)],
@@ -154,23 +144,23 @@ def main() -> None:
     if unknown := set(asked) - set(groups):
         sys.exit(f"no such gates: {', '.join(unknown)}; there are {', '.join(groups)}")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one worker has compiled, no other need compile
-    tests = Tests()
+    results = Results()
     began = time.monotonic()
-    failed = failures([gate for group in asked or groups for gate in groups[group]], tests)
+    failed = failures([gate for group in asked or groups for gate in groups[group]], results)
     print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'All gates passed'} ({time.monotonic() - began:.0f} s)")
-    if tests.passed or tests.failed:
-        print(f"{tests.passed} passed, {tests.failed} failed")
+    if results:
+        print(results)
     sys.exit(1 if failed else 0)
 
 
-def failures(gates: Sequence[Gate], tests: Tests) -> list[str]:
+def failures(gates: Sequence[Gate], results: Results) -> list[str]:
     """The names of those that fail. One that runs beside the others is begun before them."""
     running = {gate.name: Run(gate) for gate in gates if gate.beside}
     failed = []
     try:
         for gate in gates:
             run = running[gate.name] = running.get(gate.name) or Run(gate)
-            if not passes(run, tests):
+            if not passes(run, results):
                 failed.append(gate.name)
             del running[gate.name]
     except KeyboardInterrupt:
@@ -181,20 +171,20 @@ def failures(gates: Sequence[Gate], tests: Tests) -> list[str]:
     return failed
 
 
-def passes(run: "Run", tests: Tests) -> bool:
+def passes(run: "Run", results: Results) -> bool:
     gate = run.gate
     print(f"==> {gate.name} … ", end="", flush=True)
     code, output = run.end()
-    if gate.tests:
-        gate.tests(tests, output)
+    its = of_go(output) if gate.is_go_test else of_pytest(gate.report) if gate.report else Results()
+    results.add(its)
     well = code == 0 and not (gate.silence_is_good and output.strip())
     if pytest_arguments() and code == PYTEST_NO_TESTS:
         well = True
     print(f"{'ok' if well else 'FAILED'} ({gate.beside or f'{time.monotonic() - run.began:.1f} s'})")
     if not well:
         print(readable(output).rstrip() or f"exit code {code}", flush=True)
-    elif gate.tests is Tests.read_pytest:
-        print(f"    {output.rstrip().rpartition(chr(10))[2].strip('= ')}", flush=True)
+    elif gate.report:
+        print("\n    ".join([f"    {its}", *its.slowest()]), flush=True)
     return well
 
 
@@ -203,6 +193,8 @@ class Run:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        if gate.report:
+            gate.report.unlink(missing_ok=True)
         self.began = time.monotonic()
         self.output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 a pipe would hold up who is not read
         self.process = subprocess.Popen(
@@ -230,15 +222,6 @@ class Run:
                 with suppress(subprocess.TimeoutExpired):
                     self.process.wait(20)
                     return
-
-
-def readable(output: str) -> str:
-    """What `go test -json` printed, without the tests that passed; anything else as it is."""
-    if not output.startswith("{"):
-        return output
-    events = [json.loads(line) if line.startswith("{") else {"Output": f"{line}\n"} for line in output.splitlines()]
-    good = {(event.get("Package"), event.get("Test")) for event in events if event.get("Action") in {"pass", "skip"}}
-    return "".join(event.get("Output", "") for event in events if (event.get("Package"), event.get("Test")) not in good)
 
 
 if __name__ == "__main__":

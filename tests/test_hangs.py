@@ -1,0 +1,63 @@
+"""A test that hangs fails, and says where it hangs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.panel import ROOT
+
+HANGING = """
+import asyncio
+import threading
+import time
+import pytest
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio", {"use_uvloop": True}
+
+@pytest.fixture
+async def torn_down():
+    yield
+    print("torn down")
+
+@pytest.fixture
+async def fixture_that_hangs():
+    await asyncio.sleep(1000)  # in the fixture
+
+async def child():
+    await asyncio.Event().wait()  # in a child
+
+@pytest.mark.anyio
+async def test_waits(torn_down):
+    await asyncio.gather(asyncio.sleep(0), asyncio.create_task(child()))
+
+@pytest.mark.anyio
+async def test_with_a_fixture(fixture_that_hangs):
+    pass
+
+@pytest.mark.anyio
+async def test_turns():
+    while True:
+        await asyncio.sleep(0)
+
+def test_blocks():
+    threading.Event().wait()  # in no loop
+
+def test_goes_on():
+    pass
+"""
+
+
+def test_each_hang_fails_where_it_is_and_the_next_test_runs(tmp_path: Path) -> None:
+    file = tmp_path / "test_hanging.py"
+    file.write_text(HANGING)
+    plugins = ("-p", "tests.hangs", "-p", "no:playwright", "-n", "1")
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", *plugins, "--timeout", "1", str(file)]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+
+    assert "3 failed, 1 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("Failed: hangs: not over after 1 s") >= 4
+    for place in ("await asyncio.gather(", "# in the fixture", "await asyncio.sleep(0)", "# in no loop", "torn down"):
+        assert place in done.stdout, place

@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases \
+.PHONY: help install run dev test lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
@@ -87,6 +87,10 @@ lock: install ## the lock files from pyproject.toml (UPGRADE=1: the newest versi
 
 cases: dev ## tests/rendering/cases anew from the code, and what changed there
 	@$(PYTHON_IN) -m tests.rendering
+
+transcripts: dev ## what the real engines say, recorded anew for the tests of our parsers
+	@tools/install-dev.sh newer_haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(PYTHON_IN) -m tests.engines.record
 
 openapi: install ## openapi.json from the code
 	@$(PYTHON_IN) -m guardpanel openapi > openapi.json.new && mv openapi.json.new openapi.json

@@ -16,6 +16,7 @@ from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.handover import Backends, Configured, Key, Row
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.lately import Lately
+from guardpanel.engines.loading import end_loading_worker, newest_worker
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.names import Names, must_have_addresses
 from guardpanel.engines.patience import Patience
@@ -59,6 +60,10 @@ OLDEST_SERVERS = 5.0
 
 SAVE_PATIENCE = 5.0
 "Seconds that a save waits for engines that do not answer: they may be being started again."
+
+
+class StillLoading(DeploymentFailed):
+    """HAProxy takes no reload while a worker loads, and that one can be neither waited for nor ended."""
 
 
 @dataclass(frozen=True)
@@ -174,10 +179,15 @@ class Engines:
             try:
                 await self._publish(release, bundle)
             except EngineUnavailable:
-                await self.verifier.prove_listeners(bundle.checksum)
-                return "HAProxy's master does not answer: it may hang in the new configuration. Its old worker serves."
+                return await self._old_worker_serves(bundle, "HAProxy's master does not answer")
+            except StillLoading:
+                return await self._old_worker_serves(bundle, "HAProxy still loads it")
             await self.verifier.prove(bundle, ())
             return ""
+
+    async def _old_worker_serves(self, bundle: Bundle, words: str) -> str:
+        await self.verifier.prove_listeners(bundle.checksum)
+        return f"{words}: it may hang in the new configuration. Its old worker serves."
 
     @asynccontextmanager
     async def _deploying(self) -> AsyncIterator[None]:
@@ -429,15 +439,23 @@ class Engines:
         patience = self._of_haproxy(RELOAD_PATIENCE)
         while True:
             before = await self.cli.processes(patience=START_PATIENCE)
-            if not again and before.workers and not before.failed and await self.runs(checksum, 0):
+            if not again and await self._has_loaded(checksum, before):
                 return None
             answer = await self.cli.reload()
             if STILL_LOADING not in answer:
                 return await self._wait_for_a_new_worker(before, answer)
-            if patience.is_over:
+            if patience.is_over and not await end_loading_worker(self.cli):
                 words = "HAProxy did not start a new worker: it is still loading the configuration before."
-                raise DeploymentFailed(words, step="reload", evidence=answer)
+                raise StillLoading(words, step="reload", evidence=answer)
             await asyncio.sleep(0.02)
+
+    async def _has_loaded(self, checksum: str, now: Processes) -> bool:
+        """Whether the newest worker runs it, and no other loads something else."""
+        with suppress(EngineUnavailable):
+            info = await self.cli.info()
+            is_newest = int(info.get("pid", 0)) in now.workers and not now.failed
+            return is_newest and info.get("description") == f"guardpanel {checksum}"
+        return False
 
     async def _wait_for_a_new_worker(self, before: Processes, answer: str) -> None:
         """`answer`: the master's to the reload. DeploymentFailed where none comes."""
@@ -453,7 +471,7 @@ class Engines:
                     raise DeploymentFailed(words, step="reload", evidence=answer) from error
             else:
                 reading.answers = True
-                if _has_new_worker(before, now) and await self._newest() in now.workers:
+                if _has_new_worker(before, now) and await newest_worker(self.cli) in now.workers:
                     return
                 if now.failed > before.failed:
                     said = answer or await self.haproxy.complaints(self.releases.link)
@@ -461,14 +479,9 @@ class Engines:
                         "HAProxy refused to load the new configuration.", step="reload", evidence=said
                     )
             if patience.is_over:
+                await end_loading_worker(self.cli)
                 raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
             await asyncio.sleep(0.01)
-
-    async def _newest(self) -> int:
-        """The worker that answers as the newest one. From 3.1 on one that still loads is listed and does not yet answer."""
-        with suppress(EngineUnavailable):
-            return int((await self.cli.info()).get("pid", 0))
-        return 0
 
     async def runs(self, checksum: str, patience: float = START_PATIENCE) -> bool:
         """Whether HAProxy's newest worker has read this configuration; False if it does not answer in time."""

@@ -55,7 +55,7 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         )
     description = info.get("description", "")
     return HAProxyStatus(
-        running=bool(processes.workers),
+        running="pid" in info,  # after a refused reload 3.1 and newer list the one that serves among the old ones
         version=info.get("version", ""),
         pid=processes.master,
         checksum=description.removeprefix("guardpanel ") if description.startswith("guardpanel ") else None,

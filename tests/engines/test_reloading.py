@@ -103,3 +103,24 @@ async def test_haproxy_that_loads_for_ever_is_given_up(
 
     with pytest.raises(DeploymentFailed, match="still loading"):
         await engines._reload_haproxy("another")
+
+
+async def test_what_runs_is_not_taken_for_settled_while_a_worker_loads_something_else(
+    engines: Engines, tmp_path: Path
+) -> None:
+    """Told to go back to what still serves: without another reload, what loads would serve a moment later."""
+
+    class Loads(FirstStart):
+        async def processes(self, patience: float = 0.0) -> Processes:
+            return (
+                Processes(1, "3.2.26", (8,), (7,), 0, 9) if self.told < 3 else Processes(1, "3.2.26", (9,), (7,), 0, 9)
+            )
+
+        async def info(self, pid: int = 0) -> dict[str, str]:
+            return {"description": "guardpanel this", "pid": "7" if self.told < 3 else "9"}
+
+    engines.cli = Loads(tmp_path / "m.sock", looks=0)
+
+    await engines._reload_haproxy("this")
+
+    assert engines.cli.told == 3

@@ -10,8 +10,8 @@ import pytest
 from guardpanel.engines import process
 from guardpanel.errors import ConfigRejected, RolledBack
 from guardpanel.models.revision import Outcome
-from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.lies.truth import (
+    LOADED_BY_A_WORKER,
     a_good_save_works,
     add,
     hosts,
@@ -92,9 +92,6 @@ UNSEEN = {
 }
 """What only the start of a worker meets."""
 
-NEWEST = {haproxy_binary(version) for version in VERSIONS if version not in {"2.6", "2.8", "3.0"}}
-"Whose master, from 3.1 on, ends without its file: it reads it itself when it starts anew."
-
 OUTAGE = {
     "an empty file",
     "cut at a line boundary",
@@ -150,7 +147,7 @@ async def test_what_only_the_reload_meets_is_rolled_back(
     assert "is live again" in undone.value.message
     assert (await last(running)).outcome is Outcome.ROLLED_BACK
     await is_as_it_was(running, before, rows, name)
-    if fault not in OUTAGE and not (fault == "a missing file" and running.settings.haproxy_bin in NEWEST):
+    if fault not in OUTAGE and not (fault == "a missing file" and running.settings.haproxy_bin in LOADED_BY_A_WORKER):
         assert (seen.lost, {status for status, _, _ in seen.met}) == ([], {200})
     await a_good_save_works(running, origin)
 

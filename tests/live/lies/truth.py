@@ -17,11 +17,15 @@ from guardpanel.models import Deployment, VirtualHost
 from guardpanel.models.revision import Outcome
 from guardpanel.services import revisions, status, virtual_hosts
 from guardpanel.services.changes import Asked, Saved
+from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.saves import Installation, a_virtual_host
 
 ADA = Asked("ada")
 TRIES = 24
 "New connections that say what is live: one HAProxy of two on a port is missed once in 2^24."
+
+LOADED_BY_A_WORKER = {haproxy_binary(version) for version in VERSIONS if version not in {"2.6", "2.8", "3.0"}}
+"Binaries from 3.1 on: the new worker reads the configuration, and their master ends without its file."
 
 names = (f"h{number}.example" for number in count(1))
 

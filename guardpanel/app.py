@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -22,25 +23,11 @@ from guardpanel.api import router as api_router
 from guardpanel.dependencies import identify, is_api
 from guardpanel.errors import NotFound, Problem, TooManyAttempts, Unauthorized
 from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
+from guardpanel.models import NOUNS
 from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.services import following, startup
 from guardpanel.settings import Settings
-from guardpanel.views import (
-    backups,
-    changes,
-    dashboard,
-    drift,
-    events,
-    policies,
-    probes,
-    saves,
-    search,
-    sessions,
-    setup,
-    system,
-    traffic,
-    virtual_hosts,
-)
+from guardpanel.views import backups, changes, dashboard, drift, events, probes, saves, search, sessions, setup, system
 from guardpanel.views.pages import bare_page, compile_templates, page
 
 log = logging.getLogger(__name__)
@@ -53,7 +40,8 @@ GC_AFTER = 20_000
 with nothing old to compare with, nearly every look went through all of them."""
 
 PAGES = (
-    dashboard, virtual_hosts, events, policies, changes, drift, system, traffic, backups, search, saves, sessions, setup, probes,
+    *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
+    dashboard, events, changes, drift, system, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
 
 

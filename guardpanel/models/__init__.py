@@ -1,5 +1,7 @@
 """The nouns. Importing this package registers every table."""
 
+from collections.abc import Mapping
+
 from sqlmodel import SQLModel
 
 # Before any table: Alembic can only alter what has a name.
@@ -11,13 +13,19 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
+from guardpanel.models import policy, traffic, virtual_host  # noqa: E402
+from guardpanel.models.noun import Noun  # noqa: E402
 from guardpanel.models.policy import Policy  # noqa: E402
 from guardpanel.models.revision import Deployment, Revision  # noqa: E402
 from guardpanel.models.traffic import Traffic  # noqa: E402
 from guardpanel.models.user import AccessToken, Installation, Session, User  # noqa: E402
 from guardpanel.models.virtual_host import Hostname, Server, VirtualHost  # noqa: E402
 
+NOUNS: Mapping[str, Noun] = {noun.key: noun for noun in (traffic.NOUN, policy.NOUN, virtual_host.NOUN)}
+"All that an operator saves, by key: in the order in which they are shown, and in which their rows can be inserted."
+
 __all__ = [
+    "NOUNS",
     "AccessToken",
     "Deployment",
     "Hostname",

@@ -10,6 +10,7 @@ from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from guardpanel.models.content_types import BodyReading, ContentTypeReadings, ContentTypes, reading_of
+from guardpanel.models.noun import Menu, Noun
 from guardpanel.models.types import Lines, Name, Notes, refuse, stored, visible
 
 KIB = 1024
@@ -249,3 +250,6 @@ class Policy(PolicyFields, table=True):
         """One more edit: a form that was opened before it is stale from now on."""
         self.version = version
         self.updated_at = datetime.now(UTC)
+
+
+NOUN = Noun("policy", "policies", "Policy", "Policies", Policy, PolicyFields, "/policies", menu=Menu(30, "shield", "p"))

@@ -2,6 +2,7 @@
 who the client is. There is one row."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -11,6 +12,7 @@ from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from guardpanel.models.networks import Networks
+from guardpanel.models.noun import Noun, Part
 from guardpanel.models.types import refuse, stored, visible
 from guardpanel.settings import bind_text, host_and_port
 
@@ -183,3 +185,30 @@ class Traffic(TrafficColumns, table=True):
         """One more edit: a form that was opened before it is stale from now on."""
         self.version = version
         self.updated_at = datetime.now(UTC)
+
+
+def listener_in_words(listener: Mapping[str, Any]) -> str:
+    """`0.0.0.0:80: PROXY protocol required from 10.0.0.0/8, TLS ends in front`"""
+    words = []
+    if listener["proxy_protocol"] != "off":
+        needed = "required from" if listener["proxy_protocol"] == "required" else "from"
+        words.append(f"PROXY protocol {needed} {', '.join(listener['proxy_networks'])}")
+    words += ["TLS ends in front"] if listener["scheme"] == "https" else []
+    return f"{listener['address']}: {', '.join(words)}"
+
+
+NOUN = Noun(
+    "traffic",
+    "traffic",
+    "Settings",
+    "Settings",
+    Traffic,
+    TrafficFields,
+    "/system/traffic",
+    parts=(Part("listeners", listener_in_words),),
+    only_name="Traffic settings",
+    known_as=(
+        "traffic settings client ip address trusted proxies networks x-forwarded-for x-forwarded-proto cf-connecting-ip "
+        "proxy protocol listener tls load balancer cdn"
+    ),
+)

@@ -1,6 +1,7 @@
 """Hostnames served together: their servers, health check and policy."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -18,6 +19,7 @@ from pydantic import (
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, Relationship, SQLModel
 
+from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policy import EnforcementMode, Policy
 from guardpanel.models.types import Endpoint, Lines, Name, Notes, Path, endpoint, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
@@ -300,3 +302,32 @@ class VirtualHost(VirtualHostColumns, table=True):
     @property
     def first_hostname(self) -> str:
         return self.hostnames[0].name
+
+
+def server_in_words(server: Mapping[str, Any]) -> str:
+    """`https://10.0.0.5:3000, weight 50, backup`: only what is not as usual."""
+    words = [f"{server['scheme']}://{server['address']}"]
+    words += [f"weight {server['weight']}"] if server["weight"] != 100 else []
+    words += ["backup"] if server["backup"] else []
+    words += [] if server["enabled"] else ["not in use"]
+    words += ["resolved later"] if server["resolve_later"] else []
+    return ", ".join(words)
+
+
+NOUN = Noun(
+    "virtual_host",
+    "virtual_hosts",
+    "Virtual host",
+    "Virtual hosts",
+    VirtualHost,
+    VirtualHostFields,
+    "/virtual-hosts",
+    parts=(
+        Part("hostnames", shown, Hostname, "virtual_host_id", "name"),
+        Part("servers", server_in_words, Server, "virtual_host_id"),
+    ),
+    references={"policy_id": "policy"},
+    unset={"policy_id": "none", "enforcement_mode": "as the policy"},
+    menu=Menu(10, "globe", "v"),
+    beside_name=lambda host: ", ".join(row.shown for row in host.hostnames),
+)

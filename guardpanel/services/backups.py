@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
@@ -29,21 +29,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database, is_known_schema
 from guardpanel.errors import Invalid, NotFound, Problem, StorageFailed
-from guardpanel.models import AccessToken, Installation, Policy, Session, User, VirtualHost
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models import NOUNS, AccessToken, Installation, Session, User
 from guardpanel.models.revision import Outcome
-from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.user import Role, email
-from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import Rows
-from guardpanel.services import archives, revisions, snapshots
+from guardpanel.services import archives, differences, revisions, snapshots
 from guardpanel.services.archives import DATABASE, Manifest
 from guardpanel.services.facts import PROBE_SECRET, RESTORED, SETUP
 from guardpanel.services.input import messages
 from guardpanel.services.sealing import Damaged, Newer
 from guardpanel.settings import Settings
-
-Row = Mapping[str, Any]
 
 KEPT = 3600.0
 "Seconds for which a backup that was uploaded waits to be restored."
@@ -265,9 +260,10 @@ async def _rows(path: Path) -> Rows:
 
 async def _must_be_readable(session: AsyncSession) -> None:
     """What the models cannot read is not ours. A hundred at a time: all at once would hold up the event loop."""
-    for model in (User, Policy, VirtualHost):
+    models: list[Any] = [User, *(noun.table for noun in NOUNS.values())]
+    for model in models:
         for at in count(0, AT_ONCE):
-            if not (await session.exec(select(model).order_by(col(model.id)).offset(at).limit(AT_ONCE))).all():
+            if not (await session.exec(select(model).order_by(model.id).offset(at).limit(AT_ONCE))).all():
                 break
             session.expunge_all()
 
@@ -279,15 +275,10 @@ def must_be_valid(rows: Rows) -> None:
         raise Damaged("The installation’s secret in this backup is not one.")
     for row in rows["user"]:
         _check(partial(email, row["email"]), f"account {row['id']}")
-    for row in rows["policy"]:
-        _check(partial(PolicyFields.model_validate, row), f"policy {row['id']}")
-    for row in rows["traffic"]:
-        _check(partial(TrafficFields.model_validate, row), "the traffic settings")
-    children = {table: _by_virtual_host(rows[table]) for table in ("hostname", "server")}
-    for row in rows["virtualhost"]:
-        names = [child["name"] for child in children["hostname"].get(row["id"], [])]
-        whole = {**row, "hostnames": names, "servers": children["server"].get(row["id"], [])}
-        _check(partial(VirtualHostFields.model_validate, whole), f"virtual host {row['id']}")
+    for noun in NOUNS.values():
+        for row in differences.with_parts(noun, rows):
+            called = f"the {noun.only_name.lower()}" if noun.only_name else f"{noun.word.lower()} {row['id']}"
+            _check(partial(noun.fields.model_validate, row), called)
 
 
 def _check(validate: Callable[[], object], what: str) -> None:
@@ -298,13 +289,6 @@ def _check(validate: Callable[[], object], what: str) -> None:
         raise Invalid(f"In this backup {what} is not valid: {name}: {found.message}") from None
     except (PydanticCustomError, TypeError, ValueError) as error:
         raise Invalid(f"In this backup {what} is not valid: {error}") from None
-
-
-def _by_virtual_host(rows: Sequence[Row]) -> dict[int, list[Row]]:
-    found: dict[int, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["virtual_host_id"], []).append(row)
-    return found
 
 
 @asynccontextmanager

@@ -246,7 +246,7 @@ class Changes:
         names = [
             server
             for server in bundle.named_servers
-            if change.noun == "virtual_host" and server.virtual_host_id == change.noun_id
+            if (server.origin.noun, server.origin.id) == (change.noun, change.noun_id)
         ]
         try:
             await self.engines.check(release, bundle, changed=changed, names=names)

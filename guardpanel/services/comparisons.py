@@ -16,7 +16,7 @@ from guardpanel.services.text_differences import FileDifferences, between
 AGENT = "coraza.yaml"
 
 MOST_NOUNS = 50
-"Virtual hosts and policies whose fields are compared; a restore may change thousands."
+"Whose fields are compared; a restore may change thousands."
 
 KNOWN = 8
 "Comparisons that are kept: both states are history, and one looks at the same files in several ways."
@@ -31,7 +31,7 @@ class Comparison:
     nouns: list[Difference]
     "At most MOST_NOUNS."
     more: int
-    "Virtual hosts and policies that differ besides."
+    "How many differ besides."
     haproxy: FileDifferences
     agent: FileDifferences
     rendered_anew: bool

@@ -6,30 +6,31 @@ from itertools import count
 from typing import Any
 
 from guardpanel.errors import Conflict, NotFound
+from guardpanel.models import NOUNS
+from guardpanel.models.noun import Key
 from guardpanel.models.policy import KIB
 from guardpanel.models.types import is_ourselves, shown
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import differences
-from guardpanel.services.differences import CHILDREN, TABLES
-from guardpanel.services.nouns import NOUNS, Key
 
 Row = Mapping[str, Any]
 
 
 def with_one(now: Rows, then: Rows, noun: str, noun_id: int) -> Rows:
-    """The rows as they are, but this virtual host or policy as it was then; gone, if it was not there then."""
-    if noun not in TABLES or not any(row["id"] == noun_id for rows in (now, then) for row in rows[TABLES[noun]]):
+    """The rows as they are, but this one of a noun as it was then; gone, if it was not there then."""
+    table = NOUNS[noun].table_name if noun in NOUNS else ""
+    if not any(row["id"] == noun_id for rows in (now, then) for row in rows.get(table, ())):
         raise NotFound("There is no such thing to restore.")
+    parts = {part.table_name: part.owner for part in NOUNS[noun].parts if part.table}
     mixed = {name: list(rows) for name, rows in now.items()}
-    own = {TABLES[noun]: "id"} | dict.fromkeys(NOUNS[noun].children, "virtual_host_id")
-    for name, column in own.items():
+    for name, column in {table: "id", **parts}.items():
         mixed[name] = [row for row in mixed[name] if row[column] != noun_id]
         mixed[name] += [row for row in then[name] if row[column] == noun_id]
-    return {name: _own_ids(rows) if name in CHILDREN else rows for name, rows in mixed.items()}
+    return {name: _own_ids(rows) if name in parts else rows for name, rows in mixed.items()}
 
 
 def _own_ids(rows: Sequence[Row]) -> list[Row]:
-    """Ids of names and servers mean nothing: one that was given to another row since gets a new one."""
+    """Ids of parts mean nothing: one that was given to another row since gets a new one."""
     taken: set[int] = set()
     free = count(max((row["id"] for row in rows), default=0) + 1)
     found: list[Row] = []
@@ -110,12 +111,13 @@ def stamped(now: Rows, wanted: Rows, stamp: int, moment: datetime) -> tuple[Rows
     """
     touched = differences.touched(differences.nouns(now), differences.nouns(wanted))
     edited = set(touched)
-    kept = {(noun, row["id"]): row for noun, table in TABLES.items() for row in now[table]}
+    kept = {(noun.key, row["id"]): row for noun in NOUNS.values() for row in now[noun.table_name]}
     fresh = {"version": stamp, "updated_at": moment.strftime("%Y-%m-%d %H:%M:%S.%f")}
     result = dict(wanted)
-    for noun, table in TABLES.items():
-        result[table] = [
-            {**row, **fresh} if (noun, row["id"]) in edited else kept[noun, row["id"]] for row in wanted[table]
+    for noun in NOUNS.values():
+        result[noun.table_name] = [
+            {**row, **fresh} if (noun.key, row["id"]) in edited else kept[noun.key, row["id"]]
+            for row in wanted[noun.table_name]
         ]
     return result, touched
 

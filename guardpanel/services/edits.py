@@ -1,4 +1,4 @@
-"""What others did to a virtual host or policy since a form was opened with it: read from what every change kept."""
+"""What others did to something since a form was opened with it: read from what every change kept."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Deployment
+from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
-from guardpanel.services import differences, history, revisions, snapshots
+from guardpanel.services import history, revisions, snapshots
 
 F = TypeVar("F", bound=BaseModel)
 
@@ -25,7 +25,7 @@ MOST = 50
 
 @dataclass
 class Since(Generic[F]):
-    """What became of one virtual host or policy since it had a version."""
+    """What became of one thing since it had a version."""
 
     opened: F | None = None
     "Its fields at that version; None where they are not kept."
@@ -92,4 +92,4 @@ def _rows(packed: bytes) -> Rows:
 
 
 def _version(rows: Rows, noun: str, noun_id: int) -> int | None:
-    return next((int(row["version"]) for row in rows[differences.TABLES[noun]] if row["id"] == noun_id), None)
+    return next((int(row["version"]) for row in rows[NOUNS[noun].table_name] if row["id"] == noun_id), None)

@@ -8,13 +8,13 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict, NotFound
-from guardpanel.models import Deployment, Revision
+from guardpanel.models import NOUNS, Deployment, Revision
+from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import earlier_rows, revisions, snapshots
 from guardpanel.services.change import Asked, Change, Saved
 from guardpanel.services.changes import Changes
-from guardpanel.services.nouns import NOUNS, Key
 from guardpanel.services.snapshots import Snapshot
 
 OVERTAKEN = "Something was saved after this change, so it cannot be undone alone. Restore an earlier revision instead."
@@ -125,7 +125,7 @@ async def _before(session: AsyncSession, change_id: int) -> Snapshot:
 
 
 async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | None = None) -> Saved[Key | None]:
-    """Put everything, or one virtual host or policy, back as it was after this change.
+    """Put everything, or one thing, back as it was after this change.
 
     Conflict (409) says what does not fit what is there now; NotFound that the state is not kept, or never went live.
     """
@@ -184,7 +184,7 @@ def _name(now: Rows, then: Rows, only: Key | None) -> str:
 
 
 async def names(session: AsyncSession, wanted: set[Key]) -> dict[Key, str]:
-    """Of those virtual hosts, policies and settings that are still there."""
+    """Of those that are still there."""
     found: dict[Key, str] = {}
     for noun in NOUNS.values():
         ids = sorted(one for kind, one in wanted if kind == noun.key)

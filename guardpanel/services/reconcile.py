@@ -12,17 +12,14 @@ from pathlib import Path
 from time import monotonic
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col, select
 
 from guardpanel.engines import Drift, Expected, Place
 from guardpanel.engines.disk import trouble
-from guardpanel.engines.status import LONGEST
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
-from guardpanel.models import Revision, Server, VirtualHost
+from guardpanel.models import NOUNS, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import differences, revisions, snapshots, startup
+from guardpanel.services import by_hand, differences, revisions, snapshots, startup
 from guardpanel.services.changes import Changes
-from guardpanel.services.nouns import NOUNS
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +105,7 @@ class Reconciler:
             bundle = await self.changes.renderer.rendered(snapshots.unpacked(live.snapshot))
             found = await self.changes.engines.inspect(replace(expected, bundle=bundle))
         found = [await self._with_origin(drift) for drift in found]
-        return [*found, *await self._database(rows), *await self._servers()]
+        return [*found, *await self._database(rows), *await by_hand.servers(self.changes)]
 
     async def _with_origin(self, drift: Drift) -> Drift:
         """A release that we rolled back while HAProxy did not answer is ours, when it then runs it."""
@@ -135,31 +132,6 @@ class Reconciler:
             )
             for one in await asyncio.to_thread(_between, rows, now)
         ]
-
-    async def _servers(self) -> list[Drift]:
-        """Servers that somebody put out of use over the Runtime API: the next reload would put them back."""
-        out = {
-            (backend, name): state
-            for backend, servers in (await self.changes.engines.servers(patience=LONGEST)).states.items()
-            for name, state in servers
-            if state in {"MAINT", "DRAIN"}
-        }
-        if not out:
-            return []
-        async with self.changes.database.read() as session:
-            numbers = {int(name.removeprefix("be_")) for name, _ in out}
-            found = await session.exec(
-                select(Server, VirtualHost)
-                .join(VirtualHost, col(VirtualHost.id) == col(Server.virtual_host_id))
-                .where(col(Server.virtual_host_id).in_(numbers), col(Server.enabled), col(Server.weight) > 0)
-            )
-            return [
-                Drift(
-                    Place.HAPROXY, f"{server.address} of {host.name} was put into {state} over HAProxy's Runtime API."
-                )
-                for server, host in found.all()
-                if (state := out.get((f"be_{host.id}", f"s{server.position + 1}")))
-            ]
 
     async def _may_mend(self, drift: list[Drift]) -> bool:
         if tuple(drift) == self._tried or self.watch.storage:

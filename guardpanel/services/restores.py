@@ -21,14 +21,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines.releases import Releases
 from guardpanel.errors import EngineUnavailable
-from guardpanel.models import Deployment, Installation
+from guardpanel.models import NOUNS, Deployment, Installation
+from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
 from guardpanel.services import differences, earlier_rows, facts, revisions, snapshots, startup
 from guardpanel.services.backups import Candidate
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import Kind
-from guardpanel.services.nouns import Key
 
 HISTORY: tuple[Table, ...] = tuple(SQLModel.metadata.tables[name] for name in ("revision", "deployment"))
 AT_ONCE = 50
@@ -47,12 +47,15 @@ class Outlook:
     takes_history: bool
 
 
-NOUNS = {"virtual_host": "virtualhost", "policy": "policy", "account": "user"}
+ACCOUNT = "account"
+"What is counted beside the nouns."
+
+COUNTED = {noun.key: noun.table_name for noun in reversed([*NOUNS.values()]) if not noun.only_name} | {ACCOUNT: "user"}
 
 
 async def outlook(session: AsyncSession, candidate: Candidate) -> Outlook:
     now = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
-    counts = {noun: (len(now[table]), len(candidate.rows[table])) for noun, table in NOUNS.items()}
+    counts = {noun: (len(now[table]), len(candidate.rows[table])) for noun, table in COUNTED.items()}
     found = await asyncio.to_thread(differences.between, now, candidate.rows)
     changed: dict[tuple[str, Kind], int] = {}
     for one in found:

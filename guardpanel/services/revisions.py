@@ -131,7 +131,7 @@ def _touched(noun: str, noun_id: int | None) -> Any:
 
 
 async def lately_touched(session: AsyncSession, noun: str, limit: int = 20) -> list[int]:
-    """The ids of the virtual hosts or policies that were changed last."""
+    """The ids of those that were changed last."""
     found = await session.exec(
         select(Deployment.noun_id)
         .where(col(Deployment.noun) == noun, col(Deployment.noun_id).is_not(None))

@@ -1,42 +1,49 @@
 """One question to everything that has a name."""
 
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Deployment, Policy, VirtualHost
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.models import NOUNS, Deployment
+from guardpanel.models.noun import Noun
 from guardpanel.services.events import EventItem, Events
-from guardpanel.services.nouns import NOUNS, Noun
 from guardpanel.services.pages import Page, like
 
 MOST = 20
 
+PAGES: dict[str, Callable[..., Awaitable[Page[Any]]]] = {
+    noun.key: import_module(f"guardpanel.services.{noun.module}").page for noun in NOUNS.values() if not noun.only_name
+}
+"Of each noun with many rows: what lists those that match."
+
 
 @dataclass(frozen=True)
 class Found:
-    hosts: Page[VirtualHost]
-    policies: Page[Policy]
+    nouns: list[tuple[Noun, Page[Any]]]
+    "Those of which some match."
     changes: Page[Deployment]
-    settings: list[Noun] = field(default_factory=list)
-    event: EventItem | None = None
+    settings: list[Noun]
+    event: EventItem | None
     "Of the request with exactly this id."
 
     @property
     def is_empty(self) -> bool:
-        return not (self.event or self.settings or self.hosts.items or self.policies.items or self.changes.items)
+        return not (self.event or self.settings or self.nouns or self.changes.items)
 
 
 async def find(session: AsyncSession, events: Events, q: str) -> Found:
-    """Virtual hosts by name, hostname or server; policies; changes by revision number, words or author; an event by its
-    request id, however it was pasted."""
+    """Nouns, as each looks for its own; changes by revision number, words or author; an event by its request id, however it
+    was pasted."""
     await session.commit()  # it has a connection of its own: two for one request can run out
     event = await events.pasted(q)
+    found = [(NOUNS[key], await page(session, q=q, limit=MOST)) for key, page in reversed(PAGES.items())]
     return Found(
-        hosts=await virtual_hosts.page(session, q=q, limit=MOST),
-        policies=await policies.page(session, q=q, limit=MOST),
+        nouns=[(noun, page) for noun, page in found if page.items],
         changes=await _changes(session, q),
         settings=_settings(q),
         event=event.item if event else None,

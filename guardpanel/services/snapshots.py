@@ -8,52 +8,51 @@ Read and written as they are stored, past the ORM: at a thousand virtual hosts t
 import asyncio
 import json
 import zlib
-from collections.abc import Container, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import AccessToken, Hostname, Installation, Policy, Server, Session, Traffic, User, VirtualHost
-from guardpanel.models.policy import MASKED_FIELDS
+from guardpanel.models import NOUNS, AccessToken, Installation, Session, User
 from guardpanel.rendering import Rows
 
-
-def _tables(*models: type[SQLModel]) -> tuple[Table, ...]:
-    return tuple(SQLModel.metadata.tables[str(model.__tablename__)] for model in models)
-
-
-TABLES = _tables(Traffic, Policy, VirtualHost, Hostname, Server)
+TABLES: tuple[Table, ...] = tuple(table for noun in NOUNS.values() for table in noun.tables)
 "In the order in which their rows can be inserted."
 
-WHOLE = (*TABLES, *_tables(User, Session, AccessToken, Installation))
+WHOLE = (
+    *TABLES,
+    *(SQLModel.metadata.tables[str(model.__tablename__)] for model in (User, Session, AccessToken, Installation)),
+)
 "With all that a restored backup replaces."
 
 
-LATER: dict[str, dict[str, Any]] = {
-    "policy": {
-        "masked_fields": MASKED_FIELDS,
-        "argument_limit": 1_000,
-        "json_value_limit": 5_000,
-        "file_inspection": False,
-        "content_type_readings": [],
-        "upload_seconds": 10,
-        "upload_rate_kib": 16,
-        "response_seconds": 5,
-        "streamed_responses": "judge_beginning",
-    },
-    "traffic": {"max_connections": 0, "max_requests_per_client": 0},
-}
-"Columns that came later, with what rows of a snapshot from before are taken to have there."
+def _defaults(model: type[SQLModel]) -> dict[str, Any]:
+    return {
+        name: to_jsonable_python(info.get_default(call_default_factory=True))
+        for name, info in model.model_fields.items()
+        if not info.is_required()
+    }
 
+
+DEFAULTS = {
+    str(model.__tablename__): _defaults(model)
+    for noun in NOUNS.values()
+    for model in (noun.table, *(part.table for part in noun.parts if part.table))
+}
+"What rows of a snapshot are taken to have in columns that came after it."
 
 LONG_AGO = "1970-01-01 00:00:00.000000"
 
-TABLES_LATER: dict[str, dict[str, Any]] = {
-    "traffic": Traffic().model_dump(mode="json") | {"created_at": LONG_AGO, "updated_at": LONG_AGO},
+ABSENT: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES} | {
+    noun.table_name: [DEFAULTS[noun.table_name] | {"created_at": LONG_AGO, "updated_at": LONG_AGO}]
+    for noun in NOUNS.values()
+    if noun.only_name
 }
-"Tables of one row that came later, with what a snapshot from before is taken to hold in that row."
+"The rows that a snapshot is taken to have in tables that came after it."
 
 
 def _json_columns(table: Table) -> list[str]:
@@ -94,43 +93,57 @@ async def take_whole(session: AsyncSession) -> Snapshot:
 
 def rows(snapshot: Snapshot) -> Rows:
     """Every row as a mapping of stored values; JSON columns are parsed."""
-    return {
-        table: [_row(table, found["columns"], row) for row in found["rows"]]
-        for table, found in _loaded(snapshot).items()
-    }
+    return {table: _rows(table, kept["columns"], kept["rows"]) for table, kept in _loaded(snapshot).items()}
 
 
 def _loaded(snapshot: Snapshot) -> dict[str, Any]:
     """With the tables that came later."""
-    later = {table: {"columns": list(row), "rows": [list(row.values())]} for table, row in TABLES_LATER.items()}
-    return {**later, **json.loads(snapshot)}
+    taken: dict[str, Any] = json.loads(snapshot)
+    return _ABSENT | taken
 
 
-def _row(table: str, columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return LATER.get(table, {}) | dict(zip(columns, values, strict=True))
+def _as_taken(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"columns": list(rows[0]) if rows else [], "rows": [list(row.values()) for row in rows]}
+
+
+_ABSENT = {table: _as_taken(rows) for table, rows in ABSENT.items()}
+
+_EMPTY = {table: _as_taken([]) for table in ABSENT}
+
+
+def _rows(table: str, columns: Sequence[str], taken: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    later = {name: value for name, value in DEFAULTS.get(table, {}).items() if name not in columns}
+    return [later | dict(zip(columns, values, strict=True)) for values in taken]
 
 
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
-    """Both states without the virtual hosts that are the same in both: of thousands, few are left to compare.
+    """Both states without the rows of nouns that are the same in both: of thousands, few are left to compare. Nouns that
+    others refer to are all there, for their names.
 
     No state before: everything differs from it.
     """
     old, new = (_loaded(one) if one else _EMPTY for one in (before, after))
-    touched: set[int] = set()
-    for table, owner in OWNERS.items():
+    touched: dict[str, set[int]] = defaultdict(set)
+    for table, (noun, owner) in OWNERS.items():
         was, now = _by_id(old[table]), _by_id(new[table])
         changed = [row_id for row_id in {*was, *now} if was.get(row_id) != now.get(row_id)]
         for found, rows in ((old, was), (new, now)):
             if rows:
                 at = found[table]["columns"].index(owner)
-                touched |= {rows[row_id][at] for row_id in changed if row_id in rows}
-    return _of_hosts(old, touched), _of_hosts(new, touched)
+                touched[noun] |= {rows[row_id][at] for row_id in changed if row_id in rows}
+    return _of(old, touched), _of(new, touched)
 
 
-OWNERS = {"virtualhost": "id", "hostname": "virtual_host_id", "server": "virtual_host_id"}
-"The column of each table that names the virtual host."
+_REFERRED_TO = {key for noun in NOUNS.values() for key in noun.references.values()}
 
-_EMPTY: dict[str, Any] = {table.name: {"columns": [], "rows": []} for table in TABLES}
+OWNERS = {
+    table: (noun.key, column)
+    for noun in NOUNS.values()
+    if noun.key not in _REFERRED_TO and not noun.only_name
+    for table, column in {noun.table_name: "id", **{part.table_name: part.owner for part in noun.parts}}.items()
+    if table
+}
+"Of each table from which rows may be left out: the noun, and the column that names the noun's row."
 
 
 def _by_id(found: Mapping[str, Any]) -> dict[int, list[Any]]:
@@ -140,11 +153,15 @@ def _by_id(found: Mapping[str, Any]) -> dict[int, list[Any]]:
     return {row[at]: row for row in found["rows"]}
 
 
-def _of_hosts(state: Mapping[str, Any], hosts: Container[int]) -> Rows:
+def _of(state: Mapping[str, Any], touched: Mapping[str, Container[int]]) -> Rows:
     found: dict[str, list[dict[str, Any]]] = {}
     for table, kept in state.items():
-        at = kept["columns"].index(OWNERS[table]) if table in OWNERS and kept["rows"] else None
-        found[table] = [_row(table, kept["columns"], row) for row in kept["rows"] if at is None or row[at] in hosts]
+        taken = kept["rows"]
+        if table in OWNERS and taken:
+            noun, owner = OWNERS[table]
+            at, wanted = kept["columns"].index(owner), touched[noun]
+            taken = [row for row in taken if row[at] in wanted]
+        found[table] = _rows(table, kept["columns"], taken)
     return found
 
 

@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import Traffic
+from guardpanel.models.traffic import NOUN as TRAFFIC
 from guardpanel.models.traffic import ListenerFields, TrafficFields
 from guardpanel.rendering import DesiredState, EngineFacts, Rows
 from guardpanel.rendering.capacity import Capacity, by_files, capacity
@@ -14,11 +15,10 @@ from guardpanel.services import revisions, snapshots
 from guardpanel.services.changes import Asked, Change, Changes, Saved
 from guardpanel.services.differences import in_words
 from guardpanel.services.input import as_kept
-from guardpanel.services.nouns import NOUNS
 from guardpanel.services.virtual_hosts import must_be_current
 from guardpanel.settings import bind_text
 
-NOUN, ID = "traffic", 1
+NOUN, ID = TRAFFIC.key, 1
 
 
 async def find(session: AsyncSession) -> Traffic:
@@ -35,7 +35,7 @@ async def update(changes: Changes, asked: Asked, fields: TrafficFields, version:
         _listeners_must_exist(fields, facts)
         _connections_need_files(fields, facts)
         words = in_words(fields_of(traffic, facts), whole(fields, facts))
-        change.summary = f"{NOUNS[NOUN].only_name}: {words}" if words else change.summary
+        change.summary = f"{TRAFFIC.only_name}: {words}" if words else change.summary
         traffic.replace(fields).touch(await revisions.version_after(session, traffic.version))
         session.add(traffic)
         return traffic

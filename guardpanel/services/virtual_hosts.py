@@ -135,7 +135,9 @@ async def update(
         virtual_host = await find(session, virtual_host_id)
         must_be_current(virtual_host.version, version)
         await _check(session, changes, fields, virtual_host_id)
-        words = in_words(fields_of(virtual_host), fields, await _policy_names(session, virtual_host, fields))
+        words = in_words(
+            fields_of(virtual_host), fields, {"policy": await _policy_names(session, virtual_host, fields)}
+        )
         change.summary = f"{fields.name}: {words}" if words else change.summary
         await _release_names(session, virtual_host, fields)
         virtual_host.replace(fields).touch(await revisions.version_after(session, virtual_host.version))

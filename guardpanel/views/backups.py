@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, client_address
 from guardpanel.errors import Conflict, Drifted, FieldError, Invalid, Problem, RollbackFailed, RolledBack
+from guardpanel.models import NOUNS
 from guardpanel.services import restores, sealing
 from guardpanel.services.backups import Candidate
 from guardpanel.views.forms import Form, refusal
@@ -92,6 +93,7 @@ async def show_candidate(
 ) -> Response:  # fmt: skip
     outlook = await restores.outlook(session, candidate)
     context = {"candidate": candidate, "outlook": outlook, "form": form, "refusal": summary_of(form, problem)}
+    context["nouns"] = NOUNS
     return await page(request, "backups/confirm.html", context, status_code=problem.status if problem else 200)
 
 

@@ -8,13 +8,13 @@ from pydantic import BeforeValidator
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Conflict, Drifted, Invalid, Problem, RollbackFailed, RolledBack, Step
-from guardpanel.models import Deployment
+from guardpanel.models import NOUNS, Deployment
+from guardpanel.models.noun import Key
 from guardpanel.models.revision import NoteFields, Outcome
 from guardpanel.panel import Panel
 from guardpanel.services import comparisons, history, revisions
 from guardpanel.services.change import Saved
 from guardpanel.services.comparisons import Comparison
-from guardpanel.services.nouns import NOUNS, Key, url_of
 from guardpanel.views import diffs
 from guardpanel.views.forms import Form, refusal, shown_steps
 from guardpanel.views.lists import Listing
@@ -74,7 +74,7 @@ async def index(
     wanted = {(one, number) for one, numbers in choices.items() for number in numbers}
     wanted |= {(change.noun, change.noun_id) for change in found.items if change.noun_id}
     context = {
-        "listing": listing, "found": found, "url_of": url_of, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
+        "listing": listing, "found": found, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
         "authors": await revisions.authors(session), "live_revision": await live_number(session),
         "names": await history.names(session, wanted | ({(noun, id)} if noun and id else set())),
         "undoable": await history.undoable(session), "newest": await history.newest(session),
@@ -154,7 +154,8 @@ async def put_back(session: SessionDep, word: str, saved: Saved[Key | None], bac
     thing = saved.value
     url = back or "/changes"
     if thing and not back:
-        url = url_of(*thing) if await history.names(session, {thing}) else NOUNS[thing[0]].path
+        noun, number = NOUNS[thing[0]], thing[1]
+        url = noun.url(number) if await history.names(session, {thing}) else noun.path
     return redirect(url, f"{word}. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
 
 
@@ -211,7 +212,7 @@ async def shown_comparison(session: SessionDep, comparison: Comparison | None, v
     there = await history.names(session, {(one.noun, one.id) for one in differing})
     return {
         "comparison": comparison, "view": view, "differing": differing, "more": comparison.more if comparison else 0,
-        "there": there, "url_of": url_of, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,
+        "there": there, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,
     }  # fmt: skip
 
 

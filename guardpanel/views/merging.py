@@ -1,6 +1,5 @@
 """A form that is behind: what is there now beside what was typed, field by field, and the choice between both."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
@@ -9,9 +8,9 @@ from pydantic import BaseModel
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Deployment, User
+from guardpanel.models.noun import Key
 from guardpanel.services import differences, edits
 from guardpanel.services.edits import FieldsIn, Since, changed
-from guardpanel.services.nouns import Key
 from guardpanel.views.forms import Form
 
 F = TypeVar("F", bound=BaseModel)
@@ -84,13 +83,13 @@ class Gone:
 
 @dataclass(frozen=True)
 class Row:
-    """A virtual host or policy as it is now: as fields, as a form, and what it took to get there."""
+    """One of a noun as it is now: as fields, as a form, and what it took to get there."""
 
     fields: BaseModel
     form: Form
     version: int
-    policies: Mapping[int, str] = field(default_factory=dict)
-    "Names of policies by id."
+    names: differences.Names = field(default_factory=dict)
+    "Of what the fields refer to."
 
 
 def is_behind(form: Form, version: int) -> bool:
@@ -110,7 +109,7 @@ def merge(form: Form, row: Row, since: Since[Any], viewer: User) -> Merge:
     model = type(row.fields)
     form = (shown := form).without_empty_rows()
     mine, unread = readable(form, row)
-    now, typed = (differences.as_text(fields, row.policies) for fields in (row.fields, mine))
+    now, typed = (differences.as_text(fields, row.names) for fields in (row.fields, mine))
     typed |= {name: raw(form, name) for name in unread}
     names = [name for name in model.model_fields if name in {*unread, *changed(row.fields, mine)}]
     found = (choice(form, since, row, mine, name, now[name], typed[name], name in unread) for name in names)
@@ -124,7 +123,7 @@ def merge(form: Form, row: Row, since: Since[Any], viewer: User) -> Merge:
 def moved(row: Row, since: Since[Any]) -> tuple[differences.FieldDifference, ...]:
     if since.opened is None:
         return ()
-    was, now = (differences.as_text(fields, row.policies) for fields in (since.opened, row.fields))
+    was, now = (differences.as_text(fields, row.names) for fields in (since.opened, row.fields))
     return tuple(differences.FieldDifference(name, was[name], now[name]) for name in changed(since.opened, row.fields))
 
 

@@ -22,6 +22,7 @@ from guardpanel.services import status
 from guardpanel.services.events import scores
 from guardpanel.static_files import asset
 from guardpanel.views import inert
+from guardpanel.views.menu import MENU
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 FLASH = "gp_flash"
@@ -45,6 +46,7 @@ def environment() -> Environment:
         by_name=by_name, fails_open=fails_open, over_words=over_words, policies_as_options=policies_as_options
     )
     made.globals["inert"] = inert
+    made.globals["menu"] = MENU
     made.tests["reporting"] = scores.is_reporting
     made.globals["ui"] = made.get_template("shared/ui.html").module
     return made

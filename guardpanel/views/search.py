@@ -1,16 +1,19 @@
-"""The search box: virtual hosts, policies, changes and events by what an operator knows of them."""
+"""The search box: nouns, changes and events by what an operator knows of them."""
 
 from fastapi import APIRouter, Request, Response
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.models import NOUNS
 from guardpanel.services import search
 from guardpanel.views.pages import page
 
 router = APIRouter()
+
+NAMES = [noun.plural.lower() for noun in NOUNS.values() if not noun.only_name]
 
 
 @router.get("/search")
 async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer, q: str = "") -> Response:
     q = q.strip()[:200]
     found = await search.find(session, panel.events, q) if q else None
-    return await page(request, "search/index.html", {"q": q, "found": found})
+    return await page(request, "search/index.html", {"q": q, "found": found, "names": NAMES})

@@ -178,7 +178,7 @@ async def show_edit(
 
 
 async def merged(request: Request, session: SessionDep, form: Form, host: VirtualHost) -> Merge:
-    row = Row(virtual_hosts.fields_of(host), form_of(host), host.version, await policies.names(session))
+    row = Row(virtual_hosts.fields_of(host), form_of(host), host.version, {"policy": await policies.names(session)})
     key = virtual_hosts.NOUN, host.id or 0
     return await merging.merged(session, request.state.viewer, form, row, key, virtual_hosts.fields_in)
 

@@ -81,6 +81,18 @@ def test_of_a_long_list_only_what_differs_is_shown() -> None:
     assert fields["hostnames"] == ("n0.example\nand 299 that stay", "new.example\nand 299 that stay")
 
 
+def test_of_many_servers_only_those_that_differ_are_shown() -> None:
+    servers = [{"address": f"10.0.0.{n}:80"} for n in range(1, 12)]
+    edited = [{**servers[0], "weight": 50}, *servers[1:]]
+    (found,) = of({"a.example": {**HOST, "servers": servers}}, {"a.example": {**HOST, "servers": edited}})
+    fields = {field.name: (field.before, field.after) for field in found.fields}
+
+    assert fields["servers"] == (
+        "http://10.0.0.1:80\nand 10 that stay",
+        "http://10.0.0.1:80, weight 50\nand 10 that stay",
+    )
+
+
 def test_a_long_value_is_cut_and_said_so() -> None:
     (found,) = of({"a.example": HOST}, {"a.example": {**HOST, "notes": "x" * (MOST + 10)}})
 
@@ -96,7 +108,9 @@ def test_an_edit_is_summed_up_with_both_values() -> None:
 
 
 def test_a_policy_is_named() -> None:
-    words = in_words(host_fields("a.example"), host_fields("a.example", policy_id=2), {1: "Default", 2: "Strict"})
+    words = in_words(
+        host_fields("a.example"), host_fields("a.example", policy_id=2), {"policy": {1: "Default", 2: "Strict"}}
+    )
 
     assert words == "policy Default → Strict"
 

@@ -469,10 +469,20 @@ async def version(changes: Changes, number: int) -> int:
         return (await virtual_hosts.find(session, number)).version
 
 
+LATER = {
+    "policy": {
+        "masked_fields", "argument_limit", "json_value_limit", "file_inspection", "content_type_readings", "upload_seconds",
+        "upload_rate_kib", "response_seconds", "streamed_responses",
+    },
+    "traffic": {"max_connections", "max_requests_per_client"},
+}  # fmt: skip
+"Columns that came after the first snapshots were taken."
+
+
 def without_later_columns(packed: bytes) -> bytes:
     """A snapshot as a guardpanel took it whose policies did not have these fields yet."""
     state = json.loads(snapshots.unpacked(packed))
-    for table, later in snapshots.LATER.items():
+    for table, later in LATER.items():
         kept = [at for at, name in enumerate(state[table]["columns"]) if name not in later]
         for key in ("columns", "rows"):
             rows = [state[table]["columns"]] if key == "columns" else state[table]["rows"]

@@ -87,7 +87,6 @@ document.addEventListener("submit", ({ target, submitter }) => target.matches("[
 
 // ---- keys ----------------------------------------------------------------------------------
 
-const places = { d: "/", v: "/virtual-hosts", e: "/events", p: "/policies", c: "/changes", s: "/system" };
 let goUntil = 0;
 
 document.addEventListener("keydown", (event) => {
@@ -104,7 +103,8 @@ document.addEventListener("keydown", (event) => {
 function press(key) {
   const going = performance.now() < goUntil;
   goUntil = key === "g" ? performance.now() + 1000 : 0;
-  const link = going && key in places ? one(`.nav a[href="${places[key]}"]`) : /^[a-z]$/.test(key) && one(`[data-key="${key}"]`);
+  const letter = /^[a-z]$/.test(key);
+  const link = letter && ((going && one(`.nav a[data-go="${key}"]`)) || one(`[data-key="${key}"]`));
   if (link) return link.click(), true;
   if (key === "/") return one("[data-search]")?.checkVisibility() ? one("[data-search]").focus() : one('.bar a[href="/search"]')?.click(), true;
   if (key === "?") return one("#shortcuts")?.showModal(), true;

@@ -1,0 +1,32 @@
+"""What somebody set over HAProxy's Runtime API, and the next reload would put back."""
+
+from sqlmodel import col, select
+
+from guardpanel.engines import Drift, Place
+from guardpanel.engines.status import LONGEST
+from guardpanel.models import Server, VirtualHost
+from guardpanel.services.changes import Changes
+
+
+async def servers(changes: Changes) -> list[Drift]:
+    """Servers that were put out of use."""
+    out = {
+        (backend, name): state
+        for backend, states in (await changes.engines.servers(patience=LONGEST)).states.items()
+        for name, state in states
+        if state in {"MAINT", "DRAIN"}
+    }
+    if not out:
+        return []
+    async with changes.database.read() as session:
+        numbers = {int(name.removeprefix("be_")) for name, _ in out}
+        rows = await session.exec(
+            select(Server, VirtualHost)
+            .join(VirtualHost, col(VirtualHost.id) == col(Server.virtual_host_id))
+            .where(col(Server.virtual_host_id).in_(numbers), col(Server.enabled), col(Server.weight) > 0)
+        )
+        return [
+            Drift(Place.HAPROXY, f"{server.address} of {host.name} was put into {state} over HAProxy's Runtime API.")
+            for server, host in rows.all()
+            if (state := out.get((f"be_{host.id}", f"s{server.position + 1}")))
+        ]

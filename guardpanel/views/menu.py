@@ -1,0 +1,37 @@
+"""The sidebar's entries and their shortcuts: the nouns among the other pages."""
+
+from dataclasses import dataclass
+
+from guardpanel.models import NOUNS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`key` after `g` goes there; `place` orders the entries; one that stands apart has a line before it."""
+
+    place: int
+    url: str
+    word: str
+    icon: str
+    key: str
+    apart: bool = False
+
+
+OTHERS = (
+    Entry(0, "/", "Dashboard", "layout-dashboard", "d"),
+    Entry(20, "/events", "Events", "activity", "e"),
+    Entry(80, "/changes", "Changes", "history", "c"),
+    Entry(90, "/system", "System", "server-cog", "s", apart=True),
+)
+
+MENU = sorted(
+    [
+        *OTHERS,
+        *(
+            Entry(noun.menu.place, noun.path, noun.plural, noun.menu.icon, noun.menu.key)
+            for noun in NOUNS.values()
+            if noun.menu
+        ),
+    ],
+    key=lambda entry: entry.place,
+)

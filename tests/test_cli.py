@@ -17,7 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from guardpanel import __version__
-from guardpanel.cli import _url, main
+from guardpanel.cli import main
+from guardpanel.cli.serving import _url
 from guardpanel.engines.lock import only_panel
 from guardpanel.settings import Settings, described, haproxy_socket_limit
 from tests.conftest import PASSWORD

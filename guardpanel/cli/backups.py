@@ -1,0 +1,73 @@
+"""Backups, written while the panel runs and restored while it does not."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guardpanel.cli.running import line_from_stdin, run_or_say, settings_or_say
+
+if TYPE_CHECKING:
+    from guardpanel.settings import Settings
+
+app = typer.Typer()
+
+PassphraseStdin = Annotated[
+    bool, typer.Option("--passphrase-stdin", help="Read the backup's passphrase from standard input.")
+]
+
+
+@app.command()
+def backup(
+    file: Annotated[str, typer.Argument(help="Where to write it; - is standard output.")],
+    passphrase_stdin: PassphraseStdin = False,
+) -> None:
+    """Write all that this installation is to one file, while it runs."""
+    from guardpanel.services import sealing
+    from guardpanel.services.backups import Backups
+
+    async def write(settings: "Settings") -> str:
+        words = sealing.passphrase(line_from_stdin() if passphrase_stdin else "")
+        backups = Backups(settings)
+        writing = backups.write(sys.stdout.buffer, words) if file == "-" else backups.write_file(Path(file), words)
+        made = await writing
+        what = f"revision {made.revision}" if made.revision else "no revision yet"
+        return f"{'Encrypted backup' if words else 'Backup'} of {what}, guardpanel {made.guardpanel}: {file}"
+
+    typer.echo(run_or_say(write(settings_or_say())), err=True)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    passphrase_stdin: PassphraseStdin = False,
+) -> None:
+    """Check a backup and restore it. While a panel runs, its page System › Backup does this."""
+    from guardpanel.engines.lock import only_panel
+    from guardpanel.errors import Busy
+    from guardpanel.services import restores
+
+    settings = settings_or_say()
+
+    async def put_back() -> str:
+        from guardpanel.panel import Panel
+
+        words = line_from_stdin() if passphrase_stdin else ""
+        panel = await Panel.open(settings, supervise=False)
+        try:
+            with file.open("rb") as source:
+                candidate = await panel.backups.take(source, words)
+            try:
+                return await restores.from_command(panel.changes, candidate)
+            finally:
+                panel.backups.drop(candidate.token)
+        finally:
+            await panel.close()
+
+    try:
+        with only_panel(settings.panel_lock):
+            typer.echo(run_or_say(put_back()))
+    except Busy as busy:
+        typer.echo(f"{busy.message} Restore on its page System › Backup, or stop it first.", err=True)
+        raise typer.Exit(1) from busy

@@ -1,0 +1,100 @@
+"""The commands that look and change nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guardpanel.cli.running import run, run_or_say, settings_or_say
+
+if TYPE_CHECKING:
+    from guardpanel.bundle import Bundle
+    from guardpanel.panel import Panel
+
+app = typer.Typer()
+
+
+@app.command()
+def engines() -> None:
+    """Say which HAProxy and which WAF agent are used, with their versions."""
+    from guardpanel.engines import preflight
+
+    settings = settings_or_say()
+    _say_all(run(preflight.engines_found(settings)))
+
+
+@app.command()
+def doctor() -> None:
+    """Look for what would keep guardpanel from running, and say what to do."""
+    from guardpanel.engines import preflight
+    from guardpanel.settings import unknown_variables
+
+    settings = settings_or_say()
+    for name in unknown_variables():
+        typer.echo(f"warning  {name}: nothing reads it; is it misspelt?")
+    _say_all([*run(preflight.engines_found(settings)), *preflight.machine(settings)])
+
+
+@app.command()
+def check() -> None:
+    """Render what the database says and have both engines check it. Changes nothing."""
+    from guardpanel.errors import ConfigRejected, Problem
+
+    async def ask() -> str:
+        from tempfile import TemporaryDirectory
+
+        from guardpanel.engines.releases import Releases
+
+        bundle, panel = await _rendered()
+        try:
+            with TemporaryDirectory(prefix="guardpanel-") as folder:
+                release = Releases(Path(folder)).stage(1, bundle)
+                changed = [one.name for one in bundle.applications]
+                await panel.engines.check(release, bundle, changed=changed, names=bundle.named_servers)
+        finally:
+            await panel.close()
+        return f"Both engines accept it: {bundle.checksum[:12]}, {len(bundle.applications)} applications."
+
+    try:
+        typer.echo(run(ask()))
+    except ConfigRejected as rejected:
+        typer.echo(f"{rejected.message}\n{rejected.output}", err=True)
+        raise typer.Exit(1) from rejected
+    except Problem as problem:
+        typer.echo(problem.message, err=True)
+        raise typer.Exit(2) from problem
+
+
+@app.command()
+def render(file: Annotated[str, typer.Argument(help="A file's name; without it, their list.")] = "") -> None:
+    """Print a file as it would be rendered now."""
+
+    async def ask() -> "Bundle":
+        bundle, panel = await _rendered()
+        await panel.close()
+        return bundle
+
+    files = run_or_say(ask()).files
+    if file and file not in files:
+        typer.echo(f"There is no file {file}; there are {', '.join(sorted(files))}.", err=True)
+        raise typer.Exit(1)
+    typer.echo(files[file].decode() if file else "\n".join(sorted(files)))
+
+
+async def _rendered() -> "tuple[Bundle, Panel]":
+    from guardpanel.panel import Panel
+    from guardpanel.rendering import DesiredState
+    from guardpanel.rendering import render as render_state
+    from guardpanel.services import snapshots
+
+    panel = await Panel.open(settings_or_say(), supervise=False)
+    async with panel.database.read() as session:
+        rows = snapshots.rows(await snapshots.take(session))
+    return render_state(DesiredState.from_rows(rows, panel.changes.renderer.facts)), panel
+
+
+def _say_all(found: "list[tuple[bool, str]]") -> None:
+    """One line each; the exit code says whether all is well."""
+    for well, words in found:
+        typer.echo(f"{'ok' if well else 'missing':8} {words}")
+    raise typer.Exit(0 if all(well for well, _ in found) else 1)

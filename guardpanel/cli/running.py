@@ -1,0 +1,58 @@
+"""What every command needs: the settings, and a way to run what is asynchronous and to say how it went."""
+
+import sys
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from guardpanel.database import Database
+    from guardpanel.settings import Settings
+
+T = TypeVar("T")
+
+
+def run(coroutine: Coroutine[object, object, T]) -> T:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def run_or_say(coroutine: Coroutine[object, object, T]) -> T:
+    """What it gives; a problem is said, with the engine's words where they are its, and ends the command."""
+    from guardpanel.errors import ConfigRejected, Problem
+
+    try:
+        return run(coroutine)
+    except Problem as problem:
+        for line in [error.message for error in problem.errors.values()] or [problem.message]:
+            typer.echo(line, err=True)
+        if isinstance(problem, ConfigRejected):
+            typer.echo(problem.output, err=True)
+        raise typer.Exit(1) from problem
+
+
+def line_from_stdin() -> str:
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def settings_or_say() -> "Settings":
+    from pydantic import ValidationError
+
+    from guardpanel.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        for one in error.errors():
+            name = f"GUARDPANEL_{str(one['loc'][0]).upper()}: " if one["loc"] else ""
+            typer.echo(f"guardpanel: {name}{one['msg'].removeprefix('Value error, ')}", err=True)
+        raise typer.Exit(2) from error
+
+
+def database_of(settings: "Settings") -> "Database":
+    from guardpanel.database import Database
+
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Database(settings.database)

@@ -1,0 +1,131 @@
+"""The commands that run until they are stopped."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guardpanel.cli.running import database_of, run, settings_or_say
+
+if TYPE_CHECKING:
+    from guardpanel.settings import Settings
+
+ARENA_MAX = -8
+"M_ARENA_MAX of glibc's malloc.h (mallopt(3))."
+
+app = typer.Typer()
+
+
+@app.command()
+def up() -> None:
+    """Run the panel, HAProxy and the WAF agent, and keep them running."""
+    _serve(supervise=True)
+
+
+@app.command()
+def serve() -> None:
+    """Run the panel alone; the engines run elsewhere and are reached by their sockets."""
+    _serve(supervise=False)
+
+
+@app.command()
+def ingest(
+    parent: Annotated[int | None, typer.Option(help="End when this process, which starts it, ends.")] = None,
+) -> None:
+    """Read events into their database; `guardpanel up` runs this beside the panel."""
+    import logging
+
+    from guardpanel.errors import Problem
+    from guardpanel.ingest.run import run
+
+    settings = settings_or_say()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    try:
+        run(settings, parent)
+    except Problem as problem:
+        typer.echo(f"guardpanel: {problem.message}", err=True)
+        raise typer.Exit(1) from problem
+
+
+def _serve(*, supervise: bool) -> None:
+    import gc
+    import logging
+    from contextlib import ExitStack
+
+    gc.disable()  # until the app is up: looking for garbage in what is imported took a seventh of the start
+
+    import uvicorn
+
+    from guardpanel.app import create_app
+    from guardpanel.engines import preflight
+    from guardpanel.engines.lock import only_panel
+    from guardpanel.errors import Problem
+    from guardpanel.settings import host_and_port, unknown_variables
+
+    _share_memory()
+    settings = settings_or_say()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in unknown_variables():
+        typer.echo(f"guardpanel: nothing reads {name}; is it misspelt?", err=True)
+    host, port = host_and_port(settings.listen)
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_panel(settings.panel_lock))
+            preflight.refuse_busy_ports(settings, proxy=supervise)
+            run(preflight.require_engines(settings))
+            run(_announce(settings, supervise=supervise))
+        except Problem as problem:
+            typer.echo(f"guardpanel: {problem.message}", err=True)
+            raise typer.Exit(1) from problem
+        config = uvicorn.Config(
+            create_app(settings, supervise=supervise),
+            host=host,
+            port=port,
+            log_level=settings.log_level,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            server_header=False,
+            proxy_headers=True,
+        )
+        uvicorn.Server(config).run()
+
+
+def _share_memory() -> None:
+    """Two areas of memory for all threads: glibc would give each its own, and each keeps what a large rendering took."""
+    import ctypes
+    from contextlib import suppress
+
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
+
+
+async def _announce(settings: "Settings", *, supervise: bool) -> None:
+    """The addresses, and the one-time set-up link while nobody has an account."""
+    from guardpanel.services.accounts import Accounts
+    from guardpanel.settings import host_and_port
+
+    database = database_of(settings)
+    try:
+        await database.migrate()
+        token = await Accounts(database).setup_token()
+    finally:
+        await database.close()
+    panel = _url(*host_and_port(settings.listen))
+    typer.echo(f"Panel     {panel}")
+    if supervise:
+        typer.echo(f"HAProxy   {', '.join(_url(host, port) for host, port in settings.http_binds)}")
+    typer.echo(f"Sockets   {settings.run_dir}")
+    if token:
+        typer.echo(f"\nSet up the first account (works once):\n\n    {panel}/setup/{token}\n")
+    sys.stdout.flush()
+
+
+def _url(host: str, port: int) -> str:
+    """One that can be opened on this machine: of all addresses, the loopback one."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 read, not bound
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -19,33 +14,6 @@ const (
 	evaluationTime       = 10 * time.Second
 	evaluationsAtOnce    = 2
 )
-
-// Question is what POST /v1/evaluate asks: one request, and the response if there is one, against a loaded application
-// or against directives that are compiled for this once.
-type Question struct {
-	Application string            `json:"application"`
-	Directives  string            `json:"directives"`
-	Request     *QuestionRequest  `json:"request"`
-	Response    *QuestionResponse `json:"response"`
-}
-
-// QuestionRequest is a request as HAProxy would pass it on. Headers keep their order, and may stand twice.
-type QuestionRequest struct {
-	Client  string      `json:"client"`
-	Method  string      `json:"method"`
-	URI     string      `json:"uri"`
-	Version string      `json:"version"`
-	Headers [][2]string `json:"headers"`
-	Body    []byte      `json:"body"`
-}
-
-// QuestionResponse is the server's answer to it.
-type QuestionResponse struct {
-	Status  int         `json:"status"`
-	Version string      `json:"version"`
-	Headers [][2]string `json:"headers"`
-	Body    []byte      `json:"body"`
-}
 
 // evaluate answers POST /v1/evaluate: 200 with an Evaluation, 400 for a question that is not one, 404 for an application
 // that is not loaded, 413 for too many bytes, 422 for directives that Coraza refuses, 429 when enough are under way,
@@ -114,144 +82,4 @@ func (a *Agent) asked(question *Question) (*Application, time.Duration, *Problem
 	application.enter()
 	application.retire()
 	return application, time.Since(began), nil
-}
-
-// readQuestion reads strictly: what is misspelt or not understood is refused, not left out of the verdict.
-func readQuestion(body io.Reader) (*Question, error) {
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
-	question := &Question{}
-	if err := decoder.Decode(question); err != nil {
-		return nil, err
-	}
-	switch _, err := decoder.Token(); {
-	case err == nil:
-		return nil, errors.New("there is more than one JSON document")
-	case !errors.Is(err, io.EOF):
-		return nil, err
-	}
-	return question, question.check()
-}
-
-func (q *Question) check() error {
-	switch {
-	case (q.Application == "") == (q.Directives == ""):
-		return errors.New("application or directives: one of the two is needed")
-	case len(q.Directives) > evaluationDirectives:
-		return fmt.Errorf("directives are longer than %d bytes", evaluationDirectives)
-	case q.Request == nil:
-		return errors.New("request is needed")
-	}
-	if err := checkDirectives(q.Directives); err != nil {
-		return err
-	}
-	if err := q.Request.check(); err != nil {
-		return fmt.Errorf("request.%w", err)
-	}
-	if q.Response == nil {
-		return nil
-	}
-	if err := q.Response.check(); err != nil {
-		return fmt.Errorf("response.%w", err)
-	}
-	return nil
-}
-
-// reaching are directives and operators that write files or run programs, which a question must not.
-var reaching = []string{"secauditlog", "secdebuglog", "secuploaddir", "secdatadir", "sectmpdir", "@inspectfile"}
-
-func checkDirectives(text string) error {
-	for _, one := range logicalLines(text) {
-		lower := strings.ToLower(one.text)
-		for _, word := range reaching {
-			begins := strings.HasPrefix(strings.TrimSpace(lower), word)
-			if begins || word[0] == '@' && strings.Contains(lower, word) {
-				return fmt.Errorf("directives: line %d: %s is not for an evaluation", one.line, word)
-			}
-		}
-	}
-	return nil
-}
-
-func (r *QuestionRequest) check() error {
-	if r.Client != "" {
-		if _, err := netip.ParseAddr(r.Client); err != nil {
-			return errors.New("client is not an IP address")
-		}
-	}
-	if r.Method == "" || strings.ContainsAny(r.Method, "\r\n") {
-		return errors.New("method is needed, in one line")
-	}
-	if r.URI == "" || strings.ContainsAny(r.URI, "\r\n") {
-		return errors.New("uri is needed, in one line")
-	}
-	if err := checkVersion(r.Version); err != nil {
-		return err
-	}
-	return checkHeaders(r.Headers)
-}
-
-func (r *QuestionResponse) check() error {
-	if r.Status < 100 || r.Status > 999 {
-		return errors.New("status is not between 100 and 999")
-	}
-	if err := checkVersion(r.Version); err != nil {
-		return err
-	}
-	return checkHeaders(r.Headers)
-}
-
-// checkVersion: as HAProxy's req.ver says it, without "HTTP/".
-func checkVersion(version string) error {
-	if len(version) > 16 || strings.ContainsAny(version, "\r\n/ ") {
-		return errors.New("version is not like 1.1")
-	}
-	return nil
-}
-
-// checkHeaders refuses what a header cannot hold: it would be read as another header.
-func checkHeaders(headers [][2]string) error {
-	for at, header := range headers {
-		if header[0] == "" || strings.ContainsAny(header[0], ":\r\n") {
-			return fmt.Errorf("headers[%d]: the name is empty or has a colon or a line break", at)
-		}
-		if strings.ContainsAny(header[1], "\r\n") {
-			return fmt.Errorf("headers[%d]: the value has a line break", at)
-		}
-	}
-	return nil
-}
-
-// message is the request as HAProxy would send it over SPOE.
-func (r *QuestionRequest) message() Message {
-	path, query, _ := strings.Cut(r.URI, "?")
-	client := netip.IPv4Unspecified()
-	if r.Client != "" {
-		client, _ = netip.ParseAddr(r.Client) // checked when it was read
-	}
-	return Message{
-		Name: "coraza-req", Method: r.Method, Path: path, Query: query, Version: versionOr11(r.Version),
-		Headers: joined(r.Headers), Body: r.Body, SourceAddress: client, TargetAddress: netip.IPv4Unspecified(),
-	}
-}
-
-func (r *QuestionResponse) message() Message {
-	return Message{
-		Name: "coraza-res", Status: r.Status, Version: versionOr11(r.Version), Headers: joined(r.Headers), Body: r.Body,
-	}
-}
-
-func versionOr11(version string) string {
-	if version == "" {
-		return "1.1"
-	}
-	return version
-}
-
-func joined(headers [][2]string) string {
-	var text bytes.Buffer
-	for _, header := range headers {
-		text.WriteString(header[0] + ": " + header[1] + "\r\n")
-	}
-	return text.String()
 }

@@ -230,32 +230,3 @@ def host_and_port(text: str) -> tuple[str, int]:
 def bind_text(host: str, port: int) -> str:
     """What `host_and_port` reads, in the one form in which it is shown, stored and rendered."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def unknown_variables() -> list[str]:
-    """GUARDPANEL_* variables in the environment that nothing reads: most likely misspelt."""
-    known = {f"GUARDPANEL_{name.upper()}" for name in Settings.model_fields}
-    return sorted(
-        name
-        for name in os.environ
-        if name.startswith("GUARDPANEL_") and name not in known and not name.startswith("GUARDPANEL_TEST_")
-    )
-
-
-def described() -> str:
-    """docs/configuration.md: every variable with its default and what it does."""
-    rows = [
-        f"| `GUARDPANEL_{name.upper()}` | {f'`{field.default}`' if str(field.default) else '—'} | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
-    return "\n".join((
-        "# Configuration",
-        "",
-        "guardpanel is configured by environment variables alone; none has to be set. This page is made from the settings",
-        "(`guardpanel configuration`). A variable that nothing reads is named at start.",
-        "",
-        "| variable | default | what it does |",
-        "|---|---|---|",
-        *rows,
-        "",
-    ))  # fmt: skip

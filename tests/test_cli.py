@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from guardpanel import __version__
 from guardpanel.cli import main
 from guardpanel.cli.serving import _url
+from guardpanel.cli.variables import described
 from guardpanel.engines.lock import only_panel
-from guardpanel.settings import Settings, described, haproxy_socket_limit
+from guardpanel.settings import Settings, haproxy_socket_limit
 from tests.conftest import PASSWORD
 from tests.ports import free_port
 

@@ -20,7 +20,7 @@ def openapi() -> None:
 @app.command()
 def configuration() -> None:
     """Print docs/configuration.md, made from the settings."""
-    from guardpanel.settings import described
+    from guardpanel.cli.variables import described
 
     typer.echo(described(), nl=False)
 

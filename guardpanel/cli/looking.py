@@ -26,8 +26,8 @@ def engines() -> None:
 @app.command()
 def doctor() -> None:
     """Look for what would keep guardpanel from running, and say what to do."""
+    from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
-    from guardpanel.settings import unknown_variables
 
     settings = settings_or_say()
     for name in unknown_variables():

@@ -59,10 +59,11 @@ def _serve(*, supervise: bool) -> None:
     import uvicorn
 
     from guardpanel.app import create_app
+    from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
     from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Problem
-    from guardpanel.settings import host_and_port, unknown_variables
+    from guardpanel.settings import host_and_port
 
     _share_memory()
     settings = settings_or_say()

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ import yaml
 
 from guardpanel.bundle import Application, Bundle
 from guardpanel.engines import http
+from guardpanel.engines.agent_files import Loader, union, write_yaml
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import processes_at
 from guardpanel.engines.process import run, scratch
-from guardpanel.engines.releases import Release, content_of, write_atomically
+from guardpanel.engines.releases import content_of, write_atomically
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 
 ENGINE = "Coraza"
@@ -101,11 +101,11 @@ class Agent:
         if not wanted:
             return
         names = {one.name for one in wanted}
-        document = await asyncio.to_thread(yaml.load, bundle.files["coraza.yaml"], _Loader)
+        document = await asyncio.to_thread(yaml.load, bundle.files["coraza.yaml"], Loader)
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
         with scratch() as folder:
             path = folder / "coraza.yaml"
-            await asyncio.to_thread(_write_yaml, path, document)
+            await asyncio.to_thread(write_yaml, path, document)
             said = await run([binary, "-config", path, "-validate"], cwd=folder)
         if said.code != 0 or said.timed_out:
             raise self._rejected(said.output, wanted)
@@ -150,7 +150,7 @@ class Agent:
         documents = [document]
         if self.configuration.exists() and keep != ():
             documents.append(self.configuration.read_bytes())
-        new = _union(tuple(documents), None if keep is None else frozenset(keep))
+        new = union(tuple(documents), None if keep is None else frozenset(keep))
         if self.configuration.exists() and self.configuration.read_bytes() == new:
             return False
         write_atomically(self.configuration, new)
@@ -211,10 +211,6 @@ class Agent:
         return facts
 
 
-def _write_yaml(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(document, width=10**6))
-
-
 def identity(binary: str) -> str:
     """Tells a binary from the one that is put in its place."""
     return f"{binary}:{Path(binary).stat().st_mtime_ns}"
@@ -245,50 +241,3 @@ def rejected(output: str, wanted: list[Application]) -> ConfigRejected:
             )
         )
     return ConfigRejected("Coraza refused this change.", engine=ENGINE, output=output, findings=findings)
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The fast safe loader where libyaml is there."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Several lines as a literal block, so that a person can read the directives."""
-
-
-_Dumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
-)
-
-
-@lru_cache(maxsize=8)
-def _union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
-    """The first configuration with the applications of the others. Kept, since most saves change none."""
-    union: dict[str, Any] = yaml.load(documents[0], Loader=_Loader)  # noqa: S506 a safe loader
-    applications = {one["name"]: one for one in union["applications"]}
-    for content in documents[1:]:
-        for one in _entries(content) or []:
-            if keep is None or one["name"] in keep:
-                applications.setdefault(one["name"], one)
-    union["applications"] = [applications[name] for name in sorted(applications)]
-    return yaml.dump(union, Dumper=_Dumper, sort_keys=False, width=10**6).encode()
-
-
-def _entries(content: bytes) -> list[dict[str, Any]] | None:
-    """The applications of an agent configuration; None where it cannot be read: somebody may have edited it."""
-    try:
-        entries = yaml.load(content, Loader=_Loader)["applications"]  # noqa: S506 a safe loader
-        return [{**one, "name": str(one["name"])} for one in entries]
-    except (yaml.YAMLError, ValueError, TypeError, KeyError):
-        return None
-
-
-@lru_cache(maxsize=32)
-def applications_in(content: bytes) -> dict[str, str] | None:
-    """Each application of an agent configuration as text by name; None where it cannot be read."""
-    entries = _entries(content)
-    return None if entries is None else {one["name"]: json.dumps(one, sort_keys=True, default=str) for one in entries}
-
-
-def read_configuration(release: Release) -> bytes:
-    return content_of(release.path / "coraza.yaml")

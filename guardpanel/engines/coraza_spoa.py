@@ -19,7 +19,8 @@ from time import monotonic
 
 from guardpanel.bundle import Application
 from guardpanel.engines import spop
-from guardpanel.engines.agent import ENGINE, Agent, AgentStatus, applications_in, identity
+from guardpanel.engines.agent import ENGINE, Agent, AgentStatus, identity
+from guardpanel.engines.agent_files import applications_in
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run_here
 from guardpanel.engines.releases import content_of

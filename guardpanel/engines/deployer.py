@@ -10,7 +10,8 @@ from time import monotonic
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines import handover
 from guardpanel.engines.addresses import Addresses
-from guardpanel.engines.agent import AgentStatus, read_configuration
+from guardpanel.engines.agent import AgentStatus
+from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.handover import Backends, Configured, Key, Row

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import proc
-from guardpanel.engines.agent import Agent, AgentStatus, applications_in
+from guardpanel.engines.agent import Agent, AgentStatus
+from guardpanel.engines.agent_files import applications_in
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.releases import Releases, content_of
 from guardpanel.engines.verify import Verifier

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.settings import Settings, described, unknown_variables
+from guardpanel.cli.variables import described, unknown_variables
+from guardpanel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

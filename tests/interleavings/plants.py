@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guardpanel.engines import Engines
-from guardpanel.engines.agent import read_configuration
+from guardpanel.engines.agent_files import read_configuration
 from guardpanel.services import policies, snapshots, virtual_hosts
 from guardpanel.services.changes import Changes
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import AgentStatus, Engines, RunningApplication
-from guardpanel.engines.agent import Agent, read_configuration
+from guardpanel.engines.agent import Agent
+from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.drift import Inspector
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.patience import Patience

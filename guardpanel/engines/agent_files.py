@@ -1,0 +1,61 @@
+"""The agent's configuration file: read, and written so that a person can read it."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from guardpanel.engines.releases import Release, content_of
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The fast safe loader where libyaml is there."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Several lines as a literal block, so that a person can read the directives."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+@lru_cache(maxsize=8)
+def union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
+    """The first configuration with the applications of the others. Kept, since most saves change none."""
+    union: dict[str, Any] = yaml.load(documents[0], Loader=Loader)  # noqa: S506 a safe loader
+    applications = {one["name"]: one for one in union["applications"]}
+    for content in documents[1:]:
+        for one in entries(content) or []:
+            if keep is None or one["name"] in keep:
+                applications.setdefault(one["name"], one)
+    union["applications"] = [applications[name] for name in sorted(applications)]
+    return yaml.dump(union, Dumper=_Dumper, sort_keys=False, width=10**6).encode()
+
+
+def entries(content: bytes) -> list[dict[str, Any]] | None:
+    """The applications of an agent configuration; None where it cannot be read: somebody may have edited it."""
+    try:
+        found = yaml.load(content, Loader=Loader)["applications"]  # noqa: S506 a safe loader
+        return [{**one, "name": str(one["name"])} for one in found]
+    except (yaml.YAMLError, ValueError, TypeError, KeyError):
+        return None
+
+
+@lru_cache(maxsize=32)
+def applications_in(content: bytes) -> dict[str, str] | None:
+    """Each application of an agent configuration as text by name; None where it cannot be read."""
+    found = entries(content)
+    return None if found is None else {one["name"]: json.dumps(one, sort_keys=True, default=str) for one in found}
+
+
+def read_configuration(release: Release) -> bytes:
+    return content_of(release.path / "coraza.yaml")
+
+
+def write_yaml(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(document, width=10**6))

@@ -27,7 +27,7 @@ test: dev ## everything that CI runs
 	@tools/install-dev.sh haproxies chromium parsers
 	@$(CHECK) -- $(ARGS)
 
-lint: dev ## ruff, mypy, import contracts, gofmt, go vet
+lint: dev ## ruff, mypy, import contracts, djlint, biome, gofmt, go vet
 	@$(CHECK) lint
 
 format: dev ## lay out the code, and mend what ruff can

@@ -32,6 +32,8 @@ READER = ROOT / "tests" / "parsers" / "readers" / "go"
 REPORTS = ROOT / "test-results"
 HAPROXIES = ROOT / ".tools" / "haproxies"
 
+BIOME = ("lint", "--config-path=tools", "--error-on-warnings", "--vcs-enabled=false")
+
 PYTEST_NO_TESTS = 5
 
 UNHURRIED = ("github.com/goccy/...", "google.golang.org/protobuf/...", "crypto/...", "net/...", "encoding/...")
@@ -75,6 +77,8 @@ def gates() -> dict[str, list[Gate]]:
             Gate("ruff format", [BIN / "ruff", "format", "--check", "."]),
             Gate("mypy --strict", [BIN / "mypy"]),
             Gate("import contracts", [BIN / "lint-imports"]),
+            Gate("djlint (templates)", [BIN / "djlint", "--lint", "--quiet", "guardpanel/templates"]),
+            Gate("biome (CSS and JavaScript)", [BIN / "biome", *BIOME, "guardpanel/static/css", "guardpanel/static/js"]),
             Gate("gofmt", [gofmt, "-l", SPOA, VISITORS, LOAD, READER], silence_is_good=True)
             if (gofmt := go_tool("gofmt"))
             else no_go(),

@@ -30,7 +30,7 @@ function fieldsOf(form) {
     const control = controlOf(form, name);
     if (control.type === "hidden" || control.matches("[data-choice]")) continue;
     const text = value instanceof File ? value.name : value;
-    fields.set(name, { value: (fields.get(name)?.value ?? "") + text + "\n", label: labelOf(control), row: rowOf(control) });
+    fields.set(name, { value: `${fields.get(name)?.value ?? ""}${text}\n`, label: labelOf(control), row: rowOf(control) });
   }
   return fields;
 }

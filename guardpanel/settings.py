@@ -35,7 +35,8 @@ class Settings(BaseSettings):
     )
     agent_bin: str = Field(
         default="",
-        description="The WAF agent, ours or a coraza-spoa; empty: `.tools/bin/guardpanel-spoa` in the checkout, else on PATH.",
+        description="The WAF agent, ours or a coraza-spoa (experimental); empty: `.tools/bin/guardpanel-spoa` in the checkout, "
+        "else on PATH.",
     )
     drift: Literal["show", "repair"] = Field(
         default="show",

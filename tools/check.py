@@ -78,7 +78,9 @@ def gates() -> dict[str, list[Gate]]:
             Gate("mypy --strict", [BIN / "mypy"]),
             Gate("import contracts", [BIN / "lint-imports"]),
             Gate("djlint (templates)", [BIN / "djlint", "--lint", "--quiet", "guardpanel/templates"]),
-            Gate("biome (CSS and JavaScript)", [BIN / "biome", *BIOME, "guardpanel/static/css", "guardpanel/static/js"]),
+            Gate(
+                "biome (CSS and JavaScript)", [BIN / "biome", *BIOME, "guardpanel/static/css", "guardpanel/static/js"]
+            ),
             Gate("gofmt", [gofmt, "-l", SPOA, VISITORS, LOAD, READER], silence_is_good=True)
             if (gofmt := go_tool("gofmt"))
             else no_go(),

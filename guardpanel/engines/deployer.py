@@ -17,11 +17,11 @@ from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.handover import Backends, Configured, Key, Row
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.lately import Lately
-from guardpanel.engines.loading import end_loading_worker, newest_worker
+from guardpanel.engines.loading import Reading, end_loading_worker, newest_worker
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.names import Names, must_have_addresses
 from guardpanel.engines.patience import Patience
-from guardpanel.engines.proc import children_of, is_process, listener_of, processes_at
+from guardpanel.engines.proc import listener_of, processes_at
 from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, content_of, sweep_drafts, write_atomically
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import LONGEST, HAProxyStatus, haproxy_status, servers
@@ -442,9 +442,10 @@ class Engines:
             before = await self.cli.processes(patience=START_PATIENCE)
             if not again and await self._has_loaded(checksum, before):
                 return None
+            reading = await Reading.of(self.cli, before)
             answer = await self.cli.reload()
             if STILL_LOADING not in answer:
-                return await self._wait_for_a_new_worker(before, answer)
+                return await self._wait_for_a_new_worker(reading, answer)
             if patience.is_over and not await end_loading_worker(self.cli):
                 words = "HAProxy did not start a new worker: it is still loading the configuration before."
                 raise StillLoading(words, step="reload", evidence=answer)
@@ -458,9 +459,9 @@ class Engines:
             return is_newest and info.get("description") == f"guardpanel {checksum}"
         return False
 
-    async def _wait_for_a_new_worker(self, before: Processes, answer: str) -> None:
+    async def _wait_for_a_new_worker(self, reading: Reading, answer: str) -> None:
         """`answer`: the master's to the reload. DeploymentFailed where none comes."""
-        reading = Reading(before)
+        before = reading.before
         patience = Patience(RELOAD_PATIENCE, reading.processes)
         while True:
             try:
@@ -505,26 +506,6 @@ class Engines:
             except (Problem, OSError) as problem:
                 log.warning("old applications stay in the WAF agent for now: %s", problem)
                 return
-
-
-class Reading:
-    """A master that reads a configuration: itself while it answers nobody (to 3.0), a child of its from 3.1 on."""
-
-    def __init__(self, before: Processes) -> None:
-        self.master = before.master
-        self.answers = True
-        self._others = {*before.workers, *before.old_workers}
-        self._is_here = is_process(self.master)  # not where it runs in a container of its own
-
-    @property
-    def is_gone(self) -> bool:
-        return self._is_here and not is_process(self.master)
-
-    def processes(self) -> set[int]:
-        """Whose work is waited for. A master that answers works for whoever asks, too."""
-        if not self._is_here:
-            return set()
-        return (children_of(self.master) - self._others) | (set() if self.answers else {self.master})
 
 
 def _has_new_worker(before: Processes, now: Processes) -> bool:

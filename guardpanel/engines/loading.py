@@ -1,8 +1,6 @@
-"""A worker that hangs while it loads what was given up: left alone, it would serve that as soon as its cause is gone.
+"""HAProxy while it loads a configuration: to 3.0 its master reads it, and answers nobody; from 3.1 on the new worker does.
 
-From HAProxy 3.1 on the configuration is read by the new worker itself. The master answers meanwhile and lists it beside the old
-one that serves; its end is a refused reload (mworker_catch_sigchld() in src/mworker.c). Up to 3.0 the master itself
-reads, and nobody may end that.
+That one is listed beside the old worker, which serves; its end is a refused reload (mworker_catch_sigchld() in src/mworker.c).
 """
 
 import asyncio
@@ -10,9 +8,36 @@ import os
 import signal
 from contextlib import suppress
 
-from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.proc import children_of, listener_of
+from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines.proc import children_of, is_process, listener_of
 from guardpanel.errors import EngineUnavailable
+
+
+class Reading:
+    """Whose work is waited for while HAProxy reads."""
+
+    def __init__(self, before: Processes, *, is_here: bool) -> None:
+        self.before = before
+        self.answers = True
+        self._others = {*before.workers, *before.old_workers}
+        self._is_here = is_here
+
+    @classmethod
+    async def of(cls, cli: MasterCli, before: Processes) -> "Reading":
+        """Made before it is told to reload: afterwards its master may be gone. In a container of its own its processes
+        have other numbers here."""
+        return cls(before, is_here=await asyncio.to_thread(listener_of, cli.path) == before.master)
+
+    @property
+    def is_gone(self) -> bool:
+        return self._is_here and not is_process(self.before.master)
+
+    def processes(self) -> set[int]:
+        """A master that answers works for whoever asks, too."""
+        if not self._is_here:
+            return set()
+        master = self.before.master
+        return (children_of(master) - self._others) | (set() if self.answers else {master})
 
 
 async def newest_worker(cli: MasterCli) -> int:
@@ -23,8 +48,9 @@ async def newest_worker(cli: MasterCli) -> int:
 
 
 async def end_loading_worker(cli: MasterCli) -> bool:
-    """Whether there was one that we may end. It is stopped first and looked at again: it may just have taken over, and the end
-    of the worker that serves ends HAProxy."""
+    """Whether one hung that we may end: left alone it would serve what was given up as soon as the cause is gone.
+
+    It is stopped first and looked at again: it may just have taken over, and the end of the worker that serves ends HAProxy."""
     pid = await _loading_worker(cli)
     if not pid:
         return False

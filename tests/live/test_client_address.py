@@ -274,28 +274,19 @@ defaults
     timeout client 30s
     timeout server 30s
     timeout connect 5s
-frontend v1
+listen v1
     mode tcp
     bind 127.0.0.1:{v1} ssl crt {pem}
-    default_backend v1
-backend v1
-    mode tcp
     server gp {listener} source 127.0.0.2 send-proxy
-frontend v2
+listen v2
     mode tcp
     bind 127.0.0.1:{v2} ssl crt {pem}
-    default_backend v2
-backend v2
-    mode tcp
     server gp {listener} source 127.0.0.2 send-proxy-v2
-frontend http
+listen http
     mode http
     bind 127.0.0.1:{http} ssl crt {pem}
     option forwardfor
     http-request set-header x-forwarded-proto https
-    default_backend http
-backend http
-    mode http
     server gp {plain} source 127.0.0.2
 """
 

@@ -10,6 +10,7 @@ import pytest
 from guardpanel.engines import process
 from guardpanel.errors import ConfigRejected, RolledBack
 from guardpanel.models.revision import Outcome
+from tests.haproxies import branch
 from tests.live.lies.truth import (
     LOADED_BY_A_WORKER,
     a_good_save_works,
@@ -102,6 +103,12 @@ OUTAGE = {
 """Where HAProxy itself answers nobody for a while, whoever reloads it: it pauses its listeners while a new worker cannot bind."""
 
 
+def ends_haproxy(fault: str, binary: str) -> bool:
+    """Whoever reloads it: from 3.1 on the master reads the file, too, when it starts anew; 3.4.7 crashes over one that it refuses."""
+    crashes = branch(binary) == "3.4" and fault in {"cut inside a directive", "no final line feed"}
+    return binary in LOADED_BY_A_WORKER and (fault == "a missing file" or crashes)
+
+
 async def test_a_good_save_is_live_for_every_new_connection(running: Installation, origin: int) -> None:
     async with visitors(running) as seen:
         await a_good_save_works(running, origin)
@@ -142,12 +149,14 @@ async def test_what_only_the_reload_meets_is_rolled_back(
         with in_published(monkeypatch, running, plant) as struck, pytest.raises(RolledBack) as undone:
             await add(running, origin, name)
 
+    ends = ends_haproxy(fault, running.settings.haproxy_bin)
     assert struck
+    assert "HAProxy ended while it loaded" in undone.value.message or not ends
     assert "Nothing was saved: revision" in undone.value.message
     assert "is live again" in undone.value.message
     assert (await last(running)).outcome is Outcome.ROLLED_BACK
     await is_as_it_was(running, before, rows, name)
-    if fault not in OUTAGE and not (fault == "a missing file" and running.settings.haproxy_bin in LOADED_BY_A_WORKER):
+    if fault not in OUTAGE and not ends:
         assert (seen.lost, {status for status, _, _ in seen.met}) == ([], {200})
     await a_good_save_works(running, origin)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from guardpanel.engines import versions
@@ -12,6 +13,9 @@ from guardpanel.errors import EngineUnavailable
 
 LONGEST = 2.0
 "Seconds for all answers together."
+
+UNINSPECTED = ("uninspected", "large_bodies")
+"Where HAProxy counts them: one whose large body had a place, there."
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         async with asyncio.timeout(LONGEST):
             processes = await cli.processes()
             info = await cli.info()
-            table = await cli.table("uninspected")
+            tables = [await cli.table(name) for name in UNINSPECTED]
     except EngineUnavailable as error:
         return HAProxyStatus(running=False, problem=error.message)
     except TimeoutError:
@@ -63,10 +67,18 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         old_workers=processes.old_workers,
         failed_reloads=processes.failed,
         uptime_seconds=processes.uptime_seconds,
-        uninspected={int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)},
+        uninspected=uninspected(tables),
         dropped_logs=int(info.get("droppedlogs", 0)),
         connections=int(info.get("currconns", 0)),
     )
+
+
+def uninspected(tables: Iterable[str]) -> dict[int, int]:
+    """The tables' counts by policy id, of those that have some."""
+    found = Counter[int]()
+    for table in tables:
+        found.update({int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)})
+    return dict(+found)
 
 
 async def servers(cli: MasterCli, backend: str = "") -> Servers:

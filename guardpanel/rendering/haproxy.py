@@ -149,6 +149,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             capacity=capacity(state, space.buffer),
             reserve=RESERVE,
             large_body=LARGE_BODY,
+            large_policies=waiting.policies_over(state, LARGE_BODY),
             access_log=ACCESS_LOG.replace(CHECKSUM, mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),

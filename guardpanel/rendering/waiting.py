@@ -76,6 +76,11 @@ def passing_limits(state: DesiredState) -> list[int]:
     return sorted({min(policy.body_limit, largest) for policy, mode in _effective(state) if passes_slow(policy, mode)})
 
 
+def policies_over(state: DesiredState, length: int) -> list[int]:
+    """The ids of policies in effect that inspect longer bodies than this, in bytes."""
+    return sorted({policy.id for policy, _ in _effective(state) if policy.body_limit > length})
+
+
 def held_seconds(state: DesiredState) -> int:
     """How long anything that may pass is waited for at most, where that can go on with what came."""
     return min(max(_passing(state), default=SHORT_SECONDS), LONGEST_HELD)
@@ -102,7 +107,7 @@ def response_limits(state: DesiredState) -> list[int]:
 
 
 def patience_map(state: DesiredState) -> str:
-    """By virtual host `limit;milliseconds;bytes a second;what is over the limit`, where late bodies pass."""
+    """By virtual host `limit;milliseconds;bytes a second;what is over the limit;policy`, where late bodies pass."""
     known: dict[object, str] = {}
     lines = []
     for host in state.virtual_hosts:
@@ -117,15 +122,15 @@ def patience_map(state: DesiredState) -> str:
 def _patience(state: DesiredState, host: VirtualHostState) -> str:
     policy, mode = state.effective(host)
     if policy is None or mode is EnforcementMode.OFF:
-        return "" if state.facts.drops_trailers else _words(SHORT_KIB * KIB, SHORT_SECONDS, SHORT_RATE_KIB, OFF)
+        return "" if state.facts.drops_trailers else _words(SHORT_KIB * KIB, SHORT_SECONDS, SHORT_RATE_KIB, OFF, 0)
     if not passes_slow(policy, mode):
         return ""
     limit = min(policy.body_limit, state.facts.largest_body)
-    return _words(limit, policy.upload_seconds, policy.upload_rate_kib, over_word(policy, mode, state))
+    return _words(limit, policy.upload_seconds, policy.upload_rate_kib, over_word(policy, mode, state), policy.id)
 
 
-def _words(limit: int, least: int, rate_kib: int, over: str) -> str:
-    return f"{limit};{least * 1000};{rate_kib * KIB};{over}"
+def _words(limit: int, least: int, rate_kib: int, over: str, policy_id: int) -> str:
+    return f"{limit};{least * 1000};{rate_kib * KIB};{over};{policy_id}"
 
 
 def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -> str:

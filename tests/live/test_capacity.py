@@ -20,15 +20,31 @@ MIB = 1024 * 1024
 LENGTH = 256 * 1024
 "Of a large body."
 
+PROXY = "127.0.2.1"
+
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     host = {"servers": [{"address": server.address}], "health_check": False}
     policy = {"body_limit_kib": 4096, "allowed_content_types": ["application/octet-stream"]}
     state = rows(
-        {"Block": {**policy, "enforcement_mode": "block"}, "Detect": {**policy, "enforcement_mode": "detect_only"}},
-        {"block.test": {**host, "policy": "Block"}, "detect.test": {**host, "policy": "Detect"}, "plain.test": host},
-        {"max_connections": CONNECTIONS, "max_requests_per_client": PER_CLIENT},
+        {
+            "Block": {**policy, "enforcement_mode": "block"},
+            "Detect": {**policy, "enforcement_mode": "detect_only"},
+            "Begin": {**policy, "enforcement_mode": "block", "over_limit": "inspect_beginning"},
+        },
+        {
+            "block.test": {**host, "policy": "Block"},
+            "detect.test": {**host, "policy": "Detect"},
+            "begin.test": {**host, "policy": "Begin"},
+            "plain.test": host,
+        },
+        {
+            "max_connections": CONNECTIONS,
+            "max_requests_per_client": PER_CLIENT,
+            "client_ip_source": "x_forwarded_for",
+            "trusted_networks": [PROXY],
+        },
     )
     slowly = [b"x", 0.2] * 150
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
@@ -38,9 +54,13 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
 
 def visitor(stack: Stack, number: int, sent: bytes = b"") -> socket.socket:
     """From an address of its own."""
+    return connected(stack, f"127.0.1.{number}", sent)
+
+
+def connected(stack: Stack, peer: str, sent: bytes) -> socket.socket:
     connection = socket.socket()
     connection.settimeout(DEADLINE)
-    connection.bind((f"127.0.1.{number}", 0))
+    connection.bind((peer, 0))
     connection.connect(stack.address)
     connection.sendall(sent)
     return connection
@@ -64,17 +84,18 @@ def asked(stack: Stack, number: int, host: str, target: str = "/", body: bytes =
         return stack.answer(connection, request)
 
 
-def upload(host: str) -> bytes:
-    """All but the end of it."""
-    sent = {"content-type": "application/octet-stream", "content-length": str(LENGTH)}
-    return head("POST", host, "/", {"user-agent": "Mozilla/5.0", "accept": "*/*", **sent}) + b"x" * (LENGTH // 2)
+def upload(host: str, length: int = LENGTH, **more: str) -> bytes:
+    """The first half of it; of a long one less."""
+    sent = {"content-type": "application/octet-stream", "content-length": str(length), **more}
+    came = b"x" * min(length // 2, LENGTH)
+    return head("POST", host, "/", {"user-agent": "Mozilla/5.0", "accept": "*/*", **sent}) + came
 
 
 def entry(stack: Stack, table: str, key: str) -> int:
     """How many of its requests are in progress."""
     for line in stack.command(f"@1 show table {table}").splitlines():
         if f"key={key} " in line:
-            return int(line.rsplit("conn_cur=", 1)[1])
+            return int(line.rsplit("conn_cur=", 1)[1].split()[0])
     return 0
 
 
@@ -112,6 +133,34 @@ def test_one_client_has_no_more_requests_in_progress_than_it_may(stack: Stack) -
     wait_until(lambda: asked(stack, 50, "plain.test").status == 200, "the client gets in again")
 
 
+@pytest.mark.parametrize(("host", "length"), [("detect.test", 4000), ("begin.test", 5 * MIB)])
+def test_a_body_that_may_pass_counts_among_the_requests_of_its_client_while_it_comes(
+    stack: Stack, host: str, length: int
+) -> None:
+    """Thirty that stalled were held for one client who may have twenty. Who is behind a proxy is counted, not the proxy."""
+    others = [upload(host, length, **{"x-forwarded-for": f"192.0.2.{number}"}) for number in range(BODIES_PER_CLIENT)]
+    mine = upload(host, 4000, **{"x-forwarded-for": "203.0.113.9"})
+    with visitors(connected(stack, PROXY, sent) for sent in [*others, *[mine] * PER_CLIENT]) as held:
+        wait_until(lambda: entry(stack, "by_client", "::ffff:203.0.113.9") == PER_CLIENT, "all are waited for")
+
+        with connected(stack, PROXY, mine) as one_more:
+            refused = stack.answer(one_more, mine)
+        with visitor(stack, 98, mine + b"x" * 2000) as forged:
+            assert stack.answer(forged, mine).status == 200, "somebody else says that he is the client"
+        held[-1].sendall(b"x" * 2000)
+        admitted = stack.answer(held[-1], mine)
+
+    assert (refused.status, refused.headers["retry-after"]) == (429, "5")
+    assert (admitted.status, admitted.seen["length"]) == (200, 4000)
+    wait_until(lambda: ("greedy", "203.0.113.9") in told(stack), "it is in the log")
+    wait_until(lambda: not entry(stack, "by_client", "::ffff:203.0.113.9"), "all are over")
+    wait_until(lambda: not entry(stack, "large_bodies", "3"), "all places are free")
+
+
+def told(stack: Stack) -> set[tuple[str, str]]:
+    return {(line["verdict"], line["client"]) for line in stack.access_log()}
+
+
 def test_so_many_large_bodies_are_inspected_at_a_time(stack: Stack) -> None:
     """One more is refused while blocking, and passes marked where the policy fails open; small ones are as ever."""
     large, small = b"x" * LENGTH, b"x" * 1000
@@ -132,7 +181,7 @@ def test_so_many_large_bodies_are_inspected_at_a_time(stack: Stack) -> None:
 def test_a_large_body_that_may_pass_has_its_place_while_it_comes(stack: Stack, server: Origin) -> None:
     """Held without one, those of a policy that only detects took what memory there was. One more is not held: it passes."""
     with visitors(visitor(stack, 60 + number, upload("detect.test")) for number in range(BODIES)):
-        wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES, "all slots are taken")
+        wait_until(lambda: entry(stack, "large_bodies", "2") == BODIES, "all slots are taken")
         before = len(server.begun)
 
         with visitor(stack, 80, upload("detect.test")):
@@ -142,12 +191,47 @@ def test_a_large_body_that_may_pass_has_its_place_while_it_comes(stack: Stack, s
     wait_until(lambda: asked(stack, 83, "block.test", body=b"x" * LENGTH).status == 200, "the slots are free again")
 
 
+def test_a_body_over_the_limit_has_its_place_while_its_beginning_comes(stack: Stack) -> None:
+    """Their beginnings fill as much memory as bodies within the limit: all had any number of places."""
+    with visitors(visitor(stack, 60 + number, upload("begin.test", 5 * MIB)) for number in range(BODIES)):
+        wait_until(lambda: entry(stack, "large_bodies", "3") == BODIES, "all slots are taken")
+
+        assert asked(stack, 80, "begin.test", body=b"x" * (5 * MIB)).status == 503
+        assert asked(stack, 81, "block.test", body=b"x" * LENGTH).status == 503, "the slots are every policy's"
+        assert asked(stack, 82, "begin.test", body=b"x" * 1000).status == 200
+    wait_until(lambda: asked(stack, 83, "begin.test", body=b"x" * LENGTH).status == 200, "the slots are free again")
+
+
 def test_one_client_does_not_take_every_place_for_large_bodies(stack: Stack) -> None:
     with visitors(visitor(stack, 70, upload("block.test")) for _ in range(BODIES_PER_CLIENT)):
         wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES_PER_CLIENT, "its share is taken")
 
         assert asked(stack, 70, "block.test", body=b"x" * LENGTH).status == 503
+        assert asked(stack, 70, "begin.test", body=b"x" * LENGTH).status == 503
         assert asked(stack, 71, "block.test", body=b"x" * LENGTH).status == 200
+
+
+def test_what_else_a_client_has_in_progress_takes_nothing_of_its_share_of_large_bodies(stack: Stack) -> None:
+    with visitors(visitor(stack, 75, head("GET", "plain.test", "/hold", {})) for _ in range(BODIES_PER_CLIENT)):
+        wait_until(lambda: entry(stack, "by_client", "::ffff:127.0.1.75") == BODIES_PER_CLIENT, "all are in progress")
+
+        assert asked(stack, 75, "block.test", body=b"x" * LENGTH).status == 200
+        assert asked(stack, 75, "detect.test", body=b"x" * LENGTH).seen_headers.get("x-waf-error") is None
+
+
+def test_a_large_body_that_has_a_place_and_no_verdict_is_counted(stack: Stack) -> None:
+    before = stack.uninspected(2)
+    stack.stop_agent()
+    stack.wait_for_server("waf_agent", "agent", "DOWN")
+    try:
+        passed = asked(stack, 76, "detect.test", body=b"x" * LENGTH)
+        assert asked(stack, 77, "detect.test", body=b"x" * 1000).status == 200
+    finally:
+        stack.start_agent()
+        stack.wait_for_server("waf_agent", "agent", "UP")
+
+    assert passed.seen_headers["x-waf-error"] == "not-inspected"
+    assert stack.uninspected(2) == before + 2
 
 
 def test_a_stalled_download_does_not_fill_buffers_of_the_size_of_the_largest_body(stack: Stack, server: Origin) -> None:

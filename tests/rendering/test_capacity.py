@@ -64,7 +64,7 @@ def test_large_bodies_are_counted_only_where_a_policy_takes_them() -> None:
 
     assert made(limit=128).large_bodies == 0
     assert "large_bodies" not in small
-    assert "track-sc2 int(1) table large_bodies" in large
+    assert "int(1),table_conn_cur(large_bodies)" in large
 
 
 def test_only_large_buffers_are_passed_by() -> None:

@@ -6,12 +6,12 @@ path and method comes with path bindings, and before both: as a further list of 
 
 import re
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator
 from sqlmodel import Field
 
+from guardpanel.models.meta import Choice
 from guardpanel.models.types import Lines, refuse, visible
 
 NAME = r"[a-z0-9!#$&^_.+-]{1,60}"
@@ -21,19 +21,19 @@ CONTENT_TYPE = re.compile(
 "A media type (RFC 6838 §4.2); `*` stands once for anything in what follows the slash."
 
 
-class BodyReading(StrEnum):
-    FORM = "form"
+class BodyReading(Choice):
+    FORM = "form", "Form"
     "Fields of application/x-www-form-urlencoded."
-    MULTIPART = "multipart"
-    JSON = "json"
-    NDJSON = "ndjson"
+    MULTIPART = "multipart", "Multipart form"
+    JSON = "json", "JSON"
+    NDJSON = "ndjson", "Lines of JSON"
     "JSON, a document in each line."
-    XML = "xml"
-    TEXT = "text"
+    XML = "xml", "XML"
+    TEXT = "text", "Text"
     "One value; JSON and XML where it is that."
-    BINARY = "binary"
+    BINARY = "binary", "Binary, inspected only if it is text"
     "Not parsed, unless it is text, JSON or XML."
-    NONE = "none"
+    NONE = "none", "Not inspected"
     "Not parsed, whatever it is."
 
 

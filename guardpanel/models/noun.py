@@ -65,8 +65,6 @@ class Noun:
     parts: tuple[Part, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     "Fields that hold another noun's id, with its key. That noun stands before this one among all."
-    unset: Mapping[str, str] = field(default_factory=dict)
-    "What fields that are None mean, in words."
     menu: Menu | None = None
     only_name: str = ""
     "Of a noun with one row, whose id is 1: how that is called."

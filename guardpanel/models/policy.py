@@ -2,14 +2,14 @@
 
 import re
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from guardpanel.models.content_types import BodyReading, ContentTypeReadings, ContentTypes, reading_of
+from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
 from guardpanel.models.types import Lines, Name, Notes, refuse, stored, visible
 
@@ -36,20 +36,20 @@ MASKED_FIELDS = [
 "What the agent masks without a list of the policy's (docs/events.md, spoa/event_mask.go)."
 
 
-class EnforcementMode(StrEnum):
-    BLOCK = "block"
-    DETECT_ONLY = "detect_only"
-    OFF = "off"
+class EnforcementMode(Choice):
+    BLOCK = "block", "Block"
+    DETECT_ONLY = "detect_only", "Detect only"
+    OFF = "off", "Off"
 
 
-class FailMode(StrEnum):
+class FailMode(Choice):
     """What happens to a request that the WAF could not judge."""
 
-    BY_MODE = "by_mode"
+    BY_MODE = "by_mode", "Automatic"
     "Closed while blocking, open while only detecting."
-    CLOSED = "closed"
+    CLOSED = "closed", "Closed"
     "Answered with 503."
-    OPEN = "open"
+    OPEN = "open", "Open"
     "Passed without inspection, and counted."
 
 
@@ -59,17 +59,33 @@ def fails_open(fail_mode: FailMode, mode: EnforcementMode) -> bool:
     return fail_mode is FailMode.OPEN
 
 
-class OverLimit(StrEnum):
+class OverLimit(Choice):
     """What happens to a request whose body is larger than the policy's limit."""
 
-    BY_MODE = "by_mode"
-    "Refused while blocking, passed while only detecting."
-    REFUSE = "refuse"
-    "Answered with 413."
-    INSPECT_BEGINNING = "inspect_beginning"
-    "As much as the limit is inspected, the rest passes; marked."
-    PASS = "pass"  # noqa: S105 not a secret
-    "Passed and marked; address, headers and cookies are still inspected."
+    BY_MODE = (
+        "by_mode",
+        "Automatic",
+        "413 in mode Block. Passed uninspected in Detect only, so that it rejects nothing.",
+    )
+    REFUSE = "refuse", "Reject with 413", "Nothing passes uninspected. Large uploads fail in Detect only, too."
+    INSPECT_BEGINNING = (
+        "inspect_beginning",
+        "Inspect the beginning, pass the rest",
+        "Inspects as much as the limit. An attack behind that much padding is missed.",
+    )
+    PASS = "pass", "Pass uninspected", "Any large body bypasses inspection. URL, headers, and cookies are inspected."
+
+
+class HasMode(Protocol):
+    @property
+    def enforcement_mode(self) -> EnforcementMode: ...
+
+
+def effective_mode(own: EnforcementMode | None, policy: HasMode | None) -> EnforcementMode:
+    """What holds for a virtual host: its own mode, or its policy's; without a policy nothing is inspected."""
+    if policy is None:
+        return EnforcementMode.OFF
+    return own or policy.enforcement_mode
 
 
 def over_limit_in(over_limit: OverLimit, mode: EnforcementMode) -> OverLimit:
@@ -79,13 +95,15 @@ def over_limit_in(over_limit: OverLimit, mode: EnforcementMode) -> OverLimit:
     return over_limit
 
 
-class StreamedResponses(StrEnum):
+class StreamedResponses(Choice):
     """What happens to an inspected response that is not complete when the policy's time is over."""
 
-    JUDGE_BEGINNING = "judge_beginning"
-    "What came is judged, and it streams on."
-    HOLD_BACK = "hold_back"
-    "It counts as one that the WAF could not judge."
+    JUDGE_BEGINNING = (
+        "judge_beginning",
+        "Inspect what arrived, then stream",
+        "What leaks later in a streamed page is missed.",
+    )
+    HOLD_BACK = "hold_back", "Apply the fail mode", "503, or they pass. Streamed pages fail in mode Block."
 
 
 def known_methods(methods: list[str]) -> list[str]:
@@ -174,31 +192,132 @@ PRESETS: dict[str, dict[str, object]] = {
 class PolicyFields(SQLModel):
     """What an operator sets: the input of the form, of the JSON body and of the table."""
 
-    name: Name = Field(max_length=100)
-    description: Notes = ""
-    enforcement_mode: EnforcementMode = Field(default=EnforcementMode.DETECT_ONLY, sa_type=stored(EnforcementMode))
-    blocking_paranoia_level: int = Field(default=1, ge=1, le=4)
-    detection_paranoia_level: int = Field(default=1, ge=1, le=4)
-    inbound_anomaly_threshold: int = Field(default=5, ge=1, le=10_000)
-    outbound_anomaly_threshold: int = Field(default=4, ge=1, le=10_000)
-    body_limit_kib: int = Field(default=128, ge=1, le=LARGEST_BODY_KIB)
-    argument_limit: int = Field(default=1_000, ge=1, le=MOST_ARGUMENTS)
-    json_value_limit: int = Field(default=5_000, ge=1, le=MOST_ARGUMENTS)
-    over_limit: OverLimit = Field(default=OverLimit.BY_MODE, sa_type=stored(OverLimit))
-    upload_seconds: int = Field(default=10, ge=1, le=600)
-    upload_rate_kib: int = Field(default=16, ge=1, le=65_536)
-    response_inspection: bool = False
-    file_inspection: bool = False
-    response_seconds: int = Field(default=5, ge=1, le=55)
-    streamed_responses: StreamedResponses = Field(
-        default=StreamedResponses.JUDGE_BEGINNING, sa_type=stored(StreamedResponses)
+    name: Name = described("Name", max_length=100)
+    description: Notes = described("Description", "")
+    enforcement_mode: EnforcementMode = described(
+        "Enforcement mode",
+        EnforcementMode.DETECT_ONLY,
+        sa_type=stored(EnforcementMode),
     )
-    fail_mode: FailMode = Field(default=FailMode.BY_MODE, sa_type=stored(FailMode))
-    allowed_methods: Methods = Field(default_factory=lambda: list(WEBSITE_METHODS), sa_type=JSON)
-    allowed_content_types: ContentTypes = Field(default_factory=lambda: FORM_TYPES + DATA_TYPES, sa_type=JSON)
-    content_type_readings: ContentTypeReadings = Field(default_factory=list, sa_type=JSON)
-    skip_paths: Skips = Field(default_factory=list, sa_type=JSON)
-    masked_fields: Masks = Field(default_factory=lambda: list(MASKED_FIELDS), sa_type=JSON)
+    blocking_paranoia_level: int = described("Blocking paranoia level", 1, ge=1, le=4)
+    detection_paranoia_level: int = described(
+        "Detection paranoia level",
+        1,
+        ge=1,
+        le=4,
+        hint="Rules above the blocking level, up to the detection level, are logged but never block.",
+    )
+    inbound_anomaly_threshold: int = described(
+        "Inbound anomaly threshold",
+        5,
+        ge=1,
+        le=10_000,
+        hint="A critical rule adds 5. At 5, one is enough; at 7, at least two rules must fire.",
+    )
+    outbound_anomaly_threshold: int = described(
+        "Outbound anomaly threshold", 4, ge=1, le=10_000, hint="The score at which a response is blocked."
+    )
+    body_limit_kib: int = described(
+        "Body limit",
+        128,
+        ge=1,
+        le=LARGEST_BODY_KIB,
+        unit="KiB",
+        hint="A JSON body or text field takes up to 4 s per MiB. After 4 s the fail mode applies.",
+    )
+    argument_limit: int = described(
+        "Argument limit",
+        1_000,
+        ge=1,
+        le=MOST_ARGUMENTS,
+        hint="For the URL, a form, and the cookies each. Inspecting 1,000 takes about 0.3 s. More get 400, or are only detected.",
+    )
+    json_value_limit: int = described(
+        "JSON value limit",
+        5_000,
+        ge=1,
+        le=MOST_ARGUMENTS,
+        hint="For a JSON body. Importing 300 passwords as JSON takes 3,000 values.",
+    )
+    over_limit: OverLimit = described(
+        "Bodies over the limit",
+        OverLimit.BY_MODE,
+        sa_type=stored(OverLimit),
+        hint="Servers receive what passes with X-WAF-Body: not-inspected, or first-N for the N bytes that were inspected.",
+    )
+    upload_seconds: int = described(
+        "Minimum body time", 10, ge=1, le=600, unit="s", hint="A body may always take this long."
+    )
+    upload_rate_kib: int = described(
+        "Minimum body rate",
+        16,
+        ge=1,
+        le=65_536,
+        unit="KiB/s",
+        hint="A body may take longer while it arrives at this rate: 3,000 KiB at 16 KiB/s get 188 s more.",
+    )
+    response_inspection: bool = described(
+        "Response inspection",
+        False,
+        hint="Finds leaked errors and source code in HTML, plain-text, and XML responses.",
+    )
+    file_inspection: bool = described(
+        "JSON and XML files",
+        False,
+        hint="Inspects uploaded files that are declared as JSON or XML, and rejects malformed ones. When off, only names of "
+        "files are inspected.",
+    )
+    response_seconds: int = described(
+        "Response hold time",
+        5,
+        ge=1,
+        le=55,
+        unit="s",
+        hint="An inspected response is held until it is complete, as much as the body limit has arrived, or this time is "
+        "over. HAProxy 2.6 ignores this time: it inspects the first part of a streamed page, or holds it to its end.",
+    )
+    streamed_responses: StreamedResponses = described(
+        "Slow responses", StreamedResponses.JUDGE_BEGINNING, sa_type=stored(StreamedResponses)
+    )
+    fail_mode: FailMode = described(
+        "Fail mode",
+        FailMode.BY_MODE,
+        sa_type=stored(FailMode),
+        hint="When the WAF gives no verdict: Closed returns 503, Open passes and counts the request. Automatic: Block closes, "
+        "Detect only opens.",
+    )
+    allowed_methods: Methods = described(
+        "Allowed methods",
+        default_factory=lambda: list(WEBSITE_METHODS),
+        sa_type=JSON,
+        hint="One per line. Any other method adds to the score.",
+    )
+    allowed_content_types: ContentTypes = described(
+        "Allowed content types",
+        default_factory=lambda: FORM_TYPES + DATA_TYPES,
+        sa_type=JSON,
+        hint="One per line. Use image/* for all image types. Any other content type adds to the score.",
+    )
+    content_type_readings: ContentTypeReadings = described(
+        "Content type readings",
+        default_factory=list,
+        sa_type=JSON,
+        hint="Exceptions to how bodies are parsed, one per line. For example, text/x-log = none. Values: "
+        f"{', '.join(BodyReading)}. Binary is inspected only if it is text, none never.",
+    )
+    skip_paths: Skips = described(
+        "Skipped paths",
+        default_factory=list,
+        sa_type=JSON,
+        hint="One extension (.css) or path prefix (/assets/) per line. Only GET and HEAD without a query or body are skipped.",
+    )
+    masked_fields: Masks = described(
+        "Masked fields",
+        default_factory=lambda: list(MASKED_FIELDS),
+        sa_type=JSON,
+        hint="One field, header, or cookie name per line. Use * as a wildcard at either end, @cards for card numbers. If "
+        "empty, events show passwords.",
+    )
 
     @field_validator("detection_paranoia_level")
     @classmethod

@@ -4,13 +4,13 @@ who the client is. There is one row."""
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
+from guardpanel.models.meta import Choice, described
 from guardpanel.models.networks import Networks
 from guardpanel.models.noun import Noun, Part
 from guardpanel.models.types import refuse, stored, visible
@@ -30,29 +30,29 @@ NEVER_A_CLIENT = {
 "Headers that mean something else, so that taking them over would break the request."
 
 
-class ProxyProtocol(StrEnum):
+class ProxyProtocol(Choice):
     """Whether connections begin with a PROXY protocol header, version 1 or 2 (haproxy.org's proxy-protocol.txt)."""
 
-    OFF = "off"
-    TRUSTED = "trusted"
+    OFF = "off", "Off"
+    TRUSTED = "trusted", "From these networks"
     "Those from the networks must; others are visitors themselves."
-    REQUIRED = "required"
+    REQUIRED = "required", "Required"
     "Only those from the networks are served, and each must."
 
 
-class Scheme(StrEnum):
-    HTTP = "http"
-    HTTPS = "https"
+class Scheme(Choice):
+    HTTP = "http", "HTTP"
+    HTTPS = "https", "HTTPS"
     "Something in front of this listener ends TLS."
 
 
-class ClientIpSource(StrEnum):
+class ClientIpSource(Choice):
     """What says who the client is."""
 
-    CONNECTION = "connection"
+    CONNECTION = "connection", "Connection"
     "The connection's own address, or the PROXY protocol's."
-    X_FORWARDED_FOR = "x_forwarded_for"
-    HEADER = "header"
+    X_FORWARDED_FOR = "x_forwarded_for", "X-Forwarded-For"
+    HEADER = "header", "Another header"
     "One header with one address, such as CF-Connecting-IP."
 
 
@@ -66,10 +66,21 @@ def listener_address(text: str) -> str:
 class ListenerFields(SQLModel):
     """What is special about one listener of `GUARDPANEL_HTTP_BIND`."""
 
-    address: Annotated[str, AfterValidator(listener_address)]
-    proxy_protocol: ProxyProtocol = ProxyProtocol.OFF
-    proxy_networks: Networks = Field(default_factory=list)
-    scheme: Scheme = Scheme.HTTP
+    address: Annotated[str, AfterValidator(listener_address)] = described(
+        "Address", hint="As in GUARDPANEL_HTTP_BIND. For example, 0.0.0.0:80."
+    )
+    proxy_protocol: ProxyProtocol = described("PROXY protocol", ProxyProtocol.OFF)
+    proxy_networks: Networks = described(
+        "PROXY protocol networks",
+        default_factory=list,
+        hint="One per line. Their connections must begin with a PROXY header, version 1 or 2. Required: all others get 400.",
+    )
+    scheme: Scheme = described(
+        "Visitor scheme",
+        Scheme.HTTP,
+        hint="HTTPS if TLS ends in front of this listener. A trusted proxy’s X-Forwarded-Proto, and port 443 in the PROXY "
+        "protocol, override it.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -103,16 +114,48 @@ Listeners = Annotated[list[ListenerFields], AfterValidator(by_address), Field(ma
 class TrafficColumns(SQLModel):
     """What form, JSON and table have in common."""
 
-    client_ip_source: ClientIpSource = Field(default=ClientIpSource.CONNECTION, sa_type=stored(ClientIpSource))
-    trusted_networks: Networks = Field(default_factory=list, sa_type=JSON)
-    "Proxies whose forwarded headers count."
-    forwarded_hops: int = Field(default=0, ge=0, le=MOST_HOPS)
-    "Which address of X-Forwarded-For, counted from the right; 0: the last that is not in the trusted networks."
-    client_ip_header: str = ""
-    max_connections: int = Field(default=0, ge=0, le=MOST_CONNECTIONS)
-    "Of visitors at a time; 0: as many as there is memory for (rendering/capacity.py)."
-    max_requests_per_client: int = Field(default=0, ge=0, le=MOST_CONNECTIONS)
-    "In progress at a time; 0: likewise."
+    client_ip_source: ClientIpSource = described(
+        "Client IP source",
+        ClientIpSource.CONNECTION,
+        sa_type=stored(ClientIpSource),
+        hint="The address that events, limits, and servers get. Use the connection unless a proxy, load balancer, or CDN is "
+        "in front.",
+    )
+    trusted_networks: Networks = described(
+        "Trusted proxies",
+        default_factory=list,
+        sa_type=JSON,
+        hint="One IP address or network per line. For example, 10.0.0.0/8. X-Forwarded headers from all others are removed.",
+    )
+    forwarded_hops: int = described(
+        "Hops",
+        0,
+        ge=0,
+        le=MOST_HOPS,
+        unit="from the right",
+        hint="For X-Forwarded-For. 0 takes the last address that is not a trusted proxy’s. 1 takes the last one.",
+    )
+    client_ip_header: str = described(
+        "Client IP header",
+        "",
+        hint="For another header. For example, CF-Connecting-IP. It must contain one IP address.",
+    )
+    max_connections: int = described(
+        "Connection limit",
+        0,
+        ge=0,
+        le=MOST_CONNECTIONS,
+        unit="at a time",
+        hint="0: as many as there is memory for. More get 503. The panel stays reachable.",
+    )
+    max_requests_per_client: int = described(
+        "Requests per client",
+        0,
+        ge=0,
+        le=MOST_CONNECTIONS,
+        unit="at a time",
+        hint="In progress, by client IP. 0: as many as there is memory for. More get 429.",
+    )
 
     @field_validator("max_connections")
     @classmethod
@@ -139,7 +182,7 @@ class TrafficColumns(SQLModel):
 class TrafficFields(TrafficColumns):
     """What an operator sets: the input of the form, of the JSON body and of the table."""
 
-    listeners: Listeners = Field(default_factory=list)
+    listeners: Listeners = described("Listeners", default_factory=list)
 
     @field_validator("trusted_networks")
     @classmethod

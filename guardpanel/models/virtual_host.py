@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from cryptography import x509
@@ -19,32 +18,33 @@ from pydantic import (
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, Relationship, SQLModel
 
+from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
-from guardpanel.models.policy import EnforcementMode, Policy
+from guardpanel.models.policy import EnforcementMode, Policy, effective_mode
 from guardpanel.models.types import Endpoint, Lines, Name, Notes, Path, endpoint, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
 
 STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
 
 
-class Balance(StrEnum):
+class Balance(Choice):
     """HAProxy's `balance` algorithms that suit HTTP servers (HAProxy configuration manual, `balance`)."""
 
-    ROUNDROBIN = "roundrobin"
-    LEASTCONN = "leastconn"
-    SOURCE = "source"
-    RANDOM = "random"
-    FIRST = "first"
+    ROUNDROBIN = "roundrobin", "Round robin"
+    LEASTCONN = "leastconn", "Least connections"
+    SOURCE = "source", "Client IP hash"
+    RANDOM = "random", "Random"
+    FIRST = "first", "First available"
 
 
-class TlsVerify(StrEnum):
+class TlsVerify(Choice):
     """How the certificate of an https server is judged."""
 
-    SYSTEM = "system"
+    SYSTEM = "system", "System CAs"
     "By the system's certificate authorities."
-    CA = "ca"
+    CA = "ca", "CA certificate below"
     "By the authority given with the virtual host."
-    OFF = "off"
+    OFF = "off", "None (insecure)"
     "Not at all: the operator's explicit choice."
 
 
@@ -78,12 +78,17 @@ OptionalId = Annotated[int | None, BeforeValidator(blank_is_none)]
 class ServerFields(SQLModel):
     """One member of the backend, as typed: `address` may be a URL, which then names the scheme."""
 
-    scheme: str = Field(default="http", max_length=5)
-    address: str = Field(max_length=500)
-    weight: int = Field(default=100, ge=0, le=256)
-    backup: bool = False
-    enabled: bool = True
-    resolve_later: bool = False
+    scheme: str = described("Scheme", "http", max_length=5)
+    address: str = described(
+        "Address",
+        max_length=500,
+        placeholder="10.0.0.5:3000",
+        hint="For example, 10.0.0.5:3000. A URL sets the scheme, too.",
+    )
+    weight: int = described("Weight", 100, ge=0, le=256, placeholder="100")
+    backup: bool = described("Backup", False)
+    enabled: bool = described("Enabled", True)
+    resolve_later: bool = described("Resolve later", False)
 
     @model_validator(mode="before")
     @classmethod
@@ -159,28 +164,41 @@ Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=5
 class VirtualHostColumns(SQLModel):
     """What form, JSON and table have in common."""
 
-    name: Name = Field(max_length=100)
-    enabled: bool = True
-    maintenance: bool = False
-    "Visitors get the maintenance page; the servers are left alone."
-    policy_id: OptionalId = None
-    enforcement_mode: OptionalMode = Field(default=None, sa_type=stored(EnforcementMode))
-    "None: the policy's."
-    balance: Balance = Field(default=Balance.ROUNDROBIN, sa_type=stored(Balance))
-    health_check: bool = True
-    health_check_path: Path = "/"
-    health_check_interval: int = Field(default=5, ge=1, le=3600)
-    "Seconds."
-    health_check_rise: int = Field(default=2, ge=1, le=100)
-    health_check_fall: int = Field(default=3, ge=1, le=100)
-    health_check_status: str = Field(default="200-399", max_length=100)
-    health_check_host: OptionalHostname = ""
-    "The Host header sent; empty: the first hostname."
-    tls_verify: TlsVerify = Field(default=TlsVerify.SYSTEM, sa_type=stored(TlsVerify))
-    tls_ca: str = Field(default="", max_length=100_000)
-    tls_name: OptionalHostname = ""
-    "The name asked for (SNI) and verified; empty: the server's own name, for an IP address the first hostname."
-    notes: Notes = ""
+    name: Name = described("Name", max_length=100, hint="Shown only in guardpanel. Defaults to the first hostname.")
+    enabled: bool = described(
+        "Enabled", True, hint="When off, its hostnames return 421, also where another virtual host’s wildcard matches."
+    )
+    maintenance: bool = described(
+        "Maintenance page", False, hint="Visitors get a 503 maintenance page. Servers receive no traffic."
+    )
+    policy_id: OptionalId = described("Policy", None, unset="none")
+    enforcement_mode: OptionalMode = described(
+        "Enforcement mode",
+        None,
+        sa_type=stored(EnforcementMode),
+        unset="Same as policy",
+        hint="Overrides the policy’s mode. Off skips inspection.",
+    )
+    balance: Balance = described("Load balancing", Balance.ROUNDROBIN, sa_type=stored(Balance))
+    health_check: bool = described("Health check", True)
+    health_check_path: Path = described("Check path", "/")
+    health_check_interval: int = described("Check interval", 5, ge=1, le=3600, unit="s")
+    health_check_rise: int = described("Up after", 2, ge=1, le=100, unit="passed checks")
+    health_check_fall: int = described("Down after", 3, ge=1, le=100, unit="failed checks")
+    health_check_status: str = described(
+        "Expected status", "200-399", max_length=100, hint="For example, 200-399 or 200,204."
+    )
+    health_check_host: OptionalHostname = described(
+        "Check host", "", hint="Defaults to the first hostname that is not a wildcard."
+    )
+    tls_verify: TlsVerify = described("Certificate verification", TlsVerify.SYSTEM, sa_type=stored(TlsVerify))
+    tls_ca: str = described("CA certificate", "", max_length=100_000, hint="PEM, -----BEGIN CERTIFICATE-----.")
+    tls_name: OptionalHostname = described(
+        "TLS server name",
+        "",
+        hint="Sent as SNI and checked in the certificate. Defaults to the server’s hostname (IP address: the first hostname).",
+    )
+    notes: Notes = described("Notes", "")
 
     @field_validator("health_check_status")
     @classmethod
@@ -199,8 +217,16 @@ class VirtualHostColumns(SQLModel):
 class VirtualHostFields(VirtualHostColumns):
     """What an operator sets: the input of the form, of the JSON body and of the tables."""
 
-    hostnames: Hostnames
-    servers: list[ServerFields] = Field(min_length=1, max_length=200)
+    hostnames: Hostnames = described(
+        "Hostnames", hint="One per line. *.shop.example matches a.shop.example, not shop.example or a.b.shop.example."
+    )
+    servers: list[ServerFields] = described(
+        "Servers",
+        min_length=1,
+        max_length=200,
+        hint="Names must resolve when you save, unless you select Resolve later. A resolved address is kept while the name "
+        "has none. A backup gets traffic only when all other servers are down.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -279,10 +305,7 @@ class VirtualHost(VirtualHostColumns, table=True):
         self.updated_at = datetime.now(UTC)
 
     def mode_under(self, policy: Policy | None) -> EnforcementMode:
-        """Its own enforcement mode, or the policy's; without a policy nothing is inspected."""
-        if policy is None:
-            return EnforcementMode.OFF
-        return self.enforcement_mode or policy.enforcement_mode
+        return effective_mode(self.enforcement_mode, policy)
 
     @property
     def also(self) -> str:
@@ -327,7 +350,6 @@ NOUN = Noun(
         Part("servers", server_in_words, Server, "virtual_host_id"),
     ),
     references={"policy_id": "policy"},
-    unset={"policy_id": "none", "enforcement_mode": "as the policy"},
     menu=Menu(10, "globe", "v"),
     beside_name=lambda host: ", ".join(row.shown for row in host.hostnames),
 )

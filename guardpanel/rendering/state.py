@@ -17,6 +17,7 @@ from guardpanel.models.policy import (
     FailMode,
     OverLimit,
     StreamedResponses,
+    effective_mode,
     fails_open,
     over_limit_in,
 )
@@ -212,9 +213,7 @@ class DesiredState:
     def effective(self, host: VirtualHostState) -> tuple[PolicyState | None, EnforcementMode]:
         """The policy of a virtual host and the mode it has there."""
         policy = self.policies.get(host.policy_id) if host.policy_id is not None else None
-        if policy is None:
-            return None, EnforcementMode.OFF
-        return policy, host.enforcement_mode or policy.enforcement_mode
+        return policy, effective_mode(host.enforcement_mode, policy)
 
 
 def traffic_state(row: Row | None, facts: EngineFacts) -> TrafficState:

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from guardpanel.models import NOUNS
+from guardpanel.models.meta import About, about, lowered
 from guardpanel.models.noun import Key, Noun, Part
 from guardpanel.rendering import Rows
 
@@ -16,8 +16,6 @@ Kind = Literal["added", "changed", "removed"]
 
 Names = Mapping[str, Mapping[int, str]]
 "How those that others refer to are called: by noun and id."
-
-NOT_SHOWN = {"id", "version", "created_at", "updated_at"}
 
 SHORT = 60
 "Values up to so many characters stand in a summary."
@@ -27,26 +25,6 @@ MOST = 2_000
 
 WHOLE_LISTS = 8
 "Items up to which a list is shown whole; of a longer one only those that differ."
-
-
-def _named(*kinds: type) -> set[str]:
-    """The fields whose values are of one of these types."""
-    found = set()
-    for noun in NOUNS.values():
-        for name, info in noun.fields.model_fields.items():
-            types = [one for one in (info.annotation, *get_args(info.annotation)) if isinstance(one, type)]
-            found |= {name} if any(issubclass(one, kinds) for one in types) else set()
-    return found
-
-
-FLAGS = _named(bool)
-"Columns that SQLite stores as 0 and 1."
-
-WORDS = _named(StrEnum)
-"Columns of words with underscores."
-
-SPELT = {"x_forwarded_for": "X-Forwarded-For"}
-"Those that have a spelling of their own."
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -64,12 +42,9 @@ class FieldDifference:
     """`before` and `after` are lines of text; None where the noun was not there."""
 
     name: str
+    label: str
     before: str | None
     after: str | None
-
-    @property
-    def label(self) -> str:
-        return label(self.name)
 
 
 @dataclass(frozen=True)
@@ -105,7 +80,7 @@ def touched(old: Mapping[Key, object], new: Mapping[Key, object]) -> list[Key]:
 def nouns(rows: Rows) -> dict[Key, dict[str, Any]]:
     """Everything as stored values by field, its parts among them."""
     return {
-        (noun.key, row["id"]): {name: value for name, value in row.items() if name not in NOT_SHOWN}
+        (noun.key, row["id"]): {name: row[name] for name in about(noun.fields)}
         for noun in NOUNS.values()
         for row in with_parts(noun, rows)
     }
@@ -134,24 +109,25 @@ def _difference(
     key: Key, was: Mapping[str, Any] | None, now: Mapping[str, Any] | None, names: Names, names_now: Names
 ) -> Difference:
     noun, fields = NOUNS[key[0]], []
-    for name in dict.fromkeys([*(was or {}), *(now or {})]):
+    for name, field in about(noun.fields).items():
         before, after = (was or {}).get(name), (now or {}).get(name)
         if was is None or now is None:
             if (now or was or {})[name] == DEFAULTS[noun.key].get(name, ...):
                 continue
         elif before == after:
             continue
-        old, new = _texts(noun, name, before, after, names, names_now)
-        fields.append(FieldDifference(name, None if was is None else _short(old), None if now is None else _short(new)))
+        old, new = _texts(noun, field, before, after, names, names_now)
+        told = None if was is None else _short(old), None if now is None else _short(new)
+        fields.append(FieldDifference(name, field.title, *told))
     kind: Kind = "added" if was is None else "removed" if now is None else "changed"
     return Difference(noun.key, key[1], noun.name(now or was or {}), kind, tuple(fields))
 
 
-def _texts(noun: Noun, name: str, before: Any, after: Any, names: Names, names_now: Names) -> tuple[str, str]:
+def _texts(noun: Noun, field: About, before: Any, after: Any, names: Names, names_now: Names) -> tuple[str, str]:
     if isinstance(before, list) and isinstance(after, list):
-        old, new = _only_what_differs(_items(noun, name, before), _items(noun, name, after))
+        old, new = _only_what_differs(_items(noun, field, before), _items(noun, field, after))
         return "\n".join(old), "\n".join(new)
-    return _text(noun, name, before, names), _text(noun, name, after, names_now)
+    return _text(noun, field, before, names), _text(noun, field, after, names_now)
 
 
 def _only_what_differs(before: list[str], after: list[str]) -> tuple[list[str], list[str]]:
@@ -173,23 +149,23 @@ def _short(text: str) -> str:
 def as_text(fields: BaseModel, names: Names) -> dict[str, str]:
     """Fields as text by name, like those of `nouns`."""
     noun = _noun_of(fields)
-    return {name: _text(noun, name, value, names) for name, value in fields}
+    return {name: _text(noun, field, getattr(fields, name), names) for name, field in about(noun.fields).items()}
 
 
 def in_words(before: BaseModel, after: BaseModel, names: Names | None = None) -> str:
-    """What an edit did, for the list of changes: `inbound threshold 5 → 7, hostname www.shop.example added`.
+    """What an edit did, for the list of changes: `body limit 128 → 256, hostname www.shop.example added`.
 
     `names`: of what the fields refer to.
     """
     noun, parts = _noun_of(after), []
-    for name in noun.fields.model_fields:
+    for name, field in about(noun.fields).items():
         was, now = getattr(before, name), getattr(after, name)
         if was == now:
             continue
         if isinstance(now, list):
-            parts += _lists(noun, name, was, now)
+            parts += _lists(noun, field, was, now)
         else:
-            parts.append(_pair(name, _text(noun, name, was, names or {}), _text(noun, name, now, names or {})))
+            parts.append(_pair(field, _text(noun, field, was, names or {}), _text(noun, field, now, names or {})))
     return ", ".join(parts)
 
 
@@ -197,42 +173,30 @@ def _noun_of(fields: BaseModel) -> Noun:
     return next(noun for noun in NOUNS.values() if isinstance(fields, noun.fields))
 
 
-def label(name: str) -> str:
-    """`health_check_path` → `Health check path`."""
-    words = name.replace("_kib", "").replace("_id", "").replace("_", " ").replace(" anomaly", "")
-    return (words[:1].upper() + words[1:]).replace("Tls", "TLS").replace(" ca", " CA").replace(" ip", " IP")
+def _lists(noun: Noun, field: About, was: Sequence[Any], now: Sequence[Any]) -> list[str]:
+    old, new = _items(noun, field, was), _items(noun, field, now)
+    parts = [f"{field.item} {item} added" for item in new if item not in old]
+    parts += [f"{field.item} {item} removed" for item in old if item not in new]
+    return parts if 0 < len(parts) <= 3 else [field.in_sentence]
 
 
-def _lists(noun: Noun, name: str, was: Sequence[Any], now: Sequence[Any]) -> list[str]:
-    word = label(name).removesuffix("s").lower()
-    old, new = _items(noun, name, was), _items(noun, name, now)
-    parts = [f"{word} {item} added" for item in new if item not in old]
-    parts += [f"{word} {item} removed" for item in old if item not in new]
-    return parts if 0 < len(parts) <= 3 else [label(name).lower()]
-
-
-def _items(noun: Noun, name: str, values: Iterable[Any]) -> list[str]:
+def _items(noun: Noun, field: About, values: Iterable[Any]) -> list[str]:
     """Of a list: parts in words, or text as it is."""
-    in_words = next((part.in_words for part in noun.parts if part.field == name), str)
+    in_words = next((part.in_words for part in noun.parts if part.field == field.name), str)
     return [in_words(value.model_dump(mode="json") if isinstance(value, BaseModel) else value) for value in values]
 
 
-def _pair(name: str, was: str, now: str) -> str:
-    words = label(name)
-    words = words if words.startswith("TLS") else words.lower().replace(" ip", " IP")
+def _pair(field: About, was: str, now: str) -> str:
     if "\n" in was + now or len(was) > SHORT or len(now) > SHORT or was == now:
-        return words
-    return f"{words} {was or 'none'} → {now or 'none'}"
+        return field.in_sentence
+    if field.choices:
+        was, now = lowered(was), lowered(now)
+    return f"{field.in_sentence} {was or 'none'} → {now or 'none'}"
 
 
-def _text(noun: Noun, name: str, value: object, names: Names) -> str:
-    if value is None:
-        return noun.unset.get(name, "")
+def _text(noun: Noun, field: About, value: object, names: Names) -> str:
     if isinstance(value, list):
-        return "\n".join(_items(noun, name, value))
-    if name in noun.references and isinstance(value, int):
-        return names.get(noun.references[name], {}).get(value, "")
-    if name in FLAGS:
-        return "yes" if value else "no"
-    text = str(value)
-    return SPELT.get(text, text.replace("_", " ")) if name in WORDS else text
+        return "\n".join(_items(noun, field, value))
+    if field.name in noun.references and isinstance(value, int):
+        return names.get(noun.references[field.name], {}).get(value, "")
+    return field.text(value)

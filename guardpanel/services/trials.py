@@ -81,7 +81,7 @@ async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | Non
 
 def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: Policy | None) -> tuple[bool, str]:
     """Whether it went as the policy says, and one true sentence about it."""
-    mode = (virtual_host.enforcement_mode or policy.enforcement_mode) if policy else EnforcementMode.OFF
+    mode = virtual_host.mode_under(policy)
     took = f"{answer.status} in {round(1000 * answer.seconds)} ms"
     said = answer.headers.get
     blocked = said("x-gp-verdict") == "blocked"

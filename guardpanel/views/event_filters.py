@@ -9,8 +9,9 @@ from starlette.datastructures import QueryParams
 
 from guardpanel.events.words import REASON_TABLE, VERDICT_TABLE, Kind, Severity
 from guardpanel.models import Policy
+from guardpanel.models.meta import about
 from guardpanel.services.events.question import EventQuestion, Period
-from guardpanel.views.forms import Form, field_label
+from guardpanel.views.forms import Form
 
 PATH = "/events"
 LONGEST = 2_000
@@ -24,13 +25,12 @@ PERIODS = {
 SEVERITIES = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.NOTICE)
 "Those that CRS gives its rules."
 
-LABELS = {
-    "kind": "Kind", "verdict": "Verdict", "reason": "Reason", "virtual_host": "Virtual host", "policy": "Policy",
-    "rule": "Rule", "severity": "Severity",
-    "client": "Address", "path": "Path", "method": "Method", "min_score": "Score",
-}  # fmt: skip
+FIELDS = about(EventQuestion)
 
-VERBS = {"min_score": "is at least", "path": "is like"}
+SENTENCES = tuple(name for name in FIELDS if name not in {"time", "since", "until", "q"})
+"Those that stand above the list."
+
+VERBS = {"path": "is like"}
 
 ALWAYS = ("kind", "verdict", "virtual_host", "rule")
 "Shown also while they ask for nothing."
@@ -57,7 +57,9 @@ class EventFilters:
     def __init__(self, query: QueryParams) -> None:
         typed = {name: query.get(name, "").strip()[:LONGEST] for name in EventQuestion.model_fields}
         self.kept = {name: value for name, value in typed.items() if value and (name, value) != ("time", Period.DAY)}
-        self.form = Form({"time": [Period.DAY], **{name: [value] for name, value in self.kept.items()}})
+        self.form = Form(
+            {"time": [Period.DAY], **{name: [value] for name, value in self.kept.items()}}, model=EventQuestion
+        )
         self.is_wordy = any(not value for name, value in query.items()) or typed["time"] == Period.DAY
         "A form sends its empty fields, too: the address can do without them."
 
@@ -69,9 +71,8 @@ class EventFilters:
     @property
     def refused_links(self) -> list[dict[str, str]]:
         """To each field that needs another look."""
-        names = {**LABELS, "since": "From", "q": "Words"}
         return [
-            {"label": f"{names.get(name, field_label(name))}: {error.message}", "url": f"#f-{name}"}
+            {"label": f"{FIELDS[name].title}: {error.message}", "url": f"#f-{name}"}
             for name, error in self.form.errors.items()
         ]
 
@@ -113,12 +114,12 @@ class EventFilters:
             }
             for value, words in PERIODS.items()
         ]  # fmt: skip
-        return Box("time", "Time", self.period, self.url(since="", until="") if is_typed else "", options)
+        return Box("time", FIELDS["time"].title, self.period, self.url(since="", until="") if is_typed else "", options)
 
     def boxes(self, policies: Iterable[Policy], host: str) -> list[Box]:
         """The filters that are set, and those that are always offered. `host`: the chosen virtual host's name."""
         choices = _choices(policies)
-        shown = [name for name in LABELS if name in self.kept or name in ALWAYS]
+        shown = [name for name in SENTENCES if name in self.kept or name in ALWAYS]
         return [self._box(name, choices.get(name, {}), host) for name in shown]
 
     def _box(self, name: str, choices: Mapping[str, str], host: str) -> Box:
@@ -129,7 +130,7 @@ class EventFilters:
             for value, label in choices.items()
         ]
         clear = self.url(**{name: ""}) if typed else ""
-        return Box(name, LABELS[name], choices.get(typed, words)[:80], clear, options, VERBS.get(name, "is"))
+        return Box(name, FIELDS[name].title, choices.get(typed, words)[:80], clear, options, VERBS.get(name, "is"))
 
 
 def _choices(policies: Iterable[Policy]) -> Mapping[str, Mapping[str, str]]:

@@ -24,6 +24,7 @@ from guardpanel.errors import (
     Step,
 )
 from guardpanel.models import User
+from guardpanel.models.meta import About, about_field, label
 from guardpanel.services.changes import Asked
 from guardpanel.services.input import validated
 
@@ -48,7 +49,14 @@ class ShownError:
 class Form:
     """Typed values by field name, and what is wrong with them. Repeated rows are `servers.0.address`, without gaps."""
 
-    def __init__(self, typed: Mapping[str, Sequence[str]], errors: FieldErrors | None = None) -> None:
+    def __init__(
+        self,
+        typed: Mapping[str, Sequence[str]],
+        errors: FieldErrors | None = None,
+        model: type[BaseModel] | None = None,
+    ) -> None:
+        self.model = model
+        "The input type that it is for, which knows the labels."
         self.typed = {name: list(values) for name, values in typed.items()}
         self.errors: FieldErrors = errors or {}
         self.key = uuid.uuid4().hex
@@ -68,19 +76,26 @@ class Form:
                     typed.update({f"{name}.{at}.{key}": _texts(one) for key, one in row.items()})
             else:
                 typed[name] = _texts(value)
-        return cls(typed)
+        return cls(typed, model=type(fields) if fields else None)
 
     @classmethod
-    async def read(cls, request: Request) -> "Form":
+    async def read(cls, request: Request, model: type[BaseModel] | None = None) -> "Form":
         """What the browser sent: rows in order, and those in which nothing was typed dropped."""
         sent = await request.form(max_files=0, max_fields=MOST_FIELDS)
         typed: dict[str, list[str]] = {}
         for name, value in sent.multi_items():
             if isinstance(value, str):
                 typed.setdefault(name, []).append(value)
-        form = cls(_renumbered(typed))
+        form = cls(_renumbered(typed), model=model)
         form.content = _digest(request.scope["path"], {**typed, "save_key": []})
         return form
+
+    def about(self, name: str) -> About:
+        """What people read of a field, or of a row's field (`servers.0.weight`)."""
+        found = about_field(self.model, name) if self.model else None
+        if found is None:
+            raise LookupError(f"{name} is no field of {self.model}")
+        return found
 
     def value(self, name: str) -> str:
         """The typed text; several values as lines; empty for a field that was not there."""
@@ -190,7 +205,7 @@ class Form:
         """The same form with some fields as in another one; a field may be a list of rows."""
         gone, fresh = self._under(names), other._under(names)
         kept = {name: values for name, values in self.typed.items() if name not in gone}
-        return Form({**kept, **fresh})
+        return Form({**kept, **fresh}, model=self.model)
 
     def mark(self, name: str) -> str:
         """What a field held when a choice was asked for, as a digest: whoever types afterwards is asked again."""
@@ -206,21 +221,21 @@ class Form:
 
     def without_empty_rows(self) -> "Form":
         """As it is read when it is sent: a row that was just added counts once something is typed there."""
-        return Form(_renumbered(self.typed))
+        return Form(_renumbered(self.typed), model=self.model)
 
     def refused(self, problem: Problem) -> "Form":
         self.errors = problem.errors
         return self
 
 
-def refusal(problem: Problem, live: int | None) -> dict[str, Any]:
-    """The summary above a refused form: who refused, what is live, a link to each field."""
+def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """The summary above a refused form: who refused, what is live, a link to each field of the input type."""
     still = f"Revision {live} is still live, and what you typed is below." if live else "What you typed is below."
     shown: dict[str, Any] = {
         "title": "Some fields need another look",
         "text": f"Nothing was saved. {still}",
         "links": [
-            {"label": f"{field_label(name)}: {error.message}", "url": f"#f-{name}"}
+            {"label": f"{label(model, name)}: {error.message}", "url": f"#f-{name}"}
             for name, error in problem.errors.items()
         ],
         "raw": "",
@@ -283,28 +298,6 @@ def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
         elif step.name == "roll back":
             row["state"] = "back"
     return list(rows.values())
-
-
-FORM_LABELS = {
-    "argument_limit": "Arguments", "json_value_limit": "JSON values", "over_limit": "Larger bodies",
-    "upload_seconds": "Least time for a body", "upload_rate_kib": "Least rate", "fail_mode": "If the WAF fails",
-    "file_inspection": "Read JSON and XML files", "response_inspection": "Inspect responses",
-    "response_seconds": "Hold responses back", "streamed_responses": "Responses that take longer",
-    "skip_paths": "Static paths that are not inspected", "masked_fields": "Masked in events",
-    "client_ip_source": "Client IP from", "client_ip_header": "Header", "trusted_networks": "Trusted proxies",
-    "forwarded_hops": "Hops", "max_connections": "Connections", "max_requests_per_client": "Requests of one client",
-}  # fmt: skip
-"Of fields that their form calls otherwise than their name does."
-
-
-def field_label(name: str) -> str:
-    """What the form calls it. `servers.1.address` → `Server 2`; `body_limit_kib` → `Body limit`."""
-    if name in FORM_LABELS:
-        return FORM_LABELS[name]
-    if match := ROW.fullmatch(name):
-        return f"{match[1].removesuffix('s').replace('_', ' ').capitalize()} {int(match[2]) + 1}"
-    words = re.sub(r"\.\d+$", "", name).replace("_kib", "").replace("_id", "").replace("_", " ")
-    return words.capitalize().replace("Tls", "TLS").replace("Json", "JSON")
 
 
 def _counter(text: str) -> int:

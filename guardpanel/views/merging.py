@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Deployment, User
+from guardpanel.models.meta import about
 from guardpanel.models.noun import Key
 from guardpanel.services import differences, edits
 from guardpanel.services.edits import FieldsIn, Since, changed
@@ -42,6 +43,7 @@ class Choice:
     """One field that is not as typed. `kind` says who changed it since the form was opened."""
 
     name: str
+    label: str
     theirs: Lines
     mine: Lines
     kind: Literal["both", "theirs", "mine", "unknown"]
@@ -49,10 +51,6 @@ class Choice:
     "`theirs` or `mine`: what is chosen as the page begins."
     change: Deployment | None
     mark: str
-
-    @property
-    def label(self) -> str:
-        return differences.label(self.name)
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,10 @@ def moved(row: Row, since: Since[Any]) -> tuple[differences.FieldDifference, ...
     if since.opened is None:
         return ()
     was, now = (differences.as_text(fields, row.names) for fields in (since.opened, row.fields))
-    return tuple(differences.FieldDifference(name, was[name], now[name]) for name in changed(since.opened, row.fields))
+    return tuple(
+        differences.FieldDifference(name, about(type(row.fields))[name].title, was[name], now[name])
+        for name in changed(since.opened, row.fields)
+    )
 
 
 def choice(
@@ -137,7 +138,10 @@ def choice(
         "unknown" if began is None else "both" if they and i else "theirs" if they else "mine"
     )
     take = form.chosen(name) or ("theirs" if kind == "theirs" else "mine")
-    return Choice(name, Lines.of(now, typed), Lines.of(typed, now), kind, take, since.by.get(name), form.mark(name))
+    title = about(type(row.fields))[name].title
+    return Choice(
+        name, title, Lines.of(now, typed), Lines.of(typed, now), kind, take, since.by.get(name), form.mark(name)
+    )
 
 
 def readable(form: Form, theirs: Row) -> tuple[BaseModel, set[str]]:

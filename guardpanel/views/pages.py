@@ -16,7 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from guardpanel.dependencies import panel
 from guardpanel.engines import ServerStatus
-from guardpanel.models import Policy, User
+from guardpanel.models import NOUNS, Policy, User
+from guardpanel.models.meta import about, lowered
 from guardpanel.models.policy import EnforcementMode, OverLimit
 from guardpanel.services import status
 from guardpanel.services.events import scores
@@ -27,7 +28,6 @@ from guardpanel.views.menu import MENU
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 FLASH = "gp_flash"
 THEME = "gp_theme"
-MODE_WORDS = {EnforcementMode.BLOCK: "blocks", EnforcementMode.DETECT_ONLY: "detects only", EnforcementMode.OFF: "off"}
 THEMES = ("auto", "light", "dark")
 
 
@@ -47,6 +47,8 @@ def environment() -> Environment:
     )
     made.globals["inert"] = inert
     made.globals["menu"] = MENU
+    made.globals["about"] = {noun.key: about(noun.fields) for noun in NOUNS.values()}
+    made.globals["modes"] = {mode.value: mode.word for mode in EnforcementMode}
     made.tests["reporting"] = scores.is_reporting
     made.globals["ui"] = made.get_template("shared/ui.html").module
     return made
@@ -200,7 +202,7 @@ def fails_open(policy: Policy | None, mode: EnforcementMode) -> bool:
 
 
 def policies_as_options(policies: Iterable[Policy]) -> list[tuple[str, str]]:
-    return [(str(policy.id), f"{policy.name} ({MODE_WORDS[policy.enforcement_mode]})") for policy in policies]
+    return [(str(policy.id), f"{policy.name} ({lowered(policy.enforcement_mode.word)})") for policy in policies]
 
 
 def ago(moment: datetime | None) -> str:

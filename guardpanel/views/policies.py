@@ -22,19 +22,7 @@ router = APIRouter(prefix="/policies")
 SOME = 12
 "Of the virtual hosts that use a policy; a link shows all."
 
-READING_WORDS = {
-    BodyReading.FORM: "Form",
-    BodyReading.MULTIPART: "Multipart form",
-    BodyReading.JSON: "JSON",
-    BodyReading.NDJSON: "Lines of JSON",
-    BodyReading.XML: "XML",
-    BodyReading.TEXT: "Text",
-    BodyReading.BINARY: "Binary, inspected only if it is text",
-    BodyReading.NONE: "Not inspected",
-}
-"What the page says before the content types that are read so."
-
-FOREIGN_WORDS = READING_WORDS | dict.fromkeys(
+READ_AS_FORMS = dict.fromkeys(
     [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "Form, since coraza-spoa has nothing else"
 )
 
@@ -71,7 +59,7 @@ async def new(
 
 @router.post("")
 async def create(request: Request, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    form = await Form.read(request)
+    form = await Form.read(request, PolicyFields)
     try:
         saved = await policies.create(panel.changes, form.asked(editor), form.fields(PolicyFields))
     except Problem as problem:
@@ -86,7 +74,7 @@ async def show(request: Request, policy_id: RowId, panel: PanelDep, session: Ses
         "policy": policy,
         "users": await virtual_hosts.page(session, policy_id=policy_id, limit=SOME),
         "changes": (await revisions.page(session, noun=policies.NOUN, noun_id=policy_id, limit=5)).items,
-        "reading_words": FOREIGN_WORDS if panel.changes.renderer.facts.small_frames else READING_WORDS,
+        "reading_words": READ_AS_FORMS if panel.changes.renderer.facts.small_frames else {},
     }
     return await page(request, "policies/show.html", context)
 
@@ -105,7 +93,7 @@ async def edit(
 
 @router.post("/{policy_id}")
 async def update(request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    form = await Form.read(request)
+    form = await Form.read(request, PolicyFields)
     try:
         now = form_of(await policies.find(session, policy_id))
         await anew(session)
@@ -123,7 +111,7 @@ async def confirm(request: Request, policy_id: RowId, session: SessionDep, _edit
 
 @router.post("/{policy_id}/delete")
 async def destroy(request: Request, policy_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    form = await Form.read(request)
+    form = await Form.read(request, PolicyFields)
     try:
         saved = await policies.delete(panel.changes, form.asked(editor), policy_id, form.version)
     except NotFound:
@@ -146,7 +134,7 @@ async def show_delete(
         "users": await virtual_hosts.page(session, policy_id=policy_id, limit=SOME),
         "form": form,
         "merge": await merged(request, session, form, policy) if is_behind(form, policy.version) else None,
-        "refusal": await refused(session, problem),
+        "refusal": await refused(session, problem, PolicyFields),
     }
     return await page(request, "policies/delete.html", context, status_code=problem.status if problem else 200)
 
@@ -188,7 +176,7 @@ async def show_form(
         "gone": gone,
         "presets": PRESET_NAMES,
         "preset": preset,
-        "refusal": await refused(session, problem),
+        "refusal": await refused(session, problem, PolicyFields),
         "largest_body_kib": request.app.state.panel.changes.renderer.facts.largest_body // KIB,
     }
     template = "policies/edit.html" if policy else "policies/new.html"

@@ -44,7 +44,7 @@ async def edit(request: Request, panel: PanelDep, session: SessionDep, _editor: 
 
 @router.post("")
 async def update(request: Request, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    form = await Form.read(request)
+    form = await Form.read(request, TrafficFields)
     try:
         now = form_of(panel, await traffic.find(session))
         await anew(session)
@@ -71,7 +71,7 @@ async def show_form(
         "traffic": row,
         "by_memory": await traffic.capacity_of(panel.changes, session, settings=False),
         "merge": merge,
-        "refusal": await refused(session, problem),
+        "refusal": await refused(session, problem, TrafficFields),
     }
     return await page(request, "traffic/edit.html", context, status_code=problem.status if problem else 200)
 

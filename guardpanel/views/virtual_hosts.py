@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
 from guardpanel.errors import NotFound, Problem, Stale, StorageFailed
@@ -55,12 +56,12 @@ async def index(
 async def new(request: Request, session: SessionDep, _editor: Editor) -> Response:
     choices = await policies.all_of_them(session)
     first = str(choices[0].id) if choices else ""
-    return await show_form(request, session, Form({**NEW, "policy_id": [first]}), None)
+    return await show_form(request, session, Form({**NEW, "policy_id": [first]}, model=VirtualHostFields), None)
 
 
 @router.post("")
 async def create(request: Request, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    form = await Form.read(request)
+    form = await Form.read(request, VirtualHostFields)
     if form.change_rows():
         return await show_form(request, session, form, None)
     try:
@@ -98,7 +99,7 @@ async def edit(request: Request, virtual_host_id: RowId, session: SessionDep, _e
 async def update(
     request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor
 ) -> Response:
-    form = await Form.read(request)
+    form = await Form.read(request, VirtualHostFields)
     if form.change_rows():
         return await show_edit(request, session, form, virtual_host_id)
     try:
@@ -120,7 +121,7 @@ async def confirm(request: Request, virtual_host_id: RowId, session: SessionDep,
 async def destroy(
     request: Request, virtual_host_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor
 ) -> Response:
-    form = await Form.read(request)
+    form = await Form.read(request, VirtualHostFields)
     try:
         saved = await virtual_hosts.delete(panel.changes, form.asked(editor), virtual_host_id, form.version)
     except NotFound:
@@ -194,7 +195,7 @@ async def show_form(
         "merge": merge,
         "gone": gone,
         "policies": await policies.all_of_them(session),
-        "refusal": await refused(session, problem),
+        "refusal": await refused(session, problem, VirtualHostFields),
     }
     template = "virtual_hosts/edit.html" if host else "virtual_hosts/new.html"
     return await page(request, template, context, status_code=problem.status if problem else 200)
@@ -211,7 +212,7 @@ async def show_delete(
         "heirs": await virtual_hosts.heirs(session, host),
         "form": form,
         "merge": await merged(request, session, form, host) if is_behind(form, host.version) else None,
-        "refusal": await refused(session, problem),
+        "refusal": await refused(session, problem, VirtualHostFields),
     }
     return await page(request, "virtual_hosts/delete.html", context, status_code=problem.status if problem else 200)
 
@@ -227,11 +228,11 @@ async def policy_of(session: SessionDep, host: VirtualHost) -> Policy | None:
     return await policies.find(session, host.policy_id) if host.policy_id is not None else None
 
 
-async def refused(session: SessionDep, problem: Problem | None) -> dict[str, Any] | None:
+async def refused(session: SessionDep, problem: Problem | None, model: type[BaseModel]) -> dict[str, Any] | None:
     """The summary of what was refused; a form that is behind has a box of its own."""
     if problem is None or isinstance(problem, Stale | NotFound):
         return None
-    return refusal(problem, await live_number(session))
+    return refusal(problem, await live_number(session), model)
 
 
 async def live_number(session: SessionDep) -> int | None:

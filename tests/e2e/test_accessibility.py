@@ -121,7 +121,9 @@ def test_a_refused_form_has_no_fault_and_takes_the_focus(browsing: Page, filled:
 
 def test_a_save_shows_its_steps(browsing: Page, filled: Panel) -> None:
     browsing.goto(f"{filled.url}/policies/2/edit")
-    browsing.get_by_label("Inbound threshold").fill(str(100 + int(browsing.evaluate("performance.now()")) % 900))
+    browsing.get_by_label("Inbound anomaly threshold").fill(
+        str(100 + int(browsing.evaluate("performance.now()")) % 900)
+    )
     seen = browsing.evaluate_handle(
         """() => {
             const seen = [], steps = document.querySelector('[data-steps]');

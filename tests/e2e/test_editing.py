@@ -67,12 +67,12 @@ def chosen(page: Page, label: str) -> int:
 
 
 def decide(page: Page, panel: Panel, host: str) -> None:
-    assert {label: chosen(page, label) for label in ("Notes", "Health check path", "Health check interval")} == {
-        "Notes": 0, "Health check path": 1, "Health check interval": 1,
+    assert {label: chosen(page, label) for label in ("Notes", "Check path", "Check interval")} == {
+        "Notes": 0, "Check path": 1, "Check interval": 1,
     }  # fmt: skip
-    expect(page.get_by_role("radiogroup", name=re.compile("Health check path"))).to_contain_text("both changed")
+    expect(page.get_by_role("radiogroup", name=re.compile("Check path"))).to_contain_text("both changed")
     assert field(page, "health_check_path").input_value() == "/second"
-    choose(page, "Health check path", 0)
+    choose(page, "Check path", 0)
     save(page)
     expect(page.get_by_text(LIVE)).to_be_visible()
     edit(page, panel, host)

@@ -31,7 +31,7 @@ def test_only_the_fields_that_differ_are_told_in_words() -> None:
 
     assert (found.noun, found.name, found.kind) == ("virtual_host", "shop.example", "changed")
     assert [(field.label, field.before, field.after) for field in found.fields] == [
-        ("Maintenance", "no", "yes"), ("Enforcement mode", "as the policy", "detect only")
+        ("Maintenance page", "no", "yes"), ("Enforcement mode", "Same as policy", "Detect only")
     ]  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_an_edit_is_summed_up_with_both_values() -> None:
     changed = {"inbound_anomaly_threshold": 7, "allowed_methods": ["GET", "HEAD", "PUT"]}
     after = PolicyFields.model_validate({**before.model_dump(), **changed})
 
-    assert in_words(before, after) == "inbound threshold 5 → 7, allowed method PUT added"
+    assert in_words(before, after) == "inbound anomaly threshold 5 → 7, allowed method PUT added"
 
 
 def test_a_policy_is_named() -> None:

@@ -60,7 +60,7 @@ async def test_the_list_is_narrowed_by_thing_person_outcome_and_words(
     for query, words in (
         ("noun=virtual_host&id=2", ["Added virtual host blog.example"]),
         ("noun=policy&id=2", ["Added policy Strict"]),
-        ("outcome=rejected", ["shop.example: balance roundrobin → first"]),
+        ("outcome=rejected", ["shop.example: load balancing round robin → first available"]),
         (f"who={ADA}&q=BLOG", ["Added virtual host blog.example"]),
         ("who=guardpanel", ["First configuration"]),
         ("q=100%25", []),
@@ -95,11 +95,11 @@ async def test_a_change_says_who_when_how_long_and_what(ada: Client) -> None:
     page = await seen(ada, "/changes/3")
 
     assert page.text.count(ADA) >= 1
-    assert "shop.example: balance roundrobin → leastconn, hostname www.shop.example added" in page.text
+    assert "shop.example: load balancing round robin → least connections, hostname www.shop.example added" in page.text
     for word in ("Rendered", "Checked", "Reloaded", "Verified", "UTC", "took"):
         assert word in page.text
     assert page.find("a", href="/virtual-hosts/1")
-    assert "Balance roundrobin leastconn" in page.text
+    assert "Load balancing Round robin Least connections" in page.text
     assert "haproxy.cfg" in page.text and "balance leastconn" in page.text
 
 
@@ -236,7 +236,7 @@ async def test_the_page_of_a_restore_shows_what_it_changes_now(ada: Client) -> N
     page = await seen(ada, "/changes/2/restore")
 
     assert "Restore revision 2" in page.text
-    assert "Balance first roundrobin" in page.text
+    assert "Load balancing First available Round robin" in page.text
     assert "Virtual host blog.example removed" in page.text
     assert sorted(page.values["thing"]) == ["virtual_host:1", "virtual_host:2"]
     assert len(set(page.values["save_key"])) == 3
@@ -303,7 +303,7 @@ async def test_a_refused_change_shows_all_words_as_text_and_what_it_would_have_d
     assert "Refused change" in page.text and "HAProxy refused this change." in page.text
     assert "<script>alert(1)</script>" in page.text and "<script>alert" not in answer.text
     assert [found["data-line"] for found in page.find("li") if "data-line" in found] == ["1"]
-    assert "what it would have changed" in page.text and "Balance roundrobin first" in page.text
+    assert "what it would have changed" in page.text and "Load balancing Round robin First available" in page.text
     assert "balance first" in page.text
     assert not [one for one in page.find("form") if one.get("action", "").endswith("/undo")]
     assert not [one for one in page.find("a") if one["href"].endswith("/restore")]

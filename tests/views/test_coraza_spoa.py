@@ -69,7 +69,7 @@ async def test_what_a_new_policy_starts_with_fits(ada: Person) -> None:
     for preset in ("website", "rest_api", "file_upload"):
         said = (await ada.get(f"/policies/new?preset={preset}")).text
         assert 'value="48"' in said
-        assert "1 to 48. " in said
+        assert "At most 48." in said
 
 
 async def test_every_probe_answers(nobody: Person, engines: FakeEngines) -> None:

@@ -80,7 +80,7 @@ async def test_a_field_that_only_the_other_changed_is_theirs_and_mine_stays_mine
     page = await behind(ada, POLICY, a_policy(version="1", description="for the shop"))
     assert choices(page) == {"description": "mine", "inbound_anomaly_threshold": "theirs"}
     assert f"{GRACE} changed this while you were editing" in page.text
-    assert "Inbound threshold" in page.text
+    assert "Inbound anomaly threshold" in page.text
     assert "both changed" not in page.text
 
     await saved(ada, POLICY, sent(page))
@@ -235,7 +235,7 @@ async def test_each_value_is_said_by_whom(ada: httpx2.AsyncClient, grace: httpx2
 
     assert "ada@example.org and you changed this" in page.text
     words = page.text.partition("Choose for each field")[2]
-    assert "9 you," in words.partition("Inbound threshold")[2]
+    assert "9 you," in words.partition("Inbound anomaly threshold")[2]
     assert "64 ada@example.org," in words.partition("Body limit")[2]
 
 

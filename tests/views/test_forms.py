@@ -1,11 +1,14 @@
 """What was typed stays as it was typed; rows, checkboxes and errors of a form."""
 
 import pytest
+from pydantic import BaseModel
 
 from guardpanel.errors import FieldError, Invalid
+from guardpanel.models.meta import label
 from guardpanel.models.policy import PolicyFields
+from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.views.forms import Form, field_label
+from guardpanel.views.forms import Form
 from tests.factories import a_policy, a_virtual_host
 
 
@@ -137,8 +140,13 @@ def test_a_form_starts_with_the_fields_of_a_thing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "label"),
-    [("servers.1.address", "Server 2"), ("body_limit_kib", "Body limit"), ("policy_id", "Policy"), ("tls_name", "TLS name"), ("hostnames.3", "Hostnames"), ("upload_rate_kib", "Least rate"), ("client_ip_header", "Header")],
+    ("model", "name", "text"),
+    [
+        (VirtualHostFields, "servers.1.address", "Server 2 address"), (PolicyFields, "body_limit_kib", "Body limit"),
+        (VirtualHostFields, "policy_id", "Policy"), (VirtualHostFields, "tls_name", "TLS server name"),
+        (VirtualHostFields, "hostnames.3", "Hostnames"), (TrafficFields, "listeners.0.proxy_networks", "Listener 1 PROXY protocol networks"),
+        (None, "full_name", "Full name"),
+    ],
 )  # fmt: skip
-def test_labels(name: str, label: str) -> None:
-    assert field_label(name) == label
+def test_labels(model: type[BaseModel] | None, name: str, text: str) -> None:
+    assert label(model, name) == text

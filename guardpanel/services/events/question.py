@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
 from guardpanel.events.words import Kind, Reason, Severity, Verdict
+from guardpanel.models.meta import described
 from guardpanel.models.types import refuse, visible
 from guardpanel.services import virtual_hosts
 from guardpanel.services.events.filters import EventFilter
@@ -107,22 +108,21 @@ Method = Annotated[str, StringConstraints(max_length=500), AfterValidator(method
 class EventQuestion(BaseModel):
     """Conditions that hold together; an empty one asks for nothing."""
 
-    virtual_host: Annotated[Words | None, Empty] = None
-    "Its number, or one of its names."
-    policy: Annotated[RowNumber | None, Empty] = None
-    kind: Annotated[Kind | None, Empty] = None
-    verdict: Annotated[Verdict | None, Empty] = None
-    reason: Annotated[Reason | None, Empty] = None
-    rule: Annotated[RuleNumber | None, Empty] = None
-    severity: Annotated[Severity | None, Empty] = None
-    client: Annotated[Network | None, Empty] = None
-    path: Annotated[Words | None, Empty] = None
-    method: Annotated[Method | None, Empty] = None
-    time: Annotated[Period | None, Empty] = None
-    since: Annotated[Moment | None, Empty] = None
-    until: Annotated[Moment | None, Empty] = None
-    min_score: Annotated[Score | None, Empty] = None
-    q: Annotated[Words | None, Empty] = None
+    kind: Annotated[Kind | None, Empty] = described("Kind", None)
+    verdict: Annotated[Verdict | None, Empty] = described("Verdict", None)
+    reason: Annotated[Reason | None, Empty] = described("Reason", None, hint="Why HAProxy did not deliver it.")
+    virtual_host: Annotated[Words | None, Empty] = described("Virtual host", None, hint="Hostname or ID.")
+    policy: Annotated[RowNumber | None, Empty] = described("Policy", None)
+    rule: Annotated[RuleNumber | None, Empty] = described("Rule ID", None, hint="For example, 942100.")
+    severity: Annotated[Severity | None, Empty] = described("Severity", None, hint="Highest severity that fired.")
+    client: Annotated[Network | None, Empty] = described("Client IP", None, hint="IP address or CIDR range.")
+    path: Annotated[Words | None, Empty] = described("Path", None, hint="A prefix if it starts with /, else any part.")
+    method: Annotated[Method | None, Empty] = described("Method", None)
+    min_score: Annotated[Score | None, Empty] = described("Minimum score", None)
+    time: Annotated[Period | None, Empty] = described("Time range", None, hint="Ignored when From or To is set.")
+    since: Annotated[Moment | None, Empty] = described("From", None, hint="UTC. For example, 2026-11-26 14:05.")
+    until: Annotated[Moment | None, Empty] = described("To", None, hint="UTC, exclusive. A date alone means 00:00.")
+    q: Annotated[Words | None, Empty] = described("Search", None)
 
 
 async def filter_of(session: AsyncSession, asked: EventQuestion, now: datetime) -> EventFilter:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policy import KIB, EnforcementMode
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import waiting
+from guardpanel.rendering import maps, waiting
+from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.forged import ANY_FORGED, FORGED, any_spelling
@@ -15,7 +16,6 @@ from guardpanel.rendering.state import (
     LARGEST_ADDRESS,
     LARGEST_HEADERS,
     DesiredState,
-    PolicyState,
     TrafficState,
     VirtualHostState,
 )
@@ -38,60 +38,8 @@ MOST_FIELDS = 126
 BACKENDS = "\x03"
 "Stands in haproxy.cfg.j2's text for all backends until they are put there."
 
-OFF = "off"
-"In place of a virtual host's id in the maps of hostnames: 421. Without an entry a wildcard would take the name."
-
-NOT_INSPECTED = "-"
-"In place of an application: the WAF is not asked."
-
 Origins = dict[int, Origin]
 """By 1-based line."""
-
-CHECKSUM = "\x04"
-"Stands in ACCESS_LOG for the checksum of the configuration that decided."
-
-ACCESS_LOG = (
-    "{"
-    + ",".join(
-        f'"{name}":{value}'
-        for name, value in {
-            "time": "%Ts.%ms",
-            "id": '"%ID"',
-            "client": '"%ci"',
-            "client_port": "%cp",
-            "peer": '"%[var(txn.gp.peer)]"',
-            "scheme": '"%[var(txn.gp.scheme)]"',
-            "forwarded": '"%[var(txn.gp.forwarded),json(utf8s)]"',
-            "proxied": '"%[var(txn.gp.proxied)]"',
-            "host": '"%[var(txn.gp.host),bytes(0,255),json(utf8s)]"',
-            "virtual_host": '"%[var(txn.gp.vhost)]"',
-            "method": '"%HM"',
-            "path": '"%[capture.req.uri,json(utf8s)]"',
-            "status": "%ST",
-            "bytes": "%B",
-            "milliseconds": "%Ta",
-            "server": '"%s"',
-            "server_milliseconds": "%Tr",
-            "ended": '"%tsc"',
-            "verdict": '"%[var(txn.gp.verdict)]"',
-            "application": '"%[var(txn.gp.app)]"',
-            "policy": '"%[var(txn.gp.policy)]"',
-            "checksum": f'"{CHECKSUM}"',
-            "partial": '"%[var(txn.gp.partly)]"',
-            "over_limit": '"%[var(txn.gp.over_limit)]"',
-            "fail": '"%[var(txn.gp.fail)]"',
-            "action": '"%[var(txn.coraza.action)]"',
-            "rule": '"%[var(txn.coraza.ruleid)]"',
-            "score": '"%[var(txn.coraza.anomaly_score)]"',
-            "rules": '"%[var(txn.coraza.rule_ids)]"',
-            "waf_error": '"%[var(txn.coraza.error)]"',
-            "waf_milliseconds": '"%[var(txn.coraza.ptime)]"',
-            "panel": '"%[var(txn.gp.quiet)]"',
-        }.items()
-    )
-    + "}"
-)
-"One JSON object per request: the ingest's source for HAProxy's own verdicts (ingest/proxy_line.py)."
 
 
 class Room(NamedTuple):
@@ -150,7 +98,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             reserve=RESERVE,
             large_body=LARGE_BODY,
             large_policies=waiting.policies_over(state, LARGE_BODY),
-            access_log=ACCESS_LOG.replace(CHECKSUM, mark),
+            access_log=access_log(mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),
             trailer_blocks=range(2, 2 + MOST_FIELDS),
@@ -203,19 +151,19 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     """Everything beside haproxy.cfg, by path."""
     rendered = {
         "coraza.cfg": template("haproxy/coraza.cfg.j2").render(responses=inspects_responses(state)),
-        "hosts.map": hosts(state, wildcard=False),
-        "wildcards.map": hosts(state, wildcard=True),
-        "vhosts.map": bindings(state, names),
+        "hosts.map": maps.hosts(state, wildcard=False),
+        "wildcards.map": maps.hosts(state, wildcard=True),
+        "vhosts.map": maps.bindings(state, names),
         "patience.map": waiting.patience_map(state),
     }
     if state.traffic.trusted_networks:
-        rendered["trusted.map"] = networks(state.traffic.trusted_networks)
+        rendered["trusted.map"] = maps.networks(state.traffic.trusted_networks)
     for listener in state.traffic.listeners:
         if listener.takes_proxy_protocol:
-            rendered[f"proxies_{listener.name}.map"] = networks(listener.proxy_networks)
+            rendered[f"proxies_{listener.name}.map"] = maps.networks(listener.proxy_networks)
     if any(policy.skip_paths for policy in state.policies.values()):
-        rendered["skip_endings.map"] = skips(state, endings=True)
-        rendered["skip_paths.map"] = skips(state, endings=False)
+        rendered["skip_endings.map"] = maps.skips(state, endings=True)
+        rendered["skip_paths.map"] = maps.skips(state, endings=False)
     rendered |= error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
@@ -230,67 +178,12 @@ def error_pages() -> dict[str, str]:
     return {f"errors/{page.name}": page.read_text("utf-8") for page in pages}
 
 
-def hosts(state: DesiredState, *, wildcard: bool) -> str:
-    """`shop.example 17`, `old.example off`; for wildcards the parent alone: `*.shop.example` is `shop.example 17`."""
-    pairs = [(name, str(host.id)) for host in state.virtual_hosts for name in host.hostnames]
-    pairs += [(name, OFF) for name in state.names_off]
-    return "".join(
-        f"{name.removeprefix('*.')} {value}\n" for name, value in sorted(pairs) if name.startswith("*.") is wildcard
-    )
-
-
-def networks(found: Sequence[str]) -> str:
-    """`10.0.0.0/8 1`"""
-    return "".join(f"{network} 1\n" for network in sorted(found))
-
-
 def hops(traffic: TrafficState) -> Sequence[int]:
     """Which elements of X-Forwarded-For are looked at, counted from the right, each only if the one before is a trusted
     proxy's address."""
     if traffic.client_ip_source is not ClientIpSource.X_FORWARDED_FOR:
         return ()
     return (traffic.forwarded_hops,) if traffic.forwarded_hops else range(1, MOST_HOPS + 1)
-
-
-def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
-    """What `_frontend.cfg.j2` reads field by field; all values are ours. Few policies, many virtual hosts."""
-    known: dict[tuple[int | None, EnforcementMode | None], str] = {}
-    lines = []
-    for host in state.virtual_hosts:
-        key = host.policy_id, host.enforcement_mode
-        if key not in known:
-            known[key] = binding(*state.effective(host), names, state)
-        lines.append(f"{host.id} be_{host.id};{known[key]};{int(host.maintenance)}\n")
-    return "".join(lines)
-
-
-def binding(
-    policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str], state: DesiredState
-) -> str:
-    """What every virtual host with this policy in this mode has in common."""
-    if policy is None or mode is EnforcementMode.OFF:
-        return f"{NOT_INSPECTED};0;pass;open;0;0;{waiting.PASSES}"
-    return ";".join(
-        (
-            names[policy.id, mode],
-            str(policy.id),
-            waiting.over_word(policy, mode, state),
-            "open" if policy.fails_open(mode) else "closed",
-            str(min(policy.body_limit, state.facts.largest_body)),
-            str(policy.streamed_responses) if policy.response_inspection else "0",
-            waiting.slow(policy, mode, state.facts.largest_body),
-        )
-    )
-
-
-def skips(state: DesiredState, *, endings: bool) -> str:
-    """`3:.css 1` and `3:/assets/ 1`: keys start with the policy's id."""
-    return "".join(
-        f"{policy.id}:{entry} 1\n"
-        for policy in state.policies.values()
-        for entry in sorted(policy.skip_paths)
-        if entry.startswith(".") is endings
-    )
 
 
 def inspects_responses(state: DesiredState) -> bool:

@@ -1,0 +1,69 @@
+"""HAProxy's maps: which hostname leads to which virtual host, and what that is bound to."""
+
+from collections.abc import Mapping, Sequence
+
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.rendering import waiting
+from guardpanel.rendering.coraza import Effective
+from guardpanel.rendering.state import DesiredState, PolicyState
+
+OFF = "off"
+"In place of a virtual host's id in the maps of hostnames: 421. Without an entry a wildcard would take the name."
+
+NOT_INSPECTED = "-"
+"In place of an application: the WAF is not asked."
+
+
+def hosts(state: DesiredState, *, wildcard: bool) -> str:
+    """`shop.example 17`, `old.example off`; for wildcards the parent alone: `*.shop.example` is `shop.example 17`."""
+    pairs = [(name, str(host.id)) for host in state.virtual_hosts for name in host.hostnames]
+    pairs += [(name, OFF) for name in state.names_off]
+    return "".join(
+        f"{name.removeprefix('*.')} {value}\n" for name, value in sorted(pairs) if name.startswith("*.") is wildcard
+    )
+
+
+def networks(found: Sequence[str]) -> str:
+    """`10.0.0.0/8 1`"""
+    return "".join(f"{network} 1\n" for network in sorted(found))
+
+
+def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
+    """What `_frontend.cfg.j2` reads field by field; all values are ours. Few policies, many virtual hosts."""
+    known: dict[tuple[int | None, EnforcementMode | None], str] = {}
+    lines = []
+    for host in state.virtual_hosts:
+        key = host.policy_id, host.enforcement_mode
+        if key not in known:
+            known[key] = binding(*state.effective(host), names, state)
+        lines.append(f"{host.id} be_{host.id};{known[key]};{int(host.maintenance)}\n")
+    return "".join(lines)
+
+
+def binding(
+    policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str], state: DesiredState
+) -> str:
+    """What every virtual host with this policy in this mode has in common."""
+    if policy is None or mode is EnforcementMode.OFF:
+        return f"{NOT_INSPECTED};0;pass;open;0;0;{waiting.PASSES}"
+    return ";".join(
+        (
+            names[policy.id, mode],
+            str(policy.id),
+            waiting.over_word(policy, mode, state),
+            "open" if policy.fails_open(mode) else "closed",
+            str(min(policy.body_limit, state.facts.largest_body)),
+            str(policy.streamed_responses) if policy.response_inspection else "0",
+            waiting.slow(policy, mode, state.facts.largest_body),
+        )
+    )
+
+
+def skips(state: DesiredState, *, endings: bool) -> str:
+    """`3:.css 1` and `3:/assets/ 1`: keys start with the policy's id."""
+    return "".join(
+        f"{policy.id}:{entry} 1\n"
+        for policy in state.policies.values()
+        for entry in sorted(policy.skip_paths)
+        if entry.startswith(".") is endings
+    )

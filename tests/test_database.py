@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 from guardpanel import database
 from guardpanel.errors import StorageFailed
+from tests.schemas import downgrade
 
 MIGRATED = """
 import sys
@@ -49,3 +50,17 @@ def test_a_schema_that_is_not_known_is_left_as_it_is(data_dir: Path, schemas: li
         database.migrate(f"sqlite+aiosqlite:///{file}")
 
     assert file.read_bytes() == before
+
+
+def test_ids_of_what_was_deleted_are_not_given_again_after_a_migration(data_dir: Path) -> None:
+    file = data_dir / "guardpanel.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('hostname', 70), ('policy', 41)")
+
+    downgrade(file, "0009")
+    database.migrate(f"sqlite+aiosqlite:///{file}")
+
+    with closing(sqlite3.connect(file)) as connection:
+        highest = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
+        assert (highest["policy"], highest["hostname"]) == (41, 70)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.errors import ConfigRejected, Finding
-from guardpanel.models.types import IN_CIRCLES, is_ourselves, server_host
+from guardpanel.models.types import in_circles, is_ourselves, server_host
 
 RESOLVER = "This machine’s resolver"
 
@@ -121,7 +121,7 @@ def _wrong(server: NamedServer, found: dict[str, Found], binds: Collection[tuple
         return said, f"The name {server.host} {what}, type an IP address, or tick “Resolve later”."
     address = answer.addresses[0]
     if is_ourselves(f"{address}:{server.port}", binds):
-        return f"{server.host} is {address}", IN_CIRCLES
+        return f"{server.host} is {address}", in_circles(f"{server.host}:{server.port}")
     return None
 
 

@@ -65,6 +65,8 @@ class Noun:
     parts: tuple[Part, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     "Fields that hold another noun's id, with its key. That noun stands before this one among all."
+    has_own_names: bool = False
+    "No two have the same name, whatever its case."
     menu: Menu | None = None
     only_name: str = ""
     "Of a noun with one row, whose id is 1: how that is called."

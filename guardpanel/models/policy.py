@@ -341,7 +341,6 @@ class Policy(PolicyFields, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     version: int = 1
-    name: str = Field(unique=True, max_length=100)
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
@@ -371,4 +370,14 @@ class Policy(PolicyFields, table=True):
         self.updated_at = datetime.now(UTC)
 
 
-NOUN = Noun("policy", "policies", "Policy", "Policies", Policy, PolicyFields, "/policies", menu=Menu(30, "shield", "p"))
+NOUN = Noun(
+    "policy",
+    "policies",
+    "Policy",
+    "Policies",
+    Policy,
+    PolicyFields,
+    "/policies",
+    has_own_names=True,
+    menu=Menu(30, "shield", "p"),
+)

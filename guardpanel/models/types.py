@@ -149,7 +149,9 @@ def server_host(text: str) -> tuple[str, bool]:
     return str(address), False
 
 
-IN_CIRCLES: Final = "HAProxy itself listens there: requests would go round in circles."
+def in_circles(address: str) -> str:
+    """Why this cannot be a server's address."""
+    return f"HAProxy itself listens on {address}: requests would go round in circles."
 
 
 def is_ourselves(address: str, binds: Collection[tuple[str, int]]) -> bool:

@@ -140,7 +140,7 @@ class Hostname(SQLModel, table=True):
         default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
     )
     position: int
-    name: str = Field(max_length=255, unique=True)
+    name: str = Field(max_length=255, index=True)
 
     @property
     def shown(self) -> str:

@@ -45,6 +45,11 @@ class Change:
     attempted: bytes | None = None
     "The rows that a refused change would have made, packed."
 
+    @property
+    def is_restore(self) -> bool:
+        """Rows of an earlier time, or of another machine: there is no form whose fields could be named."""
+        return self.of_backup or bool(self.touched)
+
 
 @dataclass(frozen=True)
 class Saved(Generic[T]):

@@ -202,11 +202,12 @@ class Changes:
         draft: Draft,
     ) -> tuple[T, Prepared | Unchanged]:
         before, packed_before = await self._snapshot_before(session, change)
+        await (await session.connection()).exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # rules are asked first
         value = await mutate(session)
         await session.flush()
         after = await snapshots.take(session)
         draft.facts = await self.renderer.facts_in(session)
-        bundle = await self.renderer.rendered(after, draft.facts)
+        bundle = await self._bundle(change, before, after, draft.facts)
         live = await revisions.live(session)
         same = live if live is not None and live.checksum == bundle.checksum and not change.of_backup else None
         if same is not None and not change.again:
@@ -230,6 +231,11 @@ class Changes:
         number = revision.id or 0
         prepared = Prepared(deployment.id or 0, number, release, bundle, before, live, changed, change.again)
         return value, prepared
+
+    async def _bundle(self, change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:
+        if change.again:  # what is live is what everything is put back to, whatever it looks like by now
+            return await self.renderer.rendered(after, facts)
+        return await self.renderer.accepted(change, before, after, facts)
 
     async def _new_revision(self, session: AsyncSession, change: Change, bundle: Bundle, draft: Draft) -> Revision:
         revision = Revision(checksum=bundle.checksum, snapshot=b"", author=change.asked.who, summary=change.summary)

@@ -1,16 +1,14 @@
-"""Rows of now and of an earlier time put together. Pure: rows in, rows out, or a Conflict that names what does not fit."""
+"""Rows of now and of an earlier time put together. Pure: rows in, rows out."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any
 
-from guardpanel.errors import Conflict, NotFound
+from guardpanel.errors import NotFound
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key
-from guardpanel.models.policy import KIB
-from guardpanel.models.types import is_ourselves, shown
-from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.rendering import Rows
 from guardpanel.services import differences
 
 Row = Mapping[str, Any]
@@ -41,68 +39,6 @@ def _own_ids(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def must_fit(rows: Rows, touched: Sequence[Key], then: Rows, facts: EngineFacts) -> None:
-    """Conflict (409) where something from then, `touched` among the rows, does not fit what is there now."""
-    _policies_are_there(rows, then)
-    _hostnames_have_one_owner(rows)
-    _policies_have_own_names(rows)
-    _no_server_is_haproxy(rows, touched, facts)
-    _bodies_can_be_inspected(rows, touched, facts)
-
-
-def _policies_are_there(rows: Rows, then: Rows) -> None:
-    there = {row["id"] for row in rows["policy"]}
-    lost = [row for row in rows["virtualhost"] if row["policy_id"] is not None and row["policy_id"] not in there]
-    if not lost:
-        return
-    names = {row["id"]: row["name"] for row in then["policy"]}
-    policy = names.get(lost[0]["policy_id"])
-    if policy is None:  # it came later: what is restored is a time before it, for the policy alone
-        raise Conflict(f"{some(lost)} would be without a policy. Give {_it(lost)} another one first.")
-    raise Conflict(f"Policy {policy}, which {some(lost)} had, is deleted. Restore the policy first.")
-
-
-def _hostnames_have_one_owner(rows: Rows) -> None:
-    names = {row["id"]: row["name"] for row in rows["virtualhost"]}
-    owners: dict[str, int] = {}
-    for row in rows["hostname"]:
-        owner = owners.setdefault(row["name"], row["virtual_host_id"])
-        if owner != row["virtual_host_id"]:
-            raise Conflict(
-                f"{shown(row['name'])} belongs to {names[owner]} now. Take it away there first, or restore everything."
-            )
-
-
-def _policies_have_own_names(rows: Rows) -> None:
-    owners: dict[str, Row] = {}
-    for row in rows["policy"]:
-        owner = owners.setdefault(row["name"].lower(), row)
-        if owner is not row:
-            raise Conflict(f"There is another policy {owner['name']} now. Give that another name first.")
-
-
-def _no_server_is_haproxy(rows: Rows, touched: Sequence[Key], facts: EngineFacts) -> None:
-    """HAProxy may listen elsewhere than it did then."""
-    edited = set(touched)
-    hosts = {row["id"]: row["name"] for row in rows["virtualhost"] if ("virtual_host", row["id"]) in edited}
-    for row in rows["server"]:
-        if row["virtual_host_id"] in hosts and is_ourselves(row["address"], facts.http_binds):
-            raise Conflict(
-                f"{row['address']} was a server of {hosts[row['virtual_host_id']]}; now HAProxy itself listens there, "
-                "and requests would go round in circles."
-            )
-
-
-def _bodies_can_be_inspected(rows: Rows, touched: Sequence[Key], facts: EngineFacts) -> None:
-    """The WAF agent may be another one than it was then."""
-    edited, largest = set(touched), facts.largest_body // KIB
-    for row in rows["policy"]:
-        if ("policy", row["id"]) in edited and row["body_limit_kib"] > largest:
-            raise Conflict(
-                f"Policy {row['name']} had a body limit of {row['body_limit_kib']} KiB; the WAF agent of now takes {largest}."
-            )
-
-
 def stamped(now: Rows, wanted: Rows, stamp: int, moment: datetime) -> tuple[Rows, list[Key]]:
     """The wanted rows, and what of them differs from now: that counts as edited at this moment, the rest does not.
 
@@ -120,13 +56,3 @@ def stamped(now: Rows, wanted: Rows, stamp: int, moment: datetime) -> tuple[Rows
             for row in wanted[noun.table_name]
         ]
     return result, touched
-
-
-def some(rows: Sequence[Row]) -> str:
-    """`a.example, b.example and 12 more`"""
-    names = [str(row["name"]) for row in rows]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _it(rows: Sequence[Row]) -> str:
-    return "it" if len(rows) == 1 else "them"

@@ -11,7 +11,7 @@ from guardpanel.errors import Conflict, NotFound
 from guardpanel.models import NOUNS, Deployment, Revision
 from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
-from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.rendering import Rows
 from guardpanel.services import earlier_rows, revisions, snapshots
 from guardpanel.services.change import Asked, Change, Saved
 from guardpanel.services.changes import Changes
@@ -98,7 +98,7 @@ async def undo(changes: Changes, asked: Asked, change_id: int) -> Saved[Key | No
 
     async def mutate(session: AsyncSession) -> Key | None:
         wanted = await _before(session, change_id)
-        await _put(changes, session, change, wanted)
+        await _put(session, change, wanted)
         return (named.noun, named.noun_id) if named.noun and named.noun_id else None
 
     saved = await changes.save(change, mutate)
@@ -139,7 +139,7 @@ async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | No
     change = Change(asked, f"Restored {what_is_restored(made)}", noun, noun_id)
 
     async def mutate(session: AsyncSession) -> Key | None:
-        await _put(changes, session, change, wanted, only)
+        await _put(session, change, wanted, only)
         return only
 
     return await changes.save(change, mutate)
@@ -151,12 +151,10 @@ def what_is_restored(change: Deployment) -> str:
     return f"revision {change.revision_id}{shared}"
 
 
-async def _put(
-    changes: Changes, session: AsyncSession, change: Change, wanted: Snapshot, only: Key | None = None
-) -> None:
+async def _put(session: AsyncSession, change: Change, wanted: Snapshot, only: Key | None = None) -> None:
     """The rows of then, in the place of those of now. In a thread, as there may be thousands."""
     current, stamp = await snapshots.take(session), await revisions.highest_version(session)
-    rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp, changes.renderer.facts)
+    rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp)
     if not touched:
         raise Conflict("Everything is already as it was then: there is nothing to put back.")
     change.touched = [f"{noun}:{number}" for noun, number in touched]
@@ -165,13 +163,10 @@ async def _put(
     await snapshots.put_back(session, rows)
 
 
-def _mixed(
-    current: Snapshot, wanted: Snapshot, only: Key | None, stamp: int, facts: EngineFacts
-) -> tuple[Rows, list[Key], str]:
+def _mixed(current: Snapshot, wanted: Snapshot, only: Key | None, stamp: int) -> tuple[Rows, list[Key], str]:
     now, then = snapshots.rows(current), snapshots.rows(wanted)
     rows = earlier_rows.with_one(now, then, *only) if only else then
     merged, touched = earlier_rows.stamped(now, rows, stamp, datetime.now(UTC))
-    earlier_rows.must_fit(merged, touched, then, facts)
     return merged, touched, _name(now, then, only)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from sqlmodel import asc, col, desc, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Conflict, FieldError, Invalid, NotFound
+from guardpanel.errors import NotFound
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.policy import KIB, EnforcementMode, FailMode, OverLimit, PolicyFields
+from guardpanel.models.policy import KIB, EnforcementMode, FailMode, PolicyFields
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services import revisions
 from guardpanel.services.changes import Asked, Change, Changes, Saved
@@ -92,8 +92,6 @@ async def create(changes: Changes, asked: Asked, fields: PolicyFields) -> Saved[
     change = Change(asked, f"Added policy {fields.name}", NOUN)
 
     async def mutate(session: AsyncSession) -> Policy:
-        await _name_must_be_free(session, fields.name)
-        _body_must_fit(fields, changes.renderer.facts)
         policy = Policy(name=fields.name).replace(fields)
         session.add(policy)
         await session.flush()
@@ -112,8 +110,6 @@ async def update(
     async def mutate(session: AsyncSession) -> Policy:
         policy = await find(session, policy_id)
         must_be_current(policy.version, version)
-        await _name_must_be_free(session, fields.name, besides=policy_id)
-        _body_must_fit(fields, changes.renderer.facts)
         words = in_words(fields_of(policy), fields)
         change.summary = f"{fields.name}: {words}" if words else change.summary
         policy.replace(fields).touch(await revisions.version_after(session, policy.version))
@@ -130,17 +126,6 @@ async def delete(changes: Changes, asked: Asked, policy_id: int, version: int | 
     async def mutate(session: AsyncSession) -> str:
         policy = await find(session, policy_id)
         must_be_current(policy.version, version)
-        users = list(
-            (
-                await session.exec(
-                    select(VirtualHost.name)
-                    .where(col(VirtualHost.policy_id) == policy_id)
-                    .order_by(func.lower(VirtualHost.name))
-                )
-            ).all()
-        )
-        if users:
-            raise Conflict(f"{policy.name} is used by {_some(users)}. Give them another policy first, then delete it.")
         change.summary = f"Deleted policy {policy.name}"
         await session.delete(policy)
         return policy.name
@@ -167,31 +152,3 @@ def fitting(fields: PolicyFields, facts: EngineFacts) -> PolicyFields:
 async def over_limit(session: AsyncSession, facts: EngineFacts) -> list[Policy]:
     """Those that say a larger body limit than the agent can inspect: from a time with another agent."""
     return [one for one in await all_of_them(session) if one.body_limit_kib * KIB > facts.largest_body]
-
-
-def _body_must_fit(fields: PolicyFields, facts: EngineFacts) -> None:
-    largest, errors = facts.largest_body // KIB, {}
-    if fields.body_limit_kib > largest:
-        errors["body_limit_kib"] = FieldError(
-            f"The WAF agent is coraza-spoa, which cannot take a body of more than {largest} KiB. Set {largest} or less."
-        )
-    if facts.small_frames and fields.over_limit is OverLimit.INSPECT_BEGINNING:
-        errors["over_limit"] = FieldError(
-            "The WAF agent is coraza-spoa, which takes the beginning of a body for a malformed one. Choose another."
-        )
-    if errors:
-        raise Invalid("Some fields need another look.", errors)
-
-
-async def _name_must_be_free(session: AsyncSession, name: str, besides: int | None = None) -> None:
-    with session.no_autoflush:
-        other = (await session.exec(select(Policy).where(func.lower(Policy.name) == name.lower()))).first()
-    if other is not None and other.id != besides:
-        raise Invalid(
-            "Some fields need another look.", {"name": FieldError(f"There is already a policy {other.name}.")}
-        )
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown

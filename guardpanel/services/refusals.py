@@ -1,7 +1,13 @@
-"""An engine's refusal in terms of the form: each complaint at the field of the thing that was being changed."""
+"""A refusal in terms of the form: each complaint, an engine's or a rule's, at the field of the thing that was being changed."""
 
-from guardpanel.errors import ConfigRejected, FieldError, Finding
+from collections.abc import Sequence
+
+from guardpanel.errors import ConfigRejected, Conflict, FieldError, Finding, Invalid, Problem
 from guardpanel.services.change import Change
+from guardpanel.services.invariants import Violation
+
+MOST = 3
+"Violations that are told in one sentence after the other; a restored backup may have hundreds."
 
 
 def at_fields(rejected: ConfigRejected, change: Change) -> ConfigRejected:
@@ -25,3 +31,20 @@ def field_error(finding: Finding) -> FieldError:
         f"{finding.engine}: “{finding.message}”",
         finding.where,
     )
+
+
+def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
+    """Invalid (422) with words at each field of what is being edited; Conflict (409) in sentences for all else."""
+    own = [one for one in violations if one.field and (one.noun, one.noun_id) == (change.noun, change.noun_id)]
+    if change.is_restore or len(own) < len(violations):
+        return Conflict(_sentences(violations))
+    words: dict[str, list[str]] = {}
+    for one in own:
+        words.setdefault(one.field, []).append(one.message)
+    errors = {field: FieldError(" ".join(messages)) for field, messages in words.items()}
+    return Invalid("Some fields need another look.", errors)
+
+
+def _sentences(violations: Sequence[Violation]) -> str:
+    more = [f"And {len(violations) - MOST:,} more."] if len(violations) > MOST else []
+    return " ".join([*(one.sentence for one in violations[:MOST]), *more])

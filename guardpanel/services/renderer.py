@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,8 +12,10 @@ from guardpanel.engines import Engines
 from guardpanel.engines.releases import Release, ReleaseDamaged
 from guardpanel.models import Revision
 from guardpanel.rendering import DesiredState, EngineFacts, render
-from guardpanel.services import snapshots
+from guardpanel.services import invariants, refusals, snapshots
+from guardpanel.services.change import Change
 from guardpanel.services.facts import secret_of
+from guardpanel.services.invariants import Proposal
 from guardpanel.services.snapshots import Snapshot
 
 
@@ -26,6 +29,10 @@ class Renderer:
     async def rendered(self, snapshot: Snapshot, facts: EngineFacts | None = None) -> Bundle:
         """What the engines get, or got, from these rows. In a thread."""
         return await asyncio.to_thread(_rendered, snapshot, facts or self.facts)
+
+    async def accepted(self, change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:
+        """What the engines get of a change. Invalid (422) or Conflict (409) if it breaks a rule across rows."""
+        return await asyncio.to_thread(_accepted, change, before, after, facts)
 
     def release(self, bundle: Bundle, number: int) -> Release:
         """The revision's release; staged anew where it is missing or was tampered with."""
@@ -61,6 +68,13 @@ class Renderer:
 
 def _rendered(snapshot: Snapshot, facts: EngineFacts) -> Bundle:
     return render(DesiredState.from_rows(snapshots.rows(snapshot), facts))
+
+
+def _accepted(change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:
+    rows = snapshots.rows(after)
+    if broken := invariants.violations(Proposal(rows, facts, partial(snapshots.rows, before))):
+        raise refusals.of_rules(broken, change)
+    return render(DesiredState.from_rows(rows, facts))
 
 
 def _by_name(bundle: Bundle) -> dict[str, Application]:

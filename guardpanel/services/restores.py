@@ -103,11 +103,11 @@ async def put_in(changes: Changes, asked: Asked, candidate: Candidate) -> None:
             left.outcome, left.message, left.before = Outcome.ROLLED_BACK, REPLACED, None
             session.add(left)
         await session.flush()
+        before = await snapshots.take(session)
         await _put(session, candidate)
         await facts.note_restored(session, facts.Restored(asked.who, candidate.summary))
-        bundle = await changes.renderer.rendered(
-            await snapshots.take(session), await changes.renderer.facts_in(session)
-        )
+        change, after = Change(asked, candidate.summary, of_backup=True), await snapshots.take(session)
+        bundle = await changes.renderer.accepted(change, before, after, await changes.renderer.facts_in(session))
         with TemporaryDirectory(prefix="guardpanel-") as folder:
             release = await asyncio.to_thread(Releases(Path(folder)).stage, 1, bundle)
             names = [one.name for one in bundle.applications]

@@ -9,7 +9,7 @@ from guardpanel.models import Traffic
 from guardpanel.models.traffic import NOUN as TRAFFIC
 from guardpanel.models.traffic import ListenerFields, TrafficFields
 from guardpanel.rendering import DesiredState, EngineFacts, Rows
-from guardpanel.rendering.capacity import Capacity, by_files, capacity
+from guardpanel.rendering.capacity import Capacity, capacity
 from guardpanel.rendering.haproxy import room
 from guardpanel.services import revisions, snapshots
 from guardpanel.services.changes import Asked, Change, Changes, Saved
@@ -33,7 +33,6 @@ async def update(changes: Changes, asked: Asked, fields: TrafficFields, version:
         traffic, facts = await find(session), changes.renderer.facts
         must_be_current(traffic.version, version)
         _listeners_must_exist(fields, facts)
-        _connections_need_files(fields, facts)
         words = in_words(fields_of(traffic, facts), whole(fields, facts))
         change.summary = f"{TRAFFIC.only_name}: {words}" if words else change.summary
         traffic.replace(fields).touch(await revisions.version_after(session, traffic.version))
@@ -84,10 +83,3 @@ def _listeners_must_exist(fields: TrafficFields, facts: EngineFacts) -> None:
     }
     if errors:
         raise Invalid("Some fields need another look.", errors)
-
-
-def _connections_need_files(fields: TrafficFields, facts: EngineFacts) -> None:
-    most = by_files(facts)
-    if fields.max_connections > most:
-        words = f"At most {most:,} here: HAProxy may open {facts.open_files:,} files (ulimit -n), and a connection takes four."
-        raise Invalid("Some fields need another look.", {"max_connections": FieldError(words)})

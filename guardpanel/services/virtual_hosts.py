@@ -7,10 +7,10 @@ from sqlalchemy.orm import selectinload
 from sqlmodel import asc, col, desc, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import FieldError, Invalid, NotFound, Stale
+from guardpanel.errors import NotFound, Stale
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.models.types import IN_CIRCLES, hostname, is_ourselves, shown
+from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
 from guardpanel.rendering import Rows
 from guardpanel.services import revisions
@@ -112,7 +112,6 @@ async def create(changes: Changes, asked: Asked, fields: VirtualHostFields) -> S
     async def mutate(session: AsyncSession) -> VirtualHost:
         virtual_host = VirtualHost(name=fields.name, hostnames=[], servers=[])
         session.add(virtual_host)
-        await _check(session, changes, fields, None)
         virtual_host.replace(fields)
         await session.flush()
         change.noun_id = virtual_host.id
@@ -134,12 +133,10 @@ async def update(
     async def mutate(session: AsyncSession) -> VirtualHost:
         virtual_host = await find(session, virtual_host_id)
         must_be_current(virtual_host.version, version)
-        await _check(session, changes, fields, virtual_host_id)
         words = in_words(
             fields_of(virtual_host), fields, {"policy": await _policy_names(session, virtual_host, fields)}
         )
         change.summary = f"{fields.name}: {words}" if words else change.summary
-        await _release_names(session, virtual_host, fields)
         virtual_host.replace(fields).touch(await revisions.version_after(session, virtual_host.version))
         return virtual_host
 
@@ -229,35 +226,6 @@ async def _policy_names(session: AsyncSession, virtual_host: VirtualHost, fields
     wanted = {virtual_host.policy_id, fields.policy_id}
     found = await session.exec(select(Policy.id, Policy.name).where(col(Policy.id).in_(wanted)))
     return {number: name for number, name in found.all() if number is not None}
-
-
-async def _check(session: AsyncSession, changes: Changes, fields: VirtualHostFields, own_id: int | None) -> None:
-    """What one virtual host cannot know about itself: names are free, the policy exists, no server is HAProxy."""
-    errors: dict[str, FieldError] = {}
-    with session.no_autoflush:
-        taken = await session.exec(
-            select(Hostname, VirtualHost)
-            .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
-            .where(col(Hostname.name).in_(fields.hostnames), col(VirtualHost.id) != (own_id or 0))
-        )
-        clashes = [f"{shown(name.name)} belongs to {other.name}" for name, other in taken.all()]
-        if clashes:
-            errors["hostnames"] = FieldError("; ".join(clashes) + ".")
-        if fields.policy_id is not None and await session.get(Policy, fields.policy_id) is None:
-            errors["policy_id"] = FieldError("There is no such policy.")
-    for at, server in enumerate(fields.servers):
-        if is_ourselves(server.address, changes.renderer.facts.http_binds):
-            errors[f"servers.{at}.address"] = FieldError(IN_CIRCLES)
-    if errors:
-        raise Invalid("Some fields need another look.", errors)
-
-
-async def _release_names(session: AsyncSession, virtual_host: VirtualHost, fields: VirtualHostFields) -> None:
-    """Delete dropped names before new rows come: a name may move from one row to another in one save."""
-    kept = [row for row in virtual_host.hostnames if row.name in fields.hostnames]
-    if len(kept) != len(virtual_host.hostnames):
-        virtual_host.hostnames = kept
-        await session.flush()
 
 
 def _matches(q: str) -> Any:

@@ -105,7 +105,7 @@ async def test_every_name_is_refused_with_words_of_its_own_at_its_own_field() ->
         "No name server answers: try again, type an IP address, or tick “Resolve later”.",
         "servers.5.address": "The name metadata.lan has no address. "
         "Check the spelling, type an IP address, or tick “Resolve later”.",
-        "servers.6.address": "HAProxy itself listens there: requests would go round in circles.",
+        "servers.6.address": "HAProxy itself listens on self.lan:8080: requests would go round in circles.",
     }
     assert errors["servers.1.address"].engine == (
         "This machine’s resolver: “could not resolve address 'typo.lan': Name or service not known”"

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sqlmodel import col, select, update
 
 from guardpanel.app import create_app
 from guardpanel.engines.lock import only_one
-from guardpanel.errors import Busy, ConfigRejected, EngineUnavailable, Invalid, NotFound, Problem, RolledBack
+from guardpanel.errors import Busy, ConfigRejected, Conflict, EngineUnavailable, Invalid, NotFound, Problem, RolledBack
 from guardpanel.models import Deployment, Installation, User
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
@@ -29,6 +30,7 @@ from guardpanel.settings import Settings
 from tests.conftest import ADA, VERA, running
 from tests.fakes import FAKES, FakeEngines
 from tests.ports import free_port
+from tests.schemas import downgrade
 
 pytestmark = pytest.mark.anyio
 
@@ -109,14 +111,16 @@ def tables(place: Panel | Path) -> dict[str, list[tuple[object, ...]]]:
         return {table: sorted(database.execute(f"SELECT * FROM {table}"), key=lambda row: row[0]) for table in EVERY}
 
 
-def changed(candidate: bytes, folder: Path, *statements: str) -> bytes:
-    """The same backup with something else in its database, and a manifest that says so."""
+def changed(candidate: bytes, folder: Path, *statements: str, schema: str = "") -> bytes:
+    """The same backup with something else in its database, or in an older schema, and a manifest that says so."""
     for path in folder.glob("*"):
         path.unlink()
     manifest = archives.read(io.BytesIO(candidate), folder, "")
     with closing(sqlite3.connect(folder / archives.DATABASE, isolation_level=None)) as database:
         for statement in statements:
             database.execute(statement)
+    if schema:
+        downgrade(folder / archives.DATABASE, schema)
     out = io.BytesIO()
     archives.write(out, folder, manifest.revision, manifest.checksum, "")
     return out.getvalue()
@@ -367,6 +371,39 @@ async def test_rows_that_no_form_would_have_taken_are_refused(
     assert list(panel.settings.restore_dir.glob("*")) == []
 
 
+BROKEN = [
+    ("UPDATE hostname SET name = 'xn--bcher-kva.example'", "*.shop.example: bücher.example belongs to bücher.example."),
+    ("UPDATE policy SET name = 'DEFAULT' WHERE name = 'Strict'", "Policy DEFAULT: There is already a policy Default."),
+    ("UPDATE server SET address = '{ours}' WHERE virtual_host_id = 1", "HAProxy itself listens on {ours}"),
+    ("UPDATE traffic SET max_connections = 50000", "Traffic settings: At most "),
+]
+
+
+@pytest.mark.parametrize("running_engines", [True, False])
+@pytest.mark.parametrize(("statement", "words"), BROKEN)
+async def test_a_backup_obeys_the_rules_that_every_save_does(
+    panel: Panel, other: Panel, other_folder: Path, tmp_path: Path, statement: str, words: str, running_engines: bool
+) -> None:
+    assert isinstance(other.engines, FakeEngines)
+    ours = f"127.0.0.1:{other.settings.http_binds[0][1]}"
+    other.changes.renderer.facts = replace(other.changes.renderer.facts, open_files=10_000)
+    await fill(panel)
+    data = changed(await backup(panel), tmp_path, statement.format(ours=ours))
+    candidate, before, checks = await taken(other, data), tables(other), other.engines.checks
+    other.engines.is_up = running_engines
+    restored_there = (
+        restores.restore(other.changes, Asked(ADA), candidate)
+        if running_engines
+        else restores.from_command(other.changes, candidate)
+    )
+
+    with pytest.raises(Conflict) as refused:
+        await restored_there
+
+    assert words.format(ours=ours) in refused.value.message
+    assert (tables(other), other.engines.checks) == (before, checks)
+
+
 async def test_a_backup_of_a_newer_guardpanel_is_said_to_be_newer(panel: Panel, other_folder: Path) -> None:
     data = changed(await backup(panel), other_folder, "UPDATE alembic_version SET version_num = '9999'")
 
@@ -378,16 +415,7 @@ async def test_a_backup_with_an_older_schema_is_brought_to_ours(
     panel: Panel, other: Panel, other_folder: Path, tmp_path: Path
 ) -> None:
     await fill(panel)
-    data = changed(
-        await backup(panel), tmp_path,
-        *(f"ALTER TABLE deployment DROP COLUMN {name}" for name in ("note", "snapshot", "touched")),
-        *(f"ALTER TABLE policy DROP COLUMN {name}" for name in (
-            "masked_fields", "argument_limit", "json_value_limit", "content_type_readings", "file_inspection",
-            "upload_seconds", "upload_rate_kib", "response_seconds", "streamed_responses",
-        )),
-        "DROP TABLE traffic",
-        "UPDATE alembic_version SET version_num = '0001'",
-    )  # fmt: skip
+    data = changed(await backup(panel), tmp_path, schema="0001")
 
     await restored(other, data)
 

@@ -305,9 +305,9 @@ async def name_taken(changes: Changes) -> tuple[int, tuple[str, int]]:
 
 @pytest.mark.parametrize(
     ("prepare", "words"),
-    [(hostname_moved, "www.shop.example belongs to www.shop.example now"),
-     (policy_deleted, "Policy Strict, which shop.example had, is deleted. Restore the policy first."),
-     (policy_in_use, "shop.example would be without a policy"), (name_taken, "another policy strict now")],
+    [(hostname_moved, "Virtual host shop.example: www.shop.example belongs to www.shop.example."),
+     (policy_deleted, "Virtual host shop.example: Policy not found: it may have been deleted."),
+     (policy_in_use, "Strict is used by shop.example. Give it another policy first, then delete it."), (name_taken, "Policy Strict: There is already a policy strict.")],
 )  # fmt: skip
 async def test_what_does_not_fit_any_more_is_refused_in_words(changes: Changes, prepare: Prepare, words: str) -> None:
     change_id, thing = await prepare(changes)
@@ -328,7 +328,7 @@ async def test_a_server_where_haproxy_listens_now_is_refused(changes: Changes, m
         **{**vars_of(changes.renderer.facts), "http_binds": (("127.0.0.1", 9000),)}
     )
 
-    with pytest.raises(Conflict, match=r"127\.0\.0\.1:9000 was a server of shop\.example"):
+    with pytest.raises(Conflict, match=r"Virtual host shop\.example: HAProxy itself listens on 127\.0\.0\.1:9000"):
         await history.restore(changes, ADA, host.change_id)
 
 

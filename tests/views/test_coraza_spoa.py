@@ -94,4 +94,6 @@ async def test_what_is_restored_must_fit_too(ada: Person, ada_api: Person, panel
 
     undone = await ada.post("/changes/3/undo")
 
-    assert "takes 48" in undone.text
+    assert undone.status_code == 409
+    words = "Policy Large: The WAF agent is coraza-spoa, which cannot take a body of more than 48 KiB. Set 48 or less."
+    assert words in undone.text

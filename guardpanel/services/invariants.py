@@ -1,0 +1,167 @@
+"""Rules across rows: what one virtual host, policy or setting cannot know about itself. Pure: rows in, violations out.
+
+Every save is asked once, before it commits, whoever makes it: a form, a program, an undo, a restore, a backup. All rows are
+looked at, but only what the change touched is blamed: what breaks a rule since long (HAProxy listens elsewhere now, the WAF
+agent is another one) keeps nobody from saving something else. SQLite holds none of these rules but that policies exist:
+it would refuse a row before anybody could say what is wrong with it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from guardpanel.models import NOUNS
+from guardpanel.models.noun import Key
+from guardpanel.models.policy import KIB, OverLimit
+from guardpanel.models.types import in_circles, is_ourselves, shown
+from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.rendering.capacity import by_files
+from guardpanel.services import differences
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that a change would break: where, and in words for that field. Without a `field` the words stand alone."""
+
+    noun: str
+    noun_id: int
+    name: str
+    field: str
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        """For whoever has no form with that field in front of them."""
+        return f"{NOUNS[self.noun].title(self.name)}: {self.message}" if self.field else self.message
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The rows as a change would leave them."""
+
+    rows: Rows
+    facts: EngineFacts
+    rows_before: Callable[[], Rows]
+    "Called only where a rule is broken."
+
+    @cached_property
+    def before(self) -> Rows:
+        return self.rows_before()
+
+    @cached_property
+    def touched(self) -> frozenset[Key]:
+        return frozenset(differences.touched(differences.nouns(self.before), differences.nouns(self.rows)))
+
+    def name(self, key: Key, rows: Rows | None = None) -> str:
+        noun = NOUNS[key[0]]
+        return next(noun.name(row) for row in (rows or self.rows)[noun.table_name] if row["id"] == key[1])
+
+    def at(self, key: Key, field: str, message: str) -> Iterator[Violation]:
+        """The violation, if the change touched this."""
+        if key in self.touched:
+            yield Violation(*key, self.name(key), field, message)
+
+    def between(self, late: Key, early: Key, field: str, words: str) -> Iterator[Violation]:
+        """Of two that cannot both be: the one that the change touched, with the other's name put into the `words`."""
+        blamed, other = (late, early) if late in self.touched else (early, late)
+        yield from self.at(blamed, field, words.format(self.name(other)))
+
+
+def violations(proposal: Proposal) -> list[Violation]:
+    """What the change breaks, in the order of the rules."""
+    return [found for rule in RULES for found in rule(proposal)]
+
+
+def names_are_free(proposal: Proposal) -> Iterator[Violation]:
+    """Whatever their case."""
+    for noun in NOUNS.values():
+        owners: dict[str, int] = {}
+        for row in proposal.rows[noun.table_name] if noun.has_own_names else ():
+            owner = owners.setdefault(row["name"].lower(), row["id"])
+            if owner != row["id"]:
+                words = f"There is already a {noun.word.lower()} {{}}."
+                yield from proposal.between((noun.key, row["id"]), (noun.key, owner), "name", words)
+
+
+def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
+    owners: dict[str, int] = {}
+    for row in proposal.rows["hostname"]:
+        number, name = row["virtual_host_id"], row["name"]
+        owner = owners.setdefault(name, number)
+        if owner != number:
+            words = f"{shown(name)} belongs to {{}}."
+            yield from proposal.between(("virtual_host", number), ("virtual_host", owner), "hostnames", words)
+
+
+def what_is_named_exists(proposal: Proposal) -> Iterator[Violation]:
+    """A virtual host's policy: none that is not there, and none is deleted while somebody uses it."""
+    for noun in NOUNS.values():
+        for field, key in noun.references.items():
+            there = {row["id"] for row in proposal.rows[NOUNS[key].table_name]}
+            lost = defaultdict(list)
+            for row in proposal.rows[noun.table_name]:
+                if row[field] is not None and row[field] not in there:
+                    lost[row[field]].append(row)
+            for number, users in lost.items():
+                yield from _without(proposal, (key, number), noun.key, field, users)
+
+
+def _without(proposal: Proposal, gone: Key, noun: str, field: str, users: Sequence[Row]) -> Iterator[Violation]:
+    word = NOUNS[gone[0]].word
+    if gone in proposal.touched:
+        name, them = proposal.name(gone, proposal.before), "it" if len(users) == 1 else "them"
+        used = f"{name} is used by {_some([row['name'] for row in users])}."
+        yield Violation(*gone, name, "", f"{used} Give {them} another {word.lower()} first, then delete it.")
+    else:
+        for row in users:
+            yield from proposal.at((noun, row["id"]), field, f"{word} not found: it may have been deleted.")
+
+
+def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
+    binds = proposal.facts.http_binds
+    ports = tuple(f":{port}" for _, port in binds)
+    for row in proposal.rows["server"]:
+        address = row["address"]
+        if address.endswith(ports) and is_ourselves(address, binds):
+            field = f"servers.{row['position']}.address"
+            yield from proposal.at(("virtual_host", row["virtual_host_id"]), field, in_circles(address))
+
+
+def bodies_fit_the_agent(proposal: Proposal) -> Iterator[Violation]:
+    facts, largest = proposal.facts, proposal.facts.largest_body // KIB
+    for row in proposal.rows["policy"]:
+        key = "policy", row["id"]
+        if row["body_limit_kib"] > largest:
+            words = f"The WAF agent is coraza-spoa, which cannot take a body of more than {largest} KiB."
+            yield from proposal.at(key, "body_limit_kib", f"{words} Set {largest} or less.")
+        if facts.small_frames and row["over_limit"] == OverLimit.INSPECT_BEGINNING:
+            words = "The WAF agent is coraza-spoa, which takes the beginning of a body for a malformed one."
+            yield from proposal.at(key, "over_limit", f"{words} Choose another.")
+
+
+def connections_have_files(proposal: Proposal) -> Iterator[Violation]:
+    most = by_files(proposal.facts)
+    files = f"HAProxy may open {proposal.facts.open_files:,} files (ulimit -n), and a connection takes four."
+    for row in proposal.rows["traffic"]:
+        if row["max_connections"] > most:
+            yield from proposal.at(("traffic", row["id"]), "max_connections", f"At most {most:,} here: {files}")
+
+
+RULES = (
+    names_are_free,
+    hostnames_have_one_owner,
+    what_is_named_exists,
+    no_server_is_haproxy,
+    bodies_fit_the_agent,
+    connections_have_files,
+)
+
+
+def _some(names: list[str]) -> str:
+    """`a.example, b.example and 12 more`"""
+    few = ", ".join(sorted(names, key=str.lower)[:5])
+    return f"{few} and {len(names) - 5} more" if len(names) > 5 else few

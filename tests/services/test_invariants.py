@@ -1,0 +1,143 @@
+"""Rules across rows: each breach is named once, by what the change touched, and in the same words for whoever asks."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from guardpanel.models.policy import KIB
+from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.rendering.capacity import by_files
+from guardpanel.services.change import Asked, Change
+from guardpanel.services.invariants import Proposal, Violation, violations
+from guardpanel.services.refusals import of_rules
+from tests.rows import FACTS, rows
+
+SERVER = {"servers": [{"address": "10.0.0.5:3000"}]}
+FOREIGN = replace(FACTS, small_frames=True)
+NOTHING = rows({}, {})
+
+
+def found(before: Rows, after: Rows, facts: EngineFacts = FACTS) -> list[tuple[str, int, str, str]]:
+    broken = violations(Proposal(after, facts, lambda: before))
+    return [(one.noun, one.noun_id, one.field, one.message) for one in broken]
+
+
+def with_policy(host: dict[str, Any], policy_id: int) -> dict[str, Any]:
+    return {**host, "policy_id": policy_id}
+
+
+def hosts_without(policy_id: int) -> Rows:
+    made = rows({}, {"shop.example": SERVER, "blog.example": SERVER})
+    return {**made, "virtualhost": [with_policy(dict(host), policy_id) for host in made["virtualhost"]]}
+
+
+def test_rows_that_hold_together_ask_nothing_of_what_was_before() -> None:
+    def never() -> Rows:
+        raise AssertionError
+
+    after = rows({"Strict": {}, "Lax": {}}, {"shop.example": {"policy": "Strict", **SERVER}, "b.example": SERVER})
+
+    assert violations(Proposal(after, FACTS, never)) == []
+
+
+def test_a_policy_has_a_name_of_its_own_whatever_its_case() -> None:
+    before, after = rows({"Strict": {}}, {}), rows({"Strict": {}, "strict": {}}, {})
+
+    assert found(before, after) == [("policy", 2, "name", "There is already a policy Strict.")]
+
+
+@pytest.mark.parametrize("edited", ["shop.example", "blog.example"])
+def test_a_hostname_has_one_owner_and_whoever_takes_it_is_blamed(edited: str) -> None:
+    taken = {"shop.example": "shop.example bücher.example", "blog.example": "blog.example bücher.example"}
+    after = rows({}, {names: {**SERVER, "name": host} for host, names in taken.items()})
+    before = rows({}, {(host if host == edited else names): {**SERVER, "name": host} for host, names in taken.items()})
+    number, other = (1, "blog.example") if edited == "shop.example" else (2, "shop.example")
+
+    assert found(before, after) == [("virtual_host", number, "hostnames", f"bücher.example belongs to {other}.")]
+
+
+def test_a_policy_that_is_not_there_is_said_at_its_field() -> None:
+    before = rows({}, {"shop.example": SERVER, "blog.example": SERVER})
+    after = {**hosts_without(7), "virtualhost": [hosts_without(7)["virtualhost"][0], before["virtualhost"][1]]}
+
+    words = "Policy not found: it may have been deleted."
+    assert found(before, after) == [("virtual_host", 1, "policy_id", words)]
+
+
+def test_a_policy_in_use_is_not_deleted_and_its_users_are_named() -> None:
+    users = {"shop.example": {"policy": "Strict", **SERVER}, "blog.example": {"policy": "Strict", **SERVER}}
+
+    words = "Strict is used by blog.example, shop.example. Give them another policy first, then delete it."
+    assert found(rows({"Strict": {}}, users), hosts_without(1)) == [("policy", 1, "", words)]
+
+
+def test_of_many_users_five_are_named() -> None:
+    users = {f"h{at}.example": {"policy": "Strict", **SERVER} for at in range(8)}
+    before = rows({"Strict": {}}, users)
+
+    ((_, _, _, words),) = found(before, {**before, "policy": []})
+
+    assert "h0.example, h1.example, h2.example, h3.example, h4.example and 3 more" in words
+
+
+def test_no_server_is_haproxy_itself() -> None:
+    after = rows({}, {"shop.example": {"servers": [{"address": "10.0.0.5:8080"}, {"address": "127.0.0.1:8080"}]}})
+
+    words = "HAProxy itself listens on 127.0.0.1:8080: requests would go round in circles."
+    assert found(NOTHING, after) == [("virtual_host", 1, "servers.1.address", words)]
+
+
+def test_a_body_fits_the_agent() -> None:
+    after = rows({"Strict": {"body_limit_kib": 49, "over_limit": "inspect_beginning"}}, {})
+
+    assert found(NOTHING, after) == []
+    assert [field for _, _, field, _ in found(NOTHING, after, FOREIGN)] == ["body_limit_kib", "over_limit"]
+    assert f"more than {FOREIGN.largest_body // KIB} KiB" in found(NOTHING, after, FOREIGN)[0][3]
+
+
+def test_there_are_files_for_so_many_connections() -> None:
+    few = replace(FACTS, open_files=10_000)
+    after = rows({}, {}, {"max_connections": by_files(few) + 1})
+
+    ((noun, _, field, words),) = found(NOTHING, after, few)
+
+    assert (noun, field) == ("traffic", "max_connections")
+    assert words.startswith(f"At most {by_files(few):,} here")
+
+
+def test_what_breaks_a_rule_since_long_keeps_nobody_from_saving_something_else() -> None:
+    old = {"servers": [{"address": "127.0.0.1:8080"}]}
+    before = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": old})
+    after = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": old, "new.example": SERVER})
+
+    assert found(before, after, FOREIGN) == []
+
+    edited = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": {**old, "notes": "edited"}})
+    assert [key[:2] for key in found(before, edited, FOREIGN)] == [("virtual_host", 1)]
+
+
+TAKEN = Violation("virtual_host", 3, "shop.example", "hostnames", "a.example belongs to b.example.")
+ALSO = Violation("virtual_host", 3, "shop.example", "hostnames", "c.example belongs to d.example.")
+IN_USE = Violation("policy", 1, "Strict", "", "Strict is used by shop.example.")
+
+
+def test_a_form_is_told_at_its_fields() -> None:
+    refused = of_rules([TAKEN, ALSO], Change(Asked("ada"), "", "virtual_host", 3))
+
+    assert refused.status == 422
+    words = {name: error.message for name, error in refused.errors.items()}
+    assert words == {"hostnames": "a.example belongs to b.example. c.example belongs to d.example."}
+
+
+@pytest.mark.parametrize("change", [
+    Change(Asked("ada"), "", "virtual_host", 3, touched=["virtual_host:3"]), Change(Asked("ada"), "", of_backup=True),
+])  # fmt: skip
+def test_whoever_has_no_form_is_told_in_sentences(change: Change) -> None:
+    refused = of_rules([TAKEN, IN_USE, ALSO, ALSO, ALSO], change)
+
+    assert refused.status == 409
+    assert refused.message == (
+        "Virtual host shop.example: a.example belongs to b.example. Strict is used by shop.example. "
+        "Virtual host shop.example: c.example belongs to d.example. And 2 more."
+    )

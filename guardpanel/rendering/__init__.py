@@ -7,7 +7,9 @@ import hashlib
 
 from guardpanel.bundle import Bundle
 from guardpanel.rendering import coraza, haproxy
-from guardpanel.rendering.state import DesiredState, EngineFacts, Rows
+from guardpanel.rendering.facts import EngineFacts
+from guardpanel.rendering.rows import Rows
+from guardpanel.rendering.state import DesiredState
 
 NO_MARK = "0" * 64
 "Stands in the checksum's places while it is computed."

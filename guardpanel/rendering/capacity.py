@@ -8,7 +8,8 @@ visitor). Buffers of every virtual host are as large as the largest body that a 
 from typing import NamedTuple
 
 from guardpanel.models.policy import KIB
-from guardpanel.rendering.state import DesiredState, EngineFacts
+from guardpanel.rendering.facts import EngineFacts
+from guardpanel.rendering.state import DesiredState
 
 MIB = 1024 * KIB
 

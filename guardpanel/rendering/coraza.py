@@ -10,7 +10,9 @@ import yaml
 from guardpanel.bundle import Application, Origin
 from guardpanel.models.content_types import BodyReading, narrowness, readings
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.rendering.state import DesiredState, EngineFacts, PolicyState
+from guardpanel.rendering.facts import EngineFacts
+from guardpanel.rendering.policy import PolicyState
+from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import split_origins
 

@@ -11,16 +11,13 @@ from guardpanel.rendering import maps, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
+from guardpanel.rendering.facts import LARGEST_ADDRESS, LARGEST_HEADERS
 from guardpanel.rendering.forged import ANY_FORGED, FORGED, any_spelling
-from guardpanel.rendering.state import (
-    LARGEST_ADDRESS,
-    LARGEST_HEADERS,
-    DesiredState,
-    TrafficState,
-    VirtualHostState,
-)
+from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import folder, template
 from guardpanel.rendering.tokens import Token, split_origins
+from guardpanel.rendering.traffic import TrafficState
+from guardpanel.rendering.virtual_host import VirtualHostState
 
 BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
 "Beside the body in one buffer or SPOP frame: headers, address, HAProxy's own notes and the share it keeps for rewriting."

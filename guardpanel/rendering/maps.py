@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.rendering import waiting
 from guardpanel.rendering.coraza import Effective
-from guardpanel.rendering.state import DesiredState, PolicyState
+from guardpanel.rendering.policy import PolicyState
+from guardpanel.rendering.state import DesiredState
 
 OFF = "off"
 "In place of a virtual host's id in the maps of hostnames: 421. Without an entry a wildcard would take the name."

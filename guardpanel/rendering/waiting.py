@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
-from guardpanel.rendering.state import DesiredState, PolicyState, VirtualHostState
+from guardpanel.rendering.policy import PolicyState
+from guardpanel.rendering.state import DesiredState
+from guardpanel.rendering.virtual_host import VirtualHostState
 
 CLASSES = (64 * KIB, 256 * KIB, 1024 * KIB, 4096 * KIB)
 "Lengths up to which a body that may be refused has one time."

@@ -3,11 +3,14 @@
 Reads a request into an input type, calls the same service function as the pages, and answers.
 """
 
+from importlib import import_module
+
 from fastapi import APIRouter, Depends
 
-from guardpanel.api import auth, logs, policies, problems, runtime, traffic, vhosts
+from guardpanel.api import auth, logs, problems, runtime
 from guardpanel.api.parameters import only_known
+from guardpanel.models import NOUNS
 
 router = APIRouter(responses=problems.DOCUMENTED, dependencies=[Depends(only_known)])
-for part in (auth, vhosts, policies, traffic, logs, runtime):
+for part in (auth, *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()), logs, runtime):
     router.include_router(part.router)

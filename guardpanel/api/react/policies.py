@@ -1,0 +1,160 @@
+"""Policies as the React panel reads and writes them."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field
+
+from guardpanel.api.nouns import Dialect, Row
+from guardpanel.api.saves import Body, refuse_unsupported
+from guardpanel.dependencies import SessionDep
+from guardpanel.errors import Invalid
+from guardpanel.models import Policy
+from guardpanel.models.policy import EnforcementMode
+
+GeoipMode = Literal["off", "allowlist", "blocklist"]
+
+
+class RateLimits(Body):
+    """The React panel's keys for rate limits, bans and countries, which guardpanel does not have yet: only what reads give is
+    accepted."""
+
+    ddos_protection_enabled: bool | None = None
+    rate_limit_requests: int | None = None
+    rate_limit_window_seconds: int | None = None
+    max_connections_per_ip: int | None = None
+    auto_ban_enabled: bool | None = None
+    ban_threshold: int | None = None
+    ban_duration_seconds: int | None = None
+    geoip_mode: GeoipMode | None = None
+    geoip_countries: list[str] | None = Field(default=None, max_length=250)
+
+
+LIMITS_OFF: dict[str, Any] = {
+    "ddos_protection_enabled": False,
+    "rate_limit_requests": 100,
+    "rate_limit_window_seconds": 10,
+    "max_connections_per_ip": 20,
+    "auto_ban_enabled": False,
+    "ban_threshold": 10,
+    "ban_duration_seconds": 600,
+    "geoip_mode": "off",
+    "geoip_countries": [],
+}
+"What reads say of them: the original's defaults."
+
+
+class ReactPolicyIn(RateLimits):
+    """What a write may name; what it leaves out stays as it is (PATCH) or takes its default (POST)."""
+
+    NULLABLE = frozenset({"description"})
+
+    mode: EnforcementMode | None = Field(default=None, description="The enforcement mode, also `off`.")
+    is_active: bool | None = Field(default=None, description="false: enforcement mode `off`.")
+    paranoia_level: int | None = Field(
+        default=None,
+        description="`blocking_paranoia_level` by the React panel's name; the detection level follows where it has to.",
+    )
+
+
+class ReactPolicyOut(Row):
+    description: str | None
+    mode: EnforcementMode = Field(description="The enforcement mode as it is, also `off`.")
+    enforcement_mode: Literal["block", "detect_only"] = Field(
+        description="For the React panel, which knows no `off`: that is `detect_only` with `is_active` false."
+    )
+    is_active: bool
+    paranoia_level: int
+    ddos_protection_enabled: bool
+    rate_limit_requests: int
+    rate_limit_window_seconds: int
+    max_connections_per_ip: int
+    auto_ban_enabled: bool
+    ban_threshold: int
+    ban_duration_seconds: int
+    geoip_mode: GeoipMode
+    geoip_countries: list[str]
+
+
+class RuleLists(BaseModel):
+    """With the rule lists that a later version fills."""
+
+    rule_overrides: list[dict[str, Any]]
+    rule_exclusions: list[dict[str, Any]]
+    custom_rules: list[dict[str, Any]]
+
+
+class PolicyDialect(Dialect):
+    body: ClassVar[type[Body]] = ReactPolicyIn
+    answer: ClassVar[type[BaseModel]] = ReactPolicyOut
+    whole: ClassVar[type[BaseModel]] = RuleLists
+
+    def take(self, body: BaseModel, row: Policy | None, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        given = body.model_dump(exclude_unset=True)
+        refuse_unsupported(given, LIMITS_OFF, "guardpanel does not support rate limits, bans and country filters yet.")
+        read = now | self.out(row) if row else {}
+        names = names_in(body)
+        take_level(given, now, read)
+        take_mode(given, read)
+        if given.get("description", "") is None:
+            given["description"] = ""
+        return {**now, **given}, names
+
+    def out(self, row: Policy) -> dict[str, Any]:
+        return {
+            **LIMITS_OFF,
+            **shown_mode(row.enforcement_mode),
+            "description": row.description or None,
+            "paranoia_level": row.blocking_paranoia_level,
+        }
+
+    async def out_whole(self, session: SessionDep, row: Policy) -> dict[str, Any]:  # noqa: ARG002
+        return {name: [] for name in RuleLists.model_fields}
+
+
+def take_level(given: dict[str, Any], now: dict[str, Any], read: dict[str, Any]) -> None:
+    """`paranoia_level` as the two levels that there are. As it was read it says nothing."""
+    level = given.pop("paranoia_level", None)
+    if level in {None, read.get("paranoia_level")}:
+        return
+    if given.get("blocking_paranoia_level") == read.get("blocking_paranoia_level"):
+        given.pop("blocking_paranoia_level", None)
+    if given.setdefault("blocking_paranoia_level", level) != level:
+        raise Invalid.at("paranoia_level", "paranoia_level differs from blocking_paranoia_level. Send one of the two.")
+    given.setdefault("detection_paranoia_level", max(level, now.get("detection_paranoia_level", 1)))
+
+
+MODE_KEYS: tuple[str, ...] = ("mode", "enforcement_mode", "is_active")
+
+
+def take_mode(given: dict[str, Any], read: dict[str, Any]) -> None:
+    """The enforcement mode from the keys that give it. Those that differ from what was read count, and must agree."""
+    said = {name: given.pop(name) for name in MODE_KEYS if name in given}
+    new = {name: value for name, value in said.items() if value != read.get(name)}
+    if not new:
+        return
+    mode = chosen_mode(said, new)
+    for name, value in new.items():
+        if value not in {mode, shown_mode(mode)[name]}:
+            raise Invalid.at(name, f"{name} contradicts the mode {mode.value}, which another key sets.")
+    given["enforcement_mode"] = mode
+
+
+def chosen_mode(said: dict[str, Any], new: dict[str, Any]) -> EnforcementMode:
+    if "mode" in new:
+        return EnforcementMode(new["mode"])
+    if said.get("is_active") is False:
+        return EnforcementMode.OFF
+    return EnforcementMode(new.get("enforcement_mode", EnforcementMode.DETECT_ONLY))
+
+
+def names_in(body: BaseModel) -> dict[str, str]:
+    """Our fields under the names that this body uses for them."""
+    given = body.model_fields_set
+    levels = ("blocking_paranoia_level", "detection_paranoia_level") if "paranoia_level" in given else ()
+    return {ours: "paranoia_level" for ours in levels if ours not in given}
+
+
+def shown_mode(mode: EnforcementMode) -> dict[str, Any]:
+    """As reads give it."""
+    off = mode is EnforcementMode.OFF
+    return {"mode": mode, "enforcement_mode": "detect_only" if off else mode.value, "is_active": not off}

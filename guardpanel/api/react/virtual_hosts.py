@@ -1,0 +1,188 @@
+"""Virtual hosts as the React panel reads and writes them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field
+
+from guardpanel.api.nouns import Dialect, Row
+from guardpanel.api.react.servers import CHECKS, BackendIn, BackendOut, backends_of, is_same, take_servers
+from guardpanel.api.saves import Body, refuse_unsupported
+from guardpanel.dependencies import SessionDep
+from guardpanel.errors import Invalid
+from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.types import hostname, shown
+from guardpanel.services import policies
+
+NAMES = {"description": "notes", "is_active": "enabled"}
+"The React panel's names for our fields."
+
+NO_CERTIFICATES = "guardpanel does not support certificates for visitors yet: TLS ends in front of it."
+
+WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_enabled": False, "ssl_provider": "none", "ssl_cert": None, "ssl_key": None}
+"What reads say of them, and what the React panel sends where there are none."
+
+
+class ServerIn(Body):
+    """A server by our names."""
+
+    address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which then names the scheme.")
+    scheme: Literal["http", "https"] = "http"
+    weight: int = 100
+    backup: bool = False
+    enabled: bool = True
+    resolve_later: bool = False
+
+
+class ReactVirtualHostIn(Body):
+    """What a write may name; what it leaves out stays as it is (PATCH) or takes its default (POST)."""
+
+    NULLABLE = frozenset({"description", "ssl_enabled", "ssl_provider", "ssl_cert", "ssl_key"})
+
+    domain: str | None = Field(default=None, max_length=300, description="The first hostname.")
+    backend_url: str | None = Field(default=None, max_length=500, description="The first server.")
+    backends: list[BackendIn] | None = Field(
+        default=None, max_length=200, description="`servers` by the React panel's names."
+    )
+    servers: list[ServerIn] | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, description="`notes` by the React panel's name.")
+    is_active: bool | None = Field(default=None, description="`enabled` by the React panel's name.")
+    ssl_enabled: bool | None = None
+    ssl_provider: str | None = None
+    ssl_cert: str | None = None
+    ssl_key: str | None = None
+
+
+class BoundPolicyOut(BaseModel):
+    id: int
+    name: str
+    enforcement_mode: EnforcementMode
+    is_active: bool
+    paranoia_level: int
+    inbound_anomaly_threshold: int
+
+
+class ReactVirtualHostOut(Row):
+    domain: str = Field(description="The first hostname, as A-labels.")
+    domain_shown: str = Field(description="The same in its own script.")
+    backend_url: str
+    backends: list[BackendOut]
+    description: str | None
+    is_active: bool
+    ssl_enabled: bool
+    ssl_provider: Literal["none", "upload", "letsencrypt"]
+    ssl_expires_at: datetime | None
+
+
+class Bound(BaseModel):
+    policy: BoundPolicyOut | None
+
+
+class VirtualHostDialect(Dialect):
+    body: ClassVar[type[Body]] = ReactVirtualHostIn
+    answer: ClassVar[type[BaseModel]] = ReactVirtualHostOut
+    whole: ClassVar[type[BaseModel]] = Bound
+    renamed: ClassVar[Mapping[str, str]] = NAMES
+
+    def take(
+        self, body: BaseModel, row: VirtualHost | None, now: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        said = without_what_is_as_read(body, now | self.out(row)) if row else body
+        given = said.model_dump(exclude_unset=True)
+        names = names_in(said)
+        refuse_unsupported(given, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", False, "none"))
+        if row and row.name == row.hostnames[0].shown and "name" not in given:
+            del now["name"]  # it was made from the first hostname, and follows it
+        for theirs, ours in NAMES.items():
+            if theirs in given:
+                given[ours] = given.pop(theirs)
+        if given.get("notes", "") is None:
+            given["notes"] = ""
+        take_domain(given, now)
+        take_servers(given, now, row)
+        return {**now, **given}, names
+
+    def out(self, row: VirtualHost) -> dict[str, Any]:
+        first = row.hostnames[0].name
+        return {
+            "domain": first,
+            "domain_shown": shown(first),
+            "backend_url": row.servers[0].url,
+            "backends": backends_of(row),
+            "description": row.notes or None,
+            "is_active": row.enabled,
+            "ssl_enabled": WITHOUT_CERTIFICATES["ssl_enabled"],
+            "ssl_provider": WITHOUT_CERTIFICATES["ssl_provider"],
+            "ssl_expires_at": None,
+        }
+
+    async def out_whole(self, session: SessionDep, row: VirtualHost) -> dict[str, Any]:
+        policy = await policies.find(session, row.policy_id) if row.policy_id is not None else None
+        return {"policy": bound(policy) if policy else None}
+
+
+TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())
+"Keys that say what another says, too."
+
+
+def without_what_is_as_read(body: BaseModel, read: Mapping[str, Any]) -> BaseModel:
+    """Of keys that say the same thing, the one that differs from what was read counts."""
+    said, given = body.model_copy(), body.model_dump(exclude_unset=True)
+    said.model_fields_set.difference_update(
+        name for name in TWICE if name in given and is_as_read(given[name], read[name])
+    )
+    return said
+
+
+def is_as_read(value: Any, read: Any) -> bool:
+    """Whether all that it names is as it was read."""
+    if isinstance(value, list):
+        return len(value) == len(read) and all(map(is_as_read, value, read))
+    if isinstance(value, dict):
+        there = dict(read)
+        return all(part == there[name] for name, part in value.items())
+    return bool(value == read)
+
+
+def take_domain(given: dict[str, Any], now: Mapping[str, Any]) -> None:
+    """`domain` as the first of the hostnames."""
+    domain = given.pop("domain", None)
+    if domain is None:
+        return
+    others = [name for name in now.get("hostnames", [])[1:] if name != domain]
+    names = given.setdefault("hostnames", [domain, *others])
+    if not names or not is_same(hostname, domain, names[0]):
+        raise Invalid.at("domain", "domain is not the first of hostnames. Send one of the two.")
+
+
+def names_in(body: Any) -> dict[str, str]:
+    """Our fields under the names that this body uses for them."""
+    given = body.model_fields_set
+    names = {ours: theirs for theirs, ours in NAMES.items() if theirs in given}
+    if "domain" in given and "hostnames" not in given:
+        names |= {"hostnames": "domain", "hostnames.0": "domain"}
+    if "servers" in given:
+        return names
+    if "backends" in given:
+        names["servers"] = "backends"
+        for at in range(len(body.backends or ())):
+            names |= {f"servers.{at}.{part}": f"backends.{at}.url" for part in ("address", "scheme")}
+            names[f"servers.{at}.enabled"] = f"backends.{at}.is_active"
+        names |= {ours: f"backends.0.{theirs}" for theirs, ours in CHECKS.items() if ours not in given}
+    elif "backend_url" in given:
+        names |= {"servers": "backend_url", "servers.0.address": "backend_url", "servers.0.scheme": "backend_url"}
+    return names
+
+
+def bound(policy: Policy) -> BoundPolicyOut:
+    off = policy.enforcement_mode is EnforcementMode.OFF
+    return BoundPolicyOut(
+        id=policy.id or 0,
+        name=policy.name,
+        enforcement_mode=EnforcementMode.DETECT_ONLY if off else policy.enforcement_mode,
+        is_active=not off,
+        paranoia_level=policy.blocking_paranoia_level,
+        inbound_anomaly_threshold=policy.inbound_anomaly_threshold,
+    )

@@ -1,0 +1,47 @@
+"""Virtual hosts as JSON."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from guardpanel.api import nouns
+from guardpanel.api.react.virtual_hosts import VirtualHostDialect
+from guardpanel.dependencies import RowId, SessionDep, Viewer
+from guardpanel.models.virtual_host import NOUN
+from guardpanel.services import virtual_hosts
+
+router = APIRouter(prefix="/api/v1/vhosts", tags=["vhosts"])
+
+
+class VirtualHostQuery(nouns.ListQuery):
+    policy_id: int | None = None
+
+
+nouns.rows(
+    router,
+    NOUN,
+    virtual_hosts,
+    VirtualHostDialect(),
+    query=VirtualHostQuery,
+    looks_in="names, hostnames, servers and policies",
+)
+
+
+class HeirOut(BaseModel):
+    """A hostname, and the wildcard of another virtual host that takes it over."""
+
+    hostname: str
+    wildcard: str
+    virtual_host_id: int
+
+
+@router.get("/{virtual_host_id}/heirs")
+async def list_virtual_host_heirs(virtual_host_id: RowId, session: SessionDep, _user: Viewer) -> list[HeirOut]:
+    """Which hostnames other virtual hosts' wildcards take over when this one is deleted.
+
+    Its other hostnames get 421 then. While it is only switched off (`is_active`), all of them do.
+    """
+    host = await virtual_hosts.find(session, virtual_host_id)
+    return [
+        HeirOut(hostname=heir.name.name, wildcard=heir.wildcard.name, virtual_host_id=heir.virtual_host.id or 0)
+        for heir in await virtual_hosts.heirs(session, host)
+    ]

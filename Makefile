@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
+.PHONY: help install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
@@ -56,6 +56,10 @@ load: dev ## saves under load, short: no request lost, none judged by half of a 
 e2e: dev ## tests in a browser
 	@tools/install-dev.sh chromium
 	@$(CHECK) e2e -- $(ARGS)
+
+nightly: dev ## all long forms, with random seeds, one after the other (hours; NIGHTLY_SCALE=0.01: minutes; ARGS="parsers soak": those alone)
+	@tools/install-dev.sh newer_haproxies parsers
+	@$(PYTHON_IN) tools/nightly.py $(ARGS)
 
 crash: dev ## kill -9 of the panel at every system call of a save, 20 times each (hours; ARGS="--sample 100": minutes)
 	@tools/install-dev.sh haproxies

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import hypothesis
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
@@ -28,10 +30,25 @@ from tests.ports import free_port
 
 pytest_plugins = ["tests.hangs"]
 
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile(
+    "nightly",
+    max_examples=int(os.environ.get("GUARDPANEL_TEST_EXAMPLES", "2000")),
+    deadline=None,
+    database=None,
+    print_blob=True,
+)
+hypothesis.settings.load_profile("ci")  # `make nightly` asks for its own
+
 ADA, VERA = "ada@example.org", "vera@example.org"
 PASSWORD = "correct horse battery staple"
 
 Person = httpx2.AsyncClient
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """GUARDPANEL_TEST_EACH=20: each twentieth alone, as a short `make nightly` runs the long ones."""
+    items[:] = items[:: int(os.environ.get("GUARDPANEL_TEST_EACH", "1"))]
 
 
 def pytest_collection_finish() -> None:

@@ -150,6 +150,7 @@ def main() -> None:
     if unknown := set(asked) - set(groups):
         sys.exit(f"no such gates: {', '.join(unknown)}; there are {', '.join(groups)}")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one worker has compiled, no other need compile
+    os.environ.setdefault("PYTHONHASHSEED", "1")  # equal runs, down to the order of a set
     results = Results()
     began = time.monotonic()
     failed = failures([gate for group in asked or groups for gate in groups[group]], results)
@@ -171,7 +172,7 @@ def failures(gates: Sequence[Gate], results: Results) -> list[str]:
             del running[gate.name]
     except KeyboardInterrupt:
         for run in running.values():
-            run.stop(signal.SIGINT)
+            run.stop()
             print(f"\n{readable(run.printed())}")
         sys.exit(130)
     return failed
@@ -213,17 +214,17 @@ class Run:
         try:
             return self.process.wait(self.began + self.gate.minutes * 60 - time.monotonic()), self.printed()
         except subprocess.TimeoutExpired:
-            self.stop(signal.SIGTERM)
+            self.stop()
             return 1, f"{self.printed()}\nended: it ran longer than {self.gate.minutes} minutes"
 
     def printed(self) -> str:
         self.output.seek(0)
         return self.output.read()
 
-    def stop(self, asked: signal.Signals) -> None:
-        """By its group: asked, then killed."""
+    def stop(self) -> None:
+        """By its group: asked as by Ctrl-C, so that pytest says where it was, then killed."""
         if self.process.poll() is None:
-            for how in (asked, signal.SIGKILL):
+            for how in (signal.SIGINT, signal.SIGKILL):
                 os.killpg(self.process.pid, how)
                 with suppress(subprocess.TimeoutExpired):
                     self.process.wait(20)

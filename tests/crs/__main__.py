@@ -20,7 +20,11 @@ MARK = "<!-- make crs writes what follows -->\n"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make crs", description=__doc__)
     parser.add_argument("--only", default="", help="tests whose file or number begins so, without writing the page")
-    only = parser.parse_args().only
+    parser.add_argument(
+        "--compare", action="store_true", help="without writing the page: 1 if a test fails that it does not list"
+    )
+    given = parser.parse_args()
+    only = given.only
     chosen = [stage for stage in stages() if stage.test.startswith(only) or stage.file.startswith(only)]
     results = {}
     for version in VERSIONS:
@@ -31,6 +35,9 @@ def main() -> None:
         sys.stdout.write(f"HAProxy {version}: {share(results[version])} ({time.monotonic() - began:.0f} s)\n")
         for test, (_, why) in failed.items() if only else ():
             sys.stdout.write(f"    {test}: {why}\n")
+    if given.compare:
+        new = {test for found in results.values() for test in failures(found)} - known()
+        sys.exit(f"fail, and docs/fidelity.md does not list them: {', '.join(sorted(new))}" if new else 0)
     if not only:
         write(results)
     sys.exit(0 if all(results.values()) else 1)

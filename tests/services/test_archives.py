@@ -16,7 +16,9 @@ from guardpanel.services import archives
 from guardpanel.services.archives import DATABASE, MANIFEST
 from guardpanel.services.sealing import Damaged, Newer
 
-QUICK = hypothesis(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = hypothesis(
+    max_examples=hypothesis.default.max_examples * 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 CONTENT = bytes(range(256)) * 300
 
 

@@ -443,7 +443,7 @@ async def any_saves_then_restore(template: Path, steps: list[tuple[str, int, int
 
 @given(steps=save_steps(), wanted=st.integers(0, 10))
 @example(steps=[("add", 0, 0), ("delete", 0, 0), ("add", 0, 1), ("restore", 1, 0)], wanted=1)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_saves_and_then_a_restore_give_the_rows_and_bytes_of_then(
     template: Path, steps: list[tuple[str, int, int]], wanted: int
 ) -> None:

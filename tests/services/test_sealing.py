@@ -13,7 +13,9 @@ from guardpanel.services.sealing import CHUNK, TAG, Damaged, Newer, Opening, Sea
 
 WORDS = "correct horse battery"
 HEAD = len(sealing.MAGIC) + 1 + sealing.SALT + sealing.CHECK
-QUICK = hypothesis(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = hypothesis(
+    max_examples=hypothesis.default.max_examples * 3 // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.fixture

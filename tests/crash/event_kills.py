@@ -47,11 +47,22 @@ PER_SEGMENT = 3_000
 EVERY = 5
 "Kills of the ingest, to each of which comes one of the agent."
 
+BETWEEN = "between"
+"The file that a mutation makes in the middle of what it tore apart; it waits there to be killed, once."
+
+WAIT_THERE = (
+    "import os, pathlib, time\n"
+    "def wait_there():\n"
+    f"    between = pathlib.Path(os.environ['GUARDPANEL_DATA_DIR'], '{BETWEEN}')\n"
+    "    if not between.exists():\n"
+    "        between.touch(); time.sleep(600)\n"
+)
+
 MUTATIONS = {
     "two transactions": "from guardpanel.ingest.run import Ingest\n"
     "remember = Ingest._remember\n"
     "def apart(self, *args):\n"
-    "    self.connection.execute('COMMIT'); import time; time.sleep(0.3)\n"
+    "    self.connection.execute('COMMIT'); wait_there()\n"
     "    self.connection.execute('BEGIN IMMEDIATE'); remember(self, *args)\n"
     "Ingest._remember = apart\n",
     "place first": "from guardpanel.ingest.run import Ingest\n"
@@ -62,7 +73,7 @@ MUTATIONS = {
     "    self.connection.execute('BEGIN IMMEDIATE')\n"
     "    remember(self, found, logged.position, found.counted + logged.counted)\n"
     "    self.connection.execute('COMMIT')\n"
-    "    import time; time.sleep(0.02)\n"
+    "    wait_there()\n"
     "    return old(self, *args)\n"
     "Ingest.step = step\n",
 }
@@ -87,7 +98,8 @@ class Ground:
     # What runs
 
     def start(self) -> None:
-        words = f"{MUTATIONS.get(self.mutation, '')}from guardpanel.cli import main; main(['ingest'])"
+        planted = WAIT_THERE + MUTATIONS[self.mutation] if self.mutation else ""
+        words = f"{planted}from guardpanel.cli import main; main(['ingest'])"
         environment = {
             "PATH": os.environ["PATH"],
             "GUARDPANEL_DATA_DIR": str(self.stack.folder),
@@ -105,7 +117,11 @@ class Ground:
         self.process.wait()
 
     def live_a_while(self) -> None:
-        """Into its start, into its work, or to the moment at which it writes to its database."""
+        """Into its start, into its work, or to the moment at which it writes to its database; at first to where a mutation waits."""
+        between = self.settings.data_dir / BETWEEN
+        if self.mutation and not between.exists():
+            wait_until(between.exists, "the mutation comes to its place")
+            return
         kind = self.chance.random()
         if kind < 0.1:
             time.sleep(self.chance.uniform(0.0, 0.6))

@@ -36,6 +36,9 @@ BIOME = ("lint", "--config-path=tools", "--error-on-warnings", "--vcs-enabled=fa
 
 PYTEST_NO_TESTS = 5
 
+TOGETHER = ("--dist", "loadfile", "--no-loadscope-reorder")
+"What shares engines stays together (tests/together.py), and the longest begins first."
+
 UNHURRIED = ("github.com/goccy/...", "google.golang.org/protobuf/...", "crypto/...", "net/...", "encoding/...")
 "Packages that the agent's tests hardly run. With the race detector, optimising them takes longer than it saves."
 
@@ -114,9 +117,7 @@ def gates() -> dict[str, list[Gate]]:
             )
         ],
         # More at once than cores: what starts engines and browsers waits for them a part of its time.
-        "live": [
-            pytest("live tests", "-n", "4", "--dist", "loadfile", "tests/live", minutes=30 + 15 * max(haproxies - 2, 0))
-        ],
+        "live": [pytest("live tests", "-n", "4", *TOGETHER, "tests/live", minutes=30 + 15 * max(haproxies - 2, 0))],
         "parsers": [pytest("bodies as applications read them", "-n", "2", "tests/parsers", minutes=10)],
         "load": [
             go_test("go test (visitors)", VISITORS, minutes=15),
@@ -124,7 +125,7 @@ def gates() -> dict[str, list[Gate]]:
             pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
         ],
         "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20)],
-        "e2e": [pytest("browser tests", "-n", "3", "--dist", "loadfile", "tests/e2e", minutes=20)],
+        "e2e": [pytest("browser tests", "-n", "3", *TOGETHER, "tests/e2e", minutes=20)],
     }
 
 

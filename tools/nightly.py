@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from check import BIN, GO, ROOT, SPOA, Gate, Run
+from check import BIN, GO, ROOT, SPOA, TOGETHER, Gate, Run
 from results import readable
 
 SCALE = float(os.environ.get("NIGHTLY_SCALE", "1"))
@@ -76,7 +76,7 @@ def forms() -> list[Form]:
         go("evaluate-crs", "-run", "TestEvaluateGivesTheVerdictOfTheLivePath", **every),
         go("soak", "-run", "TestSoak", GUARDPANEL_SOAK_SECONDS=some(600, 3)),
         go("reloads", "-run", "TestReloads", GUARDPANEL_RELOADS=some(1_000, 10)),
-        pytest("live-all", "-n", "4", "--dist", "loadfile", "tests/live", GUARDPANEL_TEST_HAPROXIES=haproxies),
+        pytest("live-all", "-n", "4", *TOGETHER, "tests/live", GUARDPANEL_TEST_HAPROXIES=haproxies),
         pytest("short-forms", "-n", "2", "tests/crash", "tests/parsers", "tests/load"),
         Form("crs", [PYTHON, "-m", "tests.crs", "--compare", *([] if SCALE >= 1 else ["--only", "9421"])]),
         module("parsers", "--bodies", some(20_000, 100)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.panel import Panel, origin_server, running_panel
 from tests.web import EMAIL, PASSWORD, an_account
@@ -31,6 +31,12 @@ def chromium() -> str:
     )
     assert found, "Debian's Chromium is needed: apt-get install chromium-headless-shell"
     return found
+
+
+PATIENCE = 20_000
+"Milliseconds for whatever a page is to show: the machine may be busy, and a page asks every 5 s."
+
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,9 +64,9 @@ def fresh_panel() -> Iterator[Panel]:
         yield panel
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def panel() -> Iterator[Panel]:
-    """A panel with an account, shared by the tests of one file."""
+    """A panel with an account, shared by all tests of a worker: each uses hosts and policies of its own."""
     with running_panel() as running:
         an_account(running)
         yield running

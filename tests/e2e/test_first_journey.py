@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.haproxies import VERSIONS, haproxy_binary
+from tests.haproxies import ONE, haproxy_binary
 from tests.panel import Panel, running_panel
 from tests.web import EMAIL, PASSWORD
 
@@ -74,7 +74,7 @@ def test_from_set_up_to_a_blocked_attack_and_back(quiet_page: Page, fresh_panel:
     journey(quiet_page, fresh_panel, origin)
 
 
-@pytest.mark.parametrize("engine", VERSIONS)
+@pytest.mark.parametrize("engine", ONE)
 def test_the_same_without_javascript(no_script: Page, engine: str, origin: int) -> None:
     with running_panel(haproxy_binary(engine)) as panel:
         journey(no_script, panel, origin)

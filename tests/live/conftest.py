@@ -1,22 +1,42 @@
-"""The real engines: every test here runs with each HAProxy that guardpanel promises to work with."""
+"""The real engines: what HAProxy's version may decide runs on each that guardpanel promises to work with, what the agent or
+the panel decides on one of them (`pytest.mark.one_haproxy`); `make live-all` runs all on all."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.haproxies import VERSIONS, haproxy_binary
+from tests.haproxies import ONE, VERSIONS, haproxy_binary
 from tests.live.origins import Origin, origin
+
+LONGEST = (
+    "test_masters",
+    "test_reloads",
+    "test_engines_come_and_go",
+    "test_failmode_agent",
+    "test_saves_live",
+    "test_drift_live",
+    "test_coraza_spoa",
+    "test_inspection_limits",
+    "test_inspection_responses",
+    "test_server_states",
+)
+"They begin first, while all others fill the rest."
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "haproxy" in metafunc.fixturenames:
+        one = metafunc.definition.get_closest_marker("one_haproxy") is not None
+        metafunc.parametrize("haproxy", ONE if one else VERSIONS, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/live/" in str(item.path):
             item.add_marker(pytest.mark.live)
-    # They take longest: first, while all others fill the rest.
-    items.sort(key=lambda item: "/lies/" not in str(item.path))
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
-@pytest.fixture(scope="session", params=VERSIONS)
+@pytest.fixture(scope="session")
 def haproxy(request: pytest.FixtureRequest) -> str:
     """The path of a binary: one of each version, never skipped."""
     return haproxy_binary(request.param)

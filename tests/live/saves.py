@@ -1,12 +1,13 @@
 """Everything below the web: database, services and the real engines, for tests of the save path."""
 
 import contextlib
+import functools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from guardpanel.database import Database
+from guardpanel.database import Database, migrate
 from guardpanel.engines import Engines
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.models.virtual_host import VirtualHostFields
@@ -36,11 +37,20 @@ class Installation:
         return f"http://127.0.0.1:{self.settings.http_binds[0][1]}"
 
 
+@functools.cache
+def migrated() -> bytes:
+    """An empty database of the newest schema: to copy is quicker than to migrate."""
+    with tempfile.TemporaryDirectory(prefix="gp") as folder:
+        migrate(f"sqlite+aiosqlite:///{folder}/guardpanel.db")
+        return Path(folder, "guardpanel.db").read_bytes()
+
+
 @contextlib.asynccontextmanager
 async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Installation]:
     """Brought up with its first revision live; `agent` is another binary than ours."""
     folder = Path(tempfile.mkdtemp(prefix="gp"))
     settings = Settings(data_dir=folder, http_bind=f"127.0.0.1:{free_port()}", haproxy_bin=haproxy, agent_bin=agent)
+    (folder / "guardpanel.db").write_bytes(migrated())
     database = Database(settings.database)
     await database.migrate()
     facts = await installation.engine_facts(database, settings)
@@ -58,6 +68,12 @@ async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Instal
         await engines.close()
         await database.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def is_shared(port: int) -> bool:
+    """Two sockets listen on it: /proc/net/tcp says 0A for those."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return sum(line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines[1:]) > 1
 
 
 def a_virtual_host(port: int, **others: object) -> VirtualHostFields:

@@ -9,6 +9,8 @@ from tests.live.origins import Origin
 from tests.live.stack import Response, Stack
 from tests.rows import rows
 
+pytestmark = pytest.mark.one_haproxy
+
 ARGUMENTS, VALUES = 1_000, 2_000
 ATTACK = "1' union select password from users-- -"
 FORM, JSON, UPLOAD = "application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=xyz"

@@ -21,11 +21,12 @@ from guardpanel.models.policy import EnforcementMode, PolicyFields
 from guardpanel.services import backups, policies, restores, snapshots, virtual_hosts
 from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Asked
-from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.origins import certificate
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import ROOT, Panel, origin_server
 from tests.web import Person, a_host, a_policy, an_account
+
+pytestmark = pytest.mark.one_haproxy
 
 WORDS = "correct horse battery"
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
@@ -116,10 +117,10 @@ class Machine:
     refused: subprocess.CompletedProcess[str]
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def machine(request: pytest.FixtureRequest, origin_port: int) -> Iterator[Machine]:
+@pytest.fixture(scope="module")
+def machine(haproxy: str, origin_port: int) -> Iterator[Machine]:
     parent = Path(tempfile.mkdtemp(prefix="gp"))
-    panel, file = Panel(parent / "d", haproxy_binary(request.param)), parent / "b"
+    panel, file = Panel(parent / "d", haproxy), parent / "b"
     panel.environment["GUARDPANEL_KEEP_RELEASES"] = "1000"  # or the one to compare with would be gone
     try:
         panel.start()
@@ -208,10 +209,10 @@ def test_it_goes_live_with_every_rendered_byte_and_judges_requests(machine: Mach
 # Without pages: engines that run already
 
 
-@pytest.fixture(params=VERSIONS)
-async def two(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Installation, Installation]]:
+@pytest.fixture
+async def two(haproxy: str) -> AsyncIterator[tuple[Installation, Installation]]:
     async with AsyncExitStack() as stack:
-        machines = [await stack.enter_async_context(installation_of(haproxy_binary(request.param))) for _ in range(2)]
+        machines = [await stack.enter_async_context(installation_of(haproxy)) for _ in range(2)]
         yield machines[0], machines[1]
 
 

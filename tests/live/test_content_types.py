@@ -14,6 +14,8 @@ from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.rows import SECRET, rows
 
+pytestmark = pytest.mark.one_haproxy
+
 ORDINARY: list[dict[str, Any]] = json.loads((Path(__file__).parent / "ordinary.json").read_text())
 """What real applications send, as requests: level 2 where they pass at that paranoia level, too."""
 

@@ -23,7 +23,7 @@ from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import agent_binary
 from tests.panel import origin_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.one_haproxy]
 
 ADA = Asked("ada")
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"

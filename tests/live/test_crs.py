@@ -1,8 +1,12 @@
 """A part of `make crs`: what passes there passes here."""
 
+import pytest
+
 from tests.crs.__main__ import failures, known
 from tests.crs.runner import run, stack
 from tests.crs.suite import stages
+
+pytestmark = pytest.mark.one_haproxy
 
 EVERY = 31
 "One test in so many, and all that look at answers."

@@ -16,6 +16,8 @@ import pytest
 from tests.panel import Panel, origin_server, running_panel
 from tests.web import Page, Person, a_host, a_policy, an_account
 
+pytestmark = pytest.mark.one_haproxy
+
 T = TypeVar("T")
 
 GRACE = "grace@example.org"

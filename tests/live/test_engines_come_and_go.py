@@ -11,7 +11,7 @@ import pytest
 
 from guardpanel.engines import EnginesStatus
 from guardpanel.errors import EngineUnavailable
-from guardpanel.services import virtual_hosts
+from guardpanel.services import changes, virtual_hosts
 from guardpanel.services.changes import Asked
 from tests.haproxies import haproxy_binary
 from tests.live.processes import hanging
@@ -27,6 +27,12 @@ ADA = Asked("ada")
 def origin() -> Iterator[int]:
     with origin_server() as port:
         yield port
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who hangs here hangs for good: less patience changes the time that it takes to say so, and nothing else."""
+    monkeypatch.setattr(changes, "SAVE_PATIENCE", 2.0)
 
 
 @pytest.fixture

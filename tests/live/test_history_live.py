@@ -12,11 +12,10 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.services import comparisons, history, policies, revisions, virtual_hosts
 from guardpanel.services.change import Asked
-from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.one_haproxy]
 
 ADA = Asked("ada")
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
@@ -28,9 +27,9 @@ def origin() -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(params=VERSIONS)
-async def running(request: pytest.FixtureRequest) -> AsyncIterator[Installation]:
-    async with installation_of(haproxy_binary(request.param)) as installation:
+@pytest.fixture
+async def running(haproxy: str) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as installation:
         yield installation
 
 

@@ -8,6 +8,8 @@ from tests.live.origins import Origin
 from tests.live.stack import Stack, head
 from tests.rows import SECRET, rows
 
+pytestmark = pytest.mark.one_haproxy
+
 SQL = {"cookie": "session=1' OR '1'='1"}
 QUERY = "?q=1%27%20OR%20%271%27%3D%271"
 

@@ -1,6 +1,7 @@
 """What a server must not say, where a policy asks to look at answers."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -89,6 +90,12 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in policies}
     with Stack(haproxy, rows(policies, hosts)) as running:
         yield running
+
+
+def at_once(stack: Stack, host: str, *paths: str) -> list[int]:
+    """The status of each: what waits for its server waits beside the others."""
+    with ThreadPoolExecutor(len(paths)) as pool:
+        return [answer.status for answer in pool.map(lambda path: stack.get(host, path), paths)]
 
 
 @pytest.mark.parametrize("leak", LEAKS)
@@ -186,15 +193,15 @@ def test_what_came_of_a_streamed_page_is_judged(stack: Stack) -> None:
 
 def test_a_page_that_is_held_back_until_it_is_complete_passes_only_when_judged(stack: Stack) -> None:
     """2.6 waits for its end; later ones until the policy's time is over, and then it counts as not judged."""
-    answers = [stack.get("holds.test", path).status for path in ("/page", "/leaks-first", "/leaks-last")]
+    answers = at_once(stack, "holds.test", "/page", "/leaks-first", "/leaks-last")
 
     assert answers == ([503, 403, 503] if stack.facts.holds_responses else [200, 403, 403])
 
 
 def test_a_server_that_takes_its_time_before_its_headers_does_not_end_the_holding_back(stack: Stack) -> None:
     """HAProxy's time begins when it asks the server; where it is over before the headers come, the whole page is waited for."""
-    soon = [stack.get("holds.test", f"/leaks-{which}/thought-about").status for which in ("first", "last")]
-    late = [stack.get("holds.test", f"{path}/thought-about-long").status for path in ("/page", "/leaks-last")]
+    soon = at_once(stack, "holds.test", "/leaks-first/thought-about", "/leaks-last/thought-about")
+    late = at_once(stack, "holds.test", "/page/thought-about-long", "/leaks-last/thought-about-long")
 
     assert soon == ([403, 503] if stack.facts.holds_responses else [403, 403])
     assert late == [200, 403]

@@ -13,6 +13,7 @@ import pytest
 from sqlmodel import select
 
 from guardpanel.bundle import Bundle
+from guardpanel.engines import verify
 from guardpanel.engines.status import haproxy_status
 from guardpanel.engines.supervisor import Child
 from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackFailed, RolledBack, Stale
@@ -22,8 +23,7 @@ from guardpanel.models.revision import Outcome
 from guardpanel.rendering import coraza, haproxy
 from guardpanel.services import policies, trials, virtual_hosts
 from guardpanel.services.changes import Asked
-from tests.haproxies import VERSIONS, haproxy_binary
-from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.saves import Installation, a_virtual_host, installation_of, is_shared
 from tests.panel import origin_server
 
 pytestmark = pytest.mark.anyio
@@ -37,9 +37,9 @@ def origin() -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(params=VERSIONS)
-async def running(request: pytest.FixtureRequest) -> AsyncIterator[Installation]:
-    async with installation_of(haproxy_binary(request.param)) as installation:
+@pytest.fixture
+async def running(haproxy: str) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as installation:
         yield installation
 
 
@@ -235,7 +235,10 @@ async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
     assert [attempt.outcome for attempt in await attempts(running)][-1] is Outcome.ROLLED_BACK
 
 
-async def test_a_stray_haproxy_on_the_same_port_is_noticed(running: Installation, origin: int) -> None:
+async def test_a_stray_haproxy_on_the_same_port_is_noticed(
+    running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "DEADLINE", 2.0)
     folder = running.settings.data_dir / "stray"
     folder.mkdir()
     config = folder / "haproxy.cfg"
@@ -246,7 +249,7 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(running: Installation
     command = [running.settings.haproxy_bin, "-f", str(config), "-db"]
     stray = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
     try:
-        await asyncio.sleep(0.5)
+        await until(lambda: is_shared(running.settings.http_binds[0][1]), "the stray HAProxy to listen")
 
         with pytest.raises(RollbackFailed) as seen:
             await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))

@@ -13,7 +13,6 @@ from guardpanel.engines.names import Names
 from guardpanel.models import VirtualHost
 from guardpanel.services import following, virtual_hosts
 from guardpanel.services.changes import Asked, Saved
-from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.origins import origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 
@@ -43,9 +42,9 @@ def resolver() -> Resolver:
     return Resolver()
 
 
-@pytest.fixture(params=VERSIONS)
-async def running(request: pytest.FixtureRequest, resolver: Resolver) -> AsyncIterator[Installation]:
-    async with installation_of(haproxy_binary(request.param)) as installation:
+@pytest.fixture
+async def running(haproxy: str, resolver: Resolver) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as installation:
         installation.changes.engines.names = Names(resolver)
         yield installation
 

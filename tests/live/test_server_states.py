@@ -14,7 +14,6 @@ from guardpanel.engines.releases import write_atomically
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.changes import Asked
-from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.origins import Origin, origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 
@@ -23,9 +22,9 @@ pytestmark = pytest.mark.anyio
 SAVES, VISITS = 10, 6
 
 
-@pytest.fixture(params=VERSIONS)
-async def running(request: pytest.FixtureRequest) -> AsyncIterator[Installation]:
-    async with installation_of(haproxy_binary(request.param)) as installation:
+@pytest.fixture
+async def running(haproxy: str) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as installation:
         yield installation
 
 

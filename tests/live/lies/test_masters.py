@@ -27,7 +27,7 @@ from tests.live.lies.truth import (
     until,
     visitors,
 )
-from tests.live.saves import Installation
+from tests.live.saves import Installation, is_shared
 
 pytestmark = pytest.mark.anyio
 
@@ -118,18 +118,11 @@ async def second_master(running: Installation, socket_too: bool) -> AsyncIterato
     words = [running.settings.haproxy_bin, "-W", *arguments, "-f", str(config)]
     started = await asyncio.create_subprocess_exec(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        await until(lambda: shared(running), "the second HAProxy to listen")
+        await until(lambda: is_shared(running.settings.http_binds[0][1]), "the second HAProxy to listen")
         yield
     finally:
         started.terminate()
         await started.wait()
-
-
-async def shared(running: Installation) -> bool:
-    """Two sockets listen on the port: /proc/net/tcp says 0A for those."""
-    port = f"{running.settings.http_binds[0][1]:04X}"
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    return sum(line[1].endswith(f":{port}") and line[3] == "0A" for line in lines[1:]) > 1
 
 
 @pytest.mark.parametrize("socket_too", [False, True], ids=["on the same port", "and on the same master socket"])

@@ -28,7 +28,7 @@ from guardpanel.settings import Settings
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
 from tests.ports import free_port
 
-pytest_plugins = ["tests.hangs", "tests.together"]
+pytest_plugins = ["tests.hangs", "tests.together", "tests.unchanged"]
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile(

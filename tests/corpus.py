@@ -170,3 +170,22 @@ CORPUS: list[str] = [
     "=1+1",
     "@SUM(1)",
 ]
+
+HOSTILE: list[str] = [
+    "a\nb",
+    "a\0b",
+    "a\u202eb",
+    "a\\",
+    "a'b",
+    'a"b',
+    "a # b",
+    "${HOME}",
+    "%[env(HOME)]",
+    "%{+Q}o",
+    'a"\nSecRuleEngine Off\n#',
+    "a\n---\nb",
+    '"><img src=x onerror=alert(1)>',
+    "<script>alert(1)</script>",
+]
+"""One for each way out of what an encoder makes: a word of HAProxy, a log format, SecLang, YAML, HTML. Every field gets these,
+the whole corpus each encoder."""

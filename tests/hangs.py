@@ -6,7 +6,9 @@ ended after a grace, with the stacks of all threads; pytest-xdist then names the
 """
 
 import asyncio
+import contextlib
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -90,11 +92,16 @@ def give(waits_for: "asyncio.Future[Any]", failure: BaseException) -> None:
 
 
 def stacks() -> Iterator[str]:
-    """Of other threads; the failure itself has that of the test."""
+    """Of other threads and of tasks; the failure itself has that of the test."""
     frames = sys._current_frames()
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and thread.ident in frames:
             yield f"--- {thread.name}\n{''.join(traceback.format_stack(frames[thread.ident]))}"
+    with contextlib.suppress(RuntimeError):  # no loop runs
+        for task in asyncio.all_tasks(asyncio.get_running_loop()):
+            waits = io.StringIO()
+            task.print_stack(file=waits)
+            yield f"--- {waits.getvalue()}"
 
 
 def end(_signal: int, _frame: FrameType | None) -> None:

@@ -19,10 +19,10 @@ def part(nodeid: str) -> str:
     return f"{file} {version[1]}" if version else file
 
 
-class Together(LoadScopeScheduling):
+class Together(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         return part(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together | None:
-    return Together(config, log) if config.getoption("dist") == "loadfile" else None  # type: ignore[arg-type]
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None

@@ -55,7 +55,7 @@ def pytest(name: str, *arguments: str, **environment: str) -> Form:
     return Form(
         name,
         [PYTHON, "-m", "pytest", "-q", *explores, *arguments],
-        {"PYTHONHASHSEED": str(SEED), **each, **environment},
+        {"PYTHONHASHSEED": str(SEED), "GUARDPANEL_TEST_ALL": "1", **each, **environment},
     )
 
 

@@ -16,6 +16,8 @@ from tests.haproxies import VERSIONS
 SEED = os.environ.get("GUARDPANEL_TEST_SEED", "1")
 LIMIT = 600
 
+of_the_sweeps = pytest.mark.test_of("tests/crash", "guardpanel/services", "guardpanel/engines", "guardpanel/ingest")
+
 
 def swept(module: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output. What a sweep found is in its last lines."""
@@ -33,6 +35,7 @@ def test_a_panel_that_is_killed_in_a_save_leaves_everything_in_agreement(version
     assert ": 0 divergences, 0 of " in output, output
 
 
+@of_the_sweeps
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_promise_that_is_taken_away_is_missed(mutation: str) -> None:
     """Otherwise 0 divergences would only say that nobody looks."""
@@ -58,6 +61,7 @@ def test_an_ingest_that_is_killed_again_and_again_loses_and_doubles_nothing() ->
     assert " 0 faults" in output, output
 
 
+@of_the_sweeps
 def test_events_that_are_stored_apart_from_their_places_are_found_doubled_or_lost() -> None:
     code, output = swept("event_kills", "--kills", "1", "--events", "3000", "--mutation", "place first")
 

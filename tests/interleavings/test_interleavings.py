@@ -21,6 +21,7 @@ def test_no_update_is_lost_and_rows_are_what_runs() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.test_of("tests/interleavings", "guardpanel/services", "guardpanel/engines")
 @pytest.mark.parametrize("plant", PLANTS)
 def test_a_planted_fault_is_found(plant: str) -> None:
     done = interleavings("--rounds", "1000", "--seed", "1", "--plant", plant)

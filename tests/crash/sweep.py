@@ -318,7 +318,7 @@ def main() -> None:
 
         began = time.monotonic()
         print(f"HAProxy {version}, seed {asked.seed}", flush=True)
-        result = run(haproxy_binary(version), asked.seed, plan, asked.mutation)
+        result = run(haproxy_binary(version), asked.seed, plan, asked.mutation, most=1 if asked.mutation else 5)
         print(f"HAProxy {version}, seed {asked.seed}: {result} ({time.monotonic() - began:.0f} s)", flush=True)
         bad += len(result.divergences) + result.failed
     sys.exit(1 if bad else 0)

@@ -81,8 +81,11 @@ def test_the_same_without_javascript(no_script: Page, panel: Panel, origin: int)
         add_host(page, panel, origin)
     change_map(panel)
     banner = page.locator("#banner")
-    while not banner.inner_text():
+    for _ in range(600):
         page.goto(f"{panel.url}/system")
+        if banner.inner_text():
+            break
+        page.wait_for_timeout(100)
 
     banner.get_by_role("button", name="Put").click()
 

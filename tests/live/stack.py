@@ -31,6 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 30.0
 "Seconds for anything that must happen."
 
+PROCESSING_TIMEOUT = 5.0
+"Of config_templates/haproxy/coraza.cfg.j2, seconds: who takes less has not waited in vain for a verdict."
+
 
 def agent_binary() -> Path:
     binary = Path(os.environ.get("GUARDPANEL_AGENT_BIN") or ROOT / ".tools" / "bin" / "guardpanel-spoa")

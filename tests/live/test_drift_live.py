@@ -152,8 +152,9 @@ async def test_a_second_haproxy_on_the_same_port(
     )
     try:
         found: list[str] = []
-        while not found:
-            found = await running.look()
+        async with asyncio.timeout(60):
+            while not found:
+                found = await running.look()
         assert any(f"process {second.pid} (haproxy" in words for words in found)
         assert running.changes.watch.drift[0].place is Place.HAPROXY
         with pytest.raises(Drifted):
@@ -161,8 +162,9 @@ async def test_a_second_haproxy_on_the_same_port(
     finally:
         second.terminate()
         await second.wait()
-    while await running.look():
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while await running.look():
+            await asyncio.sleep(0.05)
     await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=["after.example"]))
 
 
@@ -203,8 +205,9 @@ async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Inst
     path.write_text("nonsense\n")
     await running.supervisor.haproxy.stop()  # its keeper starts it again, in vain
 
-    while await running.look() or not (await running.changes.engines.status()).haproxy.running:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while await running.look() or not (await running.changes.engines.status()).haproxy.running:
+            await asyncio.sleep(0.05)
 
     assert "nonsense" not in path.read_text()
 

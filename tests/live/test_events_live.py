@@ -55,7 +55,7 @@ async def told(stack: Stack, asked: EventFilter, enough: Callable[[EventDetail],
     events = Events(settings, database)
     try:
         with closing(Ingest(settings)) as ingest:
-            ends = time.monotonic() + 10
+            ends = time.monotonic() + 60
             while True:
                 while ingest.step():
                     pass

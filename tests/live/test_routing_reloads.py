@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.live.origins import Origin
-from tests.live.stack import Stack, head, wait_until
+from tests.live.stack import PROCESSING_TIMEOUT, Stack, head, wait_until
 from tests.rows import SECRET, Rows, rows
 
 QUERY = "/?q=1%27%20OR%20%271%27%3D%271"
@@ -95,4 +95,4 @@ def test_no_request_of_a_kept_connection_is_lost_or_held_up_by_reloads(stack: St
 
     assert [visitor.lost for visitor in visitors] == [[], [], [], []]
     # An agent that stays when HAProxy takes its leave (HAPROXY-DISCONNECT) holds requests up.
-    assert max(visitor.slowest for visitor in visitors) < 2
+    assert max(visitor.slowest for visitor in visitors) < PROCESSING_TIMEOUT

@@ -92,7 +92,7 @@ def events(stack: Stack, count: int) -> list[EventDetail]:
         found = Events(settings, database)
         try:
             with closing(Ingest(settings)) as ingest:
-                ends = time.monotonic() + 10
+                ends = time.monotonic() + 60
                 while True:
                     while ingest.step():
                         pass

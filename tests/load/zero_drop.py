@@ -374,6 +374,7 @@ def run(version: str, saves: int, requests: int, seed: int) -> Result:
 def add_ill(operator: Operator, panel: Panel) -> int:
     """Save until there is the host with servers that are ill, and they are found to be; how many revisions."""
     while WITH_ILL not in operator.state.hosts:
+        assert len(operator.seconds) < 500, "the host is never added"
         operator.save()
     wait_for_servers(panel, operator.ids[WITH_ILL], ["DOWN", "DOWN"])
     return len(operator.seconds)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from guardpanel.events.crs import is_reporting
 from guardpanel.events.lines import parsed
 from guardpanel.events.schema import id_of
 from guardpanel.events.texts import shown
@@ -21,9 +22,6 @@ LONGEST_ID, LONGEST_PATH, LONGEST_HOST, LONGEST_METHOD = 128, 1024, 255, 32
 
 MOST_KEPT = 1_000
 "Answers of a function that are kept: attackers choose what is asked, and ask long things."
-
-EVALUATIONS = frozenset({949, 959, 980})
-"Thousands of the CRS rules that add up what others found: never the ones that say what it was."
 
 SEVERITIES: Mapping[str, int] = {severity.value: code for severity, code in SEVERITY_CODES.items()}
 VERDICTS: Mapping[str, int] = {verdict.value: code for verdict, code in VERDICT_CODES.items()}
@@ -136,7 +134,7 @@ def weighed(fired: tuple[tuple[int, str], ...]) -> tuple[tuple[int, ...], int | 
 
 
 def _weight(rule: int, severity: int | None) -> int:
-    if rule // 1000 in EVALUATIONS:
+    if is_reporting(rule):
         return LEAST_SEVERE + 1
     return LEAST_SEVERE if severity is None else severity
 

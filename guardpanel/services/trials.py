@@ -10,12 +10,10 @@ from enum import StrEnum
 
 from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable
+from guardpanel.events.crs import is_reporting
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.services.changes import Changes
-
-REPORTING = range(949000, 950000), range(959000, 960000), range(980000, 981000)
-"CRS rules that add up and report scores: never the reason themselves."
 
 PROBE_RULES = range(190000, 190200)
 
@@ -111,7 +109,7 @@ def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: 
 async def _rules(changes: Changes, answer: http.Answer) -> tuple[Rule, ...]:
     """The rules that fired, with the agent's words for them where it tells."""
     ids = [int(part) for part in answer.headers.get("x-gp-rules", "").split(",") if part.isdigit()]
-    ids = [found for found in ids if not any(found in span for span in (*REPORTING, PROBE_RULES))]
+    ids = [found for found in ids if not is_reporting(found) and found not in PROBE_RULES]
     words: dict[int, str] = {}
     if ids:
         try:

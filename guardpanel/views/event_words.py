@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
+from guardpanel.events import crs
 from guardpanel.events.words import REASON_TABLE, VERDICT_TABLE, Verdict
 from guardpanel.services.events import EventDetail, EventItem, FiredRule, scores
 
@@ -74,9 +75,9 @@ class Told:
 
     def _blocked(self) -> str:
         rule, sum_in, sum_out = self.event.deciding_rule, scores.inbound(self.event), scores.outbound(self.event)
-        if sum_out and sum_out.reached and rule is not None and 959000 <= rule < 960000:
+        if sum_out and sum_out.reached and rule is not None and rule in crs.OUTBOUND:
             return f"Blocked. The response’s score {sum_out.score} reached the threshold of {sum_out.threshold}."
-        if sum_in and sum_in.reached and (rule is None or scores.is_reporting(rule)):
+        if sum_in and sum_in.reached and (rule is None or crs.is_reporting(rule)):
             return f"Blocked. Score {sum_in.score} reached the threshold of {sum_in.threshold}."
         return f"Blocked by rule {rule}, whatever the score." if rule else "Blocked."
 

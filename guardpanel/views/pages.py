@@ -16,11 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from guardpanel.dependencies import panel
 from guardpanel.engines import ServerStatus
+from guardpanel.events.crs import is_reporting
+from guardpanel.events.words import VERDICT_TABLE, Verdict
 from guardpanel.models import NOUNS, Policy, User
 from guardpanel.models.meta import about, lowered
 from guardpanel.models.policy import EnforcementMode, OverLimit
 from guardpanel.services import status
-from guardpanel.services.events import scores
 from guardpanel.static_files import asset
 from guardpanel.views import inert
 from guardpanel.views.menu import MENU
@@ -29,6 +30,19 @@ TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 FLASH = "gp_flash"
 THEME = "gp_theme"
 THEMES = ("auto", "light", "dark")
+
+
+UNJUDGED = {Verdict.AGENT_ERROR, Verdict.FAIL_OPEN, Verdict.CROWDED, Verdict.TOO_MANY_BODIES}
+"Verdicts for which somebody has to act."
+
+VERDICTS = {
+    verdict.value: (
+        words.icon,
+        words.label[:1].upper() + words.label[1:],
+        f"{words.tone}{' loud' if verdict in UNJUDGED else ''}",
+    )
+    for verdict, words in VERDICT_TABLE.items()
+}
 
 
 @cache
@@ -47,9 +61,10 @@ def environment() -> Environment:
     )
     made.globals["inert"] = inert
     made.globals["menu"] = MENU
+    made.globals["verdicts"] = VERDICTS
     made.globals["about"] = {noun.key: about(noun.fields) for noun in NOUNS.values()}
     made.globals["modes"] = {mode.value: mode.word for mode in EnforcementMode}
-    made.tests["reporting"] = scores.is_reporting
+    made.tests["reporting"] = is_reporting
     made.globals["ui"] = made.get_template("shared/ui.html").module
     return made
 

@@ -15,7 +15,7 @@ MODULES = [
     *(
         f"services/{name}.py"
         for name in (
-            "backups", "change", "changes", "comparisons", "differences", "edits", "history", "reconcile", "restores",
+            "backups", "change", "changes", "comparisons", "differences", "earlier_rows", "edits", "history", "reconcile", "restores",
             "revisions", "search", "snapshots",
         )
     ),

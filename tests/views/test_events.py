@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from guardpanel.events.words import VERDICT_TABLE, Verdict
 from guardpanel.panel import Panel
+from guardpanel.views.pages import environment
 from tests import events
 from tests.corpus import CORPUS, HOSTILE
 from tests.events import BY_SCORE, a_failed_line, a_log_line, a_rule, an_unreadable_line, store
@@ -359,7 +361,7 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
         assert words in page.text, verdict
         assert "only HAProxy’s log tells of it" in page.text
     page = await seen(ada, "/events")
-    for words in ("Unknown host", "Too large", "Passed, too large", "No verdict, refused", "No verdict, passed"):
+    for words in ("Unknown host", "Too large", "Too large, passed", "No verdict, refused", "No verdict, passed"):
         assert words in page.text
 
 
@@ -520,3 +522,8 @@ async def test_any_number_of_rules_can_be_shown(ada: Client, file: Path, count: 
 
     assert len(page.find("rect")) == count
     assert all(f"Rule {at}" in page.text for at in range(count))
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_each_verdict_has_a_word_in_lists(verdict: Verdict) -> None:
+    assert VERDICT_TABLE[verdict].label in str(environment().globals["ui"].state(verdict.value)).lower()

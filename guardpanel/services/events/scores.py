@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from guardpanel.events.crs import is_reporting
 from guardpanel.events.words import Severity
 from guardpanel.services.events.details import EventDetail, FiredRule
-
-REPORTING = (range(949000, 950000), range(959000, 960000), range(980000, 981000))
-"CRS rules that add up and report scores: never the reason themselves."
 
 POINTS = {
     Severity.EMERGENCY: 5, Severity.ALERT: 5, Severity.CRITICAL: 5, Severity.ERROR: 4, Severity.WARNING: 3, Severity.NOTICE: 2,
@@ -46,10 +44,6 @@ class Sum:
     @property
     def reached(self) -> bool:
         return self.threshold is not None and self.score >= self.threshold > 0
-
-
-def is_reporting(rule_id: int) -> bool:
-    return any(rule_id in span for span in REPORTING)
 
 
 def causes(event: EventDetail) -> list[FiredRule]:

@@ -25,7 +25,6 @@ from guardpanel.errors import NotFound, Problem, TooManyAttempts, Unauthorized
 from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
 from guardpanel.models import NOUNS
 from guardpanel.panel import REAL, Panel, Parts
-from guardpanel.services import following, startup
 from guardpanel.settings import Settings
 from guardpanel.views import backups, changes, dashboard, drift, events, probes, saves, search, sessions, setup, system
 from guardpanel.views.pages import bare_page, compile_templates, page
@@ -58,8 +57,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts)
-        if panel.supervisor is not None:
-            panel.supervisor.start()
+        panel.start()
         await asyncio.to_thread(warm_up, app)
         # What is there now stays: a full collection that went through all of it would stop every request for 0.1 s.
         gc.collect()
@@ -67,13 +65,10 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         gc.set_threshold(GC_AFTER, 20, 20)
         gc.enable()
         sys.setswitchinterval(SWITCH_INTERVAL)
-        keeping = asyncio.create_task(keep_true(panel))
         try:
             with slow_steps.watched(settings.slow_step_ms / 1000):
                 yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
             await panel.close()
 
     app = FastAPI(
@@ -98,16 +93,6 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
     app.add_middleware(Answer)
     openapi.install(app)
     return app
-
-
-async def keep_true(panel: Panel) -> None:
-    """Make the database's state live, and keep looking that it is; beside the panel, whose pages answer meanwhile."""
-    try:
-        panel.reconciler.problem = await startup.bring_up(panel.changes)
-    finally:
-        panel.starting = False
-    panel.retention.start()
-    await asyncio.gather(panel.reconciler.run(), following.follow(panel.changes))
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:

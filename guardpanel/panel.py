@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from guardpanel.background import Background
 from guardpanel.database import Database
-from guardpanel.engines import Engines
+from guardpanel.engines import Deployer, Engines
 from guardpanel.engines.supervisor import Supervisor
-from guardpanel.services import installation
+from guardpanel.services import following, installation, startup
 from guardpanel.services.accounts import Accounts
 from guardpanel.services.backups import Backups
 from guardpanel.services.changes import Changes
@@ -23,8 +24,9 @@ from guardpanel.settings import Settings
 class Parts:
     """What is made anew for each panel, and what tests put other things in the place of."""
 
-    engines: Callable[[Settings, str], Engines] = Engines
+    engines: Callable[[Settings, str, Background], Engines] = Deployer
     passwords: Callable[[], Passwords] = Passwords
+    background: Callable[[], Background] = Background
 
 
 REAL = Parts()
@@ -34,6 +36,7 @@ REAL = Parts()
 class Panel:
     settings: Settings
     database: Database
+    background: Background
     engines: Engines
     changes: Changes
     accounts: Accounts
@@ -55,19 +58,21 @@ class Panel:
         database = Database(settings.database)
         await database.migrate()
         facts = await installation.engine_facts(database, settings)
-        engines = parts.engines(settings, facts.secret)
-        changes = Changes(database, engines, facts, settings.save_lock)
-        supervisor = Supervisor(settings, engines) if supervise else None
+        background = parts.background()
+        engines = parts.engines(settings, facts.secret, background)
+        changes = Changes(database, engines, facts, settings.save_lock, background)
+        supervisor = Supervisor(settings, engines, background) if supervise else None
         figures = Figures()
         async with database.read() as session:
             await figures.start(session)
-        accounts = Accounts(database, parts.passwords())
+        accounts = Accounts(database, parts.passwords(), background)
         reconciler = Reconciler(changes, settings.data_dir, repairs=settings.drift == "repair")
         backups = Backups(settings)
         retention = Retention(changes, settings, backups)
         return cls(
             settings=settings,
             database=database,
+            background=background,
             engines=engines,
             changes=changes,
             accounts=accounts,
@@ -84,11 +89,25 @@ class Panel:
         """What keeps the configuration from going live."""
         return self.reconciler.problem
 
+    def start(self) -> None:
+        """Begin what runs beside the pages, which answer meanwhile: first of all to make live what the database says."""
+        if self.supervisor is not None:
+            self.supervisor.start()
+        self.background.once("start", self._bring_up)
+
+    async def _bring_up(self) -> None:
+        try:
+            self.reconciler.problem = await startup.bring_up(self.changes)
+        finally:
+            self.starting = False
+        self.reconciler.start()
+        self.retention.start()
+        following.follow(self.changes)
+
     async def close(self) -> None:
-        await self.retention.close()
+        await self.engines.close()
+        await self.background.close()
         if self.supervisor is not None:
             await self.supervisor.stop()
-        await self.engines.close()
-        await self.accounts.sessions.close()
         await self.events.close()
         await self.database.close()

@@ -26,6 +26,8 @@ from guardpanel.panel import Panel
 from guardpanel.services.accounts import Accounts
 from guardpanel.settings import Settings
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
+from tests.faults import Faults, watched
+from tests.panel import faults_of_panels
 from tests.ports import free_port
 
 pytest_plugins = ["tests.hangs", "tests.together", "tests.unchanged"]
@@ -62,6 +64,16 @@ def pytest_collection_finish() -> None:
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """The event loop that the panel has, too."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def faults() -> Iterator[Faults]:
+    """No background task fails in a test that does not expect it: not here, and not in a panel that runs beside."""
+    with watched() as found:
+        yield found
+    elsewhere = faults_of_panels()
+    assert found.unexpected == []
+    assert found.are_expected or elsewhere == []
 
 
 @pytest.fixture(autouse=True, scope="session")

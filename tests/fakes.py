@@ -4,30 +4,40 @@ from collections.abc import Callable, Collection
 
 from argon2 import PasswordHasher
 
+from guardpanel.background import Background
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines import (
     AgentStatus,
     Drift,
-    Engines,
     EnginesStatus,
     Expected,
+    HAProxy,
     HAProxyStatus,
     Place,
     Servers,
     ServerStatus,
 )
-from guardpanel.engines.releases import Release
+from guardpanel.engines.addresses import Addresses
+from guardpanel.engines.coraza_spoa import agent_of
+from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.releases import Release, Releases
+from guardpanel.engines.verify import Verifier
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.panel import Parts
 from guardpanel.services.passwords import Passwords
 from guardpanel.settings import Settings
 
 
-class FakeEngines(Engines):
+class FakeEngines:
     """`reject` and `fail` say what the next saves meet; `running` is the bundle that is live."""
 
-    def __init__(self, settings: Settings, secret: str) -> None:
-        super().__init__(settings, secret)
+    def __init__(self, settings: Settings, secret: str, _background: Background | None = None) -> None:
+        self.releases = Releases(settings.data_dir)
+        self.haproxy = HAProxy(settings.haproxy_bin)
+        self.agent = agent_of(settings)
+        self.addresses = Addresses(settings.server_addresses)
+        cli = MasterCli(settings.master_socket)
+        self.verifier = Verifier(cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.running: Bundle | None = None
         self.rejection: ConfigRejected | None = None
         self.failing: str | None = None
@@ -53,6 +63,9 @@ class FakeEngines(Engines):
     def fail(self, step: str | None) -> None:
         """The next deployments fail in this step: `agent`, `reload` or `verify`."""
         self.failing = step
+
+    def stage(self, bundle: Bundle, number: int) -> Release:
+        return self.releases.stage(number, bundle)
 
     async def must_answer(self, patience: float) -> None:
         if not self.is_up:
@@ -120,11 +133,23 @@ class FakeEngines(Engines):
             self.agent_says,
         )
 
-    async def servers(self, _wanted: Collection[str] = ()) -> Servers:
+    async def is_haproxy_there(self) -> bool:
+        return self.is_up
+
+    async def servers(self, wanted: Collection[str] = (), patience: float = 0) -> Servers:
         return Servers()
 
-    async def servers_of(self, _backend: str) -> tuple[ServerStatus, ...]:
+    async def servers_of(self, backend: str) -> tuple[ServerStatus, ...]:
         return ()
+
+    async def follow_names(self) -> frozenset[str]:
+        return frozenset()
+
+    async def reload_again(self) -> None:
+        """Nobody waits for the address of a name."""
+
+    def sweep(self) -> None:
+        self.releases.sweep()
 
     async def close(self) -> None:
         """There is nothing to close."""

@@ -18,8 +18,14 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 
+FAULT = re.compile(r"background task .* failed|exception was never retrieved|was destroyed but it is pending")
+"What the panel's log says of a background task that failed."
+
 DEADLINE = 60.0
 "Seconds for the panel to answer: a cold start compiles the whole rule set."
+
+
+RUNNING: list["Panel"] = []
 
 
 class Panel:
@@ -42,6 +48,8 @@ class Panel:
         if agent:
             self.environment["GUARDPANEL_AGENT_BIN"] = str(agent)
         self.process: subprocess.Popen[bytes] | None = None
+        self.output = data.parent / f"{data.name}.out"
+        self._read = 0
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """Run another guardpanel command on the same data directory."""
@@ -59,7 +67,6 @@ class Panel:
         return done.stdout
 
     def start(self) -> None:
-        self.output = self.data.parent / f"{self.data.name}.out"
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "guardpanel", "up"],
@@ -92,6 +99,12 @@ class Panel:
             for path in sorted((self.data / "log").glob("*.log"))
         )
 
+    def faults(self) -> list[str]:
+        """Background tasks that failed since this was asked last, in the words of the log."""
+        text = self.output.read_text(errors="replace") if self.output.exists() else ""
+        new, self._read = text[self._read :], len(text)
+        return [line for line in new.splitlines() if FAULT.search(line)]
+
     @property
     def setup_link(self) -> str:
         found = re.search(r"https?://\S+/setup/\S+", self.output.read_text())
@@ -108,15 +121,22 @@ class Panel:
                 raise
 
 
+def faults_of_panels() -> list[str]:
+    """Of all panels that run."""
+    return [line for panel in RUNNING for line in panel.faults()]
+
+
 @contextlib.contextmanager
 def running_panel(haproxy: str = "", data: Path | None = None, agent: Path | None = None) -> Iterator[Panel]:
     """A panel in a directory with a short path (HAProxy's sockets have room for 97 bytes), gone at the end."""
     parent = Path(tempfile.mkdtemp(prefix="gp"))
     panel = Panel(data or parent / "d", haproxy, agent)
     try:
+        RUNNING.append(panel)
         panel.start()
         yield panel
     finally:
+        RUNNING.remove(panel)
         panel.stop()
         shutil.rmtree(parent, ignore_errors=True)
 

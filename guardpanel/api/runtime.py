@@ -34,7 +34,9 @@ class RuntimeStatus(BaseModel):
     generated_config: GeneratedConfig
     latest_reload: Reload | None
     revision: int | None
-    state: Literal["ok", "deploying", "drift", "failed", "down"]
+    state: status.State = Field(
+        description="`unverified`: the last look at what runs is older than 10 s. `fault`: a background task of guardpanel fails."
+    )
     words: str
     drift: list[str] = Field(description="What runs or lies on disk and is not the live revision, one sentence each.")
 

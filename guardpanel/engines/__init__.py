@@ -1,15 +1,17 @@
 """The only code that touches processes, sockets and release files."""
 
 from guardpanel.engines.agent import AgentStatus, RunningApplication
-from guardpanel.engines.deployer import Engines, EnginesStatus
+from guardpanel.engines.deployer import Deployer
 from guardpanel.engines.drift import Drift, Expected, Place
 from guardpanel.engines.haproxy import DROPS_TRAILERS, HAProxy
+from guardpanel.engines.protocol import Engines, EnginesStatus
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import HAProxyStatus
 
 __all__ = [
     "DROPS_TRAILERS",
     "AgentStatus",
+    "Deployer",
     "Drift",
     "Engines",
     "EnginesStatus",

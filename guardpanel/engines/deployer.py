@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from time import monotonic
 
+from guardpanel.background import Background
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines import handover
 from guardpanel.engines.addresses import Addresses
-from guardpanel.engines.agent import AgentStatus
 from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.drift import Drift, Expected, Inspector
@@ -22,9 +21,10 @@ from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.names import Names, must_have_addresses
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import listener_of, processes_at
+from guardpanel.engines.protocol import SERVERS_PATIENCE, EnginesStatus
 from guardpanel.engines.releases import Release, ReleaseDamaged, Releases, content_of, sweep_drafts, write_atomically
 from guardpanel.engines.servers import Servers, ServerStatus
-from guardpanel.engines.status import LONGEST, HAProxyStatus, haproxy_status, servers
+from guardpanel.engines.status import LONGEST, haproxy_status, servers
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.settings import Settings
@@ -53,9 +53,6 @@ PAGE_PATIENCE = 0.1
 DEPLOYING_PATIENCE = 0.01
 "The same during a deployment: HAProxy's master answers nobody while it reads a configuration, of thousands for 0.2 s."
 
-SERVERS_PATIENCE = 0.02
-"The same for the states of all servers: of thousands they take twice that, and more while a save runs."
-
 OLDEST_SERVERS = 5.0
 "Seconds after which what they were is no longer worth telling: then a page waits."
 
@@ -67,17 +64,12 @@ class StillLoading(DeploymentFailed):
     """HAProxy takes no reload while a worker loads, and that one can be neither waited for nor ended."""
 
 
-@dataclass(frozen=True)
-class EnginesStatus:
-    haproxy: HAProxyStatus
-    agent: AgentStatus
-
-
-class Engines:
+class Deployer:
     """HAProxy, the agent and the release files of one installation."""
 
-    def __init__(self, settings: Settings, secret: str) -> None:
+    def __init__(self, settings: Settings, secret: str, background: Background | None = None) -> None:
         self.settings = settings
+        self.background = background or Background()
         self.releases = Releases(settings.data_dir)
         self.haproxy = HAProxy(settings.haproxy_bin)
         self.agent = agent_of(settings)
@@ -210,7 +202,7 @@ class Engines:
     def tidy(self) -> None:
         """Drop the applications that no live worker uses, once old workers are gone."""
         if self._tidying is None or self._tidying.done():
-            self._tidying = asyncio.create_task(self._tidy())
+            self._tidying = self.background.once("old applications", self._tidy)
 
     async def is_haproxy_there(self) -> bool:
         """Whether a process listens on the master's socket; it may hang."""
@@ -497,14 +489,15 @@ class Engines:
                 await asyncio.sleep(0.05)
 
     async def _tidy(self) -> None:
-        """Until no old worker is left: saves that follow each other share a pass. A failure waits for the next save."""
+        """Until no old worker is left: saves that follow each other share a pass. Engines that do not answer, and faults of
+        theirs, wait for the next save."""
         while True:
             await asyncio.sleep(TIDY_EVERY)
             try:
                 if not await self.drop_unused():
                     return
-            except (Problem, OSError) as problem:
-                log.warning("old applications stay in the WAF agent for now: %s", problem)
+            except Problem as problem:
+                log.warning("old applications stay in the WAF agent for now: %s", problem.message)
                 return
 
 

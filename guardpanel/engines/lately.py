@@ -6,6 +6,8 @@ from math import inf
 from time import monotonic
 from typing import Generic, TypeVar
 
+from guardpanel.background import tell_fault
+
 T = TypeVar("T")
 
 FRESH = 1.0
@@ -47,7 +49,8 @@ class Lately(Generic[T]):
 
     def _begin(self) -> "asyncio.Task[T]":
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask_now(self._changes))
+            self._asking = asyncio.create_task(self._ask_now(self._changes), name="a question to the engines")
+            self._asking.add_done_callback(tell_fault)
         return self._asking
 
     async def _ask_now(self, changes: int) -> T:

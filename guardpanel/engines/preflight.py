@@ -4,7 +4,7 @@ import os
 import socket
 
 from guardpanel.engines.coraza_spoa import shown
-from guardpanel.engines.deployer import Engines
+from guardpanel.engines.deployer import Deployer
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run
 from guardpanel.errors import EngineUnavailable
@@ -21,14 +21,14 @@ def refuse_busy_ports(settings: Settings, *, proxy: bool) -> None:
 
 async def require_engines(settings: Settings) -> None:
     """EngineUnavailable with what to do if HAProxy or the agent is missing or too old."""
-    engines = Engines(settings, "")
+    engines = Deployer(settings, "")
     await engines.haproxy.version()
     engines.agent.binary()
 
 
 async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
     """For each engine whether it is fit, and where it is with its version or what to do."""
-    engines = Engines(settings, "")
+    engines = Deployer(settings, "")
     found = []
     try:
         version = ".".join(map(str, await engines.haproxy.version()))

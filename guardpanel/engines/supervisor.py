@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from guardpanel.engines.deployer import Engines
+from guardpanel.background import Background, end
 from guardpanel.engines.proc import has_lost, is_process, listener_of
 from guardpanel.engines.process import clean_environment
+from guardpanel.engines.protocol import Engines
 from guardpanel.engines.rotation import LARGEST_LOG, rotate, rotate_access_log
 from guardpanel.settings import Settings
 
@@ -31,6 +33,12 @@ STEADY = 60.0
 "Seconds of life after which a death starts the back-off anew."
 
 STOP_PATIENCE = 8.0
+
+LOOK_EVERY, ROTATE_EVERY = 0.1, 10.0
+"Seconds between two looks at a child, and at the sizes of logs."
+
+LONGEST_BLIND = 2.0
+"Seconds after a look that failed: meanwhile nobody starts an engine that ends."
 
 LOST_EVERY, LOST_TIMES = 1.0, 6
 "Seconds between two looks at HAProxy's master socket, and how often in a row it must be out of reach."
@@ -81,24 +89,28 @@ class Child:
             self.state, self.since = state, datetime.now(UTC)
 
     async def keep(self) -> None:
-        """Adopt or start it, wait for its death, pause, and again."""
-        while True:
-            self.pid = await asyncio.to_thread(listener_of, self.control)
-            if self.pid is not None:
-                log.info("%s already runs as process %d", self.name, self.pid)
-            else:
-                while not self.may_start():
-                    await asyncio.sleep(0.05)
-                if not self._start():
-                    await self._back_off()
-                    continue
-            self.enter("running")
-            self._started = monotonic()
-            await self._death()
+        """One look: adopt it or start it; where it has died, pause and do so again."""
+        if self.state == "running":
+            if self.alive():
+                return
             if monotonic() - self._started > STEADY:
                 self._pause = SHORTEST_PAUSE
             log.error("%s ended (%s); it is started again in %.1f s", self.name, self.last_exit, self._pause)
             await self._back_off()
+        await self._bring_up()
+
+    async def _bring_up(self) -> None:
+        self.pid = await asyncio.to_thread(listener_of, self.control)
+        if self.pid is not None:
+            log.info("%s already runs as process %d", self.name, self.pid)
+        else:
+            while not self.may_start():
+                await asyncio.sleep(0.05)
+            if not self._start():
+                await self._back_off()
+                return
+        self.enter("running")
+        self._started = monotonic()
 
     def _start(self) -> bool:
         try:
@@ -130,10 +142,6 @@ class Child:
         # Another configuration than the one it died with is worth a try at once.
         self._pause = min(LONGEST_PAUSE, self._pause * 2) if self.reads() == died_with else SHORTEST_PAUSE
 
-    async def _death(self) -> None:
-        while self.alive():
-            await asyncio.sleep(0.1)
-
     def alive(self) -> bool:
         if self.process is not None:
             code = self.process.poll()
@@ -163,7 +171,8 @@ class Child:
 class Supervisor:
     """The agent, HAProxy and the ingest as children of `guardpanel up`."""
 
-    def __init__(self, settings: Settings, engines: Engines) -> None:
+    def __init__(self, settings: Settings, engines: Engines, background: Background | None = None) -> None:
+        self.background = background or Background()
         for folder in (settings.run_dir, settings.log_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.agent = Child(
@@ -206,11 +215,17 @@ class Supervisor:
             environment=clean_environment() | of_ingest(settings),
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._lost = 0
+        "How often in a row HAProxy's master socket was out of reach."
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(child.keep()) for child in self.children]
-        self._tasks.append(asyncio.create_task(self._rotate()))
-        self._tasks.append(asyncio.create_task(self._keep_reachable()))
+        keep = partial(self.background.keep, longest=LONGEST_BLIND)
+        self._tasks = [
+            *(keep(f"supervision of {child.name}", child.keep, LOOK_EVERY) for child in self.children),
+            keep("master socket", self._keep_reachable, LOST_EVERY),
+            keep("log rotation", self._rotate, ROTATE_EVERY),
+            keep("access log rotation", self._rotate_access_log, ROTATE_EVERY),
+        ]
 
     @property
     def children(self) -> tuple[Child, ...]:
@@ -221,9 +236,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """HAProxy first: while it answers, somebody must judge."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self.haproxy.stop()
         await self.agent.stop()
         await self.ingest.stop()
@@ -231,27 +244,24 @@ class Supervisor:
     async def _keep_reachable(self) -> None:
         """A second HAProxy that was started with our master socket takes its place in the file system, also when it is
         gone. Our master binds it anew in a reload, for which it takes a signal where nobody reaches it otherwise."""
-        seen = 0
-        while True:
-            await asyncio.sleep(LOST_EVERY)
-            pid = self.haproxy.pid
-            lost = pid is not None and await asyncio.to_thread(has_lost, self.haproxy.control, pid)
-            seen = seen + 1 if lost else 0  # for a moment it is so in every reload
-            if seen >= LOST_TIMES and pid is not None:
-                log.warning("HAProxy's master socket was taken away; it is told to bind it anew")
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGUSR2)
-                seen = 0
+        pid = self.haproxy.pid
+        lost = pid is not None and await asyncio.to_thread(has_lost, self.haproxy.control, pid)
+        self._lost = self._lost + 1 if lost else 0  # for a moment it is so in every reload
+        if self._lost >= LOST_TIMES and pid is not None:
+            log.warning("HAProxy's master socket was taken away; it is told to bind it anew")
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR2)
+            self._lost = 0
 
     async def _rotate(self) -> None:
         """The engines keep their files open, appending."""
-        while True:
-            for path in {child.log for child in self.children}:
-                if path.exists() and path.stat().st_size > LARGEST_LOG:
-                    await asyncio.to_thread(rotate, path)
-            if self.haproxy.output and self.haproxy.output.exists():
-                await asyncio.to_thread(rotate_access_log, self.haproxy.output)
-            await asyncio.sleep(10)
+        for path in {child.log for child in self.children}:
+            if path.exists() and path.stat().st_size > LARGEST_LOG:
+                await asyncio.to_thread(rotate, path)
+
+    async def _rotate_access_log(self) -> None:
+        if self.haproxy.output and self.haproxy.output.exists():
+            await asyncio.to_thread(rotate_access_log, self.haproxy.output)
 
 
 def of_ingest(settings: Settings) -> dict[str, str]:

@@ -5,6 +5,7 @@ import secrets
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.errors import Conflict, Invalid, NotFound, Unauthorized
 from guardpanel.models import Installation, User
@@ -19,11 +20,13 @@ REFUSED = "The e-mail address or the password is wrong."
 
 
 class Accounts:
-    def __init__(self, database: Database, passwords: Passwords | None = None) -> None:
+    def __init__(
+        self, database: Database, passwords: Passwords | None = None, background: Background | None = None
+    ) -> None:
         self.database = database
         self.passwords = passwords or Passwords()
         self.attempts = Attempts()
-        self.sessions = Sessions(database)
+        self.sessions = Sessions(database, background or Background())
         self.tokens = Tokens(database, self.sessions)
 
     async def create(self, fields: AccountFields, role: Role) -> User:

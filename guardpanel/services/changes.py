@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.background import Background, tell_fault
 from guardpanel.bundle import Bundle
 from guardpanel.database import Database
 from guardpanel.engines import Engines
@@ -53,9 +54,17 @@ class Draft:
 class Changes:
     """The one path of every save. One at a time, in this process and on this machine."""
 
-    def __init__(self, database: Database, engines: Engines, facts: EngineFacts, lock: Path) -> None:
+    def __init__(
+        self,
+        database: Database,
+        engines: Engines,
+        facts: EngineFacts,
+        lock: Path,
+        background: Background | None = None,
+    ) -> None:
         self.database = database
         self.engines = engines
+        self.background = background or Background()
         self.renderer = Renderer(engines, facts)
         self.saves = Saves()
         self.watch = Watch()
@@ -92,9 +101,10 @@ class Changes:
         return None if has_failed else task
 
     def _begin(self, change: Change, mutate: Callable[[AsyncSession], Awaitable[T]]) -> asyncio.Task[object]:
-        task: asyncio.Task[object] = asyncio.create_task(self._save(change, mutate))
+        task: asyncio.Task[object] = asyncio.create_task(self._save(change, mutate), name="save")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(tell_fault)
         if change.asked.key:
             self._by_key[change.asked.key, change.asked.content] = task
             while len(self._by_key) > 500:

@@ -1,9 +1,8 @@
 """Servers given by name: their names are looked up while the panel runs, and what they have become is told to HAProxy."""
 
-import asyncio
 import logging
 
-from guardpanel.errors import Problem
+from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.services.changes import Changes
 
 log = logging.getLogger(__name__)
@@ -12,15 +11,19 @@ EVERY = 8.0
 "Seconds between two looks: a new address is followed within twice that, with the time of a look-up."
 
 
-async def follow(changes: Changes) -> None:
+def follow(changes: Changes) -> None:
     """For as long as the panel runs."""
     tried: frozenset[str] = frozenset()
-    while True:
-        await asyncio.sleep(EVERY)
+
+    async def step() -> None:
+        nonlocal tried
+        await changes.background.sleep(EVERY)
         try:
             tried = await look(changes, tried)
-        except (Problem, OSError) as error:
-            log.warning("names of servers could not be followed: %s", error)
+        except (Busy, EngineUnavailable) as problem:
+            log.warning("names of servers could not be followed: %s", problem.message)
+
+    changes.background.keep("server names", step, 0.0)
 
 
 async def look(changes: Changes, tried: frozenset[str] = frozenset()) -> frozenset[str]:

@@ -56,12 +56,12 @@ class Overview:
         """ok, warn or bad."""
         if self.line.state in {"failed", "down"} or self.states["down"]:
             return "bad"
-        return "warn" if self.line.state == "drift" or self.states["degraded"] else "ok"
+        return "warn" if self.line.state in {"drift", "unverified", "fault"} or self.states["degraded"] else "ok"
 
     @property
     def sentence(self) -> str:
         """The worst thing first."""
-        if self.line.state in {"failed", "down", "drift"}:
+        if self.line.state in {"failed", "down", "drift", "unverified"}:
             return self.line.text
         down, degraded = self.states["down"], self.states["degraded"]
         checked = down + degraded + self.states["up"]
@@ -75,6 +75,8 @@ class Overview:
                 if degraded == 1
                 else f"{degraded} virtual hosts have a server down; all answer"
             )
+        if self.line.state == "fault":
+            return self.line.text
         if not self.total:
             return "HAProxy and the WAF agent are up, and wait for a virtual host"
         if not checked:

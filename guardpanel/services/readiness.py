@@ -2,14 +2,14 @@
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from guardpanel.services import revisions
+from guardpanel.services import revisions, status
 from guardpanel.services.changes import Changes
 
 OK = "ok"
 
 
 async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dict[str, str]:
-    """Database, HAProxy, agent and revision: `ok`, or what is wrong."""
+    """Database, HAProxy, agent, revision and background tasks: `ok`, or what is wrong."""
     try:
         async with changes.database.read() as session:
             live = await revisions.live(session)
@@ -21,6 +21,7 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         "haproxy": OK if engines.haproxy.running else engines.haproxy.problem or "not running",
         "agent": OK if engines.agent.running else engines.agent.problem or "not running",
         "revision": OK,
+        "background": status.faults(changes) or OK,
     }
     if starting:
         found["revision"] = "starting" if live else "the first configuration is going live"
@@ -30,6 +31,10 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         found["revision"] = " ".join(drift.what for drift in changes.watch.drift)
     elif engines.haproxy.running and engines.haproxy.checksum != live.checksum:
         found["revision"] = f"HAProxy does not run revision {live.id}"
+    elif not changes.watch.has_looked:
+        found["revision"] = f"revision {live.id} is being verified"
+    elif changes.watch.is_old:
+        found["revision"] = f"revision {live.id} is not verified {changes.watch.how_long}"
     if changes.watch.storage:
         found["database"] = changes.watch.storage
     return found

@@ -11,11 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from guardpanel.engines import Drift, Expected, Place
 from guardpanel.engines.disk import trouble
-from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
+from guardpanel.errors import Busy, DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.models import NOUNS, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services import by_hand, differences, revisions, snapshots, startup
@@ -29,6 +27,9 @@ EVERY = 1.5
 SHARE, LONGEST_PAUSE = 5, 2.5
 "A look that takes long is followed by a pause of so many times its length, but never of more than so many seconds."
 
+
+LONGEST_BACK_OFF = 5.0
+"Seconds after a look that failed: within so long a mended fault is seen to be mended."
 
 LONGEST_WAIT = 32
 "Looks after which what cannot be brought up is tried again at the latest."
@@ -46,18 +47,25 @@ class Reconciler:
         "Looks between two tries to bring up what failed, and how many of them went by."
         self._tried: tuple[Drift, ...] = ()
         "What could not be mended: it is not tried again by itself."
+        self._took = 0.0
 
-    async def run(self) -> None:
-        """For as long as the panel runs. The first thing is to bring up what the database says."""
-        while True:
-            began = monotonic()
-            try:
-                await self.tick()
-            except (Problem, SQLAlchemyError, OSError) as error:
-                log.warning("the look at what runs was cut short: %s", error)
-            await asyncio.sleep(max(EVERY, min(LONGEST_PAUSE, SHARE * (monotonic() - began))))
+    def start(self) -> asyncio.Task[None]:
+        """Look for as long as the panel runs."""
+        return self.changes.background.keep("reconcile", self._attempt, self._rest, longest=LONGEST_BACK_OFF)
+
+    async def _attempt(self) -> None:
+        began = monotonic()
+        try:
+            await self.tick()
+        except (Busy, EngineUnavailable) as problem:
+            log.warning("the look at what runs was cut short: %s", problem.message)
+        self._took = monotonic() - began
+
+    async def _rest(self) -> None:
+        await self.changes.background.sleep(max(EVERY, min(LONGEST_PAUSE, SHARE * self._took)))
 
     async def tick(self) -> None:
+        """One look, and what follows from it."""
         changes = self.changes
         if changes.is_saving:
             return

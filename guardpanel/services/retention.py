@@ -10,14 +10,14 @@ what is kept, while an incremental vacuum would hold the one writer to move page
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import EngineUnavailable, Problem
+from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services.backups import Backups
@@ -46,41 +46,29 @@ class Retention:
         self.changes = changes
         self.settings = settings
         self.backups = backups
-        self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._running = asyncio.create_task(self._run())
+        self.changes.background.once("sweep", self._sweep)
+        self.changes.background.keep("retention", self._pass, self._until_the_next)
 
-    async def close(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-
-    async def _run(self) -> None:
-        await self._attempt_sweep()
-        while True:
-            self.changes.saved.clear()
-            await self._attempt_pass()
-            try:
-                async with asyncio.timeout(EVERY):
-                    await self.changes.saved.wait()
-                await asyncio.sleep(AFTER_A_SAVE)
-            except TimeoutError:
-                pass
-
-    async def _attempt_sweep(self) -> None:
+    async def _sweep(self) -> None:
+        """Delete what an earlier panel left half written."""
         try:
             async with self.changes.turn():
                 await asyncio.to_thread(self.changes.engines.releases.sweep)
-            await asyncio.to_thread(self.backups.sweep)
-        except (Problem, OSError) as error:
-            log.warning("what an earlier panel left on disk stays for now: %s", error)
+        except Busy as busy:
+            log.warning("what an earlier panel left on disk stays for now: %s", busy.message)
+        await asyncio.to_thread(self.backups.sweep)
 
-    async def _attempt_pass(self) -> None:
-        try:
-            await self.tidy()
-        except (Problem, SQLAlchemyError, OSError) as error:
-            log.warning("old changes and releases stay for now: %s", error)
+    async def _pass(self) -> None:
+        self.changes.saved.clear()
+        await self.tidy()
+
+    async def _until_the_next(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY):
+                await self.changes.saved.wait()
+            await self.changes.background.sleep(AFTER_A_SAVE)
 
     async def tidy(self) -> None:
         """One pass: first the changes, since a release whose revision went goes with it."""

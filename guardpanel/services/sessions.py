@@ -2,18 +2,16 @@
 
 import asyncio
 import hashlib
-import logging
 import secrets
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.models import AccessToken, Session, User
-
-log = logging.getLogger(__name__)
 
 IDLE, LONGEST = timedelta(hours=12), timedelta(days=7)
 "A session ends after so long without a request, and after so long at all."
@@ -23,8 +21,9 @@ PAGES, API = "pages", "api"
 
 
 class Sessions:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, background: Background) -> None:
         self.database = database
+        self.background = background
         self._noting: dict[int, asyncio.Task[None]] = {}
 
     async def open(self, user: User, address: str, kind: str = PAGES) -> str:
@@ -57,25 +56,15 @@ class Sessions:
         """Remember that it is in use, at most once a minute and beside the request: a save may hold the writer."""
         number = found.id or 0
         if datetime.now(UTC) - found.seen_at > SEEN_EVERY and number not in self._noting:
-            task = self._noting[number] = asyncio.create_task(self._note(number))
+            task = self._noting[number] = self.background.once("sessions", partial(self._note, number))
             task.add_done_callback(lambda _: self._noting.pop(number, None))
 
-    async def close(self) -> None:
-        """End what is still being noted; before the database closes."""
-        waiting = list(self._noting.values())
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
     async def _note(self, number: int) -> None:
-        try:
-            async with self.database.write() as session:
-                row = await session.get(Session, number)
-                if row is not None:
-                    row.seen_at = datetime.now(UTC)
-                    session.add(row)
-        except SQLAlchemyError as error:  # nobody waits for this task
-            log.warning("a session could not be noted as in use: %s", error)
+        async with self.database.write() as session:
+            row = await session.get(Session, number)
+            if row is not None:
+                row.seen_at = datetime.now(UTC)
+                session.add(row)
 
 
 def is_over(session: Session) -> bool:

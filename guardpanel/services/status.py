@@ -14,7 +14,8 @@ from guardpanel.services import revisions
 from guardpanel.services.changes import Changes
 from guardpanel.services.watch import Watch
 
-State = Literal["ok", "deploying", "drift", "failed", "down"]
+State = Literal["ok", "deploying", "unverified", "fault", "drift", "failed", "down"]
+"`unverified`: the last look at what runs is too old. `fault`: a background task fails."
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class LiveLine:
     "The live one."
     drift: tuple[Drift, ...] = ()
     failed: Deployment | None = None
+    why: str = ""
+    "What fails in the background and may be the reason that nothing is verified."
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,29 @@ def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None
     if line.state != "ok" and last is not None and last.outcome is Outcome.FAILED:
         what = f"Revision {last.revision_id} failed" if last.revision_id else "The last change failed"
         return replace(line, state="failed", text=what, detail=line.text, moment=None, failed=last)
+    if line.state == "ok" or (line.state == "drift" and line.drift):
+        return _if_still_so(line, watch, faults(changes))
     return line
+
+
+def _if_still_so(line: LiveLine, watch: Watch, failing: str) -> LiveLine:
+    """What a look found; too long ago, it says nothing of now."""
+    if watch.is_old:
+        before = f"{line.text}, seen" if line.drift else f"Revision {line.revision} was live"
+        detail = before if line.moment else "since guardpanel started"
+        return replace(line, state="unverified", text=f"Not verified {watch.how_long}", detail=detail, why=failing)
+    if not watch.has_looked:
+        return replace(
+            line, state="deploying", text=f"Revision {line.revision} is being verified", detail="", moment=None
+        )
+    if failing and line.state == "ok":
+        return replace(line, state="fault", text="Background task failing", detail=failing, moment=None)
+    return line
+
+
+def faults(changes: Changes) -> str:
+    """What fails in the background, in words; empty where nothing does."""
+    return "; ".join(health.words for health in changes.background.failing)
 
 
 def _as_it_is(engines: EnginesStatus, live: Revision | None, watch: Watch) -> LiveLine:

@@ -172,6 +172,13 @@ def banner(line: status.LiveLine, viewer: User | None) -> dict[str, Any] | None:
                 "text": f"Seen {ago(line.moment)}. A save asks first, because it would overwrite that.",
                 "actions": [*actions, {"label": "Show what differs", "url": "/system/drift"}],
             }
+        case "unverified":
+            return {
+                "kind": "warn",
+                "title": f"{line.text}: {line.detail}" + (f" {ago(line.moment)}." if line.moment else "."),
+                "text": line.why or "The check of database, HAProxy and WAF agent, due every 2 s, has not completed.",
+                "actions": [{"label": "View background tasks", "url": "/system#background"}],
+            }
         case "down":
             show = {"label": "Show", "url": "/system/drift" if line.drift else "/system"}
             return {"kind": "bad", "title": line.text + ".", "text": line.detail, "actions": [show]}

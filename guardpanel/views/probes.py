@@ -24,6 +24,16 @@ UNINSPECTED = Gauge(
 INGEST_UP = Gauge("guardpanel_ingest_up", "Whether the ingest of events runs.")
 DROPPED_LOGS = Gauge("guardpanel_haproxy_dropped_logs", "Lines missing in HAProxy's log since the last reload.")
 INGEST_LAG = Gauge("guardpanel_ingest_lag_bytes", "What the agent and HAProxy wrote and the ingest has not read.")
+SUCCEEDED = Gauge(
+    "guardpanel_background_last_success_timestamp_seconds",
+    "When a step of a background task last went through.",
+    ["task"],
+)
+FAILURES = Gauge(
+    "guardpanel_background_failures", "Failures in a row of a background task; 0 while it does well.", ["task"]
+)
+RESTARTS = Gauge("guardpanel_background_restarts", "Failures of a background task, since the panel started.", ["task"])
+LOOK_AGE = Gauge("guardpanel_verified_age_seconds", "Seconds since a look told how database, HAProxy and agent are.")
 EVENTS = Gauge("guardpanel_events", "What the ingest counted, since its database was made.", ["what"])
 BUILD = Info("guardpanel_build", "This panel.")
 BUILD.info({"version": __version__})
@@ -37,7 +47,7 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(panel: PanelDep) -> Response:
-    """Database, HAProxy and agent, each with its state; 503 unless all are ready and the live revision runs."""
+    """Database, HAProxy, agent, live revision and background tasks, each with its state; 503 unless all are well."""
     parts = await readiness.parts(panel.changes, starting=panel.starting, problem=panel.problem)
     ready = all(state == readiness.OK for state in parts.values())
     return JSONResponse({"ready": ready, **parts}, 200 if ready else 503)
@@ -54,6 +64,12 @@ async def metrics(panel: PanelDep) -> Response:
     UP.labels("agent").set(engines.agent.running)
     REVISION.set((live.id or 0) if live else 0)
     DRIFTED.set(bool(panel.changes.watch.drift))
+    LOOK_AGE.set(panel.changes.watch.age)
+    for health in panel.background.health:
+        if health.succeeded_at is not None:
+            SUCCEEDED.labels(health.name).set(health.succeeded_at)
+        FAILURES.labels(health.name).set(health.failures)
+        RESTARTS.labels(health.name).set(health.restarts)
     UNINSPECTED.clear()
     for policy, count in engines.haproxy.uninspected.items():
         UNINSPECTED.labels(str(policy)).set(count)

@@ -20,6 +20,7 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "applications": await status.applications(panel.changes, session),
         "policies": {one.id: one for one in await policies.all_of_them(session)},
         "over_limit": await policies.over_limit(session, panel.changes.renderer.facts),
+        "tasks": panel.background.health,
         "children": panel.supervisor.states() if panel.supervisor else [],
         "ingest": await panel.events.ingest_state(),
         "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)

@@ -114,7 +114,7 @@ async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutat
     panel.reconciler.problem = await startup.bring_up(panel.changes)
     await panel.reconciler.tick()
     shared.tell(UP, failed=panel.reconciler.problem)
-    watching = asyncio.create_task(panel.reconciler.run())
+    watching = panel.reconciler.start()
     for at in itertools.count():
         while (order := shared.ordered()) is None:
             await asyncio.sleep(0.002)

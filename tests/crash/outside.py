@@ -54,11 +54,11 @@ def program(*arguments: str, output: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 async def keep_engines(folder: Path, http_bind: str, haproxy: str) -> None:
     """As under `guardpanel up`: what dies is started again."""
-    from guardpanel.engines import Engines, supervisor
+    from guardpanel.engines import Deployer, supervisor
 
     supervisor.STEADY = 0.0  # a sweep kills every second; the back-off is for engines that die by themselves
     settings = Settings(data_dir=folder, http_bind=http_bind, haproxy_bin=haproxy)
-    keeper = supervisor.Supervisor(settings, Engines(settings, ""))
+    keeper = supervisor.Supervisor(settings, Deployer(settings, ""))
     keeper.start()
     await _until_term()
     await keeper.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import Engines, master_cli
+from guardpanel.engines import Deployer, master_cli
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
 from guardpanel.settings import Settings
@@ -71,11 +71,13 @@ class FirstStart(MasterCli):
 
 
 @pytest.fixture
-def engines(tmp_path: Path) -> Engines:
-    return Engines(Settings(data_dir=tmp_path), "secret")
+def engines(tmp_path: Path) -> Deployer:
+    return Deployer(Settings(data_dir=tmp_path), "secret")
 
 
-async def test_haproxy_that_just_starts_with_this_configuration_is_waited_for(engines: Engines, tmp_path: Path) -> None:
+async def test_haproxy_that_just_starts_with_this_configuration_is_waited_for(
+    engines: Deployer, tmp_path: Path
+) -> None:
     engines.cli = FirstStart(tmp_path / "m.sock", looks=2)
 
     await engines._reload_haproxy("this")
@@ -83,7 +85,7 @@ async def test_haproxy_that_just_starts_with_this_configuration_is_waited_for(en
     assert engines.cli.told == 2
 
 
-async def test_haproxy_that_still_loads_another_configuration_is_told_again(engines: Engines, tmp_path: Path) -> None:
+async def test_haproxy_that_still_loads_another_configuration_is_told_again(engines: Deployer, tmp_path: Path) -> None:
     engines.cli = FirstStart(tmp_path / "m.sock", looks=9)
 
     await engines._reload_haproxy("another")
@@ -92,7 +94,7 @@ async def test_haproxy_that_still_loads_another_configuration_is_told_again(engi
 
 
 async def test_haproxy_that_loads_for_ever_is_given_up(
-    engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engines: Deployer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stuck(FirstStart):
         async def reload(self) -> str:
@@ -106,7 +108,7 @@ async def test_haproxy_that_loads_for_ever_is_given_up(
 
 
 async def test_what_runs_is_not_taken_for_settled_while_a_worker_loads_something_else(
-    engines: Engines, tmp_path: Path
+    engines: Deployer, tmp_path: Path
 ) -> None:
     """Told to go back to what still serves: without another reload, what loads would serve a moment later."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from guardpanel.engines import Engines, deployer
+from guardpanel.engines import Deployer, deployer
 from guardpanel.engines.agent import Agent, AgentStatus
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.rendering import DesiredState, render
@@ -49,7 +49,7 @@ async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployer, "TIDY_EVERY", 0.0)
-    engines = Engines(settings, "secret")
+    engines = Deployer(settings, "secret")
     engines.cli, engines.agent = (cli := QuietCli(settings.master_socket)), (agent := SlowAgent(settings))
     bundle = render(DesiredState.from_rows(rows({}, {}), FACTS))
     cli.checksum = bundle.checksum

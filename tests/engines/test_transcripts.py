@@ -34,6 +34,9 @@ COMMANDS = {
     "reload": "reload",
 }
 
+NO_SUCH_TABLE = {"@1 show table large_bodies": b"No such table\n\n"}
+"What was recorded has none (HAProxy's src/stick_table.c, cli_parse_table_req())."
+
 
 @pytest.fixture(params=sorted(TRANSCRIPTS.glob("haproxy-*")), ids=lambda folder: folder.name)
 def said(request: pytest.FixtureRequest) -> Path:
@@ -47,8 +50,8 @@ async def master(said: Path, folder: Path, **instead: str) -> AsyncIterator[Mast
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         command = (await reader.readline()).decode().strip()
-        name = instead.get(command.replace(" ", "_"), COMMANDS[command])
-        writer.write((said / f"{name}.txt").read_bytes())
+        name = instead.get(command.replace(" ", "_"), COMMANDS.get(command))
+        writer.write((said / f"{name}.txt").read_bytes() if name else NO_SUCH_TABLE[command])
         await writer.drain()
         writer.close()
 

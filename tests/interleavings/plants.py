@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from guardpanel.engines import Engines
+from guardpanel.engines import Deployer
 from guardpanel.engines.agent_files import read_configuration
 from guardpanel.services import policies, snapshots, virtual_hosts
 from guardpanel.services.changes import Changes
@@ -26,10 +26,10 @@ def rows_stay_after_a_roll_back() -> None:
 
 
 def live_without_deploying() -> None:
-    async def deploy(self: Engines, *_: object, **__: object) -> None:
+    async def deploy(self: Deployer, *_: object, **__: object) -> None:
         await self.world.fate.pause()
 
-    Engines.deploy = deploy
+    Deployer.deploy = deploy
 
 
 def what_a_crash_left_stays_open() -> None:
@@ -40,11 +40,11 @@ def what_a_crash_left_stays_open() -> None:
 
 
 def the_agent_forgets_too_early() -> None:
-    async def load(self: Engines, release: Any, *_: object, **__: object) -> None:
+    async def load(self: Deployer, release: Any, *_: object, **__: object) -> None:
         self.agent.write(read_configuration(release), ())
         await self.agent.reload()
 
-    Engines._load_applications = load
+    Deployer._load_applications = load
 
 
 PLANTS: dict[str, Callable[[], None]] = {

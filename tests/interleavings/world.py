@@ -1,6 +1,6 @@
 """HAProxy and the agent as they would go on running while the panel is killed: their state lies in a file.
 
-The panel's own `Engines` talks to them: only the two sockets, the checks and the proof are ours.
+The panel's own `Deployer` talks to them: only the two sockets, the checks and the proof are ours.
 """
 
 import json
@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
-from guardpanel.engines import AgentStatus, Engines, RunningApplication
+from guardpanel.engines import AgentStatus, Deployer, RunningApplication
 from guardpanel.engines.agent import Agent
 from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.drift import Inspector
@@ -175,7 +175,7 @@ class FakeVerifier(Verifier):
             raise DeploymentFailed("The listeners answer with another configuration.", step="verify")
 
 
-class WorldEngines(Engines):
+class WorldEngines(Deployer):
     def __init__(self, settings: Settings, secret: str, world: World) -> None:
         super().__init__(settings, secret)
         self.world = world

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from guardpanel.database import Database, migrate
-from guardpanel.engines import Engines
+from guardpanel.engines import Deployer
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import installation, startup
@@ -54,7 +54,7 @@ async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Instal
     database = Database(settings.database)
     await database.migrate()
     facts = await installation.engine_facts(database, settings)
-    engines = Engines(settings, facts.secret)
+    engines = Deployer(settings, facts.secret)
     changes = Changes(database, engines, facts, settings.data_dir / "lock")
     supervisor = Supervisor(settings, engines)
     supervisor.ingest.may_start = lambda: False  # who looks at events starts it

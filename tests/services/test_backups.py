@@ -29,6 +29,7 @@ from guardpanel.services.sealing import Damaged, Newer, WrongPassphrase
 from guardpanel.settings import Settings
 from tests.conftest import ADA, VERA, running
 from tests.fakes import FAKES, FakeEngines
+from tests.faults import Faults
 from tests.ports import free_port
 from tests.schemas import downgrade
 
@@ -287,8 +288,11 @@ async def test_a_restore_that_cannot_be_proved_puts_accounts_secret_and_log_ins_
     assert tables(other)["user"] == tables(panel)["user"]
 
 
-async def test_a_restore_that_was_cut_off_is_undone_at_the_next_start(panel: Panel, other: Panel) -> None:
+async def test_a_restore_that_was_cut_off_is_undone_at_the_next_start(
+    panel: Panel, other: Panel, faults: Faults
+) -> None:
     """Killed after the commit, before HAProxy took it."""
+    faults.expect()
     assert isinstance(other.engines, FakeEngines)
     await fill(panel)
     before, secret = tables(other), other.changes.renderer.facts.secret

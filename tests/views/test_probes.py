@@ -31,7 +31,9 @@ async def test_ready_says_so_of_each_part(nobody: httpx2.AsyncClient) -> None:
     answer = await nobody.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "database": "ok", "haproxy": "ok", "agent": "ok", "revision": "ok"}
+    assert answer.json() == {
+        "ready": True, "database": "ok", "haproxy": "ok", "agent": "ok", "revision": "ok", "background": "ok",
+    }  # fmt: skip
 
 
 async def test_an_engine_that_does_not_answer_is_not_ready(nobody: httpx2.AsyncClient, engines: FakeEngines) -> None:

@@ -30,7 +30,7 @@ type ApplicationStatus struct {
 	Errors   int64     `json:"errors"`
 }
 
-// control is the HTTP interface of the control socket (waf_agent.md §3).
+// control is the HTTP interface of the control socket.
 func (a *Agent) control() http.Handler {
 	mux := http.NewServeMux()
 	for path, method := range map[string]string{

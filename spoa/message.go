@@ -7,7 +7,7 @@ import (
 	"github.com/dropmorepackets/haproxy-go/pkg/encoding"
 )
 
-// Message is what HAProxy sends for one request or response (waf_agent.md §3), by argument names in any order.
+// Message is what HAProxy sends for one request or response, by argument names in any order.
 type Message struct {
 	Name          string
 	Application   string

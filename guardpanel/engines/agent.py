@@ -1,4 +1,4 @@
-"""The WAF agent: its binary, its own check of applications, and its control socket (waf_agent.md §3)."""
+"""The WAF agent: its binary, its own check of applications, and its control socket."""
 
 import asyncio
 import hashlib

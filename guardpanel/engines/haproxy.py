@@ -113,7 +113,7 @@ def rejected(said: Completed, folder: Path, origins: Mapping[str, Mapping[int, O
 
 
 def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding | None:
-    """One `[ALERT]` line (forms: engines.md §3.3), with the field that caused it where that is known."""
+    """One `[ALERT]` line (tests/engines/transcripts has them), with the field that caused it where that is known."""
     match = ALERT.match(line)
     if match is None or match[1].startswith(SUMMARIES):
         return None

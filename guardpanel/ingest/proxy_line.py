@@ -1,4 +1,4 @@
-"""A line of HAProxy's log as what is stored of it (rendering/haproxy.py writes its form).
+"""A line of HAProxy's log as what is stored of it (rendering/access_log.py has its form).
 
 Most are about requests of which nothing is to say: those are told apart without reading them.
 """

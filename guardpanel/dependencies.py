@@ -6,7 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Forbidden, Unauthorized
+from guardpanel.errors import Forbidden, NotFound, Unauthorized
 from guardpanel.models import User
 from guardpanel.panel import Panel
 
@@ -96,6 +96,17 @@ Editor = Annotated[User, Depends(editor)]
 
 RowId = Annotated[int, Path(ge=1, le=2**53)]
 "In a path; anything else is 404. JavaScript's numbers are exact up to there."
+
+
+def id_in_path(request: Request) -> int:
+    """The id of a page that every noun has, whatever its route calls it. NotFound (404) if it is none."""
+    text = str(next(iter(request.path_params.values())))
+    if not (text.isascii() and text.isdigit() and len(text) < 17 and 1 <= int(text) <= 2**53):
+        raise NotFound("There is nothing at this address.")
+    return int(text)
+
+
+IdInPath = Annotated[int, Depends(id_in_path)]
 
 
 def client_address(request: Request) -> str:

@@ -1,25 +1,24 @@
-"""Virtual hosts: find, create, update, delete."""
+"""Virtual hosts: their lists, who is meant by a name, and who answers for a name when one is deleted."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from sqlalchemy import ColumnElement, String, case, type_coerce
 from sqlalchemy.orm import selectinload
-from sqlmodel import asc, col, desc, func, or_, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import NotFound, Stale
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.types import hostname
-from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
-from guardpanel.rendering import Rows
-from guardpanel.services import revisions
-from guardpanel.services.changes import Asked, Change, Changes, Saved
-from guardpanel.services.differences import in_words
-from guardpanel.services.input import as_kept
-from guardpanel.services.pages import Page, like
+from guardpanel.models.virtual_host import NOUN, VirtualHostFields
+from guardpanel.services.crud import Crud, Paging, holds
+from guardpanel.services.pages import Page
 
-NOUN = "virtual_host"
+WHOLE: tuple[Any, ...] = (selectinload(VirtualHost.hostnames), selectinload(VirtualHost.servers))  # type: ignore[arg-type]
+
+ROWS = Crud(NOUN, VirtualHost, VirtualHostFields, *WHOLE)
+
+find, create, update, delete, fields_of = ROWS.find, ROWS.create, ROWS.update, ROWS.delete, ROWS.fields_of
 
 EFFECTIVE_MODE = case(
     (col(Policy.id).is_(None), EnforcementMode.OFF.value),
@@ -28,9 +27,6 @@ EFFECTIVE_MODE = case(
     ),
 )
 "`VirtualHost.mode_under` as SQL, where the policy is joined."
-
-PART = 100
-"Read at once: making the rows' objects keeps the event loop busy."
 
 SORTS = {"name": col(VirtualHost.name), "policy": col(Policy.name), "changed": col(VirtualHost.updated_at)}
 
@@ -41,44 +37,23 @@ async def page(
     q: str = "",
     policy_id: int | None = None,
     mode: EnforcementMode | None = None,
-    sort: str = "name",
-    descending: bool = False,
-    offset: int = 0,
-    limit: int = 50,
+    **paging: Unpack[Paging],
 ) -> Page[VirtualHost]:
     """Those whose name, hostnames, servers or policy hold `q`, with the effective `mode` where it is given."""
-    conditions: list[Any] = []
+    wanted = select(VirtualHost).join(Policy, isouter=True)
     if q:
-        conditions.append(_matches(q))
+        wanted = wanted.where(_matches(q))
     if policy_id is not None:
-        conditions.append(col(VirtualHost.policy_id) == policy_id)
+        wanted = wanted.where(col(VirtualHost.policy_id) == policy_id)
     if mode is not None:
-        conditions.append(mode.value == EFFECTIVE_MODE)
-    joined = select(VirtualHost).join(Policy, isouter=True).where(*conditions)
-    total = (await session.exec(select(func.count()).select_from(joined.subquery()))).one()
-    order = (desc if descending else asc)(func.lower(SORTS.get(sort, SORTS["name"])))
-    wanted = joined.options(*_whole()).order_by(order, col(VirtualHost.id))
-    items: list[VirtualHost] = []
-    while (left := min(limit, total - offset) - len(items)) > 0:
-        part = (await session.exec(wanted.offset(offset + len(items)).limit(min(left, PART)))).all()
-        if not part:
-            break
-        items += part
-    return Page(items, total, offset, limit)
+        wanted = wanted.where(mode.value == EFFECTIVE_MODE)
+    return await ROWS.page(session, wanted, SORTS, **paging)
 
 
 async def first(session: AsyncSession, condition: ColumnElement[bool], limit: int) -> list[VirtualHost]:
     """By name, with all that belongs to them."""
-    wanted = select(VirtualHost).where(condition).options(*_whole()).order_by(func.lower(VirtualHost.name))
+    wanted = select(VirtualHost).where(condition).options(*WHOLE).order_by(func.lower(VirtualHost.name))
     return list((await session.exec(wanted.limit(limit))).all())
-
-
-async def find(session: AsyncSession, virtual_host_id: int) -> VirtualHost:
-    found = await session.exec(select(VirtualHost).where(col(VirtualHost.id) == virtual_host_id).options(*_whole()))
-    virtual_host = found.first()
-    if virtual_host is None:
-        raise NotFound("There is no such virtual host. It may have been deleted.")
-    return virtual_host
 
 
 async def number_of(session: AsyncSession, text: str) -> int | None:
@@ -106,55 +81,8 @@ async def some_names(session: AsyncSession, limit: int) -> list[str]:
     )
 
 
-async def create(changes: Changes, asked: Asked, fields: VirtualHostFields) -> Saved[VirtualHost]:
-    change = Change(asked, f"Added virtual host {fields.name}", NOUN)
-
-    async def mutate(session: AsyncSession) -> VirtualHost:
-        virtual_host = VirtualHost(name=fields.name, hostnames=[], servers=[])
-        session.add(virtual_host)
-        virtual_host.replace(fields)
-        await session.flush()
-        change.noun_id = virtual_host.id
-        return virtual_host
-
-    return await changes.save(change, mutate)
-
-
-async def update(
-    changes: Changes,
-    asked: Asked,
-    virtual_host_id: int,
-    fields: VirtualHostFields,
-    version: int | None = None,
-) -> Saved[VirtualHost]:
-    """`version` is the one that the form was opened with; another one now is Stale (412)."""
-    change = Change(asked, f"Updated virtual host {fields.name}", NOUN, virtual_host_id)
-
-    async def mutate(session: AsyncSession) -> VirtualHost:
-        virtual_host = await find(session, virtual_host_id)
-        must_be_current(virtual_host.version, version)
-        words = in_words(
-            fields_of(virtual_host), fields, {"policy": await _policy_names(session, virtual_host, fields)}
-        )
-        change.summary = f"{fields.name}: {words}" if words else change.summary
-        virtual_host.replace(fields).touch(await revisions.version_after(session, virtual_host.version))
-        return virtual_host
-
-    return await changes.save(change, mutate)
-
-
-async def delete(changes: Changes, asked: Asked, virtual_host_id: int, version: int | None = None) -> Saved[str]:
-    """The name of what is deleted."""
-    change = Change(asked, "Deleted a virtual host", NOUN, virtual_host_id)
-
-    async def mutate(session: AsyncSession) -> str:
-        virtual_host = await find(session, virtual_host_id)
-        must_be_current(virtual_host.version, version)
-        change.summary = f"Deleted virtual host {virtual_host.name}"
-        await session.delete(virtual_host)
-        return virtual_host.name
-
-    return await changes.save(change, mutate)
+async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy | None:
+    return await session.get(Policy, virtual_host.policy_id) if virtual_host.policy_id is not None else None
 
 
 class Heir(NamedTuple):
@@ -181,66 +109,11 @@ async def heirs(session: AsyncSession, virtual_host: VirtualHost) -> list[Heir]:
     return [Heir(row, *takers[cover]) for row, cover in covers if cover in takers]
 
 
-def must_be_current(now: int, opened: int | None) -> None:
-    if opened is not None and opened != now:
-        raise Stale("This was changed since you opened it. Look at what it is now, then save again.", now)
-
-
-def fields_of(virtual_host: VirtualHost) -> VirtualHostFields:
-    """The fields as they are: what a form starts with and what a PATCH merges into."""
-    return VirtualHostFields.model_construct(
-        **{
-            name: getattr(virtual_host, name)
-            for name in VirtualHostFields.model_fields
-            if name not in {"hostnames", "servers"}
-        },
-        hostnames=[row.name for row in virtual_host.hostnames],
-        servers=servers_of(virtual_host),
-    )
-
-
-def servers_of(virtual_host: VirtualHost) -> list[ServerFields]:
-    names = tuple(ServerFields.model_fields)  # once: Pydantic looks it up anew each time
-    return [
-        ServerFields.model_construct(None, **{name: getattr(row, name) for name in names})
-        for row in virtual_host.servers
-    ]
-
-
-def fields_in(rows: Rows, virtual_host_id: int) -> VirtualHostFields | None:
-    """The fields as a kept state has them; None if it was not there."""
-    found = next((row for row in rows["virtualhost"] if row["id"] == virtual_host_id), None)
-    if found is None:
-        return None
-    names, servers = (
-        sorted(
-            (row for row in rows[table] if row["virtual_host_id"] == virtual_host_id), key=lambda row: row["position"]
-        )
-        for table in ("hostname", "server")
-    )
-    return as_kept(VirtualHostFields, {**found, "hostnames": [row["name"] for row in names], "servers": servers})
-
-
-async def _policy_names(session: AsyncSession, virtual_host: VirtualHost, fields: VirtualHostFields) -> dict[int, str]:
-    """Of the policy that it had and the one that it gets."""
-    wanted = {virtual_host.policy_id, fields.policy_id}
-    found = await session.exec(select(Policy.id, Policy.name).where(col(Policy.id).in_(wanted)))
-    return {number: name for number, name in found.all() if number is not None}
-
-
 def _matches(q: str) -> Any:
-    pattern = like(q.strip().lower())
-    canonical = like(_canonical_part(q))
-
-    def holds(column: Any, text: str) -> Any:
-        return func.lower(column).like(text, escape="\\")
-
-    return or_(
-        holds(VirtualHost.name, pattern),
-        holds(Policy.name, pattern),
-        col(VirtualHost.id).in_(select(Hostname.virtual_host_id).where(holds(Hostname.name, canonical))),
-        col(VirtualHost.id).in_(select(Server.virtual_host_id).where(holds(Server.address, pattern))),
-    )
+    named = select(Hostname.virtual_host_id).where(holds(_canonical_part(q), Hostname.name))
+    served = select(Server.virtual_host_id).where(holds(q, Server.address))
+    in_others = (col(VirtualHost.id).in_(found) for found in (named, served))
+    return or_(holds(q, VirtualHost.name, Policy.name), *in_others)
 
 
 def _canonical(text: str) -> str:
@@ -257,10 +130,3 @@ def _canonical_part(q: str) -> str:
         return q.strip().lower().encode("idna").decode("ascii") if not q.isascii() else q.strip().lower()
     except UnicodeError:
         return q.strip().lower()
-
-
-def _whole() -> tuple[Any, Any]:
-    return (
-        selectinload(VirtualHost.hostnames),  # type: ignore[arg-type]
-        selectinload(VirtualHost.servers),  # type: ignore[arg-type]
-    )

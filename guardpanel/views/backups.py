@@ -14,8 +14,9 @@ from guardpanel.errors import Conflict, Drifted, FieldError, Invalid, Problem, R
 from guardpanel.models import NOUNS
 from guardpanel.services import restores, sealing
 from guardpanel.services.backups import Candidate
-from guardpanel.views.forms import Form, refusal
+from guardpanel.views.forms import Form
 from guardpanel.views.pages import page, redirect
+from guardpanel.views.refusals import refusal
 
 router = APIRouter(prefix="/system/backup")
 

@@ -16,10 +16,10 @@ from guardpanel.services import comparisons, history, revisions
 from guardpanel.services.change import Saved
 from guardpanel.services.comparisons import Comparison
 from guardpanel.views import diffs
-from guardpanel.views.forms import Form, refusal, shown_steps
+from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
 from guardpanel.views.pages import local, page, redirect
-from guardpanel.views.virtual_hosts import live_number
+from guardpanel.views.refusals import live_number, refusal, shown_steps
 
 RowNumber = Annotated[int | None, Query(ge=1, le=2**53), BeforeValidator(lambda text: text or None)]
 "In a query; an empty field is none."

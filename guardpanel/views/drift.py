@@ -5,8 +5,9 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
 from guardpanel.errors import Problem
 from guardpanel.services import revisions, status
-from guardpanel.views.forms import Form, refusal
+from guardpanel.views.forms import Form
 from guardpanel.views.pages import page, redirect
+from guardpanel.views.refusals import refusal
 
 router = APIRouter(prefix="/system/drift")
 

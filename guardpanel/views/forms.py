@@ -1,40 +1,26 @@
 """Forms: what was typed stays exactly as it was typed, whatever becomes of it."""
 
-import hashlib
-import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_origin
 
 from fastapi import Request
 from pydantic import BaseModel
 
-from guardpanel.errors import (
-    ConfigRejected,
-    Drifted,
-    FieldErrors,
-    Invalid,
-    Problem,
-    RollbackFailed,
-    RolledBack,
-    Stale,
-    Step,
-)
+from guardpanel.errors import FieldErrors, Problem, Stale
 from guardpanel.models import User
-from guardpanel.models.meta import About, about_field, label
+from guardpanel.models.meta import About, about_field
 from guardpanel.services.changes import Asked
 from guardpanel.services.input import validated
+from guardpanel.views.form_keys import counter, digest
+from guardpanel.views.form_rows import ROW, renumbered, row_model
 
 M = TypeVar("M", bound=BaseModel)
 
-ROW = re.compile(r"([a-z_]+)\.(\d{1,4})\.([a-z_]+)")
 MOST_FIELDS = 3000
-
-NO_ROW_TEXT = {"scheme", "weight", "backup", "enabled", "resolve_later"}
-"Fields of a server's row that have a value even if nobody typed one."
 
 
 @dataclass(frozen=True)
@@ -63,6 +49,8 @@ class Form:
         "Fresh at each rendering: the same key twice is one save."
         self.content = ""
         "A digest of where it was sent and what it said, but for the key."
+        self.is_begun = False
+        "Something that nobody typed is in it, and not saved yet."
         self.to_choose: frozenset[str] = frozenset()
         "Fields of which another value stands above the form, to be chosen between."
 
@@ -86,8 +74,8 @@ class Form:
         for name, value in sent.multi_items():
             if isinstance(value, str):
                 typed.setdefault(name, []).append(value)
-        form = cls(_renumbered(typed), model=model)
-        form.content = _digest(request.scope["path"], {**typed, "save_key": []})
+        form = cls(renumbered(typed), model=model)
+        form.content = digest(request.scope["path"], {**typed, "save_key": []})
         return form
 
     def about(self, name: str) -> About:
@@ -127,12 +115,12 @@ class Form:
     @property
     def version(self) -> int | None:
         """The edit counter that the form was opened with; None if it names none, 0 (no row's) if that is no number."""
-        return _counter(self.value("version")) if "version" in self.typed else None
+        return counter(self.value("version")) if "version" in self.typed else None
 
     @property
     def opened(self) -> int | None:
         """The version that the fields began with, however often a choice was asked for since."""
-        return _counter(self.value("opened")) if "opened" in self.typed else self.version
+        return counter(self.value("opened")) if "opened" in self.typed else self.version
 
     @property
     def save_key(self) -> str:
@@ -148,7 +136,7 @@ class Form:
         """The checked input type, or Invalid with a message for each field."""
         data: dict[str, Any] = {}
         for name, info in model.model_fields.items():
-            row = _row_model(info.annotation)
+            row = row_model(info.annotation)
             if row is not None:
                 data[name] = [self._row(row, name, at) for at in self.rows(name)]
             elif info.annotation is bool:
@@ -178,7 +166,7 @@ class Form:
             return True
         if match := re.fullmatch(r"([a-z_]+)-(\d+)", self.value("remove_row")):
             gone = f"{match[1]}.{match[2]}."
-            self.typed = _renumbered({key: value for key, value in self.typed.items() if not key.startswith(gone)})
+            self.typed = renumbered({key: value for key, value in self.typed.items() if not key.startswith(gone)})
             return True
         return False
 
@@ -209,7 +197,7 @@ class Form:
 
     def mark(self, name: str) -> str:
         """What a field held when a choice was asked for, as a digest: whoever types afterwards is asked again."""
-        return _digest(name, {key: [self.value(key)] for key in self._under([name])})[:16]
+        return digest(name, {key: [self.value(key)] for key in self._under([name])})[:16]
 
     def _typed_after(self, name: str) -> bool:
         return f"mark.{name}" in self.typed and self.value(f"mark.{name}") != self.mark(name)
@@ -221,93 +209,11 @@ class Form:
 
     def without_empty_rows(self) -> "Form":
         """As it is read when it is sent: a row that was just added counts once something is typed there."""
-        return Form(_renumbered(self.typed), model=self.model)
+        return Form(renumbered(self.typed), model=self.model)
 
     def refused(self, problem: Problem) -> "Form":
         self.errors = problem.errors
         return self
-
-
-def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = None) -> dict[str, Any]:
-    """The summary above a refused form: who refused, what is live, a link to each field of the input type."""
-    still = f"Revision {live} is still live, and what you typed is below." if live else "What you typed is below."
-    shown: dict[str, Any] = {
-        "title": "Some fields need another look",
-        "text": f"Nothing was saved. {still}",
-        "links": [
-            {"label": f"{label(model, name)}: {error.message}", "url": f"#f-{name}"}
-            for name, error in problem.errors.items()
-        ],
-        "raw": "",
-        "raw_title": "",
-        "rolled_back": False,
-        "over_drift": False,
-        "steps": None,
-    }
-    match problem:
-        case ConfigRejected():
-            shown |= {
-                "title": f"{problem.engine} refused this change",
-                "raw": problem.output,
-                "raw_title": f"What {problem.engine} said",
-            }
-        case RolledBack() | RollbackFailed():
-            shown |= {
-                "title": "This change could not be proved live"
-                if isinstance(problem, RolledBack)
-                else "This change failed",
-                "text": problem.message,
-                "raw": problem.evidence,
-                "raw_title": "What was seen",
-                "rolled_back": isinstance(problem, RolledBack),
-                "steps": shown_steps(problem.steps),
-            }
-        case Invalid():
-            pass
-        case Drifted():
-            shown |= {
-                "title": "Somebody changed by hand what runs",
-                "text": f"{problem.message} Nothing was saved; what you typed is below.",
-                "over_drift": True,
-            }
-        case _:
-            shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}
-    return shown
-
-
-STEP_WORDS = {
-    "render": "Rendered", "stage": "Rendered", "check": "Checked", "record": "Checked", "agent": "Reloaded",
-    "reload": "Reloaded", "verify": "Verified", "roll back": "Rolled back",
-}  # fmt: skip
-
-
-FAILED_WORDS = {
-    "Rendered": "Rendering failed", "Checked": "Check failed", "Reloaded": "Reload failed", "Verified": "Verification failed",
-    "Rolled back": "Going back failed",
-}  # fmt: skip
-
-
-def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
-    for step in steps:
-        word = STEP_WORDS.get(step.name, step.name)
-        row = rows.setdefault(word, {"state": "done", "text": word, "seconds": 0.0})
-        row["seconds"] = round(row["seconds"] + step.seconds, 2)
-        if step.error:
-            row["state"], row["text"] = "failed", FAILED_WORDS.get(word, word)
-        elif step.name == "roll back":
-            row["state"] = "back"
-    return list(rows.values())
-
-
-def _counter(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def _digest(where: str, typed: Mapping[str, Sequence[str]]) -> str:
-    """Line breaks count alike, however a browser sends them."""
-    plain = {name: [text.replace("\r\n", "\n").strip() for text in values] for name, values in sorted(typed.items())}
-    return hashlib.sha256(json.dumps([where, plain]).encode()).hexdigest()
 
 
 def _texts(value: object) -> list[str]:
@@ -318,37 +224,3 @@ def _texts(value: object) -> list[str]:
     if isinstance(value, Enum):
         return [str(value.value)]
     return [""] if value is None else [str(value)]
-
-
-def _row_model(annotation: object) -> type[BaseModel] | None:
-    arguments = get_args(annotation)
-    if (
-        get_origin(annotation) is list
-        and arguments
-        and isinstance(arguments[0], type)
-        and issubclass(arguments[0], BaseModel)
-    ):
-        return arguments[0]
-    return None
-
-
-def _renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Rows counted from 0 without gaps; a row in which nothing was typed is dropped, but never the last one."""
-    plain: dict[str, list[str]] = {}
-    rows: dict[str, dict[int, dict[str, list[str]]]] = {}
-    for name, values in typed.items():
-        if match := ROW.fullmatch(name):
-            rows.setdefault(match[1], {}).setdefault(int(match[2]), {})[match[3]] = list(values)
-        else:
-            plain[name] = list(values)
-    for name, found in rows.items():
-        kept = [row for _, row in sorted(found.items()) if _is_typed(row)] or [row for _, row in sorted(found.items())][
-            :1
-        ]
-        for at, row in enumerate(kept):
-            plain.update({f"{name}.{at}.{key}": values for key, values in row.items()})
-    return plain
-
-
-def _is_typed(row: Mapping[str, Sequence[str]]) -> bool:
-    return any("".join(values).strip() for key, values in row.items() if key not in NO_ROW_TEXT)

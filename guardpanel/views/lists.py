@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from guardpanel.services.crud import Paging
+
 LIMIT = 50
 
 
@@ -26,6 +28,10 @@ class Listing:
     @property
     def offset(self) -> int:
         return min(max(0, self.wanted_offset), 10_000_000)
+
+    @property
+    def paging(self) -> Paging:
+        return {"sort": self.key, "descending": self.descending, "offset": self.offset}
 
     @property
     def is_filtered(self) -> bool:

@@ -15,16 +15,17 @@ MODULES = [
     *(
         f"services/{name}.py"
         for name in (
-            "backups", "change", "changes", "comparisons", "differences", "earlier_rows", "edits", "history", "reconcile", "restores",
+            "backups", "change", "changes", "comparisons", "crud", "differences", "earlier_rows", "edits", "history",
+            "reconcile", "restores",
             "revisions", "search", "snapshots",
         )
     ),
-    *(f"views/{name}.py" for name in ("changes", "menu", "merging", "search")),
+    *(f"views/{name}.py" for name in ("changes", "editing", "menu", "merging", "search")),
 ]  # fmt: skip
 
 TEMPLATES = [
     *(f"changes/{name}.html" for name in ("_files", "_words", "index", "restore", "show")),
-    *(f"shared/{name}.html" for name in ("_shortcuts", "_side", "merge")),
+    *(f"shared/{name}.html" for name in ("_shortcuts", "_side", "delete", "edit", "merge", "new")),
     "backups/confirm.html",
     "search/index.html",
 ]

@@ -1,0 +1,207 @@
+"""What can be done with every noun: find, add, change, delete, list. Every change is a save (`changes.py`).
+
+A noun's service makes a `Crud` of its own and adds what it alone has: its queries and rules.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, get_args
+
+from pydantic import BaseModel
+from sqlalchemy.sql.base import ExecutableOption
+from sqlmodel import asc, desc, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import NotFound, Stale
+from guardpanel.models import NOUNS
+from guardpanel.models.noun import Noun, Part
+from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.services import revisions
+from guardpanel.services.changes import Asked, Change, Changes, Saved
+from guardpanel.services.differences import Names, in_words
+from guardpanel.services.input import as_kept
+from guardpanel.services.pages import Page, like
+
+
+class Row(Protocol):
+    """What the row of every noun has."""
+
+    id: int | None
+    version: int
+
+    def replace(self, fields: Any, /) -> Self: ...
+
+    def touch(self, version: int) -> None: ...
+
+
+R = TypeVar("R", bound=Row)
+F = TypeVar("F", bound=BaseModel)
+
+PART = 100
+"Rows read at once: making their objects keeps the event loop busy."
+
+
+class Paging(TypedDict, total=False):
+    """Which part of a list. `sort` is a key of the noun's sorts."""
+
+    sort: str
+    descending: bool
+    offset: int
+    limit: int
+
+
+class Crud(Generic[R, F]):
+    """`loading`: what is read with a row."""
+
+    def __init__(self, noun: Noun, row: type[R], fields: type[F], *loading: ExecutableOption) -> None:
+        self.noun = noun
+        self.row: Any = row
+        self.fields = fields
+        self.loading = loading
+
+    def whole(self, fields: F, facts: EngineFacts) -> F:  # noqa: ARG002
+        """The fields with what is not stored because it says itself."""
+        return fields
+
+    def must_fit(self, fields: F, facts: EngineFacts) -> None:
+        """Invalid (422) for what an operator may not ask for here; of rows that are there, `invariants.py` judges."""
+
+    async def find(self, session: AsyncSession, number: int) -> R:
+        found = await session.exec(select(self.row).where(self.row.id == number).options(*self.loading))
+        row: R | None = found.first()
+        if row is None:
+            raise NotFound(f"There is no such {self.noun.word.lower()}. It may have been deleted.")
+        return row
+
+    async def page(
+        self, session: AsyncSession, wanted: Any, sorts: Mapping[str, Any], **paging: Unpack[Paging]
+    ) -> Page[R]:
+        """Of the rows that `wanted` selects. By name, where nothing else is said."""
+        offset, limit = paging.get("offset", 0), paging.get("limit", 50)
+        column = func.lower(sorts.get(paging.get("sort", ""), sorts["name"]))
+        order = (desc if paging.get("descending") else asc)(column)
+        total = (await session.exec(select(func.count()).select_from(wanted.subquery()))).one()
+        ordered = wanted.options(*self.loading).order_by(order, self.row.id)
+        items: list[R] = []
+        while (left := min(limit, total - offset) - len(items)) > 0:
+            part = (await session.exec(ordered.offset(offset + len(items)).limit(min(left, PART)))).all()
+            if not part:
+                break
+            items += part
+        return Page(items, total, offset, limit)
+
+    async def create(self, changes: Changes, asked: Asked, fields: F) -> Saved[R]:
+        change = Change(asked, f"Added {self._called(fields)}", self.noun.key)
+
+        async def mutate(session: AsyncSession) -> R:
+            self.must_fit(fields, changes.renderer.facts)
+            row: R = self.row().replace(fields)
+            session.add(row)
+            await session.flush()
+            change.noun_id = row.id
+            return row
+
+        return await changes.save(change, mutate)
+
+    async def update(
+        self, changes: Changes, asked: Asked, number: int, fields: F, version: int | None = None
+    ) -> Saved[R]:
+        """`version` is the one that the form was opened with; another one now is Stale (412)."""
+        change = Change(asked, f"Updated {self._called(fields)}", self.noun.key, number)
+
+        async def mutate(session: AsyncSession) -> R:
+            row, facts = await self.find(session, number), changes.renderer.facts
+            must_be_current(row.version, version)
+            self.must_fit(fields, facts)
+            was, now = (self.whole(one, facts) for one in (self.fields_of(row), fields))
+            if words := in_words(was, now, await self.names(session)):
+                change.summary = f"{self.name(fields)}: {words}"
+            row.replace(fields).touch(await revisions.version_after(session, row.version))
+            session.add(row)
+            return row
+
+        return await changes.save(change, mutate)
+
+    async def delete(self, changes: Changes, asked: Asked, number: int, version: int | None = None) -> Saved[str]:
+        """The name of what is deleted."""
+        change = Change(asked, f"Deleted a {self.noun.word.lower()}", self.noun.key, number)
+
+        async def mutate(session: AsyncSession) -> str:
+            row = await self.find(session, number)
+            must_be_current(row.version, version)
+            change.summary = f"Deleted {self._called(row)}"
+            await session.delete(row)
+            return self.name(row)
+
+        return await changes.save(change, mutate)
+
+    def fields_of(self, row: R) -> F:
+        """The fields as they are: what a form starts with and what a PATCH merges into."""
+        plain = {name: getattr(row, name) for name in self._plain}
+        lists = {part.field: self._items(part, getattr(row, part.field)) for part in self.noun.parts}
+        return self.fields.model_construct(None, **plain, **lists)
+
+    def fields_in(self, rows: Rows, number: int) -> F | None:
+        """The fields as a kept state has them; None if it was not there, or this version would refuse it."""
+        found = next((row for row in rows[self.noun.table_name] if row["id"] == number), None)
+        if found is None:
+            return None
+        lists = {part.field: _items_in(part, rows, number) for part in self.noun.parts if part.table}
+        return as_kept(self.fields, {**found, **lists})
+
+    async def names(self, session: AsyncSession) -> Names:
+        """Of all that the fields may refer to, by noun and id."""
+        found: dict[str, dict[int, str]] = {}
+        for key in set(self.noun.references.values()):
+            table: Any = NOUNS[key].table
+            found[key] = dict((await session.exec(select(table.id, table.name))).all())
+        return found
+
+    @cached_property
+    def _plain(self) -> tuple[str, ...]:
+        lists = {part.field for part in self.noun.parts}
+        return tuple(name for name in self.fields.model_fields if name not in lists)
+
+    @cached_property
+    def _models(self) -> dict[str, tuple[type[BaseModel], tuple[str, ...]]]:
+        """Of each list of rows the model of one, and its fields: Pydantic looks both up anew each time."""
+        models = {
+            part.field: get_args(self.fields.model_fields[part.field].annotation)[0]
+            for part in self.noun.parts
+            if not part.value
+        }
+        return {field: (model, tuple(model.model_fields)) for field, model in models.items()}
+
+    def _items(self, part: Part, items: Sequence[Any]) -> list[Any]:
+        """A list of a row's as the fields have it."""
+        if part.value:
+            return [getattr(item, part.value) for item in items]
+        model, names = self._models[part.field]
+        if part.table is None:
+            return [model.model_validate(item) for item in items]
+        return [model.model_construct(None, **{name: getattr(item, name) for name in names}) for item in items]
+
+    def name(self, thing: Any) -> str:
+        """Of a row, or of its fields."""
+        return self.noun.only_name or str(thing.name)
+
+    def _called(self, thing: Any) -> str:
+        """`policy Strict`, `the traffic settings`"""
+        only = self.noun.only_name
+        return f"the {only.lower()}" if only else f"{self.noun.word.lower()} {self.name(thing)}"
+
+
+def must_be_current(now: int, opened: int | None) -> None:
+    if opened is not None and opened != now:
+        raise Stale("This was changed since you opened it. Look at what it is now, then save again.", now)
+
+
+def holds(text: str, *columns: Any) -> Any:
+    """The condition that one of the columns contains the text, whatever its case."""
+    pattern = like(text.strip().lower())
+    return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))
+
+
+def _items_in(part: Part, rows: Rows, number: int) -> list[Any]:
+    own = (row for row in rows[part.table_name] if row[part.owner] == number)
+    return [part.item(row) for row in sorted(own, key=lambda row: row["position"])]

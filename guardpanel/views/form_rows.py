@@ -1,0 +1,46 @@
+"""Repeated rows of a form: `servers.0.address` is a field of the first one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import get_args, get_origin
+
+from pydantic import BaseModel
+
+ROW = re.compile(r"([a-z_]+)\.(\d{1,4})\.([a-z_]+)")
+
+NO_ROW_TEXT = {"scheme", "weight", "backup", "enabled", "resolve_later"}
+"Fields of a server's row that have a value even if nobody typed one."
+
+
+def row_model(annotation: object) -> type[BaseModel] | None:
+    arguments = get_args(annotation)
+    if (
+        get_origin(annotation) is list
+        and arguments
+        and isinstance(arguments[0], type)
+        and issubclass(arguments[0], BaseModel)
+    ):
+        return arguments[0]
+    return None
+
+
+def renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Rows counted from 0 without gaps; a row in which nothing was typed is dropped, but never the last one."""
+    plain: dict[str, list[str]] = {}
+    rows: dict[str, dict[int, dict[str, list[str]]]] = {}
+    for name, values in typed.items():
+        if match := ROW.fullmatch(name):
+            rows.setdefault(match[1], {}).setdefault(int(match[2]), {})[match[3]] = list(values)
+        else:
+            plain[name] = list(values)
+    for name, found in rows.items():
+        kept = [row for _, row in sorted(found.items()) if _is_typed(row)] or [row for _, row in sorted(found.items())][
+            :1
+        ]
+        for at, row in enumerate(kept):
+            plain.update({f"{name}.{at}.{key}": values for key, values in row.items()})
+    return plain
+
+
+def _is_typed(row: Mapping[str, Sequence[str]]) -> bool:
+    return any("".join(values).strip() for key, values in row.items() if key not in NO_ROW_TEXT)

@@ -1,0 +1,105 @@
+"""What a refusal looks like above a form: who refused, what is live, a link to each field, the steps that were taken."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from guardpanel.dependencies import SessionDep
+from guardpanel.errors import (
+    ConfigRejected,
+    Drifted,
+    Invalid,
+    NotFound,
+    Problem,
+    RollbackFailed,
+    RolledBack,
+    Stale,
+    Step,
+)
+from guardpanel.models.meta import label
+from guardpanel.services import revisions
+
+
+async def refused(session: SessionDep, problem: Problem | None, model: type[BaseModel]) -> dict[str, Any] | None:
+    """The summary of what was refused; a form that is behind has a box of its own."""
+    if problem is None or isinstance(problem, Stale | NotFound):
+        return None
+    return refusal(problem, await live_number(session), model)
+
+
+async def live_number(session: SessionDep) -> int | None:
+    live = await revisions.live(session)
+    return live.id if live else None
+
+
+def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """The summary above a refused form: who refused, what is live, a link to each field of the input type."""
+    still = f"Revision {live} is still live, and what you typed is below." if live else "What you typed is below."
+    shown: dict[str, Any] = {
+        "title": "Some fields need another look",
+        "text": f"Nothing was saved. {still}",
+        "links": [
+            {"label": f"{label(model, name)}: {error.message}", "url": f"#f-{name}"}
+            for name, error in problem.errors.items()
+        ],
+        "raw": "",
+        "raw_title": "",
+        "rolled_back": False,
+        "over_drift": False,
+        "steps": None,
+    }
+    match problem:
+        case ConfigRejected():
+            shown |= {
+                "title": f"{problem.engine} refused this change",
+                "raw": problem.output,
+                "raw_title": f"What {problem.engine} said",
+            }
+        case RolledBack() | RollbackFailed():
+            shown |= {
+                "title": "This change could not be proved live"
+                if isinstance(problem, RolledBack)
+                else "This change failed",
+                "text": problem.message,
+                "raw": problem.evidence,
+                "raw_title": "What was seen",
+                "rolled_back": isinstance(problem, RolledBack),
+                "steps": shown_steps(problem.steps),
+            }
+        case Invalid():
+            pass
+        case Drifted():
+            shown |= {
+                "title": "Somebody changed by hand what runs",
+                "text": f"{problem.message} Nothing was saved; what you typed is below.",
+                "over_drift": True,
+            }
+        case _:
+            shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}
+    return shown
+
+
+STEP_WORDS = {
+    "render": "Rendered", "stage": "Rendered", "check": "Checked", "record": "Checked", "agent": "Reloaded",
+    "reload": "Reloaded", "verify": "Verified", "roll back": "Rolled back",
+}  # fmt: skip
+
+
+FAILED_WORDS = {
+    "Rendered": "Rendering failed", "Checked": "Check failed", "Reloaded": "Reload failed", "Verified": "Verification failed",
+    "Rolled back": "Going back failed",
+}  # fmt: skip
+
+
+def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        word = STEP_WORDS.get(step.name, step.name)
+        row = rows.setdefault(word, {"state": "done", "text": word, "seconds": 0.0})
+        row["seconds"] = round(row["seconds"] + step.seconds, 2)
+        if step.error:
+            row["state"], row["text"] = "failed", FAILED_WORDS.get(word, word)
+        elif step.name == "roll back":
+            row["state"] = "back"
+    return list(rows.values())

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
-from guardpanel.errors import Problem, StorageFailed
+from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
 
 MANIFEST = "manifest.json"
 
@@ -140,6 +140,13 @@ class Releases:
             return str(json.loads(content_of(self.root / str(number) / MANIFEST))["checksum"])
         except (OSError, ValueError, KeyError):
             return ""
+
+    def must_be_whole(self, release: Release) -> None:
+        """What HAProxy reads is what was checked: looked at before it reads, and once more when it has. DeploymentFailed."""
+        try:
+            self.open(release.number)
+        except ReleaseDamaged as damaged:
+            raise DeploymentFailed(damaged.message, step="publish") from damaged
 
     def publish(self, release: Release) -> None:
         """Make the release current, in one step for whoever looks."""

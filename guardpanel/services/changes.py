@@ -19,9 +19,10 @@ from guardpanel.background import Background, tell_fault
 from guardpanel.bundle import Bundle
 from guardpanel.database import Database
 from guardpanel.engines import Engines
-from guardpanel.engines.deployer import SAVE_PATIENCE, START_PATIENCE
+from guardpanel.engines.answers import SAVE_PATIENCE
 from guardpanel.engines.lock import only_one
 from guardpanel.engines.releases import Release
+from guardpanel.engines.reloading import START_PATIENCE
 from guardpanel.errors import ConfigRejected, Drifted, Problem
 from guardpanel.models import Revision
 from guardpanel.models.revision import Outcome

@@ -54,9 +54,9 @@ def program(*arguments: str, output: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 async def keep_engines(folder: Path, http_bind: str, haproxy: str) -> None:
     """As under `guardpanel up`: what dies is started again."""
-    from guardpanel.engines import Deployer, supervisor
+    from guardpanel.engines import Deployer, child, supervisor
 
-    supervisor.STEADY = 0.0  # a sweep kills every second; the back-off is for engines that die by themselves
+    child.STEADY = 0.0  # a sweep kills every second; the back-off is for engines that die by themselves
     settings = Settings(data_dir=folder, http_bind=http_bind, haproxy_bin=haproxy)
     keeper = supervisor.Supervisor(settings, Deployer(settings, ""))
     keeper.start()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import Deployer, master_cli
+from guardpanel.engines import HAProxy, master_cli
 from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines.releases import Releases
+from guardpanel.engines.reloading import Reloader
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
-from guardpanel.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -71,44 +72,44 @@ class FirstStart(MasterCli):
 
 
 @pytest.fixture
-def engines(tmp_path: Path) -> Deployer:
-    return Deployer(Settings(data_dir=tmp_path), "secret")
+def reloader(tmp_path: Path) -> Reloader:
+    return Reloader(MasterCli(tmp_path / "m.sock"), HAProxy(), Releases(tmp_path))
 
 
 async def test_haproxy_that_just_starts_with_this_configuration_is_waited_for(
-    engines: Deployer, tmp_path: Path
+    reloader: Reloader, tmp_path: Path
 ) -> None:
-    engines.cli = FirstStart(tmp_path / "m.sock", looks=2)
+    reloader.cli = FirstStart(tmp_path / "m.sock", looks=2)
 
-    await engines._reload_haproxy("this")
+    await reloader.reload("this")
 
-    assert engines.cli.told == 2
+    assert reloader.cli.told == 2
 
 
-async def test_haproxy_that_still_loads_another_configuration_is_told_again(engines: Deployer, tmp_path: Path) -> None:
-    engines.cli = FirstStart(tmp_path / "m.sock", looks=9)
+async def test_haproxy_that_still_loads_another_configuration_is_told_again(reloader: Reloader, tmp_path: Path) -> None:
+    reloader.cli = FirstStart(tmp_path / "m.sock", looks=9)
 
-    await engines._reload_haproxy("another")
+    await reloader.reload("another")
 
-    assert engines.cli.told == 3
+    assert reloader.cli.told == 3
 
 
 async def test_haproxy_that_loads_for_ever_is_given_up(
-    engines: Deployer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reloader: Reloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stuck(FirstStart):
         async def reload(self) -> str:
             return LOADING
 
-    monkeypatch.setattr("guardpanel.engines.deployer.RELOAD_PATIENCE", 0.1)
-    engines.cli = Stuck(tmp_path / "m.sock", looks=1_000)
+    monkeypatch.setattr("guardpanel.engines.reloading.RELOAD_PATIENCE", 0.1)
+    reloader.cli = Stuck(tmp_path / "m.sock", looks=1_000)
 
     with pytest.raises(DeploymentFailed, match="still loading"):
-        await engines._reload_haproxy("another")
+        await reloader.reload("another")
 
 
 async def test_what_runs_is_not_taken_for_settled_while_a_worker_loads_something_else(
-    engines: Deployer, tmp_path: Path
+    reloader: Reloader, tmp_path: Path
 ) -> None:
     """Told to go back to what still serves: without another reload, what loads would serve a moment later."""
 
@@ -121,8 +122,8 @@ async def test_what_runs_is_not_taken_for_settled_while_a_worker_loads_something
         async def info(self, pid: int = 0) -> dict[str, str]:
             return {"description": "guardpanel this", "pid": "7" if self.told < 3 else "9"}
 
-    engines.cli = Loads(tmp_path / "m.sock", looks=0)
+    reloader.cli = Loads(tmp_path / "m.sock", looks=0)
 
-    await engines._reload_haproxy("this")
+    await reloader.reload("this")
 
-    assert engines.cli.told == 3
+    assert reloader.cli.told == 3

@@ -49,8 +49,8 @@ async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployer, "TIDY_EVERY", 0.0)
-    engines = Deployer(settings, "secret")
-    engines.cli, engines.agent = (cli := QuietCli(settings.master_socket)), (agent := SlowAgent(settings))
+    cli, agent = QuietCli(settings.master_socket), SlowAgent(settings)
+    engines = Deployer(settings, "secret", cli=cli, agent=agent)
     bundle = render(DesiredState.from_rows(rows({}, {}), FACTS))
     cli.checksum = bundle.checksum
     engines.releases.publish(engines.stage(bundle, 1))

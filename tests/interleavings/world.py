@@ -177,11 +177,9 @@ class FakeVerifier(Verifier):
 
 class WorldEngines(Deployer):
     def __init__(self, settings: Settings, secret: str, world: World) -> None:
-        super().__init__(settings, secret)
-        self.world = world
-        self.cli = FakeMaster(world)
-        self.agent = FakeAgent("", settings.agent_control_socket, settings.run_dir / "coraza.yaml")
-        self.agent.world = world
+        agent = FakeAgent("", settings.agent_control_socket, settings.run_dir / "coraza.yaml")
+        super().__init__(settings, secret, cli=FakeMaster(world), agent=agent)
+        self.world = agent.world = world
         self.verifier = FakeVerifier(world, self.cli)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
 

@@ -60,7 +60,7 @@ async def visit(running: Installation, path: str = "/", **more: object) -> httpx
 
 
 async def agent(running: Installation) -> AgentStatus:
-    running.changes.engines._status.forget()
+    running.changes.engines.answers.forget()
     return (await running.changes.engines.status()).agent
 
 

@@ -101,7 +101,7 @@ async def test_haproxy_reloaded_by_hand_with_an_older_release(running: Installat
     data = running.settings.data_dir
     (data / "new").symlink_to("releases/1")
     (data / "new").rename(data / "current")
-    await running.changes.engines._reload_haproxy("anything")
+    await running.changes.engines.reloader.reload("anything")
 
     found = await running.look()
 
@@ -124,12 +124,12 @@ async def test_rows_that_were_changed_past_us(running: Installation, origin: int
 
 async def test_a_server_that_was_put_into_maintenance_by_hand(running: Installation, origin: int) -> None:
     await running.changes.engines.cli._ask("@1 set server be_1/s1 state maint")
-    running.changes.engines._servers.forget()
+    running.changes.engines.answers.forget()
 
     [words] = await running.look()
 
     assert words == f"127.0.0.1:{origin} of shop.example was put into MAINT over HAProxy's Runtime API."
-    running.changes.engines._servers.forget()
+    running.changes.engines.answers.forget()
     saved = await running.changes.put_back(ADA)
     assert saved is not None
     assert await running.look() == []

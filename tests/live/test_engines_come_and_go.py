@@ -44,7 +44,7 @@ async def running(haproxy: str, origin: int) -> AsyncIterator[Installation]:
 
 async def status(running: Installation) -> EnginesStatus:
     """Asked anew, as the next page a second later would."""
-    running.changes.engines._status.forget()
+    running.changes.engines.answers.forget()
     return await running.changes.engines.status()
 
 

@@ -14,8 +14,8 @@ from sqlmodel import select
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import verify
+from guardpanel.engines.child import Child
 from guardpanel.engines.status import haproxy_status
-from guardpanel.engines.supervisor import Child
 from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackFailed, RolledBack, Stale
 from guardpanel.models import Deployment, Policy
 from guardpanel.models.policy import PolicyFields

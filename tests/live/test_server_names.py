@@ -45,7 +45,7 @@ def resolver() -> Resolver:
 @pytest.fixture
 async def running(haproxy: str, resolver: Resolver) -> AsyncIterator[Installation]:
     async with installation_of(haproxy) as installation:
-        installation.changes.engines.names = Names(resolver)
+        installation.changes.engines.telling.names = Names(resolver)
         yield installation
 
 

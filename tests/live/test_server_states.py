@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from guardpanel.engines import deployer
+from guardpanel.engines import telling
 from guardpanel.engines.releases import write_atomically
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
@@ -137,7 +137,7 @@ async def test_a_disk_that_takes_no_states_takes_no_server_down(
     with origin() as one, origin() as other:
         operator = Operator(running, [one, other], interval=3600, fall=3)
         with monkeypatch.context() as patch:
-            patch.setattr(deployer, "write_atomically", full)
+            patch.setattr(telling, "write_atomically", full)
             await operator.save()
             await operator.save()
         await operator.save()

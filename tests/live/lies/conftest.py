@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from guardpanel.engines import deployer, verify
+from guardpanel.engines import deployer, reloading, verify
 from guardpanel.services import virtual_hosts
 from tests.live.lies.truth import ADA
 from tests.live.saves import Installation, a_virtual_host, installation_of
@@ -21,7 +21,8 @@ def origin() -> Iterator[int]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be proved here never can: less patience changes the time that it takes, and nothing else."""
     monkeypatch.setattr(verify, "DEADLINE", 2.0)
-    monkeypatch.setattr(deployer, "RELOAD_PATIENCE", 2.5)
+    monkeypatch.setattr(reloading, "RELOAD_PATIENCE", 2.5)
+    monkeypatch.setattr(reloading, "START_PATIENCE", 10.0)
     monkeypatch.setattr(deployer, "START_PATIENCE", 10.0)
 
 

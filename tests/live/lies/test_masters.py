@@ -102,7 +102,7 @@ async def test_haproxy_that_hangs_in_a_reload_loses_no_request_and_mends_with_it
 
 
 async def answers(running: Installation) -> bool:
-    running.changes.engines._status.forget()
+    running.changes.engines.answers.forget()
     return (await running.changes.engines.status()).haproxy.running
 
 

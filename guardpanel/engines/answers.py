@@ -1,0 +1,91 @@
+"""What the engines answer, for pages that must not wait for them and for saves that must."""
+
+import asyncio
+from collections.abc import Collection
+
+from guardpanel.engines.agent import Agent
+from guardpanel.engines.lately import Lately
+from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.protocol import SERVERS_PATIENCE, EnginesStatus
+from guardpanel.engines.releases import Releases
+from guardpanel.engines.reloading import patience_with
+from guardpanel.engines.servers import Servers, ServerStatus
+from guardpanel.engines.status import LONGEST, haproxy_status, servers
+from guardpanel.errors import EngineUnavailable
+
+PAGE_PATIENCE = 0.1
+"Seconds that a page waits for a newer answer: an engine that hangs must not make the panel hang."
+
+DEPLOYING_PATIENCE = 0.01
+"The same during a deployment: HAProxy's master answers nobody while it reads a configuration, of thousands for 0.2 s."
+
+OLDEST_SERVERS = 5.0
+"Seconds after which what they were is no longer worth telling: then a page waits."
+
+SAVE_PATIENCE = 5.0
+"Seconds that a save waits for engines that do not answer: they may be being started again."
+
+
+class Answers:
+    def __init__(self, cli: MasterCli, agent: Agent, releases: Releases) -> None:
+        self.cli, self.agent, self.releases = cli, agent, releases
+        self._status = Lately(self._ask_status)
+        self._servers = Lately(lambda: servers(self.cli))
+
+    def outdate(self) -> None:
+        """Something else runs now."""
+        self._status.forget()
+        self._servers.outdate()
+
+    def forget(self) -> None:
+        """Have the next page wait for what is so now."""
+        self._status.forget()
+        self._servers.forget()
+
+    async def must_answer(self, patience: float) -> None:
+        """EngineUnavailable unless both engines answer: what could not be proved live had better not begin."""
+        if self.releases.current_number() is None:
+            return  # they wait for the first release
+        await asyncio.gather(self._haproxy_answers(patience), self._agent_answers(patience))
+
+    async def _agent_answers(self, patience: float) -> None:
+        if not self.agent.configuration.exists():
+            return  # it waits for that file
+        status = await self.agent.wait(patience)
+        if not status.running:
+            raise EngineUnavailable(f"The WAF agent does not answer. {status.problem}")
+
+    async def _haproxy_answers(self, patience: float) -> None:
+        """The master may answer for a worker that hangs, or has not read its configuration yet."""
+        waiting = patience_with(self.cli, patience)
+        while True:
+            try:
+                if "pid" in await self.cli.info():
+                    return
+                words = "HAProxy's worker does not answer."
+            except EngineUnavailable as error:
+                words = error.message
+            if waiting.is_over:
+                raise EngineUnavailable(words)
+            await asyncio.sleep(0.05)
+
+    async def status(self, *, deploying: bool) -> EnginesStatus:
+        """What both engines say of themselves, as fresh as can be had without waiting long. Raises nothing."""
+        return await self._status.get(DEPLOYING_PATIENCE if deploying else PAGE_PATIENCE)
+
+    async def servers(self, wanted: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+        """The states of all servers by backend (`be_17`), as HAProxy's newest worker has them, or had them a moment ago.
+
+        A backend that is `wanted` and was not there then is waited for.
+        """
+        known = await self._servers.get(patience, OLDEST_SERVERS)
+        if all(name in known for name in wanted):
+            return known
+        return await self._servers.get(LONGEST)
+
+    async def servers_of(self, backend: str) -> tuple[ServerStatus, ...]:
+        """The states of one backend's servers, of now."""
+        return (await servers(self.cli, backend)).of(backend)
+
+    async def _ask_status(self) -> EnginesStatus:
+        return EnginesStatus(*await asyncio.gather(haproxy_status(self.cli), self.agent.status()))

@@ -1,0 +1,101 @@
+"""Having HAProxy read the current release: told to reload, and waited for until its new worker answers."""
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+
+from guardpanel.engines.haproxy import HAProxy
+from guardpanel.engines.loading import Reading, end_loading_worker, newest_worker
+from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines.patience import Patience
+from guardpanel.engines.proc import processes_at
+from guardpanel.engines.releases import Releases
+from guardpanel.errors import DeploymentFailed, EngineUnavailable
+
+START_PATIENCE = 15.0
+"Seconds for an engine that is just being started."
+
+RELOAD_PATIENCE = 15.0
+
+STILL_LOADING = "Another reload is still in progress"
+"""What a master of 3.1 and newer says while it loads another worker, its first included (cli_parse_reload() in its
+src/mworker.c): it has not taken the reload, so it is asked again."""
+
+
+class StillLoading(DeploymentFailed):
+    """HAProxy takes no reload while a worker loads, and that one can be neither waited for nor ended."""
+
+
+class Reloader:
+    def __init__(self, cli: MasterCli, haproxy: HAProxy, releases: Releases) -> None:
+        self.cli, self.haproxy, self.releases = cli, haproxy, releases
+
+    async def reload(self, checksum: str, *, again: bool = False) -> None:
+        """Have HAProxy read the current release, unless it runs it (it may just have started with it)."""
+        patience = patience_with(self.cli, RELOAD_PATIENCE)
+        while True:
+            before = await self.cli.processes(patience=START_PATIENCE)
+            if not again and await self._has_loaded(checksum, before):
+                return None
+            reading = await Reading.of(self.cli, before)
+            answer = await self.cli.reload()
+            if STILL_LOADING not in answer:
+                return await self._wait_for_a_new_worker(reading, answer)
+            if patience.is_over and not await end_loading_worker(self.cli):
+                words = "HAProxy did not start a new worker: it is still loading the configuration before."
+                raise StillLoading(words, step="reload", evidence=answer)
+            await asyncio.sleep(0.02)
+
+    async def _has_loaded(self, checksum: str, now: Processes) -> bool:
+        """Whether the newest worker runs it, and no other loads something else."""
+        with suppress(EngineUnavailable):
+            info = await self.cli.info()
+            is_newest = int(info.get("pid", 0)) in now.workers and not now.failed
+            return is_newest and info.get("description") == f"guardpanel {checksum}"
+        return False
+
+    async def _wait_for_a_new_worker(self, reading: Reading, answer: str) -> None:
+        """`answer`: the master's to the reload. DeploymentFailed where none comes."""
+        before = reading.before
+        patience = Patience(RELOAD_PATIENCE, reading.processes)
+        while True:
+            try:
+                now = await self.cli.processes()
+            except EngineUnavailable as error:
+                reading.answers = False
+                if reading.is_gone:
+                    words = "HAProxy ended while it loaded the new configuration."
+                    raise DeploymentFailed(words, step="reload", evidence=answer) from error
+            else:
+                reading.answers = True
+                if _has_new_worker(before, now) and await newest_worker(self.cli) in now.workers:
+                    return
+                if now.failed > before.failed:
+                    said = answer or await self.haproxy.complaints(self.releases.link)
+                    raise DeploymentFailed(
+                        "HAProxy refused to load the new configuration.", step="reload", evidence=said
+                    )
+            if patience.is_over:
+                await end_loading_worker(self.cli)
+                raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
+            await asyncio.sleep(0.01)
+
+    async def runs(self, checksum: str, patience: float = START_PATIENCE) -> bool:
+        """Whether HAProxy's newest worker has read this configuration; False if it does not answer in time."""
+        ends = monotonic() + patience
+        while True:
+            try:
+                return (await self.cli.info()).get("description") == f"guardpanel {checksum}"
+            except EngineUnavailable:
+                if monotonic() >= ends:
+                    return False
+                await asyncio.sleep(0.05)
+
+
+def _has_new_worker(before: Processes, now: Processes) -> bool:
+    return bool(now.workers) and not set(now.workers) & set(before.workers) and now.failed == 0
+
+
+def patience_with(cli: MasterCli, seconds: float) -> Patience:
+    """As long as HAProxy is at work."""
+    return Patience(seconds, lambda: processes_at(cli.path))

@@ -1,0 +1,156 @@
+"""What HAProxy is told of servers: by a file, before its next worker begins, and over its command line, between reloads."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.engines import handover
+from guardpanel.engines.addresses import Addresses
+from guardpanel.engines.handover import Backends, Configured, Key, Row
+from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.names import Names, must_have_addresses
+from guardpanel.engines.releases import ReleaseDamaged, Releases, content_of, write_atomically
+from guardpanel.engines.status import LONGEST
+from guardpanel.errors import EngineUnavailable
+from guardpanel.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FIRST_LOOK = 1.0
+"Seconds that a deployment waits for names that never had an address: they are looked up again soon."
+
+AT_ONCE = 32
+"Names that are looked up at once while nobody waits."
+
+
+class Telling:
+    def __init__(self, settings: Settings, cli: MasterCli, releases: Releases) -> None:
+        self.settings, self.cli, self.releases = settings, cli, releases
+        self.names = Names()
+        self.addresses = Addresses(settings.server_addresses)
+        self._handed: tuple[str, Mapping[Key, Row]] = ("", {})
+        "What the worker with that process number was told of servers when it began."
+
+    @asynccontextmanager
+    async def handing_over(self, configuration: str, checksum: str) -> AsyncIterator[None]:
+        """Around a reload: the next worker is told what the one before knows, and whoever starts later, where names lead."""
+        pid, rows = await self._hand_over(configuration, checksum)
+        yield
+        await self._note_handed(pid, rows)
+        await self._leave_addresses(configuration)
+
+    async def check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
+        """The rendered configuration tolerates names without an address, as a resolver's bad day must not stop a reload;
+        so the strict question is asked apart, of the servers that are being saved. A name whose address is known is not asked
+        for again: it is held, and a save does not wait for DNS."""
+        known = self.addresses.all()
+        asked = [server for server in servers if server.host not in known]
+        found = await self.names.find({server.host for server in asked})
+        must_have_addresses(asked, found, bundle, self.settings.http_binds)
+        self.addresses.learn(found)
+
+    async def follow(self, lock: asyncio.Lock) -> frozenset[str]:
+        """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers have
+        no address in HAProxy although there is one: they need a reload. `lock`: nobody saves while it is held."""
+        configuration = await asyncio.to_thread(self._current_configuration)
+        if not configuration:
+            return frozenset()  # of names that nobody can say nothing is forgotten, either
+        backends = await asyncio.to_thread(handover.servers_in, configuration)
+        named = [one for servers in backends.values() for one in servers if one.is_name]
+        names = sorted({server.host for server in named})
+        for at in range(0, len(names), AT_ONCE):
+            self.addresses.learn(await self.names.find(names[at : at + AT_ONCE]))
+        async with lock:
+            if await asyncio.to_thread(self._current_configuration) != configuration:
+                return frozenset()  # a save came between
+            await asyncio.to_thread(self.addresses.keep, names)
+            return await self._tell_addresses(named, configuration) if named else frozenset()
+
+    async def _tell_addresses(self, named: Sequence[Configured], configuration: str) -> frozenset[str]:
+        rows = handover.rows_in(await self.cli.server_states())
+        self.addresses.take(handover.addresses_in(rows, {"": named}))
+        known = self.addresses.all()
+        late, told = set[str](), False
+        for server in named:
+            row, address = rows.get((server.backend, server.name)), known.get(server.host)
+            if row is None or address is None or row["srv_addr"] == address or not server.enabled:
+                continue
+            if row["srv_addr"] == "-":
+                late.add(server.host)
+                continue
+            log.info("%s/%s (%s) is %s now", server.backend, server.name, server.host, address)
+            await self.cli.set_address(server.backend, server.name, address)
+            told = True
+        if told:
+            await self._leave_addresses(configuration)
+        return frozenset(late)
+
+    async def _leave_addresses(self, configuration: str) -> None:
+        """What a HAProxy that is started later shall find: where names lead, and no states, which would be stale."""
+        new = await asyncio.to_thread(handover.servers_in, configuration)
+        await self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
+        with suppress(OSError):  # said by the look at the disk
+            names = {one.host for servers in new.values() for one in servers if one.is_name}
+            await asyncio.to_thread(self.addresses.keep, names)
+
+    async def _note_handed(self, pid: str, rows: Mapping[Key, Row]) -> None:
+        """Another worker than `pid` has read these rows; where there was no reload, what was handed earlier holds on."""
+        with suppress(EngineUnavailable):
+            now = (await self.cli.info()).get("pid", "")
+            if now != pid:
+                self._handed = now, rows
+
+    async def _hand_over(self, configuration: str, checksum: str) -> tuple[str, Mapping[Key, Row]]:
+        """Write down what the newest worker knows of servers, for the next one. Without it servers begin UP.
+
+        The newest worker's process number, and what was written: nothing, where the disk takes nothing.
+        """
+        new = await asyncio.to_thread(handover.servers_in, configuration)
+        known = self.addresses.all()
+        unknown = {one.host for servers in new.values() for one in servers if one.is_name and one.host not in known}
+        self.addresses.learn(await self.names.find(unknown, FIRST_LOOK))
+        try:
+            async with asyncio.timeout(LONGEST):
+                info = await self.cli.info()
+                ran, pid = info.get("description", "").removeprefix("guardpanel "), info.get("pid", "")
+                text = await self.cli.server_states()
+        except (EngineUnavailable, TimeoutError):
+            ran = pid = text = ""
+        live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
+        lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, pid, text)
+        told = await self._leave_states(lines)
+        return pid, handover.rows_in("\n".join(lines)) if told else {}
+
+    def _states(self, live: Backends, new: Backends, pid: str, text: str) -> list[str]:
+        before = handover.rows_in(text) if live else {}
+        handed = self._handed[1] if self._handed[0] == pid else {}
+        self.addresses.take(handover.addresses_in(before, live))
+        return handover.state_lines(before, live, new, handed=handed, addresses=self.addresses.all())
+
+    async def _leave_states(self, lines: Sequence[str]) -> bool:
+        """Whether it was written. A disk that takes nothing must not keep an earlier release from coming back: servers
+        begin UP then."""
+        try:
+            text = "\n".join(lines) + "\n"
+            await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode())
+        except OSError as error:
+            log.warning("the states of servers could not be written: %s", error.strerror or error)
+            return False
+        return True
+
+    def _current_configuration(self) -> str:
+        """What the current release has HAProxy read; empty without one, or where somebody changed it by hand."""
+        number = self.releases.current_number()
+        if number is not None:
+            with suppress(OSError, ReleaseDamaged):
+                return content_of(self.releases.open(number).path / "haproxy.cfg").decode()
+        return ""
+
+    def _configuration_of(self, checksum: str) -> str:
+        """What a worker with this checksum has read; empty where that is not known."""
+        number = self.releases.current_number()
+        if number is None or not checksum or self.releases.checksum(number) != checksum:
+            return ""
+        return self._current_configuration()

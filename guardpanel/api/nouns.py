@@ -125,7 +125,6 @@ def _default(info: FieldInfo) -> dict[str, Any]:
 
 
 def rows(
-    router: APIRouter,
     noun: Noun,
     service: ModuleType,
     dialect: Dialect | None = None,
@@ -133,9 +132,10 @@ def rows(
     query: type[ListQuery] = ListQuery,
     looks_in: str = "names",
     deleting: str = "",
-) -> Shapes:
-    """Give the router the five operations of a noun with many rows. `looks_in`: where its list's `q` looks; `deleting`: what is
-    to be said of deleting one."""
+) -> APIRouter:
+    """The five operations of a noun with many rows. `looks_in`: where its list's `q` looks; `deleting`: what is to be said of
+    deleting one."""
+    router = _router(noun)
     dialect = dialect or Dialect()
     shapes = Shapes(noun, dialect, dialect.answer)
     number = Annotated[RowId, Path(alias=f"{noun.key}_id")]
@@ -201,11 +201,12 @@ def rows(
     router.get(one, name=f"read_{noun.key}", response_model=shapes.read)(read)
     router.patch(one, name=f"update_{noun.key}", response_model=shapes.saved)(update)
     router.delete(one, name=f"delete_{noun.key}", status_code=204, description=deleting)(delete)
-    return shapes
+    return router
 
 
-def settings(router: APIRouter, noun: Noun, service: ModuleType) -> None:
-    """Give the router the two operations of a noun with one row."""
+def settings(noun: Noun, service: ModuleType) -> APIRouter:
+    """The two operations of a noun with one row."""
+    router = _router(noun)
     shapes = Shapes(noun, Dialect(), Versioned)
 
     def out(panel: Any, row: Any) -> dict[str, Any]:
@@ -242,3 +243,8 @@ def settings(router: APIRouter, noun: Noun, service: ModuleType) -> None:
 
     router.get("", name=f"read_{noun.key}", response_model=shapes.out)(read)
     router.patch("", name=f"update_{noun.key}", response_model=shapes.saved)(update)
+    return router
+
+
+def _router(noun: Noun) -> APIRouter:
+    return APIRouter(prefix=f"/api/v1/{noun.api}", tags=[noun.api])

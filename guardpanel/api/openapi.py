@@ -7,17 +7,18 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from guardpanel.api.problems import ProblemDocument
+from guardpanel.models import NOUNS
 
 DESCRIPTION = "Virtual hosts and WAF policies of HAProxy + Coraza. What a write answers with 2xx is live and proved."
 
 TAGS = [
     {"name": "auth", "description": "Logging in and out; who is asking."},
-    {"name": "vhosts", "description": "Virtual hosts: hostnames served together, with their servers and policy."},
-    {"name": "policies", "description": "How the WAF treats the traffic of the virtual hosts bound to it."},
-    {"name": "traffic", "description": "How requests reach HAProxy, for all virtual hosts: PROXY protocol, client IP."},
+    *({"name": noun.api, "description": noun.what} for noun in NOUNS.values()),
     {"name": "logs", "description": "Events: requests on which rules fired, with every rule."},
     {"name": "runtime", "description": "What the engines run."},
 ]
+
+SETTINGS = {f"/api/v1/{noun.api}" for noun in NOUNS.values() if noun.only_name}
 
 OPEN = ("/auth/login", "/auth/refresh", "/auth/logout")
 "They need no bearer token."
@@ -72,5 +73,5 @@ def _names_version(operation: dict[str, Any]) -> bool:
 def _is_row(path: str, operation: dict[str, Any]) -> bool:
     """Whether it answers with one row, which has a version."""
     return "204" not in operation["responses"] and (
-        path.endswith(("_id}", "/traffic")) or operation["operationId"].startswith("create")
+        path.endswith("_id}") or path in SETTINGS or operation["operationId"].startswith("create")
     )

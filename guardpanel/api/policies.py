@@ -1,19 +1,10 @@
 """Policies as JSON."""
 
-from fastapi import APIRouter
-
 from guardpanel.api import nouns
 from guardpanel.api.react.policies import PolicyDialect
 from guardpanel.models.policy import NOUN
 from guardpanel.services import policies
 
-router = APIRouter(prefix="/api/v1/policies", tags=["policies"])
-
-nouns.rows(
-    router,
-    NOUN,
-    policies,
-    PolicyDialect(),
-    looks_in="names and descriptions",
-    deleting="409 while virtual hosts use it.",
+router = nouns.rows(
+    NOUN, policies, PolicyDialect(), looks_in="names and descriptions", deleting="409 while virtual hosts use it."
 )

@@ -1,6 +1,5 @@
 """Virtual hosts as JSON."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from guardpanel.api import nouns
@@ -9,15 +8,12 @@ from guardpanel.dependencies import RowId, SessionDep, Viewer
 from guardpanel.models.virtual_host import NOUN
 from guardpanel.services import virtual_hosts
 
-router = APIRouter(prefix="/api/v1/vhosts", tags=["vhosts"])
-
 
 class VirtualHostQuery(nouns.ListQuery):
     policy_id: int | None = None
 
 
-nouns.rows(
-    router,
+router = nouns.rows(
     NOUN,
     virtual_hosts,
     VirtualHostDialect(),

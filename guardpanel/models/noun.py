@@ -62,6 +62,10 @@ class Noun:
     "What an operator sets: the input of form and JSON body."
     path: str
     "Of its pages."
+    api: str
+    "Its name in `/api/v1`."
+    what: str
+    "One sentence of what it is."
     parts: tuple[Part, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     "Fields that hold another noun's id, with its key. That noun stands before this one among all."

@@ -378,6 +378,8 @@ NOUN = Noun(
     Policy,
     PolicyFields,
     "/policies",
+    "policies",
+    "How the WAF treats the traffic of the virtual hosts bound to it.",
     has_own_names=True,
     menu=Menu(30, "shield", "p"),
 )

@@ -248,6 +248,8 @@ NOUN = Noun(
     Traffic,
     TrafficFields,
     "/system/traffic",
+    "traffic",
+    "How requests reach HAProxy, for all virtual hosts: PROXY protocol, client IP.",
     parts=(Part("listeners", listener_in_words),),
     only_name="Traffic settings",
     known_as=(

@@ -345,6 +345,8 @@ NOUN = Noun(
     VirtualHost,
     VirtualHostFields,
     "/virtual-hosts",
+    "vhosts",
+    "Virtual hosts: hostnames served together, with their servers and policy.",
     parts=(
         Part("hostnames", shown, Hostname, "virtual_host_id", "name"),
         Part("servers", server_in_words, Server, "virtual_host_id"),

@@ -67,6 +67,14 @@ class HAProxy:
         except EngineUnavailable:
             return False
 
+    async def runs_lua(self) -> bool:
+        """Whether it was built with Lua. False where there is no HAProxy."""
+        try:
+            binary = self.binary()
+            return await asyncio.to_thread(_has, binary, _changed(binary), "LUA")
+        except EngineUnavailable:
+            return False
+
     async def holds_responses(self) -> bool:
         """Whether `tcp-response content` may wait before `send-spoe-group` does: in 2.6.12 a response is lost then whose server
         closes at once. No file tells that, so its number does. False where there is no HAProxy.
@@ -96,6 +104,12 @@ def _knows(binary: str, _changed: int, option: str) -> bool:
             f"defaults\n    mode http\n    {option}\nfrontend probe\n    bind unix@{path}/s\n    timeout client 1s\n"
         )
         return run_here([binary, "-c", "-f", str(path / "haproxy.cfg")]).code == 0
+
+
+@lru_cache(100)
+def _has(binary: str, _changed: int, feature: str) -> bool:
+    """Asked once, too."""
+    return run_here([binary, "-cc", f"feature({feature})"]).code == 0
 
 
 def _changed(binary: str) -> int:

@@ -31,6 +31,9 @@ class EngineFacts:
     drops_trailers: bool = False
     "HAProxy knows `option http-drop-request-trailers` (3.2): where it does not, requests with trailers are refused."
 
+    runs_lua: bool = False
+    "HAProxy was built with Lua: without it, it cannot refuse the trailers of a body that passes in parts, either."
+
     memory_mib: int = 2048
     "Of the machine or the container, as services/installation.py remembers it."
 
@@ -39,6 +42,11 @@ class EngineFacts:
 
     holds_responses: bool = False
     "HAProxy can wait for a response and go on with what came (2.8): 2.6 then loses those whose server closes."
+
+    @property
+    def hands_trailers_on(self) -> bool:
+        """Of a body that passes in parts."""
+        return not (self.drops_trailers or self.runs_lua)
 
     @property
     def largest_body(self) -> int:

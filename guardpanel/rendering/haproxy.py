@@ -98,6 +98,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             access_log=access_log(mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
             responses=inspects_responses(state),
+            watches_trailers=waiting.watches_trailers(state),
             trailer_blocks=range(2, 2 + MOST_FIELDS),
             passes=waiting.PASSES,
             waits=waiting.waits(state),
@@ -161,6 +162,8 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = maps.skips(state, endings=True)
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
+    if waiting.watches_trailers(state):
+        rendered["trailers.lua"] = (folder() / "haproxy" / "trailers.lua").read_text("utf-8")
     rendered |= error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":

@@ -33,6 +33,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         memory_mib=memory,
         open_files=machine.open_files(),
         drops_trailers=await haproxy.knows(DROPS_TRAILERS),
+        runs_lua=await haproxy.runs_lua(),
         holds_responses=await haproxy.holds_responses(),
     )
 

@@ -76,6 +76,7 @@ class Stack:
             secret=SECRET,
             memory_mib=memory_mib,
             drops_trailers=asyncio.run(HAProxy(haproxy).knows(DROPS_TRAILERS)),
+            runs_lua=asyncio.run(HAProxy(haproxy).runs_lua()),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
         )
         if events:

@@ -20,6 +20,7 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         system_ca=Settings().system_ca,
         server_states=str(states),
         drops_trailers=asyncio.run(asked.knows(DROPS_TRAILERS)),
+        runs_lua=asyncio.run(asked.runs_lua()),
         holds_responses=asyncio.run(asked.holds_responses()),
     )
     for path, content in bundle.files.items():

@@ -1,6 +1,7 @@
 """Bodies at the limit of a policy: inspected whole, or a verdict that can be seen; nothing is cut."""
 
 import hashlib
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tests.live.origins import Origin
 from tests.live.stack import Response, Stack, head, wait_until
+from tests.live.wire import Part
 from tests.rows import SECRET, rows
 
 KIB = 1024
@@ -430,6 +432,58 @@ def test_fields_after_a_body_reach_no_server(stack: Stack, server: Origin, host:
     if stack.facts.drops_trailers:
         assert answer.seen["trailers"] == []
     else:
-        assert (answer.status, answer.verdict["verdict"], len(server.received)) == (400, "trailers", before)
-        assert answer.verdict["request-id"] in answer.text
-        assert stack.logged(answer)["verdict"] == "trailers"
+        refused_for_its_trailers(stack, server, answer, before)
+
+
+FIELDS = b"0\r\nX-Evil: 1\r\nX: \r\n\r\n"
+
+
+AFTER: dict[str, list[Part]] = {
+    "at once": [chunk(b"x" * 128_000) + FIELDS],
+    "in a segment of their own": [chunk(b"x" * 128_000), 0.1, FIELDS],
+    "in three": [chunk(b"x" * 128_000) + FIELDS[:9], 0.1, FIELDS[9:-1], 0.1, FIELDS[-1:]],
+    "while the WAF is asked": [chunk(b"x" * 7) * 9_000 + b"0\r\na:\r\n\r\n"],
+    "late": [chunk(b"x" * 3_000), 1.9, chunk(b"x"), FIELDS],
+}
+
+
+@pytest.mark.parametrize(
+    ("host", "way"),
+    [
+        *((f"{host}.test", way) for host in ("pass", "watch", "begin", "plain") for way in AFTER if way != "late"),
+        ("slowwatch.test", "late"),
+        ("plain.test", "late"),
+    ],
+)
+def test_fields_after_a_body_that_passes_in_parts_reach_no_server(
+    stack: Stack, server: Origin, host: str, way: str
+) -> None:
+    """The beginning is with the server, and was judged or will not be: they come behind it."""
+    parts, before = AFTER[way], len(server.received)
+
+    answer = stack.send(head_of(host, transfer_encoding="chunked"), *parts)
+
+    if stack.facts.drops_trailers:
+        assert answer.seen["trailers"] == []
+    else:
+        refused_for_its_trailers(stack, server, answer, before)
+
+
+def refused_for_its_trailers(stack: Stack, server: Origin, answer: Response, before: int) -> None:
+    assert (answer.status, answer.verdict["verdict"], len(server.received)) == (400, "trailers", before)
+    assert answer.verdict["request-id"] in answer.text
+    assert stack.logged(answer)["verdict"] == "trailers"
+
+
+@pytest.mark.parametrize("host", ["pass.test", "watch.test", "begin.test", "plain.test"])
+def test_a_chunked_body_that_passes_in_parts_is_whole_at_the_server(stack: Stack, host: str) -> None:
+    """It is looked at piece by piece for what may follow it."""
+    body = bytes(random.Random(14).choices(b"abcdefgh", k=1_000_000))
+    pieces = [body[at : at + 16_000] for at in range(0, len(body), 16_000)]
+    slowly: list[Part] = [part for piece in pieces[:20] for part in (chunk(piece), 0.01)]
+
+    answer = stack.send(
+        head_of(host, transfer_encoding="chunked"), *slowly, b"".join(map(chunk, pieces[20:])), b"0\r\n\r\n"
+    )
+
+    assert whole(answer, body)

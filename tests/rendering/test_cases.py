@@ -31,7 +31,9 @@ def test_the_contents_list_every_case() -> None:
     assert (CASES / "README.md").read_text("utf-8") == contents(), HOW
 
 
-def test_every_configuration_has_the_error_pages_as_they_are_written(case: Case) -> None:
-    pages = {path: text for path, text in case.bundle().files.items() if path.startswith("errors/")}
+def test_every_configuration_has_what_is_the_same_everywhere_as_it_is_written(case: Case) -> None:
+    files = case.bundle().files
+    pages = {path: text for path, text in files.items() if path.startswith("errors/")}
 
     assert pages == {f"errors/{page.name}": page.read_bytes() for page in (folder() / "haproxy" / "errors").iterdir()}
+    assert files.get("trailers.lua") in {None, (folder() / "haproxy" / "trailers.lua").read_bytes()}

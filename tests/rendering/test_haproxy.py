@@ -1,5 +1,8 @@
 """What the cases (tests/rendering/cases) do not show: what is no line of a file, and what holds for every configuration."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from guardpanel.rendering import DesiredState, render
@@ -19,6 +22,30 @@ def test_names_that_must_resolve_are_told() -> None:
     (named,) = render(state).named_servers
 
     assert (named.virtual_host_id, named.position, named.host, named.port) == (1, 0, "one.lan", 81)
+
+
+@pytest.mark.parametrize(
+    ("host", "policy", "facts", "watched"),
+    [
+        ({}, {}, {}, True),
+        ({"enforcement_mode": "off"}, {"enforcement_mode": "block"}, {}, True),
+        ({}, {"enforcement_mode": "block", "over_limit": "inspect_beginning"}, {}, True),
+        ({}, {"enforcement_mode": "block"}, {}, False),
+        ({}, {"enforcement_mode": "block", "body_limit_kib": 256, "fail_mode": "open"}, {}, True),
+        ({"maintenance": True}, {}, {}, False),
+        ({}, {}, {"runs_lua": False}, False),
+        ({}, {}, {"drops_trailers": True}, False),
+    ],
+)
+def test_lua_looks_for_trailers_only_where_a_body_passes_in_parts_and_haproxy_cannot_drop_them(
+    host: dict[str, Any], policy: dict[str, Any], facts: dict[str, Any], watched: bool
+) -> None:
+    given = rows({"A": policy}, {"a.test": {"policy": "A", "servers": [{"address": "192.0.2.1"}], **host}})
+    bundle = render(DesiredState.from_rows(given, replace(FACTS, **{"runs_lua": True, **facts})))
+    lines = [line.strip() for line in bundle.files["haproxy.cfg"].decode().splitlines()]
+
+    assert ("trailers.lua" in bundle.files, "filter lua.trailers" in lines) == (watched, watched)
+    assert ("http-request lua.watch_trailers if chunked !complete" in lines) is watched
 
 
 ORDER = ["tcp-request connection", "tcp-request content", "http-request"]

@@ -9,7 +9,7 @@ from guardpanel.errors import Step
 from guardpanel.models import Revision
 from guardpanel.services.snapshots import Snapshot
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Saved(Generic[T]):
+class Saved(Generic[T_co]):
     """A save that went through: what it made, and what is live now."""
 
-    value: T
+    value: T_co
     revision: int
     seconds: float
     is_new: bool

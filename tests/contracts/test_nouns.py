@@ -55,8 +55,8 @@ def words_of(code: str) -> list[str]:
     found: list[str] = []
     for node in ast.walk(ast.parse(code)):
         match node:
-            case ast.Expr(value=ast.Constant()):
-                node.value.value = ""  # a docstring
+            case ast.Expr(value=ast.Constant() as docstring):
+                docstring.value = ""
             case ast.Constant(value=str() as text):
                 found.append(text)
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.FunctionDef(name=name):

@@ -158,7 +158,7 @@ def _fail_once(panel: Panel, shared: Shared) -> None:
         shared.tell(FAILING)
         raise DeploymentFailed("It cannot be proved.", step="verify")
 
-    verifier.prove = fail  # type: ignore[method-assign]
+    verifier.prove = fail  # type: ignore[assignment, method-assign]
 
 
 def _wait(true: Callable[[], bool], what: str, seconds: float = 60.0) -> None:

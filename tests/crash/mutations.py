@@ -27,7 +27,7 @@ def half_settle(panel: Panel, _shared: Shared) -> None:
     async def not_the_release(_prepared: Prepared) -> tuple[int, str]:
         return 0, ""
 
-    panel.changes.deployments._put_release_back = not_the_release  # type: ignore[method-assign]
+    panel.changes.deployments._put_release_back = not_the_release  # type: ignore[assignment, method-assign]
     panel.reconciler.tick = nothing  # type: ignore[method-assign]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.attacks import PAGE_ATTACKS
 from tests.e2e.conftest import Complaints, log_in
@@ -81,10 +81,12 @@ def watched(page: Page) -> tuple[Complaints, list[str]]:
     """What a page complains of, and every request that it makes for more than itself."""
     page.add_init_script(WATCH)
     asked: list[str] = []
-    page.on(
-        "request",
-        lambda one: one.resource_type not in {"stylesheet", "image"} and asked.append(f"{one.method} {one.url}"),
-    )
+
+    def note(one: Request) -> None:
+        if one.resource_type not in {"stylesheet", "image"}:
+            asked.append(f"{one.method} {one.url}")
+
+    page.on("request", note)
     page.on("dialog", lambda dialog: dialog.dismiss())
     return Complaints(page), asked
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -46,13 +47,17 @@ def is_over_after(waiting: Patience, clock: Clock, seconds: int) -> bool:
     return False
 
 
+def has_used_more(pid: int, used: int) -> bool:
+    return patience._stat(pid)[1] > used
+
+
 def test_who_works_is_waited_for(clock: Clock) -> None:
     with process("while True: pass") as pid:
         waiting = Patience(8, lambda: {pid})
 
         for _ in range(60):
             used = patience._stat(pid)[1]
-            wait_until(lambda used=used: patience._stat(pid)[1] > used, "it has used the processor")
+            wait_until(partial(has_used_more, pid, used), "it has used the processor")
             clock.now += 1
             assert not waiting.is_over
 

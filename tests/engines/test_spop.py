@@ -40,7 +40,8 @@ VERDICT = ack(set_var("id", frames.string("x")) + set_var("anomaly_score", b"\x0
 @contextlib.asynccontextmanager
 async def agent(folder: Path, *answers: bytes) -> AsyncIterator[Path]:
     """Answers each frame with the next of these bytes, and keeps silent after the last."""
-    over, visits = asyncio.Event(), []
+    over = asyncio.Event()
+    visits: list[asyncio.Task[None] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visits.append(asyncio.current_task())
@@ -54,7 +55,7 @@ async def agent(folder: Path, *answers: bytes) -> AsyncIterator[Path]:
     server = await asyncio.start_unix_server(serve, str(folder / "agent.sock"))
     yield folder / "agent.sock"
     over.set()
-    await asyncio.gather(*visits)
+    await asyncio.gather(*(visit for visit in visits if visit))
     server.close()
     await server.wait_closed()
 

@@ -55,7 +55,7 @@ class Ground:
 
     @property
     def counters(self) -> dict[str, int]:
-        return dict(self.ask("SELECT name, value FROM counter"))  # type: ignore[arg-type]
+        return dict(self.ask("SELECT name, value FROM counter"))
 
     def lines(self, request: str) -> tuple[Any, Any]:
         """What the agent and HAProxy said of a request."""

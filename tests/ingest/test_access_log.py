@@ -64,7 +64,12 @@ def test_blocks_are_given_back_a_few_at_a_time(ground: Ground, monkeypatch: pyte
     monkeypatch.setattr(rotation, "PUNCHED_AT_ONCE", 2 * PAGE)
     punched: list[int] = []
     punch = rotation._punch
-    monkeypatch.setattr(rotation, "_punch", lambda file, at, size: (punched.append(size), punch(file, at, size)))
+
+    def count(file: int, at: int, size: int) -> None:
+        punched.append(size)
+        punch(file, at, size)
+
+    monkeypatch.setattr(rotation, "_punch", count)
     said = [a_log_line() for _ in range(120)]
     for at in range(0, 120, 40):
         ground.log(*said[at : at + 40])

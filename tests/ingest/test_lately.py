@@ -1,12 +1,13 @@
 """The last requests, as the page of the traffic settings shows them."""
 
 import json
+from typing import Any
 
 from guardpanel.ingest.lately import KEPT, Lately
 from tests.events import a_passed_line
 
 
-def line(**others: object) -> bytes:
+def line(**others: Any) -> bytes:
     said = {"peer": "127.0.0.1", "scheme": "http", "forwarded": "-", "proxied": "-", "client": "192.0.2.7", **others}
     return json.dumps(a_passed_line(**said), separators=(",", ":")).encode()
 

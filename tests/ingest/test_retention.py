@@ -1,6 +1,7 @@
 """What is kept: by age and by size, in small steps, and whole."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_what_takes_too_much_goes_oldest_first(ground: Ground, monkeypatch: pyte
     assert kept == [event["id"] for event in events[-len(kept) :]]
 
 
-STRAYS = {
+STRAYS: dict[str, dict[str, Any]] = {
     "unknown hosts": {"verdict": "unknown_host"},
     "too many at once": {"verdict": "greedy", "status": 429, "ended": "LR--", "server_milliseconds": -1},
     "broken off": {"status": 400, "ended": "CR--", "verdict": "-", "server_milliseconds": -1},

@@ -1,6 +1,7 @@
 """One request, one event: whoever speaks of it first, and in whatever batches."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_both_say_of_a_blocked_request_what_they_know(ground: Ground) -> None:
 
 UPLOAD = {"server": "<NOSRV>", "server_milliseconds": -1, "rules": "-"}
 
-VERDICTS_OF = {
+VERDICTS_OF: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None, str]] = {
     "no server": ({"verdict": "-", "rules": "-", "status": 503, "ended": "SC--"}, None, "undelivered"),
     "no server, and rules": ({"verdict": "-", "status": 503, "ended": "SC--"}, {"verdict": "detected", "status": None}, "detected"),
     "too large passed, and no server": ({**UPLOAD, "verdict": "over_limit", "over_limit": "pass", "status": 503, "ended": "SC--"}, None, "too_large_passed"),
@@ -79,10 +80,12 @@ VERDICTS_OF = {
 def test_what_became_of_a_request(ground: Ground, case: str, order: str) -> None:
     logged, told, verdict = VERDICTS_OF[case]
     event = an_event(**(told or {}))
-    sources = [
-        lambda: told is not None and ground.write(FIRST, event),
-        lambda: logged is not None and ground.log(a_log_line(event, **logged)),
-    ]
+    sources: list[Callable[[], None]] = []
+    if told is not None:
+        sources.append(lambda: ground.write(FIRST, event))
+    if logged is not None:
+        line = a_log_line(event, **logged)
+        sources.append(lambda: ground.log(line))
 
     for source in reversed(sources) if order == "HAProxy first" else sources:
         source()

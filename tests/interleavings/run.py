@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +150,9 @@ class Life:
             await asyncio.sleep(self.fate.seconds() * 10)
             for one in doing:
                 one.cancel()  # the browser goes away
-        for one in asyncio.as_completed(doing):
+        for ended in asyncio.as_completed(doing):
             try:
-                change = await one
+                change = await ended
             except asyncio.CancelledError:
                 self.journal.note(who=who, told=self.journal.asked[who].get("told", "nothing"))
             except Problem as problem:
@@ -416,7 +417,7 @@ def one_run(template: Path, seed: int, lives: int, plant: Callable[[], None] = l
     for at in range(lives):
         fate = Fate(f"{seed}/{at}/kill", folder, None)
         kill_at = fate.random.randint(1, LATEST_KILL) if at + 1 < lives else None
-        code = in_a_process(lambda at=at, kill_at=kill_at: live(folder, f"{seed}/{at}", kill_at, plant))
+        code = in_a_process(partial(live, folder, f"{seed}/{at}", kill_at, plant))
         killed += code == KILLED
         if code not in {0, KILLED}:
             break

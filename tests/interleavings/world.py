@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import AgentStatus, Deployer, RunningApplication
@@ -22,7 +23,7 @@ from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailabl
 from guardpanel.settings import Settings
 from tests.interleavings.scheduler import Fate
 
-Worker = dict[str, object]
+Worker = dict[str, Any]
 
 RARE, SOMETIMES = 0.01, 0.06
 "How often something of the kind goes wrong."

@@ -21,8 +21,9 @@ from tests.ports import free_port
 class Installation:
     """A guardpanel without pages: `changes` saves, `supervisor` keeps the engines."""
 
-    def __init__(self, settings: Settings, changes: Changes, supervisor: Supervisor) -> None:
+    def __init__(self, settings: Settings, changes: Changes, engines: Deployer, supervisor: Supervisor) -> None:
         self.settings = settings
+        self.engines = engines
         self.changes = changes
         self.supervisor = supervisor
         self.reconciler = Reconciler(changes, settings.data_dir, repairs=False)
@@ -62,7 +63,7 @@ async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Instal
     try:
         failed = await startup.bring_up(changes)
         assert failed is None, failed
-        yield Installation(settings, changes, supervisor)
+        yield Installation(settings, changes, engines, supervisor)
     finally:
         await supervisor.stop()
         await engines.close()

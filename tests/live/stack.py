@@ -268,7 +268,7 @@ class Stack:
             return self.answer(connection, parts[0], began)
 
     def answer(self, connection: socket.socket, request: Part, began: float = 0.0) -> Response:
-        method = bytes(request).split(b" ", 1)[0].decode("latin-1")
+        method = request.split(b" ", 1)[0].decode("latin-1") if isinstance(request, bytes) else ""
         raw = http.client.HTTPResponse(connection, method=method)
         raw.begin()
         body = raw.read()

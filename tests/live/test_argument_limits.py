@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.live.origins import Origin
-from tests.live.stack import Response, Stack
+from tests.live.stack import Stack
+from tests.live.wire import Response
 from tests.rows import rows
 
 pytestmark = pytest.mark.one_haproxy

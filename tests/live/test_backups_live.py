@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -44,7 +45,7 @@ EVERY = (
     "deployment",
 )
 
-Rows = dict[str, list[dict[str, object]]]
+Rows = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def as_backed_up(there: Rows, revision: int, here: Rows) -> Rows:
     """What the old machine had when that revision was live; it went on after that."""
     expected = dict(there)
     last = next(row for row in there["revision"] if row["id"] == revision)
-    kept = json.loads(snapshots.unpacked(bytes(last["snapshot"])))  # type: ignore[arg-type]
+    kept = json.loads(snapshots.unpacked(last["snapshot"]))
     for table, found in kept.items():
         expected[table] = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
         for row in expected[table]:
@@ -247,12 +248,12 @@ async def test_an_old_worker_says_which_configuration_it_still_runs(
 ) -> None:
     installation = two[0]
     await virtual_hosts.create(installation.changes, Asked("ada"), a_virtual_host(origin_port))
-    before = (await installation.changes.engines.status()).haproxy.checksum
-    assert await installation.changes.engines.drop_unused() == set()
+    before = (await installation.engines.status()).haproxy.checksum
+    assert await installation.engines.drop_unused() == set()
     with closing(socket.create_connection(installation.settings.http_binds[0], 10)) as open_request:
         open_request.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
         await virtual_hosts.create(
             installation.changes, Asked("ada"), a_virtual_host(origin_port, hostnames=["next.example"])
         )
 
-        assert await installation.changes.engines.drop_unused() == {before}
+        assert await installation.engines.drop_unused() == {before}

@@ -138,7 +138,7 @@ def rendered(panel: Panel) -> dict[str, bytes]:
 def saved() -> dict[str, tuple[object, object, list[str]]]:
     """What each door left behind: rows, rendered bytes, the words of the changes."""
     doors: dict[str, Callable[[Panel], None]] = {"form": by_form, "json": by_json}
-    left = {}
+    left: dict[str, tuple[object, object, list[str]]] = {}
     for name, door in doors.items():
         with running_panel(haproxy_binary("2.8")) as panel:
             an_account(panel)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.origins import Origin
 from tests.live.stack import DEADLINE, Stack, wait_until
-from tests.live.wire import Response, head
+from tests.live.wire import Part, Response, head
 from tests.rows import rows
 
 CONNECTIONS, PER_CLIENT, BODIES, BODIES_PER_CLIENT = 20, 6, 8, 4
@@ -46,7 +46,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
             "trusted_networks": [PROXY],
         },
     )
-    slowly = [b"x", 0.2] * 150
+    slowly: list[Part] = [b"x", 0.2] * 150
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
     with Stack(haproxy, state, memory_mib=256) as running:
         yield running

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.rendering import DesiredState, render
+from guardpanel.rendering import DesiredState, Rows, render
 from tests.live.origins import Origin, certificate, origin
 from tests.live.stack import DEADLINE, Stack, wait_until
 from tests.live.wire import Response, head
 from tests.ports import free_port
-from tests.rows import SECRET, Rows, rows
+from tests.rows import SECRET, rows
 
 STRANGER, PROXY, INNER_PROXY = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 "Where connections come from: each address of 127.0.0.0/8 is this machine's."

@@ -29,7 +29,7 @@ APPLICATIONS = {
     ],
 }  # fmt: skip
 
-POLICIES = {
+POLICIES: dict[str, dict[str, Any]] = {
     "Website": {"enforcement_mode": "block", **PRESETS["website"]},
     "Upload": {"enforcement_mode": "block", **PRESETS["file_upload"]},
     "Unread": {"enforcement_mode": "block", "content_type_readings": ["application/json = none", "text/plain = xml"]},
@@ -46,7 +46,7 @@ PNG = (
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    common = {"servers": [{"address": server.address}], "health_check": False}
+    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False}
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES if not name.startswith("Ordinary")}
     for level in (1, 2):
         names = {host_of(one["request"]) for one in ORDINARY if one["level"] == level}
@@ -56,7 +56,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
 
 
 def host_of(request: dict[str, Any]) -> str:
-    return next(value for name, value in request["headers"] if name.lower() == "host")
+    return str(next(value for name, value in request["headers"] if name.lower() == "host"))
 
 
 def test_ordinary_requests_pass_while_blocking(stack: Stack) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from guardpanel.engines import AgentStatus
 from guardpanel.errors import ConfigRejected, Invalid, RolledBack
+from guardpanel.models import Revision
 from guardpanel.models.policy import PolicyFields
 from guardpanel.rendering import coraza
-from guardpanel.services import policies, trials, virtual_hosts
+from guardpanel.services import policies, revisions, trials, virtual_hosts
 from guardpanel.services.changes import Asked
 from tests.coraza_spoa import stand_in
 from tests.live.saves import Installation, a_virtual_host, installation_of
@@ -60,8 +61,8 @@ async def visit(running: Installation, path: str = "/", **more: object) -> httpx
 
 
 async def agent(running: Installation) -> AgentStatus:
-    running.changes.engines.answers.forget()
-    return (await running.changes.engines.status()).agent
+    running.engines.answers.forget()
+    return (await running.engines.status()).agent
 
 
 async def test_a_policy_goes_live_by_a_signal_and_a_proof(running: Installation) -> None:
@@ -96,7 +97,7 @@ async def test_one_that_does_not_hear_the_signal_changes_nothing(
 ) -> None:
     monkeypatch.setattr("guardpanel.engines.coraza_spoa.PATIENCE", 2.0)
     async with with_coraza_spoa(haproxy, origin, deaf=True) as running:
-        file = running.changes.engines.agent.configuration
+        file = running.engines.agent.configuration
         content = file.read_bytes()
 
         with pytest.raises(RolledBack) as refused:
@@ -163,7 +164,7 @@ async def test_a_refused_rule_comes_with_its_words(running: Installation, monkey
 
 async def test_old_applications_are_dropped(running: Installation) -> None:
     await policies.update(running.changes, ADA, 1, BLOCK)
-    engines = running.changes.engines
+    engines = running.engines
     async with asyncio.timeout(60):
         while await engines.drop_unused():
             await asyncio.sleep(0.2)
@@ -174,8 +175,8 @@ async def test_old_applications_are_dropped(running: Installation) -> None:
     assert not await engines.agent.runs(["p000000000000"], await agent(running))
 
 
-async def _live(running: Installation) -> object:
-    from guardpanel.services import revisions
-
+async def _live(running: Installation) -> Revision:
     async with running.changes.database.read() as session:
-        return await revisions.live(session)
+        live = await revisions.live(session)
+    assert live is not None
+    return live

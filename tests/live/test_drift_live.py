@@ -77,7 +77,7 @@ async def test_a_map_that_was_edited_on_disk(running: Installation, origin: int)
 
 
 async def test_a_map_that_was_changed_over_the_runtime_api(running: Installation, origin: int) -> None:
-    await running.changes.engines.cli._ask("@1 set map hosts.map shop.example 99")
+    await running.engines.cli._ask("@1 set map hosts.map shop.example 99")
 
     [words] = await running.look()
 
@@ -87,7 +87,7 @@ async def test_a_map_that_was_changed_over_the_runtime_api(running: Installation
 
 
 async def test_another_configuration_for_the_agent(running: Installation, origin: int) -> None:
-    agent = running.changes.engines.agent
+    agent = running.engines.agent
     agent.configuration.write_text(agent.configuration.read_text().replace("name: p", "name: q"))
     await agent.reload()
 
@@ -101,7 +101,7 @@ async def test_haproxy_reloaded_by_hand_with_an_older_release(running: Installat
     data = running.settings.data_dir
     (data / "new").symlink_to("releases/1")
     (data / "new").rename(data / "current")
-    await running.changes.engines.reloader.reload("anything")
+    await running.engines.reloader.reload("anything")
 
     found = await running.look()
 
@@ -123,13 +123,13 @@ async def test_rows_that_were_changed_past_us(running: Installation, origin: int
 
 
 async def test_a_server_that_was_put_into_maintenance_by_hand(running: Installation, origin: int) -> None:
-    await running.changes.engines.cli._ask("@1 set server be_1/s1 state maint")
-    running.changes.engines.answers.forget()
+    await running.engines.cli._ask("@1 set server be_1/s1 state maint")
+    running.engines.answers.forget()
 
     [words] = await running.look()
 
     assert words == f"127.0.0.1:{origin} of shop.example was put into MAINT over HAProxy's Runtime API."
-    running.changes.engines.answers.forget()
+    running.engines.answers.forget()
     saved = await running.changes.put_back(ADA)
     assert saved is not None
     assert await running.look() == []
@@ -183,9 +183,9 @@ async def test_what_a_save_overwrites_when_it_is_told_to(running: Installation, 
 
 
 async def test_what_is_missing_is_put_back_at_once(running: Installation) -> None:
-    running.changes.engines.agent.configuration.unlink()
+    running.engines.agent.configuration.unlink()
     assert await running.look() == []
-    assert running.changes.engines.agent.configuration.exists()
+    assert running.engines.agent.configuration.exists()
 
     (running.settings.data_dir / "current" / "manifest.json").unlink()
     assert await running.look() == []
@@ -194,10 +194,10 @@ async def test_what_is_missing_is_put_back_at_once(running: Installation) -> Non
 
 async def test_it_is_repaired_at_once_where_the_settings_say_so(running: Installation) -> None:
     running.reconciler.repairs = True
-    await running.changes.engines.cli._ask("@1 set map hosts.map shop.example 99")
+    await running.engines.cli._ask("@1 set map hosts.map shop.example 99")
 
     assert await running.look() == []
-    assert "shop.example 1" in await running.changes.engines.cli._ask("@1 show map hosts.map")
+    assert "shop.example 1" in await running.engines.cli._ask("@1 show map hosts.map")
 
 
 async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Installation) -> None:
@@ -206,7 +206,7 @@ async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Inst
     await running.supervisor.haproxy.stop()  # its keeper starts it again, in vain
 
     async with asyncio.timeout(60):
-        while await running.look() or not (await running.changes.engines.status()).haproxy.running:
+        while await running.look() or not (await running.engines.status()).haproxy.running:
             await asyncio.sleep(0.05)
 
     assert "nonsense" not in path.read_text()
@@ -217,7 +217,7 @@ async def test_releases_that_go_after_many_saves_leave_nothing_that_looks_like_s
 ) -> None:
     settings = running.settings.model_copy(update={"keep_releases": 2})
     retention = Retention(running.changes, settings, Backups(settings))
-    agent = running.changes.engines.agent
+    agent = running.engines.agent
     with closing(socket.create_connection(running.settings.http_binds[0], 10)) as visitor:
         visitor.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
         used = {one.name for one in (await agent.status()).applications}

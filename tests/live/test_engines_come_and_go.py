@@ -44,8 +44,8 @@ async def running(haproxy: str, origin: int) -> AsyncIterator[Installation]:
 
 async def status(running: Installation) -> EnginesStatus:
     """Asked anew, as the next page a second later would."""
-    running.changes.engines.answers.forget()
-    return await running.changes.engines.status()
+    running.engines.answers.forget()
+    return await running.engines.status()
 
 
 async def all_is_well(running: Installation) -> bool:
@@ -109,7 +109,7 @@ async def test_haproxy_of_another_version_in_the_same_place(origin: int, tmp_pat
         saved = await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=["b.example"]))
 
         assert saved.is_new
-        assert await running.changes.engines.haproxy.version() > (2, 8)
+        assert await running.engines.haproxy.version() > (2, 8)
 
 
 def _wrap(path: Path, binary: str) -> None:

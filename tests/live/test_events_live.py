@@ -19,7 +19,8 @@ from guardpanel.ingest.run import Ingest
 from guardpanel.services.events import EventDetail, EventFilter, EventItem, Events, Verdict
 from guardpanel.settings import Settings
 from tests.live.origins import Origin
-from tests.live.stack import Stack, head, wait_until
+from tests.live.stack import Stack, wait_until
+from tests.live.wire import head
 from tests.rows import rows
 
 ATTACK = "/list?id=1%27%20OR%20%271%27%3D%271"

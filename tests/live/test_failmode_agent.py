@@ -6,18 +6,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 from tests.live.origins import Origin
 from tests.live.processes import hanging
-from tests.live.stack import PROCESSING_TIMEOUT, Stack, head, wait_until
+from tests.live.stack import PROCESSING_TIMEOUT, Stack, wait_until
+from tests.live.wire import head
 from tests.rows import rows
 
 QUERY = "/?q=1%27%20OR%20%271%27%3D%271"
 
-POLICIES = {
+POLICIES: dict[str, dict[str, Any]] = {
     "Blocks": {"enforcement_mode": "block"},
     "Watches": {"enforcement_mode": "detect_only"},
     "Closed": {"enforcement_mode": "detect_only", "fail_mode": "closed"},
@@ -30,7 +31,7 @@ IDS = {"watches.test": 2, "open.test": 4}
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    common = {"servers": [{"address": server.address}], "health_check": False}
+    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False}
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES}
     hosts["stricter.test"] = {**common, "policy": "Watches", "enforcement_mode": "block"}
     hosts["off.test"] = common

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from guardpanel.errors import ConfigRejected, DeploymentFailed, RolledBack
-from guardpanel.models import Deployment
+from guardpanel.models import Deployment, Revision
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
-from guardpanel.services import comparisons, history, policies, revisions, virtual_hosts
+from guardpanel.services import comparisons, history, policies, revisions, snapshots, virtual_hosts
 from guardpanel.services.change import Asked
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
@@ -62,7 +62,7 @@ async def test_undo_and_redo_are_live_at_once(running: Installation, origin: int
     redone = await history.undo(running.changes, ADA, undone.change_id)
     assert await answer(running) == 200
     assert current(running) == full
-    assert (await running.changes.engines.status()).haproxy.checksum == (await last_checksum(running, redone.revision))
+    assert (await running.engines.status()).haproxy.checksum == (await last_checksum(running, redone.revision))
 
 
 async def test_a_policy_that_blocks_is_undone(running: Installation, origin: int) -> None:
@@ -100,11 +100,11 @@ async def test_a_restore_that_haproxy_refuses_keeps_its_words_and_what_runs(runn
     fixed = await virtual_hosts.update(running.changes, ADA, host.value.id or 0, a_virtual_host(origin))
     async with running.changes.database.write() as session:
         # As if it had been saved while the name had an address.
-        revision = await session.get(revisions.Revision, host.revision)
+        revision = await session.get(Revision, host.revision)
         assert revision is not None
-        rows = history.snapshots.rows(history.snapshots.unpacked(revision.snapshot))
+        rows = snapshots.rows(snapshots.unpacked(revision.snapshot))
         assert rows["server"][0]["resolve_later"] == 1
-        revision.snapshot = history.snapshots.packed(unresolved(history.snapshots.unpacked(revision.snapshot)))
+        revision.snapshot = snapshots.packed(unresolved(snapshots.unpacked(revision.snapshot)))
         session.add(revision)
     before = current(running)
 
@@ -137,7 +137,7 @@ async def test_an_undo_that_cannot_be_proved_live_leaves_all_as_it_was(
     running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin))
-    before, verifier = current(running), running.changes.engines.verifier
+    before, verifier = current(running), running.engines.verifier
     prove = verifier.prove
 
     async def not_the_undo(bundle: object, *others: object, **more: object) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.live.origins import Origin
-from tests.live.stack import PROCESSING_TIMEOUT, Response, Stack
+from tests.live.stack import PROCESSING_TIMEOUT, Stack
+from tests.live.wire import Response
 from tests.rows import rows
 
 SQL = "1' OR '1'='1"

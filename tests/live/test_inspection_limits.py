@@ -4,13 +4,14 @@ import hashlib
 import random
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.live.origins import Origin
-from tests.live.stack import Response, Stack, head, wait_until
-from tests.live.wire import Part
+from tests.live.stack import Stack, wait_until
+from tests.live.wire import Part, Response, head
 from tests.rows import SECRET, rows
 
 KIB = 1024
@@ -286,14 +287,16 @@ def test_what_came_of_a_late_body_is_judged(hurried: Stack) -> None:
     assert "941100" in watched.verdict["rules"].split(",")
 
 
+def is_logged_as_bad(stack: Stack, host: str) -> bool:
+    return any(line["host"] == host and line["status"] == 400 for line in stack.access_log())
+
+
 def test_who_goes_away_in_the_middle_of_a_body_is_no_event(hurried: Stack, server: Origin) -> None:
     before = len(server.begun)
     for host in ("refuse.test", "watch.test"):
         with hurried.connect() as connection:
             connection.sendall(head_of(host, content_length="100") + b"a=1")
-        wait_until(
-            lambda host=host: any(line["host"] == host and line["status"] == 400 for line in hurried.access_log()), host
-        )
+        wait_until(partial(is_logged_as_bad, hurried, host), host)
 
     assert len(server.begun) == before
     assert all(line["status"] != 408 for line in hurried.access_log() if line["status"] == 400)

@@ -1,11 +1,13 @@
 """What the fields of a policy do to real requests: methods, content types, levels, thresholds, skip lists."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.live.origins import Origin
-from tests.live.stack import Stack, head
+from tests.live.stack import Stack
+from tests.live.wire import head
 from tests.rows import SECRET, rows
 
 pytestmark = pytest.mark.one_haproxy
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.one_haproxy
 SQL = {"cookie": "session=1' OR '1'='1"}
 QUERY = "?q=1%27%20OR%20%271%27%3D%271"
 
-POLICIES = {
+POLICIES: dict[str, dict[str, Any]] = {
     "Website": {"enforcement_mode": "block"},
     "API": {
         "enforcement_mode": "block",
@@ -34,7 +36,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     server.answers["/leak"] = [
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(leak) + leak
     ]
-    common = {"servers": [{"address": server.address}], "health_check": False}
+    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False}
     with Stack(
         haproxy, rows(POLICIES, {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES})
     ) as running:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from tests.live.origins import Origin
-from tests.live.stack import Stack, head
+from tests.live.stack import Stack
+from tests.live.wire import head
 from tests.rows import SECRET, rows
 
 LEAKS = {
@@ -68,8 +70,8 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     server.answers["/big-leak"] = [answer(LEAKS["/sql"] + big) + LEAKS["/sql"] + big]
     binary = b"\0" * 300_000
     server.answers["/binary"] = [answer(binary, "image/png") + binary]
-    common = {"servers": [{"address": server.address}], "health_check": False}
-    policies = {
+    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False}
+    policies: dict[str, dict[str, Any]] = {
         "Read": {"enforcement_mode": "block", "response_inspection": True},
         "Watch": {"enforcement_mode": "detect_only", "response_inspection": True},
         "Deaf": {"enforcement_mode": "block"},

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.origins import Origin, origin
-from tests.live.stack import Stack, head
+from tests.live.stack import Stack
+from tests.live.wire import head
 from tests.rows import SECRET, rows
 
 QUERY = "/?q=1%27%20OR%20%271%27%3D%271"

@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from guardpanel.rendering import Rows
 from tests.live.origins import Origin
-from tests.live.stack import PROCESSING_TIMEOUT, Stack, head, wait_until
-from tests.rows import SECRET, Rows, rows
+from tests.live.stack import PROCESSING_TIMEOUT, Stack, wait_until
+from tests.live.wire import head
+from tests.rows import SECRET, rows
 
 QUERY = "/?q=1%27%20OR%20%271%27%3D%271"
 
@@ -75,6 +78,10 @@ def kept_open(target: str) -> bytes:
     return head("GET", "shop.test", target, sent).replace(b"Connection: close\r\n", b"")
 
 
+def have_gone_on(visitors: list[Visitor], before: list[int]) -> bool:
+    return all(now.answers > then + 5 for now, then in zip(visitors, before, strict=True))
+
+
 def test_no_request_of_a_kept_connection_is_lost_or_held_up_by_reloads(stack: Stack, server: Origin) -> None:
     visitors = [Visitor(stack) for _ in range(4)]
     for visitor in visitors:
@@ -83,10 +90,7 @@ def test_no_request_of_a_kept_connection_is_lost_or_held_up_by_reloads(stack: St
         for threshold in (6, 7, 8, 9, 5):
             before = [visitor.answers for visitor in visitors]
             stack.reload(given(server, outbound_anomaly_threshold=threshold))
-            wait_until(
-                lambda before=before: all(now.answers > then + 5 for now, then in zip(visitors, before, strict=True)),
-                "every visitor goes on",
-            )
+            wait_until(partial(have_gone_on, visitors, before), "every visitor goes on")
     finally:
         for visitor in visitors:
             visitor.leaves.set()

@@ -20,7 +20,7 @@ from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackF
 from guardpanel.models import Deployment, Policy
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
-from guardpanel.rendering import coraza, haproxy
+from guardpanel.rendering import coraza, haproxy, templates
 from guardpanel.services import policies, trials, virtual_hosts
 from guardpanel.services.changes import Asked
 from tests.live.saves import Installation, a_virtual_host, installation_of, is_shared
@@ -115,9 +115,9 @@ async def test_a_trial_is_not_counted_as_an_attack(running: Installation, origin
     policy = (await policies.update(running.changes, Asked("ada"), 1, block)).value
 
     await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
-    before = (await running.changes.engines.agent.status()).applications
+    before = (await running.engines.agent.status()).applications
     await visit(running, ATTACK)
-    after = (await running.changes.engines.agent.status()).applications
+    after = (await running.engines.agent.status()).applications
 
     assert sum(one.blocked for one in before) == 0
     assert sum(one.blocked for one in after) == 1
@@ -133,7 +133,7 @@ async def test_a_server_given_by_a_name_that_resolves_is_saved_and_reached(runni
 
 async def test_a_name_without_an_address_is_refused_in_the_resolvers_words(running: Installation, origin: int) -> None:
     saved = await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
-    before, revision = released(running), (await running.changes.engines.status()).haproxy.checksum
+    before, revision = released(running), (await running.engines.status()).haproxy.checksum
     named = a_virtual_host(origin, servers=[{"address": f"127.0.0.1:{origin}"}, {"address": "nowhere.invalid:80"}])
 
     with pytest.raises(ConfigRejected) as refused:
@@ -143,7 +143,7 @@ async def test_a_name_without_an_address_is_refused_in_the_resolvers_words(runni
     assert "nowhere.invalid has no address" in error.message
     assert "could not resolve address 'nowhere.invalid'" in (error.engine or "")
     assert released(running) == before
-    assert (await running.changes.engines.status()).haproxy.checksum == revision
+    assert (await running.engines.status()).haproxy.checksum == revision
     assert (await attempts(running))[-1].outcome is Outcome.REJECTED
     async with running.changes.database.read() as session:
         assert len((await virtual_hosts.find(session, saved.value.id or 0)).servers) == 1
@@ -162,11 +162,11 @@ async def test_a_refusal_by_coraza_is_shown_at_the_policys_field(
     running: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The typed fields cannot cause one, so the fault is planted in the rendering."""
-    rendered = coraza.template
+    rendered = templates.template
 
     class Broken:
         def render(self, **state: object) -> str:
-            text = str(rendered("coraza/application.conf.j2").render(**state))  # type: ignore[arg-type]
+            text = str(rendered("coraza/application.conf.j2").render(**state))
             return text.replace("setvar:tx.inbound_anomaly_score_threshold=77", "nonsense:1")
 
     monkeypatch.setattr(coraza, "template", lambda _name: Broken())
@@ -210,14 +210,14 @@ async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
     await virtual_hosts.update(
         running.changes, Asked("ada"), saved.value.id or 0, a_virtual_host(origin, notes="second")
     )
-    verifier = running.changes.engines.verifier
+    verifier = running.engines.verifier
     prove = verifier.prove
 
     async def other_checksum(bundle: Bundle, changed: object) -> None:
         wrong = bundle.checksum != previous
         await prove(Bundle(bundle.files, "f" * 64, (), {}) if wrong else bundle, ())
 
-    previous = (await running.changes.engines.status()).haproxy.checksum
+    previous = (await running.engines.status()).haproxy.checksum
     monkeypatch.setattr(verifier, "prove", other_checksum)
     monkeypatch.setattr("guardpanel.engines.verify.DEADLINE", 0.5)
 
@@ -286,7 +286,7 @@ async def test_a_second_process_is_refused_while_one_saves(running: Installation
     async with running.changes.turn():
         other = type(running.changes)(
             running.changes.database,
-            running.changes.engines,
+            running.engines,
             running.changes.renderer.facts,
             running.settings.data_dir / "lock",
         )
@@ -334,14 +334,14 @@ async def test_old_applications_are_dropped_once_no_worker_needs_them(running: I
         await policies.update(running.changes, Asked("ada"), 1, fields)
 
     async def one_is_left() -> bool:
-        return len((await running.changes.engines.agent.status()).applications) == 1
+        return len((await running.engines.agent.status()).applications) == 1
 
     await until(one_is_left, "the old applications to be dropped")
 
 
 async def test_a_killed_engine_is_started_again_with_what_is_live(running: Installation, origin: int) -> None:
     await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
-    checksum = (await running.changes.engines.status()).haproxy.checksum
+    checksum = (await running.engines.status()).haproxy.checksum
     running.supervisor.ingest.may_start = lambda: True
 
     for child in running.supervisor.children:
@@ -361,11 +361,11 @@ async def test_a_killed_engine_is_started_again_with_what_is_live(running: Insta
 
     async def it_serves() -> bool:
         with suppress(httpx2.TransportError):
-            return (await visit(running)).status_code == 200 and (await running.changes.engines.agent.status()).running
+            return (await visit(running)).status_code == 200 and (await running.engines.agent.status()).running
         return False
 
     async def it_runs_what_is_live() -> bool:
-        return (await haproxy_status(running.changes.engines.cli)).checksum == checksum
+        return (await haproxy_status(running.engines.cli)).checksum == checksum
 
     await until(it_serves, "the engines to serve again")
     await until(it_runs_what_is_live, "HAProxy to run what is live")  # the old worker may have served until now

@@ -45,7 +45,7 @@ def resolver() -> Resolver:
 @pytest.fixture
 async def running(haproxy: str, resolver: Resolver) -> AsyncIterator[Installation]:
     async with installation_of(haproxy) as installation:
-        installation.changes.engines.telling.names = Names(resolver)
+        installation.engines.telling.names = Names(resolver)
         yield installation
 
 
@@ -87,7 +87,7 @@ async def test_an_address_that_was_found_is_held_followed_and_kept(running: Inst
         for resolver.is_silent in (True, False):
             resolver.names.clear()
             await following.look(running.changes)
-            known = running.changes.engines.addresses.of(NAME)
+            known = running.engines.addresses.of(NAME)
             assert known is not None
             assert (known.address, known.is_held) == ("127.0.0.1", True)
             assert (await save(running, first.port, 2 + resolver.is_silent)).is_new
@@ -95,15 +95,15 @@ async def test_an_address_that_was_found_is_held_followed_and_kept(running: Inst
         master = running.supervisor.haproxy.pid
         os.kill(master or 0, signal.SIGKILL)
         await until(lambda: restarted(running, master), "HAProxy is started again")
-        await running.changes.engines.must_answer(60)
+        await running.engines.must_answer(60)
         await until(lambda: serves(running), "the held address is served")
         assert second.received == []
 
         # Another address is followed at once, without a reload, and outlives one.
         resolver.names[NAME] = ["127.0.0.2"]
-        workers = (await running.changes.engines.cli.processes()).workers
+        workers = (await running.engines.cli.processes()).workers
         await following.look(running.changes)
-        assert (await running.changes.engines.cli.processes()).workers == workers
+        assert (await running.engines.cli.processes()).workers == workers
         assert await status(running) == 200
         assert len(second.received) == 1
         resolver.is_silent = True
@@ -137,7 +137,7 @@ async def test_names_of_a_configuration_that_was_changed_by_hand_are_held(
     with origin() as server:
         resolver.names[NAME] = ["127.0.0.1"]
         await save(running, server.port, 1)
-        engines = running.changes.engines
+        engines = running.engines
         changed = engines.releases.root / str(engines.releases.current_number()) / "haproxy.cfg"
         changed.chmod(0o600)
         changed.write_text(changed.read_text() + "backend be_9\n    server s1\n")

@@ -36,7 +36,7 @@ async def until(true: Callable[[], Awaitable[bool]], what: str, seconds: float =
 
 
 async def state(running: Installation, server: str) -> str:
-    return {one.name: one.state for one in await running.changes.engines.servers_of("be_1")}.get(server, "")
+    return {one.name: one.state for one in await running.engines.servers_of("be_1")}.get(server, "")
 
 
 class Operator:
@@ -113,7 +113,7 @@ async def test_a_reload_that_we_did_not_make_takes_no_server_down(running: Insta
         operator = Operator(running, [one, other])
         await operator.save()
         await operator.save()
-        engines = running.changes.engines
+        engines = running.engines
         before = (await engines.cli.processes()).workers
         await engines.cli.reload()
         await until(partial(has_other_workers, running, before), "a new worker")
@@ -147,7 +147,7 @@ async def test_a_disk_that_takes_no_states_takes_no_server_down(
 
 async def has_other_workers(running: Installation, before: tuple[int, ...]) -> bool:
     try:
-        now = (await running.changes.engines.cli.processes()).workers
+        now = (await running.engines.cli.processes()).workers
     except EngineUnavailable:
         return False
     return bool(now) and not set(now) & set(before)
@@ -158,7 +158,7 @@ async def test_what_is_found_over_the_runtime_api_alone_is_not_handed_on(running
     with origin() as one, origin() as other:
         operator = Operator(running, [one, other])
         await operator.save()
-        await running.changes.engines.cli._ask("@1 set server be_1/s1 state maint")
+        await running.engines.cli._ask("@1 set server be_1/s1 state maint")
         assert await state(running, "s1") == "MAINT"
 
         await operator.save()

@@ -1,5 +1,7 @@
 """From rows to the state that is rendered."""
 
+from typing import Any
+
 import pytest
 
 from guardpanel.models.policy import EnforcementMode
@@ -9,7 +11,7 @@ from tests.rows import FACTS, rows
 SERVERS = {"servers": [{"address": "192.0.2.1"}]}
 
 
-def state(policies: dict[str, dict[str, object]], hosts: dict[str, dict[str, object]]) -> DesiredState:
+def state(policies: dict[str, dict[str, Any]], hosts: dict[str, dict[str, Any]]) -> DesiredState:
     return DesiredState.from_rows(
         rows(policies, {name: {**SERVERS, **fields} for name, fields in hosts.items()}), FACTS
     )
@@ -73,8 +75,12 @@ def test_a_policy_fails_open_where_it_says_so_or_only_detects(fail_mode: str, mo
 
 
 def test_the_buffers_follow_the_largest_body_limit_that_is_in_effect() -> None:
-    policies = {"A": {"body_limit_kib": 10}, "B": {"body_limit_kib": 300}, "Off": {"enforcement_mode": "off"}}
-    host = {"servers": [{"address": "192.0.2.1"}]}
+    policies: dict[str, dict[str, Any]] = {
+        "A": {"body_limit_kib": 10},
+        "B": {"body_limit_kib": 300},
+        "Off": {"enforcement_mode": "off"},
+    }
+    host: dict[str, Any] = {"servers": [{"address": "192.0.2.1"}]}
     both = {"a.test": {**host, "policy": "A"}, "b.test": {**host, "policy": "B"}}
 
     assert state(policies, both).body_limit == 300 * 1024

@@ -15,10 +15,9 @@ from guardpanel.errors import Invalid
 from guardpanel.services import archives
 from guardpanel.services.archives import DATABASE, MANIFEST
 from guardpanel.services.sealing import Damaged, Newer
+from tests.examples import share
 
-QUICK = hypothesis(
-    max_examples=hypothesis.default.max_examples * 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = hypothesis(max_examples=share(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 CONTENT = bytes(range(256)) * 300
 
 

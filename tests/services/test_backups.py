@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -106,7 +107,7 @@ async def restored(panel: Panel, data: bytes) -> Candidate:
     return candidate
 
 
-def tables(place: Panel | Path) -> dict[str, list[tuple[object, ...]]]:
+def tables(place: Panel | Path) -> dict[str, list[tuple[Any, ...]]]:
     path = place if isinstance(place, Path) else place.settings.data_dir / "guardpanel.db"
     with closing(sqlite3.connect(path)) as database:
         return {table: sorted(database.execute(f"SELECT * FROM {table}"), key=lambda row: row[0]) for table in EVERY}
@@ -327,8 +328,8 @@ async def test_a_restore_while_another_process_saves_is_refused(panel: Panel) ->
 async def test_a_restore_waits_for_a_save_of_this_process(panel: Panel) -> None:
     data = await backup(panel)
 
-    adding = (virtual_hosts.create(panel.changes, Asked(ADA), a_host(f"h{number}.example")) for number in range(4))
-    *_, candidate = await asyncio.gather(*adding, restored(panel, data))
+    adding = [virtual_hosts.create(panel.changes, Asked(ADA), a_host(f"h{number}.example")) for number in range(4)]
+    _, candidate = await asyncio.gather(asyncio.gather(*adding), restored(panel, data))
 
     async with panel.database.read() as session:
         made = [one.summary for one in (await revisions.page(session)).items]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from guardpanel.errors import ConfigRejected, Conflict, NotFound, Problem, Stale
-from guardpanel.models import Revision
+from guardpanel.models import Deployment, Policy, Revision, VirtualHost
 from guardpanel.models.policy import MASKED_FIELDS
-from guardpanel.models.traffic import TrafficFields
+from guardpanel.models.traffic import ClientIpSource, TrafficFields
 from guardpanel.services import differences, history, policies, revisions, snapshots, traffic, virtual_hosts
 from guardpanel.services.change import Asked, Saved
 from guardpanel.services.changes import Changes
+from tests.examples import share
 from tests.fakes import FakeEngines
 from tests.services.saving import files, host_fields, policy_fields, rows, saving
 
@@ -32,11 +34,11 @@ async def changes(template: Path) -> AsyncIterator[Changes]:
         yield made
 
 
-async def add_host(changes: Changes, *names: str, **others: object) -> Saved[virtual_hosts.VirtualHost]:
+async def add_host(changes: Changes, *names: str, **others: object) -> Saved[VirtualHost]:
     return await virtual_hosts.create(changes, ADA, host_fields(*names, **others))
 
 
-def number_of(saved: Saved[virtual_hosts.VirtualHost]) -> int:
+def number_of(saved: Saved[VirtualHost | Policy]) -> int:
     assert saved.value.id is not None
     return saved.value.id
 
@@ -63,7 +65,9 @@ async def test_a_state_from_before_the_traffic_settings_has_none_set(changes: Ch
             del kept["traffic"]
             revision.snapshot = snapshots.packed(json.dumps(kept))
             session.add(revision)
-    fields = TrafficFields(client_ip_source="x_forwarded_for", trusted_networks=["10.0.0.0/8"], forwarded_hops=2)
+    fields = TrafficFields(
+        client_ip_source=ClientIpSource.X_FORWARDED_FOR, trusted_networks=["10.0.0.0/8"], forwarded_hops=2
+    )
     set_ = await traffic.update(changes, VERA, fields)
 
     await history.restore(changes, ADA, before)
@@ -82,12 +86,12 @@ async def test_a_state_from_before_the_traffic_settings_has_none_set(changes: Ch
 @pytest.mark.parametrize("of", ["virtual host", "policy"])
 async def test_undo_of_adding_and_of_deleting(changes: Changes, of: str) -> None:
     empty = await rows(changes)
+    made: Saved[VirtualHost | Policy]
+    delete: Callable[[Changes, Asked, int], Awaitable[Saved[str]]]
     if of == "policy":
-        made = await policies.create(changes, ADA, policy_fields("Strict"))
-        delete = policies.delete
+        made, delete = await policies.create(changes, ADA, policy_fields("Strict")), policies.delete
     else:
-        made = await add_host(changes, "shop.example", "www.shop.example")
-        delete = virtual_hosts.delete
+        made, delete = await add_host(changes, "shop.example", "www.shop.example"), virtual_hosts.delete
     full, number = await rows(changes), number_of(made)
 
     await history.undo(changes, ADA, made.change_id)
@@ -324,16 +328,10 @@ async def test_what_does_not_fit_any_more_is_refused_in_words(changes: Changes, 
 async def test_a_server_where_haproxy_listens_now_is_refused(changes: Changes, monkeypatch: pytest.MonkeyPatch) -> None:
     host = await add_host(changes, "shop.example", servers=[{"address": "127.0.0.1:9000"}])
     await virtual_hosts.delete(changes, ADA, number_of(host))
-    changes.renderer.facts = type(changes.renderer.facts)(
-        **{**vars_of(changes.renderer.facts), "http_binds": (("127.0.0.1", 9000),)}
-    )
+    changes.renderer.facts = replace(changes.renderer.facts, http_binds=(("127.0.0.1", 9000),))
 
     with pytest.raises(Conflict, match=r"Virtual host shop\.example: HAProxy itself listens on 127\.0\.0\.1:9000"):
         await history.restore(changes, ADA, host.change_id)
-
-
-def vars_of(facts: object) -> dict[str, object]:
-    return {name: getattr(facts, name) for name in facts.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 async def test_what_never_went_live_or_is_there_already_cannot_be_restored(changes: Changes) -> None:
@@ -367,7 +365,7 @@ async def test_a_refused_change_keeps_what_it_would_have_done(changes: Changes) 
 
     assert state is not None
     assert state.revision is None
-    assert "new.example" in history.snapshots.unpacked(state.rows)
+    assert "new.example" in snapshots.unpacked(state.rows)
 
 
 async def test_a_restore_is_found_under_everything_that_it_touched(changes: Changes) -> None:
@@ -443,7 +441,7 @@ async def any_saves_then_restore(template: Path, steps: list[tuple[str, int, int
 
 @given(steps=save_steps(), wanted=st.integers(0, 10))
 @example(steps=[("add", 0, 0), ("delete", 0, 0), ("add", 0, 1), ("restore", 1, 0)], wanted=1)
-@settings(max_examples=settings.default.max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(0.25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_saves_and_then_a_restore_give_the_rows_and_bytes_of_then(
     template: Path, steps: list[tuple[str, int, int]], wanted: int
 ) -> None:
@@ -455,7 +453,7 @@ async def newest(changes: Changes) -> int:
         return await history.newest(session) or 0
 
 
-async def page(changes: Changes, **conditions: object) -> list[revisions.Deployment]:
+async def page(changes: Changes, **conditions: object) -> list[Deployment]:
     async with changes.database.read() as session:
         return (await revisions.page(session, **conditions)).items  # type: ignore[arg-type]
 

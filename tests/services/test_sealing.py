@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from guardpanel.errors import Invalid
 from guardpanel.services import sealing
 from guardpanel.services.sealing import CHUNK, TAG, Damaged, Newer, Opening, Sealing, WrongPassphrase
+from tests.examples import share
 
 WORDS = "correct horse battery"
 HEAD = len(sealing.MAGIC) + 1 + sealing.SALT + sealing.CHECK
-QUICK = hypothesis(
-    max_examples=hypothesis.default.max_examples * 3 // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = hypothesis(max_examples=share(1.5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

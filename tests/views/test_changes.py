@@ -5,7 +5,7 @@ import uuid
 import httpx2
 import pytest
 
-from guardpanel.engines import Drift
+from guardpanel.engines import Drift, Place
 from guardpanel.panel import Panel
 from tests.conftest import ADA
 from tests.factories import a_policy, a_virtual_host
@@ -211,7 +211,7 @@ async def test_what_somebody_changed_by_hand_is_overwritten_only_when_asked(
     ada: Client, panel: Panel, engines: FakeEngines
 ) -> None:
     await add_host(ada, "shop.example")
-    engines.drifted = [Drift("haproxy", "HAProxy runs another configuration.")]
+    engines.drifted = [Drift(Place.HAPROXY, "HAProxy runs another configuration.")]
     panel.changes.watch.found(tuple(engines.drifted))
 
     for path, form in (("/changes/2/undo", {}), ("/changes/1/restore", {"thing": "virtual_host:1"})):

@@ -339,7 +339,7 @@ async def test_an_event_leads_to_the_change_that_decided_it(ada: Client, file: P
 
 
 async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path) -> None:
-    verdicts = {
+    verdicts: dict[str, tuple[str, dict[str, Any]]] = {
         "unknown_host": (
             "Refused: no virtual host that is switched on has this name.",
             {"virtual_host": "", "policy": ""},
@@ -526,4 +526,4 @@ async def test_any_number_of_rules_can_be_shown(ada: Client, file: Path, count: 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_each_verdict_has_a_word_in_lists(verdict: Verdict) -> None:
-    assert VERDICT_TABLE[verdict].label in str(environment().globals["ui"].state(verdict.value)).lower()
+    assert VERDICT_TABLE[verdict].label in str(environment().globals["ui"].state(verdict.value)).lower()  # type: ignore[attr-defined]

@@ -33,11 +33,11 @@ pytestmark = pytest.mark.anyio
 
 
 async def newest_worker(running: Installation) -> int:
-    return (await running.changes.engines.cli.processes(patience=5)).workers[0]
+    return (await running.engines.cli.processes(patience=5)).workers[0]
 
 
 async def master(running: Installation) -> int:
-    return (await running.changes.engines.cli.processes(patience=5)).master
+    return (await running.engines.cli.processes(patience=5)).master
 
 
 @pytest.mark.parametrize("victim", [newest_worker, master])
@@ -45,7 +45,7 @@ async def test_haproxy_killed_in_a_save_ends_in_what_was_said(
     fresh: Installation, origin: int, monkeypatch: pytest.MonkeyPatch, victim: Callable[[Installation], Awaitable[int]]
 ) -> None:
     before, rows, name = await live_checksum(fresh), await hosts(fresh), next(names)
-    prove = fresh.changes.engines.verifier.prove
+    prove = fresh.engines.verifier.prove
     killed: list[int] = []
 
     async def kill(*arguments: object) -> None:
@@ -55,7 +55,7 @@ async def test_haproxy_killed_in_a_save_ends_in_what_was_said(
         await prove(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(fresh.changes.engines.verifier, "prove", kill)
+        patch.setattr(fresh.engines.verifier, "prove", kill)
         said = await told(add(fresh, origin, name))
 
     assert killed
@@ -81,7 +81,7 @@ async def test_haproxy_that_hangs_in_a_reload_loses_no_request_and_mends_with_it
         with suppress(OSError):  # nobody reads it
             os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
         with suppress(EngineUnavailable):
-            return bool((await fresh.changes.engines.cli.processes()).workers)
+            return bool((await fresh.engines.cli.processes()).workers)
         return False
 
     async with visitors(fresh) as seen:
@@ -102,8 +102,8 @@ async def test_haproxy_that_hangs_in_a_reload_loses_no_request_and_mends_with_it
 
 
 async def answers(running: Installation) -> bool:
-    running.changes.engines.answers.forget()
-    return (await running.changes.engines.status()).haproxy.running
+    running.engines.answers.forget()
+    return (await running.engines.status()).haproxy.running
 
 
 async def no_drift(running: Installation) -> bool:

@@ -123,7 +123,7 @@ async def test_what_the_check_sees_is_refused_and_nothing_is_reloaded(
 ) -> None:
     plant, words = REFUSED[fault]
     before, rows, name = await live_checksum(running), await hosts(running), next(names)
-    workers = (await running.changes.engines.cli.processes()).workers
+    workers = (await running.engines.cli.processes()).workers
 
     if plant is fifo_map:
         monkeypatch.setattr(process, "IDLE", 3.0)
@@ -133,7 +133,7 @@ async def test_what_the_check_sees_is_refused_and_nothing_is_reloaded(
     assert struck
     assert words in refused.value.output
     assert (await last(running)).outcome is Outcome.REJECTED
-    assert (await running.changes.engines.cli.processes()).workers == workers
+    assert (await running.engines.cli.processes()).workers == workers
     await is_as_it_was(running, before, rows, name)
     await a_good_save_works(running, origin)
 

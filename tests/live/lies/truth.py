@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -48,12 +48,16 @@ def once(monkeypatch: pytest.MonkeyPatch, thing: object, name: str, strike: Call
         yield struck
 
 
-def in_staged(monkeypatch: pytest.MonkeyPatch, running: Installation, plant: Callable[[Path], None]):
-    return once(monkeypatch, running.changes.engines.releases, "stage", lambda release, *_: plant(release.path))
+def in_staged(
+    monkeypatch: pytest.MonkeyPatch, running: Installation, plant: Callable[[Path], None]
+) -> AbstractContextManager[list[int]]:
+    return once(monkeypatch, running.engines.releases, "stage", lambda release, *_: plant(release.path))
 
 
-def in_published(monkeypatch: pytest.MonkeyPatch, running: Installation, plant: Callable[[Path], None]):
-    return once(monkeypatch, running.changes.engines.releases, "publish", lambda _, release: plant(release.path))
+def in_published(
+    monkeypatch: pytest.MonkeyPatch, running: Installation, plant: Callable[[Path], None]
+) -> AbstractContextManager[list[int]]:
+    return once(monkeypatch, running.engines.releases, "publish", lambda _, release: plant(release.path))
 
 
 # What is so

@@ -36,7 +36,7 @@ class Program:
     def answer(self) -> list[Value]:
         assert self.process.stdout
         line = self.process.stdout.readline()
-        assert line, f"{self.process.args} ended at {self.body}"
+        assert line, f"{self.process.args!r} ended at {self.body}"
         return [
             Value(reader, place, tuple(path), base64.b64decode(text)) for reader, place, path, text in json.loads(line)
         ]

@@ -83,13 +83,13 @@ def environment(body: Body) -> dict[str, Any]:
 
 def of_django(body: Body) -> Fields:
     request = WSGIRequest(environment(body))
-    fields = [("field", name, value) for name, values in request.POST.lists() for value in values]
+    fields: Fields = [("field", name, value) for name, values in request.POST.lists() for value in values]
     return fields + [("file", name, file.name or "") for name, files in request.FILES.lists() for file in files]
 
 
 def of_werkzeug(body: Body) -> Fields:
     request = WerkzeugRequest(environment(body))
-    fields = [("field", name, value) for name, values in request.form.lists() for value in values]
+    fields: Fields = [("field", name, value) for name, values in request.form.lists() for value in values]
     return fields + [("file", name, file.filename or "") for name, files in request.files.lists() for file in files]
 
 

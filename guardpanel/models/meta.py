@@ -38,6 +38,7 @@ def described(
     title: str,
     default: Any = PydanticUndefined,
     *,
+    short: str = "",
     hint: str = "",
     unit: str = "",
     placeholder: str = "",
@@ -46,10 +47,10 @@ def described(
 ) -> Any:
     """A field of a model, as SQLModel's `Field`, with what people read of it.
 
-    `title` is its one label (sentence case; it also stands within a sentence). `unit` follows the input. `unset`: what None
-    means. In `openapi.json` the hint is the description.
+    `title` is its one label (sentence case; it also stands within a sentence), `short` the same for narrow columns. `unit`
+    follows the input. `unset`: what None means. In `openapi.json` the hint is the description.
     """
-    words = {"x-unit": unit, "x-placeholder": placeholder, "x-unset": unset}
+    words = {"x-short": short, "x-unit": unit, "x-placeholder": placeholder, "x-unset": unset}
     extra = {name: text for name, text in words.items() if text}
     return Field(
         default,
@@ -66,6 +67,7 @@ class About:
     title: str
     kind: Kind
     hint: str = ""
+    short: str = ""
     unit: str = ""
     placeholder: str = ""
     unset: str = ""
@@ -152,6 +154,7 @@ def _about(name: str, info: FieldInfo) -> About:
         info.title or "",
         _kind(info, types, has_rows=row is not None),
         info.description or "",
+        short=str(extra.get("x-short", info.title or "")),
         unit=str(extra.get("x-unit", "")),
         placeholder=str(extra.get("x-placeholder", "")),
         unset=str(extra.get("x-unset", "")),

@@ -199,10 +199,11 @@ class PolicyFields(SQLModel):
         EnforcementMode.DETECT_ONLY,
         sa_type=stored(EnforcementMode),
     )
-    blocking_paranoia_level: int = described("Blocking paranoia level", 1, ge=1, le=4)
+    blocking_paranoia_level: int = described("Blocking paranoia level", 1, ge=1, le=4, short="Blocking level")
     detection_paranoia_level: int = described(
         "Detection paranoia level",
         1,
+        short="Detection level",
         ge=1,
         le=4,
         hint="Rules above the blocking level, up to the detection level, are logged but never block.",
@@ -210,12 +211,18 @@ class PolicyFields(SQLModel):
     inbound_anomaly_threshold: int = described(
         "Inbound anomaly threshold",
         5,
+        short="Threshold",
         ge=1,
         le=10_000,
         hint="A critical rule adds 5. At 5, one is enough; at 7, at least two rules must fire.",
     )
     outbound_anomaly_threshold: int = described(
-        "Outbound anomaly threshold", 4, ge=1, le=10_000, hint="The score at which a response is blocked."
+        "Outbound anomaly threshold",
+        4,
+        short="Outbound threshold",
+        ge=1,
+        le=10_000,
+        hint="The score at which a response is blocked.",
     )
     body_limit_kib: int = described(
         "Body limit",
@@ -288,12 +295,14 @@ class PolicyFields(SQLModel):
     )
     allowed_methods: Methods = described(
         "Allowed methods",
+        short="Methods",
         default_factory=lambda: list(WEBSITE_METHODS),
         sa_type=JSON,
         hint="One per line. Any other method adds to the score.",
     )
     allowed_content_types: ContentTypes = described(
         "Allowed content types",
+        short="Content types",
         default_factory=lambda: FORM_TYPES + DATA_TYPES,
         sa_type=JSON,
         hint="One per line. Use image/* for all image types. Any other content type adds to the score.",

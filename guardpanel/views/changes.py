@@ -19,7 +19,8 @@ from guardpanel.views import diffs
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
 from guardpanel.views.pages import local, page, redirect
-from guardpanel.views.refusals import live_number, refusal, shown_steps
+from guardpanel.views.refusals import live_number, refusal
+from guardpanel.views.steps import shown_steps
 
 RowNumber = Annotated[int | None, Query(ge=1, le=2**53), BeforeValidator(lambda text: text or None)]
 "In a query; an empty field is none."

@@ -1,6 +1,5 @@
 """What a refusal looks like above a form: who refused, what is live, a link to each field, the steps that were taken."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,10 +14,10 @@ from guardpanel.errors import (
     RollbackFailed,
     RolledBack,
     Stale,
-    Step,
 )
 from guardpanel.models.meta import label
 from guardpanel.services import revisions
+from guardpanel.views.steps import shown_steps
 
 
 async def refused(session: SessionDep, problem: Problem | None, model: type[BaseModel]) -> dict[str, Any] | None:
@@ -78,28 +77,3 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
         case _:
             shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}
     return shown
-
-
-STEP_WORDS = {
-    "render": "Rendered", "stage": "Rendered", "check": "Checked", "record": "Checked", "agent": "Reloaded",
-    "reload": "Reloaded", "verify": "Verified", "roll back": "Rolled back",
-}  # fmt: skip
-
-
-FAILED_WORDS = {
-    "Rendered": "Rendering failed", "Checked": "Check failed", "Reloaded": "Reload failed", "Verified": "Verification failed",
-    "Rolled back": "Going back failed",
-}  # fmt: skip
-
-
-def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
-    for step in steps:
-        word = STEP_WORDS.get(step.name, step.name)
-        row = rows.setdefault(word, {"state": "done", "text": word, "seconds": 0.0})
-        row["seconds"] = round(row["seconds"] + step.seconds, 2)
-        if step.error:
-            row["state"], row["text"] = "failed", FAILED_WORDS.get(word, word)
-        elif step.name == "roll back":
-            row["state"] = "back"
-    return list(rows.values())

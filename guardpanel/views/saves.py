@@ -9,16 +9,9 @@ from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
 from guardpanel.services import status
 from guardpanel.views.pages import banner, environment, seconds
+from guardpanel.views.steps import WORDS
 
 router = APIRouter()
-
-WORDS = {
-    "render": ("Render", "Rendering", "Rendered"),
-    "check": ("Check", "Checking", "Checked"),
-    "reload": ("Reload", "Reloading", "Reloaded"),
-    "verify": ("Verify", "Verifying", "Verified"),
-}
-"Waiting, now, done."
 
 
 @router.get("/saves/{key}")

@@ -105,7 +105,7 @@ class Ingest:
             try:
                 busy = self.step(ending)
                 self.tidy()
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 the one loop of this process: logged, told, and begun again
                 self._give_way(error)
                 ending.wait(wait)
                 wait = min(LONGEST_WAIT, wait * 2)
@@ -196,8 +196,10 @@ class Ingest:
         """What was not stored is read again."""
         self.segments.go_back()
         self.store.forget()
-        self.problem = f"Events cannot be stored: {error}."
-        log.error("events cannot be stored: %s", error)
+        is_known = isinstance(error, (sqlite3.Error, OSError))
+        what = str(error) if is_known else f"{type(error).__name__}; the ingest’s log has the stack"
+        self.problem = f"Events cannot be stored: {what}."
+        log.error("events cannot be stored: %r", error, exc_info=error)
 
     def _remember(self, found: Read, position: Position, counted: Counter[str]) -> None:
         self.connection.executemany(

@@ -49,15 +49,25 @@ def test_a_batch_that_is_cut_off_is_read_again(ground: Ground, monkeypatch: pyte
     assert all(all(ground.lines(event["id"])) for event in (first, second))
 
 
-def test_a_disk_that_refuses_is_asked_again(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (sqlite3.OperationalError("database or disk is full"), "database or disk is full"),
+        (KeyError("secret"), "KeyError; the ingest’s log has the stack"),
+    ],
+)
+def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
+) -> None:
     monkeypatch.setattr(run, "AFTER_FAILURE", 0.01)
     ground.write(FIRST, event := an_event())
-    refusals, ending = iter([True, True]), threading.Event()
+    refusals, ending, problems = iter([True, True]), threading.Event(), set[object]()
     insert = Store._insert
 
     def full(self: Store, *arguments: object) -> None:
+        problems.add(ingest.describe()["problem"])
         if next(refusals, False):
-            raise sqlite3.OperationalError("database or disk is full")
+            raise error
         insert(self, *arguments)  # type: ignore[arg-type]
         ending.set()
 
@@ -67,6 +77,8 @@ def test_a_disk_that_refuses_is_asked_again(ground: Ground, monkeypatch: pytest.
 
     assert ground.requests() == [event["id"]]
     assert ground.counters == {"events": 1}
+    assert problems == {None, f"Events cannot be stored: {told}."}
+    assert "in full" in caplog.text
 
 
 def test_batches_that_are_stored_together_are_undone_together(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ class FakeEngines:
         self.rejection: ConfigRejected | None = None
         self.failing: str | None = None
         self.is_up = True
+        self.haproxy_version = "2.8.25"
         self.agent_says = AgentStatus(running=True, version="0.1.0", coraza_version="3.8.1", crs_version="4.25.0")
         self.drifted: list[Drift] = []
         self.old_workers: set[str] = set()
@@ -123,7 +124,7 @@ class FakeEngines:
         return EnginesStatus(
             HAProxyStatus(
                 running=True,
-                version="2.8.25",
+                version=self.haproxy_version,
                 pid=4711,
                 checksum=checksum,
                 workers=(4712,),

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.database import Database
 from guardpanel.engines import DROPS_TRAILERS, HAProxy, machine
 from guardpanel.engines.coraza_spoa import agent_of, is_foreign
+from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Installation, Policy
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import policies
@@ -36,6 +38,16 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         runs_lua=await haproxy.runs_lua(),
         holds_responses=await haproxy.holds_responses(),
     )
+
+
+async def asked_again(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
+    """With what the binary can that is there now; as they are where there is none, or one that is refused."""
+    try:
+        await haproxy.version()
+    except EngineUnavailable:
+        return facts
+    drops, holds = await haproxy.knows(DROPS_TRAILERS), await haproxy.holds_responses()
+    return replace(facts, drops_trailers=drops, holds_responses=holds)
 
 
 async def make_defaults(session: AsyncSession, facts: EngineFacts) -> None:

@@ -16,7 +16,7 @@ from guardpanel.engines.disk import trouble
 from guardpanel.errors import Busy, DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.models import NOUNS, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import by_hand, differences, revisions, snapshots, startup
+from guardpanel.services import by_hand, differences, installation, revisions, snapshots, startup
 from guardpanel.services.changes import Changes
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class Reconciler:
         self._tried: tuple[Drift, ...] = ()
         "What could not be mended: it is not tried again by itself."
         self._took = 0.0
+        self._version = ""
+        "Of the HAProxy that ran at the last look."
 
     def start(self) -> asyncio.Task[None]:
         """Look for as long as the panel runs."""
@@ -81,6 +83,7 @@ class Reconciler:
         if changes.turns != turns:
             return  # seen while something was being changed: it may be half of it
         self.watch.found(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
+        await self._follow_version(engines.haproxy.version)
         if drift and await self._may_mend(drift):
             await self._mend(tuple(drift))
 
@@ -91,6 +94,18 @@ class Reconciler:
             return
         self.problem = await startup.bring_up(self.changes)
         self._waited, self._wait = 0, min(LONGEST_WAIT, 2 * self._wait + 1) if self.problem else 0
+
+    async def _follow_version(self, version: str) -> None:
+        """Another HAProxy than before can other things: it gets what it would get after a start of the panel."""
+        before, self._version = self._version, version or self._version
+        if not before or before == self._version:
+            return
+        renderer = self.changes.renderer
+        facts = await installation.asked_again(renderer.facts, self.changes.engines.haproxy)
+        if facts != renderer.facts:
+            log.info("HAProxy is %s now, not %s: its configuration is made for that", self._version, before)
+            renderer.use(facts)
+            self.problem = await startup.bring_up(self.changes)
 
     def _quiet_turn(self) -> int | None:
         """The number of the turn that is over; None while somebody has one."""

@@ -20,6 +20,10 @@ ANSWER_TIMEOUT = 5.0
 "Seconds for one answer: a master that reads a large configuration answers nobody meanwhile."
 
 
+HAS_ADDRESS = ("IP changed from ", "no need to change the addr", "nothing changed")
+"What HAProxy answers where a server has the address now: 2.6 to 3.4; the last from 3.0 on."
+
+
 @dataclass(frozen=True)
 class Processes:
     """`show proc`: who runs. `failed` counts reloads that were refused since the last good one."""
@@ -61,10 +65,11 @@ class MasterCli:
         """`show servers state` of the newest worker: a state file."""
         return await self._ask("@1 show servers state")
 
-    async def set_address(self, backend: str, server: str, address: str) -> str:
-        """Of a server that has one; one without takes none on 2.6 and 2.8. What HAProxy answers."""
+    async def set_address(self, backend: str, server: str, address: str) -> bool:
+        """Whether it has that address now: a server that has none takes none."""
         name = f"{_name(backend)}/{_name(server)}"
-        return await self._ask(f"@1 set server {name} addr {ip_address(address)}")
+        answer = await self._ask(f"@1 set server {name} addr {ip_address(address)}")
+        return answer.startswith(HAS_ADDRESS)
 
     async def has_backend(self, name: str) -> bool:
         wanted = _name(name)

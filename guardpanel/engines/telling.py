@@ -52,8 +52,8 @@ class Telling:
         self.addresses.learn(found)
 
     async def follow(self, lock: asyncio.Lock) -> frozenset[str]:
-        """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers have
-        no address in HAProxy although there is one: they need a reload. `lock`: nobody saves while it is held."""
+        """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers did
+        not take theirs, as those that have none yet: they need a reload. `lock`: nobody saves while it is held."""
         configuration = await asyncio.to_thread(self._current_configuration)
         if not configuration:
             return frozenset()  # of names that nobody can say nothing is forgotten, either
@@ -77,11 +77,10 @@ class Telling:
             row, address = rows.get((server.backend, server.name)), known.get(server.host)
             if row is None or address is None or row["srv_addr"] == address or not server.enabled:
                 continue
-            if row["srv_addr"] == "-":
+            if row["srv_addr"] == "-" or not await self.cli.set_address(server.backend, server.name, address):
                 late.add(server.host)
                 continue
             log.info("%s/%s (%s) is %s now", server.backend, server.name, server.host, address)
-            await self.cli.set_address(server.backend, server.name, address)
             told = True
         if told:
             await self._leave_addresses(configuration)

@@ -2,7 +2,7 @@
 
 import logging
 
-from guardpanel.errors import Busy, EngineUnavailable
+from guardpanel.errors import Busy, DeploymentFailed, EngineUnavailable
 from guardpanel.services.changes import Changes
 
 log = logging.getLogger(__name__)
@@ -11,26 +11,60 @@ EVERY = 8.0
 "Seconds between two looks: a new address is followed within twice that, with the time of a look-up."
 
 
+LONGEST_WAIT = 32
+"Looks after which a reload that failed is tried again at the latest."
+
+
 def follow(changes: Changes) -> None:
     """For as long as the panel runs."""
-    tried: frozenset[str] = frozenset()
+    follower = Follower(changes)
 
     async def step() -> None:
-        nonlocal tried
         await changes.background.sleep(EVERY)
         try:
-            tried = await look(changes, tried)
+            await follower.look()
         except (Busy, EngineUnavailable) as problem:
             log.warning("names of servers could not be followed: %s", problem.message)
 
     changes.background.keep("server names", step, 0.0)
 
 
-async def look(changes: Changes, tried: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Look all names up. Those that have their first address need a reload, once; the names that it was tried for."""
-    late = await changes.engines.follow_names()
-    if late and not late <= tried and not changes.is_saving:
-        async with changes.turn():
-            log.info("%s: the first address; HAProxy is reloaded to take it", ", ".join(sorted(late)))
-            await changes.engines.reload_again()
-    return late
+class Follower:
+    def __init__(self, changes: Changes) -> None:
+        self.changes = changes
+        self._tried = frozenset[str]()
+        "The names that HAProxy was reloaded for: once is enough."
+        self._wait, self._waited = 0, 0
+        "Looks between two tries of a reload that failed, and how many of them went by."
+
+    async def look(self) -> frozenset[str]:
+        """Look all names up. Those whose address HAProxy takes only by a reload."""
+        late = await self.changes.engines.follow_names()
+        self._tried &= late
+        if late <= self._tried:
+            self._succeed()
+        elif not self.changes.is_saving and self._is_due():
+            await self._reload(late)
+        return late
+
+    def _is_due(self) -> bool:
+        self._waited += 1
+        return self._waited > self._wait
+
+    async def _reload(self, late: frozenset[str]) -> None:
+        names = ", ".join(sorted(late))
+        log.info("HAProxy is reloaded to take the addresses of %s", names)
+        try:
+            async with self.changes.turn():
+                await self.changes.engines.reload_again()
+        except DeploymentFailed as failed:
+            self._waited, self._wait = 0, min(LONGEST_WAIT, 2 * self._wait + 1)
+            self.changes.watch.names = f"{names}: HAProxy could not be reloaded. {failed.message}"
+            log.warning("%s", self.changes.watch.names)
+            return
+        self._tried = late
+        self._succeed()
+
+    def _succeed(self) -> None:
+        self._waited = self._wait = 0
+        self.changes.watch.names = ""

@@ -105,6 +105,8 @@ def _as_it_is(engines: EnginesStatus, live: Revision | None, watch: Watch) -> Li
         return LiveLine("drift", what, f"from {number}, seen", watch.since, number, watch.drift)
     if engines.haproxy.checksum != live.checksum:
         return LiveLine("drift", "HAProxy drifted", f"it does not run revision {number}", revision=number)
+    if watch.names:
+        return LiveLine("drift", "Servers keep old addresses", watch.names, revision=number)
     return LiveLine("ok", f"Revision {number} is live", "verified", watch.checked_at, number)
 
 

@@ -22,6 +22,8 @@ class Watch:
     "When all was last found to be as it should."
     storage: str = ""
     "What is wrong with the disk, in words."
+    names: str = ""
+    "What keeps HAProxy from the addresses that names of servers have now, in words."
     has_looked: bool = False
     "Whether a look has told how things are."
     _since: float = field(init=False, repr=False)

@@ -72,6 +72,9 @@ def recorded(haproxy: str) -> Iterator[tuple[str, str]]:
             ("show-backend", "@1 show backend"),
             ("show-map", "@1 show map"),
             ("show-map-entries", "@1 show map hosts.map"),
+            ("set-address", "@1 set server be_1/s2 addr 127.0.0.2"),
+            ("set-address-again", "@1 set server be_1/s2 addr 127.0.0.2"),
+            ("set-address-of-none", "@1 set server be_1/s4 addr 127.0.0.2"),
         ):
             yield name, stack.command(command)
         stack.stop_agent()

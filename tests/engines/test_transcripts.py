@@ -98,6 +98,26 @@ async def test_the_status_page_reads_what_runs(said: Path, tmp_path: Path) -> No
     assert status.dropped_logs == 0
 
 
+async def test_haproxy_that_refused_a_reload_still_runs(said: Path, tmp_path: Path) -> None:
+    """From 3.1 on the worker that serves stands among the old ones then."""
+    async with master(said, tmp_path, show_proc="show-proc-refused") as cli:
+        status = await haproxy_status(cli)
+
+    assert (status.running, status.failed_reloads) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("transcript", "has_it"),
+    [("set-address", True), ("set-address-again", True), ("set-address-of-none", False)],
+)
+async def test_whether_a_server_took_an_address_is_read(
+    said: Path, tmp_path: Path, transcript: str, has_it: bool
+) -> None:
+    command = "@1_set_server_be_1/s2_addr_127.0.0.2"
+    async with master(said, tmp_path, **{command: transcript}) as cli:
+        assert await cli.set_address("be_1", "s2", "127.0.0.2") is has_it
+
+
 async def test_servers_have_their_states(said: Path, tmp_path: Path) -> None:
     async with master(said, tmp_path) as cli:
         servers = Servers(await cli.stat())

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_the_installer_asks_the_same_table(tmp_path: Path, version: str, fit: bo
     said = subprocess.run(["bash", "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert (said == "") is fit
     assert fit or said.startswith(f"HAProxy {version} is not supported: ")
+
+
+async def test_what_haproxy_knows_is_asked_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked when the panel starts, where no folder for temporary files may be writable."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+
+    assert await HAProxy().knows("option httplog")
+    assert not await HAProxy().knows("option httplogs")
 
 
 def test_the_readme_names_the_versions_of_the_table() -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from guardpanel.engines.names import Names
 from guardpanel.models import VirtualHost
-from guardpanel.services import following, virtual_hosts
+from guardpanel.services import virtual_hosts
 from guardpanel.services.changes import Asked, Saved
+from guardpanel.services.following import Follower
 from tests.live.origins import origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 
@@ -86,7 +87,7 @@ async def test_an_address_that_was_found_is_held_followed_and_kept(running: Inst
         # No answer, or that there is none, takes nothing away: not from what runs, not from a save, not after a crash.
         for resolver.is_silent in (True, False):
             resolver.names.clear()
-            await following.look(running.changes)
+            await Follower(running.changes).look()
             known = running.engines.addresses.of(NAME)
             assert known is not None
             assert (known.address, known.is_held) == ("127.0.0.1", True)
@@ -102,7 +103,7 @@ async def test_an_address_that_was_found_is_held_followed_and_kept(running: Inst
         # Another address is followed at once, without a reload, and outlives one.
         resolver.names[NAME] = ["127.0.0.2"]
         workers = (await running.engines.cli.processes()).workers
-        await following.look(running.changes)
+        await Follower(running.changes).look()
         assert (await running.engines.cli.processes()).workers == workers
         assert await status(running) == 200
         assert len(second.received) == 1
@@ -121,13 +122,13 @@ async def test_a_name_that_resolves_later_is_served_when_it_does(running: Instal
         resolver.is_silent = True
         await save(running, server.port, 1, resolve_later=True)
         assert await status(running) == 503
-        assert await following.look(running.changes) == frozenset()
+        assert await Follower(running.changes).look() == frozenset()
 
         resolver.is_silent, resolver.names[NAME] = False, ["127.0.0.1"]
-        assert await following.look(running.changes) == {NAME}
+        assert await Follower(running.changes).look() == {NAME}
 
         assert await status(running) == 200
-        assert await following.look(running.changes) == frozenset()
+        assert await Follower(running.changes).look() == frozenset()
         assert await running.look() == []
 
 
@@ -142,7 +143,7 @@ async def test_names_of_a_configuration_that_was_changed_by_hand_are_held(
         changed.chmod(0o600)
         changed.write_text(changed.read_text() + "backend be_9\n    server s1\n")
 
-        assert await following.look(running.changes) == frozenset()
+        assert await Follower(running.changes).look() == frozenset()
 
         assert engines.addresses.all() == {NAME: "127.0.0.1"}
         over = Asked("ada", over_drift=True)

@@ -1,0 +1,70 @@
+"""Names whose servers take their addresses only by a reload."""
+
+import pytest
+
+from guardpanel.errors import DeploymentFailed
+from guardpanel.panel import Panel
+from guardpanel.services import status
+from guardpanel.services.following import Follower
+from tests.fakes import FakeEngines
+
+pytestmark = pytest.mark.anyio
+
+
+class Late(FakeEngines):
+    """Servers that have no address, and a HAProxy that can be reloaded or not."""
+
+    waiting = frozenset({"app.lan"})
+    reloads = 0
+    works = True
+
+    async def follow_names(self) -> frozenset[str]:
+        return self.waiting
+
+    async def reload_again(self) -> None:
+        self.reloads += 1
+        if not self.works:
+            raise DeploymentFailed("HAProxy did not start a new worker.", step="reload")
+
+
+@pytest.fixture
+def late(panel: Panel, engines: FakeEngines) -> Late:
+    engines.__class__ = Late
+    assert isinstance(engines, Late)
+    return engines
+
+
+async def looks(follower: Follower, times: int) -> None:
+    for _ in range(times):
+        await follower.look()
+
+
+async def line(panel: Panel) -> status.LiveLine:
+    async with panel.database.read() as session:
+        return await status.live_line(panel.changes, session)
+
+
+async def test_a_first_address_is_worth_one_reload(panel: Panel, late: Late) -> None:
+    follower = Follower(panel.changes)
+
+    await looks(follower, 3)
+    assert late.reloads == 1
+
+    late.waiting = frozenset({"app.lan", "db.lan"})
+    await looks(follower, 3)
+    assert late.reloads == 2
+
+
+async def test_a_reload_that_fails_is_tried_ever_more_seldom_and_told(panel: Panel, late: Late) -> None:
+    follower = Follower(panel.changes)
+    late.works = False
+
+    await looks(follower, 20)
+    assert late.reloads == 4  # at the 1st, 3rd, 7th and 15th look
+    told = await line(panel)
+    assert (told.state, "app.lan" in told.detail, "did not start a new worker" in told.detail) == ("drift", True, True)
+
+    late.works = True
+    await looks(follower, 20)
+    assert late.reloads == 5
+    assert (await line(panel)).state == "ok"

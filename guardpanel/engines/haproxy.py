@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle, Origin
 from guardpanel.engines import versions
-from guardpanel.engines.process import Completed, run, run_here, scratch
+from guardpanel.engines.process import Completed, run, run_here
 from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
@@ -98,12 +99,12 @@ class HAProxy:
 
 @lru_cache(100)
 def _knows(binary: str, _changed: int, option: str) -> bool:
-    """Asked once of each file, as it was at that time."""
-    with scratch() as path:
-        (path / "haproxy.cfg").write_text(
-            f"defaults\n    mode http\n    {option}\nfrontend probe\n    bind unix@{path}/s\n    timeout client 1s\n"
-        )
-        return run_here([binary, "-c", "-f", str(path / "haproxy.cfg")]).code == 0
+    """Asked once of each file, as it was at that time: in memory, as no full disk may keep the panel from starting."""
+    text = f"defaults\n    mode http\n    {option}\nfrontend probe\n    bind 127.0.0.1:1\n    timeout client 1s\n"
+    with os.fdopen(os.memfd_create("haproxy.cfg"), "wb") as file:
+        file.write(text.encode())
+        file.flush()
+        return run_here([binary, "-c", "-f", "/dev/stdin"], stdin=file.fileno()).code == 0
 
 
 @lru_cache(100)

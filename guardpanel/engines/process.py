@@ -51,12 +51,14 @@ async def run(command: Sequence[str | Path], *, cwd: Path | None = None, memory_
     return await asyncio.to_thread(run_here, list(map(str, command)), cwd, memory_kib)
 
 
-def run_here(command: list[str], cwd: Path | None = None, memory_kib: int | None = None) -> Completed:
+def run_here(
+    command: list[str], cwd: Path | None = None, memory_kib: int | None = None, stdin: int = subprocess.DEVNULL
+) -> Completed:
     """The same in the caller's own thread."""
     limits = f"ulimit -t {CPU_SECONDS}" + (f"; ulimit -v {memory_kib}" if memory_kib else "")
     with subprocess.Popen(
         ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *command],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=cwd,

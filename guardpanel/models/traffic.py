@@ -19,7 +19,7 @@ from guardpanel.settings import bind_text, host_and_port
 MOST_HOPS = 10
 
 MOST_CONNECTIONS = 100_000
-FEWEST_CONNECTIONS = 10
+FEWEST = {"max_connections": 10, "max_requests_per_client": 6}
 
 HEADER_NAME = re.compile(r"[a-z0-9-]{1,60}")
 
@@ -157,11 +157,12 @@ class TrafficColumns(SQLModel):
         hint="In progress, by client IP. 0: as many as there is memory for. More get 429.",
     )
 
-    @field_validator("max_connections")
+    @field_validator("max_connections", "max_requests_per_client")
     @classmethod
-    def enough_for_a_page(cls, count: int) -> int:
-        if 0 < count < FEWEST_CONNECTIONS:
-            raise refuse(f"A browser takes six for one page. Allow {FEWEST_CONNECTIONS} or more, or 0.")
+    def enough_for_a_page(cls, count: int, info: ValidationInfo) -> int:
+        fewest = FEWEST[info.field_name or ""]
+        if 0 < count < fewest:
+            raise refuse(f"A browser takes six for one page. Allow {fewest} or more, or 0.")
         return count
 
     @field_validator("client_ip_header")

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
-	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-memory bench-events bench-ingest bench-event-pages clean
+	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-terminator bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -163,6 +163,10 @@ agent-profile: install ## spoa/default.pgo: where the agent spends its time, for
 bench-stack: dev ## its second part alone: the whole stack, the WAF off, detect only and blocking (minutes; ARGS="--rounds 9")
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.data_path $(ARGS)
+
+bench-terminator: dev ## eight visitors behind one TLS terminator, beside eight alone (minutes; ARGS="--rounds 15")
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.terminator $(ARGS)
 
 bench-memory: dev ## what HAProxy takes while 300 visitors stall, beside a policy of 4 MiB, on every HAProxy at hand (minutes)
 	@tools/install-dev.sh newer_haproxies

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -16,6 +17,7 @@ const patience = 60 * time.Second
 // Plan is what is sent: the requests one after the other, by so many connections.
 type Plan struct {
 	Proxy       string
+	TLS         bool   // whoever it is: no certificate is looked at
 	Client      string // the first client's address; each further client has the next
 	Clients     int    // among whom the connections are divided
 	Connections int
@@ -118,6 +120,9 @@ func (v *visitor) dial() error {
 	connection, err := dialer.Dial("tcp", v.plan.Proxy)
 	if err != nil {
 		return err
+	}
+	if v.plan.TLS {
+		connection = tls.Client(connection, &tls.Config{InsecureSkipVerify: true})
 	}
 	v.open, v.reader = connection, bufio.NewReaderSize(connection, 8<<10)
 	return nil

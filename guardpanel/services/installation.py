@@ -24,7 +24,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
     async with database.write() as session:
         secret = await _fact(session, PROBE_SECRET, secrets.token_hex(32))
         memory = await _memory(session, await asyncio.to_thread(machine.memory_mib))
-    return EngineFacts(
+    facts = EngineFacts(
         http_binds=settings.http_binds,
         probe_socket=str(settings.probe_socket),
         agent_socket=str(settings.agent_socket),
@@ -34,10 +34,8 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         small_frames=is_foreign(agent_of(settings)),
         memory_mib=memory,
         open_files=machine.open_files(),
-        drops_trailers=await haproxy.knows(DROPS_TRAILERS),
-        runs_lua=await haproxy.runs_lua(),
-        holds_responses=await haproxy.holds_responses(),
     )
+    return await _with_abilities(facts, haproxy)
 
 
 async def asked_again(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
@@ -46,8 +44,7 @@ async def asked_again(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
         await haproxy.version()
     except EngineUnavailable:
         return facts
-    drops, holds = await haproxy.knows(DROPS_TRAILERS), await haproxy.holds_responses()
-    return replace(facts, drops_trailers=drops, holds_responses=holds)
+    return await _with_abilities(facts, haproxy)
 
 
 async def make_defaults(session: AsyncSession, facts: EngineFacts) -> None:
@@ -57,6 +54,15 @@ async def make_defaults(session: AsyncSession, facts: EngineFacts) -> None:
     session.add(Installation(name=DEFAULTS_MADE, value="yes"))
     if not (await session.exec(select(func.count(col(Policy.id))))).one():
         session.add(Policy(name=policies.DEFAULT.name).replace(policies.fitting(policies.DEFAULT, facts)))
+
+
+async def _with_abilities(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
+    return replace(
+        facts,
+        drops_trailers=await haproxy.knows(DROPS_TRAILERS),
+        runs_lua=await haproxy.runs_lua(),
+        holds_responses=await haproxy.holds_responses(),
+    )
 
 
 async def _memory(session: AsyncSession, found: int) -> int:

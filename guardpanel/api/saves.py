@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid, Problem, Stale
-from guardpanel.models.types import refuse
+from guardpanel.models.types import kind_of, refuse
 from guardpanel.services.changes import Asked, Saved
 
 T = TypeVar("T")
@@ -36,6 +36,17 @@ class Body(BaseModel):
     def null_means_something(cls, value: object, info: ValidationInfo) -> object:
         if value is None and info.field_name not in cls.NULLABLE:
             raise refuse("Enter a value, or leave this out.")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def of_its_kind(cls, value: object, info: ValidationInfo) -> object:
+        """JSON tells numbers, texts and truth apart: none is taken for another."""
+        kind = kind_of(cls, info)
+        if kind is int and isinstance(value, bool | str):
+            raise refuse("Enter a whole number, without quotes.")
+        if kind is bool and not isinstance(value, bool | None):
+            raise refuse("Enter true or false, without quotes.")
         return value
 
 

@@ -88,7 +88,7 @@ def known_readings(entries: list[str]) -> list[str]:
     return [f"{kind} = {how}" for kind, how in found.items()]
 
 
-ContentTypes = Annotated[Lines, AfterValidator(known_content_types), Field(max_length=40)]
+ContentTypes = Annotated[Lines, AfterValidator(known_content_types), Field(min_length=1, max_length=40)]
 ContentTypeReadings = Annotated[Lines, AfterValidator(known_readings), Field(max_length=40)]
 
 

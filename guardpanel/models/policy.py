@@ -6,12 +6,12 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON, CheckConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from guardpanel.models.content_types import BodyReading, ContentTypeReadings, ContentTypes, reading_of
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.types import Lines, Name, Notes, refuse, stored, visible
+from guardpanel.models.types import Fields, Lines, Name, Notes, refuse, stored, visible
 
 KIB = 1024
 LARGEST_BODY_KIB = 4096
@@ -22,6 +22,9 @@ LARGEST_BODY_KIB_IN_SMALL_FRAMES = 48
 
 MOST_ARGUMENTS = 10_000
 "Judging one takes the agent about 0.3 ms, and after 4 s it gives no verdict."
+
+REFUSED_METHODS = {"CONNECT"}
+"By HAProxy, whatever a policy says (config_templates/haproxy/_frontend.cfg.j2)."
 
 METHOD = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
 SKIP = re.compile(r"\.[a-z0-9]{1,15}|/(?:[A-Za-z0-9_.~-]+/)*[A-Za-z0-9_.~-]*")
@@ -111,6 +114,8 @@ def known_methods(methods: list[str]) -> list[str]:
     for method in found:
         if not METHOD.fullmatch(method):
             raise refuse(f"{method[:40]} is not an HTTP method.")
+        if method in REFUSED_METHODS:
+            raise refuse(f"{method} can’t be allowed: HAProxy rejects it for every site.")
     return found
 
 
@@ -189,7 +194,7 @@ PRESETS: dict[str, dict[str, object]] = {
 "Starting points for the form: methods, content types and body limit by what is served."
 
 
-class PolicyFields(SQLModel):
+class PolicyFields(Fields):
     """What an operator sets: the input of the form, of the JSON body and of the table."""
 
     name: Name = described("Name", max_length=100)

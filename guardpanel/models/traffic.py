@@ -8,12 +8,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlalchemy import JSON, CheckConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.networks import Networks
 from guardpanel.models.noun import Noun, Part
-from guardpanel.models.types import refuse, stored, visible
+from guardpanel.models.types import Fields, refuse, stored, visible
 from guardpanel.settings import bind_text, host_and_port
 
 MOST_HOPS = 10
@@ -63,7 +63,7 @@ def listener_address(text: str) -> str:
         raise refuse(f"{text[:60]} is not address:port, as in GUARDPANEL_HTTP_BIND.") from None
 
 
-class ListenerFields(SQLModel):
+class ListenerFields(Fields):
     """What is special about one listener of `GUARDPANEL_HTTP_BIND`."""
 
     address: Annotated[str, AfterValidator(listener_address)] = described(
@@ -111,7 +111,7 @@ def by_address(listeners: list[ListenerFields]) -> list[ListenerFields]:
 Listeners = Annotated[list[ListenerFields], AfterValidator(by_address), Field(max_length=100)]
 
 
-class TrafficColumns(SQLModel):
+class TrafficColumns(Fields):
     """What form, JSON and table have in common."""
 
     client_ip_source: ClientIpSource = described(

@@ -10,12 +10,13 @@ from collections.abc import Collection
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, get_args
 
 import idna
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Enum
+from sqlmodel import SQLModel
 
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOSTNAME: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*")
@@ -182,15 +183,53 @@ def path(text: str) -> str:
     return text
 
 
+GROUPED = re.compile(r"[1-9][0-9]{0,2}(?P<between>[, \u00a0\u202f])[0-9]{3}(?:(?P=between)[0-9]{3})*")
+"How pages show thousands, and as some type them: `1,000`, `1 000`."
+
+
+def whole_number(typed: str) -> str:
+    """The digits of a typed whole number. Refused is what could mean two: to some 1.000 is a thousand, to others one."""
+    text = typed.strip()
+    if GROUPED.fullmatch(text):
+        return re.sub(r"[^0-9]", "", text)
+    if re.fullmatch(r"[0-9]+[., ][0-9., ]*", text):
+        raise refuse("Enter a whole number. Thousands may be separated as in 1,000.")
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise refuse("Enter a whole number.")
+    return text
+
+
+class Fields(SQLModel):
+    """What every input type has in common: a number may be typed as pages show it, and true is not 1."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def whole_numbers(cls, value: object, info: ValidationInfo) -> object:
+        if kind_of(cls, info) is not int:
+            return value
+        if isinstance(value, bool):
+            raise refuse("Enter a whole number.")
+        return whole_number(value) if isinstance(value, str) and value else value
+
+
+def kind_of(model: type[BaseModel], info: ValidationInfo) -> type | None:
+    """bool or int, where that is what the field holds, also where it may be left out."""
+    annotation = model.model_fields[info.field_name or ""].annotation
+    kinds = {annotation, *get_args(annotation)}
+    return next((kind for kind in (bool, int) if kind in kinds), None)
+
+
 Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(plain_name)]
 Notes = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(notes)]
 Path = Annotated[str, AfterValidator(path)]
 
 
 def lines(value: object) -> object:
-    """A textarea's lines, or commas, as a list; a list stays one."""
+    """A textarea's lines, or commas, as a list; a list stays one, and names nothing that is empty."""
     if isinstance(value, str):
         return [part.strip() for part in re.split(r"[\n,]", value.replace("\r", "\n")) if part.strip()]
+    if isinstance(value, list) and any(isinstance(part, str) and not part.strip() for part in value):
+        raise refuse("Remove the empty entry.")
     return value
 
 

@@ -21,7 +21,7 @@ from sqlmodel import Field, Relationship, SQLModel
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policy import EnforcementMode, Policy, effective_mode
-from guardpanel.models.types import Endpoint, Lines, Name, Notes, Path, endpoint, hostname, refuse, shown, stored
+from guardpanel.models.types import Endpoint, Fields, Lines, Name, Notes, Path, endpoint, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
 
 STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
@@ -75,7 +75,7 @@ OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
 OptionalId = Annotated[int | None, BeforeValidator(blank_is_none)]
 
 
-class ServerFields(SQLModel):
+class ServerFields(Fields):
     """One member of the backend, as typed: `address` may be a URL, which then names the scheme."""
 
     scheme: str = described("Scheme", "http", max_length=5)
@@ -161,7 +161,7 @@ def known_hostnames(names: list[str]) -> list[str]:
 Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=500)]
 
 
-class VirtualHostColumns(SQLModel):
+class VirtualHostColumns(Fields):
     """What form, JSON and table have in common."""
 
     name: Name = described("Name", max_length=100, hint="Shown only in guardpanel. Defaults to the first hostname.")

@@ -43,7 +43,7 @@ def words(error: dict[str, Any]) -> str:
         case "missing":
             return "This is needed."
         case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
-            return "A whole number is needed."
+            return "Enter a whole number."
         case "greater_than_equal":
             return f"At least {facts['ge']:,}."
         case "less_than_equal":
@@ -53,9 +53,9 @@ def words(error: dict[str, Any]) -> str:
         case "too_long":
             return f"At most {facts['max_length']:,} of them; these are {facts['actual_length']:,}."
         case "too_short":
-            return f"At least {facts['min_length']:,} is needed."
+            return f"Enter at least {facts['min_length']:,}."
         case "bool_parsing" | "bool_type":
-            return "Yes or no (true or false)."
+            return "Enter true or false."
         case "enum":
             return f"Choose one of {facts['expected']}."
         case "extra_forbidden":

@@ -193,6 +193,30 @@ async def test_a_field_that_is_given_counts_in_a_post(ada_api: httpx2.AsyncClien
     assert not ignored
 
 
+WRONG_KIND: dict[str, tuple[Any, ...]] = {"integer": (True, False, "5"), "boolean": (1, 0, "yes"), "string": (5, True)}
+
+
+@pytest.mark.parametrize("path", LISTS + ROWS)
+async def test_a_value_of_another_kind_is_refused_at_its_field(
+    ada_api: httpx2.AsyncClient, settings: Settings, path: str
+) -> None:
+    """JSON tells numbers, texts and truth apart: true is not stored as 1."""
+    method, address = "POST" if path in LISTS else "PATCH", path
+    if "{" in path:
+        made = await ada_api.post(path.rpartition("/{")[0], json=usual(path))
+        address = f"{path.rpartition('/{')[0]}/{made.json()['id']}"
+    taken = {}
+    for _, place, schema in (case for case in bodies(method.lower()) if case[0] == path):
+        for value in WRONG_KIND.get(whole(schema).get("type", ""), ()):
+            answer = await ada_api.request(
+                method, address, json=put(usual(path, place, settings.http_bind), place, value)
+            )
+            if answer.status_code != 422 or not counts(answer, place, value):
+                taken[named(place), value] = answer.text
+
+    assert not taken
+
+
 NOTHING = {("ssl_enabled", None), ("ssl_provider", None)}
 "Says that there is no certificate, as the answer does in another word."
 

@@ -86,7 +86,7 @@ REFUSED_HOSTS = {
         {"servers.0.address": "nowhere.invalid:80"}, "servers.0.address", "could not resolve address 'nowhere.invalid'",
     ),
     "a weight too high": ({"servers.0.weight": "257"}, "servers.0.weight", "At most 256"),
-    "no number": ({"health_check_interval": "soon"}, "health_check_interval", "A whole number"),
+    "no number": ({"health_check_interval": "soon"}, "health_check_interval", "Enter a whole number"),
     "a status that is none": ({"health_check_status": "200-999"}, "health_check_status", "look like 200-399"),
     "a path with a quote": ({"health_check_path": "/a'b"}, "health_check_path", "A path starts with /"),
     "a path with a line break": ({"health_check_path": "/a\nhttp-request deny"}, "health_check_path", "A path starts with /"),

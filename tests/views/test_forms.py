@@ -49,21 +49,38 @@ def test_what_was_typed_stays_also_where_it_is_wrong() -> None:
     assert form.error("name") is not None
     error = form.error("inbound_anomaly_threshold")
     assert error is not None
-    assert error.message == "A whole number is needed."
+    assert error.message == "Enter a whole number."
 
 
 @pytest.mark.parametrize(
     ("name", "typed", "words"),
     [("blocking_paranoia_level", "5", "At most 4."), ("blocking_paranoia_level", "0", "At least 1."), ("body_limit_kib", "9999", "At most 4,096."),
      ("name", "x" * 65536, "At most 100 characters; this has 65,536."), ("enforcement_mode", "x", "Choose one of 'block', 'detect_only' or 'off'."),
-     ("allowed_methods", "", "At least 1 is needed."), ("inbound_anomaly_threshold", "", "A whole number is needed."),
-     ("inbound_anomaly_threshold", "９", "A whole number is needed."), ("inbound_anomaly_threshold", "9" * 5000, "A whole number is needed.")],
+     ("allowed_methods", "", "Enter at least 1."), ("allowed_content_types", "", "Enter at least 1."),
+     ("allowed_methods", "get\nconnect", "CONNECT can’t be allowed: HAProxy rejects it for every site."),
+     ("inbound_anomaly_threshold", "", "Enter a whole number."),
+     ("inbound_anomaly_threshold", "９", "Enter a whole number."), ("inbound_anomaly_threshold", "9" * 5000, "Enter a whole number.")],
 )  # fmt: skip
 def test_every_refusal_is_in_clear_words(name: str, typed: str, words: str) -> None:
     error = refused(a_form(a_policy(**{name: typed})), PolicyFields).error(name)
 
     assert error is not None
     assert error.message == words
+
+
+@pytest.mark.parametrize("typed", ["1000", "1,000", "1 000", "1\u00a0000", "1\u202f000", " 1000 "])
+def test_a_number_is_taken_as_pages_show_it(typed: str) -> None:
+    assert a_form(a_policy(body_limit_kib=typed)).fields(PolicyFields).body_limit_kib == 1000
+
+
+@pytest.mark.parametrize(
+    "typed", ["1.000", "1,00", "1,0000", "1.5", "1,000.5", "1.0", "1_000", "0,128", "1,000 2", "4 MiB", "1e3", "+-1"]
+)
+def test_a_number_that_could_mean_two_is_refused_as_it_was_typed(typed: str) -> None:
+    form = refused(a_form(a_policy(body_limit_kib=typed)), PolicyFields)
+
+    assert form.errors["body_limit_kib"].message.startswith("Enter a whole number.")
+    assert form.value("body_limit_kib") == typed
 
 
 def test_a_field_that_is_missing_is_said_so() -> None:

@@ -114,7 +114,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 async def answer_failure(request: Request, error: Exception) -> Response:
     """A fault of ours: the log has it, the answer only the request id. Reads nothing, since nothing may work."""
     log.error("request %s failed", request.scope["state"].get("request_id"), exc_info=error)
-    problem = Problem("guardpanel failed. What runs goes on running; the log has the details under the request id.")
+    problem = Problem("Internal error. HAProxy keeps running. Search the log for this request ID.")
     answer = (
         problems.answer(request, problem)
         if is_api(request)
@@ -153,7 +153,7 @@ def as_problem(error: Exception) -> Problem:
         case RequestValidationError():
             return problems.invalid(error)
         case HTTPException(status_code=404):
-            return NotFound("There is nothing at this address.")
+            return NotFound("Page not found.")
         case HTTPException():
             return problems.of_status(error.status_code)
         case _:
@@ -165,7 +165,7 @@ def to_log_in(request: Request) -> Response:
     target = path + (f"?{query}" if query else "")
     where = "/login" if target == "/" or request.method != "GET" else f"/login?next={quote(target, safe='')}"
     if "hx-request" in request.headers:
-        return PlainTextResponse("Log in to go on.", 401, {"hx-redirect": where})
+        return PlainTextResponse("Log in to continue.", 401, {"hx-redirect": where})
     return RedirectResponse(where, 303)
 
 

@@ -75,7 +75,7 @@ async def viewer(request: Request, session: SessionDep, panel: PanelDep) -> User
     """Somebody who is logged in, or Unauthorized (401)."""
     user = await identify(request, session, panel)
     if user is None:
-        raise Unauthorized("Log in to go on.")
+        raise Unauthorized("Log in to continue.")
     request.state.viewer = user
     return user
 
@@ -87,7 +87,7 @@ async def editor(user: Viewer, session: SessionDep) -> User:
     """Somebody who may change things, or Forbidden (403)."""
     await session.commit()  # a save may wait for others: it keeps no connection meanwhile
     if not user.may_write:
-        raise Forbidden("Your role may look at everything, but not change it.")
+        raise Forbidden("You have view-only access. Ask an administrator to make this change.")
     return user
 
 
@@ -102,7 +102,7 @@ def id_in_path(request: Request) -> int:
     """The id of a page that every noun has, whatever its route calls it. NotFound (404) if it is none."""
     text = str(next(iter(request.path_params.values())))
     if not (text.isascii() and text.isdigit() and len(text) < 17 and 1 <= int(text) <= 2**53):
-        raise NotFound("There is nothing at this address.")
+        raise NotFound("Page not found.")
     return int(text)
 
 

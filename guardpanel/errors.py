@@ -63,9 +63,15 @@ class Busy(Conflict):
 
 
 class Drifted(Conflict):
-    """Somebody changed by hand what runs; a save would overwrite that and has to be asked for again."""
+    """Configuration was changed outside guardpanel; a save would overwrite that and has to be asked for again."""
 
     code = "drift"
+
+
+class HandsOver(Conflict):
+    """A form takes names away that another virtual host's wildcard then answers; it has to be sent once more."""
+
+    code = "hands_over"
 
 
 class Stale(Problem):
@@ -114,7 +120,7 @@ class EngineUnavailable(Problem):
 
 
 class EngineSilent(EngineUnavailable):
-    """It took the question and gave no answer in time: it hangs, or it is slow."""
+    """It took the question and gave no response in time: it hangs, or it is slow."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class SameOrigin:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self.is_ours(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        words = "This was sent from another site, so it was not taken. Nothing was changed."
+        words = "Cross-site request rejected. Nothing was changed."
         await self.refuse(scope, receive, send, Forbidden(words))
 
     def is_ours(self, headers: Headers) -> bool:

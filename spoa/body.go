@@ -64,7 +64,13 @@ func cutShort(v plugintypes.TransactionVariables, err error) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF) && len(v.TX().Get(partialBody)) > 0
 }
 
-// readNothing is for bodies that the policy does not look into.
-func readNothing(string, plugintypes.TransactionVariables, plugintypes.BodyProcessorOptions) error {
+// unreadBody is the variable of the TX collection that says that no rule saw the body, because of its content type.
+const unreadBody = "guardpanel_unread_body"
+
+// readNothing is for bodies that the policy does not look into. Events say so.
+func readNothing(body string, v plugintypes.TransactionVariables, _ plugintypes.BodyProcessorOptions) error {
+	if body != "" {
+		v.TX().Set(unreadBody, []string{"1"})
+	}
 	return nil
 }

@@ -62,12 +62,12 @@ func readBinary(body string, v plugintypes.TransactionVariables, options plugint
 	options.Mime = "" // a charset of what is not text means nothing
 	text, err := inUTF8(body, "")
 	if err != nil {
-		return nil
+		return readNothing(body, v, options)
 	}
 	if isText(text) || isJSON(text, options.RequestBodyRecursionLimit) || isXML(text, options.RequestBodyRecursionLimit) {
 		return readText(text, v, options)
 	}
-	return nil
+	return readNothing(body, v, options)
 }
 
 // readForm is a form (application/x-www-form-urlencoded), decoded as leniently as Coraza does.

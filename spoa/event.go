@@ -31,6 +31,7 @@ type Event struct {
 	time    time.Time
 	message Message // its body is an excerpt
 	bytes   int     // of the whole body
+	unread  bool    // the body, by rules, because of its content type
 	answer  int     // the response's status, 0 before there is one
 	verdict Verdict
 	phase   string // in which the verdict was made: request or response
@@ -163,6 +164,7 @@ func (e *Event) takeScores(transaction types.Transaction) {
 	if !ok {
 		return
 	}
+	e.unread = len(state.Variables().TX().Get(unreadBody)) > 0
 	for _, name := range scoreNames {
 		if values := state.Variables().TX().Get(name); len(values) > 0 {
 			if _, err := strconv.Atoi(values[0]); err == nil {

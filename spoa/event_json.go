@@ -55,6 +55,9 @@ func (e *Event) appendRequest(o *object) {
 	o.text("version", message.Version)
 	e.appendHeaders(o)
 	o.number("body_bytes", e.bytes)
+	if e.unread {
+		o.flag("body_unread")
+	}
 	if len(message.Body) > 0 {
 		e.bounded(o, "body", string(message.Body), longestBody)
 	}

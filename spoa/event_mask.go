@@ -178,7 +178,9 @@ func (m *mask) assigned(text string) []span {
 		var is bool
 		switch text[at] {
 		case '=':
-			one, is = m.equals(text, at)
+			if one, is = m.attribute(text, at); !is {
+				one, is = m.equals(text, at)
+			}
 		case ':':
 			one, is = m.member(text, at)
 		case '<':
@@ -213,6 +215,26 @@ func (m *mask) equals(text string, at int) (span, bool) {
 	}
 	return span{at + 1, at + 1 + end(value, "&\n\r")}, true
 }
+
+// attribute looks at `<… name = "value"` of XML, in quotes of either kind, whatever is between them.
+func (m *mask) attribute(text string, at int) (span, bool) {
+	value := strings.TrimLeft(text[at+1:], xmlSpace)
+	if value == "" || value[0] != '"' && value[0] != '\'' {
+		return span{}, false
+	}
+	before := strings.TrimRight(text[max(0, at-160):at], xmlSpace)
+	from := len(before)
+	for from > 0 && isNameByte(before[from-1]) {
+		from--
+	}
+	if from == 0 || strings.IndexByte(xmlSpace, before[from-1]) < 0 || !m.hides(before[from:]) {
+		return span{}, false
+	}
+	start := len(text) - len(value)
+	return span{start, min(len(text), start+1+end(value[1:], value[:1])+1)}, true
+}
+
+const xmlSpace = " \t\r\n"
 
 func isNameByte(b byte) bool {
 	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || strings.IndexByte("_.-[]%+:", b) >= 0 || b >= 0x80

@@ -39,6 +39,7 @@ type line struct {
 	Body        string
 	BodyBytes   int  `json:"body_bytes"`
 	BodyCut     bool `json:"body_cut"`
+	BodyUnread  bool `json:"body_unread"`
 	Rules       []struct {
 		ID       int
 		Phase    int
@@ -252,6 +253,42 @@ func TestASecretInXMLIsMaskedHoweverItIsWritten(t *testing.T) {
 	for _, text := range rawLines(t, agent.events) {
 		if strings.Contains(strings.ReplaceAll(text, `\u0000`, ""), "wordfish") || !strings.Contains(text, masked) {
 			t.Errorf("the secret is in an event: %s", text)
+		}
+	}
+}
+
+func TestABodyThatNoRuleSawIsMarked(t *testing.T) {
+	directives := "SecRuleEngine On\nSecRequestBodyAccess On\n" +
+		`SecAction "id:1,phase:1,pass,nolog,ctl:requestBodyProcessor=BINARY"` + "\n" +
+		`SecAction "id:190002,phase:2,pass,log,msg:'saw'"` + "\n"
+	agent, ended := startWithEvents(t, apps(map[string]string{"all": directives}))
+	c := dial(t, agent.socket)
+	for id, body := range map[string]string{"picture": "\x89PNG\r\n\x1a\n\x00\x00", "text": "a text", "none": ""} {
+		c.ask(request{app: "all", id: id, method: "POST", path: "/", headers: "host: a\r\ncontent-type: image/png\r\n", body: body})
+	}
+
+	marked := map[string]bool{}
+	for _, one := range ended() {
+		marked[one.ID] = one.BodyUnread
+	}
+
+	if !maps.Equal(marked, map[string]bool{"picture": true, "text": false, "none": false}) {
+		t.Errorf("marked are %v", marked)
+	}
+}
+
+func TestAQuotedAttributeIsMaskedToItsEnd(t *testing.T) {
+	m := newMask("")
+	for text, expected := range map[string]string{
+		`<a password='sword&amp;fish' b='1'/>`:           `<a password=[masked] b='1'/>`,
+		`<a password="sword&#x26;fish" b="1"/>`:          `<a password=[masked] b="1"/>`,
+		"<a\n\tx:password = 'sword\n&lt;fish'\n b='1'/>": "<a\n\tx:password = [masked]\n b='1'/>",
+		`<a b="1" password='sword&amp;fi`:                `<a b="1" password=[masked]`,
+		`<a password=''/>`:                               `<a password=[masked]/>`,
+		`password='&q=1`:                                 `password=[masked]&q=1`,
+	} {
+		if seen := m.text(text, nil); seen != expected {
+			t.Errorf("%q is %q", text, seen)
 		}
 	}
 }

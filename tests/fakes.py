@@ -55,7 +55,7 @@ class FakeEngines:
         """The next check complains of this field of this thing."""
         finding = Finding(engine, message, file="haproxy.cfg", line=212, noun=noun, noun_id=noun_id, field=field)
         self.rejection = ConfigRejected(
-            f"{engine} refused this change.",
+            f"{engine} rejected this change.",
             engine=engine,
             output=f"[ALERT] haproxy.cfg:212 : {message}",
             findings=[finding],
@@ -70,14 +70,14 @@ class FakeEngines:
 
     async def must_answer(self, patience: float) -> None:
         if not self.is_up:
-            raise EngineUnavailable("HAProxy does not answer on its master socket: no answer")
+            raise EngineUnavailable("HAProxy’s master socket is not responding: no answer")
 
     async def runs(self, checksum: str, patience: float = 0) -> bool:
         return self.running is not None and self.running.checksum == checksum
 
     async def inspect(self, expected: Expected) -> list[Drift]:
         if self.running is not None and self.running.checksum != expected.checksum:
-            return [Drift(Place.HAPROXY, "HAProxy's newest worker runs another configuration.")]
+            return [Drift(Place.HAPROXY, "HAProxy’s newest worker runs another configuration.")]
         return list(self.drifted)
 
     async def check(

@@ -84,7 +84,7 @@ def test_a_newer_guardpanels_database_is_said_to_be_one(
 
 
 def test_an_account_is_made_before_the_panel_has_ever_run(run: CliRunner, folder: Path) -> None:
-    assert create(run, "--role", "admin", "--name", "Eve") == (0, f"{EVE} is admin.\n")
+    assert create(run, "--role", "admin", "--name", "Eve") == (0, f"Created {EVE} (admin).\n")
     assert (folder / "made" / "here" / "guardpanel.db").exists()
 
 
@@ -104,7 +104,7 @@ def test_an_address_has_one_account(run: CliRunner) -> None:
     create(run)
     code, output = create(run)
 
-    assert (code, output) == (1, f"There is already an account for {EVE}.\n")
+    assert (code, output) == (1, f"An account already exists for {EVE}.\n")
 
 
 def test_rendered_files_can_be_looked_at(run: CliRunner) -> None:
@@ -148,7 +148,7 @@ def test_the_panel_and_haproxy_cannot_listen_in_one_place(
 
     assert done.exit_code == 2
     assert done.output == (
-        f"guardpanel: the panel (GUARDPANEL_LISTEN={listen}) and HAProxy (GUARDPANEL_HTTP_BIND={http_bind}) "
+        f"guardpanel: GUARDPANEL_LISTEN ({listen}) and GUARDPANEL_HTTP_BIND ({http_bind}) "
         f"cannot both listen on port {port}. Give one of them another\n"
     )
 
@@ -181,7 +181,7 @@ def test_a_path_too_long_for_haproxys_sockets_is_said_before_it_starts(
     done = run.invoke(main, ["up"])
 
     assert done.exit_code == 2
-    assert f"paths of up to {limit + 2} bytes; HAProxy can use {limit}" in done.output
+    assert f"up to {limit + 2} bytes long, and HAProxy's limit is {limit}" in done.output
     assert "Set GUARDPANEL_DATA_DIR to a path that is at least 2 bytes shorter" in done.output
 
 
@@ -203,10 +203,8 @@ def test_a_port_in_use_is_said_with_what_to_do(run: CliRunner, monkeypatch: pyte
         looked = run.invoke(main, ["doctor"])
 
     assert done.exit_code == 1
-    assert (
-        f"cannot listen on {address}: Address already in use. Set GUARDPANEL_LISTEN to another address." in done.output
-    )
-    assert "nothing reads GUARDPANEL_LISTN" in done.output
+    assert f"Cannot listen on {address}: Address already in use. Change GUARDPANEL_LISTEN." in done.output
+    assert "GUARDPANEL_LISTN is not a known setting" in done.output
     assert looked.exit_code == 1
     assert address in looked.output
     assert "GUARDPANEL_LISTN" in looked.output
@@ -244,7 +242,7 @@ def test_a_backup_that_cannot_be_made_says_why(run: CliRunner, folder: Path) -> 
     nowhere = run.invoke(main, ["backup", str(folder / "no" / "b")])
 
     assert [nothing.exit_code, short.exit_code, nowhere.exit_code] == [1, 1, 1]
-    assert "nothing to back up" in nothing.output
+    assert "Nothing to back up" in nothing.output
     assert "at least 12 characters" in short.output
     assert "No such file or directory" in nowhere.output
     assert {path.name for path in folder.iterdir()} == {"made"}
@@ -267,10 +265,10 @@ def test_what_cannot_be_restored_says_why(run: CliRunner, folder: Path) -> None:
         said.append(run.invoke(main, ["restore", str(sealed), "--passphrase-stdin"], input=words))
 
     expected = [
-        "encrypted: give its passphrase",
-        "passphrase is wrong",
+        "encrypted. Enter its passphrase",
+        "Incorrect passphrase",
         "cut off",
-        "not a backup",
+        "not a guardpanel backup",
         "Restore on its page System › Backup",
     ]
     for done, sentence in zip(said, expected, strict=True):

@@ -9,7 +9,9 @@ from fastapi.routing import APIRoute
 from guardpanel.api.problems import ProblemDocument
 from guardpanel.models import NOUNS
 
-DESCRIPTION = "Virtual hosts and WAF policies of HAProxy + Coraza. What a write answers with 2xx is live and proved."
+DESCRIPTION = (
+    "Virtual hosts and WAF policies of HAProxy + Coraza. A 2xx response to a write means that it is live and verified."
+)
 
 TAGS = [
     {"name": "auth", "description": "Logging in and out; who is asking."},

@@ -11,8 +11,6 @@ def only_known(request: Request) -> None:
     if not request.query_params:
         return
     known = {field.alias for field in get_flat_params(request.scope["route"].dependant)}
-    unknown = {
-        name[:100]: FieldError("There is no such parameter.") for name in request.query_params if name not in known
-    }
+    unknown = {name[:100]: FieldError("Unknown parameter.") for name in request.query_params if name not in known}
     if unknown:
-        raise Invalid("Some parameters need another look.", unknown)
+        raise Invalid("Check the parameters.", unknown)

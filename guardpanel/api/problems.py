@@ -59,7 +59,7 @@ TITLES = {
     409: "Conflict",
     412: "Precondition failed",
     413: "Content too large",
-    422: "Refused",
+    422: "Invalid",
     429: "Too many requests",
     500: "Internal error",
     502: "Rolled back",
@@ -68,9 +68,9 @@ TITLES = {
 }
 
 SENTENCES = {
-    400: "This request cannot be read.",
-    404: "There is nothing at this address.",
-    405: "This address does not take that method.",
+    400: "This request can’t be parsed.",
+    404: "Page not found.",
+    405: "Method not allowed here.",
 }
 
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
@@ -79,19 +79,19 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
     }
     for status, sentence in {
-        400: "The request cannot be read.",
-        401: "Nobody is logged in, or the token is over.",
+        400: "The request can’t be parsed.",
+        401: "Not logged in, or the token has expired.",
         403: "The role does not allow this.",
-        404: "There is no such thing.",
-        409: "It contradicts what is there, or another process saves.",
-        412: "The row changed since it was read (If-Match). `current` and the ETag header say its version now.",
+        404: "Not found.",
+        409: "Conflicts with the current state, or another save is running.",
+        412: "The row changed after it was read (If-Match). `current` and the ETag header contain its version.",
         413: "The body is too large.",
-        422: "The input is refused, by its own rules or by an engine. Nothing was saved.",
-        429: "Too many failed log-ins.",
-        500: "guardpanel failed.",
-        502: "It could not be proved live and was rolled back. Nothing was saved.",
-        503: "An engine does not answer. Nothing was saved.",
-        507: "The disk or the database takes no writes.",
+        422: "The input is invalid, or an engine rejected it. Nothing was saved.",
+        429: "Too many failed login attempts.",
+        500: "Internal error.",
+        502: "It could not be verified and was rolled back. Nothing was saved.",
+        503: "An engine is not responding. Nothing was saved.",
+        507: "The disk or the database is not writable.",
     }.items()
 }
 
@@ -134,12 +134,12 @@ def invalid(error: RequestValidationError) -> Problem:
     errors: dict[str, FieldError] = {}
     for one in error.errors():
         if one["type"] == "json_invalid":
-            return of_status(400, "The body is not JSON.")
+            return of_status(400, "The body is not valid JSON.")
         if one["loc"][0] == "path":
-            return NotFound("There is nothing at this address.")
+            return NotFound("Page not found.")
         name = ".".join(str(part) for part in one["loc"][1:]) or "body"
         errors.setdefault(name, FieldError(words(dict(one))))
-    return Invalid("Some fields need another look.", errors)
+    return Invalid("Check the fields below.", errors)
 
 
 def of_status(status: int, sentence: str = "") -> Problem:

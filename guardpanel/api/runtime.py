@@ -38,7 +38,9 @@ class RuntimeStatus(BaseModel):
         description="`unverified`: the last look at what runs is older than 10 s. `fault`: a background task of guardpanel fails."
     )
     words: str
-    drift: list[str] = Field(description="What runs or lies on disk and is not the live revision, one sentence each.")
+    drift: list[str] = Field(
+        description="Differences from the live revision, on disk and in running processes, one sentence each."
+    )
 
 
 class Applied(BaseModel):

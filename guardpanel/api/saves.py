@@ -35,7 +35,7 @@ class Body(BaseModel):
     @classmethod
     def null_means_something(cls, value: object, info: ValidationInfo) -> object:
         if value is None and info.field_name not in cls.NULLABLE:
-            raise refuse("Enter a value, or leave this out.")
+            raise refuse("Enter a value, or omit this.")
         return value
 
     @field_validator("*", mode="before")
@@ -97,7 +97,8 @@ NamedVersion = Annotated[int | None, Depends(named_version)]
 def asked(
     user: Editor,
     overwrite_drift: Annotated[
-        bool, Query(description="Save although somebody changed what runs by hand; this overwrites their change.")
+        bool,
+        Query(description="Save even if the configuration was changed outside guardpanel. Overwrites that change."),
     ] = False,
 ) -> Asked:
     return Asked(user.email, over_drift=overwrite_drift)
@@ -145,7 +146,7 @@ def refuse_unsupported(
     """Take out the React panel's keys for what guardpanel cannot do yet. Sending back what reads give is no change, nor is
     `nothing`; anything else is refused at its key."""
     errors = {
-        name: FieldError(f"Not supported yet. This stays {json.dumps(as_read[name])}.")
+        name: FieldError(f"Not supported yet. Leave it at {json.dumps(as_read[name])}.")
         for name in as_read
         if name in given and (value := given.pop(name)) != as_read[name] and value not in nothing
     }

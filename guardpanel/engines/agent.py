@@ -73,7 +73,7 @@ class Agent:
         built = CHECKOUT / ".tools" / "bin" / "guardpanel-spoa"
         found = str(built) if built.exists() else shutil.which("guardpanel-spoa")
         if not found:
-            raise EngineUnavailable("There is no WAF agent: build it with `make install`, or set GUARDPANEL_AGENT_BIN.")
+            raise EngineUnavailable("No WAF agent found. Build it with `make install`, or set GUARDPANEL_AGENT_BIN.")
         return found
 
     def command(self, events: Path) -> list[str]:
@@ -170,7 +170,7 @@ class Agent:
         )
         if answer.status != 200:
             raise DeploymentFailed(
-                "The WAF agent refused the new applications.",
+                "The WAF agent rejected the new applications.",
                 step="agent",
                 evidence=answer.body.decode("utf-8", "replace"),
             )
@@ -186,7 +186,7 @@ class Agent:
         """Have the agent read its file and run these. Raises DeploymentFailed where it does not."""
         await self.reload()
         if not (await self.wait(STATUS_PATIENCE)).runs(names):
-            raise DeploymentFailed("The WAF agent does not run the new applications.", step="agent")
+            raise DeploymentFailed("The WAF agent is not running the new applications.", step="agent")
 
     async def wait(self, seconds: float) -> AgentStatus:
         """Its status as soon as it answers: it may be starting. It has so many seconds in which it does nothing."""
@@ -205,9 +205,9 @@ class Agent:
         try:
             facts = json.loads(answer.body)
         except ValueError as error:
-            raise EngineUnavailable("The WAF agent's answer is not understood.") from error
+            raise EngineUnavailable("The WAF agent returned an unexpected response.") from error
         if answer.status != 200 or not isinstance(facts, dict):
-            raise EngineUnavailable(f"The WAF agent answered {answer.status}.")
+            raise EngineUnavailable(f"The WAF agent returned {answer.status}.")
         return facts
 
 
@@ -240,4 +240,4 @@ def rejected(output: str, wanted: list[Application]) -> ConfigRejected:
                 origin.field if origin else None,
             )
         )
-    return ConfigRejected("Coraza refused this change.", engine=ENGINE, output=output, findings=findings)
+    return ConfigRejected("Coraza rejected this change.", engine=ENGINE, output=output, findings=findings)

@@ -53,7 +53,7 @@ class Answers:
             return  # it waits for that file
         status = await self.agent.wait(patience)
         if not status.running:
-            raise EngineUnavailable(f"The WAF agent does not answer. {status.problem}")
+            raise EngineUnavailable(f"The WAF agent is not responding. {status.problem}")
 
     async def _haproxy_answers(self, patience: float) -> None:
         """The master may answer for a worker that hangs, or has not read its configuration yet."""
@@ -62,7 +62,7 @@ class Answers:
             try:
                 if "pid" in await self.cli.info():
                     return
-                words = "HAProxy's worker does not answer."
+                words = "HAProxy’s worker is not responding."
             except EngineUnavailable as error:
                 words = error.message
             if waiting.is_over:

@@ -76,7 +76,7 @@ class Child:
                 return
             if monotonic() - self._started > STEADY:
                 self._pause = SHORTEST_PAUSE
-            log.error("%s ended (%s); it is started again in %.1f s", self.name, self.last_exit, self._pause)
+            log.error("%s exited (%s); restarting in %.1f s", self.name, self.last_exit, self._pause)
             await self._back_off()
         await self._bring_up()
 
@@ -107,7 +107,7 @@ class Child:
                     start_new_session=True,
                 )
         except OSError as error:
-            self.last_exit = f"it could not be started: {error.strerror or error}"
+            self.last_exit = f"could not be started: {error.strerror or error}"
             log.error("%s: %s", self.name, self.last_exit)
             return False
         self.pid = self.process.pid

@@ -104,7 +104,7 @@ class CorazaSpoa(Agent):
         )
 
     async def rule_messages(self, _application: str) -> dict[int, str]:
-        raise EngineUnavailable(f"{NAME} does not tell its rules.")
+        raise EngineUnavailable(f"{NAME} does not report its rules.")
 
     def write(self, document: bytes, keep: Collection[str] | None = None) -> bool:
         wrote = super().write(document, keep)
@@ -131,9 +131,9 @@ class CorazaSpoa(Agent):
         while silent := await self._silent(names, patience):
             if monotonic() >= ends:
                 raise DeploymentFailed(
-                    f"{NAME} was told to read its file (SIGHUP) and gives no verdict under the new applications.",
+                    f"{NAME} was told to reload (SIGHUP) but gives no verdict for the new applications.",
                     step="agent",
-                    evidence=f"No verdict from {', '.join(sorted(silent))}. What {NAME} says of it stands in its log.",
+                    evidence=f"No verdict from {', '.join(sorted(silent))}. See the log of {NAME}.",
                 )
             await asyncio.sleep(0.02)
             patience = min(LONGEST_TRY, 2 * patience)
@@ -147,13 +147,13 @@ class CorazaSpoa(Agent):
         """SIGHUP to the process that listens on its socket, never to a name."""
         pid = listener_of(self.socket)
         if pid is None:
-            raise EngineUnavailable(f"{self.socket.name} does not answer: {NAME} does not run.")
+            raise EngineUnavailable(f"{self.socket.name} is not responding: {NAME} is not running.")
         if pid <= 0:  # SO_PEERCRED of a process in another PID namespace; kill(0) would be our own group
-            raise DeploymentFailed(f"{NAME} runs in another container, where no signal of ours comes.", step="agent")
+            raise DeploymentFailed(f"{NAME} runs in another container, so guardpanel can’t signal it.", step="agent")
         try:
             os.kill(pid, signal.SIGHUP)
         except OSError as error:
-            words = f"{NAME} (process {pid}) cannot be told to read its file: {error.strerror}."
+            words = f"{NAME} (process {pid}) can’t be told to reload: {error.strerror}."
             raise DeploymentFailed(words, step="agent") from error
 
     async def _silent(self, names: Collection[str], patience: float) -> set[str]:
@@ -182,7 +182,7 @@ class CorazaSpoa(Agent):
         finding = Finding(
             ENGINE, lines[-1] if lines else "no reason given", noun="policy" if noun_id else None, noun_id=noun_id
         )
-        return ConfigRejected(f"{ENGINE} refused this change.", engine=ENGINE, output=output, findings=[finding])
+        return ConfigRejected(f"{ENGINE} rejected this change.", engine=ENGINE, output=output, findings=[finding])
 
 
 def shown(words: str) -> str:

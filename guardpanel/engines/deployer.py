@@ -103,7 +103,7 @@ class Deployer:
             try:
                 await self._publish(release, bundle)
             except EngineUnavailable:
-                return await self._old_worker_serves(bundle, "HAProxy's master does not answer")
+                return await self._old_worker_serves(bundle, "HAProxy’s master is not responding")
             except StillLoading:
                 return await self._old_worker_serves(bundle, "HAProxy still loads it")
             await self.verifier.prove(bundle, ())
@@ -111,7 +111,7 @@ class Deployer:
 
     async def _old_worker_serves(self, bundle: Bundle, words: str) -> str:
         await self.verifier.prove_listeners(bundle.checksum)
-        return f"{words}: it may hang in the new configuration. Its old worker serves."
+        return f"{words} and may be stuck loading the new configuration. The old worker still serves traffic."
 
     @asynccontextmanager
     async def _deploying(self) -> AsyncIterator[None]:
@@ -204,7 +204,7 @@ class Deployer:
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
         status = await self.agent.wait(START_PATIENCE)
         if not status.running:
-            raise DeploymentFailed("The WAF agent does not answer.", step="agent")
+            raise DeploymentFailed("The WAF agent is not responding.", step="agent")
         if changed or keep is not None or not await self.agent.runs(names, status):
             await self.agent.load(names)
 

@@ -13,9 +13,9 @@ def trouble(data_dir: Path) -> str:
     try:
         free = shutil.disk_usage(data_dir).free
     except OSError as error:
-        return f"The data directory cannot be read: {error.strerror}."
+        return f"The data directory is not readable: {error.strerror}."
     if not os.access(data_dir, os.W_OK | os.X_OK):
-        return "The data directory cannot be written."
+        return "The data directory is not writable."
     if free < ROOM:
-        return f"The disk of the data directory is full: {free // 1024:,} KiB are free."
+        return f"The disk with the data directory is full ({free // 1024:,} KiB free)."
     return ""

@@ -74,12 +74,14 @@ class Inspector:
             return [Drift(Place.FILES, f"The current release is {current}, not {expected.number}.")]
         damaged = self.releases.damaged(expected.number)
         if damaged is None:
-            return [Drift(Place.FILES, f"Release {expected.number} is not there or not whole.", ours=True)]
+            return [Drift(Place.FILES, f"Release {expected.number} is missing or incomplete.", ours=True)]
         return [self._changed_file(expected, name) for name in damaged]
 
     def _changed_file(self, expected: Expected, name: str) -> Drift:
         path = self.releases.root / str(expected.number) / name
-        what = f"{name} of release {expected.number} was {'changed' if path.exists() else 'removed'} by hand."
+        what = (
+            f"{name} of release {expected.number} was {'changed' if path.exists() else 'removed'} outside guardpanel."
+        )
         if expected.bundle is None or not path.is_file():
             return Drift(Place.FILES, what)
         return Drift(Place.FILES, what, self._lines(expected.bundle.files.get(name, b""), content_of(path)))
@@ -117,7 +119,7 @@ class Inspector:
         have = sorted(line.partition(" ")[2].rstrip() for line in shown.split("\n") if line.startswith("0x"))
         if want == have:
             return None
-        what = f"HAProxy holds other entries in {name} than its file: somebody changed them over its Runtime API."
+        what = f"{name} in HAProxy’s memory differs from the file. It was changed through the Runtime API."
         return Drift(Place.HAPROXY, what, self._lines("\n".join(want).encode(), "\n".join(have).encode()))
 
     async def _listeners(self, expected: Expected, processes: Processes) -> list[Drift]:
@@ -127,7 +129,7 @@ class Inspector:
             wrong = await self.verifier.listener((host, port), expected.checksum, TRIES)
             strangers = await asyncio.to_thread(_strangers, host, port, own)
             if strangers:
-                wrong = f"{strangers} listens on {host}:{port} beside our HAProxy and takes a share of the requests."
+                wrong = f"{strangers} also listens on {host}:{port} and receives part of the traffic."
             if wrong:
                 found.append(Drift(Place.HAPROXY, wrong))
         return found
@@ -146,7 +148,7 @@ class Inspector:
         try:
             data = content_of(self.agent.configuration)
         except FileNotFoundError:
-            return Drift(Place.AGENT, "The agent's configuration is missing.", ours=True)
+            return Drift(Place.AGENT, "The agent’s configuration is missing.", ours=True)
         release = self._configuration(expected.number)
         return self._foreign_rules(content_of(release), data) if release.is_file() else None
 
@@ -154,11 +156,11 @@ class Inspector:
         """The live applications must stand in it as they are; others only as some release has them."""
         want, have = applications_in(release), applications_in(data)
         if have is None or want is None:
-            return Drift(Place.AGENT, "The agent's configuration was changed by hand and cannot be read.")
+            return Drift(Place.AGENT, "The agent’s configuration was changed outside guardpanel and is unreadable.")
         others = {name: text for name, text in have.items() if name not in want}
         if {name: have.get(name) for name in want} == want and not self._foreign(others):
             return None
-        what = "The agent's configuration was changed by hand."
+        what = "The agent’s configuration was changed outside guardpanel."
         return Drift(Place.AGENT, what, self._lines(release, data))
 
     def released_applications(self) -> list[str]:
@@ -196,9 +198,9 @@ class Inspector:
 
 def _unread(status: AgentStatus) -> Drift:
     if not status.is_ours:
-        return Drift(Place.AGENT, "The WAF agent was not told to read its file as it is now.", ours=True)
+        return Drift(Place.AGENT, "The WAF agent has not loaded its current file.", ours=True)
     names = ", ".join(one.name for one in status.applications[:5]) or "none"
-    return Drift(Place.AGENT, f"The WAF agent runs other applications than its file has ({names}).", ours=True)
+    return Drift(Place.AGENT, f"The WAF agent is running applications that differ from its file ({names}).", ours=True)
 
 
 def _strangers(host: str, port: int, own: set[int]) -> str:

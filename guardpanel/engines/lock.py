@@ -23,7 +23,7 @@ def only_one(path: Path) -> Iterator[None]:
 def only_panel(path: Path) -> Iterator[None]:
     """Hold the panel's lock. Busy (409) if a panel runs on this data directory."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _held(path, f"A panel already runs on {path.parent}.") as descriptor:
+    with _held(path, f"Another panel is already running on {path.parent}.") as descriptor:
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())  # for whoever looks; the lock alone counts
         yield
@@ -33,7 +33,7 @@ def only_panel(path: Path) -> Iterator[None]:
 def only_ingest(path: Path) -> Iterator[None]:
     """Hold the ingest's lock. Busy (409) if another process writes events."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _held(path, f"An ingest already runs on {path.parent}."):
+    with _held(path, f"Another ingest is already running on {path.parent}."):
         yield
 
 
@@ -42,7 +42,7 @@ def _held(path: Path, words: str) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StorageFailed(f"The lock file cannot be opened: {error.strerror}.") from error
+        raise StorageFailed(f"The lock file can’t be opened: {error.strerror}.") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

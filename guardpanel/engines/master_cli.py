@@ -98,7 +98,7 @@ class MasterCli:
             except (OSError, TimeoutError) as error:
                 silent = isinstance(error, TimeoutError)
                 if monotonic() >= ends or (silent and not again_after_silence):
-                    words = f"HAProxy does not answer on its master socket: {http.reason(error)}."
+                    words = f"HAProxy’s master socket is not responding: {http.reason(error)}."
                     raise (EngineSilent if silent else EngineUnavailable)(words) from error
                 await asyncio.sleep(PAUSE)
 
@@ -141,5 +141,5 @@ def parse_processes(text: str) -> Processes:
             elif section in found:
                 found[section].append(pid)
     if not master:
-        raise EngineUnavailable("HAProxy's answer to `show proc` is not understood.")
+        raise EngineUnavailable("HAProxy returned an unexpected response to `show proc`.")
     return Processes(master, version, tuple(found["workers"]), tuple(found["old workers"]), failed, uptime)

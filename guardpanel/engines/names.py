@@ -22,9 +22,9 @@ RESOLVER = "This machine’s resolver"
 LONGEST = 6.0
 "Seconds for all names: libc asks again after 5 s where one question was lost (resolv.conf(5), `timeout`)."
 
-NO_ANSWER = "no answer in time"
+NO_ANSWER = "no response in time"
 
-NOT_KNOWN = "has no address that is known. No name server answers: try again"
+NOT_KNOWN = "can’t be resolved because no name server responds. Try again"
 
 NONE_THERE = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 "The resolver's word that there is no address; all else it may know in a minute."
@@ -89,7 +89,7 @@ class Names:
         usable = tuple(address for address in found if _is_usable(address))
         if usable:
             return Found(usable)
-        return Found(problem=f"{', '.join(found[:3])} is not the address of a server", is_none=True)
+        return Found(problem=f"{', '.join(found[:3])} can’t be a server", is_none=True)
 
 
 def _is_usable(address: str) -> bool:
@@ -108,7 +108,7 @@ def must_have_addresses(
     if findings:
         output = "\n".join(finding.message for finding in findings)
         raise ConfigRejected(
-            "A server’s name has no usable address.", engine=RESOLVER, output=output, findings=findings
+            "A server name does not resolve to a usable address.", engine=RESOLVER, output=output, findings=findings
         )
 
 
@@ -117,8 +117,8 @@ def _wrong(server: NamedServer, found: dict[str, Found], binds: Collection[tuple
     answer = found[server.host]
     if not answer.addresses:
         said = f"could not resolve address '{server.host}': {answer.problem}"
-        what = "has no address. Check the spelling" if answer.is_none else NOT_KNOWN
-        return said, f"The name {server.host} {what}, type an IP address, or tick “Resolve later”."
+        what = "does not resolve. Check the spelling" if answer.is_none else NOT_KNOWN
+        return said, f"{server.host} {what}, enter an IP address, or select Resolve later."
     address = answer.addresses[0]
     if is_ourselves(f"{address}:{server.port}", binds):
         return f"{server.host} is {address}", in_circles(f"{server.host}:{server.port}")

@@ -35,7 +35,7 @@ def scratch() -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
             yield Path(folder)
     except OSError as error:
-        raise StorageFailed(f"A temporary file for the check cannot be written: {error.strerror or error}.") from error
+        raise StorageFailed(f"A temporary file for the check can’t be written: {error.strerror or error}.") from error
 
 
 def clean_environment() -> dict[str, str]:

@@ -97,10 +97,10 @@ class Releases:
             manifest = json.loads(content_of(path / MANIFEST))
             for name, digest in manifest["files"].items():
                 if hashlib.sha256(content_of(path / name)).hexdigest() != digest:
-                    raise ReleaseDamaged(f"{name} of release {number} was changed by hand.")
+                    raise ReleaseDamaged(f"{name} of release {number} was changed outside guardpanel.")
             return Release(number, path, manifest["checksum"])
         except (OSError, ValueError, KeyError) as error:
-            raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
+            raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def files(self, number: int) -> dict[str, bytes]:
         """What the engines got, by name; raises ReleaseDamaged where it is not whole."""
@@ -109,7 +109,7 @@ class Releases:
             names = json.loads(content_of(path / MANIFEST))["files"]
             return {name: content_of(path / name) for name in names}
         except OSError as error:
-            raise ReleaseDamaged(f"Release {number} is not whole: {error}.") from error
+            raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def damaged(self, number: int) -> list[str] | None:
         """The files that are not as they were written; None if the release is not there or was never finished.

@@ -42,7 +42,7 @@ class Reloader:
             if STILL_LOADING not in answer:
                 return await self._wait_for_a_new_worker(reading, answer)
             if patience.is_over and not await end_loading_worker(self.cli):
-                words = "HAProxy did not start a new worker: it is still loading the configuration before."
+                words = "HAProxy did not start a new worker: it is still loading the previous configuration."
                 raise StillLoading(words, step="reload", evidence=answer)
             await asyncio.sleep(0.02)
 
@@ -64,7 +64,7 @@ class Reloader:
             except EngineUnavailable as error:
                 reading.answers = False
                 if reading.is_gone:
-                    words = "HAProxy ended while it loaded the new configuration."
+                    words = "HAProxy exited while loading the new configuration."
                     raise DeploymentFailed(words, step="reload", evidence=answer) from error
             else:
                 reading.answers = True
@@ -73,7 +73,7 @@ class Reloader:
                 if now.failed > before.failed:
                     said = answer or await self.haproxy.complaints(self.releases.link)
                     raise DeploymentFailed(
-                        "HAProxy refused to load the new configuration.", step="reload", evidence=said
+                        "HAProxy failed to load the new configuration.", step="reload", evidence=said
                     )
             if patience.is_over:
                 await end_loading_worker(self.cli)

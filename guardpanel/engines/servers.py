@@ -20,6 +20,8 @@ class ServerStatus(NamedTuple):
     check_ms: int | None
     since_seconds: int
     address: str
+    recovering: str = ""
+    "`1 of 2`: down, but so many of the checks that it takes have passed."
 
     @property
     def is_up(self) -> bool:
@@ -70,6 +72,7 @@ class Servers:
             check_ms=int(milliseconds) if milliseconds else None,
             since_seconds=int(facts["lastchg"] or 0),
             address=facts["addr"],
+            recovering=_recovering(facts["status"]),
         )
 
 
@@ -78,3 +81,9 @@ def _state(status: str) -> str:
     if status in {"no check", "UP"}:
         return status
     return "RESOLVING" if "resolution" in status else status.partition(" ")[0]
+
+
+def _recovering(status: str) -> str:
+    """Of `DOWN 1/2` (HAProxy's management guide, `status` of `show stat`)."""
+    passed, _, needed = status.removeprefix("DOWN ").partition("/")
+    return f"{passed} of {needed}" if passed.isdigit() and needed.isdigit() else ""

@@ -54,9 +54,9 @@ async def _greeted(place: Path, timeout: float) -> AsyncIterator[Connection]:
             _check_hello(await _read(reader))
         yield reader, writer
     except EOFError as error:
-        raise EngineUnavailable(f"{place.name} does not answer: the connection was closed.") from error
+        raise EngineUnavailable(f"{place.name} is not responding: the connection was closed.") from error
     except (OSError, TimeoutError, ValueError) as error:
-        raise EngineUnavailable(f"{place.name} does not answer: {reason(error)}.") from error
+        raise EngineUnavailable(f"{place.name} is not responding: {reason(error)}.") from error
     finally:
         if writer is not None:
             writer.close()

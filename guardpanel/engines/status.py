@@ -55,7 +55,7 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         return HAProxyStatus(running=False, problem=error.message)
     except TimeoutError:
         return HAProxyStatus(
-            running=False, problem=f"HAProxy gives no answer within {LONGEST:.0f} s: it hangs or is stopped."
+            running=False, problem=f"HAProxy did not respond within {LONGEST:.0f} s: it is stuck or stopped."
         )
     description = info.get("description", "")
     return HAProxyStatus(

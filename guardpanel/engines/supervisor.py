@@ -114,7 +114,7 @@ class Supervisor:
         lost = pid is not None and await asyncio.to_thread(has_lost, self.haproxy.control, pid)
         self._lost = self._lost + 1 if lost else 0  # for a moment it is so in every reload
         if self._lost >= LOST_TIMES and pid is not None:
-            log.warning("HAProxy's master socket was taken away; it is told to bind it anew")
+            log.warning("HAProxy’s master socket is gone; asking HAProxy to bind it again")
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGUSR2)
             self._lost = 0

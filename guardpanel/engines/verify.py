@@ -12,6 +12,7 @@ from guardpanel.engines import http
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import listener_of, processes_at
+from guardpanel.engines.proxy_lines import expected_of_us, local
 from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
 DEADLINE = 8.0
@@ -26,7 +27,7 @@ PAUSE = 0.01
 CHECKSUM = "x-gp-checksum"
 BAD_REQUEST = 400
 
-NOT_OURS = "no configuration of guardpanel's"
+NOT_OURS = "not a guardpanel configuration"
 
 Proof = Callable[[], Awaitable[str | None]]
 "Words of what is not so yet; None: proved."
@@ -43,7 +44,7 @@ class Verifier:
         self.agent = agent
         "A socket by which its process is known."
         self.probe = probe
-        self.binds = [(_local(host), port) for host, port in binds]
+        self.binds = [(local(host), port) for host, port in binds]
         self.secret = secret
         self._proxy: dict[http.Place, bool] = {**dict.fromkeys(self.binds, False), probe: True}
         "Where requests are let in after a PROXY line, as far as is known."
@@ -52,6 +53,7 @@ class Verifier:
         """Raises DeploymentFailed with what was seen instead."""
         haproxy = self._patience(self.cli.path)
         await self._until(haproxy, partial(self._new_worker, bundle.checksum))
+        self._proxy |= expected_of_us(bundle.files)
         await self.prove_listeners(bundle.checksum, haproxy)
         both = self._patience(self.cli.path, self.agent)
         for application in bundle.applications:
@@ -100,21 +102,22 @@ class Verifier:
         """The newest worker runs it, and has read it to its last section."""
         description = (await self.cli.info()).get("description", "")
         if description != f"guardpanel {checksum}":
-            return f"HAProxy's newest worker runs {_short(description)}, not {checksum[:12]}."
+            return f"HAProxy’s newest worker runs {_short(description)}, not {checksum[:12]}."
         if not await self.cli.has_backend(f"gp_end_{checksum[:12]}"):
-            return "HAProxy has not read the configuration to its end."
+            return "HAProxy did not load the whole configuration."
         return None
 
     async def listener(self, place: http.Place, checksum: str, tries: int = IN_A_ROW) -> str | None:
-        answers = await asyncio.gather(*(self._checksum(place) for _ in range(tries)))
+        first = await self._checksum(place)  # tells the others how to ask
+        answers = [first, *await asyncio.gather(*(self._checksum(place) for _ in range(tries - 1)))]
         if set(answers) == {checksum}:
             return None
         others = Counter(_short(answer) for answer in answers if answer != checksum)
         shown = place.name if isinstance(place, Path) else f"{place[0]}:{place[1]}"
         words = ", ".join(f"{count} × {what}" for what, count in others.items())
-        hint = " Another HAProxy may be listening there too." if checksum in answers else ""
+        hint = " Another HAProxy may also be listening there." if checksum in answers else ""
         return (
-            f"{shown} answered with another configuration in {sum(others.values())} of {tries} tries ({words}).{hint}"
+            f"{shown} returned a different configuration in {sum(others.values())} of {tries} checks ({words}).{hint}"
         )
 
     async def _checksum(self, place: http.Place) -> str:
@@ -165,13 +168,13 @@ class Verifier:
                     f"The WAF agent gave no verdict for application {name} (error {_said(seen, 'x-gp-error')})."
                 )
         if COUNT_RULE not in _said(attack, "x-gp-rules").split(","):
-            return f"Application {name} did not see the test attack."
+            return f"Application {name} did not detect the test attack."
         if blocks and (_said(attack, "x-gp-action"), _said(attack, "x-gp-rule")) != ("deny", DENY_RULE):
-            return f"Application {name} did not deny the test attack."
+            return f"Application {name} did not block the test attack."
         if not blocks and _said(attack, "x-gp-action"):
-            return f"Application {name} is to detect only, but it denied the test attack."
+            return f"Application {name} should only detect, but blocked the test attack."
         if _said(clean, "x-gp-action"):
-            return f"Application {name} denied a clean request (rule {_said(clean, 'x-gp-rule')})."
+            return f"Application {name} blocked a clean request (rule {_said(clean, 'x-gp-rule')})."
         return None
 
     async def _judged(self, application: str, headers: dict[str, str]) -> http.Answer:
@@ -187,7 +190,7 @@ class Verifier:
 
 
 def _not_proved(seen: str) -> DeploymentFailed:
-    return DeploymentFailed(f"The new configuration could not be proved live: {seen}", step="verify", evidence=seen)
+    return DeploymentFailed(f"The new configuration could not be verified: {seen}", step="verify", evidence=seen)
 
 
 def _said(answer: http.Answer, name: str) -> str:
@@ -199,9 +202,5 @@ def _said(answer: http.Answer, name: str) -> str:
 def _short(text: str) -> str:
     words = text.removeprefix("guardpanel ")
     if not words:
-        return "nothing that guardpanel made"
+        return "not a guardpanel configuration"
     return words[:12] if re.fullmatch(r"[0-9a-f]{64}", words) else words
-
-
-def _local(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

@@ -11,7 +11,7 @@ class Branch(NamedTuple):
 
 
 BRANCHES = {
-    (2, 6): Branch(12, "guardpanel was never tried on it"),
+    (2, 6): Branch(12, "guardpanel has not been tested with it"),
     (2, 8): Branch(2, "it passes on an empty Content-Length and a “#” in addresses (CVE-2023-40225, CVE-2023-45539)"),
     # 56 of 772 requests on 3.0.0: a message to the agent stays with a thread that has no connection to it (fixed in July 2024).
     (3, 0): Branch(11, "it can answer visitors with 503 while a save goes live"),
@@ -31,7 +31,7 @@ def number(version: tuple[int, ...]) -> str:
 def supported() -> str:
     """`2.6.12, … or newer patch levels of these branches`, for whoever has to choose one."""
     *others, last = (number((*branch, one.least)) for branch, one in BRANCHES.items())
-    return f"Use {', '.join(others)} or {last}, or a newer one of these branches."
+    return f"Use {', '.join(others)}, {last}, or a newer release of these branches."
 
 
 def refusal(version: tuple[int, ...]) -> str | None:

@@ -64,43 +64,43 @@ class VerdictWords(NamedTuple):
 
 
 VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
-    Verdict.BLOCKED: VerdictWords(1, Outcome.DENIED, "blocked", "Blocked by the WAF", "", "ban", "tone-accent"),
-    Verdict.DETECTED: VerdictWords(2, Outcome.WATCHED, "detected", "Detected by the WAF", "", "eye", "tone-warn"),
+    Verdict.BLOCKED: VerdictWords(1, Outcome.DENIED, "Blocked", "Blocked by the WAF", "", "ban", "tone-accent"),
+    Verdict.DETECTED: VerdictWords(2, Outcome.WATCHED, "Detected", "Detected by the WAF", "", "eye", "tone-warn"),
     Verdict.UNKNOWN_HOST: VerdictWords(
-        3, Outcome.DENIED, "unknown host", "No virtual host has this name",
-        "Refused: no virtual host that is switched on has this name.", "globe", "tone-quiet"),
+        3, Outcome.DENIED, "Unknown host", "No virtual host matches this hostname",
+        "Rejected. No enabled virtual host matches this hostname.", "globe", "tone-quiet"),
     Verdict.TOO_LARGE: VerdictWords(
-        4, Outcome.DENIED, "too large", "The body is over the policy’s limit",
-        "Refused: the body is over the policy’s limit.", "ban", "tone-accent"),
+        4, Outcome.DENIED, "Too large, rejected", "The body exceeds the policy’s limit",
+        "Rejected. The body exceeds the policy’s limit.", "ban", "tone-accent"),
     Verdict.TOO_LARGE_PASSED: VerdictWords(
-        5, Outcome.PASSED, "too large, passed", "The body is over the policy’s limit and was not looked at",
-        "Passed without being looked at: the body is over the policy’s limit.", "triangle-alert", "tone-warn"),
+        5, Outcome.PASSED, "Too large, passed", "The body exceeded the limit and was not inspected",
+        "Passed. The body exceeded the limit and was not inspected.", "triangle-alert", "tone-warn"),
     Verdict.AGENT_ERROR: VerdictWords(
-        6, Outcome.DENIED, "no verdict, refused", "The WAF gave no verdict, and nothing passed",
-        "Refused: the WAF gave no verdict.", "circle-x", "tone-bad"),
+        6, Outcome.DENIED, "No verdict, rejected", "The WAF gave no verdict, and the request was rejected",
+        "Rejected. The WAF gave no verdict.", "circle-x", "tone-bad"),
     Verdict.FAIL_OPEN: VerdictWords(
-        7, Outcome.PASSED, "no verdict, passed", "The WAF gave no verdict, and the request passed",
-        "Passed without a verdict of the WAF.", "triangle-alert", "tone-warn"),
+        7, Outcome.PASSED, "No verdict, passed", "The WAF gave no verdict, and the request passed",
+        "Passed. The WAF gave no verdict.", "triangle-alert", "tone-warn"),
     Verdict.TOO_SLOW: VerdictWords(
-        20, Outcome.DENIED, "too slow", "The body came too slowly",
-        "Refused: the body did not come within the policy’s time.", "ban", "tone-accent"),
+        20, Outcome.DENIED, "Too slow, rejected", "The body arrived too slowly",
+        "Rejected. The body did not arrive within the policy’s time.", "ban", "tone-accent"),
     Verdict.TOO_SLOW_PASSED: VerdictWords(
-        21, Outcome.PASSED, "too slow, passed", "The body came too slowly and was not looked at whole",
-        "Passed, not looked at whole: the body did not come within the policy’s time.", "triangle-alert", "tone-warn"),
+        21, Outcome.PASSED, "Too slow, passed", "The body arrived too slowly and was not fully inspected",
+        "Passed. The body did not arrive within the policy’s time and was not fully inspected.", "triangle-alert", "tone-warn"),
     Verdict.TRAILERS: VerdictWords(
-        22, Outcome.DENIED, "fields after the body", "Header fields after the body",
-        "Refused: header fields came after the body, where no rule would see them.", "ban", "tone-accent"),
+        22, Outcome.DENIED, "Trailers, rejected", "Header fields after the body (trailers)",
+        "Rejected. Header fields after the body (trailers) can’t be inspected.", "ban", "tone-accent"),
     Verdict.CROWDED: VerdictWords(
-        30, Outcome.DENIED, "too many connections", "Visitors had all connections",
-        "Refused: visitors had all the connections that HAProxy may have.", "circle-x", "tone-bad"),
+        30, Outcome.DENIED, "Too many connections", "The connection limit was reached",
+        "Rejected. The connection limit was reached.", "circle-x", "tone-bad"),
     Verdict.GREEDY: VerdictWords(
-        31, Outcome.DENIED, "too many at a time", "The client had too many requests in progress",
-        "Refused: its client had too many requests in progress.", "ban", "tone-accent"),
+        31, Outcome.DENIED, "Too many requests", "The client had too many requests in progress",
+        "Rejected. The client had too many requests in progress.", "ban", "tone-accent"),
     Verdict.TOO_MANY_BODIES: VerdictWords(
-        32, Outcome.DENIED, "too many bodies", "Too many large bodies at a time",
-        "Refused: too many large bodies were being inspected.", "circle-x", "tone-bad"),
+        32, Outcome.DENIED, "Too many bodies", "Too many large bodies at a time",
+        "Rejected. Too many large bodies were being inspected.", "circle-x", "tone-bad"),
     Verdict.UNDELIVERED: VerdictWords(
-        10, Outcome.DENIED, "not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
+        10, Outcome.DENIED, "Not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
 }  # fmt: skip
 
 VERDICT_CODES = {verdict: words.code for verdict, words in VERDICT_TABLE.items()}
@@ -155,19 +155,19 @@ REASON_TABLE: Mapping[Reason, ReasonWords] = {
     Reason.SERVER_REFUSED: ReasonWords(2, "Server refused the connection", "Not delivered. The server refused the connection."),
     Reason.CONNECT_TIMEOUT: ReasonWords(3, "Server did not accept in time", "Not delivered. The server did not accept in time."),
     Reason.QUEUE_FULL: ReasonWords(4, "Waited too long for a server", "Not delivered. No server was free in time."),
-    Reason.SERVER_CLOSED: ReasonWords(5, "Server closed without response", "Not delivered. The server closed before a response."),
+    Reason.SERVER_CLOSED: ReasonWords(5, "Server closed without response", "Not delivered. The server closed the connection without a response."),
     Reason.BAD_RESPONSE: ReasonWords(6, "Server’s response is not HTTP", "Not delivered. The server’s response is not HTTP."),
     Reason.SERVER_TIMEOUT: ReasonWords(7, "Server timed out", "Not delivered. The server did not respond in time."),
-    Reason.CLIENT_ABORTED: ReasonWords(8, "Client went away", "Not delivered. The client went away before the response."),
+    Reason.CLIENT_ABORTED: ReasonWords(8, "Client disconnected", "Not delivered. The client disconnected before the response."),
     Reason.CLIENT_TIMEOUT: ReasonWords(9, "Request did not arrive in time", "Rejected. The request did not arrive in time."),
-    Reason.MALFORMED: ReasonWords(10, "Malformed request", "Rejected. The request is not one that HAProxy accepts."),
+    Reason.MALFORMED: ReasonWords(10, "Malformed request", "Rejected. HAProxy can’t process this request."),
     Reason.TOO_LONG: ReasonWords(11, "URL or headers too long", "Rejected. The URL or the headers are too long."),
     Reason.NO_RESOURCES: ReasonWords(12, "HAProxy was out of resources", "Not delivered. HAProxy was out of resources."),
     Reason.ENDED: ReasonWords(13, "HAProxy ended the connection", "Not delivered. HAProxy ended the connection."),
     Reason.MAINTENANCE: ReasonWords(14, "Maintenance page", "Not delivered. The virtual host was in maintenance."),
     Reason.REFUSED: ReasonWords(15, "Rejected by HAProxy", "Rejected. HAProxy does not accept this request."),
     Reason.NO_PROXY_HEADER: ReasonWords(
-        16, "Without PROXY protocol", "Rejected. The listener requires the PROXY protocol, and this came without."
+        16, "No PROXY header", "Rejected. The listener requires the PROXY protocol, and this connection did not use it."
     ),
 }  # fmt: skip
 

@@ -39,6 +39,8 @@ OF_A_BODY = {Verdict.TOO_LARGE_PASSED, Verdict.TOO_SLOW_PASSED, Verdict.AGENT_ER
 "Verdicts that a client makes by going away in the midst of its body: an abort is an abort."
 
 
+BAD_REQUEST = 400
+
 BAD_GATEWAY = 502
 "Of a server's response that is not HTTP (`PH`): never because of a verdict."
 
@@ -139,7 +141,7 @@ def _slow(said: _Logged) -> Verdict | None:
     match said.status:
         case 408:
             return Verdict.TOO_SLOW
-        case 400:
+        case 400:  # _was_waited_for
             return None
     return Verdict.DETECTED if said.rules not in {"", NONE} else Verdict.TOO_SLOW_PASSED
 
@@ -150,9 +152,19 @@ def _reason(said: _Logged) -> Reason | None:
         return OF_A_VERDICT[said.verdict]
     if said.verdict == "aborted" or (said.verdict == "unjudged" and said.waf_error in WAF_INTERRUPTED):
         return Reason.CLIENT_ABORTED
-    if said.verdict != NONE and said.ended.startswith(("L", "P")) and said.status != BAD_GATEWAY:
+    if (
+        said.verdict != NONE
+        and not _was_waited_for(said)
+        and said.ended.startswith(("L", "P"))
+        and said.status != BAD_GATEWAY
+    ):
         return None
     return reason(said.ended, said.status, said.server, said.server_milliseconds)
+
+
+def _was_waited_for(said: _Logged) -> bool:
+    """Whether HAProxy ended the request itself while it waited for the body: `slow` stands there in case the time is over."""
+    return bool(said.verdict == "slow" and said.status == BAD_REQUEST)
 
 
 def _taken(said: _Logged, verdict: Verdict, why: Reason | None, line: bytes) -> ProxyLine:

@@ -101,7 +101,7 @@ class Ingest:
         wait = AFTER_FAILURE
         while not ending.is_set() and parent in {None, os.getppid()}:
             if not self.settings.events_database.exists():
-                raise StorageFailed("The file of events was removed.")
+                raise StorageFailed("The events database was removed.")
             try:
                 busy = self.step(ending)
                 self.tidy()
@@ -198,7 +198,7 @@ class Ingest:
         self.store.forget()
         is_known = isinstance(error, (sqlite3.Error, OSError))
         what = str(error) if is_known else f"{type(error).__name__}; the ingest’s log has the stack"
-        self.problem = f"Events cannot be stored: {what}."
+        self.problem = f"Events can’t be stored: {what}."
         log.error("events cannot be stored: %r", error, exc_info=error)
 
     def _remember(self, found: Read, position: Position, counted: Counter[str]) -> None:

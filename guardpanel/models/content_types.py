@@ -67,7 +67,7 @@ def known_content_types(types: list[str]) -> list[str]:
     found = list(dict.fromkeys(visible(kind.strip()).lower() for kind in types))
     for kind in found:
         if not CONTENT_TYPE.fullmatch(kind):
-            raise refuse(f"{kind[:60]} is not a content type such as application/json or image/*.")
+            raise refuse(f"{kind[:60]} is not a content type. Enter one such as application/json or image/*.")
     return found
 
 
@@ -78,13 +78,11 @@ def known_readings(entries: list[str]) -> list[str]:
         kind, separator, how = (part.strip() for part in visible(entry).lower().partition("="))
         if not separator or how not in list(BodyReading):
             values = ", ".join(BodyReading)
-            raise refuse(
-                f"{entry[:60]} is not a reading such as text/x-log = none. Write a type, = and one of {values}."
-            )
+            raise refuse(f"{entry[:60]} must be a content type, =, and one of {values}, for example text/x-log = none.")
         if not CONTENT_TYPE.fullmatch(kind):
-            raise refuse(f"{kind[:60]} is not a content type such as application/json or image/*.")
+            raise refuse(f"{kind[:60]} is not a content type. Enter one such as application/json or image/*.")
         if found.setdefault(kind, how) != how:
-            raise refuse(f"{kind[:60]} is read in two ways: {found[kind]} and {how}.")
+            raise refuse(f"{kind[:60]} is listed twice: as {found[kind]} and as {how}.")
     return [f"{kind} = {how}" for kind, how in found.items()]
 
 

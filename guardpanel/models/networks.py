@@ -49,8 +49,7 @@ def network(text: str) -> str:
     made = _parsed(text)
     if made.prefixlen < WIDEST[made.version]:
         raise ValueError(
-            f"{made} is too wide to be trusted: whoever sends from there could claim any address. "
-            f"List your proxies, at most a /{WIDEST[made.version]}."
+            f"{made} is too large: any host in it could forge client addresses. Use /{WIDEST[made.version]} or smaller."
         )
     return str(made.network_address) if made.prefixlen == made.max_prefixlen else str(made)
 
@@ -58,16 +57,16 @@ def network(text: str) -> str:
 def _parsed(text: str) -> Network:
     shown = text[:60]
     if "%" in text:
-        raise ValueError(f"{shown} has a zone (%), which means nothing to HAProxy.")
+        raise ValueError(f"{shown} has a zone (%). Enter it without.")
     with suppress(ValueError):
         return _without_mapping(ip_network(text))
     if whole := _around(text):
-        raise ValueError(f"{shown} has host bits set. The network is {whole}.")
+        raise ValueError(f"{shown} has host bits set. Enter {whole}.")
     if parts := _range(text):
-        raise ValueError(f"{shown} is a range. As networks: {parts}.")
+        raise ValueError(f"{shown} is a range. Enter networks: {parts}.")
     if re.fullmatch(r"[0-9.:a-fA-F/ -]+", text):
-        raise ValueError(f"{shown} is not an IP address or network, such as 10.0.0.0/8.")
-    raise ValueError(f"{shown} is a name or something else. Only IP addresses and networks, such as 10.0.0.0/8, work.")
+        raise ValueError(f"{shown} is not an IP address or CIDR range, for example 10.0.0.0/8.")
+    raise ValueError(f"{shown} is not an IP address or CIDR range. Names are not resolved here.")
 
 
 def _around(text: str) -> Network | None:

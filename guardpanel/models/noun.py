@@ -26,6 +26,8 @@ class Part:
     "Has `position`, the place in the list; None: the items are in the noun's own column."
     owner: str = ""
     "The column that names the noun's row."
+    known_by: str = ""
+    "The field by which an item is the same one, whatever else of it changes."
     value: str = ""
     "The column that is all of an item; empty: an item is the row without id, owner and position."
 

@@ -124,9 +124,7 @@ def known_skips(entries: list[str]) -> list[str]:
     found = list(dict.fromkeys(entry.lower() if entry.startswith(".") else entry for entry in entries))
     for entry in found:
         if not SKIP.fullmatch(entry) or ".." in entry or entry == "/" or len(entry) > 200:
-            raise refuse(
-                f"{entry[:60]} is neither an ending such as .css nor a path that starts with / and is not / alone."
-            )
+            raise refuse(f"{entry[:60]} must be a file extension such as .css or a path prefix such as /assets/.")
     return found
 
 
@@ -135,8 +133,8 @@ def known_masks(entries: list[str]) -> list[str]:
     for entry in found:
         if not MASK.fullmatch(entry) or len(entry) > 100:
             raise refuse(
-                f"{entry[:60]} is no name of a field, header or cookie: letters, digits and _ - . : / [ ] (100 at most), "
-                "with * at an end for anything; or @cards for card numbers."
+                f"{entry[:60]} is not a valid field name. Use letters, digits, and _ - . : / [ ] (100 at most), "
+                "with * as a wildcard at either end, or @cards for card numbers."
             )
     return found
 
@@ -338,9 +336,7 @@ class PolicyFields(Fields):
     def detection_reaches_blocking(cls, level: int, info: ValidationInfo) -> int:
         blocking = info.data.get("blocking_paranoia_level")
         if blocking is not None and level < blocking:
-            raise refuse(
-                f"Detection cannot be below blocking: rules up to level {blocking} block, so they are also detected."
-            )
+            raise refuse(f"The detection level must be at least the blocking level ({blocking}).")
         return level
 
 

@@ -92,7 +92,7 @@ class ListenerFields(Fields):
     @classmethod
     def somebody_may_speak_it(cls, networks: list[str], info: ValidationInfo) -> list[str]:
         if not networks and info.data.get("proxy_protocol", ProxyProtocol.OFF) is not ProxyProtocol.OFF:
-            raise refuse("List the networks of what speaks the PROXY protocol here, such as your load balancer’s.")
+            raise refuse("Enter the networks that use the PROXY protocol, for example your load balancer’s.")
         return networks
 
     @property
@@ -104,7 +104,7 @@ def by_address(listeners: list[ListenerFields]) -> list[ListenerFields]:
     addresses = [one.address for one in listeners]
     for address in addresses:
         if addresses.count(address) > 1:
-            raise refuse(f"{address} stands here twice.")
+            raise refuse(f"{address} is listed twice.")
     return sorted(listeners, key=lambda one: one.address)
 
 
@@ -170,13 +170,13 @@ class TrafficColumns(Fields):
     def header_name(cls, text: str) -> str:
         name = visible(text.strip()).lower().rstrip(":")
         if name and not HEADER_NAME.fullmatch(name):
-            raise refuse(f"{name[:60]} is not the name of a header: letters, digits and - (60 at most).")
+            raise refuse(f"{name[:60]} is not a header name. Use letters, digits, and - (60 at most).")
         if name in NEVER_A_CLIENT or name.startswith("x-gp-"):
             raise refuse(
-                f"{name} does not contain the client’s address. Name a header that does, such as CF-Connecting-IP."
+                f"{name} does not contain the client IP. Enter a header that does, for example CF-Connecting-IP."
             )
         if name in {"x-forwarded-for", "forwarded"}:
-            raise refuse(f"{name} is a list of addresses. Choose X-Forwarded-For as the source instead.")
+            raise refuse(f"{name} is a list of addresses. Select X-Forwarded-For as the source instead.")
         return name
 
 
@@ -193,7 +193,7 @@ class TrafficFields(TrafficColumns):
             and info.data.get("client_ip_source", ClientIpSource.CONNECTION) is not ClientIpSource.CONNECTION
         ):
             raise refuse(
-                "List your proxies’ networks. From anybody else the header is ignored, since anybody could forge it."
+                "Enter your proxies’ networks. From other addresses the header is ignored, because it could be forged."
             )
         return networks
 
@@ -201,7 +201,7 @@ class TrafficFields(TrafficColumns):
     @classmethod
     def named_where_it_is_asked_for(cls, name: str, info: ValidationInfo) -> str:
         if not name and info.data.get("client_ip_source") is ClientIpSource.HEADER:
-            raise refuse("Name the header, such as CF-Connecting-IP.")
+            raise refuse("Enter the header, for example CF-Connecting-IP.")
         return name
 
 
@@ -251,7 +251,7 @@ NOUN = Noun(
     "/system/traffic",
     "traffic",
     "How requests reach HAProxy, for all virtual hosts: PROXY protocol, client IP.",
-    parts=(Part("listeners", listener_in_words),),
+    parts=(Part("listeners", listener_in_words, known_by="address"),),
     only_name="Traffic settings",
     known_as=(
         "traffic settings client ip address trusted proxies networks x-forwarded-for x-forwarded-proto cf-connecting-ip "

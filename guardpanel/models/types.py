@@ -39,17 +39,17 @@ def hidden_character(text: str, *, allow: str = "") -> str | None:
 
 def visible(text: str, *, allow: str = "") -> str:
     if found := hidden_character(text, allow=allow):
-        raise refuse(f"This holds a character that cannot be seen: {found}. Remove it.")
+        raise refuse(f"Remove the invisible character {found}.")
     return unicodedata.normalize("NFC", text)
 
 
 def plain_name(text: str) -> str:
     text = visible(text.strip())
     if not text:
-        raise refuse("Give it a name.")
+        raise refuse("Enter a name.")
     for character in text:
         if not (character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"} or character in NAME_EXTRA):
-            raise refuse(f"A name can hold letters, digits, spaces and . , - _ ( ) & + / : @ ’ but not {character}")
+            raise refuse(f"Names can contain letters, digits, spaces, and . , - _ ( ) & + / : @ ’ but not {character}")
     return text
 
 
@@ -62,9 +62,9 @@ def hostname(typed: str) -> str:
     text = visible(typed.strip()).removesuffix(".")
     wildcard, rest = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     if "://" in rest or "/" in rest:
-        raise refuse(f"{typed.strip()[:80]} is an address; type the name alone, such as shop.example.")
+        raise refuse("Enter only the hostname, for example shop.example, not a URL.")
     if ":" in rest:
-        raise refuse("A hostname has no port: the ports are those that HAProxy listens on.")
+        raise refuse("Enter the hostname without a port.")
     try:
         canonical = idna.encode(rest, uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError) as error:
@@ -105,15 +105,15 @@ def endpoint(typed: str, *, scheme: str = "http") -> Endpoint:
         scheme, text = text.split("://", 1)
         scheme = scheme.lower()
     if scheme not in {"http", "https"}:
-        raise refuse("A server speaks http or https.")
+        raise refuse("The scheme must be http or https.")
     text = text.removesuffix("/")
     if "/" in text or "?" in text or "#" in text or "@" in text:
-        raise refuse("Type the server's address and port alone: a path cannot be given here.")
+        raise refuse("Enter only the address and port, without a path.")
     host, port = split_port(text)
     number = 443 if scheme == "https" else 80
     if port is not None:
         if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-            raise refuse(f"{port[:20] or 'nothing'} is not a port: ports go from 1 to 65535.")
+            raise refuse("The port must be between 1 and 65535.")
         number = int(port)
     canonical, is_name = server_host(host)
     return Endpoint(canonical, number, scheme == "https", is_name)
@@ -123,10 +123,10 @@ def split_port(text: str) -> tuple[str, str | None]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise refuse("An IPv6 address stands in brackets: [2001:db8::1]:80.")
+            raise refuse("Put IPv6 addresses in brackets: [2001:db8::1]:80.")
         return host, rest[1:] if rest else None
     if text.count(":") > 1:
-        raise refuse("An IPv6 address stands in brackets: [2001:db8::1]:80.")
+        raise refuse("Put IPv6 addresses in brackets: [2001:db8::1]:80.")
     host, colon, port = text.partition(":")
     return host, port if colon else None
 
@@ -134,25 +134,25 @@ def split_port(text: str) -> tuple[str, str | None]:
 def server_host(text: str) -> tuple[str, bool]:
     """An address that HAProxy may connect to, or a hostname (True). Odd forms (`0x7f.1`, `127.1`) are refused."""
     if not text:
-        raise refuse("Give the server's address, such as 10.0.0.5:3000.")
+        raise refuse("Enter a server address, for example 10.0.0.5:3000.")
     try:
         address = ip_address(text)
     except ValueError:
         return server_name(text), True
     if isinstance(address, IPv6Address):
         if address.scope_id:
-            raise refuse("An address with a zone (%) cannot be used.")
+            raise refuse("Enter the address without a zone (%).")
         address = address.ipv4_mapped or address
     if address.is_link_local or address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
-        raise refuse(f"{address} is not the address of a server.")
+        raise refuse(f"{address} can’t be a server.")
     if address in {ip_address("169.254.169.254"), ip_address("fd00:ec2::254")}:
-        raise refuse(f"{address} gives cloud credentials and is never a server.")
+        raise refuse(f"{address} is a cloud metadata address and can’t be a server.")
     return str(address), False
 
 
 def in_circles(address: str) -> str:
     """Why this cannot be a server's address."""
-    return f"HAProxy itself listens on {address}: requests would go round in circles."
+    return f"HAProxy itself listens on {address}. Using it would create a loop."
 
 
 def is_ourselves(address: str, binds: Collection[tuple[str, int]]) -> bool:
@@ -179,7 +179,7 @@ def server_name(text: str) -> str:
 def path(text: str) -> str:
     text = text.strip()
     if not re.fullmatch(r"/[A-Za-z0-9/_.~?&=+,:@-]{0,254}", text):
-        raise refuse("A path starts with / and holds letters, digits and / _ . ~ ? & = + , : @ - (255 at most).")
+        raise refuse("Start the path with /. Use letters, digits, and / _ . ~ ? & = + , : @ - (255 at most).")
     return text
 
 

@@ -20,15 +20,15 @@ def email(text: str) -> str:
     text = visible(text.strip()).lower()
     local, at, domain = text.rpartition("@")
     if not (local and at and domain) or " " in text or len(text) > 254:
-        raise refuse("This is not an e-mail address.")
+        raise refuse("Enter an email address.")
     return text
 
 
 def password(text: str) -> str:
     if len(text) < 12:
-        raise refuse("A password has at least 12 characters.")
+        raise refuse("Use at least 12 characters.")
     if len(text) > 1024:
-        raise refuse("A password has at most 1,024 characters.")
+        raise refuse("Use at most 1,024 characters.")
     return text
 
 

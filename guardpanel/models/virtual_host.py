@@ -21,7 +21,19 @@ from sqlmodel import Field, Relationship, SQLModel
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policy import EnforcementMode, Policy, effective_mode
-from guardpanel.models.types import Endpoint, Fields, Lines, Name, Notes, Path, endpoint, hostname, refuse, shown, stored
+from guardpanel.models.types import (
+    Endpoint,
+    Fields,
+    Lines,
+    Name,
+    Notes,
+    Path,
+    endpoint,
+    hostname,
+    refuse,
+    shown,
+    stored,
+)
 from guardpanel.models.types import lines as split_lines
 
 STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
@@ -51,7 +63,7 @@ class TlsVerify(Choice):
 def optional_hostname(text: str) -> str:
     name = hostname(text) if text.strip() else ""
     if name.startswith("*."):
-        raise refuse("A wildcard cannot be used here.")
+        raise refuse("Wildcards can’t be used here.")
     return name
 
 
@@ -62,7 +74,7 @@ def certificates(pem: str) -> str:
     try:
         found = x509.load_pem_x509_certificates(pem.encode("ascii"))
     except (ValueError, UnicodeEncodeError):
-        raise refuse("This is not a certificate in PEM form (-----BEGIN CERTIFICATE-----).") from None
+        raise refuse("Paste a PEM certificate (-----BEGIN CERTIFICATE-----).") from None
     return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in found)
 
 
@@ -101,7 +113,7 @@ class ServerFields(Fields):
     @classmethod
     def known_scheme(cls, scheme: str) -> str:
         if scheme not in {"http", "https"}:
-            raise refuse("A server speaks http or https.")
+            raise refuse("The scheme must be http or https.")
         return scheme
 
     @field_validator("address")
@@ -151,10 +163,10 @@ def known_hostnames(names: list[str]) -> list[str]:
     found = [hostname(name) for name in names]
     for at, name in enumerate(found):
         if name in found[:at]:
-            same = "" if names[at].strip() == name else f" (it is the same as {name})"
-            raise refuse(f"{names[at].strip()} stands here twice{same}.")
+            same = "" if names[at].strip() == name else f" (same as {name})"
+            raise refuse(f"{names[at].strip()} is listed twice{same}.")
     if not found:
-        raise refuse("Give at least one hostname, such as shop.example.")
+        raise refuse("Enter at least one hostname, for example shop.example.")
     return found
 
 
@@ -205,7 +217,10 @@ class VirtualHostColumns(Fields):
     def status_list(cls, text: str) -> str:
         text = text.replace(" ", "")
         if not re.fullmatch(STATUS_LIST, text):
-            raise refuse("Expected statuses look like 200-399 or 200,204.")
+            raise refuse("Enter status codes or ranges, for example 200-399 or 200,204.")
+        for first, dash, last in (part.partition("-") for part in text.split(",")):
+            if dash and int(first) > int(last):
+                raise refuse(f"Enter the range {first}-{last} as {last}-{first}.")
         return text
 
     @field_validator("tls_ca")
@@ -239,7 +254,7 @@ class VirtualHostFields(VirtualHostColumns):
     @classmethod
     def ca_where_it_is_asked_for(cls, pem: str, info: ValidationInfo) -> str:
         if info.data.get("tls_verify") is TlsVerify.CA and not pem:
-            raise refuse("Paste the authority's certificate, or choose the system's authorities.")
+            raise refuse("Paste a CA certificate, or select System CAs.")
         return pem
 
 
@@ -348,8 +363,8 @@ NOUN = Noun(
     "vhosts",
     "Virtual hosts: hostnames served together, with their servers and policy.",
     parts=(
-        Part("hostnames", shown, Hostname, "virtual_host_id", "name"),
-        Part("servers", server_in_words, Server, "virtual_host_id"),
+        Part("hostnames", shown, Hostname, "virtual_host_id", value="name"),
+        Part("servers", server_in_words, Server, "virtual_host_id", known_by="address"),
     ),
     references={"policy_id": "policy"},
     menu=Menu(10, "globe", "v"),

@@ -16,7 +16,7 @@ from guardpanel.services.passwords import Passwords
 from guardpanel.services.sessions import Sessions, digest
 from guardpanel.services.tokens import Tokens
 
-REFUSED = "The e-mail address or the password is wrong."
+REFUSED = "Incorrect email or password."
 
 
 class Accounts:
@@ -34,7 +34,7 @@ class Accounts:
         hashed = await self.passwords.hash(fields.password)
         async with self.database.write() as session:
             if (await session.exec(select(User).where(col(User.email) == fields.email))).first():
-                raise Conflict(f"There is already an account for {fields.email}.")
+                raise Conflict(f"An account already exists for {fields.email}.")
             user = User(email=fields.email, full_name=fields.full_name.strip(), role=role, password_hash=hashed)
             session.add(user)
             await session.flush()
@@ -59,7 +59,7 @@ class Accounts:
         try:
             await self.log_in(user.email, password, address)
         except Unauthorized:
-            raise Invalid.at("password", "This is not your password.") from None
+            raise Invalid.at("password", "Incorrect password.") from None
 
     async def _rehash(self, user: User, password: str) -> None:
         hashed = await self.passwords.hash(password)
@@ -84,9 +84,7 @@ class Accounts:
         """NotFound unless the token is the newest one and there is no account yet."""
         row = await session.get(Installation, SETUP)
         if row is None or not secrets.compare_digest(row.value, digest(token)) or await _has_users(session):
-            raise NotFound(
-                "This set-up link was used or is not the newest one. Restart guardpanel for a new one, or log in."
-            )
+            raise NotFound("This setup link is no longer valid. Log in, or restart guardpanel to get a new link.")
 
     async def set_up(self, token: str, fields: AccountFields) -> User:
         """The first account, an administrator's. The token ends with it."""

@@ -85,7 +85,7 @@ def read(file: BinaryIO, folder: Path, passphrase: str) -> Manifest:
                 _take(_member(packed, name, PARTS[name]), folder / name, part)
             _must_end(packed)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Damaged("This backup was changed or is cut off.") from error
+        raise Damaged("This backup is damaged or incomplete.") from error
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     return manifest
 
@@ -102,7 +102,7 @@ def _opened(file: BinaryIO, passphrase: str) -> Readable:
     if start == MAGIC:
         return Opening(file, passphrase)
     if not start.startswith(GZIP):
-        raise Damaged("This is not a backup of guardpanel.")
+        raise Damaged("This is not a guardpanel backup.")
     return file
 
 
@@ -113,9 +113,9 @@ def _manifest(text: bytes) -> Manifest:
             raise Newer
         manifest = Manifest.model_validate(facts)
     except (ValueError, RecursionError, ValidationError):
-        raise Damaged("This is not a backup of guardpanel: its manifest cannot be read.") from None
+        raise Damaged("This is not a guardpanel backup: its manifest is unreadable.") from None
     if list(manifest.parts) != list(PARTS):
-        raise Damaged("This is not a backup of guardpanel: it does not hold what it must.")
+        raise Damaged("This is not a guardpanel backup: required files are missing.")
     return manifest
 
 
@@ -124,11 +124,11 @@ def _member(packed: Readable, name: str, largest: int) -> Iterator[bytes]:
     try:
         found = tarfile.TarInfo.frombuf(_read_exactly(packed, BLOCK), "utf-8", "strict")
     except (tarfile.HeaderError, UnicodeError):
-        raise Damaged("This backup was changed or is cut off.") from None
+        raise Damaged("This backup is damaged or incomplete.") from None
     if found.type != tarfile.REGTYPE or found.name != name:
-        raise Damaged(f"This is not a backup of guardpanel: {name} is not where it must be.")
+        raise Damaged(f"This is not a guardpanel backup: {name} is in the wrong place.")
     if not 0 <= found.size <= largest:
-        raise Damaged(f"This is not a backup of guardpanel: {name} is too large.")
+        raise Damaged(f"This is not a guardpanel backup: {name} is too large.")
     yield from _pieces(packed, found.size)
     _read_exactly(packed, -found.size % BLOCK)
 
@@ -141,14 +141,14 @@ def _take(pieces: Iterator[bytes], path: Path, part: Part) -> None:
             digest.update(piece)
             target.write(piece)
     if digest.hexdigest() != part.sha256:
-        raise Damaged(f"This backup is damaged: {path.name} has another checksum than it should.")
+        raise Damaged(f"This backup is damaged: the checksum of {path.name} does not match.")
 
 
 def _must_end(packed: Readable) -> None:
     """Two empty blocks, and what tar programs fill up with; read to the end, since the checksum of gzip is there."""
     rest = _read_exactly(packed, 2 * BLOCK) + packed.read(64 * BLOCK)
     if rest.strip(b"\0") or packed.read(1):
-        raise Damaged("This is not a backup of guardpanel: something stands behind its end.")
+        raise Damaged("This is not a guardpanel backup: unexpected data after its end.")
 
 
 def _read_exactly(packed: Readable, size: int) -> bytes:
@@ -159,7 +159,7 @@ def _pieces(packed: Readable, size: int) -> Iterator[bytes]:
     while size:
         piece = packed.read(min(size, PIECE))
         if not piece:
-            raise Damaged("This backup is cut off.")
+            raise Damaged("This backup is incomplete.")
         size -= len(piece)
         yield piece
 

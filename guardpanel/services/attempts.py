@@ -59,7 +59,7 @@ class Attempts:
         """
         pause = max(self.by_address.pause(network(address)), self.by_account.pause(account))
         if pause:
-            raise TooManyAttempts(f"Too many failed log-ins. Try again in {ceil(pause)} s.", ceil(pause))
+            raise TooManyAttempts(f"Too many failed login attempts. Try again in {ceil(pause)} s.", ceil(pause))
         self.by_address.add(network(address))
         self.by_account.add(account)
 

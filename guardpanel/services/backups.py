@@ -46,7 +46,7 @@ KEPT = 3600.0
 AT_ONCE = 100
 "Rows that are read on the event loop before others have their turn."
 
-UNDER_WAY = "It was under way when a backup was made; the backup holds the state before it."
+UNDER_WAY = "It was in progress when the backup was made. The backup contains the state before it."
 TOKEN = re.compile(r"[0-9a-f]{32}")
 SECRET = re.compile(r"[0-9a-f]{64}")
 
@@ -85,7 +85,7 @@ class Backups:
         """Write a backup to `out`. Problem where the disk refuses."""
         source = Path(make_url(self.settings.database).database or "")
         if not await asyncio.to_thread(source.is_file):
-            raise NotFound(f"There is nothing to back up: {source} does not exist.")
+            raise NotFound(f"Nothing to back up: {source} does not exist.")
         async with self._one:
             with _disk_refusals(), self._room() as name:
                 folder = Path(name)
@@ -132,10 +132,10 @@ class Backups:
         return found
 
     async def find(self, token: str) -> Candidate:
-        """One that was taken out before. NotFound (404) if it is not there any more."""
+        """One that was taken out before. NotFound (404) if it no longer exists."""
         folder = self.settings.restore_dir / token
         if not TOKEN.fullmatch(token) or not (folder / DATABASE).is_file():
-            raise NotFound("This backup is not waiting any more. Choose its file again.")
+            raise NotFound("This upload is no longer available. Choose the backup file again.")
         return Candidate(token, folder, archives.manifest_in(folder), await _rows(folder / DATABASE))
 
     def drop(self, token: str) -> None:
@@ -180,7 +180,7 @@ def _disk_refusals() -> Iterator[None]:
     except OSError as error:
         raise Problem(f"{error.filename or 'The disk'}: {error.strerror or error}.") from error
     except sqlite3.Error as error:
-        raise Problem(f"The database cannot be copied: {error}.") from error
+        raise Problem(f"The database can’t be copied: {error}.") from error
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -225,7 +225,7 @@ async def _bring_to_our_schema(path: Path) -> None:
         try:
             await found.migrate()
         except (SQLAlchemyError, StorageFailed):
-            raise Damaged("The database in this backup is not guardpanel’s.") from None
+            raise Damaged("The database in this backup is not a guardpanel database.") from None
 
 
 def _must_be_sound(path: Path) -> None:
@@ -238,9 +238,9 @@ def _must_be_sound(path: Path) -> None:
             code = database.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
             schema = database.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error:
-        raise Damaged("The database in this backup cannot be read.") from None
+        raise Damaged("The database in this backup is unreadable.") from None
     if not sound or orphans or code or not schema:
-        raise Damaged("The database in this backup is not sound.")
+        raise Damaged("The database in this backup is damaged.")
     if not is_known_schema(str(schema[0])):
         raise Newer
 
@@ -253,7 +253,7 @@ async def _rows(path: Path) -> Rows:
                 await _must_be_readable(session)
                 rows = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
         except (SQLAlchemyError, LookupError, TypeError, ValueError):
-            raise Damaged("The rows in this backup are not guardpanel’s.") from None
+            raise Damaged("The rows in this backup are not valid for guardpanel.") from None
     facts = [row for row in rows["installation"] if row["name"] not in {SETUP, RESTORED}]
     return {**rows, "session": [], "accesstoken": [], "installation": facts}
 
@@ -272,7 +272,7 @@ def must_be_valid(rows: Rows) -> None:
     """Invalid (422) for a row that no form would have taken: a backup is no way around the checks of what is typed."""
     secrets_kept = [row["value"] for row in rows["installation"] if row["name"] == PROBE_SECRET]
     if not all(SECRET.fullmatch(kept) for kept in secrets_kept):
-        raise Damaged("The installation’s secret in this backup is not one.")
+        raise Damaged("The installation secret in this backup is invalid.")
     for row in rows["user"]:
         _check(partial(email, row["email"]), f"account {row['id']}")
     for noun in NOUNS.values():
@@ -286,9 +286,9 @@ def _check(validate: Callable[[], object], what: str) -> None:
         validate()
     except ValidationError as error:
         name, found = next(iter(messages(error).items()))
-        raise Invalid(f"In this backup {what} is not valid: {name}: {found.message}") from None
+        raise Invalid(f"Invalid data in this backup, {what}: {name}: {found.message}") from None
     except (PydanticCustomError, TypeError, ValueError) as error:
-        raise Invalid(f"In this backup {what} is not valid: {error}") from None
+        raise Invalid(f"Invalid data in this backup, {what}: {error}") from None
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ async def servers(changes: Changes) -> list[Drift]:
             .where(col(Server.virtual_host_id).in_(numbers), col(Server.enabled), col(Server.weight) > 0)
         )
         return [
-            Drift(Place.HAPROXY, f"{server.address} of {host.name} was put into {state} over HAProxy's Runtime API.")
+            Drift(Place.HAPROXY, f"{server.address} of {host.name} was set to {state} through HAProxy’s Runtime API.")
             for server, host in rows.all()
             if (state := out.get((f"be_{host.id}", f"s{server.position + 1}")))
         ]

@@ -68,7 +68,7 @@ class Saved(Generic[T_co]):
     def sentence(self) -> str:
         if self.is_new:
             return f"Live in {self.seconds:.1f} s as revision {self.revision}"
-        return f"Saved. Nothing changes for the engines: revision {self.revision} stays live"
+        return f"Saved. No configuration change; revision {self.revision} is still live"
 
 
 @dataclass(frozen=True)

@@ -124,13 +124,13 @@ class Changes:
         async with self.database.read() as session:
             if await revisions.live(session) is None:
                 return None
-        change = Change(replace(asked, over_drift=True), "Put the live revision back", again=True)
+        change = Change(replace(asked, over_drift=True), "Redeployed the live revision", again=True)
 
         async def mutate(session: AsyncSession) -> None:
             live, rows = await revisions.live(session), await revisions.live_rows(session)
             if live is not None and rows is not None and await snapshots.take(session) != rows:
                 await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, rows))
-            change.summary = f"Put revision {live.id if live else ''} back"
+            change.summary = f"Redeployed revision {live.id if live else ''}"
 
         return await self.save(change, mutate)
 
@@ -180,7 +180,7 @@ class Changes:
         by_hand = [drift.what for drift in self.watch.drift if not drift.ours]
         if by_hand and not change.asked.over_drift and not change.quiet:
             words = " ".join(by_hand[:3])
-            raise Drifted(f"This save would overwrite what somebody changed by hand. {words}")
+            raise Drifted(f"Saving would overwrite a change made outside guardpanel. {words}")
         if not change.again:  # what does not run may be what is to be put back
             await self.engines.must_answer(START_PATIENCE if change.quiet else SAVE_PATIENCE)
 

@@ -63,6 +63,10 @@ class Crud(Generic[R, F]):
         """The fields with what is not stored because it says itself."""
         return fields
 
+    def to_store(self, row: R, fields: F, facts: EngineFacts) -> F:  # noqa: ARG002
+        """The fields as the row gets them."""
+        return fields
+
     def must_fit(self, fields: F, facts: EngineFacts) -> None:
         """Invalid (422) for what an operator may not ask for here; of rows that are there, `invariants.py` judges."""
 
@@ -116,7 +120,7 @@ class Crud(Generic[R, F]):
             was, now = (self.whole(one, facts) for one in (self.fields_of(row), fields))
             if words := in_words(was, now, await self.names(session)):
                 change.summary = f"{self.name(fields)}: {words}"
-            row.replace(fields).touch(await revisions.version_after(session, row.version))
+            row.replace(self.to_store(row, fields, facts)).touch(await revisions.version_after(session, row.version))
             session.add(row)
             return row
 
@@ -193,7 +197,7 @@ class Crud(Generic[R, F]):
 
 def must_be_current(now: int, opened: int | None) -> None:
     if opened is not None and opened != now:
-        raise Stale("This was changed since you opened it. Look at what it is now, then save again.", now)
+        raise Stale("This changed after you opened it. Review the current values, then save again.", now)
 
 
 def holds(text: str, *columns: Any) -> Any:

@@ -41,10 +41,8 @@ class Deployments:
         try:
             await self._conclude(prepared, Outcome.LIVE, progress)
         except StorageFailed as failed:
-            words = (
-                f"This is live as revision {prepared.revision}, but that could not be recorded yet. {failed.message}"
-            )
-            raise StorageFailed(f"{words} It is recorded as soon as the disk takes it.") from failed
+            words = f"Live as revision {prepared.revision}, but that could not be recorded yet. {failed.message}"
+            raise StorageFailed(f"{words} It will be recorded once the disk is writable.") from failed
         self.watch.proved()
         self.engines.tidy()
 
@@ -59,11 +57,11 @@ class Deployments:
             revision, reserve = await self._put_release_back(prepared)
         except Problem as again:
             progress.end(again.message)
-            words = f"{evidence}\nGoing back failed too: {again.message}\n{getattr(again, 'evidence', '')}".strip()
+            words = f"{evidence}\nThe rollback failed too: {again.message}\n{getattr(again, 'evidence', '')}".strip()
             await self._conclude(prepared, Outcome.FAILED, progress, failed.message, words)
             raise RollbackFailed(
-                f"{failed.message} Going back to the revision before it failed too: {again.message} "
-                "Nothing was saved, and guardpanel does nothing more by itself.",
+                f"{failed.message} The rollback failed too: {again.message} "
+                "Nothing was saved. guardpanel will not retry on its own.",
                 steps=progress.steps,
                 evidence=words,
             ) from again
@@ -72,7 +70,7 @@ class Deployments:
         self.watch.proved()
         self.engines.tidy()
         raise RolledBack(
-            f"{failed.message} Nothing was saved: revision {revision} is live again. {reserve}".strip(),
+            f"{failed.message} Nothing was saved. Revision {revision} is live again. {reserve}".strip(),
             steps=progress.steps,
             evidence=evidence,
         ) from failed
@@ -80,7 +78,7 @@ class Deployments:
     async def _put_release_back(self, prepared: Prepared) -> tuple[int, str]:
         """Make the release before this change live again; its number, and what is still to be said."""
         if prepared.previous is None:
-            raise DeploymentFailed("There is no earlier revision to go back to.", step="roll back")
+            raise DeploymentFailed("There is no earlier revision to roll back to.", step="roll back")
         before = await asyncio.to_thread(snapshots.rows, prepared.before)
         facts = self.renderer.facts
         self.renderer.use(replace(facts, secret=secret_in(before) or facts.secret))
@@ -118,14 +116,14 @@ class Deployments:
             return
         progress = Progress()
         if await self._is_proved_now(prepared, progress):
-            words = "guardpanel was stopped during this change; HAProxy ran it, and it was proved live afterwards."
+            words = (
+                "guardpanel stopped during this change. HAProxy was already running it, and it was verified afterwards."
+            )
             await self._conclude(prepared, Outcome.LIVE, progress, words)
             return
         with suppress(Problem):  # what does not answer now is found to differ when it does
             await self._put_release_back(prepared)
-        words = (
-            "guardpanel was stopped during this change, and it could not be proved live afterwards. Nothing was saved."
-        )
+        words = "guardpanel stopped during this change, and it could not be verified afterwards. Nothing was saved."
         await self._conclude(prepared, Outcome.ROLLED_BACK, progress, words)
 
     async def _prepared_before(self, deployment: Deployment) -> Prepared | None:

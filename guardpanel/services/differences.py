@@ -1,7 +1,7 @@
 """What differs between two states of the rows, as the operator knows it: by noun and field."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -157,16 +157,21 @@ def in_words(before: BaseModel, after: BaseModel, names: Names | None = None) ->
 
     `names`: of what the fields refer to.
     """
-    noun, parts = _noun_of(after), []
-    for name, field in about(noun.fields).items():
+    noun = _noun_of(after)
+    return ", ".join(_changes(noun, about(noun.fields), before, after, names or {}))
+
+
+def _changes(
+    noun: Noun, fields: Mapping[str, About], before: BaseModel, after: BaseModel, names: Names
+) -> Iterator[str]:
+    for name, field in fields.items():
         was, now = getattr(before, name), getattr(after, name)
         if was == now:
             continue
         if isinstance(now, list):
-            parts += _lists(noun, field, was, now)
+            yield from _lists(noun, field, was, now)
         else:
-            parts.append(_pair(field, _text(noun, field, was, names or {}), _text(noun, field, now, names or {})))
-    return ", ".join(parts)
+            yield _pair(field, _text(noun, field, was, names), _text(noun, field, now, names))
 
 
 def _noun_of(fields: BaseModel) -> Noun:
@@ -174,16 +179,37 @@ def _noun_of(fields: BaseModel) -> Noun:
 
 
 def _lists(noun: Noun, field: About, was: Sequence[Any], now: Sequence[Any]) -> list[str]:
-    old, new = _items(noun, field, was), _items(noun, field, now)
-    parts = [f"{field.item} {item} added" for item in new if item not in old]
-    parts += [f"{field.item} {item} removed" for item in old if item not in new]
+    old, new = _by_name(noun, field, was), _by_name(noun, field, now)
+    parts = [f"{field.item} {_item(noun, field, new[key])} added" for key in new if key not in old]
+    parts += [
+        f"{field.item} {key[0]} {', '.join(_changes(noun, field.rows, old[key], new[key], {}))}"
+        for key in new
+        if key in old and old[key] != new[key]
+    ]
+    parts += [f"{field.item} {_item(noun, field, old[key])} removed" for key in old if key not in new]
     return parts if 0 < len(parts) <= 3 else [field.in_sentence]
+
+
+def _by_name(noun: Noun, field: About, values: Iterable[Any]) -> dict[tuple[str, int], Any]:
+    """A list's items by what each is known by, and how often that came before."""
+    known_by = next((part.known_by for part in noun.parts if part.field == field.name), "")
+    found: dict[tuple[str, int], Any] = {}
+    times: Counter[str] = Counter()
+    for value in values:
+        called = str(getattr(value, known_by)) if known_by else _item(noun, field, value)
+        found[called, times[called]] = value
+        times[called] += 1
+    return found
 
 
 def _items(noun: Noun, field: About, values: Iterable[Any]) -> list[str]:
     """Of a list: parts in words, or text as it is."""
+    return [_item(noun, field, value) for value in values]
+
+
+def _item(noun: Noun, field: About, value: Any) -> str:
     in_words = next((part.in_words for part in noun.parts if part.field == field.name), str)
-    return [in_words(value.model_dump(mode="json") if isinstance(value, BaseModel) else value) for value in values]
+    return in_words(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
 
 
 def _pair(field: About, was: str, now: str) -> str:

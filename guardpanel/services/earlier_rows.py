@@ -18,7 +18,7 @@ def with_one(now: Rows, then: Rows, noun: str, noun_id: int) -> Rows:
     """The rows as they are, but this one of a noun as it was then; gone, if it was not there then."""
     table = NOUNS[noun].table_name if noun in NOUNS else ""
     if not any(row["id"] == noun_id for rows in (now, then) for row in rows.get(table, ())):
-        raise NotFound("There is no such thing to restore.")
+        raise NotFound("Nothing to restore: it did not exist then.")
     parts = {part.table_name: part.owner for part in NOUNS[noun].parts if part.table}
     mixed = {name: list(rows) for name, rows in now.items()}
     for name, column in {table: "id", **parts}.items():

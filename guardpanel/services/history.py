@@ -17,7 +17,7 @@ from guardpanel.services.change import Asked, Change, Saved
 from guardpanel.services.changes import Changes
 from guardpanel.services.snapshots import Snapshot
 
-OVERTAKEN = "Something was saved after this change, so it cannot be undone alone. Restore an earlier revision instead."
+OVERTAKEN = "This change can’t be undone because something was saved after it. Restore an earlier revision instead."
 
 UNDID, REDID = "Undid: ", "Redid: "
 
@@ -42,7 +42,7 @@ async def after(session: AsyncSession, change: Deployment) -> State | None:
 async def at_revision(session: AsyncSession, number: int) -> State:
     revision = await session.get(Revision, number)
     if revision is None:
-        raise NotFound(f"There is no revision {number}, or it is not kept any more.")
+        raise NotFound(f"Revision {number} does not exist or is no longer stored.")
     return _state(revision.snapshot, revision)
 
 
@@ -120,7 +120,7 @@ async def _before(session: AsyncSession, change_id: int) -> Snapshot:
     before = await predecessor(session, await revisions.find(session, change_id))
     found = await after(session, before) if before else None
     if found is None:
-        raise Conflict("There is nothing before this change to go back to.")
+        raise Conflict("This is the first change. There is nothing to undo.")
     return await asyncio.to_thread(snapshots.unpacked, found.rows)
 
 
@@ -133,7 +133,7 @@ async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | No
         made = await revisions.find(session, change_id)
         found = await after(session, made) if made.outcome is Outcome.LIVE else None
     if found is None:
-        raise NotFound("This state is not kept, or never went live: it cannot be restored.")
+        raise NotFound("This state can’t be restored. It never went live or is no longer stored.")
     wanted = await asyncio.to_thread(snapshots.unpacked, found.rows)
     noun, noun_id = only or ("", None)
     change = Change(asked, f"Restored {what_is_restored(made)}", noun, noun_id)
@@ -156,7 +156,7 @@ async def _put(session: AsyncSession, change: Change, wanted: Snapshot, only: Ke
     current, stamp = await snapshots.take(session), await revisions.highest_version(session)
     rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp)
     if not touched:
-        raise Conflict("Everything is already as it was then: there is nothing to put back.")
+        raise Conflict("Nothing to restore. The current values are the same.")
     change.touched = [f"{noun}:{number}" for noun, number in touched]
     if only is not None:
         change.summary = f"{name}: {change.summary[:1].lower()}{change.summary[1:]}"

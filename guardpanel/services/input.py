@@ -15,7 +15,7 @@ def validated(model: type[M], data: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
-        raise Invalid("Some fields need another look.", messages(error)) from error
+        raise Invalid("Check the fields below.", messages(error)) from error
 
 
 def as_kept(model: type[M], row: Mapping[str, Any]) -> M | None:
@@ -41,7 +41,7 @@ def words(error: dict[str, Any]) -> str:
         case "refused":
             return str(facts["words"])
         case "missing":
-            return "This is needed."
+            return "Required."
         case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
             return "Enter a whole number."
         case "greater_than_equal":
@@ -51,7 +51,7 @@ def words(error: dict[str, Any]) -> str:
         case "string_too_long":
             return f"At most {facts['max_length']:,} characters; this has {len(str(given)):,}."
         case "too_long":
-            return f"At most {facts['max_length']:,} of them; these are {facts['actual_length']:,}."
+            return f"At most {facts['max_length']:,} entries; this has {facts['actual_length']:,}."
         case "too_short":
             return f"Enter at least {facts['min_length']:,}."
         case "bool_parsing" | "bool_type":
@@ -59,8 +59,8 @@ def words(error: dict[str, Any]) -> str:
         case "enum":
             return f"Choose one of {facts['expected']}."
         case "extra_forbidden":
-            return "There is no such field."
+            return "Unknown field."
         case "string_type":
-            return "Text is needed."
+            return "Enter text."
         case _:
             return f"{error['msg']}."

@@ -83,7 +83,7 @@ def names_are_free(proposal: Proposal) -> Iterator[Violation]:
         for row in proposal.rows[noun.table_name] if noun.has_own_names else ():
             owner = owners.setdefault(row["name"].lower(), row["id"])
             if owner != row["id"]:
-                words = f"There is already a {noun.word.lower()} {{}}."
+                words = f"A {noun.word.lower()} named {{}} already exists."
                 yield from proposal.between((noun.key, row["id"]), (noun.key, owner), "name", words)
 
 
@@ -93,7 +93,7 @@ def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
         number, name = row["virtual_host_id"], row["name"]
         owner = owners.setdefault(name, number)
         if owner != number:
-            words = f"{shown(name)} belongs to {{}}."
+            words = f"{shown(name)} is already used by {{}}."
             yield from proposal.between(("virtual_host", number), ("virtual_host", owner), "hostnames", words)
 
 
@@ -115,10 +115,10 @@ def _without(proposal: Proposal, gone: Key, noun: str, field: str, users: Sequen
     if gone in proposal.touched:
         name, them = proposal.name(gone, proposal.before), "it" if len(users) == 1 else "them"
         used = f"{name} is used by {_some([row['name'] for row in users])}."
-        yield Violation(*gone, name, "", f"{used} Give {them} another {word.lower()} first, then delete it.")
+        yield Violation(*gone, name, "", f"{used} Assign {them} another {word.lower()} first.")
     else:
         for row in users:
-            yield from proposal.at((noun, row["id"]), field, f"{word} not found: it may have been deleted.")
+            yield from proposal.at((noun, row["id"]), field, f"{word} not found. It may have been deleted.")
 
 
 def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
@@ -136,16 +136,16 @@ def bodies_fit_the_agent(proposal: Proposal) -> Iterator[Violation]:
     for row in proposal.rows["policy"]:
         key = "policy", row["id"]
         if row["body_limit_kib"] > largest:
-            words = f"The WAF agent is coraza-spoa, which cannot take a body of more than {largest} KiB."
-            yield from proposal.at(key, "body_limit_kib", f"{words} Set {largest} or less.")
+            words = f"coraza-spoa inspects bodies up to {largest} KiB."
+            yield from proposal.at(key, "body_limit_kib", f"{words} Enter {largest} or less.")
         if facts.small_frames and row["over_limit"] == OverLimit.INSPECT_BEGINNING:
-            words = "The WAF agent is coraza-spoa, which takes the beginning of a body for a malformed one."
-            yield from proposal.at(key, "over_limit", f"{words} Choose another.")
+            words = "coraza-spoa can’t inspect the beginning of a body."
+            yield from proposal.at(key, "over_limit", f"{words} Choose another option.")
 
 
 def connections_have_files(proposal: Proposal) -> Iterator[Violation]:
     most = by_files(proposal.facts)
-    files = f"HAProxy may open {proposal.facts.open_files:,} files (ulimit -n), and a connection takes four."
+    files = f"HAProxy may open {proposal.facts.open_files:,} files (ulimit -n), and a connection uses 4."
     for row in proposal.rows["traffic"]:
         if row["max_connections"] > most:
             yield from proposal.at(("traffic", row["id"]), "max_connections", f"At most {most:,} here: {files}")

@@ -68,19 +68,19 @@ class Overview:
         up = checked - down
         if down:
             what = f"{self.worst[0].host.name} is down" if down == 1 else f"{down} virtual hosts are down"
-            return f"{what}; {up} of {checked} {'is' if up == 1 else 'are'} up"
+            return f"{what}; {up} of {checked} up"
         if degraded:
             return (
-                f"{self.worst[0].host.name} has a server down; all virtual hosts answer"
+                f"{self.worst[0].host.name} has a server down"
                 if degraded == 1
-                else f"{degraded} virtual hosts have a server down; all answer"
+                else f"{degraded} virtual hosts have a server down"
             )
         if self.line.state == "fault":
             return self.line.text
         if not self.total:
-            return "HAProxy and the WAF agent are up, and wait for a virtual host"
+            return "Ready for your first virtual host"
         if not checked:
-            return "HAProxy and the WAF agent are up; no server was checked yet"
+            return "No health check results yet"
         return "The virtual host is up" if self.total == 1 else f"All {checked} virtual hosts are up"
 
 

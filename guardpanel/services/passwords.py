@@ -29,7 +29,7 @@ class Passwords:
     async def matches(self, stored: str | None, password: str) -> bool:
         """Takes as long for an unknown account (None) as for a known one."""
         if self._waiting >= MOST_WAITING:
-            raise TooManyAttempts("Too many people log in at this moment. Try again in a second.", 1)
+            raise TooManyAttempts("Too many logins at once. Try again in a second.", 1)
         self._waiting += 1
         try:
             async with self._turns:

@@ -150,7 +150,7 @@ class Reconciler:
         return [
             Drift(
                 Place.DATABASE,
-                f"{NOUNS[one.noun].title(one.name)} was {one.kind} in the database by hand.",
+                f"{NOUNS[one.noun].title(one.name)} was {one.kind} in the database outside guardpanel.",
                 tuple(line for field in one.fields for line in _lines(field)),
             )
             for one in await asyncio.to_thread(_between, rows, now)

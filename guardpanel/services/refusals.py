@@ -42,7 +42,7 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
     for one in own:
         words.setdefault(one.field, []).append(one.message)
     errors = {field: FieldError(" ".join(messages)) for field, messages in words.items()}
-    return Invalid("Some fields need another look.", errors)
+    return Invalid("Check the fields below.", errors)
 
 
 def _sentences(violations: Sequence[Violation]) -> str:

@@ -35,7 +35,7 @@ AT_ONCE = 50
 "Revisions, each with its rows, in memory at a time."
 
 COMMAND = Asked("guardpanel restore")
-REPLACED = "It was not over when a backup was restored in its place."
+REPLACED = "It was in progress when a backup was restored."
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,13 @@ async def from_command(changes: Changes, candidate: Candidate) -> str:
     if not await must_answer_alike(changes):
         await put_in(changes, COMMAND, candidate)
         return (
-            f"{candidate.summary}. Both engines accept it; none of them runs now. It goes live, and is verified, when "
-            "guardpanel starts."
+            f"{candidate.summary}. Both engines accept it. They are not running: it goes live when guardpanel starts."
         )
     failed = await startup.bring_up(changes)
     if failed is not None:
-        raise EngineUnavailable(f"What runs now could not be made sure of first: {failed} Nothing was restored.")
+        raise EngineUnavailable(
+            f"The running configuration could not be verified first: {failed} Nothing was restored."
+        )
     saved = await restore(changes, COMMAND, candidate)
     return f"{candidate.summary}. {saved.sentence}."
 
@@ -92,7 +93,7 @@ async def must_answer_alike(changes: Changes) -> bool:
     status = await changes.engines.status()
     if status.haproxy.running != status.agent.running:
         words = status.agent.problem if status.haproxy.running else status.haproxy.problem
-        raise EngineUnavailable(f"{words or 'One engine does not answer'}. Start both engines, or stop both.")
+        raise EngineUnavailable(f"{words or 'One engine is not responding'}. Start both engines, or stop both.")
     return status.haproxy.running
 
 

@@ -70,7 +70,7 @@ async def find(session: AsyncSession, deployment_id: int) -> Deployment:
     # Whole, also where a list has read it without what may be large.
     deployment = await session.get(Deployment, deployment_id, populate_existing=True)
     if deployment is None:
-        raise NotFound("There is no such change.")
+        raise NotFound("Change not found.")
     return deployment
 
 

@@ -46,13 +46,13 @@ class Newer(Invalid):
     code = "backup_newer"
 
     def __init__(self) -> None:
-        super().__init__("This backup was made by a newer guardpanel. Update this one first.")
+        super().__init__("This backup needs a newer guardpanel. Update first.")
 
 
 def passphrase(text: str) -> str:
     """One for a new backup; empty for none. Invalid (422) if it is short."""
     if text and len(text) < SHORTEST:
-        raise Invalid.at("passphrase", f"A passphrase has at least {SHORTEST} characters.")
+        raise Invalid.at("passphrase", f"Use at least {SHORTEST} characters.")
     return text
 
 
@@ -90,23 +90,23 @@ class Opening:
     def __init__(self, sealed: BinaryIO, words: str) -> None:
         head = sealed.read(len(MAGIC) + 1)
         if not head.startswith(MAGIC):
-            raise Damaged("This is not a backup of guardpanel.")
+            raise Damaged("This is not a guardpanel backup.")
         version = head[len(MAGIC) :]
         if version > VERSION:
             raise Newer
         salt, check = sealed.read(SALT), sealed.read(CHECK)
         if version != VERSION or len(check) != CHECK:
-            raise Damaged("This backup is cut off.")
+            raise Damaged("This backup is incomplete.")
         if not words:
-            raise WrongPassphrase.at("passphrase", "This backup is encrypted: give its passphrase.")
+            raise WrongPassphrase.at("passphrase", "This backup is encrypted. Enter its passphrase.")
         key, expected = _keys(words, salt)
         if not hmac.compare_digest(check, expected):
-            raise WrongPassphrase.at("passphrase", "The passphrase is wrong.")
+            raise WrongPassphrase.at("passphrase", "Incorrect passphrase.")
         self._sealed, self._cipher = sealed, ChaCha20Poly1305(key)
         self._ready, self._number = bytearray(), 0
         self._next = sealed.read(CHUNK + TAG)
         if not self._next:
-            raise Damaged("This backup is cut off.")
+            raise Damaged("This backup is incomplete.")
 
     def read(self, size: int) -> bytes:
         """Up to that many bytes; none at the end."""
@@ -121,7 +121,7 @@ class Opening:
         try:
             opened = self._cipher.decrypt(_nonce(self._number, last=not self._next), chunk, None)
         except InvalidTag:
-            raise Damaged("This backup was changed or is cut off.") from None
+            raise Damaged("This backup is damaged or incomplete.") from None
         self._number += 1
         return opened
 

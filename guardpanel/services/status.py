@@ -58,7 +58,7 @@ async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
 def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None, changes: Changes) -> LiveLine:
     watch = changes.watch
     if changes.is_saving:
-        return LiveLine("deploying", "A change is going live", "HAProxy keeps serving meanwhile")
+        return LiveLine("deploying", "Deploying a change", "HAProxy keeps serving traffic")
     line = _as_it_is(engines, live, watch)
     if line.state != "ok" and last is not None and last.outcome is Outcome.FAILED:
         what = f"Revision {last.revision_id} failed" if last.revision_id else "The last change failed"
@@ -91,18 +91,18 @@ def faults(changes: Changes) -> str:
 def _as_it_is(engines: EnginesStatus, live: Revision | None, watch: Watch) -> LiveLine:
     number = live.id if live else None
     if watch.storage:
-        return LiveLine("down", "Nothing can be saved", watch.storage, revision=number)
+        return LiveLine("down", "Saving is unavailable", watch.storage, revision=number)
     if not engines.haproxy.running:
-        detail = engines.haproxy.problem or "no request is served"
-        return LiveLine("down", "HAProxy does not answer", detail, revision=number, drift=watch.drift)
+        detail = engines.haproxy.problem or "No requests are served"
+        return LiveLine("down", "HAProxy is not responding", detail, revision=number, drift=watch.drift)
     if not engines.agent.running:
-        detail = "nothing is inspected: policies let requests pass or answer 503, as each says"
-        return LiveLine("down", "The WAF agent does not answer", detail, revision=number, drift=watch.drift)
+        detail = "Requests are not inspected. Each policy’s fail mode applies."
+        return LiveLine("down", "The WAF agent is not responding", detail, revision=number, drift=watch.drift)
     if live is None:
-        return LiveLine("deploying", "The first configuration is going live", "")
+        return LiveLine("deploying", "Deploying the first configuration", "")
     if watch.drift:
-        what = f"{watch.drift[0].place} drifted"
-        return LiveLine("drift", what, f"from {number}, seen", watch.since, number, watch.drift)
+        what = f"Drift: {watch.drift[0].place}"
+        return LiveLine("drift", what, f"differs from revision {number}, detected", watch.since, number, watch.drift)
     if engines.haproxy.checksum != live.checksum:
         return LiveLine("drift", "HAProxy drifted", f"it does not run revision {number}", revision=number)
     if watch.names:

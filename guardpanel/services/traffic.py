@@ -30,6 +30,12 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
         listeners = [given.get(one) or ListenerFields(address=one) for one in sorted(_addresses(facts))]
         return fields.model_copy(update={"listeners": listeners})
 
+    def to_store(self, row: Traffic, fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
+        """With what is stored of listeners that the settings do not name at the moment: they may come back."""
+        known = _addresses(facts)
+        absent = [ListenerFields.model_validate(one) for one in row.listeners if one["address"] not in known]
+        return fields.model_copy(update={"listeners": [*fields.listeners, *absent]})
+
     def must_fit(self, fields: TrafficFields, facts: EngineFacts) -> None:
         """The listeners are those that there are."""
         known = _addresses(facts)
@@ -40,7 +46,7 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
             if one.address not in known
         }
         if errors:
-            raise Invalid("Some fields need another look.", errors)
+            raise Invalid("Check the fields below.", errors)
 
 
 ROWS = TrafficRows(NOUN, Traffic, TrafficFields)

@@ -85,25 +85,25 @@ def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: 
     blocked = said("x-gp-verdict") == "blocked"
     name = "Clean request" if kind is Kind.CLEAN else "Test attack"
     if "x-gp-checksum" not in answer.headers:
-        return False, f"{name}: {took}, but not from guardpanel's HAProxy"
+        return False, f"{name}: {took}; the response did not come from guardpanel’s HAProxy"
     if said("x-gp-verdict") == "unjudged":
         return False, f"{name}: {took}; the WAF agent gave no verdict"
     if said("x-gp-verdict") == "maintenance":
-        return True, f"{name}: {took}, the maintenance page"
+        return True, f"{name}: {took}; maintenance page"
     if blocked:
         return kind is Kind.ATTACK and mode is EnforcementMode.BLOCK, f"{name} blocked: {took}"
     if said("x-gp-server") in {None, "", "-", "<NOSRV>"}:
-        return False, f"{name}: {took}; no server answered"
+        return False, f"{name}: {took}; no server responded"
     if kind is Kind.CLEAN:
         return answer.status < 500, f"{name} passed: {took}"
     if mode is EnforcementMode.OFF:
-        return True, f"{name} passed: {took}; the WAF is off here"
+        return True, f"{name} not inspected: {took}; the WAF is off"
     if mode is EnforcementMode.DETECT_ONLY:
         would = policy is not None and (_number(answer, "x-gp-score") or 0) >= policy.inbound_anomaly_threshold
-        return would, f"{name} passed: {took}; " + (
-            "block would have stopped it" if would else "block would pass it too"
-        )
-    return False, f"{name} passed: {took}; it did not reach the threshold"
+        if would:
+            return True, f"{name} detected, not blocked: {took}; Block would stop it"
+        return False, f"{name} not detected: {took}; Block would not stop it"
+    return False, f"{name} not blocked: {took}; its score is below the threshold"
 
 
 async def _rules(changes: Changes, answer: http.Answer) -> tuple[Rule, ...]:

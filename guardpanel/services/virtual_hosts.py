@@ -1,5 +1,6 @@
 """Virtual hosts: their lists, who is meant by a name, and who answers for a name when one is deleted."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple, Unpack
 
 from sqlalchemy import ColumnElement, String, case, type_coerce
@@ -71,7 +72,7 @@ async def name_of(session: AsyncSession, text: str) -> str:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         return text
     found = await session.exec(select(VirtualHost.name).where(col(VirtualHost.id) == int(text)))
-    return found.first() or f"number {text}, which is deleted"
+    return found.first() or f"deleted (ID {text})"
 
 
 async def some_names(session: AsyncSession, limit: int) -> list[str]:
@@ -86,16 +87,16 @@ async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy 
 
 
 class Heir(NamedTuple):
-    """Who answers for a hostname once its own virtual host is deleted: another's wildcard."""
+    """Who answers for a hostname once its own virtual host no longer has it: another's wildcard."""
 
     name: Hostname
     wildcard: Hostname
     virtual_host: VirtualHost
 
 
-async def heirs(session: AsyncSession, virtual_host: VirtualHost) -> list[Heir]:
-    """The names that others take over when it is deleted; all its other names get 421 then."""
-    covers = [(row, f"*.{row.name.partition('.')[2]}") for row in virtual_host.hostnames]
+async def heirs(session: AsyncSession, virtual_host: VirtualHost, keeps: Collection[str] = ()) -> list[Heir]:
+    """The names that others take over when it has no more than those that it keeps; its other names get 421 then."""
+    covers = [(row, f"*.{row.name.partition('.')[2]}") for row in virtual_host.hostnames if row.name not in keeps]
     found = await session.exec(
         select(Hostname, VirtualHost)
         .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))

@@ -52,7 +52,7 @@ async def upload(request: Request, panel: PanelDep, _editor: Editor) -> Response
         file, words = sent.get("file"), sent.get("file_passphrase")
         try:
             if not isinstance(file, UploadFile) or not file.filename:
-                raise Invalid.at("file", "Choose the file of a backup.")
+                raise Invalid.at("file", "Choose a backup file.")
             candidate = await panel.backups.take(file.file, words if isinstance(words, str) else "")
         except Problem as problem:
             return await show(request, Form({}, at_upload(problem)), problem)
@@ -69,7 +69,7 @@ async def restore(request: Request, token: str, panel: PanelDep, session: Sessio
     form, candidate = await Form.read(request), await panel.backups.find(token)
     try:
         if not candidate.administrators:
-            raise Conflict("No administrator is in this backup, so nobody could log in afterwards to change anything.")
+            raise Conflict("This backup has no administrator account, so no one could make changes after restoring it.")
         await panel.accounts.must_know_password(editor, form.value("password"), client_address(request))
         saved = await restores.restore(panel.changes, form.asked(editor), candidate)
     except Problem as problem:
@@ -81,7 +81,7 @@ async def restore(request: Request, token: str, panel: PanelDep, session: Sessio
 @router.post("/{token}/discard")
 async def discard(token: str, panel: PanelDep, _editor: Editor) -> Response:
     panel.backups.drop(token)
-    return redirect(HOME, "The uploaded backup is deleted")
+    return redirect(HOME, "Discarded the upload")
 
 
 async def show(request: Request, form: Form, problem: Problem | None = None) -> Response:

@@ -137,7 +137,7 @@ async def note(request: Request, change_id: RowId, panel: PanelDep, session: Ses
     except Invalid as problem:
         change = await revisions.find(session, change_id)
         return await show_one(request, panel, session, change, FilesView(f"/changes/{change_id}"), problem, form)
-    return redirect(f"/changes/{change_id}", "The note is kept")
+    return redirect(f"/changes/{change_id}", "Saved the note")
 
 
 def only(form: Form) -> Key | None:
@@ -146,7 +146,7 @@ def only(form: Form) -> Key | None:
     if not noun and not number:
         return None
     if noun not in NOUNS or not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise Conflict("There is no such thing to restore.")
+        raise Conflict("Nothing to restore: it did not exist then.")
     return noun, int(number)
 
 

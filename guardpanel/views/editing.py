@@ -66,6 +66,9 @@ class Editing(Generic[R, F]):
         """What the page that asks before deleting shows; `is_kept`: it cannot be deleted as it is."""
         return {}
 
+    async def must_be_meant(self, here: Visit, form: Form, row: R, fields: F) -> None:
+        """Raises a Problem for what is asked about before it is saved."""
+
     def typed(self, row: R) -> dict[str, list[str]]:  # noqa: ARG002
         """Fields that are typed otherwise than they are stored."""
         return {}
@@ -116,9 +119,10 @@ class Editing(Generic[R, F]):
         if form.change_rows():
             return await self.show_edit(here, form, row_id)
         try:
-            now = self.form_of(here, await self.rows.find(here.session, row_id))
+            row = await self.rows.find(here.session, row_id)
+            fields = form.settled(self.form_of(here, row)).fields(self.rows.fields)
+            await self.must_be_meant(here, form, row, fields)
             await anew(here.session)
-            fields = form.settled(now).fields(self.rows.fields)
             saved = await self.rows.update(here.changes, form.asked(editor), row_id, fields, form.version)
         except Problem as problem:
             return await self.show_edit(here, form, row_id, problem)
@@ -132,10 +136,10 @@ class Editing(Generic[R, F]):
         try:
             saved = await self.rows.delete(here.changes, form.asked(editor), row_id, form.version)
         except NotFound:
-            return redirect(self.noun.path, "It is deleted already")
+            return redirect(self.noun.path, "This was already deleted")
         except Problem as problem:
             return await self.show_delete(here, form, row_id, problem)
-        return done(saved, self.noun.path, f"{saved.value} is deleted. ")
+        return done(saved, self.noun.path, f"Deleted {saved.value}. ")
 
     # Pages
 

@@ -18,8 +18,8 @@ LONGEST = 2_000
 "Characters of a typed value that are kept to be shown again."
 
 PERIODS = {
-    Period.HOUR: "the last hour", Period.DAY: "the last 24 hours", Period.WEEK: "the last 7 days",
-    Period.MONTH: "the last 30 days", Period.ALL: "any time",
+    Period.HOUR: "last hour", Period.DAY: "last 24 hours", Period.WEEK: "last 7 days",
+    Period.MONTH: "last 30 days", Period.ALL: "all time",
 }  # fmt: skip
 
 SEVERITIES = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.NOTICE)
@@ -95,7 +95,7 @@ class EventFilters:
 
     @property
     def period(self) -> str:
-        """In words: `the last 24 hours`."""
+        """In words: `last 24 hours`."""
         since, until = self.kept.get("since", ""), self.kept.get("until", "")
         if since and until:
             return f"{since} to {until}"
@@ -124,7 +124,7 @@ class EventFilters:
 
     def _box(self, name: str, choices: Mapping[str, str], host: str) -> Box:
         typed = self.kept.get(name, "")
-        words = {"virtual_host": host, "policy": f"number {typed}, which is deleted"}.get(name, typed) if typed else ""
+        words = {"virtual_host": host, "policy": f"deleted (ID {typed})"}.get(name, typed) if typed else ""
         options = [
             {"label": label[:1].upper() + label[1:], "url": self.url(**{name: value}), "current": value == typed}
             for value, label in choices.items()
@@ -136,7 +136,7 @@ class EventFilters:
 def _choices(policies: Iterable[Policy]) -> Mapping[str, Mapping[str, str]]:
     """By field: the values that there are, in words."""
     return {
-        "kind": {Kind.SECURITY.value: "security", Kind.DELIVERY.value: "not delivered"},
+        "kind": {Kind.SECURITY.value: "Security", Kind.DELIVERY.value: "Not delivered"},
         "verdict": {one.value: words.label for one, words in VERDICT_TABLE.items()},
         "reason": {one.value: words.line for one, words in REASON_TABLE.items()},
         "severity": {one.value: one.value for one in SEVERITIES},

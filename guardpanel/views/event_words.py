@@ -79,17 +79,17 @@ class Told:
             return f"Blocked. The response’s score {sum_out.score} reached the threshold of {sum_out.threshold}."
         if sum_in and sum_in.reached and (rule is None or crs.is_reporting(rule)):
             return f"Blocked. Score {sum_in.score} reached the threshold of {sum_in.threshold}."
-        return f"Blocked by rule {rule}, whatever the score." if rule else "Blocked."
+        return f"Blocked by rule {rule}, regardless of score." if rule else "Blocked."
 
     def _detected(self) -> str:
         sum_in, sum_out = scores.inbound(self.event), scores.outbound(self.event)
         if sum_in and sum_in.reached:
-            return f"Detected, and passed. Score {sum_in.score} reached the threshold of {sum_in.threshold}."
+            return f"Detected, not blocked. Score {sum_in.score} reached the threshold of {sum_in.threshold}."
         if sum_out and sum_out.reached:
-            return f"Detected, and passed. The response’s score {sum_out.score} reached the threshold of {sum_out.threshold}."
+            return f"Detected, not blocked. The response’s score {sum_out.score} reached the threshold of {sum_out.threshold}."
         if sum_in and sum_in.threshold:
             return f"Passed. Score {sum_in.score} is below the threshold of {sum_in.threshold}."
-        return "Detected, and passed."
+        return "Detected, not blocked."
 
 
 def line(item: EventItem) -> str:

@@ -67,7 +67,7 @@ async def download(request_id: str, panel: PanelDep, session: SessionDep, _viewe
     await session.commit()
     event = await panel.events.one(request_id)
     if event is None:
-        raise NotFound("No event is kept of this request.")
+        raise NotFound("Event not found.")
     lines = [line.rstrip(b"\n") + b"\n" for line in (event.agent_line, event.proxy_line) if line]
     return PlainTextResponse(b"".join(lines), headers={"content-disposition": 'attachment; filename="event.txt"'})
 

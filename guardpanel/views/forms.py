@@ -183,7 +183,7 @@ class Form:
     def settled(self, theirs: "Form") -> "Form":
         """As it would be saved: with the values of `theirs` wherever those were chosen."""
         if self.is_undecided:
-            raise Stale("You typed into a field for which the other value was chosen. Choose once more.")
+            raise Stale("You edited a field after choosing the other value. Choose again.")
         return self.with_fields_of(theirs, [name for name in self._asked() if self.chosen(name) == "theirs"])
 
     def _asked(self) -> list[str]:

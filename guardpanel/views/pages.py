@@ -149,28 +149,28 @@ def _visitor(request: Request) -> dict[str, Any]:
 
 def banner(line: status.LiveLine, viewer: User | None) -> dict[str, Any] | None:
     """What stands above every page while it is true: what is, since when and what it means, and the way out."""
-    back = {"label": f"Put {line.revision} back", "url": "/system/drift/put-back", "method": "post"}
+    back = {"label": f"Redeploy revision {line.revision}", "url": "/system/drift/put-back", "method": "post"}
     actions = [back] if line.revision and viewer is not None and viewer.may_write else []
     match line.state:
         case "failed":
             number = line.failed.id if line.failed else None
             return {
                 "kind": "bad",
-                "title": f"{line.text}, and going back failed too. guardpanel does nothing more by itself.",
+                "title": f"{line.text}, and so did the rollback. guardpanel will not retry on its own.",
                 "text": f"{line.detail}. {line.drift[0].what if line.drift else ''}",
                 "actions": [
                     *actions,
-                    {"label": "What was said", "url": f"/changes/{number}" if number else "/changes"},
+                    {"label": "View output", "url": f"/changes/{number}" if number else "/changes"},
                 ],
             }
         case "drift":
-            more = f" And {len(line.drift) - 1} more." if len(line.drift) > 1 else ""
+            more = f" (and {len(line.drift) - 1} more)" if len(line.drift) > 1 else ""
             what = line.drift[0].what if line.drift else line.detail
             return {
                 "kind": "warn",
-                "title": f"{line.text} from revision {line.revision}. {what}{more}",
-                "text": f"Seen {ago(line.moment)}. A save asks first, because it would overwrite that.",
-                "actions": [*actions, {"label": "Show what differs", "url": "/system/drift"}],
+                "title": f"Drift from revision {line.revision}: {what}{more}",
+                "text": f"Detected {ago(line.moment)}. Saving asks before overwriting it.",
+                "actions": [*actions, {"label": "View differences", "url": "/system/drift"}],
             }
         case "unverified":
             return {
@@ -180,7 +180,7 @@ def banner(line: status.LiveLine, viewer: User | None) -> dict[str, Any] | None:
                 "actions": [{"label": "View background tasks", "url": "/system#background"}],
             }
         case "down":
-            show = {"label": "Show", "url": "/system/drift" if line.drift else "/system"}
+            show = {"label": "View details", "url": "/system/drift" if line.drift else "/system"}
             return {"kind": "bad", "title": line.text + ".", "text": line.detail, "actions": [show]}
         case _:
             return None

@@ -8,6 +8,7 @@ from guardpanel.dependencies import SessionDep
 from guardpanel.errors import (
     ConfigRejected,
     Drifted,
+    HandsOver,
     Invalid,
     NotFound,
     Problem,
@@ -34,9 +35,9 @@ async def live_number(session: SessionDep) -> int | None:
 
 def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = None) -> dict[str, Any]:
     """The summary above a refused form: who refused, what is live, a link to each field of the input type."""
-    still = f"Revision {live} is still live, and what you typed is below." if live else "What you typed is below."
+    still = f"Revision {live} is still live." if live else ""
     shown: dict[str, Any] = {
-        "title": "Some fields need another look",
+        "title": title_of(problem),
         "text": f"Nothing was saved. {still}",
         "links": [
             {"label": f"{label(model, name)}: {error.message}", "url": f"#f-{name}"}
@@ -45,24 +46,24 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
         "raw": "",
         "raw_title": "",
         "rolled_back": False,
-        "over_drift": False,
+        "confirm": None,
         "steps": None,
     }
     match problem:
         case ConfigRejected():
             shown |= {
-                "title": f"{problem.engine} refused this change",
+                "title": f"{problem.engine} rejected this change",
                 "raw": problem.output,
-                "raw_title": f"What {problem.engine} said",
+                "raw_title": f"{problem.engine} output",
             }
         case RolledBack() | RollbackFailed():
             shown |= {
-                "title": "This change could not be proved live"
+                "title": "Rolled back: the change could not be verified"
                 if isinstance(problem, RolledBack)
                 else "This change failed",
                 "text": problem.message,
                 "raw": problem.evidence,
-                "raw_title": "What was seen",
+                "raw_title": "Evidence",
                 "rolled_back": isinstance(problem, RolledBack),
                 "steps": shown_steps(problem.steps),
             }
@@ -70,9 +71,15 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
             pass
         case Drifted():
             shown |= {
-                "title": "Somebody changed by hand what runs",
-                "text": f"{problem.message} Nothing was saved; what you typed is below.",
-                "over_drift": True,
+                "title": "Configuration was changed outside guardpanel",
+                "text": f"{problem.message} Nothing was saved.",
+                "confirm": OVER_DRIFT,
+            }
+        case HandsOver():
+            shown |= {
+                "title": "Another virtual host takes over",
+                "text": f"{problem.message} Nothing was saved.",
+                "confirm": HAND_OVER,
             }
         case _:
             shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}

@@ -18,7 +18,7 @@ router = APIRouter()
 async def show(key: str, panel: PanelDep, _viewer: Viewer) -> Response:
     """The steps as an HTML fragment; 204 while nothing is known of the key."""
     if not re.fullmatch(r"[0-9a-f-]{16,64}", key):
-        raise NotFound("There is no such save.")
+        raise NotFound("Save not found.")
     progress = panel.changes.saves.find(key)
     if progress is None:
         return Response(status_code=204)

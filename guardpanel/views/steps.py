@@ -19,7 +19,7 @@ WORDS = {
     "check": Words("Check", "Checking", "Checked", "Check failed"),
     "reload": Words("Reload", "Reloading", "Reloaded", "Reload failed"),
     "verify": Words("Verify", "Verifying", "Verified", "Verification failed"),
-    "roll back": Words("Roll back", "Rolling back", "Rolled back", "Going back failed"),
+    "roll back": Words("Roll back", "Rolling back", "Rolled back", "Rollback failed"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Response
 
 from guardpanel.dependencies import RowId, Viewer
-from guardpanel.errors import StorageFailed
+from guardpanel.errors import HandsOver, StorageFailed
 from guardpanel.events.words import Kind as EventKind
 from guardpanel.models import VirtualHost
 from guardpanel.models.policy import EnforcementMode
@@ -36,6 +36,16 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
 
     async def beside_delete(self, here: Visit, row: VirtualHost) -> Mapping[str, Any]:
         return {"heirs": await virtual_hosts.heirs(here.session, row)}
+
+    async def must_be_meant(self, here: Visit, form: Form, row: VirtualHost, fields: VirtualHostFields) -> None:
+        """That a hostname goes to another virtual host's wildcard."""
+        if form.checked("hand_over"):
+            return
+        heirs = await virtual_hosts.heirs(here.session, row, fields.hostnames)
+        taken = [f"{one.name.shown} to {one.wildcard.shown} of {one.virtual_host.name}" for one in heirs]
+        more = f" and {len(taken) - 5} more" if len(taken) > 5 else ""
+        if taken:
+            raise HandsOver(f"This save hands over {', '.join(taken[:5])}{more}, with the servers and policy there.")
 
     def typed(self, row: VirtualHost) -> dict[str, list[str]]:
         return {"hostnames": [one.shown for one in row.hostnames]}

@@ -146,8 +146,8 @@ async def test_what_is_not_supported_yet_says_what_it_stays(ada_api: httpx2.Asyn
 
     refused = (await ada_api.patch(ONE, json={"max_connections_per_ip": 1, "rate_limit_requests": 100})).json()
 
-    assert refused["errors"][0]["message"] == "Not supported yet. This stays 20."
-    assert "max_connections_per_ip: Not supported yet. This stays 20." in refused["detail"]
+    assert refused["errors"][0]["message"] == "Not supported yet. Leave it at 20."
+    assert "max_connections_per_ip: Not supported yet. Leave it at 20." in refused["detail"]
 
 
 async def test_a_mode_is_not_chosen_for_a_policy_that_stays_inactive(ada_api: httpx2.AsyncClient) -> None:

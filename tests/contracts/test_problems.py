@@ -105,10 +105,10 @@ def test_all_kinds_are_tried() -> None:
 
 def test_detail_names_the_fields() -> None:
     problem = Invalid(
-        "Some fields need another look.", {"name": FieldError("Too long."), "servers.0.address": FieldError("No.")}
+        "Check the fields below.", {"name": FieldError("Too long."), "servers.0.address": FieldError("No.")}
     )
 
-    assert detail(problem) == "Some fields need another look. name: Too long. servers.0.address: No."
+    assert detail(problem) == "Check the fields below. name: Too long. servers.0.address: No."
 
 
 async def test_what_was_typed_is_not_echoed(ada_api: httpx2.AsyncClient) -> None:

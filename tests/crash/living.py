@@ -24,7 +24,7 @@ from tests.haproxies import VERSIONS, haproxy_binary
 UNCLEAR = re.compile(r"Errno|Error\b|Exception|Traceback|sqlite3|sqlalchemy|aiosqlite|0x[0-9a-f]{6}|\[SQL|^$")
 "What an operator cannot do anything with."
 
-LIVE = re.compile(r"This is live as revision \d+, but that could not be recorded yet")
+LIVE = re.compile(r"Live as revision \d+, but that could not be recorded yet")
 "The one problem after which the change is there."
 
 LIFE = 40

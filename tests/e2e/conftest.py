@@ -105,7 +105,7 @@ def no_script(browser: Browser) -> Iterator[Page]:
 
 def log_in(page: Page, panel: Panel) -> None:
     page.goto(f"{panel.url}/login")
-    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Email").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{panel.url}/")

@@ -29,8 +29,8 @@ def test_what_a_restore_would_change_is_readable_for_all(quiet_page: Page, panel
     panel.command("backup", str(tmp_path / "plain.tar.gz"))
     log_in(quiet_page, panel)
     quiet_page.goto(f"{panel.url}/system/backup")
-    quiet_page.get_by_label("File of a backup").set_input_files(tmp_path / "plain.tar.gz")
-    quiet_page.get_by_role("button", name="Check this backup").click()
+    quiet_page.get_by_label("Backup file").set_input_files(tmp_path / "plain.tar.gz")
+    quiet_page.get_by_role("button", name="Check backup").click()
     expect(quiet_page.get_by_role("heading", name="Restore this backup?")).to_be_visible()
 
     assert Axe().run(quiet_page).response["violations"] == []
@@ -45,9 +45,9 @@ def to_and_fro(browsing: Page, panel: Panel, origin: int, tmp_path: Path) -> Non
     log_in(browsing, panel)
     browsing.goto(f"{panel.url}/system")
     browsing.get_by_role("link", name="Backup").click()
-    browsing.get_by_label("Passphrase optional", exact=True).fill(PASSPHRASE)
+    browsing.locator("#f-passphrase").fill(PASSPHRASE)
     browsing.get_by_label("Your password").fill(PASSWORD)
-    button = browsing.get_by_role("button", name="Download a backup")
+    button = browsing.get_by_role("button", name="Download backup")
     with browsing.expect_download() as downloading:
         button.click()
     downloading.value.save_as(tmp_path / "kept.backup")
@@ -56,9 +56,9 @@ def to_and_fro(browsing: Page, panel: Panel, origin: int, tmp_path: Path) -> Non
         assert ada.post(f"{own.removeprefix(panel.url)}/delete", {"version": "1"}).status == 200
     assert visit(panel, host) == 421
 
-    browsing.get_by_label("File of a backup").set_input_files(tmp_path / "kept.backup")
-    browsing.get_by_label("Its passphrase").fill(PASSPHRASE)
-    browsing.get_by_role("button", name="Check this backup").click()
+    browsing.get_by_label("Backup file").set_input_files(tmp_path / "kept.backup")
+    browsing.locator("#f-file_passphrase").fill(PASSPHRASE)
+    browsing.get_by_role("button", name="Check backup").click()
     expect(browsing.get_by_role("heading", name="Restore this backup?")).to_be_visible()
     expect(browsing.get_by_text("1 virtual host added")).to_be_visible()
     browsing.get_by_label("Your password").fill(PASSWORD)
@@ -66,7 +66,7 @@ def to_and_fro(browsing: Page, panel: Panel, origin: int, tmp_path: Path) -> Non
 
     expect(browsing.get_by_text("Log in with an account of the backup")).to_be_visible()
     assert visit(panel, host) == 200
-    browsing.get_by_label("E-mail").fill(EMAIL)
+    browsing.get_by_label("Email").fill(EMAIL)
     browsing.get_by_label("Password").fill(PASSWORD)
     browsing.get_by_role("button", name="Log in").click()
     browsing.goto(f"{panel.url}/virtual-hosts")

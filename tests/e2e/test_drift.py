@@ -42,30 +42,30 @@ def test_drift_is_shown_asked_about_and_mended(quiet_page: Page, panel: Panel, o
     change_map(panel)
 
     banner = page.locator("#banner")
-    expect(banner).to_contain_text("HAProxy drifted from revision")
-    expect(page.locator("#live-slot")).to_contain_text("HAProxy drifted")
+    expect(banner).to_contain_text("Drift from revision")
+    expect(page.locator("#live-slot")).to_contain_text("Drift: HAProxy")
     assert visit(panel) != 200
 
     # A save asks first.
     page.goto(f"{panel.url}/policies/1/edit")
     page.get_by_label("Description").fill("typed before the drift was seen")
     page.get_by_role("button", name="Save and go live").click()
-    expect(page.get_by_role("heading", name="Somebody changed by hand what runs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Configuration was changed outside guardpanel")).to_be_visible()
     expect(page.get_by_label("Description")).to_have_value("typed before the drift was seen")
 
     # Its lines, and the way back. What was typed is given up.
     page.once("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("link", name="Show what differs").first.click()
+    page.get_by_role("link", name="View differences").first.click()
     expect(page.get_by_text("drift.example 77")).to_be_visible()
-    page.get_by_role("button", name="Put revision").click()
-    expect(page.get_by_role("heading", name="Nothing drifted")).to_be_visible()
+    page.get_by_role("button", name="Redeploy revision").click()
+    expect(page.get_by_role("heading", name="No drift")).to_be_visible()
     expect(page.locator("#live-slot")).to_contain_text("is live")
     assert visit(panel) == 200
 
     # Overwritten when told to.
     change_map(panel)
     page.goto(f"{panel.url}/policies/1/edit")
-    expect(banner).to_contain_text("HAProxy drifted")
+    expect(banner).to_contain_text("Drift: HAProxy")
     page.get_by_label("Inbound").fill("6")
     page.get_by_role("button", name="Save and go live").click()
     page.get_by_role("button", name="Save and overwrite it").click()
@@ -87,9 +87,9 @@ def test_the_same_without_javascript(no_script: Page, panel: Panel, origin: int)
             break
         page.wait_for_timeout(100)
 
-    banner.get_by_role("button", name="Put").click()
+    banner.get_by_role("button", name="Redeploy").click()
 
-    expect(page.get_by_role("heading", name="Nothing drifted")).to_be_visible()
+    expect(page.get_by_role("heading", name="No drift")).to_be_visible()
     expect(banner).to_be_empty()
     assert visit(panel) == 200
 
@@ -99,8 +99,8 @@ def test_an_agent_that_dies_is_said_to_be_gone_and_back(quiet_page: Page, panel:
     log_in(page, panel)
     pid = agent(panel)
     os.kill(pid, signal.SIGSTOP)
-    expect(page.locator("#banner")).to_contain_text("The WAF agent does not answer")
-    expect(page.locator("#live-slot")).to_contain_text("The WAF agent does not answer")
+    expect(page.locator("#banner")).to_contain_text("The WAF agent is not responding")
+    expect(page.locator("#live-slot")).to_contain_text("The WAF agent is not responding")
 
     os.kill(pid, signal.SIGKILL)
 

@@ -152,7 +152,7 @@ def journey(page: Page, panel: Panel) -> None:
     page.get_by_label("Rule ID", exact=True).fill("not a number")
     page.get_by_label("Method", exact=True).fill("POST")
     page.get_by_role("button", name="Show events").click()
-    expect(page.get_by_text("The number of a rule is needed, such as 942100.").first).to_be_visible()
+    expect(page.get_by_text("Enter a rule ID, for example 942100.").first).to_be_visible()
     expect(page.get_by_label("Method", exact=True)).to_have_value("POST")
     page.get_by_label("Rule ID", exact=True).fill("942100")
     page.get_by_role("button", name="Show events").click()
@@ -173,8 +173,8 @@ def journey(page: Page, panel: Panel) -> None:
         page.get_by_role("link", name="Download").click()
     assert download.value.suggested_filename == "event.txt"
     page.goto(f"{panel.url}/events?method=PUT")
-    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
-    page.get_by_role("link", name="Remove all filters").click()
+    expect(page.get_by_role("heading", name="No matching events")).to_be_visible()
+    page.get_by_role("link", name="Clear filters").click()
     expect(page.locator("table.events")).to_be_visible()
 
 

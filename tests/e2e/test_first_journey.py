@@ -19,7 +19,7 @@ def visit(panel: Panel, path: str = "/", host: str = "shop.example") -> httpx2.R
 
 def set_up(page: Page, panel: Panel) -> None:
     page.goto(panel.setup_link)
-    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Email").fill(EMAIL)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name=re.compile("Create|Set up")).click()
     page.wait_for_url(f"{panel.url}/")
@@ -52,7 +52,7 @@ def journey(page: Page, panel: Panel, origin: int) -> None:
     page.get_by_role("button", name="Send a clean request").click()
     expect(page.get_by_text("Clean request passed")).to_be_visible()
     page.get_by_role("button", name="Send a test attack").click()
-    result = page.get_by_text("Test attack passed")
+    result = page.get_by_text("Test attack detected, not blocked")
     expect(result).to_be_visible()
     expect(page.get_by_text("942100")).to_be_visible()
     expect(page.get_by_text(re.compile(r"score \d+, threshold 5"))).to_be_visible()

@@ -57,7 +57,7 @@ def test_the_key_u_undoes_and_does_again(quiet_page: Page, panel: Panel, ada: Pe
     url = ada.post("/virtual-hosts", a_host(origin, hostnames="key.example")).url
     page.goto(f"{url}/delete")
     page.get_by_role("button", name="Delete and go live").click()
-    expect(page.get_by_text("key.example is deleted.")).to_be_visible()
+    expect(page.get_by_text("Deleted key.example.")).to_be_visible()
     assert status(panel, "key.example") == 421
 
     page.keyboard.press("u")
@@ -130,10 +130,8 @@ def test_a_refused_change_is_read_in_the_engines_words(
     page.goto(f"{panel.url}/changes?outcome=rejected")
     page.get_by_role("link", name=re.compile("^refused.example: server")).click()
 
-    expect(page.get_by_role("heading", name="Refused change", level=1)).to_be_visible()
-    expect(page.get_by_role("region", name="What was said")).to_contain_text(
-        "could not resolve address 'nowhere.invalid'"
-    )
+    expect(page.get_by_role("heading", name="Rejected change", level=1)).to_be_visible()
+    expect(page.get_by_role("region", name="Output")).to_contain_text("could not resolve address 'nowhere.invalid'")
     expect(page.get_by_text("what it would have changed")).to_be_visible()
     expect(page.get_by_role("region", name="Lines that differ")).to_contain_text("nowhere.invalid:80")
     expect(page.get_by_role("link", name="Restore")).to_have_count(0)
@@ -155,9 +153,9 @@ def test_the_difference_is_read_in_both_layouts_and_against_any_revision(
     page.get_by_label("Compare with revision").fill("1")
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_text("from revision 1 to this")).to_be_visible()
-    page.get_by_text("Add a note").click()
+    page.get_by_text("Add note").click()
     page.get_by_label("Note").fill("For the shop")
-    page.get_by_role("button", name="Keep the note").click()
+    page.get_by_role("button", name="Save note").click()
     expect(page.locator(".notes")).to_have_text("For the shop")
 
 

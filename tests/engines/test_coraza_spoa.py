@@ -71,7 +71,7 @@ async def test_nobody_is_down_with_words(folder: Path) -> None:
     )
     with pytest.raises(EngineUnavailable, match="does not run"):
         await agent.reload()
-    with pytest.raises(EngineUnavailable, match="does not tell its rules"):
+    with pytest.raises(EngineUnavailable, match="does not report its rules"):
         await agent.rule_messages("p1")
 
 

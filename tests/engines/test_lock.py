@@ -25,7 +25,7 @@ with only_panel(Path(sys.argv[1])):
 
 def test_a_second_panel_is_refused_until_the_first_is_gone(folder: Path) -> None:
     lock = folder / "made" / "panel.lock"
-    with only_panel(lock), pytest.raises(Busy, match="already runs on"), only_panel(lock):
+    with only_panel(lock), pytest.raises(Busy, match="already running on"), only_panel(lock):
         pass
 
     with only_panel(lock):
@@ -38,7 +38,7 @@ def test_the_command_says_that_a_panel_runs(folder: Path, monkeypatch: pytest.Mo
     with only_panel(folder / "panel.lock"):
         done = CliRunner().invoke(main, [command])
 
-    assert (done.exit_code, done.output) == (1, f"guardpanel: A panel already runs on {folder}.\n")
+    assert (done.exit_code, done.output) == (1, f"guardpanel: Another panel is already running on {folder}.\n")
 
 
 def test_a_killed_panel_leaves_no_lock_though_what_it_started_lives_on(folder: Path) -> None:

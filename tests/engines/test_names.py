@@ -51,7 +51,7 @@ async def test_silent_names_cost_one_time_for_all_and_hide_no_answer() -> None:
 
     assert found["app.lan"].addresses == ("10.0.0.5", "10.0.0.6")
     assert found["both.lan"].addresses == ("10.0.0.7", "2001:db8::7")
-    assert {found[f"silent{at}.lan"] for at in range(50)} == {Found(problem="no answer in time (0 s)")}
+    assert {found[f"silent{at}.lan"] for at in range(50)} == {Found(problem="no response in time (0 s)")}
     resolver.speaks.set()
 
 
@@ -72,7 +72,7 @@ async def test_a_name_that_is_being_asked_for_is_not_asked_for_again() -> None:
 async def test_a_name_leads_nowhere_that_may_not_be_typed() -> None:
     found = await Names(Resolver()).find(["metadata.lan", "rebound.lan"])
 
-    assert found["metadata.lan"] == Found(problem="169.254.169.254 is not the address of a server", is_none=True)
+    assert found["metadata.lan"] == Found(problem="169.254.169.254 can’t be a server", is_none=True)
     assert found["rebound.lan"].addresses == ("10.0.0.9",)
 
 

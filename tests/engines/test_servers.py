@@ -40,6 +40,13 @@ def test_a_state_is_one_word(status: str, state: str, is_up: bool) -> None:
     assert servers.of("be_1")[0].is_up is is_up
 
 
+@pytest.mark.parametrize(
+    ("status", "recovering"), [("DOWN 1/2", "1 of 2"), ("DOWN", ""), ("UP 1/3", ""), ("MAINT (via be_1/s1)", "")]
+)
+def test_a_server_that_recovers_tells_how_far_it_is(status: str, recovering: str) -> None:
+    assert stat(row("be_1", "s1", status)).of("be_1")[0].recovering == recovering
+
+
 def test_a_server_has_what_haproxy_says_of_its_last_check() -> None:
     words = 'Layer7 wrong status, "502"'
     facts = {"last_chk": words, "check_code": "502", "check_duration": "7", "lastchg": "61", "addr": "127.0.0.1:9"}

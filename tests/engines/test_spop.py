@@ -88,7 +88,7 @@ async def test_an_answer_without_an_id_is_no_verdict(folder: Path) -> None:
         (frames.written(Kind.AGENT_DISCONNECT, 0, 0, frames.pairs({"message": frames.string("too big")})), "too big"),
         (struct.pack(">I", 16_385), "a frame of 16385 bytes"),
         (struct.pack(">I", 2) + b"ab", "a frame of 2 bytes"),
-        (HELLO[:20], "no answer in time"),
+        (HELLO[:20], "no response in time"),
         (struct.pack(">I", len(HELLO) - 9) + HELLO[4:-5], "ends too early"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "a frame of"),
     ],

@@ -77,7 +77,7 @@ def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
 
     assert ground.requests() == [event["id"]]
     assert ground.counters == {"events": 1}
-    assert problems == {None, f"Events cannot be stored: {told}."}
+    assert problems == {None, f"Events can’t be stored: {told}."}
     assert "in full" in caplog.text
 
 
@@ -133,7 +133,7 @@ def test_numbers_of_texts_that_were_undone_are_not_kept(ground: Ground, monkeypa
         while ingest.step():
             pass
 
-    assert problem == "Events cannot be stored: full."
+    assert problem == "Events can’t be stored: full."
     assert ground.ask("SELECT path.text, host.text FROM event JOIN path ON path.id = path JOIN host ON host.id = host ORDER BY event.id") == [
         ("/a", "a.example"), ("/b", "b.example"),
     ]  # fmt: skip

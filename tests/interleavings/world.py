@@ -151,7 +151,7 @@ class FakeAgent(Agent):
     async def reload(self) -> None:
         await self.world.fate.pause()
         if self.world.fate.happens(SOMETIMES):
-            raise DeploymentFailed("The WAF agent refused the new applications.", step="agent")
+            raise DeploymentFailed("The WAF agent rejected the new applications.", step="agent")
         self.world.read_agent_file()
         self.world.keep()
         await self.world.fate.pause()
@@ -167,7 +167,7 @@ class FakeVerifier(Verifier):
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
         await self.world.fate.pause()
         if self.world.checksum != bundle.checksum or self.world.fate.happens(SOMETIMES):
-            raise DeploymentFailed("The new configuration could not be proved live.", step="verify")
+            raise DeploymentFailed("The new configuration could not be verified.", step="verify")
         await self.world.fate.pause()
 
     async def prove_listeners(self, checksum: str, patience: Patience | None = None) -> None:
@@ -195,5 +195,5 @@ class WorldEngines(Deployer):
     async def check(self, release: Release, bundle: Bundle, **_: object) -> None:
         await self.world.fate.pause()
         if self.world.fate.happens(SOMETIMES):
-            raise ConfigRejected("HAProxy refused this change.", engine="HAProxy", output="[ALERT] no")
+            raise ConfigRejected("HAProxy rejected this change.", engine="HAProxy", output="[ALERT] no")
         assert read_configuration(release) == bundle.files["coraza.yaml"]

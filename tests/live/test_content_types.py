@@ -33,6 +33,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "Website": {"enforcement_mode": "block", **PRESETS["website"]},
     "Upload": {"enforcement_mode": "block", **PRESETS["file_upload"]},
     "Unread": {"enforcement_mode": "block", "content_type_readings": ["application/json = none", "text/plain = xml"]},
+    "Pictures": {"enforcement_mode": "block", "allowed_content_types": ["image/*"]},
     "Detects": {"enforcement_mode": "detect_only"},
     "Ordinary1": APPLICATIONS,
     "Ordinary2": {**APPLICATIONS, "blocking_paranoia_level": 2, "detection_paranoia_level": 2},

@@ -93,7 +93,7 @@ async def test_another_configuration_for_the_agent(running: Installation, origin
 
     found = await running.look()
 
-    assert found == ["The agent's configuration was changed by hand."]
+    assert found == ["The agent’s configuration was changed outside guardpanel."]
     await must_ask_and_come_back(running, origin)
 
 
@@ -106,7 +106,7 @@ async def test_haproxy_reloaded_by_hand_with_an_older_release(running: Installat
     found = await running.look()
 
     assert any("current release is 1" in words for words in found)
-    assert any("HAProxy's newest worker runs" in words for words in found)
+    assert any("HAProxy’s newest worker runs" in words for words in found)
     await must_ask_and_come_back(running, origin)
 
 
@@ -117,7 +117,7 @@ async def test_rows_that_were_changed_past_us(running: Installation, origin: int
 
     [words] = await running.look()
 
-    assert words == "Virtual host shop.example was changed in the database by hand."
+    assert words == "Virtual host shop.example was changed in the database outside guardpanel."
     assert running.changes.watch.drift[0].lines[1] == "+Servers: http://10.9.9.9:80"
     await must_ask_and_come_back(running, origin)
 

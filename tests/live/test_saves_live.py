@@ -106,7 +106,7 @@ async def test_a_trial_in_detect_only_says_what_block_would_have_done(running: I
     assert (attack.ok, attack.title, attack.status) == (True, "Test attack passed", 200)
     assert attack.score is not None
     assert attack.score >= 5
-    assert "block would have stopped it" in attack.outcome
+    assert "Block would stop it" in attack.outcome
 
 
 async def test_a_trial_is_not_counted_as_an_attack(running: Installation, origin: int) -> None:
@@ -254,7 +254,7 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(
         with pytest.raises(RollbackFailed) as seen:
             await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
 
-        assert "Another HAProxy may be listening there too" in str(seen.value)
+        assert "Another HAProxy may also be listening there" in str(seen.value)
     finally:
         stray.terminate()
         await stray.wait()

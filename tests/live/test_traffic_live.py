@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from guardpanel.engines.verify import IN_A_ROW
+from guardpanel.ingest.lately import NOT_OURS
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services import history, policies, traffic, trials, virtual_hosts
 from guardpanel.services.changes import Asked
@@ -58,3 +60,15 @@ async def test_a_listener_that_expects_the_proxy_protocol_can_still_be_proved_wa
     )
     assert undone.value == ("traffic", 1)
     assert await running.look() == []
+
+
+async def test_the_panels_own_proofs_are_no_requests_of_visitors(running: Installation) -> None:
+    """Whatever a save has listeners expect: HAProxy logs no connection of ours that began in the wrong way."""
+    for protocol in ("required", "trusted", "off"):
+        await traffic.update(running.changes, ADA, expects(running, protocol, OUR_OWN))
+        assert await running.look() == []
+
+    lines = running.settings.access_log.read_bytes().splitlines()
+
+    assert len(lines) > 3 * IN_A_ROW
+    assert [line for line in lines if NOT_OURS in line] == []

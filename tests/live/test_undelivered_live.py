@@ -151,6 +151,25 @@ def test_what_is_no_request_is_listed_without_a_host(stack: Stack) -> None:
     assert len({item.request_id for item in found}) == 3
 
 
+def test_a_body_that_cannot_be_read_is_told_with_its_host(stack: Stack) -> None:
+    """HAProxy finds out while it waits for more of it, before any rule on requests."""
+    sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "transfer-encoding": "chunked"}
+    lines = len(stack.access_log())
+    for host in ("blocks.test", "watches.test"):
+        with stack.connect() as client:
+            client.sendall(head("POST", host, "/upload", sent) + b"3\r\na=b\r\n")
+            time.sleep(0.1)
+            client.sendall(b"no chunk\r\n")
+            while client.recv(4096):
+                pass
+    wait_until(lambda: len(stack.access_log()) >= lines + 2, "the lines are in the access log")
+
+    found = [event.item for event in events(stack, 2)]
+
+    assert [(item.status, item.reason) for item in found] == [(400, "malformed")] * 2
+    assert sorted(item.host for item in found) == ["blocks.test", "watches.test"]
+
+
 def test_an_upload_that_is_broken_off_is_told_as_that(stack: Stack) -> None:
     """Neither as one that is too large, nor as one without a verdict."""
     for host in ("blocks.test", "watches.test"):

@@ -66,3 +66,9 @@ def test_a_pattern_that_nobody_checked_raises() -> None:
 
 def test_a_new_policy_says_nothing_of_its_own() -> None:
     assert PolicyFields(name="P").content_type_readings == []
+
+
+def test_patterns_alone_leave_nothing_empty_that_the_agent_would_reject() -> None:
+    (application,) = made({"P": {"allowed_content_types": ["image/*"]}}).applications
+
+    assert "setvar:'tx.allowed_request_content_type=-'" in application.directives

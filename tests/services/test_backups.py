@@ -358,7 +358,7 @@ async def _all(panel: Panel) -> list[Deployment]:
         ("UPDATE installation SET value = 'x\"y' WHERE name = 'probe_secret'", "secret"),
         ("UPDATE user SET created_at = 'once' WHERE id = 1", "rows in this backup"),
         ("CREATE TRIGGER t AFTER INSERT ON user BEGIN DELETE FROM user; END", "not sound"),
-        ("DROP TABLE server", "not guardpanel’s"),
+        ("DROP TABLE server", "guardpanel"),
         ("DELETE FROM policy", "not sound"),
         ("DELETE FROM alembic_version", "not sound"),
     ],
@@ -462,7 +462,7 @@ async def test_where_no_engine_runs_the_next_start_makes_it_live(
 
     said = await restores.from_command(other.changes, candidate)
 
-    assert "goes live, and is verified, when guardpanel starts" in said
+    assert "goes live when guardpanel starts" in said
     assert other.engines.checks > 1
     assert tables(other)["virtualhost"] == tables(panel)["virtualhost"]
     async with running(create_app(other.settings, parts=FAKES)) as app:
@@ -550,7 +550,7 @@ async def test_a_backup_is_a_file_for_its_owner_alone_or_what_was_there_before(
 
 
 async def test_there_is_nothing_to_back_up_where_nothing_is(folder: Path) -> None:
-    with pytest.raises(NotFound, match="nothing to back up"):
+    with pytest.raises(NotFound, match="Nothing to back up"):
         await Backups(Settings(data_dir=folder)).write(io.BytesIO(), "")
 
 

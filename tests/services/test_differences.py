@@ -3,6 +3,7 @@
 from typing import Any
 
 from guardpanel.models.policy import PolicyFields
+from guardpanel.models.traffic import TrafficFields
 from guardpanel.services.differences import MOST, Difference, between, first_between, in_words
 from tests.rows import rows
 from tests.services.saving import host_fields, policy_fields
@@ -105,6 +106,29 @@ def test_an_edit_is_summed_up_with_both_values() -> None:
     after = PolicyFields.model_validate({**before.model_dump(), **changed})
 
     assert in_words(before, after) == "inbound anomaly threshold 5 → 7, allowed method PUT added"
+
+
+def test_a_row_that_changed_is_neither_added_nor_removed() -> None:
+    servers = [{"address": "a.test:80"}, {"address": "b.test:80"}]
+    before = host_fields("a.example", servers=servers)
+    after = host_fields(
+        "a.example", servers=[{"address": "a.test:80", "weight": 50, "backup": True}, {"address": "c.test:80"}]
+    )
+
+    assert in_words(before, after) == (
+        "server http://c.test:80 added, server a.test:80 weight 100 → 50, backup no → yes, server http://b.test:80 removed"
+    )
+
+
+def test_a_listener_that_changed_is_named_with_what_changed() -> None:
+    listener = {"address": "127.0.0.1:8080"}
+    required = {**listener, "proxy_protocol": "required", "proxy_networks": ["10.0.0.0/8"]}
+    before, after = (TrafficFields.model_validate({"listeners": [one]}) for one in (listener, required))
+
+    assert in_words(before, after) == (
+        "listener 127.0.0.1:8080 proxy protocol off → required, proxy network 10.0.0.0/8 added"
+    )
+    assert in_words(after, before).startswith("listener 127.0.0.1:8080 proxy protocol required → off")
 
 
 def test_a_policy_is_named() -> None:

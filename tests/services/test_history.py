@@ -133,7 +133,7 @@ async def test_only_the_last_change_can_be_undone(changes: Changes) -> None:
     await add_host(changes, "blog.example")
     before = await rows(changes)
 
-    with pytest.raises(Conflict, match="Something was saved after"):
+    with pytest.raises(Conflict, match="because something was saved after"):
         await history.undo(changes, ADA, first.change_id)
 
     assert await rows(changes) == before
@@ -144,7 +144,7 @@ async def test_an_undo_long_ago_is_not_told_as_new(changes: Changes) -> None:
     await history.undo(changes, ADA, host.change_id)
     await add_host(changes, "blog.example")
 
-    with pytest.raises(Conflict, match="Something was saved after"):
+    with pytest.raises(Conflict, match="because something was saved after"):
         await history.undo(changes, ADA, host.change_id)
 
 
@@ -345,7 +345,7 @@ async def test_what_never_went_live_or_is_there_already_cannot_be_restored(chang
 
     with pytest.raises(NotFound, match="never went live"):
         await history.restore(changes, ADA, refused.id or 0)
-    with pytest.raises(Conflict, match="already as it was"):
+    with pytest.raises(Conflict, match="Nothing to restore"):
         await history.restore(changes, ADA, host.change_id)
     for thing in (("virtual_host", 99), ("user", 1), ("policy", -1)):
         with pytest.raises(NotFound):

@@ -68,7 +68,7 @@ def test_a_policy_that_is_not_there_is_said_at_its_field() -> None:
 def test_a_policy_in_use_is_not_deleted_and_its_users_are_named() -> None:
     users = {"shop.example": {"policy": "Strict", **SERVER}, "blog.example": {"policy": "Strict", **SERVER}}
 
-    words = "Strict is used by blog.example, shop.example. Give them another policy first, then delete it."
+    words = "Strict is used by blog.example, shop.example. Assign them another policy first."
     assert found(rows({"Strict": {}}, users), hosts_without(1)) == [("policy", 1, "", words)]
 
 

@@ -70,8 +70,8 @@ async def test_the_way_there_and_back(ada: httpx2.AsyncClient, app: FastAPI, pan
     answer = await restore(ada, place)
 
     assert "1 virtual host added" in asked.text and "1 policy removed" in asked.text
-    assert ADA in asked.text and "everybody is logged out" in asked.text
-    assert "history of this machine stays" in asked.text
+    assert ADA in asked.text and "logs everyone out" in asked.text
+    assert "This machine’s history is kept" in asked.text
     assert answer.headers["location"] == "/login"
     said = read((await ada.get("/login")).text)
     assert "Restored a backup of" in said.text and "Live in" in said.text
@@ -167,7 +167,7 @@ async def test_an_upload_can_be_deleted(ada: httpx2.AsyncClient, panel: Panel) -
     assert not list(panel.settings.restore_dir.glob("*"))
     gone = await ada.get(place)
     assert gone.status_code == 404
-    assert "Choose its file again" in read(gone.text).text
+    assert "Choose the backup file again" in read(gone.text).text
 
 
 async def test_a_restore_while_another_process_saves_is_409_and_can_be_tried_again(
@@ -227,7 +227,7 @@ async def test_a_backup_without_an_administrator_is_not_restored_here(ada: httpx
     answer = await restore(ada, place)
 
     assert answer.status_code == 409
-    assert "No administrator is in this backup" in read(answer.text).text
+    assert "This backup has no administrator account" in read(answer.text).text
 
 
 async def test_viewers_have_no_part_in_it(vera: httpx2.AsyncClient) -> None:

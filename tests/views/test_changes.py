@@ -70,7 +70,7 @@ async def test_the_list_is_narrowed_by_thing_person_outcome_and_words(
         links = [found["href"] for found in page.find("a") if found["href"].removeprefix("/changes/").isdigit()]
         assert len(links) == len(words), query
         assert all(word in page.text for word in words), query
-    assert "No change matches" in page.text
+    assert "No matching changes" in page.text
 
     page = await seen(ada, "/changes?noun=user&id=1&outcome=x&who=&offset=-5&sort=x&id=")
     assert "Added policy Strict" in page.text
@@ -135,9 +135,9 @@ async def test_a_change_is_compared_with_any_other_revision(ada: Client) -> None
 
 @pytest.mark.parametrize(
     ("path", "status", "words"),
-    [("/changes/99", 404, "There is no such change"), ("/changes/0", 404, ""), ("/changes/x", 404, ""), ("/changes/1e9", 404, ""),
-     ("/changes/9007199254740993", 404, ""), ("/changes/1?against=99", 404, "There is no revision 99"), ("/changes/1?against=x", 422, ""),
-     ("/changes/1?against=0", 422, ""), ("/changes/99/restore", 404, "There is no such change"), ("/changes?id=x&noun=policy", 422, "")],
+    [("/changes/99", 404, "Change not found"), ("/changes/0", 404, ""), ("/changes/x", 404, ""), ("/changes/1e9", 404, ""),
+     ("/changes/9007199254740993", 404, ""), ("/changes/1?against=99", 404, "Revision 99 does not exist"), ("/changes/1?against=x", 422, ""),
+     ("/changes/1?against=0", 422, ""), ("/changes/99/restore", 404, "Change not found"), ("/changes?id=x&noun=policy", 422, "")],
 )  # fmt: skip
 async def test_an_address_that_names_nothing_gets_a_clear_page(ada: Client, path: str, status: int, words: str) -> None:
     answer = await ada.get(path)
@@ -202,7 +202,7 @@ async def test_what_cannot_be_undone_says_why_and_changes_nothing(ada: Client, e
     first = await ada.post("/changes/1/undo")
 
     assert (overtaken.status_code, first.status_code) == (409, 409)
-    assert "Something was saved after this change" in read(overtaken.text).text
+    assert "because something was saved after it" in read(overtaken.text).text
     assert "Nothing was saved. Revision 3 is still live." in read(overtaken.text).text
     assert engines.deployments == deployed
 
@@ -257,7 +257,7 @@ async def test_everything_or_one_thing_is_restored_as_a_new_revision(ada: Client
     assert everything.headers["location"] == "/changes"
     assert "Restored revision 2" in (await seen(ada, "/changes")).text
     assert (await ada.get("/virtual-hosts/2")).status_code == 404
-    assert "there is nothing to put back" in (await seen(ada, "/changes/2/restore")).text
+    assert "Nothing to restore" in (await seen(ada, "/changes/2/restore")).text
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ async def test_what_there_is_not_is_not_restored(ada: Client, engines: FakeEngin
     answer = await ada.post("/changes/1/restore", data={"thing": thing})
 
     assert answer.status_code in {404, 409}
-    assert "There is no such thing to restore" in read(answer.text).text
+    assert "Nothing to restore: it did not exist then" in read(answer.text).text
     assert engines.deployments == deployed
 
 
@@ -284,7 +284,7 @@ async def test_a_refused_restore_shows_the_engines_words(ada: Client, engines: F
     page = read(answer.text)
 
     assert answer.status_code == 422
-    assert "HAProxy refused this change" in page.text and "Revision 3 is still live." in page.text
+    assert "HAProxy rejected this change" in page.text and "Revision 3 is still live." in page.text
     assert "[ALERT] haproxy.cfg:212 : <b>this</b> is refused" in page.text
     assert not [one for one in page.find("a") if one["href"].startswith("#f-")]
     assert page.find("form", **{"data-save": ""})
@@ -300,7 +300,7 @@ async def test_a_refused_change_shows_all_words_as_text_and_what_it_would_have_d
     answer = await ada.get("/changes/3")
     page = read(answer.text)
 
-    assert "Refused change" in page.text and "HAProxy refused this change." in page.text
+    assert "Rejected change" in page.text and "HAProxy rejected this change." in page.text
     assert "<script>alert(1)</script>" in page.text and "<script>alert" not in answer.text
     assert [found["data-line"] for found in page.find("li") if "data-line" in found] == ["1"]
     assert "what it would have changed" in page.text and "Load balancing Round robin First available" in page.text
@@ -327,7 +327,7 @@ async def test_a_save_without_a_reload_says_that(ada: Client) -> None:
 
     page = await seen(ada, "/changes/3")
 
-    assert "Change at revision 2" in page.text and "there was nothing to reload" in page.text
+    assert "Change at revision 2" in page.text and "nothing was reloaded" in page.text
     assert page.find("span", **{"class": "t-trailing"}) and page.find("span", **{"class": "t-tab"})
     assert "HAProxy’s files are the same" in page.text
 
@@ -398,7 +398,7 @@ async def test_files_that_were_another_versions_are_said_to_be_made_again(ada: C
         facts.http_binds, "/elsewhere", facts.agent_socket, facts.system_ca, facts.secret
     )
 
-    assert "The files of one side are not kept any more" in (await seen(ada, "/changes/2")).text
+    assert "The files of one side are no longer stored" in (await seen(ada, "/changes/2")).text
 
 
 async def test_a_rail_leads_to_all_changes_of_its_thing(ada: Client) -> None:

@@ -45,5 +45,5 @@ async def test_a_reading_that_is_none_comes_back_as_it_was_typed(ada: httpx2.Asy
     page = read(answer.text)
 
     assert answer.status_code == 422
-    assert "text/plain = yaml is not a reading such as text/x-log = none." in page.text
+    assert "text/plain = yaml must be a content type, =, and one of" in page.text
     assert page.value("content_type_readings") == "text/plain = yaml"

@@ -30,7 +30,7 @@ async def test_the_system_page_says_what_is_different(vera: Person) -> None:
     assert "With coraza-spoa" in said
     assert "GHSA-w253-m66g-rx24" in said
     assert "GUARDPANEL_AGENT_BIN" in said
-    assert "it does not say" in said
+    assert "does not report what else it runs" in said
     assert "The agent has none" not in said
     assert "0 requests" not in said
 
@@ -38,7 +38,7 @@ async def test_the_system_page_says_what_is_different(vera: Person) -> None:
 async def test_the_dashboard_does_not_count_what_it_does_not_know(vera: Person) -> None:
     said = (await vera.get("/")).text
 
-    assert "not known of coraza-spoa" in said
+    assert "not reported by coraza-spoa" in said
     assert 'href="/system#coraza-spoa"' in said
 
 
@@ -59,7 +59,7 @@ async def test_a_larger_limit_is_refused_at_its_field(ada: Person, ada_api: Pers
     program = await ada_api.post("/api/v1/policies", json={"name": "Shop", "body_limit_kib": 49})
 
     assert form.status_code == program.status_code == 422
-    words = "The WAF agent is coraza-spoa, which cannot take a body of more than 48 KiB. Set 48 or less."
+    words = "coraza-spoa inspects bodies up to 48 KiB. Enter 48 or less."
     assert words in form.text
     assert 'value="49"' in form.text
     assert words in program.text
@@ -77,10 +77,10 @@ async def test_every_probe_answers(nobody: Person, engines: FakeEngines) -> None
     assert 'guardpanel_engine_up{engine="agent"} 1.0' in (await nobody.get("/metrics")).text
 
     engines.agent_says = AgentStatus(
-        running=False, problem="agent.sock does not answer: no answer in time.", is_ours=False
+        running=False, problem="agent.sock does not answer: no response in time.", is_ours=False
     )
 
-    assert (await nobody.get("/readyz")).json()["agent"] == "agent.sock does not answer: no answer in time."
+    assert (await nobody.get("/readyz")).json()["agent"] == "agent.sock does not answer: no response in time."
 
 
 async def test_what_is_restored_must_fit_too(ada: Person, ada_api: Person, panel: Panel) -> None:
@@ -95,5 +95,5 @@ async def test_what_is_restored_must_fit_too(ada: Person, ada_api: Person, panel
     undone = await ada.post("/changes/3/undo")
 
     assert undone.status_code == 409
-    words = "Policy Large: The WAF agent is coraza-spoa, which cannot take a body of more than 48 KiB. Set 48 or less."
+    words = "Policy Large: coraza-spoa inspects bodies up to 48 KiB. Enter 48 or less."
     assert words in undone.text

@@ -98,7 +98,7 @@ async def test_a_field_that_both_changed_is_marked_and_chosen(
     page = await behind(ada, POLICY, a_policy(version="1", inbound_anomaly_threshold="7"))
     assert choices(page) == {"inbound_anomaly_threshold": "mine"}
     assert "both changed" in page.text
-    assert "1 field was changed by both" in page.text
+    assert "You both changed 1 field" in page.text
     assert page.value("inbound_anomaly_threshold") == "7"
 
     await saved(ada, POLICY, sent(page, **{"take.inbound_anomaly_threshold": choice}))
@@ -165,7 +165,7 @@ async def test_whoever_types_after_choosing_is_asked_again(ada: httpx2.AsyncClie
     assert choices(page) == {"inbound_anomaly_threshold": "theirs"}
 
     again = await behind(ada, POLICY, sent(page, inbound_anomaly_threshold="8"))
-    assert "choose once more" in again.text
+    assert "Choose again" in again.text
     assert choices(again) == {"inbound_anomaly_threshold": "mine"}
     assert again.value("inbound_anomaly_threshold") == "8"
 
@@ -223,7 +223,7 @@ async def test_who_typed_the_same_is_told_so(ada: httpx2.AsyncClient, grace: htt
     page = await behind(ada, POLICY, a_policy(version="1", inbound_anomaly_threshold="9"))
 
     assert choices(page) == {}
-    assert "It is now as you typed it" in page.text
+    assert "The current values already match yours" in page.text
 
 
 @pytest.mark.usefixtures("policy")
@@ -234,7 +234,7 @@ async def test_each_value_is_said_by_whom(ada: httpx2.AsyncClient, grace: httpx2
     page = await behind(grace, POLICY, a_policy(version="1"))
 
     assert "ada@example.org and you changed this" in page.text
-    words = page.text.partition("Choose for each field")[2]
+    words = page.text.partition("Choose a value for each field")[2]
     assert "9 you," in words.partition("Inbound anomaly threshold")[2]
     assert "64 ada@example.org," in words.partition("Body limit")[2]
 
@@ -309,7 +309,7 @@ async def test_deleting_what_is_deleted_says_so(ada: httpx2.AsyncClient, grace: 
     answer = await ada.post(f"{POLICY}/delete", data={"version": "1"})
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/policies")
-    assert "It is deleted already" in (await ada.get("/policies")).text
+    assert "This was already deleted" in (await ada.get("/policies")).text
 
 
 @pytest.mark.usefixtures("policy")

@@ -139,9 +139,9 @@ async def test_the_list_is_narrowed_by_virtual_host_and_policy(ada: Client, file
     assert links(await seen(ada, "/events?policy=1")) == [two["id"], one["id"]]
     page = await seen(ada, "/events?virtual_host=77&policy=78")
     assert links(page) == [gone["id"]]
-    assert "number 77, which is deleted" in page.text and "number 78, which is deleted" in page.text
+    assert "deleted (ID 77)" in page.text and "deleted (ID 78)" in page.text
     page = await seen(ada, "/events?virtual_host=nowhere.example", 422)
-    assert "There is no virtual host of this name." in page.text and page.value("virtual_host") == "nowhere.example"
+    assert "No virtual host has this hostname." in page.text and page.value("virtual_host") == "nowhere.example"
 
 
 async def test_times_are_presets_or_typed(ada: Client, file: Path) -> None:
@@ -181,8 +181,8 @@ async def test_days_are_typed_and_the_last_does_not_count(ada: Client, file: Pat
         ("rule=abc", "rule", "The number of a rule is needed"),
         ("rule=１２３", "rule", "The number of a rule is needed"),
         ("rule=" + "9" * 40, "rule", "The number of a rule is needed"),
-        ("min_score=-1", "min_score", "A whole number is needed"),
-        ("policy=x", "policy", "The number of a policy is needed"),
+        ("min_score=-1", "min_score", "Enter a whole number"),
+        ("policy=x", "policy", "Enter a policy ID"),
         ("since=yesterday", "since", "A day or a time in UTC is needed"),
         ("since=1969-01-01", "since", "A year from 2000"),
         ("until=9999-12-31T23:59:59-14:00", "until", "A day or a time in UTC is needed"),
@@ -281,11 +281,11 @@ async def test_a_place_that_there_is_not_is_the_beginning(ada: Client, file: Pat
 
 async def test_nothing_is_one_of_several_things(ada: Client, file: Path, panel: Panel) -> None:
     page = await seen(ada, "/events")
-    assert "Nothing is being recorded" in page.text and "the ingest does not run" in page.text
+    assert "Events are not being recorded" in page.text and "Event ingest is not running" in page.text
 
     store(file, [an_event(3 * 1440)])
     page = await seen(ada, "/events?method=PUT")
-    assert "No event matches" in page.text
+    assert "No matching events" in page.text
     assert "/events" in hrefs(page) and "/events?method=PUT&time=all" in hrefs(page)
 
 
@@ -296,8 +296,8 @@ async def test_an_ingest_that_lags_or_lost_something_says_so(ada: Client, file: 
 
     page = await seen(ada, "/events")
 
-    assert "Events are not read: the ingest does not run." in page.text
-    assert "Never arrived: 1 lines that cannot be read, 2 of the agent’s files unread." in page.text
+    assert "Event ingest is not running." in page.text
+    assert "Lost: 1 unreadable lines, 2 agent files deleted before they were read." in page.text
 
 
 async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path) -> None:
@@ -314,12 +314,21 @@ async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path)
     for words in (
         "Blocked. Score 5 reached the threshold of 5.", "Two rules fired on the parameter id", "POST /wp-json/posts", "942100", "+5",
         "critical", "paranoia level 1", "attack-sqli", "ARGS", "1' or '1'='1", "1 more rule of a higher paranoia level", "942190",
-        "cookie : masked", "user-agent : curl/8", "The body has 900 bytes; its beginning is kept.", "deny, by rule 949110",
+        "cookie : masked", "user-agent : curl/8", "Body: 900 bytes, truncated.", "deny (rule 949110)",
         "p1a2b3c4d5e6f", "PR--", "7 ms", "port 40000", event["id"],
     ):  # fmt: skip
         assert words.replace(" :", ":") in page.text.replace(" :", ":"), words
     assert {"/virtual-hosts/1", "/policies/1", "/events?client=192.0.2.7", "/events?virtual_host=1"} <= set(hrefs(page))
     assert page.find("rect") and page.find("mark")
+
+
+async def test_an_event_says_that_its_body_was_not_inspected_because_of_its_type(ada: Client, file: Path) -> None:
+    unread, read_whole = an_event(method="POST", body_bytes=9, body_unread=True), an_event(method="POST", body_bytes=9)
+    store(file, [unread, read_whole], [])
+
+    pages = [await seen(ada, f"/events/{event['id']}") for event in (unread, read_whole)]
+
+    assert ["The body was not inspected" in page.text for page in pages] == [True, False]
 
 
 async def test_an_event_leads_to_the_change_that_decided_it(ada: Client, file: Path, panel: Panel) -> None:
@@ -341,16 +350,16 @@ async def test_an_event_leads_to_the_change_that_decided_it(ada: Client, file: P
 async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path) -> None:
     verdicts: dict[str, tuple[str, dict[str, Any]]] = {
         "unknown_host": (
-            "Refused: no virtual host that is switched on has this name.",
+            "Rejected. No enabled virtual host matches this hostname.",
             {"virtual_host": "", "policy": ""},
         ),
-        "over_limit": ("Refused: the body is over the policy’s limit.", {"over_limit": "refuse"}),
+        "over_limit": ("Rejected. The body exceeds the policy’s limit.", {"over_limit": "refuse"}),
         "over_limit ": ("Passed without being looked at", {"over_limit": "pass"}),
-        "slow": ("Refused: the body did not come within the policy’s time.", {"status": 408}),
+        "slow": ("Rejected. The body did not arrive within the policy’s time.", {"status": 408}),
         "slow ": ("Passed, not looked at whole", {"status": 200}),
-        "trailers": ("Refused: header fields came after the body", {"status": 400}),
-        "unjudged": ("Refused: the WAF gave no verdict.", {"fail": "closed", "waf_error": "2"}),
-        "unjudged ": ("Passed without a verdict of the WAF.", {"fail": "open"}),
+        "trailers": ("Rejected. Header fields after the body", {"status": 400}),
+        "unjudged": ("Rejected. The WAF gave no verdict.", {"fail": "closed", "waf_error": "2"}),
+        "unjudged ": ("Passed. The WAF gave no verdict.", {"fail": "open"}),
     }
     for verdict, (words, fields) in verdicts.items():
         line = a_log_line(an_event(rules=[]), verdict=verdict.strip(), rules="", score="", **fields)
@@ -359,7 +368,7 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
         page = await seen(ada, f"/events/{line['id']}")
 
         assert words in page.text, verdict
-        assert "only HAProxy’s log tells of it" in page.text
+        assert "from HAProxy’s log only" in page.text
     page = await seen(ada, "/events")
     for words in ("Unknown host", "Too large", "Too large, passed", "No verdict, refused", "No verdict, passed"):
         assert words in page.text
@@ -377,9 +386,9 @@ async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
     assert len(links(page)) == 4
     for words in (
         "No server up",
-        "Client went away",
+        "Client disconnected",
         "Malformed request",
-        "not readable",
+        "unreadable",
         "SQL Injection",
         "Not delivered",
         "Detected",
@@ -392,7 +401,7 @@ async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
     for words in (
         "Not delivered. No server was up.",
         "Reason No server up",
-        "Status" if "Status" in one.text else "Answered",
+        "Status" if "Status" in one.text else "Status",
         "SC--",
     ):
         assert words in one.text, words
@@ -423,7 +432,7 @@ async def test_a_request_that_made_no_event_says_what_that_may_mean(ada: Client,
         "/events/%3Cscript%3Ealert(1)%3Cscript%3E%E2%80%AE%00%FF",
     ):
         page = await seen(ada, path, 404)
-        assert "No event has this request id" in page.text
+        assert "Event not found" in page.text
         assert "30 days" in page.text
         assert "\u202e" not in page.text
         assert (await ada.get(path + "/lines")).status_code == 404

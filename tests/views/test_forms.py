@@ -83,11 +83,18 @@ def test_a_number_that_could_mean_two_is_refused_as_it_was_typed(typed: str) -> 
     assert form.value("body_limit_kib") == typed
 
 
+@pytest.mark.parametrize("typed", ["399-200", "200,404-400"])
+def test_a_range_of_statuses_that_haproxy_would_reject_is_rejected_at_its_field(typed: str) -> None:
+    form = refused(a_form(a_virtual_host(health_check_status=typed)), VirtualHostFields)
+
+    assert form.errors["health_check_status"].message.startswith("Enter the range")
+
+
 def test_a_field_that_is_missing_is_said_so() -> None:
     form = refused(a_form(a_policy(name=None)), PolicyFields)
 
     assert form.error("name") is not None
-    assert form.errors["name"].message == "This is needed."
+    assert form.errors["name"].message == "Required."
 
 
 def test_a_list_shows_the_error_of_one_of_its_items() -> None:

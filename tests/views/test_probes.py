@@ -91,7 +91,7 @@ async def test_lines_that_haproxy_dropped_are_told(ada: httpx2.AsyncClient, engi
 
     engines.dropped_logs = 1_234
 
-    assert "1,234 of HAProxy’s lines since the last reload" in (await ada.get("/system")).text
+    assert "1,234 log lines since the last reload" in (await ada.get("/system")).text
     assert figure((await ada.get("/metrics")).text, "guardpanel_haproxy_dropped_logs") == 1_234
 
 

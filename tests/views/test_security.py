@@ -240,7 +240,7 @@ async def test_a_fault_of_ours_says_nothing_of_the_inside(
         assert "secret" not in answer.text
         assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
         assert f"request {answer.headers['x-request-id']} failed" in caplog.text
-    assert "guardpanel failed" in read(page.text).text
+    assert "Something went wrong" in read(page.text).text
     assert api.json()["code"] == "internal_error"
     assert "/etc/secret" in caplog.text
 

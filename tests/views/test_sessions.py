@@ -15,7 +15,7 @@ from tests.html import read
 
 pytestmark = pytest.mark.anyio
 
-REFUSED = "The e-mail address or the password is wrong."
+REFUSED = "Incorrect email or password."
 
 
 async def try_it(

@@ -1,7 +1,10 @@
 """The traffic settings: seen, edited, refused with words at the field, merged."""
 
+from dataclasses import replace
+
 import pytest
 
+from guardpanel.panel import Panel
 from tests.conftest import Person
 from tests.factories import a_traffic
 
@@ -35,17 +38,17 @@ async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ({"trusted_networks": "10.0.0.0/8\n10.0.0.1/8"}, "Line 2: 10.0.0.1/8 has host bits set. The network is 10.0.0.0/8."),
+        ({"trusted_networks": "10.0.0.0/8\n10.0.0.1/8"}, "Line 2: 10.0.0.1/8 has host bits set. Enter 10.0.0.0/8."),
         ({"trusted_networks": "proxy.example"}, "Line 1: proxy.example is a name"),
         ({"trusted_networks": "10.0.0.0-10.0.0.7"}, "As networks: 10.0.0.0/29."),
-        ({"trusted_networks": "0.0.0.0/0"}, "too wide to be trusted"),
-        ({"trusted_networks": "::/0"}, "too wide to be trusted"),
+        ({"trusted_networks": "0.0.0.0/0"}, "is too large"),
+        ({"trusted_networks": "::/0"}, "is too large"),
         ({"trusted_networks": "fe80::1%eth0"}, "has a zone"),
-        ({"client_ip_source": "x_forwarded_for"}, "List your proxies’ networks."),
-        ({"client_ip_source": "header", "trusted_networks": "10.0.0.1"}, "Name the header"),
-        ({"client_ip_header": "cookie"}, "does not contain the client’s address"),
-        ({"client_ip_header": "x y"}, "is not the name of a header"),
-        ({"client_ip_header": "X-Forwarded-For"}, "Choose X-Forwarded-For as the source"),
+        ({"client_ip_source": "x_forwarded_for"}, "Enter your proxies’ networks."),
+        ({"client_ip_source": "header", "trusted_networks": "10.0.0.1"}, "Enter the header"),
+        ({"client_ip_header": "cookie"}, "does not contain the client IP"),
+        ({"client_ip_header": "x y"}, "is not a header name"),
+        ({"client_ip_header": "X-Forwarded-For"}, "Select X-Forwarded-For as the source"),
         ({"forwarded_hops": "11"}, "At most 10."),
         ({"max_connections": "9"}, "A browser takes six for one page. Allow 10 or more, or 0."),
         ({"max_requests_per_client": "5"}, "A browser takes six for one page. Allow 6 or more, or 0."),
@@ -90,3 +93,19 @@ async def test_a_viewer_sees_and_does_not_edit(vera: Person) -> None:
     assert page.status_code == 200
     assert "/system/traffic/edit" not in page.text
     assert (await vera.get("/system/traffic/edit")).status_code == 403
+
+
+async def test_a_listener_that_the_settings_do_not_name_for_now_keeps_its_own(ada: Person, panel: Panel) -> None:
+    form = a_form((await ada.get("/system/traffic/edit")).text, **{
+        "listeners.0.proxy_protocol": "required", "listeners.0.proxy_networks": "192.0.2.7"})  # fmt: skip
+    await ada.post("/system/traffic", data=form)
+    facts = panel.changes.renderer.facts
+    panel.changes.renderer.facts = replace(facts, http_binds=(("127.0.0.1", 9),))
+    other = a_form((await ada.get("/system/traffic/edit")).text, version="2", max_connections="100")
+
+    saved = await ada.post("/system/traffic", data=other)
+
+    panel.changes.renderer.facts = facts
+    assert saved.status_code == 303
+    page = (await ada.get("/system/traffic")).text
+    assert "192.0.2.7" in page

@@ -21,8 +21,8 @@ async def test_deleting_says_which_wildcard_takes_over(ada: httpx2.AsyncClient) 
 
     page = read((await ada.get(f"{z}/delete")).text)
 
-    assert "From then on alone.example gets 421." in page.text
-    assert "z.wild.example is then answered by *.wild.example of Tenants" in page.text
+    assert "Requests for alone.example will return 421." in page.text
+    assert "*.wild.example takes over z.wild.example: requests go to Tenants" in page.text
 
 
 async def test_where_the_wildcard_is_switched_off_or_its_own_nobody_takes_over(ada: httpx2.AsyncClient) -> None:
@@ -33,5 +33,31 @@ async def test_where_the_wildcard_is_switched_off_or_its_own_nobody_takes_over(a
 
     page = read((await ada.get(f"{z}/delete")).text)
 
-    assert "From then on z.wild.example, a.own.example, *.own.example get 421." in page.text
-    assert "then answered by" not in page.text
+    assert "Requests for z.wild.example, a.own.example, *.own.example will return 421." in page.text
+    assert "takes over" not in page.text
+
+
+async def test_removing_a_name_says_which_wildcard_takes_over_before_it_is_saved(ada: httpx2.AsyncClient) -> None:
+    await make(ada, "*.wild.example", name="Tenants")
+    z = await make(ada, "z.wild.example\nalone.example", name="Z")
+    typed = a_virtual_host("alone.example", name="Z", version="1")
+
+    asked = await ada.post(z, data=typed)
+    before = read((await ada.get(f"{z}/edit")).text).value("hostnames")
+    saved = await ada.post(z, data={**typed, "hand_over": "on", "save_key": "1" * 32})
+
+    page = read(asked.text)
+    assert asked.status_code == 409
+    assert "This save hands over z.wild.example to *.wild.example of Tenants" in page.text
+    assert page.find("button", name="hand_over")
+    assert before.split() == ["z.wild.example", "alone.example"]
+    assert saved.status_code == 303
+    assert read((await ada.get(f"{z}/edit")).text).value("hostnames").split() == ["alone.example"]
+
+
+async def test_removing_a_name_that_nobody_takes_over_asks_nothing(ada: httpx2.AsyncClient) -> None:
+    z = await make(ada, "z.wild.example\n*.wild.example\nalone.example", name="Z")
+
+    saved = await ada.post(z, data=a_virtual_host("*.wild.example", name="Z", version="1"))
+
+    assert saved.status_code == 303

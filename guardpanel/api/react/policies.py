@@ -60,7 +60,7 @@ class ReactPolicyOut(Row):
     description: str | None
     mode: EnforcementMode = Field(description="The enforcement mode as it is, also `off`.")
     enforcement_mode: Literal["block", "detect_only"] = Field(
-        description="For the React panel, which knows no `off`: that is `detect_only` with `is_active` false."
+        description="For the React panel, which has no `off`: reported as `detect_only` with `is_active: false`."
     )
     is_active: bool
     paranoia_level: int
@@ -90,7 +90,7 @@ class PolicyDialect(Dialect):
 
     def take(self, body: BaseModel, row: Policy | None, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         given = body.model_dump(exclude_unset=True)
-        refuse_unsupported(given, LIMITS_OFF, "guardpanel does not support rate limits, bans and country filters yet.")
+        refuse_unsupported(given, LIMITS_OFF, "guardpanel does not support rate limits, bans, and country rules yet.")
         read = now | self.out(row) if row else {}
         names = names_in(body)
         take_level(given, now, read)
@@ -135,7 +135,7 @@ def take_mode(given: dict[str, Any], read: dict[str, Any]) -> None:
     mode = chosen_mode(said, new)
     for name, value in new.items():
         if value not in {mode, shown_mode(mode)[name]}:
-            raise Invalid.at(name, f"{name} contradicts the mode {mode.value}, which another key sets.")
+            raise Invalid.at(name, f"{name} contradicts the mode {mode.value} set by another key.")
     given["enforcement_mode"] = mode
 
 

@@ -73,7 +73,7 @@ def take_servers(given: dict[str, Any], now: Mapping[str, Any], host: VirtualHos
     url, backends = given.pop("backend_url", None), given.pop("backends", None)
     if backends is not None:
         if "servers" in given:
-            raise Invalid.at("backends", "backends and servers are two names for one thing. Send one of the two.")
+            raise Invalid.at("backends", "backends and servers are aliases. Send one of them.")
         must_be_of(host, backends)
         given.update(checks(backends, given, now))
         given["servers"] = [{**as_server(backend, host), **own_keys(backend)} for backend in backends]
@@ -103,7 +103,7 @@ def must_be_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) 
         )
     }
     if errors:
-        raise Invalid("Some fields need another look.", errors)
+        raise Invalid("Check the fields below.", errors)
 
 
 def as_server(backend: Mapping[str, Any], host: VirtualHost | None) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def checks(backends: Sequence[Mapping[str, Any]], given: Mapping[str, Any], now:
             if theirs not in backend or (ours in given and backend[theirs] == now.get(ours)):
                 continue
             if found.setdefault(ours, given.get(ours, backend[theirs])) != backend[theirs]:
-                errors[f"backends.{at}.{theirs}"] = FieldError("All servers of a virtual host are checked alike.")
+                errors[f"backends.{at}.{theirs}"] = FieldError("All servers of a virtual host share one health check.")
     if errors:
         raise Invalid("Give all backends the same health check.", errors)
     return found

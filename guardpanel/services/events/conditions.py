@@ -111,7 +111,7 @@ def _client(connection: sqlite3.Connection, typed: str, field: str) -> Condition
     try:
         first, last = addresses.keys(typed)
     except ValueError:
-        raise Invalid.at(field, "An address such as 192.0.2.7, or a network such as 192.0.2.0/24.") from None
+        raise Invalid.at(field, "Enter an IP address or CIDR range, for example 192.0.2.0/24.") from None
     return _named(connection, "client", "key BETWEEN ? AND ?", (first, last))
 
 

@@ -86,6 +86,8 @@ class EventDetail:
     body_bytes: int
     "Of the whole body."
     body_cut: bool
+    body_unread: bool
+    "No rule saw it, because of its content type."
     phase: str
     "`request`, or `response` where the response was judged, too."
     action: str
@@ -114,6 +116,7 @@ def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) 
         body=shown(said.get("body", ""), BREAKS),
         body_bytes=said.get("body_bytes", 0),
         body_cut="body_cut" in said,
+        body_unread="body_unread" in said,
         phase=shown(said.get("phase", "")),
         action=shown(said.get("action", "")),
         deciding_rule=said.get("rule"),

@@ -112,7 +112,7 @@ def _at(cursor: str | None) -> tuple[str, int]:
         return "before", LAST
     match = CURSOR.fullmatch(cursor)
     if match is None or int(match[2]) > LAST:
-        raise Invalid.at("cursor", "This is no place in the list. Begin with the newest events.")
+        raise Invalid.at("cursor", "This page does not exist. Start with the newest events.")
     return match[1], int(match[2])
 
 

@@ -58,16 +58,16 @@ def network(text: str) -> str:
     try:
         found = ip_network(text, strict=False)
     except ValueError:
-        raise refuse("An address is needed, such as 203.0.113.7, or a network, such as 203.0.113.0/24.") from None
+        raise refuse("Enter an IP address or CIDR range, for example 203.0.113.0/24.") from None
     if "%" in text:
-        raise refuse("An address with a zone (%) cannot be looked for.")
+        raise refuse("Enter the IP address without a zone (%).")
     return str(found.network_address if found.prefixlen == found.max_prefixlen else found)
 
 
 def method(text: str) -> str:
     text = visible(text.strip())
     if not METHOD.fullmatch(text):
-        raise refuse("A method is one word, such as POST.")
+        raise refuse("Enter one method, for example POST.")
     return text.upper()
 
 
@@ -84,9 +84,9 @@ def moment(value: object) -> datetime:
         )
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise refuse("A day or a time in UTC is needed, such as 2026-11-26 or 2026-11-26 14:05.") from None
+        raise refuse("Enter a date or time in UTC, for example 2026-11-26 14:05.") from None
     if not EARLIEST <= found < LATEST:
-        raise refuse("A year from 2000 to 2199 is needed.")
+        raise refuse("Enter a year from 2000 to 2199.")
     return found
 
 
@@ -96,9 +96,9 @@ def _nothing(value: Any) -> Any:
 
 
 Empty = BeforeValidator(_nothing)
-RuleNumber = Annotated[int, BeforeValidator(number("The number of a rule is needed, such as 942100.", 9))]
-RowNumber = Annotated[int, BeforeValidator(number("The number of a policy is needed.", 15))]
-Score = Annotated[int, BeforeValidator(number("A whole number is needed, 99999 at most.", 5))]
+RuleNumber = Annotated[int, BeforeValidator(number("Enter a rule ID, for example 942100.", 9))]
+RowNumber = Annotated[int, BeforeValidator(number("Enter a policy ID.", 15))]
+Score = Annotated[int, BeforeValidator(number("Enter a whole number up to 99999.", 5))]
 Moment = Annotated[datetime, BeforeValidator(moment)]
 Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(words)]
 Network = Annotated[str, StringConstraints(max_length=500), AfterValidator(network)]
@@ -148,7 +148,7 @@ async def filter_of(session: AsyncSession, asked: EventQuestion, now: datetime) 
 
 def _times(asked: EventQuestion, now: datetime) -> tuple[datetime | None, datetime | None]:
     if asked.since and asked.until and asked.since >= asked.until:
-        raise Invalid.at("until", "This is not after the beginning.")
+        raise Invalid.at("until", "To must be later than From.")
     if asked.since or asked.until:
         return asked.since, asked.until
     length = LENGTHS.get(asked.time or Period.DAY)
@@ -163,5 +163,5 @@ async def _virtual_host(session: AsyncSession, text: str | None) -> int | None:
         return int(text)
     found = await virtual_hosts.number_of(session, text)
     if found is None:
-        raise Invalid.at("virtual_host", "There is no virtual host of this name.")
+        raise Invalid.at("virtual_host", "No virtual host has this hostname.")
     return found

@@ -25,8 +25,7 @@ READERS = 2
 LARGEST_PAGE = 500
 
 TOO_SLOW = (
-    f"The search was stopped after {search.PATIENCE:.0f} s: more events may match than are shown. "
-    "Choose a shorter time, or one more condition."
+    f"Search stopped after {search.PATIENCE:.0f} s. Results may be incomplete. Narrow the time range or add a filter."
 )
 
 
@@ -122,7 +121,7 @@ class Events:
                 finally:
                     connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            raise StorageFailed(f"The events cannot be read: {error}.") from error
+            raise StorageFailed(f"Events can’t be read: {error}.") from error
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -54,8 +54,8 @@ class IngestState:
     def losses(self) -> str:
         """What never arrived, in words; empty where all did."""
         counts = {
-            "torn lines": self.torn, "lines that cannot be read": self.bad, "lines of a newer form": self.unknown_version,
-            "of the agent’s files unread": self.lost_segments, "bytes of HAProxy’s log unread": self.lost_bytes,
+            "truncated lines": self.torn, "unreadable lines": self.bad, "lines in a newer format": self.unknown_version,
+            "agent files deleted before they were read": self.lost_segments, "bytes of HAProxy’s log rotated unread": self.lost_bytes,
         }  # fmt: skip
         return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
@@ -119,9 +119,9 @@ async def ask(settings: Settings) -> Mapping[str, Any] | None:
 
 def _problem(said: Mapping[str, Any] | None, lag: float | None) -> str | None:
     if said is None:
-        return "Events are not read: the ingest does not run. They wait in the agent's files."
+        return "Event ingest is not running. New events are queued on disk."
     if said.get("problem"):
         return str(said["problem"])
     if lag is not None and lag > LAGS:
-        return f"Events are {lag:.0f} s behind."
+        return f"Event ingest is {lag:.0f} s behind."
     return None

@@ -70,16 +70,16 @@ function tell(form) {
   if (!bar || !place) return;
   const words = changes(form);
   const lead = document.createElement("b");
-  lead.textContent = words.length === 1 ? "1 change not saved" : words.length ? `${words.length} changes not saved` : one("[data-refusal]") ? "Not saved" : "";
+  lead.textContent = words.length === 1 ? "1 unsaved change" : words.length ? `${words.length} unsaved changes` : one("[data-refusal]") ? "Not saved" : "";
   const rest = words.length > 4 ? `${words.slice(0, 4).join(", ")} and ${words.length - 4} more` : words.join(", ");
-  if (form.hasAttribute("data-lost")) place.textContent = "guardpanel did not answer. Changes shows whether the save went live.";
+  if (form.hasAttribute("data-lost")) place.textContent = "No response from guardpanel. Check Changes to see whether the save went live.";
   else place.replaceChildren(lead, rest && `: ${rest}`);
   bar.toggleAttribute("data-clean", !lead.textContent && !bar.hasAttribute("data-new") && !form.hasAttribute("data-lost"));
 }
 
 function mayLeave() {
   const form = !leaving && changedForm();
-  leaving = !form || confirm("What you changed here is not saved. Leave this page?");
+  leaving = !form || confirm("You have unsaved changes. Leave this page?");
   return leaving;
 }
 

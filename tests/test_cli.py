@@ -115,7 +115,7 @@ def test_rendered_files_can_be_looked_at(run: CliRunner) -> None:
     assert {"haproxy.cfg", "coraza.yaml", "hosts.map"} <= set(files)
     assert "description guardpanel" in shown.output.replace('"', "").replace("'", "")
     assert missing.exit_code == 1
-    assert "There is no file" in missing.output
+    assert "No file named" in missing.output
 
 
 def test_documents_are_printed(run: CliRunner) -> None:

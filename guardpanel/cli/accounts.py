@@ -21,9 +21,9 @@ def user_create(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
-    name: Annotated[str, typer.Option(help="The person's name.")] = "",
+    name: Annotated[str, typer.Option(help="Full name.")] = "",
 ) -> None:
-    """Make an account, before or while the panel runs."""
+    """Create an account. The panel may be running."""
     from sqlalchemy.exc import OperationalError
 
     from guardpanel.models.user import AccountFields, Role, User
@@ -46,6 +46,6 @@ def user_create(
     try:
         made = run_or_say(create(settings_or_say()))
     except OperationalError as error:
-        typer.echo(f"The database cannot be written now: {error.orig}. Try again.", err=True)
+        typer.echo(f"Cannot write to the database: {error.orig}. Try again.", err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{made.email} is {made.role}.")
+    typer.echo(f"Created {made.email} ({made.role}).")

@@ -20,10 +20,10 @@ PassphraseStdin = Annotated[
 
 @app.command()
 def backup(
-    file: Annotated[str, typer.Argument(help="Where to write it; - is standard output.")],
+    file: Annotated[str, typer.Argument(help="Output file, or - for standard output.")],
     passphrase_stdin: PassphraseStdin = False,
 ) -> None:
-    """Write all that this installation is to one file, while it runs."""
+    """Back up configuration, history, and accounts to one file."""
     from guardpanel.services import sealing
     from guardpanel.services.backups import Backups
 
@@ -43,7 +43,7 @@ def restore(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
     passphrase_stdin: PassphraseStdin = False,
 ) -> None:
-    """Check a backup and restore it. While a panel runs, its page System › Backup does this."""
+    """Restore a backup. Stop the panel first, or use System › Backup."""
     from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Busy
     from guardpanel.services import restores
@@ -69,5 +69,5 @@ def restore(
         with only_panel(settings.panel_lock):
             typer.echo(run_or_say(put_back()))
     except Busy as busy:
-        typer.echo(f"{busy.message} Restore on its page System › Backup, or stop it first.", err=True)
+        typer.echo(f"{busy.message} Use System › Backup, or stop the panel first.", err=True)
         raise typer.Exit(1) from busy

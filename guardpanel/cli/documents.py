@@ -19,7 +19,7 @@ def openapi() -> None:
 
 @app.command()
 def configuration() -> None:
-    """Print docs/configuration.md, made from the settings."""
+    """Print docs/configuration.md."""
     from guardpanel.cli.variables import described
 
     typer.echo(described(), nl=False)

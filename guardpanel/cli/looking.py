@@ -16,7 +16,7 @@ app = typer.Typer()
 
 @app.command()
 def engines() -> None:
-    """Say which HAProxy and which WAF agent are used, with their versions."""
+    """Show which HAProxy and WAF agent are in use."""
     from guardpanel.engines import preflight
 
     settings = settings_or_say()
@@ -25,19 +25,19 @@ def engines() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Look for what would keep guardpanel from running, and say what to do."""
+    """Check for problems that would keep guardpanel from running."""
     from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
 
     settings = settings_or_say()
     for name in unknown_variables():
-        typer.echo(f"warning  {name}: nothing reads it; is it misspelt?")
+        typer.echo(f"warning  {name} is not a known setting. Check the spelling.")
     _say_all([*run(preflight.engines_found(settings)), *preflight.machine(settings)])
 
 
 @app.command()
 def check() -> None:
-    """Render what the database says and have both engines check it. Changes nothing."""
+    """Check the configuration with both engines, without deploying it."""
     from guardpanel.errors import ConfigRejected, Problem
 
     async def ask() -> str:
@@ -53,7 +53,7 @@ def check() -> None:
                 await panel.engines.check(release, bundle, changed=changed, names=bundle.named_servers)
         finally:
             await panel.close()
-        return f"Both engines accept it: {bundle.checksum[:12]}, {len(bundle.applications)} applications."
+        return f"OK: both engines accept {bundle.checksum[:12]} ({len(bundle.applications)} applications)."
 
     try:
         typer.echo(run(ask()))
@@ -66,8 +66,8 @@ def check() -> None:
 
 
 @app.command()
-def render(file: Annotated[str, typer.Argument(help="A file's name; without it, their list.")] = "") -> None:
-    """Print a file as it would be rendered now."""
+def render(file: Annotated[str, typer.Argument(help="Name of a file. If omitted, lists all files.")] = "") -> None:
+    """Print a rendered configuration file."""
 
     async def ask() -> "Bundle":
         bundle, panel = await _rendered()
@@ -76,7 +76,7 @@ def render(file: Annotated[str, typer.Argument(help="A file's name; without it, 
 
     files = run_or_say(ask()).files
     if file and file not in files:
-        typer.echo(f"There is no file {file}; there are {', '.join(sorted(files))}.", err=True)
+        typer.echo(f"No file named {file}. Available: {', '.join(sorted(files))}.", err=True)
         raise typer.Exit(1)
     typer.echo(files[file].decode() if file else "\n".join(sorted(files)))
 

@@ -24,15 +24,15 @@ def up() -> None:
 
 @app.command()
 def serve() -> None:
-    """Run the panel alone; the engines run elsewhere and are reached by their sockets."""
+    """Run only the panel. HAProxy and the agent run elsewhere and are reached through their sockets."""
     _serve(supervise=False)
 
 
 @app.command()
 def ingest(
-    parent: Annotated[int | None, typer.Option(help="End when this process, which starts it, ends.")] = None,
+    parent: Annotated[int | None, typer.Option(help="Exit when this process exits.")] = None,
 ) -> None:
-    """Read events into their database; `guardpanel up` runs this beside the panel."""
+    """Read events into their database. `guardpanel up` starts this automatically."""
     import logging
 
     from guardpanel.errors import Problem
@@ -72,7 +72,7 @@ def _serve(*, supervise: bool) -> None:
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in unknown_variables():
-        typer.echo(f"guardpanel: nothing reads {name}; is it misspelt?", err=True)
+        typer.echo(f"guardpanel: {name} is not a known setting. Check the spelling.", err=True)
     host, port = host_and_port(settings.listen)
     with ExitStack() as held:
         try:
@@ -122,7 +122,7 @@ async def _announce(settings: "Settings", *, supervise: bool) -> None:
         typer.echo(f"HAProxy   {', '.join(_url(host, port) for host, port in settings.http_binds)}")
     typer.echo(f"Sockets   {settings.run_dir}")
     if token:
-        typer.echo(f"\nSet up the first account (works once):\n\n    {panel}/setup/{token}\n")
+        typer.echo(f"\nCreate the first account (the link works once):\n\n    {panel}/setup/{token}\n")
     sys.stdout.flush()
 
 

@@ -24,10 +24,10 @@ def described() -> str:
     return "\n".join((
         "# Configuration",
         "",
-        "guardpanel is configured by environment variables alone; none has to be set. This page is made from the settings",
-        "(`guardpanel configuration`). A variable that nothing reads is named at start.",
+        "guardpanel is configured through environment variables only. All are optional. This page is generated from the settings",
+        "(`guardpanel configuration`). guardpanel warns at start about variables that it does not know.",
         "",
-        "| variable | default | what it does |",
+        "| Variable | Default | Description |",
         "|---|---|---|",
         *rows,
         "",

@@ -49,9 +49,9 @@ def machine(settings: Settings) -> list[tuple[bool, str]]:
     existing = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
     writable = os.access(existing, os.W_OK | os.X_OK)
     words = f"data directory: {settings.data_dir}"
-    found = [(writable, words if writable else f"{words} cannot be written. Set GUARDPANEL_DATA_DIR to another.")]
+    found = [(writable, words if writable else f"{words} is not writable. Change GUARDPANEL_DATA_DIR.")]
     if listener_of(settings.master_socket) is not None:
-        return [*found, (True, "guardpanel runs: its ports are in use by itself")]
+        return [*found, (True, "guardpanel is running and uses these ports")]
     listen = [("GUARDPANEL_LISTEN", *host_and_port(settings.listen))]
     for name, host, port in [*listen, *(("GUARDPANEL_HTTP_BIND", *bind) for bind in settings.http_binds)]:
         try:
@@ -69,5 +69,5 @@ def _must_be_free(name: str, host: str, port: int) -> None:
         try:
             listener.bind((host, port))
         except OSError as error:
-            words = f"cannot listen on {host}:{port}: {error.strerror}. Set {name} to another address."
+            words = f"Cannot listen on {host}:{port}: {error.strerror}. Change {name}."
             raise EngineUnavailable(words) from error

@@ -225,15 +225,19 @@ Path = Annotated[str, AfterValidator(path)]
 
 
 def lines(value: object) -> object:
-    """A textarea's lines, or commas, as a list; a list stays one, and names nothing that is empty."""
+    """A textarea's lines, or commas, as a list; a list stays one."""
     if isinstance(value, str):
         return [part.strip() for part in re.split(r"[\n,]", value.replace("\r", "\n")) if part.strip()]
-    if isinstance(value, list) and any(isinstance(part, str) and not part.strip() for part in value):
-        raise refuse("Remove the empty entry.")
     return value
 
 
-Lines = Annotated[list[str], BeforeValidator(lines)]
+def without_empty(entries: list[str]) -> list[str]:
+    if not all(entry.strip() for entry in entries):
+        raise refuse("Remove the empty entry.")
+    return entries
+
+
+Lines = Annotated[list[str], BeforeValidator(lines), AfterValidator(without_empty)]
 
 
 def stored(choices: type[StrEnum]) -> Any:

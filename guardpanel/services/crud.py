@@ -74,7 +74,7 @@ class Crud(Generic[R, F]):
         found = await session.exec(select(self.row).where(self.row.id == number).options(*self.loading))
         row: R | None = found.first()
         if row is None:
-            raise NotFound(f"There is no such {self.noun.word.lower()}. It may have been deleted.")
+            raise NotFound(f"{self.noun.word} not found. It may have been deleted.")
         return row
 
     async def page(

@@ -71,7 +71,7 @@ def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None
 def _if_still_so(line: LiveLine, watch: Watch, failing: str) -> LiveLine:
     """What a look found; too long ago, it says nothing of now."""
     if watch.is_old:
-        before = f"{line.text}, seen" if line.drift else f"Revision {line.revision} was live"
+        before = f"{line.text}, detected" if line.drift else f"Revision {line.revision} was live"
         detail = before if line.moment else "since guardpanel started"
         return replace(line, state="unverified", text=f"Not verified {watch.how_long}", detail=detail, why=failing)
     if not watch.has_looked:

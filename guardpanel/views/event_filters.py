@@ -30,7 +30,7 @@ FIELDS = about(EventQuestion)
 SENTENCES = tuple(name for name in FIELDS if name not in {"time", "since", "until", "q"})
 "Those that stand above the list."
 
-VERBS = {"path": "is like"}
+VERBS = {"path": "contains"}
 
 ALWAYS = ("kind", "verdict", "virtual_host", "rule")
 "Shown also while they ask for nothing."

@@ -38,7 +38,7 @@ UNJUDGED = {Verdict.AGENT_ERROR, Verdict.FAIL_OPEN, Verdict.CROWDED, Verdict.TOO
 VERDICTS = {
     verdict.value: (
         words.icon,
-        words.label[:1].upper() + words.label[1:],
+        words.label,
         f"{words.tone}{' loud' if verdict in UNJUDGED else ''}",
     )
     for verdict, words in VERDICT_TABLE.items()

@@ -65,6 +65,7 @@ def problems() -> list[Problem]:
         errors.Conflict("Words."),
         errors.Busy("Words."),
         errors.Drifted("Words."),
+        errors.HandsOver("Words."),
         errors.Stale("Words."),
         errors.StorageFailed("Words."),
         Invalid("Words.", {"name": FieldError("Too long.")}),

@@ -49,7 +49,7 @@ def journey(page: Page, panel: Panel, origin: int) -> None:
     assert visit(panel, ATTACK).status_code == 200
     own = page.url
 
-    page.get_by_role("button", name="Send a clean request").click()
+    page.get_by_role("button", name="Send clean request").click()
     expect(page.get_by_text("Clean request passed")).to_be_visible()
     page.get_by_role("button", name="Send a test attack").click()
     result = page.get_by_text("Test attack detected, not blocked")
@@ -59,7 +59,7 @@ def journey(page: Page, panel: Panel, origin: int) -> None:
 
     switch_policy_to(page, panel, "Block")
     page.goto(own)
-    page.get_by_role("button", name="Send a test attack").click()
+    page.get_by_role("button", name="Send test attack").click()
     expect(page.get_by_text("Test attack blocked")).to_be_visible()
     blocked = visit(panel, ATTACK)
     assert blocked.status_code == 403

@@ -67,9 +67,9 @@ async def test_nobody_is_down_with_words(folder: Path) -> None:
     agent = made(folder)
 
     assert await agent.status() == AgentStatus(
-        running=False, problem="agent.sock does not answer: No such file or directory.", is_ours=False
+        running=False, problem="agent.sock is not responding: No such file or directory.", is_ours=False
     )
-    with pytest.raises(EngineUnavailable, match="does not run"):
+    with pytest.raises(EngineUnavailable, match="is not running"):
         await agent.reload()
     with pytest.raises(EngineUnavailable, match="does not report its rules"):
         await agent.rule_messages("p1")

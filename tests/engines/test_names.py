@@ -97,15 +97,15 @@ async def test_every_name_is_refused_with_words_of_its_own_at_its_own_field() ->
     resolver.speaks.set()
     errors = {finding.field: field_error(finding) for finding in refused.value.findings}
     assert {name: error.message for name, error in errors.items()} == {
-        "servers.1.address": "The name typo.lan has no address. "
-        "Check the spelling, type an IP address, or tick “Resolve later”.",
-        "servers.3.address": "The name again.lan has no address that is known. "
-        "No name server answers: try again, type an IP address, or tick “Resolve later”.",
-        "servers.4.address": "The name silent.lan has no address that is known. "
-        "No name server answers: try again, type an IP address, or tick “Resolve later”.",
-        "servers.5.address": "The name metadata.lan has no address. "
-        "Check the spelling, type an IP address, or tick “Resolve later”.",
-        "servers.6.address": "HAProxy itself listens on self.lan:8080: requests would go round in circles.",
+        "servers.1.address": "typo.lan does not resolve. "
+        "Check the spelling, enter an IP address, or select Resolve later.",
+        "servers.3.address": "again.lan can’t be resolved because no name server responds. "
+        "Try again, enter an IP address, or select Resolve later.",
+        "servers.4.address": "silent.lan can’t be resolved because no name server responds. "
+        "Try again, enter an IP address, or select Resolve later.",
+        "servers.5.address": "metadata.lan does not resolve. "
+        "Check the spelling, enter an IP address, or select Resolve later.",
+        "servers.6.address": "HAProxy itself listens on self.lan:8080. Using it would create a loop.",
     }
     assert errors["servers.1.address"].engine == (
         "This machine’s resolver: “could not resolve address 'typo.lan': Name or service not known”"

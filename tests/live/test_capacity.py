@@ -113,7 +113,7 @@ def test_one_connection_too_many_is_told_so_and_the_panel_still_gets_in(stack: S
 
         assert refused.headers["retry-after"] == "5"
         assert refused.headers["connection"] == "close"
-        assert "Too busy" in refused.text
+        assert "Too many requests" in refused.text
         assert stack.get("plain.test", "/").status == 200, "the panel's test"
         assert stack.get("plain.test", "/", {"x-gp-probe": stack.facts.secret}).verdict["checksum"]
         assert stack.probe().verdict["checksum"] == stack.bundle.checksum

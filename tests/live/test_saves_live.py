@@ -276,7 +276,7 @@ async def test_refused_input_changes_nothing(running: Installation, origin: int)
     with pytest.raises(Conflict) as used:
         await policies.delete(running.changes, Asked("ada"), 1)
 
-    assert "shop.example belongs to shop.example" in taken.value.errors["hostnames"].message
+    assert "shop.example is already used by shop.example" in taken.value.errors["hostnames"].message
     assert "in circles" in looped.value.errors["servers.0.address"].message
     assert "shop.example" in used.value.message
     assert released(running) == before

@@ -345,16 +345,19 @@ async def _all(panel: Panel) -> list[Deployment]:
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("UPDATE policy SET name = 'x\n    http-request allow' WHERE id = 1", "policy 1 is not valid: name"),
+        ("UPDATE policy SET name = 'x\n    http-request allow' WHERE id = 1", "data in this backup, policy 1: name"),
         (
             "UPDATE policy SET blocking_paranoia_level = 9, detection_paranoia_level = 9 WHERE id = 1",
-            "policy 1 is not valid",
+            "data in this backup, policy 1",
         ),
-        ("UPDATE hostname SET name = 'a b' WHERE virtual_host_id = 1", "virtual host 1 is not valid: hostnames"),
-        ("UPDATE server SET address = 'x y'", "virtual host 1 is not valid: servers.0.address"),
-        ("UPDATE virtualhost SET health_check_path = '/ x'", "virtual host 1 is not valid: health_check_path"),
-        ("UPDATE virtualhost SET tls_ca = '/etc/passwd'", "virtual host 1 is not valid: tls_ca"),
-        ("UPDATE user SET email = 'nobody' WHERE id = 1", "account 1 is not valid"),
+        (
+            "UPDATE hostname SET name = 'a b' WHERE virtual_host_id = 1",
+            "data in this backup, virtual host 1: hostnames",
+        ),
+        ("UPDATE server SET address = 'x y'", "data in this backup, virtual host 1: servers.0.address"),
+        ("UPDATE virtualhost SET health_check_path = '/ x'", "data in this backup, virtual host 1: health_check_path"),
+        ("UPDATE virtualhost SET tls_ca = '/etc/passwd'", "data in this backup, virtual host 1: tls_ca"),
+        ("UPDATE user SET email = 'nobody' WHERE id = 1", "data in this backup, account 1"),
         ("UPDATE installation SET value = 'x\"y' WHERE name = 'probe_secret'", "secret"),
         ("UPDATE user SET created_at = 'once' WHERE id = 1", "rows in this backup"),
         ("CREATE TRIGGER t AFTER INSERT ON user BEGIN DELETE FROM user; END", "not sound"),
@@ -377,8 +380,14 @@ async def test_rows_that_no_form_would_have_taken_are_refused(
 
 
 BROKEN = [
-    ("UPDATE hostname SET name = 'xn--bcher-kva.example'", "*.shop.example: bücher.example belongs to bücher.example."),
-    ("UPDATE policy SET name = 'DEFAULT' WHERE name = 'Strict'", "Policy DEFAULT: There is already a policy Default."),
+    (
+        "UPDATE hostname SET name = 'xn--bcher-kva.example'",
+        "*.shop.example: bücher.example is already used by bücher.example.",
+    ),
+    (
+        "UPDATE policy SET name = 'DEFAULT' WHERE name = 'Strict'",
+        "Policy DEFAULT: A policy named Default already exists.",
+    ),
     ("UPDATE server SET address = '{ours}' WHERE virtual_host_id = 1", "HAProxy itself listens on {ours}"),
     ("UPDATE traffic SET max_connections = 50000", "Traffic settings: At most "),
 ]

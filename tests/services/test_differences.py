@@ -126,9 +126,9 @@ def test_a_listener_that_changed_is_named_with_what_changed() -> None:
     before, after = (TrafficFields.model_validate({"listeners": [one]}) for one in (listener, required))
 
     assert in_words(before, after) == (
-        "listener 127.0.0.1:8080 proxy protocol off → required, proxy network 10.0.0.0/8 added"
+        "listener 127.0.0.1:8080 PROXY protocol off → required, PROXY protocol network 10.0.0.0/8 added"
     )
-    assert in_words(after, before).startswith("listener 127.0.0.1:8080 proxy protocol required → off")
+    assert in_words(after, before).startswith("listener 127.0.0.1:8080 PROXY protocol required → off")
 
 
 def test_a_policy_is_named() -> None:

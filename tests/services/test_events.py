@@ -233,7 +233,7 @@ async def test_before_the_first_event_there_is_nothing_and_no_fault(events: Even
     )
     assert await events.one("00000000-0000-4000-8000-000000000001") is None
     assert not state.running
-    assert "does not run" in (state.problem or "")
+    assert "not running" in (state.problem or "")
 
 
 async def test_a_file_that_is_none_is_told_of_and_pages_refuse(settings: Settings, events: Events) -> None:
@@ -241,7 +241,7 @@ async def test_a_file_that_is_none_is_told_of_and_pages_refuse(settings: Setting
 
     state = await events.ingest_state()
 
-    assert "cannot be read" in (state.problem or "")
+    assert "can’t be read" in (state.problem or "")
     with pytest.raises(StorageFailed):
         await events.page(EventFilter())
 

@@ -149,7 +149,7 @@ async def test_an_undo_long_ago_is_not_told_as_new(changes: Changes) -> None:
 
 
 async def test_the_first_configuration_cannot_be_undone(changes: Changes) -> None:
-    with pytest.raises(Conflict, match="nothing before"):
+    with pytest.raises(Conflict, match="nothing to undo"):
         await history.undo(changes, ADA, 1)
     with pytest.raises(NotFound):
         await history.undo(changes, ADA, 99)
@@ -309,9 +309,9 @@ async def name_taken(changes: Changes) -> tuple[int, tuple[str, int]]:
 
 @pytest.mark.parametrize(
     ("prepare", "words"),
-    [(hostname_moved, "Virtual host shop.example: www.shop.example belongs to www.shop.example."),
-     (policy_deleted, "Virtual host shop.example: Policy not found: it may have been deleted."),
-     (policy_in_use, "Strict is used by shop.example. Give it another policy first, then delete it."), (name_taken, "Policy Strict: There is already a policy strict.")],
+    [(hostname_moved, "Virtual host shop.example: www.shop.example is already used by www.shop.example."),
+     (policy_deleted, "Virtual host shop.example: Policy not found. It may have been deleted."),
+     (policy_in_use, "Strict is used by shop.example. Assign it another policy first."), (name_taken, "Policy Strict: A policy named strict already exists.")],
 )  # fmt: skip
 async def test_what_does_not_fit_any_more_is_refused_in_words(changes: Changes, prepare: Prepare, words: str) -> None:
     change_id, thing = await prepare(changes)

@@ -44,7 +44,7 @@ def test_rows_that_hold_together_ask_nothing_of_what_was_before() -> None:
 def test_a_policy_has_a_name_of_its_own_whatever_its_case() -> None:
     before, after = rows({"Strict": {}}, {}), rows({"Strict": {}, "strict": {}}, {})
 
-    assert found(before, after) == [("policy", 2, "name", "There is already a policy Strict.")]
+    assert found(before, after) == [("policy", 2, "name", "A policy named Strict already exists.")]
 
 
 @pytest.mark.parametrize("edited", ["shop.example", "blog.example"])
@@ -54,14 +54,16 @@ def test_a_hostname_has_one_owner_and_whoever_takes_it_is_blamed(edited: str) ->
     before = rows({}, {(host if host == edited else names): {**SERVER, "name": host} for host, names in taken.items()})
     number, other = (1, "blog.example") if edited == "shop.example" else (2, "shop.example")
 
-    assert found(before, after) == [("virtual_host", number, "hostnames", f"bücher.example belongs to {other}.")]
+    assert found(before, after) == [
+        ("virtual_host", number, "hostnames", f"bücher.example is already used by {other}.")
+    ]
 
 
 def test_a_policy_that_is_not_there_is_said_at_its_field() -> None:
     before = rows({}, {"shop.example": SERVER, "blog.example": SERVER})
     after = {**hosts_without(7), "virtualhost": [hosts_without(7)["virtualhost"][0], before["virtualhost"][1]]}
 
-    words = "Policy not found: it may have been deleted."
+    words = "Policy not found. It may have been deleted."
     assert found(before, after) == [("virtual_host", 1, "policy_id", words)]
 
 
@@ -84,7 +86,7 @@ def test_of_many_users_five_are_named() -> None:
 def test_no_server_is_haproxy_itself() -> None:
     after = rows({}, {"shop.example": {"servers": [{"address": "10.0.0.5:8080"}, {"address": "127.0.0.1:8080"}]}})
 
-    words = "HAProxy itself listens on 127.0.0.1:8080: requests would go round in circles."
+    words = "HAProxy itself listens on 127.0.0.1:8080. Using it would create a loop."
     assert found(NOTHING, after) == [("virtual_host", 1, "servers.1.address", words)]
 
 
@@ -93,7 +95,7 @@ def test_a_body_fits_the_agent() -> None:
 
     assert found(NOTHING, after) == []
     assert [field for _, _, field, _ in found(NOTHING, after, FOREIGN)] == ["body_limit_kib", "over_limit"]
-    assert f"more than {FOREIGN.largest_body // KIB} KiB" in found(NOTHING, after, FOREIGN)[0][3]
+    assert f"up to {FOREIGN.largest_body // KIB} KiB" in found(NOTHING, after, FOREIGN)[0][3]
 
 
 def test_there_are_files_for_so_many_connections() -> None:

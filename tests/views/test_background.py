@@ -178,7 +178,7 @@ async def test_drift_that_was_seen_too_long_ago_may_be_gone(
     text = read((await ada.get("/live")).text).text
 
     assert "Not verified for 3 min" in text
-    assert "drifted, seen" in text
+    assert "Drift: Release files, detected" in text
 
 
 async def test_a_loop_that_is_dead_cannot_say_that_all_is_verified(

@@ -133,4 +133,4 @@ async def test_the_ingest_is_told_of(app: FastAPI, ada: Person, settings: Settin
 
     assert "guardpanel_ingest_up 0.0" in metrics
     assert 'guardpanel_events{what="lost_segments"} 0.0' in metrics
-    assert "the ingest does not run" in page
+    assert "Event ingest is not running" in page

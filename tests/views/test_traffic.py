@@ -68,7 +68,7 @@ async def test_what_cannot_be_is_refused_at_its_field(ada: Person, typed: dict[s
     (name,) = (
         list(typed)[-1:]
         if "client_ip_source" not in typed
-        else ["trusted_networks" if words.startswith("List") else "client_ip_header"]
+        else ["trusted_networks" if words.startswith("Enter your") else "client_ip_header"]
     )
     name = "listeners.0.proxy_networks" if name == "listeners.0.proxy_protocol" else name
     name = "listeners.0.address" if "listeners.0.address" in typed else name

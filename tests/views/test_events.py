@@ -541,4 +541,4 @@ async def test_any_number_of_rules_can_be_shown(ada: Client, file: Path, count: 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_each_verdict_has_a_word_in_lists(verdict: Verdict) -> None:
-    assert VERDICT_TABLE[verdict].label in str(environment().globals["ui"].state(verdict.value)).lower()  # type: ignore[attr-defined]
+    assert VERDICT_TABLE[verdict].label in str(environment().globals["ui"].state(verdict.value))  # type: ignore[attr-defined]

@@ -81,7 +81,7 @@ async def test_no_write_is_open_to_a_viewer(vera: httpx2.AsyncClient, vera_api: 
     open_to_her = {
         route: answer.text
         for route, answer in answers.items()
-        if answer.status_code != 403 or "Your role" not in answer.text
+        if answer.status_code != 403 or "view-only access" not in answer.text
     }
     assert not open_to_her
 

@@ -155,7 +155,7 @@ REASON_TABLE: Mapping[Reason, ReasonWords] = {
     Reason.SERVER_REFUSED: ReasonWords(2, "Server refused the connection", "Not delivered. The server refused the connection."),
     Reason.CONNECT_TIMEOUT: ReasonWords(3, "Server did not accept in time", "Not delivered. The server did not accept in time."),
     Reason.QUEUE_FULL: ReasonWords(4, "Waited too long for a server", "Not delivered. No server was free in time."),
-    Reason.SERVER_CLOSED: ReasonWords(5, "Server closed without response", "Not delivered. The server closed the connection without a response."),
+    Reason.SERVER_CLOSED: ReasonWords(5, "Server closed without response", "Not delivered. The server sent no response."),
     Reason.BAD_RESPONSE: ReasonWords(6, "Server’s response is not HTTP", "Not delivered. The server’s response is not HTTP."),
     Reason.SERVER_TIMEOUT: ReasonWords(7, "Server timed out", "Not delivered. The server did not respond in time."),
     Reason.CLIENT_ABORTED: ReasonWords(8, "Client disconnected", "Not delivered. The client disconnected before the response."),

@@ -84,3 +84,20 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
         case _:
             shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}
     return shown
+
+
+def title_of(problem: Problem) -> str:
+    count = len(problem.errors)
+    if not count:
+        return "Check the fields below"
+    return f"{count} field{'s' if count > 1 else ''} need{'' if count > 1 else 's'} attention"
+
+
+OVER_DRIFT = {
+    "name": "over_drift",
+    "label": "Save and overwrite it",
+    "url": "/system/drift",
+    "link": "View differences",
+}
+HAND_OVER = {"name": "hand_over", "label": "Save and hand over"}
+"The buttons that send a refused form once more."

@@ -55,7 +55,8 @@ class IngestState:
         """What never arrived, in words; empty where all did."""
         counts = {
             "truncated lines": self.torn, "unreadable lines": self.bad, "lines in a newer format": self.unknown_version,
-            "agent files deleted before they were read": self.lost_segments, "bytes of HAProxy’s log rotated unread": self.lost_bytes,
+            "agent files deleted before they were read": self.lost_segments,
+            "bytes of HAProxy’s log rotated unread": self.lost_bytes,
         }  # fmt: skip
         return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 

@@ -51,7 +51,7 @@ def journey(page: Page, panel: Panel, origin: int) -> None:
 
     page.get_by_role("button", name="Send clean request").click()
     expect(page.get_by_text("Clean request passed")).to_be_visible()
-    page.get_by_role("button", name="Send a test attack").click()
+    page.get_by_role("button", name="Send test attack").click()
     result = page.get_by_text("Test attack detected, not blocked")
     expect(result).to_be_visible()
     expect(page.get_by_text("942100")).to_be_visible()

@@ -56,7 +56,7 @@ def test_the_key_u_undoes_and_does_again(quiet_page: Page, panel: Panel, ada: Pe
     log_in(page, panel)
     url = ada.post("/virtual-hosts", a_host(origin, hostnames="key.example")).url
     page.goto(f"{url}/delete")
-    page.get_by_role("button", name="Delete and go live").click()
+    page.get_by_role("button", name="Delete virtual host").click()
     expect(page.get_by_text("Deleted key.example.")).to_be_visible()
     assert status(panel, "key.example") == 421
 

@@ -151,7 +151,7 @@ async def test_what_only_the_reload_meets_is_rolled_back(
 
     ends = ends_haproxy(fault, running.settings.haproxy_bin)
     assert struck
-    assert "HAProxy ended while it loaded" in undone.value.message or not ends
+    assert "HAProxy exited while loading" in undone.value.message or not ends
     assert "Nothing was saved. Revision" in undone.value.message
     assert "is live again" in undone.value.message
     assert (await last(running)).outcome is Outcome.ROLLED_BACK

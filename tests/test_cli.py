@@ -149,7 +149,7 @@ def test_the_panel_and_haproxy_cannot_listen_in_one_place(
     assert done.exit_code == 2
     assert done.output == (
         f"guardpanel: GUARDPANEL_LISTEN ({listen}) and GUARDPANEL_HTTP_BIND ({http_bind}) "
-        f"cannot both listen on port {port}. Give one of them another\n"
+        f"both use port {port}. Change one\n"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_path_too_long_for_haproxys_sockets_is_said_before_it_starts(
 
     assert done.exit_code == 2
     assert f"up to {limit + 2} bytes long, and HAProxy's limit is {limit}" in done.output
-    assert "Set GUARDPANEL_DATA_DIR to a path that is at least 2 bytes shorter" in done.output
+    assert "Set GUARDPANEL_DATA_DIR to a path at least 2 bytes shorter" in done.output
 
 
 @pytest.mark.parametrize(("pid_max", "limit"), [("32768", 97), ("99999", 97), ("1000000", 96), ("4194304", 95)])
@@ -267,9 +267,9 @@ def test_what_cannot_be_restored_says_why(run: CliRunner, folder: Path) -> None:
     expected = [
         "encrypted. Enter its passphrase",
         "Incorrect passphrase",
-        "cut off",
+        "incomplete",
         "not a guardpanel backup",
-        "Restore on its page System › Backup",
+        "Use System › Backup",
     ]
     for done, sentence in zip(said, expected, strict=True):
         assert done.exit_code == 1

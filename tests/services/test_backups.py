@@ -360,10 +360,10 @@ async def _all(panel: Panel) -> list[Deployment]:
         ("UPDATE user SET email = 'nobody' WHERE id = 1", "data in this backup, account 1"),
         ("UPDATE installation SET value = 'x\"y' WHERE name = 'probe_secret'", "secret"),
         ("UPDATE user SET created_at = 'once' WHERE id = 1", "rows in this backup"),
-        ("CREATE TRIGGER t AFTER INSERT ON user BEGIN DELETE FROM user; END", "not sound"),
+        ("CREATE TRIGGER t AFTER INSERT ON user BEGIN DELETE FROM user; END", "damaged"),
         ("DROP TABLE server", "guardpanel"),
-        ("DELETE FROM policy", "not sound"),
-        ("DELETE FROM alembic_version", "not sound"),
+        ("DELETE FROM policy", "damaged"),
+        ("DELETE FROM alembic_version", "damaged"),
     ],
 )
 async def test_rows_that_no_form_would_have_taken_are_refused(

@@ -39,8 +39,8 @@ async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
     ("typed", "words"),
     [
         ({"trusted_networks": "10.0.0.0/8\n10.0.0.1/8"}, "Line 2: 10.0.0.1/8 has host bits set. Enter 10.0.0.0/8."),
-        ({"trusted_networks": "proxy.example"}, "Line 1: proxy.example is a name"),
-        ({"trusted_networks": "10.0.0.0-10.0.0.7"}, "As networks: 10.0.0.0/29."),
+        ({"trusted_networks": "proxy.example"}, "Line 1: proxy.example is not an IP address"),
+        ({"trusted_networks": "10.0.0.0-10.0.0.7"}, "Enter networks: 10.0.0.0/29."),
         ({"trusted_networks": "0.0.0.0/0"}, "is too large"),
         ({"trusted_networks": "::/0"}, "is too large"),
         ({"trusted_networks": "fe80::1%eth0"}, "has a zone"),

@@ -162,7 +162,7 @@ class TrafficColumns(Fields):
     def enough_for_a_page(cls, count: int, info: ValidationInfo) -> int:
         fewest = FEWEST[info.field_name or ""]
         if 0 < count < fewest:
-            raise refuse(f"A browser takes six for one page. Allow {fewest} or more, or 0.")
+            raise refuse(f"Enter {fewest} or more, or 0. A browser opens 6 for one page.")
         return count
 
     @field_validator("client_ip_header")

@@ -112,9 +112,9 @@ REFUSED_HOSTS = {
     "a name from right to left": ({"name": "a\u202eb"}, "name", "U+202E (right-to-left override)"),
     "a control character": ({"notes": "a\x07b"}, "notes", "U+0007"),
     "no such policy": ({"policy_id": "99"}, "policy_id", "Policy not found"),
-    "a policy that is no number": ({"policy_id": "x'"}, "policy_id", "A whole number"),
-    "a certificate that is none": ({"tls_ca": "nonsense"}, "tls_ca", "not a certificate"),
-    "no authority": ({"tls_verify": "ca"}, "tls_ca", "Paste the authority"),
+    "a policy that is no number": ({"policy_id": "x'"}, "policy_id", "Enter a whole number"),
+    "a certificate that is none": ({"tls_ca": "nonsense"}, "tls_ca", "Paste a PEM certificate"),
+    "no authority": ({"tls_verify": "ca"}, "tls_ca", "Paste a CA certificate"),
 }  # fmt: skip
 
 REFUSED_POLICIES = {

@@ -52,7 +52,7 @@ async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
         ({"forwarded_hops": "11"}, "At most 10."),
         ({"max_connections": "9"}, "A browser takes six for one page. Allow 10 or more, or 0."),
         ({"max_requests_per_client": "5"}, "A browser takes six for one page. Allow 6 or more, or 0."),
-        ({"listeners.0.proxy_protocol": "required"}, "List the networks of what speaks the PROXY protocol"),
+        ({"listeners.0.proxy_protocol": "required"}, "Enter the networks that use the PROXY protocol"),
         ({"listeners.0.proxy_networks": "1.2.3"}, "Line 1: 1.2.3 is not an IP address"),
         ({"listeners.0.address": "127.0.0.9:9", "listeners.0.scheme": "https"}, "HAProxy does not listen on 127.0.0.9:9"),
     ],

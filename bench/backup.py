@@ -22,8 +22,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from bench.changes import a_row
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import restores, startup, virtual_hosts
-from guardpanel.services.change import Asked, Change
+from guardpanel.services import virtual_hosts
+from guardpanel.services.backups import restores
+from guardpanel.services.saving.change import Asked, Change
+from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.fakes import FAKES
 from tests.ports import free_port

@@ -21,7 +21,7 @@ from guardpanel.database import Database
 from guardpanel.models import Hostname, Server, VirtualHost
 from guardpanel.models.user import AccountFields, Role
 from guardpanel.panel import Panel
-from guardpanel.services.accounts import Accounts
+from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.settings import Settings
 from tests.conftest import ADA, PASSWORD, log_in, running, someone
 from tests.factories import a_policy, a_virtual_host

@@ -27,7 +27,7 @@ from guardpanel.models import NOUNS
 from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.settings import Settings
 from guardpanel.views import backups, changes, dashboard, drift, events, probes, saves, search, sessions, setup, system
-from guardpanel.views.pages import bare_page, compile_templates, page
+from guardpanel.views.answers import bare_page, compile_templates, page
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,16 @@ from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.engines import Deployer, Engines
 from guardpanel.engines.supervisor import Supervisor
-from guardpanel.services import following, installation, startup
-from guardpanel.services.accounts import Accounts
-from guardpanel.services.backups import Backups
-from guardpanel.services.changes import Changes
+from guardpanel.services import installation
+from guardpanel.services.accounts.accounts import Accounts
+from guardpanel.services.accounts.passwords import Passwords
+from guardpanel.services.backups.backups import Backups
 from guardpanel.services.events import Events
 from guardpanel.services.figures import Figures
-from guardpanel.services.passwords import Passwords
-from guardpanel.services.reconcile import Reconciler
 from guardpanel.services.retention import Retention
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.truth import following, startup
+from guardpanel.services.truth.reconcile import Reconciler
 from guardpanel.settings import Settings
 
 

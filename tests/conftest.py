@@ -23,7 +23,7 @@ from guardpanel.app import create_app
 from guardpanel.database import Database
 from guardpanel.models.user import AccountFields, Role
 from guardpanel.panel import Panel
-from guardpanel.services.accounts import Accounts
+from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.settings import Settings
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
 from tests.faults import Faults, watched

@@ -24,7 +24,7 @@ from guardpanel.engines.releases import Release, Releases
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.panel import Parts
-from guardpanel.services.passwords import Passwords
+from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.settings import Settings
 
 

@@ -10,7 +10,7 @@ import httpx2
 
 from guardpanel.database import Database
 from guardpanel.models.user import AccountFields, Role
-from guardpanel.services.accounts import Accounts
+from guardpanel.services.accounts.accounts import Accounts
 from tests.panel import Panel
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from guardpanel.dependencies import REFRESH_COOKIE, PanelDep, Viewer, bearer_token, client_address, is_encrypted
 from guardpanel.errors import Unauthorized
 from guardpanel.models.user import Role
-from guardpanel.services.sessions import LONGEST
-from guardpanel.services.tokens import Given
+from guardpanel.services.accounts.sessions import LONGEST
+from guardpanel.services.accounts.tokens import Given
 
 PATH = "/api/v1/auth"
 

@@ -17,8 +17,8 @@ from pydantic.fields import FieldInfo
 from guardpanel.api.saves import AskedDep, Body, DeploymentOut, NamedVersion, merging, speaking, tag
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.noun import Noun
-from guardpanel.services.changes import Saved
 from guardpanel.services.input import validated
+from guardpanel.services.saving.changes import Saved
 
 
 class Versioned(BaseModel):

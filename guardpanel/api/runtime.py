@@ -10,8 +10,9 @@ from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.panel import Panel
-from guardpanel.services import revisions, status
-from guardpanel.services.changes import Asked
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Asked
+from guardpanel.services.truth import live_line
 
 router = APIRouter(prefix="/api/v1", tags=["runtime"])
 
@@ -34,7 +35,7 @@ class RuntimeStatus(BaseModel):
     generated_config: GeneratedConfig
     latest_reload: Reload | None
     revision: int | None
-    state: status.State = Field(
+    state: live_line.State = Field(
         description="`unverified`: the last look at what runs is older than 10 s. `fault`: a background task of guardpanel fails."
     )
     words: str
@@ -53,7 +54,7 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
     """The live revision, and whether the engines run it."""
     live = await revisions.live(session)
     last = await revisions.last_deployment(session)
-    line = await status.live_line(panel.changes, session)
+    line = await live_line.live_line(panel.changes, session)
     failed = last is not None and last.outcome is Outcome.FAILED
     return RuntimeStatus(
         deployment_state="failed" if failed else "deployed" if live else "never_deployed",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid, Problem, Stale
 from guardpanel.models.types import kind_of, refuse
-from guardpanel.services.changes import Asked, Saved
+from guardpanel.services.saving.changes import Asked, Saved
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ def user_create(
     from sqlalchemy.exc import OperationalError
 
     from guardpanel.models.user import AccountFields, Role, User
-    from guardpanel.services.accounts import Accounts
+    from guardpanel.services.accounts.accounts import Accounts
     from guardpanel.services.input import validated
 
     if role not in set(Role):

@@ -24,8 +24,8 @@ def backup(
     passphrase_stdin: PassphraseStdin = False,
 ) -> None:
     """Back up configuration, history, and accounts to one file."""
-    from guardpanel.services import sealing
-    from guardpanel.services.backups import Backups
+    from guardpanel.services.backups import sealing
+    from guardpanel.services.backups.backups import Backups
 
     async def write(settings: "Settings") -> str:
         words = sealing.passphrase(line_from_stdin() if passphrase_stdin else "")
@@ -46,7 +46,7 @@ def restore(
     """Restore a backup. Stop the panel first, or use System › Backup."""
     from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Busy
-    from guardpanel.services import restores
+    from guardpanel.services.backups import restores
 
     settings = settings_or_say()
 

@@ -85,7 +85,7 @@ async def _rendered() -> "tuple[Bundle, Panel]":
     from guardpanel.panel import Panel
     from guardpanel.rendering import DesiredState
     from guardpanel.rendering import render as render_state
-    from guardpanel.services import snapshots
+    from guardpanel.services.saving import snapshots
 
     panel = await Panel.open(settings_or_say(), supervise=False)
     async with panel.database.read() as session:

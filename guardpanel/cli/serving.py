@@ -107,7 +107,7 @@ def _share_memory() -> None:
 
 async def _announce(settings: "Settings", *, supervise: bool) -> None:
     """The addresses, and the one-time set-up link while nobody has an account."""
-    from guardpanel.services.accounts import Accounts
+    from guardpanel.services.accounts.accounts import Accounts
     from guardpanel.settings import host_and_port
 
     database = database_of(settings)

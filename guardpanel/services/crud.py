@@ -16,11 +16,11 @@ from guardpanel.errors import NotFound, Stale
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Noun, Part
 from guardpanel.rendering import EngineFacts, Rows
-from guardpanel.services import revisions
-from guardpanel.services.changes import Asked, Change, Changes, Saved
-from guardpanel.services.differences import Names, in_words
 from guardpanel.services.input import as_kept
-from guardpanel.services.pages import Page, like
+from guardpanel.services.paging import Page, like
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
+from guardpanel.services.saving.differences import Names, in_words
 
 
 class Row(Protocol):

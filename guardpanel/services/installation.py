@@ -14,7 +14,7 @@ from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Installation, Policy
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import policies
-from guardpanel.services.facts import DEFAULTS_MADE, MEMORY, PROBE_SECRET
+from guardpanel.services.saving.facts import DEFAULTS_MADE, MEMORY, PROBE_SECRET
 from guardpanel.settings import Settings
 
 

@@ -9,7 +9,7 @@ from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import KIB, NOUN, EnforcementMode, FailMode, PolicyFields
 from guardpanel.rendering import EngineFacts
 from guardpanel.services.crud import Crud, Paging, holds
-from guardpanel.services.pages import Page
+from guardpanel.services.paging import Page
 
 ROWS = Crud(NOUN, Policy, PolicyFields)
 

@@ -20,8 +20,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services.backups import Backups
-from guardpanel.services.changes import Changes
+from guardpanel.services.backups.backups import Backups
+from guardpanel.services.saving.changes import Changes
 from guardpanel.settings import Settings
 
 log = logging.getLogger(__name__)

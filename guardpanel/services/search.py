@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.noun import Noun
 from guardpanel.services.events import EventItem, Events
-from guardpanel.services.pages import Page, like
+from guardpanel.services.paging import Page, like
 
 MOST = 20
 

@@ -10,9 +10,9 @@ from guardpanel.models.traffic import NOUN, ListenerFields, TrafficFields
 from guardpanel.rendering import DesiredState, EngineFacts
 from guardpanel.rendering.capacity import Capacity, capacity
 from guardpanel.rendering.haproxy import room
-from guardpanel.services import snapshots
-from guardpanel.services.changes import Asked, Changes, Saved
 from guardpanel.services.crud import Crud
+from guardpanel.services.saving import snapshots
+from guardpanel.services.saving.changes import Asked, Changes, Saved
 from guardpanel.settings import bind_text
 
 ID = 1

@@ -13,7 +13,7 @@ from guardpanel.errors import EngineUnavailable
 from guardpanel.events.crs import is_reporting
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.services.changes import Changes
+from guardpanel.services.saving.changes import Changes
 
 PROBE_RULES = range(190000, 190200)
 

@@ -13,7 +13,7 @@ from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.services.crud import Crud, Paging, holds
-from guardpanel.services.pages import Page
+from guardpanel.services.paging import Page
 
 WHOLE: tuple[Any, ...] = (selectinload(VirtualHost.hostnames), selectinload(VirtualHost.servers))  # type: ignore[arg-type]
 

@@ -12,10 +12,10 @@ from starlette.datastructures import UploadFile
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, client_address
 from guardpanel.errors import Conflict, Drifted, FieldError, Invalid, Problem, RollbackFailed, RolledBack
 from guardpanel.models import NOUNS
-from guardpanel.services import restores, sealing
-from guardpanel.services.backups import Candidate
+from guardpanel.services.backups import restores, sealing
+from guardpanel.services.backups.backups import Candidate
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.forms import Form
-from guardpanel.views.pages import page, redirect
 from guardpanel.views.refusals import refusal
 
 router = APIRouter(prefix="/system/backup")

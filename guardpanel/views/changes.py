@@ -12,13 +12,14 @@ from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.noun import Key
 from guardpanel.models.revision import NoteFields, Outcome
 from guardpanel.panel import Panel
-from guardpanel.services import comparisons, history, revisions
-from guardpanel.services.change import Saved
-from guardpanel.services.comparisons import Comparison
+from guardpanel.services.history import comparisons, history
+from guardpanel.services.history.comparisons import Comparison
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.change import Saved
 from guardpanel.views import diffs
+from guardpanel.views.answers import local, page, redirect
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
-from guardpanel.views.pages import local, page, redirect
 from guardpanel.views.refusals import live_number, refusal
 from guardpanel.views.steps import shown_steps
 

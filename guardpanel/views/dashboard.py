@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request, Response
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.services import overview
-from guardpanel.views.pages import page
+from guardpanel.services.truth import dashboard
+from guardpanel.views.answers import page
 
 router = APIRouter()
 
 
 @router.get("/")
 async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    found = await overview.of(panel.changes, session, panel.problem)
+    found = await dashboard.of(panel.changes, session, panel.problem)
     return await page(request, "dashboard/show.html", {"overview": found})

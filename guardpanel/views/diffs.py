@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from guardpanel.models.types import hidden_character
-from guardpanel.services.text_differences import Line
+from guardpanel.services.history.text_differences import Line
 
 TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<comment>\#.*?(?=[ \t]*\Z))|(?P<trailing>[ \t]+\Z)|(?P<tab>\t)|(?P<space>[ ]+)"""

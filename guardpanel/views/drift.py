@@ -4,9 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
 from guardpanel.errors import Problem
-from guardpanel.services import revisions, status
+from guardpanel.services.saving import revisions
+from guardpanel.services.truth import live_line
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.forms import Form
-from guardpanel.views.pages import page, redirect
 from guardpanel.views.refusals import refusal
 
 router = APIRouter(prefix="/system/drift")
@@ -33,7 +34,7 @@ async def show_drift(
 ) -> Response:
     live = await revisions.live(session)
     context = {
-        "watch": panel.changes.watch, "line": await status.live_line(panel.changes, session), "live_revision": live,
+        "watch": panel.changes.watch, "line": await live_line.live_line(panel.changes, session), "live_revision": live,
         "refusal": refusal(problem, live.id if live else None) if problem else None,
     }  # fmt: skip
     return await page(request, "system/drift.html", context, status_code=problem.status if problem else 200)

@@ -12,14 +12,15 @@ from pydantic import BaseModel
 
 from guardpanel.dependencies import Editor, IdInPath, PanelDep, SessionDep, anew
 from guardpanel.errors import NotFound, Problem
-from guardpanel.services import edits, revisions
-from guardpanel.services.changes import Saved
 from guardpanel.services.crud import Crud, Row
-from guardpanel.services.edits import FieldsIn
+from guardpanel.services.history import edits
+from guardpanel.services.history.edits import FieldsIn
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Saved
 from guardpanel.views import merging
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.forms import Form
 from guardpanel.views.merging import Gone, Merge, authors, is_behind
-from guardpanel.views.pages import page, redirect
 from guardpanel.views.refusals import refused
 
 R = TypeVar("R", bound=Row)

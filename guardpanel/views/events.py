@@ -10,14 +10,15 @@ from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import shown
 from guardpanel.events.words import REASON_TABLE
-from guardpanel.services import policies, revisions, virtual_hosts
+from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.events import EventDetail, EventPage, scores
 from guardpanel.services.events.question import EventQuestion, filter_of
+from guardpanel.services.saving import revisions
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.event_filters import EventFilters
 from guardpanel.views.event_score import points_of, waterfalls
 from guardpanel.views.event_words import Told, found_by, hits, line
 from guardpanel.views.lists import LIMIT
-from guardpanel.views.pages import page, redirect
 
 router = APIRouter(prefix="/events")
 

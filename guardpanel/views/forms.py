@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from guardpanel.errors import FieldErrors, Problem, Stale
 from guardpanel.models import User
 from guardpanel.models.meta import About, about_field
-from guardpanel.services.changes import Asked
 from guardpanel.services.input import validated
+from guardpanel.services.saving.changes import Asked
 from guardpanel.views.form_keys import counter, digest
 from guardpanel.views.form_rows import ROW, renumbered, row_model
 

@@ -10,8 +10,9 @@ from guardpanel.errors import Invalid
 from guardpanel.models import Deployment, User
 from guardpanel.models.meta import about
 from guardpanel.models.noun import Key
-from guardpanel.services import differences, edits
-from guardpanel.services.edits import FieldsIn, Since, changed
+from guardpanel.services.history import edits
+from guardpanel.services.history.edits import FieldsIn, Since, changed
+from guardpanel.services.saving import differences
 from guardpanel.views.forms import Form
 
 F = TypeVar("F", bound=BaseModel)

@@ -10,10 +10,10 @@ from guardpanel.models import Policy
 from guardpanel.models.content_types import BodyReading
 from guardpanel.models.policy import KIB, PRESETS, EnforcementMode, PolicyFields
 from guardpanel.services import policies, virtual_hosts
+from guardpanel.views.answers import page
 from guardpanel.views.editing import Editing, Here, Visit, last_changes
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
-from guardpanel.views.pages import page
 
 SOME = 12
 "Of the virtual hosts that use a policy; a link shows all."

@@ -8,8 +8,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, Info, generate_latest
 
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep
-from guardpanel.services import readiness, revisions
 from guardpanel.services.events import COUNTERS
+from guardpanel.services.saving import revisions
+from guardpanel.services.truth import readiness
 
 router = APIRouter()
 

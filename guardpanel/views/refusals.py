@@ -17,7 +17,7 @@ from guardpanel.errors import (
     Stale,
 )
 from guardpanel.models.meta import label
-from guardpanel.services import revisions
+from guardpanel.services.saving import revisions
 from guardpanel.views.steps import shown_steps
 
 

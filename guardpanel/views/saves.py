@@ -7,8 +7,8 @@ from fastapi.responses import HTMLResponse
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
-from guardpanel.services import status
-from guardpanel.views.pages import banner, environment, seconds
+from guardpanel.services.truth import live_line
+from guardpanel.views.answers import banner, environment, seconds
 from guardpanel.views.steps import WORDS
 
 router = APIRouter()
@@ -36,6 +36,6 @@ async def show(key: str, panel: PanelDep, _viewer: Viewer) -> Response:
 @router.get("/live")
 async def live(request: Request, panel: PanelDep, session: SessionDep, viewer: Viewer) -> Response:
     """The live line, and the banner to put in the place of the page's: neither waits for a new page."""
-    line = await status.live_line(panel.changes, session)
+    line = await live_line.live_line(panel.changes, session)
     context = {"live": line, "request": request, "banner": banner(line, viewer)}
     return HTMLResponse(environment().get_template("shared/live.html").render(context))

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.models import NOUNS
 from guardpanel.services import search
-from guardpanel.views.pages import page
+from guardpanel.views.answers import page
 
 router = APIRouter()
 

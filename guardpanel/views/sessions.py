@@ -17,9 +17,9 @@ from guardpanel.dependencies import (
 from guardpanel.errors import FieldError, TooManyAttempts, Unauthorized
 from guardpanel.models.user import User
 from guardpanel.panel import Panel
-from guardpanel.services.sessions import LONGEST
+from guardpanel.services.accounts.sessions import LONGEST
+from guardpanel.views.answers import THEME, THEMES, bare_page, local, redirect
 from guardpanel.views.forms import Form
-from guardpanel.views.pages import THEME, THEMES, bare_page, local, redirect
 
 router = APIRouter()
 

@@ -5,8 +5,8 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import PanelDep, SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models.user import AccountFields
+from guardpanel.views.answers import bare_page
 from guardpanel.views.forms import Form
-from guardpanel.views.pages import bare_page
 from guardpanel.views.sessions import enter
 
 router = APIRouter()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from guardpanel.errors import Step
-from guardpanel.services.progress import GROUP
+from guardpanel.services.saving.progress import GROUP
 
 
 class Words(NamedTuple):

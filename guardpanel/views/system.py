@@ -4,20 +4,21 @@ from fastapi import APIRouter, Request, Response
 
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.services import policies, status, traffic
+from guardpanel.services import policies, traffic
+from guardpanel.services.truth import live_line
 from guardpanel.settings import Settings
-from guardpanel.views.pages import page
+from guardpanel.views.answers import page
 
 router = APIRouter()
 
 
 @router.get("/system")
 async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    overview = await status.overview(panel.changes, session)
+    overview = await live_line.overview(panel.changes, session)
     context = {
         "overview": overview,
         "running": {one.name: one for one in overview.engines.agent.applications},
-        "applications": await status.applications(panel.changes, session),
+        "applications": await live_line.applications(panel.changes, session),
         "policies": {one.id: one for one in await policies.all_of_them(session)},
         "over_limit": await policies.over_limit(session, panel.changes.renderer.facts),
         "tasks": panel.background.health,

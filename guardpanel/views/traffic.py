@@ -9,8 +9,8 @@ from guardpanel.dependencies import Viewer
 from guardpanel.models import Traffic
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services import traffic
+from guardpanel.views.answers import page
 from guardpanel.views.editing import Editing, Here, Visit, last_changes
-from guardpanel.views.pages import page
 
 
 class TrafficEditing(Editing[Traffic, TrafficFields]):

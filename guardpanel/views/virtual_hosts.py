@@ -17,10 +17,10 @@ from guardpanel.panel import Panel
 from guardpanel.services import policies, trials, virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Kind, Trial
+from guardpanel.views.answers import page
 from guardpanel.views.editing import Editing, Here, Visit, last_changes
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
-from guardpanel.views.pages import page
 
 
 class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):

@@ -13,7 +13,7 @@ import pytest
 
 from guardpanel.app import create_app
 from guardpanel.panel import Panel
-from guardpanel.services import snapshots
+from guardpanel.services.saving import snapshots
 from guardpanel.settings import Settings
 from tests.conftest import ADA, log_in, running, someone, take_token
 from tests.factories import a_policy, a_traffic, a_vhost, a_virtual_host

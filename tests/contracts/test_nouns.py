@@ -15,9 +15,9 @@ MODULES = [
     *(
         f"services/{name}.py"
         for name in (
-            "backups", "change", "changes", "comparisons", "crud", "differences", "earlier_rows", "edits", "history",
-            "reconcile", "restores",
-            "revisions", "search", "snapshots",
+            "backups/backups", "saving/change", "saving/changes", "history/comparisons", "crud", "saving/differences", "history/earlier_rows", "history/edits", "history/history",
+            "truth/reconcile", "backups/restores",
+            "saving/revisions", "search", "saving/snapshots",
         )
     ),
     *(f"views/{name}.py" for name in ("changes", "editing", "menu", "merging", "search")),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import policies, virtual_hosts
-from guardpanel.services.changes import Asked, Changes, Saved
+from guardpanel.services.saving.changes import Asked, Changes, Saved
 from tests.crash.outside import GUARDED, STEADY
 
 ADA = Asked("ada@example.org")

@@ -18,8 +18,8 @@ import uvloop
 
 from guardpanel.errors import DeploymentFailed, Problem
 from guardpanel.panel import Panel
-from guardpanel.services import startup
-from guardpanel.services.changes import Saved
+from guardpanel.services.saving.changes import Saved
+from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.crash.deeds import ALWAYS_THERE, choose
 from tests.crash.oracle import Oracle, Seen, world_in

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from guardpanel.panel import Panel
-from guardpanel.services.change import Prepared
+from guardpanel.services.saving.change import Prepared
 from tests.crash.syscalls import Shared
 
 

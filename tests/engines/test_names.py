@@ -11,7 +11,7 @@ from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines.names import Found, Names, must_have_addresses
 from guardpanel.errors import ConfigRejected
 from guardpanel.rendering import DesiredState, render
-from guardpanel.services.refusals import field_error
+from guardpanel.services.saving.refusals import field_error
 from tests.rows import FACTS, rows
 
 pytestmark = pytest.mark.anyio

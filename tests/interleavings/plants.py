@@ -6,8 +6,9 @@ from typing import Any
 
 from guardpanel.engines import Deployer
 from guardpanel.engines.agent_files import read_configuration
-from guardpanel.services import crud, snapshots
-from guardpanel.services.changes import Changes
+from guardpanel.services import crud
+from guardpanel.services.saving import snapshots
+from guardpanel.services.saving.changes import Changes
 
 
 def versions_are_not_compared() -> None:

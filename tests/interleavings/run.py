@@ -31,10 +31,13 @@ from guardpanel.models import Policy
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import DesiredState, EngineFacts, render
-from guardpanel.services import history, installation, policies, snapshots, startup, status, virtual_hosts
-from guardpanel.services.change import Asked
-from guardpanel.services.changes import Changes
-from guardpanel.services.reconcile import Reconciler
+from guardpanel.services import installation, policies, virtual_hosts
+from guardpanel.services.history import history
+from guardpanel.services.saving import snapshots
+from guardpanel.services.saving.change import Asked
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.truth import live_line, startup
+from guardpanel.services.truth.reconcile import Reconciler
 from guardpanel.settings import Settings
 from tests.interleavings import model
 from tests.interleavings.scheduler import KILLED, Clockwork, Fate
@@ -128,7 +131,7 @@ class Life:
     async def line(self) -> str:
         await asyncio.sleep(FRESH)  # a status that was asked for meanwhile is given again for so long
         async with self.changes.database.read() as session:
-            return (await status.live_line(self.changes, session)).state
+            return (await live_line.live_line(self.changes, session)).state
 
     async def rest(self) -> None:
         """Until nothing is under way: saves whose browser went away, and the tidying."""

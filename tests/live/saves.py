@@ -11,9 +11,10 @@ from guardpanel.database import Database, migrate
 from guardpanel.engines import Deployer
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.services import installation, startup
-from guardpanel.services.changes import Changes
-from guardpanel.services.reconcile import Reconciler
+from guardpanel.services import installation
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.truth import startup
+from guardpanel.services.truth.reconcile import Reconciler
 from guardpanel.settings import Settings
 from tests.ports import free_port
 

@@ -19,9 +19,11 @@ import httpx2
 import pytest
 
 from guardpanel.models.policy import EnforcementMode, PolicyFields
-from guardpanel.services import backups, policies, restores, snapshots, virtual_hosts
-from guardpanel.services.backups import Backups
-from guardpanel.services.changes import Asked
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.backups import backups, restores
+from guardpanel.services.backups.backups import Backups
+from guardpanel.services.saving import snapshots
+from guardpanel.services.saving.changes import Asked
 from tests.live.origins import certificate
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import ROOT, Panel, origin_server

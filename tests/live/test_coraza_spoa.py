@@ -17,8 +17,9 @@ from guardpanel.errors import ConfigRejected, Invalid, RolledBack
 from guardpanel.models import Revision
 from guardpanel.models.policy import PolicyFields
 from guardpanel.rendering import coraza
-from guardpanel.services import policies, revisions, trials, virtual_hosts
-from guardpanel.services.changes import Asked
+from guardpanel.services import policies, trials, virtual_hosts
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Asked
 from tests.coraza_spoa import stand_in
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import agent_binary

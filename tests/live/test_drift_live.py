@@ -12,9 +12,9 @@ from guardpanel.engines import Place
 from guardpanel.engines.process import clean_environment
 from guardpanel.errors import Drifted
 from guardpanel.services import policies, virtual_hosts
-from guardpanel.services.backups import Backups
-from guardpanel.services.changes import Asked
+from guardpanel.services.backups.backups import Backups
 from guardpanel.services.retention import Retention
+from guardpanel.services.saving.changes import Asked
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 

@@ -11,8 +11,9 @@ import pytest
 
 from guardpanel.engines import EnginesStatus
 from guardpanel.errors import EngineUnavailable
-from guardpanel.services import changes, virtual_hosts
-from guardpanel.services.changes import Asked
+from guardpanel.services import virtual_hosts
+from guardpanel.services.saving import changes
+from guardpanel.services.saving.changes import Asked
 from tests.haproxies import haproxy_binary
 from tests.live.processes import hanging
 from tests.live.saves import Installation, a_virtual_host, installation_of

@@ -10,8 +10,10 @@ from guardpanel.errors import ConfigRejected, DeploymentFailed, RolledBack
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
-from guardpanel.services import comparisons, history, policies, revisions, snapshots, virtual_hosts
-from guardpanel.services.change import Asked
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.history import comparisons, history
+from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving.change import Asked
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 

@@ -22,7 +22,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import coraza, haproxy, templates
 from guardpanel.services import policies, trials, virtual_hosts
-from guardpanel.services.changes import Asked
+from guardpanel.services.saving.changes import Asked
 from tests.live.saves import Installation, a_virtual_host, installation_of, is_shared
 from tests.panel import origin_server
 

@@ -12,8 +12,8 @@ import pytest
 from guardpanel.engines.names import Names
 from guardpanel.models import VirtualHost
 from guardpanel.services import virtual_hosts
-from guardpanel.services.changes import Asked, Saved
-from guardpanel.services.following import Follower
+from guardpanel.services.saving.changes import Asked, Saved
+from guardpanel.services.truth.following import Follower
 from tests.live.origins import origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 

@@ -13,7 +13,7 @@ from guardpanel.engines import telling
 from guardpanel.engines.releases import write_atomically
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
-from guardpanel.services.changes import Asked
+from guardpanel.services.saving.changes import Asked
 from tests.live.origins import Origin, origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 

@@ -7,8 +7,9 @@ import pytest
 from guardpanel.engines.verify import IN_A_ROW
 from guardpanel.ingest.lately import NOT_OURS
 from guardpanel.models.traffic import TrafficFields
-from guardpanel.services import history, policies, traffic, trials, virtual_hosts
-from guardpanel.services.changes import Asked
+from guardpanel.services import policies, traffic, trials, virtual_hosts
+from guardpanel.services.history import history
+from guardpanel.services.saving.changes import Asked
 from guardpanel.services.trials import Kind
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server

@@ -11,8 +11,10 @@ from guardpanel.database import Database
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import Rows
-from guardpanel.services import installation, snapshots, startup
-from guardpanel.services.changes import Changes
+from guardpanel.services import installation
+from guardpanel.services.saving import snapshots
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.fakes import FakeEngines
 

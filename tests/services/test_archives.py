@@ -12,9 +12,9 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from guardpanel.errors import Invalid
-from guardpanel.services import archives
-from guardpanel.services.archives import DATABASE, MANIFEST
-from guardpanel.services.sealing import Damaged, Newer
+from guardpanel.services.backups import archives
+from guardpanel.services.backups.archives import DATABASE, MANIFEST
+from guardpanel.services.backups.sealing import Damaged, Newer
 from tests.examples import share
 
 QUICK = hypothesis(max_examples=share(2), suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -3,8 +3,8 @@
 import pytest
 
 from guardpanel.errors import TooManyAttempts
-from guardpanel.services import attempts
-from guardpanel.services.attempts import Attempts, network
+from guardpanel.services.accounts import failed_logins
+from guardpanel.services.accounts.failed_logins import Attempts, network
 
 
 class Clock:
@@ -18,7 +18,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(attempts, "monotonic", made)
+    monkeypatch.setattr(failed_logins, "monotonic", made)
     return made
 
 
@@ -63,17 +63,17 @@ def test_failures_are_forgotten(clock: Clock) -> None:
     tried = Attempts()
     while not pause(tried):
         pass
-    clock.now += attempts.FORGOTTEN
+    clock.now += failed_logins.FORGOTTEN
 
     assert pause(tried) == 0
 
 
 def test_memory_is_bounded(clock: Clock) -> None:
     tried = Attempts()
-    for n in range(attempts.KEPT + 10):
+    for n in range(failed_logins.KEPT + 10):
         tried.by_account.add(str(n))
 
-    assert len(tried.by_account.failures) == attempts.KEPT
+    assert len(tried.by_account.failures) == failed_logins.KEPT
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,12 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import archives, policies, restores, revisions, sealing, virtual_hosts
-from guardpanel.services.backups import Backups, Candidate
-from guardpanel.services.changes import Asked
-from guardpanel.services.sealing import Damaged, Newer, WrongPassphrase
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.backups import archives, restores, sealing
+from guardpanel.services.backups.backups import Backups, Candidate
+from guardpanel.services.backups.sealing import Damaged, Newer, WrongPassphrase
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Asked
 from guardpanel.settings import Settings
 from tests.conftest import ADA, VERA, running
 from tests.fakes import FAKES, FakeEngines
@@ -223,7 +225,7 @@ async def test_a_save_under_way_is_not_in_it(panel: Panel, other: Panel) -> None
     async with panel.database.read() as session:
         kept = await session.get(Deployment, before["deployment"][-2][0])
         assert kept is not None
-    from guardpanel.services import snapshots
+    from guardpanel.services.saving import snapshots
 
     async with panel.database.read() as session:
         packed = snapshots.packed(await snapshots.take(session))
@@ -607,7 +609,7 @@ async def test_every_table_is_in_a_backup() -> None:
     """A new table must be thought of: is it put back, taken over as history, or left out on purpose?"""
     from sqlmodel import SQLModel
 
-    from guardpanel.services import snapshots
+    from guardpanel.services.saving import snapshots
 
     assert {table.name for table in (*snapshots.WHOLE, *restores.HISTORY)} == set(SQLModel.metadata.tables)
     assert VERA and Installation.__tablename__ in SQLModel.metadata.tables

@@ -4,7 +4,7 @@ from typing import Any
 
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.traffic import TrafficFields
-from guardpanel.services.differences import MOST, Difference, between, first_between, in_words
+from guardpanel.services.saving.differences import MOST, Difference, between, first_between, in_words
 from tests.rows import rows
 from tests.services.saving import host_fields, policy_fields
 

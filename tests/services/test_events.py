@@ -16,7 +16,7 @@ from guardpanel.events import schema
 from guardpanel.events.lines import packed
 from guardpanel.events.words import Kind, Reason
 from guardpanel.models import Policy, Revision, VirtualHost
-from guardpanel.services.events import EventFilter, Events, Severity, Verdict, search
+from guardpanel.services.events import EventFilter, Events, Severity, Verdict, scan
 from guardpanel.settings import Settings
 from tests.events import NOON, a_log_line, a_rule, an_event, as_line, store
 
@@ -108,7 +108,7 @@ FILTERS: dict[str, tuple[EventFilter, Callable[[Said], bool]]] = {
 async def test_pages_hold_what_matches_newest_first(
     settings: Settings, events: Events, named: str, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MANY", many)
+    monkeypatch.setattr(scan, "MANY", many)
     asked, matches = FILTERS[named]
     said = some(200)
     store(settings.events_database, [event for event, _ in said], [logged for _, logged in said])
@@ -147,7 +147,7 @@ async def test_the_way_back_shows_the_same_pages(settings: Settings, events: Eve
 
 
 async def test_counting_ends_at_a_bound(settings: Settings, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "MOST_COUNTED", 20)
+    monkeypatch.setattr(scan, "MOST_COUNTED", 20)
     store(settings.events_database, [an_event() for _ in range(100)])
 
     page = await events.page(EventFilter(), limit=10)
@@ -159,15 +159,15 @@ async def test_a_search_that_takes_too_long_is_stopped_and_says_so(
     settings: Settings, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(settings.events_database, [an_event() for _ in range(2_000)])
-    monkeypatch.setattr(search, "PATIENCE", -1.0)
-    monkeypatch.setattr(search, "STEPS", 100)
-    monkeypatch.setattr(search, "MANY", -1)
+    monkeypatch.setattr(scan, "PATIENCE", -1.0)
+    monkeypatch.setattr(scan, "STEPS", 100)
+    monkeypatch.setattr(scan, "MANY", -1)
 
     page = await events.page(EventFilter(min_score=99), limit=10)
 
     assert page.items == []
     assert "stopped after" in (page.stopped or "")
-    monkeypatch.setattr(search, "PATIENCE", 10.0)
+    monkeypatch.setattr(scan, "PATIENCE", 10.0)
     assert len((await events.page(EventFilter(), limit=10)).items) == 10
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from guardpanel.errors import DeploymentFailed
 from guardpanel.panel import Panel
-from guardpanel.services import status
-from guardpanel.services.following import Follower
+from guardpanel.services.truth import live_line
+from guardpanel.services.truth.following import Follower
 from tests.fakes import FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -39,9 +39,9 @@ async def looks(follower: Follower, times: int) -> None:
         await follower.look()
 
 
-async def line(panel: Panel) -> status.LiveLine:
+async def line(panel: Panel) -> live_line.LiveLine:
     async with panel.database.read() as session:
-        return await status.live_line(panel.changes, session)
+        return await live_line.live_line(panel.changes, session)
 
 
 async def test_a_first_address_is_worth_one_reload(panel: Panel, late: Late) -> None:

@@ -16,9 +16,11 @@ from guardpanel.errors import ConfigRejected, Conflict, NotFound, Problem, Stale
 from guardpanel.models import Deployment, Policy, Revision, VirtualHost
 from guardpanel.models.policy import MASKED_FIELDS
 from guardpanel.models.traffic import ClientIpSource, TrafficFields
-from guardpanel.services import differences, history, policies, revisions, snapshots, traffic, virtual_hosts
-from guardpanel.services.change import Asked, Saved
-from guardpanel.services.changes import Changes
+from guardpanel.services import policies, traffic, virtual_hosts
+from guardpanel.services.history import history
+from guardpanel.services.saving import differences, revisions, snapshots
+from guardpanel.services.saving.change import Asked, Saved
+from guardpanel.services.saving.changes import Changes
 from tests.examples import share
 from tests.fakes import FakeEngines
 from tests.services.saving import files, host_fields, policy_fields, rows, saving

@@ -8,9 +8,9 @@ import pytest
 from guardpanel.models.policy import KIB
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
-from guardpanel.services.change import Asked, Change
-from guardpanel.services.invariants import Proposal, Violation, violations
-from guardpanel.services.refusals import of_rules
+from guardpanel.services.saving.change import Asked, Change
+from guardpanel.services.saving.invariants import Proposal, Violation, violations
+from guardpanel.services.saving.refusals import of_rules
 from tests.rows import FACTS, rows
 
 SERVER = {"servers": [{"address": "10.0.0.5:3000"}]}

@@ -9,8 +9,8 @@ from sqlmodel import col, select
 from guardpanel.errors import TooManyAttempts
 from guardpanel.models import User
 from guardpanel.panel import Panel
-from guardpanel.services import passwords
-from guardpanel.services.passwords import Passwords
+from guardpanel.services.accounts import passwords
+from guardpanel.services.accounts.passwords import Passwords
 from tests.conftest import ADA, PASSWORD
 from tests.fakes import cheap_passwords
 

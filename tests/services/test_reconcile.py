@@ -4,7 +4,7 @@ import pytest
 
 from guardpanel.engines import DROPS_TRAILERS, HAProxy
 from guardpanel.panel import Panel
-from guardpanel.services.reconcile import Reconciler
+from guardpanel.services.truth.reconcile import Reconciler
 from tests.fakes import FakeEngines
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,10 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import history, policies, revisions, virtual_hosts
-from guardpanel.services.changes import Asked
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.history import history
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Asked
 from guardpanel.settings import Settings
 from tests.conftest import running
 from tests.fakes import FAKES, FakeEngines

@@ -8,8 +8,8 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from guardpanel.errors import Invalid
-from guardpanel.services import sealing
-from guardpanel.services.sealing import CHUNK, TAG, Damaged, Newer, Opening, Sealing, WrongPassphrase
+from guardpanel.services.backups import sealing
+from guardpanel.services.backups.sealing import CHUNK, TAG, Damaged, Newer, Opening, Sealing, WrongPassphrase
 from tests.examples import share
 
 WORDS = "correct horse battery"

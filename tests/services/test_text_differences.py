@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardpanel.services.text_differences import MOST_LINES, FileDifferences, Line, between, compared, lines
+from guardpanel.services.history.text_differences import MOST_LINES, FileDifferences, Line, between, compared, lines
 
 few_lines = st.lists(st.sampled_from(["a", "b", "c", "", " b", "b "]), max_size=30)
 

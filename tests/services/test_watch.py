@@ -1,7 +1,7 @@
 """What a page says was verified was verified: everybody has answered."""
 
 from guardpanel.engines import Drift, Place
-from guardpanel.services.watch import Watch
+from guardpanel.services.saving.watch import Watch
 
 DRIFT = (Drift(Place.HAPROXY, "It runs something else."),)
 

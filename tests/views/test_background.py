@@ -17,7 +17,8 @@ from guardpanel.app import create_app
 from guardpanel.background import Background, Health
 from guardpanel.engines import Drift, Place
 from guardpanel.panel import Panel
-from guardpanel.services import revisions, startup
+from guardpanel.services.saving import revisions
+from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.conftest import ADA, running, someone, take_token
 from tests.fakes import FAKES
@@ -122,7 +123,7 @@ async def test_a_session_is_noted_once_the_database_takes_it(
 ) -> None:
     faults.expect()
     with broken(panel.database, "write", LOCKED), pytest.MonkeyPatch.context() as patched:
-        patched.setattr("guardpanel.services.sessions.SEEN_EVERY", -timedelta(minutes=1))
+        patched.setattr("guardpanel.services.accounts.sessions.SEEN_EVERY", -timedelta(minutes=1))
         await ada.get("/live")
         await until(lambda: health_of(panel, "sessions").failures >= 2)
 

@@ -15,7 +15,7 @@ from guardpanel.engines.lock import only_one
 from guardpanel.models import User
 from guardpanel.models.user import Role
 from guardpanel.panel import Panel
-from guardpanel.services import sealing
+from guardpanel.services.backups import sealing
 from tests.conftest import ADA, PASSWORD, VERA, log_in, someone
 from tests.factories import a_policy, a_virtual_host
 from tests.fakes import FakeEngines

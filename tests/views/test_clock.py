@@ -9,7 +9,8 @@ from sqlmodel import update
 from guardpanel.models import Deployment, Revision, VirtualHost
 from guardpanel.models.user import Session
 from guardpanel.panel import Panel
-from guardpanel.services import history, revisions
+from guardpanel.services.history import history
+from guardpanel.services.saving import revisions
 from tests.factories import a_virtual_host
 from tests.html import read
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardpanel.services.text_differences import Line, between
+from guardpanel.services.history.text_differences import Line, between
 from guardpanel.views.diffs import LONGEST, Piece, one_column, pieces, plain, side_by_side
 
 words = st.text(alphabet=" \tab'\"#1.\\é\u202e\u2028\r\x00{}<&", max_size=40)

@@ -13,7 +13,7 @@ import pytest
 
 from guardpanel.events.words import VERDICT_TABLE, Verdict
 from guardpanel.panel import Panel
-from guardpanel.views.pages import environment
+from guardpanel.views.answers import environment
 from tests import events
 from tests.corpus import CORPUS, HOSTILE
 from tests.events import BY_SCORE, a_failed_line, a_log_line, a_rule, an_unreadable_line, store
@@ -334,7 +334,7 @@ async def test_an_event_says_that_its_body_was_not_inspected_because_of_its_type
 async def test_an_event_leads_to_the_change_that_decided_it(ada: Client, file: Path, panel: Panel) -> None:
     await ada.post("/virtual-hosts", data=a_virtual_host())
     async with panel.database.read() as session:
-        from guardpanel.services import revisions
+        from guardpanel.services.saving import revisions
 
         live = await revisions.live(session)
     assert live is not None

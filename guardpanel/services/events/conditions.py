@@ -13,7 +13,7 @@ from guardpanel.events import addresses
 from guardpanel.events.texts import shown
 from guardpanel.events.words import REASON_CODES, SEVERITY_CODES, VERDICT_CODES, Kind, Verdict
 from guardpanel.services.events.filters import EventFilter
-from guardpanel.services.pages import like
+from guardpanel.services.paging import like
 
 MOST_LISTED = 1_000
 "Clients, paths or hosts that are looked up by their events; of more, each event is asked."

@@ -11,7 +11,7 @@ from guardpanel.models import Policy, Revision, VirtualHost
 from guardpanel.services.events.details import rule_ids
 from guardpanel.services.events.items import EventItem
 from guardpanel.services.events.paging import Messages
-from guardpanel.services.events.search import EventRow
+from guardpanel.services.events.scan import EventRow
 
 
 async def items(session: AsyncSession, rows: Sequence[EventRow], messages: Messages) -> list[EventItem]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from guardpanel.errors import Invalid
 from guardpanel.events.lines import unpacked
 from guardpanel.events.schema import id_of
-from guardpanel.services.events import search
+from guardpanel.services.events import scan
 from guardpanel.services.events.conditions import conditions
 from guardpanel.services.events.details import rule_ids, words_of
 from guardpanel.services.events.filters import EventFilter
-from guardpanel.services.events.search import EventRow, Span
+from guardpanel.services.events.scan import EventRow, Span
 
 CURSOR = re.compile(r"(before|after)-([0-9]{1,19})")
 LAST = 2**63 - 1
@@ -46,18 +46,18 @@ class FoundOne:
 def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None, limit: int) -> Found:
     span, (way, here) = _span(asked), _at(cursor)
     try:
-        with search.patience(connection, search.PATIENCE):
+        with scan.patience(connection, scan.PATIENCE):
             wanted = conditions(connection, asked)
-    except search.Stopped:
+    except scan.Stopped:
         return Found(exact=False, stopped=True)
     upwards = way == "after"
     beside = Span(max(span.first, here + 1), span.end) if upwards else Span(span.first, min(span.end, here))
-    rows, stopped = search.rows(connection, wanted, beside, limit + 1, upwards=upwards)
+    rows, stopped = scan.rows(connection, wanted, beside, limit + 1, upwards=upwards)
     more, rows = len(rows) > limit, rows[:limit]
     if cursor is None and not more and not stopped:
         count, exact = len(rows), True
     else:
-        count, exact = search.count(connection, wanted, span)
+        count, exact = scan.count(connection, wanted, span)
     return Found(
         rows=rows[::-1] if upwards else rows,
         older=more or stopped if not upwards else True,
@@ -72,8 +72,8 @@ def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None,
 def numbered(connection: sqlite3.Connection, asked: EventFilter, offset: int, limit: int) -> Found:
     """From the `offset`th on, with a number of all that match to count pages by."""
     wanted, span = conditions(connection, asked), _span(asked)
-    rows, stopped = search.rows(connection, wanted, span, limit, offset=offset)
-    count, exact = search.total(connection, wanted, span)
+    rows, stopped = scan.rows(connection, wanted, span, limit, offset=offset)
+    count, exact = scan.total(connection, wanted, span)
     return Found(
         rows=rows, count=max(count, offset + len(rows) if rows else 0), exact=exact, stopped=stopped,
         messages=_messages(connection, rows),
@@ -81,7 +81,7 @@ def numbered(connection: sqlite3.Connection, asked: EventFilter, offset: int, li
 
 
 def count(connection: sqlite3.Connection, asked: EventFilter) -> tuple[int, bool]:
-    return search.count(connection, conditions(connection, asked), _span(asked))
+    return scan.count(connection, conditions(connection, asked), _span(asked))
 
 
 def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[FoundOne]:
@@ -90,7 +90,7 @@ def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[
 
 def one(connection: sqlite3.Connection, request_id: str) -> FoundOne | None:
     found = connection.execute(
-        f"SELECT {search.COLUMNS}, lines FROM event JOIN event_line ON event_line.id = event.id WHERE request_id = ?",  # noqa: S608
+        f"SELECT {scan.COLUMNS}, lines FROM event JOIN event_line ON event_line.id = event.id WHERE request_id = ?",  # noqa: S608
         (request_id,),
     ).fetchone()
     if found is None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.services.events import lately, naming, paging, search, state
+from guardpanel.services.events import lately, naming, paging, scan, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.items import EventPage, NumberedPage
@@ -25,7 +25,7 @@ READERS = 2
 LARGEST_PAGE = 500
 
 TOO_SLOW = (
-    f"Search stopped after {search.PATIENCE:.0f} s. Results may be incomplete. Narrow the time range or add a filter."
+    f"Search stopped after {scan.PATIENCE:.0f} s. Results may be incomplete. Narrow the time range or add a filter."
 )
 
 

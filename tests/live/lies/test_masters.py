@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from guardpanel.errors import EngineUnavailable, RolledBack
-from guardpanel.services.changes import Saved
+from guardpanel.services.saving.changes import Saved
 from tests.live.lies.truth import (
     LOADED_BY_A_WORKER,
     a_good_save_works,

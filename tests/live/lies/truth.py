@@ -15,8 +15,10 @@ from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable, Problem, RollbackFailed, RolledBack
 from guardpanel.models import Deployment, VirtualHost
 from guardpanel.models.revision import Outcome
-from guardpanel.services import revisions, status, virtual_hosts
-from guardpanel.services.changes import Asked, Saved
+from guardpanel.services import virtual_hosts
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Asked, Saved
+from guardpanel.services.truth import live_line
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.saves import Installation, a_virtual_host
 
@@ -179,4 +181,4 @@ async def is_true(
         assert (await last(running)).outcome is Outcome.FAILED
         assert await hosts(running) == rows
         async with running.changes.database.read() as session:
-            assert (await status.live_line(running.changes, session)).state != "ok"
+            assert (await live_line.live_line(running.changes, session)).state != "ok"

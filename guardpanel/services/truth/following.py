@@ -3,7 +3,7 @@
 import logging
 
 from guardpanel.errors import Busy, DeploymentFailed, EngineUnavailable
-from guardpanel.services.changes import Changes
+from guardpanel.services.saving.changes import Changes
 
 log = logging.getLogger(__name__)
 

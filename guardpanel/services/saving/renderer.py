@@ -12,11 +12,11 @@ from guardpanel.engines import Engines
 from guardpanel.engines.releases import Release, ReleaseDamaged
 from guardpanel.models import Revision
 from guardpanel.rendering import DesiredState, EngineFacts, render
-from guardpanel.services import invariants, refusals, snapshots
-from guardpanel.services.change import Change
-from guardpanel.services.facts import secret_of
-from guardpanel.services.invariants import Proposal
-from guardpanel.services.snapshots import Snapshot
+from guardpanel.services.saving import invariants, refusals, snapshots
+from guardpanel.services.saving.change import Change
+from guardpanel.services.saving.facts import secret_of
+from guardpanel.services.saving.invariants import Proposal
+from guardpanel.services.saving.snapshots import Snapshot
 
 
 class Renderer:

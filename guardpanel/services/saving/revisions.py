@@ -12,9 +12,9 @@ from guardpanel.database import Database
 from guardpanel.errors import NotFound
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import snapshots
-from guardpanel.services.pages import Page, like
-from guardpanel.services.snapshots import Snapshot
+from guardpanel.services.paging import Page, like
+from guardpanel.services.saving import snapshots
+from guardpanel.services.saving.snapshots import Snapshot
 
 LIGHT: tuple[Any, ...] = tuple(
     defer(one)  # type: ignore[arg-type]

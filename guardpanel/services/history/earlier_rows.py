@@ -9,7 +9,7 @@ from guardpanel.errors import NotFound
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key
 from guardpanel.rendering import Rows
-from guardpanel.services import differences
+from guardpanel.services.saving import differences
 
 Row = Mapping[str, Any]
 

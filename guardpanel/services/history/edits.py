@@ -12,7 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
-from guardpanel.services import history, revisions, snapshots
+from guardpanel.services.history import history
+from guardpanel.services.saving import revisions, snapshots
 
 F = TypeVar("F", bound=BaseModel)
 

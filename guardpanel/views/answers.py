@@ -21,7 +21,7 @@ from guardpanel.events.words import VERDICT_TABLE, Verdict
 from guardpanel.models import NOUNS, Policy, User
 from guardpanel.models.meta import about, lowered
 from guardpanel.models.policy import EnforcementMode, OverLimit
-from guardpanel.services import status
+from guardpanel.services.truth import live_line
 from guardpanel.static_files import asset
 from guardpanel.views import inert
 from guardpanel.views.menu import MENU
@@ -124,7 +124,7 @@ def redirect(url: str, said: str = "", *, undo_url: str = "") -> RedirectRespons
 
 async def _surroundings(request: Request) -> dict[str, Any]:
     """What every page shows around its content."""
-    line = await status.live_line(panel(request).changes, request.state.session)
+    line = await live_line.live_line(panel(request).changes, request.state.session)
     return {
         **_visitor(request),
         "viewer": getattr(request.state, "viewer", None),
@@ -147,7 +147,7 @@ def _visitor(request: Request) -> dict[str, Any]:
     }
 
 
-def banner(line: status.LiveLine, viewer: User | None) -> dict[str, Any] | None:
+def banner(line: live_line.LiveLine, viewer: User | None) -> dict[str, Any] | None:
     """What stands above every page while it is true: what is, since when and what it means, and the way out."""
     back = {"label": f"Redeploy revision {line.revision}", "url": "/system/drift/put-back", "method": "post"}
     actions = [back] if line.revision and viewer is not None and viewer.may_write else []

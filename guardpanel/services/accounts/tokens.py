@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.database import Database
 from guardpanel.errors import Unauthorized
 from guardpanel.models import AccessToken, Session, User
-from guardpanel.services.sessions import API, Sessions, digest, is_over
+from guardpanel.services.accounts.sessions import API, Sessions, digest, is_over
 
 ACCESS = timedelta(minutes=15)
 

@@ -10,9 +10,9 @@ from guardpanel.bundle import Application
 from guardpanel.engines import Drift, EnginesStatus
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import revisions
-from guardpanel.services.changes import Changes
-from guardpanel.services.watch import Watch
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.saving.watch import Watch
 
 State = Literal["ok", "deploying", "unverified", "fault", "drift", "failed", "down"]
 "`unverified`: the last look at what runs is too old. `fault`: a background task fails."

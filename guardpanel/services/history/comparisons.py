@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from guardpanel.engines.releases import ReleaseDamaged
 from guardpanel.rendering import EngineFacts
-from guardpanel.services import differences, snapshots
-from guardpanel.services.changes import Changes
-from guardpanel.services.differences import Difference
-from guardpanel.services.history import State
-from guardpanel.services.text_differences import FileDifferences, between
+from guardpanel.services.history.history import State
+from guardpanel.services.history.text_differences import FileDifferences, between
+from guardpanel.services.saving import differences, snapshots
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.saving.differences import Difference
 
 AGENT = "coraza.yaml"
 

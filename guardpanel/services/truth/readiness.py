@@ -2,8 +2,9 @@
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from guardpanel.services import revisions, status
-from guardpanel.services.changes import Changes
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.truth import live_line
 
 OK = "ok"
 
@@ -21,7 +22,7 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         "haproxy": OK if engines.haproxy.running else engines.haproxy.problem or "not running",
         "agent": OK if engines.agent.running else engines.agent.problem or "not running",
         "revision": OK,
-        "background": status.faults(changes) or OK,
+        "background": live_line.faults(changes) or OK,
     }
     if starting:
         found["revision"] = "starting" if live else "the first configuration is going live"

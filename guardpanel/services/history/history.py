@@ -12,10 +12,11 @@ from guardpanel.models import NOUNS, Deployment, Revision
 from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
-from guardpanel.services import earlier_rows, revisions, snapshots
-from guardpanel.services.change import Asked, Change, Saved
-from guardpanel.services.changes import Changes
-from guardpanel.services.snapshots import Snapshot
+from guardpanel.services.history import earlier_rows
+from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving.change import Asked, Change, Saved
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.saving.snapshots import Snapshot
 
 OVERTAKEN = "This change can’t be undone because something was saved after it. Restore an earlier revision instead."
 

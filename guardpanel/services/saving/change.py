@@ -7,7 +7,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.engines.releases import Release
 from guardpanel.errors import Step
 from guardpanel.models import Revision
-from guardpanel.services.snapshots import Snapshot
+from guardpanel.services.saving.snapshots import Snapshot
 
 T_co = TypeVar("T_co", covariant=True)
 

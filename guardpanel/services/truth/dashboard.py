@@ -13,9 +13,11 @@ from guardpanel.engines import EnginesStatus, Servers, ServerStatus
 from guardpanel.engines.servers import is_up
 from guardpanel.models import Deployment, Policy, Revision, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
-from guardpanel.services import policies, revisions, status, virtual_hosts
-from guardpanel.services.changes import Changes
-from guardpanel.services.status import LiveLine
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.truth import live_line
+from guardpanel.services.truth.live_line import LiveLine
 
 WORST = 10
 
@@ -95,7 +97,7 @@ async def of(changes: Changes, session: AsyncSession, problem: str | None) -> Ov
     return Overview(
         engines=engines,
         live=await revisions.live(session),
-        line=await status.live_line(changes, session),
+        line=await live_line.live_line(changes, session),
         last=(await revisions.page(session, limit=6)).items,
         worst=await _worst(session, by_state, resting, servers),
         states=states,

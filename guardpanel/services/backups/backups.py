@@ -33,11 +33,12 @@ from guardpanel.models import NOUNS, AccessToken, Installation, Session, User
 from guardpanel.models.revision import Outcome
 from guardpanel.models.user import Role, email
 from guardpanel.rendering import Rows
-from guardpanel.services import archives, differences, revisions, snapshots
-from guardpanel.services.archives import DATABASE, Manifest
-from guardpanel.services.facts import PROBE_SECRET, RESTORED, SETUP
+from guardpanel.services.backups import archives
+from guardpanel.services.backups.archives import DATABASE, Manifest
+from guardpanel.services.backups.sealing import Damaged, Newer
 from guardpanel.services.input import messages
-from guardpanel.services.sealing import Damaged, Newer
+from guardpanel.services.saving import differences, revisions, snapshots
+from guardpanel.services.saving.facts import PROBE_SECRET, RESTORED, SETUP
 from guardpanel.settings import Settings
 
 KEPT = 3600.0

@@ -10,11 +10,11 @@ from guardpanel.database import Database
 from guardpanel.errors import Conflict, Invalid, NotFound, Unauthorized
 from guardpanel.models import Installation, User
 from guardpanel.models.user import AccountFields, Role
-from guardpanel.services.attempts import Attempts
-from guardpanel.services.facts import SETUP
-from guardpanel.services.passwords import Passwords
-from guardpanel.services.sessions import Sessions, digest
-from guardpanel.services.tokens import Tokens
+from guardpanel.services.accounts.failed_logins import Attempts
+from guardpanel.services.accounts.passwords import Passwords
+from guardpanel.services.accounts.sessions import Sessions, digest
+from guardpanel.services.accounts.tokens import Tokens
+from guardpanel.services.saving.facts import SETUP
 
 REFUSED = "Incorrect email or password."
 

@@ -12,12 +12,12 @@ from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, DeploymentFailed, Problem, RollbackFailed, RolledBack, StorageFailed
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import revisions, snapshots
-from guardpanel.services.change import Change, Prepared
-from guardpanel.services.facts import secret_in
-from guardpanel.services.progress import Progress
-from guardpanel.services.renderer import Renderer
-from guardpanel.services.watch import Watch
+from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving.change import Change, Prepared
+from guardpanel.services.saving.facts import secret_in
+from guardpanel.services.saving.progress import Progress
+from guardpanel.services.saving.renderer import Renderer
+from guardpanel.services.saving.watch import Watch
 
 
 class Deployments:

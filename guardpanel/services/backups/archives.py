@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol, cast
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from guardpanel import __version__
-from guardpanel.services.sealing import MAGIC, Damaged, Newer, Opening, Sealing
+from guardpanel.services.backups.sealing import MAGIC, Damaged, Newer, Opening, Sealing
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -7,8 +7,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Problem
 from guardpanel.rendering import EngineFacts
-from guardpanel.services import facts, installation, revisions
-from guardpanel.services.changes import Asked, Change, Changes
+from guardpanel.services import installation
+from guardpanel.services.saving import facts, revisions
+from guardpanel.services.saving.changes import Asked, Change, Changes
 
 log = logging.getLogger(__name__)
 

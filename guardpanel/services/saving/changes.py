@@ -27,14 +27,14 @@ from guardpanel.errors import ConfigRejected, Drifted, Problem
 from guardpanel.models import Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts
-from guardpanel.services import revisions, snapshots
-from guardpanel.services.change import Asked, Change, Prepared, Saved, Unchanged
-from guardpanel.services.deployments import Deployments, attempt_of
-from guardpanel.services.progress import Progress, Saves
-from guardpanel.services.refusals import at_fields
-from guardpanel.services.renderer import Renderer
-from guardpanel.services.snapshots import Snapshot
-from guardpanel.services.watch import Watch
+from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving.change import Asked, Change, Prepared, Saved, Unchanged
+from guardpanel.services.saving.deployments import Deployments, attempt_of
+from guardpanel.services.saving.progress import Progress, Saves
+from guardpanel.services.saving.refusals import at_fields
+from guardpanel.services.saving.renderer import Renderer
+from guardpanel.services.saving.snapshots import Snapshot
+from guardpanel.services.saving.watch import Watch
 
 __all__ = ["Asked", "Change", "Changes", "Saved"]
 

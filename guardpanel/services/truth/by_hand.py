@@ -5,7 +5,7 @@ from sqlmodel import col, select
 from guardpanel.engines import Drift, Place
 from guardpanel.engines.status import LONGEST
 from guardpanel.models import Server, VirtualHost
-from guardpanel.services.changes import Changes
+from guardpanel.services.saving.changes import Changes
 
 
 async def servers(changes: Changes) -> list[Drift]:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from guardpanel.errors import ConfigRejected, Conflict, FieldError, Finding, Invalid, Problem
-from guardpanel.services.change import Change
-from guardpanel.services.invariants import Violation
+from guardpanel.services.saving.change import Change
+from guardpanel.services.saving.invariants import Violation
 
 MOST = 3
 "Violations that are told in one sentence after the other; a restored backup may have hundreds."

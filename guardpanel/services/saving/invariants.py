@@ -18,7 +18,7 @@ from guardpanel.models.policy import KIB, OverLimit
 from guardpanel.models.types import in_circles, is_ourselves, shown
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
-from guardpanel.services import differences
+from guardpanel.services.saving import differences
 
 Row = Mapping[str, Any]
 

@@ -16,8 +16,10 @@ from guardpanel.engines.disk import trouble
 from guardpanel.errors import Busy, DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.models import NOUNS, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import by_hand, differences, installation, revisions, snapshots, startup
-from guardpanel.services.changes import Changes
+from guardpanel.services import installation
+from guardpanel.services.saving import differences, revisions, snapshots
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.truth import by_hand, startup
 
 log = logging.getLogger(__name__)
 

@@ -25,10 +25,12 @@ from guardpanel.models import NOUNS, Deployment, Installation
 from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
-from guardpanel.services import differences, earlier_rows, facts, revisions, snapshots, startup
-from guardpanel.services.backups import Candidate
-from guardpanel.services.changes import Asked, Change, Changes, Saved
-from guardpanel.services.differences import Kind
+from guardpanel.services.backups.backups import Candidate
+from guardpanel.services.history import earlier_rows
+from guardpanel.services.saving import differences, facts, revisions, snapshots
+from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
+from guardpanel.services.saving.differences import Kind
+from guardpanel.services.truth import startup
 
 HISTORY: tuple[Table, ...] = tuple(SQLModel.metadata.tables[name] for name in ("revision", "deployment"))
 AT_ONCE = 50

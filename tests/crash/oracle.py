@@ -5,10 +5,13 @@ renderer, to say which bytes the rows should be.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -22,11 +25,31 @@ from guardpanel.engines.machine import open_files
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.settings import Settings
 from tests.crash.deeds import Host, Rules, World
-from tests.crash.outside import ATTACK
+from tests.crash.outside import ATTACK, ROOT
 
 TABLES = ("traffic", "policy", "virtualhost", "hostname", "server")
 PATIENCE = 10.0
 PROBES = 4
+
+
+ABILITIES = """
+import asyncio, dataclasses, json, sys
+from guardpanel.engines import HAProxy
+from guardpanel.rendering import EngineFacts
+from guardpanel.services.installation import asked_again
+facts = asyncio.run(asked_again(EngineFacts((), "", "", "", ""), HAProxy(sys.argv[1])))
+print(json.dumps({name: value for name, value in dataclasses.asdict(facts).items() if isinstance(value, bool)}))
+"""
+
+
+@functools.cache
+def abilities(haproxy: str) -> dict[str, bool]:
+    """What the binary can, as facts of the renderer. Asked by another process: who forks panels has neither threads nor a loop."""
+    asked = subprocess.run(
+        [sys.executable, "-c", ABILITIES, haproxy], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found: dict[str, bool] = json.loads(asked.stdout)
+    return found
 
 
 @dataclass
@@ -127,6 +150,7 @@ class Oracle:
             server_states=str(self.settings.server_states),
             memory_mib=memory,
             open_files=open_files(),
+            **abilities(self.settings.haproxy_bin),
         )
         wanted = render(DesiredState.from_rows(rows, facts)).files
         if dict(wanted) != files:

@@ -126,7 +126,7 @@ REFUSED_POLICIES = {
     "a limit too large": ({"body_limit_kib": "4097"}, "body_limit_kib", "At most 4,096"),
     "a mode that is none": ({"enforcement_mode": "maybe"}, "enforcement_mode", "Choose one of"),
     "a method that is none": ({"allowed_methods": "GET\nFOO BAR"}, "allowed_methods", "is not an HTTP method"),
-    "no method": ({"allowed_methods": ""}, "allowed_methods", "At least 1"),
+    "no method": ({"allowed_methods": ""}, "allowed_methods", "Enter at least 1"),
     "a content type that is none": ({"allowed_content_types": "json'"}, "allowed_content_types", "is not a content type"),
     "a macro": ({"allowed_content_types": "a/%{REQUEST_METHOD}"}, "allowed_content_types", "is not a content type"),
     "everything skipped": ({"skip_paths": "/"}, "skip_paths", "path prefix such as"),

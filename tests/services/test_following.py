@@ -28,7 +28,11 @@ class Late(FakeEngines):
 
 
 @pytest.fixture
-def late(panel: Panel, engines: FakeEngines) -> Late:
+async def late(panel: Panel, engines: FakeEngines) -> Late:
+    """With nobody else at work: a look beside a save does nothing."""
+    await panel.changes.background.close()
+    async with panel.changes.turn():
+        pass
     engines.__class__ = Late
     assert isinstance(engines, Late)
     return engines

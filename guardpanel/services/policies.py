@@ -20,8 +20,8 @@ SORTS = {"name": col(Policy.name), "mode": col(Policy.enforcement_mode), "change
 DEFAULT = PolicyFields(
     name="Default",
     description=(
-        "Watches and stops nothing yet: every request is inspected by the OWASP Core Rule Set, and what it would "
-        "have blocked is shown. Look at that for a while, then switch the enforcement mode to block."
+        "Inspects every request with the OWASP Core Rule Set but does not block by score. Review the events, then set the "
+        "enforcement mode to Block."
     ),
     enforcement_mode=EnforcementMode.DETECT_ONLY,
     fail_mode=FailMode.BY_MODE,

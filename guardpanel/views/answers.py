@@ -209,7 +209,7 @@ def by_name(servers: Iterable[ServerStatus]) -> dict[str, ServerStatus]:
 OVER_WORDS = {
     OverLimit.REFUSE: "get 413",
     OverLimit.INSPECT_BEGINNING: "pass, their beginning inspected",
-    OverLimit.PASS: "pass unread, marked",
+    OverLimit.PASS: "pass uninspected, marked",
 }
 
 

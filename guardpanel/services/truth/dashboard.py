@@ -81,9 +81,12 @@ class Overview:
             return self.line.text
         if not self.total:
             return "Ready for your first virtual host"
+        unchecked = self.states["unknown"]
         if not checked:
-            return "No health check results yet"
-        return "The virtual host is up" if self.total == 1 else f"All {checked} virtual hosts are up"
+            return "No health check results" if unchecked else "Every virtual host is disabled or in maintenance"
+        if unchecked:
+            return f"{checked} of {checked + unchecked} up, {unchecked} not checked"
+        return "1 virtual host up" if checked == 1 else f"All {checked} virtual hosts up"
 
 
 async def of(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:

@@ -82,9 +82,16 @@ def blank_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+def an_id(number: int | None) -> int | None:
+    """Of a row: what SQLite cannot store is none."""
+    if number is not None and not 0 < number < 2**63:
+        raise refuse("Policy not found: it may have been deleted.")
+    return number
+
+
 OptionalHostname = Annotated[str, StringConstraints(max_length=300), AfterValidator(optional_hostname)]
 OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
-OptionalId = Annotated[int | None, BeforeValidator(blank_is_none)]
+OptionalId = Annotated[int | None, BeforeValidator(blank_is_none), AfterValidator(an_id)]
 
 
 class ServerFields(Fields):

@@ -32,7 +32,7 @@ class EngineFacts:
     "HAProxy knows `option http-drop-request-trailers` (3.2): where it does not, requests with trailers are refused."
 
     runs_lua: bool = False
-    "HAProxy was built with Lua: without it, it cannot refuse the trailers of a body that passes in parts, either."
+    "HAProxy can filter in Lua: without it, it cannot refuse the trailers of a body that passes in parts, either."
 
     memory_mib: int = 2048
     "Of the machine or the container, as services/installation.py remembers it."

@@ -128,7 +128,7 @@ async def test_a_server_that_was_put_into_maintenance_by_hand(running: Installat
 
     [words] = await running.look()
 
-    assert words == f"127.0.0.1:{origin} of shop.example was put into MAINT over HAProxy's Runtime API."
+    assert words == f"127.0.0.1:{origin} of shop.example was set to MAINT through HAProxy’s Runtime API."
     running.engines.answers.forget()
     saved = await running.changes.put_back(ADA)
     assert saved is not None

@@ -113,7 +113,7 @@ async def test_a_restore_that_haproxy_refuses_keeps_its_words_and_what_runs(runn
     with pytest.raises(ConfigRejected) as refused:
         await history.restore(running.changes, ADA, host.change_id, ("virtual_host", host.value.id or 0))
 
-    assert "nowhere.invalid has no address" in refused.value.errors["servers.0.address"].message
+    assert "nowhere.invalid does not resolve" in refused.value.errors["servers.0.address"].message
     assert (current(running), await answer(running)) == (before, 200)
     attempt = await last(running)
     assert (attempt.outcome, attempt.revision_id) == (Outcome.REJECTED, None)

@@ -103,7 +103,7 @@ async def test_a_trial_in_detect_only_says_what_block_would_have_done(running: I
     attack = await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
 
     assert (clean.ok, clean.title, clean.score, clean.rules) == (True, "Clean request passed", 0, ())
-    assert (attack.ok, attack.title, attack.status) == (True, "Test attack passed", 200)
+    assert (attack.ok, attack.title, attack.status) == (True, "Test attack detected, not blocked", 200)
     assert attack.score is not None
     assert attack.score >= 5
     assert "Block would stop it" in attack.outcome
@@ -140,7 +140,7 @@ async def test_a_name_without_an_address_is_refused_in_the_resolvers_words(runni
         await virtual_hosts.update(running.changes, Asked("ada"), saved.value.id or 0, named)
 
     error = refused.value.errors["servers.1.address"]
-    assert "nowhere.invalid has no address" in error.message
+    assert "nowhere.invalid does not resolve" in error.message
     assert "could not resolve address 'nowhere.invalid'" in (error.engine or "")
     assert released(running) == before
     assert (await running.engines.status()).haproxy.checksum == revision
@@ -226,7 +226,7 @@ async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
             running.changes, Asked("ada"), saved.value.id or 0, a_virtual_host(origin, hostnames=["other.example"])
         )
 
-    assert f"revision {saved.revision} is live again" in undone.value.message
+    assert f"Revision {saved.revision} is live again" in undone.value.message
     assert (await visit(running)).status_code == 200
     assert (await visit(running, host="other.example")).status_code == 421
     async with running.changes.database.read() as session:
@@ -277,7 +277,7 @@ async def test_refused_input_changes_nothing(running: Installation, origin: int)
         await policies.delete(running.changes, Asked("ada"), 1)
 
     assert "shop.example is already used by shop.example" in taken.value.errors["hostnames"].message
-    assert "in circles" in looped.value.errors["servers.0.address"].message
+    assert "would create a loop" in looped.value.errors["servers.0.address"].message
     assert "shop.example" in used.value.message
     assert released(running) == before
 

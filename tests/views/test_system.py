@@ -19,4 +19,4 @@ async def test_it_says_when_haproxy_hands_trailers_on(
     facts = panel.changes.renderer.facts
     panel.changes.renderer.facts = replace(facts, runs_lua=lua, drops_trailers=drops)
 
-    assert ("this HAProxy has no Lua" in (await vera.get("/system")).text) is said
+    assert ("this HAProxy cannot filter them" in (await vera.get("/system")).text) is said

@@ -371,3 +371,13 @@ async def test_the_policy_of_the_react_panel_can_be_bound(ada_api: httpx2.AsyncC
     refused = await ada_api.delete(f"/api/v1/policies/{policy['id']}")
     assert refused.status_code == 409
     assert "shop.example" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 10**30, 0, -1])
+async def test_a_policy_that_no_row_can_have_is_not_found(ada_api: httpx2.AsyncClient, number: int) -> None:
+    await make(ada_api)
+
+    answer = await ada_api.patch(ONE, json={"policy_id": number})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/policy_id")
+    assert (await ada_api.get(ONE)).json()["version"] == 1

@@ -128,14 +128,14 @@ def test_a_page_for_people_who_are_not_logged_in_has_no_fault(page: Page, filled
 def test_a_refused_form_has_no_fault_and_takes_the_focus(browsing: Page, filled: Panel) -> None:
     browsing.set_viewport_size({"width": 1440, "height": 900})
     browsing.goto(f"{filled.url}/virtual-hosts/new")
-    browsing.get_by_label("Hostnames").fill("new.example")
+    browsing.get_by_role("textbox", name="Hostnames").fill("new.example")
     browsing.get_by_label("Server 1 address").fill("nowhere.invalid:80")
     browsing.get_by_role("button", name="Add virtual host and go live").click()
     browsing.wait_for_selector("[data-refusal]")
 
     assert faults(browsing) == []
     assert browsing.evaluate("document.activeElement.matches('[data-refusal]')")
-    assert browsing.get_by_label("Hostnames").input_value() == "new.example"
+    assert browsing.get_by_role("textbox", name="Hostnames").input_value() == "new.example"
     assert "could not resolve address" in browsing.locator(".field-error").inner_text()
 
 

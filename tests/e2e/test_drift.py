@@ -14,7 +14,7 @@ from tests.panel import Panel
 
 def add_host(page: Page, panel: Panel, origin: int) -> None:
     page.goto(f"{panel.url}/virtual-hosts/new")
-    page.get_by_label("Hostnames").fill("drift.example")
+    page.get_by_role("textbox", name="Hostnames").fill("drift.example")
     page.get_by_label("Server 1 address").fill(f"127.0.0.1:{origin}")
     page.get_by_role("button", name="Add virtual host and go live").click()
     expect(page.get_by_role("heading", name="drift.example", level=1)).to_be_visible()
@@ -57,7 +57,7 @@ def test_drift_is_shown_asked_about_and_mended(quiet_page: Page, panel: Panel, o
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("link", name="View differences").first.click()
     expect(page.get_by_text("drift.example 77")).to_be_visible()
-    page.get_by_role("button", name="Redeploy revision").click()
+    page.get_by_role("button", name="Redeploy revision").last.click()
     expect(page.get_by_role("heading", name="No drift")).to_be_visible()
     expect(page.locator("#live-slot")).to_contain_text("is live")
     assert visit(panel) == 200
@@ -65,8 +65,8 @@ def test_drift_is_shown_asked_about_and_mended(quiet_page: Page, panel: Panel, o
     # Overwritten when told to.
     change_map(panel)
     page.goto(f"{panel.url}/policies/1/edit")
-    expect(banner).to_contain_text("Drift: HAProxy")
-    page.get_by_label("Inbound").fill("6")
+    expect(banner).to_contain_text("Drift from revision")
+    page.get_by_label("Inbound anomaly threshold").fill("6")
     page.get_by_role("button", name="Save and go live").click()
     page.get_by_role("button", name="Save and overwrite it").click()
     expect(page.get_by_text("Live in")).to_be_visible()

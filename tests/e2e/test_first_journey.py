@@ -40,7 +40,7 @@ def journey(page: Page, panel: Panel, origin: int) -> None:
 
     page.goto(f"{panel.url}/virtual-hosts")
     page.get_by_role("link", name=re.compile("Add virtual host")).first.click()
-    page.get_by_label("Hostnames").fill("shop.example")
+    page.get_by_role("textbox", name="Hostnames").fill("shop.example")
     page.get_by_label("Server 1 address").fill(f"127.0.0.1:{origin}")
     page.get_by_role("button", name="Add virtual host and go live").click()
     expect(page.get_by_role("heading", name="shop.example", level=1)).to_be_visible()

@@ -27,7 +27,7 @@ def status(panel: Panel, host: str) -> int:
 
 def edit(page: Page, url: str, label: str, text: str) -> None:
     page.goto(f"{url}/edit")
-    page.get_by_label(label, exact=True).fill(text)
+    page.get_by_role("textbox", name=label, exact=True).fill(text)
     page.get_by_role("button", name=re.compile("Save and go live")).click()
     expect(page.get_by_text(LIVE)).to_be_visible()
 

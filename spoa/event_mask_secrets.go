@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+)
+
+const (
+	// shortestSecret: a value below is masked where its name stands before it, and not looked for in other texts.
+	shortestSecret = 4
+	// longestSecret bytes are compared; from a longer one on, the rest of a text is left out.
+	longestSecret = 1024
+	mostSecrets   = 64
+)
+
+// secrets are values that no text of one event may hold, in lower case.
+type secrets []string
+
+func (s *secrets) add(value string) {
+	if len(value) > longestSecret {
+		value = value[:longestSecret]
+	}
+	value = lower(strings.Clone(value))
+	if len(value) >= shortestSecret && len(*s) < mostSecrets && !slices.Contains(*s, value) {
+		*s = append(*s, value)
+	}
+}
+
+// addHeader takes the value of a masked header, and what is inside of it: a scheme's credentials, each cookie.
+func (s *secrets) addHeader(name, value string) {
+	s.add(value)
+	if scheme, credentials, found := strings.Cut(value, " "); found && strings.EqualFold(name, "authorization") {
+		s.add(credentials)
+		if decoded, err := base64.StdEncoding.DecodeString(credentials); err == nil && strings.EqualFold(scheme, "basic") {
+			_, password, _ := strings.Cut(string(decoded), ":")
+			s.add(password)
+		}
+	}
+	if strings.EqualFold(name, "cookie") {
+		for cookie := range strings.SplitSeq(value, ";") {
+			_, content, _ := strings.Cut(cookie, "=")
+			s.add(content)
+		}
+	}
+}
+
+// within finds the secrets in a text, whatever the case: transformations change that.
+func (s secrets) within(text string) []span {
+	if len(s) == 0 || len(text) < shortestSecret {
+		return nil
+	}
+	lowered := lower(text)
+	var found []span
+	for _, secret := range s {
+		for at := 0; ; {
+			next := strings.Index(lowered[at:], secret)
+			if next < 0 {
+				break
+			}
+			from, to := at+next, at+next+len(secret)
+			if len(secret) == longestSecret {
+				to = len(text)
+			}
+			found, at = append(found, span{from, to}), to
+		}
+	}
+	slices.SortFunc(found, func(a, b span) int { return a.from - b.from })
+	return found
+}
+
+// lower changes ASCII letters alone, so that places stay the same.
+func lower(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r >= 'A' && r <= 'Z' }) < 0 {
+		return text
+	}
+	b := []byte(text)
+	for at, one := range b {
+		if one >= 'A' && one <= 'Z' {
+			b[at] = one + 'a' - 'A'
+		}
+	}
+	return string(b)
+}

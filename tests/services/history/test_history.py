@@ -23,7 +23,7 @@ from guardpanel.services.saving.change import Asked, Saved
 from guardpanel.services.saving.changes import Changes
 from tests.examples import share
 from tests.fakes import FakeEngines
-from tests.services.saving import files, host_fields, policy_fields, rows, saving
+from tests.services.saved import files, host_fields, policy_fields, rows, saving
 
 pytestmark = pytest.mark.anyio
 

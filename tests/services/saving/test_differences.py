@@ -6,7 +6,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services.saving.differences import MOST, Difference, between, first_between, in_words
 from tests.rows import rows
-from tests.services.saving import host_fields, policy_fields
+from tests.services.saved import host_fields, policy_fields
 
 
 def numbered(found: Any) -> Any:

@@ -10,7 +10,7 @@ import (
 )
 
 // errQueueFull: more wait already than could be judged in time.
-var errQueueFull = errors.New("too many requests wait to be judged")
+var errQueueFull = errors.New("too many requests are waiting for inspection")
 
 // cores are those that the agent may use: as many as Go sees at the start, a container's limit or GOMAXPROCS included.
 var cores = runtime.GOMAXPROCS(0)

@@ -101,7 +101,7 @@ func open(network, address string) (net.Listener, error) {
 	switch {
 	case err == nil:
 		_ = client.Close()
-		return nil, fmt.Errorf("another process answers on %s", address)
+		return nil, fmt.Errorf("another process is listening on %s", address)
 	case errors.Is(err, syscall.ECONNREFUSED) && isSocket(address):
 		if err := os.Remove(address); err != nil {
 			return nil, err
@@ -144,7 +144,7 @@ func (a *Agent) reloadOnce() (Outcome, []Problem) {
 		return Outcome{}, []Problem{{Message: err.Error()}}
 	}
 	if config.Bind != a.config.Load().Bind {
-		return Outcome{}, []Problem{{Message: "bind cannot change in a reload: restart the agent"}}
+		return Outcome{}, []Problem{{Message: "bind cannot change in a reload; restart the agent"}}
 	}
 	outcome, problems := a.applications.load(config)
 	if len(problems) > 0 {

@@ -40,7 +40,7 @@ func compile(config ApplicationConfig) (application *Application, err error) {
 	}
 	defer func() {
 		if what := recover(); what != nil {
-			application, err = nil, fmt.Errorf("Coraza panics on this directive: %v", what)
+			application, err = nil, fmt.Errorf("Coraza panicked on this directive: %v", what)
 		}
 	}()
 	settings := coraza.NewWAFConfig().WithRootFS(included).WithDebugLogger(stopwatch{})

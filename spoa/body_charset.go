@@ -93,18 +93,18 @@ func decode(body, charset string) (string, error) {
 	if _, singleByte := encoding.(*charmap.Charmap); singleByte || name == "utf-8" || isASCII(body) {
 		return body, nil
 	}
-	return body, fmt.Errorf("letters in charset %s, which servers read differently", name)
+	return body, fmt.Errorf("characters in charset %s that servers read differently", name)
 }
 
 // encodingOf knows what browsers know, but for those whose meaning of a byte depends on escapes before it.
 func encodingOf(charset string) (encoding.Encoding, string, error) {
 	found, err := htmlindex.Get(charset)
 	if err != nil {
-		return nil, "", fmt.Errorf("charset %s cannot be read", printable(charset))
+		return nil, "", fmt.Errorf("unsupported charset %s", printable(charset))
 	}
 	name, err := htmlindex.Name(found)
 	if err != nil || name == "replacement" || name == "iso-2022-jp" || name == "x-user-defined" {
-		return nil, "", fmt.Errorf("charset %s cannot be read", printable(charset))
+		return nil, "", fmt.Errorf("unsupported charset %s", printable(charset))
 	}
 	return found, name, nil
 }
@@ -153,7 +153,7 @@ func decodeWide(body, charset string) (string, error) {
 	return decoded(unicode.UTF16(order, unicode.UseBOM).NewDecoder().String(body))
 }
 
-var errNotInCharset = errors.New("the body is not in the charset that it says")
+var errNotInCharset = errors.New("the body does not match its declared charset")
 
 // decoded refuses text with what its charset does not have: parsers differ about what follows.
 func decoded(text string, err error) (string, error) {

@@ -108,10 +108,10 @@ func newFlattened(v plugintypes.TransactionVariables, options plugintypes.BodyPr
 	return &flattened{v: v, key: make([]byte, 0, 256), limit: options.ArgumentLimit, budget: max(8*size, 4096)}
 }
 
-var errTooWide = errors.New("the names in JSON are too long together")
+var errTooWide = errors.New("the names in JSON are too long in total")
 
 // errEnough ends the walk where there are as many arguments as the policy takes; ARGUMENTS_LIMIT_REACHED says it to rules.
-var errEnough = errors.New("more arguments than allowed")
+var errEnough = errors.New("too many arguments")
 
 // ended is what is left of an error: too many arguments are none of the body's.
 func (f *flattened) ended(err error) error {

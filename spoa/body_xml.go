@@ -16,7 +16,7 @@ const (
 	xmlAttributes = "//@*"
 )
 
-var errManyTexts = errors.New("XML with too much text inside each other")
+var errManyTexts = errors.New("XML text nested too deeply")
 
 // readXML gives rules the values of attributes and the text of elements as an application gets them: entities resolved,
 // attributes among the texts, too, since few rules ask for XML://@*, and what comments, CDATA sections, processing instructions or further elements divide as pieces and as one. XML is read

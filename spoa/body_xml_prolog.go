@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	errEntities     = errors.New("a document type that declares entities or attributes")
-	errExternalType = errors.New("a document type that is loaded from elsewhere")
+	errEntities     = errors.New("document type declares entities or attributes")
+	errExternalType = errors.New("document type is loaded from an external source")
 )
 
 // declaration is what XML begins with; what it says of version and encoding is done with when the rest is read.
@@ -56,7 +56,7 @@ func undeclared(text string) (rest, encoding string, err error) {
 	}
 	rest = text[len(said[0]):]
 	if version := declaredVersion.FindStringSubmatch(said[1]); version == nil || version[1] != "1.0" && version[1] != "1.1" {
-		return rest, "", errors.New("an XML declaration without version 1.0 or 1.1")
+		return rest, "", errors.New("XML declaration without version 1.0 or 1.1")
 	}
 	if named := declaredEncoding.FindStringSubmatch(said[1]); named != nil {
 		encoding = strings.ToLower(named[1])
@@ -78,7 +78,7 @@ func checkDocumentType(directive string) error {
 	parts := documentType.FindStringSubmatch(directive)
 	switch {
 	case parts == nil:
-		return errors.New("a declaration that is no document type")
+		return errors.New("declaration is not a document type")
 	case declares.MatchString(parts[2]):
 		return errEntities
 	case !standardTypes.MatchString(strings.Trim(parts[1], `"'`)):

@@ -68,15 +68,15 @@ func (c *Config) check() error {
 			return fmt.Errorf("application %d has no name", at+1)
 		}
 		if seen[application.Name] {
-			return fmt.Errorf("application %s stands twice", application.Name)
+			return fmt.Errorf("duplicate application %s", application.Name)
 		}
 		seen[application.Name] = true
 		if application.ResponseCheck && application.TransactionTTLMS <= 0 {
-			return fmt.Errorf("application %s checks responses and needs a transaction_ttl_ms", application.Name)
+			return fmt.Errorf("application %s: response_check requires transaction_ttl_ms", application.Name)
 		}
 	}
 	if c.DefaultApplication != "" && !seen[c.DefaultApplication] {
-		return fmt.Errorf("default_application %s is not among the applications", c.DefaultApplication)
+		return fmt.Errorf("default_application %s is not one of the applications", c.DefaultApplication)
 	}
 	_, _, err := c.address()
 	return err
@@ -87,12 +87,12 @@ func (c *Config) address() (network, address string, err error) {
 	if path, found := strings.CutPrefix(c.Bind, "unix:"); found {
 		parsed, err := url.Parse("unix:" + path)
 		if err != nil || parsed.Path == "" {
-			return "", "", fmt.Errorf("bind %q names no socket", c.Bind)
+			return "", "", fmt.Errorf("bind %q: missing socket path", c.Bind)
 		}
 		return "unix", parsed.Path, nil
 	}
 	if _, _, err := net.SplitHostPort(c.Bind); err != nil {
-		return "", "", errors.New("bind is neither unix:///path nor host:port")
+		return "", "", errors.New("bind must be unix:///path or host:port")
 	}
 	return "tcp", c.Bind, nil
 }

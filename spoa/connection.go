@@ -143,9 +143,9 @@ func (c *connection) next() error {
 	case received.kind == frameHAProxyDisconnect:
 		return errGoodbye
 	case received.kind != frameNotify:
-		return protocolError{statusInvalid, "an unexpected frame"}
+		return protocolError{statusInvalid, "unexpected frame"}
 	case received.flags&flagFin == 0:
-		return protocolError{statusNoFragments, "a fragment, which was not agreed"}
+		return protocolError{statusNoFragments, "fragmented frame, but fragmentation was not negotiated"}
 	}
 	c.answering.Go(func() { c.acknowledge(received) })
 	return nil
@@ -156,7 +156,7 @@ func (c *connection) acknowledge(received frame) {
 	defer caught()
 	actions := c.answer(received.payload)
 	if len(actions) > int(c.limit)-frameHeadRoom {
-		limited.report("no verdict", "code", errorInternal, "error", "the answer is longer than a frame")
+		limited.report("no verdict", "code", errorInternal, "error", "the response does not fit into a frame")
 		actions = failure(errorInternal)
 	}
 	if err := c.write(frame{kind: frameAck, stream: received.stream, id: received.id, payload: actions}); err != nil {
@@ -217,13 +217,13 @@ func (c *connection) disconnect(why error) {
 	switch {
 	case errors.As(why, &broken):
 		status, words = broken.status, broken.words
-		limited.report("HAProxy's frame is refused", "error", broken.words)
+		limited.report("rejected a frame from HAProxy", "error", broken.words)
 	case errors.Is(why, errGoodbye):
 	case errors.Is(why, io.EOF), errors.Is(why, io.ErrUnexpectedEOF), errors.Is(why, syscall.EPIPE),
 		errors.Is(why, syscall.ECONNRESET), errors.Is(why, net.ErrClosed):
 		return
 	default:
-		limited.report("a connection broke", "error", why)
+		limited.report("connection failed", "error", why)
 		return
 	}
 	facts := encoding.NewKVWriter(make([]byte, smallestFrame), 0)

@@ -38,7 +38,7 @@ func (a *Agent) control() http.Handler {
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", method)
-			answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "this call is " + method + " only"})
+			answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "method not allowed; use " + method})
 		})
 	}
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
@@ -55,7 +55,7 @@ func (a *Agent) control() http.Handler {
 	mux.HandleFunc("POST /v1/evaluate", a.evaluate)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such call"})
+		answer(w, http.StatusNotFound, map[string]string{"error": "not found"})
 	})
 	return mux
 }

@@ -239,7 +239,7 @@ func TestAStaleSocketIsRemovedAndALiveOneIsNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := second.listen(""); err == nil || !strings.Contains(err.Error(), "another process answers") {
+	if err := second.listen(""); err == nil || !strings.Contains(err.Error(), "another process is listening") {
 		t.Errorf("a second agent on the same socket: %v", err)
 	}
 	stale := agent.dir + "/stale"

@@ -24,12 +24,12 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-a.evaluations }()
 	default:
 		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("%d evaluations are under way", evaluationsAtOnce))
+		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("%d evaluations are already running", evaluationsAtOnce))
 		return
 	}
 	question, err := readQuestion(http.MaxBytesReader(w, r.Body, evaluationBytes))
 	if errors.As(err, new(*http.MaxBytesError)) {
-		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the question is longer than %d bytes", evaluationBytes))
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request body exceeds %d bytes", evaluationBytes))
 		return
 	}
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusUnprocessableEntity, map[string]any{"errors": []Problem{*problem}})
 		return
 	case application == nil:
-		refuse(w, http.StatusNotFound, "there is no such application")
+		refuse(w, http.StatusNotFound, "application not found")
 		return
 	}
 	defer application.leave()

@@ -47,7 +47,7 @@ func readQuestion(body io.Reader) (*Question, error) {
 	}
 	switch _, err := decoder.Token(); {
 	case err == nil:
-		return nil, errors.New("there is more than one JSON document")
+		return nil, errors.New("unexpected data after the JSON document")
 	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
@@ -57,11 +57,11 @@ func readQuestion(body io.Reader) (*Question, error) {
 func (q *Question) check() error {
 	switch {
 	case (q.Application == "") == (q.Directives == ""):
-		return errors.New("application or directives: one of the two is needed")
+		return errors.New("either application or directives is required")
 	case len(q.Directives) > evaluationDirectives:
-		return fmt.Errorf("directives are longer than %d bytes", evaluationDirectives)
+		return fmt.Errorf("directives exceed %d bytes", evaluationDirectives)
 	case q.Request == nil:
-		return errors.New("request is needed")
+		return errors.New("request is required")
 	}
 	if err := checkDirectives(q.Directives); err != nil {
 		return err
@@ -87,7 +87,7 @@ func checkDirectives(text string) error {
 		for _, word := range reaching {
 			begins := strings.HasPrefix(strings.TrimSpace(lower), word)
 			if begins || word[0] == '@' && strings.Contains(lower, word) {
-				return fmt.Errorf("directives: line %d: %s is not for an evaluation", one.line, word)
+				return fmt.Errorf("directives: line %d: %s is not allowed in an evaluation", one.line, word)
 			}
 		}
 	}
@@ -101,10 +101,10 @@ func (r *QuestionRequest) check() error {
 		}
 	}
 	if r.Method == "" || strings.ContainsAny(r.Method, "\r\n") {
-		return errors.New("method is needed, in one line")
+		return errors.New("method is required and must be a single line")
 	}
 	if r.URI == "" || strings.ContainsAny(r.URI, "\r\n") {
-		return errors.New("uri is needed, in one line")
+		return errors.New("uri is required and must be a single line")
 	}
 	if err := checkVersion(r.Version); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (r *QuestionRequest) check() error {
 
 func (r *QuestionResponse) check() error {
 	if r.Status < 100 || r.Status > 999 {
-		return errors.New("status is not between 100 and 999")
+		return errors.New("status must be between 100 and 999")
 	}
 	if err := checkVersion(r.Version); err != nil {
 		return err
@@ -125,7 +125,7 @@ func (r *QuestionResponse) check() error {
 // checkVersion: as HAProxy's req.ver says it, without "HTTP/".
 func checkVersion(version string) error {
 	if len(version) > 16 || strings.ContainsAny(version, "\r\n/ ") {
-		return errors.New("version is not like 1.1")
+		return errors.New("version must look like 1.1")
 	}
 	return nil
 }
@@ -134,10 +134,10 @@ func checkVersion(version string) error {
 func checkHeaders(headers [][2]string) error {
 	for at, header := range headers {
 		if header[0] == "" || strings.ContainsAny(header[0], ":\r\n") {
-			return fmt.Errorf("headers[%d]: the name is empty or has a colon or a line break", at)
+			return fmt.Errorf("headers[%d]: the name is empty or contains a colon or a line break", at)
 		}
 		if strings.ContainsAny(header[1], "\r\n") {
-			return fmt.Errorf("headers[%d]: the value has a line break", at)
+			return fmt.Errorf("headers[%d]: the value contains a line break", at)
 		}
 	}
 	return nil

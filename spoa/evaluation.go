@@ -65,7 +65,7 @@ type EvaluatedMatch struct {
 	Chain       int    `json:"chain"`
 }
 
-// evaluateGuarded gives the verdict, or errLate; a panic in the engine costs this question alone.
+// evaluateGuarded gives the verdict, or errLate; panic in the engine costs this question alone.
 func evaluateGuarded(application *Application, question *Question, deadline time.Time) (evaluation *Evaluation, err error) {
 	defer func() {
 		if what := recover(); what != nil {

@@ -17,13 +17,13 @@ func newEventMetrics(registry prometheus.Registerer) *EventMetrics {
 		}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "guardpanel_spoa_events_dropped_total",
-			Help: "Events not written by cause (queue: more came than could be written; disk: it refused; fault: of ours).",
+			Help: "Events not written, by cause (queue: full; disk: write error; fault: internal error).",
 		}, []string{"cause"}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "guardpanel_spoa_event_bytes_total", Help: "Bytes written to segment files.",
 		}),
 		removed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "guardpanel_spoa_event_segments_removed_total", Help: "Segment files that went because of size or age.",
+			Name: "guardpanel_spoa_event_segments_removed_total", Help: "Segment files deleted because of size or age.",
 		}),
 	}
 	for _, cause := range []string{"queue", "disk", "fault"} {

@@ -95,7 +95,7 @@ func (e *Events) encode(event *Event) {
 	before := len(e.lines)
 	defer func() {
 		if what := recover(); what != nil {
-			limited.report("panic at an event", "what", what, "stack", string(debug.Stack()))
+			limited.report("panic while writing an event", "what", what, "stack", string(debug.Stack()))
 			e.lines = e.lines[:before]
 			e.metrics.dropped.WithLabelValues("fault").Inc()
 		}
@@ -111,7 +111,7 @@ func (e *Events) flush() {
 	written := false
 	if time.Now().After(e.paused) {
 		if err := e.segments.append(e.lines); err != nil {
-			limited.report("events could not be written", "error", err, "events", e.count)
+			limited.report("cannot write events", "error", err, "events", e.count)
 			e.paused = time.Now().Add(afterFailure)
 		} else {
 			written = true

@@ -64,7 +64,7 @@ func readFrame(in *bufio.Reader, limit uint32) (frame, error) {
 	length := binary.BigEndian.Uint32(head[:])
 	switch {
 	case length > limit:
-		return frame{}, protocolError{statusTooBig, fmt.Sprintf("a frame of %d bytes, %d were agreed", length, limit)}
+		return frame{}, protocolError{statusTooBig, fmt.Sprintf("frame of %d bytes; the negotiated maximum is %d", length, limit)}
 	case length < frameHeadSize:
 		return frame{}, protocolError{statusInvalid, fmt.Sprintf("a frame of %d bytes", length)}
 	}
@@ -77,7 +77,7 @@ func readFrame(in *bufio.Reader, limit uint32) (frame, error) {
 	read.stream, read.id = rest.varint(), rest.varint()
 	read.payload = rest.rest
 	if rest.err != nil {
-		return frame{}, protocolError{statusInvalid, "a frame without stream and frame id"}
+		return frame{}, protocolError{statusInvalid, "frame without stream ID and frame ID"}
 	}
 	return read, nil
 }
@@ -99,7 +99,7 @@ func appendVarint(out []byte, value uint64) []byte {
 	return append(out, encoded[:n]...)
 }
 
-var errTruncated = errors.New("the frame ends too early")
+var errTruncated = errors.New("the frame is truncated")
 
 // reader takes values off a payload. After the first error it gives zero values. haproxy-go's scanners panic on a
 // truncated payload and do not stop at the end of a message's arguments.
@@ -165,7 +165,7 @@ func (r *reader) value() value {
 		read.text = r.string()
 	default:
 		if r.err == nil {
-			r.err = fmt.Errorf("a value of the unknown type %d", read.kind)
+			r.err = fmt.Errorf("unknown value type %d", read.kind)
 		}
 	}
 	return read

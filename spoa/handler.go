@@ -86,7 +86,7 @@ var inspections = map[string]inspection{"coraza-req": inspectRequest, "coraza-re
 // panicked is what a panic in one transaction becomes: it costs that request alone.
 type panicked struct{ what any }
 
-func (p panicked) Error() string { return "a panic in the engine" }
+func (p panicked) Error() string { return "panic in the engine" }
 
 // panicError is what a panic of an inspection means: its time was up, or a fault in the engine.
 func panicError(what any) error {

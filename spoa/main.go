@@ -24,7 +24,7 @@ func main() {
 		config   = flag.String("config", "", "configuration `file` (coraza-spoa's YAML)")
 		validate = flag.Bool("validate", false, "compile every application, print one JSON document, and exit")
 		control  = flag.String("control", "", "control socket, `unix:PATH`")
-		events   = flag.String("events", "", "`directory` for events, one JSON line for each request that fired a rule")
+		events   = flag.String("events", "", "`directory` for events, one JSON line per request that fired a rule")
 		version  = flag.Bool("version", false, "print the versions of the agent, Coraza and the rule set")
 	)
 	flag.Parse()
@@ -32,7 +32,7 @@ func main() {
 	case *version:
 		fmt.Println(versions())
 	case *config == "":
-		fmt.Fprintln(os.Stderr, "guardpanel-spoa: -config is needed")
+		fmt.Fprintln(os.Stderr, "guardpanel-spoa: -config is required")
 		os.Exit(exitCannotRun)
 	case *validate:
 		collectLess()
@@ -53,14 +53,14 @@ func run(config, control, events string) int {
 	agent, err := newAgent(config, events)
 	collectAsUsual()
 	if err != nil {
-		slog.Error("the agent cannot start", "error", err)
+		slog.Error("startup failed", "error", err)
 		if errors.As(err, new(refusal)) {
 			return exitInvalid
 		}
 		return exitCannotRun
 	}
 	if err := agent.listen(control); err != nil {
-		slog.Error("the agent cannot listen", "error", err)
+		slog.Error("cannot listen", "error", err)
 		return exitCannotRun
 	}
 	slog.Info("serving", "version", version, "bind", agent.config.Load().Bind, "applications", len(agent.config.Load().Applications))
@@ -69,7 +69,7 @@ func run(config, control, events string) int {
 			break
 		}
 		if outcome, problems := agent.reload(); len(problems) > 0 {
-			slog.Error("reload refused, the old applications stay", "errors", problems)
+			slog.Error("reload rejected, keeping the running applications", "errors", problems)
 		} else {
 			slog.Info("reloaded", "kept", len(outcome.Kept), "added", len(outcome.Added), "removed", len(outcome.Removed))
 		}

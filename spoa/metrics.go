@@ -20,32 +20,32 @@ func newMetrics(applications *Applications, queue *admission) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "guardpanel_spoa_requests_total", Help: "Messages by application and verdict (pass, detected, blocked, error, probe).",
+			Name: "guardpanel_spoa_requests_total", Help: "Messages, by application and verdict (pass, detected, blocked, error, probe).",
 		}, []string{"application", "verdict"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "guardpanel_spoa_request_seconds", Help: "Time to an answer, with waiting for a slot.",
+			Name: "guardpanel_spoa_request_seconds", Help: "Time to the response, including time in the queue.",
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
 		}, []string{"application"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "guardpanel_spoa_bytes_total", Help: "Bytes of messages that rules look at: address, headers, body.",
+			Name: "guardpanel_spoa_bytes_total", Help: "Bytes of messages that rules inspect: URI, headers, body.",
 		}, []string{"application"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "guardpanel_spoa_errors_total",
-			Help: "Messages without a verdict by cause (unknown_application, bad_message, internal, no_request, queue_full, late).",
+			Help: "Messages without a verdict, by cause (unknown_application, bad_message, internal, no_request, queue_full, late).",
 		}, []string{"cause"}),
 		compile: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "guardpanel_spoa_compile_seconds", Help: "Time to compile one application.",
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5},
 		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "guardpanel_spoa_reloads_total", Help: "Reloads by result (done, refused).",
+			Name: "guardpanel_spoa_reloads_total", Help: "Reloads, by result (done, refused).",
 		}, []string{"result"}),
 	}
 	running := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "guardpanel_spoa_applications", Help: "Applications that run.",
+		Name: "guardpanel_spoa_applications", Help: "Applications that are running.",
 	}, func() float64 { return float64(len(applications.all())) })
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "guardpanel_spoa_build_info", Help: "Versions, always 1.",
+		Name: "guardpanel_spoa_build_info", Help: "Versions; always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "coraza": corazaVersion(), "crs": crsVersion()},
 	})
 	build.Set(1)

@@ -53,7 +53,7 @@ func (f *multipartForm) read(part string) {
 	header := f.header(head)
 	if header.duplicate {
 		set(f.variables.MultipartDuplicatePartHeader(), "1")
-		f.blame("a header or a parameter of a part stands twice")
+		f.blame("duplicate header or parameter in a part")
 	}
 	name := header.disposition.name()
 	for _, line := range header.lines {

@@ -19,15 +19,15 @@ func (f *multipartForm) boundaryOf(contentType string) string {
 	f.charset = f.charsetOf(contentType)
 	before, _, found := strings.Cut(lower, "boundary")
 	if !found {
-		f.blame("the request's content type names no boundary")
+		f.blame("the request's content type has no boundary")
 		return ""
 	}
 	if !strings.HasSuffix(strings.TrimRight(before, " \t"), ";") {
-		f.blame("the request's content type names the boundary in an unusual place")
+		f.blame("the request's content type has the boundary in an unusual place")
 	}
 	value, after := f.boundaryValue(contentType[len(before)+len("boundary"):])
 	if strings.Contains(strings.ToLower(after), "boundary") {
-		f.blame("the request's content type names several boundaries")
+		f.blame("the request's content type has several boundaries")
 	}
 	return value
 }

@@ -49,7 +49,7 @@ func readDisposition(text string) disposition {
 func (d *disposition) next(text string) (parameter, string) {
 	name, rest, found := strings.Cut(text, "=")
 	if trimmed := strings.TrimLeft(name, " \t"); !found || !isToken(strings.TrimRight(trimmed, " \t")) {
-		d.fault = "a parameter of a part that is not name=value"
+		d.fault = "part parameter that is not name=value"
 		return parameter{}, ""
 	} else if !isToken(trimmed) {
 		d.isPlain = false // PHP knows no parameter `filename `
@@ -61,7 +61,7 @@ func (d *disposition) next(text string) (parameter, string) {
 		one.value, rest, _ = strings.Cut(value, ";")
 		one.value = strings.Trim(one.value, " \t")
 		if !isToken(one.value) && one.value != "" {
-			d.fault = "a parameter of a part that needs quotes"
+			d.fault = "part parameter that needs quotes"
 		}
 		return one, rest
 	}
@@ -69,7 +69,7 @@ func (d *disposition) next(text string) (parameter, string) {
 	one.value, rest, found = d.quoted(value[1:])
 	after, rest, _ := strings.Cut(rest, ";")
 	if !found || strings.Trim(after, " \t") != "" {
-		d.fault = "a parameter of a part whose quotes do not end"
+		d.fault = "part parameter with unterminated quotes"
 	}
 	return one, rest
 }
@@ -101,7 +101,7 @@ func (d *disposition) take(one parameter) {
 		d.takeExtended(one)
 		return // it has apostrophes of its own
 	case strings.HasPrefix(one.name, "name*"), strings.HasPrefix(one.name, "filename*"):
-		d.fault = "a parameter of a part that is continued or encoded" // RFC 2231: few parsers put it together
+		d.fault = "part parameter that is continued or encoded" // RFC 2231: few parsers put it together
 	}
 	if !one.isQuoted && strings.Contains(one.value, "'") {
 		d.isPlain = false // PHP takes them for quotes
@@ -113,12 +113,12 @@ func (d *disposition) takeExtended(one parameter) {
 	d.quotedExtended = one.isQuoted
 	parts := strings.Split(one.value, "'")
 	if len(parts) != 3 || one.isQuoted {
-		d.fault = "a parameter filename* that is not charset'language'value"
+		d.fault = "filename* parameter that is not charset'language'value"
 		return
 	}
 	value, err := url.PathUnescape(parts[2])
 	if err != nil {
-		d.fault = "a parameter filename* that is not charset'language'value"
+		d.fault = "filename* parameter that is not charset'language'value"
 		value = parts[2]
 	}
 	d.extended = &extendedValue{charset: parts[0], language: parts[1], value: value}

@@ -24,7 +24,7 @@ func (f *multipartForm) readDocument(value string, header *partHeader) {
 		err = f.readXML(value, header.contentType)
 	}
 	if err != nil && !f.isCut {
-		f.blame("a part that says it is " + header.mediaType + ": " + err.Error())
+		f.blame("part declared as " + header.mediaType + ": " + err.Error())
 	}
 }
 

@@ -44,12 +44,12 @@ func (f *multipartForm) header(head string) *partHeader {
 			break
 		}
 		if len(header.lines) == mostPartHeaders {
-			f.blame("a part with too many headers")
+			f.blame("part with too many headers")
 			break
 		}
 		name, value, found := strings.Cut(line, ":")
 		if !found || !isToken(name) || hasControls(value) || len(line) > longestPartHeader {
-			f.blame("a header of a part that is not name: value on one line")
+			f.blame("part header that is not name: value on one line")
 			header.lines = append(header.lines, line)
 			continue
 		}
@@ -81,7 +81,7 @@ func (f *multipartForm) readHeader(header *partHeader, name, value string) {
 	case "Content-Transfer-Encoding":
 		header.encoding = strings.ToLower(value)
 		if !knownEncodings[header.encoding] {
-			f.blame("a part in a transfer encoding that is not known")
+			f.blame("part with an unknown transfer encoding")
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (f *multipartForm) parts(body, delimiter string) iter.Seq[string] {
 			}
 			switch {
 			case open > end:
-				f.blame("a boundary directly after another")
+				f.blame("two boundaries in a row")
 			case open >= 0 && !yield(body[open:end]):
 				return
 			case open < 0 && !closed && strings.Trim(body[:end], blank) != "":
@@ -64,10 +64,10 @@ func (f *multipartForm) lineBefore(body string, begin int) (end int, isLine bool
 	case strings.HasSuffix(lineEnd, f.lineEnd) && (f.lineEnd == "\r\n" || lineEnd != "\r\n"):
 		return begin - len(f.lineEnd), true
 	case lineEnd != "":
-		f.blame("a boundary after half a line end")
+		f.blame("boundary after an incomplete line ending")
 		return begin - 1, true
 	}
-	f.blame("a boundary within a line")
+	f.blame("boundary in the middle of a line")
 	return 0, false
 }
 
@@ -82,7 +82,7 @@ func (f *multipartForm) lineAfter(body string, at int) (open int, closed bool) {
 	case f.isCut && len(rest) < 2:
 		return -1, false
 	}
-	f.blame("something after a boundary on its line")
+	f.blame("data after a boundary on the same line")
 	if line := strings.IndexByte(rest, '\n'); line >= 0 {
 		return at + line + 1, false
 	}
@@ -92,16 +92,16 @@ func (f *multipartForm) lineAfter(body string, at int) (open int, closed bool) {
 // divided cuts a part where its headers end.
 func (f *multipartForm) divided(part string) (head, value string) {
 	if value, found := strings.CutPrefix(part, f.lineEnd); found {
-		f.blame("a part without headers") // Werkzeug takes what follows for some
+		f.blame("part without headers") // Werkzeug takes what follows for some
 		return "", value
 	}
 	if f.lineEnd == "\n" && strings.Contains(part, "\r\n\r\n") {
-		f.blame("an empty line with another line end") // Django takes all before it for headers
+		f.blame("empty line with a different line ending") // Django takes all before it for headers
 	}
 	if head, value, found := strings.Cut(part, f.lineEnd+f.lineEnd); found {
 		return head, value
 	}
 	// PHP takes a boundary here for the value's first line.
-	f.blame("a part without an empty line and a line end after its headers")
+	f.blame("part without an empty line after its headers")
 	return part, ""
 }

@@ -90,7 +90,7 @@ func TestTheProcessReloadsOnHUPAndDrainsOnTERM(t *testing.T) {
 	expect(t, c.ask(request{app: "other", query: "a=attack"}), map[string]any{"action": "deny"})
 	s.write(t, apps(map[string]string{"bad": "SecNonsense On\n"}))
 	_ = agent.Process.Signal(syscall.SIGHUP)
-	log.until("reload refused")
+	log.until("reload rejected")
 	expect(t, c.ask(request{app: "other", query: "a=attack"}), map[string]any{"action": "deny"})
 	_ = agent.Process.Signal(syscall.SIGTERM)
 	if kind, _ := c.receive(); kind != frameAgentDisconnect {

@@ -43,7 +43,7 @@ func (a *Agent) rules(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("application")
 	application, found := a.applications.named(name)
 	if !found {
-		refuse(w, http.StatusNotFound, "there is no such application")
+		refuse(w, http.StatusNotFound, "application not found")
 		return
 	}
 	defer application.leave()
@@ -71,7 +71,7 @@ func facts(rule types.RuleMetadata) RuleFacts {
 func rulesOf(waf coraza.WAF) (rules []Rule, err error) {
 	defer func() {
 		if what := recover(); what != nil {
-			rules, err = nil, fmt.Errorf("this Coraza keeps its rules in another way: %v", what)
+			rules, err = nil, fmt.Errorf("this version of Coraza stores its rules differently: %v", what)
 		}
 	}()
 	wrapper := reflect.New(reflect.TypeOf(waf)).Elem() // a copy that can be addressed

@@ -35,7 +35,7 @@ func (s *Server) serve() {
 		}
 		if err != nil {
 			// Out of file handles: those that are open go on, and so does accepting when some are free again.
-			limited.report("a connection could not be accepted", "error", err)
+			limited.report("cannot accept a connection", "error", err)
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
@@ -84,6 +84,6 @@ func (s *Server) drain(ctx context.Context) bool {
 	for c := range s.connections {
 		_ = c.conn.Close()
 	}
-	slog.Warn("some requests were still being judged at the end", "connections", len(s.connections))
+	slog.Warn("shut down with requests still in progress", "connections", len(s.connections))
 	return false
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // errLate: there was no verdict within the time that HAProxy waits.
-var errLate = errors.New("no verdict in time")
+var errLate = errors.New("timed out without a verdict")
 
 // late is what ends an inspection whose time is up; a panic, since Coraza cannot be asked to stop.
 type late struct{}

@@ -147,14 +147,14 @@ func checkLines(text string) error {
 	last := ""
 	for line := range strings.SplitSeq(text, "\n") {
 		if len(line) >= bufio.MaxScanTokenSize-1 {
-			return fmt.Errorf("a line of %d bytes: Coraza would drop it and all that follows", len(line))
+			return fmt.Errorf("line is %d bytes; Coraza would silently drop it and the rest", len(line))
 		}
 		if trimmed := strings.TrimSpace(line); trimmed != "" && trimmed[0] != '#' {
 			last = trimmed
 		}
 	}
 	if strings.HasSuffix(last, `\`) {
-		return errors.New("the last line ends in a backslash: Coraza would drop its directive")
+		return errors.New("last line ends with a backslash; Coraza would silently drop the directive")
 	}
 	return nil
 }

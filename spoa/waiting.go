@@ -89,7 +89,7 @@ func (w *waiting) end(one waited) {
 	defer w.application.leave()
 	defer func() {
 		if what := recover(); what != nil {
-			limited.report("panic at the end of a transaction", "what", what)
+			limited.report("panic while closing a transaction", "what", what)
 		}
 	}()
 	w.application.observe(one.transaction, one.observed, "request")

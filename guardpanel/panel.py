@@ -1,8 +1,10 @@
 """What one running panel consists of; `request.app.state.panel`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from guardpanel.background import Background
 from guardpanel.database import Database
@@ -12,7 +14,8 @@ from guardpanel.services import installation
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
-from guardpanel.services.events import Events
+from guardpanel.services.events import Events, state
+from guardpanel.services.events.watching import IngestWatch
 from guardpanel.services.figures import Figures
 from guardpanel.services.retention import Retention
 from guardpanel.services.saving.changes import Changes
@@ -28,6 +31,7 @@ class Parts:
     engines: Callable[[Settings, str, Background], Engines] = Deployer
     passwords: Callable[[], Passwords] = Passwords
     background: Callable[[], Background] = Background
+    ask_ingest: Callable[[Settings], Awaitable[Mapping[str, Any] | None]] = state.ask
 
 
 REAL = Parts()
@@ -46,6 +50,7 @@ class Panel:
     retention: Retention
     backups: Backups
     events: Events
+    ingest_watch: IngestWatch
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
@@ -82,6 +87,7 @@ class Panel:
             retention=retention,
             backups=backups,
             events=Events(settings, database),
+            ingest_watch=IngestWatch(changes.watch, partial(parts.ask_ingest, settings)),
             supervisor=supervisor,
         )
 
@@ -94,6 +100,7 @@ class Panel:
         """Begin what runs beside the pages, which answer meanwhile: first of all to make live what the database says."""
         if self.supervisor is not None:
             self.supervisor.start()
+        self.ingest_watch.follow(self.background)
         self.background.once("start", self._bring_up)
 
     async def _bring_up(self) -> None:

@@ -50,6 +50,9 @@ TIDY_EVERY, BETWEEN_STEPS = 60.0, 0.05
 AFTER_FAILURE, LONGEST_WAIT = 1.0, 30.0
 "Seconds: a disk that refuses is asked again ever more slowly."
 
+STANDS = 60.0
+"Seconds without the end of a step, from which on it stands still: a step takes some, a pause after a failure LONGEST_WAIT."
+
 GC_AFTER = (100_000, 50, 100)
 "Between looks for garbage (gc.set_threshold): batches make many objects, and none that refers to itself."
 
@@ -96,6 +99,8 @@ class Ingest:
         self._read_until = time()
         "The moment up to which everything was read."
         self._next_tidying = 0.0
+        self._moved = monotonic()
+        "When a step last came to an end, good or bad."
 
     def keep_reading(self, ending: Ending, parent: int | None = None) -> None:
         wait = AFTER_FAILURE
@@ -107,10 +112,11 @@ class Ingest:
                 self.tidy()
             except Exception as error:  # noqa: BLE001 the one loop of this process: logged, told, and begun again
                 self._give_way(error)
+                self._moved = monotonic()
                 ending.wait(wait)
                 wait = min(LONGEST_WAIT, wait * 2)
                 continue
-            self.problem, wait = None, AFTER_FAILURE
+            self.problem, wait, self._moved = None, AFTER_FAILURE, monotonic()
             if not busy:
                 ending.wait(IDLE)
 
@@ -185,8 +191,14 @@ class Ingest:
         """For the panel (services/events/state.py)."""
         waiting = self.segments.waiting + self.access_log.waiting
         lag = max(0.0, time() - self._read_until) if waiting else 0.0
-        said = {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": self.problem, "pid": os.getpid()}
+        problem = self.problem or self._stands()
+        said = {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": problem, "pid": os.getpid()}
         return {**said, "lately": self.lately.describe()}
+
+    def _stands(self) -> str | None:
+        """In words, where its loop hangs: this is asked by another thread."""
+        still = monotonic() - self._moved
+        return f"Event ingest has made no progress for {still:.0f} s." if still > STANDS else None
 
     def close(self) -> None:
         self.segments.close()

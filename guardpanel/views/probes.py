@@ -48,7 +48,7 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(panel: PanelDep) -> Response:
-    """Database, HAProxy, agent, live revision and background tasks, each with its state; 503 unless all are well."""
+    """Database, HAProxy, agent, live revision, background tasks and ingest, each with its state; 503 unless all are well."""
     parts = await readiness.parts(panel.changes, starting=panel.starting, problem=panel.problem)
     ready = all(state == readiness.OK for state in parts.values())
     return JSONResponse({"ready": ready, **parts}, 200 if ready else 503)

@@ -15,6 +15,7 @@ from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.errors import Busy, StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import run
+from guardpanel.ingest.run import Ingest
 from guardpanel.ingest.store import Store
 from tests.events import a_log_line, an_event
 from tests.ingest.reading import FIRST, SECOND, Ground
@@ -230,3 +231,23 @@ def test_it_ends_with_the_process_that_started_it(ground: Ground) -> None:
     while is_process(pid):
         assert time.monotonic() < ends
         time.sleep(0.05)
+
+
+def test_a_loop_that_hangs_is_told_while_it_hangs(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket is answered beside it: a disk that takes no write and refuses none ends no step."""
+    clock, ending, told = [1_000.0], threading.Event(), []
+    monkeypatch.setattr(run, "monotonic", lambda: clock[0])
+
+    def hang(_self: Ingest, _ending: object) -> bool:
+        for passed in (60, 61):
+            clock[0] = 1_000.0 + passed
+            told.append(ingest.describe()["problem"])
+        ending.set()
+        return True
+
+    monkeypatch.setattr(Ingest, "step", hang)
+    with ground.ingest() as ingest:
+        ingest.keep_reading(ending)
+        told.append(ingest.describe()["problem"])
+
+    assert told == [None, "Event ingest has made no progress for 61 s.", None]

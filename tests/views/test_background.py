@@ -198,3 +198,26 @@ async def test_a_loop_that_is_dead_cannot_say_that_all_is_verified(
 
     await until(lambda: panel.changes.watch.age == 0)
     assert "verified just now" in read((await ada.get("/live")).text).text
+
+
+async def test_an_ingest_that_stores_nothing_is_told_everywhere(panel: Panel, ada: httpx2.AsyncClient) -> None:
+    await take_token(ada, ADA)
+    full: dict[str, object] = {"problem": "Events can’t be stored: database or disk is full."}
+
+    async def say() -> dict[str, object]:
+        return full
+
+    panel.ingest_watch.ask = say
+    await until(lambda: bool(panel.changes.watch.ingest))
+    line, ready = read((await ada.get("/live")).text).text, await ada.get("/readyz")
+    state = (await ada.get("/api/v1/runtime/status")).json()
+
+    assert "Events are not being recorded" in line
+    assert "Events can’t be stored: database or disk is full." in line
+    assert (ready.status_code, ready.json()["ingest"]) == (503, full["problem"])
+    assert (state["state"], state["words"]) == ("fault", "Events are not being recorded")
+
+    full["problem"] = None
+    await until(lambda: not panel.changes.watch.ingest)
+    assert "is live" in read((await ada.get("/live")).text).text
+    assert (await ada.get("/readyz")).json()["ready"] is True

@@ -33,6 +33,7 @@ async def test_ready_says_so_of_each_part(nobody: httpx2.AsyncClient) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "ready": True, "database": "ok", "haproxy": "ok", "agent": "ok", "revision": "ok", "background": "ok",
+        "ingest": "ok",
     }  # fmt: skip
 
 

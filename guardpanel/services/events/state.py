@@ -118,11 +118,16 @@ async def ask(settings: Settings) -> Mapping[str, Any] | None:
         return None
 
 
-def _problem(said: Mapping[str, Any] | None, lag: float | None) -> str | None:
+def fault(said: Mapping[str, Any] | None) -> str:
+    """Why no events are recorded, in words, of what the ingest says of itself; empty where they are."""
     if said is None:
         return "Event ingest is not running. New events are queued on disk."
-    if said.get("problem"):
-        return str(said["problem"])
+    return str(said.get("problem") or "")
+
+
+def _problem(said: Mapping[str, Any] | None, lag: float | None) -> str | None:
+    if found := fault(said):
+        return found
     if lag is not None and lag > LAGS:
         return f"Event ingest is {lag:.0f} s behind."
     return None

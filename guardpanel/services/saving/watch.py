@@ -24,6 +24,8 @@ class Watch:
     "What is wrong with the disk, in words."
     names: str = ""
     "What keeps HAProxy from the addresses that names of servers have now, in words."
+    ingest: str = ""
+    "What keeps events from being recorded, in words."
     has_looked: bool = False
     "Whether a look has told how things are."
     _since: float = field(init=False, repr=False)

@@ -15,7 +15,7 @@ from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.watch import Watch
 
 State = Literal["ok", "deploying", "unverified", "fault", "drift", "failed", "down"]
-"`unverified`: the last look at what runs is too old. `fault`: a background task fails."
+"`unverified`: the last look at what runs is too old. `fault`: a background task fails, or events are not recorded."
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ def _if_still_so(line: LiveLine, watch: Watch, failing: str) -> LiveLine:
         return replace(
             line, state="deploying", text=f"Revision {line.revision} is being verified", detail="", moment=None
         )
-    if failing and line.state == "ok":
-        return replace(line, state="fault", text="Background task failing", detail=failing, moment=None)
+    if line.state == "ok" and (failing or watch.ingest):
+        what = "Background task failing" if failing else "Events are not being recorded"
+        return replace(line, state="fault", text=what, detail=failing or watch.ingest, moment=None)
     return line
 
 

@@ -10,7 +10,7 @@ OK = "ok"
 
 
 async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dict[str, str]:
-    """Database, HAProxy, agent, revision and background tasks: `ok`, or what is wrong."""
+    """Database, HAProxy, agent, revision, background tasks and ingest: `ok`, or what is wrong."""
     try:
         async with changes.database.read() as session:
             live = await revisions.live(session)
@@ -23,6 +23,7 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         "agent": OK if engines.agent.running else engines.agent.problem or "not running",
         "revision": OK,
         "background": live_line.faults(changes) or OK,
+        "ingest": changes.watch.ingest or OK,
     }
     if starting:
         found["revision"] = "starting" if live else "the first configuration is going live"

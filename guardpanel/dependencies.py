@@ -99,8 +99,13 @@ RowId = Annotated[int, Path(ge=1, le=2**53)]
 
 
 def id_in_path(request: Request) -> int:
-    """The id of a page that every noun has, whatever its route calls it. NotFound (404) if it is none."""
-    text = str(next(iter(request.path_params.values())))
+    """The id of a page that every noun has, whatever its route calls it: the last in the path."""
+    return number_in_path(request, list(request.path_params)[-1])
+
+
+def number_in_path(request: Request, name: str) -> int:
+    """NotFound (404) if it is none that a row can have."""
+    text = str(request.path_params[name])
     if not (text.isascii() and text.isdigit() and len(text) < 17 and 1 <= int(text) <= 2**53):
         raise NotFound("Page not found.")
     return int(text)

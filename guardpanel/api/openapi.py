@@ -15,7 +15,7 @@ DESCRIPTION = (
 
 TAGS = [
     {"name": "auth", "description": "Logging in and out; who is asking."},
-    *({"name": noun.api, "description": noun.what} for noun in NOUNS.values()),
+    *({"name": noun.tag, "description": noun.what} for noun in NOUNS.values()),
     {"name": "logs", "description": "Events: requests on which rules fired, with every rule."},
     {"name": "runtime", "description": "What the engines run."},
 ]

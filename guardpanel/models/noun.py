@@ -63,14 +63,16 @@ class Noun:
     fields: type[SQLModel]
     "What an operator sets: the input of form and JSON body."
     path: str
-    "Of its pages."
+    "Of its pages. Where it is within another noun's row, that row's id stands there: `/policies/{policy_id}/exclusions`."
     api: str
-    "Its name in `/api/v1`."
+    "The same in `/api/v1`: `policies/{policy_id}/exclusions`."
     what: str
     "One sentence of what it is."
     parts: tuple[Part, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
-    "Fields that hold another noun's id, with its key. That noun stands before this one among all."
+    "Columns that hold another noun's id, with its key. That noun stands before this one among all."
+    within: str = ""
+    "Of these the column, no field, that names the row within which it is: shown there, and deleted with that."
     has_own_names: bool = False
     "No two have the same name, whatever its case."
     menu: Menu | None = None
@@ -102,5 +104,22 @@ class Noun:
         """The word for so many of them."""
         return self.only_name or (self.word if number == 1 else self.plural)
 
-    def url(self, noun_id: int) -> str:
-        return self.path if self.only_name else f"{self.path}/{noun_id}"
+    @property
+    def parent(self) -> str:
+        """The key of the noun within whose rows it is."""
+        return self.references[self.within] if self.within else ""
+
+    @property
+    def tag(self) -> str:
+        """The last of its name in `/api/v1`."""
+        return self.api.rpartition("/")[2]
+
+    def place(self, parent_id: int | None = None) -> str:
+        """The address of their list, and where a new one is sent to."""
+        return self.path.format(**{self.within: parent_id})
+
+    def url(self, noun_id: int, parent_id: int | None = None) -> str:
+        return self.path if self.only_name else f"{self.place(parent_id)}/{noun_id}"
+
+    def url_of(self, row: Any) -> str:
+        return self.url(row.id, getattr(row, self.within) if self.within else None)

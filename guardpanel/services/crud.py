@@ -4,20 +4,22 @@ A noun's service makes a `Crud` of its own and adds what it alone has: its queri
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, get_args
 
 from pydantic import BaseModel
 from sqlalchemy.sql.base import ExecutableOption
-from sqlmodel import asc, desc, func, or_, select
+from sqlmodel import asc, desc, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import NotFound, Stale
 from guardpanel.models import NOUNS
+from guardpanel.models.meta import lowered
 from guardpanel.models.noun import Noun, Part
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services.input import as_kept
-from guardpanel.services.paging import Page, like
+from guardpanel.services.paging import Page
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
 from guardpanel.services.saving.differences import Names, in_words
@@ -58,6 +60,14 @@ class Crud(Generic[R, F]):
         self.row: Any = row
         self.fields = fields
         self.loading = loading
+        self.parent_id: int | None = None
+        "Of a noun within another's rows: only those in this one are there. None: all of them."
+
+    def under(self, parent_id: int) -> Self:
+        """The same for those within one row."""
+        own = copy(self)
+        own.parent_id = parent_id
+        return own
 
     def whole(self, fields: F, facts: EngineFacts) -> F:  # noqa: ARG002
         """The fields with what is not stored because it says itself."""
@@ -71,19 +81,36 @@ class Crud(Generic[R, F]):
         """Invalid (422) for what an operator may not ask for here; of rows that are there, `invariants.py` judges."""
 
     async def find(self, session: AsyncSession, number: int) -> R:
-        found = await session.exec(select(self.row).where(self.row.id == number).options(*self.loading))
-        row: R | None = found.first()
+        wanted = select(self.row).where(self.row.id == number, *self.own)
+        row: R | None = (await session.exec(wanted.options(*self.loading))).first()
         if row is None:
-            raise NotFound(f"{self.noun.word} not found. It may have been deleted.")
+            raise missing(self.noun)
         return row
 
-    async def page(
+    @property
+    def own(self) -> tuple[Any, ...]:
+        """The condition that a row is within the one that is meant."""
+        return () if self.parent_id is None else (getattr(self.row, self.noun.within) == self.parent_id,)
+
+    async def parent_name(self, session: AsyncSession) -> str:
+        """Of the row within which they are; empty where there is none. NotFound if it is gone."""
+        if self.parent_id is None:
+            return ""
+        table: Any = NOUNS[self.noun.parent].table
+        found: str | None = (await session.exec(select(table.name).where(table.id == self.parent_id))).first()
+        if found is None:
+            raise missing(NOUNS[self.noun.parent])
+        return found
+
+    async def listed(
         self, session: AsyncSession, wanted: Any, sorts: Mapping[str, Any], **paging: Unpack[Paging]
     ) -> Page[R]:
-        """Of the rows that `wanted` selects. By name, where nothing else is said."""
+        """Of the rows that `wanted` selects. By name, where nothing else is said. NotFound if what they are within is gone."""
+        await self.parent_name(session)
         offset, limit = paging.get("offset", 0), paging.get("limit", 50)
         column = func.lower(sorts.get(paging.get("sort", ""), sorts["name"]))
         order = (desc if paging.get("descending") else asc)(column)
+        wanted = wanted.where(*self.own)
         total = (await session.exec(select(func.count()).select_from(wanted.subquery()))).one()
         ordered = wanted.options(*self.loading).order_by(order, self.row.id)
         items: list[R] = []
@@ -95,11 +122,14 @@ class Crud(Generic[R, F]):
         return Page(items, total, offset, limit)
 
     async def create(self, changes: Changes, asked: Asked, fields: F) -> Saved[R]:
-        change = Change(asked, f"Added {self._called(fields)}", self.noun.key)
+        change = self._change(asked, f"Added {self._called(fields)}")
 
         async def mutate(session: AsyncSession) -> R:
             self.must_fit(fields, changes.renderer.facts)
+            change.summary = await self._in_parent(session, change.summary)
             row: R = self.row().replace(fields)
+            if self.parent_id is not None:
+                setattr(row, self.noun.within, self.parent_id)
             session.add(row)
             await session.flush()
             change.noun_id = row.id
@@ -111,15 +141,17 @@ class Crud(Generic[R, F]):
         self, changes: Changes, asked: Asked, number: int, fields: F, version: int | None = None
     ) -> Saved[R]:
         """`version` is the one that the form was opened with; another one now is Stale (412)."""
-        change = Change(asked, f"Updated {self._called(fields)}", self.noun.key, number)
+        change = self._change(asked, f"Updated {self._called(fields)}", number)
 
         async def mutate(session: AsyncSession) -> R:
             row, facts = await self.find(session, number), changes.renderer.facts
             must_be_current(row.version, version)
             self.must_fit(fields, facts)
             was, now = (self.whole(one, facts) for one in (self.fields_of(row), fields))
+            change.summary = await self._in_parent(session, change.summary)
             if words := in_words(was, now, await self.names(session)):
-                change.summary = f"{self.name(fields)}: {words}"
+                names = [await self.parent_name(session), self.name(fields), words]
+                change.summary = ": ".join(filter(None, names))
             row.replace(self.to_store(row, fields, facts)).touch(await revisions.version_after(session, row.version))
             session.add(row)
             return row
@@ -128,12 +160,12 @@ class Crud(Generic[R, F]):
 
     async def delete(self, changes: Changes, asked: Asked, number: int, version: int | None = None) -> Saved[str]:
         """The name of what is deleted."""
-        change = Change(asked, f"Deleted a {self.noun.word.lower()}", self.noun.key, number)
+        change = self._change(asked, f"Deleted a {self.noun.word.lower()}", number)
 
         async def mutate(session: AsyncSession) -> str:
             row = await self.find(session, number)
             must_be_current(row.version, version)
-            change.summary = f"Deleted {self._called(row)}"
+            change.summary = await self._in_parent(session, f"Deleted {self._called(row)}")
             await session.delete(row)
             return self.name(row)
 
@@ -185,6 +217,15 @@ class Crud(Generic[R, F]):
             return [model.model_validate(item) for item in items]
         return [model.model_construct(None, **{name: getattr(item, name) for name in names}) for item in items]
 
+    def _change(self, asked: Asked, summary: str, number: int | None = None) -> Change:
+        within = "" if self.parent_id is None else f"{self.noun.parent}:{self.parent_id}"
+        return Change(asked, summary, self.noun.key, number, within=within)
+
+    async def _in_parent(self, session: AsyncSession, summary: str) -> str:
+        """`Strict: added rule exclusion 941100`"""
+        parent = await self.parent_name(session)
+        return f"{parent}: {lowered(summary)}" if parent else summary
+
     def name(self, thing: Any) -> str:
         """Of a row, or of its fields."""
         return self.noun.only_name or str(thing.name)
@@ -195,15 +236,13 @@ class Crud(Generic[R, F]):
         return f"the {only.lower()}" if only else f"{self.noun.word.lower()} {self.name(thing)}"
 
 
+def missing(noun: Noun) -> NotFound:
+    return NotFound(f"{noun.word} not found. It may have been deleted.")
+
+
 def must_be_current(now: int, opened: int | None) -> None:
     if opened is not None and opened != now:
         raise Stale("This changed after you opened it. Review the current values, then save again.", now)
-
-
-def holds(text: str, *columns: Any) -> Any:
-    """The condition that one of the columns contains the text, whatever its case."""
-    pattern = like(text.strip().lower())
-    return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))
 
 
 def _items_in(part: Part, rows: Rows, number: int) -> list[Any]:

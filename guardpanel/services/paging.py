@@ -1,7 +1,9 @@
-"""A page of a list: what every list service answers."""
+"""A page of a list: what every list service answers, and what it looks for."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from sqlmodel import func, or_
 
 T = TypeVar("T")
 
@@ -33,3 +35,9 @@ def like(text: str) -> str:
     for special in ("\\", "%", "_"):
         text = text.replace(special, "\\" + special)
     return f"%{text}%"
+
+
+def holds(text: str, *columns: Any) -> Any:
+    """The condition that one of the columns contains the text, whatever its case."""
+    pattern = like(text.strip().lower())
+    return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))

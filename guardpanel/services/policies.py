@@ -8,8 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.policy import KIB, NOUN, EnforcementMode, FailMode, PolicyFields
 from guardpanel.rendering import EngineFacts
-from guardpanel.services.crud import Crud, Paging, holds
-from guardpanel.services.paging import Page
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.paging import Page, holds
 
 ROWS = Crud(NOUN, Policy, PolicyFields)
 
@@ -38,7 +38,7 @@ async def page(
         wanted = wanted.where(holds(q, Policy.name, Policy.description))
     if mode is not None:
         wanted = wanted.where(col(Policy.enforcement_mode) == mode)
-    return await ROWS.page(session, wanted, SORTS, **paging)
+    return await ROWS.listed(session, wanted, SORTS, **paging)
 
 
 async def all_of_them(session: AsyncSession) -> list[Policy]:

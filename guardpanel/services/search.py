@@ -10,8 +10,10 @@ from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import NOUNS, Deployment
-from guardpanel.models.noun import Noun
+from guardpanel.models.noun import Key, Noun
 from guardpanel.services.events import EventItem, Events
+from guardpanel.services.history import history
+from guardpanel.services.history.history import There
 from guardpanel.services.paging import Page, like
 
 MOST = 20
@@ -24,8 +26,8 @@ PAGES: dict[str, Callable[..., Awaitable[Page[Any]]]] = {
 
 @dataclass(frozen=True)
 class Found:
-    nouns: list[tuple[Noun, Page[Any]]]
-    "Those of which some match."
+    nouns: list[tuple[Noun, Page[Any], dict[Key, There]]]
+    "Those of which some match, with the rows within which those are."
     changes: Page[Deployment]
     settings: list[Noun]
     event: EventItem | None
@@ -43,11 +45,15 @@ async def find(session: AsyncSession, events: Events, q: str) -> Found:
     event = await events.pasted(q)
     found = [(NOUNS[key], await page(session, q=q, limit=MOST)) for key, page in reversed(PAGES.items())]
     return Found(
-        nouns=[(noun, page) for noun, page in found if page.items],
+        nouns=[(noun, page, await history.there(session, _parents(noun, page))) for noun, page in found if page.items],
         changes=await _changes(session, q),
         settings=_settings(q),
         event=event.item if event else None,
     )
+
+
+def _parents(noun: Noun, page: Page[Any]) -> set[Key]:
+    return {(noun.parent, getattr(row, noun.within)) for row in page.items} if noun.within else set()
 
 
 def _settings(q: str) -> list[Noun]:

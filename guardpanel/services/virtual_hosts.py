@@ -12,8 +12,8 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policy import EnforcementMode
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
-from guardpanel.services.crud import Crud, Paging, holds
-from guardpanel.services.paging import Page
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.paging import Page, holds
 
 WHOLE: tuple[Any, ...] = (selectinload(VirtualHost.hostnames), selectinload(VirtualHost.servers))  # type: ignore[arg-type]
 
@@ -48,7 +48,7 @@ async def page(
         wanted = wanted.where(col(VirtualHost.policy_id) == policy_id)
     if mode is not None:
         wanted = wanted.where(mode.value == EFFECTIVE_MODE)
-    return await ROWS.page(session, wanted, SORTS, **paging)
+    return await ROWS.listed(session, wanted, SORTS, **paging)
 
 
 async def first(session: AsyncSession, condition: ColumnElement[bool], limit: int) -> list[VirtualHost]:

@@ -78,7 +78,7 @@ async def index(
     context = {
         "listing": listing, "found": found, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
         "authors": await revisions.authors(session), "live_revision": await live_number(session),
-        "names": await history.names(session, wanted | ({(noun, id)} if noun and id else set())),
+        "there": await history.there(session, wanted | ({(noun, id)} if noun and id else set())),
         "undoable": await history.undoable(session), "newest": await history.newest(session),
     }  # fmt: skip
     return await page(request, "changes/index.html", context)
@@ -156,8 +156,8 @@ async def put_back(session: SessionDep, word: str, saved: Saved[Key | None], bac
     thing = saved.value
     url = back or "/changes"
     if thing and not back:
-        noun, number = NOUNS[thing[0]], thing[1]
-        url = noun.url(number) if await history.names(session, {thing}) else noun.path
+        noun, found = NOUNS[thing[0]], (await history.there(session, {thing})).get(thing)
+        url = found.url if found else url if noun.within else noun.path
     return redirect(url, f"{word}. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
 
 
@@ -211,7 +211,7 @@ async def compared(panel: Panel, session: SessionDep, change: Deployment, agains
 async def shown_comparison(session: SessionDep, comparison: Comparison | None, view: FilesView) -> dict[str, Any]:
     """What the templates of both pages need to draw it."""
     differing = comparison.nouns if comparison else []
-    there = await history.names(session, {(one.noun, one.id) for one in differing})
+    there = await history.there(session, {(one.noun, one.id) for one in differing})
     return {
         "comparison": comparison, "view": view, "differing": differing, "more": comparison.more if comparison else 0,
         "there": there, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
-from guardpanel.dependencies import Editor, IdInPath, PanelDep, SessionDep, anew
+from guardpanel.dependencies import Editor, IdInPath, PanelDep, SessionDep, anew, number_in_path
 from guardpanel.errors import NotFound, Problem
+from guardpanel.models import NOUNS
 from guardpanel.services.crud import Crud, Row
 from guardpanel.services.history import edits
 from guardpanel.services.history.edits import FieldsIn
@@ -50,6 +51,10 @@ class Editing(Generic[R, F]):
     def __init__(self, rows: Crud[R, F]) -> None:
         self.rows = rows
         self.noun = rows.noun
+
+    def rows_in(self, here: Visit) -> Crud[R, F]:
+        """Those that this address is about."""
+        return self.rows.under(number_in_path(here.request, self.noun.within)) if self.noun.within else self.rows
 
     async def new_form(self, here: Visit) -> Form:  # noqa: ARG002
         """What a new one starts with."""
@@ -106,41 +111,50 @@ class Editing(Generic[R, F]):
         if form.change_rows():
             return await self.show_form(here, form, None)
         try:
-            saved = await self.rows.create(here.changes, form.asked(editor), form.fields(self.rows.fields))
+            fields = form.fields(self.rows.fields)
+            saved = await self.rows_in(here).create(here.changes, form.asked(editor), fields)
+        except NotFound:
+            raise
         except Problem as problem:
             return await self.show_form(here, form, None, problem)
-        return done(saved, self.noun.url(saved.value.id or 0))
+        return done(saved, self.noun.url_of(saved.value))
 
     async def edit(self, row_id: IdInPath, here: Here, _editor: Editor) -> Response:
-        row = await self.rows.find(here.session, row_id)
+        row = await self.rows_in(here).find(here.session, row_id)
         return await self.show_form(here, await self.edit_form(here, row), row)
 
     async def update(self, row_id: IdInPath, here: Here, editor: Editor) -> Response:
         form = await Form.read(here.request, self.rows.fields)
         if form.change_rows():
             return await self.show_edit(here, form, row_id)
+        rows = self.rows_in(here)
         try:
-            row = await self.rows.find(here.session, row_id)
-            fields = form.settled(self.form_of(here, row)).fields(self.rows.fields)
+            row = await rows.find(here.session, row_id)
+            url = self.noun.url_of(row)
+            fields = form.settled(self.form_of(here, row)).fields(rows.fields)
             await self.must_be_meant(here, form, row, fields)
             await anew(here.session)
-            saved = await self.rows.update(here.changes, form.asked(editor), row_id, fields, form.version)
+            saved = await rows.update(here.changes, form.asked(editor), row_id, fields, form.version)
         except Problem as problem:
             return await self.show_edit(here, form, row_id, problem)
-        return done(saved, self.noun.url(row_id))
+        return done(saved, url)
 
     async def confirm(self, row_id: IdInPath, here: Here, _editor: Editor) -> Response:
         return await self.show_delete(here, Form({}), row_id)
 
     async def destroy(self, row_id: IdInPath, here: Here, editor: Editor) -> Response:
-        form = await Form.read(here.request, self.rows.fields)
+        form, rows = await Form.read(here.request, self.rows.fields), self.rows_in(here)
         try:
-            saved = await self.rows.delete(here.changes, form.asked(editor), row_id, form.version)
+            saved = await rows.delete(here.changes, form.asked(editor), row_id, form.version)
         except NotFound:
-            return redirect(self.noun.path, "This was already deleted")
+            return redirect(self.home(rows), "This was already deleted")
         except Problem as problem:
             return await self.show_delete(here, form, row_id, problem)
-        return done(saved, self.noun.path, f"Deleted {saved.value}. ")
+        return done(saved, self.home(rows), f"Deleted {saved.value}. ")
+
+    def home(self, rows: Crud[R, F]) -> str:
+        """Where they are listed: on the page of the row within which they are, if they are within one."""
+        return self.noun.path if rows.parent_id is None else NOUNS[self.noun.parent].url(rows.parent_id)
 
     # Pages
 
@@ -163,7 +177,7 @@ class Editing(Generic[R, F]):
         """What was typed, beside what is there now where that is not what the form began with."""
         await anew(here.session)
         try:
-            row = await self.rows.find(here.session, row_id)
+            row = await self.rows_in(here).find(here.session, row_id)
         except NotFound as missing:
             since = await edits.since(here.session, self.noun.key, row_id, 0, None, self.fields_in(here))
             gone = Gone(authors(since, here.request.state.viewer), since.last)
@@ -173,19 +187,33 @@ class Editing(Generic[R, F]):
     async def show_delete(self, here: Visit, form: Form, row_id: int, problem: Problem | None = None) -> Response:
         """What deleting it means; if it changed meanwhile, what is about to go that was not there before."""
         await anew(here.session)
-        row = await self.rows.find(here.session, row_id)
+        row = await self.rows_in(here).find(here.session, row_id)
         beside = {**await self.beside_delete(here, row), "merge": await self.merged(here, form, row)}
         return await self.answer(here, "shared/delete.html", form, row, problem, beside)
 
     async def answer(
         self, here: Visit, template: str, form: Form, row: R | None, problem: Problem | None, beside: Mapping[str, Any]
     ) -> Response:
-        refusal = await refused(here.session, problem, self.rows.fields)
-        context = {"noun": self.noun, "form": form, "row": row, "refusal": refusal, **beside}
+        refusal, rows = await refused(here.session, problem, self.rows.fields), self.rows_in(here)
+        context = {
+            "noun": self.noun,
+            "form": form,
+            "row": row,
+            "refusal": refusal,
+            "trail": await self.trail(here, rows),
+        }
+        context |= {"home": self.home(rows), "place": self.noun.place(rows.parent_id), **beside}
         if row:
             name = self.noun.only_name.lower() or self.rows.name(row)
-            context |= {"name": name, "url": self.noun.url(row.id or ONLY)}
+            context |= {"name": name, "url": self.noun.url_of(row)}
         return await page(here.request, template, context, status_code=problem.status if problem else 200)
+
+    async def trail(self, here: Visit, rows: Crud[R, F]) -> list[tuple[str, str]]:
+        """What stands before it in the breadcrumb."""
+        if rows.parent_id is None:
+            return [(self.noun.plural, self.noun.path)]
+        parent, name = NOUNS[self.noun.parent], await rows.parent_name(here.session)
+        return [(parent.plural, parent.path), (name, parent.url(rows.parent_id))]
 
     async def merged(self, here: Visit, form: Form, row: R) -> Merge | None:
         """Both versions, where the form is behind."""

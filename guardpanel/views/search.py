@@ -9,7 +9,7 @@ from guardpanel.views.answers import page
 
 router = APIRouter()
 
-NAMES = [noun.plural.lower() for noun in NOUNS.values() if not noun.only_name]
+NAMES = [noun.plural.lower() for noun in NOUNS.values() if not (noun.only_name or noun.within)]
 
 
 @router.get("/search")

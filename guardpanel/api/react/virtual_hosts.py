@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from guardpanel.api.nouns import Dialect, Row
 from guardpanel.api.react.servers import CHECKS, BackendIn, BackendOut, backends_of, is_same, take_servers
 from guardpanel.api.saves import Body, refuse_unsupported
+from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy, VirtualHost

@@ -7,7 +7,7 @@ from typing import Any
 
 from guardpanel.errors import NotFound
 from guardpanel.models import NOUNS
-from guardpanel.models.noun import Key
+from guardpanel.models.noun import Key, Noun
 from guardpanel.rendering import Rows
 from guardpanel.services.saving import differences
 
@@ -15,13 +15,31 @@ Row = Mapping[str, Any]
 
 
 def with_one(now: Rows, then: Rows, noun: str, noun_id: int) -> Rows:
-    """The rows as they are, but this one of a noun as it was then; gone, if it was not there then."""
+    """The rows as they are, but this one of a noun as it was then; gone, if it was not there then. It comes and goes with all
+    that is within it."""
     table = NOUNS[noun].table_name if noun in NOUNS else ""
-    if not any(row["id"] == noun_id for rows in (now, then) for row in rows.get(table, ())):
+    was, is_there = (any(row["id"] == noun_id for row in rows.get(table, ())) for rows in (then, now))
+    if not (was or is_there):
         raise NotFound("Nothing to restore: it did not exist then.")
-    parts = {part.table_name: part.owner for part in NOUNS[noun].parts if part.table}
+    mixed = _as_then(now, then, NOUNS[noun], noun_id)
+    for other in NOUNS.values() if was != is_there else ():
+        ids = {
+            row["id"] for row in (*now[other.table_name], *then[other.table_name]) if _within(other, row, noun, noun_id)
+        }
+        for one in sorted(ids):
+            mixed = _as_then(mixed, then, other, one)
+    return mixed
+
+
+def _within(noun: Noun, row: Row, parent: str, parent_id: int) -> bool:
+    return noun.parent == parent and row[noun.within] == parent_id
+
+
+def _as_then(now: Rows, then: Rows, noun: Noun, noun_id: int) -> Rows:
+    """The one row, with its parts."""
+    parts = {part.table_name: part.owner for part in noun.parts if part.table}
     mixed = {name: list(rows) for name, rows in now.items()}
-    for name, column in {table: "id", **parts}.items():
+    for name, column in {noun.table_name: "id", **parts}.items():
         mixed[name] = [row for row in mixed[name] if row[column] != noun_id]
         mixed[name] += [row for row in then[name] if row[column] == noun_id]
     return {name: _own_ids(rows) if name in parts else rows for name, rows in mixed.items()}

@@ -3,8 +3,9 @@
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, literal, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict, NotFound
@@ -179,16 +180,25 @@ def _name(now: Rows, then: Rows, only: Key | None) -> str:
     return next(noun.name(row) for row in (*then[noun.table_name], *now[noun.table_name]) if row["id"] == only[1])
 
 
-async def names(session: AsyncSession, wanted: set[Key]) -> dict[Key, str]:
-    """Of those that are still there."""
-    found: dict[Key, str] = {}
+class There(NamedTuple):
+    """One of a noun that is there: how it is called, and the address of its page."""
+
+    name: str
+    url: str
+
+
+async def there(session: AsyncSession, wanted: set[Key]) -> dict[Key, There]:
+    """Those that are still there."""
+    found: dict[Key, There] = {}
     for noun in NOUNS.values():
         ids = sorted(one for kind, one in wanted if kind == noun.key)
         if noun.only_name:
-            found.update({(noun.key, one): noun.only_name for one in ids})
+            found.update({(noun.key, one): There(noun.only_name, noun.path) for one in ids})
             continue
-        number, name = noun.table.__table__.c.id, noun.table.__table__.c.name  # type: ignore[attr-defined]
+        columns = noun.table.__table__.c  # type: ignore[attr-defined]
+        parent = columns[noun.within] if noun.within else literal(None)
         for start in range(0, len(ids), 500):
-            rows = await session.exec(select(number, name).where(number.in_(ids[start : start + 500])))
-            found.update({(noun.key, one): text for one, text in rows.all() if one is not None})
+            some = columns.id.in_(ids[start : start + 500])
+            rows = await session.exec(select(columns.id, columns.name, parent).where(some))
+            found.update({(noun.key, one): There(name, noun.url(one, within)) for one, name, within in rows.all()})
     return found

@@ -35,6 +35,8 @@ class Change:
     noun_id: int | None = None
     touched: list[str] = field(default_factory=list)
     "All that a restore touched, as `virtual_host:17`."
+    within: str = ""
+    "The row within which it is, as `policy:3`: its own changes are those of what is in it, too."
     quiet: bool = False
     "Nobody asked for it: it waits for engines that are starting, and leaves no trace where nothing changes for them."
     again: bool = False

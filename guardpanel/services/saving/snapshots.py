@@ -117,8 +117,8 @@ def _rows(table: str, columns: Sequence[str], taken: Iterable[Sequence[Any]]) ->
 
 
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
-    """Both states without the rows of nouns that are the same in both: of thousands, few are left to compare. Nouns that
-    others refer to are all there, for their names.
+    """Both states without the rows of nouns that are the same in both: of thousands, few are left to compare. What those
+    refer to is there, for its name.
 
     No state before: everything differs from it.
     """
@@ -131,15 +131,26 @@ def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
             if rows:
                 at = found[table]["columns"].index(owner)
                 touched[noun] |= {rows[row_id][at] for row_id in changed if row_id in rows}
+    for state in (old, new):
+        _add_referred(state, touched)
     return _of(old, touched), _of(new, touched)
 
 
-_REFERRED_TO = {key for noun in NOUNS.values() for key in noun.references.values()}
+def _add_referred(state: Mapping[str, Any], touched: dict[str, set[int]]) -> None:
+    """Those that the touched rows refer to: nouns stand before those that refer to them."""
+    for noun in reversed([*NOUNS.values()]):
+        found = _by_id(state[noun.table_name])
+        rows = [found[row_id] for row_id in touched[noun.key] & found.keys()]
+        places = {name: at for at, name in enumerate(state[noun.table_name]["columns"])}
+        for column, key in noun.references.items():
+            if column in places:
+                touched[key] |= {row[places[column]] for row in rows}
+
 
 OWNERS = {
     table: (noun.key, column)
     for noun in NOUNS.values()
-    if noun.key not in _REFERRED_TO and not noun.only_name
+    if not noun.only_name
     for table, column in {noun.table_name: "id", **{part.table_name: part.owner for part in noun.parts}}.items()
     if table
 }

@@ -1,0 +1,112 @@
+"""The bodies and answers of a noun: the fields of its model, with its titles and hints.
+
+A dialect adds what another client says besides, or calls otherwise (`api/react`).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, get_args, get_origin
+
+from pydantic import BaseModel, Field, create_model
+from pydantic.fields import FieldInfo
+
+from guardpanel.api.saves import Body, DeploymentOut
+from guardpanel.dependencies import SessionDep
+from guardpanel.models.noun import Noun
+
+
+class Versioned(BaseModel):
+    version: int = Field(description="Counts edits; the ETag.")
+    updated_at: datetime
+
+
+class Row(Versioned):
+    id: int
+    created_at: datetime
+
+
+ROW = tuple(Row.model_fields)  # once: Pydantic looks it up anew each time
+
+
+class Dialect:
+    """Another client's keys beside our fields. As it stands: our fields alone."""
+
+    body: ClassVar[type[Body]] = Body
+    "Its keys of a write."
+    answer: ClassVar[type[BaseModel]] = Row
+    "Its keys of an answer."
+    whole: ClassVar[type[BaseModel]] = BaseModel
+    "Its further keys where one row is read."
+    renamed: ClassVar[Mapping[str, str]] = {}
+    "Its names for our fields, which go by no other there."
+
+    def take(self, body: BaseModel, row: Any, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: ARG002
+        """The fields as they would be, and the names by which this body says them. `now`: the fields of `row`; neither is
+        there where one is added."""
+        return {**now, **body.model_dump(exclude_unset=True)}, {}
+
+    def out(self, row: Any) -> dict[str, Any]:  # noqa: ARG002
+        """The keys of `answer` that are no fields of ours, and what it says otherwise."""
+        return {}
+
+    async def out_whole(self, session: SessionDep, row: Any) -> dict[str, Any]:  # noqa: ARG002
+        """The keys of `whole`."""
+        return {}
+
+
+class Shapes:
+    """The bodies and answers of one noun."""
+
+    def __init__(self, noun: Noun, dialect: Dialect, answer: type[BaseModel]) -> None:
+        self.stem = noun.table.__name__
+        renamed = set(dialect.renamed.values())
+        fields = {name: info for name, info in noun.fields.model_fields.items() if name not in renamed}
+        self.body = self._body(dialect.body, fields)
+        self.out = self._with(answer, "Out", {name: (info.annotation, _words(info)) for name, info in fields.items()})
+        self.read = self.out if dialect.whole is BaseModel else self._with((dialect.whole, self.out), "Read", {})
+        self.saved = self._with(self.out, "Saved", {"deployment": (DeploymentOut, ...)})
+        total = Field(description="All that match, before paging.")
+        counts = {"total": (int, total), "page": (int, ...), "per_page": (int, ...)}
+        items: Any = list[self.out]  # type: ignore[name-defined]
+        self.page = self._with(BaseModel, "Page", {"items": (items, ...), **counts})
+        self.own = tuple(name for name in self.out.model_fields if name in fields)
+
+    def _body(self, base: type[Body], fields: Mapping[str, FieldInfo]) -> Any:
+        """All that a write may name, as it is sent: what is wrong with a value the model says."""
+        may_be_named = {
+            name: (_sent(info.annotation) | None, _words(info, default=None)) for name, info in fields.items()
+        }
+        body = self._with(base, "In", may_be_named)
+        body.NULLABLE = base.NULLABLE | {
+            name for name, info in fields.items() if type(None) in get_args(info.annotation)
+        }
+        return body
+
+    def _with(self, base: Any, suffix: str, fields: dict[str, Any]) -> Any:
+        """A model with all that the base says, and those fields of which it says nothing."""
+        own = (
+            {}
+            if isinstance(base, tuple)
+            else {name: one for name, one in fields.items() if name not in base.model_fields}
+        )
+        words = None if isinstance(base, tuple) else base.__doc__
+        return create_model(self.stem + suffix, __base__=base, __doc__=words, **own)
+
+
+def _words(info: FieldInfo, **default: Any) -> Any:
+    return Field(title=info.title, description=info.description, **default)
+
+
+def _sent(annotation: Any) -> Any:
+    (row,) = get_args(annotation) if get_origin(annotation) is list else (None,)
+    if not (isinstance(row, type) and issubclass(row, BaseModel)):
+        return annotation
+    fields = {name: (info.annotation, _words(info, **_default(info))) for name, info in row.model_fields.items()}
+    one: Any = create_model(f"{row.__name__.removesuffix('Fields')}In", __base__=Body, **fields)  # type: ignore[call-overload]
+    return list[one]
+
+
+def _default(info: FieldInfo) -> dict[str, Any]:
+    if info.is_required():
+        return {}
+    return {"default_factory": info.default_factory} if info.default_factory else {"default": info.default}

@@ -58,7 +58,7 @@ e2e: dev ## tests in a browser
 	@$(CHECK) e2e -- $(ARGS)
 
 nightly: dev ## all long forms, with random seeds, one after the other (hours; NIGHTLY_SCALE=0.01: minutes; ARGS="parsers soak": those alone)
-	@tools/install-dev.sh newer_haproxies parsers
+	@tools/install-dev.sh newer_haproxies chromium parsers
 	@$(PYTHON_IN) tools/nightly.py $(ARGS)
 
 crash: dev ## kill -9 of the panel at every system call of a save, 20 times each (hours; ARGS="--sample 100": minutes)

@@ -1,5 +1,7 @@
-"""Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed. The agent's tests run
-beside the linters and the unit tests.
+"""Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed.
+
+They run in two lanes, side by side: what starts engines and browsers waits for them a good part of its time. Each is told whole,
+in the order of the list, so one that was over long before may be told after one that took longer.
 
     python tools/check.py [lint] [unit] [agent] [live] [parsers] [load] [crash] [e2e] [-- arguments for pytest]
 
@@ -9,6 +11,7 @@ process group.
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,20 +58,20 @@ class Gate:
     is_go_test: bool = False
     silence_is_good: bool = False
     "Fails if it prints anything (gofmt -l)."
-    beside: str = ""
-    "Which gates it runs beside, since it leaves a core idle: in words."
+    lane: int = 0
+    "Those of a lane run one after the other, lanes side by side."
 
 
-def pytest(name: str, *arguments: str, minutes: int) -> Gate:
+def pytest(name: str, *arguments: str, minutes: int, lane: int = 0) -> Gate:
     report = REPORTS / f"{re.sub('[^a-z]+', '-', name)}.xml"
     command = [str(BIN / "python"), "-m", "pytest", "-q", f"--junit-xml={report}", *arguments, *pytest_arguments()]
-    return Gate(name, command, ROOT, minutes, report)
+    return Gate(name, command, ROOT, minutes, report, lane=lane)
 
 
-def go_test(name: str, cwd: Path, *flags: str, minutes: int, beside: str = "") -> Gate:
+def go_test(name: str, cwd: Path, *flags: str, minutes: int) -> Gate:
     race = "-race" in flags  # it needs cgo
     command = ["env", f"CGO_ENABLED={race:d}", str(GO), "test", *flags, "-json", "./..."]
-    return Gate(name, command, cwd, minutes, is_go_test=True, beside=beside)
+    return Gate(name, command, cwd, minutes, is_go_test=True, lane=1)
 
 
 def gates() -> dict[str, list[Gate]]:
@@ -106,26 +110,17 @@ def gates() -> dict[str, list[Gate]]:
                 minutes=15,
             )
         ],
-        "agent": [
-            go_test(
-                f"go test {' '.join(race)}".rstrip(),
-                SPOA,
-                *race,
-                *unhurried,
-                minutes=30,
-                beside="beside the linters and the unit tests",
-            )
-        ],
+        "agent": [go_test(f"go test {' '.join(race)}".rstrip(), SPOA, *race, *unhurried, minutes=30)],
         # More at once than cores: what starts engines and browsers waits for them a part of its time.
         "live": [pytest("live tests", "-n", "4", *TOGETHER, "tests/live", minutes=30 + 15 * max(haproxies - 2, 0))],
-        "parsers": [pytest("bodies as applications read them", "-n", "2", "tests/parsers", minutes=10)],
+        "parsers": [pytest("bodies as applications read them", "-n", "2", "tests/parsers", minutes=10, lane=1)],
         "load": [
             go_test("go test (visitors)", VISITORS, minutes=15),
             go_test("go test (load client)", LOAD, minutes=15),
-            pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15),
+            pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15, lane=1),
         ],
-        "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20)],
-        "e2e": [pytest("browser tests", "-n", "3", *TOGETHER, "tests/e2e", minutes=20)],
+        "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20, lane=1)],
+        "e2e": [pytest("browser tests", "-n", "3", *TOGETHER, "tests/e2e", minutes=20, lane=1)],
     }
 
 
@@ -155,40 +150,45 @@ def main() -> None:
     results = Results()
     began = time.monotonic()
     failed = failures([gate for group in asked or groups for gate in groups[group]], results)
-    print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'All gates passed'} ({time.monotonic() - began:.0f} s)")
+    took = f"{time.monotonic() - began:.0f} s, {processor():.0f} s of the processor's time"
+    print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'All gates passed'} ({took})")
     if results:
         print(results)
     sys.exit(1 if failed else 0)
 
 
+def processor() -> float:
+    """What the gates took, in seconds. On a busy machine this alone says whether they became slower."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def failures(gates: Sequence[Gate], results: Results) -> list[str]:
-    """The names of those that fail. One that runs beside the others is begun before them."""
-    running = {gate.name: Run(gate) for gate in gates if gate.beside}
-    failed = []
+    """The names of those that fail."""
+    runs = {gate.name: Run(gate) for gate in gates}
+    lanes = {gate.lane: ThreadPoolExecutor(1) for gate in gates}
+    ends = {gate.name: lanes[gate.lane].submit(runs[gate.name].end) for gate in gates}
     try:
-        for gate in gates:
-            run = running[gate.name] = running.get(gate.name) or Run(gate)
-            if not passes(run, results):
-                failed.append(gate.name)
-            del running[gate.name]
+        return [gate.name for gate in gates if not passes(runs[gate.name], ends[gate.name], results)]
     except KeyboardInterrupt:
-        for run in running.values():
-            run.stop()
-            print(f"\n{readable(run.printed())}")
+        for lane in lanes.values():
+            lane.shutdown(wait=False, cancel_futures=True)
+        for run in runs.values():
+            if run.stop():
+                print(f"\n==> {run.gate.name}\n{readable(run.printed())}")
         sys.exit(130)
-    return failed
 
 
-def passes(run: "Run", results: Results) -> bool:
+def passes(run: "Run", end: "Future[tuple[int, str]]", results: Results) -> bool:
     gate = run.gate
     print(f"==> {gate.name} … ", end="", flush=True)
-    code, output = run.end()
+    code, output = end.result()
     its = of_go(output) if gate.is_go_test else of_pytest(gate.report) if gate.report else Results()
     results.add(its)
     well = code == 0 and not (gate.silence_is_good and output.strip())
     if pytest_arguments() and code == PYTEST_NO_TESTS:
         well = True
-    print(f"{'ok' if well else 'FAILED'} ({gate.beside or f'{time.monotonic() - run.began:.1f} s'})")
+    print(f"{'ok' if well else 'FAILED'} ({run.seconds:.1f} s)")
     if not well:
         print(readable(output).rstrip() or f"exit code {code}", flush=True)
     elif gate.report:
@@ -201,35 +201,44 @@ class Run:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        if gate.report:
-            gate.report.unlink(missing_ok=True)
-        self.began = time.monotonic()
         self.output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 a pipe would hold up who is not read
-        self.process = subprocess.Popen(
-            gate.command, cwd=gate.cwd, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+        self.seconds = 0.0
 
     def end(self) -> tuple[int, str]:
-        """Its exit code and what it printed."""
+        """Run it. Its exit code and what it printed."""
+        began = time.monotonic()
         try:
-            return self.process.wait(self.began + self.gate.minutes * 60 - time.monotonic()), self.printed()
+            code, told = self._start().wait(self.gate.minutes * 60), ""
         except subprocess.TimeoutExpired:
             self.stop()
-            return 1, f"{self.printed()}\nended: it ran longer than {self.gate.minutes} minutes"
+            code, told = 1, f"\nended: it ran longer than {self.gate.minutes} minutes"
+        self.seconds = time.monotonic() - began
+        return code, self.printed() + told
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        if self.gate.report:
+            self.gate.report.unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            self.gate.command, cwd=self.gate.cwd, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+        return self.process
 
     def printed(self) -> str:
         self.output.seek(0)
         return self.output.read()
 
-    def stop(self) -> None:
-        """By its group: asked as by Ctrl-C, so that pytest says where it was, then killed."""
-        if self.process.poll() is None:
-            for how in (signal.SIGINT, signal.SIGKILL):
-                os.killpg(self.process.pid, how)
-                with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(20)
-                    return
+    def stop(self) -> bool:
+        """By its group: asked as by Ctrl-C, so that pytest says where it was, then killed. Whether it ran."""
+        if self.process is None or self.process.poll() is not None:
+            return False
+        for how in (signal.SIGINT, signal.SIGKILL):
+            os.killpg(self.process.pid, how)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
+                break
+        return True
 
 
 if __name__ == "__main__":

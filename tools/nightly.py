@@ -77,6 +77,7 @@ def forms() -> list[Form]:
         go("soak", "-run", "TestSoak", GUARDPANEL_SOAK_SECONDS=some(600, 3)),
         go("reloads", "-run", "TestReloads", GUARDPANEL_RELOADS=some(1_000, 10)),
         pytest("live-all", "-n", "4", *TOGETHER, "tests/live", GUARDPANEL_TEST_HAPROXIES=haproxies),
+        pytest("browser", "-n", "3", *TOGETHER, "tests/e2e", GUARDPANEL_TEST_HAPROXIES=haproxies),
         pytest("short-forms", "-n", "2", "tests/crash", "tests/parsers", "tests/load"),
         Form("crs", [PYTHON, "-m", "tests.crs", "--compare", *([] if SCALE >= 1 else ["--only", "9421"])]),
         module("parsers", "--bodies", some(20_000, 100)),
@@ -114,7 +115,7 @@ def passes(form: Form) -> bool:
     except KeyboardInterrupt:
         run.stop()
         raise
-    print(f"{'FAILED' if code else 'ok'} ({time.monotonic() - run.began:.0f} s)", flush=True)
+    print(f"{'FAILED' if code else 'ok'} ({run.seconds:.0f} s)", flush=True)
     if code:
         KEPT.mkdir(parents=True, exist_ok=True)
         kept = KEPT / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{form.name}.txt"

@@ -203,7 +203,7 @@ def test_the_command_runs_alone_and_ends_when_it_is_told_to(ground: Ground) -> N
             assert time.monotonic() < ends
             time.sleep(0.02)
         process.terminate()
-        code = process.wait(10)
+        code = process.wait(30)
     finally:
         process.kill()
 
@@ -227,7 +227,7 @@ def test_it_ends_with_the_process_that_started_it(ground: Ground) -> None:
         parent.kill()
         parent.wait()
 
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 30
     while is_process(pid):
         assert time.monotonic() < ends
         time.sleep(0.05)

@@ -15,7 +15,6 @@ class Response:
     status: int
     headers: dict[str, str]
     body: bytes
-    seconds: float
 
     @property
     def text(self) -> str:

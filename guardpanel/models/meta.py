@@ -33,6 +33,8 @@ class Choice(StrEnum):
         member._value_, member.word, member.hint = value, word, hint
         return member
 
+    __hash__ = str.__hash__
+
 
 def described(
     title: str,

@@ -1,11 +1,9 @@
 """A policy as the config templates see it."""
 
-from typing import Any
-
 from guardpanel.models.policy import KIB, EnforcementMode, OverLimit, PolicyFields, fails_open, over_limit_in
-from guardpanel.rendering.rows import Row, from_stored
+from guardpanel.rendering.rows import Row, Stored
 
-OF_FIELDS = from_stored(PolicyFields)
+OF_FIELDS = Stored(PolicyFields)
 
 
 class PolicyState(PolicyFields):
@@ -29,5 +27,5 @@ class PolicyState(PolicyFields):
 
     @classmethod
     def from_row(cls, row: Row) -> "PolicyState":
-        values: dict[str, Any] = {name: convert(row[name]) for name, convert in OF_FIELDS.items()}
+        values = OF_FIELDS.by_name(row)
         return cls.model_construct(set(values), id=row["id"], **values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from operator import itemgetter
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -11,13 +12,28 @@ Rows = Mapping[str, Sequence[Row]]
 "By table: `virtualhost`, `hostname`, `server`, `policy`, `traffic`."
 
 
-def from_stored(model: type[BaseModel]) -> dict[str, Callable[[Any], Any]]:
-    """What makes of each field's stored value the value: flags are stored as 0 and 1, choices as text; a list does not
-    change any more."""
-    return {name: _converter(info.annotation) for name, info in model.model_fields.items()}
+class Stored:
+    """How a model's fields are read from a row: flags are stored as 0 and 1, choices as text; a list does not change any
+    more."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.names = tuple(model.model_fields)
+        self._read = itemgetter(*self.names)
+        converters = enumerate(_converter(info.annotation) for info in model.model_fields.values())
+        self._converters = [(place, convert) for place, convert in converters if convert]
+
+    def values(self, row: Row) -> list[Any]:
+        """In the order of the names. There may be thousands of rows."""
+        values = [*self._read(row)]
+        for place, convert in self._converters:
+            values[place] = convert(values[place])
+        return values
+
+    def by_name(self, row: Row) -> dict[str, Any]:
+        return dict(zip(self.names, self.values(row), strict=True))
 
 
-def _converter(annotation: Any) -> Callable[[Any], Any]:
+def _converter(annotation: Any) -> Callable[[Any], Any] | None:
     if get_origin(annotation) is list:
         return tuple
     kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
@@ -25,9 +41,6 @@ def _converter(annotation: Any) -> Callable[[Any], Any]:
         return bool
     choices = next((kind for kind in kinds if issubclass(kind, Enum)), None)
     if choices is None:
-        return _same
-    return (lambda value: choices(value) if value is not None else None) if type(None) in kinds else choices
-
-
-def _same(value: Any) -> Any:
-    return value
+        return None
+    by_value: dict[Any, Any] = {choice.value: choice for choice in choices}
+    return (by_value | {None: None} if type(None) in kinds else by_value).__getitem__

@@ -1,21 +1,18 @@
-"""The traffic settings as the config templates see them."""
+"""The traffic settings as the config templates see them: with all fields of their models."""
 
-from typing import NamedTuple
-
-from guardpanel.models.traffic import ClientIpSource, ProxyProtocol, Scheme
+from guardpanel.models.traffic import ListenerFields, ProxyProtocol, TrafficColumns
 from guardpanel.rendering.facts import EngineFacts
-from guardpanel.rendering.rows import Row
+from guardpanel.rendering.rows import Row, Stored
 from guardpanel.settings import bind_text
 
+OF_LISTENER, OF_TRAFFIC = Stored(ListenerFields), Stored(TrafficColumns)
 
-class ListenerState(NamedTuple):
+
+class ListenerState(ListenerFields):
     """One of GUARDPANEL_HTTP_BIND; `name` is HAProxy's for it, and its networks' map's."""
 
     name: str
     bind: str
-    proxy_protocol: ProxyProtocol = ProxyProtocol.OFF
-    proxy_networks: tuple[str, ...] = ()
-    scheme: Scheme = Scheme.HTTP
 
     @property
     def takes_proxy_protocol(self) -> bool:
@@ -23,20 +20,12 @@ class ListenerState(NamedTuple):
 
     @classmethod
     def from_row(cls, name: str, bind: str, row: Row | None) -> "ListenerState":
-        if row is None:
-            return cls(name, bind)
-        protocol, scheme = ProxyProtocol(row["proxy_protocol"]), Scheme(row["scheme"])
-        return cls(name, bind, protocol, tuple(row["proxy_networks"]), scheme)
+        values = OF_LISTENER.by_name(row) if row else {"address": bind}
+        return cls.model_construct(None, name=name, bind=bind, **values)
 
 
-class TrafficState(NamedTuple):
+class TrafficState(TrafficColumns):
     listeners: tuple[ListenerState, ...]
-    client_ip_source: ClientIpSource = ClientIpSource.CONNECTION
-    trusted_networks: tuple[str, ...] = ()
-    forwarded_hops: int = 0
-    client_ip_header: str = ""
-    max_connections: int = 0
-    max_requests_per_client: int = 0
 
     @property
     def takes_proxy_protocol(self) -> bool:
@@ -55,14 +44,4 @@ class TrafficState(NamedTuple):
             ListenerState.from_row(f"in{number}", bind_text(*bind), stored.get(bind_text(*bind)))
             for number, bind in enumerate(facts.http_binds, 1)
         )
-        if row is None:
-            return cls(listeners)
-        return cls(
-            listeners,
-            client_ip_source=ClientIpSource(row["client_ip_source"]),
-            trusted_networks=tuple(row["trusted_networks"]),
-            forwarded_hops=row["forwarded_hops"],
-            client_ip_header=row["client_ip_header"],
-            max_connections=row["max_connections"],
-            max_requests_per_client=row["max_requests_per_client"],
-        )
+        return cls.model_construct(None, listeners=listeners, **(OF_TRAFFIC.by_name(row) if row else {}))

@@ -1,50 +1,50 @@
-"""A virtual host and its servers as the config templates see them."""
+"""A virtual host and its servers as the config templates see them: with all fields of their models.
 
-from typing import NamedTuple
+Thousands are made, hashed and compared at each save, so they are tuples, whose places are the models' fields.
+"""
 
-from guardpanel.models.policy import EnforcementMode
+from collections import namedtuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
 from guardpanel.models.types import Endpoint, endpoint
-from guardpanel.rendering.rows import Row
+from guardpanel.models.virtual_host import ServerFields, VirtualHostColumns
+from guardpanel.rendering.rows import Row, Stored
+
+OF_SERVER, OF_HOST = Stored(ServerFields), Stored(VirtualHostColumns)
+
+if TYPE_CHECKING:
+
+    class ServerValues(ServerFields):
+        position: int
+        endpoint: Endpoint
+
+        @classmethod
+        def _make(cls, values: Iterable[Any]) -> Self: ...
+
+    class VirtualHostValues(VirtualHostColumns):
+        id: int
+        hostnames: tuple[str, ...]
+        servers: tuple["ServerState", ...]
+
+        @classmethod
+        def _make(cls, values: Iterable[Any]) -> Self: ...
+
+else:
+    ServerValues = namedtuple("ServerValues", ("position", "endpoint", *OF_SERVER.names))  # noqa: PYI024 not by hand
+    VirtualHostValues = namedtuple("VirtualHostValues", ("id", "hostnames", "servers", *OF_HOST.names))  # noqa: PYI024
 
 
-class ServerState(NamedTuple):
-    position: int
-    endpoint: Endpoint
-    weight: int
-    backup: bool
-    enabled: bool
-    resolve_later: bool
+class ServerState(ServerValues):
+    __slots__ = ()
 
     @classmethod
-    def from_row(cls, row: Row) -> "ServerState":
-        return cls(
-            position=row["position"],
-            endpoint=endpoint(row["address"], scheme=row["scheme"]),
-            weight=row["weight"],
-            backup=bool(row["backup"]),
-            enabled=bool(row["enabled"]),
-            resolve_later=bool(row["resolve_later"]),
-        )
+    def from_row(cls, row: Row) -> Self:
+        return cls._make((row["position"], endpoint(row["address"], scheme=row["scheme"]), *OF_SERVER.values(row)))
 
 
-class VirtualHostState(NamedTuple):
-    id: int
-    hostnames: tuple[str, ...]
-    servers: tuple[ServerState, ...]
-    policy_id: int | None
-    enforcement_mode: EnforcementMode | None
-    maintenance: bool
-    balance: str
-    health_check: bool
-    health_check_path: str
-    health_check_interval: int
-    health_check_rise: int
-    health_check_fall: int
-    health_check_status: str
-    health_check_host: str
-    tls_verify: str
-    tls_ca: str
-    tls_name: str
+class VirtualHostState(VirtualHostValues):
+    __slots__ = ()
 
     @property
     def first_exact_hostname(self) -> str:
@@ -53,24 +53,5 @@ class VirtualHostState(NamedTuple):
         return exact or self.hostnames[0].replace("*.", "www.", 1)
 
     @classmethod
-    def from_row(cls, row: Row, names: tuple[str, ...], servers: tuple[ServerState, ...]) -> "VirtualHostState":
-        mode = row["enforcement_mode"]
-        return cls(
-            id=row["id"],
-            hostnames=names,
-            servers=servers,
-            policy_id=row["policy_id"],
-            enforcement_mode=EnforcementMode(mode) if mode else None,
-            maintenance=bool(row["maintenance"]),
-            balance=str(row["balance"]),
-            health_check=bool(row["health_check"]),
-            health_check_path=row["health_check_path"],
-            health_check_interval=row["health_check_interval"],
-            health_check_rise=row["health_check_rise"],
-            health_check_fall=row["health_check_fall"],
-            health_check_status=row["health_check_status"],
-            health_check_host=row["health_check_host"],
-            tls_verify=str(row["tls_verify"]),
-            tls_ca=row["tls_ca"],
-            tls_name=row["tls_name"],
-        )
+    def from_row(cls, row: Row, names: tuple[str, ...], servers: tuple[ServerState, ...]) -> Self:
+        return cls._make((row["id"], names, servers, *OF_HOST.values(row)))

@@ -70,7 +70,8 @@ async def capacity_of(changes: Changes, session: AsyncSession, *, settings: bool
     """How much HAProxy takes on at a time; without the `settings`, what the memory alone says."""
     state = DesiredState.from_rows(snapshots.rows(await snapshots.take(session)), changes.renderer.facts)
     if not settings:
-        state = replace(state, traffic=state.traffic._replace(max_connections=0, max_requests_per_client=0))
+        unset = {"max_connections": 0, "max_requests_per_client": 0}
+        state = replace(state, traffic=state.traffic.model_copy(update=unset))
     return capacity(state, room(state).buffer)
 
 

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from guardpanel.models import NOUNS
 from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.traffic import ListenerFields
+from guardpanel.models.virtual_host import Balance, ServerFields
 from guardpanel.rendering import DesiredState
 from tests.rows import FACTS, rows
 
@@ -99,3 +102,19 @@ def test_the_buffers_follow_the_largest_body_limit_that_is_in_effect() -> None:
 )
 def test_checks_ask_for_the_first_exact_name(names: str, first: str) -> None:
     assert state({}, {names: {}}).virtual_hosts[0].first_exact_hostname == first
+
+
+def test_config_templates_see_every_field_of_a_noun() -> None:
+    """The model alone declares it."""
+    seen = state({"P": {}}, {"a.test": {"policy": "P", "balance": "first", "health_check": False}})
+    (host,) = seen.virtual_hosts
+
+    for noun, value in (
+        (NOUNS["virtual_host"], host),
+        (NOUNS["policy"], seen.policies[1]),
+        (NOUNS["traffic"], seen.traffic),
+    ):
+        assert [name for name in noun.fields.model_fields if not hasattr(value, name)] == []
+    assert [name for name in ServerFields.model_fields if not hasattr(host.servers[0], name)] == []
+    assert [name for name in ListenerFields.model_fields if not hasattr(seen.traffic.listeners[0], name)] == []
+    assert (host.balance, host.health_check) == (Balance.FIRST, False)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"reflect"
+	"runtime"
 	"strings"
 	"unsafe"
 
@@ -29,17 +31,30 @@ type Rule struct {
 	RuleFacts
 	Link
 	Chain []Link `json:"chain"` // the further links, in order
+
+	raw string // as Coraza keeps it: a link a line
 }
 
 // Link is one test: an operator on targets. A SecAction has none. Targets are written as in SecLang: `ARGS`, `&ARGS`,
 // `REQUEST_HEADERS:user-agent`, and exceptions with a `!`.
 type Link struct {
-	Operator string   `json:"operator"`
-	Targets  []string `json:"targets"`
+	Operator        string   `json:"operator"`
+	Targets         []string `json:"targets"`
+	Transformations []string `json:"transformations"` // in order, without those before the last `none`
+
+	sets    []assignment
+	actions map[string]bool // by name, in lower case
 }
 
-// rules answers GET /v1/rules?application=NAME.
+// assignment is a setvar on TX: its key in lower case, and the value as it is written, macros and all.
+type assignment struct{ key, value string }
+
+// rules answers GET /v1/rules?application=NAME, and without a name with the catalogue.
 func (a *Agent) rules(w http.ResponseWriter, r *http.Request) {
+	if !r.URL.Query().Has("application") {
+		a.catalogue(w, r)
+		return
+	}
 	name := r.URL.Query().Get("application")
 	application, found := a.applications.named(name)
 	if !found {
@@ -99,11 +114,12 @@ func ruleOf(held reflect.Value) Rule {
 	for next := held.FieldByName("Chain"); !next.IsNil(); next = next.Elem().FieldByName("Chain") {
 		rule.Chain = append(rule.Chain, linkOf(next.Elem()))
 	}
+	rule.raw = held.Addr().Interface().(types.RuleMetadata).Raw()
 	return rule
 }
 
 func linkOf(held reflect.Value) Link {
-	link := Link{Targets: []string{}}
+	link := Link{Targets: []string{}, Transformations: transformationsOf(held), actions: map[string]bool{}}
 	if operator := held.FieldByName("operator"); !operator.IsNil() {
 		name, argument := operator.Elem().FieldByName("Function").String(), operator.Elem().FieldByName("Data").String()
 		link.Operator = strings.TrimSpace(name + " " + argument)
@@ -112,7 +128,46 @@ func linkOf(held reflect.Value) Link {
 	for at := range targets.Len() {
 		link.Targets = append(link.Targets, targetsOf(targets.Index(at))...)
 	}
+	actions := held.FieldByName("actions")
+	for at := range actions.Len() {
+		link.actions[strings.ToLower(actions.Index(at).FieldByName("Name").String())] = true
+		if set, ok := assignmentOf(opened(actions.Index(at).FieldByName("Function")).Elem().Elem()); ok {
+			link.sets = append(link.sets, set)
+		}
+	}
 	return link
+}
+
+// assignmentOf reads Coraza's setvar; false for other actions.
+func assignmentOf(action reflect.Value) (assignment, bool) {
+	if action.Kind() != reflect.Struct || !action.FieldByName("isRemove").IsValid() {
+		return assignment{}, false
+	}
+	key, _ := opened(action.FieldByName("key")).Interface().(macro.Macro)
+	value, _ := opened(action.FieldByName("value")).Interface().(macro.Macro)
+	if key == nil || value == nil {
+		return assignment{}, false // a variable without a value, or taken away
+	}
+	return assignment{strings.ToLower(key.String()), value.String()}, true
+}
+
+// functionNames are Coraza's transformations whose function is not called as in SecLang.
+var functionNames = map[string]string{
+	"base64decode": "base64Decode", "base64decodeext": "base64DecodeExt", "base64encode": "base64Encode", "lowerCase": "lowercase",
+	"md5T": "md5", "normalisePath": "normalizePath", "normalisePathWin": "normalizePathWin", "sha1T": "sha1", "upperCase": "uppercase",
+	"utf8ToUnicode": "utf8toUnicode",
+}
+
+// transformationsOf names them: Coraza keeps functions alone.
+func transformationsOf(held reflect.Value) []string {
+	names := []string{}
+	list := held.FieldByName("transformations")
+	for at := range list.Len() {
+		name := runtime.FuncForPC(list.Index(at).FieldByName("Function").Pointer()).Name()
+		name = name[strings.LastIndexByte(name, '.')+1:]
+		names = append(names, cmp.Or(functionNames[name], name))
+	}
+	return names
 }
 
 // targetsOf is one variable of a rule with its exceptions.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guardpanel.models.policy import MASKED_FIELDS
+from guardpanel.models.policy_lists import MASKED_FIELDS
 
 Form = dict[str, Any]
 

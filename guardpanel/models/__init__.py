@@ -14,12 +14,14 @@ SQLModel.metadata.naming_convention = {
 }
 
 from guardpanel.models import policy, traffic, virtual_host  # noqa: E402
+from guardpanel.models.hostname import Hostname  # noqa: E402
 from guardpanel.models.noun import Noun  # noqa: E402
 from guardpanel.models.policy import Policy  # noqa: E402
 from guardpanel.models.revision import Deployment, Revision  # noqa: E402
+from guardpanel.models.server import Server  # noqa: E402
 from guardpanel.models.traffic import Traffic  # noqa: E402
 from guardpanel.models.user import AccessToken, Installation, Session, User  # noqa: E402
-from guardpanel.models.virtual_host import Hostname, Server, VirtualHost  # noqa: E402
+from guardpanel.models.virtual_host import VirtualHost  # noqa: E402
 
 NOUNS: Mapping[str, Noun] = {noun.key: noun for noun in (traffic.NOUN, policy.NOUN, virtual_host.NOUN)}
 "All that an operator saves, by key: in the order in which they are shown, and in which their rows can be inserted."

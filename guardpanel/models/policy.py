@@ -1,17 +1,33 @@
 """How the WAF treats the traffic bound to it."""
 
-import re
 from datetime import UTC, datetime
-from typing import Annotated, Protocol, Self
+from typing import Self
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field
 
 from guardpanel.models.content_types import BodyReading, ContentTypeReadings, ContentTypes, reading_of
-from guardpanel.models.meta import Choice, described
+from guardpanel.models.enforcement import (
+    EnforcementMode,
+    FailMode,
+    OverLimit,
+    StreamedResponses,
+    fails_open,
+    over_limit_in,
+)
+from guardpanel.models.meta import described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.types import Fields, Lines, Name, Notes, refuse, stored, visible
+from guardpanel.models.policy_lists import (
+    DATA_TYPES,
+    FORM_TYPES,
+    MASKED_FIELDS,
+    WEBSITE_METHODS,
+    Masks,
+    Methods,
+    Skips,
+)
+from guardpanel.models.types import Fields, Name, Notes, refuse, stored
 
 KIB = 1024
 LARGEST_BODY_KIB = 4096
@@ -22,174 +38,6 @@ LARGEST_BODY_KIB_IN_SMALL_FRAMES = 48
 
 MOST_ARGUMENTS = 10_000
 "Judging one takes the agent about 0.3 ms, and after 4 s it gives no verdict."
-
-REFUSED_METHODS = {"CONNECT"}
-"By HAProxy, whatever a policy says (config_templates/haproxy/_frontend.cfg.j2)."
-
-METHOD = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
-SKIP = re.compile(r"\.[a-z0-9]{1,15}|/(?:[A-Za-z0-9_.~-]+/)*[A-Za-z0-9_.~-]*")
-
-
-MASK = re.compile(r"\*?[a-z0-9_.:/\[\]-]+\*?|\*|@cards")
-
-MASKED_FIELDS = [
-    "authorization", "proxy-authorization", "cookie", "set-cookie", "*password*", "*passwd*", "passphrase", "pass", "pwd",
-    "*secret*", "*token*", "*apikey*", "*api_key*", "*api-key*", "cvc", "cvv", "*card_number*", "*cardnumber*", "@cards",
-]  # fmt: skip
-"What the agent masks without a list of the policy's (docs/events.md, spoa/event_mask.go)."
-
-
-class EnforcementMode(Choice):
-    BLOCK = "block", "Block"
-    DETECT_ONLY = "detect_only", "Detect only"
-    OFF = "off", "Off"
-
-
-class FailMode(Choice):
-    """What happens to a request that the WAF could not judge."""
-
-    BY_MODE = "by_mode", "Automatic"
-    "Closed while blocking, open while only detecting."
-    CLOSED = "closed", "Closed"
-    "Answered with 503."
-    OPEN = "open", "Open"
-    "Passed without inspection, and counted."
-
-
-def fails_open(fail_mode: FailMode, mode: EnforcementMode) -> bool:
-    if fail_mode is FailMode.BY_MODE:
-        return mode is EnforcementMode.DETECT_ONLY
-    return fail_mode is FailMode.OPEN
-
-
-class OverLimit(Choice):
-    """What happens to a request whose body is larger than the policy's limit."""
-
-    BY_MODE = (
-        "by_mode",
-        "Automatic",
-        "413 in mode Block. Passed uninspected in Detect only, so that it rejects nothing.",
-    )
-    REFUSE = "refuse", "Reject with 413", "Nothing passes uninspected. Large uploads fail in Detect only, too."
-    INSPECT_BEGINNING = (
-        "inspect_beginning",
-        "Inspect the beginning, pass the rest",
-        "Inspects as much as the limit. An attack behind that much padding is missed.",
-    )
-    PASS = "pass", "Pass uninspected", "Any large body bypasses inspection. URL, headers, and cookies are inspected."
-
-
-class HasMode(Protocol):
-    @property
-    def enforcement_mode(self) -> EnforcementMode: ...
-
-
-def effective_mode(own: EnforcementMode | None, policy: HasMode | None) -> EnforcementMode:
-    """What holds for a virtual host: its own mode, or its policy's; without a policy nothing is inspected."""
-    if policy is None:
-        return EnforcementMode.OFF
-    return own or policy.enforcement_mode
-
-
-def over_limit_in(over_limit: OverLimit, mode: EnforcementMode) -> OverLimit:
-    """What it means in that mode: never BY_MODE."""
-    if over_limit is OverLimit.BY_MODE:
-        return OverLimit.REFUSE if mode is EnforcementMode.BLOCK else OverLimit.PASS
-    return over_limit
-
-
-class StreamedResponses(Choice):
-    """What happens to an inspected response that is not complete when the policy's time is over."""
-
-    JUDGE_BEGINNING = (
-        "judge_beginning",
-        "Inspect what arrived, then stream",
-        "What leaks later in a streamed page is missed.",
-    )
-    HOLD_BACK = "hold_back", "Apply the fail mode", "503, or they pass. Streamed pages fail in mode Block."
-
-
-def known_methods(methods: list[str]) -> list[str]:
-    found = list(dict.fromkeys(visible(method.strip()).upper() for method in methods))
-    for method in found:
-        if not METHOD.fullmatch(method):
-            raise refuse(f"{method[:40]} is not an HTTP method.")
-        if method in REFUSED_METHODS:
-            raise refuse(f"{method} can’t be allowed: HAProxy rejects it for every site.")
-    return found
-
-
-def known_skips(entries: list[str]) -> list[str]:
-    entries = [visible(entry) for entry in entries]
-    found = list(dict.fromkeys(entry.lower() if entry.startswith(".") else entry for entry in entries))
-    for entry in found:
-        if not SKIP.fullmatch(entry) or ".." in entry or entry == "/" or len(entry) > 200:
-            raise refuse(f"{entry[:60]} must be a file extension such as .css or a path prefix such as /assets/.")
-    return found
-
-
-def known_masks(entries: list[str]) -> list[str]:
-    found = list(dict.fromkeys(visible(entry.strip()).lower() for entry in entries))
-    for entry in found:
-        if not MASK.fullmatch(entry) or len(entry) > 100:
-            raise refuse(
-                f"{entry[:60]} is not a valid field name. Use letters, digits, and _ - . : / [ ] (100 at most), "
-                "with * as a wildcard at either end, or @cards for card numbers."
-            )
-    return found
-
-
-Methods = Annotated[Lines, AfterValidator(known_methods), Field(min_length=1, max_length=30)]
-Skips = Annotated[Lines, AfterValidator(known_skips), Field(max_length=100)]
-Masks = Annotated[Lines, AfterValidator(known_masks), Field(max_length=200)]
-
-WEBSITE_METHODS = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"]
-"""What front ends of ordinary applications send to their own server; of WebDAV's and others an operator knows. CRS's own list
-ends with OPTIONS: half of what it costs ordinary requests is PUT alone."""
-
-FORM_TYPES = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
-DATA_TYPES = [
-    "application/json",
-    "text/xml",
-    "application/xml",
-    "application/soap+xml",
-    "application/cloudevents+json",
-    "application/csp-report",
-    "application/reports+json",
-]
-"The last two are what browsers send by themselves, where a site asks for reports (CSP, Reporting API)."
-
-FILE_TYPES = [
-    "image/*",
-    "audio/*",
-    "video/*",
-    "application/octet-stream",
-    "binary/octet-stream",
-    "application/offset+octet-stream",
-    "application/pdf",
-    "application/zip",
-    "application/gzip",
-]
-"What upload clients send as a whole body: browsers, the AWS clients, tus."
-
-PRESETS: dict[str, dict[str, object]] = {
-    "website": {
-        "allowed_methods": WEBSITE_METHODS,
-        "allowed_content_types": FORM_TYPES + DATA_TYPES,
-        "body_limit_kib": 128,
-    },
-    "rest_api": {
-        "allowed_methods": WEBSITE_METHODS,
-        "allowed_content_types": [*FORM_TYPES, *DATA_TYPES, "application/*+json", "application/x-ndjson"],
-        "body_limit_kib": 256,
-    },
-    "file_upload": {
-        "allowed_methods": WEBSITE_METHODS,
-        "allowed_content_types": [*FORM_TYPES, *DATA_TYPES, *FILE_TYPES],
-        "body_limit_kib": LARGEST_BODY_KIB,
-    },
-}
-"Starting points for the form: methods, content types and body limit by what is served."
 
 
 class PolicyFields(Fields):

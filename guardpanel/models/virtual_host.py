@@ -1,12 +1,9 @@
 """Hostnames served together: their servers, health check and policy."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -16,24 +13,15 @@ from pydantic import (
     model_validator,
 )
 from sqlalchemy import CheckConstraint
-from sqlmodel import Field, Relationship, SQLModel
+from sqlmodel import Field, Relationship
 
+from guardpanel.models.enforcement import EnforcementMode, effective_mode
+from guardpanel.models.hostname import Hostname, Hostnames, first_name
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
-from guardpanel.models.policy import EnforcementMode, Policy, effective_mode
-from guardpanel.models.types import (
-    Endpoint,
-    Fields,
-    Lines,
-    Name,
-    Notes,
-    Path,
-    endpoint,
-    hostname,
-    refuse,
-    shown,
-    stored,
-)
+from guardpanel.models.policy import Policy
+from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
+from guardpanel.models.types import Fields, Name, Notes, Path, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
 
 STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
@@ -49,33 +37,11 @@ class Balance(Choice):
     FIRST = "first", "First available"
 
 
-class TlsVerify(Choice):
-    """How the certificate of an https server is judged."""
-
-    SYSTEM = "system", "System CAs"
-    "By the system's certificate authorities."
-    CA = "ca", "CA certificate below"
-    "By the authority given with the virtual host."
-    OFF = "off", "None (insecure)"
-    "Not at all: the operator's explicit choice."
-
-
 def optional_hostname(text: str) -> str:
     name = hostname(text) if text.strip() else ""
     if name.startswith("*."):
         raise refuse("Wildcards can’t be used here.")
     return name
-
-
-def certificates(pem: str) -> str:
-    """PEM certificates, parsed and written anew so that nothing else reaches the file."""
-    if not pem.strip():
-        return ""
-    try:
-        found = x509.load_pem_x509_certificates(pem.encode("ascii"))
-    except (ValueError, UnicodeEncodeError):
-        raise refuse("Paste a PEM certificate (-----BEGIN CERTIFICATE-----).") from None
-    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in found)
 
 
 def blank_is_none(value: object) -> object:
@@ -92,92 +58,6 @@ def an_id(number: int | None) -> int | None:
 OptionalHostname = Annotated[str, StringConstraints(max_length=300), AfterValidator(optional_hostname)]
 OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
 OptionalId = Annotated[int | None, BeforeValidator(blank_is_none), AfterValidator(an_id)]
-
-
-class ServerFields(Fields):
-    """One member of the backend, as typed: `address` may be a URL, which then names the scheme."""
-
-    scheme: str = described("Scheme", "http", max_length=5)
-    address: str = described(
-        "Address",
-        max_length=500,
-        placeholder="10.0.0.5:3000",
-        hint="For example, 10.0.0.5:3000. A URL sets the scheme, too.",
-    )
-    weight: int = described("Weight", 100, ge=0, le=256, placeholder="100")
-    backup: bool = described("Backup", False)
-    enabled: bool = described("Enabled", True)
-    resolve_later: bool = described("Resolve later", False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def scheme_from_url(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "://" in str(data.get("address", "")):
-            return {**data, "scheme": str(data["address"]).strip().split("://", 1)[0].lower()}
-        return data
-
-    @field_validator("scheme")
-    @classmethod
-    def known_scheme(cls, scheme: str) -> str:
-        if scheme not in {"http", "https"}:
-            raise refuse("The scheme must be http or https.")
-        return scheme
-
-    @field_validator("address")
-    @classmethod
-    def a_server(cls, text: str, info: ValidationInfo) -> str:
-        return endpoint(text, scheme=info.data.get("scheme", "http")).address
-
-
-class Server(ServerFields, table=True):
-    """A row; `position` is its place in the form and part of its name in HAProxy (`s1`)."""
-
-    __table_args__ = (CheckConstraint("scheme in ('http', 'https')", name="scheme"), {"sqlite_autoincrement": True})
-
-    id: int | None = Field(default=None, primary_key=True)
-    virtual_host_id: int | None = Field(
-        default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
-    )
-    position: int
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return endpoint(self.address, scheme=self.scheme)
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.address}"
-
-
-class Hostname(SQLModel, table=True):
-    """A name that visitors type, in canonical form (`*.` kept for one level of wildcard)."""
-
-    __table_args__ = ({"sqlite_autoincrement": True},)
-
-    id: int | None = Field(default=None, primary_key=True)
-    virtual_host_id: int | None = Field(
-        default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
-    )
-    position: int
-    name: str = Field(max_length=255, index=True)
-
-    @property
-    def shown(self) -> str:
-        return shown(self.name)
-
-
-def known_hostnames(names: list[str]) -> list[str]:
-    found = [hostname(name) for name in names]
-    for at, name in enumerate(found):
-        if name in found[:at]:
-            same = "" if names[at].strip() == name else f" (same as {name})"
-            raise refuse(f"{names[at].strip()} is listed twice{same}.")
-    if not found:
-        raise refuse("Enter at least one hostname, for example shop.example.")
-    return found
-
-
-Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=500)]
 
 
 class VirtualHostColumns(Fields):
@@ -265,13 +145,6 @@ class VirtualHostFields(VirtualHostColumns):
         return pem
 
 
-def first_name(names: object) -> str:
-    try:
-        return shown(hostname(names[0]))[:100] if isinstance(names, list) and names else "unnamed"
-    except ValueError:
-        return "unnamed"
-
-
 class VirtualHost(VirtualHostColumns, table=True):
     """A row with its hostnames and servers."""
 
@@ -347,16 +220,6 @@ class VirtualHost(VirtualHostColumns, table=True):
     @property
     def first_hostname(self) -> str:
         return self.hostnames[0].name
-
-
-def server_in_words(server: Mapping[str, Any]) -> str:
-    """`https://10.0.0.5:3000, weight 50, backup`: only what is not as usual."""
-    words = [f"{server['scheme']}://{server['address']}"]
-    words += [f"weight {server['weight']}"] if server["weight"] != 100 else []
-    words += ["backup"] if server["backup"] else []
-    words += [] if server["enabled"] else ["not in use"]
-    words += ["resolved later"] if server["resolve_later"] else []
-    return ", ".join(words)
 
 
 NOUN = Noun(

@@ -9,7 +9,7 @@ import yaml
 
 from guardpanel.bundle import Application, Origin
 from guardpanel.models.content_types import BodyReading, narrowness, readings
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState

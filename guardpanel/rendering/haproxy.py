@@ -5,7 +5,8 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
-from guardpanel.models.policy import KIB, EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
 from guardpanel.rendering import maps, waiting
 from guardpanel.rendering.access_log import access_log

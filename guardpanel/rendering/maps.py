@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.rendering import waiting
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.policy import PolicyState

@@ -1,6 +1,7 @@
 """A policy as the config templates see it."""
 
-from guardpanel.models.policy import KIB, EnforcementMode, OverLimit, PolicyFields, fails_open, over_limit_in
+from guardpanel.models.enforcement import EnforcementMode, OverLimit, fails_open, over_limit_in
+from guardpanel.models.policy import KIB, PolicyFields
 from guardpanel.rendering.rows import Row, Stored
 
 OF_FIELDS = Stored(PolicyFields)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from guardpanel.models.policy import EnforcementMode, effective_mode
+from guardpanel.models.enforcement import EnforcementMode, effective_mode
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.rows import Rows

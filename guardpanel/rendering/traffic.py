@@ -1,6 +1,7 @@
 """The traffic settings as the config templates see them: with all fields of their models."""
 
-from guardpanel.models.traffic import ListenerFields, ProxyProtocol, TrafficColumns
+from guardpanel.models.listener import ListenerFields, ProxyProtocol
+from guardpanel.models.traffic import TrafficColumns
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.rows import Row, Stored
 from guardpanel.settings import bind_text

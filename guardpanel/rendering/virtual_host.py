@@ -7,8 +7,9 @@ from collections import namedtuple
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
+from guardpanel.models.server import ServerFields
 from guardpanel.models.types import Endpoint, endpoint
-from guardpanel.models.virtual_host import ServerFields, VirtualHostColumns
+from guardpanel.models.virtual_host import VirtualHostColumns
 from guardpanel.rendering.rows import Row, Stored
 
 OF_SERVER, OF_HOST = Stored(ServerFields), Stored(VirtualHostColumns)

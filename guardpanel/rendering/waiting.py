@@ -8,7 +8,8 @@ constant time: one rule for each class of lengths. A policy that passes what is 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from guardpanel.models.policy import KIB, EnforcementMode, OverLimit
+from guardpanel.models.enforcement import EnforcementMode, OverLimit
+from guardpanel.models.policy import KIB
 from guardpanel.rendering.capacity import LARGE_BODY
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState

@@ -6,7 +6,8 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.policy import KIB, NOUN, EnforcementMode, FailMode, PolicyFields
+from guardpanel.models.enforcement import EnforcementMode, FailMode
+from guardpanel.models.policy import KIB, NOUN, PolicyFields
 from guardpanel.rendering import EngineFacts
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds

@@ -6,7 +6,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import Traffic
-from guardpanel.models.traffic import NOUN, ListenerFields, TrafficFields
+from guardpanel.models.listener import ListenerFields
+from guardpanel.models.traffic import NOUN, TrafficFields
 from guardpanel.rendering import DesiredState, EngineFacts
 from guardpanel.rendering.capacity import Capacity, capacity
 from guardpanel.rendering.haproxy import room

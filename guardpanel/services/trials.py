@@ -12,7 +12,7 @@ from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable
 from guardpanel.events.crs import is_reporting
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.services.saving.changes import Changes
 
 PROBE_RULES = range(190000, 190200)

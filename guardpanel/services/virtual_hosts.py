@@ -9,7 +9,7 @@ from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.services.crud import Crud, Paging

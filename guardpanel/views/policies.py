@@ -8,7 +8,9 @@ from fastapi import Response
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models import Policy
 from guardpanel.models.content_types import BodyReading
-from guardpanel.models.policy import KIB, PRESETS, EnforcementMode, PolicyFields
+from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policy import KIB, PolicyFields
+from guardpanel.models.presets import PRESETS
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.views.answers import page
 from guardpanel.views.editing import Editing, Here, Visit, last_changes

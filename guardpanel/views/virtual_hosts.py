@@ -11,8 +11,9 @@ from guardpanel.dependencies import RowId, Viewer
 from guardpanel.errors import HandsOver, StorageFailed
 from guardpanel.events.words import Kind as EventKind
 from guardpanel.models import VirtualHost
-from guardpanel.models.policy import EnforcementMode
-from guardpanel.models.virtual_host import ServerFields, VirtualHostFields
+from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.server import ServerFields
+from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.services import policies, trials, virtual_hosts
 from guardpanel.services.events import EventFilter

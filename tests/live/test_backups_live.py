@@ -18,7 +18,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from guardpanel.models.policy import EnforcementMode, PolicyFields
+from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policy import PolicyFields
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.backups import backups, restores
 from guardpanel.services.backups.backups import Backups

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.policy import DATA_TYPES, FILE_TYPES, FORM_TYPES, PRESETS
+from guardpanel.models.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES
+from guardpanel.models.presets import PRESETS
 from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.rows import SECRET, rows

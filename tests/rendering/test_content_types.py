@@ -6,7 +6,8 @@ from itertools import product
 import pytest
 
 from guardpanel.models.content_types import READINGS, BodyReading, reading_of
-from guardpanel.models.policy import DATA_TYPES, FILE_TYPES, FORM_TYPES, PolicyFields
+from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES
 from guardpanel.rendering.tokens import UnsafeText, content_types
 from tests.rendering.test_coraza import made
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from guardpanel.models import NOUNS
-from guardpanel.models.policy import EnforcementMode
-from guardpanel.models.traffic import ListenerFields
-from guardpanel.models.virtual_host import Balance, ServerFields
+from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.listener import ListenerFields
+from guardpanel.models.server import ServerFields
+from guardpanel.models.virtual_host import Balance
 from guardpanel.rendering import DesiredState
 from tests.rows import FACTS, rows
 

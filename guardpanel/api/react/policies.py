@@ -9,7 +9,7 @@ from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 
 GeoipMode = Literal["off", "allowlist", "blocklist"]
 

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from guardpanel.models import NOUNS
+from guardpanel.models.enforcement import OverLimit
 from guardpanel.models.noun import Key
-from guardpanel.models.policy import KIB, OverLimit
+from guardpanel.models.policy import KIB
 from guardpanel.models.types import in_circles, is_ourselves, shown
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import EnginesStatus, Servers, ServerStatus
 from guardpanel.engines.servers import is_up
 from guardpanel.models import Deployment, Policy, Revision, Server, VirtualHost
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes

@@ -1,0 +1,46 @@
+"""A name that visitors type, and the list of a virtual host's."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+from sqlmodel import Field, SQLModel
+
+from guardpanel.models.types import Lines, hostname, refuse, shown
+
+
+class Hostname(SQLModel, table=True):
+    """A name that visitors type, in canonical form (`*.` kept for one level of wildcard)."""
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    virtual_host_id: int | None = Field(
+        default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
+    )
+    position: int
+    name: str = Field(max_length=255, index=True)
+
+    @property
+    def shown(self) -> str:
+        return shown(self.name)
+
+
+def known_hostnames(names: list[str]) -> list[str]:
+    found = [hostname(name) for name in names]
+    for at, name in enumerate(found):
+        if name in found[:at]:
+            same = "" if names[at].strip() == name else f" (same as {name})"
+            raise refuse(f"{names[at].strip()} is listed twice{same}.")
+    if not found:
+        raise refuse("Enter at least one hostname, for example shop.example.")
+    return found
+
+
+Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=500)]
+
+
+def first_name(names: object) -> str:
+    try:
+        return shown(hostname(names[0]))[:100] if isinstance(names, list) and names else "unnamed"
+    except ValueError:
+        return "unnamed"

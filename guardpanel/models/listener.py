@@ -1,0 +1,93 @@
+"""One listener of `GUARDPANEL_HTTP_BIND`: whether it speaks the PROXY protocol, and what visitors speak in front of it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from sqlmodel import Field
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.networks import Networks
+from guardpanel.models.types import Fields, refuse, visible
+from guardpanel.settings import bind_text, host_and_port
+
+
+class ProxyProtocol(Choice):
+    """Whether connections begin with a PROXY protocol header, version 1 or 2 (haproxy.org's proxy-protocol.txt)."""
+
+    OFF = "off", "Off"
+    TRUSTED = "trusted", "From these networks"
+    "Those from the networks must; others are visitors themselves."
+    REQUIRED = "required", "Required"
+    "Only those from the networks are served, and each must."
+
+
+class Scheme(Choice):
+    HTTP = "http", "HTTP"
+    HTTPS = "https", "HTTPS"
+    "Something in front of this listener ends TLS."
+
+
+def listener_address(text: str) -> str:
+    try:
+        return bind_text(*host_and_port(visible(text)))
+    except ValueError:
+        raise refuse(f"{text[:60]} is not address:port, as in GUARDPANEL_HTTP_BIND.") from None
+
+
+class ListenerFields(Fields):
+    """What is special about one listener of `GUARDPANEL_HTTP_BIND`."""
+
+    address: Annotated[str, AfterValidator(listener_address)] = described(
+        "Address", hint="As in GUARDPANEL_HTTP_BIND. For example, 0.0.0.0:80."
+    )
+    proxy_protocol: ProxyProtocol = described("PROXY protocol", ProxyProtocol.OFF)
+    proxy_networks: Networks = described(
+        "PROXY protocol networks",
+        default_factory=list,
+        hint="One per line. Their connections must begin with a PROXY header, version 1 or 2. Required: all others get 400.",
+    )
+    scheme: Scheme = described(
+        "Visitor scheme",
+        Scheme.HTTP,
+        hint="HTTPS if TLS ends in front of this listener. A trusted proxy’s X-Forwarded-Proto, and port 443 in the PROXY "
+        "protocol, override it.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def networks_are_asked_for(cls, data: Any) -> Any:
+        """Pydantic looks at no default."""
+        return {"proxy_networks": [], **data} if isinstance(data, dict) else data
+
+    @field_validator("proxy_networks")
+    @classmethod
+    def somebody_may_speak_it(cls, networks: list[str], info: ValidationInfo) -> list[str]:
+        if not networks and info.data.get("proxy_protocol", ProxyProtocol.OFF) is not ProxyProtocol.OFF:
+            raise refuse("Enter the networks that use the PROXY protocol, for example your load balancer’s.")
+        return networks
+
+    @property
+    def is_plain(self) -> bool:
+        return self == ListenerFields.model_construct(address=self.address, proxy_networks=[])
+
+
+def by_address(listeners: list[ListenerFields]) -> list[ListenerFields]:
+    addresses = [one.address for one in listeners]
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise refuse(f"{address} is listed twice.")
+    return sorted(listeners, key=lambda one: one.address)
+
+
+Listeners = Annotated[list[ListenerFields], AfterValidator(by_address), Field(max_length=100)]
+
+
+def listener_in_words(listener: Mapping[str, Any]) -> str:
+    """`0.0.0.0:80: PROXY protocol required from 10.0.0.0/8, TLS ends in front`"""
+    words = []
+    if listener["proxy_protocol"] != "off":
+        needed = "required from" if listener["proxy_protocol"] == "required" else "from"
+        words.append(f"PROXY protocol {needed} {', '.join(listener['proxy_networks'])}")
+    words += ["TLS ends in front"] if listener["scheme"] == "https" else []
+    return f"{listener['address']}: {', '.join(words)}"

@@ -1,0 +1,100 @@
+"""One member of a virtual host's backend, and how its certificate is judged."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import ValidationInfo, field_validator, model_validator
+from sqlalchemy import CheckConstraint
+from sqlmodel import Field
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.types import Endpoint, Fields, endpoint, refuse
+
+
+class TlsVerify(Choice):
+    """How the certificate of an https server is judged."""
+
+    SYSTEM = "system", "System CAs"
+    "By the system's certificate authorities."
+    CA = "ca", "CA certificate below"
+    "By the authority given with the virtual host."
+    OFF = "off", "None (insecure)"
+    "Not at all: the operator's explicit choice."
+
+
+def certificates(pem: str) -> str:
+    """PEM certificates, parsed and written anew so that nothing else reaches the file."""
+    if not pem.strip():
+        return ""
+    try:
+        found = x509.load_pem_x509_certificates(pem.encode("ascii"))
+    except (ValueError, UnicodeEncodeError):
+        raise refuse("Paste a PEM certificate (-----BEGIN CERTIFICATE-----).") from None
+    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in found)
+
+
+class ServerFields(Fields):
+    """One member of the backend, as typed: `address` may be a URL, which then names the scheme."""
+
+    scheme: str = described("Scheme", "http", max_length=5)
+    address: str = described(
+        "Address",
+        max_length=500,
+        placeholder="10.0.0.5:3000",
+        hint="For example, 10.0.0.5:3000. A URL sets the scheme, too.",
+    )
+    weight: int = described("Weight", 100, ge=0, le=256, placeholder="100")
+    backup: bool = described("Backup", False)
+    enabled: bool = described("Enabled", True)
+    resolve_later: bool = described("Resolve later", False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def scheme_from_url(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "://" in str(data.get("address", "")):
+            return {**data, "scheme": str(data["address"]).strip().split("://", 1)[0].lower()}
+        return data
+
+    @field_validator("scheme")
+    @classmethod
+    def known_scheme(cls, scheme: str) -> str:
+        if scheme not in {"http", "https"}:
+            raise refuse("The scheme must be http or https.")
+        return scheme
+
+    @field_validator("address")
+    @classmethod
+    def a_server(cls, text: str, info: ValidationInfo) -> str:
+        return endpoint(text, scheme=info.data.get("scheme", "http")).address
+
+
+class Server(ServerFields, table=True):
+    """A row; `position` is its place in the form and part of its name in HAProxy (`s1`)."""
+
+    __table_args__ = (CheckConstraint("scheme in ('http', 'https')", name="scheme"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    virtual_host_id: int | None = Field(
+        default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
+    )
+    position: int
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return endpoint(self.address, scheme=self.scheme)
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.address}"
+
+
+def server_in_words(server: Mapping[str, Any]) -> str:
+    """`https://10.0.0.5:3000, weight 50, backup`: only what is not as usual."""
+    words = [f"{server['scheme']}://{server['address']}"]
+    words += [f"weight {server['weight']}"] if server["weight"] != 100 else []
+    words += ["backup"] if server["backup"] else []
+    words += [] if server["enabled"] else ["not in use"]
+    words += ["resolved later"] if server["resolve_later"] else []
+    return ", ".join(words)

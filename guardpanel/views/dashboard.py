@@ -11,5 +11,5 @@ router = APIRouter()
 
 @router.get("/")
 async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    found = await dashboard.of(panel.changes, session, panel.problem)
-    return await page(request, "dashboard/show.html", {"overview": found})
+    overview = await dashboard.overview(panel.changes, session, panel.problem)
+    return await page(request, "dashboard/show.html", {"overview": overview})

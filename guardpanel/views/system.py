@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.services import policies, traffic
+from guardpanel.services.saving import revisions
 from guardpanel.services.truth import live_line
 from guardpanel.settings import Settings
 from guardpanel.views.answers import page
@@ -14,10 +15,11 @@ router = APIRouter()
 
 @router.get("/system")
 async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    overview = await live_line.overview(panel.changes, session)
+    engines = await panel.changes.engines.status()
     context = {
-        "overview": overview,
-        "running": {one.name: one for one in overview.engines.agent.applications},
+        "engines": engines,
+        "live_revision": await revisions.live(session),
+        "running": {one.name: one for one in engines.agent.applications},
         "applications": await live_line.applications(panel.changes, session),
         "policies": {one.id: one for one in await policies.all_of_them(session)},
         "over_limit": await policies.over_limit(session, panel.changes.renderer.facts),

@@ -89,7 +89,7 @@ class Overview:
         return "1 virtual host up" if checked == 1 else f"All {checked} virtual hosts up"
 
 
-async def of(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:
+async def overview(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:
     """`problem`: what kept the configuration from going live at start. There may be thousands of virtual hosts: they are
     counted in the database and in HAProxy's answer, and only the worst are read."""
     engines, servers = await asyncio.gather(changes.engines.status(), changes.engines.servers())

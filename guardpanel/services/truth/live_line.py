@@ -34,22 +34,6 @@ class LiveLine:
     "What fails in the background and may be the reason that nothing is verified."
 
 
-@dataclass(frozen=True)
-class Overview:
-    engines: EnginesStatus
-    live: Revision | None
-    last: list[Deployment]
-    line: LiveLine
-
-
-async def overview(changes: Changes, session: AsyncSession) -> Overview:
-    """Everything that the dashboard and the system page say of the engines. Asks them; raises nothing."""
-    engines = await changes.engines.status()
-    live = await revisions.live(session)
-    last = (await revisions.page(session, limit=8)).items
-    return Overview(engines, live, last, _line(engines, live, last[0] if last else None, changes))
-
-
 async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
     engines = await changes.engines.status()
     return _line(engines, await revisions.live(session), await revisions.last_deployment(session), changes)

@@ -1,0 +1,40 @@
+"""The form of a virtual host, and what is asked before it is saved."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from guardpanel.errors import HandsOver
+from guardpanel.models import VirtualHost
+from guardpanel.models.server import ServerFields
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.views.editing import Editing, Visit
+from guardpanel.views.forms import Form
+
+
+class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
+    async def new_form(self, here: Visit) -> Form:
+        choices = await policies.all_of_them(here.session)
+        fields = VirtualHostFields.model_construct(
+            policy_id=choices[0].id if choices else None, servers=[ServerFields.model_construct(address="")]
+        )
+        return Form.of(fields)
+
+    async def beside_form(self, here: Visit) -> Mapping[str, Any]:
+        return {"policies": await policies.all_of_them(here.session)}
+
+    async def beside_delete(self, here: Visit, row: VirtualHost) -> Mapping[str, Any]:
+        return {"heirs": await virtual_hosts.heirs(here.session, row)}
+
+    async def must_be_meant(self, here: Visit, form: Form, row: VirtualHost, fields: VirtualHostFields) -> None:
+        """That a hostname goes to another virtual host's wildcard."""
+        if form.checked("hand_over"):
+            return
+        heirs = await virtual_hosts.heirs(here.session, row, fields.hostnames)
+        taken = [f"{heir.name.shown} to {heir.wildcard.shown} of {heir.virtual_host.name}" for heir in heirs]
+        more = f" and {len(taken) - 5} more" if len(taken) > 5 else ""
+        if taken:
+            raise HandsOver(f"This save hands over {', '.join(taken[:5])}{more}, with the servers and policy there.")
+
+    def typed(self, row: VirtualHost) -> dict[str, list[str]]:
+        return {"hostnames": [name.shown for name in row.hostnames]}

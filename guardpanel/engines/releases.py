@@ -161,7 +161,7 @@ class Releases:
         if self.current_number() == number:
             return
         path, gone = self.root / str(number), self.root / f".gone-{number}-{os.getpid()}"
-        if path.exists():
+        with suppress(FileNotFoundError):  # gone already
             path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 

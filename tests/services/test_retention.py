@@ -15,7 +15,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import policies, retention, virtual_hosts
 from guardpanel.services.history import history
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Asked
@@ -31,6 +31,12 @@ ADA = Asked("ada@example.org")
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"keep_releases": 3, "keep_revisions": 4})
+
+
+@pytest.fixture(autouse=True)
+def passes_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The panel's own pass after saves would come beside the test's, where that takes longer than usual."""
+    monkeypatch.setattr(retention, "AFTER_A_SAVE", 3600.0)
 
 
 async def save(panel: Panel, name: str) -> int:
@@ -168,7 +174,10 @@ async def test_a_change_whose_rows_went_says_so(panel: Panel) -> None:
         assert await history.after(session, found) is None
 
 
-async def test_it_runs_at_start_and_after_saves(settings: Settings, data_dir: Path) -> None:
+async def test_it_runs_at_start_and_after_saves(
+    settings: Settings, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AFTER_A_SAVE", 0.1)
     left = [settings.releases_dir / name for name in (".tmp-7-1", ".gone-3-1")]
     for path in left:
         path.mkdir(parents=True)
@@ -201,6 +210,17 @@ async def test_a_pass_that_is_cut_off_leaves_nothing_half(panel: Panel, monkeypa
     await panel.retention.tidy()
     assert on_disk(panel) == [8, 9, 10]
     assert not list(panel.engines.releases.root.glob(".*"))
+
+
+async def test_a_release_that_somebody_else_deletes_meanwhile_is_gone_too(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await saves(panel, 2)
+    monkeypatch.setattr(Path, "exists", lambda _: True)  # a moment ago
+
+    panel.engines.releases.drop(77)
+
+    assert on_disk(panel) == [1, 2, 3]
 
 
 async def test_saves_go_on_during_a_pass(app: FastAPI, panel: Panel) -> None:

@@ -23,7 +23,7 @@ LARGEST_BODY = 256 * 1024
 LARGER_BODIES = {"/system/backup/upload": 1024**3}
 "By path. Nobody but an administrator gets so far that it is read."
 
-REQUESTS = Counter("guardpanel_http_requests", "Requests of the panel.", ["method", "route", "status"])
+REQUESTS = Counter("guardpanel_http_requests", "HTTP requests to the panel.", ["method", "route", "status"])
 SECONDS = Histogram("guardpanel_http_request_duration_seconds", "Their duration.", ["route"])
 
 Refuse = Callable[[Scope, Receive, Send, Problem], Awaitable[None]]

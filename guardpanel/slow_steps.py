@@ -53,7 +53,7 @@ class Watch:
         """In a thread of its own, as is what takes time: what does the loop do when its sign is late?"""
         while not self.over.wait(self.limit / SIGNS):
             while not self._found.empty():
-                log.warning("the event loop was busy for %.0f ms (%.0f of a processor) in\n%s", *self._found.get())
+                log.warning("the event loop was blocked for %.0f ms (%.0f ms of CPU) in\n%s", *self._found.get())
             if not self._busy_with and time.monotonic() - self._sign[0] > self.limit:
                 frames = traceback.walk_stack(sys._current_frames()[self._owner])
                 stack = [f'  File "{one.f_code.co_filename}", line {at}, in {one.f_code.co_name}' for one, at in frames]

@@ -40,39 +40,39 @@ MOST_WITH_CONTEXT = 50
 
 
 class LogOut(BaseModel):
-    id: int = Field(description="Microseconds since 1970. `producer_event_id` is what tells events apart.")
-    producer_event_id: str = Field(description="The request id.")
+    id: int = Field(description="Microseconds since 1970. Not unique: `producer_event_id` identifies an event.")
+    producer_event_id: str = Field(description="The request ID.")
     event_at: datetime
-    vhost: str = Field(description="The host as the visitor asked for it.")
+    vhost: str = Field(description="The Host header that the visitor sent.")
     vhost_id: int | None
     action: Action
     verdict: Verdict
     reason: Reason | None = Field(description="Why HAProxy did not deliver it.")
     source_ip: str
     method: str
-    request_uri: str = Field(description="With its query where `raw_context` comes along.")
+    request_uri: str = Field(description="Includes the query if `raw_context` is set.")
     status_code: int | None
-    rule_id: int | None = Field(description="The worst rule that fired.")
+    rule_id: int | None = Field(description="The rule with the highest severity.")
     rule_message: str | None
     rules: list[int]
     anomaly_score: int
-    paranoia_level: int | None = Field(description="Of the worst rule, where `raw_context` comes along.")
+    paranoia_level: int | None = Field(description="Of that rule, if `raw_context` is set.")
     severity: Level | None
     message: None = None
     policy_id: int | None
     policy_name: str | None
     application: str
-    revision: int | None = Field(description="The one that decided.")
+    revision: int | None = Field(description="The policy that decided.")
     raw_context: dict[str, Any] | None = Field(
-        description=f"`agent` and `haproxy`: what each wrote, secrets masked. Null where more than {MOST_WITH_CONTEXT} "
-        "events are asked for at once."
+        description=f"`agent` and `haproxy`: their lines, with secrets masked. Null if more than {MOST_WITH_CONTEXT} "
+        "events are requested at once."
     )
 
 
 class LogPage(BaseModel):
     items: list[LogOut]
-    total: int = Field(description="All that match, before paging.")
-    total_is_exact: bool = Field(description="False: there are at least so many.")
+    total: int = Field(description="Number of matches, before paging.")
+    total_is_exact: bool = Field(description="If false, `total` is a lower bound.")
     page: int
     page_size: int
 
@@ -82,28 +82,30 @@ class LogQuery(BaseModel):
 
     page: int = Field(default=1, ge=1, le=10_000)
     page_size: int = Field(default=50, ge=1, le=500)
-    vhost: str = Field(default="", max_length=300, description="The host, exactly.")
+    vhost: str = Field(default="", max_length=300, description="Exact host.")
     vhost_id: int | None = Field(default=None, ge=1, le=2**53)
     action: Action | None = None
     kind: Literal["security", "delivery", "all"] | None = Field(
         default=None,
-        description="`delivery`: what HAProxy could not deliver. Unless it, `verdict`, `reason` or a request id (`q`) is given: "
-        "`security`, all else.",
+        description="`delivery`: requests that HAProxy could not deliver. Defaults to `security`, everything else, unless "
+        "`verdict`, `reason` or a request ID (`q`) is given.",
     )
     verdict: Verdict | None = None
     reason: Reason | None = Field(default=None, description="Why HAProxy did not deliver it.")
     policy_id: int | None = Field(default=None, ge=1, le=2**53)
     severity: Level | None = None
     method: str = Field(default="", max_length=64)
-    source_ip: str = Field(default="", max_length=100, description="An address, or a network such as 203.0.113.0/24.")
-    path: str = Field(default="", max_length=500, description="Its beginning, with `/`; else any part of it.")
+    source_ip: str = Field(
+        default="", max_length=100, description="IP address or CIDR range, for example 203.0.113.0/24."
+    )
+    path: str = Field(default="", max_length=500, description="A prefix if it starts with `/`, else any part.")
     rule_id: int | None = Field(default=None, ge=1, le=999_999_999)
     min_score: int | None = Field(default=None, ge=0, le=99_999)
     date_from: str = Field(default="", max_length=100, json_schema_extra={"format": "date-time"})
     date_to: str = Field(
-        default="", max_length=100, json_schema_extra={"format": "date-time"}, description="Before this moment."
+        default="", max_length=100, json_schema_extra={"format": "date-time"}, description="Before this time."
     )
-    q: str = Field(default="", max_length=500, description="A request id, rule, address, or part of a path or host.")
+    q: str = Field(default="", max_length=500, description="A request ID, rule, client IP, or part of a path or host.")
 
 
 @router.get("")

@@ -14,10 +14,13 @@ DESCRIPTION = (
 )
 
 TAGS = [
-    {"name": "auth", "description": "Logging in and out; who is asking."},
+    {"name": "auth", "description": "Login, logout, and the current account."},
     *({"name": noun.tag, "description": noun.what} for noun in NOUNS.values()),
-    {"name": "logs", "description": "Events: requests on which rules fired, with every rule."},
-    {"name": "runtime", "description": "What the engines run."},
+    {
+        "name": "logs",
+        "description": "Events: requests that fired rules, and requests that HAProxy rejected or could not deliver.",
+    },
+    {"name": "runtime", "description": "What the engines are running."},
 ]
 
 SETTINGS = {f"/api/v1/{noun.api}" for noun in NOUNS.values() if noun.only_name}
@@ -25,9 +28,9 @@ SETTINGS = {f"/api/v1/{noun.api}" for noun in NOUNS.values() if noun.only_name}
 OPEN = ("/auth/login", "/auth/refresh", "/auth/logout")
 "They need no bearer token."
 
-ETAG = {"etag": {"description": "The row's version; give it back as If-Match.", "schema": {"type": "string"}}}
+ETAG = {"etag": {"description": "The row's version. Send it as If-Match.", "schema": {"type": "string"}}}
 
-CURRENT = {"etag": {"description": "The row's version now.", "schema": {"type": "string"}}}
+CURRENT = {"etag": {"description": "The row's current version.", "schema": {"type": "string"}}}
 
 
 def operation_id(route: APIRoute) -> str:

@@ -27,11 +27,11 @@ MEDIA_TYPE = "application/problem+json"
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
-    field: str = Field(description="Dotted name, such as `backends.0.url`.")
-    pointer: str = Field(description="The same as a JSON pointer into the body: `/backends/0/url`.")
+    field: str = Field(description="Dotted name, for example `backends.0.url`.")
+    pointer: str = Field(description="The same as a JSON pointer into the body, for example `/backends/0/url`.")
     message: str
-    engine: str | None = Field(default=None, description="The engine's own words, where one refused it.")
-    where: str | None = Field(default=None, description="Where the engine found it: a file and line.")
+    engine: str | None = Field(default=None, description="The engine's output, if an engine rejected it.")
+    where: str | None = Field(default=None, description="The file and line that the engine reported.")
 
 
 class ProblemDocument(BaseModel):
@@ -44,10 +44,8 @@ class ProblemDocument(BaseModel):
     instance: str
     code: str
     errors: list[FieldProblem]
-    current: int | None = Field(
-        default=None, description="With 412: the version of the row as it is now. The same stands in the ETag header."
-    )
-    output: str | None = Field(default=None, description="An engine's full words, or the evidence of a roll-back.")
+    current: int | None = Field(default=None, description="With 412: the row's current version, as in the ETag header.")
+    output: str | None = Field(default=None, description="An engine's full output, or the evidence for a rollback.")
 
 
 TITLES = {

@@ -36,8 +36,8 @@ class RuntimeStatus(BaseModel):
     latest_reload: Reload | None
     revision: int | None
     state: live_line.State = Field(
-        description="`unverified`: the last look at what runs is older than 10 s. `fault`: a background task of guardpanel "
-        "fails, or events are not being recorded."
+        description="`unverified`: the last check is more than 10 s old. `fault`: a background task of guardpanel is "
+        "failing, or events are not being recorded."
     )
     words: str
     drift: list[str] = Field(

@@ -58,7 +58,7 @@ class StepOut(BaseModel):
 class DeploymentOut(BaseModel):
     """How the save became live."""
 
-    status: Literal["live", "unchanged"] = Field(description="`unchanged`: the engines' configuration is the same.")
+    status: Literal["live", "unchanged"] = Field(description="`unchanged`: the engines' configuration did not change.")
     revision: int = Field(description="The live revision.")
     seconds: float
     message: str
@@ -79,8 +79,8 @@ def named_version(
     if_match: Annotated[
         str | None,
         Header(
-            description="The ETag that was read; another one now is 412. Without it PATCH merges the named keys into "
-            "what is there, and DELETE deletes it as it is."
+            description="The ETag that was read. If the row has changed, the response is 412. Without it, PATCH merges the given "
+            "keys into the current row, and DELETE deletes the current row."
         ),
     ] = None,
 ) -> int | None:

@@ -16,7 +16,7 @@ from guardpanel.models.noun import Noun
 
 
 class Versioned(BaseModel):
-    version: int = Field(description="Counts edits; the ETag.")
+    version: int = Field(description="Number of edits; also the ETag.")
     updated_at: datetime
 
 
@@ -65,7 +65,7 @@ class Shapes:
         self.out = self._with(answer, "Out", {name: (info.annotation, _words(info)) for name, info in fields.items()})
         self.read = self.out if dialect.whole is BaseModel else self._with((dialect.whole, self.out), "Read", {})
         self.saved = self._with(self.out, "Saved", {"deployment": (DeploymentOut, ...)})
-        total = Field(description="All that match, before paging.")
+        total = Field(description="Number of matches, before paging.")
         counts = {"total": (int, total), "page": (int, ...), "per_page": (int, ...)}
         items: Any = list[self.out]  # type: ignore[name-defined]
         self.page = self._with(BaseModel, "Page", {"items": (items, ...), **counts})

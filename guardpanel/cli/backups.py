@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 PassphraseStdin = Annotated[
-    bool, typer.Option("--passphrase-stdin", help="Read the backup's passphrase from standard input.")
+    bool, typer.Option("--passphrase-stdin", help="Read the backup passphrase from standard input.")
 ]
 
 

@@ -200,7 +200,7 @@ class Agent:
 
     async def _ask(self, method: str, target: str, *, timeout: float) -> dict[str, Any]:
         if not re.fullmatch(r"/v1/[a-z]+(\?application=[a-z0-9]+)?", target):
-            raise ValueError(f"not a call of the agent's: {target!r}")
+            raise ValueError(f"not an endpoint of the agent: {target!r}")
         answer = await http.ask(self.control, method, target, headers={"host": "agent"}, timeout=timeout)
         try:
             facts = json.loads(answer.body)

@@ -107,7 +107,7 @@ class Child:
                     start_new_session=True,
                 )
         except OSError as error:
-            self.last_exit = f"could not be started: {error.strerror or error}"
+            self.last_exit = f"cannot be started: {error.strerror or error}"
             log.error("%s: %s", self.name, self.last_exit)
             return False
         self.pid = self.process.pid

@@ -131,7 +131,7 @@ class CorazaSpoa(Agent):
         while silent := await self._silent(names, patience):
             if monotonic() >= ends:
                 raise DeploymentFailed(
-                    f"{NAME} was told to reload (SIGHUP) but gives no verdict for the new applications.",
+                    f"{NAME} received SIGHUP but gives no verdict for the new applications.",
                     step="agent",
                     evidence=f"No verdict from {', '.join(sorted(silent))}. See the log of {NAME}.",
                 )
@@ -153,7 +153,7 @@ class CorazaSpoa(Agent):
         try:
             os.kill(pid, signal.SIGHUP)
         except OSError as error:
-            words = f"{NAME} (process {pid}) can’t be told to reload: {error.strerror}."
+            words = f"{NAME} (process {pid}) can’t be reloaded: {error.strerror}."
             raise DeploymentFailed(words, step="agent") from error
 
     async def _silent(self, names: Collection[str], patience: float) -> set[str]:

@@ -105,7 +105,7 @@ class Deployer:
             except EngineUnavailable:
                 return await self._old_worker_serves(bundle, "HAProxy’s master is not responding")
             except StillLoading:
-                return await self._old_worker_serves(bundle, "HAProxy still loads it")
+                return await self._old_worker_serves(bundle, "HAProxy is still loading it")
             await self.verifier.prove(bundle, ())
             return ""
 
@@ -246,5 +246,5 @@ class Deployer:
                 if not await self.drop_unused():
                     return
             except Problem as problem:
-                log.warning("old applications stay in the WAF agent for now: %s", problem.message)
+                log.warning("cannot remove old applications from the WAF agent yet: %s", problem.message)
                 return

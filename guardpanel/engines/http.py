@@ -77,7 +77,7 @@ def _written(method: str, target: str, headers: Mapping[str, str], body: bytes, 
     if body:
         lines.append(f"content-length: {len(body)}")
     if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a line break in a request of ours")
+        raise ValueError("line break in a request header")
     proxy = "PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n" if proxy_line else ""
     return (proxy + "\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 

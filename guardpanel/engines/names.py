@@ -76,7 +76,7 @@ class Names:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(answer, found)
 
-        threading.Thread(target=ask, name=f"look-up of {name}", daemon=True).start()
+        threading.Thread(target=ask, name=f"lookup of {name}", daemon=True).start()
         return future
 
     def _look(self, name: str) -> Found:

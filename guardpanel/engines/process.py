@@ -68,7 +68,7 @@ def run_here(
         try:
             output = _waited_for(process)
         except subprocess.TimeoutExpired:
-            return Completed(-1, f"no answer within {IDLE:.0f} s", timed_out=True)
+            return Completed(-1, f"no response within {IDLE:.0f} s", timed_out=True)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

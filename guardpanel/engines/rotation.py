@@ -62,7 +62,9 @@ def _give_back(path: Path, descriptor: int, start: int, size: int) -> bool:
         for at in range(start // PUNCHED_AT_ONCE * PUNCHED_AT_ONCE, end, PUNCHED_AT_ONCE):
             _punch(descriptor, at, min(PUNCHED_AT_ONCE, end - at))
     except OSError as error:
-        log.warning("%s is emptied, since its file system makes no holes (%s): lines may be lost", path.name, error)
+        log.warning(
+            "%s is truncated because its file system cannot punch holes (%s); lines may be lost", path.name, error
+        )
         return False
     return True
 

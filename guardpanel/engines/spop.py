@@ -84,15 +84,15 @@ def _check_hello(answer: Frame) -> None:
         raise ValueError(_other(answer))
     version = frames.pairs_in(answer.payload).get("version")
     if not isinstance(version, bytes) or not version.startswith(b"2."):
-        raise ValueError("another version of SPOP than 2.0")
+        raise ValueError("unsupported SPOP version, not 2.0")
 
 
 def _other(answer: Frame) -> str:
     """Words for a frame that nobody asked for; an agent that says goodbye says why (3.2.9)."""
     if answer.kind != Kind.AGENT_DISCONNECT:
-        return f"frame {answer.kind} in place of an answer"
+        return f"frame {answer.kind} instead of a response"
     said = frames.pairs_in(answer.payload).get("message")
-    return f"it ends the connection: {said.decode('utf-8', 'replace') if isinstance(said, bytes) else 'no reason'}"
+    return f"it closed the connection: {said.decode('utf-8', 'replace') if isinstance(said, bytes) else 'no reason'}"
 
 
 def _clean_request(application: str) -> bytes:

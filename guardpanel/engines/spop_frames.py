@@ -54,7 +54,7 @@ def read(body: bytes) -> Frame:
     rest = Reader(body)
     kind, flags = struct.unpack(">BI", rest.take(5))
     if not flags & FIN:
-        raise ValueError("a fragment of a frame")
+        raise ValueError("fragmented frame")
     return Frame(kind, rest.varint(), rest.varint(), rest.rest())
 
 
@@ -137,7 +137,7 @@ class Reader:
     def take(self, count: int) -> bytes:
         found = self._data[self._at : self._at + count]
         if len(found) < count:
-            raise ValueError("a frame that ends too early")
+            raise ValueError("truncated frame")
         self._at += count
         return found
 
@@ -155,7 +155,7 @@ class Reader:
             if byte < 128:
                 return number
             if shift > 60:
-                raise ValueError("a number that never ends")
+                raise ValueError("unterminated number")
 
     def text(self) -> str:
         return self.take(self.varint()).decode("utf-8", "replace")

@@ -80,7 +80,7 @@ class Telling:
             if row["srv_addr"] == "-" or not await self.cli.set_address(server.backend, server.name, address):
                 late.add(server.host)
                 continue
-            log.info("%s/%s (%s) is %s now", server.backend, server.name, server.host, address)
+            log.info("%s/%s (%s) now resolves to %s", server.backend, server.name, server.host, address)
             told = True
         if told:
             await self._leave_addresses(configuration)
@@ -135,7 +135,7 @@ class Telling:
             text = "\n".join(lines) + "\n"
             await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode())
         except OSError as error:
-            log.warning("the states of servers could not be written: %s", error.strerror or error)
+            log.warning("cannot write the state of servers: %s", error.strerror or error)
             return False
         return True
 

@@ -12,16 +12,16 @@ class Branch(NamedTuple):
 
 BRANCHES = {
     (2, 6): Branch(12, "guardpanel has not been tested with it"),
-    (2, 8): Branch(2, "it passes on an empty Content-Length and a “#” in addresses (CVE-2023-40225, CVE-2023-45539)"),
+    (2, 8): Branch(2, "it forwards an empty Content-Length and a “#” in URLs (CVE-2023-40225, CVE-2023-45539)"),
     # 56 of 772 requests on 3.0.0: a message to the agent stays with a thread that has no connection to it (fixed in July 2024).
-    (3, 0): Branch(11, "it can answer visitors with 503 while a save goes live"),
+    (3, 0): Branch(11, "it can return 503 to visitors while a save goes live"),
     # haproxy/haproxy issue 3064, fixed in August 2025; 3.2.0 ends altogether over a large map.
-    (3, 2): Branch(6, "its command line can freeze in the middle of a save"),
+    (3, 2): Branch(6, "its runtime CLI can hang during a save"),
     (3, 4): Branch(0, ""),
 }
 "Those that are maintained for years and tested here."
 
-REFUSED = {(3, 1): "it fails at checks of responses"}  # SPOE was rewritten there; good from 3.2 on
+REFUSED = {(3, 1): "it fails when responses are inspected"}  # SPOE was rewritten there; good from 3.2 on
 
 
 LUA_FILTERS = {(2, 6): 17, (2, 8): 8, (2, 9): 7}

@@ -121,7 +121,7 @@ def can_be_read(connection: sqlite3.Connection) -> bool:
     known = version(connection)
     if known and known < len(VERSIONS):
         raise StorageFailed(
-            "The events were written by an older guardpanel: they can be read once the ingest has started."
+            "The events were written by an older guardpanel: start the ingest to upgrade and read them."
         )
     return known > 0
 

@@ -84,10 +84,10 @@ Listeners = Annotated[list[ListenerFields], AfterValidator(by_address), Field(ma
 
 
 def listener_in_words(listener: Mapping[str, Any]) -> str:
-    """`0.0.0.0:80: PROXY protocol required from 10.0.0.0/8, TLS ends in front`"""
+    """`0.0.0.0:80: PROXY protocol required from 10.0.0.0/8, visitor scheme HTTPS`"""
     words = []
     if listener["proxy_protocol"] != "off":
         needed = "required from" if listener["proxy_protocol"] == "required" else "from"
         words.append(f"PROXY protocol {needed} {', '.join(listener['proxy_networks'])}")
-    words += ["TLS ends in front"] if listener["scheme"] == "https" else []
+    words += ["visitor scheme HTTPS"] if listener["scheme"] == "https" else []
     return f"{listener['address']}: {', '.join(words)}"

@@ -104,7 +104,7 @@ class PolicyFields(Fields):
         hint="Servers receive what passes with X-WAF-Body: not-inspected, or first-N for the N bytes that were inspected.",
     )
     upload_seconds: int = described(
-        "Minimum body time", 10, ge=1, le=600, unit="s", hint="A body may always take this long."
+        "Minimum body time", 10, ge=1, le=600, unit="s", hint="Every body may take this long."
     )
     upload_rate_kib: int = described(
         "Minimum body rate",
@@ -122,8 +122,8 @@ class PolicyFields(Fields):
     file_inspection: bool = described(
         "JSON and XML files",
         False,
-        hint="Inspects uploaded files that are declared as JSON or XML, and rejects malformed ones. When off, only names of "
-        "files are inspected.",
+        hint="Inspects uploaded files that are declared as JSON or XML, and rejects malformed ones. When off, only file "
+        "names are inspected.",
     )
     response_seconds: int = described(
         "Response hold time",

@@ -95,6 +95,6 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     words = [f"{server['scheme']}://{server['address']}"]
     words += [f"weight {server['weight']}"] if server["weight"] != 100 else []
     words += ["backup"] if server["backup"] else []
-    words += [] if server["enabled"] else ["not in use"]
+    words += [] if server["enabled"] else ["disabled"]
     words += ["resolved later"] if server["resolve_later"] else []
     return ", ".join(words)

@@ -74,7 +74,7 @@ class TrafficColumns(Fields):
         ge=0,
         le=MOST_CONNECTIONS,
         unit="at a time",
-        hint="0: as many as there is memory for. More get 503. The panel stays reachable.",
+        hint="0 sets it by the available memory. Further connections get 503. The panel stays reachable.",
     )
     max_requests_per_client: int = described(
         "Requests per client",
@@ -82,7 +82,7 @@ class TrafficColumns(Fields):
         ge=0,
         le=MOST_CONNECTIONS,
         unit="at a time",
-        hint="In progress, by client IP. 0: as many as there is memory for. More get 429.",
+        hint="In progress, by client IP. 0 sets it by the available memory. Further requests get 429.",
     )
 
     @field_validator("max_connections", "max_requests_per_client")

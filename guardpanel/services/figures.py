@@ -9,12 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import Deployment
 from guardpanel.models.revision import Outcome
 
-DEPLOYMENTS = Counter(
-    "guardpanel_deployments", "Attempts to make something live, since the panel started.", ["outcome"]
-)
+DEPLOYMENTS = Counter("guardpanel_deployments", "Deployment attempts since the panel started.", ["outcome"])
 STEPS = Histogram(
     "guardpanel_deployment_step_seconds",
-    "Seconds of the steps of a deployment.",
+    "Duration of each deployment step in seconds.",
     ["step"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )

@@ -57,7 +57,7 @@ class Retention:
             async with self.changes.turn():
                 await asyncio.to_thread(self.changes.engines.releases.sweep)
         except Busy as busy:
-            log.warning("what an earlier panel left on disk stays for now: %s", busy.message)
+            log.warning("cannot delete leftover files yet: %s", busy.message)
         await asyncio.to_thread(self.backups.sweep)
 
     async def _pass(self) -> None:

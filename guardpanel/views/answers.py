@@ -176,7 +176,8 @@ def banner(line: live_line.LiveLine, viewer: User | None) -> dict[str, Any] | No
             return {
                 "kind": "warn",
                 "title": f"{line.text}: {line.detail}" + (f" {ago(line.moment)}." if line.moment else "."),
-                "text": line.why or "The check of database, HAProxy and WAF agent, due every 2 s, has not completed.",
+                "text": line.why
+                or "The check of database, HAProxy, and WAF agent runs every 2 s but has not completed.",
                 "actions": [{"label": "View background tasks", "url": "/system#background"}],
             }
         case "down":

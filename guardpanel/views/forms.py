@@ -82,7 +82,7 @@ class Form:
         """What people read of a field, or of a row's field (`servers.0.weight`)."""
         found = about_field(self.model, name) if self.model else None
         if found is None:
-            raise LookupError(f"{name} is no field of {self.model}")
+            raise LookupError(f"{name} is not a field of {self.model}")
         return found
 
     def value(self, name: str) -> str:

@@ -12,7 +12,7 @@ from guardpanel.views.lists import Listing
 from guardpanel.views.policy_form import MOST_USERS, PolicyEditing
 
 READ_AS_FORMS = dict.fromkeys(
-    [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "Form, since coraza-spoa has nothing else"
+    [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "Form (coraza-spoa has no other parser)"
 )
 
 EDITING = PolicyEditing(policies.ROWS)

@@ -14,28 +14,30 @@ from guardpanel.services.truth import readiness
 
 router = APIRouter()
 
-UP = Gauge("guardpanel_engine_up", "Whether an engine answers.", ["engine"])
-REVISION = Gauge("guardpanel_live_revision", "The number of the live revision.")
-DRIFTED = Gauge("guardpanel_drifted", "1 while something that runs or lies on disk is not as the live revision says.")
+UP = Gauge("guardpanel_engine_up", "1 while an engine is responding.", ["engine"])
+REVISION = Gauge("guardpanel_live_revision", "Number of the live revision.")
+DRIFTED = Gauge("guardpanel_drifted", "1 while files on disk or running processes differ from the live revision.")
 UNINSPECTED = Gauge(
     "guardpanel_uninspected_requests",
-    "Requests that passed although the WAF could not judge them, since the last reload.",
+    "Requests that passed without a verdict since the last reload.",
     ["policy"],
 )
-INGEST_UP = Gauge("guardpanel_ingest_up", "Whether the ingest of events runs.")
-DROPPED_LOGS = Gauge("guardpanel_haproxy_dropped_logs", "Lines missing in HAProxy's log since the last reload.")
-INGEST_LAG = Gauge("guardpanel_ingest_lag_bytes", "What the agent and HAProxy wrote and the ingest has not read.")
+INGEST_UP = Gauge("guardpanel_ingest_up", "1 while event ingest is running.")
+DROPPED_LOGS = Gauge("guardpanel_haproxy_dropped_logs", "Log lines that HAProxy dropped since the last reload.")
+INGEST_LAG = Gauge("guardpanel_ingest_lag_bytes", "Bytes of events and log lines that the ingest has not read.")
 SUCCEEDED = Gauge(
     "guardpanel_background_last_success_timestamp_seconds",
-    "When a step of a background task last went through.",
+    "Time of the last success of a background task.",
     ["task"],
 )
 FAILURES = Gauge(
-    "guardpanel_background_failures", "Failures in a row of a background task; 0 while it does well.", ["task"]
+    "guardpanel_background_failures",
+    "Consecutive failures of a background task; 0 if the last run succeeded.",
+    ["task"],
 )
-RESTARTS = Gauge("guardpanel_background_restarts", "Failures of a background task, since the panel started.", ["task"])
-LOOK_AGE = Gauge("guardpanel_verified_age_seconds", "Seconds since a look told how database, HAProxy and agent are.")
-EVENTS = Gauge("guardpanel_events", "What the ingest counted, since its database was made.", ["what"])
+RESTARTS = Gauge("guardpanel_background_restarts", "Failures of a background task since the panel started.", ["task"])
+LOOK_AGE = Gauge("guardpanel_verified_age_seconds", "Seconds since database, HAProxy and agent were last checked.")
+EVENTS = Gauge("guardpanel_events", "Counters of the ingest since its database was created.", ["what"])
 BUILD = Info("guardpanel_build", "This panel.")
 BUILD.info({"version": __version__})
 

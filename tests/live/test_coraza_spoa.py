@@ -104,7 +104,7 @@ async def test_one_that_does_not_hear_the_signal_changes_nothing(
         with pytest.raises(RolledBack) as refused:
             await policies.update(running.changes, ADA, 1, BLOCK)
 
-        assert "coraza-spoa was told to reload (SIGHUP) but gives no verdict" in refused.value.message
+        assert "coraza-spoa received SIGHUP but gives no verdict" in refused.value.message
         assert "No verdict from p" in refused.value.evidence
         assert (await visit(running, ATTACK)).status_code == 200
         assert file.read_bytes() == content

@@ -36,7 +36,7 @@ async def test_with_coraza_spoa_it_says_what_that_reads(ada: httpx2.AsyncClient,
     page = read((await ada.get(made.headers["location"])).text)
 
     assert "JSON: application/json" in page.text
-    assert "Form, since coraza-spoa has nothing else: image/* application/x-log" in page.text
+    assert "Form (coraza-spoa has no other parser): image/* application/x-log" in page.text
 
 
 async def test_a_reading_that_is_none_comes_back_as_it_was_typed(ada: httpx2.AsyncClient) -> None:

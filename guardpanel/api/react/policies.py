@@ -48,17 +48,17 @@ class ReactPolicyIn(RateLimits):
 
     NULLABLE = frozenset({"description"})
 
-    mode: EnforcementMode | None = Field(default=None, description="The enforcement mode, also `off`.")
+    mode: EnforcementMode | None = Field(default=None, description="The enforcement mode, including `off`.")
     is_active: bool | None = Field(default=None, description="false: enforcement mode `off`.")
     paranoia_level: int | None = Field(
         default=None,
-        description="`blocking_paranoia_level` by the React panel's name; the detection level follows where it has to.",
+        description="`blocking_paranoia_level` under the React panel's name. Raises the detection level if necessary.",
     )
 
 
 class ReactPolicyOut(Row):
     description: str | None
-    mode: EnforcementMode = Field(description="The enforcement mode as it is, also `off`.")
+    mode: EnforcementMode = Field(description="The actual enforcement mode, including `off`.")
     enforcement_mode: Literal["block", "detect_only"] = Field(
         description="For the React panel, which has no `off`: reported as `detect_only` with `is_active: false`."
     )

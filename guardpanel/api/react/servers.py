@@ -24,13 +24,11 @@ class BackendIn(Body):
     """A server as the React panel sends it. The health check is the virtual host's: all backends have the same."""
 
     url: str = Field(max_length=500)
-    id: int | None = Field(
-        default=None, description="As reads give it for this URL, or for the one that was here before."
-    )
+    id: int | None = Field(default=None, description="As read for this URL, or for the URL that it replaces.")
     is_active: bool = True
-    weight: int = Field(default=100, description="Left out: as it is for this URL.")
-    backup: bool = Field(default=False, description="Left out: as it is for this URL.")
-    resolve_later: bool = Field(default=False, description="Left out: as it is for this URL.")
+    weight: int = Field(default=100, description="If omitted, unchanged for this URL.")
+    backup: bool = Field(default=False, description="If omitted, unchanged for this URL.")
+    resolve_later: bool = Field(default=False, description="If omitted, unchanged for this URL.")
     health_check_enabled: bool | None = None
     health_check_path: str | None = None
     health_check_interval_seconds: int | None = None

@@ -19,7 +19,7 @@ from guardpanel.services import policies
 NAMES = {"description": "notes", "is_active": "enabled"}
 "The React panel's names for our fields."
 
-NO_CERTIFICATES = "guardpanel does not support certificates for visitors yet: TLS ends in front of it."
+NO_CERTIFICATES = "guardpanel does not support visitor certificates yet. Terminate TLS in front of it."
 
 WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_enabled": False, "ssl_provider": "none", "ssl_cert": None, "ssl_key": None}
 "What reads say of them, and what the React panel sends where there are none."
@@ -28,7 +28,7 @@ WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_enabled": False, "ssl_provider": "n
 class ServerIn(Body):
     """A server by our names."""
 
-    address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which then names the scheme.")
+    address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which also sets the scheme.")
     scheme: Literal["http", "https"] = "http"
     weight: int = 100
     backup: bool = False
@@ -44,11 +44,11 @@ class ReactVirtualHostIn(Body):
     domain: str | None = Field(default=None, max_length=300, description="The first hostname.")
     backend_url: str | None = Field(default=None, max_length=500, description="The first server.")
     backends: list[BackendIn] | None = Field(
-        default=None, max_length=200, description="`servers` by the React panel's names."
+        default=None, max_length=200, description="`servers` under the React panel's names."
     )
     servers: list[ServerIn] | None = Field(default=None, max_length=200)
-    description: str | None = Field(default=None, description="`notes` by the React panel's name.")
-    is_active: bool | None = Field(default=None, description="`enabled` by the React panel's name.")
+    description: str | None = Field(default=None, description="`notes` under the React panel's name.")
+    is_active: bool | None = Field(default=None, description="`enabled` under the React panel's name.")
     ssl_enabled: bool | None = None
     ssl_provider: str | None = None
     ssl_cert: str | None = None

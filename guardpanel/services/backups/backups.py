@@ -254,7 +254,7 @@ async def _rows(path: Path) -> Rows:
                 await _must_be_readable(session)
                 rows = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
         except (SQLAlchemyError, LookupError, TypeError, ValueError):
-            raise Damaged("The rows in this backup are not valid for guardpanel.") from None
+            raise Damaged("The data in this backup is not valid.") from None
     facts = [row for row in rows["installation"] if row["name"] not in {SETUP, RESTORED}]
     return {**rows, "session": [], "accesstoken": [], "installation": facts}
 

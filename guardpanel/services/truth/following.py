@@ -24,7 +24,7 @@ def follow(changes: Changes) -> None:
         try:
             await follower.look()
         except (Busy, EngineUnavailable) as problem:
-            log.warning("names of servers could not be followed: %s", problem.message)
+            log.warning("cannot update the addresses of named servers: %s", problem.message)
 
     changes.background.keep("server names", step, 0.0)
 
@@ -53,7 +53,7 @@ class Follower:
 
     async def _reload(self, late: frozenset[str]) -> None:
         names = ", ".join(sorted(late))
-        log.info("HAProxy is reloaded to take the addresses of %s", names)
+        log.info("reloading HAProxy to apply the addresses of %s", names)
         try:
             async with self.changes.turn():
                 await self.changes.engines.reload_again()

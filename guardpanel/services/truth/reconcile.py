@@ -62,7 +62,7 @@ class Reconciler:
         try:
             await self.tick()
         except (Busy, EngineUnavailable) as problem:
-            log.warning("the look at what runs was cut short: %s", problem.message)
+            log.warning("the check of the running state was interrupted: %s", problem.message)
         self._took = monotonic() - began
 
     async def _rest(self) -> None:
@@ -105,7 +105,7 @@ class Reconciler:
         renderer = self.changes.renderer
         facts = await installation.asked_again(renderer.facts, self.changes.engines.haproxy)
         if facts != renderer.facts:
-            log.info("HAProxy is %s now, not %s: its configuration is made for that", self._version, before)
+            log.info("HAProxy is now %s instead of %s; rendering its configuration again", self._version, before)
             renderer.use(facts)
             self.problem = await startup.bring_up(self.changes)
 
@@ -179,7 +179,7 @@ class Reconciler:
                 await self.changes.put_back(startup.PANEL)
         except Problem as problem:
             self._tried = drift
-            log.error("could not be mended: %s", problem.message)
+            log.error("automatic repair failed: %s", problem.message)
 
     async def _reread(self, drift: tuple[Drift, ...]) -> bool:
         """An agent that only has not read its file reads it: HAProxy has no part in that."""

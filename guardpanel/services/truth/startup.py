@@ -27,7 +27,7 @@ async def bring_up(changes: Changes) -> str | None:
         await changes.settle()
         await changes.save(await _first_change(changes), partial(_first_steps, changes.renderer.facts))
     except Problem as problem:
-        log.error("the configuration could not be made live: %s", problem.message)
+        log.error("cannot deploy the configuration: %s", problem.message)
         return problem.message
     return None
 

@@ -31,7 +31,7 @@ function announce(toast) {
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => ctx.swap !== "none" && ready(ctx.target === document.body));
 document.addEventListener("htmx:error", ({ detail }) => {
   const detailOf = detail.ctx?.sourceElement.matches("#live-slot") && one(".live-detail");
-  if (detailOf) detailOf.textContent = "guardpanel does not answer";
+  if (detailOf) detailOf.textContent = "guardpanel is not responding";
 });
 document.addEventListener("htmx:before:swap", (event) => {
   const { target, response } = event.detail.ctx;

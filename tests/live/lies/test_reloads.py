@@ -78,7 +78,7 @@ REFUSED = {
     "cut inside a directive": (edited(lambda text: text[: text.index("use_backend") + 5]), ""),
     "no final line feed": (edited(lambda text: text.rstrip("\n")), "Missing LF on last line"),
     "an empty file": (edited(lambda _text: ""), ""),
-    "a FIFO in place of a map": (fifo_map, "no answer within"),
+    "a FIFO in place of a map": (fifo_map, "no response within"),
 }
 """What `haproxy -c` sees, and its words."""
 

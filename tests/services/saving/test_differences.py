@@ -47,7 +47,7 @@ def test_names_and_servers_are_lines() -> None:
     assert fields["hostnames"] == ("bücher.example", "bücher.example\nwww.example")
     assert fields["servers"] == (
         "http://10.0.0.1:80",
-        "http://10.0.0.1:80\nhttps://10.0.0.2:443, weight 5, backup, not in use",
+        "http://10.0.0.1:80\nhttps://10.0.0.2:443, weight 5, backup, disabled",
     )
 
 

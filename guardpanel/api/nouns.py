@@ -1,7 +1,8 @@
 """Nouns as JSON: list, read, create, change and delete, once for all of them. `shapes.py` has their bodies and answers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -9,11 +10,15 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from guardpanel.api.saves import AskedDep, DeploymentOut, NamedVersion, merging, speaking, tag
-from guardpanel.api.shapes import ROW, Dialect, Shapes, Versioned
+from guardpanel.api.shapes import Dialect, Shapes, Versioned
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.noun import Noun
+from guardpanel.panel import Panel
 from guardpanel.services.input import validated
-from guardpanel.services.saving.changes import Saved
+from guardpanel.services.saving.changes import Asked, Saved
+
+Operation = Callable[..., Any]
+"What FastAPI calls: its parameters say what it reads of a request."
 
 
 class ListQuery(BaseModel):
@@ -33,129 +38,180 @@ def rows(
 ) -> APIRouter:
     """The five operations of a noun with many rows. `looks_in`: where its list's `q` looks; `deleting`: what is to be said of
     deleting one."""
-    router = _router(noun)
-    dialect = dialect or Dialect()
-    shapes = Shapes(noun, dialect, dialect.answer)
-    number = Annotated[RowId, Path(alias=f"{noun.key}_id")]
-    scoped = Annotated[Any, Depends(_those(noun, service))]
-
-    def out(row: Any) -> dict[str, Any]:
-        fields = service.fields_of(row)
-        own = {name: getattr(fields, name) for name in shapes.own}
-        return own | {name: getattr(row, name) for name in ROW} | dialect.out(row)
-
-    def answer(response: Response, saved: Saved[Any]) -> Any:
-        tag(response, saved.value.version)
-        return shapes.saved(**out(saved.value), deployment=DeploymentOut.of(saved))
-
-    async def list_rows(
-        session: SessionDep,
-        _user: Viewer,
-        those: scoped,
-        asked: Annotated[query, Query()],  # type: ignore[valid-type]
-    ) -> Any:
-        wanted = asked.model_dump(exclude={"page", "per_page"})  # type: ignore[attr-defined]
-        page, size = asked.page, asked.per_page  # type: ignore[attr-defined]
-        found = await those.page(session, **wanted, offset=(page - 1) * size, limit=size)
-        items = await asyncio.to_thread(lambda: [shapes.out(**out(row)) for row in found.items])
-        return shapes.page(items=items, total=found.total, page=page, per_page=size)
-
-    async def create(
-        body: shapes.body,  # type: ignore[name-defined]
-        response: Response,
-        panel: PanelDep,
-        those: scoped,
-        asked: AskedDep,
-    ) -> Any:
-        """Add one and make it live."""
-        data, names = dialect.take(body, None, {})
-        with speaking(names):
-            saved = await those.create(panel.changes, asked, validated(noun.fields, data))
-        return answer(response, saved)
-
-    async def read(row_id: number, response: Response, session: SessionDep, _user: Viewer, those: scoped) -> Any:
-        row = await those.find(session, row_id)
-        tag(response, row.version)
-        return shapes.read(**out(row), **await dialect.out_whole(session, row))
-
-    async def update(
-        row_id: number,
-        body: shapes.body,  # type: ignore[name-defined]
-        response: Response,
-        panel: PanelDep,
-        those: scoped,
-        asked: AskedDep,
-        version: NamedVersion,
-    ) -> Any:
-        """Change the named keys and make that live."""
-
-        async def attempt() -> Saved[Any]:
-            async with panel.database.read() as session:
-                row = await those.find(session, row_id)
-            data, names = dialect.take(body, row, service.fields_of(row).model_dump())
-            read = row.version if version is None else version
-            with speaking(names):
-                saved: Saved[Any] = await those.update(panel.changes, asked, row_id, validated(noun.fields, data), read)
-                return saved
-
-        return answer(response, await merging(attempt, version))
-
-    async def delete(row_id: number, panel: PanelDep, those: scoped, asked: AskedDep, version: NamedVersion) -> None:
-        await those.delete(panel.changes, asked, row_id, version)
-
-    one = f"/{{{noun.key}_id}}"
+    router, made = _router(noun), Rows(noun, service, dialect or Dialect())
+    shapes, one = made.shapes, f"/{{{noun.key}_id}}"
     router.get("", name=f"list_{noun.module}", response_model=shapes.page,
-               description=f"By name; `q` looks in {looks_in}.")(list_rows)  # fmt: skip
-    router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(create)
-    router.get(one, name=f"read_{noun.key}", response_model=shapes.read)(read)
-    router.patch(one, name=f"update_{noun.key}", response_model=shapes.saved)(update)
-    router.delete(one, name=f"delete_{noun.key}", status_code=204, description=deleting)(delete)
+               description=f"By name; `q` looks in {looks_in}.")(made.listing(query))  # fmt: skip
+    router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(made.creating())
+    router.get(one, name=f"read_{noun.key}", response_model=shapes.read)(made.reading())
+    router.patch(one, name=f"update_{noun.key}", response_model=shapes.saved)(made.updating())
+    router.delete(one, name=f"delete_{noun.key}", status_code=204, description=deleting)(made.deleting())
     return router
+
+
+class Rows:
+    """The operations of a noun with many rows."""
+
+    def __init__(self, noun: Noun, service: ModuleType, dialect: Dialect) -> None:
+        self.noun, self.service, self.dialect = noun, service, dialect
+        self.shapes = Shapes(noun, dialect, dialect.answer)
+        self.number: Any = Annotated[RowId, Path(alias=f"{noun.key}_id")]
+        self.scoped: Any = Annotated[Any, Depends(_those(noun, service))]
+
+    def listing(self, query: type[ListQuery]) -> Operation:
+        async def list_rows(
+            session: SessionDep,
+            _user: Viewer,
+            those: self.scoped,  # type: ignore[name-defined]
+            asked: Annotated[query, Query()],  # type: ignore[valid-type]
+        ) -> Any:
+            filters: dict[str, Any] = asked.model_dump()  # type: ignore[attr-defined]
+            page, size = filters.pop("page"), filters.pop("per_page")
+            found = await those.page(session, **filters, offset=(page - 1) * size, limit=size)
+            return await asyncio.to_thread(
+                self._page, found.items, {"total": found.total, "page": page, "per_page": size}
+            )
+
+        return list_rows
+
+    def creating(self) -> Operation:
+        async def create(
+            body: self.shapes.body,  # type: ignore[name-defined]
+            response: Response,
+            panel: PanelDep,
+            those: self.scoped,  # type: ignore[name-defined]
+            asked: AskedDep,
+        ) -> Any:
+            """Add one and make it live."""
+            data, names = self.dialect.take(body, None, {})
+            with speaking(names):
+                saved = await those.create(panel.changes, asked, validated(self.noun.fields, data))
+            return self._saved(response, saved)
+
+        return create
+
+    def reading(self) -> Operation:
+        async def read(
+            row_id: self.number,  # type: ignore[name-defined]
+            response: Response,
+            session: SessionDep,
+            _user: Viewer,
+            those: self.scoped,  # type: ignore[name-defined]
+        ) -> Any:
+            row = await those.find(session, row_id)
+            tag(response, row.version)
+            return self.shapes.read(**self._out(row), **await self.dialect.out_whole(session, row))
+
+        return read
+
+    def updating(self) -> Operation:
+        async def update(
+            row_id: self.number,  # type: ignore[name-defined]
+            body: self.shapes.body,  # type: ignore[name-defined]
+            response: Response,
+            panel: PanelDep,
+            those: self.scoped,  # type: ignore[name-defined]
+            asked: AskedDep,
+            version: NamedVersion,
+        ) -> Any:
+            """Change the named keys and make that live."""
+            attempt = partial(self._update, panel, those, asked, row_id, body, version)
+            return self._saved(response, await merging(attempt, version))
+
+        return update
+
+    def deleting(self) -> Operation:
+        async def delete(
+            row_id: self.number,  # type: ignore[name-defined]
+            panel: PanelDep,
+            those: self.scoped,  # type: ignore[name-defined]
+            asked: AskedDep,
+            version: NamedVersion,
+        ) -> None:
+            await those.delete(panel.changes, asked, row_id, version)
+
+        return delete
+
+    async def _update(
+        self, panel: Panel, those: Any, asked: Asked, row_id: int, body: BaseModel, version: int | None
+    ) -> Saved[Any]:
+        """The named keys into the row as it is now."""
+        async with panel.database.read() as session:
+            row = await those.find(session, row_id)
+        data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
+        with speaking(names):
+            fields = validated(self.noun.fields, data)
+            saved: Saved[Any] = await those.update(
+                panel.changes, asked, row_id, fields, row.version if version is None else version
+            )
+            return saved
+
+    def _page(self, rows: list[Any], counts: Mapping[str, int]) -> Any:
+        return self.shapes.page(items=[self._out(row) for row in rows], **counts)
+
+    def _saved(self, response: Response, saved: Saved[Any]) -> Any:
+        tag(response, saved.value.version)
+        return self.shapes.saved(**self._out(saved.value), deployment=DeploymentOut.of(saved))
+
+    def _out(self, row: Any) -> dict[str, Any]:
+        return self.shapes.own_of(self.service.ROWS.values_of(row), row) | self.dialect.out(row)
 
 
 def settings(noun: Noun, service: ModuleType) -> APIRouter:
     """The two operations of a noun with one row."""
-    router = _router(noun)
-    shapes = Shapes(noun, Dialect(), Versioned)
-
-    def out(panel: Any, row: Any) -> dict[str, Any]:
-        fields = service.fields_of(row, panel.changes.renderer.facts)
-        own = {name: getattr(fields, name) for name in shapes.own}
-        return own | {"version": row.version, "updated_at": row.updated_at}
-
-    async def read(response: Response, panel: PanelDep, session: SessionDep, _user: Viewer) -> Any:
-        row = await service.find(session)
-        tag(response, row.version)
-        return shapes.out(**out(panel, row))
-
-    async def update(
-        body: shapes.body,  # type: ignore[name-defined]
-        response: Response,
-        panel: PanelDep,
-        asked: AskedDep,
-        version: NamedVersion,
-    ) -> Any:
-        """Change the named keys and make that live."""
-
-        async def attempt() -> Saved[Any]:
-            async with panel.database.read() as session:
-                row = await service.find(session)
-            now = service.fields_of(row, panel.changes.renderer.facts).model_dump()
-            fields = validated(noun.fields, {**now, **body.model_dump(exclude_unset=True)})
-            read = row.version if version is None else version
-            made: Saved[Any] = await service.update(panel.changes, asked, fields, read)
-            return made
-
-        saved = await merging(attempt, version)
-        tag(response, saved.value.version)
-        return shapes.saved(**out(panel, saved.value), deployment=DeploymentOut.of(saved))
-
-    router.get("", name=f"read_{noun.key}", response_model=shapes.out)(read)
-    router.patch("", name=f"update_{noun.key}", response_model=shapes.saved)(update)
+    router, made = _router(noun), Settings(noun, service)
+    router.get("", name=f"read_{noun.key}", response_model=made.shapes.out)(made.reading())
+    router.patch("", name=f"update_{noun.key}", response_model=made.shapes.saved)(made.updating())
     return router
 
 
-def _those(noun: Noun, service: ModuleType) -> Callable[..., Any]:
+class Settings:
+    """The operations of a noun with one row."""
+
+    def __init__(self, noun: Noun, service: ModuleType) -> None:
+        self.noun, self.service = noun, service
+        self.shapes = Shapes(noun, Dialect(), Versioned)
+
+    def reading(self) -> Operation:
+        async def read(response: Response, panel: PanelDep, session: SessionDep, _user: Viewer) -> Any:
+            row = await self.service.find(session)
+            tag(response, row.version)
+            return self.shapes.out(**self._out(panel, row))
+
+        return read
+
+    def updating(self) -> Operation:
+        async def update(
+            body: self.shapes.body,  # type: ignore[name-defined]
+            response: Response,
+            panel: PanelDep,
+            asked: AskedDep,
+            version: NamedVersion,
+        ) -> Any:
+            """Change the named keys and make that live."""
+            saved = await merging(partial(self._update, panel, asked, body, version), version)
+            tag(response, saved.value.version)
+            return self.shapes.saved(**self._out(panel, saved.value), deployment=DeploymentOut.of(saved))
+
+        return update
+
+    async def _update(self, panel: Panel, asked: Asked, body: BaseModel, version: int | None) -> Saved[Any]:
+        """The named keys into the row as it is now."""
+        async with panel.database.read() as session:
+            row = await self.service.find(session)
+        now = self.service.fields_of(row, panel.changes.renderer.facts).model_dump()
+        fields = validated(self.noun.fields, {**now, **body.model_dump(exclude_unset=True)})
+        saved: Saved[Any] = await self.service.update(
+            panel.changes, asked, fields, row.version if version is None else version
+        )
+        return saved
+
+    def _out(self, panel: Panel, row: Any) -> dict[str, Any]:
+        fields = self.service.fields_of(row, panel.changes.renderer.facts)
+        return self.shapes.own_of(dict(fields), row)
+
+
+def _those(noun: Noun, service: ModuleType) -> Operation:
     """Whom an address is about: all rows of a noun, or those within the row that it names."""
     if not noun.within:
         return lambda: service

@@ -5,6 +5,7 @@ A dialect adds what another client says besides, or calls otherwise (`api/react`
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, ClassVar, get_args, get_origin
 
 from pydantic import BaseModel, Field, create_model
@@ -23,9 +24,6 @@ class Versioned(BaseModel):
 class Row(Versioned):
     id: int
     created_at: datetime
-
-
-ROW = tuple(Row.model_fields)  # once: Pydantic looks it up anew each time
 
 
 class Dialect:
@@ -69,7 +67,14 @@ class Shapes:
         counts = {"total": (int, total), "page": (int, ...), "per_page": (int, ...)}
         items: Any = list[self.out]  # type: ignore[name-defined]
         self.page = self._with(BaseModel, "Page", {"items": (items, ...), **counts})
-        self.own = tuple(name for name in self.out.model_fields if name in fields)
+        self._own = tuple(name for name in self.out.model_fields if name in fields)
+        self._of_row = tuple(name for name in Row.model_fields if name in answer.model_fields)
+        self._read = attrgetter(*self._of_row)
+
+    def own_of(self, values: Mapping[str, Any], row: Any) -> dict[str, Any]:
+        """What an answer says by our names. `values`: the row's fields."""
+        own = {name: values[name] for name in self._own}
+        return own | dict(zip(self._of_row, self._read(row), strict=True))
 
     def _body(self, base: type[Body], fields: Mapping[str, FieldInfo]) -> Any:
         """All that a write may name, as it is sent: what is wrong with a value the model says."""

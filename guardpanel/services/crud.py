@@ -3,10 +3,9 @@
 A noun's service makes a `Crud` of its own and adds what it alone has: its queries and rules.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
-from functools import cached_property
-from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, get_args
+from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel
 from sqlalchemy.sql.base import ExecutableOption
@@ -16,10 +15,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import NotFound, Stale
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import lowered
-from guardpanel.models.noun import Noun, Part
+from guardpanel.models.noun import Noun
 from guardpanel.rendering import EngineFacts, Rows
-from guardpanel.services.input import as_kept
 from guardpanel.services.paging import Page
+from guardpanel.services.row_fields import RowFields
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
 from guardpanel.services.saving.differences import Names, in_words
@@ -60,6 +59,7 @@ class Crud(Generic[R, F]):
         self.row: Any = row
         self.fields = fields
         self.loading = loading
+        self._row_fields = RowFields(noun, fields)
         self.parent_id: int | None = None
         "Of a noun within another's rows: only those in this one are there. None: all of them."
 
@@ -172,18 +172,16 @@ class Crud(Generic[R, F]):
         return await changes.save(change, mutate)
 
     def fields_of(self, row: R) -> F:
-        """The fields as they are: what a form starts with and what a PATCH merges into."""
-        plain = {name: getattr(row, name) for name in self._plain}
-        lists = {part.field: self._items(part, getattr(row, part.field)) for part in self.noun.parts}
-        return self.fields.model_construct(None, **plain, **lists)
+        """The fields as they are."""
+        return self._row_fields.of(row)
+
+    def values_of(self, row: R) -> dict[str, Any]:
+        """The same, by name."""
+        return self._row_fields.values(row)
 
     def fields_in(self, rows: Rows, number: int) -> F | None:
         """The fields as a kept state has them; None if it was not there, or this version would refuse it."""
-        found = next((row for row in rows[self.noun.table_name] if row["id"] == number), None)
-        if found is None:
-            return None
-        lists = {part.field: _items_in(part, rows, number) for part in self.noun.parts if part.table}
-        return as_kept(self.fields, {**found, **lists})
+        return self._row_fields.kept(rows, number)
 
     async def names(self, session: AsyncSession) -> Names:
         """Of all that the fields may refer to, by noun and id."""
@@ -192,30 +190,6 @@ class Crud(Generic[R, F]):
             table: Any = NOUNS[key].table
             found[key] = dict((await session.exec(select(table.id, table.name))).all())
         return found
-
-    @cached_property
-    def _plain(self) -> tuple[str, ...]:
-        lists = {part.field for part in self.noun.parts}
-        return tuple(name for name in self.fields.model_fields if name not in lists)
-
-    @cached_property
-    def _models(self) -> dict[str, tuple[type[BaseModel], tuple[str, ...]]]:
-        """Of each list of rows the model of one, and its fields: Pydantic looks both up anew each time."""
-        models = {
-            part.field: get_args(self.fields.model_fields[part.field].annotation)[0]
-            for part in self.noun.parts
-            if not part.value
-        }
-        return {field: (model, tuple(model.model_fields)) for field, model in models.items()}
-
-    def _items(self, part: Part, items: Sequence[Any]) -> list[Any]:
-        """A list of a row's as the fields have it."""
-        if part.value:
-            return [getattr(item, part.value) for item in items]
-        model, names = self._models[part.field]
-        if part.table is None:
-            return [model.model_validate(item) for item in items]
-        return [model.model_construct(None, **{name: getattr(item, name) for name in names}) for item in items]
 
     def _change(self, asked: Asked, summary: str, number: int | None = None) -> Change:
         within = "" if self.parent_id is None else f"{self.noun.parent}:{self.parent_id}"
@@ -243,8 +217,3 @@ def missing(noun: Noun) -> NotFound:
 def must_be_current(now: int, opened: int | None) -> None:
     if opened is not None and opened != now:
         raise Stale("This changed after you opened it. Review the current values, then save again.", now)
-
-
-def _items_in(part: Part, rows: Rows, number: int) -> list[Any]:
-    own = (row for row in rows[part.table_name] if row[part.owner] == number)
-    return [part.item(row) for row in sorted(own, key=lambda row: row["position"])]

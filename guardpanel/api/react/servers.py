@@ -50,18 +50,19 @@ class BackendOut(BaseModel):
     health_check_rise: int
 
 
-def backends_of(host: VirtualHost) -> list[BackendOut]:
+def backends_of(host: VirtualHost) -> list[dict[str, Any]]:
+    """What BackendOut has."""
     check = {theirs: getattr(host, ours) for theirs, ours in CHECKS.items()}
     return [
-        BackendOut(
-            id=row.id or 0,
-            url=row.url,
-            is_active=row.enabled,
-            weight=row.weight,
-            backup=row.backup,
-            resolve_later=row.resolve_later,
+        {
+            "id": row.id or 0,
+            "url": row.url,
+            "is_active": row.enabled,
+            "weight": row.weight,
+            "backup": row.backup,
+            "resolve_later": row.resolve_later,
             **check,
-        )
+        }
         for row in host.servers
     ]
 

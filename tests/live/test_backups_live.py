@@ -21,7 +21,7 @@ import pytest
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import PolicyFields
 from guardpanel.services import policies, virtual_hosts
-from guardpanel.services.backups import backups, restores
+from guardpanel.services.backups import copies, restores
 from guardpanel.services.backups.backups import Backups
 from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.changes import Asked
@@ -177,7 +177,7 @@ def as_backed_up(there: Rows, revision: int, here: Rows) -> Rows:
             row.update({name: json.dumps(value) for name, value in row.items() if isinstance(value, list)})
     for table in ("revision", "deployment"):
         expected[table] = there[table][: len(here[table])]
-    if here["deployment"][-1]["message"] == backups.UNDER_WAY:  # a save was between its commit and its proof
+    if here["deployment"][-1]["message"] == copies.UNDER_WAY:  # a save was between its commit and its proof
         assert here["deployment"][-1]["outcome"] == "rolled_back"
         assert here["deployment"][-1]["revision_id"] == revision + 1
         expected["deployment"] = [*expected["deployment"][:-1], here["deployment"][-1]]

@@ -9,47 +9,28 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
-from functools import partial
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from time import time
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col, delete, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.database import Database, is_known_schema
-from guardpanel.errors import Invalid, NotFound, Problem, StorageFailed
-from guardpanel.models import NOUNS, AccessToken, Installation, Session, User
-from guardpanel.models.revision import Outcome
-from guardpanel.models.user import Role, email
+from guardpanel.errors import NotFound, Problem
+from guardpanel.models.user import Role
 from guardpanel.rendering import Rows
-from guardpanel.services.backups import archives
+from guardpanel.services.backups import archives, contents, copies
 from guardpanel.services.backups.archives import DATABASE, Manifest
-from guardpanel.services.backups.sealing import Damaged, Newer
-from guardpanel.services.input import messages
-from guardpanel.services.saving import differences, revisions, snapshots
-from guardpanel.services.saving.facts import PROBE_SECRET, RESTORED, SETUP
 from guardpanel.settings import Settings
 
 KEPT = 3600.0
 "Seconds for which a backup that was uploaded waits to be restored."
 
-AT_ONCE = 100
-"Rows that are read on the event loop before others have their turn."
-
-UNDER_WAY = "It was in progress when the backup was made. The backup contains the state before it."
 TOKEN = re.compile(r"[0-9a-f]{32}")
-SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -90,8 +71,8 @@ class Backups:
         async with self._one:
             with _disk_refusals(), self._room() as name:
                 folder = Path(name)
-                await asyncio.to_thread(_copy, source, folder / DATABASE)
-                revision, checksum = await _settled(folder / DATABASE)
+                await asyncio.to_thread(copies.copy_database, source, folder / DATABASE)
+                revision, checksum = await copies.settle(folder / DATABASE)
                 return await asyncio.to_thread(archives.write, out, folder, revision, checksum, passphrase)
 
     def _room(self) -> TemporaryDirectory[str]:
@@ -123,9 +104,9 @@ class Backups:
                     self.settings.restore_dir.mkdir(mode=0o700, exist_ok=True)
                     folder.mkdir(mode=0o700)
                     await asyncio.to_thread(archives.read, file, folder, passphrase)
-                    await _bring_to_our_schema(folder / DATABASE)
+                    await contents.bring_to_our_schema(folder / DATABASE)
                 found = await self.find(token)
-                await asyncio.to_thread(must_be_valid, found.rows)
+                await asyncio.to_thread(contents.must_be_valid, found.rows)
             except BaseException:
                 self.drop(token)
                 raise
@@ -137,7 +118,7 @@ class Backups:
         folder = self.settings.restore_dir / token
         if not TOKEN.fullmatch(token) or not (folder / DATABASE).is_file():
             raise NotFound("This upload is no longer available. Choose the backup file again.")
-        return Candidate(token, folder, archives.manifest_in(folder), await _rows(folder / DATABASE))
+        return Candidate(token, folder, archives.manifest_in(folder), await contents.rows_of(folder / DATABASE))
 
     def drop(self, token: str) -> None:
         """Delete one, if it is still there."""
@@ -182,123 +163,6 @@ def _disk_refusals() -> Iterator[None]:
         raise Problem(f"{error.filename or 'The disk'}: {error.strerror or error}.") from error
     except sqlite3.Error as error:
         raise Problem(f"The database can’t be copied: {error}.") from error
-
-
-def _copy(source: Path, target: Path) -> None:
-    """All of the database at one moment. Writers go on: it reads in one transaction of WAL mode."""
-    with closing(sqlite3.connect(source, timeout=30, isolation_level=None)) as database:
-        database.execute("VACUUM INTO ?", (str(target),))
-
-
-async def _settled(path: Path) -> tuple[int | None, str | None]:
-    """Take out of a copy what is of the moment; the live revision and its checksum."""
-    async with _database(path) as copy:
-        await copy.migrate()
-        async with copy.write() as session:
-            await (await session.connection()).exec_driver_sql("PRAGMA secure_delete = ON")
-            for table in (AccessToken, Session):
-                await session.exec(delete(table))
-            await session.exec(delete(Installation).where(col(Installation.name) == SETUP))
-            await _end_open_changes(session)
-            live = await revisions.live(session)
-    await asyncio.to_thread(_one_file, path)
-    return (live.id, live.checksum) if live else (None, None)
-
-
-async def _end_open_changes(session: AsyncSession) -> None:
-    for change in reversed(await revisions.open_deployments(session)):
-        if change.before is not None:
-            await snapshots.put_back(session, snapshots.rows(snapshots.unpacked(change.before)))
-        change.outcome, change.message, change.before = Outcome.ROLLED_BACK, UNDER_WAY, None
-        session.add(change)
-
-
-def _one_file(path: Path) -> None:
-    """Without the files of WAL mode beside it."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("PRAGMA journal_mode = DELETE")
-
-
-async def _bring_to_our_schema(path: Path) -> None:
-    """Damaged (422) unless SQLite and the migrations find it good; Newer (422) if its schema is none of ours."""
-    await asyncio.to_thread(_must_be_sound, path)
-    async with _database(path) as found:
-        try:
-            await found.migrate()
-        except (SQLAlchemyError, StorageFailed):
-            raise Damaged("The database in this backup is not a guardpanel database.") from None
-
-
-def _must_be_sound(path: Path) -> None:
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA trusted_schema = OFF")
-            database.execute("PRAGMA cell_size_check = ON")
-            sound = database.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
-            orphans = database.execute("PRAGMA foreign_key_check").fetchone()
-            code = database.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
-            schema = database.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.Error:
-        raise Damaged("The database in this backup is unreadable.") from None
-    if not sound or orphans or code or not schema:
-        raise Damaged("The database in this backup is damaged.")
-    if not is_known_schema(str(schema[0])):
-        raise Newer
-
-
-async def _rows(path: Path) -> Rows:
-    """Every row of the configuration, accounts and facts; nobody is logged in."""
-    async with _database(path) as found:
-        try:
-            async with found.read() as session:
-                await _must_be_readable(session)
-                rows = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
-        except (SQLAlchemyError, LookupError, TypeError, ValueError):
-            raise Damaged("The data in this backup is not valid.") from None
-    facts = [row for row in rows["installation"] if row["name"] not in {SETUP, RESTORED}]
-    return {**rows, "session": [], "accesstoken": [], "installation": facts}
-
-
-async def _must_be_readable(session: AsyncSession) -> None:
-    """What the models cannot read is not ours. A hundred at a time: all at once would hold up the event loop."""
-    models: list[Any] = [User, *(noun.table for noun in NOUNS.values())]
-    for model in models:
-        for at in count(0, AT_ONCE):
-            if not (await session.exec(select(model).order_by(model.id).offset(at).limit(AT_ONCE))).all():
-                break
-            session.expunge_all()
-
-
-def must_be_valid(rows: Rows) -> None:
-    """Invalid (422) for a row that no form would have taken: a backup is no way around the checks of what is typed."""
-    secrets_kept = [row["value"] for row in rows["installation"] if row["name"] == PROBE_SECRET]
-    if not all(SECRET.fullmatch(kept) for kept in secrets_kept):
-        raise Damaged("The installation secret in this backup is invalid.")
-    for row in rows["user"]:
-        _check(partial(email, row["email"]), f"account {row['id']}")
-    for noun in NOUNS.values():
-        for row in differences.with_parts(noun, rows):
-            called = f"the {noun.only_name.lower()}" if noun.only_name else f"{noun.word.lower()} {row['id']}"
-            _check(partial(noun.fields.model_validate, row), called)
-
-
-def _check(validate: Callable[[], object], what: str) -> None:
-    try:
-        validate()
-    except ValidationError as error:
-        name, found = next(iter(messages(error).items()))
-        raise Invalid(f"Invalid data in this backup, {what}: {name}: {found.message}") from None
-    except (PydanticCustomError, TypeError, ValueError) as error:
-        raise Invalid(f"Invalid data in this backup, {what}: {error}") from None
-
-
-@asynccontextmanager
-async def _database(path: Path) -> AsyncIterator[Database]:
-    found = Database(f"sqlite+aiosqlite:///{path}")
-    try:
-        yield found
-    finally:
-        await found.close()
 
 
 def _delete(folder: Path) -> None:

@@ -1,0 +1,106 @@
+"""What a backup has in it: nothing is taken over that a form would not have taken."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.database import is_known_schema
+from guardpanel.errors import Invalid, StorageFailed
+from guardpanel.models import NOUNS, User
+from guardpanel.models.user import email
+from guardpanel.rendering import Rows
+from guardpanel.services.backups.copies import database_at
+from guardpanel.services.backups.sealing import Damaged, Newer
+from guardpanel.services.input import messages
+from guardpanel.services.saving import differences, snapshots
+from guardpanel.services.saving.facts import PROBE_SECRET, RESTORED, SETUP
+
+AT_ONCE = 100
+"Rows that are read on the event loop before others have their turn."
+
+SECRET = re.compile(r"[0-9a-f]{64}")
+
+
+async def bring_to_our_schema(path: Path) -> None:
+    """Damaged (422) unless SQLite and the migrations find it good; Newer (422) if its schema is none of ours."""
+    await asyncio.to_thread(_must_be_sound, path)
+    async with database_at(path) as database:
+        try:
+            await database.migrate()
+        except (SQLAlchemyError, StorageFailed):
+            raise Damaged("The database in this backup is not a guardpanel database.") from None
+
+
+def _must_be_sound(path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("PRAGMA cell_size_check = ON")
+            sound = database.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+            orphans = database.execute("PRAGMA foreign_key_check").fetchone()
+            code = database.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+            schema = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        raise Damaged("The database in this backup is unreadable.") from None
+    if not sound or orphans or code or not schema:
+        raise Damaged("The database in this backup is damaged.")
+    if not is_known_schema(str(schema[0])):
+        raise Newer
+
+
+async def rows_of(path: Path) -> Rows:
+    """Every row of the configuration, accounts and facts; nobody is logged in."""
+    async with database_at(path) as database:
+        try:
+            async with database.read() as session:
+                await _must_be_readable(session)
+                rows = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
+        except (SQLAlchemyError, LookupError, TypeError, ValueError):
+            raise Damaged("The data in this backup is not valid.") from None
+    facts = [row for row in rows["installation"] if row["name"] not in {SETUP, RESTORED}]
+    return {**rows, "session": [], "accesstoken": [], "installation": facts}
+
+
+async def _must_be_readable(session: AsyncSession) -> None:
+    """What the models cannot read is not ours. A hundred at a time: all at once would hold up the event loop."""
+    models: list[Any] = [User, *(noun.table for noun in NOUNS.values())]
+    for model in models:
+        for at in count(0, AT_ONCE):
+            if not (await session.exec(select(model).order_by(model.id).offset(at).limit(AT_ONCE))).all():
+                break
+            session.expunge_all()
+
+
+def must_be_valid(rows: Rows) -> None:
+    """Invalid (422) for a row that no form would have taken: a backup is no way around the checks of what is typed."""
+    secrets_kept = [row["value"] for row in rows["installation"] if row["name"] == PROBE_SECRET]
+    if not all(SECRET.fullmatch(kept) for kept in secrets_kept):
+        raise Damaged("The installation secret in this backup is invalid.")
+    for row in rows["user"]:
+        _check(partial(email, row["email"]), f"account {row['id']}")
+    for noun in NOUNS.values():
+        for row in differences.with_parts(noun, rows):
+            called = f"the {noun.only_name.lower()}" if noun.only_name else f"{noun.word.lower()} {row['id']}"
+            _check(partial(noun.fields.model_validate, row), called)
+
+
+def _check(validate: Callable[[], object], what: str) -> None:
+    try:
+        validate()
+    except ValidationError as error:
+        name, found = next(iter(messages(error).items()))
+        raise Invalid(f"Invalid data in this backup, {what}: {name}: {found.message}") from None
+    except (PydanticCustomError, TypeError, ValueError) as error:
+        raise Invalid(f"Invalid data in this backup, {what}: {error}") from None

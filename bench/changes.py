@@ -54,7 +54,7 @@ def a_row(n: int) -> VirtualHost:
 async def fill(panel: Panel, ada: httpx2.AsyncClient, hosts: int) -> None:
     async with panel.database.write() as session:
         session.add_all([a_row(n) for n in range(hosts)])
-    panel.changes._snapshot = None  # they came past it
+    panel.changes.preparing.forget()  # they came past it
     for path, form in (
         ("/policies/1", a_policy("Default", over_drift="on")),
         ("/virtual-hosts/7", a_virtual_host("h6.example", balance="first", over_drift="on")),

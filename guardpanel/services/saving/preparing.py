@@ -1,0 +1,173 @@
+"""A save up to its commit, in one transaction: the rows are changed, rendered, staged, checked and recorded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.bundle import Bundle
+from guardpanel.database import Database
+from guardpanel.engines import Engines
+from guardpanel.engines.releases import Release
+from guardpanel.errors import ConfigRejected
+from guardpanel.models import Revision
+from guardpanel.models.revision import Outcome
+from guardpanel.rendering import EngineFacts
+from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving.change import Change, Prepared, Unchanged
+from guardpanel.services.saving.deployments import attempt_of
+from guardpanel.services.saving.progress import Progress
+from guardpanel.services.saving.refusals import at_fields
+from guardpanel.services.saving.renderer import Renderer
+from guardpanel.services.saving.snapshots import Snapshot
+
+T = TypeVar("T")
+
+Mutation = Callable[[AsyncSession], Awaitable[T]]
+
+
+@dataclass
+class Draft:
+    """A save in its transaction, with what that leaves outside of the database until it is committed."""
+
+    change: Change
+    progress: Progress
+    before: Snapshot = ""
+    packed_before: bytes = b""
+    after: Snapshot = ""
+    facts: EngineFacts | None = None
+    "With the installation's secret as the transaction leaves it."
+    release_number: int | None = None
+    "Of a new revision."
+    kept: tuple[int, Snapshot, bytes] | None = None
+    "What the next save begins with."
+
+
+class Preparing:
+    def __init__(self, database: Database, engines: Engines, renderer: Renderer) -> None:
+        self.database = database
+        self.engines = engines
+        self.renderer = renderer
+        self._snapshot: tuple[int, Snapshot, bytes] | None = None
+        "The database's data version, its configuration rows then, and the same packed."
+
+    def forget(self) -> None:
+        """The rows may be others by now."""
+        self._snapshot = None
+
+    async def prepare(self, change: Change, mutate: Mutation[T], progress: Progress) -> tuple[T, Prepared | Unchanged]:
+        """Everything up to the commit. After any error nothing was saved."""
+        progress.tell("render")
+        draft = Draft(change, progress)
+        try:
+            async with self.database.write() as session:
+                value, prepared = await self._write(session, mutate, draft)
+        except BaseException as error:
+            if draft.release_number is not None:
+                with suppress(OSError):  # a disk that takes nothing: it is swept later
+                    await asyncio.to_thread(self.engines.releases.drop, draft.release_number)
+            if isinstance(error, ConfigRejected):
+                raise at_fields(error, change) from error
+            raise
+        self._snapshot = draft.kept
+        self.renderer.use(draft.facts or self.renderer.facts)
+        return value, prepared
+
+    async def _write(self, session: AsyncSession, mutate: Mutation[T], draft: Draft) -> tuple[T, Prepared | Unchanged]:
+        change = draft.change
+        draft.before, draft.packed_before = await self._snapshot_before(session, change)
+        await (await session.connection()).exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # rules are asked first
+        value = await mutate(session)
+        await session.flush()
+        draft.after = await snapshots.take(session)
+        draft.facts = await self.renderer.facts_in(session)
+        bundle = await self._bundle(draft, draft.facts)
+        live = await revisions.live(session)
+        same = live if live is not None and live.checksum == bundle.checksum and not change.of_backup else None
+        if same is not None and not change.again:
+            return value, await self._unchanged(session, draft, same)
+        return value, await self._staged(session, draft, bundle, live, same)
+
+    async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
+        """The rows as they are: those of the save before this one, unless somebody else wrote since."""
+        kept, self._snapshot = self._snapshot, None
+        if kept is not None and kept[0] == await _data_version(session) and not change.of_backup:
+            return kept[1], kept[2]
+        snapshot = await (snapshots.take_whole if change.of_backup else snapshots.take)(session)
+        return snapshot, await asyncio.to_thread(snapshots.packed, snapshot)
+
+    async def _bundle(self, draft: Draft, facts: EngineFacts) -> Bundle:
+        if draft.change.again:  # what is live is what everything is put back to, whatever it looks like by now
+            return await self.renderer.rendered(draft.after, facts)
+        return await self.renderer.accepted(draft.change, draft.before, draft.after, facts)
+
+    async def _unchanged(self, session: AsyncSession, draft: Draft, live: Revision) -> Unchanged:
+        """The engines' configuration stays the same: the rows are the whole change."""
+        attempt = attempt_of(draft.change, live.id, Outcome.LIVE, draft.progress)
+        if not draft.change.quiet:
+            attempt.snapshot = await asyncio.to_thread(snapshots.packed, draft.after)
+            session.add(attempt)
+            await session.flush()
+        return Unchanged(attempt.id or 0, live.id or 0)
+
+    async def _staged(
+        self, session: AsyncSession, draft: Draft, bundle: Bundle, live: Revision | None, same: Revision | None
+    ) -> Prepared:
+        """`same`: the live revision, where it has these bytes and is deployed again."""
+        change = draft.change
+        revision = same or await self._new_revision(session, draft, bundle)
+        number = revision.id or 0
+        draft.progress.tell("stage")
+        release = await asyncio.to_thread(self.renderer.release, bundle, number)
+        changed = await self.renderer.changed(bundle, None if same or change.of_backup else live)
+        draft.progress.tell("check")
+        packed = await self._checked(draft, release, bundle, changed)
+        if same is None:
+            revision.snapshot = packed
+        deployment_id = await self._record(session, draft, number, packed if same else None)
+        draft.kept = await _data_version(session), draft.after, packed
+        return Prepared(deployment_id, number, release, bundle, draft.before, live, changed, change.again)
+
+    async def _new_revision(self, session: AsyncSession, draft: Draft, bundle: Bundle) -> Revision:
+        who, summary = draft.change.asked.who, draft.change.summary
+        revision = Revision(checksum=bundle.checksum, snapshot=b"", author=who, summary=summary)
+        session.add(revision)
+        await session.flush()
+        draft.release_number = revision.id
+        return revision
+
+    async def _checked(self, draft: Draft, release: Release, bundle: Bundle, changed: frozenset[str]) -> bytes:
+        """The rows, packed while the engines, which are other processes, look at the staged files."""
+        change = draft.change
+        packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, draft.after))
+        names = [
+            server
+            for server in bundle.named_servers
+            if (server.origin.noun, server.origin.id) == (change.noun, change.noun_id)
+        ]
+        try:
+            await self.engines.check(release, bundle, changed=changed, names=names)
+        except ConfigRejected:
+            change.attempted = await packing
+            raise
+        return await packing
+
+    async def _record(self, session: AsyncSession, draft: Draft, revision: int, snapshot: bytes | None) -> int:
+        """The attempt, as one that is under way. Without a `snapshot`, the revision has the rows."""
+        draft.progress.tell("record")
+        deployment = attempt_of(draft.change, revision, Outcome.DEPLOYING, draft.progress)
+        deployment.before = draft.packed_before
+        if snapshot is not None:
+            deployment.snapshot = snapshot
+        session.add(deployment)
+        await session.flush()
+        return deployment.id or 0
+
+
+async def _data_version(session: AsyncSession) -> int:
+    """Changes when another connection commits (SQLite, PRAGMA data_version); ours is the only writing one."""
+    result = await (await session.connection()).exec_driver_sql("PRAGMA data_version")
+    return int(result.scalar_one())

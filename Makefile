@@ -11,16 +11,16 @@ CHECK = $(PYTHON_IN) tools/check.py
 ARGS ?=
 soak_seconds = $(or $(SOAK),600)
 
-help: ## this list
+help: ## list the targets
 	@sed -nE 's/^([a-z][a-z0-9-]*):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
-install: ## install what is missing; afterwards .venv/bin/guardpanel is the command
+install: ## install into .venv and .tools; the command is then .venv/bin/guardpanel
 	@tools/install.sh
 
 run: install ## install, then run the panel, HAProxy and the WAF agent
 	@exec .venv/bin/guardpanel up
 
-dev: install ## install the linters and test tools, too
+dev: install ## also install linters and test tools
 	@tools/install-dev.sh packages
 
 test: dev ## everything that CI runs
@@ -30,7 +30,7 @@ test: dev ## everything that CI runs
 lint: dev ## ruff, mypy, import contracts, djlint, biome, gofmt, go vet
 	@$(CHECK) lint
 
-format: dev ## lay out the code, and mend what ruff can
+format: dev ## format the code and apply ruff's fixes
 	@.venv/bin/ruff check --fix-only --quiet .
 	@.venv/bin/ruff format --quiet .
 	@cd spoa && ../tools/go.sh fmt ./...
@@ -38,26 +38,26 @@ format: dev ## lay out the code, and mend what ruff can
 agent: dev ## the WAF agent's tests, with the race detector
 	@$(CHECK) agent
 
-unit: dev ## tests without engines (ARGS="-k words": those alone; for live and e2e, too)
+unit: dev ## tests without engines (ARGS="-k words" selects tests; also for live and e2e)
 	@$(CHECK) unit -- $(ARGS)
 
 live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
 	@tools/install-dev.sh haproxies
 	@$(CHECK) live -- $(ARGS)
 
-live-all: dev ## those on every HAProxy that can be had here: 3.0, 3.2 and 3.4, too (ARGS="-k words")
+live-all: dev ## live tests on every available HAProxy, including 3.0, 3.2 and 3.4 (ARGS="-k words")
 	@tools/install-dev.sh newer_haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(CHECK) live -- $(ARGS)
 
-load: dev ## saves under load, short: no request lost, none judged by half of a change
+load: dev ## saves under load, short form: no request lost, none handled by half of a change
 	@tools/install-dev.sh haproxies
 	@$(CHECK) load -- $(ARGS)
 
-e2e: dev ## tests in a browser
+e2e: dev ## browser tests
 	@tools/install-dev.sh chromium
 	@$(CHECK) e2e -- $(ARGS)
 
-nightly: dev ## all long forms, with random seeds, one after the other (hours; NIGHTLY_SCALE=0.01: minutes; ARGS="parsers soak": those alone)
+nightly: dev ## all long tests with random seeds (hours; NIGHTLY_SCALE=0.01: minutes; ARGS="parsers soak" selects)
 	@tools/install-dev.sh newer_haproxies chromium parsers
 	@$(PYTHON_IN) tools/nightly.py $(ARGS)
 
@@ -65,71 +65,71 @@ crash: dev ## kill -9 of the panel at every system call of a save, 20 times each
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.sweep $(ARGS)
 
-crash-engines: dev ## kill -9 of the agent, of HAProxy's worker and of its master at every step of a save
+crash-engines: dev ## kill -9 of the agent, HAProxy's worker and its master at every step of a save
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.engine_kills $(ARGS)
 
-events-kills: dev ## kill -9 of the ingest of events, 100 times, and of the agent beside it: nothing lost, nothing twice
+events-kills: dev ## kill -9 of the event ingest, 100 times, and of the agent: nothing lost, nothing stored twice
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.event_kills $(ARGS)
 
-faults: dev ## a disk that fails at every step of a save: no space, I/O errors, short writes, read-only; and one that is full
+faults: dev ## disk failures at every step of a save: no space, I/O errors, short writes, read-only; and a full disk
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.faults $(ARGS)
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.full_disk
 
-reload-lies: dev ## the ways in which a reload lies, each planted in a save: what the panel says is so
+reload-lies: dev ## false reload success: faults planted in saves, and what the panel reports
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m pytest -v tests/live/lies $(ARGS)
 
-zero-drop: dev ## 1,000 saves and 1,000,000 requests on each HAProxy: none is lost (most of an hour)
+zero-drop: dev ## 1,000 saves during 1,000,000 requests on each HAProxy: none lost (most of an hour)
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.load.zero_drop $(ARGS)
 
-lock: install ## the lock files from pyproject.toml (UPGRADE=1: the newest versions it allows)
+lock: install ## write the lock files from pyproject.toml (UPGRADE=1: newest allowed versions)
 	@tools/lock.sh
 
-cases: dev ## tests/rendering/cases anew from the code, and what changed there
+cases: dev ## regenerate tests/rendering/cases and show what changed
 	@$(PYTHON_IN) -m tests.rendering
 
-transcripts: dev ## what the real engines say, recorded anew for the tests of our parsers
+transcripts: dev ## record output of the real engines for the parser tests
 	@tools/install-dev.sh newer_haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(PYTHON_IN) -m tests.engines.record
 
-openapi: install ## openapi.json from the code
+openapi: install ## regenerate openapi.json
 	@$(PYTHON_IN) -m guardpanel openapi > openapi.json.new && mv openapi.json.new openapi.json
 
-docs: install ## docs/configuration.md from the settings
+docs: install ## regenerate docs/configuration.md
 	@$(PYTHON_IN) -m guardpanel configuration > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
-bench-save: dev ## how long a save takes until it is live, beside the same by hand
+bench-save: dev ## time until a save is live, compared with doing it by hand
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.save $(ARGS)
 
-bench-scale: dev ## saves, every page and memory at 10 to 5,000 virtual hosts
+bench-scale: dev ## saves, all pages and memory with 10 to 5,000 virtual hosts
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.scale $(ARGS)
 
-bench-first-host: dev ## from the log-in page to the first virtual host live, in a browser
+bench-first-host: dev ## time from the login page to the first live virtual host, in a browser
 	@tools/install-dev.sh chromium
 	@$(PYTHON_IN) -m bench.first_host
 
-bench-changes: dev ## how long the pages of changes take with thousands of virtual hosts
+bench-changes: dev ## time of the Changes pages with thousands of virtual hosts
 	@$(PYTHON_IN) -m bench.changes $(ARGS)
 
-interleavings: dev ## 10,000 rounds of people who save at once while the panel is killed, against a model
+interleavings: dev ## 10,000 rounds of concurrent saves and kills of the panel, checked against a model
 	@$(PYTHON_IN) -m tests.interleavings $(ARGS)
 
-bench-backup: dev ## what a backup, a restore and retention cost, and a save beside them
+bench-backup: dev ## cost of backup, restore and retention, and of a save during them
 	@$(PYTHON_IN) -m bench.backup $(ARGS)
 
-bench-events: install ## what events cost the WAF agent
+bench-events: install ## cost of events in the WAF agent
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench 'Event|Inspection' -benchtime 10s .
 
-bench-ingest: dev ## how many events a second are read, and how long every search takes among a million
+bench-ingest: dev ## events stored per second, and search times among a million events
 	@$(PYTHON_IN) -m bench.ingest $(ARGS)
 
-bench-event-pages: dev ## how long the pages of events take with a million of them
+bench-event-pages: dev ## time of the Events pages with a million events
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.event_pages $(ARGS)
 
@@ -146,36 +146,36 @@ crs: dev ## the rule set's own 4,674 tests through the whole stack, on each HAPr
 evaluate-crs: install ## the rule set's 4,674 tests: HAProxy's way and `evaluate` give the same verdicts (minutes)
 	@cd spoa && GUARDPANEL_CRS=all ../tools/go.sh test -run TestEvaluateGivesTheVerdictOfTheLivePath -count=1 -timeout 60m -v .
 
-parsers: dev ## 20,000 bodies as PHP, Python, Node and Go read them: no value that the agent did not inspect (ARGS="--seed 7 --bodies 500")
+parsers: dev ## 20,000 bodies read by PHP, Python, Node and Go: no value escapes inspection (ARGS="--seed 7 --bodies 500")
 	@tools/install-dev.sh haproxies parsers
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.parsers $(ARGS)
 
-rx-differential: install ## 12 million comparisons of @rx with Coraza's own: every CRS pattern, every value of CRS's tests
+rx-differential: install ## compare @rx with Coraza's 12 million times: every CRS pattern, every value of CRS's tests
 	@cd spoa && GUARDPANEL_RX_COMPARISONS=12000000 ../tools/go.sh test -run TestTheAutomaton -count=1 -timeout 60m -v ./...
 
-bench-data-path: dev ## what a request costs in the library, PL1 to PL4, and in the whole stack; beside Coraza's own @rx
+bench-data-path: dev ## cost of a request in the library (PL1 to PL4) and the whole stack, compared with Coraza's @rx
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench DataPath -benchtime 1x -timeout 60m . | grep -v ' ns/op$$'
 	@$(MAKE) bench-stack ARGS="$(ARGS)"
 
-agent-profile: install ## spoa/default.pgo: where the agent spends its time, for the compiler
+agent-profile: install ## regenerate spoa/default.pgo, the profile for the compiler
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench Profile -benchtime 1x -cpuprofile default.pgo -o /dev/null .
 
-bench-stack: dev ## its second part alone: the whole stack, the WAF off, detect only and blocking (minutes; ARGS="--rounds 9")
+bench-stack: dev ## only its second part: the whole stack with the WAF off, detecting and blocking (minutes; ARGS="--rounds 9")
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.data_path $(ARGS)
 
-bench-terminator: dev ## eight visitors behind one TLS terminator, beside eight alone (minutes; ARGS="--rounds 15")
+bench-terminator: dev ## eight visitors behind one TLS terminator, compared with eight direct ones (minutes; ARGS="--rounds 15")
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.terminator $(ARGS)
 
-bench-memory: dev ## what HAProxy takes while 300 visitors stall, beside a policy of 4 MiB, on every HAProxy at hand (minutes)
+bench-memory: dev ## memory of HAProxy while 300 visitors stall, with a 4 MiB policy, on every available HAProxy (minutes)
 	@tools/install-dev.sh newer_haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(PYTHON_IN) -m bench.memory $(ARGS)
 
-bench-attack: dev ## the worst requests that the rule set allows, and how long somebody else waits beside them (minutes)
+bench-attack: dev ## the most expensive requests that the rule set allows, and how long others wait (minutes)
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.attack $(ARGS)
 
-clean: ## remove what was installed and built here; var/ (your data) stays
+clean: ## remove everything installed and built here; keep var/ (your data)
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

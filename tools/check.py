@@ -188,6 +188,8 @@ def passes(run: "Run", end: "Future[tuple[int, str]]", results: Results) -> bool
     well = code == 0 and not (gate.silence_is_good and output.strip())
     if pytest_arguments() and code == PYTEST_NO_TESTS:
         well = True
+    if gate.report and not gate.report.exists():
+        well = False  # nobody knows what ran
     print(f"{'ok' if well else 'FAILED'} ({run.seconds:.1f} s)")
     if not well:
         print(readable(output).rstrip() or f"exit code {code}", flush=True)

@@ -223,6 +223,11 @@ class Stack:
 
         wait_until(so, f"{backend}/{server} is {state}")
 
+    def wait_until_read(self, client: socket.socket) -> None:
+        """HAProxy has the head of its request, and waits for the rest."""
+        host, port = client.getsockname()
+        wait_until(lambda: f" src={host}:{port} " in self.command("@1 show sess"), "HAProxy has the request")
+
     def uninspected(self, policy_id: int) -> int:
         """How many requests passed unjudged, by the counters that the panel shows."""
         return uninspected(self.command(f"@1 show table {table}") for table in UNINSPECTED).get(policy_id, 0)

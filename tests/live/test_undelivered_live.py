@@ -76,7 +76,7 @@ def break_off(stack: Stack, host: str, body: bytes, *, reset: bool = False, **he
             )
             + body
         )
-        time.sleep(0.1)
+        stack.wait_until_read(client)
         if reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wait_until(lambda: len(stack.access_log()) > lines, "the line is in the access log")
@@ -158,7 +158,7 @@ def test_a_body_that_cannot_be_read_is_told_with_its_host(stack: Stack) -> None:
     for host in ("blocks.test", "watches.test"):
         with stack.connect() as client:
             client.sendall(head("POST", host, "/upload", sent) + b"3\r\na=b\r\n")
-            time.sleep(0.1)
+            stack.wait_until_read(client)
             client.sendall(b"no chunk\r\n")
             while client.recv(4096):
                 pass

@@ -26,7 +26,20 @@ from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
 from guardpanel.models import NOUNS
 from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.settings import Settings
-from guardpanel.views import backups, changes, dashboard, drift, events, probes, saves, search, sessions, setup, system
+from guardpanel.views import (
+    backups,
+    changes,
+    dashboard,
+    drift,
+    events,
+    probes,
+    rules,
+    saves,
+    search,
+    sessions,
+    setup,
+    system,
+)
 from guardpanel.views.answers import bare_page, compile_templates, page
 
 log = logging.getLogger(__name__)
@@ -40,7 +53,7 @@ with nothing old to compare with, nearly every look went through all of them."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, changes, drift, system, backups, search, saves, sessions, setup, probes,
+    dashboard, events, rules, changes, drift, system, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from guardpanel.engines.deployer import Deployer
 from guardpanel.engines.drift import Drift, Expected, Place
 from guardpanel.engines.haproxy import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.protocol import Engines, EnginesStatus
+from guardpanel.engines.rule_set import Link, Role, Rule, RuleSet
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import HAProxyStatus
 
@@ -18,7 +19,11 @@ __all__ = [
     "Expected",
     "HAProxy",
     "HAProxyStatus",
+    "Link",
     "Place",
+    "Role",
+    "Rule",
+    "RuleSet",
     "RunningApplication",
     "ServerStatus",
     "Servers",

@@ -19,6 +19,7 @@ from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import processes_at
 from guardpanel.engines.process import run, scratch
 from guardpanel.engines.releases import content_of, write_atomically
+from guardpanel.engines.rule_set import RuleSet, ask_rule_set
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 
 ENGINE = "Coraza"
@@ -65,6 +66,7 @@ class Agent:
     configuration: Path
     """The file that the running agent reads: the applications of every live HAProxy worker."""
     _valid: set[tuple[str, str]] = field(default_factory=set)
+    known_rules: RuleSet | None = None
 
     def binary(self) -> str:
         """GUARDPANEL_AGENT_BIN, else the checkout's, else PATH."""
@@ -141,6 +143,11 @@ class Agent:
         """The rules' own words by id."""
         found = await self._ask("GET", f"/v1/rules?application={application}", timeout=5.0)
         return {int(rule["id"]): str(rule.get("message") or "") for rule in found.get("rules") or []}
+
+    async def rule_set(self) -> RuleSet:
+        """All rules that it holds. Raises EngineUnavailable."""
+        self.known_rules = await ask_rule_set(self.control, self.known_rules)
+        return self.known_rules
 
     def write(self, document: bytes, keep: Collection[str] | None = None) -> bool:
         """Write this configuration with those applications of the file as it is that are to be kept (None: all).

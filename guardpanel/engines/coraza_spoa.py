@@ -24,6 +24,7 @@ from guardpanel.engines.agent_files import applications_in
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run_here
 from guardpanel.engines.releases import content_of
+from guardpanel.engines.rule_set import RuleSet
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.settings import Settings
 
@@ -104,6 +105,9 @@ class CorazaSpoa(Agent):
         )
 
     async def rule_messages(self, _application: str) -> dict[int, str]:
+        raise EngineUnavailable(f"{NAME} does not report its rules.")
+
+    async def rule_set(self) -> RuleSet:
         raise EngineUnavailable(f"{NAME} does not report its rules.")
 
     def write(self, document: bytes, keep: Collection[str] | None = None) -> bool:

@@ -9,14 +9,22 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.engines import Engines, Rule
 from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.noun import Key, Noun
 from guardpanel.services.events import EventItem, Events
 from guardpanel.services.history import history
 from guardpanel.services.history.history import There
 from guardpanel.services.paging import Page, like
+from guardpanel.services.rules import catalogue
+from guardpanel.services.rules.question import RulePaging, RuleQuestion
+from guardpanel.services.rules.question import search as search_rules
 
 MOST = 20
+
+MOST_RULES = 10
+SHORTEST_FOR_RULES = 3
+"Characters: shorter words are in hundreds of rules."
 
 PAGES: dict[str, Callable[..., Awaitable[Page[Any]]]] = {
     noun.key: import_module(f"guardpanel.services.{noun.module}").page for noun in NOUNS.values() if not noun.only_name
@@ -32,24 +40,35 @@ class Found:
     settings: list[Noun]
     event: EventItem | None
     "Of the request with exactly this id."
+    rules: Page[Rule]
 
     @property
     def is_empty(self) -> bool:
-        return not (self.event or self.settings or self.nouns or self.changes.items)
+        return not (self.event or self.settings or self.nouns or self.changes.items or self.rules.items)
 
 
-async def find(session: AsyncSession, events: Events, q: str) -> Found:
+async def find(session: AsyncSession, events: Events, engines: Engines, q: str) -> Found:
     """Nouns, as each looks for its own; changes by revision number, words or author; an event by its request id, however it
-    was pasted."""
+    was pasted; rules by id or words."""
     await session.commit()  # it has a connection of its own: two for one request can run out
     event = await events.pasted(q)
+    rules = await _rules(engines, q)
     found = [(NOUNS[key], await page(session, q=q, limit=MOST)) for key, page in reversed(PAGES.items())]
     return Found(
         nouns=[(noun, page, await history.there(session, _parents(noun, page))) for noun, page in found if page.items],
         changes=await _changes(session, q),
         settings=_settings(q),
         event=event.item if event else None,
+        rules=rules,
     )
+
+
+async def _rules(engines: Engines, q: str) -> Page[Rule]:
+    """None where nobody knows the rules."""
+    known = (await catalogue.load(engines)).rule_set
+    if known is None or len(q) < SHORTEST_FOR_RULES:
+        return Page([], 0, 0, MOST_RULES)
+    return search_rules(known, RuleQuestion.model_construct(q=q), RulePaging(limit=MOST_RULES))
 
 
 def _parents(noun: Noun, page: Page[Any]) -> set[Key]:

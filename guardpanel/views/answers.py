@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from guardpanel.dependencies import panel
 from guardpanel.engines import ServerStatus
-from guardpanel.events.crs import is_reporting
+from guardpanel.events.crs import is_in_rule_set, is_reporting
 from guardpanel.events.words import VERDICT_TABLE, Verdict
 from guardpanel.models import NOUNS, Policy, User
 from guardpanel.models.enforcement import EnforcementMode, OverLimit
@@ -65,6 +65,7 @@ def environment() -> Environment:
     made.globals["about"] = {noun.key: about(noun.fields) for noun in NOUNS.values()}
     made.globals["modes"] = {mode.value: mode.word for mode in EnforcementMode}
     made.tests["reporting"] = is_reporting
+    made.tests["in_rule_set"] = is_in_rule_set
     made.globals["ui"] = made.get_template("shared/ui.html").module
     return made
 

@@ -16,6 +16,8 @@ class Listing:
     sort: str
     wanted_offset: int
     kept: dict[str, str]
+    usual: str = "name"
+    "The sort that the address does not name."
 
     @property
     def key(self) -> str:
@@ -39,7 +41,7 @@ class Listing:
 
     def url(self, **changed: object) -> str:
         """This list with something else; page 1 unless `offset` is given."""
-        values = {**self.kept, "sort": self.sort if self.sort != "name" else "", **changed}
+        values = {**self.kept, "sort": self.sort if self.sort != self.usual else "", **changed}
         query = urlencode({name: value for name, value in values.items() if value not in {"", None, 0}})
         return self.path + (f"?{query}" if query else "")
 

@@ -24,7 +24,7 @@ PAGES = (
     "/policies/2/delete", "/events", "/events?rule=942100&client=127.0.0.0/8&min_score=1", "/events?method=PUT",
     "/events?rule=x&client=y", NEWEST_EVENT, "/events/nothing", "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
     "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/drift", "/system/traffic",
-    "/system/traffic/edit", "/search?q=shop", "/search", "/nowhere",
+    "/system/traffic/edit", "/search?q=shop", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
 )  # fmt: skip
 
 DARK = ("/policies/1/edit", "/changes/2?layout=two")

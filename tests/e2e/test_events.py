@@ -192,3 +192,27 @@ def test_every_score_is_explained(attacked: tuple[Panel, int]) -> None:
     with Person(panel) as ada:
         for link in set(re.findall(r'"/events/([0-9a-f-]{36})"', ada.get("/events").html)):
             assert "CRS itself counted" not in ada.get(f"/events/{link}").text, link
+
+
+def test_a_rule_is_found_read_and_followed_to_its_events_by_keyboard(
+    quiet_page: Page, attacked: tuple[Panel, int]
+) -> None:
+    panel, _ = attacked
+    page = quiet_page
+    log_in(page, panel)
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    expect(page).to_have_url(f"{panel.url}/rules")
+    page.keyboard.press("/")
+    page.keyboard.type("942100")
+    page.keyboard.press("Enter")
+    link = page.get_by_role("main").get_by_role("link", name="942100", exact=True)
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{panel.url}/rules/942100")
+    expect(page.get_by_role("heading", level=1)).to_have_text("SQL Injection Attack Detected via libinjection")
+    expect(page.get_by_role("region", name="Code")).to_contain_text("SecRule REQUEST_COOKIES|REQUEST_COOKIES_NAMES")
+    page.get_by_role("complementary", name="About rule 942100").get_by_role("link").first.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{panel.url}/events?rule=942100")
+    assert event_links(page)

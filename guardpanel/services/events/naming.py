@@ -54,6 +54,11 @@ def _item(
     )
 
 
+async def virtual_hosts(session: AsyncSession, ids: Iterable[int | None]) -> dict[int | None, str]:
+    """The names of those that are still there."""
+    return await _names(session, VirtualHost, ids)
+
+
 async def _names(
     session: AsyncSession, model: type[VirtualHost] | type[Policy], wanted: Iterable[int | None]
 ) -> dict[int | None, str]:

@@ -2,18 +2,21 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.services.events import lately, naming, paging, scan, state
+from guardpanel.services.events import fired, lately, naming, paging, scan, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.filters import EventFilter
+from guardpanel.services.events.fired import NEVER, Fired
 from guardpanel.services.events.items import EventPage, NumberedPage
 from guardpanel.services.events.lately import Lately
 from guardpanel.services.events.state import IngestState
@@ -87,6 +90,19 @@ class Events:
         """The same for an id as somebody pasted it: with blanks, or in capitals."""
         request_id = "".join(text.split())
         return await self.one(request_id) or await self.one(request_id.lower())
+
+    async def fired(self, rule: int, now: datetime) -> Fired:
+        """How often a rule fired in the last 24 hours and 7 days, and on which virtual hosts."""
+        found = await self._read(lambda connection: fired.fired(connection, rule, now), NEVER)
+        async with self.database.read() as session:
+            names = await naming.virtual_hosts(session, {host.virtual_host_id for host in found.hosts})
+        hosts = (replace(host, virtual_host=names.get(host.virtual_host_id)) for host in found.hosts)
+        return replace(found, hosts=tuple(hosts))
+
+    async def fired_counts(self, rules: Sequence[int], now: datetime) -> Mapping[int, int]:
+        """How often each fired in the last 24 hours, up to a bound."""
+        nothing: Mapping[int, int] = dict.fromkeys(rules, 0)
+        return await self._read(lambda connection: fired.counts(connection, rules, now), nothing)
 
     async def ingest_state(self) -> IngestState:
         """How the ingest does. Raises nothing."""

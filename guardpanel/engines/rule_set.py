@@ -1,0 +1,121 @@
+"""The rule set as the WAF agent holds it (spoa/README.md, `GET /v1/rules`): asked for once, kept until it is another."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from guardpanel.engines import http
+from guardpanel.errors import EngineUnavailable
+
+PATIENCE = 5.0
+"Seconds: the agent reads the rule set at the first question."
+
+
+class Role(StrEnum):
+    DETECT = "detect"
+    EVALUATE = "evaluate"
+    REPORT = "report"
+    SKIP = "skip"
+    PREPARE = "prepare"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of a rule: an operator on targets, written as in SecLang. A SecAction has neither."""
+
+    operator: str
+    "Its name: `rx`. Empty for a SecAction."
+    argument: str
+    negated: bool
+    targets: tuple[str, ...]
+    transformations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule before any application changes it."""
+
+    id: int
+    file: str
+    line: int
+    phase: int
+    severity: str
+    "In Coraza's words; `unknown` where it has none."
+    tags: tuple[str, ...]
+    paranoia_level: int | None
+    "None: on at every level."
+    message: str
+    role: Role
+    points: int
+    "That each value that matches adds to the score."
+    is_outbound: bool
+    "Whether that is the response's score."
+    seclang: str
+    links: tuple[Link, ...]
+    "The rule's own, and those of its chain."
+
+    @property
+    def family(self) -> int:
+        """CRS numbers its families by thousands: 942."""
+        return self.id // 1_000
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    etag: str
+    coraza_version: str
+    crs_version: str
+    rules: Mapping[int, Rule]
+    "By id, in the order in which they run."
+
+
+async def ask_rule_set(control: Path, known: RuleSet | None) -> RuleSet:
+    """The running agent's; `known` if that is still the same. Raises EngineUnavailable."""
+    headers = {"host": "agent", **({"if-none-match": known.etag} if known else {})}
+    answer = await http.ask(control, "GET", "/v1/rules", headers=headers, timeout=PATIENCE)
+    if known is not None and answer.status == 304:
+        return known
+    if answer.status != 200:
+        raise EngineUnavailable(f"The WAF agent returned {answer.status} when asked for its rules.")
+    return await asyncio.to_thread(parse, answer.body, answer.headers.get("etag", ""))
+
+
+def parse(body: bytes, etag: str) -> RuleSet:
+    """Raises EngineUnavailable for anything but a rule set."""
+    try:
+        document = json.loads(body)
+        rules = [_rule(each) for each in document["rules"]]
+        return RuleSet(
+            etag, str(document["coraza_version"]), str(document["crs_version"]), {rule.id: rule for rule in rules}
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineUnavailable("The WAF agent returned an unexpected response.") from error
+
+
+def _rule(fields: Mapping[str, Any]) -> Rule:
+    level = str(fields.get("paranoia_level", ""))
+    return Rule(
+        id=int(fields["id"]),
+        file=fields["file"],
+        line=fields["line"],
+        phase=fields["phase"],
+        severity=fields["severity"],
+        tags=tuple(fields["tags"]),
+        paranoia_level=int(level) if level.isdigit() else None,
+        message=fields["message"],
+        role=Role(fields["role"]),
+        points=fields["points"],
+        is_outbound=fields.get("direction") == "outbound",
+        seclang=fields["seclang"],
+        links=tuple(_link(link) for link in (fields, *fields["chain"])),
+    )
+
+
+def _link(fields: Mapping[str, Any]) -> Link:
+    written = str(fields["operator"])
+    name, _, argument = written.removeprefix("!").removeprefix("@").partition(" ")
+    return Link(name, argument, written.startswith("!"), tuple(fields["targets"]), tuple(fields["transformations"]))

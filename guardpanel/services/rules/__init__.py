@@ -1,0 +1,1 @@
+"""The rules of the agent's rule set: searched, in plain words, and how often each fired."""

@@ -1,0 +1,114 @@
+"""Which rules somebody asks for: one input type for the page's form, its address and the JSON API."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
+
+from guardpanel.engines import Role, Rule, RuleSet
+from guardpanel.events.words import SEVERITIES, Severity
+from guardpanel.models.meta import described
+from guardpanel.models.types import refuse, visible
+from guardpanel.services.paging import Page
+from guardpanel.services.rules.families import family
+
+LEVELS = range(1, 5)
+PHASES: Mapping[int, str] = {
+    1: "Request headers", 2: "Request body", 3: "Response headers", 4: "Response body", 5: "Logging",
+}  # fmt: skip
+"Coraza's phases."
+
+KINDS: Mapping[str, str] = {"detect": "Detects", "steer": "Steers", "all": "All"}
+"Whether a rule looks for something itself."
+
+
+def _nothing(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _one_of(choices: Iterable[object], message: str) -> Callable[[object], str]:
+    known = {str(choice) for choice in choices}
+
+    def read(value: object) -> str:
+        text = str(value).strip().lower()
+        if text not in known:
+            raise refuse(message)
+        return text
+
+    return read
+
+
+def _text(text: str) -> str:
+    return visible(text.strip())
+
+
+Empty = BeforeValidator(_nothing)
+Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_text)]
+Kind = Annotated[str, BeforeValidator(_one_of(KINDS, "Choose Detects, Steers, or All."))]
+Level = Annotated[str, BeforeValidator(_one_of(LEVELS, "Choose a paranoia level from 1 to 4."))]
+Phase = Annotated[str, BeforeValidator(_one_of(PHASES, "Choose a phase from 1 to 5."))]
+SeverityWord = Annotated[str, BeforeValidator(_one_of(Severity, "Choose a severity, for example critical."))]
+
+
+class RuleQuestion(BaseModel):
+    """Conditions that hold together; an empty one asks for nothing."""
+
+    q: Annotated[Text | None, Empty] = described("Search", None, hint="Rule ID, its beginning, or words.")
+    kind: Annotated[Kind | None, Empty] = described("Kind", None, hint="Defaults to rules that detect.")
+    family: Annotated[Text | None, Empty] = described("Family", None, hint="First 3 digits of the rule ID.")
+    paranoia_level: Annotated[Level | None, Empty] = described("Paranoia level", None)
+    severity: Annotated[SeverityWord | None, Empty] = described("Severity", None)
+    phase: Annotated[Phase | None, Empty] = described("Phase", None)
+    tag: Annotated[Text | None, Empty] = described("Tag", None, hint="For example, attack-sqli.")
+
+
+ORDER = {severity.value: number for number, severity in SEVERITIES.items()}
+
+SORTS: Mapping[str, Callable[[Rule], tuple[object, ...]]] = {
+    "id": lambda rule: (rule.id,),
+    "message": lambda rule: (rule.message.lower(), rule.id),
+    "level": lambda rule: (rule.paranoia_level or 0, rule.id),
+    "points": lambda rule: (rule.points, rule.id),
+}
+
+
+class RulePaging(BaseModel):
+    sort: str = Field(default="id")
+    descending: bool = False
+    offset: int = Field(default=0, ge=0)
+    limit: int = Field(default=50, ge=1, le=1_000)
+
+
+def search(rules: RuleSet, asked: RuleQuestion, paging: RulePaging) -> Page[Rule]:
+    """A number finds the rules whose ID begins with it, of every kind; words find message, tags and family."""
+    found = [rule for rule in rules.rules.values() if _matches(rule, asked)]
+    found.sort(key=SORTS.get(paging.sort, SORTS["id"]), reverse=paging.descending)
+    return Page(found[paging.offset : paging.offset + paging.limit], len(found), paging.offset, paging.limit)
+
+
+def _matches(rule: Rule, asked: RuleQuestion) -> bool:
+    return (
+        _is_kind(rule, asked)
+        and asked.family in {None, str(rule.family)}
+        and asked.paranoia_level in {None, str(rule.paranoia_level)}
+        and asked.severity in {None, rule.severity}
+        and asked.phase in {None, str(rule.phase)}
+        and (asked.tag is None or asked.tag.lower() in (tag.lower() for tag in rule.tags))
+        and (asked.q is None or _is_found(rule, asked.q.lower()))
+    )
+
+
+def _is_kind(rule: Rule, asked: RuleQuestion) -> bool:
+    kind = asked.kind or ("all" if _is_number(asked.q or "") else "detect")
+    return kind == "all" or (kind == "detect") == (rule.role is Role.DETECT)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _is_found(rule: Rule, text: str) -> bool:
+    if _is_number(text):
+        return str(rule.id).startswith(text)
+    searched = " ".join((rule.message, *rule.tags, family(rule.family).name, rule.file, str(rule.id))).lower()
+    return all(word in searched for word in text.split())

@@ -1,0 +1,64 @@
+"""Rules: the agent's rule set, searched, and each rule in plain words."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.errors import Invalid, NotFound
+from guardpanel.events.texts import shown
+from guardpanel.services import policies
+from guardpanel.services.events.fired import MOST, MOST_LISTED
+from guardpanel.services.rules import catalogue
+from guardpanel.services.rules.families import family
+from guardpanel.services.rules.question import PHASES, RulePaging, RuleQuestion, search
+from guardpanel.services.rules.sentences import ROLES, explain, title
+from guardpanel.services.rules.states import states
+from guardpanel.views.answers import page
+from guardpanel.views.rule_filters import RuleFilters
+
+router = APIRouter(prefix="/rules")
+
+BREAKS = "\n\t"
+"Stay as they are in SecLang."
+
+
+@router.get("")
+async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    await session.commit()  # the agent and the events are asked beside it
+    loaded = await catalogue.load(panel.engines)
+    filters = RuleFilters(request.query_params)
+    context = {
+        "loaded": loaded, "filters": filters, "found": None, "family": family, "most_listed": MOST_LISTED, "title_of": title,
+    }  # fmt: skip
+    if loaded.rule_set is None:
+        return await page(request, "rules/index.html", context)
+    try:
+        asked = filters.form.fields(RuleQuestion)
+    except Invalid as problem:
+        filters.form.refused(problem)
+        return await page(request, "rules/index.html", context, status_code=422)
+    found = search(loaded.rule_set, asked, RulePaging(**filters.listing.paging))
+    counts = await panel.events.fired_counts([rule.id for rule in found.items], datetime.now(UTC))
+    return await page(request, "rules/index.html", {**context, "found": found, "counts": counts})
+
+
+@router.get("/{rule_id}")
+async def show(request: Request, rule_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    rows = await policies.all_of_them(session)
+    await session.commit()
+    loaded = await catalogue.load(panel.engines)
+    number = int(rule_id) if rule_id.isascii() and rule_id.isdigit() and len(rule_id) < 10 else 0
+    if not number:
+        raise NotFound("Rule not found.")
+    if loaded.rule_set is None or number not in loaded.rule_set.rules:
+        context = {"loaded": loaded, "number": number, "is_own": number // 10_000 == 19}
+        return await page(request, "rules/missing.html", context, status_code=404 if loaded.rule_set else 200)
+    rule = loaded.rule_set.rules[number]
+    context = {
+        "loaded": loaded, "rule": rule, "name": title(rule), "role": ROLES[rule.role],
+        "family": family(rule.family), "links": explain(rule),
+        "phase": PHASES[rule.phase], "states": states(rule, rows), "seclang": shown(rule.seclang, BREAKS),
+        "fired": await panel.events.fired(number, datetime.now(UTC)), "most": MOST,
+    }  # fmt: skip
+    return await page(request, "rules/show.html", context)

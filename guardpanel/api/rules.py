@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.engines import Link, Role, Rule
+from guardpanel.engines import Link, Rule, RuleRole
 from guardpanel.errors import NotFound
 from guardpanel.services import policies
 from guardpanel.services.input import validated
@@ -25,7 +25,7 @@ SORTS = "^-?(id|message|level|points)$"
 class RuleOut(BaseModel):
     id: int
     message: str
-    role: Role = Field(description="`detect`: adds points or stops a request itself. The others only steer.")
+    role: RuleRole = Field(description="`detect`: adds points or stops a request itself. The others only steer.")
     family: int = Field(description="First 3 digits of the id.")
     family_name: str
     paranoia_level: int | None = Field(description="Null: on at every level.")

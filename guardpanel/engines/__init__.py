@@ -5,7 +5,7 @@ from guardpanel.engines.deployer import Deployer
 from guardpanel.engines.drift import Drift, Expected, Place
 from guardpanel.engines.haproxy import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.protocol import Engines, EnginesStatus
-from guardpanel.engines.rule_set import Link, Role, Rule, RuleSet
+from guardpanel.engines.rule_set import Link, Rule, RuleRole, RuleSet
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import HAProxyStatus
 
@@ -21,8 +21,8 @@ __all__ = [
     "HAProxyStatus",
     "Link",
     "Place",
-    "Role",
     "Rule",
+    "RuleRole",
     "RuleSet",
     "RunningApplication",
     "ServerStatus",

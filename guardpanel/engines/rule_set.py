@@ -15,7 +15,7 @@ PATIENCE = 5.0
 "Seconds: the agent reads the rule set at the first question."
 
 
-class Role(StrEnum):
+class RuleRole(StrEnum):
     DETECT = "detect"
     EVALUATE = "evaluate"
     REPORT = "report"
@@ -49,7 +49,7 @@ class Rule:
     paranoia_level: int | None
     "None: on at every level."
     message: str
-    role: Role
+    role: RuleRole
     points: int
     "That each value that matches adds to the score."
     is_outbound: bool
@@ -107,7 +107,7 @@ def _rule(fields: Mapping[str, Any]) -> Rule:
         tags=tuple(fields["tags"]),
         paranoia_level=int(level) if level.isdigit() else None,
         message=fields["message"],
-        role=Role(fields["role"]),
+        role=RuleRole(fields["role"]),
         points=fields["points"],
         is_outbound=fields.get("direction") == "outbound",
         seclang=fields["seclang"],

@@ -8,11 +8,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from guardpanel.engines import RuleSet
+from guardpanel.engines.agent import Agent
 from guardpanel.panel import Panel
 from guardpanel.settings import Settings
 from tests.conftest import ADA, PASSWORD
 from tests.events import a_failed_line, a_log_line, a_rule, an_event, store
 from tests.factories import a_react_policy, a_vhost
+from tests.rule_set import rule_set
 
 pytestmark = pytest.mark.anyio
 
@@ -260,6 +263,29 @@ async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel
         assert [one["producer_event_id"] for one in answer.json()["items"]] == expected, name
 
 
+RULES = "/api/v1/rules"
+
+RULES_FOUND: dict[str, str] = {
+    "page": "2", "per_page": "7", "q": "libinjection", "kind": "all", "family": "942", "paranoia_level": "3", "severity": "notice",
+    "phase": "4", "tag": "attack-xss", "sort": "-points",
+}  # fmt: skip
+"By parameter of the rules: what gives another list."
+
+
+async def test_each_filter_of_the_rules_counts(ada_api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(_agent: Agent) -> RuleSet:
+        return rule_set()
+
+    monkeypatch.setattr(Agent, "rule_set", answer)
+    usual = [rule["id"] for rule in (await ada_api.get(RULES)).json()["items"]]
+    for name in (name for _, path, name in parameters() if path == RULES):
+        found = await ada_api.get(RULES, params={name: RULES_FOUND[name]})
+
+        assert [rule["id"] for rule in found.json()["items"]] not in (usual, []), name
+
+
+OWN_FILTERS = {"/api/v1/logs", RULES}
+
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],
     "per_page": lambda page: page["per_page"] == 2,
@@ -270,7 +296,9 @@ LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 async def test_each_parameter_of_a_list_counts(ada_api: httpx2.AsyncClient) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost())
-    for path, name in [(path, name) for method, path, name in parameters() if method == "get" and "logs" not in path]:
+    for path, name in [
+        (path, name) for method, path, name in parameters() if method == "get" and path not in OWN_FILTERS
+    ]:
         answer = await ada_api.get(path, params={name: "zzz" if name == "q" else "2"})
 
         assert LISTED[name](answer.json()), (path, name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.engines import Link, Role, Rule, RuleSet
+from guardpanel.engines import Link, Rule, RuleRole, RuleSet
 from guardpanel.events import schema
 from guardpanel.models import Policy
 from guardpanel.models.policy import EnforcementMode
@@ -40,7 +40,7 @@ def links(rules: RuleSet) -> Iterator[tuple[Rule, Link]]:
 def test_the_rule_set_is_that_of_the_agent(rules: RuleSet) -> None:
     assert len(rules.rules) > 600
     assert rules.crs_version == "4.25.0"
-    assert rules.rules[942100].role is Role.DETECT
+    assert rules.rules[942100].role is RuleRole.DETECT
 
 
 def test_a_rule_is_found_by_its_id_or_the_beginning_of_it(rules: RuleSet) -> None:
@@ -64,7 +64,7 @@ def test_a_rule_is_found_by_its_id_or_the_beginning_of_it(rules: RuleSet) -> Non
     ],
 )  # fmt: skip
 def test_filters_hold_together(rules: RuleSet, asked: dict[str, str], test: Callable[[Rule], bool]) -> None:
-    detecting = [rule for rule in rules.rules.values() if rule.role is Role.DETECT]
+    detecting = [rule for rule in rules.rules.values() if rule.role is RuleRole.DETECT]
     expected = [rule.id for rule in detecting if test(rule)]
 
     assert 0 < len(expected) < len(detecting)

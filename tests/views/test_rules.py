@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from guardpanel.engines import Role, RuleSet
+from guardpanel.engines import RuleRole, RuleSet
 from guardpanel.engines.agent import Agent
 from guardpanel.engines.coraza_spoa import CorazaSpoa
 from guardpanel.errors import EngineUnavailable
@@ -53,7 +53,7 @@ def an_event(hours: float, *numbers: int) -> dict[str, object]:
 async def test_the_list_has_pages_and_filters(ada: Client, rules: RuleSet) -> None:
     page = await seen(ada, "/rules")
     assert "OWASP CRS 4.25.0 and Coraza 3.8.1." in page.text
-    assert f"{len([rule for rule in rules.rules.values() if rule.role == Role.DETECT])} rules" in page.text
+    assert f"{len([rule for rule in rules.rules.values() if rule.role == RuleRole.DETECT])} rules" in page.text
     assert "/rules?offset=50" in [link["href"] for link in page.find("a") if link.get("rel") == "next"]
 
     chosen = await seen(ada, "/rules?family=942&paranoia_level=1&q=libinjection")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
-from guardpanel.engines import Role, Rule, RuleSet
+from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.events.words import SEVERITIES, Severity
 from guardpanel.models.meta import described
 from guardpanel.models.types import refuse, visible
@@ -100,7 +100,7 @@ def _matches(rule: Rule, asked: RuleQuestion) -> bool:
 
 def _is_kind(rule: Rule, asked: RuleQuestion) -> bool:
     kind = asked.kind or ("all" if _is_number(asked.q or "") else "detect")
-    return kind == "all" or (kind == "detect") == (rule.role is Role.DETECT)
+    return kind == "all" or (kind == "detect") == (rule.role is RuleRole.DETECT)
 
 
 def _is_number(text: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from guardpanel.engines import Link, Role, Rule
+from guardpanel.engines import Link, Rule, RuleRole
 from guardpanel.events.texts import shown
 from guardpanel.services.rules.targets import FLAGS, changes, joined, left_out, looked_at, place
 
@@ -33,21 +33,21 @@ SETTINGS: Mapping[str, str] = {
 }
 "What CRS's variables hold that rules compare with."
 
-ROLES: Mapping[Role, str] = {
-    Role.DETECT: "",
-    Role.EVALUATE: "This rule finds nothing itself. It adds up scores, and blocks when they reach the threshold.",
-    Role.REPORT: "This rule finds nothing itself. It logs the scores of a request.",
-    Role.SKIP: "This rule finds nothing itself. It skips rules that do not apply, such as those above the paranoia level.",
-    Role.PREPARE: "This rule finds nothing itself. It sets or reads what other rules need.",
+ROLES: Mapping[RuleRole, str] = {
+    RuleRole.DETECT: "",
+    RuleRole.EVALUATE: "This rule finds nothing itself. It adds up scores, and blocks when they reach the threshold.",
+    RuleRole.REPORT: "This rule finds nothing itself. It logs the scores of a request.",
+    RuleRole.SKIP: "This rule finds nothing itself. It skips rules that do not apply, such as those above the paranoia level.",
+    RuleRole.PREPARE: "This rule finds nothing itself. It sets or reads what other rules need.",
 }
 
 
-NAMES: Mapping[Role, str] = {
-    Role.DETECT: "Detects",
-    Role.EVALUATE: "Adds up scores",
-    Role.REPORT: "Logs scores",
-    Role.SKIP: "Skips rules",
-    Role.PREPARE: "Prepares other rules",
+NAMES: Mapping[RuleRole, str] = {
+    RuleRole.DETECT: "Detects",
+    RuleRole.EVALUATE: "Adds up scores",
+    RuleRole.REPORT: "Logs scores",
+    RuleRole.SKIP: "Skips rules",
+    RuleRole.PREPARE: "Prepares other rules",
 }
 "For a rule without a message."
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from guardpanel.engines import Role, Rule
+from guardpanel.engines import Rule, RuleRole
 from guardpanel.models import Policy
 from guardpanel.models.policy import EnforcementMode
 
@@ -38,7 +38,7 @@ def _state(rule: Rule, policy: Policy) -> tuple[StateKind, str]:
         return StateKind.OFF, "enforcement mode is Off"
     if rule.phase in {3, 4} and not policy.response_inspection:
         return StateKind.OFF, "responses are not inspected"
-    if rule.role is not Role.DETECT:
+    if rule.role is not RuleRole.DETECT:
         return StateKind.RUNS, "at every paranoia level"
     if rule.paranoia_level is None:
         return StateKind.SCORES, "at every paranoia level"

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tests.live.stack import DEADLINE, agent_binary
 
 @cache
 def rule_set() -> RuleSet:
-    """From a thread of its own: tests have a loop already."""
     with tempfile.TemporaryDirectory(prefix="gp") as name:
         folder = Path(name)
         document = {
@@ -26,7 +26,8 @@ def rule_set() -> RuleSet:
         (folder / "y").write_text(yaml.safe_dump(document))
         agent = subprocess.Popen([agent_binary(), "-config", folder / "y", "-control", f"unix:{folder}/c"])
         try:
-            return asyncio.run(_asked(folder / "c"))
+            with ThreadPoolExecutor(1) as thread:  # tests may be within a loop
+                return thread.submit(lambda: asyncio.run(_asked(folder / "c"))).result()
         finally:
             agent.terminate()
             agent.wait(DEADLINE)

@@ -12,7 +12,7 @@ import pytest
 from guardpanel.engines import Link, Rule, RuleRole, RuleSet
 from guardpanel.events import schema
 from guardpanel.models import Policy
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.services import policies
 from guardpanel.services.events import fired
 from guardpanel.services.rules.families import FAMILIES

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from guardpanel.engines import Rule, RuleRole
 from guardpanel.models import Policy
-from guardpanel.models.policy import EnforcementMode
+from guardpanel.models.enforcement import EnforcementMode
 
 
 class StateKind(StrEnum):

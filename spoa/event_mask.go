@@ -78,13 +78,32 @@ func (m *mask) hides(name string) bool {
 	if m.listed(name) {
 		return true
 	}
-	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return strings.ContainsRune(".:[]/", r) }) {
+	for at, r := range name {
+		if isSeparator(r) && m.begins(name[at+1:]) {
+			return true
+		}
+	}
+	for part := range strings.FieldsFuncSeq(name, isSeparator) {
 		if part != name && m.listed(part) {
 			return true
 		}
 	}
 	return false
 }
+
+// begins tells whether what follows a separator is listed: `user.password` of `json.user.password`. What begins with a `*`
+// has been compared with the whole name.
+func (m *mask) begins(rest string) bool {
+	for at := range m.names {
+		if !m.names[at].start && m.names[at].is(rest) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSeparator tells what divides a name's parts: `user[password]`, `json.user.password`.
+func isSeparator(r rune) bool { return strings.ContainsRune(".:[]/", r) }
 
 func (m *mask) listed(name string) bool {
 	for at := range m.names {

@@ -293,6 +293,18 @@ func TestAQuotedAttributeIsMaskedToItsEnd(t *testing.T) {
 	}
 }
 
+func TestANameWithPartsIsMaskedWhereverItsPathEnds(t *testing.T) {
+	m := newMask(maskComment + " user.pin card[number] iban*")
+	for name, hidden := range map[string]bool{
+		"user.pin": true, "json.user.pin": true, "json.list.0.user.pin": true, "x[card[number]": true, "json.iban_2": true,
+		"json.user.pins": false, "json.superuser.pin": false, "pin": false, "user": false, "miban": false,
+	} {
+		if m.hides(name) != hidden {
+			t.Errorf("%s: %v", name, !hidden)
+		}
+	}
+}
+
 func TestAPolicyHasItsOwnListOfWhatIsMasked(t *testing.T) {
 	agent, ended := startWithEvents(t, apps(map[string]string{
 		"own": maskComment + " iban  *pin*\n" + small, "none": maskComment + "\n" + small, "usual": small,

@@ -84,7 +84,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "log rotation": (supervisor, "rotate"),
             "access log rotation": (supervisor, "rotate_access_log"),
             "start": (startup, "bring_up"),
-            "event ingest": (panel.ingest_watch, "ask"),
+            "event ingest check": (panel.ingest_watch, "ask"),
             "reconcile": (panel.engines, "inspect"),
             "server names": (panel.engines, "follow_names"),
             "retention": (Releases, "numbers"),

@@ -21,6 +21,10 @@ CONTENT_TYPE = re.compile(
 "A media type (RFC 6838 §4.2); `*` stands once for anything in what follows the slash."
 
 
+NEVER_ALLOWED = set("!#$&^")
+"Characters of a media type for which CRS rejects a request whatever is allowed (rule 920470)."
+
+
 class BodyReading(Choice):
     FORM = "form", "Form"
     "Fields of application/x-www-form-urlencoded."
@@ -68,6 +72,8 @@ def known_content_types(types: list[str]) -> list[str]:
     for kind in found:
         if not CONTENT_TYPE.fullmatch(kind):
             raise refuse(f"{kind[:60]} is not a content type. Enter one such as application/json or image/*.")
+        if unlike := sorted(NEVER_ALLOWED & set(kind)):
+            raise refuse(f"{kind[:60]} can’t be allowed: OWASP CRS rejects content types with {' '.join(unlike)}.")
     return found
 
 

@@ -11,7 +11,7 @@ from ipaddress import (
     summarize_address_range,
 )
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -21,6 +21,12 @@ Network = IPv4Network | IPv6Network
 
 WIDEST = {4: 8, 6: 7}
 "The shortest prefix by IP version: 10.0.0.0/8 and fc00::/7 are the largest networks that one owner has."
+
+MAPPED = IPv6Network("::ffff:0:0/96")
+"IPv4 in IPv6. HAProxy looks up an IPv4 address in IPv6 networks, too (pattern.c, pat_match_ip)."
+
+NOWHERE: dict[int, Any] = {4: IPv4Network("0.0.0.0/8"), 6: IPv6Network("::/128")}
+"Addresses that say *none* (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2)."
 
 MOST_SHOWN = 3
 "Of the lines that are wrong."
@@ -51,6 +57,10 @@ def network(text: str) -> str:
         raise ValueError(
             f"{made} is too large: any host in it could forge client addresses. Use /{WIDEST[made.version]} or smaller."
         )
+    if isinstance(made, IPv6Network) and made.supernet_of(MAPPED):
+        raise ValueError(f"{made} is too large: it contains every IPv4 address (::ffff:0:0/96).")
+    if made.is_multicast or made.subnet_of(NOWHERE[made.version]) or str(made.network_address) == "255.255.255.255":
+        raise ValueError(f"{made} can’t be the address of a connection.")
     return str(made.network_address) if made.prefixlen == made.max_prefixlen else str(made)
 
 

@@ -13,7 +13,12 @@ REFUSED_METHODS = {"CONNECT"}
 
 METHOD = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
 SKIP = re.compile(r"\.[a-z0-9]{1,15}|/(?:[A-Za-z0-9_.~-]+/)*[A-Za-z0-9_.~-]*")
+SAME_PLACE = re.compile(r"/\.(?:/|$)")
+"A part that is only a dot: such a path is never skipped, since servers read it as another one."
 MASK = re.compile(r"\*?[a-z0-9_.:/\[\]-]+\*?|\*|@cards")
+
+BETWEEN = ".:/[]"
+"Divides the parts of a name (spoa/event_mask.go): no part begins with one."
 
 MASKED_FIELDS = [
     "authorization", "proxy-authorization", "cookie", "set-cookie", "*password*", "*passwd*", "passphrase", "pass", "pwd",
@@ -38,6 +43,8 @@ def known_skips(entries: list[str]) -> list[str]:
     for entry in found:
         if not SKIP.fullmatch(entry) or ".." in entry or entry == "/" or len(entry) > 200:
             raise refuse(f"{entry[:60]} must be a file extension such as .css or a path prefix such as /assets/.")
+        if SAME_PLACE.search(entry):
+            raise refuse(f"{entry[:60]} never matches: paths with a part that is only a dot are always inspected.")
     return found
 
 
@@ -49,6 +56,8 @@ def known_masks(entries: list[str]) -> list[str]:
                 f"{entry[:60]} is not a valid field name. Use letters, digits, and _ - . : / [ ] (100 at most), "
                 "with * as a wildcard at either end, or @cards for card numbers."
             )
+        if entry != (plain := entry.lstrip(BETWEEN).rstrip(".:/")):
+            raise refuse(f"{entry[:60]} never matches a field. Enter {plain.strip(BETWEEN) or 'its name'}.")
     return found
 
 

@@ -98,6 +98,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             large_policies=waiting.policies_over(state, LARGE_BODY),
             access_log=access_log(mark),
             skips=any(policy.skip_paths for policy in state.policies.values()),
+            skips_dotted=maps.has_dotted_skips(state),
             responses=inspects_responses(state),
             watches_trailers=waiting.watches_trailers(state),
             trailer_blocks=range(2, 2 + MOST_FIELDS),

@@ -60,10 +60,19 @@ def binding(
     )
 
 
+def is_dotted(entry: str) -> bool:
+    """Whether a part of a skipped path begins with a dot: `/.well-known/`."""
+    return "/." in entry
+
+
+def has_dotted_skips(state: DesiredState) -> bool:
+    return any(is_dotted(entry) for policy in state.policies.values() for entry in policy.skip_paths)
+
+
 def skips(state: DesiredState, *, endings: bool) -> str:
-    """`3:.css 1` and `3:/assets/ 1`: keys start with the policy's id."""
+    """`3:.css 1`, `3:/assets/ 1` and `3:/.well-known/ dotted`: keys start with the policy's id."""
     return "".join(
-        f"{policy.id}:{entry} 1\n"
+        f"{policy.id}:{entry} {'dotted' if is_dotted(entry) else '1'}\n"
         for policy in state.policies.values()
         for entry in sorted(policy.skip_paths)
         if entry.startswith(".") is endings

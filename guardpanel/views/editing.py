@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from guardpanel.dependencies import Editor, IdInPath, PanelDep, SessionDep, anew, number_in_path
-from guardpanel.errors import NotFound, Problem
+from guardpanel.errors import Conflict, NotFound, Problem
 from guardpanel.models import NOUNS
 from guardpanel.services.crud import Crud, Row
 from guardpanel.services.history import edits
@@ -145,7 +145,7 @@ class Editing(Generic[R, F]):
     async def destroy(self, row_id: IdInPath, here: Here, editor: Editor) -> Response:
         form, rows = await Form.read(here.request, self.rows.fields), self.rows_in(here)
         try:
-            saved = await rows.delete(here.changes, form.asked(editor), row_id, form.version)
+            saved = await rows.delete(here.changes, form.asked(editor), row_id, opened(form))
         except NotFound:
             return redirect(self.home(rows), "This was already deleted")
         except Problem as problem:
@@ -238,6 +238,13 @@ class Editing(Generic[R, F]):
         form = Form.of(self.rows.whole(self.rows.fields_of(row), here.facts))
         form.typed |= self.typed(row) | {"version": [str(row.version)]}
         return form
+
+
+def opened(form: Form) -> int:
+    """The version that the form was opened with. Conflict where it names none: nobody asked before this is deleted."""
+    if form.version is None:
+        raise Conflict("Review what is deleted, then confirm.")
+    return form.version
 
 
 def done(saved: Saved[Any], url: str, before: str = "") -> Response:

@@ -96,7 +96,7 @@ SAVES = [
         }),
     ),
     Save("the same traffic settings", ("/system/traffic", a_traffic(version="1")), ("PATCH", "/api/v1/traffic", {})),
-    Save("a policy less", ("/policies/2/delete", {}), ("DELETE", "/api/v1/policies/2", None)),
+    Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 
 REFUSED = [

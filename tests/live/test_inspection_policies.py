@@ -26,7 +26,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "Observant": {"enforcement_mode": "block", "blocking_paranoia_level": 1, "detection_paranoia_level": 4},
     "Patient": {"enforcement_mode": "block", "inbound_anomaly_threshold": 1000},
     "Quiet": {"enforcement_mode": "block", "response_inspection": True, "outbound_anomaly_threshold": 1000},
-    "Skips": {"enforcement_mode": "block", "skip_paths": [".css", "/assets/", "/robots.txt"]},
+    "Skips": {"enforcement_mode": "block", "skip_paths": [".css", "/assets/", "/robots.txt", "/.well-known/"]},
 }
 
 
@@ -117,6 +117,8 @@ def test_a_higher_threshold_lets_more_pass(stack: Stack) -> None:
         "/assets/app.js",
         "/assets/v1.2/app",
         "/robots.txt",
+        "/.well-known/security.txt",
+        "/.well-known/acme-challenge/8x_-y",
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -138,6 +140,11 @@ def test_what_a_policy_skips_is_not_inspected(stack: Stack, method: str, target:
         "/site.css?x",
         "/assets/../admin",
         "/assets/..",
+        "/assets/.git/config",
+        "/.well-known",
+        "/.well-known/../admin",
+        "/.well-known/./x",
+        "/.well-known/..",
         "/assets/./x",
         "/assets/%2e%2e/admin",
         "/assets/%2E%2E%2Fadmin",

@@ -302,6 +302,20 @@ async def test_what_changed_meanwhile_is_shown_before_it_is_deleted(
     assert (await ada.get(path)).status_code == 404
 
 
+@pytest.mark.usefixtures("policy", "host")
+@pytest.mark.parametrize("path", [POLICY, HOST])
+async def test_a_delete_without_a_version_deletes_nothing_and_asks(ada: httpx2.AsyncClient, path: str) -> None:
+    answer = await ada.post(f"{path}/delete", data={})
+
+    page = read(answer.text)
+    assert answer.status_code == 409
+    assert "Review what is deleted, then confirm." in page.text
+    assert (await ada.get(path)).status_code == 200
+
+    await saved(ada, f"{path}/delete", sent(page))
+    assert (await ada.get(path)).status_code == 404
+
+
 @pytest.mark.usefixtures("policy")
 async def test_deleting_what_is_deleted_says_so(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
     await saved(grace, f"{POLICY}/delete", {"version": "1"})

@@ -49,6 +49,8 @@ class IngestState:
     "What the events take on disk."
     problem: str | None
     "In words, where something is wrong: it does not run, it lags, it cannot write."
+    is_failing: bool
+    "No events are recorded: it does more than lag."
 
     @property
     def losses(self) -> str:
@@ -96,6 +98,7 @@ async def of(settings: Settings, known: Kept, problem: str | None = None) -> Ing
         last_event=known.last_event,
         bytes=known.bytes,
         problem=problem or _problem(said, lag),
+        is_failing=bool(problem or fault(said)),
         **counted,
     )
 

@@ -30,7 +30,7 @@ class IngestWatch:
 
     def follow(self, background: Background) -> None:
         """For as long as the panel runs."""
-        background.keep("event ingest", self.look, EVERY)
+        background.keep("event ingest check", self.look, EVERY)
 
     async def look(self) -> None:
         said, now = await self.ask(), self.watch.clock()

@@ -88,6 +88,11 @@ class Overview:
             return f"{checked} of {checked + unchecked} up, {unchecked} not checked"
         return "1 virtual host up" if checked == 1 else f"All {checked} virtual hosts up"
 
+    @property
+    def why(self) -> str:
+        """What guardpanel itself fails in; empty where the page says it elsewhere."""
+        return self.line.detail if self.line.state == "fault" else ""
+
 
 async def overview(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:
     """`problem`: what kept the configuration from going live at start. There may be thousands of virtual hosts: they are

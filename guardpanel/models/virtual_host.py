@@ -238,5 +238,5 @@ NOUN = Noun(
     ),
     references={"policy_id": "policy"},
     menu=Menu(10, "globe", "v"),
-    beside_name=lambda host: ", ".join(row.shown for row in host.hostnames),
+    beside_name=lambda host: ", ".join(row.shown for row in host.hostnames if row.shown != host.name),
 )

@@ -42,6 +42,13 @@ class Waterfall:
         return self.threshold is not None and self.threshold < ROOM_FOR_A_WORD
 
     @property
+    def anchor(self) -> str:
+        """Which side of the threshold its word stands on, so that it stays within the scale."""
+        if self.is_low:
+            return "start"
+        return "end" if self.threshold is not None and self.threshold > 100 - ROOM_FOR_A_WORD else "middle"
+
+    @property
     def is_long(self) -> bool:
         """So many bars that each gets one line."""
         return len(self.bars) > MOST_WITH_WORDS

@@ -20,11 +20,11 @@ NEWEST_EVENT = "/events/{newest}"
 
 PAGES = (
     "/", "/virtual-hosts", "/virtual-hosts?mode=block", "/virtual-hosts/new", "/virtual-hosts/1", "/virtual-hosts/1/edit",
-    "/virtual-hosts/1/delete", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete",
+    "/virtual-hosts/1/delete", "/virtual-hosts/4", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete",
     "/policies/2/delete", "/events", "/events?rule=942100&client=127.0.0.0/8&min_score=1", "/events?method=PUT",
     "/events?rule=x&client=y", NEWEST_EVENT, "/events/nothing", "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
     "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/drift", "/system/traffic",
-    "/system/traffic/edit", "/search?q=shop", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
+    "/system/traffic/edit", "/search?q=example", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
 )  # fmt: skip
 
 DARK = ("/policies/1/edit", "/changes/2?layout=two")
@@ -45,13 +45,14 @@ def panel() -> Iterator[Panel]:
 @pytest.fixture(scope="module")
 def filled(panel: Panel, origin: int) -> Panel:
     """A panel with something on every page: long names, another script, a server that is down, a refused save."""
-    long = "customer-portal-staging-eu-central-1.internal-services.a-very-long-company-name.example"
+    long = ".".join(letter * 63 for letter in "abc") + f".{'d' * 53}.example"
     with Person(panel) as ada:
         for names in ("shop.example\nwww.shop.example", "bücher.example", "*.tenants.example", long):
             assert ada.post("/virtual-hosts", a_host(origin, hostnames=names)).status == 200
         assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
         assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
         assert ada.post("/virtual-hosts", a_host(origin, **{"servers.0.address": "nowhere.invalid:80"})).status == 422
+    httpx2.get(f"{panel.proxy}/?file=../../etc/passwd", headers={"host": long})
     httpx2.get(
         f"{panel.proxy}/?id=1%27%20OR%20%271%27=%271&q={'long' * 300}",
         headers={"host": "shop.example", "x-forwarded-for": ", ".join(["203.0.113.9"] * 30)},

@@ -69,11 +69,10 @@ class HAProxy:
             return False
 
     async def runs_lua(self) -> bool:
-        """Whether it was built with Lua and can be trusted with a filter in it. False where there is no HAProxy."""
+        """Whether it was built with Lua. False where there is no HAProxy."""
         try:
             binary = self.binary()
-            has_it = await asyncio.to_thread(_has, binary, _changed(binary), "LUA")
-            return has_it and versions.filters_in_lua(await self.version())
+            return await asyncio.to_thread(_has, binary, _changed(binary), "LUA")
         except EngineUnavailable:
             return False
 

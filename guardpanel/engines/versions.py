@@ -24,11 +24,6 @@ BRANCHES = {
 REFUSED = {(3, 1): "it fails when responses are inspected"}  # SPOE was rewritten there; good from 3.2 on
 
 
-LUA_FILTERS = {(2, 6): 17, (2, 8): 8, (2, 9): 7}
-"""The patch levels from which filters in Lua lock the state that threads share, too ("hlua: improper lock usage in
-hlua_filter_new()" and others in the CHANGELOGs of spring 2024). 2.6.12 ends in SIGSEGV after some hundred requests at once."""
-
-
 def number(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
@@ -56,9 +51,3 @@ def refusal(version: tuple[int, ...]) -> str | None:
 def is_tested(version: tuple[int, ...]) -> bool:
     """Whether the tests run on its branch; another one that is not refused may work."""
     return version[:2] in BRANCHES
-
-
-def filters_in_lua(version: tuple[int, ...]) -> bool:
-    """Whether a filter in Lua can be left to it, where it was built with Lua."""
-    branch, patch = version[:2], version[2]
-    return branch >= (3, 0) or (branch in LUA_FILTERS and patch >= LUA_FILTERS[branch])

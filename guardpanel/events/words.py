@@ -28,6 +28,8 @@ class Verdict(StrEnum):
     "Its body did not come in the policy's time; it passed, and at most what had come was looked at."
     TRAILERS = "trailers"
     "400: fields came after its body, which no rule on headers would see."
+    NO_LENGTH = "no_length"
+    "411: its body would pass in parts, and what may follow one that names no length cannot be seen by this HAProxy."
     CROWDED = "crowded"
     "503: visitors had all the connections that they may have."
     GREEDY = "greedy"
@@ -90,6 +92,9 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.TRAILERS: VerdictWords(
         22, Outcome.DENIED, "Trailers, rejected", "Header fields after the body (trailers)",
         "Rejected. Header fields after the body (trailers) can’t be inspected.", "ban", "tone-accent"),
+    Verdict.NO_LENGTH: VerdictWords(
+        23, Outcome.DENIED, "No length, rejected", "The body has no Content-Length and can’t be checked for trailers",
+        "Rejected. The body has no Content-Length, and this HAProxy can’t check it for trailers.", "ban", "tone-accent"),
     Verdict.CROWDED: VerdictWords(
         30, Outcome.DENIED, "Too many connections", "The connection limit was reached",
         "Rejected. The connection limit was reached.", "circle-x", "tone-bad"),

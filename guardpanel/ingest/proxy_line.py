@@ -125,6 +125,8 @@ def _verdict(said: _Logged) -> Verdict | None:
             return _slow(said)
         case "trailers":
             return Verdict.TRAILERS
+        case "no_length":
+            return Verdict.NO_LENGTH
         case "crowded":
             return Verdict.CROWDED
         case "greedy":

@@ -32,7 +32,11 @@ class EngineFacts:
     "HAProxy knows `option http-drop-request-trailers` (3.2): where it does not, requests with trailers are refused."
 
     runs_lua: bool = False
-    "HAProxy can filter in Lua: without it, it cannot refuse the trailers of a body that passes in parts, either."
+    "HAProxy was built with Lua: without it, it can see no trailers of a body that passes in parts."
+
+    lua_folder: str = ""
+    """Where services/installation.py puts the program's Lua: its path is absolute, as HAProxy reads it once for each thread,
+    the first time from the configuration's folder, and from where it was started then."""
 
     memory_mib: int = 2048
     "Of the machine or the container, as services/installation.py remembers it."
@@ -42,11 +46,6 @@ class EngineFacts:
 
     holds_responses: bool = False
     "HAProxy can wait for a response and go on with what came (2.8): 2.6 then loses those whose server closes."
-
-    @property
-    def hands_trailers_on(self) -> bool:
-        """Of a body that passes in parts."""
-        return not (self.drops_trailers or self.runs_lua)
 
     @property
     def largest_body(self) -> int:

@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import maps, waiting
+from guardpanel.rendering import maps, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -100,7 +100,9 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             skips=any(policy.skip_paths for policy in state.policies.values()),
             skips_dotted=maps.has_dotted_skips(state),
             responses=inspects_responses(state),
-            watches_trailers=waiting.watches_trailers(state),
+            watches_trailers=trailers.watched(state),
+            trailers_lua=f"{state.facts.lua_folder}/{trailers.lua_file()}",
+            needs_lengths=trailers.need_a_length(state),
             trailer_blocks=range(2, 2 + MOST_FIELDS),
             passes=waiting.PASSES,
             waits=waiting.waits(state),
@@ -164,8 +166,6 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = maps.skips(state, endings=True)
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
-    if waiting.watches_trailers(state):
-        rendered["trailers.lua"] = (folder() / "haproxy" / "trailers.lua").read_text("utf-8")
     rendered |= error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":

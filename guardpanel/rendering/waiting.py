@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from guardpanel.models.enforcement import EnforcementMode, OverLimit
 from guardpanel.models.policy import KIB
-from guardpanel.rendering.capacity import LARGE_BODY
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState
@@ -83,24 +82,6 @@ def passing_limits(state: DesiredState) -> list[int]:
 def policies_over(state: DesiredState, length: int) -> list[int]:
     """The ids of policies in effect that inspect longer bodies than this, in bytes."""
     return sorted({policy.id for policy, _ in _effective(state) if policy.body_limit > length})
-
-
-def watches_trailers(state: DesiredState) -> bool:
-    """Whether a chunked body may pass in parts, of which HAProxy would hand on the fields after it unless it is watched."""
-    facts = state.facts
-    return (
-        facts.runs_lua
-        and not facts.drops_trailers
-        and any(_passes_in_parts(state, host) for host in state.virtual_hosts)
-    )
-
-
-def _passes_in_parts(state: DesiredState, host: VirtualHostState) -> bool:
-    """Late or larger ones, those without the WAF, and where it fails open large ones for which there is no place."""
-    policy, mode = state.effective(host)
-    if policy is None or mode is EnforcementMode.OFF or passes_slow(policy, mode):
-        return not host.maintenance
-    return policy.fails_open(mode) and policy.body_limit > LARGE_BODY and not host.maintenance
 
 
 def held_seconds(state: DesiredState) -> int:

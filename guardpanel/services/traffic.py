@@ -8,7 +8,7 @@ from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import Traffic
 from guardpanel.models.listener import ListenerFields
 from guardpanel.models.traffic import NOUN, TrafficFields
-from guardpanel.rendering import DesiredState, EngineFacts
+from guardpanel.rendering import DesiredState, EngineFacts, trailers
 from guardpanel.rendering.capacity import Capacity, capacity
 from guardpanel.rendering.haproxy import room
 from guardpanel.services.crud import Crud
@@ -67,13 +67,22 @@ def fields_of(traffic: Traffic, facts: EngineFacts) -> TrafficFields:
     return ROWS.whole(ROWS.fields_of(traffic), facts)
 
 
+async def bodies_need_a_length(changes: Changes, session: AsyncSession) -> bool:
+    """Whether HAProxy refuses bodies in chunks that would pass in parts, as it cannot see what may follow them."""
+    return trailers.need_a_length(await _state(changes, session))
+
+
 async def capacity_of(changes: Changes, session: AsyncSession, *, settings: bool = True) -> Capacity:
     """How much HAProxy takes on at a time; without the `settings`, what the memory alone says."""
-    state = DesiredState.from_rows(snapshots.rows(await snapshots.take(session)), changes.renderer.facts)
+    state = await _state(changes, session)
     if not settings:
         unset = {"max_connections": 0, "max_requests_per_client": 0}
         state = replace(state, traffic=state.traffic.model_copy(update=unset))
     return capacity(state, room(state).buffer)
+
+
+async def _state(changes: Changes, session: AsyncSession) -> DesiredState:
+    return DesiredState.from_rows(snapshots.rows(await snapshots.take(session)), changes.renderer.facts)
 
 
 def _addresses(facts: EngineFacts) -> list[str]:

@@ -24,7 +24,7 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "policies": {one.id: one for one in await policies.all_of_them(session)},
         "over_limit": await policies.over_limit(session, panel.changes.renderer.facts),
         "tasks": panel.background.health,
-        "hands_trailers_on": panel.changes.renderer.facts.hands_trailers_on,
+        "bodies_need_a_length": await traffic.bodies_need_a_length(panel.changes, session),
         "children": panel.supervisor.states() if panel.supervisor else [],
         "ingest": await panel.events.ingest_state(),
         "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)

@@ -148,6 +148,7 @@ class Oracle:
             system_ca=self.settings.system_ca,
             secret=secret,
             server_states=str(self.settings.server_states),
+            lua_folder=str(self.settings.run_dir),
             memory_mib=memory,
             open_files=open_files(),
             **abilities(self.settings.haproxy_bin),

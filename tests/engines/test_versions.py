@@ -72,14 +72,3 @@ def test_the_readme_names_the_versions_of_the_table() -> None:
     assert re.findall(r"(\d+\.\d+)\.(\d+)", said[1]) == [
         (versions.number(branch), str(one.least)) for branch, one in versions.BRANCHES.items()
     ]
-
-
-@pytest.mark.parametrize(
-    ("version", "trusted"),
-    [
-        ((2, 6, 12), False), ((2, 6, 16), False), ((2, 6, 17), True), ((2, 7, 12), False), ((2, 8, 7), False),
-        ((2, 8, 8), True), ((2, 9, 6), False), ((2, 9, 7), True), ((3, 0, 11), True),
-    ],
-)  # fmt: skip
-def test_a_filter_in_lua_is_left_to_versions_that_lock_it(version: tuple[int, ...], trusted: bool) -> None:
-    assert versions.filters_in_lua(version) is trusted

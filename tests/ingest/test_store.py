@@ -65,6 +65,7 @@ VERDICTS_OF: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None, str]]
     "too slow, passed": ({"verdict": "slow", "rules": "-", "status": 200}, None, "too_slow_passed"),
     "too slow, and a rule fired": ({"verdict": "slow", "status": 200}, {"verdict": "detected", "status": None, "action": None}, "detected"),
     "fields after the body": ({"verdict": "trailers", "rules": "-", "status": 400}, None, "trailers"),
+    "no length": ({"verdict": "no_length", "rules": "-", "status": 411}, None, "no_length"),
     "no verdict, closed": ({"verdict": "unjudged", "fail": "closed", "rules": "-", "status": 503}, None, "agent_error"),
     "no verdict, open": ({"verdict": "unjudged", "fail": "open", "rules": "-", "status": 200}, None, "fail_open"),
     "a verdict that came too late": ({"verdict": "unjudged", "fail": "open", "rules": "-"}, {"verdict": "blocked"}, "fail_open"),

@@ -20,7 +20,7 @@ import yaml
 from guardpanel.bundle import Bundle
 from guardpanel.engines import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.status import UNINSPECTED, uninspected
-from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
+from guardpanel.rendering import DesiredState, EngineFacts, Rows, render, trailers
 from guardpanel.settings import Settings
 from tests.live.wire import PROXY_LINE, Part, Response, head
 from tests.ports import free_port
@@ -58,8 +58,12 @@ class Stack:
         events: bool = False,
         listeners: int = 1,
         memory_mib: int = 2048,
+        lua: bool = True,
     ) -> None:
-        """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners."""
+        """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners.
+
+        Without `lua`, HAProxy gets what one gets that was built without it.
+        """
         self.haproxy, self.events = haproxy, events
         self.folder = Path(tempfile.mkdtemp(prefix="gps"))
         self.addresses = tuple(("127.0.0.1", free_port()) for _ in range(listeners))
@@ -72,9 +76,11 @@ class Stack:
             secret=SECRET,
             memory_mib=memory_mib,
             drops_trailers=asyncio.run(HAProxy(haproxy).knows(DROPS_TRAILERS)),
-            runs_lua=asyncio.run(HAProxy(haproxy).runs_lua()),
+            runs_lua=lua and asyncio.run(HAProxy(haproxy).runs_lua()),
+            lua_folder=str(self.folder),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
         )
+        (self.folder / trailers.lua_file()).write_text(trailers.lua())
         if events:
             (self.folder / "log").mkdir()
             (self.folder / "log" / "access.json").symlink_to(self.folder / "access.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.rendering import trailers
 from guardpanel.settings import Settings
 from tests.rendering.case import Case, cases
 
@@ -21,8 +22,10 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         server_states=str(states),
         drops_trailers=asyncio.run(asked.knows(DROPS_TRAILERS)),
         runs_lua=asyncio.run(asked.runs_lua()),
+        lua_folder=str(tmp_path),
         holds_responses=asyncio.run(asked.holds_responses()),
     )
+    (tmp_path / trailers.lua_file()).write_text(trailers.lua())
     for path, content in bundle.files.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(content)

@@ -1,7 +1,7 @@
 """A desired state in `cases/NAME/state.yaml`, and beside it every file that it is rendered to.
 
 The files are compared byte by byte, but for two things: the checksum stands in them as zeros, so that a change of one file
-does not change others; and the error pages and `trailers.lua`, which are the same everywhere, are not kept (they stand in config_templates/haproxy).
+does not change others; and the error pages, which are the same everywhere, are not kept (they stand in config_templates/haproxy).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,8 @@ from tests.rows import FACTS, rows
 CASES = Path(__file__).parent / "cases"
 
 VERSIONS: Mapping[str, Mapping[str, Any]] = {
-    "2.6": {"holds_responses": False, "runs_lua": False},
+    "2.6": {"holds_responses": False, "runs_lua": True},
+    "2.8 without Lua": {"holds_responses": True, "runs_lua": False},
     "2.8": {"holds_responses": True, "runs_lua": True},
     "3.2": {"holds_responses": True, "runs_lua": True, "drops_trailers": True},
 }
@@ -53,6 +54,7 @@ class Case:
             FACTS,
             http_binds=tuple(host_and_port(bind) for bind in self.given.get("binds", ["0.0.0.0:80"])),
             server_states="/var/lib/guardpanel/run/servers.state",
+            lua_folder="/var/lib/guardpanel/run",
             small_frames=AGENTS[self.given.get("agent", "guardpanel-spoa")],
             **VERSIONS[self.given.get("haproxy", "2.8")],
         )
@@ -66,7 +68,7 @@ class Case:
         return {
             path: unmarked(content.decode(), bundle.checksum)
             for path, content in bundle.files.items()
-            if not path.startswith("errors/") and path != "trailers.lua"
+            if not path.startswith("errors/")
         }
 
     def kept(self) -> dict[str, str]:
@@ -97,7 +99,7 @@ HEAD = """\
 # What guardpanel renders
 
 Each folder has a desired state (`state.yaml`) and every file that it becomes, whole: what HAProxy and the WAF agent get. Two
-things are not as they are on disk: the checksum is zeros here, and the error pages (`errors/`) and `trailers.lua` are not repeated.
+things are not as they are on disk: the checksum is zeros here, and the error pages (`errors/`) are not repeated.
 
 `make cases` writes them anew and says what changed; the tests compare them byte by byte, and have each HAProxy check each.
 """

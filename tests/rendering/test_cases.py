@@ -36,4 +36,3 @@ def test_every_configuration_has_what_is_the_same_everywhere_as_it_is_written(ca
     pages = {path: text for path, text in files.items() if path.startswith("errors/")}
 
     assert pages == {f"errors/{page.name}": page.read_bytes() for page in (folder() / "haproxy" / "errors").iterdir()}
-    assert files.get("trailers.lua") in {None, (folder() / "haproxy" / "trailers.lua").read_bytes()}

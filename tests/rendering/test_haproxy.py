@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.rendering import DesiredState, render
+from guardpanel.rendering import DesiredState, render, trailers
 from tests.rendering.case import Case, cases
 from tests.rows import FACTS, rows
 
@@ -41,11 +41,30 @@ def test_lua_looks_for_trailers_only_where_a_body_passes_in_parts_and_haproxy_ca
     host: dict[str, Any], policy: dict[str, Any], facts: dict[str, Any], watched: bool
 ) -> None:
     given = rows({"A": policy}, {"a.test": {"policy": "A", "servers": [{"address": "192.0.2.1"}], **host}})
-    bundle = render(DesiredState.from_rows(given, replace(FACTS, **{"runs_lua": True, **facts})))
+    bundle = render(DesiredState.from_rows(given, replace(FACTS, **{"runs_lua": True, "lua_folder": "/run", **facts})))
     lines = [line.strip() for line in bundle.files["haproxy.cfg"].decode().splitlines()]
 
-    assert ("trailers.lua" in bundle.files, "filter lua.trailers" in lines) == (watched, watched)
+    assert (f"lua-load-per-thread '/run/{trailers.lua_file()}'" in lines) is watched
+    assert ("filter lua.trailers" in lines) is watched
     assert ("http-request lua.watch_trailers if chunked !complete" in lines) is watched
+
+
+@pytest.mark.parametrize(
+    ("policy", "facts", "refused"),
+    [
+        ({}, {}, True),
+        ({"enforcement_mode": "block"}, {}, False),
+        ({}, {"runs_lua": True}, False),
+        ({}, {"drops_trailers": True}, False),
+    ],
+)
+def test_without_lua_a_body_without_a_length_is_refused_where_it_would_pass_in_parts(
+    policy: dict[str, Any], facts: dict[str, Any], refused: bool
+) -> None:
+    given = rows({"A": policy}, {"a.test": {"policy": "A", "servers": [{"address": "192.0.2.1"}]}})
+    text = render(DesiredState.from_rows(given, replace(FACTS, **facts))).files["haproxy.cfg"].decode()
+
+    assert ("return status 411" in text) is refused
 
 
 ORDER = ["tcp-request connection", "tcp-request content", "http-request"]

@@ -6,17 +6,26 @@ import pytest
 
 from guardpanel.panel import Panel
 from tests.conftest import Person
+from tests.factories import a_virtual_host
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("lua", "drops", "said"), [(False, False, True), (True, False, False), (False, True, False), (True, True, False)]
+    ("fields", "lua", "drops", "told"),
+    [
+        ({}, False, False, True),
+        ({"maintenance": "on"}, False, False, False),
+        ({}, True, False, False),
+        ({}, False, True, False),
+    ],
 )
-async def test_it_says_when_haproxy_hands_trailers_on(
-    vera: Person, panel: Panel, *, lua: bool, drops: bool, said: bool
+async def test_it_says_which_uploads_an_haproxy_without_lua_rejects(
+    ada: Person, panel: Panel, fields: dict[str, str], *, lua: bool, drops: bool, told: bool
 ) -> None:
+    """Only where some body passes in parts."""
     facts = panel.changes.renderer.facts
     panel.changes.renderer.facts = replace(facts, runs_lua=lua, drops_trailers=drops)
+    await ada.post("/virtual-hosts", data=a_virtual_host(**fields))
 
-    assert ("this HAProxy cannot filter them" in (await vera.get("/system")).text) is said
+    assert ("without Lua, this HAProxy" in (await ada.get("/system")).text) is told

@@ -31,12 +31,15 @@ KEEP_SIZE, PUNCH_HOLE = 1, 2
 
 
 def rotate(path: Path) -> None:
-    """Copy and empty: what is written between the two is lost. For words to read, not for what is counted."""
-    for at in range(LOGS_KEPT - 1, 0, -1):
+    """Copy and empty: what is written between the two is lost. For words to read, not for what is counted.
+
+    Older ones give way once the copy is whole: a disk without room for it, tried again and again, would push them all out."""
+    _copy(path, path.with_name(f"{path.name}.0"), 0, path.stat().st_size)
+    for at in range(LOGS_KEPT - 1, -1, -1):
         older = path.with_name(f"{path.name}.{at}")
         if older.exists():
             older.rename(path.with_name(f"{path.name}.{at + 1}"))
-    _empty(path, 0)
+    os.truncate(path, 0)
 
 
 def rotate_access_log(path: Path, largest: int = LARGEST_LOG) -> None:
@@ -96,15 +99,19 @@ def _end_of_lines(descriptor: int, start: int, end: int) -> int:
 
 
 def _copy(path: Path, target: Path, start: int, end: int) -> None:
-    """Under another name until it is whole."""
+    """Under another name until it is whole. One that the disk has no room for leaves none of it taken."""
     unfinished = target.with_name(f"{target.name}.new")
-    with path.open("rb") as source, unfinished.open("wb") as copy:
-        source.seek(start)
-        while start < end and (block := source.read(min(1024 * 1024, end - start))):
-            copy.write(block)
-            start += len(block)
-        copy.flush()
-        os.fsync(copy.fileno())
+    try:
+        with path.open("rb") as source, unfinished.open("wb") as copy:
+            source.seek(start)
+            while start < end and (block := source.read(min(1024 * 1024, end - start))):
+                copy.write(block)
+                start += len(block)
+            copy.flush()
+            os.fsync(copy.fileno())
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
     unfinished.replace(target)
 
 

@@ -101,7 +101,8 @@ async def visitors(running: Installation) -> AsyncIterator[Visits]:
             try:
                 seen.met[await visit(running)] += 1
             except EngineUnavailable as error:
-                seen.lost.append(error.message)
+                if not (isinstance(error.__cause__, ConnectionResetError) and kept_its_listeners(running)):
+                    seen.lost.append(error.message)
             await asyncio.sleep(0.01)
 
     task = asyncio.create_task(come())
@@ -111,6 +112,14 @@ async def visitors(running: Installation) -> AsyncIterator[Visits]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def kept_its_listeners(running: Installation) -> bool:
+    """HAProxy gives an old worker one second to hand its listeners over (sock.c, sock_get_old_sockets). A machine on which
+    that one has no processor for so long gets new listeners beside them, and what waited at the old ones is reset by the
+    kernel: nothing that a save decides (docs/reliability.md)."""
+    log = running.settings.log_dir / "haproxy.log"
+    return "Failed to get the sockets from the old process" in log.read_text(errors="replace")
 
 
 async def live_checksum(running: Installation) -> str:

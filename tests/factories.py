@@ -62,6 +62,25 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 
 
+def an_exclusion(**others: Any) -> Form:
+    """The form of a rule exclusion."""
+    typed = {
+        "rules": "941100",
+        "target": "argument",
+        "target_name": "content",
+        "path_match": "exact",
+        "path": "/wp-json/posts",
+        "methods": "POST",
+        "only_if": "",
+        "virtual_host_id": "",
+        "reason": "",
+        "owner": "",
+        "ends_on": "",
+        "enabled": "on",
+    }
+    return {key: value for key, value in {**typed, **others}.items() if value is not None}
+
+
 def a_traffic(**others: Any) -> Form:
     """The form of the traffic settings, for one listener."""
     typed = {

@@ -1,8 +1,10 @@
 """Plain rows, as the database holds them, from what an operator would type."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from guardpanel.models.policy import PolicyFields
+from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import EngineFacts, Rows
@@ -20,11 +22,14 @@ FACTS = EngineFacts(
 
 
 def rows(
-    policies: dict[str, dict[str, Any]], hosts: dict[str, dict[str, Any]], traffic: dict[str, Any] | None = None
+    policies: dict[str, dict[str, Any]],
+    hosts: dict[str, dict[str, Any]],
+    traffic: dict[str, Any] | None = None,
+    exclusions: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
-    A host names its policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
+    A host and an exclusion name their policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
     """
     made: dict[str, list[dict[str, Any]]] = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
     made["traffic"] = [{"id": 1, **TrafficFields.model_validate(traffic or {}).model_dump(mode="json")}]
@@ -40,4 +45,8 @@ def rows(
             made["hostname"].append({"virtual_host_id": host_id, "name": name, "position": position})
         for position, server in enumerate(host.servers):
             made["server"].append({"virtual_host_id": host_id, "position": position, **server.model_dump()})
+    made["ruleexclusion"] = [
+        {"id": at, "policy_id": ids[one["policy"]], **RuleExclusionFields.model_validate(one).model_dump(mode="json")}
+        for at, one in enumerate(exclusions, 1)
+    ]
     return made

@@ -242,7 +242,7 @@ def rejected(output: str, wanted: list[Application]) -> ConfigRejected:
                 str(error.get("message", "")),
                 f"application {error.get('application')}",
                 line or None,
-                "policy" if noun_id else None,
+                origin.noun if origin else "policy" if noun_id else None,
                 noun_id,
                 origin.field if origin else None,
             )

@@ -7,39 +7,40 @@ from itertools import groupby
 
 import yaml
 
-from guardpanel.bundle import Application, Origin
+from guardpanel.bundle import Application
 from guardpanel.models.content_types import BodyReading, narrowness, readings
 from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.rendering.exclusions import ExclusionState, chains
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import split_origins
+from guardpanel.rendering.virtual_host import VirtualHostState
 
 TRANSACTION_TTL = 90_000
 "Milliseconds that the agent keeps a request's transaction for its response: HAProxy's connect + server timeouts and some."
 
-Effective = tuple[int, EnforcementMode]
+Effective = tuple[int, EnforcementMode, int]
+"Policy, mode, and the virtual host where something is excluded for that alone (else 0)."
 
 
 def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Application, ...]]:
-    """The application of each effective policy by (policy id, mode), and each distinct application once.
+    """The application of each effective policy, and each distinct application once.
 
     Every policy is there in its own mode even while nothing is bound to it, so that its rules are checked when
     they are saved and not when they are needed.
     """
-    wanted = {(policy.id, policy.enforcement_mode) for policy in state.policies.values()}
-    for host in state.virtual_hosts:
-        policy, mode = state.effective(host)
-        if policy is not None:
-            wanted.add((policy.id, mode))
+    wanted = {(policy.id, policy.enforcement_mode, 0) for policy in state.policies.values()}
+    wanted |= {key for host in state.virtual_hosts if (key := effective(state, host))}
     names: dict[Effective, str] = {}
     distinct: dict[str, Application] = {}
-    for policy_id, mode in sorted(wanted):
+    for policy_id, mode, host_id in sorted(wanted):
         if mode is EnforcementMode.OFF:
             continue
-        made = application(state.policies[policy_id], mode, foreign=state.facts.small_frames)
-        names[policy_id, mode] = made.name
+        policy, excluded = state.policies[policy_id], state.excluded(policy_id, host_id)
+        made = application(policy, mode, excluded, foreign=state.facts.small_frames)
+        names[policy_id, mode, host_id] = made.name
         before = distinct.get(made.name)
         if before is not None:
             made = Application(
@@ -54,11 +55,22 @@ def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Appli
     return names, tuple(distinct[name] for name in sorted(distinct))
 
 
-def application(policy: PolicyState, mode: EnforcementMode, *, foreign: bool) -> Application:
+def effective(state: DesiredState, host: VirtualHostState) -> Effective | None:
+    """What judges the requests of a virtual host. None without a policy."""
+    policy, mode = state.effective(host)
+    if policy is None:
+        return None
+    return policy.id, mode, host.id if (policy.id, host.id) in state.with_own else 0
+
+
+def application(
+    policy: PolicyState, mode: EnforcementMode, excluded: Iterable[ExclusionState] = (), *, foreign: bool
+) -> Application:
     text, origins = split_origins(
         template("coraza/application.conf.j2").render(
             policy=policy,
             blocks=mode is EnforcementMode.BLOCK,
+            exclusions=chains(excluded),
             reads=list(reads(policy.content_type_readings, FOREIGN_PROCESSORS if foreign else PROCESSORS)),
             type_patterns=[kind for kind in policy.allowed_content_types if "*" in kind],
         )
@@ -70,7 +82,7 @@ def application(policy: PolicyState, mode: EnforcementMode, *, foreign: bool) ->
         response_check=policy.response_inspection,
         blocks=mode is EnforcementMode.BLOCK,
         policy_ids=(policy.id,),
-        origins={line: Origin("policy", policy.id, origin.field) for line, origin in origins.items()},
+        origins=origins,
     )
 
 

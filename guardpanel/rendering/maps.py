@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.rendering import waiting
-from guardpanel.rendering.coraza import Effective
-from guardpanel.rendering.policy import PolicyState
+from guardpanel.rendering.coraza import Effective, effective
 from guardpanel.rendering.state import DesiredState
 
 OFF = "off"
@@ -31,25 +30,24 @@ def networks(found: Sequence[str]) -> str:
 
 def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
     """What `_frontend.cfg.j2` reads field by field; all values are ours. Few policies, many virtual hosts."""
-    known: dict[tuple[int | None, EnforcementMode | None], str] = {}
+    known: dict[Effective | None, str] = {}
     lines = []
     for host in state.virtual_hosts:
-        key = host.policy_id, host.enforcement_mode
+        key = effective(state, host)
         if key not in known:
-            known[key] = binding(*state.effective(host), names, state)
+            known[key] = binding(key, names, state)
         lines.append(f"{host.id} be_{host.id};{known[key]};{int(host.maintenance)}\n")
     return "".join(lines)
 
 
-def binding(
-    policy: PolicyState | None, mode: EnforcementMode, names: Mapping[Effective, str], state: DesiredState
-) -> str:
+def binding(key: Effective | None, names: Mapping[Effective, str], state: DesiredState) -> str:
     """What every virtual host with this policy in this mode has in common."""
-    if policy is None or mode is EnforcementMode.OFF:
+    if key is None or key[1] is EnforcementMode.OFF:
         return f"{NOT_INSPECTED};0;pass;open;0;0;{waiting.PASSES}"
+    policy, mode = state.policies[key[0]], key[1]
     return ";".join(
         (
-            names[policy.id, mode],
+            names[key],
             str(policy.id),
             waiting.over_word(policy, mode, state),
             "open" if policy.fails_open(mode) else "closed",

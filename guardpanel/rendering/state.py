@@ -7,8 +7,10 @@ tables it was taken from.
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from guardpanel.models.enforcement import EnforcementMode, effective_mode
+from guardpanel.rendering.exclusions import ExclusionState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.rows import Rows
@@ -24,6 +26,8 @@ class DesiredState:
     policies: Mapping[int, PolicyState]
     virtual_hosts: tuple[VirtualHostState, ...]
     traffic: TrafficState
+    exclusions: tuple[ExclusionState, ...] = ()
+    "Those that are enabled, as they were added."
     names_off: tuple[str, ...] = ()
     "Hostnames of disabled virtual hosts: they get 421, also where another's wildcard would take them."
 
@@ -45,6 +49,11 @@ class DesiredState:
                 if row["enabled"]
             ),
             traffic=TrafficState.from_row(next(iter(rows["traffic"]), None), facts),
+            exclusions=tuple(
+                ExclusionState.from_row(row)
+                for row in sorted(rows.get("ruleexclusion", ()), key=lambda row: row["id"])
+                if row["enabled"]
+            ),
             names_off=tuple(
                 sorted(name for row in rows["virtualhost"] if not row["enabled"] for name in names[row["id"]])
             ),
@@ -55,6 +64,19 @@ class DesiredState:
         """The largest of any policy that is in effect somewhere, in bytes: HAProxy's buffers follow it."""
         used = {self.effective(host) for host in self.virtual_hosts}
         return max((one.body_limit for one, mode in used if one and mode is not EnforcementMode.OFF), default=0)
+
+    def excluded(self, policy_id: int, virtual_host_id: int = 0) -> tuple[ExclusionState, ...]:
+        """What holds for a virtual host with this policy; 0: for one that has nothing of its own."""
+        return tuple(
+            one
+            for one in self.exclusions
+            if one.policy_id == policy_id and one.virtual_host_id in {None, virtual_host_id}
+        )
+
+    @cached_property
+    def with_own(self) -> frozenset[tuple[int, int]]:
+        """Policy and virtual host, where something is excluded for that host alone."""
+        return frozenset((one.policy_id, one.virtual_host_id) for one in self.exclusions if one.virtual_host_id)
 
     def effective(self, host: VirtualHostState) -> tuple[PolicyState | None, EnforcementMode]:
         """The policy of a virtual host and the mode it has there."""

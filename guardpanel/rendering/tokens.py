@@ -6,7 +6,7 @@ config template raises. So a value that somebody typed cannot become syntax, in 
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, LiteralString
 
 from guardpanel.bundle import Origin
 from guardpanel.models.content_types import CONTENT_TYPE, READINGS, expression
@@ -57,6 +57,33 @@ def seclang(text: str) -> Token:
     return Token(text)
 
 
+def exactly(text: str) -> Token:
+    """A regular expression of SecLang that this text alone is: whatever is no letter or digit stands there as its number, so
+    that it is no quote, no comma between actions and no macro."""
+    if UNSAFE.search(text):
+        raise UnsafeText(f"a control character in {text!r}")
+    return Token(
+        "".join(character if re.fullmatch("[A-Za-z0-9_]", character) else _numbered(character) for character in text)
+    )
+
+
+def matching(pattern: str) -> Token:
+    """An expression of an operator's (models/patterns.py) as SecLang can hold it: it matches the same."""
+    if UNSAFE.search(pattern):
+        raise UnsafeText(f"a control character in {pattern!r}")
+    parts = re.findall(r"\\.|[^\\]", pattern)
+    if "".join(parts) != pattern:
+        raise UnsafeText(f"an open escape in {pattern!r}")
+    return Token("".join(part if PLAIN_IN_PATTERNS.fullmatch(part) else _numbered(part[-1]) for part in parts))
+
+
+PLAIN_IN_PATTERNS = re.compile(r"[A-Za-z0-9_.^$|?*+(){}\[\],:!=-]|\\[A-Za-z0-9.^$|?*+(){}\[\]\\-]")
+
+
+def _numbered(character: str) -> str:
+    return f"\\x{ord(character):02x}" if ord(character) < 128 else f"\\x{{{ord(character):x}}}"
+
+
 def content_types(patterns: Iterable[str]) -> Token:
     """A regular expression of SecLang for the values of a Content-Type header of these types, in lower case. Servers end a
     type at a comma or white space, too (PHP), and take white space before it for nothing."""
@@ -65,6 +92,13 @@ def content_types(patterns: Iterable[str]) -> Token:
         if pattern not in READINGS and not CONTENT_TYPE.fullmatch(pattern):
             raise UnsafeText(f"not a content type: {pattern!r}")
     return Token(rf"^\s*(?:{'|'.join(map(expression, patterns))})(?:[;,\s]|$)")
+
+
+def built(form: LiteralString, *parts: Token) -> Token:
+    """A form of our own with tokens in its places (`{}`)."""
+    if not all(isinstance(part, Token) for part in parts):
+        raise UnsafeText(f"no token among {parts!r}")
+    return Token(form.format(*parts))
 
 
 def origin_mark(noun: str, noun_id: int, field: str) -> Token:

@@ -44,6 +44,8 @@ def words(error: dict[str, Any]) -> str:
             return "Required."
         case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
             return "Enter a whole number."
+        case "date_parsing" | "date_type" | "date_from_datetime_parsing" | "date_from_datetime_inexact":
+            return "Enter a date, for example 2026-12-31."
         case "greater_than_equal":
             return f"At least {facts['ge']:,}."
         case "less_than_equal":

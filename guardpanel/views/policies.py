@@ -5,11 +5,13 @@ from fastapi import Response
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models.content_types import BodyReading
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import policies, rule_exclusions, virtual_hosts
 from guardpanel.views.answers import page
 from guardpanel.views.editing import Here, last_changes
 from guardpanel.views.lists import Listing
 from guardpanel.views.policy_form import MOST_USERS, PolicyEditing
+
+MOST_EXCLUSIONS = 500
 
 READ_AS_FORMS = dict.fromkeys(
     [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "Form (coraza-spoa has no other parser)"
@@ -38,6 +40,7 @@ async def show(policy_id: RowId, here: Here, _viewer: Viewer) -> Response:
         "policy": policy,
         "users": await virtual_hosts.page(here.session, policy_id=policy_id, limit=MOST_USERS),
         "changes": await last_changes(here, policy, policies.ROWS),
+        "exclusions": await rule_exclusions.ROWS.under(policy_id).page(here.session, limit=MOST_EXCLUSIONS),
         "reading_words": READ_AS_FORMS if here.facts.small_frames else {},
     }
     return await page(here.request, "policies/show.html", context)

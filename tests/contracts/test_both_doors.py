@@ -16,7 +16,7 @@ from guardpanel.panel import Panel
 from guardpanel.services.saving import snapshots
 from guardpanel.settings import Settings
 from tests.conftest import ADA, log_in, running, someone, take_token
-from tests.factories import a_policy, a_traffic, a_vhost, a_virtual_host
+from tests.factories import a_policy, a_traffic, a_vhost, a_virtual_host, an_exclusion
 from tests.fakes import FAKES, FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +96,25 @@ SAVES = [
         }),
     ),
     Save("the same traffic settings", ("/system/traffic", a_traffic(version="1")), ("PATCH", "/api/v1/traffic", {})),
+    Save(
+        "a rule exclusion",
+        ("/policies/2/exclusions", an_exclusion(
+            rules="942100, 942200 - 942299\nattack-xss", target_name=r"item_\d+", name_is_pattern="on", path_match="pattern",
+            path=r"/posts/\d{1,3}", methods="post\nPut", only_if="action=a, b\nroute=/sql", reason="Two\r\nlines", owner="Ada",
+            ends_on="2027-01-31", enabled=None)),
+        ("POST", "/api/v1/policies/2/exclusions", {
+            "rules": ["942100", "942200-942299", "attack-xss"], "target": "argument", "target_name": r"item_\d+", "name_is_pattern": True,
+            "path_match": "pattern", "path": r"/posts/\d{1,3}", "methods": ["POST", "put"], "only_if": ["action=a, b", "route=/sql"],
+            "reason": "Two\nlines", "owner": "Ada", "ends_on": "2027-01-31", "enabled": False,
+        }),
+    ),
+    Save("a rule exclusion by the React panel", (
+        "/policies/2/exclusions", an_exclusion(path_match="below", path="/posts", methods="", reason="Editors")),
+        ("POST", "/api/v1/policies/2/exclusions", {
+            "rule_id": 941100, "target_type": "args", "target_value": "content", "scope_path": "/posts", "comment": "Editors"})),
+    Save("an edited rule exclusion", ("/policies/1/exclusions/1", an_exclusion(version="1", owner="ada@example.org", methods="PUT")),
+         ("PATCH", "/api/v1/policies/1/exclusions/1", {"methods": ["PUT"]})),
+    Save("a rule exclusion less", ("/policies/1/exclusions/1/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/1/exclusions/1", None)),
     Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 
@@ -109,6 +128,12 @@ REFUSED = [
     Save("level 5", ("/policies/2", a_policy("Used", blocking_paranoia_level="5")), ("PATCH", "/api/v1/policies/2", {"paranoia_level": 5})),
     Save("detection below blocking", ("/policies/2", a_policy("Used", blocking_paranoia_level="3")),
          ("PATCH", "/api/v1/policies/2", {"blocking_paranoia_level": 3})),
+    Save("a rule that blocks", ("/policies/1/exclusions", an_exclusion(rules="949110")),
+         ("POST", "/api/v1/policies/1/exclusions", {"rules": ["949110"], "path_match": "any"})),
+    Save("a path that is none", ("/policies/1/exclusions", an_exclusion(path="posts")),
+         ("POST", "/api/v1/policies/1/exclusions", {"rules": ["941100"], "path": "posts"})),
+    Save("a host with another policy", ("/policies/2/exclusions", an_exclusion(virtual_host_id="1")),
+         ("POST", "/api/v1/policies/2/exclusions", {"rules": ["941100"], "path": "/", "virtual_host_id": 1})),
     Save("everybody trusted", ("/system/traffic", a_traffic(trusted_networks="0.0.0.0/0")),
          ("PATCH", "/api/v1/traffic", {"trusted_networks": ["0.0.0.0/0"]})),
     Save("nobody trusted", ("/system/traffic", a_traffic(client_ip_source="x_forwarded_for")),
@@ -134,6 +159,7 @@ async def a_panel(place: Path, template: Path) -> AsyncIterator[tuple[httpx2.Asy
             await log_in(client, ADA)
             await client.post("/policies", data=a_policy("Used"))
             await client.post("/virtual-hosts", data=a_virtual_host("old.example"))
+            await client.post("/policies/1/exclusions", data=an_exclusion())
             yield client, app.state.panel
     finally:
         shutil.rmtree(place)

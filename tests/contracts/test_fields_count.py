@@ -1,6 +1,7 @@
 """Every field and parameter of every operation counts: changing it shows in the answer, or is refused by its name."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ SAID: dict[str, Any] = {
     "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
     "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
+    "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "scope_path": "/changed", "methods": ["PUT"],
+    "only_if": ["action=save"], "ends_on": "2027-01-31",
     "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
@@ -107,6 +110,8 @@ def named(place: Path_) -> str:
 
 
 TWICE = {
+    "rules": {"rule_id"}, "target": {"target_type", "target_value"}, "target_name": {"target_type", "target_value"},
+    "path": {"scope_path"}, "path_match": {"scope_path"}, "name_is_pattern": {"target_type", "target_value"},
     "hostnames": {"domain"}, "backends": {"backend_url"}, "backend_url": {"backends"}, "servers": {"backends", "backend_url"},
 }  # fmt: skip
 "Said by these, too: beside them it would be refused at the other's name."
@@ -117,6 +122,16 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
     if path.endswith("/traffic"):
         return {"trusted_networks": ["10.0.0.0/8"], "client_ip_header": "x-edge", "client_ip_source": "connection",
                 "forwarded_hops": 1, "listeners": [{"address": bind, "proxy_networks": ["10.0.0.0/8"]}]}  # fmt: skip
+    if "exclusions" in path:
+        body = {"rule_id": 941100, "target_type": "args", "target_value": "content", "scope_path": "/posts", "comment": None,
+                "rules": ["941100"], "target": "argument", "target_name": "content", "path_match": "below", "path": "/posts"}  # fmt: skip
+        theirs = set(body) & {"rule_id", "target_type", "target_value", "scope_path"}
+        ours = {"rules", "target", "target_name", "path_match", "path"}
+        return {
+            name: value
+            for name, value in body.items()
+            if name not in (ours if place and place[0] in theirs else theirs)
+        }
     body = a_react_policy(detection_paranoia_level=4) if "policies" in path else a_vhost()
     if place and place[0] == "servers":
         body["servers"] = [{"address": "127.0.0.1:3000"}]
@@ -143,6 +158,17 @@ def shows(answered: Any, sent: Any) -> bool:
     return bool(answered == sent)
 
 
+def there(path: str) -> str:
+    """Within a row that there is."""
+    return path.replace("/{policy_id}/", "/1/")
+
+
+async def a_row(client: httpx2.AsyncClient, path: str) -> str:
+    """The address of one, made for it where there may be many."""
+    home, _, number = there(path).partition("/{")
+    return f"{home}/{(await client.post(home, json=usual(path))).json()['id']}" if number else home
+
+
 ROWS = sorted({path for path, _, _ in bodies("patch")})
 LISTS = sorted({path for path, _, _ in bodies("post")})
 
@@ -152,10 +178,7 @@ async def test_a_field_that_is_changed_counts_in_a_patch(
     ada_api: httpx2.AsyncClient, settings: Settings, path: str
 ) -> None:
     """In a row that is sent back whole, as it was read, and beside nothing else."""
-    address = path
-    if "{" in path:
-        made = await ada_api.post(path.rpartition("/{")[0], json=usual(path))
-        address = f"{path.rpartition('/{')[0]}/{made.json()['id']}"
+    address = await a_row(ada_api, path)
     ignored = {}
     for _, place, schema in (case for case in bodies("patch") if case[0] == path):
         for alone in (False, True):
@@ -187,11 +210,11 @@ async def test_a_field_that_is_given_counts_in_a_post(ada_api: httpx2.AsyncClien
     for _, place, schema in (case for case in bodies("post") if case[0] == path):
         body = usual(path, place)
         for value in (changed(str(place[-1]), at(body, place), schema), None):
-            answer = await ada_api.post(path, json=put(body, place, value))
+            answer = await ada_api.post(there(path), json=put(body, place, value))
             if not counts(answer, place, value) and (named(place), value) not in NOTHING:
                 ignored[named(place), value] = answer.text
             if answer.status_code == 201:
-                await ada_api.delete(f"{path}/{answer.json()['id']}")
+                await ada_api.delete(f"{there(path)}/{answer.json()['id']}")
 
     assert not ignored
 
@@ -204,10 +227,7 @@ async def test_a_value_of_another_kind_is_refused_at_its_field(
     ada_api: httpx2.AsyncClient, settings: Settings, path: str
 ) -> None:
     """JSON tells numbers, texts and truth apart: true is not stored as 1."""
-    method, address = "POST" if path in LISTS else "PATCH", path
-    if "{" in path:
-        made = await ada_api.post(path.rpartition("/{")[0], json=usual(path))
-        address = f"{path.rpartition('/{')[0]}/{made.json()['id']}"
+    method, address = ("POST", there(path)) if path in LISTS else ("PATCH", await a_row(ada_api, path))
     taken = {}
     for _, place, schema in (case for case in bodies(method.lower()) if case[0] == path):
         for value in WRONG_KIND.get(whole(schema).get("type", ""), ()):
@@ -299,7 +319,7 @@ async def test_each_parameter_of_a_list_counts(ada_api: httpx2.AsyncClient) -> N
     for path, name in [
         (path, name) for method, path, name in parameters() if method == "get" and path not in OWN_FILTERS
     ]:
-        answer = await ada_api.get(path, params={name: "zzz" if name == "q" else "2"})
+        answer = await ada_api.get(there(path), params={name: "zzz" if name == "q" else "2"})
 
         assert LISTED[name](answer.json()), (path, name)
 
@@ -310,7 +330,7 @@ async def test_a_parameter_that_is_not_known_is_refused_by_its_name(ada_api: htt
     for path, methods in DOCUMENT["paths"].items():
         for method in methods:
             body = {"email": ADA, "password": PASSWORD} if path.endswith("login") else {}
-            address = path.replace("{virtual_host_id}", "1").replace("{policy_id}", "1")
+            address = re.sub(r"\{\w+\}", "1", path)
 
             answer = await ada_api.request(method, address, params={"serverity": "critical"}, json=body)
 

@@ -28,7 +28,7 @@ VERSIONS: Mapping[str, Mapping[str, Any]] = {
 
 AGENTS = {"guardpanel-spoa": False, "coraza-spoa": True}
 
-KEYS = {"look for", "haproxy", "agent", "binds", "policies", "virtual_hosts", "traffic"}
+KEYS = {"look for", "haproxy", "agent", "binds", "policies", "virtual_hosts", "traffic", "exclusions"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,12 @@ class Case:
 
     @property
     def rows(self) -> Rows:
-        return rows(self.given.get("policies", {}), self.given["virtual_hosts"], self.given.get("traffic"))
+        return rows(
+            self.given.get("policies", {}),
+            self.given["virtual_hosts"],
+            self.given.get("traffic"),
+            self.given.get("exclusions", ()),
+        )
 
     @property
     def facts(self) -> EngineFacts:

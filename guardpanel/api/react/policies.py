@@ -4,12 +4,19 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from guardpanel.api.react.rule_exclusions import ExclusionDialect, ReactExclusionOut
 from guardpanel.api.saves import Body, refuse_unsupported
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
 from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.services import rule_exclusions
+
+EXCLUSIONS, ROW = ExclusionDialect(), tuple(Row.model_fields)
+
+MOST_RULES = 1_000
+"Of each kind in the answer for one policy."
 
 GeoipMode = Literal["off", "allowlist", "blocklist"]
 
@@ -76,10 +83,10 @@ class ReactPolicyOut(Row):
 
 
 class RuleLists(BaseModel):
-    """With the rule lists that a later version fills."""
+    """With the lists of its rules; two of them a later version fills."""
 
     rule_overrides: list[dict[str, Any]]
-    rule_exclusions: list[dict[str, Any]]
+    rule_exclusions: list[ReactExclusionOut]
     custom_rules: list[dict[str, Any]]
 
 
@@ -107,8 +114,10 @@ class PolicyDialect(Dialect):
             "paranoia_level": row.blocking_paranoia_level,
         }
 
-    async def out_whole(self, session: SessionDep, row: Policy) -> dict[str, Any]:  # noqa: ARG002
-        return {name: [] for name in RuleLists.model_fields}
+    async def out_whole(self, session: SessionDep, row: Policy) -> dict[str, Any]:
+        found = await rule_exclusions.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
+        exclusions = [{**{name: getattr(one, name) for name in ROW}, **EXCLUSIONS.out(one)} for one in found.items]
+        return {"rule_overrides": [], "rule_exclusions": exclusions, "custom_rules": []}
 
 
 def take_level(given: dict[str, Any], now: dict[str, Any], read: dict[str, Any]) -> None:

@@ -1,0 +1,125 @@
+"""Rule exclusions as the React panel reads and writes them: one rule, one target, and the path below which it is excluded."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from guardpanel.api.saves import Body
+from guardpanel.api.shapes import Dialect, Row
+from guardpanel.errors import Invalid
+from guardpanel.models import RuleExclusion
+from guardpanel.models.rule_choices import ids
+from guardpanel.models.rule_exclusion import PathMatch, Target
+
+ANY = "*"
+"Of its target values, none of which may be blank: no certain one."
+
+TARGETS = {
+    "args": Target.ARGUMENT,
+    "args_names": Target.ARGUMENT_NAME,
+    "request_headers": Target.HEADER,
+    "request_uri": Target.URL,
+}
+TYPES = {target: kind for kind, target in TARGETS.items()} | {Target.JSON: "args"}
+
+OURS = {
+    "rule_id": ("rules",),
+    "target_type": ("target",),
+    "target_value": ("target_name", "name_is_pattern"),
+    "scope_path": ("path", "path_match"),
+    "comment": ("reason",),
+}
+"What each of its keys says of our fields."
+
+
+class ReactExclusionIn(Body):
+    NULLABLE = frozenset({"scope_path", "comment"})
+
+    rule_id: int | None = Field(default=None, description="`rules` where it is one rule.")
+    target_type: str | None = Field(
+        default=None, description="`args`, `args_names`, `request_headers` or `request_uri`."
+    )
+    target_value: str | None = Field(
+        default=None,
+        description="The field’s name, `/pattern/` or `*`. Of `request_uri` the path to which it holds, or `*`.",
+    )
+    scope_path: str | None = Field(default=None, description="This path and everything below; null: any path.")
+    comment: str | None = None
+
+
+class ReactExclusionOut(Row):
+    rule_id: int = Field(description="The first of `rules`; 0 where that is a tag.")
+    target_type: str
+    target_value: str
+    scope_path: str | None
+    comment: str | None
+
+
+class ExclusionDialect(Dialect):
+    body: ClassVar[type[Body]] = ReactExclusionIn
+    answer: ClassVar[type[BaseModel]] = ReactExclusionOut
+
+    def take(
+        self, body: BaseModel, row: RuleExclusion | None, now: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        sent = body.model_dump(exclude_unset=True)
+        given = {name: value for name, value in sent.items() if name in OURS or row is None or value != now[name]}
+        read = self.out(row) if row else {}
+        theirs = {name: given.pop(name) for name in OURS if name in given}
+        names = {ours: name for name in theirs for ours in OURS[name] if ours not in given}
+        new = {name: value for name, value in theirs.items() if row is None or value != read[name]}
+        return {**now, **_said(new, {**read, **theirs}), **given}, names
+
+    def out(self, row: RuleExclusion) -> dict[str, Any]:
+        first = ids(row.rules[0])
+        return {
+            "rule_id": first.start if first else 0,
+            "target_type": TYPES.get(row.target, row.target.value),
+            "target_value": _value(row),
+            "scope_path": row.path if row.path and not _is_of_url(row) else None,
+            "comment": row.reason or None,
+        }
+
+
+def _is_of_url(row: RuleExclusion) -> bool:
+    return row.target is Target.URL and row.path_match is PathMatch.EXACT
+
+
+def _value(row: RuleExclusion) -> str:
+    name = row.path if row.target is Target.URL else row.target_name
+    if row.target is Target.JSON and name:
+        return f"json.{name.removeprefix('json.')}"
+    return f"/{name}/" if row.name_is_pattern else name or ANY
+
+
+def _said(new: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """Our fields from its keys that are new, and what they say together."""
+    said: dict[str, Any] = {}
+    if "rule_id" in new:
+        said["rules"] = [str(new["rule_id"])]
+    if "comment" in new:
+        said["reason"] = new["comment"] or ""
+    if "scope_path" in new:
+        said |= _below(new["scope_path"] or "")
+    if {"target_type", "target_value"} & set(new):
+        kind, value = str(whole.get("target_type", "args")), str(whole.get("target_value", ""))
+        said |= _field(kind, value, str(whole.get("scope_path") or ""))
+    return said
+
+
+def _below(path: str) -> dict[str, Any]:
+    return {"path": path, "path_match": PathMatch.BELOW if path else PathMatch.ANY}
+
+
+def _field(kind: str, value: str, scope: str) -> dict[str, Any]:
+    target = TARGETS.get(kind, kind)
+    if target is Target.URL:
+        own = {"target": target, "target_name": "", "name_is_pattern": False}
+        if scope and value not in {ANY, scope}:
+            raise Invalid.at("target_value", "target_value and scope_path name two paths. Send one of them.")
+        return own if scope else own | (_below("") if value == ANY else {"path": value, "path_match": PathMatch.EXACT})
+    is_pattern = len(value) > 2 and value.startswith("/") and value.endswith("/")
+    if target is Target.ARGUMENT and value.startswith("json."):
+        target = Target.JSON
+    name = "" if value == ANY else value[1:-1] if is_pattern else value
+    return {"target": target, "target_name": name, "name_is_pattern": is_pattern}

@@ -1,0 +1,46 @@
+"""Regular expressions as both Python and the engine (Go, RE2) read them: what one of them reads otherwise is refused."""
+
+import re
+
+from guardpanel.models.types import refuse
+
+LONGEST = 300
+MOST_REPEATS = 1_000
+"Go's own limit (regexp/syntax)."
+
+ESCAPED = re.compile(r"[dDwWsSbB]|x[0-9A-Fa-f]{2}|[!-/:-@\[-`{-~ ]")
+GROUP = re.compile(r"\((?!\?)|\(\?(?:i\)|:|i:)")
+
+
+def pattern(text: str) -> str:
+    """The text if it is such an expression. It is meant to match the whole of a value."""
+    if not text:
+        raise refuse("Enter a pattern.")
+    if len(text) > LONGEST:
+        raise refuse(f"At most {LONGEST} characters; this has {len(text)}.")
+    _only_what_both_read(text)
+    try:
+        re.compile(text)
+    except (re.error, OverflowError) as error:
+        raise refuse(f"This is not a pattern: {error}.") from None
+    if any(int(number) > MOST_REPEATS for number in re.findall(r"[{,](\d{1,9})(?=[,}])", text)):
+        raise refuse(f"Repeat at most {MOST_REPEATS:,} times.")
+    return text
+
+
+def _only_what_both_read(text: str) -> None:
+    at = 0
+    while at < len(text):
+        if text[at] == "\\":
+            escaped = ESCAPED.match(text, at + 1)
+            if not escaped:
+                raise refuse(
+                    f"\\{text[at + 1 : at + 2]} means nothing here. Use \\d, \\w, \\s, \\b, or \\ before a sign."
+                )
+            at = escaped.end()
+            continue
+        if text.startswith("(?", at) and not GROUP.match(text, at):
+            raise refuse("Use (…) and (?:…) only: the engine can’t look ahead or behind.")
+        if text.startswith("[[", at) or text.startswith(("*+", "++", "?+", "}+"), at):
+            raise refuse(f"{text[at : at + 2]} is read differently by different engines. Write it another way.")
+        at += 1

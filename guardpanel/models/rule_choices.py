@@ -1,0 +1,58 @@
+"""Which rules are meant: by id, range of ids, or tag."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+from sqlmodel import Field
+
+from guardpanel.models.types import Lines, refuse, visible
+
+RULES = re.compile(r"(?P<first>[1-9][0-9]{2,8})(?:-(?P<last>[1-9][0-9]{2,8}))?")
+TAG = re.compile(r"[A-Za-z][A-Za-z0-9_./:-]{0,99}")
+
+NEEDED = {
+    range(900_000, 902_000): "prepares the rule set",
+    range(949_000, 950_000): "adds up the score and blocks: without it, nothing is blocked",
+    range(959_000, 960_000): "adds up the score of responses and blocks: without it, none is blocked",
+    range(980_000, 981_000): "only logs the score",
+}
+"What CRS does with rules that detect nothing themselves."
+
+OURS = range(100_000, 200_000)
+EVERYTHING = {"OWASP_CRS", "anomaly-evaluation", "reporting"}
+"Tags that such rules have, too."
+
+
+def ids(choice: str) -> range | None:
+    """The ids of one entry; None for a tag."""
+    found = RULES.fullmatch(choice)
+    return range(int(found["first"]), int(found["last"] or found["first"]) + 1) if found else None
+
+
+def known_choices(entries: list[str]) -> list[str]:
+    found = list(dict.fromkeys(re.sub(r"\s*[-–]\s*(?=[0-9])", "-", visible(entry.strip())) for entry in entries))
+    for entry in found:
+        _must_be_free(entry)
+    return found
+
+
+def _must_be_free(entry: str) -> None:
+    meant = ids(entry)
+    if meant is None:
+        if not TAG.fullmatch(entry):
+            raise refuse(f"{entry[:60]} is not a rule ID (942100), range (942100-942199), or tag (attack-sqli).")
+        if entry in EVERYTHING:
+            raise refuse(f"{entry} includes the rules that add up the score and block. Choose a narrower tag.")
+        return
+    if not meant:
+        raise refuse(f"The range {entry} ends before it begins.")
+    for needed, what in NEEDED.items():
+        if meant.start < needed.stop and needed.start < meant.stop:
+            first = max(meant.start, needed.start)
+            raise refuse(f"{'Rule ' + entry if len(meant) == 1 else f'{entry} includes {first}, which'} {what}.")
+    if meant.start < OURS.stop and OURS.start < meant.stop:
+        raise refuse(f"{entry} are guardpanel’s own rules. Change the policy’s limits instead.")
+
+
+Choices = Annotated[Lines, AfterValidator(known_choices), Field(min_length=1, max_length=100)]

@@ -1,0 +1,248 @@
+"""A rule switched off for one field of some requests, because visitors mean no harm there."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from sqlalchemy import JSON
+from sqlmodel import Field
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.noun import Noun
+from guardpanel.models.patterns import pattern
+from guardpanel.models.policy_lists import METHOD
+from guardpanel.models.rule_choices import Choices
+from guardpanel.models.types import Fields, Lines, Notes, refuse, stored, visible
+from guardpanel.models.virtual_host import OptionalId
+
+SHORT = 80
+
+
+class Target(Choice):
+    """What of a request the rules no longer look at."""
+
+    ARGUMENT = "argument", "Argument", "A query argument or a form field."
+    JSON = "json", "JSON value", "Use * for an index: items.*.text."
+    ARGUMENT_NAME = "argument_name", "Argument name"
+    COOKIE = "cookie", "Cookie"
+    COOKIE_NAME = "cookie_name", "Cookie name"
+    HEADER = "header", "Header"
+    HEADER_NAME = "header_name", "Header name"
+    FILE = "file", "File name", "The names of all uploaded files: they have no key of their own."
+    PART = "part", "Part header", "The headers of one part of a multipart body, by the part’s name."
+    XML = "xml", "XML body", "All texts and attributes: one element can’t be told from another."
+    PATH = "path", "Path"
+    URL = "url", "URL", "The path with its query, and the request line."
+    BODY = "body", "Raw body"
+    REQUEST = "request", "Whole request", "The rules do not run at all for these requests."
+
+    @property
+    def has_names(self) -> bool:
+        return self in NAMED
+
+
+NAMED = {
+    Target.ARGUMENT, Target.JSON, Target.ARGUMENT_NAME, Target.COOKIE, Target.COOKIE_NAME, Target.HEADER,
+    Target.HEADER_NAME, Target.PART,
+}  # fmt: skip
+
+
+class PathMatch(Choice):
+    ANY = "any", "Any path"
+    EXACT = "exact", "Exactly"
+    BELOW = "below", "This path and everything below"
+    PATTERN = "pattern", "Matches the pattern"
+
+
+def one_path(text: str) -> str:
+    text = visible(text.strip())
+    if len(text) > 500:
+        raise refuse("At most 500 characters.")
+    return text
+
+
+def one_name(text: str) -> str:
+    return visible(text.strip())
+
+
+def known_methods(methods: list[str]) -> list[str]:
+    found = list(dict.fromkeys(visible(method.strip()).upper() for method in methods))
+    for method in found:
+        if not METHOD.fullmatch(method):
+            raise refuse(f"{method[:40]} is not an HTTP method.")
+    return found
+
+
+def conditions(value: object) -> object:
+    """A textarea's lines as a list; a value may hold commas."""
+    if isinstance(value, str):
+        return [line.strip() for line in value.replace("\r", "\n").split("\n") if line.strip()]
+    return value
+
+
+def known_conditions(found: list[str]) -> list[str]:
+    for one in found:
+        name, equals, _ = visible(one).partition("=")
+        if not (name.strip() and equals):
+            raise refuse(f"{one[:60]} must be an argument with its value, for example action=save.")
+    return [f"{name.strip()}={value.strip()}" for name, _, value in (one.partition("=") for one in found)]
+
+
+Methods = Annotated[Lines, AfterValidator(known_methods), Field(max_length=30)]
+Conditions = Annotated[
+    list[Annotated[str, StringConstraints(max_length=500)]],
+    BeforeValidator(conditions), AfterValidator(known_conditions), Field(max_length=10),
+]  # fmt: skip
+FieldName = Annotated[str, StringConstraints(max_length=200), AfterValidator(one_name)]
+PathText = Annotated[str, AfterValidator(one_path)]
+Owner = Annotated[str, StringConstraints(max_length=255), AfterValidator(lambda text: visible(text.strip()))]
+LastDay = Annotated[date | None, BeforeValidator(lambda value: None if value == "" else value)]
+
+
+class RuleExclusionColumns(Fields):
+    """What form, JSON and table have in common."""
+
+    rules: Choices = described(
+        "Rules",
+        sa_type=JSON,
+        hint="One rule ID (942100), range (942100-942199), or tag (attack-sqli) per line.",
+    )
+    target: Target = described("Field", Target.ARGUMENT, sa_type=stored(Target))
+    name_is_pattern: bool = described(
+        "Field name is a pattern", False, hint=r"A regular expression for the whole name. For example, item_\d+_text."
+    )
+    target_name: FieldName = described(
+        "Field name", "", hint="Case is ignored. If empty, every field of this kind is excluded."
+    )
+    path_match: PathMatch = described("Path", PathMatch.EXACT, sa_type=stored(PathMatch))
+    path: PathText = described(
+        "Path value",
+        "",
+        placeholder="/wp-json/posts",
+        hint=r"Without the query. A pattern matches the whole path: /posts/\d+.",
+    )
+    methods: Methods = described(
+        "Methods", default_factory=list, sa_type=JSON, hint="One per line. If empty, any method.", unset="any"
+    )
+    only_if: Conditions = described(
+        "Conditions",
+        default_factory=list,
+        sa_type=JSON,
+        hint="Only if other arguments have exactly this value, one per line: action=save.",
+    )
+    virtual_host_id: OptionalId = described("Virtual host", None, unset="All that use this policy")
+    reason: Notes = described("Reason", "")
+    owner: Owner = described("Owner", "", hint="Defaults to your email address.")
+    ends_on: LastDay = described(
+        "Last day",
+        None,
+        unset="none",
+        placeholder="2026-12-31",
+        hint="Disabled after this day (UTC), by a change of its own.",
+    )
+    enabled: bool = described("Enabled", True)
+
+    @field_validator("target_name")
+    @classmethod
+    def where_there_are_names(cls, name: str, info: ValidationInfo) -> str:
+        target, is_pattern = info.data.get("target"), info.data.get("name_is_pattern")
+        if target is not None and not target.has_names:
+            return ""
+        if is_pattern and target is Target.JSON:
+            raise refuse(
+                r"Choose Argument for a pattern. A JSON value’s name begins with json: json\.items\.\d+\.text."
+            )
+        return pattern(name) if is_pattern else name
+
+    @field_validator("path")
+    @classmethod
+    def path_can_be_read(cls, path: str, info: ValidationInfo) -> str:
+        match info.data.get("path_match"):
+            case PathMatch.ANY:
+                return ""
+            case PathMatch.PATTERN:
+                pattern(path)
+            case PathMatch.EXACT | PathMatch.BELOW:
+                plain_path(path)
+        return path
+
+
+def plain_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise refuse("Start the path with /.")
+    if "?" in path:
+        raise refuse("Enter the path without its query.")
+    if re.search(r"%[0-9A-Fa-f]{2}", path):
+        raise refuse("Enter the path decoded: é, not %C3%A9.")
+    if re.search(r"(?:^|/)\.{1,2}(?:/|$)", path):
+        raise refuse("Enter the path without . and .. segments.")
+
+
+class RuleExclusionFields(RuleExclusionColumns):
+    """What an operator sets: the input of the form, of the JSON body and of the table."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def path_is_asked_for(cls, data: Any) -> Any:
+        """Also where none is sent: what is left out would not be looked at. The same of the name."""
+        return {"path": "", "target_name": "", **data} if isinstance(data, dict) else data
+
+    @property
+    def name(self) -> str:
+        """`941100, 941160: argument content, POST /wp-json/posts`"""
+        return called(self)
+
+
+def called(fields: RuleExclusionColumns) -> str:
+    rules = ", ".join(fields.rules[:2]) + (f" +{len(fields.rules) - 2}" if len(fields.rules) > 2 else "")
+    field = " ".join(filter(None, [fields.target.word.lower(), fields.target_name[:SHORT]]))
+    where = " ".join(filter(None, ["/".join(fields.methods[:3]), fields.path[:SHORT]]))
+    return ", ".join(filter(None, [f"{rules}: {field}", where]))
+
+
+class RuleExclusion(RuleExclusionColumns, table=True):
+    """A row. Its name is made of its fields."""
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    version: int = 1
+    policy_id: int | None = Field(default=None, foreign_key="policy.id", ondelete="CASCADE", index=True, nullable=False)
+    virtual_host_id: int | None = Field(default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True)
+    name: str = Field(default="", max_length=255)
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def replace(self, fields: RuleExclusionFields) -> Self:
+        for name in RuleExclusionColumns.model_fields:
+            setattr(self, name, getattr(fields, name))
+        self.name = fields.name
+        return self
+
+    def touch(self, version: int) -> None:
+        """One more edit: a form that was opened before it is stale from now on."""
+        self.version = version
+        self.updated_at = datetime.now(UTC)
+
+
+NOUN = Noun(
+    "rule_exclusion",
+    "rule_exclusions",
+    "Rule exclusion",
+    "Rule exclusions",
+    RuleExclusion,
+    RuleExclusionFields,
+    "/policies/{policy_id}/exclusions",
+    "policies/{policy_id}/exclusions",
+    "Rules switched off for a field, a path, and a method.",
+    references={"policy_id": "policy", "virtual_host_id": "virtual_host"},
+    within="policy_id",
+)

@@ -1,0 +1,178 @@
+"""A rule exclusion in SecLang: the form that does what was asked and nothing else (docs/exclusions.md, form A)."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from guardpanel.models.rule_choices import ids
+from guardpanel.models.rule_exclusion import PathMatch, RuleExclusion, RuleExclusionColumns, Target
+from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.templates import template
+from guardpanel.rendering.tokens import Token, built, exactly, literal, matching, split_origins
+
+OF_FIELDS = Stored(RuleExclusionColumns)
+
+FIRST_ID = 110_000
+AT_ONCE = 20
+"Actions in one line: Coraza drops lines of 64 KiB and what follows them."
+
+VARIABLES = {
+    Target.ARGUMENT: ("ARGS",),
+    Target.JSON: ("ARGS",),
+    Target.ARGUMENT_NAME: ("ARGS_NAMES",),
+    Target.COOKIE: ("REQUEST_COOKIES",),
+    Target.COOKIE_NAME: ("REQUEST_COOKIES_NAMES",),
+    Target.HEADER: ("REQUEST_HEADERS",),
+    Target.HEADER_NAME: ("REQUEST_HEADERS_NAMES",),
+    Target.FILE: ("FILES", "FILES_NAMES"),
+    Target.PART: ("MULTIPART_PART_HEADERS",),
+    Target.XML: ("XML:/*", "XML://@*"),
+    Target.PATH: ("REQUEST_FILENAME", "REQUEST_BASENAME"),
+    Target.URL: ("REQUEST_URI", "REQUEST_URI_RAW", "REQUEST_LINE", "QUERY_STRING"),
+    Target.BODY: ("REQUEST_BODY",),
+    Target.REQUEST: (),
+}
+"What the engine calls them. Rules look at some of several: an action for the others does nothing."
+
+PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9/_.-]*")
+
+
+class ExclusionState(RuleExclusionColumns):
+    """All fields of a rule exclusion, as the row has them."""
+
+    id: int
+    policy_id: int
+
+    @classmethod
+    def of(cls, row: RuleExclusion) -> "ExclusionState":
+        return cls.from_row(row.model_dump())
+
+    @classmethod
+    def from_row(cls, row: Row) -> "ExclusionState":
+        values: dict[str, Any] = OF_FIELDS.by_name(row)
+        return cls.model_construct(set(values), id=row["id"], policy_id=row["policy_id"], **values)
+
+
+@dataclass(frozen=True)
+class Link:
+    """One test of a chain, and the field that it comes from."""
+
+    variable: Token
+    operator: Token
+    field: str
+    decoded: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    exclusion_id: int
+    rule_id: int
+    phase: int
+    links: tuple[Link, ...]
+    actions: tuple[Token, ...]
+
+
+def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
+    """As they stand before the rule set, with ids of their own."""
+    found: list[Chain] = []
+    for one in exclusions:
+        actions, tests = tuple(removals(one)), tuple(links(one))
+        for at in range(0, len(actions), AT_ONCE):
+            phase = 2 if one.only_if else 1
+            found.append(Chain(one.id, FIRST_ID + len(found), phase, tests, actions[at : at + AT_ONCE]))
+    return found
+
+
+def removals(one: ExclusionState) -> Iterator[Token]:
+    """`ctl:ruleRemoveTargetById=942100;ARGS:content`: an action for each rule and variable."""
+    fields = [built("{}{}", _own(variable), key(one)) for variable in VARIABLES[one.target]]
+    for choice in one.rules:
+        by = _own("Tag" if ids(choice) is None else "Id")
+        for field in fields:
+            yield _action(built("ruleRemoveTargetBy{}={};{}", by, literal(choice), field))
+        if not fields:
+            yield _action(built("ruleRemoveBy{}={}", by, literal(choice)))
+
+
+def _own(word: str) -> Token:
+    return built("{}", literal(word))
+
+
+def _action(words: Token) -> Token:
+    """Quoted where a pattern's comma would begin another action."""
+    return built("ctl:'{}'", words) if "," in words else built("ctl:{}", words)
+
+
+def key(one: ExclusionState) -> Token:
+    """Which of a variable's fields. The engine compares names in lower case, also with patterns."""
+    name = one.target_name
+    if not name:
+        return built("")
+    if one.name_is_pattern:
+        return built(":/(?i)^(?:{})$/", matching(name))
+    if one.target is Target.JSON:
+        return _json_key(name.removeprefix("json."))
+    return built(":{}", literal(name)) if PLAIN.fullmatch(name) else built(":/(?i)^{}$/", exactly(name))
+
+
+def _json_key(name: str) -> Token:
+    if PLAIN.fullmatch(name):
+        return built(":json.{}", literal(name))
+    path = built("json")
+    for step in name.split("."):
+        path = built(r"{}\.\d+", path) if step == "*" else built(r"{}\.{}", path, exactly(step))
+    return built(":/(?i)^{}$/", path)
+
+
+def links(one: ExclusionState) -> Iterator[Link]:
+    """What a request must be like, the narrowest first. The actions stand in the last: in another one, they act alone."""
+    yield from _path(one)
+    if one.methods:
+        yield Link(_own("REQUEST_METHOD"), _one_of(one.methods), "methods")
+    for name, _, value in (condition.partition("=") for condition in one.only_if):
+        selector = literal(name) if PLAIN.fullmatch(name) else built("/^{}$/", exactly(name))
+        yield Link(built("ARGS:{}", selector), _is(value), "only_if")
+        # Of several the server may read another one.
+        yield Link(built("&ARGS:/(?i)^{}$/", exactly(name)), built("@eq 1"), "only_if")
+
+
+def _path(one: ExclusionState) -> Iterator[Link]:
+    filename, path = _own("REQUEST_FILENAME"), one.path
+    match one.path_match:
+        case PathMatch.EXACT:
+            yield Link(filename, built("@streq {}", literal(path)) if PLAIN_PATH.fullmatch(path) else _is(path), "path")
+        case PathMatch.BELOW:
+            below = (
+                built(r"@rx \A{}", exactly(path)) if path.endswith("/") else built(r"@rx \A{}(?:/|\z)", exactly(path))
+            )
+            yield Link(filename, below, "path")
+        case PathMatch.PATTERN:
+            yield Link(filename, built(r"@rx \A(?:{})\z", matching(path)), "path")
+    if one.path_match in {PathMatch.BELOW, PathMatch.PATTERN}:
+        yield Link(filename, built(UPWARDS), "path", decoded=True)
+
+
+UPWARDS = r"!@rx (?:\A|[/\x5c])\.\.(?:[/\x5c;]|\z)"
+"No step up, in any spelling: the server would answer for another path."
+
+
+def _one_of(words: list[str]) -> Token:
+    first, *others = (exactly(word) for word in words)
+    if not others:
+        return _is(words[0])
+    found = first
+    for other in others:
+        found = built("{}|{}", found, other)
+    return built(r"@rx \A(?:{})\z", found)
+
+
+def _is(text: str) -> Token:
+    return built("@streq {}", literal(text)) if PLAIN.fullmatch(text) else built(r"@rx \A{}\z", exactly(text))
+
+
+def directives(one: ExclusionState) -> str:
+    """It alone, as a person may read it."""
+    text, _ = split_origins(template("coraza/_exclusions.conf.j2").render(exclusions=chains([one])))
+    return text.lstrip("\n").partition("\n")[2]  # without the comment

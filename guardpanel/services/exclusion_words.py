@@ -1,0 +1,90 @@
+"""What a rule exclusion does, in one sentence, and what it costs."""
+
+from guardpanel.models.rule_choices import ids
+from guardpanel.models.rule_exclusion import PathMatch, RuleExclusionColumns, Target
+
+FIELDS = {
+    Target.ARGUMENT: ("the argument", "arguments"),
+    Target.JSON: ("the JSON value", "JSON values and other arguments"),
+    Target.ARGUMENT_NAME: ("the name of the argument", "names of arguments"),
+    Target.COOKIE: ("the cookie", "cookies"),
+    Target.COOKIE_NAME: ("the name of the cookie", "names of cookies"),
+    Target.HEADER: ("the header", "headers"),
+    Target.HEADER_NAME: ("the name of the header", "names of headers"),
+    Target.FILE: ("", "names of uploaded files"),
+    Target.PART: ("the headers of the part", "headers of parts"),
+    Target.XML: ("", "XML bodies"),
+    Target.PATH: ("", "the path"),
+    Target.URL: ("", "the URL"),
+    Target.BODY: ("", "the raw body"),
+}
+"One by its name, and all of a kind."
+
+
+def reach(fields: RuleExclusionColumns, virtual_host: str = "") -> str:
+    """`Rules 941100 and 941160 don’t inspect the argument “content” in POST requests to /wp-json/posts. …`"""
+    rules, does = _rules(fields.rules), f"don’t inspect {_field(fields)} in"
+    if fields.target is Target.REQUEST:
+        does = "don’t run for"
+    if len(fields.rules) == 1 and (found := ids(fields.rules[0])) and len(found) == 1:
+        does = does.replace("don’t", "doesn’t", 1)
+    where = f" on {virtual_host}" if virtual_host else ""
+    return f"{rules} {does} {_requests(fields)}{where}. Everything else is inspected as before."
+
+
+def prices(fields: RuleExclusionColumns) -> list[str]:
+    """What is lost besides, where it is wider than it may have to be."""
+    found = []
+    if any(ids(choice) is None or len(ids(choice) or ()) > 1 for choice in fields.rules):
+        found.append(
+            "Whole families: of 2,040 sample attacks in such fields, 1,588 stay blocked. With single rules, 2,016."
+        )
+    if fields.target is Target.REQUEST:
+        found.append("These rules miss attacks in every field of these requests.")
+    elif fields.target.has_names and not fields.target_name:
+        found.append("Without a name, this holds for every field of its kind.")
+    if fields.path_match is PathMatch.ANY:
+        found.append("This holds on every path.")
+    return found
+
+
+def _rules(choices: list[str]) -> str:
+    numbers = [choice for choice in choices if ids(choice) is not None]
+    tags = [choice for choice in choices if ids(choice) is None]
+    one = len(numbers) == 1 and "-" not in numbers[0]
+    words = [f"{'Rule' if one else 'Rules'} {_listed(numbers)}"] if numbers else []
+    words += [f"{'all rules' if words else 'All rules'} tagged {_listed(tags)}"] if tags else []
+    return " and ".join(words)
+
+
+def _field(fields: RuleExclusionColumns) -> str:
+    one, every = FIELDS.get(fields.target, ("", ""))
+    if not fields.target_name:
+        return (
+            f"any {every.removesuffix('s')}"
+            if fields.target in {Target.ARGUMENT, Target.COOKIE, Target.HEADER}
+            else every
+        )
+    return (
+        f"{every} whose name matches “{fields.target_name}”"
+        if fields.name_is_pattern
+        else f"{one} “{fields.target_name}”"
+    )
+
+
+def _requests(fields: RuleExclusionColumns) -> str:
+    requests = f"{_listed(fields.methods, 'or')} requests" if fields.methods else "requests"
+    paths = {
+        PathMatch.ANY: f"all {requests}",
+        PathMatch.EXACT: f"{requests} to {fields.path}",
+        PathMatch.BELOW: f"{requests} to {fields.path} and everything below",
+        PathMatch.PATTERN: f"{requests} whose path matches {fields.path}",
+    }
+    conditions = [f"{name} is “{value}”" for name, _, value in (one.partition("=") for one in fields.only_if)]
+    return paths[fields.path_match] + (f", if {_listed(conditions)}" if conditions else "")
+
+
+def _listed(words: list[str], joint: str = "and") -> str:
+    if len(words) < 3:
+        return f" {joint} ".join(words)
+    return f"{', '.join(words[:-1])}, {joint} {words[-1]}"

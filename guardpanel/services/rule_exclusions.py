@@ -1,0 +1,48 @@
+"""Rule exclusions: their lists, and what would do nothing, or more than it says."""
+
+from typing import Unpack
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.models import RuleExclusion
+from guardpanel.models.rule_exclusion import NOUN, RuleExclusionFields
+from guardpanel.rendering import exclusions
+from guardpanel.rendering.exclusions import ExclusionState
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.paging import Page, holds
+from guardpanel.services.saving.changes import Asked, Changes, Saved
+
+SORTS = {"name": col(RuleExclusion.name), "changed": col(RuleExclusion.updated_at)}
+
+
+class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
+    async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[RuleExclusion]:
+        """Those whose name, reason or owner holds `q`."""
+        wanted = select(RuleExclusion)
+        if q:
+            wanted = wanted.where(holds(q, RuleExclusion.name, RuleExclusion.reason, RuleExclusion.owner))
+        return await self.listed(session, wanted, SORTS, **paging)
+
+    async def create(self, changes: Changes, asked: Asked, fields: RuleExclusionFields) -> Saved[RuleExclusion]:
+        return await super().create(changes, asked, _owned(fields, asked))
+
+    async def update(
+        self, changes: Changes, asked: Asked, number: int, fields: RuleExclusionFields, version: int | None = None
+    ) -> Saved[RuleExclusion]:
+        return await super().update(changes, asked, number, _owned(fields, asked), version)
+
+
+def _owned(fields: RuleExclusionFields, asked: Asked) -> RuleExclusionFields:
+    return fields if fields.owner else fields.model_copy(update={"owner": asked.who})
+
+
+ROWS = RuleExclusions(NOUN, RuleExclusion, RuleExclusionFields)
+
+
+def directives(row: RuleExclusion) -> str:
+    """It alone in SecLang, as the agent gets it."""
+    return exclusions.directives(ExclusionState.of(row))
+
+
+page, fields_of = ROWS.page, ROWS.fields_of

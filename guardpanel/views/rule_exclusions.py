@@ -1,0 +1,77 @@
+"""Rule exclusions: one of them, and its form, which says what it would do while it is filled in."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Path, Response
+
+from guardpanel.dependencies import Editor, RowId, Viewer
+from guardpanel.errors import Problem
+from guardpanel.models import RuleExclusion
+from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.services import rule_exclusions, virtual_hosts
+from guardpanel.services.exclusion_words import prices, reach
+from guardpanel.views.answers import page
+from guardpanel.views.editing import Editing, Here, Visit, last_changes
+from guardpanel.views.forms import Form
+
+PolicyId = Annotated[RowId, Path(alias="policy_id")]
+MOST_HOSTS = 500
+"In the choice of one."
+
+
+class RuleExclusionEditing(Editing[RuleExclusion, RuleExclusionFields]):
+    async def new_form(self, here: Visit) -> Form:
+        form = Form.of(RuleExclusionFields.model_construct(None, methods=["POST"]))
+        given = here.request.query_params
+        form.typed |= {name: [given[name]] for name in RuleExclusionFields.model_fields if name in given}
+        return form
+
+    async def beside_form(self, here: Visit) -> Mapping[str, Any]:
+        policy_id = self.rows_in(here).parent_id
+        hosts = await virtual_hosts.page(here.session, policy_id=policy_id, limit=MOST_HOSTS)
+        return {"hosts": hosts.items, "said": None}
+
+
+EDITING = RuleExclusionEditing(rule_exclusions.ROWS)
+
+router = EDITING.router()
+
+
+@router.post("/new/reach")
+async def say(here: Here, policy_id: PolicyId, _editor: Editor) -> Response:
+    """What the form would do as it is, or the first thing that is wrong with it. Saves nothing."""
+    form = await Form.read(here.request, RuleExclusionFields)
+    try:
+        fields = form.fields(RuleExclusionFields)
+        said = {"reach": reach(fields, await _host_name(here, fields)), "prices": prices(fields), "wrong": ""}
+    except Problem as problem:
+        words = [error.message for error in problem.errors.values()]
+        said = {"reach": "", "prices": [], "wrong": next(iter(words), problem.message)}
+    return await page(here.request, "rule_exclusions/_reach.html", {"said": said, "policy_id": policy_id})
+
+
+@router.get("/{rule_exclusion_id}")
+async def show(here: Here, policy_id: PolicyId, rule_exclusion_id: RowId, _viewer: Viewer) -> Response:
+    rows = rule_exclusions.ROWS.under(policy_id)
+    row = await rows.find(here.session, rule_exclusion_id)
+    fields = rows.fields_of(row)
+    host = await _host_name(here, fields)
+    context = {
+        "row": row,
+        "fields": fields,
+        "host": host,
+        "trail": await EDITING.trail(here, rows),
+        "url": rows.noun.url_of(row),
+        "reach": reach(fields, host),
+        "prices": prices(fields),
+        "directives": rule_exclusions.directives(row),
+        "changes": await last_changes(here, row, rows),
+    }
+    return await page(here.request, "rule_exclusions/show.html", context)
+
+
+async def _host_name(here: Visit, fields: RuleExclusionFields) -> str:
+    if fields.virtual_host_id is None:
+        return ""
+    return (await virtual_hosts.find(here.session, fields.virtual_host_id)).name

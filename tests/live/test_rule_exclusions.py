@@ -1,0 +1,140 @@
+"""Each form of a rule exclusion, judged by the real agent: it frees what it names, and nothing beside it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.corpus import HOSTILE
+from tests.live.judging import Asked, Judge, a_form, a_json, a_request
+from tests.rows import rows
+
+XSS, PASSWD, SQL = "<script>alert(1)</script>", "/etc/passwd", "1' union select password from users-- "
+"What 941100, 930120 and 942100 are for, among others."
+
+RULES = ["attack-xss"]
+
+
+def on(path: str, **others: Any) -> dict[str, Any]:
+    return {"policy": "Strict", "rules": RULES, "path": path, **others}
+
+
+Tried = tuple[dict[str, Any], list[Asked], list[Asked]]
+
+FORMS: dict[str, Tried] = {
+    "an argument": (
+        on("/a/posts", target_name="content", methods=["POST"]),
+        [a_form("/a/posts", {"content": XSS}), a_form("/a/%70osts", {"CONTENT": XSS})],
+        [
+            a_form("/a/posts", {"title": XSS}), a_form("/a/posts-x", {"content": XSS}), a_form("/a/Posts", {"content": XSS}),
+            a_form("/a/posts", {"content": XSS}, "PUT"), a_request("GET", "/a/posts?content=%3Cscript%3Ealert(1)%3C/script%3E"),
+            a_form("/a/posts/../login", {"content": XSS}), a_form("/a/posts/", {"content": XSS}),
+        ],
+    ),
+    "every argument": (on("/b"), [a_form("/b", {"x": XSS, "y": XSS})], [a_form("/b", {XSS: "1"})]),
+    "the names of arguments": (on("/c", target="argument_name"), [a_form("/c", {XSS: "1"})], [a_form("/c", {"x": XSS})]),
+    "a pattern of names": (
+        on("/d", target_name=r"item_\d{1,2}[,/']x", name_is_pattern=True),
+        [a_form("/d", {"ITEM_12,x": XSS, "item_3/x": XSS, "item_3'x": XSS})],
+        [a_form("/d", {"item_123,x": XSS}), a_form("/d", {"item_1,x_": XSS}), a_form("/d", {"an_item_1,x": XSS})],
+    ),
+    "each value of a JSON list": (
+        on("/e", target="json", target_name="Items.*.text"),
+        [a_json("/e", {"items": [{"text": XSS}, {"text": XSS}]})],
+        [a_json("/e", {"items": [{"name": XSS}]}), a_json("/e", {"items": {"x": {"text": XSS}}}), a_form("/e", {"items.0.text": XSS})],
+    ),
+    "one value of a JSON body": (
+        on("/f", target="json", target_name="items.0.text"),
+        [a_json("/f", {"items": [{"text": XSS}]})],
+        [a_json("/f", {"items": [{"text": "x"}, {"text": XSS}]})],
+    ),
+    "a cookie": (
+        on("/g", target="cookie", target_name="state"),
+        [a_request("GET", "/g", cookie=f"state={XSS}")],
+        [a_request("GET", "/g", cookie=f"other={XSS}")],
+    ),
+    "a header": (
+        on("/h", target="header", target_name="Referer"),
+        [a_request("GET", "/h", referer=XSS)],
+        [a_request("GET", "/h", user_agent=XSS)],
+    ),
+    "the name of a header": (
+        on("/i", rules=["920450"], target="header_name", target_name="X-HTTP-Method-Override"),
+        [a_request("GET", "/i", x_http_method_override="PUT")],
+        [a_request("GET", "/i", x_http_method="PUT")],
+    ),
+    "an XML body": (
+        on("/j", rules=["930120", "932160"], target="xml"),
+        [a_request("POST", "/j", b"<a>/etc/passwd</a>", content_type="application/xml")],
+        [a_request("POST", "/j?x=/etc/passwd", b"<a>b</a>", content_type="application/xml")],
+    ),
+    "the path": (
+        on(r"/[^/]+/k\.git/.+", path_match="pattern", rules=["930130"], target="path"),
+        [a_request("GET", "/team/k.git/info")],
+        [a_request("GET", "/team/k.git/../.git/config"), a_request("GET", "/k.git/info")],
+    ),
+    "everything below a path": (
+        on("/l", path_match="below", target_name="x"),
+        [a_form(path, {"x": XSS}) for path in ("/l", "/l/", "/l/a/b", "/%6c/a..b")],
+        [
+            a_form(path, {"x": XSS})
+            for path in ("/l-m", "/l/../m", "/l/..;/m", "/l/%2e%2e/m", "/l/%252e%252e/m", "/l/..%5cm", "/m/../l/a")
+        ],
+    ),
+    "a pattern of paths": (
+        on(r"^/m/\d{1,3}$", path_match="pattern", target_name="x"),
+        [a_form("/m/123", {"x": XSS})],
+        [a_form(path, {"x": XSS}) for path in ("/m/1234", "/m/1/", "/n%0a/m/1", "/m/1%0a", "/m/a")],
+    ),
+    "another argument's value": (
+        on("/o", target_name="code", only_if=["action=save it, now", "v=2"]),
+        [a_form("/o?v=2", {"action": "save it, now", "code": XSS})],
+        [
+            a_form("/o?v=2", {"action": "save it", "code": XSS}), a_form("/o?v=2", {"code": XSS}),
+            a_form("/o", {"action": "save it, now", "code": XSS}),
+            a_form("/o?v=2&Action=other", {"action": "save it, now", "code": XSS}),
+        ],
+    ),
+    "whole rules": (
+        on("/p", rules=["941100-941199", "941390"], target="request"),
+        [a_form("/p", {"x": XSS})],
+        [a_form("/p", {"x": PASSWD}), a_form("/q", {"x": XSS})],
+    ),
+    "chained rules": (
+        on("/r", rules=["943110"], target="header", target_name="referer"),
+        [a_request("GET", "/r?PHPSESSID=abc", referer="https://evil.example/x")],
+        [a_request("GET", "/s?PHPSESSID=abc", referer="https://evil.example/x")],
+    ),
+}  # fmt: skip
+
+NAMES = [
+    name
+    for name in ("a'b|c,d", "größe ñ 漢", '%{x}"', "a b", "/x/", "[0][value]", "$filter", *HOSTILE)
+    if name.isprintable()
+]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    kinds = ("argument", "argument_name")
+    named = [on(f"/name/{at}", target=kind, target_name=name) for at, name in enumerate(NAMES) for kind in kinds]
+    with Judge(
+        rows({"Strict": {"enforcement_mode": "block"}}, {}, exclusions=[*(one for one, _, _ in FORMS.values()), *named])
+    ) as made:
+        yield made
+
+
+@pytest.mark.parametrize("tried", FORMS.values(), ids=FORMS)
+def test_it_frees_what_it_names_and_nothing_beside_it(judge: Judge, tried: Tried) -> None:
+    _, freed, others = tried
+
+    assert [judge.fired(asked) for asked in freed] == [set() for _ in freed]
+    assert all(judge.fired(asked) for asked in others), [judge.fired(asked) for asked in others]
+
+
+def test_whatever_a_field_is_called_it_can_be_excluded(judge: Judge) -> None:
+    for at, name in enumerate(NAMES):
+        left = judge.fired(a_form(f"/name/{at}", {name.strip(): XSS})) & judge.fired(a_form("/name", {"x": XSS}))
+
+        assert left == set(), name
+        assert judge.fired(a_form(f"/name/{at}", {f"{name.strip()}x": XSS})), name

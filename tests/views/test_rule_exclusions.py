@@ -1,0 +1,98 @@
+"""The pages of rule exclusions: on their policy's page, alone, and the form that says what it would do."""
+
+import httpx2
+import pytest
+
+from tests.factories import a_virtual_host, an_exclusion
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+PLACE = "/policies/1/exclusions"
+REACH = (
+    "Rule 941100 doesn’t inspect the argument “content” in POST requests to /wp-json/posts. "
+    "Everything else is inspected as before."
+)
+
+
+async def test_one_is_shown_on_the_page_of_its_policy_and_on_its_own(ada: httpx2.AsyncClient) -> None:
+    made = await ada.post(PLACE, data=an_exclusion(reason="Editors write HTML"))
+
+    assert made.headers["location"] == f"{PLACE}/1"
+    policy, alone = (await ada.get("/policies/1")).text, (await ada.get(f"{PLACE}/1")).text
+    assert f'href="{PLACE}/1"' in policy
+    assert "SecRule REQUEST_FILENAME" in alone
+    for words in (REACH, "Editors write HTML", "ctl:ruleRemoveTargetById=941100;ARGS:content", 'href="/policies/1"'):
+        assert words in alone
+
+
+async def test_the_form_says_what_it_would_do_and_what_is_wrong(ada: httpx2.AsyncClient) -> None:
+    answer = await ada.post(f"{PLACE}/new/reach", data=an_exclusion())
+    wrong = await ada.post(f"{PLACE}/new/reach", data=an_exclusion(rules="949110"))
+
+    assert REACH in answer.text
+    assert "adds up the score and blocks" in wrong.text
+    assert (await ada.get("/changes")).text.count("rule exclusion") == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"rules": "941100\n941160"}, "Rules 941100 and 941160 don’t inspect"),
+        ({"rules": "attack-xss"}, "All rules tagged attack-xss don’t inspect"),
+        ({"target_name": ""}, "any argument in"),
+        ({"target": "xml"}, "don’t inspect XML bodies in"),
+        (
+            {"rules": "941100\n942100\nattack-lfi", "target": "request"},
+            "and all rules tagged attack-lfi don’t run for POST requests",
+        ),
+        ({"path_match": "any"}, "in all POST requests."),
+        ({"path_match": "below", "methods": ""}, "in requests to /wp-json/posts and everything below."),
+        ({"only_if": "action=save\nv=2"}, "if action is “save” and v is “2”."),
+        ({"virtual_host_id": "1"}, "to /wp-json/posts on shop.example."),
+    ],
+)
+async def test_the_sentence_says_what_the_fields_say(
+    ada: httpx2.AsyncClient, typed: dict[str, str], words: str
+) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+
+    answer = await ada.post(f"{PLACE}/new/reach", data=an_exclusion(**{"rules": "941100\n941160", **typed}))
+
+    assert words in answer.text
+
+
+async def test_it_is_found_edited_and_deleted(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_exclusion())
+    form = read((await ada.get(f"{PLACE}/1/edit")).text)
+
+    assert form.find("form", action=f"{PLACE}/1")
+    assert f'href="{PLACE}/1"' in (await ada.get("/search?q=941100")).text
+    assert (await ada.post(f"{PLACE}/1", data=an_exclusion(methods="PUT", version="1"))).headers[
+        "location"
+    ] == f"{PLACE}/1"
+    assert (
+        "Default: 941100: argument content, PUT /wp-json/posts: method PUT added, method POST removed"
+        in (await ada.get("/changes?noun=policy&id=1")).text
+    )
+    gone = await ada.post(f"{PLACE}/1/delete", data={"version": "2"})
+    assert gone.headers["location"] == "/policies/1"
+    assert (await ada.get(f"{PLACE}/1")).status_code == 404
+
+
+async def test_there_is_no_page_below_a_policy_that_there_is_not(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_exclusion())
+
+    for path in (
+        "/policies/9/exclusions/new",
+        "/policies/9/exclusions/1",
+        "/policies/x/exclusions/new",
+        "/policies/9/exclusions/1/edit",
+    ):
+        assert (await ada.get(path)).status_code == 404
+    assert (await ada.post("/policies/9/exclusions", data=an_exclusion())).status_code == 404
+
+
+async def test_a_viewer_reads_but_does_not_add(vera: httpx2.AsyncClient) -> None:
+    assert f"{PLACE}/new" not in (await vera.get("/policies/1")).text
+    assert (await vera.post(PLACE, data=an_exclusion())).status_code == 403

@@ -5,9 +5,10 @@ SQLite's file is not made smaller: what becomes free takes the next events.
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from guardpanel import clock
 from guardpanel.events.schema import id_of
 from guardpanel.events.words import VERDICT_CODES, Verdict
 
@@ -82,4 +83,4 @@ def _drop_unused(connection: sqlite3.Connection, table: str, ids: Sequence[int])
 
 
 def _first_kept(days: int) -> int:
-    return id_of(datetime.now(UTC) - timedelta(days=days))
+    return id_of(clock.AGES.now() - timedelta(days=days))

@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel import clock
 from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
@@ -95,7 +96,7 @@ class Retention:
 
     async def _old_changes(self, session: AsyncSession) -> list[int]:
         """Beyond the number that is kept or too old. Refused ones have a number of their own: they push no others out."""
-        oldest = datetime.now(UTC) - timedelta(days=self.settings.keep_days)
+        oldest = clock.AGES.now() - timedelta(days=self.settings.keep_days)
         kept = await protected(session)
         found: list[int] = []
         for pool in (col(Deployment.outcome) == Outcome.LIVE, col(Deployment.outcome) != Outcome.LIVE):

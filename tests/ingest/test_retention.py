@@ -1,10 +1,12 @@
 """What is kept: by age and by size, in small steps, and whole."""
 
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import Any
 
 import pytest
 
+from guardpanel import clock
 from guardpanel.ingest import retention
 from tests.events import a_log_line, a_rule, an_event
 from tests.ingest.reading import FIRST, Ground
@@ -110,3 +112,16 @@ def test_what_anybody_can_make_pushes_no_attack_out(ground: Ground, monkeypatch:
     assert kept[:50] == [event["id"] for event in attacks]
     assert kept[50:] == [line["id"] for line in strays[50 - len(kept) :]]
     assert len(kept) >= 70
+
+
+def test_a_clock_that_jumps_ahead_removes_no_event(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = [time()]
+    monkeypatch.setattr(clock, "AGES", clock.SteadyClock(lambda: wall[0], lambda: 50.0))
+    ground.write(FIRST, event := an_event())
+    ground.read_all()
+    wall[0] += 400 * 86_400.0
+
+    with ground.ingest() as ingest:
+        ingest.tidy()
+
+    assert ground.requests() == [event["id"]]

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import col, select, update
 
+from guardpanel import clock
 from guardpanel.app import create_app
 from guardpanel.errors import Problem
 from guardpanel.models import Deployment, Revision
@@ -82,6 +83,18 @@ async def test_the_newest_changes_and_releases_are_kept(panel: Panel) -> None:
     assert await numbers(panel) == [7, 8, 9, 10]
     assert on_disk(panel) == [8, 9, 10]
     assert not list(panel.engines.releases.root.glob(".*"))
+
+
+async def test_a_clock_that_jumps_ahead_drops_no_change(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = [datetime.now(UTC).timestamp()]
+    monkeypatch.setattr(clock, "AGES", clock.SteadyClock(lambda: wall[0], lambda: 50.0))
+    await saves(panel, 2)
+    before = await changes(panel)
+    wall[0] += 500 * 86_400.0
+
+    await panel.retention.tidy()
+
+    assert await changes(panel) == before
 
 
 async def test_changes_that_are_too_old_go_but_not_the_live_one_nor_the_good_one_before(panel: Panel) -> None:

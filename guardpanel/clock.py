@@ -1,0 +1,52 @@
+"""What time it is for whatever is deleted by its age: a clock that jumps ahead must not make everything old at once."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import CLOCK_BOOTTIME, clock_gettime, time
+
+log = logging.getLogger(__name__)
+
+JUMP = 3600.0
+"Seconds ahead of what really passed, from which on the clock is doubted."
+
+BELIEVED_AFTER = 24 * 3600.0
+"Seconds after which a clock that stays ahead is believed: it may have been wrong before."
+
+
+def since_boot() -> float:
+    """Seconds that nobody sets, those of a machine that sleeps with them (clock_gettime(2), CLOCK_BOOTTIME)."""
+    return clock_gettime(CLOCK_BOOTTIME)
+
+
+class SteadyClock:
+    """The time of day; where that jumps ahead, the time that really passed, until the jump has lasted a day.
+
+    A clock that is set back makes everything younger, so that nothing is deleted too early: it is followed. What was so when
+    this process started cannot be known.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time, steady: Callable[[], float] = since_boot) -> None:
+        self._wall, self._steady = wall, steady
+        self._between = wall() - steady()
+        self._doubted_since: float | None = None
+
+    def now(self) -> datetime:
+        wall, steady = self._wall(), self._steady()
+        ahead = wall - steady - self._between
+        if ahead > JUMP and not self._is_believed(steady, ahead):
+            return datetime.fromtimestamp(steady + self._between, UTC)
+        self._between, self._doubted_since = wall - steady, None
+        return datetime.fromtimestamp(wall, UTC)
+
+    def _is_believed(self, steady: float, ahead: float) -> bool:
+        if self._doubted_since is None:
+            self._doubted_since = steady
+            log.warning(
+                "the clock jumped ahead by %.0f s; nothing is deleted for its age because of that for 24 h", ahead
+            )
+        return steady - self._doubted_since >= BELIEVED_AFTER
+
+
+AGES = SteadyClock()
+"Of this process."

@@ -35,7 +35,7 @@ class Verdict(StrEnum):
     GREEDY = "greedy"
     "429: its client had too many requests in progress."
     TOO_MANY_BODIES = "too_many_bodies"
-    "503: too many large bodies were being inspected, and the policy fails closed."
+    "503: too many large bodies were being inspected, and the policy fails closed; or too many large responses were on their way."
     UNDELIVERED = "undelivered"
     "HAProxy could not deliver it, for a `Reason`, and nobody had anything else to say of it."
 
@@ -103,7 +103,7 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
         "Rejected. The client had too many requests in progress.", "ban", "tone-accent"),
     Verdict.TOO_MANY_BODIES: VerdictWords(
         32, Outcome.DENIED, "Too many bodies", "Too many large bodies at a time",
-        "Rejected. Too many large bodies were being inspected.", "circle-x", "tone-bad"),
+        "Rejected. Too many large bodies were in progress.", "circle-x", "tone-bad"),
     Verdict.UNDELIVERED: VerdictWords(
         10, Outcome.DENIED, "Not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
 }  # fmt: skip

@@ -92,6 +92,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             named=any_spelling(state.traffic.client_ip_header),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
+            large_buffer=LARGE_BUFFER,
             capacity=capacity(state, space.buffer),
             reserve=RESERVE,
             large_body=LARGE_BODY,

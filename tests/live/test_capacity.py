@@ -50,6 +50,9 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         },
     )
     slowly: list[Part] = [b"x", 0.2] * 150
+    chunked, piece = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n%b\r\n" % (b"x" * 65536)
+    server.answers["/big"] = [chunked, *[piece] * 512]
+    server.answers["/page"] = [chunked + piece + b"0\r\n\r\n"]
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
     with Stack(haproxy, state, memory_mib=256) as running:
         yield running
@@ -104,6 +107,20 @@ def entry(stack: Stack, table: str, key: str) -> int:
 
 def verdicts(stack: Stack) -> set[str]:
     return {line["verdict"] for line in stack.access_log()}
+
+
+def test_visitors_are_served_while_large_answers_stall(stack: Stack) -> None:
+    """They fill buffers as large as the largest inspected body: as many as there is memory for, and no page waits for them."""
+    request = head("GET", "plain.test", "/big", {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+    with visitors(visitor(stack, number + 1, request) for number in range(BODIES)):
+        wait_until(lambda: entry(stack, "large_answers", "1") == BODIES, "as many as there is memory for")
+
+        assert asked(stack, 99, "plain.test", "/big").status == 503
+        assert asked(stack, 99, "plain.test", "/page").status == 200
+        assert asked(stack, 99, "plain.test").status == 200
+        wait_until(lambda: "bodies" in verdicts(stack), "it is in the log")
+    wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")
+    assert asked(stack, 99, "plain.test", "/page").status == 200
 
 
 def test_one_connection_too_many_is_told_so_and_the_panel_still_gets_in(stack: Stack) -> None:

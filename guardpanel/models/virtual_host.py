@@ -75,6 +75,7 @@ class VirtualHostColumns(Fields):
         "Enforcement mode",
         None,
         sa_type=stored(EnforcementMode),
+        short="Mode",
         unset="Same as policy",
         hint="Overrides the policy’s mode. Off skips inspection.",
     )

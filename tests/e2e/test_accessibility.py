@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Complaints, log_in
+from tests.e2e.conftest import PATIENCE, Complaints, log_in
 from tests.panel import Panel, running_panel
 from tests.web import Person, a_host, a_policy, an_account
 
@@ -117,6 +117,16 @@ def test_a_page_can_be_read_in_the_dark(browsing: Page, filled: Panel, path: str
 
     browsing.emulate_media(color_scheme="light")
     assert found == []
+
+
+def test_each_link_of_a_row_can_be_touched_on_a_phone(browsing: Page, filled: Panel) -> None:
+    """The row's name covers the row; what else leads somewhere lies above it."""
+    browsing.set_viewport_size({"width": 390, "height": 844})
+    browsing.goto(f"{filled.url}/policies")
+
+    browsing.get_by_role("link", name="5 virtual hosts").click(timeout=PATIENCE)
+
+    expect(browsing).to_have_url(f"{filled.url}/virtual-hosts?policy=1")
 
 
 @pytest.mark.parametrize("path", BARE)

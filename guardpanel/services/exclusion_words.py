@@ -23,7 +23,7 @@ FIELDS = {
 
 def reach(fields: RuleExclusionColumns, virtual_host: str = "") -> str:
     """`Rules 941100 and 941160 don’t inspect the argument “content” in POST requests to /wp-json/posts. …`"""
-    rules, does = _rules(fields.rules), f"don’t inspect {_field(fields)} in"
+    rules, does = _rules(fields.rules), f"don’t inspect {kind(fields)} in"
     if fields.target is Target.REQUEST:
         does = "don’t run for"
     if len(fields.rules) == 1 and (found := ids(fields.rules[0])) and len(found) == 1:
@@ -57,7 +57,8 @@ def _rules(choices: list[str]) -> str:
     return " and ".join(words)
 
 
-def _field(fields: RuleExclusionColumns) -> str:
+def kind(fields: RuleExclusionColumns) -> str:
+    """What is excluded: `the argument “content”`, `XML bodies`."""
     one, every = FIELDS.get(fields.target, ("", ""))
     if not fields.target_name:
         return (

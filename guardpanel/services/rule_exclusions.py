@@ -9,8 +9,10 @@ from guardpanel.models import RuleExclusion
 from guardpanel.models.rule_exclusion import NOUN, RuleExclusionFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
+from guardpanel.services import exclusion_checks
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
+from guardpanel.services.rules import catalogue
 from guardpanel.services.saving.changes import Asked, Changes, Saved
 
 SORTS = {"name": col(RuleExclusion.name), "changed": col(RuleExclusion.updated_at)}
@@ -25,12 +27,21 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
         return await self.listed(session, wanted, SORTS, **paging)
 
     async def create(self, changes: Changes, asked: Asked, fields: RuleExclusionFields) -> Saved[RuleExclusion]:
+        await must_have_effect(changes, fields)
         return await super().create(changes, asked, _owned(fields, asked))
 
     async def update(
         self, changes: Changes, asked: Asked, number: int, fields: RuleExclusionFields, version: int | None = None
     ) -> Saved[RuleExclusion]:
+        await must_have_effect(changes, fields)
         return await super().update(changes, asked, number, _owned(fields, asked), version)
+
+
+async def must_have_effect(changes: Changes, fields: RuleExclusionFields) -> None:
+    """Invalid for what would do nothing. One that is disabled may; and nobody knows with a coraza-spoa."""
+    known = (await catalogue.load(changes.engines)).rule_set
+    if fields.enabled and known is not None:
+        exclusion_checks.must_have_effect(fields, known)
 
 
 def _owned(fields: RuleExclusionFields, asked: Asked) -> RuleExclusionFields:

@@ -44,6 +44,7 @@ async def say(here: Here, policy_id: PolicyId, _editor: Editor) -> Response:
     form = await Form.read(here.request, RuleExclusionFields)
     try:
         fields = form.fields(RuleExclusionFields)
+        await rule_exclusions.must_have_effect(here.changes, fields)
         said = {"reach": reach(fields, await _host_name(here, fields)), "prices": prices(fields), "wrong": ""}
     except Problem as problem:
         words = [error.message for error in problem.errors.values()]

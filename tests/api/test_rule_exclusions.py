@@ -7,6 +7,7 @@ import pytest
 
 from tests.factories import a_react_policy, a_vhost
 from tests.fakes import FakeEngines
+from tests.rule_set import rule_set
 
 pytestmark = pytest.mark.anyio
 
@@ -144,6 +145,17 @@ async def test_what_it_says_wrongly_is_refused_at_its_own_key(
     answer = await ada_api.post(PLACE, json={**REACT, **body})
 
     assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, [field])
+
+
+async def test_a_placebo_is_refused_unless_it_is_disabled(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.agent.known_rules = rule_set()
+    placebo = {**REACT, "target_type": "request_headers", "target_value": "x-name"}
+
+    answer = await ada_api.post(PLACE, json=placebo)
+
+    assert [one["field"] for one in answer.json()["errors"]] == ["target_value"]
+    assert "doesn’t inspect the header “x-name”" in answer.json()["errors"][0]["message"]
+    assert (await ada_api.post(PLACE, json={**placebo, "enabled": False})).status_code == 201
 
 
 async def test_one_for_a_virtual_host_has_an_application_of_its_own(

@@ -1,0 +1,119 @@
+"""What would be a placebo, or do more than it says: a rule exclusion judged by the rule set that the agent holds.
+
+The engine loads all of these without a word (docs/exclusions.md), so the words are ours.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from guardpanel.engines import Rule, RuleRole, RuleSet
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.models.rule_choices import ids
+from guardpanel.models.rule_exclusion import RuleExclusionFields, Target
+from guardpanel.rendering.exclusions import VARIABLES
+from guardpanel.services.exclusion_words import kind
+from guardpanel.services.rules.targets import joined, looked_at
+
+FIRST_OF_CRS = 900_000
+"Rules before are Coraza's own: they stand before an exclusion, and act on what it has not said yet in phase 2."
+
+MOST_PLACES = 6
+
+STEERS = {
+    RuleRole.EVALUATE: "adds up scores and blocks",
+    RuleRole.REPORT: "only logs scores",
+    RuleRole.SKIP: "decides which paranoia levels run",
+    RuleRole.PREPARE: "prepares other rules",
+}
+
+
+def must_have_effect(fields: RuleExclusionFields, known: RuleSet) -> None:
+    """Invalid, with what is wrong at each field."""
+    errors: dict[str, FieldError] = {}
+    for choice in fields.rules:
+        for field, words in _wrong(choice, fields, known):
+            errors.setdefault(field, FieldError(words))
+    if errors:
+        raise Invalid("Check the fields below.", errors)
+
+
+def chosen(choice: str, known: RuleSet) -> list[Rule]:
+    """The rules that an id, a range or a tag means."""
+    numbers = ids(choice)
+    if numbers is not None and len(numbers) == 1:
+        return [rule for rule in [known.rules.get(numbers.start)] if rule]
+    if numbers is not None:
+        return [rule for rule in known.rules.values() if rule.id in numbers]
+    return [rule for rule in known.rules.values() if choice in rule.tags]
+
+
+def _wrong(choice: str, fields: RuleExclusionFields, known: RuleSet) -> Iterator[tuple[str, str]]:
+    rules = chosen(choice, known)
+    detecting = [rule for rule in rules if rule.role is RuleRole.DETECT]
+    steering = next((rule for rule in rules if rule.role is not RuleRole.DETECT), None)
+    if not rules:
+        yield "rules", f"{_called(choice)} in OWASP CRS {known.crs_version}."
+    elif steering and (fields.target is Target.REQUEST or not detecting):
+        yield "rules", _must_stay(choice, steering, detecting)
+    elif fields.only_if and all(_comes_early(rule) for rule in detecting):
+        yield "only_if", f"{choice} runs before arguments in the body are known. Remove the conditions, or that rule."
+    elif not any(looks_at(rule, fields) for rule in detecting):
+        yield _at(fields), _looks_elsewhere(choice, detecting, fields)
+
+
+def _called(choice: str) -> str:
+    if ids(choice) is None:
+        return f"No rule is tagged {choice}"
+    return f"There are no rules {choice}" if "-" in choice else f"There is no rule {choice}"
+
+
+def _must_stay(choice: str, steering: Rule, detecting: Sequence[Rule]) -> str:
+    which = f"Rule {choice}" if choice == str(steering.id) else f"{choice} includes {steering.id}, which"
+    later = next((rule.id for rule in detecting if rule.id > steering.id), None)
+    return f"{which} {STEERS[steering.role]}." + (f" Begin at {later}." if later and "-" in choice else "")
+
+
+def _comes_early(rule: Rule) -> bool:
+    return rule.phase == 1 or rule.id < FIRST_OF_CRS
+
+
+def _at(fields: RuleExclusionFields) -> str:
+    return "target_name" if fields.target_name else "target"
+
+
+def _looks_elsewhere(choice: str, rules: Sequence[Rule], fields: RuleExclusionFields) -> str:
+    places = looked_at([target for rule in rules for link in rule.links for target in link.targets])[:MOST_PLACES]
+    subject = f"Rule {choice} doesn’t" if "-" not in choice and ids(choice) else f"The rules of {choice} don’t"
+    verb = "It inspects" if subject.startswith("Rule") else "They inspect"
+    return f"{subject} inspect {kind(fields)}. {verb} {joined(places)}."
+
+
+def looks_at(rule: Rule, fields: RuleExclusionFields) -> bool:
+    """Whether what is excluded is among the targets of one of its links."""
+    if fields.target is Target.REQUEST:
+        return True
+    targets = [target for link in rule.links for target in link.targets]
+    return any(_covers(target, fields) for target in targets) and not any(
+        target.startswith("!") and _names(target[1:], fields) for target in targets
+    )
+
+
+def _covers(target: str, fields: RuleExclusionFields) -> bool:
+    if target in VARIABLES[fields.target]:  # also XML:/*
+        return True
+    variable, _, key = target.partition(":")
+    if variable not in VARIABLES[fields.target] or not key:
+        return False
+    is_pattern = len(key) > 1 and key.startswith("/") and key.endswith("/")
+    return is_pattern or not fields.target_name or _names(target, fields)
+
+
+def _names(target: str, fields: RuleExclusionFields) -> bool:
+    """Whether a target is one field by its name, and that is what is excluded."""
+    variable, _, key = target.partition(":")
+    if variable not in VARIABLES[fields.target] or not (key and fields.target_name):
+        return False
+    if fields.name_is_pattern:
+        return re.fullmatch(fields.target_name, key, re.IGNORECASE) is not None
+    name = f"json.{fields.target_name.removeprefix('json.')}" if fields.target is Target.JSON else fields.target_name
+    return name.lower() == key.lower()

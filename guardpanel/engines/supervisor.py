@@ -41,45 +41,8 @@ class Supervisor:
         self.background = background or Background()
         for folder in (settings.run_dir, settings.log_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.agent = Child(
-            name="WAF agent",
-            command=lambda: engines.agent.command(settings.events_dir),
-            may_start=engines.agent.configuration.exists,
-            reads=lambda: _changed_at(engines.agent.configuration),
-            control=engines.agent.answers_at,
-            log=settings.log_dir / "agent.log",
-            output=None,
-            cwd=settings.data_dir,
-            before=engines.agent.make_way,
-        )
-        self.haproxy = Child(
-            name="HAProxy",
-            command=lambda: [
-                engines.haproxy.binary(),
-                "-W",
-                "-S",
-                f"{settings.master_socket},mode,600",
-                "-f",
-                str(settings.data_dir / "current" / "haproxy.cfg"),
-            ],
-            may_start=lambda: engines.releases.current_number() is not None,
-            reads=engines.releases.current_number,
-            control=settings.master_socket,
-            log=settings.log_dir / "haproxy.log",
-            output=settings.access_log,
-            cwd=settings.data_dir,
-        )
-        self.ingest = Child(
-            name="Ingest",
-            command=lambda: [sys.executable, "-m", "guardpanel", "ingest", "--parent", str(os.getpid())],
-            may_start=lambda: True,
-            reads=lambda: None,
-            control=settings.ingest_socket,
-            log=settings.log_dir / "ingest.log",
-            output=None,
-            cwd=settings.data_dir,
-            environment=clean_environment() | of_ingest(settings),
-        )
+        self.agent, self.haproxy = _agent(settings, engines), _haproxy(settings, engines)
+        self.ingest = _ingest(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = 0
         "How often in a row HAProxy's master socket was out of reach."
@@ -139,6 +102,54 @@ def of_ingest(settings: Settings) -> dict[str, str]:
         "GUARDPANEL_LOG_LEVEL": settings.log_level,
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
+
+
+def _agent(settings: Settings, engines: Engines) -> Child:
+    return Child(
+        name="WAF agent",
+        command=lambda: engines.agent.command(settings.events_dir),
+        may_start=engines.agent.configuration.exists,
+        reads=lambda: _changed_at(engines.agent.configuration),
+        control=engines.agent.answers_at,
+        log=settings.log_dir / "agent.log",
+        output=None,
+        cwd=settings.data_dir,
+        before=engines.agent.make_way,
+    )
+
+
+def _haproxy(settings: Settings, engines: Engines) -> Child:
+    return Child(
+        name="HAProxy",
+        command=lambda: [
+            engines.haproxy.binary(),
+            "-W",
+            "-S",
+            f"{settings.master_socket},mode,600",
+            "-f",
+            str(settings.data_dir / "current" / "haproxy.cfg"),
+        ],
+        may_start=lambda: engines.releases.current_number() is not None,
+        reads=engines.releases.current_number,
+        control=settings.master_socket,
+        log=settings.log_dir / "haproxy.log",
+        output=settings.access_log,
+        cwd=settings.data_dir,
+    )
+
+
+def _ingest(settings: Settings) -> Child:
+    return Child(
+        name="Ingest",
+        command=lambda: [sys.executable, "-m", "guardpanel", "ingest", "--parent", str(os.getpid())],
+        may_start=lambda: True,
+        reads=lambda: None,
+        control=settings.ingest_socket,
+        log=settings.log_dir / "ingest.log",
+        output=None,
+        cwd=settings.data_dir,
+        environment=clean_environment() | of_ingest(settings),
+    )
 
 
 def _changed_at(path: Path) -> int:

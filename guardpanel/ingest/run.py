@@ -9,33 +9,25 @@ import logging
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
 from time import monotonic, time
-from typing import NamedTuple
 
 from guardpanel.engines.lock import only_ingest
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.ingest import agent_line, proxy_line, retention
+from guardpanel.ingest import retention
 from guardpanel.ingest.access_log import AccessLog, Position
-from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
+from guardpanel.ingest.batches import Batch, batches
 from guardpanel.ingest.ending import Ending, ToldToEnd
 from guardpanel.ingest.lately import Lately
-from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.segments import Place, Read, Segments
 from guardpanel.ingest.status import Status
 from guardpanel.ingest.store import Store
 from guardpanel.settings import Settings
 
 log = logging.getLogger(__name__)
-
-BATCH = 2_000
-"Lines of the agent that are read at once, about, and of HAProxy."
-
-MOST_CHUNKS = 64
-"Of HAProxy's log that are read at once."
 
 TOGETHER = 10
 """Batches in a transaction, where so much waits: each event touches a page of its client and one of its path, and the more
@@ -77,16 +69,6 @@ def run(settings: Settings, parent: int | None = None) -> None:
             ingest.close()
 
 
-class Batch(NamedTuple):
-    """What was read at once, and how far HAProxy's log was read with it."""
-
-    found: Read
-    position: Position
-    agent: Sequence[AgentLine]
-    proxy: Sequence[ProxyLine]
-    counted: Counter[str]
-
-
 class Ingest:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -125,7 +107,7 @@ class Ingest:
         anything."""
         stored = None
         with self.connection:
-            for batch in islice(self._batches(), TOGETHER):
+            for batch in islice(batches(self.segments, self.access_log, self.lately), TOGETHER):
                 if stored is None:
                     self.connection.execute("BEGIN IMMEDIATE")
                 self._store(batch)
@@ -141,37 +123,11 @@ class Ingest:
             self._read_until = schema.time_of(stored.agent[-1].moment).timestamp()
         return True
 
-    def _batches(self) -> Iterator[Batch]:
-        position = self.access_log.position
-        while True:
-            found = self.segments.read(BATCH)
-            counted = Counter(found.counted)
-            agent = list(_agent_lines(found.lines, counted))
-            before = position
-            proxy, position = self._logged(position, agent[-1].moment if agent else 0, counted)
-            if found.is_empty and position == before:
-                return
-            yield Batch(found, position, agent, proxy, counted)
-
     def _store(self, batch: Batch) -> None:
         counted = batch.counted
         if batch.agent or batch.proxy:
             counted += self.store.add(batch.agent, batch.proxy)
-        self._remember(batch.found, batch.position, counted)
-
-    def _logged(self, position: Position, moment: int, counted: Counter[str]) -> tuple[list[ProxyLine], Position]:
-        """What HAProxy says from there up to the moment to which the agent's lines go, and where that ends: what both say of a
-        request is best stored at once, and many lines of a log say nothing."""
-        lines: list[ProxyLine] = []
-        for _ in range(MOST_CHUNKS):
-            part = self.access_log.read(position)
-            self.lately.see(part.lines)
-            lines += _proxy_lines(part.lines, counted)
-            counted += part.counted
-            if part.position == position or len(lines) >= BATCH or (lines and lines[-1].moment >= moment):
-                return lines, part.position
-            position = part.position
-        return lines, position
+        self._remember(batch.read, batch.position, counted)
 
     def tidy(self) -> None:
         """One step of removing what is too old or too much, when it is time for one."""
@@ -213,12 +169,12 @@ class Ingest:
         self.problem = f"Events can’t be stored: {what}."
         log.error("events cannot be stored: %r", error, exc_info=error)
 
-    def _remember(self, found: Read, position: Position, counted: Counter[str]) -> None:
+    def _remember(self, read: Read, position: Position, counted: Counter[str]) -> None:
         self.connection.executemany(
             "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?)",
-            [(name, *place) for name, place in found.places.items()],
+            [(name, *place) for name, place in read.places.items()],
         )
-        self.connection.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in found.gone])
+        self.connection.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in read.gone])
         self.connection.execute("INSERT OR REPLACE INTO access_log VALUES (1, ?, ?)", position)
         self._count(counted)
 
@@ -227,29 +183,6 @@ class Ingest:
             "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
             [(name, number) for name, number in counted.items() if number],
         )
-
-
-def _agent_lines(lines: Iterable[tuple[str, bytes]], counted: Counter[str]) -> Iterable[AgentLine]:
-    for place, line in lines:
-        try:
-            yield agent_line.read(line, place)
-        except BadLine:
-            counted["bad"] += 1
-        except UnknownVersion:
-            counted["unknown_version"] += 1
-
-
-def _proxy_lines(lines: Sequence[bytes], counted: Counter[str]) -> Iterable[ProxyLine]:
-    for line in lines:
-        try:
-            said = proxy_line.read(line)
-        except BadLine:
-            counted["bad"] += 1
-            continue
-        if said is None:
-            counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
-        else:
-            yield said
 
 
 def _places(connection: sqlite3.Connection) -> dict[str, Place]:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from guardpanel.models.meta import about, lowered
 from guardpanel.services.truth import live_line
 from guardpanel.static_files import asset
 from guardpanel.views import inert
+from guardpanel.views.formats import ago, milliseconds, moment, seconds, thousands
 from guardpanel.views.menu import MENU
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -227,38 +227,3 @@ def fails_open(policy: Policy | None, mode: EnforcementMode) -> bool:
 
 def policies_as_options(policies: Iterable[Policy]) -> list[tuple[str, str]]:
     return [(str(policy.id), f"{policy.name} ({lowered(policy.enforcement_mode.word)})") for policy in policies]
-
-
-def ago(moment: datetime | None) -> str:
-    """`38 s ago` under a minute, `14:03:12` today, `Yesterday 17:20`, `21 Nov 15:08`; in UTC."""
-    if moment is None:
-        return "—"
-    now = datetime.now(UTC)
-    past = now - moment
-    if 0 <= past.total_seconds() < 60:
-        return f"{int(past.total_seconds())} s ago" if past.total_seconds() >= 1 else "just now"
-    if moment.date() == now.date():
-        return f"{moment:%H:%M:%S}"
-    if (now.date() - moment.date()).days == 1:
-        return f"Yesterday {moment:%H:%M}"
-    return f"{moment.day} {moment:%b %H:%M}" if moment.year == now.year else f"{moment.day} {moment:%b %Y}"
-
-
-def moment(when: datetime | None) -> str:
-    """The full time with its zone, for a `title`."""
-    return "" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def seconds(value: float | None) -> str:
-    """One decimal under ten; two under a tenth, where 0.0 would say nothing."""
-    if value is None:
-        return "—"
-    return f"{value:.2f}" if value < 0.095 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
-
-
-def milliseconds(value: float | None) -> str:
-    return "—" if value is None else f"{value:.0f} ms"
-
-
-def thousands(value: int) -> str:
-    return f"{value:,}"

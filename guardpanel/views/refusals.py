@@ -36,7 +36,7 @@ async def live_number(session: SessionDep) -> int | None:
 def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = None) -> dict[str, Any]:
     """The summary above a refused form: who refused, what is live, a link to each field of the input type."""
     still = f"Revision {live} is still live." if live else ""
-    shown: dict[str, Any] = {
+    usual: dict[str, Any] = {
         "title": title_of(problem),
         "text": f"Nothing was saved. {still}",
         "links": [
@@ -49,15 +49,20 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
         "confirm": None,
         "steps": None,
     }
+    return usual | _of_kind(problem, still)
+
+
+def _of_kind(problem: Problem, still: str) -> dict[str, Any]:
+    """What is said otherwise than usual."""
     match problem:
         case ConfigRejected():
-            shown |= {
+            return {
                 "title": f"{problem.engine} rejected this change",
                 "raw": problem.output,
                 "raw_title": f"{problem.engine} output",
             }
         case RolledBack() | RollbackFailed():
-            shown |= {
+            return {
                 "title": "Rolled back: the change could not be verified"
                 if isinstance(problem, RolledBack)
                 else "This change failed",
@@ -68,22 +73,20 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
                 "steps": shown_steps(problem.steps),
             }
         case Invalid():
-            pass
+            return {}
         case Drifted():
-            shown |= {
+            return {
                 "title": "Configuration was changed outside guardpanel",
                 "text": f"{problem.message} Nothing was saved.",
                 "confirm": OVER_DRIFT,
             }
         case HandsOver():
-            shown |= {
+            return {
                 "title": "Another virtual host takes over",
                 "text": f"{problem.message} Nothing was saved.",
                 "confirm": HAND_OVER,
             }
-        case _:
-            shown |= {"title": problem.message, "text": f"Nothing was saved. {still}"}
-    return shown
+    return {"title": problem.message, "text": f"Nothing was saved. {still}"}
 
 
 def title_of(problem: Problem) -> str:

@@ -8,7 +8,8 @@ from fastapi.responses import HTMLResponse
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
 from guardpanel.services.truth import live_line
-from guardpanel.views.answers import banner, environment, seconds
+from guardpanel.views.answers import banner, environment
+from guardpanel.views.formats import seconds
 from guardpanel.views.steps import WORDS
 
 router = APIRouter()

@@ -14,7 +14,7 @@ from guardpanel.engines.lock import only_ingest
 from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.errors import Busy, StorageFailed
 from guardpanel.events import schema
-from guardpanel.ingest import run
+from guardpanel.ingest import batches, run
 from guardpanel.ingest.run import Ingest
 from guardpanel.ingest.store import Store
 from tests.events import a_log_line, an_event
@@ -84,7 +84,7 @@ def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
 
 def test_batches_that_are_stored_together_are_undone_together(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "AFTER_FAILURE", 0.01)
-    monkeypatch.setattr(run, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     events = [an_event() for _ in range(7)]
     ground.write(FIRST, *events[:3])
     ground.write(SECOND, *events[3:])
@@ -110,7 +110,7 @@ def test_batches_that_are_stored_together_are_undone_together(ground: Ground, mo
 
 
 def test_who_is_told_to_end_does_not_read_all_that_waits(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "BATCH", 1)
+    monkeypatch.setattr(batches, "BATCH", 1)
     first, second = an_event(), an_event()
     ground.write(FIRST, first, second)
     told = threading.Event()

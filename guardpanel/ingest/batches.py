@@ -1,0 +1,90 @@
+"""What waits to be stored, in batches: the agent's lines, and what HAProxy says of the same time."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from guardpanel.ingest import agent_line, proxy_line
+from guardpanel.ingest.access_log import AccessLog, Position
+from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
+from guardpanel.ingest.lately import Lately
+from guardpanel.ingest.proxy_line import ProxyLine
+from guardpanel.ingest.segments import Read, Segments
+
+BATCH = 2_000
+"Lines of the agent that are read at once, about, and of HAProxy."
+
+MOST_CHUNKS = 64
+"Of HAProxy's log that are read at once."
+
+
+class Batch(NamedTuple):
+    """What was read at once, and how far HAProxy's log was read with it."""
+
+    read: Read
+    position: Position
+    agent: Sequence[AgentLine]
+    proxy: Sequence[ProxyLine]
+    counted: Counter[str]
+
+
+def batches(segments: Segments, access_log: AccessLog, lately: Lately) -> Iterator[Batch]:
+    position = access_log.position
+    while True:
+        read = segments.read(BATCH)
+        counted = Counter(read.counted)
+        agent = list(_agent_lines(read.lines, counted))
+        before = position
+        log = _Log(access_log, lately, position)
+        proxy = log.lines_to(agent[-1].moment if agent else 0, counted)
+        position = log.position
+        if read.is_empty and position == before:
+            return
+        yield Batch(read, position, agent, proxy, counted)
+
+
+class _Log:
+    """HAProxy's, from a position on."""
+
+    def __init__(self, access_log: AccessLog, lately: Lately, position: Position) -> None:
+        self.access_log = access_log
+        self.lately = lately
+        self.position = position
+
+    def lines_to(self, moment: int, counted: Counter[str]) -> list[ProxyLine]:
+        """What it says up to the moment to which the agent's lines go: what both say of a request is best stored at once, and
+        many lines of a log say nothing."""
+        lines: list[ProxyLine] = []
+        for _ in range(MOST_CHUNKS):
+            part = self.access_log.read(self.position)
+            self.lately.see(part.lines)
+            lines += _proxy_lines(part.lines, counted)
+            counted += part.counted
+            at_end = part.position == self.position
+            self.position = part.position
+            if at_end or len(lines) >= BATCH or (lines and lines[-1].moment >= moment):
+                break
+        return lines
+
+
+def _agent_lines(lines: Iterable[tuple[str, bytes]], counted: Counter[str]) -> Iterable[AgentLine]:
+    for place, line in lines:
+        try:
+            yield agent_line.read(line, place)
+        except BadLine:
+            counted["bad"] += 1
+        except UnknownVersion:
+            counted["unknown_version"] += 1
+
+
+def _proxy_lines(lines: Sequence[bytes], counted: Counter[str]) -> Iterable[ProxyLine]:
+    for line in lines:
+        try:
+            entry = proxy_line.read(line)
+        except BadLine:
+            counted["bad"] += 1
+            continue
+        if entry is None:
+            counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
+        else:
+            yield entry

@@ -1,0 +1,42 @@
+"""Modules and functions stay small enough to be read at once."""
+
+import ast
+from pathlib import Path
+
+from tests.panel import ROOT
+
+LONGEST_MODULE, LONGEST_FUNCTION = 250, 40
+"Lines."
+
+LONGER_MODULES = {"migrations/versions/0001_first_tables.py": "a migration is never changed once it is out"}
+
+LONGER_FUNCTIONS = {
+    "migrations/versions/0001_first_tables.py:upgrade": "a migration is never changed once it is out",
+    "app.py:create_app": "composes: one line for each thing that the panel has",
+    "rendering/haproxy.py:configuration": "one line for each thing that haproxy.cfg.j2 sees",
+    "cli/serving.py:_serve": "the order in which everything starts and ends",
+}
+"Of which every line is of the same kind, so that dividing them would hide what is done."
+
+PACKAGE = ROOT / "guardpanel"
+
+
+def test_a_module_has_no_more_than_250_lines() -> None:
+    lines = {name(path): path.read_text("utf-8").count("\n") for path in PACKAGE.rglob("*.py")}
+
+    assert {found for found, count in lines.items() if count > LONGEST_MODULE} == set(LONGER_MODULES)
+
+
+def test_a_function_has_no_more_than_40_lines() -> None:
+    lines = {
+        f"{name(path)}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert {found for found, count in lines.items() if count > LONGEST_FUNCTION} == set(LONGER_FUNCTIONS)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))

@@ -64,11 +64,11 @@ async def identify(request: Request, session: AsyncSession, panel: Panel) -> Use
         token = bearer_token(request)
         return await panel.accounts.tokens.user(session, token) if token else None
     secret = request.cookies.get(session_cookie(request))
-    found = await panel.accounts.sessions.find(session, secret) if secret else None
-    if found is None:
+    session_and_user = await panel.accounts.sessions.find(session, secret) if secret else None
+    if session_and_user is None:
         return None
-    panel.accounts.sessions.note_seen(found[0])
-    return found[1]
+    panel.accounts.sessions.note_seen(session_and_user[0])
+    return session_and_user[1]
 
 
 async def viewer(request: Request, session: SessionDep, panel: PanelDep) -> User:

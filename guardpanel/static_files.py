@@ -36,5 +36,5 @@ async def serve(request: Request) -> Response:
     path, digest = request.path_params["path"], request.path_params["digest"]
     if path not in _known():
         raise HTTPException(404)
-    kept = FOREVER if digest == fingerprint(path) else "no-cache"
-    return FileResponse(FOLDER / path, headers={"cache-control": kept})
+    caching = FOREVER if digest == fingerprint(path) else "no-cache"
+    return FileResponse(FOLDER / path, headers={"cache-control": caching})

@@ -119,8 +119,8 @@ async def list_logs(
     asked = with_sets(asked, query)
     offset = (query.page - 1) * query.page_size
     found = await panel.events.numbered(asked, offset=offset, limit=query.page_size)
-    wanted = [item.request_id for item in found.items] if query.page_size <= MOST_WITH_CONTEXT else []
-    details = await panel.events.several(wanted) if wanted else {}
+    with_context = [item.request_id for item in found.items] if query.page_size <= MOST_WITH_CONTEXT else []
+    details = await panel.events.several(with_context) if with_context else {}
     items = await asyncio.to_thread(lambda: [out(item, details.get(item.request_id)) for item in found.items])
     return LogPage(
         items=items, total=found.total, total_is_exact=found.total_is_exact, page=query.page, page_size=query.page_size

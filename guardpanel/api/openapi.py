@@ -52,15 +52,15 @@ def install(app: FastAPI) -> None:
 
 
 def build(app: FastAPI) -> dict[str, Any]:
-    made = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
-    made["servers"] = [{"url": "/"}]
-    components = made["components"]
+    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+    document["servers"] = [{"url": "/"}]
+    components = document["components"]
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
     components["schemas"] |= {**problem.pop("$defs"), "ProblemDocument": problem}
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-    for path, operations in made["paths"].items():
+    for path, operations in document["paths"].items():
         for operation in operations.values():
             if not path.endswith(OPEN):
                 operation["security"] = [{"bearer": []}]
@@ -69,7 +69,7 @@ def build(app: FastAPI) -> dict[str, Any]:
                     answer["headers"] = ETAG
                 if status == "412" and _names_version(operation):
                     answer["headers"] = CURRENT
-    return made
+    return document
 
 
 def _names_version(operation: dict[str, Any]) -> bool:

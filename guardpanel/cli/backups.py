@@ -31,9 +31,9 @@ def backup(
         words = sealing.passphrase(line_from_stdin() if passphrase_stdin else "")
         backups = Backups(settings)
         writing = backups.write(sys.stdout.buffer, words) if file == "-" else backups.write_file(Path(file), words)
-        made = await writing
-        what = f"revision {made.revision}" if made.revision else "no revision yet"
-        return f"{'Encrypted backup' if words else 'Backup'} of {what}, guardpanel {made.guardpanel}: {file}"
+        manifest = await writing
+        what = f"revision {manifest.revision}" if manifest.revision else "no revision yet"
+        return f"{'Encrypted backup' if words else 'Backup'} of {what}, guardpanel {manifest.guardpanel}: {file}"
 
     typer.echo(run_or_say(write(settings_or_say())), err=True)
 

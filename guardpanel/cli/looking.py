@@ -93,8 +93,8 @@ async def _rendered() -> "tuple[Bundle, Panel]":
     return render_state(DesiredState.from_rows(rows, panel.changes.renderer.facts)), panel
 
 
-def _say_all(found: "list[tuple[bool, str]]") -> None:
+def _say_all(checks: "list[tuple[bool, str]]") -> None:
     """One line each; the exit code says whether all is well."""
-    for well, words in found:
+    for well, words in checks:
         typer.echo(f"{'ok' if well else 'missing':8} {words}")
-    raise typer.Exit(0 if all(well for well, _ in found) else 1)
+    raise typer.Exit(0 if all(well for well, _ in checks) else 1)

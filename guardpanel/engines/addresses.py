@@ -57,10 +57,10 @@ class Addresses:
                 known = replace(known, problem=answer.problem)
             self._known[name] = known
 
-    def take(self, found: Mapping[str, str]) -> None:
+    def take(self, addresses: Mapping[str, str]) -> None:
         """What HAProxy has for names of which nothing was found here."""
         now = datetime.now(UTC)
-        for name, address in found.items():
+        for name, address in addresses.items():
             known = self._known.get(name) or Known("", now, now)
             if not known.address:
                 self._known[name] = Known(address, now, now, known.problem)
@@ -69,11 +69,11 @@ class Addresses:
         """Forget all others, and write down what is not on disk yet. In a thread; OSError where the disk takes nothing."""
         known = dict(self._known)  # a save may learn one meanwhile
         self._known = {name: known[name] for name in known if name in names}
-        said = self._said()
-        if said != self._kept:
+        addresses = self._said()
+        if addresses != self._kept:
             text = json.dumps({name: asdict(one) for name, one in dict(self._known).items()}, default=str, indent=1)
             write_atomically(self._path, text.encode())
-            self._kept = said
+            self._kept = addresses
 
     def _said(self) -> dict[str, tuple[str, str]]:
         """Without the time of the last look, or each look would be a write."""

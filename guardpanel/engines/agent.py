@@ -15,14 +15,14 @@ import yaml
 from guardpanel.bundle import Application, Bundle
 from guardpanel.engines import http
 from guardpanel.engines.agent_files import Loader, union, write_yaml
+from guardpanel.engines.agent_refusals import rejected
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import processes_at
 from guardpanel.engines.process import run, scratch
 from guardpanel.engines.releases import content_of, write_atomically
 from guardpanel.engines.rule_set import RuleSet, ask_rule_set
-from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
+from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable
 
-ENGINE = "Coraza"
 RELOAD_TIMEOUT = 60.0
 "Seconds: fifty new applications compile in a few."
 
@@ -73,10 +73,10 @@ class Agent:
         if self.configured:
             return self.configured
         built = CHECKOUT / ".tools" / "bin" / "guardpanel-spoa"
-        found = str(built) if built.exists() else shutil.which("guardpanel-spoa")
-        if not found:
+        path = str(built) if built.exists() else shutil.which("guardpanel-spoa")
+        if not path:
             raise EngineUnavailable("No WAF agent found. Build it with `make install`, or set GUARDPANEL_AGENT_BIN.")
-        return found
+        return path
 
     def command(self, events: Path) -> list[str]:
         """How it is started."""
@@ -99,19 +99,21 @@ class Agent:
         """
         binary = self.binary()
         version = await asyncio.to_thread(identity, binary)
-        wanted = [one for one in bundle.applications if one.name in changed and (one.name, version) not in self._valid]
-        if not wanted:
+        to_validate = [
+            one for one in bundle.applications if one.name in changed and (one.name, version) not in self._valid
+        ]
+        if not to_validate:
             return
-        names = {one.name for one in wanted}
+        names = {one.name for one in to_validate}
         document = await asyncio.to_thread(yaml.load, bundle.files["coraza.yaml"], Loader)
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
         with scratch() as folder:
             path = folder / "coraza.yaml"
             await asyncio.to_thread(write_yaml, path, document)
-            said = await run([binary, "-config", path, "-validate"], cwd=folder)
-        if said.code != 0 or said.timed_out:
-            raise self._rejected(said.output, wanted)
-        self._valid.update((one.name, version) for one in wanted)
+            result = await run([binary, "-config", path, "-validate"], cwd=folder)
+        if result.code != 0 or result.timed_out:
+            raise self._rejected(result.output, to_validate)
+        self._valid.update((one.name, version) for one in to_validate)
 
     async def status(self) -> AgentStatus:
         """What the running agent says of itself. Raises nothing."""
@@ -202,8 +204,8 @@ class Agent:
             await asyncio.sleep(0.05)
         return status
 
-    def _rejected(self, output: str, wanted: list[Application]) -> ConfigRejected:
-        return rejected(output, wanted)
+    def _rejected(self, output: str, validated: list[Application]) -> ConfigRejected:
+        return rejected(output, validated)
 
     async def _ask(self, method: str, target: str, *, timeout: float) -> dict[str, Any]:
         if not re.fullmatch(r"/v1/[a-z]+(\?application=[a-z0-9]+)?", target):
@@ -221,30 +223,3 @@ class Agent:
 def identity(binary: str) -> str:
     """Tells a binary from the one that is put in its place."""
     return f"{binary}:{Path(binary).stat().st_mtime_ns}"
-
-
-def rejected(output: str, wanted: list[Application]) -> ConfigRejected:
-    """The agent's JSON verdict as findings: a line within an application is a field of its policy."""
-    by_name = {one.name: one for one in wanted}
-    findings = []
-    try:
-        found = json.loads(output[output.index("{") :].strip().splitlines()[0])
-    except (ValueError, IndexError):
-        found = {}
-    for error in found.get("errors") or []:
-        application = by_name.get(error.get("application", ""))
-        line = int(error.get("line") or 0)
-        origin = application.origins.get(line) if application else None
-        noun_id = origin.id if origin else (application.policy_ids[0] if application else None)
-        findings.append(
-            Finding(
-                ENGINE,
-                str(error.get("message", "")),
-                f"application {error.get('application')}",
-                line or None,
-                origin.noun if origin else "policy" if noun_id else None,
-                noun_id,
-                origin.field if origin else None,
-            )
-        )
-    return ConfigRejected("Coraza rejected this change.", engine=ENGINE, output=output, findings=findings)

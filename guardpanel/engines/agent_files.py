@@ -40,8 +40,8 @@ def union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
 def entries(content: bytes) -> list[dict[str, Any]] | None:
     """The applications of an agent configuration; None where it cannot be read: somebody may have edited it."""
     try:
-        found = yaml.load(content, Loader=Loader)["applications"]  # noqa: S506 a safe loader
-        return [{**one, "name": str(one["name"])} for one in found]
+        applications = yaml.load(content, Loader=Loader)["applications"]  # noqa: S506 a safe loader
+        return [{**one, "name": str(one["name"])} for one in applications]
     except (yaml.YAMLError, ValueError, TypeError, KeyError):
         return None
 
@@ -49,8 +49,12 @@ def entries(content: bytes) -> list[dict[str, Any]] | None:
 @lru_cache(maxsize=32)
 def applications_in(content: bytes) -> dict[str, str] | None:
     """Each application of an agent configuration as text by name; None where it cannot be read."""
-    found = entries(content)
-    return None if found is None else {one["name"]: json.dumps(one, sort_keys=True, default=str) for one in found}
+    applications = entries(content)
+    return (
+        None
+        if applications is None
+        else {one["name"]: json.dumps(one, sort_keys=True, default=str) for one in applications}
+    )
 
 
 def read_configuration(release: Release) -> bytes:

@@ -19,8 +19,9 @@ from time import monotonic
 
 from guardpanel.bundle import Application
 from guardpanel.engines import spop
-from guardpanel.engines.agent import ENGINE, Agent, AgentStatus, identity
+from guardpanel.engines.agent import Agent, AgentStatus, identity
 from guardpanel.engines.agent_files import applications_in
+from guardpanel.engines.agent_refusals import ENGINE
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run_here
 from guardpanel.engines.releases import content_of
@@ -59,8 +60,8 @@ def is_foreign(agent: Agent) -> bool:
 
 @lru_cache(maxsize=8)
 def _version_of(_identity: str, binary: str) -> str:
-    said = run_here([binary, "-version"])
-    return said.output.strip() if said.code == 0 else ""
+    result = run_here([binary, "-version"])
+    return result.output.strip() if result.code == 0 else ""
 
 
 @dataclass
@@ -162,9 +163,9 @@ class CorazaSpoa(Agent):
 
     async def _silent(self, names: Collection[str], patience: float) -> set[str]:
         """Those of them under which there is no verdict."""
-        asked = sorted(names)
-        found = await asyncio.gather(*(self._judges(name, patience) for name in asked))
-        return {name for name, judges in zip(asked, found, strict=True) if not judges}
+        applications = sorted(names)
+        found = await asyncio.gather(*(self._judges(name, patience) for name in applications))
+        return {name for name, judges in zip(applications, found, strict=True) if not judges}
 
     async def _judges(self, name: str, patience: float) -> bool:
         try:
@@ -178,9 +179,9 @@ class CorazaSpoa(Agent):
         except FileNotFoundError:
             return set()
 
-    def _rejected(self, output: str, wanted: list[Application]) -> ConfigRejected:
+    def _rejected(self, output: str, validated: list[Application]) -> ConfigRejected:
         """Its own words: it names neither the application nor the line. One policy alone is known to be meant."""
-        policies = {number for one in wanted for number in one.policy_ids}
+        policies = {number for one in validated for number in one.policy_ids}
         noun_id = policies.pop() if len(policies) == 1 else None
         lines = [line for line in output.strip().splitlines() if line.strip()]
         finding = Finding(
@@ -209,5 +210,5 @@ def _versions(words: str) -> tuple[str, str, str]:
 
 def _version_in(words: str, before: str) -> str:
     """The version that stands behind these words on a line; empty where it is not said."""
-    found = re.search(rf"(?m)^{before}[ \t]+v?(\d\S*)", words)
-    return found[1] if found else ""
+    match = re.search(rf"(?m)^{before}[ \t]+v?(\d\S*)", words)
+    return match[1] if match else ""

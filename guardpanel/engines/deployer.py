@@ -181,8 +181,8 @@ class Deployer:
 
     async def _draining(self) -> set[str]:
         old = (await self.cli.processes()).old_workers
-        found = [(await self.cli.info(pid)).get("description", "") for pid in old]
-        return {words.removeprefix("guardpanel ") for words in found}
+        descriptions = [(await self.cli.info(pid)).get("description", "") for pid in old]
+        return {words.removeprefix("guardpanel ") for words in descriptions}
 
     def sweep(self) -> None:
         """Delete what a killed process left half written. Only while nobody saves."""

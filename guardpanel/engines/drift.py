@@ -104,26 +104,26 @@ class Inspector:
 
     async def _maps(self, expected: Expected) -> list[Drift]:
         """Maps as the newest worker holds them: the Runtime API can change them behind their files."""
-        found = []
+        drifts = []
         for number, name in sorted((await self.cli.maps()).items(), key=lambda entry: entry[1]):
             text = await self.cli.map_entries(number)
             if drift := await asyncio.to_thread(self._map, expected.number, name, text):
-                found.append(drift)
-        return found
+                drifts.append(drift)
+        return drifts
 
-    def _map(self, number: int, name: str, shown: str) -> Drift | None:
+    def _map(self, number: int, name: str, entries: str) -> Drift | None:
         path = self.releases.root / str(number) / name
         if not path.is_file():
             return None  # said of the files
         want = sorted(line for line in path.read_text("utf-8", "replace").split("\n") if line)
-        have = sorted(line.partition(" ")[2].rstrip() for line in shown.split("\n") if line.startswith("0x"))
+        have = sorted(line.partition(" ")[2].rstrip() for line in entries.split("\n") if line.startswith("0x"))
         if want == have:
             return None
         what = f"{name} in HAProxy’s memory differs from the file. It was changed through the Runtime API."
         return Drift(Place.HAPROXY, what, self._lines("\n".join(want).encode(), "\n".join(have).encode()))
 
     async def _listeners(self, expected: Expected, processes: Processes) -> list[Drift]:
-        found = []
+        drifts = []
         for host, port in self.verifier.binds:
             own = {processes.master, *processes.workers, *processes.old_workers}
             wrong = await self.verifier.listener((host, port), expected.checksum, TRIES)
@@ -131,17 +131,17 @@ class Inspector:
             if strangers:
                 wrong = f"{strangers} also listens on {host}:{port} and receives part of the traffic."
             if wrong:
-                found.append(Drift(Place.HAPROXY, wrong))
-        return found
+                drifts.append(Drift(Place.HAPROXY, wrong))
+        return drifts
 
     # Agent
 
     async def _agent(self, expected: Expected) -> list[Drift]:
         status = await self.agent.status()
-        found = await asyncio.to_thread(self._agent_file, expected)
-        if found is None and status.running and not await self.agent.has_read(status):
-            found = _unread(status)
-        return [found] if found is not None else []
+        drift = await asyncio.to_thread(self._agent_file, expected)
+        if drift is None and status.running and not await self.agent.has_read(status):
+            drift = _unread(status)
+        return [drift] if drift is not None else []
 
     def _agent_file(self, expected: Expected) -> Drift | None:
         """What is wrong with the file that the agent reads."""
@@ -175,10 +175,10 @@ class Inspector:
         """Those that these releases use; None, which is all, where one of them is not on disk."""
         if not checksums:
             return []
-        found = {self.releases.checksum(number): number for number in self.releases.numbers()}
-        if not found.keys() >= set(checksums):
+        numbers = {self.releases.checksum(number): number for number in self.releases.numbers()}
+        if not numbers.keys() >= set(checksums):
             return None
-        used = [applications_in(content_of(self._configuration(found[checksum]))) or {} for checksum in checksums]
+        used = [applications_in(content_of(self._configuration(numbers[checksum]))) or {} for checksum in checksums]
         return sorted({name for names in used for name in names})
 
     def _configuration(self, number: int) -> Path:
@@ -213,8 +213,8 @@ def _strangers(host: str, port: int, own: set[int]) -> str:
     others = sorted(pid for pid, held in holders.items() if held - mine)
     if mine == sockets:
         return ""
-    shown = [f"process {pid} ({proc.command(pid)})" for pid in others[:3]]
-    return "Another process, " + ", ".join(shown) + "," if shown else "Another process"
+    processes = [f"process {pid} ({proc.command(pid)})" for pid in others[:3]]
+    return "Another process, " + ", ".join(processes) + "," if processes else "Another process"
 
 
 def differing(want: bytes, have: bytes) -> tuple[str, ...]:

@@ -159,8 +159,8 @@ def state_lines(
 def _same(server: Configured, candidates: Sequence[Configured]) -> Configured | None:
     """The one that was asked the same question in the same place before; if there are more, that of the same name."""
     question = _question(server)
-    found = [one for one in candidates if _question(one) == question]
-    return next((one for one in found if one.name == server.name), found[0] if found else None)
+    matches = [one for one in candidates if _question(one) == question]
+    return next((one for one in matches if one.name == server.name), matches[0] if matches else None)
 
 
 def _question(server: Configured) -> tuple[str, ...]:

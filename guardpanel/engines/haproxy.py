@@ -48,10 +48,10 @@ class HAProxy:
         binary = self.binary()
         changed = await asyncio.to_thread(_changed, binary)
         if self._version is None or self._version[:2] != (binary, changed):
-            said = await run([binary, "-v"])
-            match = re.search(r"version (\d+)\.(\d+)\.(\d+)", said.output)
+            result = await run([binary, "-v"])
+            match = re.search(r"version (\d+)\.(\d+)\.(\d+)", result.output)
             if match is None:
-                raise EngineUnavailable(f"{binary} is not HAProxy: {said.output[:200]}")
+                raise EngineUnavailable(f"{binary} is not HAProxy: {result.output[:200]}")
             self._version = binary, changed, tuple(map(int, match.groups()))
         if refused := versions.refusal(self._version[2]):
             raise EngineUnavailable(refused)
@@ -88,9 +88,9 @@ class HAProxy:
     async def check(self, release: Release, bundle: Bundle) -> None:
         """`haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
         await self.version()
-        said = await run([self.binary(), "-c", "-f", release.path / "haproxy.cfg"], cwd=release.path)
-        if said.code != 0 or said.timed_out:
-            raise rejected(said, release.path, bundle.origins)
+        result = await run([self.binary(), "-c", "-f", release.path / "haproxy.cfg"], cwd=release.path)
+        if result.code != 0 or result.timed_out:
+            raise rejected(result, release.path, bundle.origins)
 
     async def complaints(self, release: Path) -> str:
         """What it says of a release; 2.6 gives no reason when it refuses a reload."""
@@ -121,8 +121,8 @@ def _changed(binary: str) -> int:
         raise EngineUnavailable(f"{binary} can’t be run: {error.strerror}.") from error
 
 
-def rejected(said: Completed, folder: Path, origins: Mapping[str, Mapping[int, Origin]]) -> ConfigRejected:
-    output = said.output.replace(f"{folder}/", "")
+def rejected(result: Completed, folder: Path, origins: Mapping[str, Mapping[int, Origin]]) -> ConfigRejected:
+    output = result.output.replace(f"{folder}/", "")
     findings = [found for line in output.splitlines() if (found := finding(line, origins))]
     return ConfigRejected("HAProxy rejected this change.", engine=ENGINE, output=output, findings=findings)
 

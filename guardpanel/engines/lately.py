@@ -54,7 +54,7 @@ class Lately(Generic[T]):
         return self._asking
 
     async def _ask_now(self, changes: int) -> T:
-        found = await self._ask()
+        answer = await self._ask()
         if changes == self._changes:
-            self._known, self._known_changes = (monotonic(), found), changes
-        return found
+            self._known, self._known_changes = (monotonic(), answer), changes
+        return answer

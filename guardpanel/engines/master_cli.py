@@ -124,7 +124,7 @@ def _name(text: str) -> str:
 def parse_processes(text: str) -> Processes:
     """Sections `# workers` and `# old workers`; columns changed between versions, pid and type did not."""
     master, failed, version, uptime = 0, 0, "", 0
-    found: dict[str, list[int]] = {"workers": [], "old workers": []}
+    processes: dict[str, list[int]] = {"workers": [], "old workers": []}
     section = ""
     for line in text.splitlines():
         if line.startswith("# ") and line[2:] in {"workers", "old workers", "programs"}:
@@ -138,8 +138,8 @@ def parse_processes(text: str) -> Processes:
                 if age := re.search(r"(\d+)d(\d+)h(\d+)m(\d+)s", rest):
                     days, hours, minutes, seconds = map(int, age.groups())
                     uptime = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-            elif section in found:
-                found[section].append(pid)
+            elif section in processes:
+                processes[section].append(pid)
     if not master:
         raise EngineUnavailable("HAProxy returned an unexpected response to `show proc`.")
-    return Processes(master, version, tuple(found["workers"]), tuple(found["old workers"]), failed, uptime)
+    return Processes(master, version, tuple(processes["workers"]), tuple(processes["old workers"]), failed, uptime)

@@ -44,8 +44,8 @@ Lookup = Callable[[str], Sequence[str]]
 
 def addresses(name: str) -> Sequence[str]:
     """As libc orders them, IPv4 first: names of both kinds are common where IPv6 leads nowhere."""
-    found = [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
-    return sorted(dict.fromkeys(found), key=lambda address: ":" in address)
+    addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+    return sorted(dict.fromkeys(addresses), key=lambda address: ":" in address)
 
 
 class Names:
@@ -57,11 +57,11 @@ class Names:
 
     async def find(self, names: Collection[str], longest: float = LONGEST) -> dict[str, Found]:
         """Each name with what is known of it after at most `longest` seconds for all of them."""
-        asked = {name: self._asking.get(name) or self._ask(name) for name in names}
-        if asked:
-            await asyncio.wait(asked.values(), timeout=longest)
+        lookups = {name: self._asking.get(name) or self._ask(name) for name in names}
+        if lookups:
+            await asyncio.wait(lookups.values(), timeout=longest)
         silent = Found(problem=f"{NO_ANSWER} ({longest:.0f} s)")
-        return {name: future.result() if future.done() else silent for name, future in asked.items()}
+        return {name: future.result() if future.done() else silent for name, future in lookups.items()}
 
     def _ask(self, name: str) -> "asyncio.Future[Found]":
         loop = asyncio.get_running_loop()
@@ -116,9 +116,9 @@ def _wrong(server: NamedServer, found: dict[str, Found], binds: Collection[tuple
     """The resolver's words and ours; None where nothing is wrong."""
     answer = found[server.host]
     if not answer.addresses:
-        said = f"could not resolve address '{server.host}': {answer.problem}"
+        message = f"could not resolve address '{server.host}': {answer.problem}"
         what = "does not resolve. Check the spelling" if answer.is_none else NOT_KNOWN
-        return said, f"{server.host} {what}, enter an IP address, or select Resolve later."
+        return message, f"{server.host} {what}, enter an IP address, or select Resolve later."
     address = answer.addresses[0]
     if is_ourselves(f"{address}:{server.port}", binds):
         return f"{server.host} is {address}", in_circles(f"{server.host}:{server.port}")

@@ -29,19 +29,19 @@ async def require_engines(settings: Settings) -> None:
 async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
     """For each engine whether it is fit, and where it is with its version or what to do."""
     engines = Deployer(settings, "")
-    found = []
+    checks = []
     try:
         version = ".".join(map(str, await engines.haproxy.version()))
-        found.append((True, f"HAProxy {version}: {engines.haproxy.binary()}"))
+        checks.append((True, f"HAProxy {version}: {engines.haproxy.binary()}"))
     except EngineUnavailable as error:
-        found.append((False, f"HAProxy: {error.message}"))
+        checks.append((False, f"HAProxy: {error.message}"))
     try:
         binary = engines.agent.binary()
-        said = await run([binary, "-version"])
-        found.append((said.code == 0, f"WAF agent: {binary} ({shown(said.output)})"))
+        result = await run([binary, "-version"])
+        checks.append((result.code == 0, f"WAF agent: {binary} ({shown(result.output)})"))
     except EngineUnavailable as error:
-        found.append((False, f"WAF agent: {error.message}"))
-    return found
+        checks.append((False, f"WAF agent: {error.message}"))
+    return checks
 
 
 def machine(settings: Settings) -> list[tuple[bool, str]]:
@@ -49,17 +49,17 @@ def machine(settings: Settings) -> list[tuple[bool, str]]:
     existing = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
     writable = os.access(existing, os.W_OK | os.X_OK)
     words = f"data directory: {settings.data_dir}"
-    found = [(writable, words if writable else f"{words} is not writable. Change GUARDPANEL_DATA_DIR.")]
+    checks = [(writable, words if writable else f"{words} is not writable. Change GUARDPANEL_DATA_DIR.")]
     if listener_of(settings.master_socket) is not None:
-        return [*found, (True, "guardpanel is running and uses these ports")]
+        return [*checks, (True, "guardpanel is running and uses these ports")]
     listen = [("GUARDPANEL_LISTEN", *host_and_port(settings.listen))]
     for name, host, port in [*listen, *(("GUARDPANEL_HTTP_BIND", *bind) for bind in settings.http_binds)]:
         try:
             _must_be_free(name, host, port)
-            found.append((True, f"{name}: {host}:{port} is free"))
+            checks.append((True, f"{name}: {host}:{port} is free"))
         except EngineUnavailable as error:
-            found.append((False, error.message))
-    return found
+            checks.append((False, error.message))
+    return checks
 
 
 def _must_be_free(name: str, host: str, port: int) -> None:

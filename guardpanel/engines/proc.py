@@ -75,28 +75,28 @@ def has_lost(path: Path, pid: int) -> bool:
 
 def listening(host: str, port: int) -> set[str]:
     """The inodes of the sockets that listen on exactly this TCP address: HAProxy shares its ports silently."""
-    wanted = f"{_in_kernel_words(host)}:{port:04X}"
-    found = set()
+    address = f"{_in_kernel_words(host)}:{port:04X}"
+    inodes = set()
     for table in TABLES:
         with suppress(OSError):
             for line in table.read_text().split("\n")[1:]:
                 fields = line.split()
-                if len(fields) > 9 and fields[1] == wanted and fields[3] == LISTENING:
-                    found.add(fields[9])
-    return found
+                if len(fields) > 9 and fields[1] == address and fields[3] == LISTENING:
+                    inodes.add(fields[9])
+    return inodes
 
 
 def owners(inodes: Iterable[str]) -> dict[int, set[str]]:
     """Processes by the sockets that they hold, as far as we may look."""
-    wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    found: dict[int, set[str]] = {}
+    inode_of = {f"socket:[{inode}]": inode for inode in inodes}
+    owners: dict[int, set[str]] = {}
     for folder in Path("/proc").glob("[0-9]*/fd"):
         with suppress(OSError):
             for entry in folder.iterdir():
                 with suppress(OSError):
-                    if inode := wanted.get(str(entry.readlink())):
-                        found.setdefault(int(folder.parent.name), set()).add(inode)
-    return found
+                    if inode := inode_of.get(str(entry.readlink())):
+                        owners.setdefault(int(folder.parent.name), set()).add(inode)
+    return owners
 
 
 def command(pid: int) -> str:

@@ -124,9 +124,9 @@ class Releases:
             files = json.loads(content_of(path / MANIFEST))["files"]
         except (OSError, ValueError, KeyError):
             return None
-        found = [name for name, digest in files.items() if _digest(path / name) != digest]
-        self._sound = None if found else (number, looks)
-        return found
+        changed = [name for name, digest in files.items() if _digest(path / name) != digest]
+        self._sound = None if changed else (number, looks)
+        return changed
 
     def current_number(self) -> int | None:
         try:

@@ -71,9 +71,9 @@ class Reloader:
                 if _has_new_worker(before, now) and await newest_worker(self.cli) in now.workers:
                     return
                 if now.failed > before.failed:
-                    said = answer or await self.haproxy.complaints(self.releases.link)
+                    answer_or_complaints = answer or await self.haproxy.complaints(self.releases.link)
                     raise DeploymentFailed(
-                        "HAProxy failed to load the new configuration.", step="reload", evidence=said
+                        "HAProxy failed to load the new configuration.", step="reload", evidence=answer_or_complaints
                     )
             if patience.is_over:
                 await end_loading_worker(self.cli)

@@ -39,8 +39,8 @@ async def judges(place: Path, application: str, timeout: float) -> bool:
             return False
         if (answer.kind, answer.stream, answer.number) != (Kind.ACK, 1, 1):
             raise ValueError(_other(answer))
-        found = frames.variables_in(answer.payload)
-        return "id" in found and "error" not in found
+        variables = frames.variables_in(answer.payload)
+        return "id" in variables and "error" not in variables
 
 
 @asynccontextmanager
@@ -91,8 +91,10 @@ def _other(answer: Frame) -> str:
     """Words for a frame that nobody asked for; an agent that says goodbye says why (3.2.9)."""
     if answer.kind != Kind.AGENT_DISCONNECT:
         return f"frame {answer.kind} instead of a response"
-    said = frames.pairs_in(answer.payload).get("message")
-    return f"it closed the connection: {said.decode('utf-8', 'replace') if isinstance(said, bytes) else 'no reason'}"
+    message = frames.pairs_in(answer.payload).get("message")
+    return (
+        f"it closed the connection: {message.decode('utf-8', 'replace') if isinstance(message, bytes) else 'no reason'}"
+    )
 
 
 def _clean_request(application: str) -> bytes:

@@ -62,11 +62,11 @@ def varint(number: int) -> bytes:
     """One byte below 240; else four bits, then seven at a time (appendix A of SPOE.txt)."""
     if number < 240:
         return bytes([number])
-    found, number = bytearray([number & 0xFF | 0xF0]), (number - 240) >> 4
+    encoded, number = bytearray([number & 0xFF | 0xF0]), (number - 240) >> 4
     while number >= 128:
-        found.append(number & 0xFF | 0x80)
+        encoded.append(number & 0xFF | 0x80)
         number = (number - 128) >> 7
-    return bytes([*found, number])
+    return bytes([*encoded, number])
 
 
 def text(words: str) -> bytes:
@@ -105,24 +105,24 @@ def message(name: str, arguments: Mapping[str, bytes]) -> bytes:
 
 
 def pairs_in(payload: bytes) -> dict[str, Value]:
-    rest, found = Reader(payload), {}
+    rest, pairs = Reader(payload), {}
     while rest:
         name = rest.text()
-        found[name] = rest.value()
-    return found
+        pairs[name] = rest.value()
+    return pairs
 
 
 def variables_in(payload: bytes) -> dict[str, Value]:
     """What an ACK's actions set: set-var is 1 (three arguments: scope, name, value), unset-var 2 (3.4)."""
-    rest, found = Reader(payload), {}
+    rest, variables = Reader(payload), {}
     while rest:
         action, count = rest.take(2)
         if (action, count) not in {(1, 3), (2, 2)}:
             raise ValueError(f"action {action} with {count} arguments")
         rest.take(1)
         name = rest.text()
-        found[name] = rest.value() if action == 1 else None
-    return found
+        variables[name] = rest.value() if action == 1 else None
+    return variables
 
 
 class Reader:
@@ -135,11 +135,11 @@ class Reader:
         return self._at < len(self._data)
 
     def take(self, count: int) -> bytes:
-        found = self._data[self._at : self._at + count]
-        if len(found) < count:
+        chunk = self._data[self._at : self._at + count]
+        if len(chunk) < count:
             raise ValueError("truncated frame")
         self._at += count
-        return found
+        return chunk
 
     def rest(self) -> bytes:
         return self.take(len(self._data) - self._at)

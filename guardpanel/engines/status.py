@@ -40,8 +40,8 @@ class HAProxyStatus:
     @property
     def is_tested(self) -> bool:
         """Whether guardpanel is tested with its branch. Another one that runs is neither promised nor refused."""
-        found = re.match(r"(\d+)\.(\d+)", self.version)
-        return found is not None and versions.is_tested((int(found[1]), int(found[2])))
+        match = re.match(r"(\d+)\.(\d+)", self.version)
+        return match is not None and versions.is_tested((int(match[1]), int(match[2])))
 
 
 async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
@@ -75,10 +75,10 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
 
 def uninspected(tables: Iterable[str]) -> dict[int, int]:
     """The tables' counts by policy id, of those that have some."""
-    found = Counter[int]()
+    counts = Counter[int]()
     for table in tables:
-        found.update({int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)})
-    return dict(+found)
+        counts.update({int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)})
+    return dict(+counts)
 
 
 async def servers(cli: MasterCli, backend: str = "") -> Servers:

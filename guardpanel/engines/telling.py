@@ -46,9 +46,9 @@ class Telling:
         so the strict question is asked apart, of the servers that are being saved. A name whose address is known is not asked
         for again: it is held, and a save does not wait for DNS."""
         known = self.addresses.all()
-        asked = [server for server in servers if server.host not in known]
-        found = await self.names.find({server.host for server in asked})
-        must_have_addresses(asked, found, bundle, self.settings.http_binds)
+        unresolved = [server for server in servers if server.host not in known]
+        found = await self.names.find({server.host for server in unresolved})
+        must_have_addresses(unresolved, found, bundle, self.settings.http_binds)
         self.addresses.learn(found)
 
     async def follow(self, lock: asyncio.Lock) -> frozenset[str]:

@@ -113,12 +113,10 @@ class Verifier:
         if set(answers) == {checksum}:
             return None
         others = Counter(_short(answer) for answer in answers if answer != checksum)
-        shown = place.name if isinstance(place, Path) else f"{place[0]}:{place[1]}"
+        place_name = place.name if isinstance(place, Path) else f"{place[0]}:{place[1]}"
         words = ", ".join(f"{count} × {what}" for what, count in others.items())
         hint = " Another HAProxy may also be listening there." if checksum in answers else ""
-        return (
-            f"{shown} returned a different configuration in {sum(others.values())} of {tries} checks ({words}).{hint}"
-        )
+        return f"{place_name} returned a different configuration in {sum(others.values())} of {tries} checks ({words}).{hint}"
 
     async def _checksum(self, place: http.Place) -> str:
         answer = await self.ask(place, "/", {"host": "probe", "x-gp-probe": self.secret}, timeout=2.0)
@@ -178,7 +176,7 @@ class Verifier:
         return None
 
     async def _judged(self, application: str, headers: dict[str, str]) -> http.Answer:
-        asked = {
+        answers = {
             "host": "probe.guardpanel",
             "user-agent": "guardpanel",
             "accept": "*/*",
@@ -186,7 +184,7 @@ class Verifier:
             "x-gp-application": application,
             **headers,
         }
-        return await self.ask(self.binds[0], "/", asked, timeout=6.0)
+        return await self.ask(self.binds[0], "/", answers, timeout=6.0)
 
 
 def _not_proved(seen: str) -> DeploymentFailed:

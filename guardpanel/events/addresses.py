@@ -21,7 +21,7 @@ def key(address: str) -> bytes:
 
 def keys(network: str) -> tuple[bytes, bytes]:
     """The first and last key of `192.0.2.0/24`, or of one address. Raises ValueError."""
-    found = ip_network(network.strip(), strict=False)
-    if isinstance(found, IPv6Network):
-        return found.network_address.packed, found.broadcast_address.packed
-    return V4_IN_V6 + found.network_address.packed, V4_IN_V6 + found.broadcast_address.packed
+    subnet = ip_network(network.strip(), strict=False)
+    if isinstance(subnet, IPv6Network):
+        return subnet.network_address.packed, subnet.broadcast_address.packed
+    return V4_IN_V6 + subnet.network_address.packed, V4_IN_V6 + subnet.broadcast_address.packed

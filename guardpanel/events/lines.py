@@ -29,12 +29,12 @@ def unpacked(stored: bytes) -> tuple[bytes | None, bytes | None]:
     return agent or None, proxy or None
 
 
-def parsed(line: bytes, wanted: msgspec.json.Decoder[Known]) -> Known:
+def parsed(line: bytes, decoder: msgspec.json.Decoder[Known]) -> Known:
     """What is wanted of a line; the rest is not made into objects. Raises ValueError or DecodeError."""
     try:
-        return wanted.decode(line)
+        return decoder.decode(line)
     except msgspec.DecodeError:  # it knows no lone surrogates
-        return msgspec.convert(json.loads(line), wanted.type)
+        return msgspec.convert(json.loads(line), decoder.type)
 
 
 @cache

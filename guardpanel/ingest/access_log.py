@@ -58,26 +58,26 @@ class AccessLog:
         return 0
 
     def _read(self, descriptor: int, after: Position) -> ReadLog:
-        found, state = ReadLog(), os.fstat(descriptor)
+        read, state = ReadLog(), os.fstat(descriptor)
         offset = after.offset
         if state.st_ino != after.inode:
             offset = 0
         elif state.st_size < offset:  # emptied, where it could not be rotated in another way
-            found.counted["lost_bytes"] += self._unread_before(offset)
+            read.counted["lost_bytes"] += self._unread_before(offset)
             offset = 0
         data = os.pread(descriptor, CHUNK, offset)
         if data.startswith(b"\0"):
-            data, offset = self._archived(descriptor, offset, found)
+            data, offset = self._archived(descriptor, offset, read)
         data = data.partition(b"\0")[0]  # a hole that is being made this moment
         whole = data.rfind(b"\n") + 1
-        found.lines = data[:whole].split(b"\n")[:-1]
+        read.lines = data[:whole].split(b"\n")[:-1]
         if not whole and len(data) == CHUNK:
-            found.counted["bad"] += 1
+            read.counted["bad"] += 1
             whole = CHUNK
-        found.position = Position(state.st_ino, offset + whole)
-        return found
+        read.position = Position(state.st_ino, offset + whole)
+        return read
 
-    def _archived(self, descriptor: int, offset: int, found: ReadLog) -> tuple[bytes, int]:
+    def _archived(self, descriptor: int, offset: int, read: ReadLog) -> tuple[bytes, int]:
         """What stood there, from an archive; or, where that is gone, what comes next, and how much was lost."""
         known = archives(self.path)
         for start, path in known:
@@ -88,7 +88,7 @@ class AccessLog:
         ends = end_of_hole(descriptor, offset)
         following = min([start for start, _ in known if start > offset] + [ends])
         if following > offset:
-            found.counted["lost_bytes"] += following - offset
+            read.counted["lost_bytes"] += following - offset
         return b"", following
 
     def _unread_before(self, offset: int) -> int:

@@ -87,10 +87,10 @@ UNEXPECTED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Re
 def read(line: bytes, place: str) -> AgentLine:
     """`place` stands in for the id of a request that has none. Raises BadLine or UnknownVersion."""
     try:
-        said = parsed(line, EVENTS)
-        if said.v != VERSION:
+        event = parsed(line, EVENTS)
+        if event.v != VERSION:
             raise UnknownVersion
-        return _taken(said, line, place)
+        return _taken(event, line, place)
     except UNEXPECTED as error:
         raise (UnknownVersion if _is_of_another_version(line) else BadLine) from error
 
@@ -101,19 +101,19 @@ def _is_of_another_version(line: bytes) -> bool:
     return False
 
 
-def _taken(said: _Event, line: bytes, place: str) -> AgentLine:
-    rules, severity = weighed(tuple((rule.id, rule.severity) for rule in said.rules))
+def _taken(event: _Event, line: bytes, place: str) -> AgentLine:
+    rules, severity = weighed(tuple((rule.id, rule.severity) for rule in event.rules))
     return AgentLine(
-        request_id=shown(said.id)[:LONGEST_ID] or place,
-        moment=moment_of(said.time),
-        application=shown(said.application)[:LONGEST_ID],
-        client=shown(said.client)[:LONGEST_ID],
-        method=shown(said.method)[:LONGEST_METHOD],
-        host=hostname(said.host),
-        path=shown(said.uri.partition("?")[0])[:LONGEST_PATH],
-        verdict=VERDICTS[said.verdict],
-        status=_number(said.status),
-        score=_number(said.scores.get("blocking_inbound_anomaly_score")) or 0,
+        request_id=shown(event.id)[:LONGEST_ID] or place,
+        moment=moment_of(event.time),
+        application=shown(event.application)[:LONGEST_ID],
+        client=shown(event.client)[:LONGEST_ID],
+        method=shown(event.method)[:LONGEST_METHOD],
+        host=hostname(event.host),
+        path=shown(event.uri.partition("?")[0])[:LONGEST_PATH],
+        verdict=VERDICTS[event.verdict],
+        status=_number(event.status),
+        score=_number(event.scores.get("blocking_inbound_anomaly_score")) or 0,
         severity=severity,
         rules=rules,
         line=line,

@@ -100,29 +100,29 @@ def read(line: bytes) -> ProxyLine | None:
     if (NO_VERDICT in line and NO_RULES in line and ENDED_WELL in line) or not line.startswith(b"{"):
         return None
     try:
-        said = parsed(line, LOGGED)
-        if said.panel != NONE:
+        entry = parsed(line, LOGGED)
+        if entry.panel != NONE:
             return None
-        verdict, why = _verdict(said), _reason(said)
+        verdict, why = _verdict(entry), _reason(entry)
         if verdict is None and why is None:
             return None
         if verdict is None or (why is Reason.CLIENT_ABORTED and verdict in OF_A_BODY):
             verdict = Verdict.UNDELIVERED
-        return _taken(said, verdict, why, line)
+        return _taken(entry, verdict, why, line)
     except UNEXPECTED as error:
         raise BadLine from error
 
 
-def _verdict(said: _Logged) -> Verdict | None:
-    match said.verdict:
+def _verdict(entry: _Logged) -> Verdict | None:
+    match entry.verdict:
         case "blocked":
             return Verdict.BLOCKED
         case "unknown_host":
             return Verdict.UNKNOWN_HOST
         case "over_limit":
-            return Verdict.TOO_LARGE if said.over_limit == "refuse" else Verdict.TOO_LARGE_PASSED
+            return Verdict.TOO_LARGE if entry.over_limit == "refuse" else Verdict.TOO_LARGE_PASSED
         case "slow":
-            return _slow(said)
+            return _slow(entry)
         case "trailers":
             return Verdict.TRAILERS
         case "no_length":
@@ -134,65 +134,65 @@ def _verdict(said: _Logged) -> Verdict | None:
         case "bodies":
             return Verdict.TOO_MANY_BODIES
         case "unjudged":
-            return Verdict.FAIL_OPEN if said.fail == "open" else Verdict.AGENT_ERROR
-    return Verdict.DETECTED if said.rules not in {"", NONE} else None
+            return Verdict.FAIL_OPEN if entry.fail == "open" else Verdict.AGENT_ERROR
+    return Verdict.DETECTED if entry.rules not in {"", NONE} else None
 
 
-def _slow(said: _Logged) -> Verdict | None:
+def _slow(entry: _Logged) -> Verdict | None:
     """A rule that fired says more; a client that went away while its body was waited for was not refused."""
-    match said.status:
+    match entry.status:
         case 408:
             return Verdict.TOO_SLOW
         case 400:  # _was_waited_for
             return None
-    return Verdict.DETECTED if said.rules not in {"", NONE} else Verdict.TOO_SLOW_PASSED
+    return Verdict.DETECTED if entry.rules not in {"", NONE} else Verdict.TOO_SLOW_PASSED
 
 
-def _reason(said: _Logged) -> Reason | None:
+def _reason(entry: _Logged) -> Reason | None:
     """Where HAProxy answered because of a verdict, that says why."""
-    if said.verdict in OF_A_VERDICT:
-        return OF_A_VERDICT[said.verdict]
-    if said.verdict == "aborted" or (said.verdict == "unjudged" and said.waf_error in WAF_INTERRUPTED):
+    if entry.verdict in OF_A_VERDICT:
+        return OF_A_VERDICT[entry.verdict]
+    if entry.verdict == "aborted" or (entry.verdict == "unjudged" and entry.waf_error in WAF_INTERRUPTED):
         return Reason.CLIENT_ABORTED
     if (
-        said.verdict != NONE
-        and not _was_waited_for(said)
-        and said.ended.startswith(("L", "P"))
-        and said.status != BAD_GATEWAY
+        entry.verdict != NONE
+        and not _was_waited_for(entry)
+        and entry.ended.startswith(("L", "P"))
+        and entry.status != BAD_GATEWAY
     ):
         return None
-    return reason(said.ended, said.status, said.server, said.server_milliseconds)
+    return reason(entry.ended, entry.status, entry.server, entry.server_milliseconds)
 
 
-def _was_waited_for(said: _Logged) -> bool:
+def _was_waited_for(entry: _Logged) -> bool:
     """Whether HAProxy ended the request itself while it waited for the body: `slow` stands there in case the time is over."""
-    return bool(said.verdict == "slow" and said.status == BAD_REQUEST)
+    return bool(entry.verdict == "slow" and entry.status == BAD_REQUEST)
 
 
-def _taken(said: _Logged, verdict: Verdict, why: Reason | None, line: bytes) -> ProxyLine:
+def _taken(entry: _Logged, verdict: Verdict, why: Reason | None, line: bytes) -> ProxyLine:
     return ProxyLine(
-        request_id=_id(said.id, line),
-        moment=_moment(said.time),
-        virtual_host=_number(said.virtual_host),
-        policy=_number(said.policy) or None,
-        application=_text(said.application)[:LONGEST_ID],
-        checksum=shown(said.checksum)[:12],
-        client=shown(said.client)[:LONGEST_ID],
-        method="" if said.method == NEVER_WAS_ONE else shown(said.method)[:LONGEST_METHOD],
-        host=_text(said.host)[:LONGEST_HOST],
-        path=_text(said.path).partition("?")[0][:LONGEST_PATH],
+        request_id=_id(entry.id, line),
+        moment=_moment(entry.time),
+        virtual_host=_number(entry.virtual_host),
+        policy=_number(entry.policy) or None,
+        application=_text(entry.application)[:LONGEST_ID],
+        checksum=shown(entry.checksum)[:12],
+        client=shown(entry.client)[:LONGEST_ID],
+        method="" if entry.method == NEVER_WAS_ONE else shown(entry.method)[:LONGEST_METHOD],
+        host=_text(entry.host)[:LONGEST_HOST],
+        path=_text(entry.path).partition("?")[0][:LONGEST_PATH],
         verdict=VERDICT_CODES[verdict],
-        status=said.status if 0 < said.status < 1000 else None,
-        score=_number(said.score) or 0,
-        rules=_rules(said.rules),
+        status=entry.status if 0 < entry.status < 1000 else None,
+        score=_number(entry.score) or 0,
+        rules=_rules(entry.rules),
         reason=REASON_CODES[why] if why else None,
         line=line,
     )
 
 
-def _id(said: str, line: bytes) -> str:
+def _id(text: str, line: bytes) -> str:
     """HAProxy names no request that it could not read: the line's own bytes do."""
-    return shown(said)[:LONGEST_ID] if said != NONE else f"unread-{blake2b(line, digest_size=12).hexdigest()}"
+    return shown(text)[:LONGEST_ID] if text != NONE else f"unread-{blake2b(line, digest_size=12).hexdigest()}"
 
 
 @lru_cache(MOST_KEPT)
@@ -201,8 +201,8 @@ def _rules(listed: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(number for one in listed.split(",") if (number := _number(one))))
 
 
-def _text(said: str) -> str:
-    return "" if said == NONE else shown(said)
+def _text(text: str) -> str:
+    return "" if text == NONE else shown(text)
 
 
 def _number(text: str) -> int | None:

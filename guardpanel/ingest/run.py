@@ -148,8 +148,8 @@ class Ingest:
         waiting = self.segments.waiting + self.access_log.waiting
         lag = max(0.0, time() - self._read_until) if waiting else 0.0
         problem = self.problem or self._stands()
-        said = {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": problem, "pid": os.getpid()}
-        return {**said, "lately": self.lately.describe()}
+        state = {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": problem, "pid": os.getpid()}
+        return {**state, "lately": self.lately.describe()}
 
     def _stands(self) -> str | None:
         """In words, where its loop hangs: this is asked by another thread."""
@@ -191,5 +191,5 @@ def _places(connection: sqlite3.Connection) -> dict[str, Place]:
 
 
 def _position(connection: sqlite3.Connection) -> Position:
-    found = connection.execute("SELECT inode, offset FROM access_log").fetchone()
-    return Position(*found) if found else Position()
+    row = connection.execute("SELECT inode, offset FROM access_log").fetchone()
+    return Position(*row) if row else Position()

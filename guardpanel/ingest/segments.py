@@ -58,17 +58,17 @@ class Segments:
 
     def read(self, limit: int) -> Read:
         """At most about `limit` lines of those that were not read yet."""
-        found, names = Read(), self._names()
+        read, names = Read(), self._names()
         here = set(names)
         for name in sorted(here | set(self._places) | ({self._open[0]} if self._open else set())):
             if name not in here and not self._is_open(name):
-                self._lose(name, found)
-            elif len(found.lines) < limit and self._may_have_more(name):
-                self._read(name, found, limit, is_newest=name == names[-1] if names else True)
-        self._places.update(found.places)
-        for name in found.gone:
+                self._lose(name, read)
+            elif len(read.lines) < limit and self._may_have_more(name):
+                self._read(name, read, limit, is_newest=name == names[-1] if names else True)
+        self._places.update(read.places)
+        for name in read.gone:
             self._places.pop(name, None)
-        return found
+        return read
 
     def confirm(self) -> None:
         """What was read is stored."""
@@ -116,12 +116,12 @@ class Segments:
     def _is_open(self, name: str) -> bool:
         return self._open is not None and self._open[0] == name
 
-    def _lose(self, name: str, found: Read) -> None:
+    def _lose(self, name: str, read: Read) -> None:
         """A segment that is gone. Nobody knows how it ended unless it was seen to."""
-        found.gone.append(name)
-        found.counted["lost_segments"] += not self._place(name).ended
+        read.gone.append(name)
+        read.counted["lost_segments"] += not self._place(name).ended
 
-    def _read(self, name: str, found: Read, limit: int, *, is_newest: bool) -> None:
+    def _read(self, name: str, read: Read, limit: int, *, is_newest: bool) -> None:
         place = self._place(name)
         descriptor = self._descriptor(name)
         if descriptor is None:
@@ -130,19 +130,19 @@ class Segments:
         # What a full disk let through in part was taken back by the agent: what comes instead begins there.
         offset = min(place.offset, state.st_size)
         data = os.pread(descriptor, CHUNK, offset)
-        *lines, rest = data.split(b"\n", limit - len(found.lines))
-        found.lines += _placed(name, offset, lines)
+        *lines, rest = data.split(b"\n", limit - len(read.lines))
+        read.lines += _placed(name, offset, lines)
         offset += len(data) - len(rest)
         is_final = state.st_nlink == 0 or (not is_newest and time() - state.st_mtime > QUIET)
         if not lines and len(data) == CHUNK:
-            found.counted["bad"] += 1
+            read.counted["bad"] += 1
             offset += CHUNK
         elif rest and is_final and len(data) < CHUNK and b"\n" not in rest:
-            found.counted["torn"] += 1
+            read.counted["torn"] += 1
             offset = state.st_size
         now = Place(offset, state.st_size, ended=is_final and offset >= state.st_size)
         if now != place:
-            found.places[name] = now
+            read.places[name] = now
 
     def _descriptor(self, name: str) -> int | None:
         if self._open is not None and self._open[0] == name:

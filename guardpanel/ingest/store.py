@@ -61,13 +61,13 @@ class Store:
 
     def add(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> Counter[str]:
         """Gives what is to be counted."""
-        said, counted = _by_request(agent, proxy)
-        known = self._known(list(said))
-        new = {request: words for request, words in said.items() if request not in known}
+        by_request, counted = _by_request(agent, proxy)
+        known = self._known(list(by_request))
+        new = {request: words for request, words in by_request.items() if request not in known}
         self._learn(agent, proxy)
         self._insert(new)
         for request, found in known.items():
-            counted["repeated"] += self._complete(found, said[request])
+            counted["repeated"] += self._complete(found, by_request[request])
         counted["events"] += len(new)
         return counted
 
@@ -113,19 +113,19 @@ class Store:
             ids.append(event)
         return ids
 
-    def _complete(self, found: Known, words: Words) -> int:
+    def _complete(self, event: Known, words: Words) -> int:
         """What an event that is there learns from these words; gives how many of them say what was said before."""
         repeated = 0
         if words.proxy is not None:
-            if found.has_proxy:
+            if event.has_proxy:
                 repeated += 1
             else:
-                self._hear_proxy(found.id, words.proxy)
+                self._hear_proxy(event.id, words.proxy)
         if words.agent is not None:
-            if found.has_agent:
+            if event.has_agent:
                 repeated += 1
             else:
-                self._hear_agent(found.id, words.agent)
+                self._hear_agent(event.id, words.agent)
         return repeated
 
     def _hear_proxy(self, event: int, proxy: ProxyLine) -> None:
@@ -186,17 +186,17 @@ class Store:
 
 def _by_request(agent: Iterable[AgentLine], proxy: Iterable[ProxyLine]) -> tuple[dict[str, Words], Counter[str]]:
     """What both say, by request; the first words of each count."""
-    said: dict[str, Words] = {}
+    by_request: dict[str, Words] = {}
     counted: Counter[str] = Counter()
     for line in agent:
-        words = said.setdefault(line.request_id, Words())
+        words = by_request.setdefault(line.request_id, Words())
         counted["repeated"] += words.agent is not None
         words.agent = words.agent or line
     for log_line in proxy:
-        words = said.setdefault(log_line.request_id, Words())
+        words = by_request.setdefault(log_line.request_id, Words())
         counted["repeated"] += words.proxy is not None
         words.proxy = words.proxy or log_line
-    return said, counted
+    return by_request, counted
 
 
 def _rules(words: Words) -> tuple[int, ...]:

@@ -68,18 +68,18 @@ without a content type, or with one that is none, is read as a form: some server
 
 
 def known_content_types(types: list[str]) -> list[str]:
-    found = list(dict.fromkeys(visible(kind.strip()).lower() for kind in types))
-    for kind in found:
+    content_types = list(dict.fromkeys(visible(kind.strip()).lower() for kind in types))
+    for kind in content_types:
         if not CONTENT_TYPE.fullmatch(kind):
             raise refuse(f"{kind[:60]} is not a content type. Enter one such as application/json or image/*.")
         if unlike := sorted(NEVER_ALLOWED & set(kind)):
             raise refuse(f"{kind[:60]} can’t be allowed: OWASP CRS rejects content types with {' '.join(unlike)}.")
-    return found
+    return content_types
 
 
 def known_readings(entries: list[str]) -> list[str]:
     """Each as `type = reading`."""
-    found: dict[str, str] = {}
+    readings: dict[str, str] = {}
     for entry in entries:
         kind, separator, how = (part.strip() for part in visible(entry).lower().partition("="))
         if not separator or how not in list(BodyReading):
@@ -87,9 +87,9 @@ def known_readings(entries: list[str]) -> list[str]:
             raise refuse(f"{entry[:60]} must be a content type, =, and one of {values}, for example text/x-log = none.")
         if not CONTENT_TYPE.fullmatch(kind):
             raise refuse(f"{kind[:60]} is not a content type. Enter one such as application/json or image/*.")
-        if found.setdefault(kind, how) != how:
-            raise refuse(f"{kind[:60]} is listed twice: as {found[kind]} and as {how}.")
-    return [f"{kind} = {how}" for kind, how in found.items()]
+        if readings.setdefault(kind, how) != how:
+            raise refuse(f"{kind[:60]} is listed twice: as {readings[kind]} and as {how}.")
+    return [f"{kind} = {how}" for kind, how in readings.items()]
 
 
 ContentTypes = Annotated[Lines, AfterValidator(known_content_types), Field(min_length=1, max_length=40)]

@@ -26,14 +26,14 @@ class Hostname(SQLModel, table=True):
 
 
 def known_hostnames(names: list[str]) -> list[str]:
-    found = [hostname(name) for name in names]
-    for at, name in enumerate(found):
-        if name in found[:at]:
-            same = "" if names[at].strip() == name else f" (same as {name})"
-            raise refuse(f"{names[at].strip()} is listed twice{same}.")
-    if not found:
+    hostnames = [hostname(name) for name in names]
+    for i, name in enumerate(hostnames):
+        if name in hostnames[:i]:
+            same = "" if names[i].strip() == name else f" (same as {name})"
+            raise refuse(f"{names[i].strip()} is listed twice{same}.")
+    if not hostnames:
         raise refuse("Enter at least one hostname, for example shop.example.")
-    return found
+    return hostnames
 
 
 Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=500)]

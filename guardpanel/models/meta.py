@@ -120,22 +120,22 @@ def about(model: type[BaseModel]) -> Mapping[str, About]:
 def about_field(model: type[BaseModel], path: str) -> About | None:
     """Of one field, or of one of a row: `servers.0.address`; an item of a list is its list (`hostnames.3`)."""
     name, _, rest = path.partition(".")
-    found = about(model).get(name)
+    field = about(model).get(name)
     part = rest.rpartition(".")[2]
-    return found.rows.get(part, found) if found and part else found
+    return field.rows.get(part, field) if field and part else field
 
 
 def label(model: type[BaseModel] | None, path: str) -> str:
     """What a field is called: `Body limit`, `Server 2 address`; by its own name where no model knows it."""
     name, _, rest = path.partition(".")
     number, _, part = rest.partition(".")
-    found = about(model).get(name) if model else None
-    if found is None:
+    field = about(model).get(name) if model else None
+    if field is None:
         return path.replace("_", " ").capitalize()
-    if part and part in found.rows:
-        item = found.item
-        return f"{item[:1].upper()}{item[1:]} {int(number) + 1} {found.rows[part].in_sentence}"
-    return found.title
+    if part and part in field.rows:
+        item = field.item
+        return f"{item[:1].upper()}{item[1:]} {int(number) + 1} {field.rows[part].in_sentence}"
+    return field.title
 
 
 def lowered(words: str) -> str:

@@ -34,17 +34,17 @@ MOST_SHOWN = 3
 
 def known_networks(lines: list[str]) -> list[str]:
     """Each once, as HAProxy's maps have it: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`."""
-    found: dict[str, None] = {}
+    networks: dict[str, None] = {}
     wrong: list[str] = []
     for number, line in enumerate(lines, 1):
         try:
-            found[network(visible(line.strip()))] = None
+            networks[network(visible(line.strip()))] = None
         except ValueError as error:
             wrong.append(f"Line {number}: {_words(error)}")
     if wrong:
         more = f" And {len(wrong) - MOST_SHOWN} more lines." if len(wrong) > MOST_SHOWN else ""
         raise refuse(" ".join(wrong[:MOST_SHOWN]) + more)
-    return list(found)
+    return list(networks)
 
 
 Networks = Annotated[Lines, AfterValidator(known_networks), Field(max_length=2_000)]
@@ -52,31 +52,35 @@ Networks = Annotated[Lines, AfterValidator(known_networks), Field(max_length=2_0
 
 def network(text: str) -> str:
     """One network in its canonical form; ValueError says what is wrong with it."""
-    made = _parsed(text)
-    if made.prefixlen < WIDEST[made.version]:
+    parsed = _parsed(text)
+    if parsed.prefixlen < WIDEST[parsed.version]:
         raise ValueError(
-            f"{made} is too large: any host in it could forge client addresses. Use /{WIDEST[made.version]} or smaller."
+            f"{parsed} is too large: any host in it could forge client addresses. Use /{WIDEST[parsed.version]} or smaller."
         )
-    if isinstance(made, IPv6Network) and made.supernet_of(MAPPED):
-        raise ValueError(f"{made} is too large: it contains every IPv4 address (::ffff:0:0/96).")
-    if made.is_multicast or made.subnet_of(NOWHERE[made.version]) or str(made.network_address) == "255.255.255.255":
-        raise ValueError(f"{made} can’t be the address of a connection.")
-    return str(made.network_address) if made.prefixlen == made.max_prefixlen else str(made)
+    if isinstance(parsed, IPv6Network) and parsed.supernet_of(MAPPED):
+        raise ValueError(f"{parsed} is too large: it contains every IPv4 address (::ffff:0:0/96).")
+    if (
+        parsed.is_multicast
+        or parsed.subnet_of(NOWHERE[parsed.version])
+        or str(parsed.network_address) == "255.255.255.255"
+    ):
+        raise ValueError(f"{parsed} can’t be the address of a connection.")
+    return str(parsed.network_address) if parsed.prefixlen == parsed.max_prefixlen else str(parsed)
 
 
 def _parsed(text: str) -> Network:
-    shown = text[:60]
+    beginning = text[:60]
     if "%" in text:
-        raise ValueError(f"{shown} has a zone (%). Enter it without.")
+        raise ValueError(f"{beginning} has a zone (%). Enter it without.")
     with suppress(ValueError):
         return _without_mapping(ip_network(text))
     if whole := _around(text):
-        raise ValueError(f"{shown} has host bits set. Enter {whole}.")
+        raise ValueError(f"{beginning} has host bits set. Enter {whole}.")
     if parts := _range(text):
-        raise ValueError(f"{shown} is a range. Enter networks: {parts}.")
+        raise ValueError(f"{beginning} is a range. Enter networks: {parts}.")
     if re.fullmatch(r"[0-9.:a-fA-F/ -]+", text):
-        raise ValueError(f"{shown} is not an IP address or CIDR range, for example 10.0.0.0/8.")
-    raise ValueError(f"{shown} is not an IP address or CIDR range. Names are not resolved here.")
+        raise ValueError(f"{beginning} is not an IP address or CIDR range, for example 10.0.0.0/8.")
+    raise ValueError(f"{beginning} is not an IP address or CIDR range. Names are not resolved here.")
 
 
 def _around(text: str) -> Network | None:

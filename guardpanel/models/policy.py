@@ -213,10 +213,10 @@ class Policy(PolicyFields, table=True):
 
     def reads(self) -> dict[BodyReading, list[str]]:
         """The allowed content types by how bodies of them are read."""
-        found: dict[BodyReading, list[str]] = {}
+        by_reading: dict[BodyReading, list[str]] = {}
         for kind in self.allowed_content_types:
-            found.setdefault(reading_of(kind, self.content_type_readings), []).append(kind)
-        return found
+            by_reading.setdefault(reading_of(kind, self.content_type_readings), []).append(kind)
+        return by_reading
 
     def over(self, mode: EnforcementMode) -> OverLimit:
         """What happens to a larger body, in that mode."""

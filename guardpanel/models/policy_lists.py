@@ -28,29 +28,29 @@ MASKED_FIELDS = [
 
 
 def known_methods(methods: list[str]) -> list[str]:
-    found = list(dict.fromkeys(visible(method.strip()).upper() for method in methods))
-    for method in found:
+    unique = list(dict.fromkeys(visible(method.strip()).upper() for method in methods))
+    for method in unique:
         if not METHOD.fullmatch(method):
             raise refuse(f"{method[:40]} is not an HTTP method.")
         if method in REFUSED_METHODS:
             raise refuse(f"{method} can’t be allowed: HAProxy rejects it for every site.")
-    return found
+    return unique
 
 
 def known_skips(entries: list[str]) -> list[str]:
     entries = [visible(entry) for entry in entries]
-    found = list(dict.fromkeys(entry.lower() if entry.startswith(".") else entry for entry in entries))
-    for entry in found:
+    unique = list(dict.fromkeys(entry.lower() if entry.startswith(".") else entry for entry in entries))
+    for entry in unique:
         if not SKIP.fullmatch(entry) or ".." in entry or entry == "/" or len(entry) > 200:
             raise refuse(f"{entry[:60]} must be a file extension such as .css or a path prefix such as /assets/.")
         if SAME_PLACE.search(entry):
             raise refuse(f"{entry[:60]} never matches: paths with a part that is only a dot are always inspected.")
-    return found
+    return unique
 
 
 def known_masks(entries: list[str]) -> list[str]:
-    found = list(dict.fromkeys(visible(entry.strip()).lower() for entry in entries))
-    for entry in found:
+    unique = list(dict.fromkeys(visible(entry.strip()).lower() for entry in entries))
+    for entry in unique:
         if not MASK.fullmatch(entry) or len(entry) > 100:
             raise refuse(
                 f"{entry[:60]} is not a valid field name. Use letters, digits, and _ - . : / [ ] (100 at most), "
@@ -58,7 +58,7 @@ def known_masks(entries: list[str]) -> list[str]:
             )
         if entry != (plain := entry.lstrip(BETWEEN).rstrip(".:/")):
             raise refuse(f"{entry[:60]} never matches a field. Enter {plain.strip(BETWEEN) or 'its name'}.")
-    return found
+    return unique
 
 
 Methods = Annotated[Lines, AfterValidator(known_methods), Field(min_length=1, max_length=30)]

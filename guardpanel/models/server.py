@@ -29,10 +29,10 @@ def certificates(pem: str) -> str:
     if not pem.strip():
         return ""
     try:
-        found = x509.load_pem_x509_certificates(pem.encode("ascii"))
+        parsed = x509.load_pem_x509_certificates(pem.encode("ascii"))
     except (ValueError, UnicodeEncodeError):
         raise refuse("Paste a PEM certificate (-----BEGIN CERTIFICATE-----).") from None
-    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in found)
+    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in parsed)
 
 
 class ServerFields(Fields):

@@ -38,8 +38,8 @@ def hidden_character(text: str, *, allow: str = "") -> str | None:
 
 
 def visible(text: str, *, allow: str = "") -> str:
-    if found := hidden_character(text, allow=allow):
-        raise refuse(f"Remove the invisible character {found}.")
+    if character := hidden_character(text, allow=allow):
+        raise refuse(f"Remove the invisible character {character}.")
     return unicodedata.normalize("NFC", text)
 
 

@@ -64,8 +64,8 @@ def most_stalled(memory_mib: int, buffer: int) -> int:
 
 
 def capacity(state: DesiredState, buffer: int) -> Capacity:
-    asked, stalled = state.traffic, most_stalled(state.facts.memory_mib, buffer)
-    connections = min(asked.max_connections, by_files(state.facts)) or by_memory(state.facts)
-    per_client = asked.max_requests_per_client or min(max(connections // 4, FEWEST_PER_CLIENT), max(32, stalled))
+    traffic, stalled = state.traffic, most_stalled(state.facts.memory_mib, buffer)
+    connections = min(traffic.max_connections, by_files(state.facts)) or by_memory(state.facts)
+    per_client = traffic.max_requests_per_client or min(max(connections // 4, FEWEST_PER_CLIENT), max(32, stalled))
     bodies = max(8, stalled) if state.body_limit > LARGE_BODY else 0
     return Capacity(connections, per_client, bodies, max(4, bodies // 4))

@@ -39,19 +39,19 @@ def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Appli
         if mode is EnforcementMode.OFF:
             continue
         policy, excluded = state.policies[policy_id], state.excluded(policy_id, host_id)
-        made = application(policy, mode, excluded, foreign=state.facts.small_frames)
-        names[policy_id, mode, host_id] = made.name
-        before = distinct.get(made.name)
+        app = application(policy, mode, excluded, foreign=state.facts.small_frames)
+        names[policy_id, mode, host_id] = app.name
+        before = distinct.get(app.name)
         if before is not None:
-            made = Application(
-                name=made.name,
-                directives=made.directives,
-                response_check=made.response_check,
-                blocks=made.blocks,
+            app = Application(
+                name=app.name,
+                directives=app.directives,
+                response_check=app.response_check,
+                blocks=app.blocks,
                 policy_ids=tuple(sorted({*before.policy_ids, policy_id})),
                 origins=before.origins,
             )
-        distinct[made.name] = made
+        distinct[app.name] = app
     return names, tuple(distinct[name] for name in sorted(distinct))
 
 
@@ -108,7 +108,7 @@ def reads(entries: Iterable[str], processors: Mapping[BodyReading, str]) -> Iter
             yield [pattern for pattern, _ in found], processors[how]
 
 
-def agent_configuration(facts: EngineFacts, made: Iterable[Application]) -> bytes:
+def agent_configuration(facts: EngineFacts, applications: Iterable[Application]) -> bytes:
     """coraza-spoa's YAML, strict: unknown keys are errors there."""
     head = {
         "bind": f"unix://{facts.agent_socket}",
@@ -116,7 +116,7 @@ def agent_configuration(facts: EngineFacts, made: Iterable[Application]) -> byte
         "log_file": "/dev/stderr",
         "log_format": "json",
     }
-    entries = "".join(_entry(one.name, one.directives, one.response_check) for one in made)
+    entries = "".join(_entry(one.name, one.directives, one.response_check) for one in applications)
     return f"{_written(head)}applications:{chr(10) + entries if entries else f' []{chr(10)}'}".encode("ascii")
 
 

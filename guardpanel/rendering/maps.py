@@ -23,9 +23,9 @@ def hosts(state: DesiredState, *, wildcard: bool) -> str:
     )
 
 
-def networks(found: Sequence[str]) -> str:
+def networks(entries: Sequence[str]) -> str:
     """`10.0.0.0/8 1`"""
-    return "".join(f"{network} 1\n" for network in sorted(found))
+    return "".join(f"{network} 1\n" for network in sorted(entries))
 
 
 def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:

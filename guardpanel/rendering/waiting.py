@@ -54,11 +54,11 @@ def passes_slow(policy: PolicyState, mode: EnforcementMode) -> bool:
 
 def waits(state: DesiredState) -> list[Wait]:
     """The rules for policies that refuse, each distinct one once."""
-    found = set()
+    rules = set()
     for policy, mode in _effective(state):
         if not passes_slow(policy, mode):
-            found |= set(_classes(policy, slow(policy, mode, state.facts.largest_body), state.facts.largest_body))
-    return sorted(found)
+            rules |= set(_classes(policy, slow(policy, mode, state.facts.largest_body), state.facts.largest_body))
+    return sorted(rules)
 
 
 def _classes(policy: PolicyState, key: str, largest_body: int) -> Iterable[Wait]:
@@ -149,9 +149,9 @@ def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -
 def _effective(state: DesiredState) -> set[tuple[PolicyState, EnforcementMode]]:
     """Every policy in each mode in which virtual hosts use it, but not while it is off."""
     one_of_each = {(host.policy_id, host.enforcement_mode): host for host in state.virtual_hosts}
-    found: set[tuple[PolicyState, EnforcementMode]] = set()
+    effective: set[tuple[PolicyState, EnforcementMode]] = set()
     for host in one_of_each.values():
         policy, mode = state.effective(host)
         if policy is not None and mode is not EnforcementMode.OFF:
-            found.add((policy, mode))
-    return found
+            effective.add((policy, mode))
+    return effective

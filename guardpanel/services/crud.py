@@ -81,8 +81,8 @@ class Crud(Generic[R, F]):
         """Invalid (422) for what an operator may not ask for here; of rows that are there, `invariants.py` judges."""
 
     async def find(self, session: AsyncSession, number: int) -> R:
-        wanted = select(self.row).where(self.row.id == number, *self.own)
-        row: R | None = (await session.exec(wanted.options(*self.loading))).first()
+        query = select(self.row).where(self.row.id == number, *self.own)
+        row: R | None = (await session.exec(query.options(*self.loading))).first()
         if row is None:
             raise missing(self.noun)
         return row
@@ -97,22 +97,22 @@ class Crud(Generic[R, F]):
         if self.parent_id is None:
             return ""
         table: Any = NOUNS[self.noun.parent].table
-        found: str | None = (await session.exec(select(table.name).where(table.id == self.parent_id))).first()
-        if found is None:
+        name: str | None = (await session.exec(select(table.name).where(table.id == self.parent_id))).first()
+        if name is None:
             raise missing(NOUNS[self.noun.parent])
-        return found
+        return name
 
     async def listed(
-        self, session: AsyncSession, wanted: Any, sorts: Mapping[str, Any], **paging: Unpack[Paging]
+        self, session: AsyncSession, query: Any, sorts: Mapping[str, Any], **paging: Unpack[Paging]
     ) -> Page[R]:
         """Of the rows that `wanted` selects. By name, where nothing else is said. NotFound if what they are within is gone."""
         await self.parent_name(session)
         offset, limit = paging.get("offset", 0), paging.get("limit", 50)
         column = func.lower(sorts.get(paging.get("sort", ""), sorts["name"]))
         order = (desc if paging.get("descending") else asc)(column)
-        wanted = wanted.where(*self.own)
-        total = (await session.exec(select(func.count()).select_from(wanted.subquery()))).one()
-        ordered = wanted.options(*self.loading).order_by(order, self.row.id)
+        query = query.where(*self.own)
+        total = (await session.exec(select(func.count()).select_from(query.subquery()))).one()
+        ordered = query.options(*self.loading).order_by(order, self.row.id)
         items: list[R] = []
         while (left := min(limit, total - offset) - len(items)) > 0:
             part = (await session.exec(ordered.offset(offset + len(items)).limit(min(left, PART)))).all()
@@ -185,11 +185,11 @@ class Crud(Generic[R, F]):
 
     async def names(self, session: AsyncSession) -> Names:
         """Of all that the fields may refer to, by noun and id."""
-        found: dict[str, dict[int, str]] = {}
+        names: dict[str, dict[int, str]] = {}
         for key in set(self.noun.references.values()):
             table: Any = NOUNS[key].table
-            found[key] = dict((await session.exec(select(table.id, table.name))).all())
-        return found
+            names[key] = dict((await session.exec(select(table.id, table.name))).all())
+        return names
 
     def _change(self, asked: Asked, summary: str, number: int | None = None) -> Change:
         within = "" if self.parent_id is None else f"{self.noun.parent}:{self.parent_id}"

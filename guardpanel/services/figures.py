@@ -35,10 +35,10 @@ class Figures:
 
     async def count(self, session: AsyncSession) -> None:
         """Take what ended since the last time."""
-        found = await session.exec(
+        rows = await session.exec(
             select(Deployment).where(col(Deployment.id) > (self._counted or 0)).order_by(col(Deployment.id))
         )
-        for deployment in found.all():
+        for deployment in rows.all():
             if deployment.outcome is Outcome.DEPLOYING:
                 break
             if (deployment.id or 0) <= (self._counted or 0):

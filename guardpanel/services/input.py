@@ -28,15 +28,15 @@ def as_kept(model: type[M], row: Mapping[str, Any]) -> M | None:
 
 def messages(error: ValidationError) -> dict[str, FieldError]:
     """The first complaint of each field, in words for an operator. The input itself is never repeated as markup."""
-    found: dict[str, FieldError] = {}
+    errors: dict[str, FieldError] = {}
     for one in error.errors(include_url=False):
         name = ".".join(str(part) for part in one["loc"] if not str(part).startswith("function-"))
-        found.setdefault(name, FieldError(words(dict(one))))
-    return found
+        errors.setdefault(name, FieldError(words(dict(one))))
+    return errors
 
 
 def words(error: dict[str, Any]) -> str:
-    facts, given = error.get("ctx") or {}, error.get("input")
+    facts, value = error.get("ctx") or {}, error.get("input")
     match error["type"]:
         case "refused":
             return str(facts["words"])
@@ -51,7 +51,7 @@ def words(error: dict[str, Any]) -> str:
         case "less_than_equal":
             return f"At most {facts['le']:,}."
         case "string_too_long":
-            return f"At most {facts['max_length']:,} characters; this has {len(str(given)):,}."
+            return f"At most {facts['max_length']:,} characters; this has {len(str(value)):,}."
         case "too_long":
             return f"At most {facts['max_length']:,} entries; this has {facts['actual_length']:,}."
         case "too_short":

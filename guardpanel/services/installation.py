@@ -78,13 +78,13 @@ async def _with_abilities(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
     )
 
 
-async def _memory(session: AsyncSession, found: int) -> int:
+async def _memory(session: AsyncSession, measured: int) -> int:
     """What was found first, until it differs by a tenth: a kernel's update must not change HAProxy's configuration."""
-    known = int(await _fact(session, MEMORY, str(found)))
-    if abs(found - known) * 10 <= known:
+    known = int(await _fact(session, MEMORY, str(measured)))
+    if abs(measured - known) * 10 <= known:
         return known
-    await session.merge(Installation(name=MEMORY, value=str(found)))
-    return found
+    await session.merge(Installation(name=MEMORY, value=str(measured)))
+    return measured
 
 
 async def _fact(session: AsyncSession, name: str, new: str) -> str:

@@ -34,12 +34,12 @@ async def page(
     session: AsyncSession, *, q: str = "", mode: EnforcementMode | None = None, **paging: Unpack[Paging]
 ) -> Page[Policy]:
     """Those whose name or description holds `q`."""
-    wanted = select(Policy)
+    query = select(Policy)
     if q:
-        wanted = wanted.where(holds(q, Policy.name, Policy.description))
+        query = query.where(holds(q, Policy.name, Policy.description))
     if mode is not None:
-        wanted = wanted.where(col(Policy.enforcement_mode) == mode)
-    return await ROWS.listed(session, wanted, SORTS, **paging)
+        query = query.where(col(Policy.enforcement_mode) == mode)
+    return await ROWS.listed(session, query, SORTS, **paging)
 
 
 async def all_of_them(session: AsyncSession) -> list[Policy]:
@@ -49,12 +49,12 @@ async def all_of_them(session: AsyncSession) -> list[Policy]:
 
 async def used_by(session: AsyncSession) -> dict[int, int]:
     """How many virtual hosts each policy has."""
-    found = await session.exec(
+    rows = await session.exec(
         select(VirtualHost.policy_id, func.count())
         .where(col(VirtualHost.policy_id).is_not(None))
         .group_by(col(VirtualHost.policy_id))
     )
-    return {policy_id: count for policy_id, count in found.all() if policy_id is not None}
+    return {policy_id: count for policy_id, count in rows.all() if policy_id is not None}
 
 
 def fitting(fields: PolicyFields, facts: EngineFacts) -> PolicyFields:

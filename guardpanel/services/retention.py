@@ -97,17 +97,19 @@ class Retention:
     async def _old_changes(self, session: AsyncSession) -> list[int]:
         """Beyond the number that is kept or too old. Refused ones have a number of their own: they push no others out."""
         oldest = clock.AGES.now() - timedelta(days=self.settings.keep_days)
-        kept = await protected(session)
-        found: list[int] = []
+        protected_ids = await protected(session)
+        ids: list[int] = []
         for pool in (col(Deployment.outcome) == Outcome.LIVE, col(Deployment.outcome) != Outcome.LIVE):
             beyond = select(Deployment.id).where(pool).order_by(col(Deployment.id).desc())
             last = (await session.exec(beyond.offset(self.settings.keep_revisions).limit(1))).first() or 0
             old = or_(col(Deployment.id) <= last, col(Deployment.started_at) < oldest)
             chosen = (
-                select(Deployment.id).where(pool, old, col(Deployment.id).not_in(kept)).order_by(col(Deployment.id))
+                select(Deployment.id)
+                .where(pool, old, col(Deployment.id).not_in(protected_ids))
+                .order_by(col(Deployment.id))
             )
-            found += [number or 0 for number in (await session.exec(chosen.limit(STEP))).all()]
-        return found[:STEP]
+            ids += [number or 0 for number in (await session.exec(chosen.limit(STEP))).all()]
+        return ids[:STEP]
 
     async def _old_releases(self) -> list[int]:
         """Numbers on disk that are not kept, oldest first. Nothing while HAProxy cannot say what it still uses.
@@ -116,8 +118,8 @@ class Retention:
         """
         on_disk = await asyncio.to_thread(self.changes.engines.releases.numbers)
         async with self.changes.database.read() as session:
-            found = await session.exec(select(Revision.id, Revision.checksum))
-            known = {number or 0: checksum for number, checksum in found.all()}
+            rows = await session.exec(select(Revision.id, Revision.checksum))
+            known = {number or 0: checksum for number, checksum in rows.all()}
             kept = await _revisions_of(session, await protected(session))
         try:
             draining = await self.changes.engines.drop_unused()

@@ -95,7 +95,7 @@ async def _changes(session: AsyncSession, q: str) -> Page[Deployment]:
     if number.isascii() and number.isdigit() and len(number) < 10:
         conditions.append(col(Deployment.revision_id) == int(number))
     total = (await session.exec(select(func.count()).select_from(Deployment).where(or_(*conditions)))).one()
-    found = await session.exec(
+    rows = await session.exec(
         select(Deployment).where(or_(*conditions)).order_by(col(Deployment.id).desc()).limit(MOST)
     )
-    return Page(list(found.all()), total, 0, MOST)
+    return Page(list(rows.all()), total, 0, MOST)

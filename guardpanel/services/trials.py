@@ -81,18 +81,18 @@ def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: 
     """Whether it went as the policy says, and one true sentence about it."""
     mode = virtual_host.mode_under(policy)
     took = f"{answer.status} in {round(1000 * answer.seconds)} ms"
-    said = answer.headers.get
-    blocked = said("x-gp-verdict") == "blocked"
+    header = answer.headers.get
+    blocked = header("x-gp-verdict") == "blocked"
     name = "Clean request" if kind is Kind.CLEAN else "Test attack"
     if "x-gp-checksum" not in answer.headers:
         return False, f"{name}: {took}; the response did not come from guardpanel’s HAProxy"
-    if said("x-gp-verdict") == "unjudged":
+    if header("x-gp-verdict") == "unjudged":
         return False, f"{name}: {took}; the WAF agent gave no verdict"
-    if said("x-gp-verdict") == "maintenance":
+    if header("x-gp-verdict") == "maintenance":
         return True, f"{name}: {took}; maintenance page"
     if blocked:
         return kind is Kind.ATTACK and mode is EnforcementMode.BLOCK, f"{name} blocked: {took}"
-    if said("x-gp-server") in {None, "", "-", "<NOSRV>"}:
+    if header("x-gp-server") in {None, "", "-", "<NOSRV>"}:
         return False, f"{name}: {took}; no server responded"
     if kind is Kind.CLEAN:
         return answer.status < 500, f"{name} passed: {took}"

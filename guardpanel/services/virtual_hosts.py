@@ -41,38 +41,38 @@ async def page(
     **paging: Unpack[Paging],
 ) -> Page[VirtualHost]:
     """Those whose name, hostnames, servers or policy hold `q`, with the effective `mode` where it is given."""
-    wanted = select(VirtualHost).join(Policy, isouter=True)
+    query = select(VirtualHost).join(Policy, isouter=True)
     if q:
-        wanted = wanted.where(_matches(q))
+        query = query.where(_matches(q))
     if policy_id is not None:
-        wanted = wanted.where(col(VirtualHost.policy_id) == policy_id)
+        query = query.where(col(VirtualHost.policy_id) == policy_id)
     if mode is not None:
-        wanted = wanted.where(mode.value == EFFECTIVE_MODE)
-    return await ROWS.listed(session, wanted, SORTS, **paging)
+        query = query.where(mode.value == EFFECTIVE_MODE)
+    return await ROWS.listed(session, query, SORTS, **paging)
 
 
 async def first(session: AsyncSession, condition: ColumnElement[bool], limit: int) -> list[VirtualHost]:
     """By name, with all that belongs to them."""
-    wanted = select(VirtualHost).where(condition).options(*WHOLE).order_by(func.lower(VirtualHost.name))
-    return list((await session.exec(wanted.limit(limit))).all())
+    query = select(VirtualHost).where(condition).options(*WHOLE).order_by(func.lower(VirtualHost.name))
+    return list((await session.exec(query.limit(limit))).all())
 
 
 async def number_of(session: AsyncSession, text: str) -> int | None:
     """The virtual host that is called so, or that has this hostname."""
     named = select(VirtualHost.id).where(func.lower(VirtualHost.name) == text.strip().lower())
-    found = (await session.exec(named)).first()
-    if found is None:
+    virtual_host_id = (await session.exec(named)).first()
+    if virtual_host_id is None:
         hostname = select(Hostname.virtual_host_id).where(Hostname.name == _canonical(text))
-        found = (await session.exec(hostname)).first()
-    return found
+        virtual_host_id = (await session.exec(hostname)).first()
+    return virtual_host_id
 
 
 async def name_of(session: AsyncSession, text: str) -> str:
     """How the virtual host is called that somebody named by its number or one of its names; in words if there is none."""
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         return text
-    found = await session.exec(select(VirtualHost.name).where(col(VirtualHost.id) == int(text)))
-    return found.first() or f"deleted (ID {text})"
+    names = await session.exec(select(VirtualHost.name).where(col(VirtualHost.id) == int(text)))
+    return names.first() or f"deleted (ID {text})"
 
 
 async def some_names(session: AsyncSession, limit: int) -> list[str]:
@@ -97,7 +97,7 @@ class Heir(NamedTuple):
 async def heirs(session: AsyncSession, virtual_host: VirtualHost, keeps: Collection[str] = ()) -> list[Heir]:
     """The names that others take over when it has no more than those that it keeps; its other names get 421 then."""
     covers = [(row, f"*.{row.name.partition('.')[2]}") for row in virtual_host.hostnames if row.name not in keeps]
-    found = await session.exec(
+    rows = await session.exec(
         select(Hostname, VirtualHost)
         .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
         .where(
@@ -106,14 +106,14 @@ async def heirs(session: AsyncSession, virtual_host: VirtualHost, keeps: Collect
             col(VirtualHost.enabled),
         )
     )
-    takers = {wildcard.name: (wildcard, other) for wildcard, other in found.all()}
+    takers = {wildcard.name: (wildcard, other) for wildcard, other in rows.all()}
     return [Heir(row, *takers[cover]) for row, cover in covers if cover in takers]
 
 
 def _matches(q: str) -> Any:
     named = select(Hostname.virtual_host_id).where(holds(_canonical_part(q), Hostname.name))
     served = select(Server.virtual_host_id).where(holds(q, Server.address))
-    in_others = (col(VirtualHost.id).in_(found) for found in (named, served))
+    in_others = (col(VirtualHost.id).in_(ids) for ids in (named, served))
     return or_(holds(q, VirtualHost.name, Policy.name), *in_others)
 
 

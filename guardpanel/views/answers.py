@@ -47,34 +47,34 @@ VERDICTS = {
 
 @cache
 def environment() -> Environment:
-    made = Environment(
+    env = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["asset"] = asset
-    made.filters.update(ago=ago, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds)
-    made.globals.update(
+    env.globals["asset"] = asset
+    env.filters.update(ago=ago, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds)
+    env.globals.update(
         by_name=by_name, fails_open=fails_open, over_words=over_words, policies_as_options=policies_as_options
     )
-    made.globals["inert"] = inert
-    made.globals["menu"] = MENU
-    made.globals["verdicts"] = VERDICTS
-    made.globals["about"] = {noun.key: about(noun.fields) for noun in NOUNS.values()}
-    made.globals["modes"] = {mode.value: mode.word for mode in EnforcementMode}
-    made.tests["reporting"] = is_reporting
-    made.tests["in_rule_set"] = is_in_rule_set
-    made.globals["ui"] = made.get_template("shared/ui.html").module
-    return made
+    env.globals["inert"] = inert
+    env.globals["menu"] = MENU
+    env.globals["verdicts"] = VERDICTS
+    env.globals["about"] = {noun.key: about(noun.fields) for noun in NOUNS.values()}
+    env.globals["modes"] = {mode.value: mode.word for mode in EnforcementMode}
+    env.tests["reporting"] = is_reporting
+    env.tests["in_rule_set"] = is_in_rule_set
+    env.globals["ui"] = env.get_template("shared/ui.html").module
+    return env
 
 
 def compile_templates() -> None:
     """All of them, before the first request: each takes some milliseconds, and together they would hold a page up."""
-    made = environment()
-    for name in made.list_templates():
-        made.get_template(name)
+    env = environment()
+    for name in env.list_templates():
+        env.get_template(name)
 
 
 async def page(
@@ -86,11 +86,11 @@ async def page(
     block: str = "",
 ) -> Response:
     """The template as a whole page, or only its `block` where htmx asks for a part."""
-    found = environment().get_template(template)
+    compiled = environment().get_template(template)
     everything = {**await _surroundings(request), **(context or {})}
     partial = block and request.headers.get("hx-request-type") == "partial"
     # In a thread: a long list or comparison takes longer than other requests should wait.
-    html = await asyncio.to_thread(_rendered, found, everything, block if partial else "")
+    html = await asyncio.to_thread(_rendered, compiled, everything, block if partial else "")
     answer = HTMLResponse(html, status_code, {"vary": "HX-Request-Type"})
     if FLASH in request.cookies:
         answer.delete_cookie(FLASH)
@@ -114,11 +114,11 @@ async def bare_page(
     return answer
 
 
-def redirect(url: str, said: str = "", *, undo_url: str = "") -> RedirectResponse:
+def redirect(url: str, message: str = "", *, undo_url: str = "") -> RedirectResponse:
     """303 to `url`, whose page says `said` once."""
     answer = RedirectResponse(url, 303)
-    if said:
-        flash = quote(json.dumps({"text": said, "undo_url": undo_url}))
+    if message:
+        flash = quote(json.dumps({"text": message, "undo_url": undo_url}))
         answer.set_cookie(FLASH, flash, max_age=60, httponly=True, samesite="lax")
     return answer
 
@@ -190,8 +190,8 @@ def banner(line: live_line.LiveLine, viewer: User | None) -> dict[str, Any] | No
 
 def _flash(request: Request) -> dict[str, str] | None:
     try:
-        found = json.loads(unquote(request.cookies.get(FLASH, "")))
-        text, undo = str(found["text"])[:300], str(found.get("undo_url") or "")
+        flash = json.loads(unquote(request.cookies.get(FLASH, "")))
+        text, undo = str(flash["text"])[:300], str(flash.get("undo_url") or "")
     except (ValueError, KeyError, TypeError):
         return None
     return {"text": text, "undo_url": local(undo, otherwise="")}

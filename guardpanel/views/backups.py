@@ -37,10 +37,10 @@ async def download(request: Request, panel: PanelDep, editor: Editor) -> Respons
     try:
         words = sealing.passphrase(form.value("passphrase"))
         await panel.accounts.must_know_password(editor, form.value("password"), client_address(request))
-        made, file = await panel.backups.download(words)
+        manifest, file = await panel.backups.download(words)
     except Problem as problem:
         return await show(request, form.refused(problem), problem)
-    name = f"guardpanel-{made.made_at:%Y%m%d-%H%M}.{'backup' if words else 'tar.gz'}"
+    name = f"guardpanel-{manifest.made_at:%Y%m%d-%H%M}.{'backup' if words else 'tar.gz'}"
     headers = {"content-disposition": f'attachment; filename="{name}"', "content-length": str(file.seek(0, 2))}
     return StreamingResponse(pieces(file), media_type="application/octet-stream", headers=headers)
 

@@ -69,14 +69,14 @@ async def index(
         "outcome": chosen or "",
     }
     listing = Listing("/changes", "name", offset, kept)
-    found = await revisions.page(
+    rows = await revisions.page(
         session, q=kept["q"], noun=noun, noun_id=id, author=kept["who"], outcome=chosen, offset=listing.offset
     )
     choices: dict[str, list[int]] = {one: await revisions.lately_touched(session, one) for one in NOUNS}
     wanted = {(one, number) for one, numbers in choices.items() for number in numbers}
-    wanted |= {(change.noun, change.noun_id) for change in found.items if change.noun_id}
+    wanted |= {(change.noun, change.noun_id) for change in rows.items if change.noun_id}
     context = {
-        "listing": listing, "found": found, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
+        "listing": listing, "found": rows, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
         "authors": await revisions.authors(session), "live_revision": await live_number(session),
         "there": await history.there(session, wanted | ({(noun, id)} if noun and id else set())),
         "undoable": await history.undoable(session), "newest": await history.newest(session),
@@ -184,10 +184,10 @@ async def show_restore(
     problem: Problem | None = None, form: Form | None = None,
 ) -> Response:  # fmt: skip
     live = await live_number(session)
-    wanted = await history.after(session, change) if change.outcome is Outcome.LIVE else None
+    target = await history.after(session, change) if change.outcome is Outcome.LIVE else None
     current = await history.now(session)
     await session.commit()
-    comparison = await comparisons.compare(panel.changes, current, wanted) if wanted else None
+    comparison = await comparisons.compare(panel.changes, current, target) if target else None
     context = {
         **await shown_comparison(session, comparison, view),
         "change": change, "live_revision": live, "what": history.what_is_restored(change), "key": Form({}).key,

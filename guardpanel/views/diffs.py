@@ -109,10 +109,10 @@ def pieces(text: str, other: str | None = None) -> tuple[Piece, ...]:
     """The line's words with their colours; those that the other line does not have are marked."""
     tokens = list(_tokens(text[:LONGEST]))
     changed = _changed([word for _, word in tokens], other[:LONGEST]) if other is not None else set()
-    found = _joined([(cls, word, at in changed) for at, (cls, word) in enumerate(tokens)])
+    joined = _joined([(cls, word, at in changed) for at, (cls, word) in enumerate(tokens)])
     if len(text) > LONGEST:
-        found = (*found, Piece("comment", f" … {len(text) - LONGEST:,} more characters"))
-    return found
+        joined = (*joined, Piece("comment", f" … {len(text) - LONGEST:,} more characters"))
+    return joined
 
 
 def _changed(words: list[str], other: str) -> set[int]:
@@ -143,8 +143,8 @@ def _visible(cls: str, text: str) -> Iterator[tuple[str, str]]:
         yield cls, text
         return
     for word in WORD.findall(text):
-        found = None if word.isprintable() else hidden_character(word, allow="\t")
-        yield ("hidden", found.split(" ")[0]) if found else (cls, word)
+        hidden = None if word.isprintable() else hidden_character(word, allow="\t")
+        yield ("hidden", hidden.split(" ")[0]) if hidden else (cls, word)
 
 
 def _joined(tokens: list[tuple[str, str, bool]]) -> tuple[Piece, ...]:

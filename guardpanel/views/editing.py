@@ -5,12 +5,12 @@ fields. The typed text stays whatever becomes of it, and what others changed mea
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from guardpanel.dependencies import Editor, IdInPath, PanelDep, SessionDep, anew, number_in_path
+from guardpanel.dependencies import Editor, IdInPath, anew, number_in_path
 from guardpanel.errors import Conflict, NotFound, Problem
 from guardpanel.models import NOUNS
 from guardpanel.services.crud import Crud, Row
@@ -23,26 +23,13 @@ from guardpanel.views.answers import page, redirect
 from guardpanel.views.forms import Form
 from guardpanel.views.merging import Gone, Merge, authors, is_behind
 from guardpanel.views.refusals import refused
+from guardpanel.views.visits import Here, Visit
 
 R = TypeVar("R", bound=Row)
 F = TypeVar("F", bound=BaseModel)
 
 ONLY = 1
 "The id of a noun with one row."
-
-
-class Visit:
-    """A request, and what there is to answer it with."""
-
-    def __init__(self, request: Request, panel: PanelDep, session: SessionDep) -> None:
-        self.request = request
-        self.panel = panel
-        self.session = session
-        self.changes = panel.changes
-        self.facts = panel.changes.renderer.facts
-
-
-Here = Annotated[Visit, Depends()]
 
 
 class Editing(Generic[R, F]):

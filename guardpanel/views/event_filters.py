@@ -119,8 +119,8 @@ class EventFilters:
     def boxes(self, policies: Iterable[Policy], host: str) -> list[Box]:
         """The filters that are set, and those that are always offered. `host`: the chosen virtual host's name."""
         choices = _choices(policies)
-        shown = [name for name in SENTENCES if name in self.kept or name in ALWAYS]
-        return [self._box(name, choices.get(name, {}), host) for name in shown]
+        names = [name for name in SENTENCES if name in self.kept or name in ALWAYS]
+        return [self._box(name, choices.get(name, {}), host) for name in names]
 
     def _box(self, name: str, choices: Mapping[str, str], host: str) -> Box:
         typed = self.kept.get(name, "")

@@ -58,20 +58,20 @@ class Told:
     @property
     def count(self) -> str:
         """How many rules found something: `Three rules`."""
-        found = len(scores.causes(self.event)) + self.event.rules_cut
-        word = NUMBERS[found] if found < len(NUMBERS) else f"{found:,}"
-        return f"{word} rule{'' if found == 1 else 's'}"
+        total = len(scores.causes(self.event)) + self.event.rules_cut
+        word = NUMBERS[total] if total < len(NUMBERS) else f"{total:,}"
+        return f"{word} rule{'' if total == 1 else 's'}"
 
     @property
     def places(self) -> list[Place]:
         """Where in the request, without repetition."""
-        found = {
+        places = {
             Place(PLACES[match.variable], match.key): None
             for rule in scores.causes(self.event)
             for match in rule.matches
             if match.variable in PLACES
         }
-        return list(found)
+        return list(places)
 
     def _blocked(self) -> str:
         rule, sum_in, sum_out = self.event.deciding_rule, scores.inbound(self.event), scores.outbound(self.event)
@@ -108,10 +108,10 @@ LONGEST_HIT = 512
 
 def hits(event: EventDetail) -> list[str]:
     """What the rules found, as it may stand in the request: also as a browser writes it in an address or a form."""
-    found: set[str] = set()
+    hits: set[str] = set()
     for rule in scores.causes(event):
-        found.update(found_by(rule))
-    return sorted({form for text in found for form in (text, quote(text), quote_plus(text))})
+        hits.update(found_by(rule))
+    return sorted({form for text in hits for form in (text, quote(text), quote_plus(text))})
 
 
 def found_by(rule: FiredRule) -> list[str]:

@@ -31,20 +31,20 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
     filters = EventFilters(request.query_params)
     if filters.is_wordy:
         return redirect(filters.url())
-    found: EventPage | None = None
+    events: EventPage | None = None
     try:
         asked = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
         await session.commit()  # the search reads names over a connection of its own: two for one request can run out
-        found = await panel.events.page(asked, cursor=cursor or None, limit=LIMIT)
+        events = await panel.events.page(asked, cursor=cursor or None, limit=LIMIT)
     except Invalid as problem:
         if "cursor" in problem.errors:
             return redirect(filters.url())
         filters.form.refused(problem)
     context = {
-        "filters": filters, "found": found, "ingest": await panel.events.ingest_state(),
+        "filters": filters, "found": events, "ingest": await panel.events.ingest_state(),
         "event_line": line, "reasons": REASON_TABLE, **await choices(session, filters),
     }  # fmt: skip
-    return await page(request, "events/index.html", context, status_code=200 if found else 422)
+    return await page(request, "events/index.html", context, status_code=200 if events else 422)
 
 
 @router.get("/{request_id}")

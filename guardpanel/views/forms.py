@@ -80,10 +80,10 @@ class Form:
 
     def about(self, name: str) -> About:
         """What people read of a field, or of a row's field (`servers.0.weight`)."""
-        found = about_field(self.model, name) if self.model else None
-        if found is None:
+        field = about_field(self.model, name) if self.model else None
+        if field is None:
             raise LookupError(f"{name} is not a field of {self.model}")
-        return found
+        return field
 
     def value(self, name: str) -> str:
         """The typed text; several values as lines; empty for a field that was not there."""
@@ -95,10 +95,10 @@ class Form:
 
     def error(self, name: str) -> ShownError | None:
         """Its own, or that of the first of its items: a textarea of names shows what is wrong with one of them."""
-        found = self.errors.get(name) or next(
+        own = self.errors.get(name) or next(
             (error for key, error in self.errors.items() if re.fullmatch(re.escape(name) + r"\.\d+", key)), None
         )
-        return ShownError(found.message, found.engine, found.where) if found else None
+        return ShownError(own.message, own.engine, own.where) if own else None
 
     def has_error(self, *names: str) -> bool:
         return any(key == name or key.startswith(f"{name}.") for key in self.errors for name in names)

@@ -26,12 +26,12 @@ class Piece:
 
 def pieces(text: str, hits: Iterable[str] = ()) -> tuple[Piece, ...]:
     """The text in order; masks and every occurrence of one of `hits` apart."""
-    found: list[Piece] = []
+    pieces: list[Piece] = []
     for at, part in enumerate(text.split(MASK)):
         if at:
-            found.append(Piece("masked", "masked"))
-        found.extend(_marked(part, hits))
-    return tuple(found)
+            pieces.append(Piece("masked", "masked"))
+        pieces.extend(_marked(part, hits))
+    return tuple(pieces)
 
 
 def lines(text: str) -> list[str]:

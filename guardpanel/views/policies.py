@@ -7,9 +7,10 @@ from guardpanel.models.content_types import BodyReading
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.services import policies, rule_exclusions, virtual_hosts
 from guardpanel.views.answers import page
-from guardpanel.views.editing import Here, last_changes
+from guardpanel.views.editing import last_changes
 from guardpanel.views.lists import Listing
 from guardpanel.views.policy_form import MOST_USERS, PolicyEditing
+from guardpanel.views.visits import Here
 
 MOST_EXCLUSIONS = 500
 
@@ -28,8 +29,8 @@ async def index(
 ) -> Response:
     listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200], "mode": mode})
     chosen = EnforcementMode(mode) if mode in set(EnforcementMode) else None
-    found = await policies.page(here.session, q=listing.kept["q"], mode=chosen, **listing.paging)
-    context = {"listing": listing, "found": found, "used": await policies.used_by(here.session)}
+    rows = await policies.page(here.session, q=listing.kept["q"], mode=chosen, **listing.paging)
+    context = {"listing": listing, "found": rows, "used": await policies.used_by(here.session)}
     return await page(here.request, "policies/index.html", context)
 
 

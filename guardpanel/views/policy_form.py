@@ -7,8 +7,9 @@ from guardpanel.models import Policy
 from guardpanel.models.policy import KIB, PolicyFields
 from guardpanel.models.presets import PRESETS
 from guardpanel.services import policies, virtual_hosts
-from guardpanel.views.editing import Editing, Visit
+from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
+from guardpanel.views.visits import Visit
 
 MOST_USERS = 12
 "Of the virtual hosts that use a policy; a link shows all."

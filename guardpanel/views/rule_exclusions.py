@@ -12,8 +12,9 @@ from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.services import rule_exclusions, virtual_hosts
 from guardpanel.services.exclusion_words import prices, reach
 from guardpanel.views.answers import page
-from guardpanel.views.editing import Editing, Here, Visit, last_changes
+from guardpanel.views.editing import Editing, last_changes
 from guardpanel.views.forms import Form
+from guardpanel.views.visits import Here, Visit
 
 PolicyId = Annotated[RowId, Path(alias="policy_id")]
 MOST_HOSTS = 500

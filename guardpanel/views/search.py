@@ -15,5 +15,5 @@ NAMES = [noun.plural.lower() for noun in NOUNS.values() if not (noun.only_name o
 @router.get("/search")
 async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer, q: str = "") -> Response:
     q = q.strip()[:200]
-    found = await search.find(session, panel.events, panel.engines, q) if q else None
-    return await page(request, "search/index.html", {"q": q, "found": found, "names": NAMES})
+    results = await search.find(session, panel.events, panel.engines, q) if q else None
+    return await page(request, "search/index.html", {"q": q, "found": results, "names": NAMES})

@@ -10,7 +10,8 @@ from guardpanel.models import Traffic
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services import traffic
 from guardpanel.views.answers import page
-from guardpanel.views.editing import Editing, Here, Visit, last_changes
+from guardpanel.views.editing import Editing, last_changes
+from guardpanel.views.visits import Here, Visit
 
 
 class TrafficEditing(Editing[Traffic, TrafficFields]):

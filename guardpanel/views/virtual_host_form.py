@@ -8,8 +8,9 @@ from guardpanel.models import VirtualHost
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import policies, virtual_hosts
-from guardpanel.views.editing import Editing, Visit
+from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
+from guardpanel.views.visits import Visit
 
 
 class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
@@ -31,10 +32,12 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
         if form.checked("hand_over"):
             return
         heirs = await virtual_hosts.heirs(here.session, row, fields.hostnames)
-        taken = [f"{heir.name.shown} to {heir.wildcard.shown} of {heir.virtual_host.name}" for heir in heirs]
-        more = f" and {len(taken) - 5} more" if len(taken) > 5 else ""
-        if taken:
-            raise HandsOver(f"This save hands over {', '.join(taken[:5])}{more}, with the servers and policy there.")
+        handed_over = [f"{heir.name.shown} to {heir.wildcard.shown} of {heir.virtual_host.name}" for heir in heirs]
+        more = f" and {len(handed_over) - 5} more" if len(handed_over) > 5 else ""
+        if handed_over:
+            raise HandsOver(
+                f"This save hands over {', '.join(handed_over[:5])}{more}, with the servers and policy there."
+            )
 
     def typed(self, row: VirtualHost) -> dict[str, list[str]]:
         return {"hostnames": [name.shown for name in row.hostnames]}

@@ -12,7 +12,8 @@ from guardpanel.services import virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Trial
 from guardpanel.views.answers import by_name, page
-from guardpanel.views.editing import Visit, last_changes
+from guardpanel.views.editing import last_changes
+from guardpanel.views.visits import Visit
 
 
 async def show_one(here: Visit, virtual_host_id: int, trial: Trial | None = None) -> Response:

@@ -7,11 +7,11 @@ from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.services import policies, trials, virtual_hosts
 from guardpanel.services.trials import Kind
 from guardpanel.views.answers import page
-from guardpanel.views.editing import Here
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
 from guardpanel.views.virtual_host_form import VirtualHostEditing
 from guardpanel.views.virtual_host_page import show_one
+from guardpanel.views.visits import Here
 
 EDITING = VirtualHostEditing(virtual_hosts.ROWS)
 
@@ -25,13 +25,13 @@ async def index(
     listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200], "mode": mode, "policy": policy})
     choices = await policies.all_of_them(here.session)
     chosen = next((choice for choice in choices if str(choice.id) == policy), None)
-    found = await virtual_hosts.page(
+    hosts = await virtual_hosts.page(
         here.session, q=listing.kept["q"], mode=EnforcementMode(mode) if mode in set(EnforcementMode) else None,
         policy_id=chosen.id if chosen else None, **listing.paging,
     )  # fmt: skip
-    backends = [f"be_{host.id}" for host in found.items if host.enabled]
+    backends = [f"be_{host.id}" for host in hosts.items if host.enabled]
     context = {
-        "listing": listing, "found": found, "policies": {choice.id: choice for choice in choices}, "chosen": chosen,
+        "listing": listing, "found": hosts, "policies": {choice.id: choice for choice in choices}, "chosen": chosen,
         "servers": await here.panel.engines.servers(backends),
     }  # fmt: skip
     return await page(here.request, "virtual_hosts/index.html", context)

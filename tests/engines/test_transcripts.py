@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guardpanel.bundle import Application, Origin
-from guardpanel.engines import agent
+from guardpanel.engines import agent_refusals
 from guardpanel.engines.agent import Agent, RunningApplication
 from guardpanel.engines.handover import rows_in
 from guardpanel.engines.haproxy import rejected
@@ -277,8 +277,8 @@ def test_a_rule_that_the_agent_refuses_is_a_policys() -> None:
     line = int(output.partition('"line":')[2].partition(",")[0])
     application = Application(name, "", False, True, (7,), {line: Origin("policy", 7, "enforcement_mode")})
 
-    (found,) = agent.rejected(output, [application]).findings
-    (elsewhere,) = agent.rejected(output, [Application(name, "", False, True, (7,), {})]).findings
+    (found,) = agent_refusals.rejected(output, [application]).findings
+    (elsewhere,) = agent_refusals.rejected(output, [Application(name, "", False, True, (7,), {})]).findings
 
     assert "invalid rule engine status" in found.message
     assert (found.noun, found.noun_id, found.field, found.line) == ("policy", 7, "enforcement_mode", line)

@@ -137,21 +137,21 @@ MODE_KEYS: tuple[str, ...] = ("mode", "enforcement_mode", "is_active")
 
 def take_mode(given: dict[str, Any], read: dict[str, Any]) -> None:
     """The enforcement mode from the keys that give it. Those that differ from what was read count, and must agree."""
-    said = {name: given.pop(name) for name in MODE_KEYS if name in given}
-    new = {name: value for name, value in said.items() if value != read.get(name)}
+    mode_keys = {name: given.pop(name) for name in MODE_KEYS if name in given}
+    new = {name: value for name, value in mode_keys.items() if value != read.get(name)}
     if not new:
         return
-    mode = chosen_mode(said, new)
+    mode = chosen_mode(mode_keys, new)
     for name, value in new.items():
         if value not in {mode, shown_mode(mode)[name]}:
             raise Invalid.at(name, f"{name} contradicts the mode {mode.value} set by another key.")
     given["enforcement_mode"] = mode
 
 
-def chosen_mode(said: dict[str, Any], new: dict[str, Any]) -> EnforcementMode:
+def chosen_mode(mode_keys: dict[str, Any], new: dict[str, Any]) -> EnforcementMode:
     if "mode" in new:
         return EnforcementMode(new["mode"])
-    if said.get("is_active") is False:
+    if mode_keys.get("is_active") is False:
         return EnforcementMode.OFF
     return EnforcementMode(new.get("enforcement_mode", EnforcementMode.DETECT_ONLY))
 

@@ -136,14 +136,14 @@ def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
 def checks(backends: Sequence[Mapping[str, Any]], given: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """The virtual host's health check from those of its backends, which must be alike, and agree with what is said of it beside
     them. As it was read it says nothing there."""
-    found: dict[str, Any] = {}
+    check: dict[str, Any] = {}
     errors: dict[str, FieldError] = {}
     for at, backend in enumerate(backends):
         for theirs, ours in CHECKS.items():
             if theirs not in backend or (ours in given and backend[theirs] == now.get(ours)):
                 continue
-            if found.setdefault(ours, given.get(ours, backend[theirs])) != backend[theirs]:
+            if check.setdefault(ours, given.get(ours, backend[theirs])) != backend[theirs]:
                 errors[f"backends.{at}.{theirs}"] = FieldError("All servers of a virtual host share one health check.")
     if errors:
         raise Invalid("Give all backends the same health check.", errors)
-    return found
+    return check

@@ -89,9 +89,9 @@ class VirtualHostDialect(Dialect):
     def take(
         self, body: BaseModel, row: VirtualHost | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        said = without_what_is_as_read(body, now | self.out(row)) if row else body
-        given = said.model_dump(exclude_unset=True)
-        names = names_in(said)
+        sent = without_what_is_as_read(body, now | self.out(row)) if row else body
+        given = sent.model_dump(exclude_unset=True)
+        names = names_in(sent)
         refuse_unsupported(given, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", False, "none"))
         if row and row.name == row.hostnames[0].shown and "name" not in given:
             del now["name"]  # it was made from the first hostname, and follows it
@@ -129,11 +129,11 @@ TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.va
 
 def without_what_is_as_read(body: BaseModel, read: Mapping[str, Any]) -> BaseModel:
     """Of keys that say the same thing, the one that differs from what was read counts."""
-    said, given = body.model_copy(), body.model_dump(exclude_unset=True)
-    said.model_fields_set.difference_update(
+    sent, given = body.model_copy(), body.model_dump(exclude_unset=True)
+    sent.model_fields_set.difference_update(
         name for name in TWICE if name in given and is_as_read(given[name], read[name])
     )
-    return said
+    return sent
 
 
 def is_as_read(value: Any, read: Any) -> bool:

@@ -73,9 +73,9 @@ class Attempts:
 def network(address: str) -> str:
     """Who counts as one: an IPv4 address, or an IPv6 network of 64 bits."""
     try:
-        found = ip_address(address)
+        ip = ip_address(address)
     except ValueError:
         return address
-    if isinstance(found, IPv6Address):
-        return str(found.ipv4_mapped or found.packed[:8].hex())
-    return str(found)
+    if isinstance(ip, IPv6Address):
+        return str(ip.ipv4_mapped or ip.packed[:8].hex())
+    return str(ip)

@@ -41,21 +41,21 @@ class Sessions:
 
     async def find(self, session: AsyncSession, secret: str, kind: str = PAGES) -> tuple[Session, User] | None:
         """Whose session it is, while it lasts."""
-        found = (
+        row = (
             await session.exec(
                 select(Session, User)
                 .join(User, col(User.id) == col(Session.user_id))
                 .where(col(Session.secret_hash) == digest(secret), col(Session.kind) == kind)
             )
         ).first()
-        if found is None or not found[1].is_active or is_over(found[0]):
+        if row is None or not row[1].is_active or is_over(row[0]):
             return None
-        return found[0], found[1]
+        return row[0], row[1]
 
-    def note_seen(self, found: Session) -> None:
+    def note_seen(self, session: Session) -> None:
         """Remember that it is in use, at most once a minute and beside the request: a save may hold the writer."""
-        number = found.id or 0
-        if datetime.now(UTC) - found.seen_at > SEEN_EVERY and number not in self._noting:
+        number = session.id or 0
+        if datetime.now(UTC) - session.seen_at > SEEN_EVERY and number not in self._noting:
             task = self._noting[number] = self.background.once("sessions", partial(self._note, number))
             task.add_done_callback(lambda _: self._noting.pop(number, None))
 

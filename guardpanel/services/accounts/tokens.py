@@ -37,10 +37,10 @@ class Tokens:
         """A new access token. The secret stays: two tabs may refresh at once; log-out ends it."""
         access, now = "gp_" + secrets.token_urlsafe(32), datetime.now(UTC)
         async with self.database.write() as session:
-            found = await self.sessions.find(session, secret, API)
-            if found is None:
+            session_and_user = await self.sessions.find(session, secret, API)
+            if session_and_user is None:
                 raise Unauthorized("Log in again.")
-            row = found[0]
+            row = session_and_user[0]
             row.seen_at = now
             session.add(row)
             await session.exec(
@@ -51,7 +51,7 @@ class Tokens:
 
     async def user(self, session: AsyncSession, access: str) -> User | None:
         """Whose token it is, while it and its session last."""
-        found = (
+        row = (
             await session.exec(
                 select(Session, User)
                 .join(User, col(User.id) == col(Session.user_id))
@@ -59,9 +59,9 @@ class Tokens:
                 .where(col(AccessToken.secret_hash) == digest(access), col(AccessToken.expires_at) > datetime.now(UTC))
             )
         ).first()
-        if found is None or not found[1].is_active or is_over(found[0]):
+        if row is None or not row[1].is_active or is_over(row[0]):
             return None
-        return found[1]
+        return row[1]
 
     async def end(self, access: str) -> None:
         """End the whole session that gave this token; nothing happens for an unknown one."""

@@ -122,15 +122,15 @@ def _manifest(text: bytes) -> Manifest:
 def _member(packed: Readable, name: str, largest: int) -> Iterator[bytes]:
     """The next member in pieces; it must be this one."""
     try:
-        found = tarfile.TarInfo.frombuf(_read_exactly(packed, BLOCK), "utf-8", "strict")
+        member = tarfile.TarInfo.frombuf(_read_exactly(packed, BLOCK), "utf-8", "strict")
     except (tarfile.HeaderError, UnicodeError):
         raise Damaged("This backup is damaged or incomplete.") from None
-    if found.type != tarfile.REGTYPE or found.name != name:
+    if member.type != tarfile.REGTYPE or member.name != name:
         raise Damaged(f"This is not a guardpanel backup: {name} is in the wrong place.")
-    if not 0 <= found.size <= largest:
+    if not 0 <= member.size <= largest:
         raise Damaged(f"This is not a guardpanel backup: {name} is too large.")
-    yield from _pieces(packed, found.size)
-    _read_exactly(packed, -found.size % BLOCK)
+    yield from _pieces(packed, member.size)
+    _read_exactly(packed, -member.size % BLOCK)
 
 
 def _take(pieces: Iterator[bytes], path: Path, part: Part) -> None:

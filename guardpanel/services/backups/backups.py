@@ -105,13 +105,13 @@ class Backups:
                     folder.mkdir(mode=0o700)
                     await asyncio.to_thread(archives.read, file, folder, passphrase)
                     await contents.bring_to_our_schema(folder / DATABASE)
-                found = await self.find(token)
-                await asyncio.to_thread(contents.must_be_valid, found.rows)
+                candidate = await self.find(token)
+                await asyncio.to_thread(contents.must_be_valid, candidate.rows)
             except BaseException:
                 self.drop(token)
                 raise
         asyncio.get_running_loop().call_later(KEPT, self.drop, token)
-        return found
+        return candidate
 
     async def find(self, token: str) -> Candidate:
         """One that was taken out before. NotFound (404) if it no longer exists."""

@@ -100,7 +100,7 @@ def _check(validate: Callable[[], object], what: str) -> None:
     try:
         validate()
     except ValidationError as error:
-        name, found = next(iter(messages(error).items()))
-        raise Invalid(f"Invalid data in this backup, {what}: {name}: {found.message}") from None
+        name, complaint = next(iter(messages(error).items()))
+        raise Invalid(f"Invalid data in this backup, {what}: {name}: {complaint.message}") from None
     except (PydanticCustomError, TypeError, ValueError) as error:
         raise Invalid(f"Invalid data in this backup, {what}: {error}") from None

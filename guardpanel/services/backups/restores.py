@@ -58,9 +58,9 @@ COUNTED = {noun.key: noun.table_name for noun in reversed([*NOUNS.values()]) if 
 async def outlook(session: AsyncSession, candidate: Candidate) -> Outlook:
     now = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
     counts = {noun: (len(now[table]), len(candidate.rows[table])) for noun, table in COUNTED.items()}
-    found = await asyncio.to_thread(differences.between, now, candidate.rows)
+    changes = await asyncio.to_thread(differences.between, now, candidate.rows)
     changed: dict[tuple[str, Kind], int] = {}
-    for one in found:
+    for one in changes:
         changed[one.noun, one.kind] = changed.get((one.noun, one.kind), 0) + 1
     return Outlook(counts, changed, await is_new_here(session))
 
@@ -133,8 +133,8 @@ def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, lis
 
 async def is_new_here(session: AsyncSession) -> bool:
     """Whether nobody has changed anything on this machine yet: what it did at its first start is no history."""
-    found = await session.exec(select(Deployment.id).where(col(Deployment.author) != startup.PANEL.who).limit(1))
-    return found.first() is None
+    deployments = await session.exec(select(Deployment.id).where(col(Deployment.author) != startup.PANEL.who).limit(1))
+    return deployments.first() is None
 
 
 async def _with_own_facts(session: AsyncSession, rows: Rows) -> Rows:
@@ -142,8 +142,8 @@ async def _with_own_facts(session: AsyncSession, rows: Rows) -> Rows:
     an account."""
     known = {row["name"] for row in rows["installation"]} | ({facts.SETUP} if rows["user"] else set())
     own = (await session.exec(select(Installation.name, Installation.value))).all()
-    kept = [{"name": name, "value": value} for name, value in own if name not in known]
-    return {**rows, "installation": [*rows["installation"], *kept]}
+    own_facts = [{"name": name, "value": value} for name, value in own if name not in known]
+    return {**rows, "installation": [*rows["installation"], *own_facts]}
 
 
 async def _take_history(session: AsyncSession, path: Path) -> None:
@@ -161,10 +161,10 @@ async def _take_history(session: AsyncSession, path: Path) -> None:
         names = [column.name for column in table_.columns]
         statement = f"INSERT INTO {table_.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
         for at in count(0, AT_ONCE):
-            found = await asyncio.to_thread(_history, path, table_.name, names, at)
-            if not found:
+            history = await asyncio.to_thread(_history, path, table_.name, names, at)
+            if not history:
                 break
-            await connection.exec_driver_sql(statement, found)
+            await connection.exec_driver_sql(statement, history)
 
 
 def _last_numbers(path: Path) -> dict[str, int]:

@@ -112,9 +112,9 @@ class Opening:
         """Up to that many bytes; none at the end."""
         while len(self._ready) < size and self._next:
             self._ready += self._take()
-        found = bytes(self._ready[:size])
+        block = bytes(self._ready[:size])
         del self._ready[:size]
-        return found
+        return block
 
     def _take(self) -> bytes:
         chunk, self._next = self._next, self._sealed.read(CHUNK + TAG)
@@ -129,8 +129,8 @@ class Opening:
 def _keys(words: str, salt: bytes) -> tuple[bytes, bytes]:
     """The key of the chunks, and the check."""
     typed = unicodedata.normalize("NFC", words).encode("utf-8", "surrogatepass")
-    made = hashlib.scrypt(typed, salt=salt, n=COST, r=8, p=LANES, maxmem=MEMORY, dklen=64)
-    return made[:32], hmac.digest(made[32:], MAGIC + VERSION + salt, "sha256")
+    derived = hashlib.scrypt(typed, salt=salt, n=COST, r=8, p=LANES, maxmem=MEMORY, dklen=64)
+    return derived[:32], hmac.digest(derived[32:], MAGIC + VERSION + salt, "sha256")
 
 
 def _nonce(number: int, *, last: bool) -> bytes:

@@ -53,7 +53,7 @@ class Condition:
 
 def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condition]:
     """Raises Invalid, by field, for what cannot be meant."""
-    found = [
+    chosen = [
         *_equal("virtual_host", asked.virtual_host_id),
         *_equal("policy", asked.policy_id),
         *_equal("verdict", VERDICT_CODES[asked.verdict] if asked.verdict else None),
@@ -65,20 +65,20 @@ def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condi
         *_equal("method", shown(asked.method.strip()).upper() or None),
     ]
     if asked.rule is not None:
-        found.append(_rule(asked.rule))
+        chosen.append(_rule(asked.rule))
     if asked.min_score is not None:
-        found.append(
+        chosen.append(
             Condition("+score >= ?", "score >= ?", (min(asked.min_score, LARGEST),), ordered=False, ranged=True)
         )
     if asked.host.strip():
-        found.append(_named(connection, "host", "text = ?", (shown(asked.host.strip()).lower(),)))
+        chosen.append(_named(connection, "host", "text = ?", (shown(asked.host.strip()).lower(),)))
     if asked.client.strip():
-        found.append(_client(connection, asked.client, "client"))
+        chosen.append(_client(connection, asked.client, "client"))
     if asked.path.strip():
-        found.append(_path(connection, shown(asked.path.strip())))
+        chosen.append(_path(connection, shown(asked.path.strip())))
     if asked.q.strip():
-        found.append(_free(connection, shown(asked.q.strip())))
-    return found
+        chosen.append(_free(connection, shown(asked.q.strip())))
+    return chosen
 
 
 def _equal(column: str, value: int | str | None) -> list[Condition]:

@@ -102,75 +102,75 @@ class EventDetail:
 
 def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) -> EventDetail:
     """Both lines read. They were read when they came, so they are of the form that is documented."""
-    said = json.loads(agent_line) if agent_line else {}
+    event = json.loads(agent_line) if agent_line else {}
     return EventDetail(
         item=item,
-        scores=said.get("scores", {}),
-        rules=tuple(_rule(one) for one in said.get("rules", ())),
-        rules_cut=said.get("rules_cut", 0),
-        uri=shown(said.get("uri", item.path)),
-        uri_cut="uri_cut" in said,
-        version=shown(said.get("version", "")),
-        headers=tuple((shown(name), shown(value)) for name, value in said.get("headers", ())),
-        headers_cut="headers_cut" in said,
-        body=shown(said.get("body", ""), BREAKS),
-        body_bytes=said.get("body_bytes", 0),
-        body_cut="body_cut" in said,
-        body_unread="body_unread" in said,
-        phase=shown(said.get("phase", "")),
-        action=shown(said.get("action", "")),
-        deciding_rule=said.get("rule"),
-        response_status=said.get("response_status"),
-        client_port=said.get("client_port"),
+        scores=event.get("scores", {}),
+        rules=tuple(_rule(one) for one in event.get("rules", ())),
+        rules_cut=event.get("rules_cut", 0),
+        uri=shown(event.get("uri", item.path)),
+        uri_cut="uri_cut" in event,
+        version=shown(event.get("version", "")),
+        headers=tuple((shown(name), shown(value)) for name, value in event.get("headers", ())),
+        headers_cut="headers_cut" in event,
+        body=shown(event.get("body", ""), BREAKS),
+        body_bytes=event.get("body_bytes", 0),
+        body_cut="body_cut" in event,
+        body_unread="body_unread" in event,
+        phase=shown(event.get("phase", "")),
+        action=shown(event.get("action", "")),
+        deciding_rule=event.get("rule"),
+        response_status=event.get("response_status"),
+        client_port=event.get("client_port"),
         proxy=_proxy(json.loads(proxy_line)) if proxy_line else None,
         agent_line=agent_line,
         proxy_line=proxy_line,
     )
 
 
-def _rule(said: Mapping[str, Any]) -> FiredRule:
-    level = said.get("paranoia_level", "")
+def _rule(rule: Mapping[str, Any]) -> FiredRule:
+    level = rule.get("paranoia_level", "")
     return FiredRule(
-        id=said["id"],
-        phase=said.get("phase", 0),
-        severity=Severity(said["severity"]) if said.get("severity") in set(Severity) else None,
+        id=rule["id"],
+        phase=rule.get("phase", 0),
+        severity=Severity(rule["severity"]) if rule.get("severity") in set(Severity) else None,
         paranoia_level=int(level) if level.isdigit() else None,
-        message=shown(said.get("message", "")),
-        data=shown(said.get("data", "")),
-        tags=tuple(shown(tag) for tag in said.get("tags", ())),
-        disrupts=bool(said.get("disrupts")),
-        matches=tuple(_match(one) for one in said.get("matches", ())),
-        matches_cut=said.get("matches_cut", 0),
+        message=shown(rule.get("message", "")),
+        data=shown(rule.get("data", "")),
+        tags=tuple(shown(tag) for tag in rule.get("tags", ())),
+        disrupts=bool(rule.get("disrupts")),
+        matches=tuple(_match(one) for one in rule.get("matches", ())),
+        matches_cut=rule.get("matches_cut", 0),
     )
 
 
-def _match(said: Mapping[str, Any]) -> RuleMatch:
+def _match(match: Mapping[str, Any]) -> RuleMatch:
     return RuleMatch(
-        variable=shown(said.get("variable", "")),
-        key=shown(said.get("key", "")),
-        value=shown(said.get("value", "")),
-        value_cut="value_cut" in said,
-        chain=said.get("chain", 0),
-        bytes=said.get("bytes", 0),
+        variable=shown(match.get("variable", "")),
+        key=shown(match.get("key", "")),
+        value=shown(match.get("value", "")),
+        value_cut="value_cut" in match,
+        chain=match.get("chain", 0),
+        bytes=match.get("bytes", 0),
     )
 
 
-def _proxy(said: Mapping[str, Any]) -> ProxyWords:
-    server = said.get("server", "")
+def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
+    server = entry.get("server", "")
     return ProxyWords(
-        verdict=_word(said, "verdict"),
-        status=said.get("status"),
-        bytes=said.get("bytes"),
-        milliseconds=said.get("milliseconds"),
+        verdict=_word(entry, "verdict"),
+        status=entry.get("status"),
+        bytes=entry.get("bytes"),
+        milliseconds=entry.get("milliseconds"),
         server="" if server.startswith("<") else shown(server),
-        peer=_word(said, "peer"),
-        scheme=_word(said, "scheme"),
-        server_milliseconds=said.get("server_milliseconds"),
-        ended=_word(said, "ended"),
-        waf_error=_word(said, "waf_error"),
-        waf_milliseconds=_word(said, "waf_milliseconds"),
-        score=_word(said, "score"),
-        rules=rule_ids(said.get("rules", "")),
+        peer=_word(entry, "peer"),
+        scheme=_word(entry, "scheme"),
+        server_milliseconds=entry.get("server_milliseconds"),
+        ended=_word(entry, "ended"),
+        waf_error=_word(entry, "waf_error"),
+        waf_milliseconds=_word(entry, "waf_milliseconds"),
+        score=_word(entry, "score"),
+        rules=rule_ids(entry.get("rules", "")),
     )
 
 
@@ -194,9 +194,9 @@ def words_of(rule: int, agent_line: bytes | None) -> str:
     return next((shown(one.message) for one in fired if one.id == rule), "")
 
 
-def _word(said: Mapping[str, Any], name: str) -> str:
+def _word(entry: Mapping[str, Any], name: str) -> str:
     """HAProxy writes `-` for what has no value."""
-    text = shown(said.get(name, ""))
+    text = shown(entry.get(name, ""))
     return "" if text == "-" else text
 
 

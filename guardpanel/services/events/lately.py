@@ -47,18 +47,18 @@ class Lately:
 
 
 async def ask(settings: Settings) -> Lately:
-    said = await state.ask(settings)
-    if said is None:
+    reported = await state.ask(settings)
+    if reported is None:
         return Lately()
-    kept = said.get("lately", {})
+    kept = reported.get("lately", {})
     requests, ignored = (tuple(map(_seen, kept.get(name, ()))) for name in ("requests", "ignored"))
     return Lately(requests, ignored, is_known=True)
 
 
-def _seen(said: Mapping[str, Any]) -> SeenRequest:
-    text = {name: "" if value == NONE else value for name, value in said.items() if isinstance(value, str)}
+def _seen(request: Mapping[str, Any]) -> SeenRequest:
+    text = {name: "" if value == NONE else value for name, value in request.items() if isinstance(value, str)}
     return SeenRequest(
-        at=datetime.fromtimestamp(said["time"], UTC), host=text["host"], peer=text["peer"],
+        at=datetime.fromtimestamp(request["time"], UTC), host=text["host"], peer=text["peer"],
         forwarded=text["forwarded"].removesuffix("; "), is_trusted=bool(text["proxied"]), client=text["client"],
-        scheme=text["scheme"], is_cut_off=said["method"] == NO_REQUEST and not said["status"],
+        scheme=text["scheme"], is_cut_off=request["method"] == NO_REQUEST and not request["status"],
     )  # fmt: skip

@@ -67,20 +67,20 @@ async def _names(
     return dict(found.all())
 
 
-async def _revisions(session: AsyncSession, wanted: Iterable[str]) -> dict[str, list[tuple[float, int]]]:
+async def _revisions(session: AsyncSession, checksums: Iterable[str]) -> dict[str, list[tuple[float, int]]]:
     """By the first digits of the checksum: when each revision that has it was made, and its number."""
-    found: dict[str, list[tuple[float, int]]] = {}
-    tests = [col(Revision.checksum).between(one, one + "g") for one in wanted if one]
+    revisions: dict[str, list[tuple[float, int]]] = {}
+    tests = [col(Revision.checksum).between(one, one + "g") for one in checksums if one]
     if tests:
         chosen = (
             select(Revision.checksum, Revision.created_at, Revision.id).where(or_(*tests)).order_by(col(Revision.id))
         )
-        for checksum, made, number in (await session.exec(chosen)).all():
-            found.setdefault(checksum[:12], []).append((made.timestamp(), number or 0))
-    return found
+        for checksum, moment, number in (await session.exec(chosen)).all():
+            revisions.setdefault(checksum[:12], []).append((moment.timestamp(), number or 0))
+    return revisions
 
 
-def _newest_before(made: Sequence[tuple[float, int]], moment: float) -> int | None:
+def _newest_before(revisions: Sequence[tuple[float, int]], moment: float) -> int | None:
     """The same bytes may have been live under several numbers: an undo makes a new revision of old ones."""
-    before = [number for at, number in made if at <= moment]
-    return before[-1] if before else (made[0][1] if made else None)
+    before = [number for at, number in revisions if at <= moment]
+    return before[-1] if before else (revisions[0][1] if revisions else None)

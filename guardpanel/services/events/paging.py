@@ -47,17 +47,17 @@ def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None,
     span, (way, here) = _span(asked), _at(cursor)
     try:
         with scan.patience(connection, scan.PATIENCE):
-            wanted = conditions(connection, asked)
+            where = conditions(connection, asked)
     except scan.Stopped:
         return Found(exact=False, stopped=True)
     upwards = way == "after"
     beside = Span(max(span.first, here + 1), span.end) if upwards else Span(span.first, min(span.end, here))
-    rows, stopped = scan.rows(connection, wanted, beside, limit + 1, upwards=upwards)
+    rows, stopped = scan.rows(connection, where, beside, limit + 1, upwards=upwards)
     more, rows = len(rows) > limit, rows[:limit]
     if cursor is None and not more and not stopped:
         count, exact = len(rows), True
     else:
-        count, exact = scan.count(connection, wanted, span)
+        count, exact = scan.count(connection, where, span)
     return Found(
         rows=rows[::-1] if upwards else rows,
         older=more or stopped if not upwards else True,
@@ -71,9 +71,9 @@ def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None,
 
 def numbered(connection: sqlite3.Connection, asked: EventFilter, offset: int, limit: int) -> Found:
     """From the `offset`th on, with a number of all that match to count pages by."""
-    wanted, span = conditions(connection, asked), _span(asked)
-    rows, stopped = scan.rows(connection, wanted, span, limit, offset=offset)
-    count, exact = scan.total(connection, wanted, span)
+    where, span = conditions(connection, asked), _span(asked)
+    rows, stopped = scan.rows(connection, where, span, limit, offset=offset)
+    count, exact = scan.total(connection, where, span)
     return Found(
         rows=rows, count=max(count, offset + len(rows) if rows else 0), exact=exact, stopped=stopped,
         messages=_messages(connection, rows),

@@ -56,12 +56,12 @@ def network(text: str) -> str:
     """An address, or a network; canonical."""
     text = visible(text.strip())
     try:
-        found = ip_network(text, strict=False)
+        subnet = ip_network(text, strict=False)
     except ValueError:
         raise refuse("Enter an IP address or CIDR range, for example 203.0.113.0/24.") from None
     if "%" in text:
         raise refuse("Enter the IP address without a zone (%).")
-    return str(found.network_address if found.prefixlen == found.max_prefixlen else found)
+    return str(subnet.network_address if subnet.prefixlen == subnet.max_prefixlen else subnet)
 
 
 def method(text: str) -> str:
@@ -161,7 +161,7 @@ async def _virtual_host(session: AsyncSession, text: str | None) -> int | None:
         return None
     if text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
-    found = await virtual_hosts.number_of(session, text)
-    if found is None:
+    virtual_host_id = await virtual_hosts.number_of(session, text)
+    if virtual_host_id is None:
         raise Invalid.at("virtual_host", "No virtual host has this hostname.")
-    return found
+    return virtual_host_id

@@ -51,7 +51,7 @@ class Stopped(Exception):
 
 def rows(
     connection: sqlite3.Connection,
-    wanted: Sequence[Condition],
+    conditions: Sequence[Condition],
     span: Span,
     limit: int,
     *,
@@ -60,37 +60,37 @@ def rows(
 ) -> tuple[list[EventRow], bool]:
     """The newest that match (`upwards`: the oldest) but for `offset` of them, and whether the search was stopped before
     it was done."""
-    found: list[int] = []
+    ids: list[int] = []
     stopped = False
     try:
         with patience(connection, PATIENCE):
-            found.extend(_ids(connection, wanted, span, limit, upwards=upwards, offset=offset))
+            ids.extend(_ids(connection, conditions, span, limit, upwards=upwards, offset=offset))
     except Stopped:
         stopped = True
-    return _rows(connection, found), stopped
+    return _rows(connection, ids), stopped
 
 
-def count(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> tuple[int, bool]:
+def count(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> tuple[int, bool]:
     """How many match, and whether that is all of them."""
-    found = 0
+    matches = 0
     try:
         with patience(connection, COUNTING):
-            for _ in _ids(connection, wanted, span, MOST_COUNTED + 1, upwards=None):
-                found += 1
+            for _ in _ids(connection, conditions, span, MOST_COUNTED + 1, upwards=None):
+                matches += 1
     except Stopped:
-        return found, False
-    return min(found, MOST_COUNTED), found <= MOST_COUNTED
+        return matches, False
+    return min(matches, MOST_COUNTED), matches <= MOST_COUNTED
 
 
-def total(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> tuple[int, bool]:
+def total(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> tuple[int, bool]:
     """The same up to MOST_TOTALLED, counted by SQLite alone: all or, where that takes too long, only what `count` says."""
     try:
         with patience(connection, TOTALLING):
-            question, values = _question(connection, wanted, span, MOST_TOTALLED + 1, upwards=None)
-            found: int = connection.execute(f"SELECT count(*) FROM ({question})", values).fetchone()[0]  # noqa: S608
+            question, values = _question(connection, conditions, span, MOST_TOTALLED + 1, upwards=None)
+            matches: int = connection.execute(f"SELECT count(*) FROM ({question})", values).fetchone()[0]  # noqa: S608
     except Stopped:
-        return count(connection, wanted, span)
-    return min(found, MOST_TOTALLED), found <= MOST_TOTALLED
+        return count(connection, conditions, span)
+    return min(matches, MOST_TOTALLED), matches <= MOST_TOTALLED
 
 
 class patience:  # noqa: N801 a context manager
@@ -119,20 +119,20 @@ def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[EventRow]:
 
 def _ids(
     connection: sqlite3.Connection,
-    wanted: Sequence[Condition],
+    conditions: Sequence[Condition],
     span: Span,
     limit: int,
     *,
     upwards: bool | None,
     offset: int = 0,
 ) -> Iterator[int]:
-    for (event,) in connection.execute(*_question(connection, wanted, span, limit, upwards=upwards, offset=offset)):
+    for (event,) in connection.execute(*_question(connection, conditions, span, limit, upwards=upwards, offset=offset)):
         yield event
 
 
 def _question(
     connection: sqlite3.Connection,
-    wanted: Sequence[Condition],
+    conditions: Sequence[Condition],
     span: Span,
     limit: int,
     *,
@@ -140,8 +140,8 @@ def _question(
     offset: int = 0,
 ) -> tuple[str, list[object]]:
     """The ids that match, in SQL and with its values. `upwards` None: in any order."""
-    lead = _lead(connection, wanted, span)
-    rest = [one for one in wanted if one is not lead]
+    lead = _lead(connection, conditions, span)
+    rest = [one for one in conditions if one is not lead]
     key = lead.key if lead else "event.id"
     order = "" if upwards is None else f"ORDER BY {key} {'ASC' if upwards else 'DESC'}"
     tests = [f"{key} >= ?", f"{key} < ?", *(one.tested for one in rest)]
@@ -154,13 +154,13 @@ def _question(
     return question, [*values, limit, offset]
 
 
-def _lead(connection: sqlite3.Connection, wanted: Sequence[Condition], span: Span) -> Condition | None:
+def _lead(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> Condition | None:
     """The condition whose index is followed; None: all events are walked by time."""
-    sizes = [(_size(connection, one, span), not one.ordered, at) for at, one in enumerate(wanted) if one.indexed]
+    sizes = [(_size(connection, one, span), not one.ordered, at) for at, one in enumerate(conditions) if one.indexed]
     if not sizes:
         return None
     size, unordered, at = min(sizes)
-    return wanted[at] if size <= MANY or not unordered else None
+    return conditions[at] if size <= MANY or not unordered else None
 
 
 def _size(connection: sqlite3.Connection, one: Condition, span: Span) -> int:
@@ -169,5 +169,5 @@ def _size(connection: sqlite3.Connection, one: Condition, span: Span) -> int:
     if not one.ranged:
         tests, values = [*tests, f"{one.key} >= ?", f"{one.key} < ?"], [*values, span.first, span.end]
     inner = f"SELECT 1 FROM {one.table} WHERE {' AND '.join(tests)} LIMIT ?"  # noqa: S608
-    found: int = connection.execute(f"SELECT count(*) FROM ({inner})", (*values, MANY + 1)).fetchone()[0]  # noqa: S608
-    return found
+    size: int = connection.execute(f"SELECT count(*) FROM ({inner})", (*values, MANY + 1)).fetchone()[0]  # noqa: S608
+    return size

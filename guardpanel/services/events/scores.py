@@ -57,8 +57,8 @@ def inbound(event: EventDetail) -> Sum | None:
 
 def outbound(event: EventDetail) -> Sum | None:
     """None too where no rule looked at the response."""
-    found = _sum(event, outbound=True)
-    return found if found and (found.steps or found.quiet) else None
+    total = _sum(event, outbound=True)
+    return total if total and (total.steps or total.quiet) else None
 
 
 def _sum(event: EventDetail, *, outbound: bool) -> Sum | None:

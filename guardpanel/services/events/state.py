@@ -88,17 +88,17 @@ def kept(connection: sqlite3.Connection) -> Kept:
 
 
 async def of(settings: Settings, known: Kept, problem: str | None = None) -> IngestState:
-    said = await ask(settings)
-    lag = said.get("lag_seconds") if said else None
+    reported = await ask(settings)
+    lag = reported.get("lag_seconds") if reported else None
     counted = {name: known.counters.get(name, 0) for name in COUNTERS}
     return IngestState(
-        running=said is not None,
+        running=reported is not None,
         lag_seconds=lag,
-        lag_bytes=said.get("lag_bytes", 0) if said else 0,
+        lag_bytes=reported.get("lag_bytes", 0) if reported else 0,
         last_event=known.last_event,
         bytes=known.bytes,
-        problem=problem or _problem(said, lag),
-        is_failing=bool(problem or fault(said)),
+        problem=problem or _problem(reported, lag),
+        is_failing=bool(problem or fault(reported)),
         **counted,
     )
 
@@ -121,16 +121,16 @@ async def ask(settings: Settings) -> Mapping[str, Any] | None:
         return None
 
 
-def fault(said: Mapping[str, Any] | None) -> str:
+def fault(reported: Mapping[str, Any] | None) -> str:
     """Why no events are recorded, in words, of what the ingest says of itself; empty where they are."""
-    if said is None:
+    if reported is None:
         return "Event ingest is not running. New events are queued on disk."
-    return str(said.get("problem") or "")
+    return str(reported.get("problem") or "")
 
 
-def _problem(said: Mapping[str, Any] | None, lag: float | None) -> str | None:
-    if found := fault(said):
-        return found
+def _problem(reported: Mapping[str, Any] | None, lag: float | None) -> str | None:
+    if message := fault(reported):
+        return message
     if lag is not None and lag > LAGS:
         return f"Event ingest is {lag:.0f} s behind."
     return None

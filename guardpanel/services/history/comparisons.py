@@ -44,12 +44,12 @@ async def compare(changes: Changes, before: State | None, after: State) -> Compa
     if key in _known:
         return _known[key]
     old, new = await _files(changes, before), await _files(changes, after)
-    found = await asyncio.to_thread(_compared, before, after, old, new)
-    if not found.rendered_anew:  # that may be over when a release is put back
-        _known[key] = found
+    compared = await asyncio.to_thread(_compared, before, after, old, new)
+    if not compared.rendered_anew:  # that may be over when a release is put back
+        _known[key] = compared
     while len(_known) > KNOWN:
         _known.popitem(last=False)
-    return found
+    return compared
 
 
 _known: OrderedDict[tuple[State | None, State, EngineFacts], Comparison] = OrderedDict()
@@ -88,10 +88,10 @@ def _compared(before: State | None, after: State, old: _Files, new: _Files) -> C
     earlier = snapshots.unpacked(before.rows) if before else None
     then, now = snapshots.differing(earlier, snapshots.unpacked(after.rows))
     names = sorted({*old.texts, *new.texts} - {AGENT}, key=lambda name: (name != "haproxy.cfg", name))
-    found, total = differences.first_between(then, now, MOST_NOUNS)
+    changes, total = differences.first_between(then, now, MOST_NOUNS)
     return Comparison(
-        nouns=found,
-        more=total - len(found),
+        nouns=changes,
+        more=total - len(changes),
         haproxy=between(old.texts, new.texts, names),
         agent=between(old.texts, new.texts, [AGENT]),
         rendered_anew=old.anew or new.anew,

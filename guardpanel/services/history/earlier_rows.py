@@ -47,30 +47,30 @@ def _as_then(now: Rows, then: Rows, noun: Noun, noun_id: int) -> Rows:
 
 def _own_ids(rows: Sequence[Row]) -> list[Row]:
     """Ids of parts mean nothing: one that was given to another row since gets a new one."""
-    taken: set[int] = set()
+    ids: set[int] = set()
     free = count(max((row["id"] for row in rows), default=0) + 1)
     found: list[Row] = []
     for row in rows:
-        own = row["id"] if row["id"] not in taken else next(free)
-        taken.add(own)
+        own = row["id"] if row["id"] not in ids else next(free)
+        ids.add(own)
         found.append({**row, "id": own})
     return found
 
 
-def stamped(now: Rows, wanted: Rows, stamp: int, moment: datetime) -> tuple[Rows, list[Key]]:
+def stamped(now: Rows, target: Rows, stamp: int, moment: datetime) -> tuple[Rows, list[Key]]:
     """The wanted rows, and what of them differs from now: that counts as edited at this moment, the rest does not.
 
     `stamp` becomes the row version of what differs. It must be higher than any that its row ever had, so that a
     form that was opened before is stale.
     """
-    touched = differences.touched(differences.nouns(now), differences.nouns(wanted))
+    touched = differences.touched(differences.nouns(now), differences.nouns(target))
     edited = set(touched)
-    kept = {(noun.key, row["id"]): row for noun in NOUNS.values() for row in now[noun.table_name]}
+    current = {(noun.key, row["id"]): row for noun in NOUNS.values() for row in now[noun.table_name]}
     fresh = {"version": stamp, "updated_at": moment.strftime("%Y-%m-%d %H:%M:%S.%f")}
-    result = dict(wanted)
+    result = dict(target)
     for noun in NOUNS.values():
         result[noun.table_name] = [
-            {**row, **fresh} if (noun.key, row["id"]) in edited else kept[noun.key, row["id"]]
-            for row in wanted[noun.table_name]
+            {**row, **fresh} if (noun.key, row["id"]) in edited else current[noun.key, row["id"]]
+            for row in target[noun.table_name]
         ]
     return result, touched

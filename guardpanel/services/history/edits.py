@@ -46,20 +46,20 @@ async def since(
 ) -> Since[F]:
     """From `now` (None: it is deleted) back to `version`, one kept state after the other. If that is not found, only
     the last change is said."""
-    found: Since[F] = Since()
+    history: Since[F] = Since()
     later = now
     for change in await _changes_of(session, noun, noun_id):
         rows = await _rows_before(session, change)
         before = fields_in(rows, noun_id) if rows else None
         if before != later:
-            found.last = found.last or change
+            history.last = history.last or change
         for name in changed(before, later):
-            found.by.setdefault(name, change)
+            history.by.setdefault(name, change)
         later = before or later
         if before and rows and _version(rows, noun, noun_id) == version:
-            found.opened = before
-            return found
-    return Since(last=found.last)
+            history.opened = before
+            return history
+    return Since(last=history.last)
 
 
 def changed(before: F | None, after: F | None) -> list[str]:
@@ -72,14 +72,14 @@ def changed(before: F | None, after: F | None) -> list[str]:
 async def _changes_of(session: AsyncSession, noun: str, noun_id: int) -> list[Deployment]:
     """What went live and touched it, newest first; a restore of everything may have."""
     touched = or_((col(Deployment.noun) == noun) & (col(Deployment.noun_id) == noun_id), col(Deployment.noun) == "")
-    found = await session.exec(
+    rows = await session.exec(
         select(Deployment)
         .options(*revisions.LIGHT)
         .where(col(Deployment.outcome) == Outcome.LIVE, touched)
         .order_by(col(Deployment.id).desc())
         .limit(MOST)
     )
-    return list(found.all())
+    return list(rows.all())
 
 
 async def _rows_before(session: AsyncSession, change: Deployment) -> Rows | None:

@@ -51,10 +51,10 @@ async def at_revision(session: AsyncSession, number: int) -> State:
 async def now(session: AsyncSession) -> State:
     """The rows as they are: those that the last change that went through left."""
     last = await newest(session)
-    found = await after(session, await revisions.find(session, last)) if last else None
-    if found is None:
+    state = await after(session, await revisions.find(session, last)) if last else None
+    if state is None:
         raise NotFound("Nothing is live yet.")
-    return found
+    return state
 
 
 def _state(rows: bytes, revision: Revision | None) -> State:
@@ -63,18 +63,18 @@ def _state(rows: bytes, revision: Revision | None) -> State:
 
 async def newest(session: AsyncSession) -> int | None:
     """The last change that went through: the one that can be undone."""
-    found = await session.exec(select(func.max(Deployment.id)).where(col(Deployment.outcome) == Outcome.LIVE))
-    return found.one()
+    newest_id = await session.exec(select(func.max(Deployment.id)).where(col(Deployment.outcome) == Outcome.LIVE))
+    return newest_id.one()
 
 
 async def predecessor(session: AsyncSession, change: Deployment) -> Deployment | None:
     """The last attempt before it that went through."""
-    found = await session.exec(
+    rows = await session.exec(
         select(func.max(Deployment.id)).where(
             col(Deployment.outcome) == Outcome.LIVE, col(Deployment.id) < (change.id or 0)
         )
     )
-    last = found.one()
+    last = rows.one()
     return await revisions.find(session, last) if last else None
 
 
@@ -99,8 +99,8 @@ async def undo(changes: Changes, asked: Asked, change_id: int) -> Saved[Key | No
     change = Change(replace(asked, key=f"undo-{change_id}"), _undone(named.summary), named.noun, named.noun_id)
 
     async def mutate(session: AsyncSession) -> Key | None:
-        wanted = await _before(session, change_id)
-        await _put(session, change, wanted)
+        target = await _before(session, change_id)
+        await _put(session, change, target)
         return (named.noun, named.noun_id) if named.noun and named.noun_id else None
 
     saved = await changes.save(change, mutate)
@@ -120,10 +120,10 @@ async def _before(session: AsyncSession, change_id: int) -> Snapshot:
     if await newest(session) != change_id:
         raise Conflict(OVERTAKEN)
     before = await predecessor(session, await revisions.find(session, change_id))
-    found = await after(session, before) if before else None
-    if found is None:
+    state = await after(session, before) if before else None
+    if state is None:
         raise Conflict("This is the first change. There is nothing to undo.")
-    return await asyncio.to_thread(snapshots.unpacked, found.rows)
+    return await asyncio.to_thread(snapshots.unpacked, state.rows)
 
 
 async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | None = None) -> Saved[Key | None]:
@@ -133,15 +133,15 @@ async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | No
     """
     async with changes.database.read() as session:
         made = await revisions.find(session, change_id)
-        found = await after(session, made) if made.outcome is Outcome.LIVE else None
-    if found is None:
+        state = await after(session, made) if made.outcome is Outcome.LIVE else None
+    if state is None:
         raise NotFound("This state can’t be restored. It never went live or is no longer stored.")
-    wanted = await asyncio.to_thread(snapshots.unpacked, found.rows)
+    target = await asyncio.to_thread(snapshots.unpacked, state.rows)
     noun, noun_id = only or ("", None)
     change = Change(asked, f"Restored {what_is_restored(made)}", noun, noun_id)
 
     async def mutate(session: AsyncSession) -> Key | None:
-        await _put(session, change, wanted, only)
+        await _put(session, change, target, only)
         return only
 
     return await changes.save(change, mutate)
@@ -153,10 +153,10 @@ def what_is_restored(change: Deployment) -> str:
     return f"revision {change.revision_id}{shared}"
 
 
-async def _put(session: AsyncSession, change: Change, wanted: Snapshot, only: Key | None = None) -> None:
+async def _put(session: AsyncSession, change: Change, target: Snapshot, only: Key | None = None) -> None:
     """The rows of then, in the place of those of now. In a thread, as there may be thousands."""
     current, stamp = await snapshots.take(session), await revisions.highest_version(session)
-    rows, touched, name = await asyncio.to_thread(_mixed, current, wanted, only, stamp)
+    rows, touched, name = await asyncio.to_thread(_mixed, current, target, only, stamp)
     if not touched:
         raise Conflict("Nothing to restore. The current values are the same.")
     change.touched = [f"{noun}:{number}" for noun, number in touched]
@@ -165,8 +165,8 @@ async def _put(session: AsyncSession, change: Change, wanted: Snapshot, only: Ke
     await snapshots.put_back(session, rows)
 
 
-def _mixed(current: Snapshot, wanted: Snapshot, only: Key | None, stamp: int) -> tuple[Rows, list[Key], str]:
-    now, then = snapshots.rows(current), snapshots.rows(wanted)
+def _mixed(current: Snapshot, target: Snapshot, only: Key | None, stamp: int) -> tuple[Rows, list[Key], str]:
+    now, then = snapshots.rows(current), snapshots.rows(target)
     rows = earlier_rows.with_one(now, then, *only) if only else then
     merged, touched = earlier_rows.stamped(now, rows, stamp, datetime.now(UTC))
     return merged, touched, _name(now, then, only)
@@ -187,18 +187,18 @@ class There(NamedTuple):
     url: str
 
 
-async def there(session: AsyncSession, wanted: set[Key]) -> dict[Key, There]:
+async def there(session: AsyncSession, keys: set[Key]) -> dict[Key, There]:
     """Those that are still there."""
-    found: dict[Key, There] = {}
+    by_key: dict[Key, There] = {}
     for noun in NOUNS.values():
-        ids = sorted(one for kind, one in wanted if kind == noun.key)
+        ids = sorted(one for kind, one in keys if kind == noun.key)
         if noun.only_name:
-            found.update({(noun.key, one): There(noun.only_name, noun.path) for one in ids})
+            by_key.update({(noun.key, one): There(noun.only_name, noun.path) for one in ids})
             continue
         columns = noun.table.__table__.c  # type: ignore[attr-defined]
         parent = columns[noun.within] if noun.within else literal(None)
         for start in range(0, len(ids), 500):
             some = columns.id.in_(ids[start : start + 500])
             rows = await session.exec(select(columns.id, columns.name, parent).where(some))
-            found.update({(noun.key, one): There(name, noun.url(one, within)) for one, name, within in rows.all()})
-    return found
+            by_key.update({(noun.key, one): There(name, noun.url(one, within)) for one, name, within in rows.all()})
+    return by_key

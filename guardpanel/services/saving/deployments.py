@@ -94,8 +94,8 @@ class Deployments:
         async with self.database.write() as session:
             if outcome is not Outcome.LIVE:
                 await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, prepared.before))
-            found = await session.exec(select(Deployment).where(col(Deployment.id) == prepared.deployment_id))
-            deployment = found.one()
+            rows = await session.exec(select(Deployment).where(col(Deployment.id) == prepared.deployment_id))
+            deployment = rows.one()
             deployment.outcome, deployment.message, deployment.output = outcome, message, output
             deployment.steps, deployment.seconds = _steps(progress), progress.seconds
             deployment.before = None

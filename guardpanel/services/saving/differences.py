@@ -94,10 +94,10 @@ def with_parts(noun: Noun, rows: Rows) -> list[dict[str, Any]]:
 
 def _items_of(part: Part, rows: Rows) -> Mapping[int, list[Any]]:
     """By the id of their owner, in the operator's order."""
-    found: dict[int, list[Any]] = defaultdict(list)
+    items: dict[int, list[Any]] = defaultdict(list)
     for row in sorted(rows[part.table_name], key=lambda row: row["position"]):
-        found[row[part.owner]].append(part.item(row))
-    return found
+        items[row[part.owner]].append(part.item(row))
+    return items
 
 
 def _names(rows: Rows) -> Names:
@@ -193,13 +193,13 @@ def _lists(noun: Noun, field: About, was: Sequence[Any], now: Sequence[Any]) -> 
 def _by_name(noun: Noun, field: About, values: Iterable[Any]) -> dict[tuple[str, int], Any]:
     """A list's items by what each is known by, and how often that came before."""
     known_by = next((part.known_by for part in noun.parts if part.field == field.name), "")
-    found: dict[tuple[str, int], Any] = {}
+    by_name: dict[tuple[str, int], Any] = {}
     times: Counter[str] = Counter()
     for value in values:
         called = str(getattr(value, known_by)) if known_by else _item(noun, field, value)
-        found[called, times[called]] = value
+        by_name[called, times[called]] = value
         times[called] += 1
-    return found
+    return by_name
 
 
 def _items(noun: Noun, field: About, values: Iterable[Any]) -> list[str]:

@@ -39,8 +39,8 @@ async def restored(session: AsyncSession) -> Restored | None:
     return Restored(**json.loads(row.value)) if row else None
 
 
-async def note_restored(session: AsyncSession, found: Restored) -> None:
-    await session.merge(Installation(name=RESTORED, value=json.dumps(asdict(found))))
+async def note_restored(session: AsyncSession, backup: Restored) -> None:
+    await session.merge(Installation(name=RESTORED, value=json.dumps(asdict(backup))))
 
 
 async def forget_restored(session: AsyncSession) -> None:

@@ -37,9 +37,9 @@ class Renderer:
     def release(self, bundle: Bundle, number: int) -> Release:
         """The revision's release; staged anew where it is missing or was tampered with."""
         with suppress(ReleaseDamaged):
-            found = self.engines.releases.open(number)
-            if found.checksum == bundle.checksum:
-                return found
+            release = self.engines.releases.open(number)
+            if release.checksum == bundle.checksum:
+                return release
         return self.engines.stage(bundle, number)
 
     async def applications_of(self, live: Revision) -> dict[str, Application]:

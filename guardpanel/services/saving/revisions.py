@@ -25,33 +25,33 @@ LIGHT: tuple[Any, ...] = tuple(
 
 async def live(session: AsyncSession) -> Revision | None:
     """The revision that the newest successful deployment made live."""
-    found = await session.exec(
+    rows = await session.exec(
         select(Revision)
         .join(Deployment, col(Deployment.revision_id) == col(Revision.id))
         .where(col(Deployment.outcome) == Outcome.LIVE)
         .order_by(col(Deployment.id).desc())
         .limit(1)
     )
-    return found.first()
+    return rows.first()
 
 
 async def live_rows(session: AsyncSession) -> Snapshot | None:
     """The configuration rows as they are to be: those that the newest successful deployment left."""
-    found = await session.exec(
+    rows = await session.exec(
         select(Deployment.snapshot, Revision.snapshot)
         .join(Revision, col(Deployment.revision_id) == col(Revision.id))
         .where(col(Deployment.outcome) == Outcome.LIVE)
         .order_by(col(Deployment.id).desc())
         .limit(1)
     )
-    row = found.first()
+    row = rows.first()
     return None if row is None else await asyncio.to_thread(snapshots.unpacked, row[0] or row[1])
 
 
 async def change_of(session: AsyncSession, revision: int) -> int | None:
     """The change that made this revision live first; None where it is not kept any more."""
-    wanted = select(func.min(Deployment.id)).where(col(Deployment.revision_id) == revision)
-    return (await session.exec(wanted.where(col(Deployment.outcome) == Outcome.LIVE))).one()
+    query = select(func.min(Deployment.id)).where(col(Deployment.revision_id) == revision)
+    return (await session.exec(query.where(col(Deployment.outcome) == Outcome.LIVE))).one()
 
 
 async def last_deployment(session: AsyncSession) -> Deployment | None:
@@ -60,10 +60,10 @@ async def last_deployment(session: AsyncSession) -> Deployment | None:
 
 async def open_deployments(session: AsyncSession) -> list[Deployment]:
     """Attempts whose end was never recorded: the panel was killed during them."""
-    found = await session.exec(
+    rows = await session.exec(
         select(Deployment).where(col(Deployment.outcome) == Outcome.DEPLOYING).order_by(col(Deployment.id))
     )
-    return list(found.all())
+    return list(rows.all())
 
 
 async def find(session: AsyncSession, deployment_id: int) -> Deployment:
@@ -98,7 +98,7 @@ async def page(
     if outcome is not None:
         conditions.append(col(Deployment.outcome) == outcome)
     total = (await session.exec(select(func.count()).select_from(Deployment).where(*conditions))).one()
-    found = await session.exec(
+    rows = await session.exec(
         select(Deployment)
         .options(*LIGHT)
         .where(*conditions)
@@ -106,14 +106,14 @@ async def page(
         .offset(offset)
         .limit(limit)
     )
-    return Page(list(found.all()), total, offset, limit)
+    return Page(list(rows.all()), total, offset, limit)
 
 
 async def version_after(session: AsyncSession, version: int) -> int:
     """The next version of an edited row: one that it never had, not even for a moment in an edit that was rolled back."""
     taken_back = col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
-    found = await session.exec(select(Deployment.id).where(taken_back).limit(1))
-    return version + 1 if found.first() is None else await highest_version(session)
+    taken_back_ids = await session.exec(select(Deployment.id).where(taken_back).limit(1))
+    return version + 1 if taken_back_ids.first() is None else await highest_version(session)
 
 
 async def highest_version(session: AsyncSession) -> int:
@@ -132,20 +132,20 @@ def _touched(noun: str, noun_id: int | None) -> Any:
 
 async def lately_touched(session: AsyncSession, noun: str, limit: int = 20) -> list[int]:
     """The ids of those that were changed last."""
-    found = await session.exec(
+    rows = await session.exec(
         select(Deployment.noun_id)
         .where(col(Deployment.noun) == noun, col(Deployment.noun_id).is_not(None))
         .group_by(col(Deployment.noun_id))
         .order_by(func.max(Deployment.id).desc())
         .limit(limit)
     )
-    return [number for number in found.all() if number is not None]
+    return [number for number in rows.all() if number is not None]
 
 
 async def numbers(session: AsyncSession, limit: int = 50) -> list[tuple[int, str]]:
     """The newest revisions, each with what made it."""
-    found = await session.exec(select(Revision.id, Revision.summary).order_by(col(Revision.id).desc()).limit(limit))
-    return [(number, summary) for number, summary in found.all() if number is not None]
+    rows = await session.exec(select(Revision.id, Revision.summary).order_by(col(Revision.id).desc()).limit(limit))
+    return [(number, summary) for number, summary in rows.all() if number is not None]
 
 
 async def authors(session: AsyncSession) -> list[str]:

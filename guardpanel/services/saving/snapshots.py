@@ -111,9 +111,9 @@ _ABSENT = {table: _as_taken(rows) for table, rows in ABSENT.items()}
 _EMPTY = {table: _as_taken([]) for table in ABSENT}
 
 
-def _rows(table: str, columns: Sequence[str], taken: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+def _rows(table: str, columns: Sequence[str], values_of_rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     later = {name: value for name, value in DEFAULTS.get(table, {}).items() if name not in columns}
-    return [later | dict(zip(columns, values, strict=True)) for values in taken]
+    return [later | dict(zip(columns, values, strict=True)) for values in values_of_rows]
 
 
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
@@ -157,11 +157,11 @@ OWNERS = {
 "Of each table from which rows may be left out: the noun, and the column that names the noun's row."
 
 
-def _by_id(found: Mapping[str, Any]) -> dict[int, list[Any]]:
-    if not found["rows"]:
+def _by_id(table: Mapping[str, Any]) -> dict[int, list[Any]]:
+    if not table["rows"]:
         return {}
-    at = found["columns"].index("id")
-    return {row[at]: row for row in found["rows"]}
+    at = table["columns"].index("id")
+    return {row[at]: row for row in table["rows"]}
 
 
 def _of(state: Mapping[str, Any], touched: Mapping[str, Container[int]]) -> Rows:
@@ -176,12 +176,12 @@ def _of(state: Mapping[str, Any], touched: Mapping[str, Container[int]]) -> Rows
     return found
 
 
-async def put_back(session: AsyncSession, kept: Rows) -> None:
+async def put_back(session: AsyncSession, rows: Rows) -> None:
     """Make the tables that it names hold exactly these rows."""
-    values = await asyncio.to_thread(_stored, kept)
+    values = await asyncio.to_thread(_stored, rows)
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-    tables = [table for table in WHOLE if table.name in kept]
+    tables = [table for table in WHOLE if table.name in rows]
     for table in reversed(tables):
         await connection.exec_driver_sql(f'DELETE FROM "{table.name}"')  # noqa: S608
     for table in tables:
@@ -194,17 +194,17 @@ async def put_back(session: AsyncSession, kept: Rows) -> None:
             )
 
 
-def _stored(kept: Rows) -> dict[str, list[tuple[Any, ...]]]:
+def _stored(rows: Rows) -> dict[str, list[tuple[Any, ...]]]:
     """The values of each table's rows in the order of its columns. Thousands of rows: not for the event loop."""
-    found = {}
+    stored = {}
     for table in WHOLE:
-        if table.name not in kept:
+        if table.name not in rows:
             continue
         names, parsed = [column.name for column in table.columns], _json_columns(table)
-        found[table.name] = [
-            tuple(json.dumps(row[name]) if name in parsed else row[name] for name in names) for row in kept[table.name]
+        stored[table.name] = [
+            tuple(json.dumps(row[name]) if name in parsed else row[name] for name in names) for row in rows[table.name]
         ]
-    return found
+    return stored
 
 
 def packed(snapshot: Snapshot) -> bytes:

@@ -116,36 +116,36 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
 
 async def _resting(session: AsyncSession) -> dict[int, str]:
     """The virtual hosts that serve nobody because somebody wants it so: `off` or `maintenance`."""
-    found = await session.exec(
+    rows = await session.exec(
         select(VirtualHost.id, VirtualHost.enabled).where(
             col(VirtualHost.enabled).is_(False) | col(VirtualHost.maintenance)
         )
     )
-    return {number or 0: "maintenance" if enabled else "off" for number, enabled in found.all()}
+    return {number or 0: "maintenance" if enabled else "off" for number, enabled in rows.all()}
 
 
 async def _modes(session: AsyncSession) -> Counter[EnforcementMode]:
     mode = virtual_hosts.EFFECTIVE_MODE
-    found = await session.exec(
+    rows = await session.exec(
         select(mode, func.count()).select_from(VirtualHost).join(Policy, isouter=True).group_by(mode)
     )
-    return Counter({EnforcementMode(word): count for word, count in found.all()})
+    return Counter({EnforcementMode(word): count for word, count in rows.all()})
 
 
 async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:
     """Backend and name of every server that an operator has switched off."""
-    found = await session.exec(select(Server.virtual_host_id, Server.position).where(col(Server.enabled).is_(False)))
-    return {(f"be_{number}", f"s{position + 1}") for number, position in found.all()}
+    rows = await session.exec(select(Server.virtual_host_id, Server.position).where(col(Server.enabled).is_(False)))
+    return {(f"be_{number}", f"s{position + 1}") for number, position in rows.all()}
 
 
 def _by_state(everywhere: Servers, out_of_use: set[tuple[str, str]], resting: Container[int]) -> dict[str, list[int]]:
     """The virtual hosts that HAProxy serves, by their state."""
-    found: dict[str, list[int]] = {"down": [], "degraded": [], "up": [], "unknown": []}
+    by_state: dict[str, list[int]] = {"down": [], "degraded": [], "up": [], "unknown": []}
     for backend, servers in everywhere.states.items():
         number = int(backend.removeprefix("be_"))
         if number not in resting:
-            found[_state([state for name, state in servers if (backend, name) not in out_of_use])].append(number)
-    return found
+            by_state[_state([state for name, state in servers if (backend, name) not in out_of_use])].append(number)
+    return by_state
 
 
 def _state(servers: Sequence[str]) -> str:
@@ -160,14 +160,14 @@ async def _worst(
 ) -> list[Health]:
     """Those that are down, then those that lack a server, then any others; each by name."""
     known = {number: state for state, ids in by_state.items() for number in ids} | dict(resting)
-    found: dict[int, VirtualHost] = {}
+    hosts: dict[int, VirtualHost] = {}
     for state in ("down", "degraded", ""):
         among = col(VirtualHost.id).in_(by_state[state][:MOST]) if state else true()
-        found |= {host.id or 0: host for host in await virtual_hosts.first(session, among, WORST)}
+        hosts |= {host.id or 0: host for host in await virtual_hosts.first(session, among, WORST)}
     policies_by_id = {one.id: one for one in await policies.all_of_them(session)}
     return [
         _health(host, policies_by_id.get(host.policy_id), known.get(number, "unknown"), servers)
-        for number, host in list(found.items())[:WORST]
+        for number, host in list(hosts.items())[:WORST]
     ]
 
 

@@ -17,7 +17,7 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
     except SQLAlchemyError:
         return {"database": "cannot be read"}
     engines = await changes.engines.status()
-    found = {
+    parts = {
         "database": OK,
         "haproxy": OK if engines.haproxy.running else engines.haproxy.problem or "not running",
         "agent": OK if engines.agent.running else engines.agent.problem or "not running",
@@ -26,17 +26,17 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         "ingest": changes.watch.ingest or OK,
     }
     if starting:
-        found["revision"] = "starting" if live else "the first configuration is going live"
+        parts["revision"] = "starting" if live else "the first configuration is going live"
     elif live is None:
-        found["revision"] = problem or "there is none"
+        parts["revision"] = problem or "there is none"
     elif changes.watch.drift:
-        found["revision"] = " ".join(drift.what for drift in changes.watch.drift)
+        parts["revision"] = " ".join(drift.what for drift in changes.watch.drift)
     elif engines.haproxy.running and engines.haproxy.checksum != live.checksum:
-        found["revision"] = f"HAProxy does not run revision {live.id}"
+        parts["revision"] = f"HAProxy does not run revision {live.id}"
     elif not changes.watch.has_looked:
-        found["revision"] = f"revision {live.id} is being verified"
+        parts["revision"] = f"revision {live.id} is being verified"
     elif changes.watch.is_old:
-        found["revision"] = f"revision {live.id} is not verified {changes.watch.how_long}"
+        parts["revision"] = f"revision {live.id} is not verified {changes.watch.how_long}"
     if changes.watch.storage:
-        found["database"] = changes.watch.storage
-    return found
+        parts["database"] = changes.watch.storage
+    return parts

@@ -125,12 +125,12 @@ class Reconciler:
         if live is None or rows is None:
             return []
         expected = Expected(live.id or 0, live.checksum)
-        found = await self.changes.engines.inspect(expected)
-        if any(drift.place is Place.FILES and not drift.ours for drift in found):
+        drifts = await self.changes.engines.inspect(expected)
+        if any(drift.place is Place.FILES and not drift.ours for drift in drifts):
             bundle = await self.changes.renderer.rendered(snapshots.unpacked(live.snapshot))
-            found = await self.changes.engines.inspect(replace(expected, bundle=bundle))
-        found = [await self._with_origin(drift) for drift in found]
-        return [*found, *await self._database(rows), *await by_hand.servers(self.changes)]
+            drifts = await self.changes.engines.inspect(replace(expected, bundle=bundle))
+        drifts = [await self._with_origin(drift) for drift in drifts]
+        return [*drifts, *await self._database(rows), *await by_hand.servers(self.changes)]
 
     async def _with_origin(self, drift: Drift) -> Drift:
         """A release that we rolled back while HAProxy did not answer is ours, when it then runs it."""

@@ -1,0 +1,35 @@
+"""What the agent refuses of a configuration, at the field that caused it."""
+
+import json
+
+from guardpanel.bundle import Application
+from guardpanel.errors import ConfigRejected, Finding
+
+ENGINE = "Coraza"
+
+
+def rejected(output: str, validated: list[Application]) -> ConfigRejected:
+    """The agent's JSON verdict as findings: a line within an application is a field of its policy."""
+    by_name = {one.name: one for one in validated}
+    findings = []
+    try:
+        refusal = json.loads(output[output.index("{") :].strip().splitlines()[0])
+    except (ValueError, IndexError):
+        refusal = {}
+    for error in refusal.get("errors") or []:
+        application = by_name.get(error.get("application", ""))
+        line = int(error.get("line") or 0)
+        origin = application.origins.get(line) if application else None
+        noun_id = origin.id if origin else (application.policy_ids[0] if application else None)
+        findings.append(
+            Finding(
+                ENGINE,
+                str(error.get("message", "")),
+                f"application {error.get('application')}",
+                line or None,
+                origin.noun if origin else "policy" if noun_id else None,
+                noun_id,
+                origin.field if origin else None,
+            )
+        )
+    return ConfigRejected("Coraza rejected this change.", engine=ENGINE, output=output, findings=findings)

@@ -53,11 +53,13 @@ async def agent(folder: Path, *answers: bytes) -> AsyncIterator[Path]:
         writer.close()
 
     server = await asyncio.start_unix_server(serve, str(folder / "agent.sock"))
-    yield folder / "agent.sock"
-    over.set()
-    await asyncio.gather(*(visit for visit in visits if visit))
-    server.close()
-    await server.wait_closed()
+    try:
+        yield folder / "agent.sock"
+    finally:  # a test that fails ends, too
+        over.set()
+        await asyncio.gather(*(visit for visit in visits if visit))
+        server.close()
+        await server.wait_closed()
 
 
 async def test_a_verdict_is_one(folder: Path) -> None:
@@ -83,13 +85,16 @@ async def test_an_answer_without_an_id_is_no_verdict(folder: Path) -> None:
     ("answer", "words"),
     [
         (frames.written(Kind.ACK, 0, 0, b""), "frame 103"),
-        (frames.written(Kind.AGENT_HELLO, 0, 0, frames.pairs({"version": frames.string("1.0")})), "another version"),
-        (frames.written(Kind.AGENT_HELLO, 0, 0, b""), "another version"),
+        (
+            frames.written(Kind.AGENT_HELLO, 0, 0, frames.pairs({"version": frames.string("1.0")})),
+            "unsupported SPOP version",
+        ),
+        (frames.written(Kind.AGENT_HELLO, 0, 0, b""), "unsupported SPOP version"),
         (frames.written(Kind.AGENT_DISCONNECT, 0, 0, frames.pairs({"message": frames.string("too big")})), "too big"),
         (struct.pack(">I", 16_385), "a frame of 16385 bytes"),
         (struct.pack(">I", 2) + b"ab", "a frame of 2 bytes"),
         (HELLO[:20], "no response in time"),
-        (struct.pack(">I", len(HELLO) - 9) + HELLO[4:-5], "ends too early"),
+        (struct.pack(">I", len(HELLO) - 9) + HELLO[4:-5], "truncated frame"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "a frame of"),
     ],
 )

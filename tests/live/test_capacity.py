@@ -52,6 +52,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     slowly: list[Part] = [b"x", 0.2] * 150
     chunked, piece = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n%b\r\n" % (b"x" * 65536)
     server.answers["/big"] = [chunked, *[piece] * 512]
+    server.answers["/large"] = [chunked, *[piece] * 8, b"0\r\n\r\n"]
     server.answers["/page"] = [chunked + piece + b"0\r\n\r\n"]
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
     with Stack(haproxy, state, memory_mib=256) as running:
@@ -121,6 +122,35 @@ def test_visitors_are_served_while_large_answers_stall(stack: Stack) -> None:
         wait_until(lambda: "bodies" in verdicts(stack), "it is in the log")
     wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")
     assert asked(stack, 99, "plain.test", "/page").status == 200
+
+
+@pytest.mark.parametrize(("host", "judged"), [("plain.test", True), ("detect.test", False)], ids=["judged", "unjudged"])
+def test_one_client_does_not_take_every_place_for_large_answers(stack: Stack, host: str, judged: bool) -> None:
+    """Also where the WAF is away: what passes without a verdict takes the counter of its client's share on 2.6."""
+    request = head("GET", host, "/big", {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+    with agent(stack, there=judged), visitors(visitor(stack, 40, request) for _ in range(BODIES_PER_CLIENT)):
+        wait_until(lambda: entry(stack, "large_answers", "1") == BODIES_PER_CLIENT, "its share is taken")
+
+        assert asked(stack, 40, host, "/large").status == 503
+        assert asked(stack, 40, host, "/page").status == 200
+        other = asked(stack, 41, host, "/large")
+        assert (other.status, len(other.text)) == (200, 8 * 65536)
+    wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")
+    assert asked(stack, 40, host, "/large").status == 200
+
+
+@contextlib.contextmanager
+def agent(stack: Stack, there: bool) -> Iterator[None]:
+    if there:
+        yield
+        return
+    stack.stop_agent()
+    stack.wait_for_server("waf_agent", "agent", "DOWN")
+    try:
+        yield
+    finally:
+        stack.start_agent()
+        stack.wait_for_server("waf_agent", "agent", "UP")
 
 
 def test_one_connection_too_many_is_told_so_and_the_panel_still_gets_in(stack: Stack) -> None:
@@ -241,14 +271,9 @@ def test_what_else_a_client_has_in_progress_takes_nothing_of_its_share_of_large_
 
 def test_a_large_body_that_has_a_place_and_no_verdict_is_counted(stack: Stack) -> None:
     before = stack.uninspected(2)
-    stack.stop_agent()
-    stack.wait_for_server("waf_agent", "agent", "DOWN")
-    try:
+    with agent(stack, there=False):
         passed = asked(stack, 76, "detect.test", body=b"x" * LENGTH)
         assert asked(stack, 77, "detect.test", body=b"x" * 1000).status == 200
-    finally:
-        stack.start_agent()
-        stack.wait_for_server("waf_agent", "agent", "UP")
 
     assert passed.seen_headers["x-waf-error"] == "not-inspected"
     assert stack.uninspected(2) == before + 2

@@ -361,9 +361,9 @@ async def _all(panel: Panel) -> list[Deployment]:
         ("UPDATE virtualhost SET tls_ca = '/etc/passwd'", "data in this backup, virtual host 1: tls_ca"),
         ("UPDATE user SET email = 'nobody' WHERE id = 1", "data in this backup, account 1"),
         ("UPDATE installation SET value = 'x\"y' WHERE name = 'probe_secret'", "secret"),
-        ("UPDATE user SET created_at = 'once' WHERE id = 1", "rows in this backup"),
+        ("UPDATE user SET created_at = 'once' WHERE id = 1", "The data in this backup is not valid"),
         ("CREATE TRIGGER t AFTER INSERT ON user BEGIN DELETE FROM user; END", "damaged"),
-        ("DROP TABLE server", "guardpanel"),
+        ("DROP TABLE server", "The data in this backup is not valid"),
         ("DELETE FROM policy", "damaged"),
         ("DELETE FROM alembic_version", "damaged"),
     ],
@@ -587,7 +587,7 @@ async def test_it_says_what_would_change(panel: Panel) -> None:
     async with panel.database.read() as session:
         outlook = await restores.outlook(session, candidate)
 
-    assert outlook.counts == {"virtual_host": (2, 0), "policy": (2, 1), "account": (2, 2)}
+    assert outlook.counts == {"virtual_host": (2, 0), "policy": (2, 1), "rule_exclusion": (0, 0), "account": (2, 2)}
     assert outlook.changed == {("policy", "changed"): 1, ("policy", "removed"): 1, ("virtual_host", "removed"): 2}
     assert not outlook.takes_history
     assert candidate.administrators == [ADA]

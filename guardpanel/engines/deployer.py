@@ -44,7 +44,7 @@ class Deployer:
         self.settings = settings
         self.background = background or Background()
         self.releases = Releases(settings.data_dir)
-        self.haproxy = HAProxy(settings.haproxy_bin)
+        self.haproxy = HAProxy(settings.haproxy_bin, settings.run_dir)
         self.agent = agent or agent_of(settings)
         self.cli = cli or MasterCli(settings.master_socket)
         self.reloader = Reloader(self.cli, self.haproxy, self.releases)

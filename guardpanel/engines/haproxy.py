@@ -2,18 +2,23 @@
 
 import asyncio
 import importlib.util
+import logging
 import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from guardpanel import shipped
 from guardpanel.bundle import Bundle, Origin
 from guardpanel.engines import versions
 from guardpanel.engines.process import Completed, run, run_here
-from guardpanel.engines.releases import Release
+from guardpanel.engines.releases import Release, content_of, write_atomically
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
+
+log = logging.getLogger(__name__)
 
 ENGINE = "HAProxy"
 
@@ -26,8 +31,9 @@ SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in conf
 
 
 class HAProxy:
-    def __init__(self, configured: str = "") -> None:
-        self.configured = configured
+    def __init__(self, configured: str = "", run_dir: Path | None = None) -> None:
+        """`run_dir`: where a configuration looks for its filter in Lua."""
+        self.configured, self._lua = configured, run_dir and run_dir / shipped.lua_file()
         self._version: tuple[str, int, tuple[int, ...]] | None = None
         "Of which file, as it was at which time."
 
@@ -88,9 +94,24 @@ class HAProxy:
     async def check(self, release: Release, bundle: Bundle) -> None:
         """`haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
         await self.version()
+        await asyncio.to_thread(self.place_lua)
         result = await run([self.binary(), "-c", "-f", release.path / "haproxy.cfg"], cwd=release.path)
         if result.code != 0 or result.timed_out:
             raise rejected(result, release.path, bundle.origins)
+
+    def place_lua(self) -> None:
+        """Before a configuration is read: write the filter where it is missing or another one. What comes of a disk that
+        refuses it, HAProxy reports, if the configuration needs the filter."""
+        if self._lua is None:
+            return
+        with suppress(OSError):
+            if content_of(self._lua) == shipped.lua().encode():
+                return
+        try:
+            self._lua.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(self._lua, shipped.lua().encode())
+        except OSError as error:
+            log.warning("%s could not be written: %s", self._lua, error.strerror or error)
 
     async def complaints(self, release: Path) -> str:
         """What it says of a release; 2.6 gives no reason when it refuses a reload."""

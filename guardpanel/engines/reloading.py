@@ -38,6 +38,7 @@ class Reloader:
             if not again and await self._has_loaded(checksum, before):
                 return None
             reading = await Reading.of(self.cli, before)
+            await asyncio.to_thread(self.haproxy.place_lua)
             answer = await self.cli.reload()
             if STILL_LOADING not in answer:
                 return await self._wait_for_a_new_worker(reading, answer)

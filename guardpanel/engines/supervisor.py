@@ -78,6 +78,7 @@ class Supervisor:
         self._lost = self._lost + 1 if lost else 0  # for a moment it is so in every reload
         if self._lost >= LOST_TIMES and pid is not None:
             log.warning("HAProxy’s master socket is gone; asking HAProxy to bind it again")
+            await asyncio.to_thread(self.haproxy.before)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGUSR2)
             self._lost = 0
@@ -135,6 +136,7 @@ def _haproxy(settings: Settings, engines: Engines) -> Child:
         log=settings.log_dir / "haproxy.log",
         output=settings.access_log,
         cwd=settings.data_dir,
+        before=engines.haproxy.place_lua,
     )
 
 

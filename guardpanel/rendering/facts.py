@@ -35,7 +35,7 @@ class EngineFacts:
     "HAProxy was built with Lua: without it, it can see no trailers of a body that passes in parts."
 
     lua_folder: str = ""
-    """Where services/installation.py puts the program's Lua: its path is absolute, as HAProxy reads it once for each thread,
+    """Where engines/haproxy.py puts the filter in Lua: its path is absolute, as HAProxy reads it once for each thread,
     the first time from the configuration's folder, and from where it was started then."""
 
     memory_mib: int = 2048

@@ -15,10 +15,11 @@ from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.facts import LARGEST_ADDRESS, LARGEST_HEADERS
 from guardpanel.rendering.forged import ANY_FORGED, FORGED, any_spelling
 from guardpanel.rendering.state import DesiredState
-from guardpanel.rendering.templates import folder, template
+from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import Token, split_origins
 from guardpanel.rendering.traffic import TrafficState
 from guardpanel.rendering.virtual_host import VirtualHostState
+from guardpanel.shipped import config_templates, lua_file
 
 BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
 "Beside the body in one buffer or SPOP frame: headers, address, HAProxy's own notes and the share it keeps for rewriting."
@@ -102,7 +103,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             skips_dotted=maps.has_dotted_skips(state),
             responses=inspects_responses(state),
             watches_trailers=trailers.watched(state),
-            trailers_lua=f"{state.facts.lua_folder}/{trailers.lua_file()}",
+            trailers_lua=f"{state.facts.lua_folder}/{lua_file()}",
             needs_lengths=trailers.need_a_length(state),
             trailer_blocks=range(2, 2 + MOST_FIELDS),
             passes=waiting.PASSES,
@@ -177,7 +178,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
 @cache
 def error_pages() -> dict[str, str]:
     """By path; they come with the program."""
-    pages = sorted((folder() / "haproxy" / "errors").glob("*.html"))
+    pages = sorted((config_templates() / "haproxy" / "errors").glob("*.html"))
     return {f"errors/{page.name}": page.read_text("utf-8") for page in pages}
 
 

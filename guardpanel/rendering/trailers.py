@@ -3,27 +3,11 @@
 A filter in Lua looks for them. Without Lua, a body that may have some does not pass: HAProxy refuses what names no length.
 """
 
-import hashlib
-from functools import cache
-
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.rendering import waiting
 from guardpanel.rendering.capacity import LARGE_BODY
 from guardpanel.rendering.state import DesiredState
-from guardpanel.rendering.templates import folder
 from guardpanel.rendering.virtual_host import VirtualHostState
-
-
-@cache
-def lua() -> str:
-    """The filter's text, which comes with the program."""
-    return (folder() / "haproxy" / "trailers.lua").read_text("utf-8")
-
-
-@cache
-def lua_file() -> str:
-    """Its name, by what is in it: each configuration keeps the filter that it was checked with."""
-    return f"trailers-{hashlib.sha256(lua().encode()).hexdigest()[:12]}.lua"
 
 
 def watched(state: DesiredState) -> bool:

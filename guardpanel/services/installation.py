@@ -2,9 +2,7 @@
 
 import asyncio
 import secrets
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,10 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.database import Database
 from guardpanel.engines import DROPS_TRAILERS, HAProxy, machine
 from guardpanel.engines.coraza_spoa import agent_of, is_foreign
-from guardpanel.engines.releases import content_of, write_atomically
 from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Installation, Policy
-from guardpanel.rendering import EngineFacts, trailers
+from guardpanel.rendering import EngineFacts
 from guardpanel.services import policies
 from guardpanel.services.saving.facts import DEFAULTS_MADE, MEMORY, PROBE_SECRET
 from guardpanel.settings import Settings
@@ -39,16 +36,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         memory_mib=memory,
         open_files=machine.open_files(),
     )
-    await asyncio.to_thread(_place_lua, settings.run_dir / trailers.lua_file())
     return await _with_abilities(facts, haproxy)
-
-
-def _place_lua(path: Path) -> None:
-    with suppress(OSError):
-        if content_of(path) == trailers.lua().encode():
-            return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(path, trailers.lua().encode())
 
 
 async def asked_again(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:

@@ -3,15 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import HAProxy, master_cli
+from guardpanel.engines import DROPS_TRAILERS, Deployer, HAProxy, master_cli
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.releases import Releases
 from guardpanel.engines.reloading import Reloader
+from guardpanel.engines.supervisor import Supervisor
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
+from guardpanel.rendering import DesiredState, render
+from guardpanel.settings import Settings
+from guardpanel.shipped import lua, lua_file
+from tests.rows import FACTS, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +133,41 @@ async def test_what_runs_is_not_taken_for_settled_while_a_worker_loads_something
     await reloader.reload("this")
 
     assert reloader.cli.told == 3
+
+
+@pytest.mark.parametrize("found", [None, b"", b"-- another"], ids=["missing", "empty", "changed"])
+@pytest.mark.parametrize("by", ["a check", "a reload", "a start"])
+async def test_the_filter_in_lua_is_there_again_before_haproxy_reads_a_configuration(
+    tmp_path: Path, found: bytes | None, by: str
+) -> None:
+    """A run folder that was emptied below a running panel made every save, reload and restart fail until the panel's own."""
+    settings = Settings(data_dir=tmp_path)
+    engines = Deployer(settings, "")
+    path = settings.run_dir / lua_file()
+    path.parent.mkdir()
+    if found is not None:
+        path.write_bytes(found)
+    at_that_time = []
+
+    class Master(FirstStart):
+        async def reload(self) -> str:
+            at_that_time.append(path.read_text())
+            return await super().reload()
+
+    if by == "a check":
+        given = rows({"A": {}}, {"a.test": {"policy": "A", "servers": [{"address": "192.0.2.1"}]}})
+        facts = replace(FACTS, server_states=str(tmp_path / "states"), lua_folder=str(settings.run_dir))
+        asked = HAProxy(settings.haproxy_bin)
+        facts = replace(facts, runs_lua=await asked.runs_lua(), drops_trailers=await asked.knows(DROPS_TRAILERS))
+        (tmp_path / "states").touch()
+        bundle = render(DesiredState.from_rows(given, facts))
+        await engines.haproxy.check(engines.releases.stage(1, bundle), bundle)
+        at_that_time.append(path.read_text())
+    elif by == "a reload":
+        engines.reloader.cli = Master(tmp_path / "m.sock", looks=9)
+        await engines.reloader.reload("another")
+    else:
+        Supervisor(settings, engines).haproxy.before()
+        at_that_time.append(path.read_text())
+
+    assert at_that_time[0] == lua()

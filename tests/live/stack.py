@@ -17,10 +17,11 @@ from typing import Any, Self
 
 import yaml
 
+from guardpanel import shipped
 from guardpanel.bundle import Bundle
 from guardpanel.engines import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.status import UNINSPECTED, uninspected
-from guardpanel.rendering import DesiredState, EngineFacts, Rows, render, trailers
+from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.settings import Settings
 from tests.live.wire import PROXY_LINE, Part, Response, head
 from tests.ports import free_port
@@ -80,7 +81,7 @@ class Stack:
             lua_folder=str(self.folder),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
         )
-        (self.folder / trailers.lua_file()).write_text(trailers.lua())
+        (self.folder / shipped.lua_file()).write_text(shipped.lua())
         if events:
             (self.folder / "log").mkdir()
             (self.folder / "log" / "access.json").symlink_to(self.folder / "access.json")

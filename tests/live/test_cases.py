@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from guardpanel.engines import DROPS_TRAILERS, HAProxy
-from guardpanel.rendering import trailers
 from guardpanel.settings import Settings
+from guardpanel.shipped import lua, lua_file
 from tests.rendering.case import Case, cases
 
 
@@ -25,7 +25,7 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         lua_folder=str(tmp_path),
         holds_responses=asyncio.run(asked.holds_responses()),
     )
-    (tmp_path / trailers.lua_file()).write_text(trailers.lua())
+    (tmp_path / lua_file()).write_text(lua())
     for path, content in bundle.files.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(content)

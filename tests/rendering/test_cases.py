@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardpanel.rendering.templates import folder
+from guardpanel.shipped import config_templates
 from tests.rendering.case import CASES, KEYS, Case, cases, contents
 
 HOW = "`make cases` writes them anew; look at what it says before you commit it"
@@ -35,4 +35,6 @@ def test_every_configuration_has_what_is_the_same_everywhere_as_it_is_written(ca
     files = case.bundle().files
     pages = {path: text for path, text in files.items() if path.startswith("errors/")}
 
-    assert pages == {f"errors/{page.name}": page.read_bytes() for page in (folder() / "haproxy" / "errors").iterdir()}
+    assert pages == {
+        f"errors/{page.name}": page.read_bytes() for page in (config_templates() / "haproxy" / "errors").iterdir()
+    }

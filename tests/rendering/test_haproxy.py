@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardpanel.rendering import DesiredState, render, trailers
+from guardpanel.rendering import DesiredState, render
+from guardpanel.shipped import lua_file
 from tests.rendering.case import Case, cases
 from tests.rows import FACTS, rows
 
@@ -44,7 +45,7 @@ def test_lua_looks_for_trailers_only_where_a_body_passes_in_parts_and_haproxy_ca
     bundle = render(DesiredState.from_rows(given, replace(FACTS, **{"runs_lua": True, "lua_folder": "/run", **facts})))
     lines = [line.strip() for line in bundle.files["haproxy.cfg"].decode().splitlines()]
 
-    assert (f"lua-load-per-thread '/run/{trailers.lua_file()}'" in lines) is watched
+    assert (f"lua-load-per-thread '/run/{lua_file()}'" in lines) is watched
     assert ("filter lua.trailers" in lines) is watched
     assert ("http-request lua.watch_trailers if chunked !complete" in lines) is watched
 

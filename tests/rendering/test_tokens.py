@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from guardpanel.bundle import Origin
 from guardpanel.rendering import tokens
-from guardpanel.rendering.templates import folder, template
+from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import Token, UnsafeText, literal, number, seclang, split_origins, word
+from guardpanel.shipped import config_templates
 
 SAFE = st.text().filter(lambda text: not tokens.UNSAFE.search(text))
 
@@ -129,7 +130,7 @@ def test_a_token_made_into_something_else_is_plain_again() -> None:
 
 
 def test_config_templates_never_print_with_escaping_switched_off() -> None:
-    for path in folder().rglob("*.j2"):
+    for path in config_templates().rglob("*.j2"):
         assert not re.search(r"\|\s*safe\b|Markup", path.read_text("utf-8")), path
 
 

@@ -35,10 +35,10 @@ async def test_what_is_good_enough_runs(tmp_path: Path, version: str) -> None:
         ("2.4.29", "too old"),
         ("2.6.11", "not been tested"),
         ("2.8.1", "CVE-2023-40225"),
-        ("3.0.0", "503 while a save goes live"),
-        ("3.0.10", "503 while a save goes live"),
-        ("3.1.12", "checks of responses"),
-        ("3.2.5", "freeze"),
+        ("3.0.0", "503 to visitors while a save goes live"),
+        ("3.0.10", "503 to visitors while a save goes live"),
+        ("3.1.12", "fails when responses are inspected"),
+        ("3.2.5", "runtime CLI can hang during a save"),
     ],
 )
 async def test_a_version_with_a_known_fault_is_refused_with_it(tmp_path: Path, version: str, why: str) -> None:

@@ -8,6 +8,7 @@ from fastapi import Path, Response
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
 from guardpanel.models import RuleExclusion
+from guardpanel.models.meta import label
 from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.services import rule_exclusions, virtual_hosts
 from guardpanel.services.exclusion_words import prices, reach
@@ -43,14 +44,18 @@ router = EDITING.router()
 async def say(here: Here, policy_id: PolicyId, _editor: Editor) -> Response:
     """What the form would do as it is, or the first thing that is wrong with it. Saves nothing."""
     form = await Form.read(here.request, RuleExclusionFields)
+    said = await _said(here, form) if form.value("rules").strip() else None
+    return await page(here.request, "rule_exclusions/_reach.html", {"said": said, "policy_id": policy_id})
+
+
+async def _said(here: Visit, form: Form) -> Mapping[str, Any]:
     try:
         fields = form.fields(RuleExclusionFields)
         await rule_exclusions.must_have_effect(here.changes, fields)
-        said = {"reach": reach(fields, await _host_name(here, fields)), "prices": prices(fields), "wrong": ""}
+        return {"reach": reach(fields, await _host_name(here, fields)), "prices": prices(fields), "wrong": ""}
     except Problem as problem:
-        words = [error.message for error in problem.errors.values()]
-        said = {"reach": "", "prices": [], "wrong": next(iter(words), problem.message)}
-    return await page(here.request, "rule_exclusions/_reach.html", {"said": said, "policy_id": policy_id})
+        words = [f"{label(RuleExclusionFields, name)}: {error.message}" for name, error in problem.errors.items()]
+        return {"reach": "", "prices": [], "wrong": next(iter(words), problem.message)}
 
 
 @router.get("/{rule_exclusion_id}")

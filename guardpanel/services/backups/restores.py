@@ -57,8 +57,9 @@ COUNTED = {noun.key: noun.table_name for noun in reversed([*NOUNS.values()]) if 
 
 async def outlook(session: AsyncSession, candidate: Candidate) -> Outlook:
     now = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
-    counts = {noun: (len(now[table]), len(candidate.rows[table])) for noun, table in COUNTED.items()}
+    counted = {noun: (len(now[table]), len(candidate.rows[table])) for noun, table in COUNTED.items()}
     changes = await asyncio.to_thread(differences.between, now, candidate.rows)
+    counts = {noun: numbers for noun, numbers in counted.items() if any(numbers)}
     changed: dict[tuple[str, Kind], int] = {}
     for one in changes:
         changed[one.noun, one.kind] = changed.get((one.noun, one.kind), 0) + 1

@@ -75,10 +75,16 @@ async def index(
     choices: dict[str, list[int]] = {one: await revisions.lately_touched(session, one) for one in NOUNS}
     wanted = {(one, number) for one, numbers in choices.items() for number in numbers}
     wanted |= {(change.noun, change.noun_id) for change in rows.items if change.noun_id}
+    there = await history.there(session, wanted | ({(noun, id)} if noun and id else set()))
+    options = {
+        one: [listing.option(there[one, row].name, noun=one, id=row) for row in numbers if (one, row) in there]
+        for one, numbers in choices.items()
+    }
     context = {
-        "listing": listing, "found": rows, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": choices,
-        "authors": await revisions.authors(session), "live_revision": await live_number(session),
-        "there": await history.there(session, wanted | ({(noun, id)} if noun and id else set())),
+        "listing": listing, "found": rows, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": options, "there": there,
+        "outcome_labels": {one: words.capitalize() for one, words in OUTCOMES.items()},
+        "authors": {author: author for author in await revisions.authors(session)},
+        "live_revision": await live_number(session),
         "undoable": await history.undoable(session), "newest": await history.newest(session),
     }  # fmt: skip
     return await page(request, "changes/index.html", context)

@@ -1,6 +1,8 @@
 """What every list page has: its filters, sort and page in the URL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from guardpanel.services.crud import Paging
@@ -44,6 +46,15 @@ class Listing:
         values = {**self.kept, "sort": self.sort if self.sort != self.usual else "", **changed}
         query = urlencode({name: value for name, value in values.items() if value not in {"", None, 0}})
         return self.path + (f"?{query}" if query else "")
+
+    def option(self, label: str, **chosen: object) -> dict[str, Any]:
+        """One choice of a filter (shared/filters.html): this list with `chosen`."""
+        current = all(self.kept[name] == str(value) for name, value in chosen.items())
+        return {"label": label, "url": self.url(**chosen), "current": current}
+
+    def options(self, name: str, labels: Mapping[Any, str]) -> list[dict[str, Any]]:
+        """All choices of the filter `name`, by their values."""
+        return [self.option(label, **{name: value}) for value, label in labels.items()]
 
     def sorted_by(self, key: str) -> str:
         """`ascending`, `descending` or nothing, for aria-sort."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlmodel import SQLModel
 
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import PolicyFields
@@ -25,6 +26,7 @@ from guardpanel.services.backups import copies, restores
 from guardpanel.services.backups.backups import Backups
 from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.changes import Asked
+from tests.factories import an_exclusion
 from tests.live.origins import certificate
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import wait_until
@@ -35,19 +37,7 @@ pytestmark = pytest.mark.one_haproxy
 
 WORDS = "correct horse battery"
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
-EVERY = (
-    "traffic",
-    "policy",
-    "virtualhost",
-    "hostname",
-    "server",
-    "user",
-    "session",
-    "accesstoken",
-    "installation",
-    "revision",
-    "deployment",
-)
+EVERY = tuple(SQLModel.metadata.tables)
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -91,6 +81,7 @@ def fill(panel: Panel, port: int) -> None:
             ),
             ada.post("/virtual-hosts", a_host(port, hostnames="gone.example")),
             ada.post("/virtual-hosts/4/delete", {"version": "1"}),
+            ada.post("/policies/2/exclusions", an_exclusion(reason="Grüße\n🦊")),
         ]  # fmt: skip
         assert [save.status for save in saves] == [200] * len(saves), [save.text for save in saves]
 

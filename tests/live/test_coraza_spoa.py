@@ -149,8 +149,8 @@ async def test_a_body_as_large_as_the_limit_is_inspected_and_a_larger_limit_refu
 async def test_a_refused_rule_comes_with_its_words(running: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     real = coraza.application
 
-    def broken(policy: object, mode: object, *, foreign: bool) -> object:
-        made = real(policy, mode, foreign=foreign)  # type: ignore[arg-type]
+    def broken(*of: object, foreign: bool) -> object:
+        made = real(*of, foreign=foreign)  # type: ignore[arg-type]
         text = made.directives + "SecNonsense On\n"
         return type(made)(f"p{'0' * 12}", text, made.response_check, made.blocks, made.policy_ids, made.origins)
 

@@ -46,6 +46,10 @@ class Capacity(NamedTuple):
     large_bodies: int
     "In inspection; 0: no policy takes any."
     large_bodies_per_client: int
+    large_answers: int
+    "On their way that cannot be spliced, and of one client as many as large bodies; 0: buffers are too small to matter."
+    stalled_kib: int
+    "What a request that stalls can take."
 
 
 def by_files(facts: EngineFacts) -> int:
@@ -68,4 +72,5 @@ def capacity(state: DesiredState, buffer: int) -> Capacity:
     connections = min(traffic.max_connections, by_files(state.facts)) or by_memory(state.facts)
     per_client = traffic.max_requests_per_client or min(max(connections // 4, FEWEST_PER_CLIENT), max(32, stalled))
     bodies = max(8, stalled) if state.body_limit > LARGE_BODY else 0
-    return Capacity(connections, per_client, bodies, max(4, bodies // 4))
+    answers = bodies if buffer > LARGE_BUFFER else 0
+    return Capacity(connections, per_client, bodies, max(4, bodies // 4), answers, BUFFERS_EACH * buffer // KIB)

@@ -63,6 +63,7 @@ def test_large_bodies_are_counted_only_where_a_policy_takes_them() -> None:
     small, large = (render(state(limit=limit)).files["haproxy.cfg"].decode() for limit in (128, 129))
 
     assert made(limit=128).large_bodies == 0
+    assert (made(limit=208).large_answers, made(limit=4096).large_answers) == (0, made(limit=4096).large_bodies)
     assert "large_bodies" not in small
     assert "int(1),table_conn_cur(large_bodies)" in large
 

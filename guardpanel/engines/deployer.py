@@ -55,7 +55,7 @@ class Deployer:
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
-        self._writing_for_agent = asyncio.Lock()
+        self._writing_for_agent, self._rewritten = asyncio.Lock(), 0  # how often something else ran afterwards
 
     def stage(self, bundle: Bundle, number: int) -> Release:
         return self.releases.stage(number, bundle)
@@ -122,7 +122,7 @@ class Deployer:
                 try:
                     yield
                 finally:
-                    self._is_deploying = False
+                    self._is_deploying, self._rewritten = False, self._rewritten + 1
                     self.answers.outdate()
         except EngineUnavailable as error:
             raise DeploymentFailed(error.message, step="deploy") from error
@@ -139,8 +139,13 @@ class Deployer:
         return await asyncio.to_thread(listener_of, self.cli.path) is not None
 
     async def inspect(self, expected: Expected) -> list[Drift]:
-        """What lies on disk or runs and is not the live revision."""
-        return await self.inspector.inspect(expected)
+        """What lies on disk or runs and is not the live revision. Asked again where that was rewritten meanwhile."""
+        while True:
+            before = self._rewritten
+            found = await self.inspector.inspect(expected)
+            async with self._writing_for_agent:  # what is rewritten now is counted by its end
+                if self._rewritten == before:
+                    return found
 
     async def follow_names(self) -> frozenset[str]:
         return await self.telling.follow(self._writing_for_agent)
@@ -166,7 +171,7 @@ class Deployer:
         None where HAProxy runs something else than the current release: then all stays. Raises EngineUnavailable.
         """
         async with self._writing_for_agent:
-            draining = await self._draining()
+            draining = await self.inspector.draining()
             number = self.releases.current_number()
             if number is None:
                 return draining
@@ -177,12 +182,8 @@ class Deployer:
             await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
             if not await self.agent.has_read(await self.agent.status()):
                 await self.agent.reload()
+                self._rewritten += 1
             return draining
-
-    async def _draining(self) -> set[str]:
-        old = (await self.cli.processes()).old_workers
-        descriptions = [(await self.cli.info(pid)).get("description", "") for pid in old]
-        return {words.removeprefix("guardpanel ") for words in descriptions}
 
     def sweep(self) -> None:
         """Delete what a killed process left half written. Only while nobody saves."""
@@ -238,8 +239,7 @@ class Deployer:
             await self.verifier.prove_listeners(release.checksum)
 
     async def _tidy(self) -> None:
-        """Until no old worker is left: saves that follow each other share a pass. Engines that do not answer, and faults of
-        theirs, wait for the next save."""
+        """Until no old worker is left: saves that follow each other share a pass. What fails waits for the next save."""
         while True:
             await asyncio.sleep(TIDY_EVERY)
             try:

@@ -171,6 +171,12 @@ class Inspector:
             return []
         return sorted(set(have) - set(self._foreign(have)))
 
+    async def draining(self) -> set[str]:
+        """The checksums that old workers still run."""
+        old = (await self.cli.processes()).old_workers
+        descriptions = [(await self.cli.info(pid)).get("description", "") for pid in old]
+        return {words.removeprefix("guardpanel ") for words in descriptions}
+
     def applications_of(self, checksums: Collection[str]) -> list[str] | None:
         """Those that these releases use; None, which is all, where one of them is not on disk."""
         if not checksums:

@@ -8,6 +8,7 @@ import pytest
 
 from guardpanel.engines import Deployer, deployer
 from guardpanel.engines.agent import Agent, AgentStatus
+from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.rendering import DesiredState, render
 from guardpanel.settings import Settings
@@ -61,3 +62,52 @@ async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(
     await engines.close()
 
     assert agent.ended.is_set()
+
+
+class HalfReadAgent(Agent):
+    """Runs what it had read before its file was rewritten, until its reload may end."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("", settings.agent_control_socket, settings.run_dir / "coraza.yaml")
+        self.read = ""
+        self.reloading, self.asked, self.may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def status(self) -> AgentStatus:
+        status = AgentStatus(running=True, config_checksum=self.read)
+        if self.reloading.is_set():
+            self.asked.set()
+        return status
+
+    async def reload(self) -> None:
+        self.reloading.set()
+        await self.may_end.wait()
+        self.read = self._checksum()
+
+
+class NothingButTheAgent(Inspector):
+    async def _haproxy(self, expected: Expected) -> list[Drift]:
+        return []
+
+
+async def test_a_look_beside_the_agents_reload_sees_no_drift(settings: Settings) -> None:
+    """Between the agent's file and its reload both differ: what a look sees then is asked again."""
+    cli, agent = QuietCli(settings.master_socket), HalfReadAgent(settings)
+    engines = Deployer(settings, "secret", cli=cli, agent=agent)
+    engines.inspector = NothingButTheAgent(engines.releases, cli, agent, engines.verifier)
+    bundle = render(DesiredState.from_rows(rows({}, {}), FACTS))
+    cli.checksum = bundle.checksum
+    engines.releases.publish(engines.stage(bundle, 1))
+    settings.run_dir.mkdir()
+    agent.write(bundle.files["coraza.yaml"] + b"# before\n", ())
+    agent.read = "what it had read"
+
+    tidying = asyncio.create_task(engines.drop_unused())
+    async with asyncio.timeout(10):
+        await agent.reloading.wait()
+        look = asyncio.create_task(engines.inspect(Expected(1, bundle.checksum)))
+        await agent.asked.wait()
+        agent.may_end.set()
+        found = await look
+        await tidying
+
+    assert found == []

@@ -79,10 +79,10 @@ class Reconciler:
         if self.problem is not None:
             await self._bring_up()
         await self._settle()
-        turns = self._quiet_turn()
-        drift = await self._look() if turns is not None else []
+        before = await self._moment()
+        drift = await self._look() if before is not None else []
         engines = await changes.engines.status()
-        if changes.turns != turns:
+        if before is None or await self._moment() != before:
             return  # seen while something was being changed: it may be half of it
         self.watch.found(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
         await self._follow_version(engines.haproxy.version)
@@ -109,9 +109,14 @@ class Reconciler:
             renderer.use(facts)
             self.problem = await startup.bring_up(self.changes)
 
-    def _quiet_turn(self) -> int | None:
-        """The number of the turn that is over; None while somebody has one."""
-        return None if self.changes.is_saving else self.changes.turns
+    async def _moment(self) -> tuple[int, int | None, str] | None:
+        """The turn that is over, and the last change on record, which may be another process's; None while somebody
+        has the turn. What was seen between two equal moments belongs together."""
+        async with self.changes.database.read() as session:
+            last = await revisions.last_deployment(session)
+        if self.changes.is_saving:
+            return None
+        return self.changes.turns, last.id if last else None, last.outcome if last else ""
 
     async def _settle(self) -> None:
         async with self.changes.database.read() as session:
@@ -188,7 +193,10 @@ class Reconciler:
         async with self.changes.turn():
             with suppress(DeploymentFailed, EngineUnavailable):
                 await self.changes.engines.agent.reload()
+        before = await self._moment()
         left = await self._look()
+        if before is None or await self._moment() != before:
+            return True  # somebody saves meanwhile: the next look tells what is left
         self.watch.found(tuple(left))
         return not left
 

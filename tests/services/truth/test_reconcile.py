@@ -2,8 +2,9 @@
 
 import pytest
 
-from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.engines import DROPS_TRAILERS, Drift, Expected, HAProxy, Place
 from guardpanel.panel import Panel
+from guardpanel.services.saving.change import Asked
 from guardpanel.services.truth.reconcile import Reconciler
 from tests.fakes import FakeEngines
 
@@ -37,3 +38,44 @@ async def test_a_haproxy_that_was_upgraded_gets_what_it_can_without_a_restart_of
     assert after
     assert reconciler.problem is None
     assert DROPS_TRAILERS in after.files["haproxy.cfg"].decode()
+
+
+UNREAD = Drift(Place.AGENT, "The WAF agent has not loaded its current file.", ours=True)
+
+
+class SavedMeanwhile(FakeEngines):
+    """The agent has not read its file; a save goes through in the middle of the look after it has."""
+
+    panel: Panel
+    looks = 0
+
+    async def inspect(self, expected: Expected) -> list[Drift]:
+        self.looks += 1
+        if self.looks == 1:
+            return [UNREAD]
+        await self.panel.changes.put_back(Asked("ada"))
+        return [Drift(Place.HAPROXY, "HAProxy’s newest worker runs another configuration.")]
+
+
+async def test_what_a_look_sees_beside_a_save_is_no_drift_also_after_a_repair(
+    panel: Panel, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await panel.changes.background.close()
+    async with panel.changes.turn():
+        pass
+
+    async def read() -> None:
+        """The agent reads its file."""
+
+    monkeypatch.setattr(engines.agent, "reload", read)
+    engines.__class__ = SavedMeanwhile
+    assert isinstance(engines, SavedMeanwhile)
+    engines.panel = panel
+    reconciler = Reconciler(panel.changes, panel.settings.data_dir, repairs=False)
+
+    before = engines.deployments
+
+    await reconciler.tick()
+
+    assert (engines.looks, engines.deployments) == (2, before + 1)  # only what was asked for is deployed
+    assert panel.changes.watch.drift == ()

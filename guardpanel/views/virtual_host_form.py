@@ -15,9 +15,11 @@ from guardpanel.views.visits import Visit
 
 class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
     async def new_form(self, here: Visit) -> Form:
+        """With the oldest policy, which is the default one, whatever others are called."""
         choices = await policies.all_of_them(here.session)
         fields = VirtualHostFields.model_construct(
-            policy_id=choices[0].id if choices else None, servers=[ServerFields.model_construct(address="")]
+            policy_id=min((one.id or 0 for one in choices), default=None),
+            servers=[ServerFields.model_construct(address="")],
         )
         return Form.of(fields)
 

@@ -18,6 +18,8 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Enum
 from sqlmodel import SQLModel
 
+from guardpanel.models.hostname_faults import fault
+
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOSTNAME: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*")
 NAME_EXTRA: Final = " .,-_()&+/:@*’"
@@ -68,7 +70,7 @@ def hostname(typed: str) -> str:
     try:
         canonical = idna.encode(rest, uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError) as error:
-        raise refuse(f"{typed.strip()[:80]} is not a hostname: {error}.") from None
+        raise refuse(f"{typed.strip()[:80]} is not a hostname: {fault(error)}.") from None
     if not HOSTNAME.fullmatch(canonical) or len(canonical) > 253 - len(wildcard):
         raise refuse(f"{typed.strip()[:80]} is not a hostname.")
     return wildcard + canonical

@@ -1,0 +1,45 @@
+"""A hostname that is refused says why, in our words."""
+
+import pytest
+from pydantic import ValidationError
+
+from guardpanel.errors import Invalid
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.views.forms import Form
+from tests.factories import a_virtual_host
+
+PUNYCODE = "a part that begins with xn-- is not valid Punycode"
+
+FAULTS = [
+    ("bad host", "a space is not allowed"),
+    ("a\u00a0b", "a space is not allowed"),
+    ("a_b.example", "_ is not allowed"),
+    ("a!b.example", "! is not allowed"),
+    ("😀.example", "😀 is not allowed"),
+    ("a·b", "· is not allowed"),
+    ("*.a.*", "* is not allowed"),
+    ("a..b", "two dots follow each other, or it begins with a dot"),
+    (".shop.example", "two dots follow each other, or it begins with a dot"),
+    ("x" * 64 + ".example", "a part between dots can have at most 63 characters"),
+    ("x." * 130 + "x", "it can have at most 253 characters"),
+    ("-a.example", "no part can begin or end with a hyphen"),
+    ("a-.example", "no part can begin or end with a hyphen"),
+    ("ab--c.example", "no part can have hyphens as its third and fourth characters"),
+    ("xn--zzzz.example", PUNYCODE),
+    ("אa.example", "it mixes left-to-right and right-to-left scripts in a way that is not allowed"),
+    ("\u0301a.example", "no part can begin with a combining mark"),
+]
+
+
+@pytest.mark.parametrize(("typed", "words"), FAULTS)
+def test_form_and_json_say_why_it_is_no_hostname(typed: str, words: str) -> None:
+    form = {name: [value] for name, value in a_virtual_host(typed).items()}
+
+    with pytest.raises(Invalid) as of_form:
+        Form(form).fields(VirtualHostFields)
+    with pytest.raises(ValidationError) as of_json:
+        VirtualHostFields.model_validate({"hostnames": [typed], "servers": [{"address": "127.0.0.1:3000"}]})
+
+    told = f"{typed[:80]} is not a hostname: {words}."
+    assert told in " ".join(error.message for error in of_form.value.errors.values())
+    assert told in str(of_json.value)

@@ -587,7 +587,7 @@ async def test_it_says_what_would_change(panel: Panel) -> None:
     async with panel.database.read() as session:
         outlook = await restores.outlook(session, candidate)
 
-    assert outlook.counts == {"virtual_host": (2, 0), "policy": (2, 1), "rule_exclusion": (0, 0), "account": (2, 2)}
+    assert outlook.counts == {"virtual_host": (2, 0), "policy": (2, 1), "account": (2, 2)}
     assert outlook.changed == {("policy", "changed"): 1, ("policy", "removed"): 1, ("virtual_host", "removed"): 2}
     assert not outlook.takes_history
     assert candidate.administrators == [ADA]

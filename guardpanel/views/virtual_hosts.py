@@ -32,6 +32,7 @@ async def index(
     backends = [f"be_{host.id}" for host in hosts.items if host.enabled]
     context = {
         "listing": listing, "found": hosts, "policies": {choice.id: choice for choice in choices}, "chosen": chosen,
+        "policy_names": {choice.id: choice.name for choice in choices},
         "servers": await here.panel.engines.servers(backends),
     }  # fmt: skip
     return await page(here.request, "virtual_hosts/index.html", context)

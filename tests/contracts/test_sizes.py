@@ -1,4 +1,4 @@
-"""Modules and functions stay small enough to be read at once."""
+"""Modules, functions and the lines of templates stay small enough to be read at once."""
 
 import ast
 from pathlib import Path
@@ -7,6 +7,9 @@ from tests.panel import ROOT
 
 LONGEST_MODULE, LONGEST_FUNCTION = 250, 40
 "Lines."
+
+LONGEST_TEMPLATE_LINE = 130
+"Characters."
 
 LONGER_MODULES = {"migrations/versions/0001_first_tables.py": "a migration is never changed once it is out"}
 
@@ -36,6 +39,17 @@ def test_a_function_has_no_more_than_40_lines() -> None:
     }
 
     assert {found for found, count in lines.items() if count > LONGEST_FUNCTION} == set(LONGER_FUNCTIONS)
+
+
+def test_a_line_of_a_template_has_no_more_than_130_characters() -> None:
+    lines = {
+        f"{name(path)}:{number}": len(line)
+        for path in PACKAGE.rglob("templates/**/*.html")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+    }
+
+    assert len(lines) > 1000
+    assert {found for found, length in lines.items() if length > LONGEST_TEMPLATE_LINE} == set()
 
 
 def name(path: Path) -> str:

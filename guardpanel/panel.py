@@ -10,7 +10,7 @@ from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.engines import Deployer, Engines
 from guardpanel.engines.supervisor import Supervisor
-from guardpanel.services import installation
+from guardpanel.services import exclusion_ends, installation
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
@@ -111,6 +111,7 @@ class Panel:
         self.reconciler.start()
         self.retention.start()
         following.follow(self.changes)
+        exclusion_ends.follow(self.changes)
 
     async def close(self) -> None:
         await self.engines.close()

@@ -20,6 +20,7 @@ from guardpanel.engines import Deployer, deployer, supervisor
 from guardpanel.engines.releases import Releases
 from guardpanel.models import Session
 from guardpanel.panel import Panel
+from guardpanel.services import exclusion_ends
 from guardpanel.services.truth import readiness, startup
 from guardpanel.settings import Settings
 from tests.fakes import FAKES
@@ -87,6 +88,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "event ingest check": (panel.ingest_watch, "ask"),
             "reconcile": (panel.engines, "inspect"),
             "server names": (panel.engines, "follow_names"),
+            "rule exclusions": (exclusion_ends, "ending"),
             "retention": (Releases, "numbers"),
             "sweep": (panel.backups, "sweep"),
             "sessions": (sessions, "write"),

@@ -1,10 +1,13 @@
 """Rule exclusions: their lists, and what would do nothing, or more than it says."""
 
+from datetime import date
 from typing import Unpack
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel import clock
+from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion
 from guardpanel.models.rule_exclusion import NOUN, RuleExclusionFields
 from guardpanel.rendering import exclusions
@@ -13,6 +16,7 @@ from guardpanel.services import exclusion_checks
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue
+from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Asked, Changes, Saved
 
 SORTS = {"name": col(RuleExclusion.name), "changed": col(RuleExclusion.updated_at)}
@@ -36,12 +40,35 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
         await must_have_effect(changes, fields)
         return await super().update(changes, asked, number, _owned(fields, asked), version)
 
+    async def end(self, changes: Changes, asked: Asked, number: int) -> Saved[RuleExclusion]:
+        """Disable one whose last day is over. Its author is nobody who could be told of a conflict: it is as it is now."""
+        change = self._change(asked, "Disabled a rule exclusion", number)
+
+        async def mutate(session: AsyncSession) -> RuleExclusion:
+            row = await self.find(session, number)
+            row.enabled = False
+            row.touch(await revisions.version_after(session, row.version))
+            session.add(row)
+            change.summary = f"{await self.parent_name(session)}: {row.name} ended after its last day, {row.ends_on}"
+            return row
+
+        return await changes.save(change, mutate)
+
 
 async def must_have_effect(changes: Changes, fields: RuleExclusionFields) -> None:
     """Invalid for what would do nothing. One that is disabled may; and nobody knows with a coraza-spoa."""
+    if not fields.enabled:
+        return
+    if fields.ends_on and fields.ends_on < today():
+        raise Invalid.at("ends_on", "This day is over. Choose a later one, or none.")
     known = (await catalogue.load(changes.engines)).rule_set
-    if fields.enabled and known is not None:
+    if known is not None:
         exclusion_checks.must_have_effect(fields, known)
+
+
+def today() -> date:
+    """In UTC; a clock that jumps ahead ends nothing."""
+    return clock.AGES.now().date()
 
 
 def _owned(fields: RuleExclusionFields, asked: Asked) -> RuleExclusionFields:

@@ -6,6 +6,7 @@ from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models.content_types import BodyReading
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.services import policies, rule_exclusions, virtual_hosts
+from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.views.answers import page
 from guardpanel.views.editing import last_changes
 from guardpanel.views.lists import Listing
@@ -41,6 +42,7 @@ async def show(policy_id: RowId, here: Here, _viewer: Viewer) -> Response:
         "policy": policy,
         "users": await virtual_hosts.page(here.session, policy_id=policy_id, limit=MOST_USERS),
         "changes": await last_changes(here, policy, policies.ROWS),
+        "soon": rule_exclusions.today() + ANNOUNCED,
         "exclusions": await rule_exclusions.ROWS.under(policy_id).page(here.session, limit=MOST_EXCLUSIONS),
         "reading_words": READ_AS_FORMS if here.facts.small_frames else {},
     }

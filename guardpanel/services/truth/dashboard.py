@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import EnginesStatus, Servers, ServerStatus
 from guardpanel.engines.servers import is_up
-from guardpanel.models import Deployment, Policy, Revision, Server, VirtualHost
+from guardpanel.models import Deployment, Policy, Revision, RuleExclusion, Server, VirtualHost
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import exclusion_ends, policies, virtual_hosts
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import live_line
@@ -48,6 +48,8 @@ class Overview:
     states: Counter[str]
     modes: Counter[EnforcementMode]
     problem: str | None
+    ending: list[RuleExclusion]
+    "Rule exclusions whose last day is near."
 
     @property
     def total(self) -> int:
@@ -111,6 +113,7 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
         states=states,
         modes=modes,
         problem=problem,
+        ending=await exclusion_ends.announced(session),
     )
 
 

@@ -24,6 +24,7 @@ from guardpanel.models.types import Fields, Lines, Notes, refuse, stored, visibl
 from guardpanel.models.virtual_host import OptionalId
 
 SHORT = 80
+LONGEST_CONDITION = 500
 
 
 class Target(Choice):
@@ -93,14 +94,13 @@ def known_conditions(found: list[str]) -> list[str]:
         name, equals, _ = visible(one).partition("=")
         if not (name.strip() and equals):
             raise refuse(f"{one[:60]} must be an argument with its value, for example action=save.")
+        if len(one) > LONGEST_CONDITION:
+            raise refuse(f"At most {LONGEST_CONDITION} characters: {one[:60]} … has {len(one):,}.")
     return [f"{name.strip()}={value.strip()}" for name, _, value in (one.partition("=") for one in found)]
 
 
 Methods = Annotated[Lines, AfterValidator(known_methods), Field(max_length=30)]
-Conditions = Annotated[
-    list[Annotated[str, StringConstraints(max_length=500)]],
-    BeforeValidator(conditions), AfterValidator(known_conditions), Field(max_length=10),
-]  # fmt: skip
+Conditions = Annotated[list[str], BeforeValidator(conditions), AfterValidator(known_conditions), Field(max_length=10)]
 FieldName = Annotated[str, StringConstraints(max_length=200), AfterValidator(one_name)]
 PathText = Annotated[str, AfterValidator(one_path)]
 Owner = Annotated[str, StringConstraints(max_length=255), AfterValidator(lambda text: visible(text.strip()))]

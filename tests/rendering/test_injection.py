@@ -1,6 +1,7 @@
 """Whatever is typed into a field is refused in words, or rendered without changing a file's structure."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -128,3 +129,62 @@ def test_what_is_typed_as_a_name_or_a_note_is_in_no_file() -> None:
     )
 
     assert not any(b"needle" in content for content in bundle.files.values())
+
+
+EXCLUSION: dict[str, Any] = {
+    "policy": "Harmless", "rules": ["941100"], "target_name": "harmless", "path": "/harmless", "methods": ["POST"],
+    "only_if": ["harmless=1"],
+}  # fmt: skip
+
+TYPED_INTO_EXCLUSIONS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "rules": lambda text: {"rules": [text]},
+    "field name": lambda text: {"target_name": text},
+    "JSON path": lambda text: {"target": "json", "target_name": f"a.*.{text}"},
+    "pattern of names": lambda text: {"name_is_pattern": True, "target_name": text},
+    "path": lambda text: {"path": f"/{text}"},
+    "path and all below": lambda text: {"path_match": "below", "path": f"/{text}"},
+    "pattern of paths": lambda text: {"path_match": "pattern", "path": text},
+    "methods": lambda text: {"methods": [text]},
+    "a condition": lambda text: {"only_if": [text]},
+    "a condition's name": lambda text: {"only_if": [f"{text}=1"]},
+    "a condition's value": lambda text: {"only_if": [f"harmless={text}"]},
+    "reason": lambda text: {"reason": text},
+    "owner": lambda text: {"owner": text},
+}
+
+DIRECTIVE = re.compile(
+    r'SecRule &?[A-Z_]+(?::(?:[\w.-]+|/[^"\'/ ]+/))? "!?@(?:streq|rx|eq) [^"\']+" '
+    r'"(?:id:11\d{4},phase:[12],pass,nolog,)?t:none(?:,t:urlDecodeUni)?(?:,chain|(?:,ctl:(?:[^"\',]+|\'[^"\']+\'))+)"'
+)
+"A line of an exclusion, whatever was typed."
+
+
+def excluding(typed: dict[str, Any]) -> list[str] | None:
+    """The exclusion's lines; None where it is refused, in words."""
+    try:
+        given = rows({"Harmless": {}}, {}, exclusions=[{**EXCLUSION, **typed}])
+    except ValidationError as error:
+        for problem in error.errors():
+            assert problem["loc"], problem
+            assert len(problem["msg"]) > 10
+        return None
+    (application,) = render(DesiredState.from_rows(given, FACTS)).applications
+    return application.directives.partition("# Rule exclusions")[2].partition("\nInclude")[0].split("\n")[1:]
+
+
+@pytest.mark.parametrize("place", TYPED_INTO_EXCLUSIONS)
+def test_what_is_typed_into_an_exclusion_is_refused_or_stays_within_its_place(place: str) -> None:
+    taken = 0
+    for text in CORPUS:
+        typed = TYPED_INTO_EXCLUSIONS[place](text)
+        lines = excluding(typed)
+        if lines is None:
+            continue
+        taken += 1
+        assert not hidden(str(typed).replace("\\n", " ").replace("\\t", " ")), repr(text)
+        steps = "urlDecodeUni" in "".join(lines)
+        assert len(lines) == 4 + steps, (text, lines)
+        assert all(DIRECTIVE.fullmatch(line) for line in lines), (text, lines)
+        assert "%{" not in "".join(lines), text
+
+    assert taken > 2 or place in {"rules", "methods"}

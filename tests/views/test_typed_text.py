@@ -9,7 +9,7 @@ import pytest
 
 from guardpanel.panel import Panel
 from tests.corpus import CORPUS, HOSTILE
-from tests.factories import Form, a_policy, a_virtual_host
+from tests.factories import Form, a_policy, a_virtual_host, an_exclusion
 from tests.fakes import FakeEngines
 from tests.html import Read, read
 
@@ -23,6 +23,9 @@ TEXTS: dict[str, tuple[Callable[..., Form], list[str]]] = {
     "/policies/1": (a_policy, [
         "name", "description", "allowed_methods", "allowed_content_types", "content_type_readings", "skip_paths", "masked_fields", "inbound_anomaly_threshold",
     ]),
+    "/policies/1/exclusions/1": (an_exclusion, [
+        "rules", "target_name", "path", "methods", "only_if", "reason", "owner", "ends_on",
+    ]),
 }  # fmt: skip
 
 NOT_SHOWN: dict[str, tuple[Callable[..., Form], list[str]]] = {
@@ -30,6 +33,7 @@ NOT_SHOWN: dict[str, tuple[Callable[..., Form], list[str]]] = {
         "version", "save_key", "servers.0.scheme", "balance", "tls_verify", "policy_id", "enforcement_mode",
     ]),
     "/policies/1": (a_policy, ["enforcement_mode", "fail_mode", "over_limit", "blocking_paranoia_level"]),
+    "/policies/1/exclusions/1": (an_exclusion, ["target", "path_match", "virtual_host_id"]),
 }  # fmt: skip
 """Hidden, or a choice among what there is: a value that is none of them is refused, but cannot be shown chosen."""
 
@@ -50,6 +54,7 @@ def as_a_browser_shows(text: str) -> str:
 
 async def scripts_without_it(ada: httpx2.AsyncClient, path: str, form: Callable[..., Form]) -> int:
     await ada.post("/virtual-hosts", data=a_virtual_host())
+    await ada.post("/policies/1/exclusions", data=an_exclusion())
     await ada.post(path, data=form(name="'"))
     return len(read((await ada.get(path + "/edit")).text).find("script"))
 

@@ -122,9 +122,9 @@ class RuleExclusionColumns(Fields):
     target_name: FieldName = described(
         "Field name", "", hint="Case is ignored. If empty, every field of this kind is excluded."
     )
-    path_match: PathMatch = described("Path", PathMatch.EXACT, sa_type=stored(PathMatch))
+    path_match: PathMatch = described("Path match", PathMatch.EXACT, sa_type=stored(PathMatch))
     path: PathText = described(
-        "Path value",
+        "Path",
         "",
         placeholder="/wp-json/posts",
         hint=r"Without the query. A pattern matches the whole path: /posts/\d+.",

@@ -24,7 +24,8 @@ class Judge:
     def __init__(self, rows: Rows) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gpj"))
         bundle = render(DesiredState.from_rows(rows, FACTS))
-        self.applications = [one.name for one in bundle.applications]
+        self.applications = {number: one.name for one in bundle.applications for number in one.policy_ids}
+        "By policy."
         configuration = (
             bundle.files["coraza.yaml"].decode().replace(FACTS.agent_socket, str(self.folder / "agent.sock"))
         )
@@ -43,8 +44,8 @@ class Judge:
         self.process.terminate()
         self.process.wait(10)
 
-    def says(self, asked: Asked, application: str = "") -> dict[str, Any]:
-        question = {"application": application or self.applications[0], "request": asked}
+    def says(self, asked: Asked, policy_id: int = 1) -> dict[str, Any]:
+        question = {"application": self.applications[policy_id], "request": asked}
         with closing(http.client.HTTPConnection("agent", timeout=60)) as connection:
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.connect(str(self.control))
@@ -54,9 +55,9 @@ class Judge:
         assert answer.status == 200, said
         return said
 
-    def fired(self, asked: Asked, application: str = "") -> set[int]:
+    def fired(self, asked: Asked, policy_id: int = 1) -> set[int]:
         """The rules that added to the score, or stopped the request."""
-        return {rule["id"] for rule in self.says(asked, application)["rules"] if rule["counted"]} - {949110}
+        return {rule["id"] for rule in self.says(asked, policy_id)["rules"] if rule["counted"]} - {949110}
 
 
 def a_request(method: str, uri: str, body: bytes = b"", **headers: str) -> Asked:

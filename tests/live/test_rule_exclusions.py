@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.corpus import HOSTILE
 from tests.live.judging import Asked, Judge, a_form, a_json, a_request
+from tests.live.origins import Origin
+from tests.live.stack import Stack
 from tests.rows import rows
 
 XSS, PASSWD, SQL = "<script>alert(1)</script>", "/etc/passwd", "1' union select password from users-- "
@@ -112,6 +115,33 @@ NAMES = [
     for name in ("a'b|c,d", "größe ñ 漢", '%{x}"', "a b", "/x/", "[0][value]", "$filter", *HOSTILE)
     if name.isprintable()
 ]
+
+
+@pytest.mark.one_haproxy
+def test_visitors_of_one_virtual_host_are_freed_and_those_of_another_are_not(haproxy: str, server: Origin) -> None:
+    """Before and after each engine starts anew, and until the exclusion is gone."""
+    served = {"policy": "Strict", "servers": [{"address": server.address}], "health_check": False}
+    hosts = {"one.test": served, "other.test": served}
+    policies = {"Strict": {"enforcement_mode": "block"}}
+    own = on("/", target_name="content", virtual_host_id=1)
+    body = urlencode({"content": XSS}).encode()
+
+    with Stack(haproxy, rows(policies, hosts, exclusions=[own])) as stack:
+
+        def statuses() -> list[int]:
+            kind = "application/x-www-form-urlencoded"
+            return [stack.post(host, sent, kind).status for host, sent in
+                    (("one.test", body), ("other.test", body), ("one.test", body.replace(b"content", b"title")))]  # fmt: skip
+
+        assert statuses() == [200, 403, 403]
+        stack.stop_agent()
+        stack.start_agent()
+        stack.wait_until_live()
+        assert statuses() == [200, 403, 403]
+        stack.reload(rows(policies, hosts, exclusions=[own]))
+        assert statuses() == [200, 403, 403]
+        stack.reload(rows(policies, hosts))
+        assert statuses() == [403, 403, 403]
 
 
 @pytest.fixture(scope="module")

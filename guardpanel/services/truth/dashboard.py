@@ -48,7 +48,7 @@ class Overview:
     states: Counter[str]
     modes: Counter[EnforcementMode]
     problem: str | None
-    ending: list[RuleExclusion]
+    ending: Sequence[RuleExclusion] = ()
     "Rule exclusions whose last day is near."
 
     @property

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
-	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup soak-agent crs evaluate-crs \
+	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-terminator bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
@@ -122,6 +122,9 @@ interleavings: dev ## 10,000 rounds of concurrent saves and kills of the panel, 
 
 bench-backup: dev ## cost of backup, restore and retention, and of a save during them
 	@$(PYTHON_IN) -m bench.backup $(ARGS)
+
+bench-exclusions: dev ## cost of 200 rule exclusions: a save, and a request
+	@$(PYTHON_IN) -m bench.exclusions $(ARGS)
 
 bench-events: install ## cost of events in the WAF agent
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench 'Event|Inspection' -benchtime 10s .

@@ -42,9 +42,12 @@ def chosen(choice: str, known: RuleSet) -> list[Rule]:
     numbers = ids(choice)
     if numbers is not None and len(numbers) == 1:
         return [rule for rule in [known.rules.get(numbers.start)] if rule]
-    if numbers is not None:
-        return [rule for rule in known.rules.values() if rule.id in numbers]
-    return [rule for rule in known.rules.values() if choice in rule.tags]
+    return [rule for rule in known.rules.values() if is_meant(rule, choice)]
+
+
+def is_meant(rule: Rule, choice: str) -> bool:
+    numbers = ids(choice)
+    return choice in rule.tags if numbers is None else rule.id in numbers
 
 
 def _wrong(choice: str, fields: RuleExclusionFields, known: RuleSet) -> Iterator[tuple[str, str]]:

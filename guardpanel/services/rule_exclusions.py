@@ -3,10 +3,11 @@
 from datetime import date
 from typing import Unpack
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel import clock
+from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion
 from guardpanel.models.rule_exclusion import NOUN, RuleExclusionFields
@@ -14,6 +15,7 @@ from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
 from guardpanel.services import exclusion_checks
 from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.exclusion_checks import is_meant
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue
 from guardpanel.services.saving import revisions
@@ -76,6 +78,12 @@ def _owned(fields: RuleExclusionFields, asked: Asked) -> RuleExclusionFields:
 
 
 ROWS = RuleExclusions(NOUN, RuleExclusion, RuleExclusionFields)
+
+
+async def of_rule(session: AsyncSession, rule: Rule) -> list[RuleExclusion]:
+    """Those that name it: by id, in a range, or by a tag."""
+    every = (await session.exec(select(RuleExclusion).order_by(func.lower(RuleExclusion.name)))).all()
+    return [one for one in every if any(is_meant(rule, choice) for choice in one.rules)]
 
 
 def directives(row: RuleExclusion) -> str:

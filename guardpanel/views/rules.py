@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import shown
-from guardpanel.services import policies
+from guardpanel.services import policies, rule_exclusions
 from guardpanel.services.events.fired import MOST, MOST_LISTED
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import family
@@ -55,7 +55,10 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
         context = {"loaded": loaded, "number": number, "is_own": number // 10_000 == 19}
         return await page(request, "rules/missing.html", context, status_code=404 if loaded.rule_set else 200)
     rule = loaded.rule_set.rules[number]
+    exclusions = await rule_exclusions.of_rule(session, rule)
+    await session.commit()
     context = {
+        "exclusions": exclusions, "policies": {one.id: one.name for one in rows},
         "loaded": loaded, "rule": rule, "name": title(rule), "role": ROLES[rule.role],
         "family": family(rule.family), "links": explain(rule),
         "phase": PHASES[rule.phase], "states": states(rule, rows), "seclang": shown(rule.seclang, BREAKS),

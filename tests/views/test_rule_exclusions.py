@@ -4,7 +4,9 @@ import httpx2
 import pytest
 
 from tests.factories import a_virtual_host, an_exclusion
+from tests.fakes import FakeEngines
 from tests.html import read
+from tests.rule_set import rule_set
 
 pytestmark = pytest.mark.anyio
 
@@ -96,3 +98,17 @@ async def test_there_is_no_page_below_a_policy_that_there_is_not(ada: httpx2.Asy
 async def test_a_viewer_reads_but_does_not_add(vera: httpx2.AsyncClient) -> None:
     assert f"{PLACE}/new" not in (await vera.get("/policies/1")).text
     assert (await vera.post(PLACE, data=an_exclusion())).status_code == 403
+
+
+async def test_a_rules_page_lists_what_excludes_it_and_begins_another(
+    ada: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.agent.known_rules = rule_set()
+    for rules, path in (("941100", "/a"), ("941000-941999", "/b"), ("attack-xss", "/c"), ("942100", "/d")):
+        assert (await ada.post(PLACE, data=an_exclusion(rules=rules, path=path))).status_code == 303
+
+    page = read((await ada.get("/rules/941100")).text)
+
+    listed = [one["href"] for one in page.find("a") if one.get("href", "").startswith(f"{PLACE}/")]
+    assert sorted(listed) == [f"{PLACE}/1", f"{PLACE}/2", f"{PLACE}/3", f"{PLACE}/new?rules=941100"]
+    assert read((await ada.get(f"{PLACE}/new?rules=941100")).text).value("rules") == "941100"

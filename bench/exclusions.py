@@ -1,0 +1,75 @@
+"""What rule exclusions cost: a save of one more until it is live, and a request that none of them is for.
+
+    make bench-exclusions      (or: .venv/bin/python -m bench.exclusions --exclusions 200)
+
+Panel, HAProxy and agent are real. The exclusions are of four forms in turns, in one policy that a virtual host uses.
+"""
+
+import argparse
+import statistics
+import time
+from typing import Any
+
+import httpx2
+
+from tests.live.judging import Judge, a_form
+from tests.panel import running_panel
+from tests.rows import rows
+from tests.web import EMAIL, PASSWORD, an_account
+
+LAST = 10
+"Saves of which the median is told."
+
+REQUESTS = 300
+
+
+def exclusion(at: int) -> dict[str, Any]:
+    forms: list[dict[str, Any]] = [
+        {"path": f"/posts/{at}"},
+        {"path": rf"/posts/\d+/{at}", "path_match": "pattern"},
+        {"path": f"/files/{at}", "path_match": "below"},
+        {"path": f"/admin/{at}", "only_if": ["action=save"]},
+    ]
+    return {
+        "rules": ["941100", "941110", "941160"],
+        "target_name": "content",
+        "methods": ["POST"],
+        **forms[at % len(forms)],
+    }
+
+
+def saves(most: int) -> None:
+    with running_panel() as panel, httpx2.Client(base_url=panel.url, timeout=60) as client:
+        an_account(panel)
+        token = client.post("/api/v1/auth/login", json={"email": EMAIL, "password": PASSWORD}).json()["access_token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        host = {"hostnames": ["shop.example"], "backends": [{"url": "http://127.0.0.1:9"}], "policy_id": 1}
+        client.post("/api/v1/vhosts", json=host).raise_for_status()
+        took: list[float] = []
+        for at in range(most):
+            began = time.perf_counter()
+            client.post("/api/v1/policies/1/exclusions", json=exclusion(at)).raise_for_status()
+            took.append(time.perf_counter() - began)
+            if len(took) in {LAST, most // 2, most}:
+                print(f"{len(took):5d} exclusions: a save {told(took[-LAST:])} s", flush=True)
+
+
+def requests(most: int) -> None:
+    for number in (0, most):
+        given = [{"policy": "Strict", **exclusion(at)} for at in range(number)]
+        with Judge(rows({"Strict": {"enforcement_mode": "block"}}, {}, exclusions=given)) as judge:
+            asked = a_form("/elsewhere", {"title": "An ordinary title", "text": "An ordinary text. " * 10})
+            took = [judge.says(asked)["seconds"]["inspect"] for _ in range(REQUESTS)]
+        print(f"{number:5d} exclusions: a form to another path {told([1000 * one for one in took])} ms", flush=True)
+
+
+def told(took: list[float]) -> str:
+    return f"p50 {statistics.median(took):.2f}, at most {max(took):.2f}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--exclusions", type=int, default=200)
+    options = parser.parse_args()
+    requests(options.exclusions)
+    saves(options.exclusions)

@@ -81,6 +81,11 @@ def an_exclusion(**others: Any) -> Form:
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 
 
+def an_override(**others: Any) -> Form:
+    """The form of a rule override."""
+    return {"rule": "942100", "action": "disable", "reason": "", **others}
+
+
 def a_traffic(**others: Any) -> Form:
     """The form of the traffic settings, for one listener."""
     typed = {

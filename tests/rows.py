@@ -5,6 +5,7 @@ from typing import Any
 
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rule_override import RuleOverrideFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import EngineFacts, Rows
@@ -26,10 +27,11 @@ def rows(
     hosts: dict[str, dict[str, Any]],
     traffic: dict[str, Any] | None = None,
     exclusions: Iterable[dict[str, Any]] = (),
+    overrides: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
-    A host and an exclusion name their policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
+    A host, an exclusion and an override name their policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
     """
     made: dict[str, list[dict[str, Any]]] = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
     made["traffic"] = [{"id": 1, **TrafficFields.model_validate(traffic or {}).model_dump(mode="json")}]
@@ -49,4 +51,9 @@ def rows(
         {"id": at, "policy_id": ids[one["policy"]], **RuleExclusionFields.model_validate(one).model_dump(mode="json")}
         for at, one in enumerate(exclusions, 1)
     ]
+    made["ruleoverride"] = [
+        {"id": at, "policy_id": ids[one["policy"]], "level": 0, "points": 0, "is_outbound": False, **one,
+         **RuleOverrideFields.model_validate(one).model_dump(mode="json")}
+        for at, one in enumerate(overrides, 1)
+    ]  # fmt: skip
     return made

@@ -21,6 +21,10 @@ Operation = Callable[..., Any]
 "What FastAPI calls: its parameters say what it reads of a request."
 
 
+ALL = 10_000
+"Rows of a list without pages."
+
+
 class ListQuery(BaseModel):
     page: int = Field(default=1, ge=1, le=100_000)
     per_page: int = Field(default=50, ge=1, le=500)
@@ -40,8 +44,11 @@ def rows(
     deleting one."""
     router, made = _router(noun), Rows(noun, service, dialect or Dialect())
     shapes, one = made.shapes, f"/{{{noun.key}_id}}"
-    router.get("", name=f"list_{noun.module}", response_model=shapes.page,
-               description=f"By name; `q` looks in {looks_in}.")(made.listing(query))  # fmt: skip
+    if made.dialect.bare:
+        router.get("", name=f"list_{noun.module}", response_model=list[shapes.out])(made.listing_all())  # type: ignore[name-defined]
+    else:
+        router.get("", name=f"list_{noun.module}", response_model=shapes.page,
+                   description=f"By name; `q` looks in {looks_in}.")(made.listing(query))  # fmt: skip
     router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(made.creating())
     router.get(one, name=f"read_{noun.key}", response_model=shapes.read)(made.reading())
     router.patch(one, name=f"update_{noun.key}", response_model=shapes.saved)(made.updating())
@@ -71,6 +78,14 @@ class Rows:
             return await asyncio.to_thread(
                 self._page, found.items, {"total": found.total, "page": page, "per_page": size}
             )
+
+        return list_rows
+
+    def listing_all(self) -> Operation:
+        async def list_rows(session: SessionDep, _user: Viewer, those: self.scoped) -> Any:  # type: ignore[name-defined]
+            """All of them, by name."""
+            found = await those.page(session, limit=ALL)
+            return [self._out(row) for row in found.items]
 
         return list_rows
 

@@ -35,6 +35,8 @@ class Dialect:
     "Its keys of an answer."
     whole: ClassVar[type[BaseModel]] = BaseModel
     "Its further keys where one row is read."
+    bare: ClassVar[bool] = False
+    "Its list is an array of all of them, without pages."
     renamed: ClassVar[Mapping[str, str]] = {}
     "Its names for our fields, which go by no other there."
 

@@ -13,19 +13,20 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import policy, rule_exclusion, traffic, virtual_host  # noqa: E402
+from guardpanel.models import policy, rule_exclusion, rule_override, traffic, virtual_host  # noqa: E402
 from guardpanel.models.hostname import Hostname  # noqa: E402
 from guardpanel.models.noun import Noun  # noqa: E402
 from guardpanel.models.policy import Policy  # noqa: E402
 from guardpanel.models.revision import Deployment, Revision  # noqa: E402
 from guardpanel.models.rule_exclusion import RuleExclusion  # noqa: E402
+from guardpanel.models.rule_override import RuleOverride  # noqa: E402
 from guardpanel.models.server import Server  # noqa: E402
 from guardpanel.models.traffic import Traffic  # noqa: E402
 from guardpanel.models.user import AccessToken, Installation, Session, User  # noqa: E402
 from guardpanel.models.virtual_host import VirtualHost  # noqa: E402
 
 NOUNS: Mapping[str, Noun] = {
-    noun.key: noun for noun in (traffic.NOUN, policy.NOUN, virtual_host.NOUN, rule_exclusion.NOUN)
+    noun.key: noun for noun in (traffic.NOUN, policy.NOUN, virtual_host.NOUN, rule_override.NOUN, rule_exclusion.NOUN)
 }
 "All that an operator saves, by key: in the order in which they are shown, and in which their rows can be inserted."
 
@@ -38,6 +39,7 @@ __all__ = [
     "Policy",
     "Revision",
     "RuleExclusion",
+    "RuleOverride",
     "Server",
     "Session",
     "Traffic",

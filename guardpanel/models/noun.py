@@ -111,8 +111,8 @@ class Noun:
 
     @property
     def tag(self) -> str:
-        """The last of its name in `/api/v1`."""
-        return self.api.rpartition("/")[2]
+        """What its operations are listed under."""
+        return self.plural.lower() if self.within else self.api
 
     def place(self, parent_id: int | None = None) -> str:
         """The address of their list, and where a new one is sent to."""

@@ -33,11 +33,12 @@ def ids(choice: str) -> range | None:
 def known_choices(entries: list[str]) -> list[str]:
     found = list(dict.fromkeys(re.sub(r"\s*[-–]\s*(?=[0-9])", "-", visible(entry.strip())) for entry in entries))
     for entry in found:
-        _must_be_free(entry)
+        must_be_free(entry)
     return found
 
 
-def _must_be_free(entry: str) -> None:
+def must_be_free(entry: str) -> None:
+    """Refuses what is no rule, and rules that all others need."""
     meant = ids(entry)
     if meant is None:
         if not TAG.fullmatch(entry):

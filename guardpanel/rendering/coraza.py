@@ -10,12 +10,12 @@ import yaml
 from guardpanel.bundle import Application
 from guardpanel.models.content_types import BodyReading, narrowness, readings
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.rendering.exclusions import ExclusionState, chains
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import split_origins
+from guardpanel.rendering.tuning import UNTUNED, Tuning
 from guardpanel.rendering.virtual_host import VirtualHostState
 
 TRANSACTION_TTL = 90_000
@@ -38,8 +38,8 @@ def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Appli
     for policy_id, mode, host_id in sorted(wanted):
         if mode is EnforcementMode.OFF:
             continue
-        policy, excluded = state.policies[policy_id], state.excluded(policy_id, host_id)
-        app = application(policy, mode, excluded, foreign=state.facts.small_frames)
+        policy, tuning = state.policies[policy_id], state.tuning.of(policy_id, host_id)
+        app = application(policy, mode, tuning, foreign=state.facts.small_frames)
         names[policy_id, mode, host_id] = app.name
         before = distinct.get(app.name)
         if before is not None:
@@ -63,14 +63,12 @@ def effective(state: DesiredState, host: VirtualHostState) -> Effective | None:
     return policy.id, mode, host.id if (policy.id, host.id) in state.with_own else 0
 
 
-def application(
-    policy: PolicyState, mode: EnforcementMode, excluded: Iterable[ExclusionState] = (), *, foreign: bool
-) -> Application:
+def application(policy: PolicyState, mode: EnforcementMode, tuning: Tuning = UNTUNED, *, foreign: bool) -> Application:
     text, origins = split_origins(
         template("coraza/application.conf.j2").render(
             policy=policy,
             blocks=mode is EnforcementMode.BLOCK,
-            exclusions=chains(excluded),
+            **tuning.rendered(policy.blocking_paranoia_level),
             reads=list(reads(policy.content_type_readings, FOREIGN_PROCESSORS if foreign else PROCESSORS)),
             type_patterns=[kind for kind in policy.allowed_content_types if "*" in kind],
         )

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from guardpanel.models.enforcement import EnforcementMode, effective_mode
-from guardpanel.rendering.exclusions import ExclusionState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.rows import Rows
 from guardpanel.rendering.traffic import TrafficState
+from guardpanel.rendering.tuning import UNTUNED, Tuning
 from guardpanel.rendering.virtual_host import ServerState, VirtualHostState
 
 
@@ -26,8 +26,7 @@ class DesiredState:
     policies: Mapping[int, PolicyState]
     virtual_hosts: tuple[VirtualHostState, ...]
     traffic: TrafficState
-    exclusions: tuple[ExclusionState, ...] = ()
-    "Those that are enabled, as they were added."
+    tuning: Tuning = UNTUNED
     names_off: tuple[str, ...] = ()
     "Hostnames of disabled virtual hosts: they get 421, also where another's wildcard would take them."
 
@@ -49,11 +48,7 @@ class DesiredState:
                 if row["enabled"]
             ),
             traffic=TrafficState.from_row(next(iter(rows["traffic"]), None), facts),
-            exclusions=tuple(
-                ExclusionState.from_row(row)
-                for row in sorted(rows.get("ruleexclusion", ()), key=lambda row: row["id"])
-                if row["enabled"]
-            ),
+            tuning=Tuning.from_rows(rows),
             names_off=tuple(
                 sorted(name for row in rows["virtualhost"] if not row["enabled"] for name in names[row["id"]])
             ),
@@ -65,18 +60,10 @@ class DesiredState:
         used = {self.effective(host) for host in self.virtual_hosts}
         return max((one.body_limit for one, mode in used if one and mode is not EnforcementMode.OFF), default=0)
 
-    def excluded(self, policy_id: int, virtual_host_id: int = 0) -> tuple[ExclusionState, ...]:
-        """What holds for a virtual host with this policy; 0: for one that has nothing of its own."""
-        return tuple(
-            one
-            for one in self.exclusions
-            if one.policy_id == policy_id and one.virtual_host_id in {None, virtual_host_id}
-        )
-
     @cached_property
     def with_own(self) -> frozenset[tuple[int, int]]:
         """Policy and virtual host, where something is excluded for that host alone."""
-        return frozenset((one.policy_id, one.virtual_host_id) for one in self.exclusions if one.virtual_host_id)
+        return frozenset((one.policy_id, one.virtual_host_id) for one in self.tuning.exclusions if one.virtual_host_id)
 
     def effective(self, host: VirtualHostState) -> tuple[PolicyState | None, EnforcementMode]:
         """The policy of a virtual host and the mode it has there."""

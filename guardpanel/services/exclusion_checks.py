@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import RuleExclusionFields, Target
+from guardpanel.models.rule_exclusion import PathMatch, RuleExclusionFields, Target
 from guardpanel.rendering.exclusions import VARIABLES
 from guardpanel.services.exclusion_words import kind
 from guardpanel.services.rules.targets import joined, looked_at
@@ -45,6 +45,17 @@ def chosen(choice: str, known: RuleSet) -> list[Rule]:
     return [rule for rule in known.rules.values() if is_meant(rule, choice)]
 
 
+def most_of(choice: str, rules: Sequence[Rule], known: RuleSet) -> str:
+    """What to do in its place, where that is more than half of what detects anything."""
+    every = sum(rule.role is RuleRole.DETECT for rule in known.rules.values())
+    meant = sum(rule.role is RuleRole.DETECT for rule in rules)
+    return (
+        f"{choice} is {meant} of {every} rules. To block nothing, set the enforcement mode."
+        if 2 * meant > every
+        else ""
+    )
+
+
 def is_meant(rule: Rule, choice: str) -> bool:
     numbers = ids(choice)
     return choice in rule.tags if numbers is None else rule.id in numbers
@@ -56,6 +67,8 @@ def _wrong(choice: str, fields: RuleExclusionFields, known: RuleSet) -> Iterator
     steering = next((rule for rule in rules if rule.role is not RuleRole.DETECT), None)
     if not rules:
         yield "rules", f"{_called(choice)} in OWASP CRS {known.crs_version}."
+    elif _is_everywhere(fields) and (words := most_of(choice, rules, known)):
+        yield "rules", words
     elif steering and (fields.target is Target.REQUEST or not detecting):
         yield "rules", _must_stay(choice, steering, detecting)
     elif fields.only_if and all(_comes_early(rule) for rule in detecting):
@@ -74,6 +87,10 @@ def _must_stay(choice: str, steering: Rule, detecting: Sequence[Rule]) -> str:
     which = f"Rule {choice}" if choice == str(steering.id) else f"{choice} includes {steering.id}, which"
     later = next((rule.id for rule in detecting if rule.id > steering.id), None)
     return f"{which} {STEERS[steering.role]}." + (f" Begin at {later}." if later and "-" in choice else "")
+
+
+def _is_everywhere(fields: RuleExclusionFields) -> bool:
+    return fields.target is Target.REQUEST and fields.path_match is PathMatch.ANY and not fields.only_if
 
 
 def _comes_early(rule: Rule) -> bool:

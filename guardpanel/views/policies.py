@@ -5,7 +5,7 @@ from fastapi import Response
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models.content_types import BodyReading
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import policies, rule_exclusions, virtual_hosts
+from guardpanel.services import policies, rule_exclusions, rule_overrides, virtual_hosts
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.views.answers import page
 from guardpanel.views.editing import last_changes
@@ -13,7 +13,7 @@ from guardpanel.views.lists import Listing
 from guardpanel.views.policy_form import MOST_USERS, PolicyEditing
 from guardpanel.views.visits import Here
 
-MOST_EXCLUSIONS = 500
+MOST_OF_ITS_RULES = 500
 
 READ_AS_FORMS = dict.fromkeys(
     [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "Form (coraza-spoa has no other parser)"
@@ -42,8 +42,9 @@ async def show(policy_id: RowId, here: Here, _viewer: Viewer) -> Response:
         "policy": policy,
         "users": await virtual_hosts.page(here.session, policy_id=policy_id, limit=MOST_USERS),
         "changes": await last_changes(here, policy, policies.ROWS),
+        "overrides": await rule_overrides.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
         "soon": rule_exclusions.today() + ANNOUNCED,
-        "exclusions": await rule_exclusions.ROWS.under(policy_id).page(here.session, limit=MOST_EXCLUSIONS),
+        "exclusions": await rule_exclusions.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
         "reading_words": READ_AS_FORMS if here.facts.small_frames else {},
     }
     return await page(here.request, "policies/show.html", context)

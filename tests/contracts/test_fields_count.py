@@ -32,7 +32,7 @@ SAID: dict[str, Any] = {
     "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
     "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
-    "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "scope_path": "/changed", "methods": ["PUT"],
+    "rule": "942200", "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "scope_path": "/changed", "methods": ["PUT"],
     "only_if": ["action=save"], "ends_on": "2027-01-31",
     "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
@@ -110,11 +110,14 @@ def named(place: Path_) -> str:
 
 
 TWICE = {
-    "rules": {"rule_id"}, "target": {"target_type", "target_value"}, "target_name": {"target_type", "target_value"},
+    "rule": {"rule_id"}, "rules": {"rule_id"}, "target": {"target_type", "target_value"}, "target_name": {"target_type", "target_value"},
     "path": {"scope_path"}, "path_match": {"scope_path"}, "name_is_pattern": {"target_type", "target_value"},
     "hostnames": {"domain"}, "backends": {"backend_url"}, "backend_url": {"backends"}, "servers": {"backends", "backend_url"},
 }  # fmt: skip
 "Said by these, too: beside them it would be refused at the other's name."
+
+
+OVERRIDES = "/api/v1/policies/{policy_id}/rules"
 
 
 def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
@@ -122,6 +125,13 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
     if path.endswith("/traffic"):
         return {"trusted_networks": ["10.0.0.0/8"], "client_ip_header": "x-edge", "client_ip_source": "connection",
                 "forwarded_hops": 1, "listeners": [{"address": bind, "proxy_networks": ["10.0.0.0/8"]}]}  # fmt: skip
+    if path.startswith(OVERRIDES):
+        body = {"rule_id": 941100, "rule": "941100", "action": "disable", "comment": None}
+        return {
+            name: value
+            for name, value in body.items()
+            if name != ("rule" if place and place[0] == "rule_id" else "rule_id")
+        }
     if "exclusions" in path:
         body = {"rule_id": 941100, "target_type": "args", "target_value": "content", "scope_path": "/posts", "comment": None,
                 "rules": ["941100"], "target": "argument", "target_name": "content", "path_match": "below", "path": "/posts"}  # fmt: skip

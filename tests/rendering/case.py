@@ -28,7 +28,7 @@ VERSIONS: Mapping[str, Mapping[str, Any]] = {
 
 AGENTS = {"guardpanel-spoa": False, "coraza-spoa": True}
 
-KEYS = {"look for", "haproxy", "agent", "binds", "policies", "virtual_hosts", "traffic", "exclusions"}
+KEYS = {"look for", "haproxy", "agent", "binds", "policies", "virtual_hosts", "traffic", "exclusions", "overrides"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Case:
             self.given["virtual_hosts"],
             self.given.get("traffic"),
             self.given.get("exclusions", ()),
+            self.given.get("overrides", ()),
         )
 
     @property

@@ -59,6 +59,7 @@ def test_what_has_an_effect_is_taken(others: dict[str, Any]) -> None:
         ({"rules": ["942200"], "target": "cookie", "target_name": "FCCDCF"}, "target_name", "doesn’t inspect the cookie “FCCDCF”"),
         ({"rules": ["920450"], "target": "header_name", "target_name": "x", "only_if": ["a=b"]}, "only_if", "920450 runs before arguments in the body are known."),
         ({"rules": ["200002"], "target": "request", "only_if": ["a=b"]}, "only_if", "200002 runs before"),
+        ({"rules": ["paranoia-level/1"], "target": "request"}, "rules", "paranoia-level/1 is 213 of 346 rules."),
         ({"rules": ["921151"], "target": "argument"}, "target", "It inspects query parameters."),
     ],
 )  # fmt: skip

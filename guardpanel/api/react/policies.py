@@ -5,15 +5,16 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from guardpanel.api.react.rule_exclusions import ExclusionDialect, ReactExclusionOut
+from guardpanel.api.react.rule_overrides import OverrideDialect, ReactOverrideOut
 from guardpanel.api.saves import Body, refuse_unsupported
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import rule_exclusions
+from guardpanel.services import rule_exclusions, rule_overrides
 
-EXCLUSIONS, ROW = ExclusionDialect(), tuple(Row.model_fields)
+EXCLUSIONS, OVERRIDES, ROW = ExclusionDialect(), OverrideDialect(), tuple(Row.model_fields)
 
 MOST_RULES = 1_000
 "Of each kind in the answer for one policy."
@@ -83,9 +84,9 @@ class ReactPolicyOut(Row):
 
 
 class RuleLists(BaseModel):
-    """With the lists of its rules; two of them a later version fills."""
+    """With the lists of its rules; one of them a later version fills."""
 
-    rule_overrides: list[dict[str, Any]]
+    rule_overrides: list[ReactOverrideOut]
     rule_exclusions: list[ReactExclusionOut]
     custom_rules: list[dict[str, Any]]
 
@@ -115,9 +116,17 @@ class PolicyDialect(Dialect):
         }
 
     async def out_whole(self, session: SessionDep, row: Policy) -> dict[str, Any]:
-        found = await rule_exclusions.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
-        exclusions = [{**{name: getattr(one, name) for name in ROW}, **EXCLUSIONS.out(one)} for one in found.items]
-        return {"rule_overrides": [], "rule_exclusions": exclusions, "custom_rules": []}
+        overrides = await rule_overrides.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
+        exclusions = await rule_exclusions.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
+        return {
+            "rule_overrides": [_out(one, OVERRIDES) for one in overrides.items],
+            "rule_exclusions": [_out(one, EXCLUSIONS) for one in exclusions.items],
+            "custom_rules": [],
+        }
+
+
+def _out(row: Any, dialect: Dialect) -> dict[str, Any]:
+    return {**{name: getattr(row, name) for name in ROW}, **dialect.out(row)}
 
 
 def take_level(given: dict[str, Any], now: dict[str, Any], read: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
+from guardpanel.api.react.keys import keys
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.errors import Invalid
@@ -22,7 +23,7 @@ TARGETS = {
 }
 TYPES = {target: kind for kind, target in TARGETS.items()} | {Target.JSON: "args"}
 
-OURS = {
+SAYS = {
     "rule_id": ("rules",),
     "target_type": ("target",),
     "target_value": ("target_name", "name_is_pattern"),
@@ -62,13 +63,9 @@ class ExclusionDialect(Dialect):
     def take(
         self, body: BaseModel, row: RuleExclusion | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        sent = body.model_dump(exclude_unset=True)
-        given = {name: value for name, value in sent.items() if name in OURS or row is None or value != now[name]}
         read = self.out(row) if row else {}
-        theirs = {name: given.pop(name) for name in OURS if name in given}
-        names = {ours: name for name in theirs for ours in OURS[name] if ours not in given}
-        new = {name: value for name, value in theirs.items() if row is None or value != read[name]}
-        return {**now, **_said(new, {**read, **theirs}), **given}, names
+        found = keys(body, now, read, SAYS)
+        return {**now, **_said(found.new, {**read, **found.theirs}), **found.ours}, found.names
 
     def out(self, row: RuleExclusion) -> dict[str, Any]:
         first = ids(row.rules[0])

@@ -33,6 +33,8 @@ class Violation:
     name: str
     field: str
     message: str
+    is_double: bool = False
+    "It is there already: 409, as programs expect."
 
     @property
     def sentence(self) -> str:
@@ -61,15 +63,15 @@ class Proposal:
         noun = NOUNS[key[0]]
         return next(noun.name(row) for row in (rows or self.rows)[noun.table_name] if row["id"] == key[1])
 
-    def at(self, key: Key, field: str, message: str) -> Iterator[Violation]:
+    def at(self, key: Key, field: str, message: str, *, is_double: bool = False) -> Iterator[Violation]:
         """The violation, if the change touched this."""
         if key in self.touched:
-            yield Violation(*key, self.name(key), field, message)
+            yield Violation(*key, self.name(key), field, message, is_double)
 
-    def between(self, late: Key, early: Key, field: str, words: str) -> Iterator[Violation]:
+    def between(self, late: Key, early: Key, field: str, words: str, *, is_double: bool = False) -> Iterator[Violation]:
         """Of two that cannot both be: the one that the change touched, with the other's name put into the `words`."""
         blamed, other = (late, early) if late in self.touched else (early, late)
-        yield from self.at(blamed, field, words.format(self.name(other)))
+        yield from self.at(blamed, field, words.format(self.name(other)), is_double=is_double)
 
 
 def violations(proposal: Proposal) -> list[Violation]:
@@ -132,6 +134,15 @@ def exclusions_are_for_hosts_of_their_policy(proposal: Proposal) -> Iterator[Vio
             yield from proposal.at(("rule_exclusion", row["id"]), "virtual_host_id", words)
 
 
+def rules_are_overridden_once(proposal: Proposal) -> Iterator[Violation]:
+    owners: dict[tuple[int, str], int] = {}
+    for row in proposal.rows["ruleoverride"]:
+        owner = owners.setdefault((row["policy_id"], row["rule"]), row["id"])
+        if owner != row["id"]:
+            keys, words = (("rule_override", row["id"]), ("rule_override", owner)), "This policy has {} already."
+            yield from proposal.between(*keys, "rule", words, is_double=True)
+
+
 def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
     binds = proposal.facts.http_binds
     ports = tuple(f":{port}" for _, port in binds)
@@ -167,6 +178,7 @@ RULES = (
     hostnames_have_one_owner,
     what_is_named_exists,
     exclusions_are_for_hosts_of_their_policy,
+    rules_are_overridden_once,
     no_server_is_haproxy,
     bodies_fit_the_agent,
     connections_have_files,

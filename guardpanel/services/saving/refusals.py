@@ -34,7 +34,8 @@ def field_error(finding: Finding) -> FieldError:
 
 
 def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
-    """Invalid (422) with words at each field of what is being edited; Conflict (409) in sentences for all else."""
+    """Invalid (422) with words at each field of what is being edited, Conflict (409) where that is a double; Conflict in
+    sentences for all else."""
     own = [one for one in violations if one.field and (one.noun, one.noun_id) == (change.noun, change.noun_id)]
     if change.is_restore or len(own) < len(violations):
         return Conflict(_sentences(violations))
@@ -42,6 +43,8 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
     for one in own:
         words.setdefault(one.field, []).append(one.message)
     errors = {field: FieldError(" ".join(messages)) for field, messages in words.items()}
+    if any(one.is_double for one in own):
+        return Conflict("This exists already.", errors)
     return Invalid("Check the fields below.", errors)
 
 

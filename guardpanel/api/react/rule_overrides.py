@@ -1,0 +1,45 @@
+"""Rule overrides as the React panel reads and writes them."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from guardpanel.api.react.keys import keys
+from guardpanel.api.saves import Body
+from guardpanel.api.shapes import Dialect, Row
+from guardpanel.models import RuleOverride
+from guardpanel.models.rule_override import RuleAction
+
+SAYS = {"rule_id": ("rule",), "comment": ("reason",)}
+
+
+class ReactOverrideIn(Body):
+    NULLABLE = frozenset({"comment"})
+
+    rule_id: int | None = Field(default=None, description="`rule` where that is one.")
+    comment: str | None = None
+
+
+class ReactOverrideOut(Row):
+    rule_id: int = Field(description="0 for a tag.")
+    action: RuleAction
+    comment: str | None
+
+
+class OverrideDialect(Dialect):
+    body: ClassVar[type[Body]] = ReactOverrideIn
+    answer: ClassVar[type[BaseModel]] = ReactOverrideOut
+    bare: ClassVar[bool] = True
+
+    def take(
+        self, body: BaseModel, row: RuleOverride | None, now: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        found = keys(body, now, self.out(row) if row else {}, SAYS)
+        said = {"rule": str(found.new["rule_id"])} if "rule_id" in found.new else {}
+        if "comment" in found.new:
+            said["reason"] = found.new["comment"] or ""
+        return {**now, **said, **found.ours}, found.names
+
+    def out(self, row: RuleOverride) -> dict[str, Any]:
+        number = int(row.rule) if row.rule.isdigit() else 0
+        return {"rule_id": number, "action": row.action, "comment": row.reason or None}

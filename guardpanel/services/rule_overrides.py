@@ -1,0 +1,97 @@
+"""Rule overrides: their lists, and what would do nothing, or more than it says."""
+
+from typing import Unpack
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.engines import Rule, RuleRole, RuleSet
+from guardpanel.errors import Invalid
+from guardpanel.models import Policy, RuleOverride
+from guardpanel.models.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.exclusion_checks import STEERS, chosen, most_of
+from guardpanel.services.paging import Page, holds
+from guardpanel.services.rules import catalogue
+from guardpanel.services.saving.changes import Asked, Changes, Saved
+
+SORTS = {"name": col(RuleOverride.rule), "changed": col(RuleOverride.updated_at)}
+
+
+class RuleOverrides(Crud[RuleOverride, RuleOverrideFields]):
+    async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[RuleOverride]:
+        """Those whose rule or reason holds `q`."""
+        wanted = select(RuleOverride)
+        if q:
+            wanted = wanted.where(holds(q, RuleOverride.name, RuleOverride.reason))
+        return await self.listed(session, wanted, SORTS, **paging)
+
+    async def create(self, changes: Changes, asked: Asked, fields: RuleOverrideFields) -> Saved[RuleOverride]:
+        return await super().create(changes, asked, await self._known(changes, fields))
+
+    async def update(
+        self, changes: Changes, asked: Asked, number: int, fields: RuleOverrideFields, version: int | None = None
+    ) -> Saved[RuleOverride]:
+        return await super().update(changes, asked, number, await self._known(changes, fields), version)
+
+    async def _known(self, changes: Changes, fields: RuleOverrideFields) -> KnownOverride:
+        """With what the rule set says of it. Invalid where that says that nothing would come of it."""
+        loaded = await catalogue.load(changes.engines)
+        if loaded.rule_set is not None:
+            return known(fields, loaded.rule_set, await self._level(changes))
+        if fields.action is RuleAction.ENABLE:
+            raise Invalid.at("action", f"{loaded.problem} Its level and points are not known.")
+        return KnownOverride(**fields.model_dump())
+
+    async def _level(self, changes: Changes) -> int:
+        """Up to which rules run in the policy."""
+        async with changes.database.read() as session:
+            policy = await session.get(Policy, self.parent_id)
+        return policy.detection_paranoia_level if policy else 4
+
+
+def known(fields: RuleOverrideFields, rule_set: RuleSet, detection_level: int) -> KnownOverride:
+    choice = f"{fields.rule}000-{fields.rule}999" if FAMILY.fullmatch(fields.rule) else fields.rule
+    rules = chosen(choice, rule_set)
+    detecting = [rule for rule in rules if rule.role is RuleRole.DETECT]
+    if not rules:
+        raise Invalid.at("rule", f"OWASP CRS {rule_set.crs_version} has no rule {fields.rule}.")
+    if not detecting:
+        raise Invalid.at("rule", f"Rule {rules[0].id} {STEERS[rules[0].role]}.")
+    if fields.action is RuleAction.DISABLE:
+        _must_leave_some(fields, rules, rule_set)
+        return KnownOverride(**fields.model_dump())
+    rule = _to_count(fields, rules, detection_level)
+    return KnownOverride(
+        **fields.model_dump(), level=rule.paranoia_level or 0, points=rule.points, is_outbound=rule.is_outbound
+    )
+
+
+def _must_leave_some(fields: RuleOverrideFields, rules: list[Rule], rule_set: RuleSet) -> None:
+    steering = next((rule for rule in rules if rule.role is not RuleRole.DETECT), None)
+    if words := most_of(fields.rule, rules, rule_set):
+        raise Invalid.at("rule", words)
+    if steering and not FAMILY.fullmatch(fields.rule):
+        raise Invalid.at("rule", f"{fields.rule} includes {steering.id}, which {STEERS[steering.role]}.")
+
+
+def _to_count(fields: RuleOverrideFields, rules: list[Rule], detection_level: int) -> Rule:
+    if fields.rule != str(rules[0].id):
+        raise Invalid.at("rule", "Enter one rule ID: rules count above their level one by one.")
+    rule = rules[0]
+    if not (rule.paranoia_level and rule.points):
+        raise Invalid.at("rule", f"Rule {rule.id} has no paranoia level or adds no points: there is nothing to count.")
+    if len(rule.links) > 1:
+        raise Invalid.at("rule", f"Rule {rule.id} is a chain. The engine would count its first condition alone.")
+    if rule.paranoia_level > detection_level:
+        raise Invalid.at(
+            "rule",
+            f"Rule {rule.id} does not run: its paranoia level is {rule.paranoia_level}. Set the policy’s detection level "
+            f"to {rule.paranoia_level} first. Other rules of that level then only detect.",
+        )
+    return rule
+
+
+ROWS = RuleOverrides(NOUN, RuleOverride, RuleOverrideFields)
+
+page, fields_of = ROWS.page, ROWS.fields_of

@@ -1,6 +1,7 @@
 """What a rule override does to verdicts, judged by the real agent."""
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +10,7 @@ from tests.live.judging import Asked, Judge, a_request
 from tests.rows import rows
 
 POLICIES = ("As it is", "Rule off", "Family off", "Tag off", "Counts")
-OVERRIDES = [
+OVERRIDES: list[dict[str, Any]] = [
     {"policy": "Rule off", "rule": "942100"},
     {"policy": "Family off", "rule": "941"},
     {"policy": "Tag off", "rule": "attack-lfi"},

@@ -29,23 +29,24 @@ class SteadyClock:
     def __init__(self, wall: Callable[[], float] = time, steady: Callable[[], float] = since_boot) -> None:
         self._wall, self._steady = wall, steady
         self._between = wall() - steady()
-        self._doubted_since: float | None = None
+        self._doubted: tuple[float, float] | None = None
+        "Since when (steady), and how far it was ahead then: one that jumps on is doubted anew."
 
     def now(self) -> datetime:
         wall, steady = self._wall(), self._steady()
         ahead = wall - steady - self._between
         if ahead > JUMP and not self._is_believed(steady, ahead):
             return datetime.fromtimestamp(steady + self._between, UTC)
-        self._between, self._doubted_since = wall - steady, None
+        self._between, self._doubted = wall - steady, None
         return datetime.fromtimestamp(wall, UTC)
 
     def _is_believed(self, steady: float, ahead: float) -> bool:
-        if self._doubted_since is None:
-            self._doubted_since = steady
+        if self._doubted is None or ahead > self._doubted[1] + JUMP:
+            self._doubted = steady, ahead
             log.warning(
                 "the clock jumped ahead by %.0f s; nothing is deleted for its age because of that for 24 h", ahead
             )
-        return steady - self._doubted_since >= BELIEVED_AFTER
+        return steady - self._doubted[0] >= BELIEVED_AFTER
 
 
 AGES = SteadyClock()

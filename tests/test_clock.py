@@ -46,6 +46,21 @@ def test_a_jump_ahead_makes_nothing_old_for_a_day(caplog: pytest.LogCaptureFixtu
     assert times.now() == times.wall, "who set it has had a day to see that"
 
 
+def test_a_jump_after_a_small_one_has_its_own_day() -> None:
+    times = Times()
+    times.wall += 2 * JUMP
+    times.now()
+    times.pass_by(BELIEVED_AFTER - 60)
+    before = times.now()
+    times.wall += 400 * DAY
+
+    assert times.now() == before
+    times.pass_by(60)
+    assert times.now() == before + 60, "the first jump has lasted a day, this one a minute"
+    times.pass_by(BELIEVED_AFTER)
+    assert times.now() == times.wall
+
+
 def test_a_jump_that_is_taken_back_was_none() -> None:
     times = Times()
     times.wall += 400 * DAY

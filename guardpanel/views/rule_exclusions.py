@@ -1,12 +1,13 @@
 """Rule exclusions: one of them, and its form, which says what it would do while it is filled in."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import Path, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer
-from guardpanel.errors import Problem
+from guardpanel.errors import NotFound, Problem
 from guardpanel.models import RuleExclusion
 from guardpanel.models.meta import label
 from guardpanel.models.rule_exclusion import RuleExclusionFields
@@ -32,7 +33,23 @@ class RuleExclusionEditing(Editing[RuleExclusion, RuleExclusionFields]):
     async def beside_form(self, here: Visit) -> Mapping[str, Any]:
         policy_id = self.rows_in(here).parent_id
         hosts = await virtual_hosts.page(here.session, policy_id=policy_id, limit=MOST_HOSTS)
-        return {"hosts": hosts.items, "said": None}
+        return {"hosts": [(str(host.id), host.name) for host in hosts.items], "said": None}
+
+    async def answer(
+        self,
+        here: Visit,
+        template: str,
+        form: Form,
+        row: RuleExclusion | None,
+        problem: Problem | None,
+        beside: Mapping[str, Any],
+    ) -> Response:
+        """With the virtual host that the form names, also where it uses another policy by now or is beyond those offered: a
+        browser sends the first choice for one that is not there, which is all of them."""
+        chosen = form.value("virtual_host_id")
+        if "hosts" in beside and chosen and chosen not in dict(beside["hosts"]):
+            beside = {**beside, "hosts": [*beside["hosts"], (chosen, await _name_of(here, chosen))]}
+        return await super().answer(here, template, form, row, problem, beside)
 
 
 EDITING = RuleExclusionEditing(rule_exclusions.ROWS)
@@ -76,6 +93,14 @@ async def show(here: Here, policy_id: PolicyId, rule_exclusion_id: RowId, _viewe
         "changes": await last_changes(here, row, rows),
     }
     return await page(here.request, "rule_exclusions/show.html", context)
+
+
+async def _name_of(here: Visit, typed: str) -> str:
+    """Of a virtual host; what was typed where that is none."""
+    if typed.isascii() and typed.isdigit() and len(typed) < 17:
+        with suppress(NotFound):
+            return (await virtual_hosts.find(here.session, int(typed))).name
+    return typed
 
 
 async def _host_name(here: Visit, fields: RuleExclusionFields) -> str:

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.factories import a_virtual_host, an_exclusion
+from tests.factories import a_policy, a_virtual_host, an_exclusion
 from tests.fakes import FakeEngines
 from tests.html import read
 from tests.rule_set import rule_set
@@ -80,6 +80,24 @@ async def test_it_is_found_edited_and_deleted(ada: httpx2.AsyncClient) -> None:
     gone = await ada.post(f"{PLACE}/1/delete", data={"version": "2"})
     assert gone.headers["location"] == "/policies/1"
     assert (await ada.get(f"{PLACE}/1")).status_code == 404
+
+
+async def test_the_form_keeps_a_virtual_host_that_uses_another_policy_by_now(ada: httpx2.AsyncClient) -> None:
+    """A browser sends the first choice where none is selected: all virtual hosts."""
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    await ada.post(PLACE, data=an_exclusion(virtual_host_id="1"))
+    await ada.post("/policies", data=a_policy())
+    await ada.post("/virtual-hosts/1", data=a_virtual_host(policy_id="2", version="1"))
+
+    form = read((await ada.get(f"{PLACE}/1/edit")).text)
+    typed = {name: values[0] for name, values in form.values.items()}
+    refused = await ada.post(f"{PLACE}/1", data={**typed, "reason": "Editors write HTML"})
+
+    assert typed.get("virtual_host_id") == "1"
+    assert "shop.example" in form.text
+    assert refused.status_code == 422
+    assert "shop.example does not use this policy." in read(refused.text).text
+    assert "on shop.example." in (await ada.get(f"{PLACE}/1")).text
 
 
 async def test_there_is_no_page_below_a_policy_that_there_is_not(ada: httpx2.AsyncClient) -> None:

@@ -9,6 +9,10 @@ MOST_REPEATS = 1_000
 "Go's own limit (regexp/syntax)."
 
 ESCAPED = re.compile(r"[dDwWsSbB]|x[0-9A-Fa-f]{2}|[!-/:-@\[-`{-~ ]")
+NAMED_CLASS = re.compile(r"\[\^?\]?[^\]]*\[:")
+"In a class of characters, another one by its name: `[_[:digit:]]`, to Python single characters."
+NO_LEAST = re.compile(r"\{,\d*\}")
+"To Python a repeat from 0 on, to Go text."
 GROUP = re.compile(r"\((?!\?)|\(\?(?:i\)|:|i:)")
 
 
@@ -29,6 +33,8 @@ def pattern(text: str) -> str:
 
 
 def _only_what_both_read(text: str) -> None:
+    if NAMED_CLASS.search(re.sub(r"\\.", "__", text)):
+        raise refuse("[:…:] is read differently by different engines. Use \\d or \\w, or name the characters.")
     at = 0
     while at < len(text):
         if text[at] == "\\":
@@ -41,6 +47,8 @@ def _only_what_both_read(text: str) -> None:
             continue
         if text.startswith("(?", at) and not GROUP.match(text, at):
             raise refuse("Use (…) and (?:…) only: the engine can’t look ahead or behind.")
+        if NO_LEAST.match(text, at):
+            raise refuse("Begin a repeat with its least number: {0,3}.")
         if text.startswith("[[", at) or text.startswith(("*+", "++", "?+", "}+"), at):
             raise refuse(f"{text[at : at + 2]} is read differently by different engines. Write it another way.")
         at += 1

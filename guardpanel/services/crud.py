@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel
 from sqlalchemy.sql.base import ExecutableOption
-from sqlmodel import asc, desc, func, select
+from sqlmodel import asc, desc, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import NotFound, Stale
@@ -170,6 +170,19 @@ class Crud(Generic[R, F]):
             return self.name(row)
 
         return await changes.save(change, mutate)
+
+    async def goes_with(self, session: AsyncSession, number: int) -> list[tuple[Noun, int]]:
+        """How many of which other nouns are deleted with a row, as the database has it of columns that name it."""
+        found = []
+        for noun in NOUNS.values():
+            columns = noun.table.__table__.c  # type: ignore[attr-defined]
+            own = [columns[name] for name, key in noun.references.items() if key == self.noun.key]
+            bound = [
+                column == number for column in own if any(one.ondelete == "CASCADE" for one in column.foreign_keys)
+            ]
+            if bound and (count := (await session.exec(select(func.count()).where(or_(*bound)))).one()):
+                found.append((noun, count))
+        return found
 
     def fields_of(self, row: R) -> F:
         """The fields as they are."""

@@ -175,7 +175,11 @@ class Editing(Generic[R, F]):
         """What deleting it means; if it changed meanwhile, what is about to go that was not there before."""
         await anew(here.session)
         row = await self.rows_in(here).find(here.session, row_id)
-        beside = {**await self.beside_delete(here, row), "merge": await self.merged(here, form, row)}
+        beside = {
+            **await self.beside_delete(here, row),
+            "merge": await self.merged(here, form, row),
+            "goes_with": await self.rows.goes_with(here.session, row_id),
+        }
         return await self.answer(here, "shared/delete.html", form, row, problem, beside)
 
     async def answer(

@@ -100,6 +100,24 @@ async def test_the_form_keeps_a_virtual_host_that_uses_another_policy_by_now(ada
     assert "on shop.example." in (await ada.get(f"{PLACE}/1")).text
 
 
+async def test_who_deletes_a_policy_or_a_virtual_host_is_told_what_goes_with_it(ada: httpx2.AsyncClient) -> None:
+    await ada.post("/policies", data=a_policy())
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    for others in ({}, {"path": "/a"}, {"path": "/b", "virtual_host_id": "1"}):
+        await ada.post(PLACE, data=an_exclusion(**others))
+    await ada.post("/policies/2/exclusions", data=an_exclusion())
+
+    host, other = (await ada.get("/virtual-hosts/1/delete")).text, (await ada.get("/policies/2/delete")).text
+    await ada.post("/virtual-hosts/1", data=a_virtual_host(policy_id="2", version="1"))
+    policy = (await ada.get("/policies/1/delete")).text
+
+    assert "1 rule exclusion is deleted with it." in read(host).text
+    assert "1 rule exclusion is deleted with it." in read(other).text
+    assert "3 rule exclusions are deleted with it." in read(policy).text
+    await ada.post("/policies/1/delete", data={"version": read(policy).value("version")})
+    assert "deleted with it" not in (await ada.get("/virtual-hosts/1/delete")).text
+
+
 async def test_there_is_no_page_below_a_policy_that_there_is_not(ada: httpx2.AsyncClient) -> None:
     await ada.post(PLACE, data=an_exclusion())
 

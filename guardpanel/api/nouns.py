@@ -228,13 +228,14 @@ class Settings:
 
 def _those(noun: Noun, service: ModuleType) -> Operation:
     """Whom an address is about: all rows of a noun, or those within the row that it names."""
-    if not noun.within:
-        return lambda: service
+
+    async def every() -> Any:
+        return service
 
     async def within(parent_id: Annotated[RowId, Path(alias=noun.within)]) -> Any:
         return service.ROWS.under(parent_id)
 
-    return within
+    return within if noun.within else every
 
 
 def _router(noun: Noun) -> APIRouter:

@@ -72,6 +72,8 @@ class Chain:
     phase: int
     links: tuple[Link, ...]
     actions: tuple[Token, ...]
+    acts_for: str
+    "The field of which the engine can refuse something in the line that acts: of its own test it refuses nothing we write."
 
 
 def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
@@ -81,7 +83,8 @@ def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
         actions, tests = tuple(removals(one)), tuple(links(one))
         for at in range(0, len(actions), AT_ONCE):
             phase = 2 if one.only_if else 1
-            found.append(Chain(one.id, FIRST_ID + len(found), phase, tests, actions[at : at + AT_ONCE]))
+            acts_for = "target_name" if one.name_is_pattern else tests[-1].field if tests else "rules"
+            found.append(Chain(one.id, FIRST_ID + len(found), phase, tests, actions[at : at + AT_ONCE], acts_for))
     return found
 
 

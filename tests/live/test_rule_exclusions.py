@@ -1,16 +1,20 @@
 """Each form of a rule exclusion, judged by the real agent: it frees what it names, and nothing beside it."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from guardpanel.engines.agent_refusals import rejected
+from guardpanel.rendering import DesiredState, render
 from tests.corpus import HOSTILE
 from tests.live.judging import Asked, Judge, a_form, a_json, a_request
 from tests.live.origins import Origin
-from tests.live.stack import Stack
-from tests.rows import rows
+from tests.live.stack import Stack, agent_binary
+from tests.rows import FACTS, rows
 
 XSS, PASSWD, SQL = "<script>alert(1)</script>", "/etc/passwd", "1' union select password from users-- "
 "What 941100, 930120 and 942100 are for, among others."
@@ -168,3 +172,26 @@ def test_whatever_a_field_is_called_it_can_be_excluded(judge: Judge) -> None:
 
         assert left == set(), name
         assert judge.fired(a_form(f"/name/{at}", {f"{name.strip()}x": XSS})), name
+
+
+@pytest.mark.parametrize(
+    ("exclusion", "field"),
+    [
+        (on("/a", target_name="(?:x{100}){100}", name_is_pattern=True), "target_name"),
+        (on("/a", target_name="(?:x{100}){100}", name_is_pattern=True, methods=["POST"]), "target_name"),
+        (on("/a", target_name="(?:x{100}){100}", name_is_pattern=True, path_match="below"), "target_name"),
+        (on("", target_name="(?:x{100}){100}", name_is_pattern=True, path_match="any"), "target_name"),
+        (on("/(?:x{100}){100}", path_match="pattern"), "path"),
+    ],
+)
+def test_a_pattern_that_the_engine_refuses_is_refused_at_its_field(
+    tmp_path: Path, exclusion: dict[str, Any], field: str
+) -> None:
+    bundle = render(DesiredState.from_rows(rows({"Strict": {}}, {}, exclusions=[exclusion]), FACTS))
+    (tmp_path / "coraza.yaml").write_bytes(bundle.files["coraza.yaml"])
+    command = [str(agent_binary()), "-config", str(tmp_path / "coraza.yaml"), "-validate"]
+
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    (found,) = rejected(said, list(bundle.applications)).findings
+
+    assert (found.noun, found.noun_id, found.field) == ("rule_exclusion", 1, field)

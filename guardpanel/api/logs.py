@@ -62,7 +62,7 @@ class LogOut(BaseModel):
     policy_id: int | None
     policy_name: str | None
     application: str
-    revision: int | None = Field(description="The policy that decided.")
+    revision: int | None = Field(description="Number of the revision that handled the request.")
     raw_context: dict[str, Any] | None = Field(
         description=f"`agent` and `haproxy`: their lines, with secrets masked. Null if more than {MOST_WITH_CONTEXT} "
         "events are requested at once."

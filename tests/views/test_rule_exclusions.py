@@ -1,5 +1,7 @@
 """The pages of rule exclusions: on their policy's page, alone, and the form that says what it would do."""
 
+import re
+
 import httpx2
 import pytest
 
@@ -116,6 +118,20 @@ async def test_who_deletes_a_policy_or_a_virtual_host_is_told_what_goes_with_it(
     assert "3 rule exclusions are deleted with it." in read(policy).text
     await ada.post("/policies/1/delete", data={"version": read(policy).value("version")})
     assert "deleted with it" not in (await ada.get("/virtual-hosts/1/delete")).text
+
+
+async def test_its_changes_are_shown_and_restored(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_exclusion())
+    await ada.post(f"{PLACE}/1", data=an_exclusion(methods="PUT", version="1"))
+    await ada.post(f"{PLACE}/1/delete", data={"version": "2"})
+    changes = re.findall(r'href="/changes/(\d+)"', (await ada.get("/changes")).text)[:3]
+
+    for number in changes:
+        assert "941100: argument content" in (await ada.get(f"/changes/{number}")).text
+    asked = await ada.get(f"/changes/{changes[1]}/restore")
+    assert "941100: argument content, PUT /wp-json/posts" in asked.text
+    assert (await ada.post(f"/changes/{changes[1]}/restore")).status_code == 303
+    assert (await ada.get(f"{PLACE}/1")).status_code == 200
 
 
 async def test_there_is_no_page_below_a_policy_that_there_is_not(ada: httpx2.AsyncClient) -> None:

@@ -78,9 +78,12 @@ def touched(old: Mapping[Key, object], new: Mapping[Key, object]) -> list[Key]:
 
 
 def nouns(rows: Rows) -> dict[Key, dict[str, Any]]:
-    """Everything as stored values by field, its parts and its place among them."""
+    """Everything as stored values by field, its name, its parts and its place among them."""
     return {
-        (noun.key, row["id"]): {name: row[name] for name in (*about(noun.fields), *filter(None, [noun.within]))}
+        (noun.key, row["id"]): {
+            "name": noun.name(row),
+            **{name: row[name] for name in (*about(noun.fields), *filter(None, [noun.within]))},
+        }
         for noun in NOUNS.values()
         for row in with_parts(noun, rows)
     }

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel import clock
 from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
-from guardpanel.models import RuleExclusion
+from guardpanel.models import RuleExclusion, VirtualHost
 from guardpanel.models.rule_exclusion import NOUN, RuleExclusionFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
@@ -34,12 +34,14 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
 
     async def create(self, changes: Changes, asked: Asked, fields: RuleExclusionFields) -> Saved[RuleExclusion]:
         await must_have_effect(changes, fields)
+        await self._must_be_for_its_policy(changes, fields)
         return await super().create(changes, asked, _owned(fields, asked))
 
     async def update(
         self, changes: Changes, asked: Asked, number: int, fields: RuleExclusionFields, version: int | None = None
     ) -> Saved[RuleExclusion]:
         await must_have_effect(changes, fields)
+        await self._must_be_for_its_policy(changes, fields)
         return await super().update(changes, asked, number, _owned(fields, asked), version)
 
     async def end(self, changes: Changes, asked: Asked, number: int) -> Saved[RuleExclusion]:
@@ -55,6 +57,16 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
             return row
 
         return await changes.save(change, mutate)
+
+    async def _must_be_for_its_policy(self, changes: Changes, fields: RuleExclusionFields) -> None:
+        """Invalid for one for a virtual host elsewhere: it would do nothing. Asked only where one is edited: what was for a
+        virtual host stays behind when that gets another policy, and every state with it can be restored."""
+        if not (fields.enabled and fields.virtual_host_id):
+            return
+        async with changes.database.read() as session:
+            host = await session.get(VirtualHost, fields.virtual_host_id)
+        if host is not None and host.policy_id != self.parent_id:
+            raise Invalid.at("virtual_host_id", f"{host.name} does not use this policy.")
 
 
 async def must_have_effect(changes: Changes, fields: RuleExclusionFields) -> None:

@@ -81,7 +81,7 @@ async def test_a_policy_that_is_restored_alone_brings_what_was_in_it(
 ) -> None:
     policy = await another_policy(ada_api)
     made = await make(ada_api, f"{policy}/exclusions")
-    change = (await ada.get("/changes")).text.partition('class="c-what"')[2].partition("/changes/")[2].partition('"')[0]
+    change = (await ada.get("/changes")).text.partition("/undo")[0].rpartition("/changes/")[2]
     await ada_api.delete(policy)
     await make(ada_api)
 
@@ -180,3 +180,28 @@ async def test_what_is_for_one_virtual_host_goes_with_it(ada_api: httpx2.AsyncCl
     assert (await ada_api.delete("/api/v1/vhosts/1")).status_code == 204
 
     assert (await ada_api.get(f"{PLACE}/{made['id']}")).status_code == 404
+
+
+async def test_it_is_for_a_virtual_host_of_its_policy(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("a.example"))
+
+    answer = await ada_api.post(PLACE, json={**CONTENT, "virtual_host_id": 1})
+
+    assert [one["message"] for one in answer.json()["errors"]] == ["a.example does not use this policy."]
+
+
+async def test_what_stays_behind_when_a_virtual_host_gets_another_policy_can_be_restored(
+    ada_api: httpx2.AsyncClient, ada: httpx2.AsyncClient
+) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("a.example", policy_id=1))
+    made = await make(ada_api, virtual_host_id=1)
+    assert (await ada_api.patch("/api/v1/vhosts/1", json={"policy_id": None})).status_code == 200
+    assert (await ada_api.delete("/api/v1/vhosts/1")).status_code == 204
+
+    change = (await ada.get("/changes")).text.partition("/undo")[0].rpartition("/changes/")[2]
+    assert (await ada.post(f"/changes/{change}/undo")).status_code == 303
+
+    kept = await ada_api.get(f"{PLACE}/{made['id']}")
+    assert kept.json()["virtual_host_id"] == 1
+    disabled = await ada_api.patch(f"{PLACE}/{made['id']}", json={"enabled": False})
+    assert disabled.status_code == 200, disabled.text

@@ -124,16 +124,6 @@ def _without(proposal: Proposal, gone: Key, noun: str, field: str, users: Sequen
             yield from proposal.at((noun, row["id"]), field, f"{word} not found. It may have been deleted.")
 
 
-def exclusions_are_for_hosts_of_their_policy(proposal: Proposal) -> Iterator[Violation]:
-    """Elsewhere they would do nothing. Where a virtual host moves to another policy, what was for it alone stays behind."""
-    policies = {row["id"]: row["policy_id"] for row in proposal.rows["virtualhost"]}
-    for row in proposal.rows["ruleexclusion"]:
-        host = row["virtual_host_id"]
-        if host in policies and policies[host] != row["policy_id"]:
-            words = f"{proposal.name(('virtual_host', host))} does not use this policy."
-            yield from proposal.at(("rule_exclusion", row["id"]), "virtual_host_id", words)
-
-
 def rules_are_overridden_once(proposal: Proposal) -> Iterator[Violation]:
     owners: dict[tuple[int, str], int] = {}
     for row in proposal.rows["ruleoverride"]:
@@ -177,7 +167,6 @@ RULES = (
     names_are_free,
     hostnames_have_one_owner,
     what_is_named_exists,
-    exclusions_are_for_hosts_of_their_policy,
     rules_are_overridden_once,
     no_server_is_haproxy,
     bodies_fit_the_agent,

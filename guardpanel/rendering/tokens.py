@@ -71,17 +71,26 @@ def matching(pattern: str) -> Token:
     """An expression of an operator's (models/patterns.py) as SecLang can hold it: it matches the same."""
     if UNSAFE.search(pattern):
         raise UnsafeText(f"a control character in {pattern!r}")
-    parts = re.findall(r"\\.|[^\\]", pattern)
+    parts = re.findall(r"\\x[0-9A-Fa-f]{2}|\\.|[^\\]", pattern)
     if "".join(parts) != pattern:
         raise UnsafeText(f"an open escape in {pattern!r}")
-    return Token("".join(part if PLAIN_IN_PATTERNS.fullmatch(part) else _numbered(part[-1]) for part in parts))
+    return Token("".join(map(_part, parts)))
+
+
+def _part(part: str) -> str:
+    """One character of an expression, or what is escaped there."""
+    if part.startswith("\\x"):
+        return _numbered(bytes.fromhex(part[2:]).decode("latin-1"))
+    return part if PLAIN_IN_PATTERNS.fullmatch(part) else _numbered(part[-1])
 
 
 PLAIN_IN_PATTERNS = re.compile(r"[A-Za-z0-9_.^$|?*+(){}\[\],:!=-]|\\[A-Za-z0-9.^$|?*+(){}\[\]\\-]")
 
 
 def _numbered(character: str) -> str:
-    return f"\\x{ord(character):02x}" if ord(character) < 128 else f"\\x{{{ord(character):x}}}"
+    """Six digits: Coraza takes a number that begins with 80 or more for a byte, and then compares bytes
+    (matchesArbitraryBytes() in its internal/operators/rx.go), so that \\x{e9} is no é of UTF-8."""
+    return f"\\x{ord(character):02x}" if ord(character) < 128 else f"\\x{{{ord(character):06x}}}"
 
 
 def content_types(patterns: Iterable[str]) -> Token:

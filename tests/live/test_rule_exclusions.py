@@ -102,6 +102,21 @@ FORMS: dict[str, Tried] = {
             a_form("/o?v=2&Action=other", {"action": "save it, now", "code": XSS}),
         ],
     ),
+    "letters beyond ASCII in a path": (
+        on("/v/é漢这\U0001f600", target_name="x"),
+        [a_form("/v/%c3%a9%e6%bc%a2%e8%bf%99%f0%9f%98%80", {"x": XSS})],
+        [a_form("/v/%e9", {"x": XSS}), a_form("/v/e", {"x": XSS})],
+    ),
+    "letters beyond ASCII in a pattern of paths": (
+        on(r"/w/[éü]\xe9+", path_match="pattern", target_name="x"),
+        [a_form("/w/%c3%bc%c3%a9%c3%a9", {"x": XSS})],
+        [a_form("/w/%c3%bc", {"x": XSS}), a_form("/w/%c3%c3%a9", {"x": XSS}), a_form("/w/%e9%e9", {"x": XSS})],
+    ),
+    "everything below a path beyond ASCII": (
+        on("/é", path_match="below", target_name="x"),
+        [a_form("/%c3%a9/a", {"x": XSS})],
+        [a_form("/%c3%a9a", {"x": XSS}), a_form("/%e9/a", {"x": XSS})],
+    ),
     "whole rules": (
         on("/p", rules=["941100-941199", "941390"], target="request"),
         [a_form("/p", {"x": XSS})],

@@ -137,8 +137,17 @@ def links(one: ExclusionState) -> Iterator[Link]:
     for name, _, value in (condition.partition("=") for condition in one.only_if):
         selector = literal(name) if PLAIN.fullmatch(name) else built("/^{}$/", exactly(name))
         yield Link(built("ARGS:{}", selector), _is(value), "only_if")
-        # Of several the server may read another one.
-        yield Link(built("&ARGS:/(?i)^{}$/", exactly(name)), built("@eq 1"), "only_if")
+        yield Link(built("&ARGS:/(?i)^{}$/", _read_as(name)), built("@eq 1"), "only_if")
+
+
+def _read_as(name: str) -> Token:
+    """All names under which a server may read this argument: of several with them, it may read another one. PHP drops spaces
+    before a name, ends it at NUL, and has _ for a space, a dot and an open bracket (php_register_variable_ex() in its
+    main/php_variables.c); name[] and name[x] are the name's, too, and some servers merge a JSON body with the arguments."""
+    found = built(r"(?:json\.)?\x20*")
+    for letter in name.removeprefix("json."):
+        found = built("{}{}", found, built(r"[_.\x20\x5b]") if letter in "_. [" else exactly(letter))
+    return built(r"{}(?s:[\x00\x5b].*)?", found)
 
 
 def _path(one: ExclusionState) -> Iterator[Link]:
@@ -157,7 +166,7 @@ def _path(one: ExclusionState) -> Iterator[Link]:
         yield Link(filename, built(UPWARDS), "path", decoded=True)
 
 
-UPWARDS = r"!@rx (?:\A|[/\x5c])\.\.(?:[/\x5c;]|\z)"
+UPWARDS = r"!@rx (?:\A|[/\x5c])\.\.(?:[/\x5c;?\x23]|\z)"
 "No step up, in any spelling: the server would answer for another path."
 
 

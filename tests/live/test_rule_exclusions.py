@@ -85,7 +85,7 @@ FORMS: dict[str, Tried] = {
         [a_form(path, {"x": XSS}) for path in ("/l", "/l/", "/l/a/b", "/%6c/a..b")],
         [
             a_form(path, {"x": XSS})
-            for path in ("/l-m", "/l/../m", "/l/..;/m", "/l/%2e%2e/m", "/l/%252e%252e/m", "/l/..%5cm", "/m/../l/a")
+            for path in ("/l-m", "/l/../m", "/l/..;/m", "/l/%2e%2e/m", "/l/%252e%252e/m", "/l/..%5cm", "/l/..%253f/m", "/m/../l/a")
         ],
     ),
     "a pattern of paths": (
@@ -99,7 +99,18 @@ FORMS: dict[str, Tried] = {
         [
             a_form("/o?v=2", {"action": "save it", "code": XSS}), a_form("/o?v=2", {"code": XSS}),
             a_form("/o", {"action": "save it, now", "code": XSS}),
-            a_form("/o?v=2&Action=other", {"action": "save it, now", "code": XSS}),
+            *(
+                a_form(f"/o?v=2&{name}=other", {"action": "save it, now", "code": XSS})
+                for name in ("Action", "+action", "action[]", "action[0]", "action%00x", "json.action")
+            ),
+        ],
+    ),
+    "another argument's value, whose name PHP has for others, too": (
+        on("/u", target_name="code", only_if=["my_é key=ä 漢"]),
+        [a_form("/u", {"my_é key": "ä 漢", "code": XSS})],
+        [
+            a_form(f"/u?{name}=other", {"my_é key": "ä 漢", "code": XSS})
+            for name in ("my_%C3%A9_key", "my.%C3%A9.key", "+my+%C3%A9+key", "my[%C3%A9+key")
         ],
     ),
     "letters beyond ASCII in a path": (

@@ -54,6 +54,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     server.answers["/big"] = [chunked, *[piece] * 512]
     server.answers["/large"] = [chunked, *[piece] * 8, b"0\r\n\r\n"]
     server.answers["/page"] = [chunked + piece + b"0\r\n\r\n"]
+    server.answers["/unframed"] = [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 65536]
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
     with Stack(haproxy, state, memory_mib=256) as running:
         yield running
@@ -118,6 +119,7 @@ def test_visitors_are_served_while_large_answers_stall(stack: Stack) -> None:
 
         assert asked(stack, 99, "plain.test", "/big").status == 503
         assert asked(stack, 99, "plain.test", "/page").status == 200
+        assert asked(stack, 99, "plain.test", "/unframed").body == b"x" * 65536
         assert asked(stack, 99, "plain.test").status == 200
         wait_until(lambda: "bodies" in verdicts(stack), "it is in the log")
     wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")

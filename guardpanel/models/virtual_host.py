@@ -51,7 +51,7 @@ def blank_is_none(value: object) -> object:
 def an_id(number: int | None) -> int | None:
     """Of a row: what SQLite cannot store is none."""
     if number is not None and not 0 < number < 2**63:
-        raise refuse("Policy not found: it may have been deleted.")
+        raise refuse("Not found. It may have been deleted.")
     return number
 
 

@@ -137,6 +137,9 @@ async def test_what_the_react_panel_says_is_what_is_excluded(
         ({"scope_path": "posts"}, "scope_path"),
         ({"rule_id": 949110}, "rule_id"),
         ({"target_type": "request_uri", "target_value": "/other"}, "target_value"),
+        ({"target_value": " "}, "target_value"),
+        ({"target_value": "/a{,5}/"}, "target_value"),
+        ({"target_value": "/[a[:alpha:]]/"}, "target_value"),
     ],
 )
 async def test_what_it_says_wrongly_is_refused_at_its_own_key(

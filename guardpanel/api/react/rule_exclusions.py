@@ -109,6 +109,8 @@ def _below(path: str) -> dict[str, Any]:
 
 
 def _field(kind: str, value: str, scope: str) -> dict[str, Any]:
+    if not value.strip():
+        raise Invalid.at("target_value", f"Enter the field’s name, or {ANY} for all of its kind.")
     target = TARGETS.get(kind, kind)
     if target is Target.URL:
         own = {"target": target, "target_name": "", "name_is_pattern": False}

@@ -36,13 +36,18 @@ class Judge:
         command = [agent_binary(), "-config", self.folder / "coraza.yaml", "-control", f"unix:{self.control}"]
         with (self.folder / "agent.log").open("wb") as log:
             self.process = subprocess.Popen([str(part) for part in command], stderr=log)
-        wait_until(lambda: self.control.exists() or self.process.poll() is not None, "the agent answers")
+        wait_until(lambda: self.answers() or self.process.poll() is not None, "the agent answers")
         assert self.process.poll() is None, (self.folder / "agent.log").read_text()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(10)
+
+    def answers(self) -> bool:
+        """Its socket is there a moment before it listens."""
+        with closing(socket.socket(socket.AF_UNIX)) as connection:
+            return connection.connect_ex(str(self.control)) == 0
 
     def says(self, asked: Asked, policy_id: int = 1) -> dict[str, Any]:
         question = {"application": self.applications[policy_id], "request": asked}

@@ -36,9 +36,7 @@ def prices(fields: RuleExclusionColumns) -> list[str]:
     """What is lost besides, where it is wider than it may have to be."""
     found = []
     if any(ids(choice) is None or len(ids(choice) or ()) > 1 for choice in fields.rules):
-        found.append(
-            "Whole families: of 2,040 sample attacks in such fields, 1,588 stay blocked. With single rules, 2,016."
-        )
+        found.append("Whole families let more attacks in such fields pass than single rules do.")
     if fields.target is Target.REQUEST:
         found.append("These rules miss attacks in every field of these requests.")
     elif fields.target.has_names and not fields.target_name:

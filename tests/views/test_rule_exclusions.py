@@ -134,6 +134,16 @@ async def test_its_changes_are_shown_and_restored(ada: httpx2.AsyncClient) -> No
     assert (await ada.get(f"{PLACE}/1")).status_code == 200
 
 
+async def test_the_delete_page_says_what_deleting_does(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_exclusion())
+    works = (await ada.get(f"{PLACE}/1/delete")).text
+    await ada.post(f"{PLACE}/1", data={**an_exclusion(version="1"), "enabled": ""})
+    rests = (await ada.get(f"{PLACE}/1/delete")).text
+
+    assert "inspect what it left out again" in works
+    assert "It is disabled: nothing changes for requests." in rests
+
+
 async def test_there_is_no_page_below_a_policy_that_there_is_not(ada: httpx2.AsyncClient) -> None:
     await ada.post(PLACE, data=an_exclusion())
 

@@ -1,6 +1,6 @@
 """What a new policy starts with, by what is served."""
 
-from guardpanel.models.policy import LARGEST_BODY_KIB
+from guardpanel.models.policy_judging import LARGEST_BODY_KIB
 from guardpanel.models.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES, WEBSITE_METHODS
 
 PRESETS: dict[str, dict[str, object]] = {

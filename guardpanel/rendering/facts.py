@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from guardpanel.models.policy import KIB, LARGEST_BODY_KIB, LARGEST_BODY_KIB_IN_SMALL_FRAMES
+from guardpanel.models.policy import KIB, LARGEST_BODY_KIB_IN_SMALL_FRAMES
+from guardpanel.models.policy_judging import LARGEST_BODY_KIB
 
 LARGEST_HEADERS = 32 * KIB
 "Bytes of all request headers together; more gets 431. Leaves room in HAProxy's buffer for the body."

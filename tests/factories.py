@@ -8,8 +8,9 @@ Form = dict[str, Any]
 
 
 def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
-    """The form of a virtual host. Rows are `servers.0.address`; a field that is None is left out."""
+    """The form of a virtual host, as it is in version 1. Rows are `servers.0.address`; a field that is None is left out."""
     typed = {
+        "version": "1",
         "name": "",
         "hostnames": hosts,
         "servers.0.address": "127.0.0.1:3000",
@@ -37,6 +38,7 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
 def a_policy(called: str = "Strict", **others: Any) -> Form:
     """The form of a policy."""
     typed = {
+        "version": "1",
         "name": called,
         "description": "",
         "enforcement_mode": "block",
@@ -65,6 +67,7 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
 def an_exclusion(**others: Any) -> Form:
     """The form of a rule exclusion."""
     typed = {
+        "version": "1",
         "rules": "941100",
         "target": "argument",
         "target_name": "content",
@@ -83,12 +86,13 @@ def an_exclusion(**others: Any) -> Form:
 
 def an_override(**others: Any) -> Form:
     """The form of a rule override."""
-    return {"rule": "942100", "action": "disable", "reason": "", **others}
+    return {"version": "1", "rule": "942100", "action": "disable", "reason": "", **others}
 
 
 def a_traffic(**others: Any) -> Form:
     """The form of the traffic settings, for one listener."""
     typed = {
+        "version": "1",
         "client_ip_source": "connection",
         "trusted_networks": "",
         "forwarded_hops": "0",

@@ -112,6 +112,7 @@ class Editing(Generic[R, F]):
 
     async def update(self, row_id: IdInPath, here: Here, editor: Editor) -> Response:
         form = await Form.read(here.request, self.rows.fields)
+        form.typed.setdefault("version", [""])  # without one it is behind: what it began with is not known
         if form.change_rows():
             return await self.show_edit(here, form, row_id)
         rows = self.rows_in(here)

@@ -78,7 +78,7 @@ async def test_the_list_is_narrowed_by_thing_person_outcome_and_words(
 
 async def test_the_list_is_paged_on_the_server(ada: Client) -> None:
     for n in range(51):
-        await ada.post("/policies/1", data=a_policy("Default", description=f"d{n}"))
+        await ada.post("/policies/1", data=a_policy("Default", version=str(n + 1), description=f"d{n}"))
 
     first, second = await seen(ada, "/changes"), await seen(ada, "/changes?offset=50")
 

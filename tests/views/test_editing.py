@@ -216,6 +216,22 @@ async def test_a_form_whose_beginning_is_not_kept_shows_every_field_that_differs
     assert "both changed" not in page.text
 
 
+@pytest.mark.usefixtures("host")
+async def test_a_form_without_a_version_saves_nothing_and_asks(ada: httpx2.AsyncClient) -> None:
+    typed = a_virtual_host(version=None, notes="mine", name="shop.example")
+    page = await behind(ada, HOST, typed)
+
+    assert "This form names no version to compare with Nothing was saved." in page.text
+    assert choices(page) == {"notes": "mine"}
+    assert (await now(ada, HOST)).value("notes") == ""
+
+    more = read((await ada.post(HOST, data={**typed, "add_row": "servers"})).text)
+    assert choices(more) == {"notes": "mine"}
+
+    await saved(ada, HOST, sent(page))
+    assert (await now(ada, HOST)).value("notes") == "mine"
+
+
 @pytest.mark.usefixtures("policy")
 async def test_who_typed_the_same_is_told_so(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
     await saved(grace, POLICY, a_policy(version="1", inbound_anomaly_threshold="9"))

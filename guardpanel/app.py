@@ -32,6 +32,7 @@ from guardpanel.views import (
     dashboard,
     drift,
     events,
+    ledger,
     probes,
     rules,
     saves,
@@ -53,7 +54,7 @@ with nothing old to compare with, nearly every look went through all of them."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, rules, changes, drift, system, backups, search, saves, sessions, setup, probes,
+    dashboard, events, rules, ledger, changes, drift, system, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
 
 

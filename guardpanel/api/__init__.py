@@ -7,10 +7,17 @@ from importlib import import_module
 
 from fastapi import APIRouter, Depends
 
-from guardpanel.api import auth, logs, problems, rules, runtime
+from guardpanel.api import auth, ledger, logs, problems, rules, runtime
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
 
 router = APIRouter(responses=problems.DOCUMENTED, dependencies=[Depends(only_known)])
-for part in (auth, *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()), rules, logs, runtime):
+for part in (
+    auth,
+    *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
+    rules,
+    ledger,
+    logs,
+    runtime,
+):
     router.include_router(part.router)

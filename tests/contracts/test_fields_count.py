@@ -314,7 +314,34 @@ async def test_each_filter_of_the_rules_counts(ada_api: httpx2.AsyncClient, monk
         assert [rule["id"] for rule in found.json()["items"]] not in (usual, []), name
 
 
-OWN_FILTERS = {"/api/v1/logs", RULES}
+LEDGER = "/api/v1/ledger"
+
+LEDGER_FOUND: dict[str, tuple[str, list[str]]] = {
+    "page": ("2", []), "per_page": ("1", ["941100"]), "q": ("own reason", ["942100"]), "kind": ("rule_override", ["942200"]),
+    "policy_id": ("2", []), "vhost_id": ("1", []), "flag": ("redundant", ["942200"]),
+    "sort": ("-name", ["942200", "942100", "941100"]),
+}  # fmt: skip
+"By parameter of the ledger: a value, and what it leaves."
+
+
+async def test_each_filter_of_the_ledger_counts(ada_api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(_agent: Agent) -> RuleSet:
+        return rule_set()
+
+    monkeypatch.setattr(Agent, "rule_set", answer)
+    body = {"target_name": "content", "path_match": "any"}
+    for rule, reason in (("941100", ""), ("942100", "Its own reason")):
+        await ada_api.post("/api/v1/policies/1/exclusions", json={**body, "rules": [rule], "reason": reason})
+    await ada_api.post("/api/v1/policies/1/rules", json={"rule": "942200", "action": "disable"})
+    for name in (name for _, path, name in parameters() if path == LEDGER):
+        value, expected = LEDGER_FOUND[name]
+
+        found = await ada_api.get(LEDGER, params={name: value})
+
+        assert [entry["rules"][0] for entry in found.json()["items"]] == expected, name
+
+
+OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

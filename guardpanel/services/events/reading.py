@@ -13,8 +13,9 @@ from typing import TypeVar
 from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.services.events import fired, lately, naming, paging, scan, state
+from guardpanel.services.events import excluded, fired, lately, naming, paging, scan, state
 from guardpanel.services.events.details import EventDetail, detail
+from guardpanel.services.events.excluded import Seen, Watched
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.fired import NEVER, Fired
 from guardpanel.services.events.items import EventPage, NumberedPage
@@ -103,6 +104,11 @@ class Events:
         """How often each fired in the last 24 hours, up to a bound."""
         nothing: Mapping[int, int] = dict.fromkeys(rules, 0)
         return await self._read(lambda connection: fired.counts(connection, rules, now), nothing)
+
+    async def on_excluded(self, watched: Sequence[Watched], now: datetime) -> Mapping[int, Seen]:
+        """Which rules fired on what exclusions exclude, by the exclusion's id."""
+        nothing: Mapping[int, Seen] = {}
+        return await self._read(lambda connection: excluded.seen(connection, watched, now), nothing)
 
     async def ingest_state(self) -> IngestState:
         """How the ingest does. Raises nothing."""

@@ -1,0 +1,96 @@
+"""The ledger as JSON: the rule exclusions and overrides of all policies."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.services.ledger.flags import FlagKind
+from guardpanel.services.ledger.ledger import Entry, EntryKind, Question, load
+
+router = APIRouter(prefix="/api/v1/ledger", tags=["rules"])
+
+LONGEST_ID = 2**53
+
+
+class FlagOut(BaseModel):
+    kind: FlagKind
+    message: str
+
+
+class EntryOut(BaseModel):
+    kind: EntryKind
+    id: int
+    name: str
+    rules: list[str] = Field(description="IDs, ranges, families, and tags.")
+    sentence: str = Field(description="What it does.")
+    policy_id: int
+    policy: str
+    vhost_id: int | None = Field(description="Null: all that use the policy.")
+    vhost: str | None
+    reason: str
+    owner: str = Field(description="Empty for a rule override.")
+    ends_on: date | None
+    enabled: bool
+    changed_at: datetime
+    flags: list[FlagOut]
+
+
+class LedgerPage(BaseModel):
+    items: list[EntryOut]
+    total: int
+    page: int
+    per_page: int
+    crs_version: str | None = Field(
+        description="Null: the agent’s rules are not known, and nothing is called redundant."
+    )
+
+
+class LedgerQuery(BaseModel):
+    page: int = Field(default=1, ge=1, le=100_000)
+    per_page: int = Field(default=50, ge=1, le=500)
+    q: str = Field(default="", max_length=200, description="Looks in names, reasons, and owners.")
+    kind: EntryKind | None = None
+    policy_id: int | None = Field(default=None, ge=1, le=LONGEST_ID)
+    vhost_id: int | None = Field(default=None, ge=1, le=LONGEST_ID)
+    flag: FlagKind | None = None
+    sort: str = Field(
+        default="policy",
+        pattern="^-?(policy|name|owner|ends|changed)$",
+        description="`policy`, `name`, `owner`, `ends` or `changed`; `-` before it: descending.",
+    )
+
+
+@router.get("")
+async def list_ledger(
+    panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[LedgerQuery, Query()]
+) -> LedgerPage:
+    """Rule exclusions and rule overrides of all policies, and what is worth a second look about each."""
+    ledger = await load(
+        session,
+        panel.engines,
+        panel.events,
+        Question(query.q, query.kind, query.policy_id, query.vhost_id, query.flag),
+        sort=query.sort.removeprefix("-"),
+        descending=query.sort.startswith("-"),
+        offset=(query.page - 1) * query.per_page,
+        limit=query.per_page,
+    )
+    return LedgerPage(
+        items=[_out(entry) for entry in ledger.page.items],
+        total=ledger.page.total,
+        page=query.page,
+        per_page=query.per_page,
+        crs_version=ledger.crs_version or None,
+    )
+
+
+def _out(entry: Entry) -> EntryOut:
+    return EntryOut(
+        kind=entry.kind, id=entry.id, name=entry.name, rules=list(entry.rules), sentence=entry.sentence,
+        policy_id=entry.policy_id, policy=entry.policy, vhost_id=entry.virtual_host_id, vhost=entry.virtual_host or None,
+        reason=entry.reason, owner=entry.owner, ends_on=entry.ends_on, enabled=entry.enabled, changed_at=entry.changed_at,
+        flags=[FlagOut(kind=flag.kind, message=flag.message) for flag in entry.flags],
+    )  # fmt: skip

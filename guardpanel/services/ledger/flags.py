@@ -1,0 +1,169 @@
+"""What is worth a second look about an exclusion or an override, in words."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from guardpanel.engines import Rule, RuleRole, RuleSet
+from guardpanel.models import Policy, RuleExclusion, RuleOverride
+from guardpanel.models.meta import Choice
+from guardpanel.models.rule_override import FAMILY, RuleAction
+from guardpanel.services.events.excluded import Seen
+from guardpanel.services.exclusion_checks import chosen
+from guardpanel.services.exclusion_ends import ANNOUNCED
+from guardpanel.services.ledger.covering import is_covered
+
+MOST_NAMED = 4
+"Rules that a sentence names."
+
+
+class FlagKind(Choice):
+    REDUNDANT = "redundant", "Redundant"
+    ATTACK_SEEN = "attack_seen", "Attack seen"
+    ENDS_SOON = "ends_soon", "Ends soon"
+    ENDED = "ended", "Ended"
+    DISABLED = "disabled", "Disabled"
+
+
+@dataclass(frozen=True)
+class Flag:
+    kind: FlagKind
+    message: str
+    "One sentence."
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that flags are made from. `rule_set` None: the agent's rules are not known, and nothing is called redundant."""
+
+    policies: Mapping[int, Policy]
+    exclusions: Sequence[RuleExclusion]
+    overrides: Sequence[RuleOverride]
+    rule_set: RuleSet | None
+    seen: Mapping[int, Seen]
+    "By the id of the exclusion."
+    today: date
+
+    @cached_property
+    def by_policy(self) -> Mapping[int, list[RuleExclusion]]:
+        """Enabled exclusions."""
+        rows: dict[int, list[RuleExclusion]] = defaultdict(list)
+        for row in self.exclusions:
+            if row.enabled:
+                rows[row.policy_id or 0].append(row)
+        return rows
+
+    @cached_property
+    def switched_off(self) -> Mapping[int, list[RuleOverride]]:
+        """By policy, overrides that switch rules off."""
+        rows: dict[int, list[RuleOverride]] = defaultdict(list)
+        for row in self.overrides:
+            if row.action is RuleAction.DISABLE:
+                rows[row.policy_id or 0].append(row)
+        return rows
+
+    @cached_property
+    def rules(self) -> Mapping[str, Collection[int]]:
+        """By what an exclusion or an override names: the IDs of rules that detect something."""
+        names = {choice for row in self.exclusions for choice in row.rules} | {row.rule for row in self.overrides}
+        return {name: self._detecting(name) for name in names}
+
+    def _detecting(self, name: str) -> frozenset[int]:
+        if self.rule_set is None:
+            return frozenset()
+        choice = f"{name}000-{name}999" if FAMILY.fullmatch(name) else name
+        return frozenset(rule.id for rule in chosen(choice, self.rule_set) if rule.role is RuleRole.DETECT)
+
+    def rules_of(self, row: RuleExclusion) -> frozenset[int]:
+        return frozenset().union(*(self.rules[choice] for choice in row.rules))
+
+
+def of_exclusion(row: RuleExclusion, known: Known) -> list[Flag]:
+    flags = list(_ends(row, known.today))
+    if not row.enabled:
+        return flags
+    if message := _without_effect(row, known):
+        flags.append(Flag(FlagKind.REDUNDANT, message))
+    if (seen := known.seen.get(row.id or 0)) and seen.requests:
+        flags.append(Flag(FlagKind.ATTACK_SEEN, _attack(seen)))
+    return flags
+
+
+def of_override(row: RuleOverride, known: Known) -> list[Flag]:
+    message = _without_effect_off(row, known) if row.action is RuleAction.DISABLE else ""
+    return [Flag(FlagKind.REDUNDANT, message)] if message else []
+
+
+def _ends(row: RuleExclusion, today: date) -> Iterator[Flag]:
+    if row.enabled:
+        if row.ends_on and row.ends_on <= today + ANNOUNCED:
+            yield Flag(FlagKind.ENDS_SOON, f"Disabled after {row.ends_on}.")
+    elif row.ends_on and row.ends_on < today:
+        yield Flag(FlagKind.ENDED, f"Ended after its last day, {row.ends_on}.")
+    else:
+        yield Flag(FlagKind.DISABLED, "It is disabled, so its rules inspect the field again.")
+
+
+def _without_effect(row: RuleExclusion, known: Known) -> str:
+    """Why nothing would change without it; empty where something would, or nobody can tell."""
+    policy, rules = known.policies.get(row.policy_id or 0), known.rules_of(row)
+    if known.rule_set is None or policy is None or not rules:
+        return ""
+    overrides = known.switched_off.get(policy.id or 0, [])
+    if message := _off_anyway(rules, policy, overrides, known):
+        return message
+    return next(
+        (
+            f"Covered by another exclusion, {other.name}."
+            for other in known.by_policy[policy.id or 0]
+            if other.id != row.id
+            and is_covered(row, other, known.rules_of)
+            and not (is_covered(other, row, known.rules_of) and (other.id or 0) > (row.id or 0))
+        ),
+        "",
+    )
+
+
+def _without_effect_off(row: RuleOverride, known: Known) -> str:
+    policy, rules = known.policies.get(row.policy_id or 0), frozenset(known.rules[row.rule])
+    if known.rule_set is None or policy is None or not rules:
+        return ""
+    others = [
+        other
+        for other in known.switched_off[policy.id or 0]
+        if other.id != row.id and not (known.rules[other.rule] == rules and (other.id or 0) > (row.id or 0))
+    ]
+    return _off_anyway(rules, policy, others, known)
+
+
+def _off_anyway(rules: Collection[int], policy: Policy, overrides: Iterable[RuleOverride], known: Known) -> str:
+    """Why none of these rules runs in the policy; empty where one does."""
+    by = {number: row for row in overrides for number in known.rules[row.rule]}
+    catalogue = known.rule_set.rules if known.rule_set else {}
+    running = {number for number in rules if not (number in by or _is_away(catalogue[number], policy))}
+    if running:
+        return ""
+    subject = "Its rule is" if len(rules) == 1 else "Its rules are"
+    if all(number in by for number in rules):
+        return f"{subject} off in this policy: {', '.join(sorted({by[number].rule for number in rules})[:MOST_NAMED])}."
+    if all(_is_of_responses(catalogue[number], policy) for number in rules):
+        return f"{subject} for responses, which this policy does not inspect."
+    return f"{subject} off in this policy: the detection paranoia level is {policy.detection_paranoia_level}."
+
+
+def _is_away(rule: Rule, policy: Policy) -> bool:
+    return (rule.paranoia_level or 0) > policy.detection_paranoia_level or _is_of_responses(rule, policy)
+
+
+def _is_of_responses(rule: Rule, policy: Policy) -> bool:
+    return rule.phase in {3, 4} and not policy.response_inspection
+
+
+def _attack(seen: Seen) -> str:
+    names = [str(rule) for rule in seen.rules[:MOST_NAMED]]
+    more = len(seen.rules) - len(names)
+    listed = ", ".join(names) + (f" and {more} more" if more else "")
+    requests = f"{seen.requests:,} request{'' if seen.requests == 1 else 's'}"
+    return f"Other rules fired on what is excluded, in {requests} of the last 30 days: {listed}."

@@ -1,0 +1,188 @@
+"""All entries of the ledger, filtered and in order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.engines import Engines
+from guardpanel.models import NOUNS, Policy, RuleExclusion, RuleOverride, VirtualHost
+from guardpanel.models.meta import Choice
+from guardpanel.services import rule_exclusions
+from guardpanel.services.events import Events
+from guardpanel.services.exclusion_words import reach
+from guardpanel.services.ledger import flags
+from guardpanel.services.ledger.flags import Flag, FlagKind, Known
+from guardpanel.services.ledger.watching import watched
+from guardpanel.services.paging import Page
+from guardpanel.services.rules import catalogue
+
+
+class EntryKind(Choice):
+    EXCLUSION = "rule_exclusion", "Rule exclusion"
+    OVERRIDE = "rule_override", "Rule override"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An exclusion or an override, and what is to be said of it."""
+
+    kind: EntryKind
+    id: int
+    name: str
+    rules: tuple[str, ...]
+    "IDs, ranges, families and tags."
+    sentence: str
+    "What it does."
+    policy_id: int
+    policy: str
+    virtual_host_id: int | None
+    virtual_host: str
+    "Empty: all that use the policy."
+    reason: str
+    owner: str
+    ends_on: date | None
+    enabled: bool
+    changed_at: datetime
+    flags: tuple[Flag, ...]
+
+    @property
+    def url(self) -> str:
+        return NOUNS[self.kind].url(self.id, self.policy_id)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Conditions that hold together; an empty one asks for nothing."""
+
+    q: str = ""
+    kind: EntryKind | None = None
+    policy_id: int | None = None
+    virtual_host_id: int | None = None
+    flag: FlagKind | None = None
+
+    def matches(self, entry: Entry) -> bool:
+        text = self.q.strip().lower()
+        return (
+            self.kind in {None, entry.kind}
+            and self.policy_id in {None, entry.policy_id}
+            and self.virtual_host_id in {None, entry.virtual_host_id}
+            and (self.flag is None or self.flag in {flag.kind for flag in entry.flags})
+            and (not text or any(text in words.lower() for words in (entry.name, entry.reason, entry.owner)))
+        )
+
+
+SORTS: Mapping[str, Callable[[Entry], Any]] = {
+    "policy": lambda entry: (entry.policy.lower(), entry.kind, entry.name.lower(), entry.id),
+    "name": lambda entry: (entry.name.lower(), entry.id),
+    "owner": lambda entry: (entry.owner.lower(), entry.name.lower(), entry.id),
+    "ends": lambda entry: (entry.ends_on or date.max, entry.name.lower(), entry.id),
+    "changed": lambda entry: (entry.changed_at, entry.id),
+}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    page: Page[Entry]
+    policies: Mapping[int, str]
+    "By ID, for a filter."
+    crs_version: str
+    "Empty: not known, and nothing is called redundant."
+
+
+async def load(
+    session: AsyncSession,
+    engines: Engines,
+    events: Events,
+    question: Question,
+    *,
+    sort: str = "policy",
+    descending: bool = False,
+    offset: int = 0,
+    limit: int = 50,
+) -> Ledger:
+    """The rows are read first; the agent and the events are asked without holding the database."""
+    rows = await _read(session)
+    await session.commit()
+    rule_set = (await catalogue.load(engines)).rule_set
+    known = Known(rows.policies, rows.exclusions, rows.overrides, rule_set, {}, rule_exclusions.today())
+    wanted = [watched(row, known.rules_of(row)) for row in rows.exclusions if row.enabled]
+    seen = await events.on_excluded(wanted, datetime.now(UTC))
+    known = Known(rows.policies, rows.exclusions, rows.overrides, rule_set, seen, rule_exclusions.today())
+    entries = [entry for entry in _entries(rows, known) if question.matches(entry)]
+    entries.sort(key=SORTS.get(sort, SORTS["policy"]), reverse=descending)
+    return Ledger(
+        Page(entries[offset : offset + limit], len(entries), offset, limit),
+        {number: policy.name for number, policy in rows.policies.items()},
+        rule_set.crs_version if rule_set else "",
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    policies: Mapping[int, Policy]
+    hosts: Mapping[int, str]
+    exclusions: Sequence[RuleExclusion]
+    overrides: Sequence[RuleOverride]
+
+
+async def _read(session: AsyncSession) -> _Rows:
+    policies = (await session.exec(select(Policy))).all()
+    hosts = (await session.exec(select(VirtualHost.id, VirtualHost.name))).all()
+    return _Rows(
+        {policy.id or 0: policy for policy in policies},
+        {number or 0: name for number, name in hosts},
+        (await session.exec(select(RuleExclusion).order_by(RuleExclusion.id))).all(),  # type: ignore[arg-type]
+        (await session.exec(select(RuleOverride).order_by(RuleOverride.id))).all(),  # type: ignore[arg-type]
+    )
+
+
+def _entries(rows: _Rows, known: Known) -> list[Entry]:
+    return [
+        *(_exclusion(row, rows, known) for row in rows.exclusions),
+        *(_override(row, rows, known) for row in rows.overrides),
+    ]
+
+
+def _exclusion(row: RuleExclusion, rows: _Rows, known: Known) -> Entry:
+    host = rows.hosts.get(row.virtual_host_id or 0, "")
+    return Entry(
+        EntryKind.EXCLUSION,
+        row.id or 0,
+        row.name,
+        tuple(row.rules),
+        reach(row, host),
+        row.policy_id or 0,
+        rows.policies[row.policy_id or 0].name,
+        row.virtual_host_id,
+        host,
+        row.reason,
+        row.owner,
+        row.ends_on,
+        row.enabled,
+        row.updated_at,
+        tuple(flags.of_exclusion(row, known)),
+    )
+
+
+def _override(row: RuleOverride, rows: _Rows, known: Known) -> Entry:
+    return Entry(
+        EntryKind.OVERRIDE,
+        row.id or 0,
+        row.name,
+        (row.rule,),
+        f"{row.action.word}. {row.action.hint}",
+        row.policy_id or 0,
+        rows.policies[row.policy_id or 0].name,
+        None,
+        "",
+        row.reason,
+        "",
+        None,
+        True,
+        row.updated_at,
+        tuple(flags.of_override(row, known)),
+    )

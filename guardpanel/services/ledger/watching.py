@@ -1,0 +1,41 @@
+"""What to look for in events on behalf of a rule exclusion."""
+
+import re
+from collections.abc import Collection
+
+from guardpanel.models.rule_exclusion import PathMatch, RuleExclusion, Target
+from guardpanel.rendering.exclusions import VARIABLES
+from guardpanel.services.events.excluded import Watched
+
+META = re.compile(r"[\\.^$*+?{}\[\]|()]")
+
+
+def watched(row: RuleExclusion, rules: Collection[int]) -> Watched:
+    name, path = row.target_name, row.path
+    if row.name_is_pattern:
+        name = fixed_beginning(name)
+    elif row.target is Target.JSON and name:
+        name = f"json.{name.removeprefix('json.')}"
+    if row.path_match is PathMatch.PATTERN:
+        path = fixed_beginning(path)
+    return Watched(
+        row.id or 0,
+        row.policy_id or 0,
+        row.virtual_host_id,
+        frozenset(rules),
+        VARIABLES[row.target],
+        name,
+        row.name_is_pattern,
+        path,
+        row.path_match in {PathMatch.BELOW, PathMatch.PATTERN},
+        tuple(row.methods),
+    )
+
+
+def fixed_beginning(pattern: str) -> str:
+    """What every text that the pattern matches begins with; empty where that is nothing, or hard to tell."""
+    if "|" in pattern:
+        return ""
+    text = META.split(pattern.removeprefix("^"), maxsplit=1)[0]
+    rest = pattern.removeprefix("^")[len(text) :]
+    return text[:-1] if rest[:1] in {"*", "?", "+", "{"} else text

@@ -89,6 +89,27 @@ def an_override(**others: Any) -> Form:
     return {"version": "1", "rule": "942100", "action": "disable", "reason": "", **others}
 
 
+def a_custom_rule(**others: Any) -> Form:
+    """The form of a custom rule."""
+    typed = {
+        "rule_id": "9000001",
+        "name": "Old login",
+        "phase": "request_body",
+        "variables": "ARGS:q",
+        "transformations": "",
+        "operator": "contains",
+        "operator_argument": "needle",
+        "action": "score",
+        "points": "5",
+        "severity": "critical",
+        "tags": "",
+        "status": "403",
+        "enabled": "on",
+        "comment": "",
+    }
+    return {key: value for key, value in {**typed, **others}.items() if value is not None}
+
+
 def a_traffic(**others: Any) -> Form:
     """The form of the traffic settings, for one listener."""
     typed = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.models.rule_override import RuleOverrideFields
@@ -28,10 +29,11 @@ def rows(
     traffic: dict[str, Any] | None = None,
     exclusions: Iterable[dict[str, Any]] = (),
     overrides: Iterable[dict[str, Any]] = (),
+    custom_rules: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
-    A host, an exclusion and an override name their policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
+    A host, an exclusion, an override and a custom rule name their policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
     """
     made: dict[str, list[dict[str, Any]]] = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
     made["traffic"] = [{"id": 1, **TrafficFields.model_validate(traffic or {}).model_dump(mode="json")}]
@@ -56,4 +58,8 @@ def rows(
          **RuleOverrideFields.model_validate(one).model_dump(mode="json")}
         for at, one in enumerate(overrides, 1)
     ]  # fmt: skip
+    made["customrule"] = [
+        {"id": at, "policy_id": ids[rule["policy"]], **CustomRuleFields.model_validate(rule).model_dump(mode="json")}
+        for at, rule in enumerate(custom_rules, 1)
+    ]
     return made

@@ -13,7 +13,8 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import policy, rule_exclusion, rule_override, traffic, virtual_host  # noqa: E402
+from guardpanel.models import custom_rule, policy, rule_exclusion, rule_override, traffic, virtual_host  # noqa: E402
+from guardpanel.models.custom_rule import CustomRule  # noqa: E402
 from guardpanel.models.hostname import Hostname  # noqa: E402
 from guardpanel.models.noun import Noun  # noqa: E402
 from guardpanel.models.policy import Policy  # noqa: E402
@@ -26,13 +27,22 @@ from guardpanel.models.user import AccessToken, Installation, Session, User  # n
 from guardpanel.models.virtual_host import VirtualHost  # noqa: E402
 
 NOUNS: Mapping[str, Noun] = {
-    noun.key: noun for noun in (traffic.NOUN, policy.NOUN, virtual_host.NOUN, rule_override.NOUN, rule_exclusion.NOUN)
+    noun.key: noun
+    for noun in (
+        traffic.NOUN,
+        policy.NOUN,
+        virtual_host.NOUN,
+        rule_override.NOUN,
+        rule_exclusion.NOUN,
+        custom_rule.NOUN,
+    )
 }
 "All that an operator saves, by key: in the order in which they are shown, and in which their rows can be inserted."
 
 __all__ = [
     "NOUNS",
     "AccessToken",
+    "CustomRule",
     "Deployment",
     "Hostname",
     "Installation",

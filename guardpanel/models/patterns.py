@@ -16,12 +16,12 @@ NO_LEAST = re.compile(r"\{,\d*\}")
 GROUP = re.compile(r"\((?!\?)|\(\?(?:i\)|:|i:)")
 
 
-def pattern(text: str) -> str:
+def pattern(text: str, longest: int = LONGEST) -> str:
     """The text if it is such an expression. It is meant to match the whole of a value."""
     if not text:
         raise refuse("Enter a pattern.")
-    if len(text) > LONGEST:
-        raise refuse(f"At most {LONGEST} characters; this has {len(text)}.")
+    if len(text) > longest:
+        raise refuse(f"At most {longest:,} characters; this has {len(text):,}.")
     _only_what_both_read(text)
     try:
         re.compile(text)

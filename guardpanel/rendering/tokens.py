@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 
 from guardpanel.bundle import Origin
 from guardpanel.models.content_types import CONTENT_TYPE, READINGS, expression
+from guardpanel.models.seclang import Link, NotSecLang, parse_link, written
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 "What ends a line for HAProxy, Coraza, YAML or Python, and other controls."
@@ -101,6 +102,18 @@ def content_types(patterns: Iterable[str]) -> Token:
         if pattern not in READINGS and not CONTENT_TYPE.fullmatch(pattern):
             raise UnsafeText(f"not a content type: {pattern!r}")
     return Token(rf"^\s*(?:{'|'.join(map(expression, patterns))})(?:[;,\s]|$)")
+
+
+def rule(link: Link) -> Token:
+    """A link of an operator's rule as one line. Read back it is the same link: no text in it became another part of it."""
+    line = written(link)
+    try:
+        same = parse_link(line) == link
+    except NotSecLang:
+        same = False
+    if UNSAFE.search(line) or not same:
+        raise UnsafeText(f"not one link of a rule: {line!r}")
+    return Token(line)
 
 
 def built(form: LiteralString, *parts: Token) -> Token:

@@ -5,7 +5,7 @@ from fastapi import Response
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models.content_types import BodyReading
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import policies, rule_exclusions, rule_overrides, virtual_hosts
+from guardpanel.services import custom_rules, policies, rule_exclusions, rule_overrides, virtual_hosts
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.views.answers import page
 from guardpanel.views.editing import last_changes
@@ -45,6 +45,7 @@ async def show(policy_id: RowId, here: Here, _viewer: Viewer) -> Response:
         "overrides": await rule_overrides.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
         "soon": rule_exclusions.today() + ANNOUNCED,
         "exclusions": await rule_exclusions.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
+        "custom_rules": await custom_rules.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
         "reading_words": READ_AS_FORMS if here.facts.small_frames else {},
     }
     return await page(here.request, "policies/show.html", context)

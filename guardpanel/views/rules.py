@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import shown
-from guardpanel.services import policies, rule_exclusions
+from guardpanel.services import custom_rules, policies, rule_exclusions
 from guardpanel.services.events.fired import MOST, MOST_LISTED
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import family
 from guardpanel.services.rules.question import PHASES, RulePaging, RuleQuestion, search
 from guardpanel.services.rules.sentences import ROLES, explain, title
 from guardpanel.services.rules.states import states
-from guardpanel.views.answers import page
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.rule_filters import RuleFilters
 
 router = APIRouter(prefix="/rules")
@@ -52,8 +52,13 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
     if not number:
         raise NotFound("Rule not found.")
     if loaded.rule_set is None or number not in loaded.rule_set.rules:
-        context = {"loaded": loaded, "number": number, "is_own": number // 10_000 == 19}
-        return await page(request, "rules/missing.html", context, status_code=404 if loaded.rule_set else 200)
+        own = await custom_rules.with_id(session, number)
+        await session.commit()
+        if len(own) == 1:
+            return redirect(custom_rules.NOUN.url_of(own[0][0]))
+        context = {"loaded": loaded, "number": number, "is_own": number // 10_000 == 19, "custom_rules": own}
+        found = own or not loaded.rule_set
+        return await page(request, "rules/missing.html", context, status_code=200 if found else 404)
     rule = loaded.rule_set.rules[number]
     exclusions = await rule_exclusions.of_rule(session, rule)
     await session.commit()

@@ -16,7 +16,7 @@ from guardpanel.panel import Panel
 from guardpanel.services.saving import snapshots
 from guardpanel.settings import Settings
 from tests.conftest import ADA, log_in, running, someone, take_token
-from tests.factories import a_policy, a_traffic, a_vhost, a_virtual_host, an_exclusion, an_override
+from tests.factories import a_custom_rule, a_policy, a_traffic, a_vhost, a_virtual_host, an_exclusion, an_override
 from tests.fakes import FAKES, FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +119,17 @@ SAVES = [
          ("POST", "/api/v1/policies/1/rules", {"rule": "attack-rfi", "action": "disable", "reason": "No PHP here"})),
     Save("a rule override by the React panel", ("/policies/1/rules", an_override(reason="Static site")),
          ("POST", "/api/v1/policies/1/rules", {"rule_id": 942100, "action": "disable", "comment": "Static site"})),
+    Save("a custom rule", ("/policies/1/custom-rules", a_custom_rule(
+            variables="ARGS:q\n!args:/^x y/", transformations="Lowercase\nnormalisePath", operator="ip_match",
+            operator_argument="10.0.0.1/8, 2001:DB8::1", negated="on", tags="a/b", comment="Two\r\nlines")),
+         ("POST", "/api/v1/policies/1/custom-rules", {
+             "rule_id": 9000001, "name": "Old login", "variables": "ARGS:q|!args:/^x y/", "transformations": ["Lowercase", "normalisePath"],
+             "operator": "ip_match", "operator_argument": "10.0.0.1/8, 2001:DB8::1", "negated": True, "tags": ["a/b"],
+             "comment": "Two\nlines"})),
+    Save("a custom rule by the React panel", ("/policies/1/custom-rules", a_custom_rule(action="block", status="400", phase="request_headers")),
+         ("POST", "/api/v1/policies/1/custom-rules", {
+             "rule_id": 9000001, "phase": "request_headers", "variables": "ARGS:q", "operator": "contains", "operator_argument": "needle",
+             "actions": "deny,status:400,msg:'Old login'", "comment": None, "is_active": True})),
     Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 
@@ -138,6 +149,9 @@ REFUSED = [
          ("POST", "/api/v1/policies/1/rules", {"rule_id": 941100, "action": "disable"})),
     Save("an override of a rule that blocks", ("/policies/1/rules", an_override(rule="949110")),
          ("POST", "/api/v1/policies/1/rules", {"rule": "949110"})),
+    Save("a body in the phase of headers", ("/policies/1/custom-rules", a_custom_rule(variables="REQUEST_BODY", phase="request_headers")),
+         ("POST", "/api/v1/policies/1/custom-rules", {"rule_id": 9000001, "name": "Old login", "variables": "REQUEST_BODY",
+                                                      "phase": "request_headers", "operator_argument": "needle"})),
     Save("a path that is none", ("/policies/1/exclusions", an_exclusion(path="posts")),
          ("POST", "/api/v1/policies/1/exclusions", {"rules": ["941100"], "path": "posts"})),
     Save("a host with another policy", ("/policies/2/exclusions", an_exclusion(virtual_host_id="1")),

@@ -34,6 +34,8 @@ SAID: dict[str, Any] = {
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
     "rule": "942200", "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "scope_path": "/changed", "methods": ["PUT"],
     "only_if": ["action=save"], "ends_on": "2027-01-31",
+    "variables": "ARGS:changed|!ARGS:/(?i)^x/", "transformations": ["lowercase"], "tags": ["attack-sqli"],
+    "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
     "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
@@ -111,6 +113,7 @@ def named(place: Path_) -> str:
 
 TWICE = {
     "rule": {"rule_id"}, "rules": {"rule_id"}, "target": {"target_type", "target_value"}, "target_name": {"target_type", "target_value"},
+    **{key: {"actions"} for key in ("name", "action", "points", "severity", "tags", "status", "transformations")},
     "path": {"scope_path"}, "path_match": {"scope_path"}, "name_is_pattern": {"target_type", "target_value"},
     "hostnames": {"domain"}, "backends": {"backend_url"}, "backend_url": {"backends"}, "servers": {"backends", "backend_url"},
 }  # fmt: skip
@@ -118,6 +121,7 @@ TWICE = {
 
 
 OVERRIDES = "/api/v1/policies/{policy_id}/rules"
+CUSTOM_RULES = "/api/v1/policies/{policy_id}/custom-rules"
 
 
 def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
@@ -125,6 +129,12 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
     if path.endswith("/traffic"):
         return {"trusted_networks": ["10.0.0.0/8"], "client_ip_header": "x-edge", "client_ip_source": "connection",
                 "forwarded_hops": 1, "listeners": [{"address": bind, "proxy_networks": ["10.0.0.0/8"]}]}  # fmt: skip
+    if path.startswith(CUSTOM_RULES):
+        body = {"rule_id": 9000001, "phase": "request_body", "variables": "ARGS:q", "operator": "contains", "operator_argument": "x",
+                "actions": "deny,msg:'Mine'", "comment": None, "is_active": True}  # fmt: skip
+        own = {"name": "Mine", "action": "block"}
+        said_by = TWICE.get(str(place[0]), set()) if place else set()
+        return {name: value for name, value in (body | own).items() if name not in (said_by or own)}
     if path.startswith(OVERRIDES):
         body = {"rule_id": 941100, "rule": "941100", "action": "disable", "comment": None}
         return {

@@ -28,7 +28,18 @@ VERSIONS: Mapping[str, Mapping[str, Any]] = {
 
 AGENTS = {"guardpanel-spoa": False, "coraza-spoa": True}
 
-KEYS = {"look for", "haproxy", "agent", "binds", "policies", "virtual_hosts", "traffic", "exclusions", "overrides"}
+KEYS = {
+    "look for",
+    "haproxy",
+    "agent",
+    "binds",
+    "policies",
+    "virtual_hosts",
+    "traffic",
+    "exclusions",
+    "overrides",
+    "custom_rules",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Case:
             self.given.get("traffic"),
             self.given.get("exclusions", ()),
             self.given.get("overrides", ()),
+            self.given.get("custom_rules", ()),
         )
 
     @property

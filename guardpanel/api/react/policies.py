@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from guardpanel.api.react.custom_rules import CustomRuleDialect, ReactCustomRuleOut
 from guardpanel.api.react.rule_exclusions import ExclusionDialect, ReactExclusionOut
 from guardpanel.api.react.rule_overrides import OverrideDialect, ReactOverrideOut
 from guardpanel.api.saves import Body, refuse_unsupported
@@ -12,9 +13,11 @@ from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import rule_exclusions, rule_overrides
+from guardpanel.services import custom_rules, rule_exclusions, rule_overrides
 
-EXCLUSIONS, OVERRIDES, ROW = ExclusionDialect(), OverrideDialect(), tuple(Row.model_fields)
+EXCLUSIONS, OVERRIDES, CUSTOM_RULES = ExclusionDialect(), OverrideDialect(), CustomRuleDialect()
+
+ROW = tuple(Row.model_fields)
 
 MOST_RULES = 1_000
 "Of each kind in the answer for one policy."
@@ -84,11 +87,11 @@ class ReactPolicyOut(Row):
 
 
 class RuleLists(BaseModel):
-    """With the lists of its rules; one of them a later version fills."""
+    """With the lists of its rules."""
 
     rule_overrides: list[ReactOverrideOut]
     rule_exclusions: list[ReactExclusionOut]
-    custom_rules: list[dict[str, Any]]
+    custom_rules: list[ReactCustomRuleOut]
 
 
 class PolicyDialect(Dialect):
@@ -118,10 +121,11 @@ class PolicyDialect(Dialect):
     async def out_whole(self, session: SessionDep, row: Policy) -> dict[str, Any]:
         overrides = await rule_overrides.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
         exclusions = await rule_exclusions.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
+        own = await custom_rules.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
         return {
             "rule_overrides": [_out(one, OVERRIDES) for one in overrides.items],
             "rule_exclusions": [_out(one, EXCLUSIONS) for one in exclusions.items],
-            "custom_rules": [],
+            "custom_rules": [_out(rule, CUSTOM_RULES) for rule in own.items],
         }
 
 

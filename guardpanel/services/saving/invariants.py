@@ -133,6 +133,15 @@ def rules_are_overridden_once(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.between(*keys, "rule", words, is_double=True)
 
 
+def custom_rules_have_own_ids(proposal: Proposal) -> Iterator[Violation]:
+    owners: dict[tuple[int, int], int] = {}
+    for row in proposal.rows["customrule"]:
+        owner = owners.setdefault((row["policy_id"], row["rule_id"]), row["id"])
+        if owner != row["id"]:
+            keys, words = (("custom_rule", row["id"]), ("custom_rule", owner)), f"{row['rule_id']} is {{}} already."
+            yield from proposal.between(*keys, "rule_id", words, is_double=True)
+
+
 def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
     binds = proposal.facts.http_binds
     ports = tuple(f":{port}" for _, port in binds)
@@ -168,6 +177,7 @@ RULES = (
     hostnames_have_one_owner,
     what_is_named_exists,
     rules_are_overridden_once,
+    custom_rules_have_own_ids,
     no_server_is_haproxy,
     bodies_fit_the_agent,
     connections_have_files,

@@ -1,0 +1,69 @@
+"""Custom rules: their lists, the next free ID, and what would do nothing."""
+
+from typing import Unpack
+
+from sqlalchemy import String, cast
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import Invalid
+from guardpanel.models import CustomRule, Policy, RuleOverride
+from guardpanel.models.custom_rule import FIRST_ID, LAST_ID, NOUN, CustomRuleFields
+from guardpanel.models.rule_override import RuleAction
+from guardpanel.rendering.custom_rules import seclang
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.paging import Page, holds
+from guardpanel.services.saving.changes import Asked, Changes, Saved
+
+SORTS = {"name": col(CustomRule.name), "changed": col(CustomRule.updated_at)}
+
+
+class CustomRules(Crud[CustomRule, CustomRuleFields]):
+    async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[CustomRule]:
+        """Those whose message, ID or comment holds `q`."""
+        wanted = select(CustomRule)
+        if q:
+            wanted = wanted.where(holds(q, CustomRule.name, CustomRule.comment, cast(col(CustomRule.rule_id), String)))
+        return await self.listed(session, wanted, SORTS, **paging)
+
+    async def create(self, changes: Changes, asked: Asked, fields: CustomRuleFields) -> Saved[CustomRule]:
+        await self._must_have_effect(changes, fields)
+        return await super().create(changes, asked, fields)
+
+    async def update(
+        self, changes: Changes, asked: Asked, number: int, fields: CustomRuleFields, version: int | None = None
+    ) -> Saved[CustomRule]:
+        await self._must_have_effect(changes, fields)
+        return await super().update(changes, asked, number, fields, version)
+
+    async def _must_have_effect(self, changes: Changes, fields: CustomRuleFields) -> None:
+        """Invalid for a tag that the policy switches off: the rule would be off with it."""
+        if not (fields.enabled and fields.tags):
+            return
+        off = select(RuleOverride.rule).where(
+            col(RuleOverride.policy_id) == self.parent_id, col(RuleOverride.action) == RuleAction.DISABLE
+        )
+        async with changes.database.read() as session:
+            tags_off = set((await session.exec(off)).all())
+        if tag := next((tag for tag in fields.tags if tag in tags_off), None):
+            raise Invalid.at("tags", f"This policy switches off {tag}, and would switch off this rule. Remove the tag.")
+
+
+ROWS = CustomRules(NOUN, CustomRule, CustomRuleFields)
+
+
+async def next_id(session: AsyncSession, policy_id: int) -> int:
+    """The first free one."""
+    used = set((await session.exec(select(CustomRule.rule_id).where(CustomRule.policy_id == policy_id))).all())
+    return next((number for number in range(FIRST_ID + 1, LAST_ID + 1) if number not in used), FIRST_ID)
+
+
+async def with_id(session: AsyncSession, rule_id: int) -> list[tuple[CustomRule, str]]:
+    """The rules that have this ID, each with its policy's name."""
+    query = select(CustomRule, Policy.name).join(Policy).where(CustomRule.rule_id == rule_id)
+    return list((await session.exec(query.order_by(Policy.name))).all())
+
+
+page, fields_of = ROWS.page, ROWS.fields_of
+
+__all__ = ["NOUN", "ROWS", "fields_of", "next_id", "page", "seclang", "with_id"]

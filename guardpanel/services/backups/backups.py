@@ -42,6 +42,8 @@ class Candidate:
     manifest: Manifest
     rows: Rows
     "Of every table but revisions and changes, which stay in the file."
+    left_out: str = ""
+    "Of what the backup has, for the end of a sentence."
 
     @property
     def database(self) -> Path:
@@ -50,7 +52,9 @@ class Candidate:
     @property
     def summary(self) -> str:
         revision = f" (revision {self.manifest.revision})" if self.manifest.revision else ""
-        return f"Restored a backup of {self.manifest.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{revision}"
+        return (
+            f"Restored a backup of {self.manifest.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{revision}{self.left_out}"
+        )
 
     @property
     def administrators(self) -> list[str]:
@@ -118,7 +122,8 @@ class Backups:
         folder = self.settings.restore_dir / token
         if not TOKEN.fullmatch(token) or not (folder / DATABASE).is_file():
             raise NotFound("This upload is no longer available. Choose the backup file again.")
-        return Candidate(token, folder, archives.manifest_in(folder), await contents.rows_of(folder / DATABASE))
+        manifest, rows = archives.manifest_in(folder), await contents.rows_of(folder / DATABASE)
+        return Candidate(token, folder, manifest, rows, contents.left_out(folder))
 
     def drop(self, token: str) -> None:
         """Delete one, if it is still there."""

@@ -1,6 +1,7 @@
 """What a backup has in it: nothing is taken over that a form would not have taken."""
 
 import asyncio
+import json
 import re
 import sqlite3
 from collections.abc import Callable
@@ -19,16 +20,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.database import is_known_schema
 from guardpanel.errors import Invalid, StorageFailed
 from guardpanel.models import NOUNS, User
+from guardpanel.models.former_values import LISTS, NOW
 from guardpanel.models.user import email
 from guardpanel.rendering import Rows
 from guardpanel.services.backups.copies import database_at
 from guardpanel.services.backups.sealing import Damaged, Newer
 from guardpanel.services.input import messages
-from guardpanel.services.saving import differences, snapshots
+from guardpanel.services.saving import differences, former, snapshots
 from guardpanel.services.saving.facts import PROBE_SECRET, RESTORED, SETUP
 
 AT_ONCE = 100
 "Rows that are read on the event loop before others have their turn."
+
+LEFT_OUT = "left-out.txt"
+"A file beside the database: what earlier versions took, and this one mends (models/former_values.py)."
 
 SECRET = re.compile(r"[0-9a-f]{64}")
 
@@ -38,9 +43,31 @@ async def bring_to_our_schema(path: Path) -> None:
     await asyncio.to_thread(_must_be_sound, path)
     async with database_at(path) as database:
         try:
+            await asyncio.to_thread(_note_what_is_left_out, path)
             await database.migrate()
-        except (SQLAlchemyError, StorageFailed):
+        except (SQLAlchemyError, StorageFailed, ValueError):
             raise Damaged("The database in this backup is not a guardpanel database.") from None
+
+
+def _note_what_is_left_out(path: Path) -> None:
+    """Beside the database, which does not have it any more once it is brought to our schema."""
+    with closing(sqlite3.connect(path)) as database:
+        there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        state = {name: _parsed(database.execute(f"SELECT * FROM {name}")) for name in NOW if name in there}  # noqa: S608
+    (path.parent / LEFT_OUT).write_text(former.without(state))
+
+
+def _parsed(found: sqlite3.Cursor) -> list[dict[str, Any]]:
+    names = [name for name, *_ in found.description]
+    rows = [dict(zip(names, values, strict=True)) for values in found]
+    return [
+        {name: json.loads(value) if name in LISTS and value else value for name, value in row.items()} for row in rows
+    ]
+
+
+def left_out(folder: Path) -> str:
+    """What is not taken over of a backup that was brought to our schema, for the end of a sentence."""
+    return (folder / LEFT_OUT).read_text()
 
 
 def _must_be_sound(path: Path) -> None:

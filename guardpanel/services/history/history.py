@@ -14,7 +14,7 @@ from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
 from guardpanel.services.history import earlier_rows
-from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving import former, revisions, snapshots
 from guardpanel.services.saving.change import Asked, Change, Saved
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.snapshots import Snapshot
@@ -157,6 +157,7 @@ async def _put(session: AsyncSession, change: Change, target: Snapshot, only: Ke
     """The rows of then, in the place of those of now. In a thread, as there may be thousands."""
     current, stamp = await snapshots.take(session), await revisions.highest_version(session)
     rows, touched, name = await asyncio.to_thread(_mixed, current, target, only, stamp)
+    change.summary += former.without(snapshots.as_kept(target), touched)
     if not touched:
         raise Conflict("Nothing to restore. The current values are the same.")
     change.touched = [f"{noun}:{number}" for noun, number in touched]

@@ -17,7 +17,7 @@ from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import NOUNS, AccessToken, Installation, Session, User
+from guardpanel.models import NOUNS, AccessToken, Installation, Session, User, former_values
 from guardpanel.rendering import Rows
 
 TABLES: tuple[Table, ...] = tuple(table for noun in NOUNS.values() for table in noun.tables)
@@ -96,6 +96,15 @@ def rows(snapshot: Snapshot) -> Rows:
     return {table: _rows(table, kept["columns"], kept["rows"]) for table, kept in _loaded(snapshot).items()}
 
 
+def as_kept(snapshot: Snapshot) -> Rows:
+    """The rows of which some may be mended when they are read, as they are in the snapshot."""
+    taken = _loaded(snapshot)
+    return {
+        name: [dict(zip(taken[name]["columns"], one, strict=True)) for one in taken[name]["rows"]]
+        for name in former_values.NOW
+    }
+
+
 def _loaded(snapshot: Snapshot) -> dict[str, Any]:
     """With the tables that came later."""
     taken: dict[str, Any] = json.loads(snapshot)
@@ -113,7 +122,8 @@ _EMPTY = {table: _as_taken([]) for table in ABSENT}
 
 def _rows(table: str, columns: Sequence[str], values_of_rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     later = {name: value for name, value in DEFAULTS.get(table, {}).items() if name not in columns}
-    return [later | dict(zip(columns, values, strict=True)) for values in values_of_rows]
+    found = [later | dict(zip(columns, values, strict=True)) for values in values_of_rows]
+    return [dict(former_values.mended(table, row)[0]) for row in found] if table in former_values.NOW else found
 
 
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:

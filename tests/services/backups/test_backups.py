@@ -23,7 +23,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import policies, traffic, virtual_hosts
 from guardpanel.services.backups import archives, restores, sealing
 from guardpanel.services.backups.backups import Backups, Candidate
 from guardpanel.services.backups.sealing import Damaged, Newer, WrongPassphrase
@@ -379,6 +379,36 @@ async def test_rows_that_no_form_would_have_taken_are_refused(
 
     assert tables(panel) == before
     assert list(panel.settings.restore_dir.glob("*")) == []
+
+
+FORMER = (
+    """UPDATE policy SET skip_paths = '[".css", "/a/./b"]', masked_fields = '["authorization:", "[]", "pin"]',
+    allowed_content_types = '["application/json", "text/a!b*"]' WHERE name = 'Strict'""",
+    """UPDATE traffic SET trusted_networks = '["10.0.0.0/8", "::/7", "224.0.0.0/8"]',
+    client_ip_source = 'x_forwarded_for'""",
+)
+"Values that earlier versions took."
+
+
+async def test_a_backup_with_values_that_are_refused_by_now_is_restored_without_them(
+    panel: Panel, other: Panel, other_folder: Path, tmp_path: Path
+) -> None:
+    await fill(panel)
+    candidate = await restored(other, changed(await backup(panel), tmp_path, *FORMER, schema="0012"))
+
+    async with other.database.read() as session:
+        strict = await policies.ROWS.find(session, 2)
+        settings = await traffic.find(session)
+    assert (strict.skip_paths, strict.masked_fields) == ([".css"], ["authorization", "pin"])
+    assert strict.allowed_content_types == ["application/json"]
+    assert settings.trusted_networks == ["10.0.0.0/8"]
+    assert candidate.summary.endswith(
+        ", without values that are no longer accepted (Traffic settings: trusted proxies ::/7; "
+        "Traffic settings: trusted proxies 224.0.0.0/8; Strict: skipped paths /a/./b; Strict: masked fields []; "
+        "Strict: allowed content types text/a!b*)"
+    )
+    fields = policies.fields_of(strict).model_dump()
+    await policies.update(other.changes, Asked(ADA), 2, PolicyFields.model_validate({**fields, "description": "x"}))
 
 
 BROKEN = [

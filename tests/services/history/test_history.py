@@ -57,6 +57,28 @@ async def test_undo_puts_back_the_rows_and_the_bytes(changes: Changes) -> None:
     assert (await summaries(changes))[0].startswith("Undid: other.example: ")
 
 
+async def test_a_state_with_values_that_are_refused_by_now_comes_back_without_them(changes: Changes) -> None:
+    policy = await policies.create(changes, ADA, policy_fields("Strict", skip_paths=["/assets/"]))
+    await edit_snapshots(changes, '"/assets/"', '"/assets/", "/assets/./x"')
+    await policies.update(changes, ADA, number_of(policy), policy_fields("Strict", skip_paths=["/other/"]))
+
+    await history.restore(changes, ADA, policy.change_id, ("policy", number_of(policy)))
+
+    assert (await rows(changes))["policy"][1]["skip_paths"] == ["/assets/"]
+    assert (await summaries(changes))[0].endswith(
+        ", without values that are no longer accepted (Strict: skipped paths /assets/./x)"
+    )
+
+
+async def edit_snapshots(changes: Changes, before: str, after: str) -> None:
+    """As an earlier version would have kept them."""
+    async with changes.database.write() as session:
+        for revision in (await session.exec(select(Revision))).all():
+            kept = snapshots.unpacked(revision.snapshot)
+            revision.snapshot = snapshots.packed(kept.replace(before, after))
+            session.add(revision)
+
+
 async def test_a_state_from_before_the_traffic_settings_has_none_set(changes: Changes) -> None:
     """What was kept then can be compared with what is now, rendered and restored."""
     before = (await add_host(changes, "shop.example")).change_id

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,7 +42,8 @@ type admission struct {
 	running share
 	clients map[netip.Prefix]*clientLoad
 	waiting []*ticket
-	bytes   int // of what waits
+	bytes   int          // of what waits
+	busy    atomic.Int32 // inspections that run, for those who do not want to wait for the mutex
 }
 
 // share counts inspections.
@@ -128,6 +130,7 @@ func (a *admission) fits(t *ticket) bool {
 
 func (a *admission) admit(t *ticket) {
 	a.running.all++
+	a.busy.Add(1)
 	if t.large() {
 		a.running.large++
 	}
@@ -140,6 +143,7 @@ func (a *admission) leave(t *ticket) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	a.running.all--
+	a.busy.Add(-1)
 	if t.large() {
 		a.running.large--
 	}

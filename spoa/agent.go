@@ -33,6 +33,7 @@ type Agent struct {
 	patience     time.Duration // from a message's arrival to its answer
 	evaluating   time.Duration // the same for an evaluation
 	evaluations  chan struct{} // one for each at a time
+	replays      *replays
 
 	reloading sync.Mutex
 	config    atomic.Pointer[Config] // read without the lock: status must answer during a long reload
@@ -55,6 +56,7 @@ func newAgent(path, events string) (*Agent, error) {
 		admission: newAdmission(cores), patience: judgingTime,
 		evaluating: evaluationTime, evaluations: make(chan struct{}, evaluationsAtOnce),
 	}
+	agent.replays = newReplays(cores, agent.admission)
 	agent.config.Store(config)
 	agent.metrics = newMetrics(&agent.applications, agent.admission)
 	if events != "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 )
@@ -23,6 +24,8 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 	case a.evaluations <- struct{}{}:
 		defer func() { <-a.evaluations }()
 	default:
+		// Read, so that a client that is still sending is answered, and not reset.
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, evaluationBytes))
 		w.Header().Set("Retry-After", "1")
 		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("%d evaluations are already running", evaluationsAtOnce))
 		return
@@ -36,7 +39,7 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	application, compiling, problem := a.asked(question)
+	application, compiling, problem := a.asked(Under{question.Application, question.Directives})
 	switch {
 	case problem != nil:
 		answer(w, http.StatusUnprocessableEntity, map[string]any{"errors": []Problem{*problem}})
@@ -46,7 +49,7 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer application.leave()
-	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating))
+	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating), nil)
 	if err != nil {
 		refuse(w, statusOf(err), err.Error())
 		return
@@ -66,15 +69,15 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// asked is the application of the question, entered: the caller must `leave` it. Nil if it is not loaded. One that is
+// asked is the application that is asked, entered: the caller must `leave` it. Nil if it is not loaded. One that is
 // compiled for this question alone is retired already, and so closed when it is left.
-func (a *Agent) asked(question *Question) (*Application, time.Duration, *Problem) {
-	if question.Application != "" {
-		application, _ := a.applications.named(question.Application)
+func (a *Agent) asked(under Under) (*Application, time.Duration, *Problem) {
+	if under.Application != "" {
+		application, _ := a.applications.named(under.Application)
 		return application, 0, nil
 	}
 	began := time.Now()
-	config := ApplicationConfig{Directives: question.Directives}
+	config := ApplicationConfig{Directives: under.Directives}
 	application, err := compile(config)
 	if err != nil {
 		return nil, 0, locate(config, err)

@@ -27,6 +27,26 @@ type QuestionRequest struct {
 	Version string      `json:"version"`
 	Headers [][2]string `json:"headers"`
 	Body    []byte      `json:"body"`
+	Partial bool        `json:"partial"` // the body goes on after what is here
+}
+
+// UnmarshalJSON keeps bytes of the address and the headers that are no text, as events have them.
+func (r *QuestionRequest) UnmarshalJSON(raw []byte) error {
+	type plain QuestionRequest
+	var read struct {
+		plain
+		URI     lossless      `json:"uri"`
+		Headers [][2]lossless `json:"headers"`
+	}
+	if err := readStrictly(bytes.NewReader(raw), &read); err != nil {
+		return err
+	}
+	*r = QuestionRequest(read.plain)
+	r.URI = string(read.URI)
+	for _, header := range read.Headers {
+		r.Headers = append(r.Headers, [2]string{string(header[0]), string(header[1])})
+	}
+	return nil
 }
 
 // QuestionResponse is the server's answer to it.
@@ -37,34 +57,43 @@ type QuestionResponse struct {
 	Body    []byte      `json:"body"`
 }
 
-// readQuestion reads strictly: what is misspelt or not understood is refused, not left out of the verdict.
+// readQuestion reads one question, strictly.
 func readQuestion(body io.Reader) (*Question, error) {
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
 	question := &Question{}
-	if err := decoder.Decode(question); err != nil {
-		return nil, err
-	}
-	switch _, err := decoder.Token(); {
-	case err == nil:
-		return nil, errors.New("unexpected data after the JSON document")
-	case !errors.Is(err, io.EOF):
+	if err := readStrictly(body, question); err != nil {
 		return nil, err
 	}
 	return question, question.check()
 }
 
-func (q *Question) check() error {
-	switch {
-	case (q.Application == "") == (q.Directives == ""):
-		return errors.New("either application or directives is required")
-	case len(q.Directives) > evaluationDirectives:
-		return fmt.Errorf("directives exceed %d bytes", evaluationDirectives)
-	case q.Request == nil:
-		return errors.New("request is required")
-	}
-	if err := checkDirectives(q.Directives); err != nil {
+// readStrictly reads one document of JSON: what is misspelt or not understood is refused, not left out of the verdict.
+func readStrictly(from io.Reader, document any) error {
+	decoder := json.NewDecoder(from)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(document); err != nil {
 		return err
+	}
+	switch _, err := decoder.Token(); {
+	case err == nil:
+		return errors.New("unexpected data after the JSON document")
+	case !errors.Is(err, io.EOF):
+		return err
+	}
+	return nil
+}
+
+func (q *Question) check() error {
+	under := Under{q.Application, q.Directives}
+	if err := under.check(); err != nil {
+		return err
+	}
+	return q.checkRequest()
+}
+
+// checkRequest is the part of the request and its response.
+func (q *Question) checkRequest() error {
+	if q.Request == nil {
+		return errors.New("request is required")
 	}
 	if err := q.Request.check(); err != nil {
 		return fmt.Errorf("request.%w", err)
@@ -76,6 +105,22 @@ func (q *Question) check() error {
 		return fmt.Errorf("response.%w", err)
 	}
 	return nil
+}
+
+// Under is what is asked: a loaded application by its name, or directives that are compiled for this once.
+type Under struct {
+	Application string `json:"application"`
+	Directives  string `json:"directives"`
+}
+
+func (u *Under) check() error {
+	switch {
+	case (u.Application == "") == (u.Directives == ""):
+		return errors.New("either application or directives is required")
+	case len(u.Directives) > evaluationDirectives:
+		return fmt.Errorf("directives exceed %d bytes", evaluationDirectives)
+	}
+	return checkDirectives(u.Directives)
 }
 
 // reaching are directives and operators that write files or run programs, which a question must not.
@@ -152,7 +197,7 @@ func (r *QuestionRequest) message() Message {
 	}
 	return Message{
 		Name: "coraza-req", Method: r.Method, Path: path, Query: query, Version: versionOr11(r.Version),
-		Headers: joined(r.Headers), Body: r.Body, SourceAddress: client, TargetAddress: netip.IPv4Unspecified(),
+		Headers: joined(r.Headers), Body: r.Body, SourceAddress: client, TargetAddress: netip.IPv4Unspecified(), Partial: r.Partial,
 	}
 }
 

@@ -230,11 +230,16 @@ func TestEvaluationsAreBoundedInNumberAndTime(t *testing.T) {
 	if code, _, body := agent.evaluated(t, Question{Application: "small", Request: get("/")}); code != 429 {
 		t.Error(code, body)
 	}
+	response, err := agent.overControl().Post("http://agent/v1/evaluate", "", strings.NewReader(strings.Repeat("x", 4<<20)))
+	if err != nil || response.StatusCode != 429 {
+		t.Errorf("a long question is answered with %v, %v", response, err)
+	}
+	_ = response.Body.Close()
 	<-agent.evaluations
 
 	application, _ := agent.applications.named("small")
 	defer application.leave()
-	if _, err := evaluateGuarded(application, &Question{Request: get("/")}, time.Now()); statusOf(err) != 504 {
+	if _, err := evaluateGuarded(application, &Question{Request: get("/")}, time.Now(), nil); statusOf(err) != 504 {
 		t.Error(err)
 	}
 }

@@ -22,6 +22,7 @@ type Evaluation struct {
 	Verdict      string            `json:"verdict"` // pass, detected, blocked
 	Status       int               `json:"status,omitempty"`
 	Interruption *Stopped          `json:"interruption"`
+	Score        int               `json:"anomaly_score"` // as HAProxy is told: the response's if that was judged
 	Scores       Scores            `json:"scores"`
 	RuleIDs      []string          `json:"rule_ids"`
 	Rules        []EvaluatedRule   `json:"rules"`
@@ -65,8 +66,11 @@ type EvaluatedMatch struct {
 	Chain       int    `json:"chain"`
 }
 
-// evaluateGuarded gives the verdict, or errLate; panic in the engine costs this question alone.
-func evaluateGuarded(application *Application, question *Question, deadline time.Time) (evaluation *Evaluation, err error) {
+// evaluateGuarded gives the verdict, or errLate; panic in the engine costs this question alone. What has all the time until
+// its deadline gives way to visitors' requests; nil if it does not.
+func evaluateGuarded(
+	application *Application, question *Question, deadline time.Time, toVisitors func() error,
+) (evaluation *Evaluation, err error) {
 	defer func() {
 		if what := recover(); what != nil {
 			evaluation, err = nil, panicError(what)
@@ -76,18 +80,19 @@ func evaluateGuarded(application *Application, question *Question, deadline time
 	transaction := application.waf.NewTransactionWithID("evaluate")
 	defer func() { _ = transaction.Close() }()
 	limit(transaction, deadline)
+	giveWay(transaction, toVisitors)
 	request, err := judgeRequest(transaction, question.Request.message())
 	if err != nil {
 		return nil, err
 	}
-	evaluation = &Evaluation{Application: application.Config.Name, Verdict: request.name(), RuleIDs: request.RuleIDs}
+	evaluation = &Evaluation{Application: application.Config.Name, Verdict: request.name(), Score: request.Score, RuleIDs: request.RuleIDs}
 	evaluation.stopped(request.Interruption, "request")
 	if question.Response != nil && request.Interruption == nil {
 		response, err := judgeResponse(transaction, question.Response.message())
 		if err != nil {
 			return nil, err
 		}
-		evaluation.Verdict, evaluation.RuleIDs = response.name(), response.RuleIDs
+		evaluation.Verdict, evaluation.Score, evaluation.RuleIDs = response.name(), response.Score, response.RuleIDs
 		evaluation.stopped(response.Interruption, "response")
 	}
 	logQuietly(transaction)

@@ -39,6 +39,7 @@ type running struct {
 	debuglog.Logger
 	deadline time.Time
 	looks    int
+	giveWay  func() error // to what is more urgent; nil for what gives way to nothing
 }
 
 func (r *running) With(...debuglog.ContextField) debuglog.Logger { return r }
@@ -47,17 +48,34 @@ func (r *running) WithOutput(io.Writer) debuglog.Logger          { return r }
 
 // Debug is asked before every rule and every value.
 func (r *running) Debug() debuglog.Event {
-	if r.looks%looksBetweenTimes == 0 && !r.deadline.IsZero() && time.Now().After(r.deadline) {
-		r.deadline = time.Time{} // what ends the transaction is not ended in turn
-		panic(late{})
+	if r.looks%looksBetweenTimes == 0 && !r.deadline.IsZero() {
+		r.endIfLate()
 	}
 	r.looks++
 	return r.Logger.Debug()
+}
+
+func (r *running) endIfLate() {
+	gone := false
+	if r.giveWay != nil {
+		gone = r.giveWay() != nil
+	}
+	if gone || time.Now().After(r.deadline) {
+		r.deadline = time.Time{} // what ends the transaction is not ended in turn
+		panic(late{})
+	}
 }
 
 // limit ends the transaction's inspection, with a panic of `late`, as soon as it can be after the deadline.
 func limit(transaction types.Transaction, deadline time.Time) {
 	if watch, ok := transaction.DebugLogger().(*running); ok {
 		watch.deadline, watch.looks = deadline, 0
+	}
+}
+
+// giveWay has the transaction's inspection call this every few steps; an error ends it as if it were late.
+func giveWay(transaction types.Transaction, call func() error) {
+	if watch, ok := transaction.DebugLogger().(*running); ok {
+		watch.giveWay = call
 	}
 }

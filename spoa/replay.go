@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Bounds of one replay: its requests, the bytes of one line, the rule sets that it compares, and how long the client may send or
+// read nothing.
+const (
+	replayRequests = 10_000
+	replayLine     = 8 << 20
+	replayRuleSets = 2
+	replaySilence  = time.Minute
+)
+
+// ReplayHead is the first line of POST /v1/replay: the rule sets under which each of the requests that follow is judged.
+type ReplayHead struct {
+	Under []Under `json:"under"`
+}
+
+// ReplayLine answers one request: a verdict for each rule set, or why there is none. The last line of a replay that did not come
+// to its end has Ended alone.
+type ReplayLine struct {
+	Verdicts []ReplayVerdict `json:"verdicts,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Ended    string          `json:"ended,omitempty"`
+}
+
+// ReplayVerdict is the part of an Evaluation that a replay gives.
+type ReplayVerdict struct {
+	Verdict   string   `json:"verdict"`
+	Status    int      `json:"status,omitempty"`
+	Score     int      `json:"anomaly_score"`
+	Threshold int      `json:"threshold"` // for requests
+	RuleIDs   []string `json:"rule_ids"`
+}
+
+func newReplayVerdict(e *Evaluation) ReplayVerdict {
+	return ReplayVerdict{e.Verdict, e.Status, e.Score, e.Scores.Inbound.Threshold, e.RuleIDs}
+}
+
+// replaying is one replay under way. Requests are judged side by side, and answered in their order.
+type replaying struct {
+	agent        *Agent
+	applications []*Application
+	control      *http.ResponseController
+	ended        context.Context
+	answers      chan chan ReplayLine
+	judging      sync.WaitGroup
+}
+
+// replay answers POST /v1/replay: a head, then one request a line, and the verdicts a line as they come. Before the first of them,
+// it refuses as evaluate does.
+func (a *Agent) replay(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	w.Header().Set("Connection", "close")
+	_ = control.EnableFullDuplex() // verdicts are written while requests are read
+	// What follows an answer is not waited for: who was refused has perhaps sent no request yet, and no end.
+	defer func() { _ = control.SetReadDeadline(time.Now()) }()
+	select {
+	case a.replays.open <- struct{}{}:
+		defer func() { <-a.replays.open }()
+	default:
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("%d replays are already running", replaysAtOnce))
+		return
+	}
+	lines := bufio.NewScanner(r.Body)
+	lines.Buffer(nil, replayLine)
+	_ = control.SetReadDeadline(time.Now().Add(replaySilence))
+	head, err := readHead(lines)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	applications, leave, refused := a.askedAll(head.Under)
+	defer leave()
+	if refused != nil {
+		refused(w)
+		return
+	}
+	ended, end := context.WithCancel(r.Context())
+	defer end()
+	replaying := &replaying{
+		agent: a, applications: applications, control: control, ended: ended,
+		answers: make(chan chan ReplayLine, 4*cap(a.replays.slots)),
+	}
+	go replaying.read(lines)
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	_ = control.Flush() // before the first request: the rule sets are accepted
+	replaying.write(w, end)
+	replaying.judging.Wait() // before the applications are left
+}
+
+func readHead(lines *bufio.Scanner) (*ReplayHead, error) {
+	if !lines.Scan() {
+		return nil, errors.Join(errors.New("the first line is missing"), lines.Err())
+	}
+	head := &ReplayHead{}
+	if err := readStrictly(bytes.NewReader(lines.Bytes()), head); err != nil {
+		return nil, err
+	}
+	if len(head.Under) == 0 || len(head.Under) > replayRuleSets {
+		return nil, fmt.Errorf("under requires 1 to %d rule sets", replayRuleSets)
+	}
+	for at := range head.Under {
+		if err := head.Under[at].check(); err != nil {
+			return nil, fmt.Errorf("under[%d]: %w", at, err)
+		}
+	}
+	return head, nil
+}
+
+// askedAll are the applications, entered; `leave` leaves them. `refused` answers where one cannot be had.
+func (a *Agent) askedAll(under []Under) (applications []*Application, leave func(), refused func(http.ResponseWriter)) {
+	leave = func() {
+		for _, application := range applications {
+			application.leave()
+		}
+	}
+	for at := range under {
+		application, _, problem := a.asked(under[at])
+		switch {
+		case problem != nil:
+			return applications, leave, func(w http.ResponseWriter) {
+				answer(w, http.StatusUnprocessableEntity, map[string]any{"under": at, "errors": []Problem{*problem}})
+			}
+		case application == nil:
+			return applications, leave, func(w http.ResponseWriter) {
+				refuse(w, http.StatusNotFound, fmt.Sprintf("under[%d]: application not found", at))
+			}
+		}
+		applications = append(applications, application)
+	}
+	return applications, leave, nil
+}
+
+// read has each request judged, as many side by side as replays may be, until there are no more.
+func (r *replaying) read(lines *bufio.Scanner) {
+	defer close(r.answers)
+	for count := 0; ; count++ {
+		_ = r.control.SetReadDeadline(time.Now().Add(replaySilence))
+		if !lines.Scan() {
+			break
+		}
+		if count == replayRequests {
+			r.answered(ReplayLine{Ended: fmt.Sprintf("more than %d requests", replayRequests)})
+			return
+		}
+		line := bytes.Clone(lines.Bytes())
+		if !r.agent.replays.enter(r.ended) {
+			return
+		}
+		answer := make(chan ReplayLine, 1)
+		r.judging.Go(func() {
+			defer r.agent.replays.leave()
+			answer <- r.judge(line)
+		})
+		if !r.queue(answer) {
+			return
+		}
+	}
+	_ = r.control.SetReadDeadline(time.Time{}) // from here on, a read only notices that the client has gone
+	if err := lines.Err(); err != nil {
+		r.answered(ReplayLine{Ended: fmt.Sprintf("cannot read the next request (at most %d bytes): %v", replayLine, err)})
+	}
+}
+
+func (r *replaying) queue(answer chan ReplayLine) bool {
+	select {
+	case r.answers <- answer:
+		return true
+	case <-r.ended.Done():
+		return false
+	}
+}
+
+func (r *replaying) answered(line ReplayLine) {
+	answer := make(chan ReplayLine, 1)
+	answer <- line
+	r.queue(answer)
+}
+
+// judge gives the verdicts on one line's request, by evaluate's own way.
+func (r *replaying) judge(line []byte) ReplayLine {
+	question := &Question{}
+	if err := readStrictly(bytes.NewReader(line), question); err != nil {
+		return ReplayLine{Error: err.Error()}
+	}
+	if question.Application != "" || question.Directives != "" {
+		return ReplayLine{Error: "application and directives belong in the first line, under"}
+	}
+	if err := question.checkRequest(); err != nil {
+		return ReplayLine{Error: err.Error()}
+	}
+	answer := ReplayLine{}
+	for _, application := range r.applications {
+		turn := r.agent.replays.givingWay(r.ended)
+		evaluation, err := evaluateGuarded(application, question, time.Now().Add(r.agent.evaluating), turn)
+		if err != nil {
+			return ReplayLine{Error: err.Error()}
+		}
+		answer.Verdicts = append(answer.Verdicts, newReplayVerdict(evaluation))
+	}
+	return answer
+}
+
+// write gives the answers in the order of the requests, each as soon as it is there, and ends the replay when nobody reads them.
+func (r *replaying) write(w http.ResponseWriter, end func()) {
+	encoder := json.NewEncoder(w)
+	for answer := range r.answers {
+		_ = r.control.SetWriteDeadline(time.Now().Add(replaySilence))
+		if encoder.Encode(<-answer) != nil || r.control.Flush() != nil {
+			end()
+			_ = r.control.SetReadDeadline(time.Now()) // so that the reader, too, comes to its end
+			for range r.answers {
+				continue
+			}
+			return
+		}
+	}
+	_ = r.control.SetWriteDeadline(time.Time{})
+}

@@ -3,9 +3,11 @@
 A virtual host and a shape are a group of events (docs/events.md). The ingest keeps each event's shape beside it.
 """
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from guardpanel.events.crs import is_reporting
 from guardpanel.events.folding import field_template, path_template
@@ -24,7 +26,15 @@ NO_PLACE = frozenset(
 )
 "Variables of the engine, not of the request."
 
+KEY = re.compile(r"(?P<host>0|[1-9][0-9]{0,17})-(?P<shape>[0-9a-f]{16})")
+
+LARGEST = 2**63 - 1
+"Of SQLite's numbers."
+
 MOST_FIELDS = 20
+
+MOST_KEPT = 1_000
+"Answers that are kept: attackers choose what is asked."
 
 
 class Fired(NamedTuple):
@@ -32,31 +42,54 @@ class Fired(NamedTuple):
 
     id: int
     paranoia_level: int | None
-    fields: Iterable[tuple[str, str]]
+    fields: tuple[tuple[str, str], ...]
 
 
 class Shape(NamedTuple):
-    """`fields` are variables with their folded key: `ARGS:items[*][name]`."""
+    """`path` is a template, and `fields` are variables with their folded key: `ARGS:items[*][name]`."""
 
+    number: int
+    "Of 63 bits: it stands for the rest, in every version."
     method: str
     path: str
     rules: tuple[int, ...]
     fields: tuple[str, ...]
 
-    @property
-    def key(self) -> str:
-        """16 hexadecimal digits that stand for it, in every version."""
-        text = "\n".join((self.method, self.path, *map(str, self.rules), *self.fields))
-        return blake2b(text.encode(), digest_size=8).hexdigest()
+
+class GroupKey(NamedTuple):
+    """`17-9f86d081884c7d65`: stays the same for what is the same, so that it can stand in addresses and be stored."""
+
+    virtual_host_id: int | None
+    "None where no virtual host has the hostname, or before HAProxy's line has come."
+    shape: int
+
+    def __str__(self) -> str:
+        return f"{self.virtual_host_id or 0}-{self.shape:016x}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """None for what is no key."""
+        match = KEY.fullmatch(text)
+        return cls(int(match["host"]) or None, int(match["shape"], 16) & LARGEST) if match else None
 
 
 def shape_of(method: str, path: str, fired: Iterable[Fired], blocking_level: int | None) -> Shape | None:
     """None where no rule contributed. `path` has no query."""
-    rules = contributing(fired, blocking_level)
+    rules, fields = _found(tuple(fired), blocking_level)
     if not rules:
         return None
-    fields = sorted({name for rule in rules for variable, key in rule.fields if (name := field_name(variable, key))})
-    return Shape(method, path_template(path), tuple(sorted({rule.id for rule in rules})), tuple(fields[:MOST_FIELDS]))
+    template = path_template(path)
+    text = "\n".join((method, template, *map(str, rules), *fields))
+    number = int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) & LARGEST
+    return Shape(number, method, template, rules, fields)
+
+
+@lru_cache(MOST_KEPT)
+def _found(fired: tuple[Fired, ...], blocking_level: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The rules and the fields. Kept: many requests fire the same rules in the same fields."""
+    rules = contributing(fired, blocking_level)
+    fields = {name for rule in rules for variable, key in rule.fields if (name := field_name(variable, key))}
+    return tuple(sorted({rule.id for rule in rules})), tuple(sorted(fields)[:MOST_FIELDS])
 
 
 def contributing(fired: Iterable[Fired], blocking_level: int | None) -> list[Fired]:

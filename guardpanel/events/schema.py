@@ -69,6 +69,15 @@ CREATE INDEX event_reason ON event (reason) WHERE reason IS NOT NULL;
 """
 "A rule's words are the event's, and stand in its line."
 
+THIRD = """
+ALTER TABLE event ADD COLUMN shape INTEGER;  -- events/grouping.py; NULL where no rule contributed
+CREATE INDEX event_shape ON event (shape) WHERE shape IS NOT NULL;
+
+-- Events before this one have no shape yet: they are older than the column (ingest/shaping.py).
+CREATE TABLE shapeless (id INTEGER PRIMARY KEY CHECK (id = 1), before INTEGER NOT NULL);
+INSERT INTO shapeless SELECT 1, max(id) + 1 FROM event HAVING max(id) IS NOT NULL;
+"""
+
 AGENT, PROXY = 1, 2
 "Of the column `heard`."
 
@@ -76,7 +85,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, and many of them the next one, too, so that they are brought into the file once
 for several."""
 
-VERSIONS = (FIRST, SECOND)
+VERSIONS = (FIRST, SECOND, THIRD)
 "What each version adds to the one before."
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from guardpanel.events.crs import is_reporting
+from guardpanel.events.grouping import Fired, shape_of
 from guardpanel.events.lines import parsed
 from guardpanel.events.schema import id_of
 from guardpanel.events.texts import shown
@@ -54,12 +55,21 @@ class AgentLine(NamedTuple):
     severity: int | None
     rules: tuple[int, ...]
     "Those that say most first."
+    shape: int | None
+    "Its number (events/grouping.py); None where no rule contributed."
     line: bytes
+
+
+class _Match(msgspec.Struct):
+    variable: Any = ""
+    key: Any = ""
 
 
 class _Rule(msgspec.Struct):
     id: Any
     severity: Any = ""
+    paranoia_level: Any = ""
+    matches: list[_Match] = []
 
 
 class _Event(msgspec.Struct):
@@ -103,21 +113,37 @@ def _is_of_another_version(line: bytes) -> bool:
 
 def _taken(event: _Event, line: bytes, place: str) -> AgentLine:
     rules, severity = weighed(tuple((rule.id, rule.severity) for rule in event.rules))
+    method, path = shown(event.method)[:LONGEST_METHOD], shown(event.uri.partition("?")[0])[:LONGEST_PATH]
     return AgentLine(
         request_id=shown(event.id)[:LONGEST_ID] or place,
         moment=moment_of(event.time),
         application=shown(event.application)[:LONGEST_ID],
         client=shown(event.client)[:LONGEST_ID],
-        method=shown(event.method)[:LONGEST_METHOD],
+        method=method,
         host=hostname(event.host),
-        path=shown(event.uri.partition("?")[0])[:LONGEST_PATH],
+        path=path,
         verdict=VERDICTS[event.verdict],
         status=_number(event.status),
         score=_number(event.scores.get("blocking_inbound_anomaly_score")) or 0,
         severity=severity,
         rules=rules,
+        shape=_shape(event, method, path),
         line=line,
     )
+
+
+def _shape(event: _Event, method: str, path: str) -> int | None:
+    fired = [
+        Fired(
+            rule.id,
+            int(rule.paranoia_level) if rule.paranoia_level.isdigit() else None,
+            tuple([(match.variable, match.key) for match in rule.matches]),
+        )
+        for rule in event.rules
+        if not is_reporting(rule.id)
+    ]
+    shape = shape_of(method, path, fired, event.scores.get("blocking_paranoia_level"))
+    return shape.number if shape else None
 
 
 @lru_cache(MOST_KEPT)

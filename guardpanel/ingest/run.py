@@ -17,7 +17,7 @@ from time import monotonic, time
 from guardpanel.engines.lock import only_ingest
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.ingest import retention
+from guardpanel.ingest import retention, shaping
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.batches import Batch, batches
 from guardpanel.ingest.ending import Ending, ToldToEnd
@@ -81,6 +81,7 @@ class Ingest:
         self._read_until = time()
         "The moment up to which everything was read."
         self._next_tidying = 0.0
+        self._all_have_shapes = shaping.is_done(self.connection)
         self._moved = monotonic()
         "When a step last came to an end, good or bad."
 
@@ -92,6 +93,8 @@ class Ingest:
             try:
                 busy = self.step(ending)
                 self.tidy()
+                if not busy:
+                    self.shape_some()
             except Exception as error:  # noqa: BLE001 the one loop of this process: logged, told, and begun again
                 self._give_way(error)
                 self._moved = monotonic()
@@ -142,6 +145,15 @@ class Ingest:
             self._count({"removed": retention.remove_oldest(self.connection, **bounds)})
         self.store.forget()
         self._next_tidying = monotonic() + BETWEEN_STEPS
+
+    def shape_some(self) -> None:
+        """One step for events that are older than shapes, as long as there are any."""
+        if self._all_have_shapes:
+            return
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            shaping.shape_some(self.connection)
+        self._all_have_shapes = shaping.is_done(self.connection)
 
     def describe(self) -> Mapping[str, object]:
         """For the panel (services/events/state.py)."""

@@ -24,7 +24,7 @@ DETECTED = VERDICT_CODES[Verdict.DETECTED]
 LET_SPEAK = {DETECTED, VERDICT_CODES[Verdict.UNDELIVERED]}
 "Verdicts of HAProxy's beside which the agent's counts."
 
-INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 17)})"  # noqa: S608
+INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 18)})"  # noqa: S608
 
 
 class Known(NamedTuple):
@@ -142,9 +142,9 @@ class Store:
         rules = (*agent.rules, *(rule for rule in map(int, before.split()) if rule not in agent.rules))
         self.connection.execute(
             "UPDATE event SET application = ?, client = ?, method = ?, host = ?, path = ?, score = ?, severity = ?,"
-            " rules = ?, verdict = CASE WHEN verdict IN (?, ?) THEN ? ELSE verdict END, heard = 3 WHERE id = ?",
+            " rules = ?, verdict = CASE WHEN verdict IN (?, ?) THEN ? ELSE verdict END, heard = 3, shape = ? WHERE id = ?",
             (agent.application, self.clients[agent.client], agent.method, self.hosts[agent.host], self.paths[agent.path],
-             agent.score, agent.severity, _listed(rules), *LET_SPEAK, agent.verdict, event),
+             agent.score, agent.severity, _listed(rules), *LET_SPEAK, agent.verdict, agent.shape, event),
         )  # fmt: skip
         self.connection.executemany("INSERT OR IGNORE INTO event_rule VALUES (?, ?)", [(rule, event) for rule in rules])
         self._keep_line(event, agent=agent.line)
@@ -181,6 +181,7 @@ class Store:
             _listed(rules),
             (AGENT if agent else 0) | (PROXY if proxy else 0),
             proxy.reason if proxy else None,
+            agent.shape if agent else None,
         )
 
 

@@ -81,6 +81,8 @@ class Policy(PolicyFields, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     version: int = 1
+    fixed_groups: dict[str, int] = Field(default_factory=dict, sa_type=JSON)
+    "Groups of events that a change fixed, by key (services/fixes/fixed.py)."
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from guardpanel.events.grouping import Fired, shape_of
 from guardpanel.events.words import VERDICTS
+from guardpanel.ingest import shaping
 from tests.events import a_failed_line, a_log_line, a_passed_line, a_request_id, a_rule, an_event
 from tests.ingest.reading import FIRST, Ground
 
@@ -204,3 +206,41 @@ def test_ids_of_requests_are_what_haproxy_gave(ground: Ground) -> None:
     ground.write(FIRST, an_event(id=a_request_id(9_999)))
     ground.read_all()
     assert ground.requests() == ["00000000-0000-4000-8000-000000009999"]
+
+
+SHAPES = "SELECT request_id, shape FROM event"
+
+
+def test_each_event_has_a_shape_whoever_speaks_first(ground: Ground) -> None:
+    first, second = an_event(uri="/orders/17?id=1"), an_event(uri="/orders/18?id=1")
+    alone = an_event()
+    ground.log(a_log_line(second), a_log_line(alone))
+    ground.read_all()
+    ground.write(FIRST, first, second)
+
+    ground.read_all()
+
+    shape = shape_of("GET", "/orders/{number}", [Fired(942100, 1, (("ARGS", "id"),))], None)
+    assert shape is not None
+    assert dict(ground.ask(SHAPES)) == {first["id"]: shape.number, second["id"]: shape.number, alone["id"]: None}
+
+
+def test_events_from_before_shapes_get_theirs_while_nothing_else_waits(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shaping, "STEP", 2)
+    ground.write(FIRST, *(an_event(uri=f"/orders/{at}") for at in range(5)), an_event(rules=[]))
+    ground.log(a_failed_line())
+    ground.read_all()
+    wanted = sorted(ground.ask(SHAPES))
+    with ground.ingest() as ingest:
+        ingest.connection.executescript(
+            "UPDATE event SET shape = NULL; INSERT INTO shapeless SELECT 1, max(id) + 1 FROM event"
+        )
+
+    with ground.ingest() as ingest:
+        for _ in range(5):
+            ingest.shape_some()
+
+        assert shaping.is_done(ingest.connection)
+    assert sorted(ground.ask(SHAPES)) == wanted

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from guardpanel.errors import Invalid
 from guardpanel.events import addresses
+from guardpanel.events.grouping import GroupKey
 from guardpanel.events.texts import shown
 from guardpanel.events.words import REASON_CODES, SEVERITY_CODES, VERDICT_CODES, Kind, Verdict
 from guardpanel.services.events.filters import EventFilter
@@ -64,6 +65,8 @@ def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condi
         *_among("severity", [SEVERITY_CODES[severity] for severity in asked.severities]),
         *_equal("method", shown(asked.method.strip()).upper() or None),
     ]
+    if asked.group is not None:
+        chosen += _group(asked.group)
     if asked.rule is not None:
         chosen.append(_rule(asked.rule))
     if asked.min_score is not None:
@@ -99,6 +102,12 @@ def _kind(kind: Kind | None) -> list[Condition]:
 def _among(column: str, codes: Sequence[int]) -> list[Condition]:
     listed = ",".join(map(str, codes))
     return [Condition(f"+{column} IN ({listed})", f"{column} IN ({listed})", (), ordered=False)] if codes else []
+
+
+def _group(group: GroupKey) -> list[Condition]:
+    if group.virtual_host_id is None:
+        return [*_equal("shape", group.shape), Condition("+virtual_host IS NULL", None, ())]
+    return [*_equal("shape", group.shape), *_equal("virtual_host", group.virtual_host_id)]
 
 
 def _rule(rule: int) -> Condition:

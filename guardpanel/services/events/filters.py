@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from guardpanel.events.grouping import GroupKey
 from guardpanel.events.words import Kind, Reason, Severity, Verdict
 
 
@@ -19,6 +20,7 @@ class EventFilter:
     kind: Kind | None = None
     reason: Reason | None = None
     "Why HAProxy did not deliver it."
+    group: GroupKey | None = None
     rule: int | None = None
     severity: Severity | None = None
     "Of the worst rule that fired."

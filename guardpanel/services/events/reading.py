@@ -13,6 +13,7 @@ from typing import TypeVar
 from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
+from guardpanel.events.grouping import GroupKey
 from guardpanel.services.events import excluded, fired, lately, naming, paging, scan, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Seen, Watched
@@ -77,6 +78,16 @@ class Events:
             items = await naming.items(session, [one.row for one in found], messages)
         details = [detail(item, one.agent_line, one.proxy_line) for item, one in zip(items, found, strict=True)]
         return {one.item.request_id: one for one in details}
+
+    async def of_group(self, group: str, limit: int) -> dict[str, EventDetail]:
+        """Everything about the newest events of a group, by request id; none where that is no key of one."""
+        key = GroupKey.read(group)
+        asked = EventFilter(group=key)
+        ids: list[str] = []
+        if key is not None:
+            found = await self._read(lambda connection: paging.page(connection, asked, None, limit), paging.NOTHING)
+            ids = [row[1] for row in found.rows]
+        return await self.several(ids)
 
     async def one(self, request_id: str) -> EventDetail | None:
         """Everything about the event of a request; None where there is none, or where it is too old to be kept."""

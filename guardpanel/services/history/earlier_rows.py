@@ -58,7 +58,8 @@ def _own_ids(rows: Sequence[Row]) -> list[Row]:
 
 
 def stamped(now: Rows, target: Rows, stamp: int, moment: datetime) -> tuple[Rows, list[Key]]:
-    """The wanted rows, and what of them differs from now: that counts as edited at this moment, the rest does not.
+    """The wanted rows, and what of them differs from now: that counts as edited at this moment, the rest does not. What no
+    operator sets (a policy's fixed groups) is as it was then, too.
 
     `stamp` becomes the row version of what differs. It must be higher than any that its row ever had, so that a
     form that was opened before is stale.
@@ -70,7 +71,11 @@ def stamped(now: Rows, target: Rows, stamp: int, moment: datetime) -> tuple[Rows
     result = dict(target)
     for noun in NOUNS.values():
         result[noun.table_name] = [
-            {**row, **fresh} if (noun.key, row["id"]) in edited else current[noun.key, row["id"]]
+            {**row, **(fresh if (noun.key, row["id"]) in edited else _stamp(current[noun.key, row["id"]]))}
             for row in target[noun.table_name]
         ]
     return result, touched
+
+
+def _stamp(row: Row) -> Row:
+    return {name: row[name] for name in ("version", "updated_at")}

@@ -16,7 +16,7 @@ from guardpanel.events import schema
 from guardpanel.events.lines import packed
 from guardpanel.events.words import Kind, Reason
 from guardpanel.models import Policy, Revision, VirtualHost
-from guardpanel.services.events import EventFilter, Events, Severity, Verdict, scan
+from guardpanel.services.events import EventFilter, Events, Severity, Verdict, grouping, scan
 from guardpanel.settings import Settings
 from tests.events import NOON, a_log_line, a_rule, an_event, as_line, store
 
@@ -332,3 +332,26 @@ async def test_pages_are_read_while_events_come(settings: Settings, events: Even
     for at in range(5):
         store(settings.events_database, [an_event() for _ in range(10)])
         assert (await events.page(EventFilter())).count == 10 * (at + 1)
+
+
+async def test_events_of_a_group_are_found_by_its_key(settings: Settings, events: Events) -> None:
+    """The key of an event is the one that its file has, whatever stands in its path and fields."""
+    sent = [
+        an_event(uri=f"/\udcff/{at}/{path}?x", method=f"PUT\u202e{at % 2}", rules=[a_rule(matches=[{"variable": "ARGS", "key": key}])])
+        for at, (path, key) in enumerate([("%2531", "a"), ("%%31", "\udcfe[3]"), ("a" * 2_000, "k" * 600), ("\x1b%0a", "")] * 3)
+    ]  # fmt: skip
+    store(
+        settings.events_database,
+        sent,
+        [a_log_line(event, virtual_host=str(1 + at % 2)) for at, event in enumerate(sent[6:])],
+    )
+
+    for event in sent:
+        detail = await events.one(event["id"])
+        assert detail is not None
+        key = grouping.key_of(detail)
+        found = await events.of_group(key, 100)
+        assert event["id"] in found
+        assert {grouping.key_of(other) for other in found.values()} == {key}
+    assert await events.of_group("1-0123456789abcdef", 100) == {}
+    assert await events.of_group("no key", 100) == {}

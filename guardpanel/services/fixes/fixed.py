@@ -1,0 +1,86 @@
+"""Which change fixed a group of events.
+
+Kept in a column of the policy that the fix belongs to, so that it is part of every state: an undo, a restore and a roll-back
+take it away with what fixed the group, and a redo brings both back. Nobody has to remember.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import NotFound
+from guardpanel.events.grouping import GroupKey
+from guardpanel.models import Deployment, Policy, VirtualHost
+
+MOST = 500
+"Groups of a policy that are remembered, those fixed last: every revision has them."
+
+
+@dataclass(frozen=True)
+class Fix:
+    change_id: int
+    "Among the changes."
+    revision: int | None
+    at: datetime
+    "When it was live."
+
+
+async def record(session: AsyncSession, policy_id: int, group: str) -> None:
+    """Within the save that fixes a group: called by what makes the change. Raises NotFound for a policy that is gone."""
+    policy = await session.get(Policy, policy_id)
+    if policy is None:
+        raise NotFound("Policy not found.")
+    others = {key: change for key, change in policy.fixed_groups.items() if key != group}
+    kept = list(others.items())[max(0, len(others) - MOST + 1) :]
+    policy.fixed_groups = dict([*kept, (group, await _this_change(session))])
+    session.add(policy)
+
+
+async def of_groups(session: AsyncSession, groups: Collection[str]) -> dict[str, Fix]:
+    """Those that are fixed, by key: in the policy that their virtual host has now."""
+    keys = {group: key for group in groups if (key := GroupKey.read(group))}
+    fixed_on = await _by_virtual_host(session, {key.virtual_host_id for key in keys.values() if key.virtual_host_id})
+    changes = {
+        group: change for group, key in keys.items() if (change := fixed_on.get(key.virtual_host_id, {}).get(group))
+    }
+    fixes = await _fixes(session, set(changes.values()))
+    return {group: fixes[change] for group, change in changes.items() if change in fixes}
+
+
+async def of_group(session: AsyncSession, group: str) -> Fix | None:
+    return (await of_groups(session, [group])).get(group)
+
+
+async def _this_change(session: AsyncSession) -> int:
+    """The number of the attempt that this transaction records: each save records one, as its last act."""
+    connection = await session.connection()
+    last = await connection.exec_driver_sql(
+        "SELECT seq FROM sqlite_sequence WHERE name = ?", (Deployment.__tablename__,)
+    )
+    return int(last.scalar() or 0) + 1
+
+
+async def _by_virtual_host(session: AsyncSession, ids: Collection[int]) -> dict[int | None, Mapping[str, int]]:
+    rows = await session.exec(
+        select(VirtualHost.id, Policy.fixed_groups)
+        .join(Policy, col(Policy.id) == col(VirtualHost.policy_id))
+        .where(col(VirtualHost.id).in_(ids))
+    )
+    return dict(rows.all())
+
+
+async def _fixes(session: AsyncSession, changes: Collection[int]) -> dict[int, Fix]:
+    """Without those that are no longer kept."""
+    rows = await session.exec(
+        select(Deployment.id, Deployment.revision_id, Deployment.started_at, Deployment.seconds).where(
+            col(Deployment.id).in_(changes)
+        )
+    )
+    return {
+        change: Fix(change, revision, began + timedelta(seconds=seconds))
+        for change, revision, began, seconds in rows.all()
+        if change is not None
+    }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from guardpanel.models.policy_lists import MASKED_FIELDS
+from guardpanel.models.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS
 
 Form = dict[str, Any]
 
@@ -58,6 +59,10 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
         "allowed_methods": "GET\nHEAD\nPOST\nOPTIONS",
         "allowed_content_types": "application/x-www-form-urlencoded\nmultipart/form-data\napplication/json",
         "content_type_readings": "",
+        "allowed_charsets": "\n".join(CHARSETS),
+        "allowed_http_versions": "\n".join(HTTP_VERSIONS),
+        "restricted_headers": "\n".join(HEADERS),
+        "restricted_extensions": "\n".join(EXTENSIONS),
         "skip_paths": "",
         "masked_fields": "\n".join(MASKED_FIELDS),
     }
@@ -175,3 +180,16 @@ def a_react_policy(name: str = "Strict", **others: Any) -> dict[str, Any]:
         "geoip_countries": [],
         **others,
     }
+
+
+def a_body_reading(**others: Any) -> Form:
+    """The form of a body reading."""
+    typed = {
+        "path_match": "exact",
+        "path": "/api/event",
+        "methods": "POST",
+        "content_types": "text/plain",
+        "read_as": "json",
+        "reason": "",
+    }
+    return {**typed, **others}

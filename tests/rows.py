@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.rule_exclusion import RuleExclusionFields
@@ -30,6 +31,7 @@ def rows(
     exclusions: Iterable[dict[str, Any]] = (),
     overrides: Iterable[dict[str, Any]] = (),
     custom_rules: Iterable[dict[str, Any]] = (),
+    readings: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
@@ -61,5 +63,9 @@ def rows(
     made["customrule"] = [
         {"id": at, "policy_id": ids[rule["policy"]], **CustomRuleFields.model_validate(rule).model_dump(mode="json")}
         for at, rule in enumerate(custom_rules, 1)
+    ]
+    made["bodyreading"] = [
+        {"id": at, "policy_id": ids[one["policy"]], **BodyReadingFields.model_validate(one).model_dump(mode="json")}
+        for at, one in enumerate(readings, 1)
     ]
     return made

@@ -13,7 +13,16 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import custom_rule, policy, rule_exclusion, rule_override, traffic, virtual_host  # noqa: E402
+from guardpanel.models import (  # noqa: E402
+    body_reading,
+    custom_rule,
+    policy,
+    rule_exclusion,
+    rule_override,
+    traffic,
+    virtual_host,
+)
+from guardpanel.models.body_reading import BodyReading  # noqa: E402
 from guardpanel.models.custom_rule import CustomRule  # noqa: E402
 from guardpanel.models.hostname import Hostname  # noqa: E402
 from guardpanel.models.noun import Noun  # noqa: E402
@@ -35,6 +44,7 @@ NOUNS: Mapping[str, Noun] = {
         rule_override.NOUN,
         rule_exclusion.NOUN,
         custom_rule.NOUN,
+        body_reading.NOUN,
     )
 }
 "All that an operator saves, by key: in the order in which they are shown, and in which their rows can be inserted."
@@ -42,6 +52,7 @@ NOUNS: Mapping[str, Noun] = {
 __all__ = [
     "NOUNS",
     "AccessToken",
+    "BodyReading",
     "CustomRule",
     "Deployment",
     "Hostname",

@@ -1,7 +1,7 @@
 """How the body of a request is read, by its content type.
 
-What a policy says comes before what guardpanel takes for granted, and a narrower pattern before a wider one. Reading by
-path and method comes with path bindings, and before both: as a further list of the same kind, with a path to each entry.
+What a policy says comes before what guardpanel takes for granted, and a narrower pattern before a wider one. A body reading
+(`body_reading.py`), by path and method, comes before both.
 """
 
 import re
@@ -25,43 +25,38 @@ NEVER_ALLOWED = set("!#$&^")
 "Characters of a media type for which CRS rejects a request whatever is allowed (rule 920470)."
 
 
-class BodyReading(Choice):
-    FORM = "form", "Form"
-    "Fields of application/x-www-form-urlencoded."
-    MULTIPART = "multipart", "Multipart form"
-    JSON = "json", "JSON"
-    NDJSON = "ndjson", "Lines of JSON"
-    "JSON, a document in each line."
-    XML = "xml", "XML"
-    TEXT = "text", "Text"
-    "One value; JSON and XML where it is that."
-    BINARY = "binary", "Binary, inspected only if it is text"
-    "Not parsed, unless it is text, JSON or XML."
-    NONE = "none", "Not inspected"
-    "Not parsed, whatever it is."
+class ReadAs(Choice):
+    FORM = "form", "Form", "Fields of application/x-www-form-urlencoded."
+    MULTIPART = "multipart", "Multipart form", "Fields and files of multipart/form-data."
+    JSON = "json", "JSON", "Each value under its name."
+    NDJSON = "ndjson", "Lines of JSON", "A JSON document in each line."
+    XML = "xml", "XML", "Texts and attributes."
+    TEXT = "text", "Text", "One value, or JSON or XML if it is that."
+    BINARY = "binary", "Binary, inspected only if it is text", "For files of any kind."
+    NONE = "none", "Not inspected", "Any attack in these bodies passes."
 
 
 EVERYTHING = "*/*"
 
-READINGS: Mapping[str, BodyReading] = {
-    EVERYTHING: BodyReading.BINARY,
-    "text/*": BodyReading.TEXT,
-    "*/*+json": BodyReading.JSON,
-    "*/*+xml": BodyReading.XML,
-    "application/json*": BodyReading.JSON,
-    "application/x-amz-json*": BodyReading.JSON,
-    "application/csp-report": BodyReading.JSON,
-    "text/json": BodyReading.JSON,
-    "application/ndjson": BodyReading.NDJSON,
-    "application/x-ndjson": BodyReading.NDJSON,
-    "application/jsonl": BodyReading.NDJSON,
-    "application/jsonlines": BodyReading.NDJSON,
-    "application/x-jsonlines": BodyReading.NDJSON,
-    "application/x-sentry-envelope": BodyReading.NDJSON,
-    "application/xml*": BodyReading.XML,
-    "text/xml*": BodyReading.XML,
-    "application/x-www-form-urlencoded*": BodyReading.FORM,
-    "multipart/*": BodyReading.MULTIPART,
+READINGS: Mapping[str, ReadAs] = {
+    EVERYTHING: ReadAs.BINARY,
+    "text/*": ReadAs.TEXT,
+    "*/*+json": ReadAs.JSON,
+    "*/*+xml": ReadAs.XML,
+    "application/json*": ReadAs.JSON,
+    "application/x-amz-json*": ReadAs.JSON,
+    "application/csp-report": ReadAs.JSON,
+    "text/json": ReadAs.JSON,
+    "application/ndjson": ReadAs.NDJSON,
+    "application/x-ndjson": ReadAs.NDJSON,
+    "application/jsonl": ReadAs.NDJSON,
+    "application/jsonlines": ReadAs.NDJSON,
+    "application/x-jsonlines": ReadAs.NDJSON,
+    "application/x-sentry-envelope": ReadAs.NDJSON,
+    "application/xml*": ReadAs.XML,
+    "text/xml*": ReadAs.XML,
+    "application/x-www-form-urlencoded*": ReadAs.FORM,
+    "multipart/*": ReadAs.MULTIPART,
 }
 """What holds where a policy says nothing. Pictures, archives, protobufs and git's packs are among everything else. A body
 without a content type, or with one that is none, is read as a form: some servers do (Rack)."""
@@ -82,8 +77,8 @@ def known_readings(entries: list[str]) -> list[str]:
     readings: dict[str, str] = {}
     for entry in entries:
         kind, separator, how = (part.strip() for part in visible(entry).lower().partition("="))
-        if not separator or how not in list(BodyReading):
-            values = ", ".join(BodyReading)
+        if not separator or how not in list(ReadAs):
+            values = ", ".join(ReadAs)
             raise refuse(f"{entry[:60]} must be a content type, =, and one of {values}, for example text/x-log = none.")
         if not CONTENT_TYPE.fullmatch(kind):
             raise refuse(f"{kind[:60]} is not a content type. Enter one such as application/json or image/*.")
@@ -96,9 +91,9 @@ ContentTypes = Annotated[Lines, AfterValidator(known_content_types), Field(min_l
 ContentTypeReadings = Annotated[Lines, AfterValidator(known_readings), Field(max_length=40)]
 
 
-def readings(entries: Iterable[str]) -> list[tuple[str, BodyReading]]:
+def readings(entries: Iterable[str]) -> list[tuple[str, ReadAs]]:
     """Every pattern with how it is read: the widest first, so that the last that matches holds."""
-    own = {kind: BodyReading(how) for kind, how in (entry.split(" = ") for entry in entries)}
+    own = {kind: ReadAs(how) for kind, how in (entry.split(" = ") for entry in entries)}
     return sorted((dict(READINGS) | own).items(), key=lambda each: (narrowness(each[0]), each[1], each[0]))
 
 
@@ -113,7 +108,7 @@ def narrowness(pattern: str) -> tuple[int, int]:
     return (3, len(pattern)) if "*" in pattern else (4, 0)
 
 
-def reading_of(kind: str, entries: Iterable[str]) -> BodyReading:
+def reading_of(kind: str, entries: Iterable[str]) -> ReadAs:
     """How bodies of that type are read; of a pattern such as `image/*`: those that nothing narrower is said of."""
     matching = [how for pattern, how in readings(entries) if re.fullmatch(expression(pattern), kind)]
     return matching[-1]

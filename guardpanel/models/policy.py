@@ -6,7 +6,7 @@ from typing import Self
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field
 
-from guardpanel.models.content_types import BodyReading, ContentTypeReadings, ContentTypes, reading_of
+from guardpanel.models.content_types import ContentTypeReadings, ContentTypes, ReadAs, reading_of
 from guardpanel.models.enforcement import (
     EnforcementMode,
     OverLimit,
@@ -24,6 +24,16 @@ from guardpanel.models.policy_lists import (
     Masks,
     Methods,
     Skips,
+)
+from guardpanel.models.restrictions import (
+    CHARSETS,
+    EXTENSIONS,
+    HEADERS,
+    HTTP_VERSIONS,
+    Charsets,
+    HttpVersions,
+    RestrictedExtensions,
+    RestrictedHeaders,
 )
 
 KIB = 1024
@@ -53,7 +63,32 @@ class PolicyFields(JudgingFields):
         default_factory=list,
         sa_type=JSON,
         hint="Exceptions to how bodies are parsed, one per line. For example, text/x-log = none. Values: "
-        f"{', '.join(BodyReading)}. Binary is inspected only if it is text, none never.",
+        f"{', '.join(ReadAs)}. Binary is inspected only if it is text, none never.",
+    )
+    allowed_charsets: Charsets = described(
+        "Allowed charsets",
+        default_factory=lambda: list(CHARSETS),
+        sa_type=JSON,
+        hint="One per line, as a content type names it. Any other charset adds to the score.",
+    )
+    allowed_http_versions: HttpVersions = described(
+        "Allowed HTTP versions",
+        default_factory=lambda: list(HTTP_VERSIONS),
+        sa_type=JSON,
+        hint="One per line: 1.0, 1.1, 2, 3. Any other version adds to the score.",
+    )
+    restricted_headers: RestrictedHeaders = described(
+        "Restricted headers",
+        default_factory=lambda: list(HEADERS),
+        sa_type=JSON,
+        hint="One per line. A request with one of them adds to the score. Remove only those that the application uses.",
+    )
+    restricted_extensions: RestrictedExtensions = described(
+        "Restricted file extensions",
+        short="Restricted extensions",
+        default_factory=lambda: list(EXTENSIONS),
+        sa_type=JSON,
+        hint="One per line. A request for such a file adds to the score, on every path.",
     )
     skip_paths: Skips = described(
         "Skipped paths",
@@ -95,9 +130,9 @@ class Policy(PolicyFields, table=True):
         """Whether a request passes that the WAF could not judge, in that mode."""
         return fails_open(self.fail_mode, mode)
 
-    def reads(self) -> dict[BodyReading, list[str]]:
+    def reads(self) -> dict[ReadAs, list[str]]:
         """The allowed content types by how bodies of them are read."""
-        by_reading: dict[BodyReading, list[str]] = {}
+        by_reading: dict[ReadAs, list[str]] = {}
         for kind in self.allowed_content_types:
             by_reading.setdefault(reading_of(kind, self.content_type_readings), []).append(kind)
         return by_reading

@@ -1,6 +1,5 @@
 """A rule switched off for one field of some requests, because visitors mean no harm there."""
 
-import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Self
 
@@ -17,10 +16,10 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
+from guardpanel.models.path_condition import Methods, PathMatch, PathText, path_for
 from guardpanel.models.patterns import pattern
-from guardpanel.models.policy_lists import METHOD
 from guardpanel.models.rule_choices import Choices
-from guardpanel.models.types import Fields, Lines, Notes, refuse, stored, visible
+from guardpanel.models.types import Fields, Notes, refuse, stored, visible
 from guardpanel.models.virtual_host import OptionalId
 
 SHORT = 80
@@ -56,30 +55,8 @@ NAMED = {
 }  # fmt: skip
 
 
-class PathMatch(Choice):
-    ANY = "any", "Any path"
-    EXACT = "exact", "Exactly"
-    BELOW = "below", "This path and everything below"
-    PATTERN = "pattern", "Matches the pattern"
-
-
-def one_path(text: str) -> str:
-    text = visible(text.strip())
-    if len(text) > 500:
-        raise refuse("At most 500 characters.")
-    return text
-
-
 def one_name(text: str) -> str:
     return visible(text.strip())
-
-
-def known_methods(methods: list[str]) -> list[str]:
-    found = list(dict.fromkeys(visible(method.strip()).upper() for method in methods))
-    for method in found:
-        if not METHOD.fullmatch(method):
-            raise refuse(f"{method[:40]} is not an HTTP method.")
-    return found
 
 
 def conditions(value: object) -> object:
@@ -99,10 +76,8 @@ def known_conditions(found: list[str]) -> list[str]:
     return [f"{name.strip()}={value.strip()}" for name, _, value in (one.partition("=") for one in found)]
 
 
-Methods = Annotated[Lines, AfterValidator(known_methods), Field(max_length=30)]
 Conditions = Annotated[list[str], BeforeValidator(conditions), AfterValidator(known_conditions), Field(max_length=10)]
 FieldName = Annotated[str, StringConstraints(max_length=200), AfterValidator(one_name)]
-PathText = Annotated[str, AfterValidator(one_path)]
 Owner = Annotated[str, StringConstraints(max_length=255), AfterValidator(lambda text: visible(text.strip()))]
 LastDay = Annotated[date | None, BeforeValidator(lambda value: None if value == "" else value)]
 
@@ -165,25 +140,7 @@ class RuleExclusionColumns(Fields):
     @field_validator("path")
     @classmethod
     def path_can_be_read(cls, path: str, info: ValidationInfo) -> str:
-        match info.data.get("path_match"):
-            case PathMatch.ANY:
-                return ""
-            case PathMatch.PATTERN:
-                pattern(path)
-            case PathMatch.EXACT | PathMatch.BELOW:
-                plain_path(path)
-        return path
-
-
-def plain_path(path: str) -> None:
-    if not path.startswith("/"):
-        raise refuse("Start the path with /.")
-    if "?" in path:
-        raise refuse("Enter the path without its query.")
-    if re.search(r"%[0-9A-Fa-f]{2}", path):
-        raise refuse("Enter the path decoded: é, not %C3%A9.")
-    if re.search(r"(?:^|/)\.{1,2}(?:/|$)", path):
-        raise refuse("Enter the path without . and .. segments.")
+        return path_for(info.data.get("path_match"), path)
 
 
 class RuleExclusionFields(RuleExclusionColumns):

@@ -8,8 +8,10 @@ from itertools import groupby
 import yaml
 
 from guardpanel.bundle import Application
-from guardpanel.models.content_types import BodyReading, narrowness, readings
+from guardpanel.models.content_types import ReadAs, narrowness, readings
 from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.restrictions import CHECKED_FROM_LEVEL_2
+from guardpanel.rendering.body_readings import FOREIGN_PROCESSORS, PROCESSORS
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
@@ -64,12 +66,14 @@ def effective(state: DesiredState, host: VirtualHostState) -> Effective | None:
 
 
 def application(policy: PolicyState, mode: EnforcementMode, tuning: Tuning = UNTUNED, *, foreign: bool) -> Application:
+    processors = FOREIGN_PROCESSORS if foreign else PROCESSORS
     text, origins = split_origins(
         template("coraza/application.conf.j2").render(
             policy=policy,
             blocks=mode is EnforcementMode.BLOCK,
-            **tuning.rendered(policy.blocking_paranoia_level),
-            reads=list(reads(policy.content_type_readings, FOREIGN_PROCESSORS if foreign else PROCESSORS)),
+            **tuning.rendered(policy.blocking_paranoia_level, processors),
+            reads=list(reads(policy.content_type_readings, processors)),
+            **restrictions(policy),
             type_patterns=[kind for kind in policy.allowed_content_types if "*" in kind],
         )
     )
@@ -84,22 +88,21 @@ def application(policy: PolicyState, mode: EnforcementMode, tuning: Tuning = UNT
     )
 
 
-FOREIGN_PROCESSORS = {
-    BodyReading.FORM: "requestBodyProcessor=URLENCODED",
-    BodyReading.MULTIPART: "requestBodyProcessor=MULTIPART",
-    BodyReading.JSON: "requestBodyProcessor=JSON",
-    BodyReading.XML: "requestBodyProcessor=XML",
-    BodyReading.NONE: "requestBodyAccess=Off",
-}
-"What Coraza has of its own, for a coraza-spoa: it reads all else as a form."
+def restrictions(policy: PolicyState) -> dict[str, Iterable[str]]:
+    """What a policy's lists are as CRS compares them: two lists of headers, and the names that versions of HTTP go by."""
+    headers = policy.restricted_headers
+    return {
+        "basic_headers": [name for name in headers if name not in CHECKED_FROM_LEVEL_2],
+        "extended_headers": [name for name in headers if name in CHECKED_FROM_LEVEL_2],
+        "http_versions": [
+            f"HTTP/{version}{minor}"
+            for version in policy.allowed_http_versions
+            for minor in (["", ".0"] if "." not in version else [""])
+        ],
+    }
 
-PROCESSORS = {
-    how: f"requestBodyProcessor={'URLENCODED' if how is BodyReading.FORM else how.upper()}" for how in BodyReading
-}
-"Those of our agent (spoa/body.go)."
 
-
-def reads(entries: Iterable[str], processors: Mapping[BodyReading, str]) -> Iterator[tuple[list[str], str]]:
+def reads(entries: Iterable[str], processors: Mapping[ReadAs, str]) -> Iterator[tuple[list[str], str]]:
     """Patterns of content types and what has the engine read them so, the widest first: the last that matches holds."""
     for (_, how), found in groupby(readings(entries), key=lambda each: (narrowness(each[0]), each[1])):
         if how in processors:

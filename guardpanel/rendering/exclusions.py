@@ -1,12 +1,11 @@
 """A rule exclusion in SecLang: the form that does what was asked and nothing else (docs/exclusions.md, form A)."""
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import PathMatch, RuleExclusion, RuleExclusionColumns, Target
+from guardpanel.models.rule_exclusion import NOUN, RuleExclusion, RuleExclusionColumns, Target
+from guardpanel.rendering.conditions import PLAIN, Chain, Link, is_exactly, of_requests, own
 from guardpanel.rendering.rows import Row, Stored
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import Token, built, exactly, literal, matching, split_origins
@@ -35,9 +34,6 @@ VARIABLES = {
 }
 "What the engine calls them. Rules look at some of several: an action for the others does nothing."
 
-PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
-PLAIN_PATH = re.compile(r"/[A-Za-z0-9/_.-]*")
-
 
 class ExclusionState(RuleExclusionColumns):
     """All fields of a rule exclusion, as the row has them."""
@@ -55,27 +51,6 @@ class ExclusionState(RuleExclusionColumns):
         return cls.model_construct(set(values), id=row["id"], policy_id=row["policy_id"], **values)
 
 
-@dataclass(frozen=True)
-class Link:
-    """One test of a chain, and the field that it comes from."""
-
-    variable: Token
-    operator: Token
-    field: str
-    decoded: bool = False
-
-
-@dataclass(frozen=True)
-class Chain:
-    exclusion_id: int
-    rule_id: int
-    phase: int
-    links: tuple[Link, ...]
-    actions: tuple[Token, ...]
-    acts_for: str
-    "The field of which the engine can refuse something in the line that acts: of its own test it refuses nothing we write."
-
-
 def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
     """As they stand before the rule set, with ids of their own."""
     found: list[Chain] = []
@@ -84,23 +59,21 @@ def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
         for at in range(0, len(actions), AT_ONCE):
             phase = 2 if one.only_if else 1
             acts_for = "target_name" if one.name_is_pattern else tests[-1].field if tests else "rules"
-            found.append(Chain(one.id, FIRST_ID + len(found), phase, tests, actions[at : at + AT_ONCE], acts_for))
+            found.append(
+                Chain(NOUN.key, one.id, FIRST_ID + len(found), phase, tests, actions[at : at + AT_ONCE], acts_for)
+            )
     return found
 
 
 def removals(one: ExclusionState) -> Iterator[Token]:
     """`ctl:ruleRemoveTargetById=942100;ARGS:content`: an action for each rule and variable."""
-    fields = [built("{}{}", _own(variable), key(one)) for variable in VARIABLES[one.target]]
+    fields = [built("{}{}", own(variable), key(one)) for variable in VARIABLES[one.target]]
     for choice in one.rules:
-        by = _own("Tag" if ids(choice) is None else "Id")
+        by = own("Tag" if ids(choice) is None else "Id")
         for field in fields:
             yield _action(built("ruleRemoveTargetBy{}={};{}", by, literal(choice), field))
         if not fields:
             yield _action(built("ruleRemoveBy{}={}", by, literal(choice)))
-
-
-def _own(word: str) -> Token:
-    return built("{}", literal(word))
 
 
 def _action(words: Token) -> Token:
@@ -131,12 +104,10 @@ def _json_key(name: str) -> Token:
 
 def links(one: ExclusionState) -> Iterator[Link]:
     """What a request must be like, the narrowest first. The actions stand in the last: in another one, they act alone."""
-    yield from _path(one)
-    if one.methods:
-        yield Link(_own("REQUEST_METHOD"), _one_of(one.methods), "methods")
+    yield from of_requests(one.path_match, one.path, one.methods)
     for name, _, value in (condition.partition("=") for condition in one.only_if):
         selector = literal(name) if PLAIN.fullmatch(name) else built("/^{}$/", exactly(name))
-        yield Link(built("ARGS:{}", selector), _is(value), "only_if")
+        yield Link(built("ARGS:{}", selector), is_exactly(value), "only_if")
         yield Link(built("&ARGS:/(?i)^{}$/", _read_as(name)), built("@eq 1"), "only_if")
 
 
@@ -148,40 +119,6 @@ def _read_as(name: str) -> Token:
     for letter in name.removeprefix("json."):
         found = built("{}{}", found, built(r"[_.\x20\x5b]") if letter in "_. [" else exactly(letter))
     return built(r"{}(?s:[\x00\x5b].*)?", found)
-
-
-def _path(one: ExclusionState) -> Iterator[Link]:
-    filename, path = _own("REQUEST_FILENAME"), one.path
-    match one.path_match:
-        case PathMatch.EXACT:
-            yield Link(filename, built("@streq {}", literal(path)) if PLAIN_PATH.fullmatch(path) else _is(path), "path")
-        case PathMatch.BELOW:
-            below = (
-                built(r"@rx \A{}", exactly(path)) if path.endswith("/") else built(r"@rx \A{}(?:/|\z)", exactly(path))
-            )
-            yield Link(filename, below, "path")
-        case PathMatch.PATTERN:
-            yield Link(filename, built(r"@rx \A(?:{})\z", matching(path)), "path")
-    if one.path_match in {PathMatch.BELOW, PathMatch.PATTERN}:
-        yield Link(filename, built(UPWARDS), "path", decoded=True)
-
-
-UPWARDS = r"!@rx (?:\A|[/\x5c])\.\.(?:[/\x5c;?\x23]|\z)"
-"No step up, in any spelling: the server would answer for another path."
-
-
-def _one_of(words: list[str]) -> Token:
-    first, *others = (exactly(word) for word in words)
-    if not others:
-        return _is(words[0])
-    found = first
-    for other in others:
-        found = built("{}|{}", found, other)
-    return built(r"@rx \A(?:{})\z", found)
-
-
-def _is(text: str) -> Token:
-    return built("@streq {}", literal(text)) if PLAIN.fullmatch(text) else built(r"@rx \A{}\z", exactly(text))
 
 
 def directives(one: ExclusionState) -> str:

@@ -1,7 +1,11 @@
 """What an operator changes of the rule set in one policy, for one virtual host or for any."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from guardpanel.models.content_types import ReadAs
+from guardpanel.rendering import body_readings
+from guardpanel.rendering.body_readings import BodyReadingState
 from guardpanel.rendering.custom_rules import CustomRuleState, after_rule_set, before_rule_set
 from guardpanel.rendering.exclusions import ExclusionState, chains
 from guardpanel.rendering.overrides import OverrideState, moved, removed
@@ -12,6 +16,7 @@ class Tuning(NamedTuple):
     exclusions: tuple[ExclusionState, ...] = ()
     overrides: tuple[OverrideState, ...] = ()
     custom_rules: tuple[CustomRuleState, ...] = ()
+    readings: tuple[BodyReadingState, ...] = ()
 
     @classmethod
     def from_rows(cls, rows: Rows) -> "Tuning":
@@ -19,10 +24,12 @@ class Tuning(NamedTuple):
         exclusions = (row for row in sorted(rows.get("ruleexclusion", ()), key=_number) if row["enabled"])
         overrides = sorted(rows.get("ruleoverride", ()), key=_number)
         own = (row for row in sorted(rows.get("customrule", ()), key=_number) if row["enabled"])
+        readings = sorted(rows.get("bodyreading", ()), key=_number)
         return cls(
             tuple(map(ExclusionState.from_row, exclusions)),
             tuple(map(OverrideState.from_row, overrides)),
             tuple(map(CustomRuleState.from_row, own)),
+            tuple(map(BodyReadingState.from_row, readings)),
         )
 
     def of(self, policy_id: int, virtual_host_id: int = 0) -> "Tuning":
@@ -35,16 +42,18 @@ class Tuning(NamedTuple):
             ),
             tuple(one for one in self.overrides if one.policy_id == policy_id),
             tuple(rule for rule in self.custom_rules if rule.policy_id == policy_id),
+            tuple(one for one in self.readings if one.policy_id == policy_id),
         )
 
-    def rendered(self, blocking_level: int) -> dict[str, Any]:
-        """As the config template takes it."""
+    def rendered(self, blocking_level: int, processors: Mapping[ReadAs, str]) -> dict[str, Any]:
+        """As the config template takes it. `processors`: how the agent calls each way to read a body."""
         return {
             "exclusions": chains(self.exclusions),
             "moved": moved(self.overrides, blocking_level),
             "removed": removed(self.overrides),
             "rules_before": before_rule_set(self.custom_rules),
             "rules_after": after_rule_set(self.custom_rules),
+            "body_readings": body_readings.chains(self.readings, processors),
         }
 
 

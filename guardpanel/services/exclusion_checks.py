@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.errors import FieldError, Invalid
+from guardpanel.models.path_condition import PathMatch
 from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import PathMatch, RuleExclusionFields, Target
+from guardpanel.models.rule_exclusion import RuleExclusionFields, Target
 from guardpanel.rendering.exclusions import VARIABLES
 from guardpanel.services.exclusion_words import kind
 from guardpanel.services.rules.targets import joined, looked_at

@@ -1,7 +1,8 @@
 """What a rule exclusion does, in one sentence, and what it costs."""
 
+from guardpanel.models.path_condition import PathMatch
 from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import PathMatch, RuleExclusionColumns, Target
+from guardpanel.models.rule_exclusion import RuleExclusionColumns, Target
 
 FIELDS = {
     Target.ARGUMENT: ("the argument", "arguments"),
@@ -50,8 +51,8 @@ def _rules(choices: list[str]) -> str:
     numbers = [choice for choice in choices if ids(choice) is not None]
     tags = [choice for choice in choices if ids(choice) is None]
     one = len(numbers) == 1 and "-" not in numbers[0]
-    words = [f"{'Rule' if one else 'Rules'} {_listed(numbers)}"] if numbers else []
-    words += [f"{'all rules' if words else 'All rules'} tagged {_listed(tags)}"] if tags else []
+    words = [f"{'Rule' if one else 'Rules'} {listed(numbers)}"] if numbers else []
+    words += [f"{'all rules' if words else 'All rules'} tagged {listed(tags)}"] if tags else []
     return " and ".join(words)
 
 
@@ -72,18 +73,25 @@ def kind(fields: RuleExclusionColumns) -> str:
 
 
 def _requests(fields: RuleExclusionColumns) -> str:
-    requests = f"{_listed(fields.methods, 'or')} requests" if fields.methods else "requests"
+    conditions = [f"{name} is “{value}”" for name, _, value in (one.partition("=") for one in fields.only_if)]
+    return requests_to(fields.path_match, fields.path, fields.methods) + (
+        f", if {listed(conditions)}" if conditions else ""
+    )
+
+
+def requests_to(path_match: PathMatch, path: str, methods: list[str]) -> str:
+    """`POST requests to /wp-json/posts`"""
+    requests = f"{listed(methods, 'or')} requests" if methods else "requests"
     paths = {
         PathMatch.ANY: f"all {requests}",
-        PathMatch.EXACT: f"{requests} to {fields.path}",
-        PathMatch.BELOW: f"{requests} to {fields.path} and everything below",
-        PathMatch.PATTERN: f"{requests} whose path matches {fields.path}",
+        PathMatch.EXACT: f"{requests} to {path}",
+        PathMatch.BELOW: f"{requests} to {path} and everything below",
+        PathMatch.PATTERN: f"{requests} whose path matches {path}",
     }
-    conditions = [f"{name} is “{value}”" for name, _, value in (one.partition("=") for one in fields.only_if)]
-    return paths[fields.path_match] + (f", if {_listed(conditions)}" if conditions else "")
+    return paths[path_match]
 
 
-def _listed(words: list[str], joint: str = "and") -> str:
+def listed(words: list[str], joint: str = "and") -> str:
     if len(words) < 3:
         return f" {joint} ".join(words)
     return f"{', '.join(words[:-1])}, {joint} {words[-1]}"

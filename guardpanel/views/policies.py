@@ -3,9 +3,10 @@
 from fastapi import Response
 
 from guardpanel.dependencies import RowId, Viewer
-from guardpanel.models.content_types import BodyReading
+from guardpanel.models.content_types import ReadAs
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import custom_rules, policies, rule_exclusions, rule_overrides, virtual_hosts
+from guardpanel.models.restrictions import EXTENSIONS, HEADERS
+from guardpanel.services import body_readings, custom_rules, policies, rule_exclusions, rule_overrides, virtual_hosts
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.views.answers import page
 from guardpanel.views.editing import last_changes
@@ -15,9 +16,7 @@ from guardpanel.views.visits import Here
 
 MOST_OF_ITS_RULES = 500
 
-READ_AS_FORMS = dict.fromkeys(
-    [BodyReading.NDJSON, BodyReading.TEXT, BodyReading.BINARY], "Form (coraza-spoa has no other parser)"
-)
+READ_AS_FORMS = dict.fromkeys([ReadAs.NDJSON, ReadAs.TEXT, ReadAs.BINARY], "Form (coraza-spoa has no other parser)")
 
 EDITING = PolicyEditing(policies.ROWS)
 
@@ -46,6 +45,8 @@ async def show(policy_id: RowId, here: Here, _viewer: Viewer) -> Response:
         "soon": rule_exclusions.today() + ANNOUNCED,
         "exclusions": await rule_exclusions.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
         "custom_rules": await custom_rules.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
+        "body_readings": await body_readings.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
+        "crs_lists": {"restricted_headers": list(HEADERS), "restricted_extensions": EXTENSIONS},
         "reading_words": READ_AS_FORMS if here.facts.small_frames else {},
     }
     return await page(here.request, "policies/show.html", context)

@@ -6,6 +6,7 @@ from typing import Any
 from guardpanel.models import Policy
 from guardpanel.models.policy import KIB, PolicyFields
 from guardpanel.models.presets import PRESETS
+from guardpanel.models.restrictions import HEADERS
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
@@ -30,7 +31,11 @@ class PolicyEditing(Editing[Policy, PolicyFields]):
         return form
 
     async def beside_form(self, here: Visit) -> Mapping[str, Any]:
-        return {"presets": PRESET_NAMES, "largest_body_kib": here.facts.largest_body // KIB}
+        return {
+            "presets": PRESET_NAMES,
+            "largest_body_kib": here.facts.largest_body // KIB,
+            "restricted_headers": HEADERS,
+        }
 
     async def beside_delete(self, here: Visit, row: Policy) -> Mapping[str, Any]:
         users = await virtual_hosts.page(here.session, policy_id=row.id, limit=MOST_USERS)

@@ -16,7 +16,16 @@ from guardpanel.panel import Panel
 from guardpanel.services.saving import snapshots
 from guardpanel.settings import Settings
 from tests.conftest import ADA, log_in, running, someone, take_token
-from tests.factories import a_custom_rule, a_policy, a_traffic, a_vhost, a_virtual_host, an_exclusion, an_override
+from tests.factories import (
+    a_body_reading,
+    a_custom_rule,
+    a_policy,
+    a_traffic,
+    a_vhost,
+    a_virtual_host,
+    an_exclusion,
+    an_override,
+)
 from tests.fakes import FAKES, FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +139,9 @@ SAVES = [
          ("POST", "/api/v1/policies/1/custom-rules", {
              "rule_id": 9000001, "phase": "request_headers", "variables": "ARGS:q", "operator": "contains", "operator_argument": "needle",
              "actions": "deny,status:400,msg:'Old login'", "comment": None, "is_active": True})),
+    Save("a body reading", ("/policies/2/body-readings", a_body_reading(reason="Beacons")),
+         ("POST", "/api/v1/policies/2/body-readings", {
+             "path": "/api/event", "methods": ["POST"], "content_types": ["text/plain"], "read_as": "json", "reason": "Beacons"})),
     Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 
@@ -152,6 +164,8 @@ REFUSED = [
     Save("a body in the phase of headers", ("/policies/1/custom-rules", a_custom_rule(variables="REQUEST_BODY", phase="request_headers")),
          ("POST", "/api/v1/policies/1/custom-rules", {"rule_id": 9000001, "name": "Old login", "variables": "REQUEST_BODY",
                                                       "phase": "request_headers", "operator_argument": "needle"})),
+    Save("a body reading that changes nothing", ("/policies/1/body-readings", a_body_reading(content_types="application/json")),
+         ("POST", "/api/v1/policies/1/body-readings", {"path": "/", "content_types": ["application/json"], "read_as": "json"})),
     Save("a path that is none", ("/policies/1/exclusions", an_exclusion(path="posts")),
          ("POST", "/api/v1/policies/1/exclusions", {"rules": ["941100"], "path": "posts"})),
     Save("a host with another policy", ("/policies/2/exclusions", an_exclusion(virtual_host_id="1")),

@@ -30,12 +30,13 @@ Path_ = tuple[str | int, ...]
 SAID: dict[str, Any] = {
     "domain": "changed.example", "hostnames": ["changed.example", "more.example"], "url": "http://127.0.0.9:99",
     "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
-    "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
+    "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "allowed_charsets": ["koi8-r"], "allowed_http_versions": ["1.1"],
+    "restricted_headers": ["x-changed"], "restricted_extensions": [".changed"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
     "rule": "942200", "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "scope_path": "/changed", "methods": ["PUT"],
-    "only_if": ["action=save"], "ends_on": "2027-01-31",
     "variables": "ARGS:changed|!ARGS:/(?i)^x/", "transformations": ["lowercase"], "tags": ["attack-sqli"],
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
+    "only_if": ["action=save"], "content_types": ["image/*"], "ends_on": "2027-01-31",
     "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
@@ -142,6 +143,8 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
             for name, value in body.items()
             if name != ("rule" if place and place[0] == "rule_id" else "rule_id")
         }
+    if "body-readings" in path:
+        return {"path_match": "exact", "path": "/posts", "read_as": "json"}
     if "exclusions" in path:
         body = {"rule_id": 941100, "target_type": "args", "target_value": "content", "scope_path": "/posts", "comment": None,
                 "rules": ["941100"], "target": "argument", "target_name": "content", "path_match": "below", "path": "/posts"}  # fmt: skip

@@ -39,6 +39,7 @@ KEYS = {
     "exclusions",
     "overrides",
     "custom_rules",
+    "readings",
 }
 
 
@@ -64,6 +65,7 @@ class Case:
             self.given.get("exclusions", ()),
             self.given.get("overrides", ()),
             self.given.get("custom_rules", ()),
+            self.given.get("readings", ()),
         )
 
     @property

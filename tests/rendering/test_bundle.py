@@ -162,6 +162,7 @@ def test_each_directive_knows_its_field() -> None:
                 "allowed_content_types": "allowed_request_content_type|id:100007",
                 "content_type_readings": "REQUEST_HEADERS:Content-Type",
                 "masked_fields": "guardpanel-mask",
+                "allowed_charsets": "allowed_request_content_type_charset",
                 "argument_limit": "&(ARGS_GET|REQUEST_COOKIES|ARGS_POST)",
                 "json_value_limit": "&ARGS_POST",
             }

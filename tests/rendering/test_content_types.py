@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from guardpanel.models.content_types import READINGS, BodyReading, reading_of
+from guardpanel.models.content_types import READINGS, ReadAs, reading_of
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES
 from guardpanel.rendering.tokens import UnsafeText, content_types
@@ -38,17 +38,17 @@ def test_rules_read_a_body_as_the_page_says(entries: list[str]) -> None:
 
     for kind, form in product(TYPES, ("{}", " {};charset=utf-8", "{} ; boundary=x", "{},text/plain", "{}\t")):
         expected = reading_of(kind, entries)
-        wanted = "URLENCODED" if expected is BodyReading.FORM else expected.upper()
+        wanted = "URLENCODED" if expected is ReadAs.FORM else expected.upper()
         assert chosen(application.directives, form.format(kind).upper()) == wanted, (kind, form)
 
 
 def test_narrower_patterns_and_a_policys_own_come_first() -> None:
-    assert reading_of("image/png", OWN) is BodyReading.NONE
-    assert reading_of("image/svg+xml", OWN) is BodyReading.XML
-    assert reading_of("application/vnd.a+json", OWN) is BodyReading.TEXT
-    assert reading_of("application/vnd.b+json", OWN) is BodyReading.JSON
-    assert reading_of("application/pdf", OWN) is BodyReading.FORM
-    assert reading_of("text/x-my-log", OWN) is BodyReading.XML
+    assert reading_of("image/png", OWN) is ReadAs.NONE
+    assert reading_of("image/svg+xml", OWN) is ReadAs.XML
+    assert reading_of("application/vnd.a+json", OWN) is ReadAs.TEXT
+    assert reading_of("application/vnd.b+json", OWN) is ReadAs.JSON
+    assert reading_of("application/pdf", OWN) is ReadAs.FORM
+    assert reading_of("text/x-my-log", OWN) is ReadAs.XML
 
 
 @pytest.mark.parametrize("header", ["", "json", "/", "application", ";charset=utf-8"])

@@ -19,6 +19,9 @@ POLICY_FIELDS: dict[str, Any] = {
     "allowed_methods": ["GET"],
     "allowed_content_types": ["text/plain"],
     "content_type_readings": ["text/plain = json"],
+    "allowed_charsets": ["utf-8"],
+    "restricted_headers": ["harmless"],
+    "restricted_extensions": [".harmless"],
     "skip_paths": ["/harmless/"],
     "masked_fields": ["harmless"],
 }
@@ -188,3 +191,55 @@ def test_what_is_typed_into_an_exclusion_is_refused_or_stays_within_its_place(pl
         assert "%{" not in "".join(lines), text
 
     assert taken > 2 or place in {"rules", "methods"}
+
+
+TYPED_INTO_READINGS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "path": lambda text: {"path": f"/{text}"},
+    "path and all below": lambda text: {"path_match": "below", "path": f"/{text}"},
+    "pattern of paths": lambda text: {"path_match": "pattern", "path": text},
+    "methods": lambda text: {"methods": [text]},
+    "content types": lambda text: {"content_types": [text]},
+    "subtypes": lambda text: {"content_types": [f"text/{text}"]},
+    "reason": lambda text: {"reason": text},
+}
+
+READING = re.compile(
+    r'SecRule [A-Z_]+(?::Content-Type)? "!?@(?:streq|rx) [^"\']+" '
+    r'"(?:id:105000,phase:1,pass,nolog,)?t:none(?:,t:urlDecodeUni)?(?:,chain|,ctl:requestBodyProcessor=XML)"'
+)
+"A line of a body reading, whatever was typed."
+
+
+def reading(typed: dict[str, Any]) -> list[str] | None:
+    """The body reading's lines; None where it is refused, in words."""
+    usual = {
+        "policy": "Harmless",
+        "path": "/harmless",
+        "methods": ["POST"],
+        "content_types": ["text/plain"],
+        "read_as": "xml",
+    }
+    try:
+        given = rows({"Harmless": {}}, {}, readings=[{**usual, **typed}])
+    except ValidationError as error:
+        for problem in error.errors():
+            assert problem["loc"], problem
+            assert len(problem["msg"]) > 10
+        return None
+    (application,) = render(DesiredState.from_rows(given, FACTS)).applications
+    return application.directives.partition("# Body readings")[2].partition("\nInclude")[0].split("\n")[1:]
+
+
+@pytest.mark.parametrize("place", TYPED_INTO_READINGS)
+def test_what_is_typed_into_a_body_reading_is_refused_or_stays_within_its_place(place: str) -> None:
+    taken = 0
+    for text in CORPUS:
+        lines = reading(TYPED_INTO_READINGS[place](text))
+        if lines is None:
+            continue
+        taken += 1
+        assert len(lines) == 3 + ("urlDecodeUni" in "".join(lines)), (text, lines)
+        assert all(READING.fullmatch(line) for line in lines), (text, lines)
+        assert "%{" not in "".join(lines), text
+
+    assert taken > 2 or place in {"methods", "content types", "subtypes"}

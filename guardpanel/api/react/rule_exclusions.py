@@ -9,8 +9,9 @@ from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion
+from guardpanel.models.path_condition import PathMatch
 from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import PathMatch, Target
+from guardpanel.models.rule_exclusion import Target
 
 ANY = "*"
 "Of its target values, none of which may be blank: no certain one."

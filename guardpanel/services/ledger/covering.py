@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Collection
 
-from guardpanel.models.rule_exclusion import PathMatch, RuleExclusion, Target
+from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.rule_exclusion import RuleExclusion, Target
 
 RulesOf = Callable[[RuleExclusion], Collection[int]]
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection
 
-from guardpanel.models.rule_exclusion import PathMatch, RuleExclusion, Target
+from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.rule_exclusion import RuleExclusion, Target
 from guardpanel.rendering.exclusions import VARIABLES
 from guardpanel.services.events.excluded import Watched
 

@@ -18,13 +18,15 @@ type Application struct {
 	// Rules counts what the engine holds, markers too.
 	Rules int
 
-	waf      coraza.WAF
-	waiting  *waiting
-	mask     *mask
-	events   *Events // nil: none are kept
-	requests atomic.Int64
-	blocked  atomic.Int64
-	errors   atomic.Int64
+	waf     coraza.WAF
+	waiting *waiting
+	mask    *mask
+	events  *Events // nil: none are kept
+	// reservoir is nil where ordinary requests are not recorded.
+	reservoir *reservoir
+	requests  atomic.Int64
+	blocked   atomic.Int64
+	errors    atomic.Int64
 
 	mutex   sync.Mutex
 	users   int
@@ -49,6 +51,7 @@ func compile(config ApplicationConfig) (application *Application, err error) {
 		return nil, err
 	}
 	application = &Application{Config: config, LoadedAt: time.Now().UTC(), waf: waf, mask: newMask(config.Directives)}
+	application.reservoir = newReservoir(config.Directives)
 	if counted, ok := waf.(experimental.WAFWithRules); ok {
 		application.Rules = counted.RulesCount()
 	}

@@ -67,10 +67,15 @@ var scoreNames = []string{
 	"blocking_paranoia_level", "detection_paranoia_level",
 }
 
-// observe keeps a transaction that fired a rule as an event. It must not have been closed yet.
+// observe keeps a transaction that fired a rule as an event, and one of many others as an ordinary request. It must not have
+// been closed yet.
 func (a *Application) observe(transaction types.Transaction, request observed, phase string) {
 	verdict := request.verdict
-	if a.events == nil || request.message.Probe || verdict.Interruption == nil && len(verdict.RuleIDs) == 0 {
+	if a.events == nil || request.message.Probe {
+		return
+	}
+	if verdict.Interruption == nil && len(verdict.RuleIDs) == 0 {
+		a.record(request)
 		return
 	}
 	request.message.Application = a.Config.Name // not what was asked for: that may be nobody's
@@ -90,6 +95,8 @@ func (o observed) excerpt() observed {
 	o.message.Body = bytes.Clone(o.message.Body[:min(len(o.message.Body), longestBody+margin)])
 	return o
 }
+
+func (e *Event) weight() int { return e.size }
 
 func newEvent(mask *mask, transaction types.Transaction, request observed, phase string) *Event {
 	message := request.excerpt().message

@@ -108,12 +108,12 @@ func inspect(b *testing.B, application *Application) {
 // captured is a real event.
 func captured(b *testing.B, events *Events) *Event {
 	b.Helper()
-	application := benchmarked(b, &Events{queue: make(chan *Event, 1), metrics: events.metrics})
+	application := benchmarked(b, &Events{queue: make(chan entry, 1), metrics: events.metrics})
 	application.enter()
 	if _, err := inspectRequest(application, anAttack(0), time.Time{}); err != nil {
 		b.Fatal(err)
 	}
-	event := <-application.events.queue
+	event := (<-application.events.queue).(*Event)
 	event.size = 1
 	return event
 }

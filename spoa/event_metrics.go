@@ -8,6 +8,8 @@ type EventMetrics struct {
 	dropped *prometheus.CounterVec
 	bytes   prometheus.Counter
 	removed prometheus.Counter
+
+	recorded, recordsDropped prometheus.Counter
 }
 
 func newEventMetrics(registry prometheus.Registerer) *EventMetrics {
@@ -25,10 +27,16 @@ func newEventMetrics(registry prometheus.Registerer) *EventMetrics {
 		removed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "guardpanel_spoa_event_segments_removed_total", Help: "Segment files deleted because of size or age.",
 		}),
+		recorded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "guardpanel_spoa_recorded_requests_total", Help: "Ordinary requests recorded in segment files.",
+		}),
+		recordsDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "guardpanel_spoa_recorded_requests_dropped_total", Help: "Ordinary requests chosen for recording but not written.",
+		}),
 	}
 	for _, cause := range []string{"queue", "disk", "fault"} {
 		m.dropped.WithLabelValues(cause) // a series from the first moment: an alert can see it rise
 	}
-	registry.MustRegister(m.written, m.dropped, m.bytes, m.removed)
+	registry.MustRegister(m.written, m.dropped, m.bytes, m.removed, m.recorded, m.recordsDropped)
 	return m
 }

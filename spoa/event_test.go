@@ -489,7 +489,7 @@ func TestALineThatADiskTookInPartIsTakenBack(t *testing.T) {
 func TestAFullQueueDropsAndNeverWaits(t *testing.T) {
 	metrics := eventMetrics()
 	// Nobody takes from this queue: a disk that hangs.
-	events := &Events{metrics: metrics, queue: make(chan *Event, 10)}
+	events := &Events{metrics: metrics, queue: make(chan entry, 10)}
 	for range 15 {
 		events.put(anEvent("x"))
 	}

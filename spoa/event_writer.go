@@ -20,39 +20,56 @@ const (
 type Events struct {
 	segments *segments
 	metrics  *EventMetrics
-	queue    chan *Event
+	masks    *masks // of ordinary requests that are recorded
+	queue    chan entry
 	bytes    atomic.Int64 // of the queue
 	done     chan struct{}
 	ending   chan struct{}
 	ended    atomic.Bool
 
-	lines  []byte
-	count  int       // events in lines
-	paused time.Time // until when the disk is left alone
+	lines   []byte
+	count   int       // events in lines
+	records int       // recorded requests in lines
+	paused  time.Time // until when the disk is left alone
+}
+
+// entry is what becomes a line: an event, or an ordinary request that is recorded.
+type entry interface {
+	appendJSON(b []byte) []byte
+	weight() int // about how many bytes of memory it takes
 }
 
 // startEvents writes to segments in a directory. One that cannot be made or written costs events, not the agent.
 func startEvents(dir string, limits limits, metrics *EventMetrics) *Events {
 	e := &Events{
-		segments: &segments{dir: dir, limits: limits, removed: metrics.removed.Inc}, metrics: metrics, queue: make(chan *Event, queuedEvents),
-		done: make(chan struct{}), ending: make(chan struct{}),
+		segments: &segments{dir: dir, limits: limits, removed: metrics.removed.Inc}, metrics: metrics, queue: make(chan entry, queuedEvents),
+		masks: newMasks(dir), done: make(chan struct{}), ending: make(chan struct{}),
 	}
 	go e.run()
 	return e
 }
 
-// put never waits.
-func (e *Events) put(event *Event) {
-	if e.bytes.Load() > queuedBytes || e.ended.Load() {
-		e.metrics.dropped.WithLabelValues("queue").Inc()
+// put never waits. An ordinary request takes no place that an event may need.
+func (e *Events) put(one entry) {
+	_, isRecord := one.(*ordinary)
+	if e.bytes.Load() > queuedBytes || e.ended.Load() || isRecord && len(e.queue) > queuedEvents/2 {
+		e.drop(one, "queue")
 		return
 	}
-	e.bytes.Add(int64(event.size))
+	e.bytes.Add(int64(one.weight()))
 	select {
-	case e.queue <- event:
+	case e.queue <- one:
 	default:
-		e.bytes.Add(-int64(event.size))
-		e.metrics.dropped.WithLabelValues("queue").Inc()
+		e.bytes.Add(-int64(one.weight()))
+		e.drop(one, "queue")
+	}
+}
+
+func (e *Events) drop(one entry, cause string) {
+	if _, isRecord := one.(*ordinary); isRecord {
+		e.metrics.recordsDropped.Inc()
+	} else {
+		e.metrics.dropped.WithLabelValues(cause).Inc()
 	}
 }
 
@@ -69,8 +86,8 @@ func (e *Events) run() {
 	defer close(e.done)
 	for {
 		select {
-		case event := <-e.queue:
-			e.take(event)
+		case one := <-e.queue:
+			e.take(one)
 		case <-e.ending:
 			for len(e.queue) > 0 {
 				e.take(<-e.queue)
@@ -81,31 +98,41 @@ func (e *Events) run() {
 	}
 }
 
-// take adds an event's line, and writes when there are enough of them or nothing else waits.
-func (e *Events) take(event *Event) {
-	e.bytes.Add(-int64(event.size))
-	e.encode(event)
+// take adds a line, and writes when there are enough of them or nothing else waits.
+func (e *Events) take(one entry) {
+	e.bytes.Add(-int64(one.weight()))
+	e.encode(one)
 	if len(e.queue) == 0 || len(e.lines) >= batchBytes {
 		e.flush()
 	}
 }
 
 // encode drops an event that cannot be written rather than the agent with it: what it holds are attackers' bytes.
-func (e *Events) encode(event *Event) {
+func (e *Events) encode(one entry) {
 	before := len(e.lines)
 	defer func() {
 		if what := recover(); what != nil {
 			limited.report("panic while writing an event", "what", what, "stack", string(debug.Stack()))
 			e.lines = e.lines[:before]
-			e.metrics.dropped.WithLabelValues("fault").Inc()
+			e.drop(one, "fault")
 		}
 	}()
-	e.lines = event.appendJSON(e.lines)
+	if _, isRecord := one.(*ordinary); isRecord {
+		if err := e.masks.ready(); err != nil {
+			limited.report("cannot record requests", "error", err)
+			e.drop(one, "disk")
+			return
+		}
+		e.lines = one.appendJSON(e.lines)
+		e.records++
+		return
+	}
+	e.lines = one.appendJSON(e.lines)
 	e.count++
 }
 
 func (e *Events) flush() {
-	if e.count == 0 {
+	if e.count+e.records == 0 {
 		return
 	}
 	written := false
@@ -119,11 +146,13 @@ func (e *Events) flush() {
 	}
 	if written {
 		e.metrics.written.Add(float64(e.count))
+		e.metrics.recorded.Add(float64(e.records))
 		e.metrics.bytes.Add(float64(len(e.lines)))
 	} else {
 		e.metrics.dropped.WithLabelValues("disk").Add(float64(e.count))
+		e.metrics.recordsDropped.Add(float64(e.records))
 	}
-	e.lines, e.count = e.lines[:0], 0
+	e.lines, e.count, e.records = e.lines[:0], 0, 0
 	if cap(e.lines) > 4*batchBytes {
 		e.lines = nil
 	}

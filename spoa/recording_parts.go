@@ -1,0 +1,265 @@
+package main
+
+import (
+	"mime"
+	"strconv"
+	"strings"
+)
+
+// keptHeaders are those whose values stay: they tell how a request is read, and nothing of who sent it.
+var keptHeaders = map[string]bool{
+	"host": true, "content-type": true, "content-length": true, "content-encoding": true, "transfer-encoding": true, "accept": true,
+	"accept-encoding": true, "accept-charset": true, "connection": true, "upgrade": true, "cache-control": true, "pragma": true,
+	"te": true, "expect": true, "x-requested-with": true, "sec-fetch-dest": true, "sec-fetch-mode": true, "sec-fetch-site": true,
+	"sec-fetch-user": true, "upgrade-insecure-requests": true, "depth": true, "x-http-method-override": true,
+}
+
+func (m *masks) header(name, value string) string {
+	switch name = strings.ToLower(name); {
+	case keptHeaders[name]:
+		return value
+	case name == "cookie":
+		return m.pairs(value, ";")
+	}
+	return m.shape(value)
+}
+
+// pairs are `name=value`, with their names kept as far as they are names.
+func (m *masks) pairs(text, divider string) string {
+	parts := strings.Split(text, divider)
+	for at, part := range parts {
+		name, value, assigned := strings.Cut(part, "=")
+		if !assigned {
+			parts[at] = m.escaped(part)
+			continue
+		}
+		parts[at] = m.name(name) + "=" + m.escaped(value)
+	}
+	return strings.Join(parts, divider)
+}
+
+func (m *masks) query(query string) string { return m.pairs(query, "&") }
+
+// path keeps the parts that are words and short versions; a part with digits or other signs could be somebody's.
+func (m *masks) path(path string) string {
+	parts := strings.Split(path, "/")
+	for at, part := range parts {
+		if len(part) > 3 && !isWordy(part) {
+			parts[at] = m.escaped(part)
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func isWordy(text string) bool {
+	for at := range len(text) {
+		if b := text[at]; isDigit(b) || !isWordByte(b) && strings.IndexByte("-_.", b) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	longestName  = 64
+	nameDigits   = 4 // a longer number is data
+	signsOfNames = "_-.:$[]%+* ;"
+)
+
+// name stays if it can be the name of a field; what looks like data is replaced.
+func (m *masks) name(name string) string {
+	run := 0
+	for at := range len(name) {
+		b := name[at]
+		if run++; !isDigit(b) {
+			run = 0
+		}
+		if run > nameDigits || !isWordByte(b) && strings.IndexByte(signsOfNames, b) < 0 {
+			return m.escaped(name)
+		}
+	}
+	if len(name) > longestName {
+		return m.escaped(name)
+	}
+	return name
+}
+
+// escaped shapes what percent-encoding stands for. Each byte is written as it was.
+func (m *masks) escaped(text string) string {
+	if strings.IndexByte(text, '%') < 0 {
+		return m.shape(text)
+	}
+	var plain []byte
+	var encoded []bool
+	for at := 0; at < len(text); at++ {
+		if text[at] == '%' && at+2 < len(text) {
+			if code, err := strconv.ParseUint(text[at+1:at+3], 16, 8); err == nil {
+				plain, encoded = append(plain, byte(code)), append(encoded, true)
+				at += 2
+				continue
+			}
+		}
+		plain, encoded = append(plain, text[at]), append(encoded, false)
+	}
+	var out strings.Builder
+	for at, b := range []byte(m.shape(string(plain))) {
+		if encoded[at] {
+			out.WriteString("%" + strings.ToUpper(hexadecimal[b>>4:b>>4+1]+hexadecimal[b&15:b&15+1]))
+		} else {
+			out.WriteByte(b)
+		}
+	}
+	return out.String()
+}
+
+// body shapes the values of one that is read by its fields, and all of any other.
+func (m *masks) body(contentType, body string) string {
+	kind, parameters, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil && kind == "":
+	case kind == "application/x-www-form-urlencoded":
+		return m.query(body)
+	case strings.HasSuffix(kind, "json"):
+		return m.json(body)
+	case strings.HasSuffix(kind, "xml"):
+		return m.xml(body)
+	case kind == "multipart/form-data" && parameters["boundary"] != "":
+		return m.multipart(body, "--"+parameters["boundary"])
+	}
+	return m.shape(body)
+}
+
+// json keeps the names of members.
+func (m *masks) json(text string) string {
+	var out strings.Builder
+	for at := 0; at < len(text); {
+		if text[at] != '"' {
+			to := at + end(text[at:], `"`)
+			out.WriteString(m.shape(text[at:to]))
+			at = to
+			continue
+		}
+		to := at + jsonLength(text[at:])
+		inside := strings.TrimSuffix(text[at+1:to], `"`)
+		if strings.HasPrefix(strings.TrimLeft(text[to:], " \t\r\n"), ":") {
+			inside = m.name(inside)
+		} else {
+			inside = m.jsonString(inside)
+		}
+		out.WriteString(`"` + inside + text[at+1+len(inside):to])
+		at = to
+	}
+	return out.String()
+}
+
+// jsonString keeps escapes of signs, and replaces those of letters.
+func (m *masks) jsonString(inside string) string {
+	var out strings.Builder
+	from := 0
+	for at := 0; at < len(inside); at++ {
+		if inside[at] != '\\' {
+			continue
+		}
+		out.WriteString(m.shape(inside[from:at]))
+		length := min(2, len(inside)-at)
+		if code := unit(inside, at); code >= 0 {
+			length = 6
+			out.WriteString(m.jsonEscape(inside[at:at+6], code, at))
+		} else {
+			out.WriteString(inside[at : at+length])
+		}
+		from = at + length
+		at = from - 1
+	}
+	out.WriteString(m.shape(inside[from:]))
+	return out.String()
+}
+
+func (m *masks) jsonEscape(escape string, code, at int) string {
+	switch {
+	case code < 0x80 && isWordByte(byte(code)):
+		return `\u00` + strconv.FormatInt(int64(m.word(string(rune(code)))[0]), 16)
+	case code < 0xc0 || code >= 0xd800 && code < 0xe000: // signs, and halves of what is beyond 16 bits
+		return escape
+	}
+	return `\u00` + strconv.FormatInt(int64(0xe0+int(m.number(escape, at).next(23))), 16)
+}
+
+// xml keeps the names of elements and attributes.
+func (m *masks) xml(text string) string {
+	var out strings.Builder
+	for at := 0; at < len(text); {
+		to := at + end(text[at:], "<")
+		out.WriteString(m.shape(text[at:to]))
+		if at = to; at == len(text) {
+			break
+		}
+		to = min(len(text), at+end(text[at:], ">")+1)
+		switch part := text[at:to]; {
+		case strings.HasPrefix(part, "<?xml "): // its encoding decides how all is read
+			out.WriteString(part)
+		case strings.HasPrefix(part, "<!"):
+			out.WriteString(m.shape(part))
+		default:
+			out.WriteString(m.tag(part))
+		}
+		at = to
+	}
+	return out.String()
+}
+
+// tag replaces what is in quotes.
+func (m *masks) tag(tag string) string {
+	var out strings.Builder
+	for at := 0; at < len(tag); {
+		to := at + end(tag[at:], `"'`)
+		out.WriteString(tag[at:to])
+		if at = to; at == len(tag) {
+			break
+		}
+		length := end(tag[at+1:], tag[at:at+1])
+		value := tag[at+1 : at+1+length]
+		if !strings.HasPrefix(value, "http://www.w3.org/") && !strings.HasPrefix(value, "http://schemas.") {
+			value = m.shape(value)
+		}
+		out.WriteString(tag[at:at+1] + value)
+		at += 1 + length
+		if at < len(tag) {
+			out.WriteByte(tag[at])
+			at++
+		}
+	}
+	return out.String()
+}
+
+// multipart keeps boundaries and the heads of parts, but for the names of files.
+func (m *masks) multipart(body, boundary string) string {
+	lines := strings.SplitAfter(body, "\n")
+	inHead := false
+	for at, line := range lines {
+		switch {
+		case strings.HasPrefix(line, boundary):
+			inHead = true
+		case inHead && strings.TrimRight(line, "\r\n") == "":
+			inHead = false
+		case inHead:
+			lines[at] = m.partHeader(line)
+		default:
+			lines[at] = m.shape(line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+func (m *masks) partHeader(line string) string {
+	before, file, named := strings.Cut(line, "filename")
+	if !named {
+		return line
+	}
+	sign, name, _ := strings.Cut(file, "=")
+	ending := ""
+	if dot := strings.LastIndexByte(name, '.'); dot >= 0 && len(name)-dot <= 10 {
+		name, ending = name[:dot], name[dot:]
+	}
+	return before + "filename" + sign + "=" + m.escaped(name) + ending
+}

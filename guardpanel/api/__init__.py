@@ -7,7 +7,7 @@ from importlib import import_module
 
 from fastapi import APIRouter, Depends
 
-from guardpanel.api import auth, ledger, logs, problems, rules, runtime
+from guardpanel.api import auth, fixes, ledger, logs, problems, rules, runtime
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
 
@@ -18,6 +18,7 @@ for part in (
     rules,
     ledger,
     logs,
+    fixes,
     runtime,
 ):
     router.include_router(part.router)

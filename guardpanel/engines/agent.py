@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from guardpanel.bundle import Application, Bundle
-from guardpanel.engines import http
+from guardpanel.engines import evaluation, http
 from guardpanel.engines.agent_files import Loader, union, write_yaml
 from guardpanel.engines.agent_refusals import rejected
+from guardpanel.engines.evaluation import Evaluation
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import processes_at
 from guardpanel.engines.process import run, scratch
@@ -67,6 +68,7 @@ class Agent:
     """The file that the running agent reads: the applications of every live HAProxy worker."""
     _valid: set[tuple[str, str]] = field(default_factory=set)
     known_rules: RuleSet | None = None
+    _evaluations: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(evaluation.AT_ONCE))
 
     def binary(self) -> str:
         """GUARDPANEL_AGENT_BIN, else the checkout's, else PATH."""
@@ -145,6 +147,16 @@ class Agent:
         """The rules' own words by id."""
         found = await self._ask("GET", f"/v1/rules?application={application}", timeout=5.0)
         return {int(rule["id"]): str(rule.get("message") or "") for rule in found.get("rules") or []}
+
+    async def evaluate(self, directives: str, request: Mapping[str, Any]) -> Evaluation:
+        """Its verdict under directives that are compiled for it. Raises EngineUnavailable."""
+        async with self._evaluations:
+            return await evaluation.evaluate(self.control, directives, request)
+
+    async def evaluate_live(self, application: str, request: Mapping[str, Any]) -> Evaluation:
+        """Its verdict by an application that is loaded. Raises EngineUnavailable."""
+        async with self._evaluations:
+            return await evaluation.evaluate_live(self.control, application, request)
 
     async def rule_set(self) -> RuleSet:
         """All rules that it holds. Raises EngineUnavailable."""

@@ -10,18 +10,20 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from guardpanel.bundle import Application
 from guardpanel.engines import spop
 from guardpanel.engines.agent import Agent, AgentStatus, identity
 from guardpanel.engines.agent_files import applications_in
 from guardpanel.engines.agent_refusals import ENGINE
+from guardpanel.engines.evaluation import Evaluation
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run_here
 from guardpanel.engines.releases import content_of
@@ -107,6 +109,12 @@ class CorazaSpoa(Agent):
 
     async def rule_messages(self, _application: str) -> dict[int, str]:
         raise EngineUnavailable(f"{NAME} does not report its rules.")
+
+    async def evaluate(self, _directives: str, _request: Mapping[str, Any]) -> Evaluation:
+        raise EngineUnavailable(f"{NAME} does not evaluate requests.")
+
+    async def evaluate_live(self, _application: str, _request: Mapping[str, Any]) -> Evaluation:
+        raise EngineUnavailable(f"{NAME} does not evaluate requests.")
 
     async def rule_set(self) -> RuleSet:
         raise EngineUnavailable(f"{NAME} does not report its rules.")

@@ -1,0 +1,132 @@
+"""Fixes of false positives: the ladder of an event, and one of its rungs applied."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from guardpanel.api.saves import AskedDep, Body, DeploymentOut
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.engines.evaluation import Evaluation
+from guardpanel.services.fixes import applying, cases, words
+from guardpanel.services.fixes.applying import FixFields
+from guardpanel.services.fixes.cases import Case
+from guardpanel.services.fixes.ladder import Ladder, Rung
+from guardpanel.services.fixes.widths import Width
+from guardpanel.services.input import validated
+
+router = APIRouter(prefix="/api/v1/events", tags=["events"])
+
+
+class VerdictOut(BaseModel):
+    verdict: str = Field(
+        description="`pass`, `detected` (rules fired below the threshold) or `blocked`, in mode Block."
+    )
+    score: int
+    threshold: int
+    rules: list[int] = Field(description="Rules that fired.")
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> "VerdictOut":
+        return cls(
+            verdict=evaluation.verdict,
+            score=evaluation.score,
+            threshold=evaluation.threshold,
+            rules=[rule.id for rule in evaluation.rules],
+        )
+
+
+class RowOut(BaseModel):
+    noun: str = Field(description="`rule_exclusion`, `rule_override`, …")
+    fields: dict[str, Any] = Field(description="As its endpoint takes them.")
+
+
+class RungOut(BaseModel):
+    width: Width
+    title: str
+    works: bool = Field(description="Whether the request passes with it. Only such a rung can be applied.")
+    problem: str = Field(description="Why not. Empty if it works.")
+    verdict: VerdictOut | None
+    effects: list[str]
+    prices: list[str] = Field(description="What else passes with it.")
+    policy_changes: dict[str, Any]
+    rows: list[RowOut]
+    seclang: str = Field(description="Its exclusions, as the WAF agent gets them.")
+    draft: str = Field(description="Identifies what was tried; send it back to apply exactly that.")
+
+    @classmethod
+    def of(cls, rung: Rung, case: Case) -> "RungOut":
+        draft = rung.draft
+        return cls(
+            width=rung.width,
+            title=words.title(rung, case),
+            works=rung.works,
+            problem=rung.problem,
+            verdict=VerdictOut.of(rung.evaluation) if rung.evaluation else None,
+            effects=words.effects(draft, case),
+            prices=words.prices(rung, case),
+            policy_changes=dict(draft.policy),
+            rows=[RowOut(noun=key, fields=fields.model_dump(mode="json")) for key, fields in draft.rows],
+            seclang=words.seclang(draft, case.policy.id or 0),
+            draft=applying.digest(draft),
+        )
+
+
+class FixOut(BaseModel):
+    event_id: str
+    policy_id: int
+    vhost_id: int
+    before: VerdictOut = Field(description="On the request as the policy is now.")
+    gaps: list[str] = Field(description="What of the request the event does not have, so that it cannot be tried.")
+    missing: list[int] = Field(
+        description="Rules that fired on what the event does not have. The fix excludes them untried."
+    )
+    narrowest: Width | None = Field(description="The narrowest rung that works.")
+    rungs: list[RungOut] = Field(description="Narrowest first.")
+
+    @classmethod
+    def of(cls, case: Case, ladder: Ladder) -> "FixOut":
+        return cls(
+            event_id=case.event.item.request_id,
+            policy_id=case.policy.id or 0,
+            vhost_id=case.virtual_host.id or 0,
+            before=VerdictOut.of(ladder.before),
+            gaps=list(case.request.gaps),
+            missing=list(ladder.missing),
+            narrowest=ladder.chosen.width if ladder.chosen else None,
+            rungs=[RungOut.of(rung, case) for rung in ladder.rungs],
+        )
+
+
+class FixBody(Body):
+    NULLABLE = frozenset({"ends_on"})
+
+    width: Width = Field(description="Of the rung that is applied.")
+    draft: str = Field(default="", max_length=64, description="The rung’s `draft`. If it is another one by now: 409.")
+    reason: str = ""
+    owner: str = Field(default="", description="Defaults to your email address.")
+    ends_on: str | None = Field(default=None, description="Last day (UTC), for example 2026-12-31.")
+
+
+class FixedOut(BaseModel):
+    policy_id: int
+    deployment: DeploymentOut
+    change_id: int = Field(description="Undo it by restoring what was before this change.")
+
+
+@router.get("/{event_id}/fix")
+async def read_fix(event_id: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> FixOut:
+    """How such requests can pass: from the narrowest change to the widest, each tried by the WAF agent."""
+    case = await cases.open_case(panel.changes, panel.events, session, event_id)
+    return FixOut.of(case, await cases.ladder(panel.changes, case))
+
+
+@router.post("/{event_id}/fix")
+async def apply_fix(event_id: str, body: FixBody, panel: PanelDep, session: SessionDep, asked: AskedDep) -> FixedOut:
+    """Save a rung and make it live."""
+    fields = validated(FixFields, body.model_dump(include=set(FixFields.model_fields)))
+    case = await cases.open_case(panel.changes, panel.events, session, event_id)
+    ladder = await cases.ladder(panel.changes, case)
+    rung = applying.require(ladder.rung(body.width), body.draft)
+    saved = await applying.apply(panel.changes, asked, case, rung, fields)
+    return FixedOut(policy_id=case.policy.id or 0, deployment=DeploymentOut.of(saved), change_id=saved.change_id)

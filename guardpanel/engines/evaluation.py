@@ -1,0 +1,125 @@
+"""What the WAF agent answers to `POST /v1/evaluate` (spoa/README.md): the verdict on one request, and why."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from guardpanel.engines import http
+from guardpanel.errors import EngineUnavailable
+
+PATIENCE = 12.0
+"Seconds: the agent itself gives up after 10."
+
+AT_ONCE = 2
+"Evaluations that the agent takes (spoa/evaluate.go): a third would wait there, too."
+
+BUSY = 429
+TRIES, BETWEEN = 200, 0.03
+"How often, and after how many seconds, an agent is asked again that evaluates for others."
+
+
+@dataclass(frozen=True)
+class Match:
+    """One variable that a link of a rule matched."""
+
+    variable: str
+    key: str
+    value: str
+    chain: int
+
+
+@dataclass(frozen=True)
+class EvaluatedRule:
+    """A rule that fired and is reported: it detected something, or decided."""
+
+    id: int
+    phase: int
+    paranoia_level: int | None
+    message: str
+    data: str
+    tags: tuple[str, ...]
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    verdict: str
+    "`pass`, `detected` or `blocked`."
+    status: int
+    "Of the response to a blocked request; else 0."
+    rule: int
+    "That blocked it; else 0."
+    score: int
+    threshold: int
+    rules: tuple[EvaluatedRule, ...]
+
+    @property
+    def passes(self) -> bool:
+        return self.verdict != "blocked"
+
+
+async def evaluate(control: Path, directives: str, request: Mapping[str, Any]) -> Evaluation:
+    """The verdict under these directives, which are compiled for it. Raises EngineUnavailable."""
+    return parse(await _answer(control, {"directives": directives, "request": request}))
+
+
+async def evaluate_live(control: Path, application: str, request: Mapping[str, Any]) -> Evaluation:
+    """The verdict of an application that is loaded. Raises EngineUnavailable."""
+    return parse(await _answer(control, {"application": application, "request": request}))
+
+
+async def _answer(control: Path, question: Mapping[str, Any]) -> bytes:
+    headers = {"host": "agent", "content-type": "application/json"}
+    body = json.dumps(question).encode()
+    for _ in range(TRIES):
+        answer = await http.ask(control, "POST", "/v1/evaluate", headers=headers, body=body, timeout=PATIENCE)
+        if answer.status != BUSY:
+            break
+        await asyncio.sleep(BETWEEN)
+    if answer.status != 200:
+        raise EngineUnavailable(f"The WAF agent could not evaluate the request: {_reason(answer)}.")
+    return answer.body
+
+
+def _reason(answer: http.Answer) -> str:
+    try:
+        facts = json.loads(answer.body)
+        return str(facts.get("error") or facts["errors"][0]["message"])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return f"it returned {answer.status}"
+
+
+def parse(body: bytes) -> Evaluation:
+    """Raises EngineUnavailable for anything but an evaluation."""
+    try:
+        facts = json.loads(body)
+        inbound = facts["scores"]["inbound"]
+        return Evaluation(
+            verdict=str(facts["verdict"]),
+            status=int(facts.get("status") or 0),
+            rule=int((facts.get("interruption") or {}).get("rule_id") or 0),
+            score=int(inbound["blocking"]),
+            threshold=int(inbound["threshold"]),
+            rules=tuple(_rule(each) for each in facts["rules"] if each["counted"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EngineUnavailable("The WAF agent returned an unexpected response.") from error
+
+
+def _rule(fields: Mapping[str, Any]) -> EvaluatedRule:
+    level = str(fields.get("paranoia_level") or "")
+    return EvaluatedRule(
+        id=int(fields["id"]),
+        phase=int(fields["phase"]),
+        paranoia_level=int(level) if level.isdigit() else None,
+        message=str(fields["message"]),
+        data=str(fields["data"]),
+        tags=tuple(fields["tags"]),
+        matches=tuple(
+            Match(str(one["variable"]), str(one.get("key", "")), str(one["value"]), int(one["chain"]))
+            for one in fields["matches"]
+        ),
+    )

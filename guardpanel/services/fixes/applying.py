@@ -1,0 +1,97 @@
+"""Apply: a rung of the ladder saved by the one path of every save. What it makes are ordinary rows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import Conflict
+from guardpanel.models import NOUNS, Policy
+from guardpanel.models.meta import described, lowered
+from guardpanel.models.rule_exclusion import LastDay, Owner
+from guardpanel.models.types import Fields, Notes
+from guardpanel.services import policies
+from guardpanel.services.fixes.cases import Case
+from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.ladder import Rung
+from guardpanel.services.input import validated
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
+from guardpanel.services.saving.differences import in_words
+
+
+class FixFields(Fields):
+    """What an operator says of a fix; all of it stands in its exclusions."""
+
+    reason: Notes = described("Reason", "")
+    owner: Owner = described("Owner", "", hint="Defaults to your email address.")
+    ends_on: LastDay = described(
+        "Last day",
+        None,
+        unset="none",
+        placeholder="2026-12-31",
+        hint="Disabled after this day (UTC), by a change of its own.",
+    )
+
+
+def digest(draft: Draft) -> str:
+    """Tells the draft that was shown from the one that would be saved."""
+    rows = [[key, fields.model_dump(mode="json")] for key, fields in draft.rows]
+    text = json.dumps([draft.policy, rows], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def require(rung: Rung | None, shown: str) -> Rung:
+    """Conflict for a rung that is none, or that is another than the one that was shown."""
+    if rung is None or (shown and shown != digest(rung.draft)):
+        raise Conflict("The policy changed meanwhile, and so did the fix. Review it, then apply it again.")
+    if not rung.works:
+        raise Conflict(f"This does not let the request pass. {rung.problem}")
+    return rung
+
+
+async def apply(changes: Changes, asked: Asked, case: Case, rung: Rung, fields: FixFields) -> Saved[Policy]:
+    change = Change(asked, f"Fixed a false positive in {case.policy.name}", policies.ROWS.noun.key, case.policy.id)
+    draft = _signed(rung.draft, asked, fields)
+
+    async def mutate(session: AsyncSession) -> Policy:
+        policy = await policies.find(session, case.policy.id or 0)
+        words = [await _set(session, policy, draft)] if draft.policy else []
+        words += [_add(session, policy, key, row) for key, row in draft.rows]
+        await session.flush()
+        change.summary = f"{policy.name}: not an attack, {', '.join(words[:3])}"
+        if len(words) > 3:
+            change.summary += f" and {len(words) - 3} more"
+        return policy
+
+    return await changes.save(change, mutate)
+
+
+def _signed(draft: Draft, asked: Asked, fields: FixFields) -> Draft:
+    own = {"reason": fields.reason, "owner": fields.owner or asked.who, "ends_on": fields.ends_on}
+    return Draft(draft.policy, tuple((key, _named(row, own)) for key, row in draft.rows))
+
+
+def _named(row: BaseModel, own: Mapping[str, Any]) -> BaseModel:
+    """With those that it has: a rule override has no end."""
+    return row.model_copy(update={name: value for name, value in own.items() if name in type(row).model_fields})
+
+
+async def _set(session: AsyncSession, policy: Policy, draft: Draft) -> str:
+    before = policies.fields_of(policy)
+    fields = validated(type(before), {**before.model_dump(), **draft.policy})
+    policy.replace(fields).touch(await revisions.version_after(session, policy.version))
+    session.add(policy)
+    return in_words(before, fields)
+
+
+def _add(session: AsyncSession, policy: Policy, key: str, fields: Any) -> str:
+    noun = NOUNS[key]
+    row: Any = noun.table()
+    row.replace(fields)
+    setattr(row, noun.within, policy.id)
+    session.add(row)
+    return f"{lowered(noun.word)} {fields.name} added"

@@ -1,0 +1,84 @@
+"""What in a request a rule fired on, as fields that an exclusion can name."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
+from guardpanel.events.crs import is_reporting
+from guardpanel.models.rule_exclusion import Target
+
+LONGEST_NAME = 200
+
+TARGETS = {
+    "ARGS": Target.ARGUMENT, "ARGS_GET": Target.ARGUMENT, "ARGS_POST": Target.ARGUMENT,
+    "ARGS_NAMES": Target.ARGUMENT_NAME, "ARGS_GET_NAMES": Target.ARGUMENT_NAME, "ARGS_POST_NAMES": Target.ARGUMENT_NAME,
+    "REQUEST_COOKIES": Target.COOKIE, "REQUEST_COOKIES_NAMES": Target.COOKIE_NAME,
+    "REQUEST_HEADERS": Target.HEADER, "REQUEST_HEADERS_NAMES": Target.HEADER_NAME,
+    "FILES": Target.FILE, "FILES_NAMES": Target.FILE, "MULTIPART_PART_HEADERS": Target.PART,
+    "XML": Target.XML, "REQUEST_XML": Target.XML, "REQUEST_FILENAME": Target.PATH, "REQUEST_BASENAME": Target.PATH,
+    "REQUEST_URI": Target.URL, "REQUEST_URI_RAW": Target.URL, "REQUEST_LINE": Target.URL, "QUERY_STRING": Target.URL,
+    "REQUEST_BODY": Target.BODY,
+}  # fmt: skip
+"By the engine's names. It says REQUEST_XML for what a rule calls XML."
+
+HEADER_OF_920450 = re.compile(r"header_name_[0-9]+_(.+)", re.IGNORECASE | re.DOTALL)
+"920450 and 920451 copy each header's name there before they compare it."
+
+
+@dataclass(frozen=True, order=True)
+class Field:
+    target: Target
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Blame:
+    """A rule with the fields that are all to be excluded for it not to fire; empty where that is not enough."""
+
+    rule: EvaluatedRule
+    fields: tuple[Field, ...]
+
+
+def causes(evaluation: Evaluation, blocking_level: int) -> list[EvaluatedRule]:
+    """The rules by which the request is blocked: those that add to the score, and one that blocks whatever that is."""
+    return [
+        rule
+        for rule in evaluation.rules
+        if not is_reporting(rule.id)
+        and (rule.id == evaluation.rule or (rule.paranoia_level is not None and rule.paranoia_level <= blocking_level))
+    ]
+
+
+def blame(rule: EvaluatedRule) -> Blame:
+    """Of a chain, the link that matched the fewest fields: a rule that misses one of its links does not fire."""
+    by_link: dict[int, list[Match]] = {}
+    for match in rule.matches:
+        by_link.setdefault(match.chain, []).append(match)
+    options = [option for matches in by_link.values() if (option := _fields(matches))]
+    return Blame(rule, min(options, key=len, default=()))
+
+
+def _fields(matches: Sequence[Match]) -> tuple[Field, ...]:
+    """Empty where one of them cannot be named."""
+    fields = [field_of(match.variable, match.key) for match in matches]
+    return () if None in fields else tuple(dict.fromkeys(field for field in fields if field))
+
+
+def field_of(variable: str, key: str) -> Field | None:
+    if variable == "TX" and (header := HEADER_OF_920450.fullmatch(key)):
+        return Field(Target.HEADER_NAME, header[1])
+    target = TARGETS.get(variable)
+    if target is None:
+        return None
+    if not target.has_names:
+        return Field(target)
+    if not key or len(key) > LONGEST_NAME:
+        return None
+    if target is Target.ARGUMENT and key.startswith("json."):
+        return Field(Target.JSON, key.removeprefix("json."))
+    return Field(target, key)
+
+
+def fields_in(blames: Iterable[Blame]) -> list[Field]:
+    return list(dict.fromkeys(field for each in blames for field in each.fields))

@@ -1,0 +1,125 @@
+"""The event that is to be fixed: its request, the policy that would judge it now, and the ladder for both."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
+from guardpanel.errors import Conflict, EngineUnavailable, NotFound
+from guardpanel.models import Policy, VirtualHost
+from guardpanel.services.events import EventDetail, Events, FiredRule, scores
+from guardpanel.services.fixes.blame import causes
+from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
+from guardpanel.services.fixes.ladder import Climb, Ladder
+from guardpanel.services.fixes.requests import MASKED, Request, request_of
+from guardpanel.services.rules import catalogue
+from guardpanel.services.saving import snapshots
+from guardpanel.services.saving.changes import Changes
+
+RESPONSE_PHASES = {3, 4, 5}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An event that can be fixed."""
+
+    event: EventDetail
+    request: Request
+    ground: Ground
+    policy: Policy
+    virtual_host: VirtualHost
+    others: int
+    "How many other virtual hosts use the policy."
+
+    @property
+    def own_host(self) -> int | None:
+        """For which alone an exclusion is to be, so that others of the policy keep what they have."""
+        return self.virtual_host.id if self.others else None
+
+
+async def open_case(changes: Changes, events: Events, session: AsyncSession, request_id: str) -> Case:
+    """NotFound where there is no such event, Conflict with the reason where it cannot be fixed by a policy."""
+    await session.commit()  # the search reads names over a connection of its own: two for one request can run out
+    event = await events.pasted(request_id)
+    if event is None:
+        raise NotFound("Event not found.")
+    line = _fixable(event)
+    host = await session.get(VirtualHost, event.item.virtual_host_id) if event.item.virtual_host_id else None
+    policy = await session.get(Policy, host.policy_id) if host and host.policy_id else None
+    if host is None:
+        raise Conflict("Its virtual host was deleted. There is nothing left to change.")
+    if policy is None or policy.id is None or host.id is None:
+        raise Conflict(f"{host.name} has no policy anymore: nothing inspects such requests.")
+    using = select(func.count()).select_from(VirtualHost).where(col(VirtualHost.policy_id) == policy.id)
+    others = (await session.exec(using)).one() - 1
+    rows = await asyncio.to_thread(snapshots.rows, await snapshots.take(session))
+    ground = ground_of(rows, changes.renderer.facts, policy.id, host.id)
+    request = await asyncio.to_thread(request_of, line)
+    await session.commit()  # evaluations follow: no connection waits for them
+    return Case(event, request, ground, policy, host, others)
+
+
+def _fixable(event: EventDetail) -> bytes:
+    """Its line by the agent. Conflict where no rule is to blame, or only rules about the response."""
+    found = scores.causes(event)
+    if event.agent_line is None or not found:
+        raise Conflict("No rule caused this. Only requests on which rules fired can be fixed here.")
+    if all(rule.phase in RESPONSE_PHASES for rule in found):
+        raise Conflict(
+            "Only rules about the response fired. The event does not have the response, so no fix can be tried."
+        )
+    return event.agent_line
+
+
+async def judge(changes: Changes, case: Case, draft: Draft) -> Evaluation:
+    """The verdict on its request with the draft, blocking."""
+    directives = await asyncio.to_thread(case.ground.directives, draft)
+    return await changes.engines.agent.evaluate(directives, case.request.question())
+
+
+async def ladder(changes: Changes, case: Case) -> Ladder:
+    """Raises EngineUnavailable where the agent does not evaluate."""
+    rule_set = None
+    with suppress(EngineUnavailable):
+        rule_set = await catalogue.require(changes.engines)
+    before = await judge(changes, case, Draft())
+    missing = _missing(case, before)
+    climb = Climb(
+        request=case.request,
+        policy=next(row for row in case.ground.rows["policy"]),
+        host_id=case.own_host,
+        judge=lambda draft: judge(changes, case, draft),
+        rule_set=rule_set,
+        before=before,
+        recorded=tuple(missing),
+    )
+    return Ladder(case.request, before, await climb.rungs(), tuple(rule.id for rule in missing))
+
+
+def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:
+    """What fired then and does not on what the event holds. Where it holds all, the policy is another by now."""
+    if not case.request.gaps:
+        return []
+    level = case.event.scores.get("blocking_paranoia_level") or case.policy.blocking_paranoia_level
+    again = {rule.id for rule in causes(before, level)}
+    return [
+        _as_evaluated(rule)
+        for rule in scores.causes(case.event)
+        if rule.id not in again and rule.phase not in RESPONSE_PHASES and (rule.paranoia_level or 1) <= level
+    ]
+
+
+def _as_evaluated(rule: FiredRule) -> EvaluatedRule:
+    matches = [match for match in rule.matches if MASKED not in match.key]
+    return EvaluatedRule(
+        id=rule.id,
+        phase=rule.phase,
+        paranoia_level=rule.paranoia_level,
+        message=rule.message,
+        data=rule.data,
+        tags=rule.tags,
+        matches=tuple(Match(match.variable, match.key, match.value, match.chain) for match in matches),
+    )

@@ -1,0 +1,65 @@
+"""A body that an event holds only the beginning of, closed so that it can be parsed."""
+
+import codecs
+import re
+
+HALF_AN_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9A-Fa-f]{0,3})?)\Z")
+
+BARE = re.compile(rb"([:,\[]\s*)[-+\w.]+$")
+"A number or a word that may go on."
+
+
+def closed(body: bytes, content_type: str, boundary: str) -> bytes:
+    """By its content type; a form needs nothing."""
+    if content_type.startswith("multipart/") and boundary:
+        return body + f"\r\n--{boundary}--\r\n".encode()
+    if "json" in content_type:
+        return close_json(body)
+    return body
+
+
+OPENS = {ord("{"): b"}", ord("["): b"]"}
+QUOTE, ESCAPE = ord('"'), ord("\\")
+
+
+def close_json(body: bytes) -> bytes:
+    """The longest beginning that ends after a whole value, with what is open closed; the last text may be cut short."""
+    stack: list[bytes] = []
+    in_text = escaped = False
+    for byte in body:
+        if in_text:
+            in_text, escaped = (escaped or byte != QUOTE), (not escaped and byte == ESCAPE)
+        elif byte == QUOTE:
+            in_text = True
+        elif byte in OPENS:
+            stack.append(OPENS[byte])
+        elif stack and byte == stack[-1][0]:
+            stack.pop()
+    text = _without_half_an_escape(body) + b'"' if in_text else body
+    return _with_a_value(text.rstrip(), stack) + b"".join(reversed(stack))
+
+
+def _without_half_an_escape(text: bytes) -> bytes:
+    r"""A `\`, or `\u12`, at the end would take the quote for its own; and a letter may be cut in two."""
+    letters = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(text).encode("utf-8", "surrogateescape")
+    half = HALF_AN_ESCAPE.search(letters)
+    return letters[: half.start(1)] if half else letters
+
+
+def _with_a_value(text: bytes, stack: list[bytes]) -> bytes:
+    """A member needs a value, and no comma follows the last one."""
+    if text.endswith(b","):
+        return text[:-1]
+    if text.endswith(b":"):
+        return text + b"null"
+    if text.endswith(b'"') and stack and stack[-1] == b"}" and _is_a_name(text):
+        return text + b":null"
+    return BARE.sub(rb"\g<1>null", text)
+
+
+def _is_a_name(text: bytes) -> bool:
+    """Whether the text at the end is a member's name: `{` or `,` stands before it."""
+    start = text.rfind(b'"', 0, len(text) - 1)
+    while start > 0 and text[start - 1] == ESCAPE:
+        start = text.rfind(b'"', 0, start)
+    return text[:start].rstrip()[-1:] in {b"{", b","}

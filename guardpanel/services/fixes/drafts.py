@@ -1,0 +1,100 @@
+"""A fix before it is saved: fields of the policy and rows below it, as an operator could have typed them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from guardpanel.models import NOUNS
+from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.rendering import DesiredState, EngineFacts, Rows
+from guardpanel.rendering.coraza import application
+
+FIRST_ID = 2**40
+"Of rows that are not saved: after all that are."
+
+
+@dataclass(frozen=True)
+class Draft:
+    """`rows` by the key of their noun."""
+
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    rows: tuple[tuple[str, BaseModel], ...] = ()
+
+    @property
+    def exclusions(self) -> list[RuleExclusionFields]:
+        return [fields for _, fields in self.rows if isinstance(fields, RuleExclusionFields)]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.policy and not self.rows
+
+    def together(self, other: "Draft") -> "Draft":
+        """Both; exclusions that differ in nothing but their rules become one."""
+        draft = replace(self, policy={**self.policy, **other.policy})
+        for key, fields in other.rows:
+            draft = draft._with(key, fields)
+        return draft
+
+    def _with(self, key: str, fields: BaseModel) -> "Draft":
+        if (key, fields) in self.rows:
+            return self
+        if not isinstance(fields, RuleExclusionFields):
+            return replace(self, rows=(*self.rows, (key, fields)))
+        for index, (_, row) in enumerate(self.rows):
+            if isinstance(row, RuleExclusionFields) and _place(row) == _place(fields):
+                rules = list(dict.fromkeys([*row.rules, *fields.rules]))
+                merged = row.model_copy(update={"rules": rules})
+                return replace(self, rows=(*self.rows[:index], (key, merged), *self.rows[index + 1 :]))
+        return replace(self, rows=(*self.rows, (key, fields)))
+
+
+def _place(fields: RuleExclusionFields) -> dict[str, Any]:
+    return fields.model_dump(exclude={"rules"})
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A policy as it is, for one virtual host: what drafts are tried on."""
+
+    rows: Rows
+    facts: EngineFacts
+    policy_id: int
+    virtual_host_id: int
+
+    def directives(self, draft: Draft) -> str:
+        """The application's own text with the draft, blocking whatever the mode is: whether a request *would* pass."""
+        state = DesiredState.from_rows(self._with(draft), self.facts)
+        tuning = state.tuning.of(self.policy_id, self.virtual_host_id)
+        policy = state.policies[self.policy_id]
+        return application(policy, EnforcementMode.BLOCK, tuning, foreign=self.facts.small_frames).directives
+
+    def _with(self, draft: Draft) -> Rows:
+        policy = [{**row, **draft.policy} if row["id"] == self.policy_id else row for row in self.rows["policy"]]
+        rows: dict[str, Sequence[Mapping[str, Any]]] = {**self.rows, "policy": policy}
+        for index, (key, fields) in enumerate(draft.rows):
+            table = NOUNS[key].table_name
+            row = {**fields.model_dump(mode="json"), "id": FIRST_ID + index, "policy_id": self.policy_id}
+            rows[table] = [*rows.get(table, ()), row]
+        return rows
+
+
+def ground_of(rows: Rows, facts: EngineFacts, policy_id: int, virtual_host_id: int) -> Ground:
+    """With the rows of that policy and virtual host alone: there may be thousands of others."""
+    kept: dict[str, Sequence[Mapping[str, Any]]] = {}
+    for table, those in rows.items():
+        kept[table] = [row for row in those if _belongs(table, row, policy_id, virtual_host_id)]
+    return Ground(kept, facts, policy_id, virtual_host_id)
+
+
+def _belongs(table: str, row: Mapping[str, Any], policy_id: int, virtual_host_id: int) -> bool:
+    match table:
+        case "policy":
+            return bool(row["id"] == policy_id)
+        case "virtualhost":
+            return bool(row["id"] == virtual_host_id)
+    if "virtual_host_id" in row and "policy_id" not in row:
+        return bool(row["virtual_host_id"] == virtual_host_id)
+    return bool(row.get("policy_id", policy_id) == policy_id)

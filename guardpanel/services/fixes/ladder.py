@@ -1,0 +1,138 @@
+"""The ladder of fixes for one request: each rung tried by the agent under its own rendered text, narrowest first."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guardpanel.engines import RuleSet
+from guardpanel.engines.evaluation import EvaluatedRule, Evaluation
+from guardpanel.errors import Invalid
+from guardpanel.services import exclusion_checks
+from guardpanel.services.fixes import policy_cures, widths
+from guardpanel.services.fixes.blame import Blame, blame, causes
+from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.requests import Request
+from guardpanel.services.fixes.widths import Width
+
+ROUNDS = 4
+"A setting may bring to light what other rules say of the request, which then ends later."
+
+Judge = Callable[[Draft], Awaitable[Evaluation]]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """`problem` says why it is none, where it does not let the request pass."""
+
+    width: Width
+    draft: Draft
+    evaluation: Evaluation | None
+    problem: str = ""
+
+    @property
+    def works(self) -> bool:
+        return not self.problem
+
+
+@dataclass(frozen=True)
+class Ladder:
+    request: Request
+    before: Evaluation
+    "Of the request under the policy as it is, blocking."
+    rungs: tuple[Rung, ...]
+    missing: tuple[int, ...] = ()
+    "Rules that fired when the event happened, and that do not fire on what the event holds."
+
+    @property
+    def chosen(self) -> Rung | None:
+        """The narrowest that works."""
+        return next((rung for rung in self.rungs if rung.works), None)
+
+    def rung(self, width: str) -> Rung | None:
+        return next((rung for rung in self.rungs if rung.width.value == width), None)
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What every rung of one request is made from."""
+
+    request: Request
+    policy: Mapping[str, Any]
+    host_id: int | None
+    "Of the virtual host for which alone an exclusion is to be; None: for all that use the policy."
+    judge: Judge
+    rule_set: RuleSet | None
+    before: Evaluation
+    recorded: tuple[EvaluatedRule, ...] = ()
+    "Rules that fired on what the event does not hold: they are excluded, too, and cannot be tried."
+
+    @property
+    def blocking_level(self) -> int:
+        return int(self.policy["blocking_paranoia_level"])
+
+    async def rungs(self) -> tuple[Rung, ...]:
+        made = await asyncio.gather(*(self._rung(width) for width in Width))
+        distinct: list[Rung] = []
+        for rung in made:
+            if rung is not None and all(rung.draft != other.draft for other in distinct):
+                distinct.append(rung)
+        return tuple(distinct)
+
+    async def _rung(self, width: Width) -> Rung | None:
+        """None where there is nothing of that width."""
+        draft, evaluation = Draft(), self.before
+        for turn in range(ROUNDS):
+            if evaluation.passes and (turn or not self.recorded):
+                break
+            try:
+                grown = self._grown(width, draft, [*causes(evaluation, self.blocking_level), *self.recorded])
+            except ValueError:
+                return Rung(width, draft, evaluation, "A field of this request cannot be named in an exclusion.")
+            if grown == draft:
+                break
+            if problem := self._placebo(grown):
+                return Rung(width, grown, evaluation, problem)
+            draft, evaluation = grown, await self.judge(grown)
+        if draft.is_empty or not _is_of(width, draft):
+            return None
+        return Rung(width, draft, evaluation, "" if evaluation.passes else self._still_blocked(evaluation))
+
+    def _grown(self, width: Width, draft: Draft, rules: list[EvaluatedRule]) -> Draft:
+        """With what these rules ask for."""
+        blames = [blame(rule) for rule in rules]
+        settings, left = self._settings(width, draft, blames)
+        draft = draft.together(settings)
+        if not left or width is Width.SETTING:
+            return draft
+        if width is Width.OFF:
+            return draft.together(widths.off(left))
+        return draft.together(widths.exclusions(width, left, self.request, self.host_id))
+
+    def _settings(self, width: Width, draft: Draft, blames: list[Blame]) -> tuple[Draft, list[Blame]]:
+        """Which no rung does without but the one that needs none: rules off for a path and method."""
+        if width is Width.REQUEST:
+            return Draft(), blames
+        return policy_cures.cured({**self.policy, **draft.policy}, self.request, blames)
+
+    def _placebo(self, draft: Draft) -> str:
+        """Why a row of it would be refused when it is saved."""
+        if self.rule_set is None:
+            return ""
+        for fields in draft.exclusions:
+            try:
+                exclusion_checks.must_have_effect(fields, self.rule_set)
+            except Invalid as problem:
+                return next(iter(problem.errors.values())).message
+        return ""
+
+    def _still_blocked(self, evaluation: Evaluation) -> str:
+        rules = [str(rule.id) for rule in causes(evaluation, self.blocking_level)][:5]
+        return (
+            f"Still blocked by {', '.join(rules) or 'the engine'}: score {evaluation.score} of {evaluation.threshold}."
+        )
+
+
+def _is_of(width: Width, draft: Draft) -> bool:
+    """A rung that is made of settings alone is the setting's."""
+    return width is Width.SETTING or bool(draft.rows)

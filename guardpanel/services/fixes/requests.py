@@ -1,0 +1,148 @@
+"""The request of an event, as the agent can be asked about it again.
+
+An event's secrets are masked and its long texts cut (docs/events.md). Harmless values stand in for what is masked, and a body
+that was cut is closed where it ends; `gaps` says so, since the verdict on such a request may be another.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from guardpanel.services.fixes.cut import closed
+
+MASKED = "[masked]"
+STANDS_IN = "masked0"
+"Letters and a digit: no rule looks for it."
+
+WHOLE_HEADERS = {"cookie": "masked=masked0", "authorization": "Bearer masked0", "proxy-authorization": "Bearer masked0"}
+"What stands in where all of a header is masked."
+
+BARE = re.compile(rb"(?<=[:,\[])(\s*)\[masked\](?=\s*[,}\]])")
+"A number in JSON: there are no quotes around it."
+
+
+@dataclass(frozen=True)
+class Request:
+    """Bytes that are no UTF-8 stand in texts as lone surrogates."""
+
+    client: str
+    method: str
+    uri: str
+    version: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    gaps: tuple[str, ...] = ()
+    "What of the original is not here, as sentences."
+
+    @property
+    def path(self) -> str:
+        """As the engine compares it: decoded, without the query."""
+        return unquote(self.uri.partition("?")[0], errors="surrogateescape")
+
+    @property
+    def content_type(self) -> str:
+        """In lower case, without parameters."""
+        value = next((value for name, value in self.headers if name.lower() == "content-type"), "")
+        return value.partition(";")[0].strip().lower()
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.uri.partition("?")[2], keep_blank_values=True)
+
+    @property
+    def form(self) -> list[tuple[str, str]]:
+        """Fields of a URL-encoded body."""
+        if self.content_type != "application/x-www-form-urlencoded":
+            return []
+        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+
+    def with_body(self, body: bytes, **others: Any) -> "Request":
+        """Its length follows."""
+        headers = tuple(
+            (name, str(len(body)) if name.lower() == "content-length" else value) for name, value in self.headers
+        )
+        return replace(self, body=body, headers=headers, **others)
+
+    def question(self) -> dict[str, Any]:
+        """As the agent's control socket takes it."""
+        return {
+            "client": self.client,
+            "method": _sendable(self.method),
+            "uri": _sendable(self.uri),
+            "version": self.version,
+            "headers": [[_sendable(name), _sendable(value)] for name, value in self.headers],
+            "body": base64.b64encode(self.body).decode(),
+        }
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def request_of(agent_line: bytes) -> Request:
+    """Of an event's line, as the agent wrote it."""
+    event = json.loads(agent_line)
+    body = str(event.get("body", "")).encode("utf-8", "surrogateescape")
+    headers = tuple((str(name), str(value)) for name, value in event.get("headers", ()))
+    request = Request(
+        client=str(event.get("client", "")),
+        method=str(event.get("method", "")) or "GET",
+        uri=str(event.get("uri", "")) or "/",
+        version=str(event.get("version", "")),
+        headers=headers,
+        body=body,
+    )
+    gaps = tuple(gap for gap in (_masked(event), *_cut(event)) if gap)
+    if "body_cut" in event:
+        request = replace(request, body=closed(body, request.content_type, _boundary(headers)))
+    return _filled(request, gaps)
+
+
+def _filled(request: Request, gaps: tuple[str, ...]) -> Request:
+    headers = tuple((name, _header(name, value)) for name, value in request.headers)
+    body = BARE.sub(rb"\g<1>0", request.body).replace(MASKED.encode(), STANDS_IN.encode())
+    filled = replace(request, uri=request.uri.replace(MASKED, STANDS_IN), headers=headers, gaps=gaps)
+    return filled.with_body(body)
+
+
+def _header(name: str, value: str) -> str:
+    if value == MASKED:
+        return WHOLE_HEADERS.get(name.lower(), STANDS_IN)
+    return value.replace(MASKED, STANDS_IN)
+
+
+def _boundary(headers: tuple[tuple[str, str], ...]) -> str:
+    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+    match = re.search(r'boundary="?([^";,\s]+)', kind)
+    return match[1] if match else ""
+
+
+def _masked(event: Mapping[str, Any]) -> str:
+    texts = [("URL", event.get("uri", "")), ("body", event.get("body", ""))]
+    texts += [(f"header {name}", value) for name, value in event.get("headers", ())]
+    places = list(dict.fromkeys(name for name, text in texts if MASKED in str(text)))
+    if not places:
+        return ""
+    return f"Masked values in the {_listed(places)} are replaced with harmless ones."
+
+
+def _cut(event: Mapping[str, Any]) -> list[str]:
+    gaps = []
+    if "body_cut" in event:
+        kept = len(str(event.get("body", "")).encode("utf-8", "surrogateescape"))
+        gaps.append(
+            f"The event has {kept:,} of the body’s {event.get('body_bytes', 0):,} bytes. The rest is not judged."
+        )
+    if "uri_cut" in event:
+        gaps.append("The event has only the beginning of the URL.")
+    if "headers_cut" in event:
+        gaps.append("The event does not have all headers.")
+    return gaps
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

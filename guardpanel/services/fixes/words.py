@@ -1,0 +1,99 @@
+"""A rung in words: what it is, what it does, and what it costs."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from guardpanel.models import Policy
+from guardpanel.models.policy import PolicyFields
+from guardpanel.models.rule_override import RuleOverrideFields
+from guardpanel.rendering import exclusions
+from guardpanel.rendering.exclusions import ExclusionState
+from guardpanel.services import exclusion_words, policies
+from guardpanel.services.fixes.cases import Case
+from guardpanel.services.fixes.drafts import FIRST_ID, Draft
+from guardpanel.services.fixes.ladder import Rung
+from guardpanel.services.fixes.widths import Width
+from guardpanel.services.input import validated
+from guardpanel.services.saving.differences import in_words
+
+
+def title(rung: Rung, case: Case) -> str:
+    """`This field, this path, POST only`"""
+    method, several = case.request.method, "These fields" if _counts_fields(rung) > 1 else "This field"
+    match rung.width:
+        case Width.SETTING:
+            return changes(rung.draft, case.policy) or rung.width.word
+        case Width.CONDITION:
+            return f"{several}, this path, {method}, only if {rung.draft.exclusions[0].only_if[0]}"
+        case Width.FIELD:
+            return f"{several}, this path, {method} only"
+        case Width.FIELD_PATTERN:
+            return f"Fields numbered like this one, this path, {method} only"
+        case Width.PATH_PATTERN:
+            return f"{several}, paths like this one, {method} only"
+        case Width.PATTERNS:
+            return f"Fields and paths like these, {method} only"
+        case Width.FAMILY:
+            return f"Whole families of rules on this field, path, and {method}"
+        case Width.REQUEST:
+            return f"Every field of {method} to this path"
+        case Width.EVERYWHERE:
+            return f"{several} on every path"
+    return f"Rules off in policy {case.policy.name}"
+
+
+def _counts_fields(rung: Rung) -> int:
+    return len({(fields.target, fields.target_name) for fields in rung.draft.exclusions})
+
+
+def effects(draft: Draft, case: Case) -> list[str]:
+    """What it does, in sentences."""
+    host = case.virtual_host.name
+    sentences = [exclusion_words.reach(fields, host) for fields in draft.exclusions]
+    if changed := changes(draft, case.policy):
+        sentences.insert(0, f"{changed} in policy {case.policy.name}.")
+    off = [fields.rule for _, fields in draft.rows if isinstance(fields, RuleOverrideFields)]
+    if off:
+        word = f"Rule {off[0]} never runs" if len(off) == 1 else f"Rules {', '.join(off)} never run"
+        sentences.append(f"{word} in policy {case.policy.name}.")
+    return sentences
+
+
+def prices(rung: Rung, case: Case) -> list[str]:
+    """What else it lets pass; empty for the narrow ones."""
+    words = list(dict.fromkeys(price for fields in rung.draft.exclusions for price in exclusion_words.prices(fields)))
+    words += _price_of_pattern(rung)
+    is_wide = rung.draft.policy or any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows)
+    if is_wide:
+        others = f", {case.others} more" if case.others else ""
+        words.append(
+            f"This holds for every virtual host that uses {case.policy.name}: {case.virtual_host.name}{others}."
+        )
+    if any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows):
+        words.append("Attacks that only these rules find pass everywhere.")
+    return words
+
+
+def _price_of_pattern(rung: Rung) -> Iterator[str]:
+    if rung.width in {Width.PATH_PATTERN, Width.PATTERNS}:
+        yield f"This holds for every path that matches {rung.draft.exclusions[0].path}."
+
+
+def changes(draft: Draft, policy: Policy) -> str:
+    """Of the policy's own fields: `allowed method PROPFIND added`."""
+    if not draft.policy:
+        return ""
+    before = policies.fields_of(policy)
+    words = in_words(before, validated(PolicyFields, {**before.model_dump(), **draft.policy}))
+    return words[:1].upper() + words[1:]
+
+
+def seclang(draft: Draft, policy_id: int) -> str:
+    """The exclusions as the agent would get them."""
+    states = (_state(FIRST_ID + index, fields, policy_id) for index, fields in enumerate(draft.exclusions))
+    return "\n".join(exclusions.directives(state).rstrip() for state in states)
+
+
+def _state(number: int, fields: BaseModel, policy_id: int) -> ExclusionState:
+    return ExclusionState.from_row({**fields.model_dump(mode="json"), "id": number, "policy_id": policy_id})

@@ -1,0 +1,72 @@
+"""The ladder for what ordinary applications send: the narrowest rung that works frees the request, and nothing beside it."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from guardpanel.engines.evaluation import Evaluation, evaluate
+from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
+from guardpanel.services.fixes.ladder import Climb, Ladder
+from guardpanel.services.fixes.requests import Request
+from tests.live.judging import Asked, Judge
+from tests.live.test_false_positives import CASES, Case, asked
+from tests.rows import FACTS, rows
+from tests.rule_set import rule_set
+
+HOST = {"blog.example": {"policy": "Blocks", "servers": [{"address": "127.0.0.1:80"}]}}
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge(rows({"Any": {}}, {})) as running:
+        yield running
+
+
+def a_request(sent: Asked) -> Request:
+    headers = tuple((name, value) for name, value in sent["headers"])
+    body = base64.b64decode(sent["body"])
+    return Request(sent["client"], sent["method"], sent["uri"], sent["version"], headers, body)
+
+
+class Trial:
+    """A case before its ladder."""
+
+    def __init__(self, judge: Judge, case: Case) -> None:
+        policy = {"enforcement_mode": "block", **case["policy"]}
+        self.judge, self.request = judge, a_request(asked(case["request"], {}))
+        self.ground: Ground = ground_of(rows({"Blocks": policy}, HOST), FACTS, 1, 1)
+
+    async def under(self, draft: Draft, request: dict[str, Any] | None = None) -> Evaluation:
+        directives = self.ground.directives(draft)
+        return await evaluate(self.judge.control, directives, request or self.request.question())
+
+    async def ladder(self) -> Ladder:
+        turn = asyncio.Lock()
+
+        async def judged(draft: Draft) -> Evaluation:
+            async with turn:
+                return await self.under(draft)
+
+        before = await judged(Draft())
+        climb = Climb(self.request, self.ground.rows["policy"][0], None, judged, rule_set(), before)
+        return Ladder(self.request, before, await climb.rungs())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['application']}: {case['name']}")
+def test_the_narrowest_rung_that_works_frees_the_request_and_nothing_beside_it(judge: Judge, case: Case) -> None:
+    async def tried() -> tuple[Ladder, list[str]]:
+        trial = Trial(judge, case)
+        ladder = await trial.ladder()
+        assert ladder.chosen is not None
+        draft = ladder.chosen.draft
+        verdicts = [await trial.under(draft, asked(case["request"], one["change"])) for one in case["neighbours"]]
+        return ladder, [each.verdict for each in verdicts]
+
+    ladder, neighbours = asyncio.run(tried())
+
+    assert ladder.before.verdict == "blocked"
+    assert ladder.chosen is not None and ladder.chosen.evaluation is not None and ladder.chosen.evaluation.passes
+    assert neighbours == [one["expect"] for one in case["neighbours"]]

@@ -1,0 +1,104 @@
+"""From a customer's blocked request to the fix that lets it pass, through the whole panel and both engines."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from tests.haproxies import ONE, haproxy_binary
+from tests.live.stack import wait_until
+from tests.live.test_both_doors_live import bearer
+from tests.panel import Panel, origin_server, running_panel
+from tests.web import Person, an_account
+
+pytestmark = pytest.mark.one_haproxy
+
+HOST = {"host": "blog.example", "user-agent": "Mozilla/5.0", "accept": "*/*"}
+POST = {"title": "hi", "content": "see /etc/passwd and <script>alert(1)</script>"}
+ELSEWHERE = {"title": POST["content"], "content": "hi"}
+
+
+@pytest.fixture(scope="module")
+def panel() -> Iterator[Panel]:
+    with running_panel(haproxy_binary(ONE[0])) as panel, origin_server() as port:
+        an_account(panel)
+        prepare(panel, port)
+        yield panel
+
+
+def prepare(panel: Panel, port: int) -> None:
+    with bearer(panel) as api:
+        policy = api.post("/policies", json={"name": "Blog", "enforcement_mode": "block"}).json()
+        for name in ("blog.example", "other.example"):
+            host = {"hostnames": [name], "policy_id": policy["id"], "servers": [{"address": f"127.0.0.1:{port}"}]}
+            answer = api.post("/vhosts", json=host)
+            assert answer.status_code == 201, answer.text
+
+
+def post(panel: Panel, fields: dict[str, str], host: str = "blog.example") -> int:
+    return httpx2.post(f"{panel.proxy}/wp-json/posts", data=fields, headers={**HOST, "host": host}).status_code
+
+
+def event_of(api: httpx2.Client, fields: dict[str, str], panel: Panel) -> str:
+    """Of a request that is blocked now."""
+    known = {item["producer_event_id"] for item in api.get("/logs").json()["items"]}
+    assert post(panel, fields) == 403
+    wait_until(lambda: _new(api, known), "the event is recorded")
+    return _new(api, known)[0]
+
+
+def test_a_blocked_request_passes_after_its_narrowest_fix_and_nothing_beside_it(panel: Panel) -> None:
+    with bearer(panel) as api:
+        event = event_of(api, POST, panel)
+
+        ladder = api.get(f"/events/{event}/fix").json()
+        narrowest = ladder["rungs"][0]
+        assert (ladder["narrowest"], narrowest["width"], narrowest["works"]) == ("field", "field", True)
+        assert ladder["before"]["verdict"] == "blocked"
+        assert {rung["width"] for rung in ladder["rungs"] if rung["works"]} == {
+            "field", "family", "request", "everywhere", "off",
+        }  # fmt: skip
+
+        said = {"reason": "Posts quote paths", "owner": "vera@example.org", "ends_on": "2099-12-31"}
+        applied = api.post(f"/events/{event}/fix", json={"width": "field", "draft": narrowest["draft"], **said})
+        assert applied.status_code == 200, applied.text
+        (row,) = api.get(f"/policies/{ladder['policy_id']}/exclusions").json()["items"]
+        assert {name: row[name] for name in said} == said
+        assert [post(panel, POST), post(panel, ELSEWHERE), post(panel, POST, "other.example")] == [200, 403, 403]
+
+        with Person(panel) as ada:
+            assert ada.post(f"/changes/{applied.json()['change_id']}/undo", {"save_key": "1" * 32}).status == 200
+        assert post(panel, POST) == 403
+        again = api.get(f"/events/{event}/fix").json()
+        assert again["rungs"][0]["draft"] == narrowest["draft"]
+
+
+def test_a_fix_that_is_another_by_now_is_not_applied(panel: Panel) -> None:
+    with bearer(panel) as api:
+        event = event_of(api, POST, panel)
+        answer = api.post(f"/events/{event}/fix", json={"width": "field", "draft": "0" * 16})
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict"), answer.text
+        assert api.post(f"/events/{event}/fix", json={"width": "setting"}).status_code == 409
+        assert post(panel, POST) == 403
+
+
+def test_a_method_that_the_policy_lacks_is_allowed_by_its_setting(panel: Panel) -> None:
+    with bearer(panel) as api:
+        known = {item["producer_event_id"] for item in api.get("/logs").json()["items"]}
+
+        def propfind() -> int:
+            return httpx2.request("PROPFIND", f"{panel.proxy}/dav/", headers=HOST).status_code
+
+        assert propfind() == 403
+        wait_until(lambda: _new(api, known), "the event is recorded")
+        event = _new(api, known)[0]
+        ladder = api.get(f"/events/{event}/fix").json()
+        assert ladder["narrowest"] == "setting"
+        assert ladder["rungs"][0]["policy_changes"]["allowed_methods"][-1] == "PROPFIND"
+        assert api.post(f"/events/{event}/fix", json={"width": "setting"}).status_code == 200
+        assert propfind() == 501  # the server's own answer: it passed
+
+
+def _new(api: httpx2.Client, known: set[str]) -> list[str]:
+    items = api.get("/logs").json()["items"]
+    return [item["producer_event_id"] for item in items if item["producer_event_id"] not in known]

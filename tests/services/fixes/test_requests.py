@@ -1,0 +1,58 @@
+"""The request of an event is what was sent, and what is not known of it is said."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardpanel.services.fixes.cut import close_json
+from guardpanel.services.fixes.requests import request_of
+from tests.events import an_event, as_line
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, min_size=1, max_size=4), st.data())
+def test_json_cut_anywhere_is_closed_to_json(document: dict[str, object], data: st.DataObject) -> None:
+    whole = json.dumps(document, ensure_ascii=data.draw(st.booleans())).encode()
+    cut = whole[: data.draw(st.integers(1, len(whole)))]
+
+    json.loads(close_json(cut))
+
+
+def test_closed_json_keeps_what_was_there() -> None:
+    assert json.loads(close_json(b'{"a": [1, {"b": "x", "c": "unfin')) == {"a": [1, {"b": "x", "c": "unfin"}]}
+
+
+def test_a_whole_request_has_no_gaps() -> None:
+    headers = [["host", "shop.example"], ["content-type", "application/x-www-form-urlencoded"], ["content-length", "3"]]
+    request = request_of(
+        as_line(an_event(method="POST", uri="/a%20b?x=1", headers=headers, body="q=\udcff", body_bytes=3))
+    )
+
+    assert (request.path, request.query, request.body, request.gaps) == ("/a b", [("x", "1")], b"q=\xff", ())
+    assert request.question()["body"] == "cT3/"
+
+
+def test_harmless_values_stand_in_for_masked_ones_and_that_is_said() -> None:
+    headers = [["cookie", "[masked]"], ["content-type", "application/json"], ["content-length", "9"]]
+    body = '{"password":"[masked]","cvc":[masked],"a":["[masked]"]}'
+    request = request_of(as_line(an_event(method="POST", uri="/?token=[masked]", headers=headers, body=body)))
+
+    assert json.loads(request.body) == {"password": "masked0", "cvc": 0, "a": ["masked0"]}
+    assert dict(request.headers)["content-length"] == str(len(request.body))
+    assert request.uri == "/?token=masked0"
+    assert request.gaps == ("Masked values in the URL, body and header cookie are replaced with harmless ones.",)
+
+
+def test_a_cut_body_is_closed_and_that_is_said() -> None:
+    headers = [["content-type", 'multipart/form-data; boundary="xx"']]
+    body = "--xx\r\ncontent-disposition: form-data; name=a\r\n\r\nlong"
+    request = request_of(as_line(an_event(method="POST", headers=headers, body=body, body_bytes=9000, body_cut=True)))
+
+    assert request.body.endswith(b"long\r\n--xx--\r\n")
+    assert request.gaps == ("The event has 52 of the body’s 9,000 bytes. The rest is not judged.",)

@@ -1,0 +1,131 @@
+"""What a rung is made of: the fields that a rule is blamed for, and patterns for what differs between requests."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardpanel.engines.evaluation import EvaluatedRule, Match
+from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.patterns import pattern
+from guardpanel.models.rule_exclusion import Target
+from guardpanel.services.fixes.blame import Blame, Field, blame
+from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.folding import escaped, json_name, name_pattern, path_pattern
+from guardpanel.services.fixes.requests import Request
+from guardpanel.services.fixes.widths import Width, condition, exclusions
+from tests.corpus import CORPUS
+
+
+def a_rule(number: int, *matches: Match, tags: tuple[str, ...] = ("attack-xss",)) -> EvaluatedRule:
+    return EvaluatedRule(number, 2, 1, "", "", tags, matches)
+
+
+def a_request(method: str = "POST", uri: str = "/posts", body: bytes = b"", kind: str = "") -> Request:
+    headers = (("content-type", kind),) if kind else ()
+    return Request("192.0.2.7", method, uri, "1.1", headers, body)
+
+
+CONTENT = Blame(a_rule(941100), (Field(Target.ARGUMENT, "content"),))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/posts/2176", r"/posts/\d+"),
+        ("/v2/users/7c9e6679-7425-40de-944b-e07fc1f90ae7/x", "/v2/users/[0-9A-Fa-f-]{36}/x"),
+        ("/o/5f2b6c1d9e.json", r"/o/[0-9A-Fa-f]{8,}\.json"),
+        ("/files/AbC123dEf456GhI789jKl", "/files/[A-Za-z0-9_=-]{20,}"),
+        ("/wp-json/posts", ""),
+        ("/oauth2/token", ""),
+    ],
+)
+def test_what_varies_in_a_path_becomes_a_pattern(path: str, expected: str) -> None:
+    assert path_pattern(path) == expected
+    if expected:
+        assert re.fullmatch(pattern(expected), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("rows[12][text]", r"rows\[\d+\]\[text\]"), ("item_3", r"item_\d+"), ("content", "")],
+)
+def test_what_varies_in_a_name_becomes_a_pattern(name: str, expected: str) -> None:
+    assert name_pattern(name) == expected
+
+
+def test_an_index_of_a_json_list_becomes_a_star() -> None:
+    assert (json_name("items.0.text"), json_name("items.0.text_2")) == ("items.*.text", "")
+
+
+@given(st.text())
+def test_an_escaped_text_matches_itself_and_nothing_else(text: str) -> None:
+    assert re.fullmatch(escaped(text), text)
+    assert not re.fullmatch(escaped(text), text + "x")
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=60))
+def test_a_folded_path_matches_the_path_that_it_is_from(text: str) -> None:
+    if folded := path_pattern(f"/{text}"):
+        assert re.fullmatch(folded, f"/{text}")
+
+
+def test_a_chain_is_blamed_at_the_link_that_matched_least() -> None:
+    headers = [Match("REQUEST_HEADERS_NAMES", name, name, 0) for name in ("Host", "Accept", "X-HTTP-Method-Override")]
+    culprit = Match("TX", "header_name_920450_x-http-method-override", "", 1)
+
+    assert blame(a_rule(920450, *headers, culprit)).fields == (Field(Target.HEADER_NAME, "x-http-method-override"),)
+
+
+def test_a_rule_on_something_without_a_name_is_blamed_as_a_whole() -> None:
+    assert blame(a_rule(911100, Match("REQUEST_METHOD", "", "PUT", 0))).fields == ()
+    assert blame(a_rule(941100, Match("ARGS", "", "<script>", 0))).fields == ()
+    (row,) = exclusions(Width.FIELD, [Blame(a_rule(911100), ())], a_request(), None).exclusions
+    assert (row.target, row.rules, row.path) == (Target.REQUEST, ["911100"], "/posts")
+
+
+def test_rules_on_one_field_are_one_exclusion() -> None:
+    both = [CONTENT, Blame(a_rule(941110), CONTENT.fields)]
+    (row,) = exclusions(Width.FIELD, both, a_request(), 7).exclusions
+    assert (row.rules, row.target_name, row.methods, row.virtual_host_id) == (
+        ["941100", "941110"],
+        "content",
+        ["POST"],
+        7,
+    )
+
+
+def test_each_width_says_where() -> None:
+    request = a_request(uri="/posts/7?action=save")
+    rows = {width: exclusions(width, [CONTENT], request, None).exclusions[0] for width in (
+        Width.CONDITION, Width.PATH_PATTERN, Width.FAMILY, Width.REQUEST, Width.EVERYWHERE)}  # fmt: skip
+
+    assert rows[Width.CONDITION].only_if == ["action=save"]
+    assert rows[Width.PATH_PATTERN].path == r"/posts/\d+"
+    assert rows[Width.FAMILY].rules == ["attack-xss"]
+    assert rows[Width.REQUEST].target is Target.REQUEST
+    assert (rows[Width.EVERYWHERE].path_match, rows[Width.EVERYWHERE].methods) == (PathMatch.ANY, [])
+
+
+def test_a_width_that_the_request_gives_no_reason_for_is_empty() -> None:
+    for width in (Width.CONDITION, Width.PATH_PATTERN, Width.PATTERNS):
+        assert exclusions(width, [CONTENT], a_request(), None) == Draft()
+
+
+def test_an_argument_that_stands_twice_is_no_condition() -> None:
+    kind = "application/x-www-form-urlencoded"
+    assert condition(a_request(uri="/x?action=a", body=b"action=b", kind=kind)) == ""
+    assert condition(a_request(uri="/x?action=%0a", kind=kind)) == ""
+    assert condition(a_request(uri="/x", body=b"Action=save&y=1", kind=kind)) == "Action=save"
+
+
+@pytest.mark.parametrize("text", CORPUS)
+def test_hostile_names_and_paths_are_refused_or_become_what_can_be_saved(text: str) -> None:
+    hostile = Blame(a_rule(941100), (Field(Target.ARGUMENT, text or "x"),))
+    for width in Width:
+        try:
+            draft = exclusions(width, [hostile], Request("", "POST", f"/{text}", "1.1", ()), None)
+        except ValueError:
+            continue
+        assert all(fields.rules for fields in draft.exclusions)

@@ -212,6 +212,8 @@ class Run:
         began = time.monotonic()
         try:
             code, told = self._start().wait(self.gate.minutes * 60), ""
+        except OSError as error:
+            code, told = 1, f"cannot run {self.gate.command[0]}: {error.strerror}"
         except subprocess.TimeoutExpired:
             self.stop()
             code, told = 1, f"\nended: it ran longer than {self.gate.minutes} minutes"
@@ -236,7 +238,8 @@ class Run:
         if self.process is None or self.process.poll() is not None:
             return False
         for how in (signal.SIGINT, signal.SIGKILL):
-            os.killpg(self.process.pid, how)
+            with suppress(ProcessLookupError):  # it has ended since
+                os.killpg(self.process.pid, how)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
                 break

@@ -1,0 +1,44 @@
+"""The gates' runner (tools/check.py): a gate that cannot run is one that failed, and says why."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    spec = importlib.util.spec_from_file_location("gates_runner", TOOLS / "check.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "gates_runner", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_gate_whose_tool_is_missing_fails_and_says_which(check: ModuleType) -> None:
+    run = check.Run(check.Gate("x", ["/nowhere/a-tool"]))
+    with run.output:
+        code, output = run.end()
+
+    assert code == 1
+    assert "cannot run /nowhere/a-tool: No such file or directory" in output
+
+
+def test_a_gate_that_ends_while_it_is_stopped_is_no_fault(check: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = check.Run(check.Gate("x", ["true"]))
+    run._start()
+
+    def gone(*_: object) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(run.process, "poll", lambda: None)
+    monkeypatch.setattr(check.os, "killpg", gone)
+
+    with run.output:
+        assert run.stop()

@@ -10,7 +10,7 @@ from guardpanel.errors import Invalid
 from guardpanel.models import Policy, RuleOverride
 from guardpanel.models.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
 from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.exclusion_checks import STEERS, chosen, most_of
+from guardpanel.services.exclusion_checks import STEERS, chosen, is_meant, most_of
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue
 from guardpanel.services.saving.changes import Asked, Changes, Saved
@@ -90,6 +90,12 @@ def _to_count(fields: RuleOverrideFields, rules: list[Rule], detection_level: in
             f"to {rule.paranoia_level} first. Other rules of that level then only detect.",
         )
     return rule
+
+
+async def of_rule(session: AsyncSession, rule: Rule) -> list[RuleOverride]:
+    """Those that name it: by id, by its family, or by a tag."""
+    every = (await session.exec(select(RuleOverride).order_by(col(RuleOverride.id)))).all()
+    return [row for row in every if row.rule == str(rule.family) or is_meant(rule, row.rule)]
 
 
 ROWS = RuleOverrides(NOUN, RuleOverride, RuleOverrideFields)

@@ -65,8 +65,8 @@ async def find(session: AsyncSession, events: Events, engines: Engines, q: str) 
 
 async def _rules(engines: Engines, q: str) -> Page[Rule]:
     """None where nobody knows the rules."""
-    known = (await catalogue.load(engines)).rule_set
-    if known is None or len(q) < SHORTEST_FOR_RULES:
+    known = await catalogue.recall(engines) if len(q) >= SHORTEST_FOR_RULES else None
+    if known is None:
         return Page([], 0, 0, MOST_RULES)
     return search_rules(known, RuleQuestion.model_construct(q=q), RulePaging(limit=MOST_RULES))
 

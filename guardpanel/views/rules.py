@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import shown
-from guardpanel.services import custom_rules, policies, rule_exclusions
+from guardpanel.services import custom_rules, policies, rule_exclusions, rule_overrides
 from guardpanel.services.events.fired import MOST, MOST_LISTED
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import family
@@ -61,12 +61,13 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
         return await page(request, "rules/missing.html", context, status_code=200 if found else 404)
     rule = loaded.rule_set.rules[number]
     exclusions = await rule_exclusions.of_rule(session, rule)
+    overrides = await rule_overrides.of_rule(session, rule)
     await session.commit()
     context = {
         "exclusions": exclusions, "policies": {one.id: one.name for one in rows},
         "loaded": loaded, "rule": rule, "name": title(rule), "role": ROLES[rule.role],
         "family": family(rule.family), "links": explain(rule),
-        "phase": PHASES[rule.phase], "states": states(rule, rows), "seclang": shown(rule.seclang, BREAKS),
+        "phase": PHASES[rule.phase], "states": states(rule, rows, exclusions, overrides), "seclang": shown(rule.seclang, BREAKS),
         "fired": await panel.events.fired(number, datetime.now(UTC)), "most": MOST,
     }  # fmt: skip
     return await page(request, "rules/show.html", context)

@@ -1,20 +1,25 @@
 """Rules: found by what an operator knows of them, and every one in plain words. Of the real rule set."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from guardpanel.engines import Link, Rule, RuleRole, RuleSet
 from guardpanel.events import schema
-from guardpanel.models import Policy
+from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.rule_exclusion import PathMatch, Target
+from guardpanel.models.rule_override import RuleAction
 from guardpanel.services import policies
 from guardpanel.services.events import fired
+from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import FAMILIES
 from guardpanel.services.rules.question import RulePaging, RuleQuestion, search
 from guardpanel.services.rules.sentences import ALWAYS, COMPARISONS, OPERATORS, explain, sentence
@@ -167,6 +172,76 @@ def test_a_policy_says_what_it_does_with_a_rule(
     policy = Policy(**{**policies.DEFAULT.model_dump(), "id": 1, "enforcement_mode": EnforcementMode.BLOCK, **fields})
 
     assert [one.kind for one in states(rules.rules[number], [policy])] == [kind]
+
+
+class SilentAgent:
+    """It takes the question and does not answer."""
+
+    def __init__(self, known_rules: RuleSet) -> None:
+        self.known_rules = known_rules
+        self.questions = 0
+
+    async def rule_set(self) -> RuleSet:
+        self.questions += 1
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.anyio
+async def test_what_is_known_of_rules_does_not_wait_for_the_agent(rules: RuleSet) -> None:
+    agent = SilentAgent(rules)
+    engines: Any = SimpleNamespace(agent=agent)
+
+    assert await catalogue.recall(engines) is rules
+    assert await catalogue.recall(engines) is rules
+    await asyncio.sleep(0)
+    assert agent.questions == 1  # beside it, once at a time
+    for task in catalogue._asking:
+        task.cancel()
+
+
+EVERY_REQUEST: dict[str, Any] = {"rules": ["942100-942199"], "target": Target.REQUEST, "path_match": PathMatch.ANY}
+
+
+@pytest.mark.parametrize(
+    ("exclusion", "kind", "words"),
+    [
+        (EVERY_REQUEST, StateKind.OFF, "a rule exclusion excludes every request"),
+        ({**EVERY_REQUEST, "methods": ["PUT"]}, StateKind.SCORES, "level is 1; some requests are excluded"),
+        ({**EVERY_REQUEST, "virtual_host_id": 1}, StateKind.SCORES, "some requests are excluded"),
+        ({**EVERY_REQUEST, "enabled": False}, StateKind.SCORES, "level is 1"),
+        ({**EVERY_REQUEST, "policy_id": 2}, StateKind.SCORES, "level is 1"),
+        ({**EVERY_REQUEST, "target": Target.ARGUMENT}, StateKind.SCORES, "level is 1"),
+    ],
+)
+def test_a_rule_that_is_excluded_from_requests_does_not_count_as_on(
+    rules: RuleSet, exclusion: dict[str, Any], kind: StateKind, words: str
+) -> None:
+    policy = Policy(**{**policies.DEFAULT.model_dump(), "id": 1, "enforcement_mode": EnforcementMode.BLOCK})
+
+    [state] = states(rules.rules[942100], [policy], [RuleExclusion(**{"policy_id": 1, **exclusion})])
+
+    assert state.kind is kind
+    assert state.reason.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("rule", "action", "kind"),
+    [
+        (942100, RuleAction.DISABLE, StateKind.OFF),
+        (942120, RuleAction.ENABLE, StateKind.SCORES),
+        (949110, RuleAction.DISABLE, StateKind.RUNS),
+    ],
+)
+def test_a_rule_override_decides_what_a_policy_does(
+    rules: RuleSet, rule: int, action: RuleAction, kind: StateKind
+) -> None:
+    fields = {"id": 1, "enforcement_mode": EnforcementMode.BLOCK, "detection_paranoia_level": 2}
+    policy = Policy(**{**policies.DEFAULT.model_dump(), **fields})
+
+    [state] = states(rules.rules[rule], [policy], [], [RuleOverride(policy_id=1, rule=str(rule), action=action)])
+
+    assert state.kind is kind
 
 
 def test_events_of_a_rule_are_counted_by_host_and_time(tmp_path: Path) -> None:

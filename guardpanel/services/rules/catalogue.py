@@ -1,5 +1,6 @@
 """The running agent's rule set, or the last one known while the agent is away."""
 
+import asyncio
 from dataclasses import dataclass
 
 from guardpanel.engines import Engines, RuleSet
@@ -20,6 +21,21 @@ async def load(engines: Engines) -> Catalogue:
         return Catalogue(await engines.agent.rule_set())
     except EngineUnavailable as error:
         return Catalogue(engines.agent.known_rules, error.message)
+
+
+async def recall(engines: Engines) -> RuleSet | None:
+    """The rule set as it was known last, without waiting for the agent; asked for beside it, for the next time. It is waited for
+    only while none is known."""
+    if engines.agent.known_rules is None:
+        return (await load(engines)).rule_set
+    if not _asking:
+        task = asyncio.create_task(load(engines))
+        _asking.add(task)
+        task.add_done_callback(_asking.discard)
+    return engines.agent.known_rules
+
+
+_asking: set[asyncio.Task[Catalogue]] = set()
 
 
 async def require(engines: Engines) -> RuleSet:

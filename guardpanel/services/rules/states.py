@@ -1,12 +1,14 @@
 """What each policy does with a rule. What else switches a rule off or on (overrides, exclusions) is said here, too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from guardpanel.engines import Rule, RuleRole
-from guardpanel.models import Policy
+from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.rule_exclusion import PathMatch, Target
+from guardpanel.models.rule_override import RuleAction
 
 
 class StateKind(StrEnum):
@@ -28,9 +30,42 @@ class PolicyState:
     "Why, as a fragment for a list."
 
 
-def states(rule: Rule, policies: Iterable[Policy]) -> list[PolicyState]:
-    """By policy, in their order."""
-    return [PolicyState(policy.id or 0, policy.name, *_state(rule, policy)) for policy in policies]
+def states(
+    rule: Rule,
+    policies: Iterable[Policy],
+    exclusions: Sequence[RuleExclusion] = (),
+    overrides: Sequence[RuleOverride] = (),
+) -> list[PolicyState]:
+    """By policy, in their order. `exclusions` and `overrides`: all that name the rule."""
+    found = []
+    for policy in policies:
+        actions = {override.action for override in overrides if override.policy_id == policy.id}
+        whole = [
+            one for one in exclusions if one.policy_id == policy.id and one.enabled and one.target is Target.REQUEST
+        ]
+        kind, reason = _excluded(whole, *_overridden(actions, *_state(rule, policy)))
+        found.append(PolicyState(policy.id or 0, policy.name, kind, reason))
+    return found
+
+
+def _overridden(actions: set[RuleAction], kind: StateKind, reason: str) -> tuple[StateKind, str]:
+    """Rules that steer have no overrides that mean them."""
+    if kind is StateKind.RUNS or kind is StateKind.OFF:
+        return kind, reason
+    if RuleAction.DISABLE in actions:
+        return StateKind.OFF, "a rule override switches it off"
+    return (StateKind.SCORES, "a rule override counts it") if RuleAction.ENABLE in actions else (kind, reason)
+
+
+def _excluded(whole: Sequence[RuleExclusion], kind: StateKind, reason: str) -> tuple[StateKind, str]:
+    """The same where whole requests are excluded from the rule."""
+    if kind is StateKind.OFF or not whole:
+        return kind, reason
+    if any(
+        one.path_match is PathMatch.ANY and not (one.methods or one.only_if or one.virtual_host_id) for one in whole
+    ):
+        return StateKind.OFF, "a rule exclusion excludes every request"
+    return kind, f"{reason}; some requests are excluded"
 
 
 def _state(rule: Rule, policy: Policy) -> tuple[StateKind, str]:

@@ -84,9 +84,11 @@ def named_version(
         ),
     ] = None,
 ) -> int | None:
-    """The row version of `If-Match: "7"`; None without the header or for `*`."""
+    """The row version of `If-Match: "7"`; None without the header or for `*`. Invalid for several: one was read."""
     if if_match is None or if_match.strip() == "*":
         return None
+    if re.fullmatch(r'(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")+', if_match.strip()):
+        raise Invalid.at("if-match", "Send one ETag: the one that was read.")
     match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})"', if_match.strip())
     return int(match[1]) if match else NEVER
 

@@ -92,7 +92,7 @@ def parse(body: bytes, etag: str) -> RuleSet:
         return RuleSet(
             etag, str(document["coraza_version"]), str(document["crs_version"]), {rule.id: rule for rule in rules}
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineUnavailable("The WAF agent returned an unexpected response.") from error
 
 

@@ -13,6 +13,9 @@ NAMED_CLASS = re.compile(r"\[\^?\]?[^\]]*\[:")
 "In a class of characters, another one by its name: `[_[:digit:]]`, to Python single characters."
 NO_LEAST = re.compile(r"\{,\d*\}")
 "To Python a repeat from 0 on, to Go text."
+TOKEN = re.compile(r"(?s)\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<least>\d{1,9})(?:,(?P<most>\d{0,9}))?\}|.")
+BACKSPACE = re.compile(r"\[\^?\]?(?:\\[^b]|[^\]\\])*\\b")
+"In a class of characters, \\b is a backspace to Python, and nothing to Go."
 GROUP = re.compile(r"\((?!\?)|\(\?(?:i\)|:|i:)")
 
 
@@ -27,14 +30,31 @@ def pattern(text: str, longest: int = LONGEST) -> str:
         re.compile(text)
     except (re.error, OverflowError) as error:
         raise refuse(f"This is not a pattern: {error}.") from None
-    if any(int(number) > MOST_REPEATS for number in re.findall(r"[{,](\d{1,9})(?=[,}])", text)):
-        raise refuse(f"Repeat at most {MOST_REPEATS:,} times.")
+    if _most_repeats(text) > MOST_REPEATS:
+        raise refuse(f"Repeat at most {MOST_REPEATS:,} times, within one another, too.")
     return text
+
+
+def _most_repeats(text: str) -> int:
+    """How often something is repeated at most by numbers in braces, within one another: Go bounds the product."""
+    groups, last = [1], 1
+    for token in TOKEN.finditer(text):
+        if token[0] == "(":
+            groups.append(1)
+            continue
+        if token[0] == ")":
+            last = groups.pop() if len(groups) > 1 else 1
+        else:
+            last = last * max(int(token["least"]), int(token["most"] or 0), 1) if token["least"] else 1
+        groups[-1] = max(groups[-1], last)
+    return max(groups)
 
 
 def _only_what_both_read(text: str) -> None:
     if NAMED_CLASS.search(re.sub(r"\\.", "__", text)):
         raise refuse("[:…:] is read differently by different engines. Use \\d or \\w, or name the characters.")
+    if any(BACKSPACE.match(token[0]) for token in TOKEN.finditer(text)):
+        raise refuse(r"\b means nothing between [ and ].")
     at = 0
     while at < len(text):
         if text[at] == "\\":

@@ -18,7 +18,11 @@ from guardpanel.services.rules.targets import joined, looked_at
 FIRST_OF_CRS = 900_000
 "Rules before are Coraza's own: they stand before an exclusion, and act on what it has not said yet in phase 2."
 
+NO_SLASH = re.compile(r"\^?[A-Za-z0-9_~-](?![*?{])")
+"What a pattern begins with that no path does."
+
 MOST_PLACES = 6
+MOST_RULES = 5
 
 STEERS = {
     RuleRole.EVALUATE: "adds up scores and blocks",
@@ -34,8 +38,25 @@ def must_have_effect(fields: RuleExclusionFields, known: RuleSet) -> None:
     for choice in fields.rules:
         for field, words in _wrong(choice, fields, known):
             errors.setdefault(field, FieldError(words))
+    if fields.path_match is PathMatch.PATTERN and "|" not in fields.path and NO_SLASH.match(fields.path):
+        errors["path"] = FieldError(
+            f"This never matches: a path begins with /. Enter /{fields.path.removeprefix('^')}."
+        )
     if errors:
         raise Invalid("Check the fields below.", errors)
+
+
+def too_early(fields: RuleExclusionFields, known: RuleSet) -> str:
+    """A sentence about the rules that it does nothing for, where it does something for others; empty for none."""
+    if not fields.only_if:
+        return ""
+    rules = {rule.id: rule for choice in fields.rules for rule in chosen(choice, known) if rule.role is RuleRole.DETECT}
+    early = [str(number) for number, rule in sorted(rules.items()) if _comes_early(rule) and looks_at(rule, fields)]
+    if not early:
+        return ""
+    more = [f"{len(early) - MOST_RULES} more"] if len(early) > MOST_RULES else []
+    which = f"Rule {early[0]} runs" if len(early) == 1 else f"Rules {joined([*early[:MOST_RULES], *more])} run"
+    return f"{which} before arguments in the body are known: {'it inspects' if len(early) == 1 else 'they inspect'} as before."
 
 
 def chosen(choice: str, known: RuleSet) -> list[Rule]:

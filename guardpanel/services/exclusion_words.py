@@ -42,6 +42,11 @@ def prices(fields: RuleExclusionColumns) -> list[str]:
         found.append("These rules miss attacks in every field of these requests.")
     elif fields.target.has_names and not fields.target_name:
         found.append("Without a name, this holds for every field of its kind.")
+    if fields.target is Target.JSON and fields.target_name and not fields.name_is_pattern:
+        name = fields.target_name.removeprefix("json.").replace("*", "0")
+        found.append(f"A form field named json.{name} is excluded, too.")
+    if fields.virtual_host_id:
+        found.append("The WAF agent loads a rule set of its own for this virtual host, which takes memory.")
     if fields.path_match is PathMatch.ANY:
         found.append("This holds on every path.")
     return found

@@ -32,6 +32,7 @@ class Page(Generic[T]):
 
 def like(text: str) -> str:
     """A LIKE pattern that finds `text` anywhere, with `\\` as the escape character."""
+    text = text.replace("\0", "\ufffd")  # SQLite ends a pattern there; nothing that is stored has one
     for special in ("\\", "%", "_"):
         text = text.replace(special, "\\" + special)
     return f"%{text}%"

@@ -12,6 +12,7 @@ from guardpanel.models import RuleExclusion
 from guardpanel.models.meta import label
 from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.services import rule_exclusions, virtual_hosts
+from guardpanel.services.exclusion_checks import too_early
 from guardpanel.services.exclusion_words import prices, reach
 from guardpanel.views.answers import page
 from guardpanel.views.editing import Editing, last_changes
@@ -69,10 +70,15 @@ async def _said(here: Visit, form: Form) -> Mapping[str, Any]:
     try:
         fields = form.fields(RuleExclusionFields)
         await rule_exclusions.must_have_effect(here.changes, fields)
-        return {"reach": reach(fields, await _host_name(here, fields)), "prices": prices(fields), "wrong": ""}
+        return {"reach": reach(fields, await _host_name(here, fields)), "prices": _prices(here, fields), "wrong": ""}
     except Problem as problem:
         words = [f"{label(RuleExclusionFields, name)}: {error.message}" for name, error in problem.errors.items()]
         return {"reach": "", "prices": [], "wrong": next(iter(words), problem.message)}
+
+
+def _prices(here: Visit, fields: RuleExclusionFields) -> list[str]:
+    known = here.panel.engines.agent.known_rules
+    return list(filter(None, [too_early(fields, known) if known else "", *prices(fields)]))
 
 
 @router.get("/{rule_exclusion_id}")
@@ -88,7 +94,7 @@ async def show(here: Here, policy_id: PolicyId, rule_exclusion_id: RowId, _viewe
         "trail": await EDITING.trail(here, rows),
         "url": rows.noun.url_of(row),
         "reach": reach(fields, host),
-        "prices": prices(fields),
+        "prices": _prices(here, fields),
         "directives": rule_exclusions.directives(row),
         "changes": await last_changes(here, row, rows),
     }

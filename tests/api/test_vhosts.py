@@ -283,6 +283,13 @@ async def test_a_stale_version_is_412_and_nothing_happens(ada_api: httpx2.AsyncC
     assert (await ada_api.get(ONE)).json()["description"] == "Somebody else"
 
 
+async def test_several_versions_are_refused_as_such(ada_api: httpx2.AsyncClient) -> None:
+    answer = await ada_api.patch(ONE, json={"maintenance": True}, headers={"if-match": '"1", W/"2"'})
+
+    assert answer.status_code == 422
+    assert "Send one ETag" in answer.text
+
+
 async def test_a_script_goes_on_with_the_version_that_a_412_names(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
     await ada_api.patch(ONE, json={"description": "Somebody else"})

@@ -10,7 +10,7 @@ from guardpanel.models.patterns import pattern
     "text",
     [
         r"item_\d{1,3}", r"^/posts/\d+$", "(?:a|b)+?", "(?i)a", "[^/]+", "[]a:]", r"[\[:]x", "[:/]", "x{0,3}", r"x\{,3\}",
-        r"\x2f[à-ü]", "a{1000}",
+        r"\x2f[à-ü]", "a{1000}", "(?:a{10}){100}", r"[\\b]", r"(?:a{900}|b{900})\b", "(?:a{1000})*",
     ],
 )  # fmt: skip
 def test_what_both_read_alike_is_taken(text: str) -> None:
@@ -29,6 +29,10 @@ def test_what_both_read_alike_is_taken(text: str) -> None:
         ("(?=a)", "ahead"),
         (r"\pL", "means nothing"),
         ("a{1001}", "1,000"),
+        ("(?:a{999}){2}", "1,000"),
+        ("((?:a{20}b)+c){60,}", "1,000"),
+        (r"[\b]", "means nothing between"),  # a backspace to Python
+        (r"x[^a\n\b]", "means nothing between"),
         ("(a", "not a pattern"),
         ("", "Enter a pattern"),
     ],

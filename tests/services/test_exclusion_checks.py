@@ -6,7 +6,7 @@ import pytest
 
 from guardpanel.errors import Invalid
 from guardpanel.models.rule_exclusion import RuleExclusionFields
-from guardpanel.services.exclusion_checks import must_have_effect
+from guardpanel.services.exclusion_checks import must_have_effect, too_early
 from tests.rule_set import rule_set
 
 
@@ -33,6 +33,10 @@ def fields(**others: Any) -> RuleExclusionFields:
         {"rules": ["922110", "941100-941199"], "target": "request"},
         {"rules": ["200002"], "target": "request"},
         {"rules": ["911100"], "target": "request", "only_if": []},
+        {"path_match": "pattern", "path": r"/posts/\d+"},
+        {"path_match": "pattern", "path": r".*\.php"},
+        {"path_match": "pattern", "path": "x?/posts"},
+        {"path_match": "pattern", "path": "wp|/posts"},
     ],
 )
 def test_what_has_an_effect_is_taken(others: dict[str, Any]) -> None:
@@ -60,6 +64,7 @@ def test_what_has_an_effect_is_taken(others: dict[str, Any]) -> None:
         ({"rules": ["920450"], "target": "header_name", "target_name": "x", "only_if": ["a=b"]}, "only_if", "920450 runs before arguments in the body are known."),
         ({"rules": ["200002"], "target": "request", "only_if": ["a=b"]}, "only_if", "200002 runs before"),
         ({"rules": ["paranoia-level/1"], "target": "request"}, "rules", "paranoia-level/1 is 213 of 346 rules."),
+        ({"path_match": "pattern", "path": r"^posts/\d+"}, "path", "This never matches: a path begins with /. Enter /posts/"),
         ({"rules": ["921151"], "target": "argument"}, "target", "It inspects query parameters."),
     ],
 )  # fmt: skip
@@ -69,3 +74,25 @@ def test_a_placebo_is_refused_at_its_field(others: dict[str, Any], field: str, w
 
     assert list(refused.value.errors) == [field]
     assert words in refused.value.errors[field].message
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"rules": ["942100"]}, ""),
+        ({"rules": ["942100"], "only_if": ["a=b"]}, ""),
+        (
+            {"rules": ["921140-921150"], "target": "request", "only_if": ["a=b"]},
+            "Rule 921140 runs before arguments in the body are known: it inspects as before.",
+        ),
+        (
+            {"rules": ["920100-920999"], "target": "header", "only_if": ["a=b"]},
+            " more run before arguments in the body are known: they inspect as before.",
+        ),
+    ],
+)
+def test_rules_that_run_too_early_for_a_condition_are_named(others: dict[str, Any], words: str) -> None:
+    must_have_effect(fields(**others), rule_set())
+
+    assert too_early(fields(**others), rule_set()).endswith(words)
+    assert bool(words) == bool(too_early(fields(**others), rule_set()))

@@ -15,7 +15,8 @@ from guardpanel.engines import Link, Rule, RuleRole, RuleSet
 from guardpanel.events import schema
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.rule_exclusion import PathMatch, Target
+from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.rule_exclusion import Target
 from guardpanel.models.rule_override import RuleAction
 from guardpanel.services import policies
 from guardpanel.services.events import fired

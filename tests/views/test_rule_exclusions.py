@@ -54,6 +54,8 @@ async def test_the_form_says_what_it_would_do_and_what_is_wrong(ada: httpx2.Asyn
         ({"path_match": "below", "methods": ""}, "in requests to /wp-json/posts and everything below."),
         ({"only_if": "action=save\nv=2"}, "if action is “save” and v is “2”."),
         ({"virtual_host_id": "1"}, "to /wp-json/posts on shop.example."),
+        ({"virtual_host_id": "1"}, "loads a rule set of its own for this virtual host"),
+        ({"target": "json", "target_name": "items.*.text"}, "A form field named json.items.0.text is excluded, too."),
     ],
 )
 async def test_the_sentence_says_what_the_fields_say(

@@ -32,11 +32,18 @@ async def test_things_are_found_by_what_is_known_of_them(filled: httpx2.AsyncCli
     assert page.find("a", href=url)
 
 
-@pytest.mark.parametrize("q", ["%", "_", "\\", "nothing-like-that"])
+@pytest.mark.parametrize("q", ["%", "_", "\\", "\0", "nothing-like-that"])
 async def test_signs_of_a_pattern_are_only_signs(ada: httpx2.AsyncClient, q: str) -> None:
     page = read((await ada.get("/search", params={"q": q})).text)
 
     assert "No results" in page.text
+
+
+@pytest.mark.parametrize("path", ["/policies", "/changes"])
+async def test_a_nul_in_a_question_lists_nothing(ada: httpx2.AsyncClient, path: str) -> None:
+    page = read((await ada.get(path, params={"q": "\0"})).text)
+
+    assert not [link for link in page.find("a") if link["href"].removeprefix(f"{path}/").isdigit()]
 
 
 async def test_without_a_question_it_says_what_can_be_found(ada: httpx2.AsyncClient) -> None:

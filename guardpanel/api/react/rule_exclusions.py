@@ -11,7 +11,7 @@ from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion
 from guardpanel.models.path_condition import PathMatch
 from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import Target
+from guardpanel.models.rule_exclusion import NAMED, Target
 
 ANY = "*"
 "Of its target values, none of which may be blank: no certain one."
@@ -32,6 +32,9 @@ SAYS = {
     "comment": ("reason",),
 }
 "What each of its keys says of our fields."
+
+
+NAMES = ("target_name", "target_value")
 
 
 class ReactExclusionIn(Body):
@@ -66,7 +69,10 @@ class ExclusionDialect(Dialect):
     ) -> tuple[dict[str, Any], dict[str, str]]:
         read = self.out(row) if row else {}
         found = keys(body, now, read, SAYS)
-        return {**now, **_said(found.new, {**read, **found.theirs}), **found.ours}, found.names
+        data = {**now, **_said(found.new, {**read, **found.theirs}), **found.ours}
+        if row and not row.target.has_names and data["target"] in NAMED and not {*NAMES} & body.model_fields_set:
+            raise Invalid.at("target_name", "Enter the field’s name, or an empty one for every field of its kind.")
+        return data, found.names
 
     def out(self, row: RuleExclusion) -> dict[str, Any]:
         first = ids(row.rules[0])

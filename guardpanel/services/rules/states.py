@@ -7,7 +7,8 @@ from enum import StrEnum
 from guardpanel.engines import Rule, RuleRole
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.rule_exclusion import PathMatch, Target
+from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.rule_exclusion import Target
 from guardpanel.models.rule_override import RuleAction
 
 

@@ -24,7 +24,7 @@ from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.services import virtual_hosts
 from guardpanel.services.backups import restores
-from guardpanel.services.saving.change import Asked, Change
+from guardpanel.services.saving.change import Change, SaveRequest
 from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.fakes import FAKES
@@ -32,7 +32,7 @@ from tests.ports import free_port
 
 T = TypeVar("T")
 
-ADA = Asked("ada@example.org")
+ADA = SaveRequest("ada@example.org")
 PASSPHRASE = "correct horse battery"
 
 

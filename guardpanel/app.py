@@ -1,4 +1,4 @@
-"""The composition root: routers, middleware, start and end, and the one place where a problem becomes an answer."""
+"""The composition root: routers, middleware, startup and shutdown, and the one place where a problem becomes a response."""
 
 import asyncio
 import gc
@@ -46,11 +46,11 @@ from guardpanel.views.answers import bare_page, compile_templates, page
 log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL = 0.001
-"Seconds (Python: 0.005) after which a thread that renders lets a page have its turn; a page takes many."
+"Seconds (Python's default: 0.005) after which a rendering thread yields to a page. A page needs many turns."
 
 GC_AFTER = 20_000
-"""New objects (Python: 700) between two looks for garbage. The rows of thousands of virtual hosts are as many lists, and
-with nothing old to compare with, nearly every look went through all of them."""
+"""New objects (Python's default: 700) between two garbage collections. The rows of thousands of virtual hosts are as many lists.
+With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
@@ -59,21 +59,21 @@ PAGES = (
 
 
 def warm_up(app: FastAPI) -> None:
-    """What would be made for the first visitor, on the event loop: templates, and what FastAPI knows of each route."""
+    """Prepare what the first request would build on the event loop: templates, and FastAPI's route metadata."""
     compile_templates()
     for route in app.routes:
         route.matches({"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []})
 
 
 def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = REAL) -> FastAPI:
-    """The panel. With `supervise` it also starts and keeps HAProxy and the agent (`guardpanel up`)."""
+    """Create the panel. With `supervise` it also starts HAProxy and the agent and keeps them running (`guardpanel up`)."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts)
         panel.start()
         await asyncio.to_thread(warm_up, app)
-        # What is there now stays: a full collection that went through all of it would stop every request for 0.1 s.
+        # Exempt existing objects: a full collection over all of them would block every request for 0.1 s.
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_AFTER, 20, 20)
@@ -110,7 +110,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
-    """A problem document under /api, a page elsewhere; who is not logged in is shown the way to the log-in page."""
+    """A problem document under /api, otherwise a page. Visitors who are not logged in are redirected to the login page."""
     problem = as_problem(error)
     if is_api(request):
         answer: Response = problems.answer(request, problem)
@@ -126,28 +126,28 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
-    """A fault of ours: the log has it, the answer only the request id. Reads nothing, since nothing may work."""
+    """An internal error: details go to the log, the response has only the request id. Reads nothing, since nothing may work."""
     log.error("request %s failed", request.scope["state"].get("request_id"), exc_info=error)
     problem = Problem("Internal error. HAProxy keeps running. Search the log for this request ID.")
     answer = (
         problems.answer(request, problem)
         if is_api(request)
-        else await bare_page(request, "errors/bare.html", {"problem": shown(problem)}, status_code=problem.status)
+        else await bare_page(request, "errors/bare.html", {"problem": to_context(problem)}, status_code=problem.status)
     )
-    dress(answer.headers, request.scope)  # Starlette answers this one outside of our middleware
+    dress(answer.headers, request.scope)  # Starlette sends this response outside our middleware.
     return answer
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
-    """What middleware does not let through, answered like every other problem."""
+    """What middleware rejects, answered like every other problem."""
     answer = await answer_problem(Request(scope, receive), problem)
     await answer(scope, receive, send)
 
 
 async def error_page(request: Request, problem: Problem) -> Response:
-    """With the sidebar for people who are logged in; for others it says nothing of what runs."""
+    """With the sidebar for users who are logged in. For others, it reveals nothing about the system."""
     panel: Panel = request.app.state.panel
-    context = {"problem": shown(problem)}
+    context = {"problem": to_context(problem)}
     async with panel.database.read() as session:
         request.state.session = session
         request.state.viewer = await identify(request, session, panel)
@@ -156,7 +156,7 @@ async def error_page(request: Request, problem: Problem) -> Response:
         return await page(request, "errors/error.html", context, status_code=problem.status)
 
 
-def shown(problem: Problem) -> dict[str, object]:
+def to_context(problem: Problem) -> dict[str, object]:
     return {"status": problem.status, "message": problem.message, "title": None, "way_out": None}
 
 
@@ -184,7 +184,7 @@ def to_log_in(request: Request) -> Response:
 
 
 def allowed(request: Request) -> list[str]:
-    """All methods of this path: the framework names those of one route alone."""
+    """All methods of this path. The framework lists those of one route only."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         if route.path and compile_path(route.path)[0].match(request.scope["path"]):

@@ -1,8 +1,8 @@
-"""Work beside the requests: loops, and single deeds that are tried until they are done. No fault ends one in silence.
+"""Background tasks: loops, and single tasks that are retried until they succeed.
 
-Whatever one raises is logged with its stack, and it begins again with back-off. How each is doing is told by /readyz, by
-/metrics and by the live line. This is the one place where any exception is caught: nobody waits for these tasks, so
-nobody else would hear of it.
+No failure ends one silently. Whatever it raises is logged with its stack, and it restarts with back-off. /readyz, /metrics and
+the live line report its state. This is the only place that catches every exception: nothing awaits these tasks, so nothing else
+would notice.
 """
 
 import asyncio
@@ -18,33 +18,33 @@ from guardpanel.errors import Problem
 log = logging.getLogger(__name__)
 
 SHORTEST, LONGEST = 0.5, 30.0
-"Seconds before it begins again: twice as many with each failure in a row."
+"Seconds before a restart. They double with each consecutive failure."
 
 Step = Callable[[], Awaitable[object]]
 Pause = float | Step
-"Seconds, or what is waited for."
+"Seconds, or an awaitable."
 
 
 @dataclass
 class Health:
-    """How one of them is doing; what has the same name shares it."""
+    """The state of a task. Tasks with the same name share it."""
 
     name: str
     succeeded_at: float | None = None
-    "When a step last went through (seconds since 1970)."
+    "When a step last succeeded (seconds since 1970)."
     failures: int = 0
-    "In a row; 0 after a step that went through."
+    "Consecutive failures. 0 after a step that succeeded."
     restarts: int = 0
-    "All failures since the panel started: it began again after each."
+    "All failures since the panel started. Each one caused a restart."
     fault: str = ""
-    "The kind of the last failure. What it says may be secret: that is for the log."
+    "The type of the last failure. Its message may be secret and is only logged."
     _logged: str = ""
 
     def succeed(self, now: float) -> None:
         self.succeeded_at, self.failures, self.fault, self._logged = now, 0, "", ""
 
     def fail(self, error: BaseException) -> None:
-        """The same failure again is logged without its stack: a disk that is full for a night must not fill the log, too."""
+        """A repeated failure is logged without its stack, so that a disk that is full overnight does not fill the log."""
         self.failures, self.restarts, self.fault = self.failures + 1, self.restarts + 1, type(error).__name__
         stack = None if repr(error) == self._logged else error
         self._logged = repr(error)
@@ -56,13 +56,13 @@ class Health:
 
     @property
     def words(self) -> str:
-        """`retention: failed 3 times in a row`; empty while it does well."""
+        """`retention: failed 3 times in a row`, or empty while it works."""
         times = "once" if self.failures == 1 else f"{self.failures} times in a row"
         return f"{self.name}: failed {times}" if self.failures else ""
 
 
 class Background:
-    """The background tasks of one panel."""
+    """The background tasks of a panel."""
 
     def __init__(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep, now: Callable[[], float] = time):
         self.sleep = sleep
@@ -71,12 +71,12 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, name: str, step: Step, pause: Pause, *, longest: float = LONGEST) -> asyncio.Task[None]:
-        """Run `step` again and again, with a pause after each and with back-off of at most `longest` seconds after a
-        failure, until the task is cancelled."""
+        """Run `step` repeatedly until canceled, with a pause after each run, and after a failure with a back-off of at most
+        `longest` seconds."""
         return self._begin(name, step, pause, longest)
 
     def once(self, name: str, step: Step) -> asyncio.Task[None]:
-        """Run `step` until it goes through."""
+        """Run `step` until it succeeds."""
         return self._begin(name, step, None, LONGEST)
 
     @property
@@ -88,7 +88,7 @@ class Background:
         return [health for health in self._health.values() if health.failures]
 
     async def close(self) -> None:
-        """End them all."""
+        """Stop all tasks."""
         await end(*self._tasks)
 
     def _begin(self, name: str, step: Step, pause: Pause | None, longest: float) -> asyncio.Task[None]:
@@ -101,7 +101,7 @@ class Background:
     async def _run(self, health: Health, step: Step, pause: Pause | None, longest: float) -> None:
         while True:
             try:
-                await asyncio.sleep(0)  # whatever a step and its pause do, others have their turn
+                await asyncio.sleep(0)  # Yield to others, whatever a step and its pause do.
                 await step()
                 health.succeed(self._now())
                 if pause is None:
@@ -110,7 +110,7 @@ class Background:
             except asyncio.CancelledError as error:
                 if _is_told_to_end():
                     raise
-                health.fail(error)  # it waited for something that was cancelled
+                health.fail(error)  # It awaited something that was canceled.
             except Exception as error:  # noqa: BLE001 see above
                 health.fail(error)
             if health.failures:
@@ -118,19 +118,19 @@ class Background:
 
 
 def back_off(failures: int, longest: float) -> float:
-    """Seconds after so many failures in a row."""
+    """Seconds to wait after this number of consecutive failures."""
     return min(longest, SHORTEST * 2.0 ** min(failures - 1, 16))
 
 
 async def end(*tasks: asyncio.Task[None]) -> None:
-    """Cancel these and wait until they are over."""
+    """Cancel these tasks and wait until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def tell_fault(task: asyncio.Task[Any]) -> None:
-    """When it is done: log what is no problem in our own words. Whoever waited for it may have gone."""
+    """A done callback: log what is not a Problem. Whoever awaited the task may be gone."""
     if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Problem):
         log.error("%s failed: %r", task.get_name(), error, exc_info=error)
 

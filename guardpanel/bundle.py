@@ -1,4 +1,4 @@
-"""The rendered files of one desired state, and where each of their lines came from."""
+"""The rendered files of a desired state, and the field that each line came from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One rule set of the WAF agent. Its name carries the hash of its text: equal names are equal rules."""
+    """A rule set of the WAF agent. Its name contains the hash of its text: equal names mean equal rules."""
 
     name: str
     directives: str
     response_check: bool
     blocks: bool
-    "Whether it denies (enforcement mode block) or only counts."
+    "Whether it denies (enforcement mode block) or only detects."
     policy_ids: tuple[int, ...]
     origins: Mapping[int, Origin]
     "By 1-based line of `directives`."
@@ -29,18 +29,17 @@ class Application:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Files by path relative to a release directory, as they will lie on disk.
+    """Files by path relative to a release directory.
 
-    `checksum` is the SHA-256 (hex) over all files with the checksum's own places left out. It stands in the
-    files (HAProxy's `description`, the sentinel's name, the probe's answer) so that a live process can be
-    asked for it.
+    `checksum` is the SHA-256 (hex) of all files without the places that contain it: HAProxy's `description`, the sentinel's name
+    and the probe's response, from which live processes report it.
     """
 
     files: Mapping[str, bytes]
     checksum: str
     applications: tuple[Application, ...]
     origins: Mapping[str, Mapping[int, Origin]]
-    "Per file, by 1-based line."
+    "By file and 1-based line."
     named_servers: tuple["NamedServer", ...] = field(default=())
 
 

@@ -1,4 +1,4 @@
-"""What time it is for whatever is deleted by its age: a clock that jumps ahead must not make everything old at once."""
+"""The clock by which old data is deleted: if the system clock jumps ahead, not everything may become old at once."""
 
 import logging
 from collections.abc import Callable
@@ -8,29 +8,29 @@ from time import CLOCK_BOOTTIME, clock_gettime, time
 log = logging.getLogger(__name__)
 
 JUMP = 3600.0
-"Seconds ahead of what really passed, from which on the clock is doubted."
+"Seconds by which the clock may be ahead of the time that really passed."
 
 BELIEVED_AFTER = 24 * 3600.0
-"Seconds after which a clock that stays ahead is believed: it may have been wrong before."
+"Seconds after which a clock that stays ahead is trusted: it may have been wrong before."
 
 
 def since_boot() -> float:
-    """Seconds that nobody sets, those of a machine that sleeps with them (clock_gettime(2), CLOCK_BOOTTIME)."""
+    """Seconds that cannot be set, including suspended time (clock_gettime(2), CLOCK_BOOTTIME)."""
     return clock_gettime(CLOCK_BOOTTIME)
 
 
 class SteadyClock:
-    """The time of day; where that jumps ahead, the time that really passed, until the jump has lasted a day.
+    """The time of day. If it jumps ahead, the time that really passed, until the jump has lasted a day.
 
-    A clock that is set back makes everything younger, so that nothing is deleted too early: it is followed. What was so when
-    this process started cannot be known.
+    A clock that is set back makes data younger, so that nothing is deleted too early: it is followed. Errors from before this
+    process started cannot be detected.
     """
 
     def __init__(self, wall: Callable[[], float] = time, steady: Callable[[], float] = since_boot) -> None:
         self._wall, self._steady = wall, steady
         self._between = wall() - steady()
         self._doubted: tuple[float, float] | None = None
-        "Since when (steady), and how far it was ahead then: one that jumps on is doubted anew."
+        "When the jump was first seen (steady clock), and its size. A further jump starts anew."
 
     def now(self) -> datetime:
         wall, steady = self._wall(), self._steady()
@@ -50,4 +50,4 @@ class SteadyClock:
 
 
 AGES = SteadyClock()
-"Of this process."
+"The clock of this process."

@@ -1,8 +1,8 @@
-"""SQLite: readers beside one writer.
+"""SQLite: readers next to one writer.
 
-Two engines on one file. Readers begin deferred and never wait; the writer begins IMMEDIATE, so that what it
-reads cannot change under it (a deferred transaction that turns into a write fails with "database is locked",
-and the driver's default mode loses updates silently). `synchronous=FULL`: what was answered survives a power cut.
+Two engines on one file. Readers begin deferred and never wait. The writer begins IMMEDIATE, so that what it has read cannot
+change before it writes (a deferred transaction that turns into a write fails with "database is locked", and the driver's default
+mode loses updates silently). `synchronous=FULL`: a committed save survives a power failure.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ PRAGMAS = (
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 SCHEMAS = tuple(sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")))
-"Every schema that there was, the newest last."
+"All schema revisions, newest last."
 
 _one_migration = threading.Lock()
-"Alembic keeps the migration that runs in a module."
+"Alembic keeps the running migration in module state."
 
 
 class Database:
-    """The panel's database. Close it, or the process does not end: aiosqlite's threads are not daemons."""
+    """The panel's database. It must be closed, or the process does not exit: aiosqlite's threads are not daemons."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -54,10 +54,8 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """A session that writes; commits at the end of the block, and undoes everything if it raises.
-
-        Raises StorageFailed where SQLite cannot write: a full disk, a read-only one, another writer that stays.
-        """
+        """A writing session. Commits at the end of the block and rolls back if it raises. Raises StorageFailed if SQLite cannot
+        write: the disk is full or read-only, or another writer blocks it."""
         async with self._one_writer:
             try:
                 async with AsyncSession(self.writing, expire_on_commit=False) as session:
@@ -75,10 +73,8 @@ class Database:
 
 
 def migrate(url: str) -> None:
-    """Bring the schema to its newest; StorageFailed if it is none that we know.
-
-    Alembic is not even imported where it is the newest already: that is a tenth of a start.
-    """
+    """Migrate to the newest schema. Raises StorageFailed if the current one is unknown. Alembic is not imported if there is
+    nothing to do, which saves a tenth of the startup time."""
     url = url.replace("+aiosqlite", "")
     schema = _schema(url)
     if schema == SCHEMAS[-1]:
@@ -100,16 +96,16 @@ def migrate(url: str) -> None:
 
 
 def _schema(url: str) -> str:
-    """What Alembic wrote down in a database; empty for a new one."""
+    """The schema revision that Alembic recorded in a database. Empty for a new one."""
     with create_engine(url, poolclass=pool.NullPool).connect() as connection:
         try:
             return ", ".join(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
-        except OperationalError:  # there is no such table; of anything else Alembic complains
+        except OperationalError:  # The table does not exist. Alembic reports any other error.
             return ""
 
 
 def is_known_schema(revision: str) -> bool:
-    """Whether a database with this schema can be brought to ours: a newer guardpanel's cannot."""
+    """Whether a database with this schema can be migrated to ours. A newer guardpanel's cannot."""
     return revision in SCHEMAS
 
 
@@ -118,7 +114,7 @@ def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: DBAPIConnection, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.isolation_level = None  # We issue BEGIN ourselves.
         cursor = connection.cursor()
         for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")

@@ -1,4 +1,4 @@
-"""Who is asking, and with what: annotated dependencies for views and the API."""
+"""Dependencies of views and API: the user, sessions and services of a request."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, cast
@@ -24,17 +24,17 @@ PanelDep = Annotated[Panel, Depends(panel)]
 
 async def reading(request: Request, panel: PanelDep) -> AsyncIterator[AsyncSession]:
     async with panel.database.read() as session:
-        # Whatever draws the page reads through the same session: two connections for one request can run out.
+        # Whatever draws the page reads through the same session: two connections per request could exhaust the pool.
         request.state.session = session
         yield session
 
 
 SessionDep = Annotated[AsyncSession, Depends(reading)]
-"Reads only: every write goes through a service."
+"For reads only: every write goes through a service."
 
 
 async def anew(session: AsyncSession) -> None:
-    """End what was read: what is read next is what is there now, and whoever waits keeps no connection meanwhile."""
+    """End the read transaction: the next read sees the current state, and no connection is held while waiting."""
     session.expunge_all()
     await session.rollback()
 
@@ -44,12 +44,12 @@ def is_encrypted(request: Request) -> bool:
 
 
 def is_api(request: Request) -> bool:
-    """By the path that was routed: `request.url` is put together with the Host header that the client chose."""
+    """By the routed path. `request.url` contains the Host header, which the client controls."""
     return str(request.scope["path"]).startswith(API)
 
 
 def session_cookie(request: Request) -> str:
-    """Its name: with the `__Host-` prefix where the request came encrypted, which binds it to this host."""
+    """The cookie's name. On encrypted connections it has the `__Host-` prefix, which binds it to this host."""
     return f"__Host-{COOKIE}" if is_encrypted(request) else COOKIE
 
 
@@ -59,7 +59,7 @@ def bearer_token(request: Request) -> str:
 
 
 async def identify(request: Request, session: AsyncSession, panel: Panel) -> User | None:
-    """The person behind a request: by bearer token under /api, by session cookie elsewhere."""
+    """The user of a request: by bearer token under /api, by session cookie elsewhere."""
     if is_api(request):
         token = bearer_token(request)
         return await panel.accounts.tokens.user(session, token) if token else None
@@ -72,7 +72,7 @@ async def identify(request: Request, session: AsyncSession, panel: Panel) -> Use
 
 
 async def viewer(request: Request, session: SessionDep, panel: PanelDep) -> User:
-    """Somebody who is logged in, or Unauthorized (401)."""
+    """The user. Raises Unauthorized (401) without a login."""
     user = await identify(request, session, panel)
     if user is None:
         raise Unauthorized("Log in to continue.")
@@ -84,8 +84,8 @@ Viewer = Annotated[User, Depends(viewer)]
 
 
 async def editor(user: Viewer, session: SessionDep) -> User:
-    """Somebody who may change things, or Forbidden (403)."""
-    await session.commit()  # a save may wait for others: it keeps no connection meanwhile
+    """A user who may change things. Raises Forbidden (403) otherwise."""
+    await session.commit()  # A save may wait for others: release the connection.
     if not user.may_write:
         raise Forbidden("You have view-only access. Ask an administrator to make this change.")
     return user
@@ -95,16 +95,16 @@ Editor = Annotated[User, Depends(editor)]
 
 
 RowId = Annotated[int, Path(ge=1, le=2**53)]
-"In a path; anything else is 404. JavaScript's numbers are exact up to there."
+"An id in a path. Anything else is 404. JavaScript's numbers are exact up to this one."
 
 
 def id_in_path(request: Request) -> int:
-    """The id of a page that every noun has, whatever its route calls it: the last in the path."""
+    """The last id in the path, whatever the route calls it."""
     return number_in_path(request, list(request.path_params)[-1])
 
 
 def number_in_path(request: Request, name: str) -> int:
-    """NotFound (404) if it is none that a row can have."""
+    """Raises NotFound (404) if no row can have this id."""
     text = str(request.path_params[name])
     if not (text.isascii() and text.isdigit() and len(text) < 17 and 1 <= int(text) <= 2**53):
         raise NotFound("Page not found.")

@@ -1,7 +1,7 @@
 """What can go wrong, in our own words.
 
-A `Problem` is raised where the fault is learned of and travels untouched to `app.py`, the one place that
-turns it into an HTML page or an RFC 9457 problem document.
+A `Problem` is raised where the error occurs and travels unchanged to `app.py`, the one place that turns it into an HTML page or
+an RFC 9457 problem document.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with one field: our words and, where an engine said so, its words and their place."""
+    """A field's error: our message and, if an engine reported it, its message and location."""
 
     message: str
     engine: str | None = None
     where: str | None = None
-    "For instance `haproxy.cfg line 212`."
+    "For example, `haproxy.cfg line 212`."
 
 
 FieldErrors = Mapping[str, FieldError]
@@ -23,7 +23,7 @@ FieldErrors = Mapping[str, FieldError]
 
 
 class Problem(Exception):
-    """A fault with words for the operator. `status` is the HTTP status, `code` is stable for programs."""
+    """An error with a message for the operator. `status` is the HTTP status, `code` is stable for programs."""
 
     status = 500
     code = "internal_error"
@@ -50,32 +50,32 @@ class NotFound(Problem):
 
 
 class Conflict(Problem):
-    """The request contradicts what is there: a name that is taken, a thing that is in use."""
+    """The request conflicts with the current state: a name is taken, or a row is in use."""
 
     status = 409
     code = "conflict"
 
 
 class Busy(Conflict):
-    """Another process holds the one lock of every save."""
+    """Another process holds the lock of all saves."""
 
     code = "busy"
 
 
 class Drifted(Conflict):
-    """Configuration was changed outside guardpanel; a save would overwrite that and has to be asked for again."""
+    """Configuration was changed outside guardpanel. A save would overwrite that and must be confirmed."""
 
     code = "drift"
 
 
-class HandsOver(Conflict):
-    """A form takes names away that another virtual host's wildcard then answers; it has to be sent once more."""
+class HostnameTakeover(Conflict):
+    """A form removes hostnames that another virtual host's wildcard would take over. It must be confirmed."""
 
     code = "hands_over"
 
 
 class Stale(Problem):
-    """The row changed since the form was opened. `current` is its version now, where that is known."""
+    """The row changed since the form was opened. `current` is its version, if known."""
 
     status = 412
     code = "stale"
@@ -86,7 +86,7 @@ class Stale(Problem):
 
 
 class Invalid(Problem):
-    """The input is refused; `errors` says which field and why."""
+    """The input is rejected. `errors` has a message for each field."""
 
     status = 422
     code = "invalid"
@@ -106,26 +106,26 @@ class TooManyAttempts(Problem):
 
 
 class StorageFailed(Problem):
-    """The disk or the database takes no writes: full, read-only, broken. What runs goes on."""
+    """The disk or the database cannot be written: full, read-only or broken. The engines keep running."""
 
     status = 507
     code = "storage_failed"
 
 
 class EngineUnavailable(Problem):
-    """An engine does not answer: not started, still starting, or stopped."""
+    """An engine does not respond: not started, still starting, or stopped."""
 
     status = 503
     code = "engine_unavailable"
 
 
 class EngineSilent(EngineUnavailable):
-    """It took the question and gave no response in time: it hangs, or it is slow."""
+    """An engine accepted the connection but did not respond in time: it hangs or is slow."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One complaint of an engine about a staged file. `line` is 1-based; None where the engine gave none."""
+    """An engine's complaint about a staged file. `line` is 1-based. None if the engine gave none."""
 
     engine: str
     message: str
@@ -135,7 +135,7 @@ class Finding:
     noun_id: int | None = None
     field: str | None = None
     advice: str = ""
-    "Our words for the operator; the engine's stand in `message`."
+    "Our message for the operator. `message` has the engine's."
 
     @property
     def where(self) -> str | None:
@@ -145,7 +145,7 @@ class Finding:
 
 
 class ConfigRejected(Problem):
-    """An engine's own check refused the staged configuration. Nothing was saved."""
+    """An engine's check rejected the staged configuration. Nothing was saved."""
 
     status = 422
     code = "config_rejected"
@@ -167,7 +167,7 @@ class ConfigRejected(Problem):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a deployment that is over: `error` is None where it went well."""
+    """A completed step of a deployment. `error` is None if it succeeded."""
 
     name: str
     seconds: float
@@ -175,7 +175,7 @@ class Step:
 
 
 class DeploymentFailed(Problem):
-    """The configuration passed its check but could not be proved live. `evidence` is what was seen."""
+    """The configuration passed its check but could not be verified live. `evidence` is what was observed."""
 
     status = 502
     code = "deployment_failed"
@@ -187,7 +187,7 @@ class DeploymentFailed(Problem):
 
 
 class RolledBack(Problem):
-    """The new configuration did not go live; the one before it is live again and nothing was saved."""
+    """The new configuration did not go live. The previous one is live again, and nothing was saved."""
 
     status = 502
     code = "rolled_back"
@@ -199,7 +199,7 @@ class RolledBack(Problem):
 
 
 class RollbackFailed(Problem):
-    """Neither the new configuration nor the one before it could be proved live."""
+    """Neither the new configuration nor the previous one could be verified live."""
 
     status = 500
     code = "rollback_failed"

@@ -21,13 +21,13 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 COUNTED_METHODS = {*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE"}
 LARGEST_BODY = 256 * 1024
 LARGER_BODIES = {"/system/backup/upload": 1024**3}
-"By path. Nobody but an administrator gets so far that it is read."
+"By path. Only administrators get to the point where it is read."
 
 REQUESTS = Counter("guardpanel_http_requests", "HTTP requests to the panel.", ["method", "route", "status"])
 SECONDS = Histogram("guardpanel_http_request_duration_seconds", "Their duration.", ["route"])
 
 Refuse = Callable[[Scope, Receive, Send, Problem], Awaitable[None]]
-"Answers a request that goes no further: `app.py` makes the page or the problem document."
+"Responds to a request that goes no further: `app.py` builds the page or the problem document."
 
 
 class TooLarge(Problem):
@@ -40,7 +40,7 @@ class TooLarge(Problem):
 
 
 class Answer:
-    """Give every answer its security headers and request id, and count it by its route's template."""
+    """Add security headers and the request id to every response, and count it by its route's template."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -69,7 +69,7 @@ class Answer:
 
 
 def dress(headers: MutableHeaders, scope: Scope) -> None:
-    """Security headers and the request id."""
+    """Add security headers and the request id."""
     headers["x-request-id"] = scope["state"]["request_id"]
     headers["content-security-policy"] = CONTENT_SECURITY_POLICY
     headers["x-content-type-options"] = "nosniff"
@@ -82,11 +82,9 @@ def dress(headers: MutableHeaders, scope: Scope) -> None:
 
 
 class SameOrigin:
-    """Refuse what another site makes a browser send.
-
-    Sec-Fetch-Site where the browser sends it, else Origin against Host (Go 1.25's CrossOriginProtection). Requests
-    with a bearer token cannot be forged by a page, and programs send neither header: both pass.
-    """
+    """Reject cross-site requests of browsers: by Sec-Fetch-Site if present, else by Origin and Host (as Go 1.25's
+    CrossOriginProtection). Requests with a bearer token cannot be forged by a page, and programs send neither header: both
+    pass."""
 
     def __init__(self, app: ASGIApp, trusted: str, refuse: Refuse) -> None:
         self.app = app
@@ -111,7 +109,7 @@ class SameOrigin:
 
 
 class BodyLimit:
-    """413 for a body over the limit, by its Content-Length or while it comes."""
+    """413 for a body over the limit, by its Content-Length or while it arrives."""
 
     def __init__(self, app: ASGIApp, refuse: Refuse) -> None:
         self.app = app
@@ -133,21 +131,21 @@ class BodyLimit:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > largest:
-                raise _Over
+                raise _BodyTooLarge
             return message
 
         async def watched(message: Message) -> None:
-            # Whoever reads the body may take _Over for a body that cannot be read: their answer goes nowhere.
+            # The reader may treat _BodyTooLarge as an unreadable body: discard its response.
             nonlocal started
             if taken <= largest or started:
                 started = True
                 await send(message)
 
-        with suppress(_Over):
+        with suppress(_BodyTooLarge):
             await self.app(scope, limited, watched)
         if taken > largest and not started:
             await self.refuse(scope, receive, send, TooLarge(largest))
 
 
-class _Over(Exception):
-    """The body went over the limit while it was read."""
+class _BodyTooLarge(Exception):
+    """The body exceeded the limit while it was read."""

@@ -1,4 +1,4 @@
-"""What one running panel consists of; `request.app.state.panel`."""
+"""The parts of a running panel: `request.app.state.panel`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ from guardpanel.services.events.watching import IngestWatch
 from guardpanel.services.figures import Figures
 from guardpanel.services.retention import Retention
 from guardpanel.services.saving.changes import Changes
-from guardpanel.services.truth import following, startup
+from guardpanel.services.truth import name_following, startup
 from guardpanel.services.truth.reconcile import Reconciler
 from guardpanel.settings import Settings
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What is made anew for each panel, and what tests put other things in the place of."""
+    """What each panel creates, and what tests replace."""
 
     engines: Callable[[Settings, str, Background], Engines] = Deployer
     passwords: Callable[[], Passwords] = Passwords
@@ -58,7 +58,7 @@ class Panel:
 
     @classmethod
     async def open(cls, settings: Settings, *, supervise: bool, parts: Parts = REAL) -> "Panel":
-        """Migrate the database and put the parts together. Nothing is asked of the engines yet."""
+        """Migrate the database and assemble the parts. Does not query the engines."""
         for folder in (settings.data_dir, settings.run_dir, settings.log_dir, settings.releases_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = Database(settings.database)
@@ -93,11 +93,11 @@ class Panel:
 
     @property
     def problem(self) -> str | None:
-        """What keeps the configuration from going live."""
+        """What prevents the configuration from going live."""
         return self.reconciler.problem
 
     def start(self) -> None:
-        """Begin what runs beside the pages, which answer meanwhile: first of all to make live what the database says."""
+        """Start the background tasks. The first one deploys the desired state. Pages are served meanwhile."""
         if self.supervisor is not None:
             self.supervisor.start()
         self.ingest_watch.follow(self.background)
@@ -110,7 +110,7 @@ class Panel:
             self.starting = False
         self.reconciler.start()
         self.retention.start()
-        following.follow(self.changes)
+        name_following.follow(self.changes)
         exclusion_ends.follow(self.changes)
 
     async def close(self) -> None:

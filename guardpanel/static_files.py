@@ -1,4 +1,4 @@
-"""Static files under names that carry their content's hash, so that browsers may keep them for ever."""
+"""Static files under URLs that contain their content's hash, so that browsers may cache them forever."""
 
 import hashlib
 import mimetypes
@@ -32,7 +32,7 @@ def _known() -> frozenset[str]:
 
 
 async def serve(request: Request) -> Response:
-    """GET /static/{hash}/{path}. Only files that are there by exactly that name; no path is ever resolved."""
+    """GET /static/{hash}/{path}. Serves only files with exactly that name. No path is resolved."""
     path, digest = request.path_params["path"], request.path_params["digest"]
     if path not in _known():
         raise HTTPException(404)

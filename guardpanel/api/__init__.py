@@ -1,7 +1,5 @@
-"""JSON adapters: the contract of the React panel, and what is new beside it.
-
-Reads a request into an input type, calls the same service function as the pages, and answers.
-"""
+"""JSON adapters: the contract of the React panel, and further fields and endpoints. They read a request into an input type, call
+the same service function as the pages, and respond."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""Logging in for programs and the React panel: access token in the body, refresh cookie beside it."""
+"""Login for programs and the React panel: an access token in the body, and a refresh cookie."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from guardpanel.dependencies import REFRESH_COOKIE, PanelDep, Viewer, bearer_tok
 from guardpanel.errors import Unauthorized
 from guardpanel.models.user import Role
 from guardpanel.services.accounts.sessions import LONGEST
-from guardpanel.services.accounts.tokens import Given
+from guardpanel.services.accounts.tokens import TokenPair
 
 PATH = "/api/v1/auth"
 
@@ -24,7 +24,7 @@ class LogIn(BaseModel):
 
 
 class AccessTokenOut(BaseModel):
-    """`access_token` goes into `Authorization: Bearer`, for `expires_in` seconds."""
+    """Send `access_token` as `Authorization: Bearer`. It expires after `expires_in` seconds."""
 
     access_token: str
     token_type: Literal["bearer"]
@@ -40,9 +40,9 @@ class Me(BaseModel):
 
 @router.post("/login")
 async def log_in(request: Request, response: Response, body: LogIn, panel: PanelDep) -> AccessTokenOut:
-    """Log in with an e-mail address and a password."""
+    """Log in with an email address and a password."""
     user = await panel.accounts.log_in(body.email, body.password, client_address(request))
-    return _given(request, response, await panel.accounts.tokens.first(user, client_address(request)))
+    return _token_answer(request, response, await panel.accounts.tokens.first(user, client_address(request)))
 
 
 @router.post("/refresh")
@@ -51,12 +51,12 @@ async def refresh_token(request: Request, response: Response, panel: PanelDep) -
     secret = request.cookies.get(REFRESH_COOKIE)
     if not secret:
         raise Unauthorized("Log in again.")
-    return _given(request, response, await panel.accounts.tokens.refresh(secret))
+    return _token_answer(request, response, await panel.accounts.tokens.refresh(secret))
 
 
 @router.post("/logout", status_code=204)
 async def log_out(request: Request, response: Response, panel: PanelDep) -> None:
-    """End the session of the cookie, or of the token, and all its access tokens."""
+    """End the cookie's or the token's session, and all its access tokens."""
     if secret := request.cookies.get(REFRESH_COOKIE):
         await panel.accounts.sessions.end(secret)
     elif token := bearer_token(request):
@@ -66,18 +66,18 @@ async def log_out(request: Request, response: Response, panel: PanelDep) -> None
 
 @router.get("/me")
 async def read_me(user: Viewer) -> Me:
-    """Who is logged in."""
+    """The user who is logged in."""
     return Me(id=user.id or 0, email=user.email, full_name=user.full_name, role=user.role)
 
 
-def _given(request: Request, response: Response, given: Given) -> AccessTokenOut:
+def _token_answer(request: Request, response: Response, pair: TokenPair) -> AccessTokenOut:
     response.set_cookie(
         REFRESH_COOKIE,
-        given.refresh,
+        pair.refresh,
         max_age=int(LONGEST.total_seconds()),
         path=PATH,
         secure=is_encrypted(request),
         httponly=True,
         samesite="strict",
     )
-    return AccessTokenOut(access_token=given.access, token_type="bearer", expires_in=given.expires_in)  # noqa: S106
+    return AccessTokenOut(access_token=pair.access, token_type="bearer", expires_in=pair.expires_in)  # noqa: S106

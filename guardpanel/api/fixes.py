@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from guardpanel.api.saves import AskedDep, Body, DeploymentOut
+from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines.evaluation import Evaluation
 from guardpanel.services.fixes import applying, cases, words
@@ -122,7 +122,9 @@ async def read_fix(event_id: str, panel: PanelDep, session: SessionDep, _user: V
 
 
 @router.post("/{event_id}/fix")
-async def apply_fix(event_id: str, body: FixBody, panel: PanelDep, session: SessionDep, asked: AskedDep) -> FixedOut:
+async def apply_fix(
+    event_id: str, body: FixBody, panel: PanelDep, session: SessionDep, asked: SaveRequestDep
+) -> FixedOut:
     """Save a rung and make it live."""
     fields = validated(FixFields, body.model_dump(include=set(FixFields.model_fields)))
     case = await cases.open_case(panel.changes, panel.events, session, event_id)

@@ -67,7 +67,7 @@ class LedgerQuery(BaseModel):
 async def list_ledger(
     panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[LedgerQuery, Query()]
 ) -> LedgerPage:
-    """Rule exclusions and rule overrides of all policies, and what is worth a second look about each."""
+    """Rule exclusions and rule overrides of all policies, each with flags for what needs review."""
     ledger = await load(
         session,
         panel.engines,

@@ -1,4 +1,4 @@
-"""Events as the React panel asks for them, page by number; and what is new beside its keys."""
+"""Events in the React panel's shape with numbered pages, plus additional keys."""
 
 import asyncio
 import json
@@ -24,19 +24,19 @@ Action = Literal["allow", "deny", "monitor"]
 Level = Literal["info", "warning", "error", "critical"]
 
 ACTIONS: dict[Outcome, Action] = {Outcome.DENIED: "deny", Outcome.WATCHED: "monitor", Outcome.PASSED: "allow"}
-"The React panel's words for what became of a request."
+"The React panel's names for what happened to a request."
 
 LEVELS: dict[Severity, Level] = {
     Severity.EMERGENCY: "critical", Severity.ALERT: "critical", Severity.CRITICAL: "critical", Severity.ERROR: "error",
     Severity.WARNING: "warning", Severity.NOTICE: "info", Severity.INFO: "info", Severity.DEBUG: "info",
 }  # fmt: skip
-"And for how bad the worst rule is."
+"The React panel's names for the severity of the worst rule."
 
 NAMES = {"client": "source_ip", "rule": "rule_id", "policy": "policy_id", "since": "date_from", "until": "date_to"}
 "Our fields by the React panel's names."
 
 MOST_WITH_CONTEXT = 50
-"Events of a page up to which each comes with all that is known of it: one may take 64 KiB."
+"Events per page up to which each includes all its details: one may have 64 KiB."
 
 
 class LogOut(BaseModel):
@@ -78,7 +78,7 @@ class LogPage(BaseModel):
 
 
 class LogQuery(BaseModel):
-    """What may be asked, by the React panel's names."""
+    """The filters, by the React panel's names."""
 
     page: int = Field(default=1, ge=1, le=10_000)
     page_size: int = Field(default=50, ge=1, le=500)
@@ -112,18 +112,18 @@ class LogQuery(BaseModel):
 async def list_logs(
     panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[LogQuery, Query()]
 ) -> LogPage:
-    """Events, the newest first: requests on which a rule fired, and those that HAProxy itself refused or passed unjudged."""
+    """Events, newest first: requests that fired a rule, and those that HAProxy itself rejected or passed uninspected."""
     with speaking(NAMES):
-        asked = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
-    await session.commit()  # the search reads names over a connection of its own: two for one request can run out
-    asked = with_sets(asked, query)
+        filters = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
+    await session.commit()  # The search opens its own connection. Two per request could exhaust the pool.
+    filters = with_sets(filters, query)
     offset = (query.page - 1) * query.page_size
-    found = await panel.events.numbered(asked, offset=offset, limit=query.page_size)
-    with_context = [item.request_id for item in found.items] if query.page_size <= MOST_WITH_CONTEXT else []
+    page = await panel.events.numbered(filters, offset=offset, limit=query.page_size)
+    with_context = [item.request_id for item in page.items] if query.page_size <= MOST_WITH_CONTEXT else []
     details = await panel.events.several(with_context) if with_context else {}
-    items = await asyncio.to_thread(lambda: [out(item, details.get(item.request_id)) for item in found.items])
+    items = await asyncio.to_thread(lambda: [out(item, details.get(item.request_id)) for item in page.items])
     return LogPage(
-        items=items, total=found.total, total_is_exact=found.total_is_exact, page=query.page, page_size=query.page_size
+        items=items, total=page.total, total_is_exact=page.total_is_exact, page=query.page, page_size=query.page_size
     )
 
 
@@ -138,18 +138,18 @@ def question_of(query: LogQuery) -> dict[str, object]:
 
 
 def kind_of(query: LogQuery) -> Kind | None:
-    """The React panel, which names none, gets what it always got."""
+    """The React panel does not name it and gets what it always got."""
     if query.kind is not None:
         return None if query.kind == "all" else Kind(query.kind)
     is_one_of_all = query.verdict or query.reason or REQUEST_ID.fullmatch(query.q.strip())
     return None if is_one_of_all else Kind.SECURITY
 
 
-def with_sets(asked: EventFilter, query: LogQuery) -> EventFilter:
-    """And with what the React panel's coarser words stand for."""
+def with_sets(filters: EventFilter, query: LogQuery) -> EventFilter:
+    """With the values that the React panel's coarser names stand for."""
     verdicts = tuple(verdict for verdict, words in VERDICT_TABLE.items() if ACTIONS[words.outcome] == query.action)
     severities = tuple(severity for severity, level in LEVELS.items() if level == query.severity)
-    return replace(asked, verdicts=verdicts, severities=severities, host=query.vhost)
+    return replace(filters, verdicts=verdicts, severities=severities, host=query.vhost)
 
 
 def out(item: EventItem, detail: EventDetail | None) -> LogOut:
@@ -182,7 +182,7 @@ def out(item: EventItem, detail: EventDetail | None) -> LogOut:
 
 
 def context(detail: EventDetail) -> dict[str, Any]:
-    """Both lines. What is no text in them stands there as an escape, as everywhere."""
+    """Both lines. Bytes that are not text appear as escapes, as everywhere."""
     lines = {"agent": detail.agent_line, "haproxy": detail.proxy_line}
     return {name: readable(json.loads(line)) for name, line in lines.items() if line}
 
@@ -192,7 +192,7 @@ def readable(value: Any) -> Any:
         case str():
             return shown(value, "\n\r\t")
         case list():
-            return [readable(one) for one in value]
+            return [readable(item) for item in value]
         case dict():
-            return {shown(name): readable(one) for name, one in value.items()}
+            return {shown(name): readable(item) for name, item in value.items()}
     return value

@@ -1,4 +1,5 @@
-"""Nouns as JSON: list, read, create, change and delete, once for all of them. `shapes.py` has their bodies and answers."""
+"""Nouns as JSON: list, read, create, change and delete, written once for all of them. `shapes.py` has their bodies and
+responses."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,20 +10,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from guardpanel.api.saves import AskedDep, DeploymentOut, NamedVersion, merging, speaking, tag
+from guardpanel.api.saves import DeploymentOut, NamedVersion, SaveRequestDep, merging, speaking, tag
 from guardpanel.api.shapes import Dialect, Shapes, Versioned
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.noun import Noun
 from guardpanel.panel import Panel
 from guardpanel.services.input import validated
-from guardpanel.services.saving.changes import Asked, Saved
+from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
 Operation = Callable[..., Any]
-"What FastAPI calls: its parameters say what it reads of a request."
+"What FastAPI calls. Its parameters declare what it reads from a request."
 
 
 ALL = 10_000
-"Rows of a list without pages."
+"Maximum rows of a list without pages."
 
 
 class ListQuery(BaseModel):
@@ -40,19 +41,19 @@ def rows(
     looks_in: str = "names",
     deleting: str = "",
 ) -> APIRouter:
-    """The five operations of a noun with many rows. `looks_in`: where its list's `q` looks; `deleting`: what is to be said of
-    deleting one."""
+    """The five operations of a noun with many rows. `looks_in`: the fields that the list's `q` searches. `deleting`: the
+    description of DELETE."""
     router, made = _router(noun), Rows(noun, service, dialect or Dialect())
-    shapes, one = made.shapes, f"/{{{noun.key}_id}}"
+    shapes, row_path = made.shapes, f"/{{{noun.key}_id}}"
     if made.dialect.bare:
         router.get("", name=f"list_{noun.module}", response_model=list[shapes.out])(made.listing_all())  # type: ignore[name-defined]
     else:
         router.get("", name=f"list_{noun.module}", response_model=shapes.page,
                    description=f"By name; `q` looks in {looks_in}.")(made.listing(query))  # fmt: skip
     router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(made.creating())
-    router.get(one, name=f"read_{noun.key}", response_model=shapes.read)(made.reading())
-    router.patch(one, name=f"update_{noun.key}", response_model=shapes.saved)(made.updating())
-    router.delete(one, name=f"delete_{noun.key}", status_code=204, description=deleting)(made.deleting())
+    router.get(row_path, name=f"read_{noun.key}", response_model=shapes.read)(made.reading())
+    router.patch(row_path, name=f"update_{noun.key}", response_model=shapes.saved)(made.updating())
+    router.delete(row_path, name=f"delete_{noun.key}", status_code=204, description=deleting)(made.deleting())
     return router
 
 
@@ -70,22 +71,22 @@ class Rows:
             session: SessionDep,
             _user: Viewer,
             those: self.scoped,  # type: ignore[name-defined]
-            asked: Annotated[query, Query()],  # type: ignore[valid-type]
+            listing: Annotated[query, Query()],  # type: ignore[valid-type]
         ) -> Any:
-            filters: dict[str, Any] = asked.model_dump()  # type: ignore[attr-defined]
+            filters: dict[str, Any] = listing.model_dump()  # type: ignore[attr-defined]
             page, size = filters.pop("page"), filters.pop("per_page")
-            found = await those.page(session, **filters, offset=(page - 1) * size, limit=size)
+            rows = await those.page(session, **filters, offset=(page - 1) * size, limit=size)
             return await asyncio.to_thread(
-                self._page, found.items, {"total": found.total, "page": page, "per_page": size}
+                self._page, rows.items, {"total": rows.total, "page": page, "per_page": size}
             )
 
         return list_rows
 
     def listing_all(self) -> Operation:
         async def list_rows(session: SessionDep, _user: Viewer, those: self.scoped) -> Any:  # type: ignore[name-defined]
-            """All of them, by name."""
-            found = await those.page(session, limit=ALL)
-            return [self._out(row) for row in found.items]
+            """All rows, by name."""
+            rows = await those.page(session, limit=ALL)
+            return [self._out(row) for row in rows.items]
 
         return list_rows
 
@@ -95,12 +96,12 @@ class Rows:
             response: Response,
             panel: PanelDep,
             those: self.scoped,  # type: ignore[name-defined]
-            asked: AskedDep,
+            save_request: SaveRequestDep,
         ) -> Any:
-            """Add one and make it live."""
+            """Add a row and go live."""
             data, names = self.dialect.take(body, None, {})
             with speaking(names):
-                saved = await those.create(panel.changes, asked, validated(self.noun.fields, data))
+                saved = await those.create(panel.changes, save_request, validated(self.noun.fields, data))
             return self._saved(response, saved)
 
         return create
@@ -126,11 +127,11 @@ class Rows:
             response: Response,
             panel: PanelDep,
             those: self.scoped,  # type: ignore[name-defined]
-            asked: AskedDep,
+            save_request: SaveRequestDep,
             version: NamedVersion,
         ) -> Any:
-            """Change the named keys and make that live."""
-            attempt = partial(self._update, panel, those, asked, row_id, body, version)
+            """Change the given keys and go live."""
+            attempt = partial(self._update, panel, those, save_request, row_id, body, version)
             return self._saved(response, await merging(attempt, version))
 
         return update
@@ -140,31 +141,31 @@ class Rows:
             row_id: self.number,  # type: ignore[name-defined]
             panel: PanelDep,
             those: self.scoped,  # type: ignore[name-defined]
-            asked: AskedDep,
+            save_request: SaveRequestDep,
             version: NamedVersion,
         ) -> None:
-            await those.delete(panel.changes, asked, row_id, version)
+            await those.delete(panel.changes, save_request, row_id, version)
 
         return delete
 
     async def _update(
-        self, panel: Panel, those: Any, asked: Asked, row_id: int, body: BaseModel, version: int | None
-    ) -> Saved[Any]:
-        """The named keys into the row as it is now."""
+        self, panel: Panel, those: Any, save_request: SaveRequest, row_id: int, body: BaseModel, version: int | None
+    ) -> SaveResult[Any]:
+        """Apply the given keys to the current row."""
         async with panel.database.read() as session:
             row = await those.find(session, row_id)
         data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
         with speaking(names):
             fields = validated(self.noun.fields, data)
-            saved: Saved[Any] = await those.update(
-                panel.changes, asked, row_id, fields, row.version if version is None else version
+            saved: SaveResult[Any] = await those.update(
+                panel.changes, save_request, row_id, fields, row.version if version is None else version
             )
             return saved
 
     def _page(self, rows: list[Any], counts: Mapping[str, int]) -> Any:
         return self.shapes.page(items=[self._out(row) for row in rows], **counts)
 
-    def _saved(self, response: Response, saved: Saved[Any]) -> Any:
+    def _saved(self, response: Response, saved: SaveResult[Any]) -> Any:
         tag(response, saved.value.version)
         return self.shapes.saved(**self._out(saved.value), deployment=DeploymentOut.of(saved))
 
@@ -173,7 +174,7 @@ class Rows:
 
 
 def settings(noun: Noun, service: ModuleType) -> APIRouter:
-    """The two operations of a noun with one row."""
+    """The two operations of a noun with a single row."""
     router, made = _router(noun), Settings(noun, service)
     router.get("", name=f"read_{noun.key}", response_model=made.shapes.out)(made.reading())
     router.patch("", name=f"update_{noun.key}", response_model=made.shapes.saved)(made.updating())
@@ -181,7 +182,7 @@ def settings(noun: Noun, service: ModuleType) -> APIRouter:
 
 
 class Settings:
-    """The operations of a noun with one row."""
+    """The operations of a noun with a single row."""
 
     def __init__(self, noun: Noun, service: ModuleType) -> None:
         self.noun, self.service = noun, service
@@ -200,24 +201,26 @@ class Settings:
             body: self.shapes.body,  # type: ignore[name-defined]
             response: Response,
             panel: PanelDep,
-            asked: AskedDep,
+            save_request: SaveRequestDep,
             version: NamedVersion,
         ) -> Any:
-            """Change the named keys and make that live."""
-            saved = await merging(partial(self._update, panel, asked, body, version), version)
+            """Change the given keys and go live."""
+            saved = await merging(partial(self._update, panel, save_request, body, version), version)
             tag(response, saved.value.version)
             return self.shapes.saved(**self._out(panel, saved.value), deployment=DeploymentOut.of(saved))
 
         return update
 
-    async def _update(self, panel: Panel, asked: Asked, body: BaseModel, version: int | None) -> Saved[Any]:
-        """The named keys into the row as it is now."""
+    async def _update(
+        self, panel: Panel, save_request: SaveRequest, body: BaseModel, version: int | None
+    ) -> SaveResult[Any]:
+        """Apply the given keys to the current row."""
         async with panel.database.read() as session:
             row = await self.service.find(session)
         now = self.service.fields_of(row, panel.changes.renderer.facts).model_dump()
         fields = validated(self.noun.fields, {**now, **body.model_dump(exclude_unset=True)})
-        saved: Saved[Any] = await self.service.update(
-            panel.changes, asked, fields, row.version if version is None else version
+        saved: SaveResult[Any] = await self.service.update(
+            panel.changes, save_request, fields, row.version if version is None else version
         )
         return saved
 
@@ -227,7 +230,7 @@ class Settings:
 
 
 def _those(noun: Noun, service: ModuleType) -> Operation:
-    """Whom an address is about: all rows of a noun, or those within the row that it names."""
+    """The rows that a URL refers to: all rows of a noun, or those of the parent row that it names."""
 
     async def every() -> Any:
         return service

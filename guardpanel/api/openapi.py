@@ -28,7 +28,7 @@ TAGS = [
 SETTINGS = {f"/api/v1/{noun.api}" for noun in NOUNS.values() if noun.only_name}
 
 OPEN = ("/auth/login", "/auth/refresh", "/auth/logout")
-"They need no bearer token."
+"Operations that require no bearer token."
 
 ETAG = {"etag": {"description": "The row's version. Send it as If-Match.", "schema": {"type": "string"}}}
 
@@ -42,7 +42,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Make `app.openapi()` ours: what `guardpanel openapi` prints, and `openapi.json` keeps."""
+    """Replace `app.openapi()`. `guardpanel openapi` prints the result, and `openapi.json` stores it."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -78,7 +78,7 @@ def _names_version(operation: dict[str, Any]) -> bool:
 
 
 def _is_row(path: str, operation: dict[str, Any]) -> bool:
-    """Whether it answers with one row, which has a version."""
+    """Whether it returns a single row, which has a version."""
     return "204" not in operation["responses"] and (
         path.endswith("_id}") or path in SETTINGS or operation["operationId"].startswith("create")
     )

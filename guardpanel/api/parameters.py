@@ -1,4 +1,4 @@
-"""Query parameters that an operation does not have are refused: a filter that is misspelt must not list everything."""
+"""Rejects query parameters that an operation does not have: a misspelled filter must not list everything."""
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
@@ -7,7 +7,7 @@ from guardpanel.errors import FieldError, Invalid
 
 
 def only_known(request: Request) -> None:
-    """A dependency of every operation. Raises Invalid with each parameter that it does not have."""
+    """A dependency of every operation. Raises Invalid with each unknown parameter."""
     if not request.query_params:
         return
     known = {field.alias for field in get_flat_params(request.scope["route"].dependant)}

@@ -1,4 +1,4 @@
-"""Problems as RFC 9457 documents, with the `detail` string that the React panel shows as it stands."""
+"""Problems as RFC 9457 documents, with the `detail` string that the React panel shows unchanged."""
 
 from http import HTTPStatus
 from typing import Any
@@ -25,7 +25,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class FieldProblem(BaseModel):
-    """What is wrong with one field."""
+    """The error of one field."""
 
     field: str = Field(description="Dotted name, for example `backends.0.url`.")
     pointer: str = Field(description="The same as a JSON pointer into the body, for example `/backends/0/url`.")
@@ -35,7 +35,7 @@ class FieldProblem(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457. `code` is stable for programs; `detail` is for people."""
+    """RFC 9457. `code` is stable for programs, `detail` is for people."""
 
     type: str
     title: str
@@ -122,26 +122,26 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
 
 
 def detail(problem: Problem) -> str:
-    """One readable string: the message, and each field with what is wrong with it."""
+    """One readable string: the message, then each field with its error."""
     fields = [f"{name}: {error.message}" for name, error in problem.errors.items() if error.message != problem.message]
     return " ".join([problem.message, *fields])
 
 
 def invalid(error: RequestValidationError) -> Problem:
-    """FastAPI's own refusals of path, query and body in our words."""
+    """FastAPI's validation errors of path, query and body, in our words."""
     errors: dict[str, FieldError] = {}
-    for one in error.errors():
-        if one["type"] == "json_invalid":
+    for detail in error.errors():
+        if detail["type"] == "json_invalid":
             return of_status(400, "The body is not valid JSON.")
-        if one["loc"][0] == "path":
+        if detail["loc"][0] == "path":
             return NotFound("Page not found.")
-        name = ".".join(str(part) for part in one["loc"][1:]) or "body"
-        errors.setdefault(name, FieldError(words(dict(one))))
+        name = ".".join(str(part) for part in detail["loc"][1:]) or "body"
+        errors.setdefault(name, FieldError(words(dict(detail))))
     return Invalid("Check the fields below.", errors)
 
 
 def of_status(status: int, sentence: str = "") -> Problem:
-    """What the framework refuses, in our words."""
+    """The framework's own errors, in our words."""
     phrase = HTTPStatus(status).phrase
     problem = Problem(sentence or SENTENCES.get(status, f"{phrase}."))
     problem.status, problem.code = status, phrase.lower().replace(" ", "_").replace("-", "_")

@@ -106,24 +106,24 @@ class RuleQuery(BaseModel):
 async def list_rules(
     panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[RuleQuery, Query()]
 ) -> RulePage:
-    """The rules that the WAF agent holds, before any policy changes them."""
+    """The rules that the WAF agent has loaded, before any policy changes them."""
     await session.commit()
-    asked = validated(RuleQuestion, query.model_dump(exclude={"page", "per_page", "sort"}))
+    question = validated(RuleQuestion, query.model_dump(exclude={"page", "per_page", "sort"}))
     rules = await catalogue.require(panel.engines)
     paging = RulePaging(
         sort=query.sort.removeprefix("-"), descending=query.sort.startswith("-"), limit=query.per_page,
         offset=(query.page - 1) * query.per_page,
     )  # fmt: skip
-    found = search(rules, asked, paging)
+    page = search(rules, question, paging)
     return RulePage(
-        items=[RuleOut(**out(rule)) for rule in found.items], total=found.total, page=query.page, per_page=query.per_page,
+        items=[RuleOut(**out(rule)) for rule in page.items], total=page.total, page=query.page, per_page=query.per_page,
         crs_version=rules.crs_version, coraza_version=rules.coraza_version,
     )  # fmt: skip
 
 
 @router.get("/{rule_id}")
 async def read_rule(rule_id: int, panel: PanelDep, session: SessionDep, _user: Viewer) -> RuleWholeOut:
-    """One rule: in words, its SecLang, what each policy does with it, and how often it fired."""
+    """One rule: in plain language, its SecLang, what each policy does with it, and how often it fired."""
     rows = await policies.all_of_them(session)
     await session.commit()
     rules = await catalogue.require(panel.engines)
@@ -136,8 +136,8 @@ async def read_rule(rule_id: int, panel: PanelDep, session: SessionDep, _user: V
         **out(rule), what=words.what, false_positive=words.false_positive, lost=words.lost, links=links(rule),
         file=rule.file, line=rule.line, seclang=rule.seclang, crs_version=rules.crs_version, coraza_version=rules.coraza_version,
         policies=[
-            PolicyStateOut(policy_id=one.policy_id, policy=one.policy, state=one.kind, reason=one.reason)
-            for one in states(rule, rows)
+            PolicyStateOut(policy_id=state.policy_id, policy=state.policy, state=state.kind, reason=state.reason)
+            for state in states(rule, rows)
         ],
         last_24_hours=fired.day, last_7_days=fired.week, counts_are_exact=fired.is_exact,
         vhosts=[

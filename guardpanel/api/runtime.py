@@ -1,4 +1,4 @@
-"""What runs, as the React panel asks for it. Saved means live, so there is never anything to apply."""
+"""What runs, for the React panel. Saved means live, so there is never anything to apply."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.panel import Panel
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.truth import live_line
 
 router = APIRouter(prefix="/api/v1", tags=["runtime"])
@@ -29,7 +29,7 @@ class Reload(BaseModel):
 
 
 class RuntimeStatus(BaseModel):
-    """`generated_config` is what the database says; `latest_reload` how it went live."""
+    """`generated_config` is the desired state, `latest_reload` how it went live."""
 
     deployment_state: Literal["deployed", "failed", "never_deployed"]
     generated_config: GeneratedConfig
@@ -64,7 +64,7 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
         revision=live.id if live else None,
         state=line.state,
         words=line.text,
-        drift=[one.what for one in line.drift],
+        drift=[drift.what for drift in line.drift],
     )
 
 
@@ -73,13 +73,13 @@ async def apply_config(request: Request, panel: PanelDep, session: SessionDep, u
     """Make sure that the live revision runs; saved means live, so there is nothing else to apply."""
     live = await revisions.live(session)
     if live is not None:
-        await panel.changes.put_back(Asked(user.email))
+        await panel.changes.put_back(SaveRequest(user.email))
     words = f"Revision {live.id} is live." if live else "The first configuration is going live."
     return Applied(message=words, correlation_id=str(request.scope["state"]["request_id"]))
 
 
 async def _latest_reload(panel: Panel, live: Revision | None, failed: Deployment | None) -> Reload | None:
-    """What HAProxy runs: where that is not the live revision, the React panel offers to apply."""
+    """What HAProxy runs. If it is not the live revision, the React panel offers to apply."""
     if failed is not None:
         return Reload(config_checksum=None, created_at=failed.started_at, status="failed", message=failed.message)
     if live is None:

@@ -1,4 +1,4 @@
-"""What every write has in common: the row version that it names, the names of its fields, and its deployment."""
+"""What every write has in common: the row version it refers to, the names of its fields, and its deployment."""
 
 import json
 import re
@@ -12,24 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid, Problem, Stale
 from guardpanel.models.types import kind_of, refuse
-from guardpanel.services.saving.changes import Asked, Saved
+from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
 T = TypeVar("T")
 
 TRIES = 5
 
 NEVER = 0
-"The version of no row: what an If-Match means that was never given out."
+"A version that no row has: an If-Match with a value that we never sent."
 
 
 class Body(BaseModel):
-    """What a write may name. Each key is acted on or refused, never ignored: a key that is not known, and null where it
-    means nothing."""
+    """The body of a write. Every key is applied or rejected, never ignored: so are unknown keys, and null without a meaning."""
 
     model_config = ConfigDict(extra="forbid")
 
     NULLABLE: ClassVar[frozenset[str]] = frozenset()
-    "Keys for which null says something."
+    "Keys for which null has a meaning."
 
     @field_validator("*", mode="before")
     @classmethod
@@ -41,7 +40,7 @@ class Body(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def of_its_kind(cls, value: object, info: ValidationInfo) -> object:
-        """JSON tells numbers, texts and truth apart: none is taken for another."""
+        """JSON distinguishes numbers, strings and booleans. None is converted to another."""
         kind = kind_of(cls, info)
         if kind is int and isinstance(value, bool | str):
             raise refuse("Enter a whole number, without quotes.")
@@ -56,7 +55,7 @@ class StepOut(BaseModel):
 
 
 class DeploymentOut(BaseModel):
-    """How the save became live."""
+    """How the save went live."""
 
     status: Literal["live", "unchanged"] = Field(description="`unchanged`: the engines' configuration did not change.")
     revision: int = Field(description="The live revision.")
@@ -65,7 +64,7 @@ class DeploymentOut(BaseModel):
     steps: list[StepOut]
 
     @classmethod
-    def of(cls, saved: Saved[Any]) -> "DeploymentOut":
+    def of(cls, saved: SaveResult[Any]) -> "DeploymentOut":
         return cls(
             status="live" if saved.is_new else "unchanged",
             revision=saved.revision,
@@ -96,38 +95,38 @@ def named_version(
 NamedVersion = Annotated[int | None, Depends(named_version)]
 
 
-def asked(
+def save_request(
     user: Editor,
     overwrite_drift: Annotated[
         bool,
         Query(description="Save even if the configuration was changed outside guardpanel. Overwrites that change."),
     ] = False,
-) -> Asked:
-    return Asked(user.email, over_drift=overwrite_drift)
+) -> SaveRequest:
+    return SaveRequest(user.email, over_drift=overwrite_drift)
 
 
-AskedDep = Annotated[Asked, Depends(asked)]
-"""Whoever may change things, and what they said about it."""
+SaveRequestDep = Annotated[SaveRequest, Depends(save_request)]
+"The editor, and the options of the save."
 
 
 def tag(response: Response, version: int) -> None:
     response.headers["etag"] = f'"{version}"'
 
 
-async def merging(attempt: Callable[[], Awaitable[Saved[T]]], version: int | None) -> Saved[T]:
-    """The save of what was merged into a row as it was read. Whoever names no version gets it merged anew when
-    somebody else was faster, so that two writes of different keys both stay."""
+async def merging(attempt: Callable[[], Awaitable[SaveResult[T]]], version: int | None) -> SaveResult[T]:
+    """Save what was merged into a row as it was read. Without a version, it is merged again if someone else saved first, so that
+    two writes of different keys both survive."""
     for _ in range(TRIES if version is None else 1):
         try:
             return await attempt()
         except Stale as stale:
-            found = stale
-    raise found
+            conflict = stale
+    raise conflict
 
 
 @contextmanager
 def speaking(names: Mapping[str, str]) -> Iterator[None]:
-    """Complaints about our fields under the names by which they were sent: longest prefix wins."""
+    """Errors of our fields, under the names that were sent: the longest prefix applies."""
     try:
         yield
     except Problem as problem:
@@ -143,14 +142,14 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 
 
 def refuse_unsupported(
-    given: dict[str, Any], as_read: Mapping[str, Any], message: str, nothing: tuple[object, ...] = ()
+    sent: dict[str, Any], as_read: Mapping[str, Any], message: str, nothing: tuple[object, ...] = ()
 ) -> None:
-    """Take out the React panel's keys for what guardpanel cannot do yet. Sending back what reads give is no change, nor is
-    `nothing`; anything else is refused at its key."""
+    """Remove the React panel's keys for features that guardpanel does not have yet. Values as they were read, and `nothing`,
+    change nothing. Others are rejected at their key."""
     errors = {
         name: FieldError(f"Not supported yet. Leave it at {json.dumps(as_read[name])}.")
         for name in as_read
-        if name in given and (value := given.pop(name)) != as_read[name] and value not in nothing
+        if name in sent and (value := sent.pop(name)) != as_read[name] and value not in nothing
     }
     if errors:
         raise Invalid(message, errors)

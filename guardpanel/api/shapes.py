@@ -1,7 +1,5 @@
-"""The bodies and answers of a noun: the fields of its model, with its titles and hints.
-
-A dialect adds what another client says besides, or calls otherwise (`api/react`).
-"""
+"""The bodies and responses of a noun: its model's fields, with their titles and hints. A dialect (`api/react`) adds another
+client's keys and names."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,26 +25,26 @@ class Row(Versioned):
 
 
 class Dialect:
-    """Another client's keys beside our fields. As it stands: our fields alone."""
+    """Another client's keys in addition to our fields. The base class has our fields only."""
 
     body: ClassVar[type[Body]] = Body
     "Its keys of a write."
     answer: ClassVar[type[BaseModel]] = Row
-    "Its keys of an answer."
+    "Its keys of a response."
     whole: ClassVar[type[BaseModel]] = BaseModel
-    "Its further keys where one row is read."
+    "Further keys of a response with a single row."
     bare: ClassVar[bool] = False
-    "Its list is an array of all of them, without pages."
+    "Its list is an array of all rows, without pages."
     renamed: ClassVar[Mapping[str, str]] = {}
-    "Its names for our fields, which go by no other there."
+    "Its names for our fields, which replace ours."
 
     def take(self, body: BaseModel, row: Any, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: ARG002
-        """The fields as they would be, and the names by which this body says them. `now`: the fields of `row`; neither is
-        there where one is added."""
+        """The new values of our fields, and the names that this body uses for them. `now`: the fields of `row`. Both are empty
+        for a new row."""
         return {**now, **body.model_dump(exclude_unset=True)}, {}
 
     def out(self, row: Any) -> dict[str, Any]:  # noqa: ARG002
-        """The keys of `answer` that are no fields of ours, and what it says otherwise."""
+        """The keys of `answer` that are not our fields or differ from them."""
         return {}
 
     async def out_whole(self, session: SessionDep, row: Any) -> dict[str, Any]:  # noqa: ARG002
@@ -55,7 +53,7 @@ class Dialect:
 
 
 class Shapes:
-    """The bodies and answers of one noun."""
+    """The bodies and responses of one noun."""
 
     def __init__(self, noun: Noun, dialect: Dialect, answer: type[BaseModel]) -> None:
         self.stem = noun.table.__name__
@@ -74,12 +72,12 @@ class Shapes:
         self._read = attrgetter(*self._of_row)
 
     def own_of(self, values: Mapping[str, Any], row: Any) -> dict[str, Any]:
-        """What an answer says by our names. `values`: the row's fields."""
+        """A response with our names. `values`: the row's fields."""
         own = {name: values[name] for name in self._own}
         return own | dict(zip(self._of_row, self._read(row), strict=True))
 
     def _body(self, base: type[Body], fields: Mapping[str, FieldInfo]) -> Any:
-        """All that a write may name, as it is sent: what is wrong with a value the model says."""
+        """All keys of a write, unvalidated: the model validates the values."""
         may_be_named = {
             name: (_sent(info.annotation) | None, _words(info, default=None)) for name, info in fields.items()
         }
@@ -90,11 +88,11 @@ class Shapes:
         return body
 
     def _with(self, base: Any, suffix: str, fields: dict[str, Any]) -> Any:
-        """A model with all that the base says, and those fields of which it says nothing."""
+        """A model with the fields of the base, plus those of `fields` that the base lacks."""
         own = (
             {}
             if isinstance(base, tuple)
-            else {name: one for name, one in fields.items() if name not in base.model_fields}
+            else {name: field for name, field in fields.items() if name not in base.model_fields}
         )
         words = None if isinstance(base, tuple) else base.__doc__
         return create_model(self.stem + suffix, __base__=base, __doc__=words, **own)
@@ -109,8 +107,8 @@ def _sent(annotation: Any) -> Any:
     if not (isinstance(row, type) and issubclass(row, BaseModel)):
         return annotation
     fields = {name: (info.annotation, _words(info, **_default(info))) for name, info in row.model_fields.items()}
-    one: Any = create_model(f"{row.__name__.removesuffix('Fields')}In", __base__=Body, **fields)  # type: ignore[call-overload]
-    return list[one]
+    item: Any = create_model(f"{row.__name__.removesuffix('Fields')}In", __base__=Body, **fields)  # type: ignore[call-overload]
+    return list[item]
 
 
 def _default(info: FieldInfo) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The `guardpanel` command. Imports are inside the commands: `--help` must not wait for the web framework."""
+"""The `guardpanel` command. Commands import what they need when they run, so that `--help` does not load the web framework."""
 
 import typer
 
-from guardpanel.cli import accounts, backups, documents, looking, serving
+from guardpanel.cli import accounts, backups, documents, inspecting, serving
 
 main = typer.Typer(
     name="guardpanel", help="The control panel for HAProxy + Coraza.", no_args_is_help=True, rich_markup_mode=None
 )
-for commands in (serving, looking, accounts, backups, documents):
+for commands in (serving, inspecting, accounts, backups, documents):
     main.add_typer(commands.app)

@@ -1,4 +1,4 @@
-"""Accounts, from where the panel runs."""
+"""Account commands, for the machine that runs the panel."""
 
 from typing import TYPE_CHECKING, Annotated
 

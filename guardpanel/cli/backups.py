@@ -1,4 +1,4 @@
-"""Backups, written while the panel runs and restored while it does not."""
+"""Backups can be written while the panel runs, and restored while it does not."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands that print what is made from the code."""
+"""Commands that print what is generated from the code."""
 
 import typer
 

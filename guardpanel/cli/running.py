@@ -1,4 +1,4 @@
-"""What every command needs: the settings, and a way to run what is asynchronous and to say how it went."""
+"""What every command needs: the settings, and a way to run async code and report its outcome."""
 
 import sys
 from collections.abc import Coroutine
@@ -20,7 +20,7 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
 
 
 def run_or_say(coroutine: Coroutine[object, object, T]) -> T:
-    """What it gives; a problem is said, with the engine's words where they are its, and ends the command."""
+    """Return the result. A problem is printed with the engine's output, and ends the command."""
     from guardpanel.errors import ConfigRejected, Problem
 
     try:
@@ -45,9 +45,9 @@ def settings_or_say() -> "Settings":
     try:
         return Settings()
     except ValidationError as error:
-        for one in error.errors():
-            name = f"GUARDPANEL_{str(one['loc'][0]).upper()}: " if one["loc"] else ""
-            typer.echo(f"guardpanel: {name}{one['msg'].removeprefix('Value error, ')}", err=True)
+        for detail in error.errors():
+            name = f"GUARDPANEL_{str(detail['loc'][0]).upper()}: " if detail["loc"] else ""
+            typer.echo(f"guardpanel: {name}{detail['msg'].removeprefix('Value error, ')}", err=True)
         raise typer.Exit(2) from error
 
 

@@ -1,4 +1,4 @@
-"""The commands that run until they are stopped."""
+"""Commands that run until they are stopped."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +54,7 @@ def _serve(*, supervise: bool) -> None:
     import logging
     from contextlib import ExitStack
 
-    gc.disable()  # until the app is up: looking for garbage in what is imported took a seventh of the start
+    gc.disable()  # Until the app is up: collecting garbage during imports took a seventh of the startup time.
 
     import uvicorn
 
@@ -97,16 +97,17 @@ def _serve(*, supervise: bool) -> None:
 
 
 def _share_memory() -> None:
-    """Two areas of memory for all threads: glibc would give each its own, and each keeps what a large rendering took."""
+    """Limit glibc to two arenas for all threads. Otherwise each thread gets its own, and each keeps what a large rendering
+    used."""
     import ctypes
     from contextlib import suppress
 
-    with suppress(AttributeError, OSError):  # another C library
+    with suppress(AttributeError, OSError):  # Another C library.
         ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
 
 
 async def _announce(settings: "Settings", *, supervise: bool) -> None:
-    """The addresses, and the one-time set-up link while nobody has an account."""
+    """Print the URLs, and the one-time setup link while there is no account."""
     from guardpanel.services.accounts.accounts import Accounts
     from guardpanel.settings import host_and_port
 
@@ -127,6 +128,6 @@ async def _announce(settings: "Settings", *, supervise: bool) -> None:
 
 
 def _url(host: str, port: int) -> str:
-    """One that can be opened on this machine: of all addresses, the loopback one."""
+    """A URL that works on this machine: for a wildcard address, the loopback address."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 read, not bound
     return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"

@@ -1,4 +1,4 @@
-"""The environment variables in words."""
+"""The documentation of environment variables."""
 
 import os
 
@@ -6,7 +6,7 @@ from guardpanel.settings import Settings
 
 
 def unknown_variables() -> list[str]:
-    """GUARDPANEL_* variables in the environment that nothing reads: most likely misspelt."""
+    """GUARDPANEL_* variables in the environment that are not settings, most likely misspelled."""
     known = {f"GUARDPANEL_{name.upper()}" for name in Settings.model_fields}
     return sorted(
         name
@@ -16,7 +16,7 @@ def unknown_variables() -> list[str]:
 
 
 def described() -> str:
-    """docs/configuration.md: every variable with its default and what it does."""
+    """Render docs/configuration.md: every variable with its default and description."""
     rows = [
         f"| `GUARDPANEL_{name.upper()}` | {f'`{field.default}`' if str(field.default) else '—'} | {field.description} |"
         for name, field in Settings.model_fields.items()

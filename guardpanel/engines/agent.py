@@ -57,7 +57,7 @@ class AgentStatus:
     "An operator's coraza-spoa has no control socket: what only that tells is not known of it."
 
     def runs(self, names: Collection[str]) -> bool:
-        return self.running and set(names) <= {one.name for one in self.applications}
+        return self.running and set(names) <= {app.name for app in self.applications}
 
 
 @dataclass
@@ -102,11 +102,11 @@ class Agent:
         binary = self.binary()
         version = await asyncio.to_thread(identity, binary)
         to_validate = [
-            one for one in bundle.applications if one.name in changed and (one.name, version) not in self._valid
+            app for app in bundle.applications if app.name in changed and (app.name, version) not in self._valid
         ]
         if not to_validate:
             return
-        names = {one.name for one in to_validate}
+        names = {app.name for app in to_validate}
         document = await asyncio.to_thread(yaml.load, bundle.files["coraza.yaml"], Loader)
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
         with scratch() as folder:
@@ -115,7 +115,7 @@ class Agent:
             result = await run([binary, "-config", path, "-validate"], cwd=folder)
         if result.code != 0 or result.timed_out:
             raise self._rejected(result.output, to_validate)
-        self._valid.update((one.name, version) for one in to_validate)
+        self._valid.update((app.name, version) for app in to_validate)
 
     async def status(self) -> AgentStatus:
         """What the running agent says of itself. Raises nothing."""
@@ -133,20 +133,20 @@ class Agent:
             config_checksum=str(facts.get("config_checksum", "")),
             applications=tuple(
                 RunningApplication(
-                    one["name"],
-                    int(one.get("rules") or 0),
-                    int(one.get("requests") or 0),
-                    int(one.get("blocked") or 0),
-                    int(one.get("errors") or 0),
+                    app["name"],
+                    int(app.get("rules") or 0),
+                    int(app.get("requests") or 0),
+                    int(app.get("blocked") or 0),
+                    int(app.get("errors") or 0),
                 )
-                for one in sorted(facts.get("applications") or [], key=lambda one: str(one["name"]))
+                for app in sorted(facts.get("applications") or [], key=lambda app: str(app["name"]))
             ),
         )
 
     async def rule_messages(self, application: str) -> dict[int, str]:
         """The rules' own words by id."""
-        found = await self._ask("GET", f"/v1/rules?application={application}", timeout=5.0)
-        return {int(rule["id"]): str(rule.get("message") or "") for rule in found.get("rules") or []}
+        answer = await self._ask("GET", f"/v1/rules?application={application}", timeout=5.0)
+        return {int(rule["id"]): str(rule.get("message") or "") for rule in answer.get("rules") or []}
 
     async def evaluate(self, directives: str, request: Mapping[str, Any]) -> Evaluation:
         """Its verdict under directives that are compiled for it. Raises EngineUnavailable."""
@@ -201,7 +201,7 @@ class Agent:
         return status.runs(names)
 
     async def running_applications(self, status: AgentStatus) -> list[str]:
-        return [one.name for one in status.applications]
+        return [app.name for app in status.applications]
 
     async def load(self, names: Collection[str]) -> None:
         """Have the agent read its file and run these. Raises DeploymentFailed where it does not."""

@@ -28,11 +28,11 @@ _Dumper.add_representer(
 def union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
     """The first configuration with the applications of the others. Kept, since most saves change none."""
     union: dict[str, Any] = yaml.load(documents[0], Loader=Loader)  # noqa: S506 a safe loader
-    applications = {one["name"]: one for one in union["applications"]}
+    applications = {app["name"]: app for app in union["applications"]}
     for content in documents[1:]:
-        for one in entries(content) or []:
-            if keep is None or one["name"] in keep:
-                applications.setdefault(one["name"], one)
+        for app in entries(content) or []:
+            if keep is None or app["name"] in keep:
+                applications.setdefault(app["name"], app)
     union["applications"] = [applications[name] for name in sorted(applications)]
     return yaml.dump(union, Dumper=_Dumper, sort_keys=False, width=10**6).encode()
 
@@ -41,7 +41,7 @@ def entries(content: bytes) -> list[dict[str, Any]] | None:
     """The applications of an agent configuration; None where it cannot be read: somebody may have edited it."""
     try:
         applications = yaml.load(content, Loader=Loader)["applications"]  # noqa: S506 a safe loader
-        return [{**one, "name": str(one["name"])} for one in applications]
+        return [{**app, "name": str(app["name"])} for app in applications]
     except (yaml.YAMLError, ValueError, TypeError, KeyError):
         return None
 
@@ -53,7 +53,7 @@ def applications_in(content: bytes) -> dict[str, str] | None:
     return (
         None
         if applications is None
-        else {one["name"]: json.dumps(one, sort_keys=True, default=str) for one in applications}
+        else {app["name"]: json.dumps(app, sort_keys=True, default=str) for app in applications}
     )
 
 

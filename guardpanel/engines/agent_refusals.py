@@ -10,7 +10,7 @@ ENGINE = "Coraza"
 
 def rejected(output: str, validated: list[Application]) -> ConfigRejected:
     """The agent's JSON verdict as findings: a line within an application is a field of its policy."""
-    by_name = {one.name: one for one in validated}
+    by_name = {app.name: app for app in validated}
     findings = []
     try:
         refusal = json.loads(output[output.index("{") :].strip().splitlines()[0])

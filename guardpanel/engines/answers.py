@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 
 from guardpanel.engines.agent import Agent
-from guardpanel.engines.lately import Lately
+from guardpanel.engines.answer_cache import AnswerCache
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.protocol import SERVERS_PATIENCE, EnginesStatus
 from guardpanel.engines.releases import Releases
@@ -29,8 +29,8 @@ SAVE_PATIENCE = 5.0
 class Answers:
     def __init__(self, cli: MasterCli, agent: Agent, releases: Releases) -> None:
         self.cli, self.agent, self.releases = cli, agent, releases
-        self._status = Lately(self._ask_status)
-        self._servers = Lately(lambda: servers(self.cli))
+        self._status = AnswerCache(self._ask_status)
+        self._servers = AnswerCache(lambda: servers(self.cli))
 
     def outdate(self) -> None:
         """Something else runs now."""
@@ -73,13 +73,13 @@ class Answers:
         """What both engines say of themselves, as fresh as can be had without waiting long. Raises nothing."""
         return await self._status.get(DEPLOYING_PATIENCE if deploying else PAGE_PATIENCE)
 
-    async def servers(self, wanted: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
         """The states of all servers by backend (`be_17`), as HAProxy's newest worker has them, or had them a moment ago.
 
         A backend that is `wanted` and was not there then is waited for.
         """
         known = await self._servers.get(patience, OLDEST_SERVERS)
-        if all(name in known for name in wanted):
+        if all(name in known for name in needed):
             return known
         return await self._servers.get(LONGEST)
 

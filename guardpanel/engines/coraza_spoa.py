@@ -172,8 +172,8 @@ class CorazaSpoa(Agent):
     async def _silent(self, names: Collection[str], patience: float) -> set[str]:
         """Those of them under which there is no verdict."""
         applications = sorted(names)
-        found = await asyncio.gather(*(self._judges(name, patience) for name in applications))
-        return {name for name, judges in zip(applications, found, strict=True) if not judges}
+        judging = await asyncio.gather(*(self._judges(name, patience) for name in applications))
+        return {name for name, judges in zip(applications, judging, strict=True) if not judges}
 
     async def _judges(self, name: str, patience: float) -> bool:
         try:
@@ -189,7 +189,7 @@ class CorazaSpoa(Agent):
 
     def _rejected(self, output: str, validated: list[Application]) -> ConfigRejected:
         """Its own words: it names neither the application nor the line. One policy alone is known to be meant."""
-        policies = {number for one in validated for number in one.policy_ids}
+        policies = {number for app in validated for number in app.policy_ids}
         noun_id = policies.pop() if len(policies) == 1 else None
         lines = [line for line in output.strip().splitlines() if line.strip()]
         finding = Finding(
@@ -198,7 +198,7 @@ class CorazaSpoa(Agent):
         return ConfigRejected(f"{ENGINE} rejected this change.", engine=ENGINE, output=output, findings=[finding])
 
 
-def shown(words: str) -> str:
+def describe_version(words: str) -> str:
     """What an agent answers to `-version`, on one line."""
     if words.startswith(OURS) or not words.strip():
         return words.strip()

@@ -18,8 +18,8 @@ from guardpanel.engines.proc import listener_of
 from guardpanel.engines.protocol import SERVERS_PATIENCE, EnginesStatus
 from guardpanel.engines.releases import Release, Releases, content_of, sweep_drafts
 from guardpanel.engines.reloading import START_PATIENCE, Reloader, StillLoading
+from guardpanel.engines.server_sync import ServerSync
 from guardpanel.engines.servers import Servers, ServerStatus
-from guardpanel.engines.telling import Telling
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.settings import Settings
@@ -48,7 +48,7 @@ class Deployer:
         self.agent = agent or agent_of(settings)
         self.cli = cli or MasterCli(settings.master_socket)
         self.reloader = Reloader(self.cli, self.haproxy, self.releases)
-        self.telling = Telling(settings, self.cli, self.releases)
+        self.telling = ServerSync(settings, self.cli, self.releases)
         self.addresses = self.telling.addresses
         self.answers = Answers(self.cli, self.agent, self.releases)
         self.verifier = Verifier(self.cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
@@ -142,10 +142,10 @@ class Deployer:
         """What lies on disk or runs and is not the live revision. Asked again where that was rewritten meanwhile."""
         while True:
             before = self._rewritten
-            found = await self.inspector.inspect(expected)
+            drifts = await self.inspector.inspect(expected)
             async with self._writing_for_agent:  # what is rewritten now is counted by its end
                 if self._rewritten == before:
-                    return found
+                    return drifts
 
     async def follow_names(self) -> frozenset[str]:
         return await self.telling.follow(self._writing_for_agent)
@@ -159,8 +159,8 @@ class Deployer:
     async def status(self) -> EnginesStatus:
         return await self.answers.status(deploying=self._is_deploying)
 
-    async def servers(self, wanted: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
-        return await self.answers.servers(wanted, patience)
+    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+        return await self.answers.servers(needed, patience)
 
     async def servers_of(self, backend: str) -> tuple[ServerStatus, ...]:
         return await self.answers.servers_of(backend)
@@ -201,7 +201,7 @@ class Deployer:
 
     async def _load_applications(self, release: Release, bundle: Bundle, keep: Collection[str] | None) -> None:
         """The new applications beside those that live workers use, in the agent's file and in the agent."""
-        names = [one.name for one in bundle.applications]
+        names = [app.name for app in bundle.applications]
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
         status = await self.agent.wait(START_PATIENCE)
         if not status.running:

@@ -59,10 +59,10 @@ class Inspector:
 
     async def inspect(self, expected: Expected) -> list[Drift]:
         """Everything that differs. An engine that does not answer is no drift: it is down, and said to be."""
-        found = await asyncio.gather(
+        places = await asyncio.gather(
             asyncio.to_thread(self._files, expected), self._haproxy(expected), self._agent(expected)
         )
-        return [drift for place in found for drift in place]
+        return [drift for place in places for drift in place]
 
     # Files
 
@@ -205,7 +205,7 @@ class Inspector:
 def _unread(status: AgentStatus) -> Drift:
     if not status.is_ours:
         return Drift(Place.AGENT, "The WAF agent has not loaded its current file.", ours=True)
-    names = ", ".join(one.name for one in status.applications[:5]) or "none"
+    names = ", ".join(app.name for app in status.applications[:5]) or "none"
     return Drift(Place.AGENT, f"The WAF agent is running applications that differ from its file ({names}).", ours=True)
 
 
@@ -238,4 +238,4 @@ def differing(want: bytes, have: bytes) -> tuple[str, ...]:
 def _same(left: Sequence[str], right: Sequence[str]) -> int:
     """How many lines both begin with: put aside first, since files are long and changes are small."""
     pairs = enumerate(zip(left, right, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
+    return next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))

@@ -38,7 +38,7 @@ FAILED, PASSED = {"2"}, {"3", "4"}
 "srv_check_result: CHK_RES_FAILED; CHK_RES_PASSED and CHK_RES_CONDPASS. While a check runs it is none of them."
 
 
-class Configured(NamedTuple):
+class ConfiguredServer(NamedTuple):
     """A server as a configuration of ours has it."""
 
     backend: str
@@ -60,30 +60,30 @@ class Configured(NamedTuple):
         return self.rise + self.fall - 1
 
 
-Backends = Mapping[str, Sequence[Configured]]
+Backends = Mapping[str, Sequence[ConfiguredServer]]
 "Servers by their backend."
 
 
-class Checked(NamedTuple):
+class HealthState(NamedTuple):
     """What checks found of a server, as a state file says it."""
 
     op: str
     health: int
     row: Row
 
-    def said(self, column: str) -> str:
+    def value(self, column: str) -> str:
         return self.row.get(column, "0")
 
 
-def servers_in(configuration: str) -> dict[str, tuple[Configured, ...]]:
+def servers_in(configuration: str) -> dict[str, tuple[ConfiguredServer, ...]]:
     """The servers of the virtual hosts in an haproxy.cfg of ours."""
     sections = configuration.split("\nbackend ")
-    found = (_servers(text) for text in sections if text.startswith("be_"))
-    return {servers[0].backend: servers for servers in found if servers}
+    backends = (_servers(text) for text in sections if text.startswith("be_"))
+    return {servers[0].backend: servers for servers in backends if servers}
 
 
 @lru_cache(20_000)
-def _servers(section: str) -> tuple[Configured, ...]:
+def _servers(section: str) -> tuple[ConfiguredServer, ...]:
     """Of one backend; kept, since a save changes one and asks for all."""
     first, *lines = [line.strip() for line in section.split("\n")]
     backend = first.split()[0]
@@ -97,10 +97,10 @@ def _servers(section: str) -> tuple[Configured, ...]:
     )
 
 
-def _configured(backend: str, words: list[str], asks: str, rise: int, fall: int) -> Configured:
+def _configured(backend: str, words: list[str], asks: str, rise: int, fall: int) -> ConfiguredServer:
     host, _, port = words[2].rpartition(":")
     tls = words[words.index("ssl") :] if "ssl" in words else []
-    return Configured(
+    return ConfiguredServer(
         backend, words[1], host.strip("[]"), port, "init-addr" in words, _after(words, "weight", "1"),
         "disabled" not in words, " ".join(word for word in tls if word not in {"backup", "disabled"}), asks, rise, fall,
     )  # fmt: skip
@@ -152,29 +152,29 @@ def state_lines(
             checked = _checked(server, before.get(key), handed.get(key)) if old is not None else None
             address = addresses.get(server.host, "-") if server.is_name else "-"
             if server.enabled and (checked is not None or address != "-"):
-                lines.append(_line(server, checked or Checked(UP, server.full_health, {}), address))
+                lines.append(_line(server, checked or HealthState(UP, server.full_health, {}), address))
     return lines
 
 
-def _same(server: Configured, candidates: Sequence[Configured]) -> Configured | None:
+def _same(server: ConfiguredServer, candidates: Sequence[ConfiguredServer]) -> ConfiguredServer | None:
     """The one that was asked the same question in the same place before; if there are more, that of the same name."""
     question = _question(server)
-    matches = [one for one in candidates if _question(one) == question]
-    return next((one for one in matches if one.name == server.name), matches[0] if matches else None)
+    matches = [candidate for candidate in candidates if _question(candidate) == question]
+    return next((match for match in matches if match.name == server.name), matches[0] if matches else None)
 
 
-def _question(server: Configured) -> tuple[str, ...]:
+def _question(server: ConfiguredServer) -> tuple[str, ...]:
     return server.host, server.port, server.tls, server.asks
 
 
-def _checked(server: Configured, row: Row | None, handed: Row | None) -> Checked | None:
+def _checked(server: ConfiguredServer, row: Row | None, handed: Row | None) -> HealthState | None:
     """None where nothing is known of its health, as in maintenance or drain: it begins UP, as a new one."""
     if row is None or not server.asks or int(row["srv_admin_state"]) or row["srv_op_state"] not in {DOWN, UP}:
         return None
     return _with_earlier(row, handed, server)
 
 
-def _with_earlier(row: Row, handed: Row | None, server: Configured) -> Checked:
+def _with_earlier(row: Row, handed: Row | None, server: ConfiguredServer) -> HealthState:
     """A new worker counts good and bad checks anew. Where saves follow each other faster than `rise` or `fall` checks, a
     server that came back, or died, would never be noticed: so what earlier workers counted is added, unless a check said
     otherwise since."""
@@ -183,18 +183,18 @@ def _with_earlier(row: Row, handed: Row | None, server: Configured) -> Checked:
     earlier = int(handed["srv_check_health"]) if handed is not None and handed["srv_op_state"] == op else None
     if op == DOWN:
         health += earlier if earlier is not None and result not in FAILED else 0
-        return Checked(UP, full, {}) if health >= rise else Checked(DOWN, health, row)
+        return HealthState(UP, full, {}) if health >= rise else HealthState(DOWN, health, row)
     health -= full - earlier if earlier is not None and result not in PASSED else 0
-    return Checked(DOWN, 0, {}) if health < rise else Checked(UP, min(health, full), row)
+    return HealthState(DOWN, 0, {}) if health < rise else HealthState(UP, min(health, full), row)
 
 
-def _line(server: Configured, checked: Checked, address: str) -> str:
+def _line(server: ConfiguredServer, checked: HealthState, address: str) -> str:
     """Columns as in COLUMNS; numbers of backends and servers need not be right, their names do."""
-    status = checked.said("srv_check_status")
+    status = checked.value("srv_check_status")
     status = NOT_YET if server.asks and status == NEVER else status
     return " ".join((
         "1", server.backend, server.name.removeprefix("s"), server.name, address, checked.op, "0",
-        server.weight, server.weight, checked.said("srv_time_since_last_change"), status,
-        checked.said("srv_check_result"), str(checked.health), "6" if server.asks else "0", "0", "0", "0",
+        server.weight, server.weight, checked.value("srv_time_since_last_change"), status,
+        checked.value("srv_check_result"), str(checked.health), "6" if server.asks else "0", "0", "0", "0",
         server.host if server.is_name else "-", server.port, "-", "1" if server.tls else "0", "0", "-", "-", "0",
     ))  # fmt: skip

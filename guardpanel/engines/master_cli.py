@@ -72,8 +72,8 @@ class MasterCli:
         return answer.startswith(HAS_ADDRESS)
 
     async def has_backend(self, name: str) -> bool:
-        wanted = _name(name)
-        return wanted in (await self._ask("@1 show backend")).split("\n")
+        backend = _name(name)
+        return backend in (await self._ask("@1 show backend")).split("\n")
 
     async def maps(self) -> dict[int, str]:
         """The maps of the newest worker: number and file as the configuration names it."""

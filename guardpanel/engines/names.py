@@ -30,7 +30,7 @@ NONE_THERE = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 "The resolver's word that there is no address; all else it may know in a minute."
 
 
-class Found(NamedTuple):
+class Resolution(NamedTuple):
     """What a look-up brought. Without addresses `problem` says why, and `is_none` that there is none, for sure."""
 
     addresses: tuple[str, ...] = ()
@@ -53,43 +53,43 @@ class Names:
 
     def __init__(self, lookup: Lookup = addresses) -> None:
         self._lookup = lookup
-        self._asking: dict[str, asyncio.Future[Found]] = {}
+        self._asking: dict[str, asyncio.Future[Resolution]] = {}
 
-    async def find(self, names: Collection[str], longest: float = LONGEST) -> dict[str, Found]:
+    async def find(self, names: Collection[str], longest: float = LONGEST) -> dict[str, Resolution]:
         """Each name with what is known of it after at most `longest` seconds for all of them."""
         lookups = {name: self._asking.get(name) or self._ask(name) for name in names}
         if lookups:
             await asyncio.wait(lookups.values(), timeout=longest)
-        silent = Found(problem=f"{NO_ANSWER} ({longest:.0f} s)")
+        silent = Resolution(problem=f"{NO_ANSWER} ({longest:.0f} s)")
         return {name: future.result() if future.done() else silent for name, future in lookups.items()}
 
-    def _ask(self, name: str) -> "asyncio.Future[Found]":
+    def _ask(self, name: str) -> "asyncio.Future[Resolution]":
         loop = asyncio.get_running_loop()
         future = self._asking[name] = loop.create_future()
 
-        def answer(found: Found) -> None:
+        def answer(resolution: Resolution) -> None:
             del self._asking[name]
-            future.set_result(found)
+            future.set_result(resolution)
 
         def ask() -> None:
-            found = self._look(name)
+            resolution = self._look(name)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(answer, found)
+                loop.call_soon_threadsafe(answer, resolution)
 
         threading.Thread(target=ask, name=f"lookup of {name}", daemon=True).start()
         return future
 
-    def _look(self, name: str) -> Found:
+    def _look(self, name: str) -> Resolution:
         try:
-            found = self._lookup(name)
+            addresses = self._lookup(name)
         except OSError as error:
-            return Found(problem=error.strerror or str(error), is_none=error.errno in NONE_THERE)
+            return Resolution(problem=error.strerror or str(error), is_none=error.errno in NONE_THERE)
         except UnicodeError as error:  # a label that is too long
-            return Found(problem=str(error), is_none=True)
-        usable = tuple(address for address in found if _is_usable(address))
+            return Resolution(problem=str(error), is_none=True)
+        usable = tuple(address for address in addresses if _is_usable(address))
         if usable:
-            return Found(usable)
-        return Found(problem=f"{', '.join(found[:3])} can’t be a server", is_none=True)
+            return Resolution(usable)
+        return Resolution(problem=f"{', '.join(addresses[:3])} can’t be a server", is_none=True)
 
 
 def _is_usable(address: str) -> bool:
@@ -101,10 +101,13 @@ def _is_usable(address: str) -> bool:
 
 
 def must_have_addresses(
-    servers: Collection[NamedServer], found: dict[str, Found], bundle: Bundle, binds: Collection[tuple[str, int]]
+    servers: Collection[NamedServer],
+    resolutions: dict[str, Resolution],
+    bundle: Bundle,
+    binds: Collection[tuple[str, int]],
 ) -> None:
     """Raises ConfigRejected with each server that has no address, or whose address is HAProxy's own, at its field."""
-    findings = [_finding(server, words, bundle) for server in servers if (words := _wrong(server, found, binds))]
+    findings = [_finding(server, words, bundle) for server in servers if (words := _wrong(server, resolutions, binds))]
     if findings:
         output = "\n".join(finding.message for finding in findings)
         raise ConfigRejected(
@@ -112,9 +115,11 @@ def must_have_addresses(
         )
 
 
-def _wrong(server: NamedServer, found: dict[str, Found], binds: Collection[tuple[str, int]]) -> tuple[str, str] | None:
+def _wrong(
+    server: NamedServer, resolutions: dict[str, Resolution], binds: Collection[tuple[str, int]]
+) -> tuple[str, str] | None:
     """The resolver's words and ours; None where nothing is wrong."""
-    answer = found[server.host]
+    answer = resolutions[server.host]
     if not answer.addresses:
         message = f"could not resolve address '{server.host}': {answer.problem}"
         what = "does not resolve. Check the spelling" if answer.is_none else NOT_KNOWN

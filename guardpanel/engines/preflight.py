@@ -3,7 +3,7 @@
 import os
 import socket
 
-from guardpanel.engines.coraza_spoa import shown
+from guardpanel.engines.coraza_spoa import describe_version
 from guardpanel.engines.deployer import Deployer
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run
@@ -38,7 +38,7 @@ async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
     try:
         binary = engines.agent.binary()
         result = await run([binary, "-version"])
-        checks.append((result.code == 0, f"WAF agent: {binary} ({shown(result.output)})"))
+        checks.append((result.code == 0, f"WAF agent: {binary} ({describe_version(result.output)})"))
     except EngineUnavailable as error:
         checks.append((False, f"WAF agent: {error.message}"))
     return checks

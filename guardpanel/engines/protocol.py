@@ -83,7 +83,7 @@ class Engines(Protocol):
     async def status(self) -> EnginesStatus:
         """What both engines say of themselves, as fresh as can be had without waiting long. Raises nothing."""
 
-    async def servers(self, wanted: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
         """The states of all servers by backend (`be_17`), as HAProxy's newest worker has them, or had them a moment ago.
 
         A backend that is `wanted` and was not there then is waited for.

@@ -161,18 +161,18 @@ class Verifier:
         attack = await self._judged(name, {"x-gp-attack": "1"})
         clean = await self._judged(name, {})
         for seen in (attack, clean):
-            if _said(seen, "x-gp-error"):
+            if _header(seen, "x-gp-error"):
                 raise EngineSilent(
-                    f"The WAF agent gave no verdict for application {name} (error {_said(seen, 'x-gp-error')})."
+                    f"The WAF agent gave no verdict for application {name} (error {_header(seen, 'x-gp-error')})."
                 )
-        if COUNT_RULE not in _said(attack, "x-gp-rules").split(","):
+        if COUNT_RULE not in _header(attack, "x-gp-rules").split(","):
             return f"Application {name} did not detect the test attack."
-        if blocks and (_said(attack, "x-gp-action"), _said(attack, "x-gp-rule")) != ("deny", DENY_RULE):
+        if blocks and (_header(attack, "x-gp-action"), _header(attack, "x-gp-rule")) != ("deny", DENY_RULE):
             return f"Application {name} did not block the test attack."
-        if not blocks and _said(attack, "x-gp-action"):
+        if not blocks and _header(attack, "x-gp-action"):
             return f"Application {name} should only detect, but blocked the test attack."
-        if _said(clean, "x-gp-action"):
-            return f"Application {name} blocked a clean request (rule {_said(clean, 'x-gp-rule')})."
+        if _header(clean, "x-gp-action"):
+            return f"Application {name} blocked a clean request (rule {_header(clean, 'x-gp-rule')})."
         return None
 
     async def _judged(self, application: str, headers: dict[str, str]) -> http.Answer:
@@ -191,7 +191,7 @@ def _not_proved(seen: str) -> DeploymentFailed:
     return DeploymentFailed(f"The new configuration could not be verified: {seen}", step="verify", evidence=seen)
 
 
-def _said(answer: http.Answer, name: str) -> str:
+def _header(answer: http.Answer, name: str) -> str:
     """A verdict header; HAProxy writes `-` for a variable that is not set in some versions."""
     value = answer.headers.get(name, "")
     return "" if value == "-" else value

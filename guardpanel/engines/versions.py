@@ -30,7 +30,7 @@ def number(version: tuple[int, ...]) -> str:
 
 def supported() -> str:
     """`2.6.12, … or newer patch levels of these branches`, for whoever has to choose one."""
-    *others, last = (number((*branch, one.least)) for branch, one in BRANCHES.items())
+    *others, last = (number((*branch, known.least)) for branch, known in BRANCHES.items())
     return f"Use {', '.join(others)}, {last}, or a newer release of these branches."
 
 

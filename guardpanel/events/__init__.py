@@ -1,4 +1,2 @@
-"""What events are made of: their words, their texts and the file that keeps them.
-
-Shared by the ingest, which writes the file, and by `services/events`, which reads it.
-"""
+"""What events consist of: their vocabulary, their texts and the database that stores them. Shared by the ingest, which writes it,
+and by `services/events`, which reads it."""

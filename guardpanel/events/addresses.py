@@ -1,4 +1,4 @@
-"""Addresses as keys that sort: a network is one range of them."""
+"""Addresses as sortable keys: a network is a range of keys."""
 
 import socket
 from contextlib import suppress
@@ -11,7 +11,7 @@ NOWHERE = bytes(16)
 
 
 def key(address: str) -> bytes:
-    """16 bytes; an IPv4 address as the IPv6 one that stands for it (RFC 4291 §2.5.5.2). NOWHERE where it is none."""
+    """16 bytes. An IPv4 address becomes its IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2). NOWHERE if it is not an address."""
     with suppress(OSError):
         return V4_IN_V6 + socket.inet_pton(socket.AF_INET, address)
     with suppress(OSError):
@@ -20,7 +20,7 @@ def key(address: str) -> bytes:
 
 
 def keys(network: str) -> tuple[bytes, bytes]:
-    """The first and last key of `192.0.2.0/24`, or of one address. Raises ValueError."""
+    """The first and last key of `192.0.2.0/24` or of a single address. Raises ValueError."""
     subnet = ip_network(network.strip(), strict=False)
     if isinstance(subnet, IPv6Network):
         return subnet.network_address.packed, subnet.broadcast_address.packed

@@ -1,4 +1,4 @@
-"""Older parts of a log that is only ever appended to: `access.json.00000000000067108864` begins at that byte of it."""
+"""Older parts of an append-only log: `access.json.00000000000067108864` begins at that byte offset."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ def archive(log: Path, start: int) -> Path:
 
 
 def archives(log: Path) -> list[tuple[int, Path]]:
-    """Where each begins, oldest first."""
+    """The offset at which each begins, oldest first."""
     return sorted(
         (int(match[1]), path)
         for path in log.parent.glob(f"{log.name}.*")

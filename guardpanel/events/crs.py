@@ -1,20 +1,20 @@
-"""What CRS's rule ids say."""
+"""The meaning of CRS rule ids."""
 
 REPORTING = frozenset({949, 959, 980})
-"Thousands of the rules that add up and report the scores of requests, of responses, and of both."
+"Rule families (id // 1000) that add up and report the scores of requests, of responses, and of both."
 
 OUTBOUND = range(959_000, 960_000)
-"Of those: what blocks a response."
+"Of these, the one that blocks a response."
 
 RECOMMENDED = 200
-"Thousand of Coraza's recommended rules."
+"The family of Coraza's recommended rules."
 
 
 def is_reporting(rule_id: int) -> bool:
-    """Whether it reports a score: it is never the reason itself."""
+    """Whether the rule only reports a score and is never the reason itself."""
     return rule_id // 1_000 in REPORTING
 
 
 def is_in_rule_set(rule_id: int) -> bool:
-    """Whether it is one of CRS's or of Coraza's recommended ones: not an operator's, nor guardpanel's own."""
+    """Whether it is a rule of CRS or Coraza's recommended ones: neither an operator's nor guardpanel's own."""
     return rule_id // 100_000 == 9 or rule_id // 1_000 == RECOMMENDED

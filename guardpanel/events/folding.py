@@ -1,7 +1,7 @@
-"""What differs between requests of one kind, folded: `/orders/17` and `/orders/%31%38` are both `/orders/{number}`.
+"""Folds what differs between similar requests: `/orders/17` and `/orders/%31%38` both become `/orders/{number}`.
 
-A template is folded already: folding it again changes nothing. Everything here may be an attacker's; what comes out can be
-shown (events/texts.py) and is no longer than LONGEST.
+Folding is idempotent. The input may be an attacker's. The output is safe to show (events/texts.py) and has at most LONGEST
+characters.
 """
 
 import re
@@ -10,20 +10,20 @@ from functools import lru_cache
 from guardpanel.events.texts import shown
 
 LONGEST = 300
-"Characters of a template."
+"Maximum characters of a template."
 
 MOST_KEPT = 5_000
-"Answers that are kept: many requests ask for the same paths."
+"Cached results: many requests have the same paths."
 
 ANY = "*"
-"An index or an id in the name of a field."
+"An index or id in a field's name."
 
 ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 STAYS_ESCAPED = frozenset(b"%/?#{}")
-"Decoded, they would mean something else: a second escape, another segment, a query, or one of our own words."
+"Escapes whose decoding would change the meaning: a second escape, another segment, a query, or one of our placeholders."
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]{4,15}Z?)?"
@@ -33,7 +33,7 @@ IDS = re.compile(
     rf"(?P<escape>%[0-9a-f]{{2}})|(?<![a-z0-9])(?:(?P<uuid>{UUID})|(?P<date>{DATE})|(?P<hash>{HASH})|(?P<number>[0-9]+))(?![a-z0-9])",
     re.IGNORECASE,
 )
-"""Between what is no letter or digit: `v2` is a name. An escape is a whole, so that its digits are no number."""
+"Separators that are neither letters nor digits: `v2` is a name. An escape stays whole, so that its digits are not a number."
 
 TOKEN = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{20,}(?![\w-])", re.ASCII)
 UNBROKEN = re.compile(r"[A-Za-z0-9]{10,}")
@@ -44,24 +44,24 @@ ULID = re.compile(r"[0-9][0-9A-HJKMNP-TV-Z]{25}")
 
 @lru_cache(MOST_KEPT)
 def path_template(path: str) -> str:
-    """Of a path without its query."""
+    """Fold a path without its query."""
     plain = shown(ESCAPED.sub(_decoded, LONE_PERCENT.sub("%25", path)))
     return _cut(IDS.sub(_id, TOKEN.sub(_token, re.sub(r"/{2,}", "/", plain))))
 
 
 @lru_cache(MOST_KEPT)
 def field_template(key: str) -> str:
-    """Of the name of a field: `json.items.0.text` and `items[3][name]` have an index in them."""
+    """Fold a field's name: `json.items.0.text` and `items[3][name]` contain an index."""
     return _cut(IDS.sub(_any_id, TOKEN.sub(_any_token, shown(key))))
 
 
 def _cut(folded: str) -> str:
-    """Before a word, not within: what is left of an id would be another one."""
+    """Truncate before a word, not within: the rest of an id would look like another one."""
     return folded if len(folded) <= LONGEST else BROKEN_END.sub("", folded[: LONGEST - 1]) + "…"
 
 
 def _decoded(escapes: re.Match[str]) -> str:
-    """What stays escaped is written in one way."""
+    """Normalize the escapes that remain."""
     data = bytes.fromhex(escapes[0].replace("%", ""))
     kept = b"".join(b"%%%02X" % byte if byte in STAYS_ESCAPED else bytes([byte]) for byte in data)
     return kept.decode("utf-8", "surrogateescape")
@@ -84,6 +84,6 @@ def _any_token(found: re.Match[str]) -> str:
 
 
 def _is_token(text: str) -> bool:
-    """What no word looks like: small and capital letters and digits without a break."""
+    """Unlike any word: upper-case and lower-case letters and digits without a separator."""
     mixed = any(SMALL.search(run) and CAPITAL.search(run) and DIGIT.search(run) for run in UNBROKEN.findall(text))
     return mixed or bool(ULID.fullmatch(text))

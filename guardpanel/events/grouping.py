@@ -1,7 +1,5 @@
-"""What requests have in common that fire the same rules in the same place: their *shape*.
-
-A virtual host and a shape are a group of events (docs/events.md). The ingest keeps each event's shape beside it.
-"""
+"""What requests that fire the same rules in the same place have in common: their *shape*. A virtual host and a shape identify a
+group of events (docs/events.md). The ingest stores each event's shape."""
 
 import re
 from collections.abc import Iterable
@@ -13,13 +11,13 @@ from guardpanel.events.crs import is_reporting
 from guardpanel.events.folding import field_template, path_template
 
 INITIALIZING = 901
-"Thousand of the rules that set CRS up."
+"The family of CRS's setup rules."
 
 SAME = {
     "ARGS_GET": "ARGS", "ARGS_POST": "ARGS", "ARGS_GET_NAMES": "ARGS_NAMES", "ARGS_POST_NAMES": "ARGS_NAMES",
     "REQUEST_URI_RAW": "REQUEST_URI",
 }  # fmt: skip
-"Variables that name one thing: which of them is said depends on the rule alone."
+"Variables for the same thing: which one is reported depends on the rule alone."
 
 NO_PLACE = frozenset(
     {"TX", "MATCHED_VAR", "MATCHED_VARS", "MATCHED_VAR_NAME", "MATCHED_VARS_NAMES", "UNIQUE_ID", "ENV"}
@@ -38,7 +36,7 @@ MOST_KEPT = 1_000
 
 
 class Fired(NamedTuple):
-    """A rule that fired, and on what: variables with their keys."""
+    """A fired rule and its matches: variables with their keys."""
 
     id: int
     paranoia_level: int | None
@@ -93,8 +91,8 @@ def _found(fired: tuple[Fired, ...], blocking_level: int | None) -> tuple[tuple[
 
 
 def contributing(fired: Iterable[Fired], blocking_level: int | None) -> list[Fired]:
-    """The rules that found something and whose points count; all that found something where none of them counts.
-    `blocking_level`: up to which paranoia level they do; None: nobody said."""
+    """The matching rules whose points count, or all matching rules if none counts. `blocking_level`: the highest paranoia level
+    whose points count. None: unknown."""
     causes = [rule for rule in fired if rule.id // 1_000 != INITIALIZING and not is_reporting(rule.id)]
     counting = [rule for rule in causes if not is_only_logged(rule, blocking_level)]
     return counting or causes
@@ -105,7 +103,7 @@ def is_only_logged(rule: Fired, blocking_level: int | None) -> bool:
 
 
 def field_name(variable: str, key: str) -> str:
-    """Empty for what is no place in a request."""
+    """Empty for variables that are not part of a request."""
     if variable in NO_PLACE:
         return ""
     name = SAME.get(variable, variable)

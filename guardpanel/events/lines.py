@@ -1,7 +1,7 @@
-"""Both lines of an event as they are stored: together, compressed, with what all lines have in common left out.
+"""Both lines of an event as they are stored: together and compressed.
 
-The first byte says how. A dictionary that lines were once stored with is never changed (`lines-1.dict`: some events of the
-agent, and a line of HAProxy's log); another one gets another byte.
+The first byte names the format. A dictionary that lines were compressed with never changes (`lines-1.dict`: some events of the
+agent, and a line of HAProxy's log). A new one gets another byte.
 """
 
 import json
@@ -19,7 +19,7 @@ LEVEL = 3
 
 
 def packed(agent: bytes | None, proxy: bytes | None) -> bytes:
-    """What either of them has not said is None; neither has a line feed within."""
+    """A missing line is None. Neither contains a line feed."""
     return FIRST + _compressor().compress((agent or b"") + b"\n" + (proxy or b""))
 
 
@@ -30,16 +30,16 @@ def unpacked(stored: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def parsed(line: bytes, decoder: msgspec.json.Decoder[Known]) -> Known:
-    """What is wanted of a line; the rest is not made into objects. Raises ValueError or DecodeError."""
+    """The parts of a line that are needed. Others are not decoded. Raises ValueError or DecodeError."""
     try:
         return decoder.decode(line)
-    except msgspec.DecodeError:  # it knows no lone surrogates
+    except msgspec.DecodeError:  # The decoder rejects lone surrogates.
         return msgspec.convert(json.loads(line), decoder.type)
 
 
 @cache
 def _compressor() -> zstandard.ZstdCompressor:
-    """Not for two threads at once: there is one writer."""
+    """Not thread-safe: there is one writer."""
     dictionary = _dictionary()
     dictionary.precompute_compress(LEVEL)
     return zstandard.ZstdCompressor(dict_data=dictionary, level=LEVEL, write_dict_id=False)

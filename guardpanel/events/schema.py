@@ -1,10 +1,10 @@
-"""The file that keeps events: its tables, and how it is opened.
+"""The event database: its tables, and how it is opened.
 
-A file of its own beside the panel's database: attackers fill it, and its writer and the saves must never wait for each
-other. Its version is SQLite's `user_version`.
+It is separate from the panel's database: attackers fill it, and its writer and the saves must never wait for each other. Its
+version is SQLite's `user_version`.
 
-An event's id is its moment: microseconds since 1970, times 1,024, plus what tells it from others of the same microsecond.
-So every index is ordered by time within each of its values, and a page of newest events is read off it without sorting.
+An event's id is its time: microseconds since 1970, times 1,024, plus a tie-breaker within the microsecond. Thus every index is
+ordered by time within each of its values, and a page of the newest events is read from it without sorting.
 """
 
 import sqlite3
@@ -67,7 +67,7 @@ DROP TABLE rule;
 ALTER TABLE event ADD COLUMN reason INTEGER;  -- events/words.py: why HAProxy did not deliver it
 CREATE INDEX event_reason ON event (reason) WHERE reason IS NOT NULL;
 """
-"A rule's words are the event's, and stand in its line."
+"A rule's message is stored in the event's line."
 
 THIRD = """
 ALTER TABLE event ADD COLUMN shape INTEGER;  -- events/grouping.py; NULL where no rule contributed
@@ -79,18 +79,18 @@ INSERT INTO shapeless SELECT 1, max(id) + 1 FROM event HAVING max(id) IS NOT NUL
 """
 
 AGENT, PROXY = 1, 2
-"Of the column `heard`."
+"Bits of the column `heard`."
 
 PAGES_IN_WAL = 8_000
-"""32 MiB: a batch touches thousands of pages, and many of them the next one, too, so that they are brought into the file once
-for several."""
+"""32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
+once for several batches."""
 
 VERSIONS = (FIRST, SECOND, THIRD)
 "What each version adds to the one before."
 
 
 def id_of(moment: datetime) -> int:
-    """The smallest id of that moment."""
+    """The smallest id at that time."""
     return (moment - EPOCH) // timedelta(microseconds=1) * A_MICROSECOND
 
 
@@ -99,7 +99,7 @@ def time_of(event_id: int) -> datetime:
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """Made and brought to our version where need be. One process writes at a time (ingest/run.py)."""
+    """Created, or upgraded to our version, if necessary. A single process writes (ingest/run.py)."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     for pragma in (
         "journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "cache_size=-65536",
@@ -126,7 +126,7 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def can_be_read(connection: sqlite3.Connection) -> bool:
-    """False where it holds nothing yet. Raises StorageFailed for another version's: the ingest brings an older one up."""
+    """False if there are no events yet. Raises StorageFailed for another version: the ingest upgrades older ones."""
     known = version(connection)
     if known and known < len(VERSIONS):
         raise StorageFailed(

@@ -1,4 +1,4 @@
-"""The words of an event, and the numbers that stand for them in the file. A number is never given to another word."""
+"""The vocabulary of events, and the numbers that represent it in the database. A number is never reused."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,42 +6,42 @@ from typing import NamedTuple
 
 
 class Verdict(StrEnum):
-    """What became of the request."""
+    """What happened to the request."""
 
     BLOCKED = "blocked"
-    "The WAF stopped it."
+    "Blocked by the WAF."
     DETECTED = "detected"
     "Rules fired, and it passed."
     UNKNOWN_HOST = "unknown_host"
-    "421: no virtual host that is switched on has this name."
+    "421: no enabled virtual host has this name."
     TOO_LARGE = "too_large"
-    "413: its body was over the policy's limit."
+    "413: its body exceeded the policy's limit."
     TOO_LARGE_PASSED = "too_large_passed"
-    "Its body was over the policy's limit and passed without being looked at, as the policy says."
+    "Its body exceeded the policy's limit, and it passed uninspected, as the policy says."
     AGENT_ERROR = "agent_error"
     "503: the WAF gave no verdict, and the policy fails closed."
     FAIL_OPEN = "fail_open"
     "The WAF gave no verdict, and the request passed as the policy says."
     TOO_SLOW = "too_slow"
-    "408: its body did not come in the policy's time."
+    "408: its body did not arrive in the policy's time."
     TOO_SLOW_PASSED = "too_slow_passed"
-    "Its body did not come in the policy's time; it passed, and at most what had come was looked at."
+    "Its body did not arrive in the policy's time. It passed, and at most what had arrived was inspected."
     TRAILERS = "trailers"
-    "400: fields came after its body, which no rule on headers would see."
+    "400: fields followed its body, which rules on headers would not see."
     NO_LENGTH = "no_length"
-    "411: its body would pass in parts, and what may follow one that names no length cannot be seen by this HAProxy."
+    "411: its body would pass in parts, and this HAProxy cannot see fields after a body without a length."
     CROWDED = "crowded"
-    "503: visitors had all the connections that they may have."
+    "503: visitors used all connections available to them."
     GREEDY = "greedy"
     "429: its client had too many requests in progress."
     TOO_MANY_BODIES = "too_many_bodies"
-    "503: too many large bodies were being inspected, and the policy fails closed; or too many large responses were on their way."
+    "503: too many large bodies were being inspected and the policy fails closed, or too many large responses were in transit."
     UNDELIVERED = "undelivered"
-    "HAProxy could not deliver it, for a `Reason`, and nobody had anything else to say of it."
+    "HAProxy could not deliver it, for a `Reason`, and there is nothing else to report."
 
 
 class Outcome(StrEnum):
-    """What a verdict means to the visitor."""
+    """What a verdict means for the visitor."""
 
     DENIED = "denied"
     WATCHED = "watched"
@@ -49,18 +49,17 @@ class Outcome(StrEnum):
 
 
 class VerdictWords(NamedTuple):
-    """All that is to say of a verdict. To add one: a line in VERDICT_TABLE, and HAProxy's word for it in
-    ingest/proxy_line.py."""
+    """Everything about a verdict. To add one: a line in VERDICT_TABLE, and HAProxy's word for it in ingest/proxy_line.py."""
 
     code: int
-    "In the file. Never given to another one."
+    "In the database. Never reused."
     outcome: Outcome
     label: str
     "For filters and chips."
     line: str
-    "For a list, where no rule says what was found."
+    "For lists, if no rule has a message."
     sentence: str
-    "For the event's page; empty where it depends on the event."
+    "For the event's page. Empty if it depends on the event."
     icon: str
     tone: str
 
@@ -116,13 +115,13 @@ class Kind(StrEnum):
     """What an event is about."""
 
     SECURITY = "security"
-    "A rule fired, or HAProxy refused or passed the request for what it is."
+    "A rule fired, or HAProxy rejected or passed the request because of its content."
     DELIVERY = "delivery"
-    "HAProxy could not deliver it, whatever else is to say of it."
+    "HAProxy could not deliver it, whatever else happened."
 
 
 class Reason(StrEnum):
-    """Why HAProxy itself ended a request before its server had answered (ingest/reasons.py)."""
+    """Why HAProxy itself ended a request before the server had responded (ingest/reasons.py)."""
 
     NO_SERVER = "no_server"
     SERVER_REFUSED = "server_refused"
@@ -144,14 +143,14 @@ class Reason(StrEnum):
 
 class ReasonWords(NamedTuple):
     code: int
-    "In the file. Never given to another one."
+    "In the database. Never reused."
     line: str
     "For lists and filters."
     sentence: str
 
     @property
     def chip(self) -> str:
-        """`Rejected` or `Not delivered`: the sentence's first words."""
+        """`Rejected` or `Not delivered`: the first words of the sentence."""
         return self.sentence.partition(".")[0]
 
 
@@ -181,7 +180,7 @@ REASONS = {code: reason for reason, code in REASON_CODES.items()}
 
 
 class Severity(StrEnum):
-    """Of a rule, as CRS names it; of an event, the worst of its rules'."""
+    """A rule's severity, as CRS names it. An event's is that of its worst rule."""
 
     EMERGENCY = "emergency"
     ALERT = "alert"
@@ -194,6 +193,6 @@ class Severity(StrEnum):
 
 
 SEVERITIES = dict(enumerate(Severity))
-"By syslog's numbers: the smaller, the worse."
+"Syslog numbers: the smaller, the worse."
 
 SEVERITY_CODES = {severity: code for code, severity in SEVERITIES.items()}

@@ -1,3 +1,2 @@
-"""`guardpanel ingest`: reads what the WAF agent and HAProxy wrote into the file of events. A process of its own, so that a
-flood of events delays no save and no page; the panel works without it, and what is written meanwhile waits in its files.
-"""
+"""`guardpanel ingest` reads what the WAF agent and HAProxy wrote into the event database. It is a separate process, so that a
+flood of events delays neither saves nor pages. The panel works without it, and unread events wait in their files."""

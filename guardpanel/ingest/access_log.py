@@ -1,8 +1,8 @@
-"""HAProxy's log, read exactly once, also across its rotation.
+"""HAProxy's log, read exactly once, also across rotations.
 
-HAProxy appends to the file that it was started with and opens no other. So the file only ever grows, by its offsets; what
-is old is copied to an archive and its blocks are given back, which leaves a hole that reads as NULs (engines/rotation.py).
-An offset means the same byte forever, and whoever comes late reads it in the archive.
+HAProxy appends to the file that it was started with and opens no other, so the file only grows, by its offsets. Old parts are
+copied to an archive and their blocks are freed, which leaves a hole that reads as NULs (engines/rotation.py). An offset always
+means the same byte, and a late reader finds it in the archive.
 """
 
 import os
@@ -38,7 +38,7 @@ class AccessLog:
         self.position = position
 
     def read(self, after: Position | None = None) -> ReadLog:
-        """What follows what is confirmed, or this; it is confirmed by setting `position`."""
+        """What follows the given position, or the confirmed one. Setting `position` confirms."""
         after = after or self.position
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -51,7 +51,7 @@ class AccessLog:
 
     @property
     def waiting(self) -> int:
-        """Bytes that were written and not confirmed."""
+        """Bytes that were written but not confirmed."""
         with suppress(OSError):
             state = self.path.stat()
             return max(0, state.st_size - (self.position.offset if state.st_ino == self.position.inode else 0))
@@ -62,13 +62,13 @@ class AccessLog:
         offset = after.offset
         if state.st_ino != after.inode:
             offset = 0
-        elif state.st_size < offset:  # emptied, where it could not be rotated in another way
+        elif state.st_size < offset:  # Truncated, because it could not be rotated otherwise.
             read.counted["lost_bytes"] += self._unread_before(offset)
             offset = 0
         data = os.pread(descriptor, CHUNK, offset)
         if data.startswith(b"\0"):
             data, offset = self._archived(descriptor, offset, read)
-        data = data.partition(b"\0")[0]  # a hole that is being made this moment
+        data = data.partition(b"\0")[0]  # A hole is being punched right now.
         whole = data.rfind(b"\n") + 1
         read.lines = data[:whole].split(b"\n")[:-1]
         if not whole and len(data) == CHUNK:
@@ -78,7 +78,7 @@ class AccessLog:
         return read
 
     def _archived(self, descriptor: int, offset: int, read: ReadLog) -> tuple[bytes, int]:
-        """What stood there, from an archive; or, where that is gone, what comes next, and how much was lost."""
+        """What the hole contained, from an archive. If that is gone, what follows, and how much was lost."""
         known = archives(self.path)
         for start, path in known:
             with suppress(OSError), path.open("rb") as archive:
@@ -98,10 +98,10 @@ class AccessLog:
 
 
 def end_of_hole(descriptor: int, offset: int) -> int:
-    """Where the NULs end that begin at `offset`: a part of a block is not given back, but blank."""
+    """The end of the NULs that begin at `offset`: a partial block is not freed but zeroed."""
     try:
         at = os.lseek(descriptor, offset, os.SEEK_DATA)
-    except OSError:  # nothing but the hole
+    except OSError:  # Nothing but the hole.
         return os.fstat(descriptor).st_size
     while block := os.pread(descriptor, 65_536, at):
         rest = block.lstrip(b"\0")

@@ -1,4 +1,4 @@
-"""A line of the agent (docs/events.md) as what is stored of it."""
+"""The agent's lines (docs/events.md), and what is stored of them."""
 
 import json
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES, Severity
 VERSION = 1
 
 LONGEST_ID, LONGEST_PATH, LONGEST_HOST, LONGEST_METHOD = 128, 1024, 255, 32
-"Characters that are kept to be searched; the line has the rest."
+"Searchable characters. The line contains the rest."
 
 MOST_KEPT = 1_000
-"Answers of a function that are kept: attackers choose what is asked, and ask long things."
+"Entries of a cache: attackers choose the keys, and choose long ones."
 
 SEVERITIES: Mapping[str, int] = {severity.value: code for severity, code in SEVERITY_CODES.items()}
 VERDICTS: Mapping[str, int] = {verdict.value: code for verdict, code in VERDICT_CODES.items()}
@@ -33,17 +33,17 @@ LEAST_SEVERE = SEVERITY_CODES[Severity.DEBUG] + 1
 
 
 class BadLine(Exception):
-    """No JSON, or something else than an event."""
+    """Not JSON, or not an event."""
 
 
 class UnknownVersion(Exception):
-    """A form that this version does not know."""
+    """A format version that is not supported."""
 
 
 class AgentLine(NamedTuple):
     request_id: str
     moment: int
-    "As an event's id."
+    "The part of an event's id."
     application: str
     client: str
     method: str
@@ -73,7 +73,7 @@ class _Rule(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """What is taken of a line. Whether it is there and of the right kind is asked where it is taken."""
+    """The parts of a line that are needed. Presence and types are checked when they are used."""
 
     v: Any
     id: Any = None
@@ -95,7 +95,7 @@ UNEXPECTED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Re
 
 
 def read(line: bytes, place: str) -> AgentLine:
-    """`place` stands in for the id of a request that has none. Raises BadLine or UnknownVersion."""
+    """Parse a line. `place` replaces a missing request id. Raises BadLine or UnknownVersion."""
     try:
         event = parsed(line, EVENTS)
         if event.v != VERSION:
@@ -148,8 +148,8 @@ def _shape(event: _Event, method: str, path: str) -> int | None:
 
 @lru_cache(MOST_KEPT)
 def weighed(fired: tuple[tuple[int, str], ...]) -> tuple[tuple[int, ...], int | None]:
-    """Rules with the worst first and those that only add up last, each once; and how bad the worst is. Kept: many requests fire
-    the same rules."""
+    """The rules without duplicates, the most severe first and those that only add up last, and the worst severity. Cached: many
+    requests fire the same rules."""
     worst: dict[int, int] = {}
     for rule, severity in fired:
         if _number(rule):
@@ -170,7 +170,7 @@ def moment_of(time: str) -> int:
 
 
 def checked_moment(moment: int) -> int:
-    """One that SQLite can hold, with room for what tells events of one microsecond apart. Raises ValueError."""
+    """A time that SQLite can store with the tie-breaker. Raises ValueError."""
     if not 0 < moment < LAST_MOMENT:
         raise ValueError(moment)
     return moment
@@ -178,7 +178,7 @@ def checked_moment(moment: int) -> int:
 
 @lru_cache(MOST_KEPT)
 def hostname(header: str) -> str:
-    """As HAProxy compares it: without the port and a last dot, in lower case."""
+    """As HAProxy compares it: in lower case, without the port and a final dot."""
     name = shown(header).lower()
     if not name.startswith("["):
         name = name.partition(":")[0]
@@ -186,7 +186,7 @@ def hostname(header: str) -> str:
 
 
 def _number(value: object) -> int | None:
-    """A number that SQLite can hold. Raises TypeError for anything else."""
+    """A number that SQLite can store. Raises TypeError for anything else."""
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not -(2**62) < value < 2**62:

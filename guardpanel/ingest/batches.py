@@ -1,4 +1,4 @@
-"""What waits to be stored, in batches: the agent's lines, and what HAProxy says of the same time."""
+"""Batches to store: lines of the agent, and HAProxy's lines of the same period."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,19 +7,19 @@ from typing import NamedTuple
 from guardpanel.ingest import agent_line, proxy_line
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
-from guardpanel.ingest.lately import Lately
 from guardpanel.ingest.proxy_line import ProxyLine
+from guardpanel.ingest.recent_requests import RecentRequests
 from guardpanel.ingest.segments import Read, Segments
 
 BATCH = 2_000
-"Lines of the agent that are read at once, about, and of HAProxy."
+"Approximate lines of the agent per read, and of HAProxy."
 
 MOST_CHUNKS = 64
-"Of HAProxy's log that are read at once."
+"Bytes of HAProxy's log per read."
 
 
 class Batch(NamedTuple):
-    """What was read at once, and how far HAProxy's log was read with it."""
+    """The lines of one read, and the position in HAProxy's log."""
 
     read: Read
     position: Position
@@ -28,14 +28,14 @@ class Batch(NamedTuple):
     counted: Counter[str]
 
 
-def batches(segments: Segments, access_log: AccessLog, lately: Lately) -> Iterator[Batch]:
+def batches(segments: Segments, access_log: AccessLog, recent: RecentRequests) -> Iterator[Batch]:
     position = access_log.position
     while True:
         read = segments.read(BATCH)
         counted = Counter(read.counted)
         agent = list(_agent_lines(read.lines, counted))
         before = position
-        log = _Log(access_log, lately, position)
+        log = _Log(access_log, recent, position)
         proxy = log.lines_to(agent[-1].moment if agent else 0, counted)
         position = log.position
         if read.is_empty and position == before:
@@ -44,20 +44,20 @@ def batches(segments: Segments, access_log: AccessLog, lately: Lately) -> Iterat
 
 
 class _Log:
-    """HAProxy's, from a position on."""
+    """HAProxy's log from a position on."""
 
-    def __init__(self, access_log: AccessLog, lately: Lately, position: Position) -> None:
+    def __init__(self, access_log: AccessLog, recent: RecentRequests, position: Position) -> None:
         self.access_log = access_log
-        self.lately = lately
+        self.recent = recent
         self.position = position
 
     def lines_to(self, moment: int, counted: Counter[str]) -> list[ProxyLine]:
-        """What it says up to the moment to which the agent's lines go: what both say of a request is best stored at once, and
-        many lines of a log say nothing."""
+        """HAProxy's lines up to the time of the agent's last one. It is cheapest to store both lines of a request together, and
+        many lines of the log are irrelevant."""
         lines: list[ProxyLine] = []
         for _ in range(MOST_CHUNKS):
             part = self.access_log.read(self.position)
-            self.lately.see(part.lines)
+            self.recent.see(part.lines)
             lines += _proxy_lines(part.lines, counted)
             counted += part.counted
             at_end = part.position == self.position

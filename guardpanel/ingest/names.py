@@ -1,15 +1,15 @@
-"""Clients, hosts and paths: each text once, and its number in the rows of the events."""
+"""Clients, hosts and paths: each text is stored once, and events refer to its number."""
 
 import json
 import sqlite3
 from collections.abc import Callable, Collection
 
 MOST_KNOWN = 100_000
-"Texts whose numbers are kept in memory, of each kind."
+"Cached numbers of each kind."
 
 
 class Names:
-    """One of the tables. `forget` when a transaction is undone or rows are removed: numbers may then be another's."""
+    """One of these tables. Call `forget` after a rollback or when rows are removed, since numbers may be reused."""
 
     def __init__(self, table: str, row: Callable[[str], tuple[object, ...]] = lambda text: (text,)) -> None:
         self.table = table
@@ -17,7 +17,7 @@ class Names:
         self._known: dict[str, int] = {}
 
     def learn(self, connection: sqlite3.Connection, texts: Collection[str]) -> None:
-        """Afterwards each of the texts has a number."""
+        """Ensure that each text has a number."""
         new = {text for text in texts if text not in self._known}
         if not new:
             return

@@ -1,7 +1,5 @@
-"""A line of HAProxy's log as what is stored of it (rendering/access_log.py has its form).
-
-Most are about requests of which nothing is to say: those are told apart without reading them.
-"""
+"""A line of HAProxy's log, and what is stored of it (format: rendering/access_log.py). Most lines are irrelevant and are skipped
+without decoding them."""
 
 from functools import lru_cache
 from hashlib import blake2b
@@ -26,27 +24,27 @@ from guardpanel.ingest.agent_line import (
 from guardpanel.ingest.reasons import WAF_INTERRUPTED, reason
 
 NONE = "-"
-"What HAProxy writes for a variable that has no value."
+"What HAProxy logs for an unset variable."
 
 NO_VERDICT, NO_RULES, NOT_OURS, ENDED_WELL = b'"verdict":"-"', b'"rules":"-"', b'"panel":"-"', b'"ended":"--'
-"Quotes of what a visitor sent are escaped, so these stand for the fields themselves."
+"Quotes within visitors' values are escaped, so these match the fields themselves."
 
 
 NEVER_WAS_ONE = "<BADREQ>"
-"HAProxy's method of what it could not read as a request."
+"The method that HAProxy logs for an unreadable request."
 
 OF_A_BODY = {Verdict.TOO_LARGE_PASSED, Verdict.TOO_SLOW_PASSED, Verdict.AGENT_ERROR, Verdict.FAIL_OPEN}
-"Verdicts that a client makes by going away in the midst of its body: an abort is an abort."
+"Verdicts that a client could cause by disconnecting in the middle of its body: these count as aborted."
 
 
 BAD_REQUEST = 400
 
 BAD_GATEWAY = 502
-"Of a server's response that is not HTTP (`PH`): never because of a verdict."
+"A server's response that is not HTTP (`PH`): never because of a verdict."
 
 
-class _Logged(msgspec.Struct):
-    """What is taken of a line. Whether it is there and of the right kind is asked where it is taken."""
+class _LogEntry(msgspec.Struct):
+    """The parts of a line that are needed. Presence and types are checked when they are used."""
 
     id: Any = None
     time: Any = None
@@ -73,7 +71,7 @@ class _Logged(msgspec.Struct):
 
 OF_A_VERDICT = {"maintenance": Reason.MAINTENANCE, "no_proxy": Reason.NO_PROXY_HEADER}
 
-LOGGED = msgspec.json.Decoder(_Logged)
+LOGGED = msgspec.json.Decoder(_LogEntry)
 
 
 class ProxyLine(NamedTuple):
@@ -96,7 +94,7 @@ class ProxyLine(NamedTuple):
 
 
 def read(line: bytes) -> ProxyLine | None:
-    """None: nothing is to say of this request, or HAProxy says something else than of a request. Raises BadLine."""
+    """Parse a line. None if it is irrelevant or not about a request. Raises BadLine."""
     if (NO_VERDICT in line and NO_RULES in line and ENDED_WELL in line) or not line.startswith(b"{"):
         return None
     try:
@@ -113,7 +111,7 @@ def read(line: bytes) -> ProxyLine | None:
         raise BadLine from error
 
 
-def _verdict(entry: _Logged) -> Verdict | None:
+def _verdict(entry: _LogEntry) -> Verdict | None:
     match entry.verdict:
         case "blocked":
             return Verdict.BLOCKED
@@ -138,18 +136,18 @@ def _verdict(entry: _Logged) -> Verdict | None:
     return Verdict.DETECTED if entry.rules not in {"", NONE} else None
 
 
-def _slow(entry: _Logged) -> Verdict | None:
-    """A rule that fired says more; a client that went away while its body was waited for was not refused."""
+def _slow(entry: _LogEntry) -> Verdict | None:
+    """A fired rule says more, and a client that disconnected while HAProxy waited for its body was not rejected."""
     match entry.status:
         case 408:
             return Verdict.TOO_SLOW
-        case 400:  # _was_waited_for
+        case 400:  # See _was_waited_for.
             return None
     return Verdict.DETECTED if entry.rules not in {"", NONE} else Verdict.TOO_SLOW_PASSED
 
 
-def _reason(entry: _Logged) -> Reason | None:
-    """Where HAProxy answered because of a verdict, that says why."""
+def _reason(entry: _LogEntry) -> Reason | None:
+    """If HAProxy responded because of a verdict, that is the reason."""
     if entry.verdict in OF_A_VERDICT:
         return OF_A_VERDICT[entry.verdict]
     if entry.verdict == "aborted" or (entry.verdict == "unjudged" and entry.waf_error in WAF_INTERRUPTED):
@@ -164,12 +162,12 @@ def _reason(entry: _Logged) -> Reason | None:
     return reason(entry.ended, entry.status, entry.server, entry.server_milliseconds)
 
 
-def _was_waited_for(entry: _Logged) -> bool:
-    """Whether HAProxy ended the request itself while it waited for the body: `slow` stands there in case the time is over."""
+def _was_waited_for(entry: _LogEntry) -> bool:
+    """Whether HAProxy ended the request while it waited for the body. `slow` is set in advance, in case of a timeout."""
     return bool(entry.verdict == "slow" and entry.status == BAD_REQUEST)
 
 
-def _taken(entry: _Logged, verdict: Verdict, why: Reason | None, line: bytes) -> ProxyLine:
+def _taken(entry: _LogEntry, verdict: Verdict, why: Reason | None, line: bytes) -> ProxyLine:
     return ProxyLine(
         request_id=_id(entry.id, line),
         moment=_moment(entry.time),
@@ -191,14 +189,14 @@ def _taken(entry: _Logged, verdict: Verdict, why: Reason | None, line: bytes) ->
 
 
 def _id(text: str, line: bytes) -> str:
-    """HAProxy names no request that it could not read: the line's own bytes do."""
+    """HAProxy does not identify unreadable requests. Use the line's own bytes."""
     return shown(text)[:LONGEST_ID] if text != NONE else f"unread-{blake2b(line, digest_size=12).hexdigest()}"
 
 
 @lru_cache(MOST_KEPT)
 def _rules(listed: str) -> tuple[int, ...]:
-    """Each once. Kept: many requests fire the same rules."""
-    return tuple(dict.fromkeys(number for one in listed.split(",") if (number := _number(one))))
+    """Without duplicates. Cached: many requests fire the same rules."""
+    return tuple(dict.fromkeys(number for text in listed.split(",") if (number := _number(text))))
 
 
 def _text(text: str) -> str:
@@ -210,6 +208,6 @@ def _number(text: str) -> int | None:
 
 
 def _moment(seconds: object) -> int:
-    if not isinstance(seconds, float | int):  # a text would be repeated a million times
+    if not isinstance(seconds, float | int):  # Otherwise the text would be kept a million times.
         raise TypeError(seconds)
     return checked_moment(round(seconds * 1_000_000) * A_MICROSECOND)

@@ -1,21 +1,21 @@
-"""Why HAProxy ended a request itself, from the termination state, status and times of its log.
+"""Why HAProxy ended a request itself, from the termination state, status and timers in its log.
 
-The state's first letter says who ended it and the second one what HAProxy waited for (its configuration manual, "Session state at
-disconnection", §8.5). A request whose answer HAProxy had begun to pass on was delivered, whatever came after.
+The first letter of the state tells who ended it, the second what HAProxy waited for (HAProxy configuration manual, §8.5, "Session
+state at disconnection"). A request whose response had begun to reach the client was delivered, whatever happened later.
 """
 
 from guardpanel.events.words import Reason
 
 WAF_INTERRUPTED = {"4", "5"}
-"""HAProxy's errors of a question to the agent that the client's going away interrupted (`SPOE_CTX_ERR_INTERRUPT` of its source):
-5, from 3.1 on 4, which before was about fragmented frames, and those are not used."""
+"""HAProxy's error codes when the client disconnects during a question to the agent (`SPOE_CTX_ERR_INTERRUPT` in its source): 5,
+or 4 since 3.1. Before, 4 concerned fragmented frames, which are not used."""
 
 NO_ANSWER = {-1, 0, 400, 408}
-"What HAProxy logs as the status where the client did not get or await one."
+"Statuses that HAProxy logs if the client got none."
 
 BEFORE_THE_ANSWER = {"R", "Q", "C", "H"}
-"""What HAProxy waited for: the request, a free server, a connection, a response's headers; the last also while it holds a
-response back to have it inspected."""
+"""What HAProxy waited for: the request, a free server, a connection, or response headers. The last one also while it holds a
+response for inspection."""
 
 BY_STATUS = {
     400: Reason.MALFORMED,
@@ -27,7 +27,7 @@ BY_STATUS = {
 
 
 def reason(ended: str, status: int, server: str, server_milliseconds: int) -> Reason | None:
-    """None: it was delivered, or somebody else has the say in it."""
+    """None if it was delivered, or if another part decides."""
     who, what = ended[:1], ended[1:2]
     if who == "-" or (server_milliseconds >= 0 and what not in BEFORE_THE_ANSWER):
         return None

@@ -1,7 +1,5 @@
-"""What is kept of events: those of some days, as far as they fit. In small steps between the batches.
-
-SQLite's file is not made smaller: what becomes free takes the next events.
-"""
+"""Deletes events that are too old or do not fit, in small steps between batches. SQLite's file does not shrink: new events reuse
+the free space."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -13,19 +11,19 @@ from guardpanel.events.schema import id_of
 from guardpanel.events.words import VERDICT_CODES, Verdict
 
 STEP = 1_000
-"Events that go in one transaction."
+"Events deleted per transaction."
 
 MIB = 1024 * 1024
 
 ANYBODYS = tuple(
     VERDICT_CODES[verdict] for verdict in (Verdict.UNKNOWN_HOST, Verdict.UNDELIVERED, Verdict.GREEDY, Verdict.CROWDED)
 )
-"What anybody can make as much of as they like: requests to unknown hosts, garbage, requests broken off, or too many at once."
+"What anyone can cause at will: requests to unknown hosts, malformed and aborted ones, and too many at once."
 SPARED = 10_000
-"Of each of these, the newest: the others go before anything else where there is no room."
+"The newest of each that are kept. Others are deleted first if space is short."
 
 LAST = 2**63 - 1
-"No event is later."
+"Larger than any event's id."
 
 
 def too_many(connection: sqlite3.Connection, *, days: int, mib: int) -> bool:
@@ -34,7 +32,7 @@ def too_many(connection: sqlite3.Connection, *, days: int, mib: int) -> bool:
 
 
 def size(connection: sqlite3.Connection) -> int:
-    """Bytes that hold something."""
+    """Bytes in use."""
     pages, free, page = (
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
@@ -43,7 +41,7 @@ def size(connection: sqlite3.Connection) -> int:
 
 
 def remove_oldest(connection: sqlite3.Connection, *, days: int, mib: int) -> int:
-    """One step, within the caller's transaction: how many events went."""
+    """One step within the caller's transaction. Returns the number of deleted events."""
     rows = _first_to_go(connection) if size(connection) > mib * MIB else _before(connection, _first_kept(days))
     ids = [(row[0],) for row in rows]
     fired = [(int(rule), row[0]) for row in rows for rule in row[1].split()]
@@ -56,7 +54,7 @@ def remove_oldest(connection: sqlite3.Connection, *, days: int, mib: int) -> int
 
 
 def _first_to_go(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """Where there is no room: nobody must be able to push attacks out with requests that cost them nothing."""
+    """If space is short: nobody may push out attacks with requests that cost nothing."""
     for verdict in ANYBODYS:
         spared = connection.execute(
             "SELECT id FROM event WHERE verdict = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (verdict, SPARED)
@@ -78,7 +76,7 @@ def _before(connection: sqlite3.Connection, last: int) -> list[tuple[Any, ...]]:
 def _drop_unused(connection: sqlite3.Connection, table: str, ids: Sequence[int]) -> None:
     connection.executemany(
         f"DELETE FROM {table} WHERE id = ? AND NOT EXISTS (SELECT 1 FROM event WHERE {table} = ?)",  # noqa: S608
-        [(one, one) for one in ids],
+        [(event_id, event_id) for event_id in ids],
     )
 
 

@@ -1,7 +1,7 @@
-"""The ingest's loop: read, store, remember how far, and again. One process, one writer.
+"""The ingest loop: read, store, remember the position, repeat.
 
-The rows and the places up to which the files were read are one transaction: a kill at any moment leaves both or neither, so
-nothing is lost and nothing comes twice.
+One process, one writer. Rows and file positions are committed in one transaction: a kill at any time leaves both or neither, so
+nothing is lost or stored twice.
 """
 
 import gc
@@ -20,46 +20,46 @@ from guardpanel.events import schema
 from guardpanel.ingest import retention, shaping
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.batches import Batch, batches
-from guardpanel.ingest.ending import Ending, ToldToEnd
-from guardpanel.ingest.lately import Lately
+from guardpanel.ingest.recent_requests import RecentRequests
 from guardpanel.ingest.segments import Place, Read, Segments
 from guardpanel.ingest.status import Status
+from guardpanel.ingest.stop_signal import StopEvent, StopSignal
 from guardpanel.ingest.store import Store
 from guardpanel.settings import Settings
 
 log = logging.getLogger(__name__)
 
 TOGETHER = 10
-"""Batches in a transaction, where so much waits: each event touches a page of its client and one of its path, and the more
-events are written together, the more of them share one."""
+"""Batches per transaction if many wait. Each event touches a page of its client and one of its path: the more events are written
+together, the more they share."""
 
 IDLE = 0.1
-"Seconds until the next look where there was nothing."
+"Seconds between polls when there is nothing to read."
 
 TIDY_EVERY, BETWEEN_STEPS = 60.0, 0.05
-"Seconds between two looks for events that are too old or too many, and between two steps of their removal."
+"Seconds between two checks for events to delete, and between two steps of deleting them."
 
 AFTER_FAILURE, LONGEST_WAIT = 1.0, 30.0
-"Seconds: a disk that refuses is asked again ever more slowly."
+"Seconds. A failing disk is retried ever more slowly."
 
 STANDS = 60.0
-"Seconds without the end of a step, from which on it stands still: a step takes some, a pause after a failure LONGEST_WAIT."
+"Seconds after which an unfinished step counts as hanging: a step takes a few, a pause after a failure LONGEST_WAIT."
 
 GC_AFTER = (100_000, 50, 100)
-"Between looks for garbage (gc.set_threshold): batches make many objects, and none that refers to itself."
+"Between garbage collections (gc.set_threshold): batches create many objects, but no cycles."
 
 NICENESS = 10
-"Traffic and saves go first."
+"Traffic and saves have priority."
 
 
 def run(settings: Settings, parent: int | None = None) -> None:
-    """Until TERM or INT; with a `parent` also until that process, which started it, is gone: the next panel may be another
-    version. Busy where another one runs, StorageFailed where the file of events is not for us."""
+    """Run until TERM or INT, or until the `parent` process that started it is gone, since the next panel may be another version.
+    Raises Busy if another ingest runs, StorageFailed if the event database is of another version."""
     with only_ingest(settings.ingest_lock):
         with suppress(OSError):
             os.nice(NICENESS)
         gc.set_threshold(*GC_AFTER)
-        ending = ToldToEnd()
+        ending = StopSignal()
         ingest = Ingest(settings)
         status = Status(settings.ingest_socket, ingest.describe)
         try:
@@ -76,16 +76,16 @@ class Ingest:
         self.store = Store(self.connection)
         self.segments = Segments(settings.events_dir, _places(self.connection))
         self.access_log = AccessLog(settings.access_log, _position(self.connection))
-        self.lately = Lately()
+        self.recent = RecentRequests()
         self.problem: str | None = None
         self._read_until = time()
-        "The moment up to which everything was read."
+        "The time up to which everything was read."
         self._next_tidying = 0.0
         self._all_have_shapes = shaping.is_done(self.connection)
         self._moved = monotonic()
-        "When a step last came to an end, good or bad."
+        "When a step last ended, successfully or not."
 
-    def keep_reading(self, ending: Ending, parent: int | None = None) -> None:
+    def keep_reading(self, ending: StopEvent, parent: int | None = None) -> None:
         wait = AFTER_FAILURE
         while not ending.is_set() and parent in {None, os.getppid()}:
             if not self.settings.events_database.exists():
@@ -105,12 +105,12 @@ class Ingest:
             if not busy:
                 ending.wait(IDLE)
 
-    def step(self, ending: Ending | None = None) -> bool:
-        """What waits, in one transaction: at most TOGETHER batches, and no further one when told to end. Whether there was
+    def step(self, ending: StopEvent | None = None) -> bool:
+        """Store what waits in one transaction: at most TOGETHER batches, fewer when stopping. Returns whether there was
         anything."""
         stored = None
         with self.connection:
-            for batch in islice(batches(self.segments, self.access_log, self.lately), TOGETHER):
+            for batch in islice(batches(self.segments, self.access_log, self.recent), TOGETHER):
                 if stored is None:
                     self.connection.execute("BEGIN IMMEDIATE")
                 self._store(batch)
@@ -133,7 +133,7 @@ class Ingest:
         self._remember(batch.read, batch.position, counted)
 
     def tidy(self) -> None:
-        """One step of removing what is too old or too much, when it is time for one."""
+        """Delete a portion of what is too old or too much, when it is time."""
         if monotonic() < self._next_tidying:
             return
         bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
@@ -156,15 +156,15 @@ class Ingest:
         self._all_have_shapes = shaping.is_done(self.connection)
 
     def describe(self) -> Mapping[str, object]:
-        """For the panel (services/events/state.py)."""
+        """The status for the panel (services/events/state.py)."""
         waiting = self.segments.waiting + self.access_log.waiting
         lag = max(0.0, time() - self._read_until) if waiting else 0.0
         problem = self.problem or self._stands()
         state = {"lag_bytes": waiting, "lag_seconds": round(lag, 1), "problem": problem, "pid": os.getpid()}
-        return {**state, "lately": self.lately.describe()}
+        return {**state, "lately": self.recent.describe()}
 
     def _stands(self) -> str | None:
-        """In words, where its loop hangs: this is asked by another thread."""
+        """Where the loop hangs, if it does. Called from another thread."""
         still = monotonic() - self._moved
         return f"Event ingest has made no progress for {still:.0f} s." if still > STANDS else None
 
@@ -173,7 +173,7 @@ class Ingest:
         self.connection.close()
 
     def _give_way(self, error: Exception) -> None:
-        """What was not stored is read again."""
+        """Read again what was not stored."""
         self.segments.go_back()
         self.store.forget()
         is_known = isinstance(error, (sqlite3.Error, OSError))

@@ -1,6 +1,6 @@
-"""The agent's files, read by their names' order, each exactly once (docs/events.md).
+"""The agent's files, read in the order of their names, each exactly once (docs/events.md).
 
-What is read is a proposal: `confirm` it once it is committed together with the rows, or `go_back`, and it is read again.
+A read is provisional. `confirm` it after it was committed together with the rows, or `go_back` to read it again.
 """
 
 import os
@@ -16,14 +16,14 @@ from typing import NamedTuple
 NAME = re.compile(r"[0-9]{20}\.jsonl")
 
 CHUNK = 8 * 1024 * 1024
-"Bytes that are read at once. No line of the agent is nearly as long."
+"Bytes per read. No line of the agent is nearly as long."
 
 QUIET = 10.0
-"Seconds without a write, after which a segment that is not the newest is taken to be ended: its process is gone."
+"Seconds without a write after which a segment that is not the newest counts as complete: its process is gone."
 
 
 class Place(NamedTuple):
-    """How far a segment was read, its size then, and whether it is known to get no longer."""
+    """How far a segment was read, its size at that time, and whether it is known to be complete."""
 
     offset: int = 0
     size: int = 0
@@ -35,7 +35,7 @@ NOWHERE = Place()
 
 @dataclass
 class Read:
-    """Whole lines with where they stood, and what becomes of the places once they are stored."""
+    """Whole lines with their positions, and the places to confirm."""
 
     lines: list[tuple[str, bytes]] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
@@ -51,13 +51,13 @@ class Segments:
     def __init__(self, folder: Path, places: Mapping[str, Place]) -> None:
         self.folder = folder
         self._places = dict(places)
-        "Up to which was read."
+        "The position up to which it was read."
         self._stored = dict(places)
         self._open: tuple[str, int] | None = None
-        "The segment that is read: it can be read to its end although the agent removes it meanwhile."
+        "The open segment: it can be read to its end even if the agent deletes it."
 
     def read(self, limit: int) -> Read:
-        """At most about `limit` lines of those that were not read yet."""
+        """Read about `limit` new lines at most."""
         read, names = Read(), self._names()
         here = set(names)
         for name in sorted(here | set(self._places) | ({self._open[0]} if self._open else set())):
@@ -71,18 +71,18 @@ class Segments:
         return read
 
     def confirm(self) -> None:
-        """What was read is stored."""
+        """Confirm that everything read was stored."""
         self._stored = dict(self._places)
         if self._open and self._place(self._open[0]).ended:
             self.close()
 
     def go_back(self) -> None:
-        """To what is stored."""
+        """Return to what was stored."""
         self._places = dict(self._stored)
 
     @property
     def waiting(self) -> int:
-        """Bytes that were written and not stored."""
+        """Bytes that were written but not stored."""
         stored = self._stored
         return sum(
             max(0, size - stored.get(name, NOWHERE).offset)
@@ -109,7 +109,7 @@ class Segments:
         return None
 
     def _may_have_more(self, name: str) -> bool:
-        """One that seemed to be ended may have grown: an agent that is on its way out still had an event."""
+        """A segment that seemed complete may have grown: a stopping agent had one more event."""
         place = self._place(name)
         return not place.ended or (self._size(name) or 0) > place.size
 
@@ -117,7 +117,7 @@ class Segments:
         return self._open is not None and self._open[0] == name
 
     def _lose(self, name: str, read: Read) -> None:
-        """A segment that is gone. Nobody knows how it ended unless it was seen to."""
+        """A deleted segment. Its end is unknown unless it was seen."""
         read.gone.append(name)
         read.counted["lost_segments"] += not self._place(name).ended
 
@@ -125,9 +125,9 @@ class Segments:
         place = self._place(name)
         descriptor = self._descriptor(name)
         if descriptor is None:
-            return  # it went this very moment
+            return  # It was deleted just now.
         state = os.fstat(descriptor)
-        # What a full disk let through in part was taken back by the agent: what comes instead begins there.
+        # The agent truncated what a full disk had written in part: new lines begin there.
         offset = min(place.offset, state.st_size)
         data = os.pread(descriptor, CHUNK, offset)
         *lines, rest = data.split(b"\n", limit - len(read.lines))
@@ -157,7 +157,7 @@ class Segments:
 
 
 def _placed(name: str, offset: int, lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Each with what names its place, for want of a request id."""
+    """Each with its location, in case it lacks a request id."""
     for line in lines:
         yield f"{name.removesuffix('.jsonl')}-{offset}", line
         offset += len(line) + 1

@@ -1,4 +1,4 @@
-"""Says how the ingest does to whoever connects to its socket; that somebody answers there says that it runs."""
+"""Reports the ingest's status to whoever connects to its socket. A response shows that it runs."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from pathlib import Path
 class Status:
     def __init__(self, path: Path, say: Callable[[], Mapping[str, object]]) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # of one that was killed: we hold the lock
+        path.unlink(missing_ok=True)  # Left behind by a killed process: we hold the lock.
         self._say = say
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX)

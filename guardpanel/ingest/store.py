@@ -1,7 +1,7 @@
-"""What a batch of lines makes of the file of events, within the transaction of its caller.
+"""Applies a batch of lines to the event database, within the caller's transaction.
 
-A request has one event, whoever speaks of it first: the agent and HAProxy each add what they know. What both say is taken
-from the agent, which has the bytes as they were; what became of the request is taken from HAProxy, which answered it.
+A request has one event, whichever line arrives first: the agent and HAProxy each add what they know. What both report is taken
+from the agent, which has the original bytes. What happened to the request is taken from HAProxy, which responded.
 """
 
 import json
@@ -22,13 +22,13 @@ from guardpanel.ingest.proxy_line import ProxyLine
 
 DETECTED = VERDICT_CODES[Verdict.DETECTED]
 LET_SPEAK = {DETECTED, VERDICT_CODES[Verdict.UNDELIVERED]}
-"Verdicts of HAProxy's beside which the agent's counts."
+"HAProxy's verdicts over which the agent's takes precedence."
 
 INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 18)})"  # noqa: S608
 
 
-class Known(NamedTuple):
-    """What the file has of a request already."""
+class StoredRequest(NamedTuple):
+    """What is stored about a request."""
 
     id: int
     has_agent: bool
@@ -36,8 +36,8 @@ class Known(NamedTuple):
 
 
 @dataclass
-class Words:
-    """What a batch says of one request."""
+class RequestLines:
+    """A batch's lines about one request."""
 
     agent: AgentLine | None = None
     proxy: ProxyLine | None = None
@@ -55,28 +55,30 @@ class Store:
         self.paths = Names("path")
 
     def forget(self) -> None:
-        """After a transaction that was undone, or rows that were removed."""
+        """Call it after a rollback, or after rows were removed."""
         for names in (self.clients, self.hosts, self.paths):
             names.forget()
 
     def add(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> Counter[str]:
-        """Gives what is to be counted."""
+        """Returns what to count."""
         by_request, counted = _by_request(agent, proxy)
         known = self._known(list(by_request))
         new = {request: words for request, words in by_request.items() if request not in known}
         self._learn(agent, proxy)
         self._insert(new)
-        for request, found in known.items():
-            counted["repeated"] += self._complete(found, by_request[request])
+        for request, stored in known.items():
+            counted["repeated"] += self._complete(stored, by_request[request])
         counted["events"] += len(new)
         return counted
 
-    def _known(self, requests: list[str]) -> dict[str, Known]:
+    def _known(self, requests: list[str]) -> dict[str, StoredRequest]:
         rows = self.connection.execute(
             "SELECT request_id, event.id, heard FROM json_each(?) CROSS JOIN event ON request_id = value",
             (json.dumps(requests),),
         )
-        return {request: Known(event, bool(heard & AGENT), bool(heard & PROXY)) for request, event, heard in rows}
+        return {
+            request: StoredRequest(event, bool(heard & AGENT), bool(heard & PROXY)) for request, event, heard in rows
+        }
 
     def _learn(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> None:
         lines: list[AgentLine | ProxyLine] = [*agent, *proxy]
@@ -84,7 +86,7 @@ class Store:
         self.hosts.learn(self.connection, {line.host for line in lines})
         self.paths.learn(self.connection, {line.path for line in lines})
 
-    def _insert(self, new: Mapping[str, Words]) -> None:
+    def _insert(self, new: Mapping[str, RequestLines]) -> None:
         rows, rules, lines = [], [], []
         for event, (request, words) in zip(self._ids(new), new.items(), strict=True):
             fired = _rules(words)
@@ -95,17 +97,17 @@ class Store:
         self.connection.executemany("INSERT INTO event_rule VALUES (?, ?)", rules)
         self.connection.executemany("INSERT INTO event_line VALUES (?, ?)", lines)
 
-    def _ids(self, new: Mapping[str, Words]) -> list[int]:
-        """Each event's moment, and beside it what no other event of the same microsecond has."""
-        wanted = [_moment(words) + zlib.crc32(request.encode()) % 1024 for request, words in new.items()]
+    def _ids(self, new: Mapping[str, RequestLines]) -> list[int]:
+        """Each event's time plus a tie-breaker that no other event of the same microsecond has."""
+        candidates = [_moment(words) + zlib.crc32(request.encode()) % 1024 for request, words in new.items()]
         taken = {
             row[0]
             for row in self.connection.execute(
-                "SELECT event.id FROM json_each(?) CROSS JOIN event ON event.id = value", (json.dumps(wanted),)
+                "SELECT event.id FROM json_each(?) CROSS JOIN event ON event.id = value", (json.dumps(candidates),)
             )
         }
         ids = []
-        for event in wanted:
+        for event in candidates:
             while event in taken:
                 event += 1  # noqa: PLW2901 the next that is free
                 taken.update(self.connection.execute("SELECT id FROM event WHERE id = ?", (event,)).fetchone() or ())
@@ -113,8 +115,8 @@ class Store:
             ids.append(event)
         return ids
 
-    def _complete(self, event: Known, words: Words) -> int:
-        """What an event that is there learns from these words; gives how many of them say what was said before."""
+    def _complete(self, event: StoredRequest, words: RequestLines) -> int:
+        """Add these lines to an existing event. Returns the number of lines that repeat what is stored."""
         repeated = 0
         if words.proxy is not None:
             if event.has_proxy:
@@ -150,14 +152,14 @@ class Store:
         self._keep_line(event, agent=agent.line)
 
     def _keep_line(self, event: int, *, agent: bytes | None = None, proxy: bytes | None = None) -> None:
-        """Beside the one that was kept before."""
+        """Next to the line that is stored."""
         (stored,) = self.connection.execute("SELECT lines FROM event_line WHERE id = ?", (event,)).fetchone()
         before_agent, before_proxy = unpacked(stored)
         lines = packed(agent or before_agent, proxy or before_proxy)
         self.connection.execute("UPDATE event_line SET lines = ? WHERE id = ?", (lines, event))
 
-    def _columns(self, words: Words, rules: Sequence[int]) -> tuple[object, ...]:
-        """All but the id and the request id."""
+    def _columns(self, words: RequestLines, rules: Sequence[int]) -> tuple[object, ...]:
+        """All columns but the id and the request id."""
         agent, proxy = words.agent, words.proxy
         first = agent or proxy
         assert first is not None  # noqa: S101 somebody spoke
@@ -185,22 +187,22 @@ class Store:
         )
 
 
-def _by_request(agent: Iterable[AgentLine], proxy: Iterable[ProxyLine]) -> tuple[dict[str, Words], Counter[str]]:
-    """What both say, by request; the first words of each count."""
-    by_request: dict[str, Words] = {}
+def _by_request(agent: Iterable[AgentLine], proxy: Iterable[ProxyLine]) -> tuple[dict[str, RequestLines], Counter[str]]:
+    """Both lines by request. The first line of each source counts."""
+    by_request: dict[str, RequestLines] = {}
     counted: Counter[str] = Counter()
     for line in agent:
-        words = by_request.setdefault(line.request_id, Words())
+        words = by_request.setdefault(line.request_id, RequestLines())
         counted["repeated"] += words.agent is not None
         words.agent = words.agent or line
     for log_line in proxy:
-        words = by_request.setdefault(log_line.request_id, Words())
+        words = by_request.setdefault(log_line.request_id, RequestLines())
         counted["repeated"] += words.proxy is not None
         words.proxy = words.proxy or log_line
     return by_request, counted
 
 
-def _rules(words: Words) -> tuple[int, ...]:
+def _rules(words: RequestLines) -> tuple[int, ...]:
     agent = words.agent.rules if words.agent else ()
     proxy = words.proxy.rules if words.proxy else ()
     if not proxy:
@@ -208,7 +210,7 @@ def _rules(words: Words) -> tuple[int, ...]:
     return (*agent, *(rule for rule in proxy if rule not in agent))
 
 
-def _moment(words: Words) -> int:
+def _moment(words: RequestLines) -> int:
     first = words.agent or words.proxy
     return first.moment if first else 0
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlmodel import SQLModel
 
-# Before any table: Alembic can only alter what has a name.
+# Set before any table is defined: Alembic can only alter constraints that have a name.
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -47,7 +47,7 @@ NOUNS: Mapping[str, Noun] = {
         body_reading.NOUN,
     )
 }
-"All that an operator saves, by key: in the order in which they are shown, and in which their rows can be inserted."
+"The nouns by key, in display order, which is also an order in which their rows can be inserted."
 
 __all__ = [
     "NOUNS",

@@ -1,6 +1,5 @@
 """How the bodies of some requests are read, whatever their content type says otherwise."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
@@ -12,6 +11,7 @@ from guardpanel.models.meta import described
 from guardpanel.models.noun import Noun
 from guardpanel.models.path_condition import Methods, PathMatch, PathText, path_for
 from guardpanel.models.types import Fields, Lines, Notes, refuse, stored
+from guardpanel.models.versioned_row import VersionedRow
 
 SHORT = 80
 
@@ -79,27 +79,19 @@ class BodyReadingFields(BodyReadingColumns):
         return f"{' '.join(where)}: {self.read_as.word}"
 
 
-class BodyReading(BodyReadingColumns, table=True):
+class BodyReading(BodyReadingColumns, VersionedRow, table=True):
     """A row. Its name is made of its fields."""
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True)
-    version: int = 1
     policy_id: int | None = Field(default=None, foreign_key="policy.id", ondelete="CASCADE", index=True, nullable=False)
     name: str = Field(default="", max_length=400)
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def replace(self, fields: BodyReadingFields) -> Self:
         for name in (*BodyReadingColumns.model_fields, "name"):
             setattr(self, name, getattr(fields, name))
         return self
-
-    def touch(self, version: int) -> None:
-        """One more edit: a form that was opened before it is stale from now on."""
-        self.version = version
-        self.updated_at = datetime.now(UTC)
 
 
 NOUN = Noun(

@@ -1,4 +1,4 @@
-"""How the body of a request is read, by its content type.
+"""How a request body is parsed, by content type.
 
 What a policy says comes before what guardpanel takes for granted, and a narrower pattern before a wider one. A body reading
 (`body_reading.py`), by path and method, comes before both.
@@ -18,11 +18,11 @@ NAME = r"[a-z0-9!#$&^_.+-]{1,60}"
 CONTENT_TYPE = re.compile(
     rf"{NAME}/(?:\*|[a-z0-9!#$&^_.+-]{{1,100}}|[a-z0-9!#$&^_.+-]{{0,50}}\*[a-z0-9!#$&^_.+-]{{0,50}})"
 )
-"A media type (RFC 6838 §4.2); `*` stands once for anything in what follows the slash."
+"A media type (RFC 6838 §4.2). `*` may replace everything after the slash."
 
 
 NEVER_ALLOWED = set("!#$&^")
-"Characters of a media type for which CRS rejects a request whatever is allowed (rule 920470)."
+"Characters in a media type for which CRS rejects a request whatever is allowed (rule 920470)."
 
 
 class ReadAs(Choice):
@@ -58,8 +58,8 @@ READINGS: Mapping[str, ReadAs] = {
     "application/x-www-form-urlencoded*": ReadAs.FORM,
     "multipart/*": ReadAs.MULTIPART,
 }
-"""What holds where a policy says nothing. Pictures, archives, protobufs and git's packs are among everything else. A body
-without a content type, or with one that is none, is read as a form: some servers do (Rack)."""
+"""The defaults. Images, archives, protobufs and git packs fall under everything else. A body without a content type, or with an
+invalid one, is parsed as a form, because some servers do so (Rack)."""
 
 
 def known_content_types(types: list[str]) -> list[str]:
@@ -73,7 +73,7 @@ def known_content_types(types: list[str]) -> list[str]:
 
 
 def known_readings(entries: list[str]) -> list[str]:
-    """Each as `type = reading`."""
+    """Each entry as `type = parsing`."""
     readings: dict[str, str] = {}
     for entry in entries:
         kind, separator, how = (part.strip() for part in visible(entry).lower().partition("="))
@@ -98,7 +98,7 @@ def readings(entries: Iterable[str]) -> list[tuple[str, ReadAs]]:
 
 
 def narrowness(pattern: str) -> tuple[int, int]:
-    """Grows as fewer types match."""
+    """A sort key: the fewer types a pattern matches, the larger it is."""
     if pattern == EVERYTHING:
         return 0, 0
     if pattern.endswith("/*"):
@@ -115,5 +115,5 @@ def reading_of(kind: str, entries: Iterable[str]) -> ReadAs:
 
 
 def expression(pattern: str) -> str:
-    """A regular expression for the types of a pattern, in what Python and RE2 have in common."""
+    """A regular expression that matches the pattern's types, valid in both Python and RE2."""
     return r"[^;,\s]*".join(re.escape(part) for part in pattern.split("*"))

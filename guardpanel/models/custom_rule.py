@@ -1,6 +1,5 @@
 """A rule of the operator's own, in a policy: built of fields, or written in SecLang."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -27,6 +26,7 @@ from guardpanel.models.noun import Noun
 from guardpanel.models.seclang_names import TRANSFORMATIONS
 from guardpanel.models.seclang_targets import known_targets, target_lines
 from guardpanel.models.types import Fields, Lines, Notes, plain_name, refuse, stored, visible
+from guardpanel.models.versioned_row import VersionedRow
 
 FIRST_ID, LAST_ID = 9_000_000, 9_099_999
 "The agent counts rules with these ids as detections (spoa/inspect.go, `counts`)."
@@ -130,26 +130,18 @@ class CustomRuleFields(CustomRuleColumns):
         return {"operator_argument": "", **data} if isinstance(data, dict) else data
 
 
-class CustomRule(CustomRuleColumns, table=True):
+class CustomRule(CustomRuleColumns, VersionedRow, table=True):
     """A row."""
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True)
-    version: int = 1
     policy_id: int | None = Field(default=None, foreign_key="policy.id", ondelete="CASCADE", index=True, nullable=False)
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def replace(self, fields: CustomRuleFields) -> Self:
         for name in CustomRuleColumns.model_fields:
             setattr(self, name, getattr(fields, name))
         return self
-
-    def touch(self, version: int) -> None:
-        """One more edit: a form that was opened before it is stale from now on."""
-        self.version = version
-        self.updated_at = datetime.now(UTC)
 
 
 def beside_name(row: Any) -> str:

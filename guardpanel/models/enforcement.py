@@ -1,4 +1,4 @@
-"""What becomes of a request: the choices that a policy has, and what they come to in its mode."""
+"""What happens to a request: a policy's choices, and what they mean in each mode."""
 
 from typing import Protocol
 
@@ -12,7 +12,7 @@ class EnforcementMode(Choice):
 
 
 class FailMode(Choice):
-    """What happens to a request that the WAF could not judge."""
+    """What happens to a request that the WAF could not inspect."""
 
     BY_MODE = "by_mode", "Automatic"
     "Closed while blocking, open while only detecting."
@@ -51,21 +51,21 @@ class HasMode(Protocol):
 
 
 def effective_mode(own: EnforcementMode | None, policy: HasMode | None) -> EnforcementMode:
-    """What holds for a virtual host: its own mode, or its policy's; without a policy nothing is inspected."""
+    """The effective mode of a virtual host: its own, or its policy's. Without a policy, nothing is inspected."""
     if policy is None:
         return EnforcementMode.OFF
     return own or policy.enforcement_mode
 
 
 def over_limit_in(over_limit: OverLimit, mode: EnforcementMode) -> OverLimit:
-    """What it means in that mode: never BY_MODE."""
+    """What the choice means in this mode. Never returns BY_MODE."""
     if over_limit is OverLimit.BY_MODE:
         return OverLimit.REFUSE if mode is EnforcementMode.BLOCK else OverLimit.PASS
     return over_limit
 
 
 class StreamedResponses(Choice):
-    """What happens to an inspected response that is not complete when the policy's time is over."""
+    """What happens to an inspected response that is incomplete when the policy's time is up."""
 
     JUDGE_BEGINNING = (
         "judge_beginning",

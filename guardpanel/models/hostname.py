@@ -1,4 +1,4 @@
-"""A name that visitors type, and the list of a virtual host's."""
+"""A virtual host's hostnames."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from guardpanel.models.types import Lines, hostname, refuse, shown
 
 
 class Hostname(SQLModel, table=True):
-    """A name that visitors type, in canonical form (`*.` kept for one level of wildcard)."""
+    """A hostname in canonical form. A leading `*.` stands for one level."""
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 

@@ -1,4 +1,4 @@
-"""Why text is no hostname, in words: by the codes of the idna library (RFC 5891 to 5893, UTS 46)."""
+"""Why a text is not a hostname, by the error codes of the idna library (RFC 5891 to 5893, UTS 46)."""
 
 import unicodedata
 
@@ -19,7 +19,7 @@ WORDS = {
 
 
 def fault(error: UnicodeError) -> str:
-    """Ends a sentence that says which hostname it is."""
+    """The end of a sentence whose subject is the hostname."""
     if not isinstance(error, idna.IDNAError):
         return "it contains characters that are not allowed"
     if isinstance(error, idna.IDNABidiError):

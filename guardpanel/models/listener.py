@@ -1,4 +1,4 @@
-"""One listener of `GUARDPANEL_HTTP_BIND`: whether it speaks the PROXY protocol, and what visitors speak in front of it."""
+"""A listener of `GUARDPANEL_HTTP_BIND`: whether it uses the PROXY protocol, and which scheme visitors use."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -17,15 +17,15 @@ class ProxyProtocol(Choice):
 
     OFF = "off", "Off"
     TRUSTED = "trusted", "From these networks"
-    "Those from the networks must; others are visitors themselves."
+    "Connections from these networks must send the header. All others are visitors."
     REQUIRED = "required", "Required"
-    "Only those from the networks are served, and each must."
+    "Only connections from these networks are accepted, and they must send the header."
 
 
 class Scheme(Choice):
     HTTP = "http", "HTTP"
     HTTPS = "https", "HTTPS"
-    "Something in front of this listener ends TLS."
+    "A proxy in front of this listener terminates TLS."
 
 
 def listener_address(text: str) -> str:
@@ -36,7 +36,7 @@ def listener_address(text: str) -> str:
 
 
 class ListenerFields(Fields):
-    """What is special about one listener of `GUARDPANEL_HTTP_BIND`."""
+    """Settings of one listener that differ from the defaults."""
 
     address: Annotated[str, AfterValidator(listener_address)] = described(
         "Address", hint="As in GUARDPANEL_HTTP_BIND. For example, 0.0.0.0:80."
@@ -57,7 +57,7 @@ class ListenerFields(Fields):
     @model_validator(mode="before")
     @classmethod
     def networks_are_asked_for(cls, data: Any) -> Any:
-        """Pydantic looks at no default."""
+        """Pydantic does not validate defaults."""
         return {"proxy_networks": [], **data} if isinstance(data, dict) else data
 
     @field_validator("proxy_networks")
@@ -73,11 +73,11 @@ class ListenerFields(Fields):
 
 
 def by_address(listeners: list[ListenerFields]) -> list[ListenerFields]:
-    addresses = [one.address for one in listeners]
+    addresses = [listener.address for listener in listeners]
     for address in addresses:
         if addresses.count(address) > 1:
             raise refuse(f"{address} is listed twice.")
-    return sorted(listeners, key=lambda one: one.address)
+    return sorted(listeners, key=lambda listener: listener.address)
 
 
 Listeners = Annotated[list[ListenerFields], AfterValidator(by_address), Field(max_length=100)]

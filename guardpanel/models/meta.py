@@ -1,6 +1,6 @@
-"""What people read of a field: title, hint, unit and choices stand once, beside its type and limits.
+"""What people read about a field: title, hint, unit and choices are declared once, next to its type and limits.
 
-Forms, summaries of errors, history, merged forms and `openapi.json` read them here.
+Forms, error summaries, history, merge pages and `openapi.json` read them here.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from sqlmodel import Field
 Kind = Literal["line", "text", "number", "flag", "choice", "lines", "rows"]
 
 LONGEST_LINE = 1_000
-"Characters; a text that may be longer is typed into an area."
+"Characters. Longer texts get a textarea."
 
 
 class Choice(StrEnum):
-    """One of a few values, with its word and, where that is not all, what it means: `CLOSED = "closed", "Closed", "…"`."""
+    """A choice with its label and, if the label does not explain itself, a hint: `CLOSED = "closed", "Closed", "…"`."""
 
     _value_: str
     word: str
@@ -47,10 +47,10 @@ def described(
     unset: str = "",
     **limits: Any,
 ) -> Any:
-    """A field of a model, as SQLModel's `Field`, with what people read of it.
+    """A model field, like SQLModel's `Field`, plus what people read about it.
 
-    `title` is its one label (sentence case; it also stands within a sentence), `short` the same for narrow columns. `unit`
-    follows the input. `unset`: what None means. In `openapi.json` the hint is the description.
+    `title` is its label (sentence case; also used within sentences), `short` the label for narrow columns. `unit` follows the
+    input. `unset` is what None means. The hint is the description in `openapi.json`.
     """
     words = {"x-short": short, "x-unit": unit, "x-placeholder": placeholder, "x-unset": unset}
     extra = {name: text for name, text in words.items() if text}
@@ -75,27 +75,27 @@ class About:
     unset: str = ""
     choices: tuple[Choice, ...] = ()
     rows: Mapping[str, "About"] = field(default_factory=dict)
-    "Of a list of rows: the fields of one."
+    "For a list of rows: the fields of a row."
 
     @property
     def in_sentence(self) -> str:
-        """The title within a sentence: `body limit`, `TLS server name`."""
+        """The title as it appears within a sentence: `body limit`, `TLS server name`."""
         return lowered(self.title)
 
     @property
     def item(self) -> str:
-        """One item of a list within a sentence: `hostname`, `trusted proxy`."""
+        """The word for one item of a list, within a sentence: `hostname`, `trusted proxy`."""
         words = self.in_sentence
         return f"{words[:-3]}y" if words.endswith("ies") else words.removesuffix("s")
 
     @property
     def options(self) -> list[tuple[str, str]]:
-        """Values with their words, for one to be chosen."""
+        """Values and labels of the choices."""
         return [("", self.unset)] * bool(self.unset) + [(choice.value, choice.word) for choice in self.choices]
 
     @property
     def explained(self) -> list[tuple[str, str, str]]:
-        """Values with their words and what they mean."""
+        """Values, labels and hints of the choices."""
         return [(choice.value, choice.word, choice.hint) for choice in self.choices]
 
     @property
@@ -103,7 +103,7 @@ class About:
         return any(choice.hint for choice in self.choices)
 
     def text(self, value: object) -> str:
-        """A stored value of a line, number, flag or choice, in words."""
+        """A stored line, number, flag or choice, as people read it."""
         if value is None:
             return self.unset
         if self.kind == "flag":
@@ -113,12 +113,12 @@ class About:
 
 @cache
 def about(model: type[BaseModel]) -> Mapping[str, About]:
-    """Of every field of an input type, in order."""
+    """All fields of an input type, in order."""
     return {name: _about(name, info) for name, info in model.model_fields.items()}
 
 
 def about_field(model: type[BaseModel], path: str) -> About | None:
-    """Of one field, or of one of a row: `servers.0.address`; an item of a list is its list (`hostnames.3`)."""
+    """A field, or a field of a row (`servers.0.address`). For an item of a list, the list (`hostnames.3`)."""
     name, _, rest = path.partition(".")
     field = about(model).get(name)
     part = rest.rpartition(".")[2]
@@ -126,7 +126,7 @@ def about_field(model: type[BaseModel], path: str) -> About | None:
 
 
 def label(model: type[BaseModel] | None, path: str) -> str:
-    """What a field is called: `Body limit`, `Server 2 address`; by its own name where no model knows it."""
+    """The field's label: `Body limit`, `Server 2 address`. A field that no model declares is returned as it is."""
     name, _, rest = path.partition(".")
     number, _, part = rest.partition(".")
     field = about(model).get(name) if model else None
@@ -139,17 +139,19 @@ def label(model: type[BaseModel] | None, path: str) -> str:
 
 
 def lowered(words: str) -> str:
-    """Without the capital of a sentence; names and acronyms keep theirs."""
+    """With a lower-case first letter, except for names and acronyms."""
     first = words.split(" ", 1)[0]
     return words if any(map(str.isupper, first[1:])) else words[:1].lower() + words[1:]
 
 
 def _about(name: str, info: FieldInfo) -> About:
     types = [
-        one for one in (info.annotation, *get_args(info.annotation)) if isinstance(one, type) and one is not NoneType
+        kind
+        for kind in (info.annotation, *get_args(info.annotation))
+        if isinstance(kind, type) and kind is not NoneType
     ]
-    row = next((one for one in types if issubclass(one, BaseModel)), None)
-    choices = next((tuple(one) for one in types if issubclass(one, Choice)), ())
+    row = next((kind for kind in types if issubclass(kind, BaseModel)), None)
+    choices = next((tuple(kind) for kind in types if issubclass(kind, Choice)), ())
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     return About(
         name,
@@ -172,9 +174,9 @@ def _kind(info: FieldInfo, types: list[type], *, has_rows: bool) -> Kind:
         return "lines"
     if bool in types:
         return "flag"
-    if any(issubclass(one, Choice) for one in types):
+    if any(issubclass(kind, Choice) for kind in types):
         return "choice"
     if int in types:
         return "number"
-    longest = max((getattr(one, "max_length", None) or 0 for one in info.metadata), default=0)
+    longest = max((getattr(constraint, "max_length", None) or 0 for constraint in info.metadata), default=0)
     return "text" if longest > LONGEST_LINE else "line"

@@ -1,4 +1,4 @@
-"""Lists of networks, as an operator types or pastes them: one form for each, and clear words for each line that is none."""
+"""Lists of networks as an operator types or pastes them: canonical forms, and a clear error for each invalid line."""
 
 import re
 from contextlib import suppress
@@ -20,20 +20,20 @@ from guardpanel.models.types import Lines, refuse, visible
 Network = IPv4Network | IPv6Network
 
 WIDEST = {4: 8, 6: 7}
-"The shortest prefix by IP version: 10.0.0.0/8 and fc00::/7 are the largest networks that one owner has."
+"The shortest prefix by IP version: 10.0.0.0/8 and fc00::/7 are the largest networks with a single owner."
 
 MAPPED = IPv6Network("::ffff:0:0/96")
-"IPv4 in IPv6. HAProxy looks up an IPv4 address in IPv6 networks, too (pattern.c, pat_match_ip)."
+"IPv4 in IPv6. HAProxy also looks up IPv4 addresses in IPv6 networks (pattern.c, pat_match_ip)."
 
 NOWHERE: dict[int, Any] = {4: IPv4Network("0.0.0.0/8"), 6: IPv6Network("::/128")}
-"Addresses that say *none* (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2)."
+"Addresses that mean *none* (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2)."
 
 MOST_SHOWN = 3
-"Of the lines that are wrong."
+"Invalid lines that are listed at most."
 
 
 def known_networks(lines: list[str]) -> list[str]:
-    """Each once, as HAProxy's maps have it: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`."""
+    """Without duplicates, as HAProxy's maps write them: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`."""
     networks: dict[str, None] = {}
     wrong: list[str] = []
     for number, line in enumerate(lines, 1):
@@ -51,7 +51,7 @@ Networks = Annotated[Lines, AfterValidator(known_networks), Field(max_length=2_0
 
 
 def network(text: str) -> str:
-    """One network in its canonical form; ValueError says what is wrong with it."""
+    """The network in canonical form. Raises ValueError with a message for the operator."""
     parsed = _parsed(text)
     if parsed.prefixlen < WIDEST[parsed.version]:
         raise ValueError(
@@ -84,20 +84,20 @@ def _parsed(text: str) -> Network:
 
 
 def _around(text: str) -> Network | None:
-    """The network in which `10.0.0.1/8` is a host."""
+    """The network that contains the host `10.0.0.1/8`."""
     with suppress(ValueError):
         return _without_mapping(ip_interface(text).network)
     return None
 
 
 def _without_mapping(made: Network) -> Network:
-    """`::ffff:10.0.0.0/104` is 10.0.0.0/8: HAProxy sees visitors by their IPv4 address."""
+    """`::ffff:10.0.0.0/104` as 10.0.0.0/8: HAProxy sees such visitors by their IPv4 address."""
     mapped = made.network_address.ipv4_mapped if isinstance(made, IPv6Network) else None
     return IPv4Network((mapped, made.prefixlen - 96)) if mapped is not None and made.prefixlen >= 96 else made
 
 
 def _range(text: str) -> str:
-    """The networks of `10.0.0.0-10.0.0.127`, as words."""
+    """The networks of `10.0.0.0-10.0.0.127`, for a message."""
     first, dash, last = (part.strip() for part in text.partition("-"))
     try:
         some = list(islice(summarize_address_range(ip_address(first), ip_address(last)), 5))

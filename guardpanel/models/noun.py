@@ -1,7 +1,7 @@
-"""What a noun is: how what an operator saves is stored, called and found.
+"""A noun: how something that operators save is stored, labeled and found.
 
-Each noun's module declares its own as `NOUN`; `guardpanel.models.NOUNS` has them all. What goes through every noun
-(snapshots, differences, history, backups, search, menus, routes) iterates that and names none.
+Each noun's module declares `NOUN`, and `guardpanel.models.NOUNS` lists them all. Whatever applies to every noun (snapshots,
+differences, history, backups, search, menus, routes) iterates that list and names no noun.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,31 +12,31 @@ from sqlalchemy import Table
 from sqlmodel import SQLModel
 
 Key = tuple[str, int]
-"A noun's key and the id of one."
+"A noun's key and a row's id."
 
 
 @dataclass(frozen=True)
 class Part:
-    """A list among a noun's fields whose items are more than text: rows of a table of their own, or of a JSON column."""
+    """A list field whose items are more than text: rows of their own table, or of a JSON column."""
 
     field: str
     in_words: Callable[[Any], str]
-    "Says one item, as it is stored."
+    "Describes an item, as it is stored."
     table: type[SQLModel] | None = None
-    "Has `position`, the place in the list; None: the items are in the noun's own column."
+    "The table of the items, with a `position`. None: the items are stored in the noun's own column."
     owner: str = ""
-    "The column that names the noun's row."
+    "The column that refers to the noun's row."
     known_by: str = ""
-    "The field by which an item is the same one, whatever else of it changes."
+    "The field that identifies an item while others change."
     value: str = ""
-    "The column that is all of an item; empty: an item is the row without id, owner and position."
+    "The only column of an item. Empty: an item is the row without id, owner and position."
 
     @property
     def table_name(self) -> str:
         return str(self.table.__tablename__) if self.table else ""
 
     def item(self, row: Mapping[str, Any]) -> Any:
-        """A row of the table as an item of the field."""
+        """A table row as an item of the field."""
         if self.value:
             return row[self.value]
         return {name: value for name, value in row.items() if name not in {"id", "position", self.owner}}
@@ -44,7 +44,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Menu:
-    """An entry of the sidebar. `place` orders entries; `key` after `g` is its shortcut."""
+    """A sidebar entry. `place` orders entries. `g` and then `key` is its shortcut."""
 
     place: int
     icon: str
@@ -54,34 +54,34 @@ class Menu:
 @dataclass(frozen=True)
 class Noun:
     key: str
-    "Its name in changes, origins of rendered lines and addresses."
+    "Its name in changes, in origins of rendered lines and in URLs."
     module: str
     "The name of its modules in `services`, `views` and `api`, and of its templates."
     word: str
     plural: str
     table: type[SQLModel]
     fields: type[SQLModel]
-    "What an operator sets: the input of form and JSON body."
+    "What an operator sets: the input of the form and the JSON body."
     path: str
-    "Of its pages. Where it is within another noun's row, that row's id stands there: `/policies/{policy_id}/exclusions`."
+    "The path of its pages. With a parent, it contains the parent's id: `/policies/{policy_id}/exclusions`."
     api: str
-    "The same in `/api/v1`: `policies/{policy_id}/exclusions`."
+    "The path in `/api/v1`: `policies/{policy_id}/exclusions`."
     what: str
-    "One sentence of what it is."
+    "A one-sentence description."
     parts: tuple[Part, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
-    "Columns that hold another noun's id, with its key. That noun stands before this one among all."
+    "Columns that refer to another noun, with that noun's key. NOUNS lists that noun first."
     within: str = ""
-    "Of these the column, no field, that names the row within which it is: shown there, and deleted with that."
+    "The one of these columns, not a field, that names the parent row: a row is shown there and deleted with it."
     has_own_names: bool = False
-    "No two have the same name, whatever its case."
+    "Names are unique, ignoring case."
     menu: Menu | None = None
     only_name: str = ""
-    "Of a noun with one row, whose id is 1: how that is called."
+    "For a noun with a single row, whose id is 1: its name."
     known_as: str = ""
-    "Words by which such a noun is found."
+    "Search terms that find such a noun."
     beside_name: Callable[[Any], str] = lambda _: ""
-    "What search shows after the name of a row."
+    "What search shows after a row's name."
 
     @property
     def table_name(self) -> str:
@@ -89,7 +89,7 @@ class Noun:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Its own and those of its parts, in the order in which rows can be inserted."""
+        """Its table and those of its parts, in an order in which rows can be inserted."""
         names = (self.table_name, *(part.table_name for part in self.parts if part.table))
         return tuple(SQLModel.metadata.tables[name] for name in names)
 
@@ -101,21 +101,21 @@ class Noun:
         return self.only_name or f"{self.word} {name}"
 
     def counted(self, number: int) -> str:
-        """The word for so many of them."""
+        """Singular or plural."""
         return self.only_name or (self.word if number == 1 else self.plural)
 
     @property
     def parent(self) -> str:
-        """The key of the noun within whose rows it is."""
+        """The key of the parent noun."""
         return self.references[self.within] if self.within else ""
 
     @property
     def tag(self) -> str:
-        """What its operations are listed under."""
+        """The OpenAPI tag of its operations."""
         return self.plural.lower() if self.within else self.api
 
     def place(self, parent_id: int | None = None) -> str:
-        """The address of their list, and where a new one is sent to."""
+        """The URL of the list, to which new rows are posted."""
         return self.path.format(**{self.within: parent_id})
 
     def url(self, noun_id: int, parent_id: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Regular expressions as both Python and the engine (Go, RE2) read them: what one of them reads otherwise is refused."""
+"""Regular expressions that Python and the engine (Go, RE2) read alike. Others are rejected."""
 
 import re
 
@@ -10,7 +10,7 @@ MOST_REPEATS = 1_000
 
 ESCAPED = re.compile(r"[dDwWsSbB]|x[0-9A-Fa-f]{2}|[!-/:-@\[-`{-~ ]")
 NAMED_CLASS = re.compile(r"\[\^?\]?[^\]]*\[:")
-"In a class of characters, another one by its name: `[_[:digit:]]`, to Python single characters."
+"A named class within a class, `[_[:digit:]]`: Python reads single characters."
 NO_LEAST = re.compile(r"\{,\d*\}")
 "To Python a repeat from 0 on, to Go text."
 TOKEN = re.compile(r"(?s)\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<least>\d{1,9})(?:,(?P<most>\d{0,9}))?\}|.")

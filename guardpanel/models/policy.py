@@ -1,6 +1,5 @@
 """How the WAF treats the traffic bound to it."""
 
-from datetime import UTC, datetime
 from typing import Self
 
 from sqlalchemy import JSON, CheckConstraint
@@ -35,14 +34,15 @@ from guardpanel.models.restrictions import (
     RestrictedExtensions,
     RestrictedHeaders,
 )
+from guardpanel.models.versioned_row import VersionedRow
 
 KIB = 1024
 LARGEST_BODY_KIB_IN_SMALL_FRAMES = 48
-"With coraza-spoa, which takes frames of 64 KiB: beside the body there are headers, address and HAProxy's own share."
+"With coraza-spoa, whose frames have 64 KiB: headers, URL and HAProxy's own data need their share."
 
 
 class PolicyFields(JudgingFields):
-    """What an operator sets: the input of the form, of the JSON body and of the table."""
+    """What an operator sets: the input of the form and the JSON body, and the columns of the table."""
 
     allowed_methods: Methods = described(
         "Allowed methods",
@@ -105,7 +105,7 @@ class PolicyFields(JudgingFields):
     )
 
 
-class Policy(PolicyFields, table=True):
+class Policy(PolicyFields, VersionedRow, table=True):
     """A row. `version` counts its edits; a form or an If-Match that names an older one is stale."""
 
     __table_args__ = (
@@ -115,11 +115,8 @@ class Policy(PolicyFields, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    version: int = 1
     fixed_groups: dict[str, int] = Field(default_factory=dict, sa_type=JSON)
     "Groups of events that a change fixed, by key (services/fixes/fixed.py)."
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def replace(self, fields: PolicyFields) -> Self:
         for name in PolicyFields.model_fields:
@@ -127,7 +124,7 @@ class Policy(PolicyFields, table=True):
         return self
 
     def fails_open(self, mode: EnforcementMode) -> bool:
-        """Whether a request passes that the WAF could not judge, in that mode."""
+        """Whether requests that the WAF could not inspect pass in this mode."""
         return fails_open(self.fail_mode, mode)
 
     def reads(self) -> dict[ReadAs, list[str]]:
@@ -138,13 +135,8 @@ class Policy(PolicyFields, table=True):
         return by_reading
 
     def over(self, mode: EnforcementMode) -> OverLimit:
-        """What happens to a larger body, in that mode."""
+        """What happens to larger bodies in this mode."""
         return over_limit_in(self.over_limit, mode)
-
-    def touch(self, version: int) -> None:
-        """One more edit: a form that was opened before it is stale from now on."""
-        self.version = version
-        self.updated_at = datetime.now(UTC)
 
 
 NOUN = Noun(

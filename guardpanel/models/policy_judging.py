@@ -1,4 +1,4 @@
-"""How a policy judges: which rules run, which score blocks, and what is inspected of bodies and responses."""
+"""How a policy judges requests: which rules run, which score blocks, and which parts of bodies and responses are inspected."""
 
 from pydantic import ValidationInfo, field_validator
 
@@ -7,14 +7,14 @@ from guardpanel.models.meta import described
 from guardpanel.models.types import Fields, Name, Notes, refuse, stored
 
 LARGEST_BODY_KIB = 4096
-"With our agent (DESIGN §5): HAProxy's buffers and SPOP frames grow with it."
+"With our agent: HAProxy's buffers and SPOP frames grow with it."
 
 MOST_ARGUMENTS = 10_000
-"Judging one takes the agent about 0.3 ms, and after 4 s it gives no verdict."
+"Each costs the agent about 0.3 ms. After 4 s it gives no verdict."
 
 
 class JudgingFields(Fields):
-    """The first of what an operator sets of a policy."""
+    """The first part of a policy's fields."""
 
     name: Name = described("Name", max_length=100)
     description: Notes = described("Description", "")

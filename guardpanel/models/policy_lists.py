@@ -1,4 +1,4 @@
-"""The lists of a policy: what their entries may be, and which are usual."""
+"""A policy's lists: valid entries and defaults."""
 
 import re
 from typing import Annotated
@@ -9,22 +9,22 @@ from sqlmodel import Field
 from guardpanel.models.types import Lines, refuse, visible
 
 REFUSED_METHODS = {"CONNECT"}
-"By HAProxy, whatever a policy says (config_templates/haproxy/_frontend.cfg.j2)."
+"What HAProxy rejects whatever a policy allows (config_templates/haproxy/_frontend.cfg.j2)."
 
 METHOD = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
 SKIP = re.compile(r"\.[a-z0-9]{1,15}|/(?:[A-Za-z0-9_.~-]+/)*[A-Za-z0-9_.~-]*")
 SAME_PLACE = re.compile(r"/\.(?:/|$)")
-"A part that is only a dot: such a path is never skipped, since servers read it as another one."
+"A dot segment. Such paths are never skipped, since servers normalize them."
 MASK = re.compile(r"\*?[a-z0-9_.:/\[\]-]+\*?|\*|@cards")
 
 BETWEEN = ".:/[]"
-"Divides the parts of a name (spoa/event_mask.go): no part begins with one."
+"Separators between the parts of a name (spoa/event_mask.go). No part begins with one."
 
 MASKED_FIELDS = [
     "authorization", "proxy-authorization", "cookie", "set-cookie", "*password*", "*passwd*", "passphrase", "pass", "pwd",
     "*secret*", "*token*", "*apikey*", "*api_key*", "*api-key*", "cvc", "cvv", "*card_number*", "*cardnumber*", "@cards",
 ]  # fmt: skip
-"What the agent masks without a list of the policy's (docs/events.md, spoa/event_mask.go)."
+"What the agent always masks (docs/events.md, spoa/event_mask.go)."
 
 
 def known_methods(methods: list[str]) -> list[str]:
@@ -66,8 +66,8 @@ Skips = Annotated[Lines, AfterValidator(known_skips), Field(max_length=100)]
 Masks = Annotated[Lines, AfterValidator(known_masks), Field(max_length=200)]
 
 WEBSITE_METHODS = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"]
-"""What front ends of ordinary applications send to their own server; of WebDAV's and others an operator knows. CRS's own list
-ends with OPTIONS: half of what it costs ordinary requests is PUT alone."""
+"""What the front ends of ordinary applications send to their servers. Operators know whether they need others, such as WebDAV's.
+CRS's own list ends with OPTIONS: PUT alone accounts for half of the ordinary requests that it rejects."""
 
 FORM_TYPES = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
 DATA_TYPES = [
@@ -79,7 +79,7 @@ DATA_TYPES = [
     "application/csp-report",
     "application/reports+json",
 ]
-"The last two are what browsers send by themselves, where a site asks for reports (CSP, Reporting API)."
+"Browsers send the last two themselves, if a site asks for reports (CSP, Reporting API)."
 
 FILE_TYPES = [
     "image/*",
@@ -92,4 +92,4 @@ FILE_TYPES = [
     "application/zip",
     "application/gzip",
 ]
-"What upload clients send as a whole body: browsers, the AWS clients, tus."
+"What upload clients send as a whole body: browsers, the AWS SDKs, tus."

@@ -1,4 +1,4 @@
-"""What a new policy starts with, by what is served."""
+"""What a new policy starts with, by the kind of application."""
 
 from guardpanel.models.policy_judging import LARGEST_BODY_KIB
 from guardpanel.models.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES, WEBSITE_METHODS
@@ -20,4 +20,4 @@ PRESETS: dict[str, dict[str, object]] = {
         "body_limit_kib": LARGEST_BODY_KIB,
     },
 }
-"Starting points for the form: methods, content types and body limit by what is served."
+"Starting points for the form: methods, content types and body limit."

@@ -1,4 +1,4 @@
-"""What was made live, by whom and why; and every attempt to make something live."""
+"""Revisions (what went live, by whom and why) and deployments (every attempt to go live)."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,15 +13,15 @@ class Outcome(StrEnum):
     DEPLOYING = "deploying"
     LIVE = "live"
     REJECTED = "rejected"
-    "An engine's check refused it: nothing was saved."
+    "An engine rejected it. Nothing was saved."
     ROLLED_BACK = "rolled_back"
-    "It could not be proved live; the one before it is live again, and nothing was saved."
+    "It could not be verified. The previous revision is live again, and nothing was saved."
     FAILED = "failed"
-    "Neither it nor the one before it could be proved live."
+    "Neither it nor the previous revision could be verified."
 
 
 class NoteFields(SQLModel):
-    """Why a change was made, as an operator writes it."""
+    """Why a change was made, as the operator wrote it."""
 
     note: Notes = ""
 
@@ -41,7 +41,7 @@ class Revision(SQLModel, table=True):
 
 
 class Deployment(SQLModel, table=True):
-    """One attempt, with its outcome and the seconds of each step. A rejected one has no revision."""
+    """An attempt to go live, with its outcome and the duration of each step. A rejected one has no revision."""
 
     __table_args__ = (
         CheckConstraint("outcome in ('deploying', 'live', 'rejected', 'rolled_back', 'failed')", name="outcome"),
@@ -54,20 +54,20 @@ class Deployment(SQLModel, table=True):
     author: str = Field(max_length=255)
     summary: str = Field(max_length=500)
     noun: str = Field(default="", max_length=40)
-    "What it touched: `virtual_host`, `policy` or nothing."
+    "The noun that it changed: `virtual_host`, `policy` or none."
     noun_id: int | None = None
     touched: list[str] = Field(default_factory=list, sa_type=JSON)
-    "What else it touched, where that may be more: `virtual_host:17`."
+    "Everything that it changed, if that may be more than one row: `virtual_host:17`."
     steps: list[dict[str, str | float | None]] = Field(default_factory=list, sa_type=JSON)
-    "name, seconds and error of each step, in order."
+    "Name, seconds and error of each step, in order."
     note: str = ""
-    "Why, in a person's words; written afterwards if at all."
+    "The operator's note, if there is one."
     message: str = ""
     output: str = ""
-    "The engine's full words."
+    "The engine's full output."
     before: bytes | None = Field(default=None, sa_type=LargeBinary)
-    "The rows as they were, while the outcome is open: what a roll-back (also one after a crash) restores."
+    "The rows before it, while the outcome is open: a rollback restores them, even after a crash."
     snapshot: bytes | None = Field(default=None, sa_type=LargeBinary)
-    "The rows after it, or what a refused one would have made of them, where no revision of its own keeps them."
+    "The rows after it, or those that a rejected change would have made, if no revision of its own stores them."
     started_at: datetime = Field(default_factory=lambda: datetime.now(UTC), index=True)
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Which rules are meant: by id, range of ids, or tag."""
+"""A selection of rules: by id, id range or tag."""
 
 import re
 from typing import Annotated
@@ -17,28 +17,28 @@ NEEDED = {
     range(959_000, 960_000): "adds up the score of responses and blocks: without it, none is blocked",
     range(980_000, 981_000): "only logs the score",
 }
-"What CRS does with rules that detect nothing themselves."
+"Rules by which CRS sets up and decides. They detect nothing."
 
 OURS = range(100_000, 200_000)
 EVERYTHING = {"OWASP_CRS", "anomaly-evaluation", "reporting"}
-"Tags that such rules have, too."
+"Tags that such rules also have."
 
 
 def ids(choice: str) -> range | None:
-    """The ids of one entry; None for a tag."""
-    found = RULES.fullmatch(choice)
-    return range(int(found["first"]), int(found["last"] or found["first"]) + 1) if found else None
+    """The ids of an entry. None for a tag."""
+    match = RULES.fullmatch(choice)
+    return range(int(match["first"]), int(match["last"] or match["first"]) + 1) if match else None
 
 
 def known_choices(entries: list[str]) -> list[str]:
-    found = list(dict.fromkeys(re.sub(r"\s*[-–]\s*(?=[0-9])", "-", visible(entry.strip())) for entry in entries))
-    for entry in found:
+    choices = list(dict.fromkeys(re.sub(r"\s*[-–]\s*(?=[0-9])", "-", visible(entry.strip())) for entry in entries))
+    for entry in choices:
         must_be_free(entry)
-    return found
+    return choices
 
 
 def must_be_free(entry: str) -> None:
-    """Refuses what is no rule, and rules that all others need."""
+    """Reject what is not a rule, and rules that all others depend on."""
     meant = ids(entry)
     if meant is None:
         if not TAG.fullmatch(entry):

@@ -1,6 +1,6 @@
-"""A rule switched off for one field of some requests, because visitors mean no harm there."""
+"""A rule switched off for one field of certain requests, because legitimate visitors trigger it there."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -20,6 +20,7 @@ from guardpanel.models.path_condition import Methods, PathMatch, PathText, path_
 from guardpanel.models.patterns import pattern
 from guardpanel.models.rule_choices import Choices
 from guardpanel.models.types import Fields, Notes, refuse, stored, visible
+from guardpanel.models.versioned_row import VersionedRow
 from guardpanel.models.virtual_host import OptionalId
 
 SHORT = 80
@@ -27,7 +28,7 @@ LONGEST_CONDITION = 500
 
 
 class Target(Choice):
-    """What of a request the rules no longer look at."""
+    """The part of a request that the rules no longer inspect."""
 
     ARGUMENT = "argument", "Argument", "A query argument or a form field."
     JSON = "json", "JSON value", "Use * for an index: items.*.text."
@@ -60,20 +61,22 @@ def one_name(text: str) -> str:
 
 
 def conditions(value: object) -> object:
-    """A textarea's lines as a list; a value may hold commas."""
+    """A textarea's lines as a list. Values may contain commas."""
     if isinstance(value, str):
         return [line.strip() for line in value.replace("\r", "\n").split("\n") if line.strip()]
     return value
 
 
-def known_conditions(found: list[str]) -> list[str]:
-    for one in found:
-        name, equals, _ = visible(one).partition("=")
+def known_conditions(conditions: list[str]) -> list[str]:
+    for condition in conditions:
+        name, equals, _ = visible(condition).partition("=")
         if not (name.strip() and equals):
-            raise refuse(f"{one[:60]} must be an argument with its value, for example action=save.")
-        if len(one) > LONGEST_CONDITION:
-            raise refuse(f"At most {LONGEST_CONDITION} characters: {one[:60]} … has {len(one):,}.")
-    return [f"{name.strip()}={value.strip()}" for name, _, value in (one.partition("=") for one in found)]
+            raise refuse(f"{condition[:60]} must be an argument with its value, for example action=save.")
+        if len(condition) > LONGEST_CONDITION:
+            raise refuse(f"At most {LONGEST_CONDITION} characters: {condition[:60]} … has {len(condition):,}.")
+    return [
+        f"{name.strip()}={value.strip()}" for name, _, value in (condition.partition("=") for condition in conditions)
+    ]
 
 
 Conditions = Annotated[list[str], BeforeValidator(conditions), AfterValidator(known_conditions), Field(max_length=10)]
@@ -83,7 +86,7 @@ LastDay = Annotated[date | None, BeforeValidator(lambda value: None if value == 
 
 
 class RuleExclusionColumns(Fields):
-    """What form, JSON and table have in common."""
+    """The fields that form, JSON and table share."""
 
     rules: Choices = described(
         "Rules",
@@ -144,12 +147,12 @@ class RuleExclusionColumns(Fields):
 
 
 class RuleExclusionFields(RuleExclusionColumns):
-    """What an operator sets: the input of the form, of the JSON body and of the table."""
+    """What an operator sets: the input of the form and the JSON body, and the columns of the table."""
 
     @model_validator(mode="before")
     @classmethod
     def path_is_asked_for(cls, data: Any) -> Any:
-        """Also where none is sent: what is left out would not be looked at. The same of the name."""
+        """Validated even if it is missing, as pydantic would skip it. The same applies to the name."""
         return {"path": "", "target_name": "", **data} if isinstance(data, dict) else data
 
     @property
@@ -165,29 +168,21 @@ def called(fields: RuleExclusionColumns) -> str:
     return ", ".join(filter(None, [f"{rules}: {field}", where]))
 
 
-class RuleExclusion(RuleExclusionColumns, table=True):
-    """A row. Its name is made of its fields."""
+class RuleExclusion(RuleExclusionColumns, VersionedRow, table=True):
+    """A row. Its name is derived from its fields."""
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True)
-    version: int = 1
     policy_id: int | None = Field(default=None, foreign_key="policy.id", ondelete="CASCADE", index=True, nullable=False)
     virtual_host_id: int | None = Field(default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True)
     name: str = Field(default="", max_length=255)
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def replace(self, fields: RuleExclusionFields) -> Self:
         for name in RuleExclusionColumns.model_fields:
             setattr(self, name, getattr(fields, name))
         self.name = fields.name
         return self
-
-    def touch(self, version: int) -> None:
-        """One more edit: a form that was opened before it is stale from now on."""
-        self.version = version
-        self.updated_at = datetime.now(UTC)
 
 
 NOUN = Noun(

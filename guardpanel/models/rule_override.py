@@ -1,7 +1,6 @@
-"""A rule, a family of rules or a tag switched off in a policy; or a rule that counts there although its level would not."""
+"""A rule, rule family or tag that is switched off in a policy, or a rule that counts there despite its paranoia level."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from pydantic import AfterValidator
@@ -11,9 +10,10 @@ from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.rule_choices import must_be_free
 from guardpanel.models.types import Fields, Notes, refuse, stored, visible
+from guardpanel.models.versioned_row import VersionedRow
 
 FAMILY = re.compile(r"9[1-9][0-9]")
-"CRS numbers its families by thousands: 942."
+"CRS rule families are thousands: 942."
 
 
 class RuleAction(Choice):
@@ -39,7 +39,7 @@ OneRule = Annotated[str, AfterValidator(known_rule)]
 
 
 class RuleOverrideColumns(Fields):
-    """What form, JSON and table have in common."""
+    """The fields that form, JSON and table share."""
 
     rule: OneRule = described(
         "Rule", hint="A rule ID (942100), family (942), or tag (attack-sqli).", placeholder="942100"
@@ -49,7 +49,7 @@ class RuleOverrideColumns(Fields):
 
 
 class RuleOverrideFields(RuleOverrideColumns):
-    """What an operator sets: the input of the form, of the JSON body and of the table."""
+    """What an operator sets: the input of the form and the JSON body, and the columns of the table."""
 
     @property
     def name(self) -> str:
@@ -58,37 +58,29 @@ class RuleOverrideFields(RuleOverrideColumns):
 
 
 class KnownOverride(RuleOverrideFields):
-    """With what the rule set says of a rule that is to count."""
+    """With what the rule set reports about a rule that is to count."""
 
     level: int = 0
     points: int = 0
     is_outbound: bool = False
 
 
-class RuleOverride(RuleOverrideColumns, table=True):
-    """A row. What its rule adds, and to which level, is as the rule set said when it was saved: 0 where that does not matter."""
+class RuleOverride(RuleOverrideColumns, VersionedRow, table=True):
+    """A row. Points and level are those of the rule set when it was saved, or 0 if they do not matter."""
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True)
-    version: int = 1
     policy_id: int | None = Field(default=None, foreign_key="policy.id", ondelete="CASCADE", index=True, nullable=False)
     name: str = Field(default="", max_length=255)
     level: int = 0
     points: int = 0
     is_outbound: bool = False
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def replace(self, fields: KnownOverride) -> Self:
         for name in (*RuleOverrideColumns.model_fields, "name", "level", "points", "is_outbound"):
             setattr(self, name, getattr(fields, name))
         return self
-
-    def touch(self, version: int) -> None:
-        """One more edit: a form that was opened before it is stale from now on."""
-        self.version = version
-        self.updated_at = datetime.now(UTC)
 
 
 NOUN = Noun(

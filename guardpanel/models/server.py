@@ -1,4 +1,4 @@
-"""One member of a virtual host's backend, and how its certificate is judged."""
+"""A server of a virtual host's backend, and how its certificate is verified."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,18 +14,18 @@ from guardpanel.models.types import Endpoint, Fields, endpoint, refuse
 
 
 class TlsVerify(Choice):
-    """How the certificate of an https server is judged."""
+    """How an https server's certificate is verified."""
 
     SYSTEM = "system", "System CAs"
-    "By the system's certificate authorities."
+    "Against the system's certificate authorities."
     CA = "ca", "CA certificate below"
-    "By the authority given with the virtual host."
+    "Against the authority configured in the virtual host."
     OFF = "off", "None (insecure)"
-    "Not at all: the operator's explicit choice."
+    "Not at all, by the operator's explicit choice."
 
 
 def certificates(pem: str) -> str:
-    """PEM certificates, parsed and written anew so that nothing else reaches the file."""
+    """PEM certificates, parsed and re-encoded so that nothing else reaches the file."""
     if not pem.strip():
         return ""
     try:
@@ -36,7 +36,7 @@ def certificates(pem: str) -> str:
 
 
 class ServerFields(Fields):
-    """One member of the backend, as typed: `address` may be a URL, which then names the scheme."""
+    """A server as typed: `address` may be a URL, whose scheme then applies."""
 
     scheme: str = described("Scheme", "http", max_length=5)
     address: str = described(
@@ -91,7 +91,7 @@ class Server(ServerFields, table=True):
 
 
 def server_in_words(server: Mapping[str, Any]) -> str:
-    """`https://10.0.0.5:3000, weight 50, backup`: only what is not as usual."""
+    """`https://10.0.0.5:3000, weight 50, backup`: only what differs from the defaults."""
     words = [f"{server['scheme']}://{server['address']}"]
     words += [f"weight {server['weight']}"] if server["weight"] != 100 else []
     words += ["backup"] if server["backup"] else []

@@ -1,8 +1,7 @@
-"""How requests reach HAProxy, for all virtual hosts: which listeners speak the PROXY protocol, and whose word counts for
-who the client is. There is one row."""
+"""How requests reach HAProxy, for all virtual hosts: which listeners use the PROXY protocol, and which header carries the client
+IP. There is a single row."""
 
 import re
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator
@@ -14,6 +13,7 @@ from guardpanel.models.meta import Choice, described
 from guardpanel.models.networks import Networks
 from guardpanel.models.noun import Noun, Part
 from guardpanel.models.types import Fields, refuse, stored, visible
+from guardpanel.models.versioned_row import VersionedRow
 
 MOST_HOPS = 10
 
@@ -26,21 +26,21 @@ NEVER_A_CLIENT = {
     "accept", "authorization", "connection", "content-length", "content-type", "cookie", "date", "expect", "host", "referer",
     "te", "transfer-encoding", "upgrade", "user-agent", "via",
 }  # fmt: skip
-"Headers that mean something else, so that taking them over would break the request."
+"Headers with a meaning of their own: reading the client IP from them would break requests."
 
 
 class ClientIpSource(Choice):
-    """What says who the client is."""
+    """Where the client IP comes from."""
 
     CONNECTION = "connection", "Connection"
-    "The connection's own address, or the PROXY protocol's."
+    "The connection, or its PROXY protocol header."
     X_FORWARDED_FOR = "x_forwarded_for", "X-Forwarded-For"
     HEADER = "header", "Another header"
-    "One header with one address, such as CF-Connecting-IP."
+    "A header with a single address, such as CF-Connecting-IP."
 
 
 class TrafficColumns(Fields):
-    """What form, JSON and table have in common."""
+    """The fields that form, JSON and table share."""
 
     client_ip_source: ClientIpSource = described(
         "Client IP source",
@@ -109,7 +109,7 @@ class TrafficColumns(Fields):
 
 
 class TrafficFields(TrafficColumns):
-    """What an operator sets: the input of the form, of the JSON body and of the table."""
+    """What an operator sets: the input of the form and the JSON body, and the columns of the table."""
 
     listeners: Listeners = described("Listeners", default_factory=list)
 
@@ -133,7 +133,7 @@ class TrafficFields(TrafficColumns):
         return name
 
 
-class Traffic(TrafficColumns, table=True):
+class Traffic(TrafficColumns, VersionedRow, table=True):
     """The row. `version` counts its edits; a form or an If-Match that names an older one is stale."""
 
     __table_args__ = (
@@ -142,21 +142,13 @@ class Traffic(TrafficColumns, table=True):
     )
 
     id: int | None = Field(default=1, primary_key=True)
-    version: int = 1
     listeners: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def replace(self, fields: TrafficFields) -> Self:
         for name in TrafficColumns.model_fields:
             setattr(self, name, getattr(fields, name))
-        self.listeners = [one.model_dump(mode="json") for one in fields.listeners if not one.is_plain]
+        self.listeners = [listener.model_dump(mode="json") for listener in fields.listeners if not listener.is_plain]
         return self
-
-    def touch(self, version: int) -> None:
-        """One more edit: a form that was opened before it is stale from now on."""
-        self.version = version
-        self.updated_at = datetime.now(UTC)
 
 
 NOUN = Noun(

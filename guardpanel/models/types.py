@@ -26,12 +26,12 @@ NAME_EXTRA: Final = " .,-_()&+/:@*’"
 
 
 def refuse(message: str) -> PydanticCustomError:
-    """A validation error whose words reach the operator as they are."""
+    """A validation error whose message is shown to the operator unchanged."""
     return PydanticCustomError("refused", "{words}", {"words": message})
 
 
 def hidden_character(text: str, *, allow: str = "") -> str | None:
-    """The first character that a reader cannot see, in words: controls, line separators, direction marks."""
+    """Describe the first invisible character: a control, line separator or direction mark."""
     for character in text:
         if character not in allow and unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}:
             name = unicodedata.name(character, "control character")
@@ -60,7 +60,7 @@ def notes(text: str) -> str:
 
 
 def hostname(typed: str) -> str:
-    """The canonical form: lower-case A-labels (IDNA 2008 with UTS 46 mapping), `*.` kept, one last dot dropped."""
+    """The canonical form: lower-case A-labels (IDNA 2008 with UTS 46 mapping). Keeps `*.` and drops one final dot."""
     text = visible(typed.strip()).removesuffix(".")
     wildcard, rest = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     if "://" in rest or "/" in rest:
@@ -77,7 +77,7 @@ def hostname(typed: str) -> str:
 
 
 def shown(canonical: str) -> str:
-    """A canonical hostname in the script it was typed in; unchanged where it cannot be decoded."""
+    """A canonical hostname in its original script, or unchanged if it cannot be decoded."""
     if "xn--" not in canonical:
         return canonical
     try:
@@ -87,7 +87,7 @@ def shown(canonical: str) -> str:
 
 
 class Endpoint(NamedTuple):
-    """A server's place: `host` is an IP address or a hostname in canonical form."""
+    """A server's address: `host` is an IP address or a canonical hostname."""
 
     host: str
     port: int
@@ -101,7 +101,7 @@ class Endpoint(NamedTuple):
 
 @lru_cache(maxsize=50_000)
 def endpoint(typed: str, *, scheme: str = "http") -> Endpoint:
-    """`10.0.0.5:3000`, `app.lan`, `https://app.lan`, `[2001:db8::1]:80`; the port follows from http or https."""
+    """Parse `10.0.0.5:3000`, `app.lan`, `https://app.lan` or `[2001:db8::1]:80`. The scheme implies the port."""
     text = visible(typed.strip())
     if "://" in text:
         scheme, text = text.split("://", 1)
@@ -134,7 +134,7 @@ def split_port(text: str) -> tuple[str, str | None]:
 
 
 def server_host(text: str) -> tuple[str, bool]:
-    """An address that HAProxy may connect to, or a hostname (True). Odd forms (`0x7f.1`, `127.1`) are refused."""
+    """An address that HAProxy may connect to, or a hostname (True). Rejects odd notations (`0x7f.1`, `127.1`)."""
     if not text:
         raise refuse("Enter a server address, for example 10.0.0.5:3000.")
     try:
@@ -158,7 +158,7 @@ def in_circles(address: str) -> str:
 
 
 def is_ourselves(address: str, binds: Collection[tuple[str, int]]) -> bool:
-    """Whether a server's address (`127.0.0.1:8080`) is one that HAProxy itself listens on."""
+    """Whether HAProxy itself listens on a server's address (`127.0.0.1:8080`)."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     return any(
@@ -186,11 +186,11 @@ def path(text: str) -> str:
 
 
 GROUPED = re.compile(r"[1-9][0-9]{0,2}(?P<between>[, \u00a0\u202f])[0-9]{3}(?:(?P=between)[0-9]{3})*")
-"How pages show thousands, and as some type them: `1,000`, `1 000`."
+"Thousands as pages show them and as some people type them: `1,000`, `1 000`."
 
 
 def whole_number(typed: str) -> str:
-    """The digits of a typed whole number. Refused is what could mean two: to some 1.000 is a thousand, to others one."""
+    """The digits of a typed integer. Rejects ambiguous ones: 1.000 is a thousand to some, one to others."""
     text = typed.strip()
     if GROUPED.fullmatch(text):
         return re.sub(r"[^0-9]", "", text)
@@ -202,7 +202,7 @@ def whole_number(typed: str) -> str:
 
 
 class Fields(SQLModel):
-    """What every input type has in common: a number may be typed as pages show it, and true is not 1."""
+    """The base of every input type. Accepts numbers as pages show them, and does not accept true as 1."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -215,7 +215,7 @@ class Fields(SQLModel):
 
 
 def kind_of(model: type[BaseModel], info: ValidationInfo) -> type | None:
-    """bool or int, where that is what the field holds, also where it may be left out."""
+    """bool or int, if that is the field's type, also if optional."""
     annotation = model.model_fields[info.field_name or ""].annotation
     kinds = {annotation, *get_args(annotation)}
     return next((kind for kind in (bool, int) if kind in kinds), None)
@@ -227,7 +227,7 @@ Path = Annotated[str, AfterValidator(path)]
 
 
 def lines(value: object) -> object:
-    """A textarea's lines, or commas, as a list; a list stays one."""
+    """A textarea's lines, or values separated by commas, as a list. A list is returned unchanged."""
     if isinstance(value, str):
         return [part.strip() for part in re.split(r"[\n,]", value.replace("\r", "\n")) if part.strip()]
     return value
@@ -243,5 +243,5 @@ Lines = Annotated[list[str], BeforeValidator(lines), AfterValidator(without_empt
 
 
 def stored(choices: type[StrEnum]) -> Any:
-    """A column that keeps an enum's value, not its Python name."""
+    """A column that stores an enum's value, not its Python name."""
     return Enum(choices, values_callable=lambda kinds: [kind.value for kind in kinds], native_enum=False, length=20)

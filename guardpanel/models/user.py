@@ -1,4 +1,4 @@
-"""Who may use the panel."""
+"""The panel's users."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -37,7 +37,7 @@ Password = Annotated[str, AfterValidator(password)]
 
 
 class AccountFields(SQLModel):
-    """The input of the set-up page and of `guardpanel user create`."""
+    """The input of the setup page and of `guardpanel user create`."""
 
     email: Email
     full_name: str = Field(default="", max_length=200)
@@ -61,7 +61,7 @@ class User(SQLModel, table=True):
 
 
 class Session(SQLModel, table=True):
-    """A log-in, of the pages or of the JSON API. Only the SHA-256 of its secret is kept."""
+    """A login to the pages or the JSON API. Only the SHA-256 of its secret is stored."""
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user.id", ondelete="CASCADE", index=True)
@@ -83,7 +83,7 @@ class AccessToken(SQLModel, table=True):
 
 
 class Installation(SQLModel, table=True):
-    """Facts of this installation, made once: one row per name."""
+    """Facts about this installation, one row per name."""
 
     name: str = Field(primary_key=True, max_length=40)
     value: str

@@ -1,7 +1,6 @@
 """Hostnames served together: their servers, health check and policy."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -23,6 +22,7 @@ from guardpanel.models.policy import Policy
 from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
 from guardpanel.models.types import Fields, Name, Notes, Path, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
+from guardpanel.models.versioned_row import VersionedRow
 
 STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
 
@@ -49,7 +49,7 @@ def blank_is_none(value: object) -> object:
 
 
 def an_id(number: int | None) -> int | None:
-    """Of a row: what SQLite cannot store is none."""
+    """An id that exceeds SQLite's integers refers to nothing."""
     if number is not None and not 0 < number < 2**63:
         raise refuse("Not found. It may have been deleted.")
     return number
@@ -61,7 +61,7 @@ OptionalId = Annotated[int | None, BeforeValidator(blank_is_none), AfterValidato
 
 
 class VirtualHostColumns(Fields):
-    """What form, JSON and table have in common."""
+    """The fields that form, JSON and table share."""
 
     name: Name = described("Name", max_length=100, hint="Shown only in guardpanel. Defaults to the first hostname.")
     enabled: bool = described(
@@ -118,7 +118,7 @@ class VirtualHostColumns(Fields):
 
 
 class VirtualHostFields(VirtualHostColumns):
-    """What an operator sets: the input of the form, of the JSON body and of the tables."""
+    """What an operator sets: the input of the form and the JSON body, and the columns of the tables."""
 
     hostnames: Hostnames = described(
         "Hostnames", hint="One per line. *.shop.example matches a.shop.example, not shop.example or a.b.shop.example."
@@ -146,7 +146,7 @@ class VirtualHostFields(VirtualHostColumns):
         return pem
 
 
-class VirtualHost(VirtualHostColumns, table=True):
+class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
     """A row with its hostnames and servers."""
 
     __table_args__ = (
@@ -155,10 +155,7 @@ class VirtualHost(VirtualHostColumns, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    version: int = 1
     policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    updated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     hostnames: list[Hostname] = Relationship(
         sa_relationship_kwargs={
@@ -178,7 +175,7 @@ class VirtualHost(VirtualHostColumns, table=True):
     )
 
     def replace(self, fields: VirtualHostFields) -> Self:
-        """Take every field; rows of names and servers that stay the same stay the same rows."""
+        """Set every field. Unchanged hostnames and servers keep their rows."""
         for name in VirtualHostColumns.model_fields:
             setattr(self, name, getattr(fields, name))
         kept = {row.name: row for row in self.hostnames}
@@ -195,17 +192,12 @@ class VirtualHost(VirtualHostColumns, table=True):
                 setattr(row, name, getattr(typed, name))
         return self
 
-    def touch(self, version: int) -> None:
-        """One more edit: a form that was opened before it is stale from now on."""
-        self.version = version
-        self.updated_at = datetime.now(UTC)
-
     def mode_under(self, policy: Policy | None) -> EnforcementMode:
         return effective_mode(self.enforcement_mode, policy)
 
     @property
     def also(self) -> str:
-        """What follows the name in a list: other names, shortened."""
+        """What a list shows after the name: further hostnames, shortened."""
         first, *others = self.hostnames
         words = [] if first.shown == first.name or self.name == first.name else [first.name]
         if self.name != first.shown:

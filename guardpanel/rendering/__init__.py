@@ -1,7 +1,5 @@
-"""Pure: a desired state in, a bundle out. No clock, no counter, no I/O but the templates.
-
-Equal states give equal bytes, so an unchanged configuration needs no reload.
-"""
+"""Pure: a desired state in, a bundle out. No clock, no counter, no I/O except templates. Equal states give equal bytes, so an
+unchanged configuration needs no reload."""
 
 import hashlib
 
@@ -12,13 +10,13 @@ from guardpanel.rendering.rows import Rows
 from guardpanel.rendering.state import DesiredState
 
 NO_MARK = "0" * 64
-"Stands in the checksum's places while it is computed."
+"Placeholder for the checksum while it is computed."
 
 __all__ = ["DesiredState", "EngineFacts", "Rows", "render"]
 
 
 def render(state: DesiredState) -> Bundle:
-    """All files of a revision. The checksum covers every file, with its own places blank."""
+    """All files of a revision. The checksum covers every file, with the placeholder in its own places."""
     names, applications = coraza.applications(state)
     texts = haproxy.files(state, names)
     agent = coraza.agent_configuration(state.facts, applications)

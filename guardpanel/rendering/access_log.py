@@ -1,7 +1,7 @@
-"""The line that HAProxy writes of each request."""
+"""The line that HAProxy logs for each request."""
 
 CHECKSUM = "\x04"
-"Stands in LINE for the checksum of the configuration that decided."
+"Placeholder in LINE for the checksum of the configuration that decided."
 
 LINE = (
     "{"

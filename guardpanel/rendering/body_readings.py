@@ -7,11 +7,11 @@ from guardpanel.models.body_reading import NOUN, BodyReading, BodyReadingColumns
 from guardpanel.models.content_types import ReadAs
 from guardpanel.models.path_condition import PathMatch
 from guardpanel.rendering.conditions import Chain, Link, of_requests, own
-from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import built, content_types, literal, split_origins
 
-OF_FIELDS = Stored(BodyReadingColumns)
+OF_FIELDS = ColumnReader(BodyReadingColumns)
 
 FIRST_ID = 105_000
 

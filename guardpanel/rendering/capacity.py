@@ -1,8 +1,8 @@
-"""How much may happen at a time, so that HAProxy's memory stays within its share whatever visitors do.
+"""How much may happen concurrently, so that HAProxy's memory stays within its share whatever visitors do.
 
-Memory follows what stalls: a buffer costs nothing until bytes touch it, and then as much as they fill, up to its size. A
-connection that reads slowly can fill three of them (what came from the server, what is on its way, what waits for the
-visitor). Buffers of every virtual host are as large as the largest body that a policy inspects.
+Stalled requests take memory: a buffer costs nothing until bytes touch it, and then as much as they fill, up to its size. A
+connection that reads slowly can fill three (what the server sent, what is in transit, what waits for the visitor). Buffers of all
+virtual hosts are as large as the largest body that a policy inspects.
 """
 
 from typing import NamedTuple
@@ -14,56 +14,56 @@ from guardpanel.rendering.state import DesiredState
 MIB = 1024 * KIB
 
 LARGE_BUFFER = 256 * KIB
-"From here on, what only passes through is spliced past the buffers."
+"Bytes from which data that only passes through is spliced past the buffers."
 
 LARGE_BODY = 128 * KIB
-"Bytes. Over that, as many are inspected at a time as there is memory for."
+"Bytes. Larger bodies are inspected as memory permits."
 
 BUFFERS_EACH = 3
 
 RESERVE = 128
-"""Connections above the most that visitors have: for the panel and its proofs, and for answering whoever is one too many."""
+"Connections in addition to those of visitors: for the panel and its probes, and for rejecting excess ones."
 
 FEWEST, MOST = 200, 20_000
 
 FEWEST_PER_CLIENT = 6
-"A browser's connections to one host."
+"A browser's connections per host."
 
 FILES_BESIDE = 1_000
-"File descriptors for everything but visitors: health checks, the agent, sockets."
+"File descriptors besides those of visitors: health checks, the agent, sockets."
 
 FILES_EACH = 4
-"Of a connection at most: its own, its server's and a pipe's two."
+"File descriptors per connection at most: its own, its server's and two of a pipe."
 
 
 class Capacity(NamedTuple):
-    """At a time."""
+    """Maximum concurrent numbers."""
 
     connections: int
-    "Of visitors."
+    "Visitors' connections."
     requests_per_client: int
-    "In progress."
+    "Requests in progress."
     large_bodies: int
-    "In inspection; 0: no policy takes any."
+    "Large bodies in inspection. 0: no policy accepts any."
     large_bodies_per_client: int
     large_answers: int
-    "On their way that cannot be spliced, and of one client as many as large bodies; 0: buffers are too small to matter."
+    "Large responses in transit that cannot be spliced, and large bodies per client. 0: buffers are too small to matter."
     stalled_kib: int
-    "What a request that stalls can take."
+    "Bytes that a stalled request can take."
 
 
 def by_files(facts: EngineFacts) -> int:
-    """For how many connections there are file descriptors."""
+    """The number of connections for which there are file descriptors."""
     return max(FEWEST, (facts.open_files - FILES_BESIDE) // FILES_EACH - 3 * RESERVE)
 
 
 def by_memory(facts: EngineFacts) -> int:
-    """A quarter of the memory at an eighth of a MiB for each, as far as there are file descriptors."""
+    """A quarter of the memory at an eighth of a MiB each, limited by file descriptors."""
     return max(FEWEST, min(MOST, facts.memory_mib * MIB // 4 // (MIB // 8), by_files(facts)))
 
 
 def most_stalled(memory_mib: int, buffer: int) -> int:
-    """How many requests that fill their buffers take a quarter of the memory."""
+    """The number of requests with full buffers that take a quarter of the memory."""
     return memory_mib * MIB // 4 // (BUFFERS_EACH * buffer)
 
 

@@ -21,23 +21,21 @@ from guardpanel.rendering.tuning import UNTUNED, Tuning
 from guardpanel.rendering.virtual_host import VirtualHostState
 
 TRANSACTION_TTL = 90_000
-"Milliseconds that the agent keeps a request's transaction for its response: HAProxy's connect + server timeouts and some."
+"""Milliseconds for which the agent keeps a request's transaction for its response: HAProxy's connect and server timeouts, with a
+margin."""
 
 Effective = tuple[int, EnforcementMode, int]
-"Policy, mode, and the virtual host where something is excluded for that alone (else 0)."
+"Policy, mode, and the virtual host if it has exclusions of its own (else 0)."
 
 
 def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Application, ...]]:
-    """The application of each effective policy, and each distinct application once.
-
-    Every policy is there in its own mode even while nothing is bound to it, so that its rules are checked when
-    they are saved and not when they are needed.
-    """
-    wanted = {(policy.id, policy.enforcement_mode, 0) for policy in state.policies.values()}
-    wanted |= {key for host in state.virtual_hosts if (key := effective(state, host))}
+    """The application of each effective policy, without duplicates. Every policy is included in its own mode even if nothing is
+    bound to it, so that its rules are checked when they are saved and not when they are first used."""
+    keys = {(policy.id, policy.enforcement_mode, 0) for policy in state.policies.values()}
+    keys |= {key for host in state.virtual_hosts if (key := effective(state, host))}
     names: dict[Effective, str] = {}
     distinct: dict[str, Application] = {}
-    for policy_id, mode, host_id in sorted(wanted):
+    for policy_id, mode, host_id in sorted(keys):
         if mode is EnforcementMode.OFF:
             continue
         policy, tuning = state.policies[policy_id], state.tuning.of(policy_id, host_id)
@@ -58,7 +56,7 @@ def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Appli
 
 
 def effective(state: DesiredState, host: VirtualHostState) -> Effective | None:
-    """What judges the requests of a virtual host. None without a policy."""
+    """The application that inspects a virtual host's requests. None without a policy."""
     policy, mode = state.effective(host)
     if policy is None:
         return None
@@ -104,26 +102,26 @@ def restrictions(policy: PolicyState) -> dict[str, Iterable[str]]:
 
 def reads(entries: Iterable[str], processors: Mapping[ReadAs, str]) -> Iterator[tuple[list[str], str]]:
     """Patterns of content types and what has the engine read them so, the widest first: the last that matches holds."""
-    for (_, how), found in groupby(readings(entries), key=lambda each: (narrowness(each[0]), each[1])):
+    for (_, how), group in groupby(readings(entries), key=lambda each: (narrowness(each[0]), each[1])):
         if how in processors:
-            yield [pattern for pattern, _ in found], processors[how]
+            yield [pattern for pattern, _ in group], processors[how]
 
 
 def agent_configuration(facts: EngineFacts, applications: Iterable[Application]) -> bytes:
-    """coraza-spoa's YAML, strict: unknown keys are errors there."""
+    """coraza-spoa's YAML, strict: unknown keys are errors."""
     head = {
         "bind": f"unix://{facts.agent_socket}",
         "log_level": "warn",
         "log_file": "/dev/stderr",
         "log_format": "json",
     }
-    entries = "".join(_entry(one.name, one.directives, one.response_check) for one in applications)
+    entries = "".join(_entry(app.name, app.directives, app.response_check) for app in applications)
     return f"{_written(head)}applications:{chr(10) + entries if entries else f' []{chr(10)}'}".encode("ascii")
 
 
 @lru_cache(maxsize=1_000)
 def _entry(name: str, directives: str, response_check: bool) -> str:
-    """One application's item of the list. Kept, since a save changes one policy at most."""
+    """An application's list item. Cached, since a save changes one policy at most."""
     return _written(
         [
             {

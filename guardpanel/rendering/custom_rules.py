@@ -8,10 +8,10 @@ from guardpanel.models.custom_rule import CustomRule, CustomRuleColumns
 from guardpanel.models.custom_rule_choices import CustomAction, RulePhase
 from guardpanel.models.custom_rule_text import link_of
 from guardpanel.models.seclang import pretty
-from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.tokens import Token, rule
 
-OF_FIELDS = Stored(CustomRuleColumns)
+OF_FIELDS = ColumnReader(CustomRuleColumns)
 
 ORDER = (CustomAction.ALLOW, CustomAction.BLOCK, CustomAction.LOG, CustomAction.SCORE)
 "What allows comes first: nothing else is asked of such a request."

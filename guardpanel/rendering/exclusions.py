@@ -6,11 +6,11 @@ from typing import Any
 from guardpanel.models.rule_choices import ids
 from guardpanel.models.rule_exclusion import NOUN, RuleExclusion, RuleExclusionColumns, Target
 from guardpanel.rendering.conditions import PLAIN, Chain, Link, is_exactly, of_requests, own
-from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import Token, built, exactly, literal, matching, split_origins
 
-OF_FIELDS = Stored(RuleExclusionColumns)
+OF_FIELDS = ColumnReader(RuleExclusionColumns)
 
 FIRST_ID = 110_000
 AT_ONCE = 20
@@ -53,22 +53,24 @@ class ExclusionState(RuleExclusionColumns):
 
 def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
     """As they stand before the rule set, with ids of their own."""
-    found: list[Chain] = []
-    for one in exclusions:
-        actions, tests = tuple(removals(one)), tuple(links(one))
+    rendered: list[Chain] = []
+    for exclusion in exclusions:
+        actions, tests = tuple(removals(exclusion)), tuple(links(exclusion))
         for at in range(0, len(actions), AT_ONCE):
-            phase = 2 if one.only_if else 1
-            acts_for = "target_name" if one.name_is_pattern else tests[-1].field if tests else "rules"
-            found.append(
-                Chain(NOUN.key, one.id, FIRST_ID + len(found), phase, tests, actions[at : at + AT_ONCE], acts_for)
+            phase = 2 if exclusion.only_if else 1
+            acts_for = "target_name" if exclusion.name_is_pattern else tests[-1].field if tests else "rules"
+            rendered.append(
+                Chain(
+                    NOUN.key, exclusion.id, FIRST_ID + len(rendered), phase, tests, actions[at : at + AT_ONCE], acts_for
+                )
             )
-    return found
+    return rendered
 
 
-def removals(one: ExclusionState) -> Iterator[Token]:
+def removals(exclusion: ExclusionState) -> Iterator[Token]:
     """`ctl:ruleRemoveTargetById=942100;ARGS:content`: an action for each rule and variable."""
-    fields = [built("{}{}", own(variable), key(one)) for variable in VARIABLES[one.target]]
-    for choice in one.rules:
+    fields = [built("{}{}", own(variable), key(exclusion)) for variable in VARIABLES[exclusion.target]]
+    for choice in exclusion.rules:
         by = own("Tag" if ids(choice) is None else "Id")
         for field in fields:
             yield _action(built("ruleRemoveTargetBy{}={};{}", by, literal(choice), field))
@@ -81,14 +83,14 @@ def _action(words: Token) -> Token:
     return built("ctl:'{}'", words) if "," in words else built("ctl:{}", words)
 
 
-def key(one: ExclusionState) -> Token:
+def key(exclusion: ExclusionState) -> Token:
     """Which of a variable's fields. The engine compares names in lower case, also with patterns."""
-    name = one.target_name
+    name = exclusion.target_name
     if not name:
         return built("")
-    if one.name_is_pattern:
+    if exclusion.name_is_pattern:
         return built(":/(?i)^(?:{})$/", matching(name))
-    if one.target is Target.JSON:
+    if exclusion.target is Target.JSON:
         return _json_key(name.removeprefix("json."))
     return built(":{}", literal(name)) if PLAIN.fullmatch(name) else built(":/(?i)^{}$/", exactly(name))
 
@@ -102,10 +104,10 @@ def _json_key(name: str) -> Token:
     return built(":/(?i)^{}$/", path)
 
 
-def links(one: ExclusionState) -> Iterator[Link]:
+def links(exclusion: ExclusionState) -> Iterator[Link]:
     """What a request must be like, the narrowest first. The actions stand in the last: in another one, they act alone."""
-    yield from of_requests(one.path_match, one.path, one.methods)
-    for name, _, value in (condition.partition("=") for condition in one.only_if):
+    yield from of_requests(exclusion.path_match, exclusion.path, exclusion.methods)
+    for name, _, value in (condition.partition("=") for condition in exclusion.only_if):
         selector = literal(name) if PLAIN.fullmatch(name) else built("/^{}$/", exactly(name))
         yield Link(built("ARGS:{}", selector), is_exactly(value), "only_if")
         yield Link(built("&ARGS:/(?i)^{}$/", _read_as(name)), built("@eq 1"), "only_if")
@@ -115,13 +117,13 @@ def _read_as(name: str) -> Token:
     """All names under which a server may read this argument: of several with them, it may read another one. PHP drops spaces
     before a name, ends it at NUL, and has _ for a space, a dot and an open bracket (php_register_variable_ex() in its
     main/php_variables.c); name[] and name[x] are the name's, too, and some servers merge a JSON body with the arguments."""
-    found = built(r"(?:json\.)?\x20*")
+    pattern = built(r"(?:json\.)?\x20*")
     for letter in name.removeprefix("json."):
-        found = built("{}{}", found, built(r"[_.\x20\x5b]") if letter in "_. [" else exactly(letter))
-    return built(r"{}(?s:[\x00\x5b].*)?", found)
+        pattern = built("{}{}", pattern, built(r"[_.\x20\x5b]") if letter in "_. [" else exactly(letter))
+    return built(r"{}(?s:[\x00\x5b].*)?", pattern)
 
 
-def directives(one: ExclusionState) -> str:
+def directives(exclusion: ExclusionState) -> str:
     """It alone, as a person may read it."""
-    text, _ = split_origins(template("coraza/_exclusions.conf.j2").render(exclusions=chains([one])))
+    text, _ = split_origins(template("coraza/_exclusions.conf.j2").render(exclusions=chains([exclusion])))
     return text.lstrip("\n").partition("\n")[2]  # without the comment

@@ -1,4 +1,4 @@
-"""Where the engines meet, and what they can do: the same for every revision of an installation."""
+"""Where the engines meet and what they support: the same for every revision of an installation."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ from guardpanel.models.policy import KIB, LARGEST_BODY_KIB_IN_SMALL_FRAMES
 from guardpanel.models.policy_judging import LARGEST_BODY_KIB
 
 LARGEST_HEADERS = 32 * KIB
-"Bytes of all request headers together; more gets 431. Leaves room in HAProxy's buffer for the body."
+"Bytes of all request headers together. More returns 431. Leaves room in HAProxy's buffer for the body."
 
 LARGEST_ADDRESS = 8 * KIB
-"Bytes of path and query together; more gets 414, for the same reason."
+"Bytes of path and query together. More returns 414, for the same reason."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +22,33 @@ class EngineFacts:
     system_ca: str
     "The machine's certificate authorities: a PEM file, or `@system-ca` for HAProxy's built-in default."
     secret: str
-    "Known to the panel and HAProxy alone: marks the panel's own requests."
+    "A secret of the panel and HAProxy that marks the panel's own requests."
     small_frames: bool = False
-    "The agent is a coraza-spoa: where HAProxy's buffers are larger than 64 KiB it refuses every connection."
+    "The agent is coraza-spoa, which rejects every connection if HAProxy's buffers exceed 64 KiB."
 
     server_states: str = ""
-    """The file in which a new worker finds what the one before knew of servers; its path is part of the configuration, what is
-    in it is not. Empty: there is nobody who writes one."""
+    """The file from which a new worker reads what the previous one knew about servers. Its path is part of the configuration, its
+    content is not. Empty: nobody writes one."""
     drops_trailers: bool = False
-    "HAProxy knows `option http-drop-request-trailers` (3.2): where it does not, requests with trailers are refused."
+    "HAProxy supports `option http-drop-request-trailers` (3.2). Otherwise requests with trailers are rejected."
 
     runs_lua: bool = False
-    "HAProxy was built with Lua: without it, it can see no trailers of a body that passes in parts."
+    "HAProxy was built with Lua. Without it, it cannot see trailers of a body that passes in parts."
 
     lua_folder: str = ""
-    """Where engines/haproxy.py puts the filter in Lua: its path is absolute, as HAProxy reads it once for each thread,
-    the first time from the configuration's folder, and from where it was started then."""
+    """Where engines/haproxy.py puts the Lua filter. The path is absolute, since HAProxy reads it once per thread, first from the
+    configuration's directory and then from where it was started."""
 
     memory_mib: int = 2048
-    "Of the machine or the container, as services/installation.py remembers it."
+    "Of the machine or container, as recorded by services/installation.py."
 
     open_files: int = 100_000
-    "File descriptors that HAProxy may have."
+    "HAProxy's limit of file descriptors."
 
     holds_responses: bool = False
-    "HAProxy can wait for a response and go on with what came (2.8): 2.6 then loses those whose server closes."
+    "HAProxy can wait for a response and continue with a partial one (2.8). 2.6 loses those whose server closes."
 
     @property
     def largest_body(self) -> int:
-        """Bytes of a request's body that can be inspected; a policy's limit may say more than that."""
+        """Bytes of a request body that can be inspected. A policy's limit may be higher."""
         return KIB * (LARGEST_BODY_KIB_IN_SMALL_FRAMES if self.small_frames else LARGEST_BODY_KIB)

@@ -1,7 +1,7 @@
-"""Headers by which servers commonly take a client's word for who it is, how it came and what it asked for.
+"""Request headers from which servers commonly read the client's identity, scheme or target.
 
-Regular expressions for HAProxy over header names, which it keeps in lower case. Between the words of a name may stand any
-character: some servers read each but letters and digits as `_` (CGI, RFC 3875 §4.1.18, and lighttpd, PHP, WSGI after it).
+Regular expressions for HAProxy over header names, which it keeps in lower case. Any character may separate the words of a name:
+some servers read everything but letters and digits as `_` (CGI, RFC 3875 §4.1.18, and therefore lighttpd, PHP, WSGI).
 """
 
 ANY = "[^a-z0-9]?"
@@ -24,15 +24,15 @@ WHOLE = "|".join((
 ))  # fmt: skip
 
 OURS = f"x{ANY}(request{ANY}id|waf[^a-z0-9])"
-"Names, and beginnings of names, that only we give."
+"Names and prefixes that only guardpanel sets."
 
 FORGED = f"{ANYWHERE}|({ENDS})$|^({WHOLE})$|^{OURS}"
-"One name."
+"Matches one name."
 
 ANY_FORGED = f"{ANYWHERE}|({ENDS})(,|$)|(^|,)({WHOLE})(,|$)|(^|,){OURS}"
-"The same in all names of a request, with commas between them: asked once, where FORGED would be asked of each header."
+"Matches within all names of a request, separated by commas: evaluated once, instead of FORGED for each header."
 
 
 def any_spelling(name: str) -> str:
-    """Of a header that an operator names: servers may read `x_edge` as `x-edge`."""
+    """Matches an operator's header: servers may read `x_edge` as `x-edge`."""
     return f"^{name.replace('-', ANY)}$"

@@ -22,20 +22,19 @@ from guardpanel.rendering.virtual_host import VirtualHostState
 from guardpanel.shipped import config_templates, lua_file
 
 BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
-"Beside the body in one buffer or SPOP frame: headers, address, HAProxy's own notes and the share it keeps for rewriting."
+"Bytes besides the body in a buffer or SPOP frame: headers, URL, HAProxy's metadata and its rewrite reserve."
 
 SMALLEST_BUFFER = 64 * KIB
 
 SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS = 8 * KIB, 4 * KIB
-"With a coraza-spoa, in place of LARGEST_HEADERS and LARGEST_ADDRESS: with the largest body and 4 KiB they are 64 KiB."
+"With coraza-spoa, instead of LARGEST_HEADERS and LARGEST_ADDRESS: together with the largest body and 4 KiB they are 64 KiB."
 
 MOST_FIELDS = 126
-"""Blocks before which HAProxy's representation of a message (HTX) can have its trailers: a start line and 101 headers
-(`tune.http.maxhdr`), the ends of both, and what a body is divided into.
-"""
+"""Blocks before those that can hold trailers in HAProxy's internal representation (HTX): a start line and 101 headers
+(`tune.http.maxhdr`), the ends of both, and the body's blocks."""
 
 BACKENDS = "\x03"
-"Stands in haproxy.cfg.j2's text for all backends until they are put there."
+"Placeholder for all backends in haproxy.cfg.j2's text."
 
 Origins = dict[int, Origin]
 """By 1-based line."""
@@ -50,23 +49,23 @@ class Room(NamedTuple):
 
 
 def room(state: DesiredState) -> Room:
-    """What a request may take, and HAProxy's buffer, from which it makes one frame for the agent."""
+    """What a request may take, and HAProxy's buffer, which becomes one frame for the agent."""
     if state.facts.small_frames:
         return Room(SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS, SMALLEST_BUFFER)
     return Room(LARGEST_HEADERS, LARGEST_ADDRESS, max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM))
 
 
-class Held(NamedTuple):
-    """How responses wait to be inspected."""
+class ResponseHold(NamedTuple):
+    """How long responses are held for inspection."""
 
     seconds: int
     "At most."
     length: int
-    "Bytes of a body that are enough."
+    "Bytes of a body that suffice."
 
 
-def held(state: DesiredState, host: VirtualHostState) -> Held | None:
-    """None where nobody looks at responses, or this HAProxy cannot."""
+def held(state: DesiredState, host: VirtualHostState) -> ResponseHold | None:
+    """None if responses are not inspected, or if this HAProxy cannot hold them."""
     policy, mode = state.effective(host)
     if (
         policy is None
@@ -75,11 +74,11 @@ def held(state: DesiredState, host: VirtualHostState) -> Held | None:
         or not state.facts.holds_responses
     ):
         return None
-    return Held(policy.response_seconds, min(policy.body_limit, state.facts.largest_body))
+    return ResponseHold(policy.response_seconds, min(policy.body_limit, state.facts.largest_body))
 
 
 def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
-    """haproxy.cfg with the checksum's mark in its places."""
+    """haproxy.cfg, with the placeholder for the checksum."""
     space = room(state)
     frame, origins = split_origins(
         template("haproxy/haproxy.cfg.j2").render(
@@ -128,13 +127,11 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
 
 @lru_cache(maxsize=20_000)
 def backend(
-    host: VirtualHostState, system_ca: str, told_addresses: bool, held: Held | None
+    host: VirtualHostState, system_ca: str, told_addresses: bool, held: ResponseHold | None
 ) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
-    """One virtual host's backend: its text, how many lines that is, and where they come from.
-
-    Kept, since a save changes one virtual host and renders all. `told_addresses`: the panel looks names up, so that HAProxy
-    depends on no DNS, neither to start nor to go on; else it asks libc first and DNS from then on.
-    """
+    """A virtual host's backend: its text, its number of lines, and where they came from. Cached, since a save changes one virtual
+    host and renders all. `told_addresses`: the panel resolves names, so that HAProxy depends on DNS neither to start nor to run.
+    Otherwise HAProxy asks libc first and DNS from then on."""
     text, origins = split_origins(
         template("haproxy/_backend.cfg.j2").render(
             host=host,
@@ -152,7 +149,7 @@ def backend(
 
 
 def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]:
-    """Everything beside haproxy.cfg, by path."""
+    """All files but haproxy.cfg, by path."""
     rendered = {
         "coraza.cfg": template("haproxy/coraza.cfg.j2").render(responses=inspects_responses(state)),
         "hosts.map": maps.hosts(state, wildcard=False),
@@ -177,14 +174,13 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
 
 @cache
 def error_pages() -> dict[str, str]:
-    """By path; they come with the program."""
+    """By path. They are shipped with the program."""
     pages = sorted((config_templates() / "haproxy" / "errors").glob("*.html"))
     return {f"errors/{page.name}": page.read_text("utf-8") for page in pages}
 
 
 def hops(traffic: TrafficState) -> Sequence[int]:
-    """Which elements of X-Forwarded-For are looked at, counted from the right, each only if the one before is a trusted
-    proxy's address."""
+    """Which elements of X-Forwarded-For count, from the right: each only if the one after it is a trusted proxy."""
     if traffic.client_ip_source is not ClientIpSource.X_FORWARDED_FOR:
         return ()
     return (traffic.forwarded_hops,) if traffic.forwarded_hops else range(1, MOST_HOPS + 1)

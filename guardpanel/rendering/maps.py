@@ -1,4 +1,4 @@
-"""HAProxy's maps: which hostname leads to which virtual host, and what that is bound to."""
+"""HAProxy's maps: hostname → virtual host → what it is bound to."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,14 +8,14 @@ from guardpanel.rendering.coraza import Effective, effective
 from guardpanel.rendering.state import DesiredState
 
 OFF = "off"
-"In place of a virtual host's id in the maps of hostnames: 421. Without an entry a wildcard would take the name."
+"Replaces a virtual host's id in the maps of hostnames: 421. Without an entry a wildcard would match."
 
 NOT_INSPECTED = "-"
-"In place of an application: the WAF is not asked."
+"Replaces an application: the WAF is not asked."
 
 
 def hosts(state: DesiredState, *, wildcard: bool) -> str:
-    """`shop.example 17`, `old.example off`; for wildcards the parent alone: `*.shop.example` is `shop.example 17`."""
+    """`shop.example 17`, `old.example off`. Wildcards are listed by parent: `*.shop.example` is `shop.example 17`."""
     pairs = [(name, str(host.id)) for host in state.virtual_hosts for name in host.hostnames]
     pairs += [(name, OFF) for name in state.names_off]
     return "".join(
@@ -29,7 +29,7 @@ def networks(entries: Sequence[str]) -> str:
 
 
 def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
-    """What `_frontend.cfg.j2` reads field by field; all values are ours. Few policies, many virtual hosts."""
+    """The fields that `_frontend.cfg.j2` reads. All values are ours. There are few policies and many virtual hosts."""
     known: dict[Effective | None, str] = {}
     lines = []
     for host in state.virtual_hosts:
@@ -41,7 +41,7 @@ def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
 
 
 def binding(key: Effective | None, names: Mapping[Effective, str], state: DesiredState) -> str:
-    """What every virtual host with this policy in this mode has in common."""
+    """The fields that are equal for all virtual hosts with this policy and mode."""
     if key is None or key[1] is EnforcementMode.OFF:
         return f"{NOT_INSPECTED};0;pass;open;0;0;{waiting.PASSES}"
     policy, mode = state.policies[key[0]], key[1]
@@ -59,7 +59,7 @@ def binding(key: Effective | None, names: Mapping[Effective, str], state: Desire
 
 
 def is_dotted(entry: str) -> bool:
-    """Whether a part of a skipped path begins with a dot: `/.well-known/`."""
+    """Whether a segment of a skipped path begins with a dot: `/.well-known/`."""
     return "/." in entry
 
 

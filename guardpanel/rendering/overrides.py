@@ -1,18 +1,18 @@
-"""Rule overrides in SecLang: after the rule set, whose rules they change for good."""
+"""Rule overrides in SecLang. They follow the rule set, whose rules they change permanently."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from guardpanel.models.rule_override import FAMILY, RuleAction, RuleOverrideColumns
-from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.tokens import Token, built, literal
 
-OF_FIELDS = Stored(RuleOverrideColumns)
+OF_FIELDS = ColumnReader(RuleOverrideColumns)
 
 
 class OverrideState(RuleOverrideColumns):
-    """All fields of a rule override, as the row has them."""
+    """All fields of a rule override, as stored."""
 
     id: int
     policy_id: int
@@ -28,8 +28,8 @@ class OverrideState(RuleOverrideColumns):
 
 
 @dataclass(frozen=True)
-class Moved:
-    """A rule whose points are to count at another level. It adds them to its own all the same: there they are taken off."""
+class MovedRule:
+    """A rule whose points must count at another level. It still adds them to its own level, where they are subtracted."""
 
     override_id: int
     rule: Token
@@ -40,33 +40,33 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemovedRules:
     override_id: int
     by_tag: bool
     rules: Token
 
 
-def moved(overrides: Iterable[OverrideState], blocking_level: int) -> list[Moved]:
-    """Where a rule's level is above the blocking level: at others its points count anyway."""
+def moved(overrides: Iterable[OverrideState], blocking_level: int) -> list[MovedRule]:
+    """Rules above the blocking level. Others' points count anyway."""
     return [
-        Moved(
-            one.id,
-            literal(one.rule),
-            literal("outbound_anomaly_score_pl" if one.is_outbound else "inbound_anomaly_score_pl"),
-            one.points,
-            one.level,
+        MovedRule(
+            override.id,
+            literal(override.rule),
+            literal("outbound_anomaly_score_pl" if override.is_outbound else "inbound_anomaly_score_pl"),
+            override.points,
+            override.level,
             blocking_level,
         )
-        for one in overrides
-        if one.action is RuleAction.ENABLE and one.level > blocking_level
+        for override in overrides
+        if override.action is RuleAction.ENABLE and override.level > blocking_level
     ]
 
 
-def removed(overrides: Iterable[OverrideState]) -> list[Removed]:
+def removed(overrides: Iterable[OverrideState]) -> list[RemovedRules]:
     return [
-        Removed(one.id, by_tag=not one.rule[0].isdigit(), rules=_rules(one.rule))
-        for one in overrides
-        if one.action is RuleAction.DISABLE
+        RemovedRules(override.id, by_tag=not override.rule[0].isdigit(), rules=_rules(override.rule))
+        for override in overrides
+        if override.action is RuleAction.DISABLE
     ]
 
 

@@ -2,13 +2,13 @@
 
 from guardpanel.models.enforcement import EnforcementMode, OverLimit, fails_open, over_limit_in
 from guardpanel.models.policy import KIB, PolicyFields
-from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.rows import ColumnReader, Row
 
-OF_FIELDS = Stored(PolicyFields)
+OF_FIELDS = ColumnReader(PolicyFields)
 
 
 class PolicyState(PolicyFields):
-    """All fields of a policy; they were checked when it was saved, and do not change any more."""
+    """All fields of a policy. They were validated when it was saved, and are immutable."""
 
     id: int
 

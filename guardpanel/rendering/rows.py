@@ -1,4 +1,4 @@
-"""What a state is made from."""
+"""The rows from which a state is built."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -12,9 +12,8 @@ Rows = Mapping[str, Sequence[Row]]
 "By table: `virtualhost`, `hostname`, `server`, `policy`, `traffic`."
 
 
-class Stored:
-    """How a model's fields are read from a row: flags are stored as 0 and 1, choices as text; a list does not change any
-    more."""
+class ColumnReader:
+    """Reads a model's fields from a row: flags are stored as 0 and 1, choices as text. Lists become tuples."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.names = tuple(model.model_fields)
@@ -23,7 +22,7 @@ class Stored:
         self._converters = [(place, convert) for place, convert in converters if convert]
 
     def values(self, row: Row) -> list[Any]:
-        """In the order of the names. There may be thousands of rows."""
+        """Values in the order of the names. There may be thousands of rows."""
         values = [*self._read(row)]
         for place, convert in self._converters:
             values[place] = convert(values[place])

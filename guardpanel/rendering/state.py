@@ -1,8 +1,5 @@
-"""Everything that the config templates may see: the database's rows as frozen values.
-
-Built from plain rows (one mapping per row and table), so that a revision's snapshot renders exactly as the
-tables it was taken from.
-"""
+"""Everything that config templates can see: the database's rows as frozen values. Built from plain rows (a mapping per row), so
+that a revision's snapshot renders exactly like the tables from which it was taken."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,7 +17,7 @@ from guardpanel.rendering.virtual_host import ServerState, VirtualHostState
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the database says should run. Of disabled virtual hosts it has the names alone."""
+    """What the database says should run. Of disabled virtual hosts, only the hostnames."""
 
     facts: EngineFacts
     policies: Mapping[int, PolicyState]
@@ -28,7 +25,7 @@ class DesiredState:
     traffic: TrafficState
     tuning: Tuning = UNTUNED
     names_off: tuple[str, ...] = ()
-    "Hostnames of disabled virtual hosts: they get 421, also where another's wildcard would take them."
+    "Hostnames of disabled virtual hosts. They return 421, even if another's wildcard matches."
 
     @classmethod
     def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
@@ -56,16 +53,22 @@ class DesiredState:
 
     @property
     def body_limit(self) -> int:
-        """The largest of any policy that is in effect somewhere, in bytes: HAProxy's buffers follow it."""
+        """The largest body limit of a policy that is in effect, in bytes. It determines HAProxy's buffers."""
         used = {self.effective(host) for host in self.virtual_hosts}
-        return max((one.body_limit for one, mode in used if one and mode is not EnforcementMode.OFF), default=0)
+        return max(
+            (policy.body_limit for policy, mode in used if policy and mode is not EnforcementMode.OFF), default=0
+        )
 
     @cached_property
     def with_own(self) -> frozenset[tuple[int, int]]:
-        """Policy and virtual host, where something is excluded for that host alone."""
-        return frozenset((one.policy_id, one.virtual_host_id) for one in self.tuning.exclusions if one.virtual_host_id)
+        """Policy and virtual host of each exclusion that applies to a single host."""
+        return frozenset(
+            (exclusion.policy_id, exclusion.virtual_host_id)
+            for exclusion in self.tuning.exclusions
+            if exclusion.virtual_host_id
+        )
 
     def effective(self, host: VirtualHostState) -> tuple[PolicyState | None, EnforcementMode]:
-        """The policy of a virtual host and the mode it has there."""
+        """A virtual host's policy and effective mode."""
         policy = self.policies.get(host.policy_id) if host.policy_id is not None else None
         return policy, effective_mode(host.enforcement_mode, policy)

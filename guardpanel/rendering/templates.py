@@ -10,7 +10,7 @@ from guardpanel.shipped import config_templates
 
 @cache
 def template(name: str) -> Template:
-    # Configuration is not HTML: what may be printed is decided by `only_tokens`, not by escaping.
+    # Configuration is not HTML: `only_tokens` decides what may be printed, not escaping.
     environment = Environment(
         loader=FileSystemLoader(config_templates()),
         undefined=StrictUndefined,

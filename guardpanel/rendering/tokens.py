@@ -1,7 +1,7 @@
-"""Text that may stand in an engine's configuration.
+"""Text that is safe in an engine's configuration.
 
-Templates may print nothing but a `Token`, and a `Token` is made only here, by a typed encoder: a plain `str` in a
-config template raises. So a value that somebody typed cannot become syntax, in any template, ever.
+Templates may print only a `Token`, and only the typed encoders here create one: a plain `str` in a config template raises. So
+typed text can never become syntax, in any template.
 """
 
 import re
@@ -17,17 +17,17 @@ UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 class Token(str):
-    """A piece of configuration that is safe where its encoder says."""
+    """A piece of configuration that is safe in the place that its encoder names."""
 
     __slots__ = ()
 
 
 class UnsafeText(Exception):
-    """A value reached a config template without an encoder. A fault of ours, never of the operator."""
+    """A value reached a config template without an encoder. A bug of ours, never the operator's fault."""
 
 
 def literal(text: str) -> Token:
-    """Text of our own: a path, a name that we made. Must not hold white space, quotes or controls."""
+    """Our own text: a path, or a generated name. Must not contain white space, quotes or controls."""
     if not re.fullmatch(r"[A-Za-z0-9_./:@,;=*\[\]-]*", text):
         raise UnsafeText(f"not a bare word: {text!r}")
     return Token(text)
@@ -40,27 +40,27 @@ def number(value: int) -> Token:
 
 
 def word(text: str) -> Token:
-    """One HAProxy word. Inside single quotes HAProxy reads every byte as it is (configuration manual §2.2)."""
+    """A HAProxy word. Within single quotes HAProxy takes every byte literally (configuration manual §2.2)."""
     if UNSAFE.search(text):
         raise UnsafeText(f"a control character in {text!r}")
     return Token("'" + text.replace("'", "'\\''") + "'")
 
 
 def log_format(text: str) -> Token:
-    """A word where HAProxy would read `%` as a log-format variable."""
+    """A word in a place where HAProxy would read `%` as a log-format variable."""
     return word(text.replace("%", "%%"))
 
 
 def seclang(text: str) -> Token:
-    """Text inside a quoted SecLang argument: only characters that mean nothing there."""
+    """Text within a quoted SecLang argument: only characters without a special meaning."""
     if not re.fullmatch(r"[A-Za-z0-9 .,:/_|+#&^!$-]*", text) or "%{" in text:
         raise UnsafeText(f"not plain SecLang text: {text!r}")
     return Token(text)
 
 
 def exactly(text: str) -> Token:
-    """A regular expression of SecLang that this text alone is: whatever is no letter or digit stands there as its number, so
-    that it is no quote, no comma between actions and no macro."""
+    """A SecLang regular expression that matches exactly this text: everything but letters and digits is written as its code
+    point, so that it is neither a quote nor a comma between actions nor a macro."""
     if UNSAFE.search(text):
         raise UnsafeText(f"a control character in {text!r}")
     return Token(
@@ -69,7 +69,7 @@ def exactly(text: str) -> Token:
 
 
 def matching(pattern: str) -> Token:
-    """An expression of an operator's (models/patterns.py) as SecLang can hold it: it matches the same."""
+    """An operator's expression (models/patterns.py) in a form that SecLang can contain. It matches the same."""
     if UNSAFE.search(pattern):
         raise UnsafeText(f"a control character in {pattern!r}")
     parts = re.findall(r"\\x[0-9A-Fa-f]{2}|\\.|[^\\]", pattern)
@@ -79,7 +79,7 @@ def matching(pattern: str) -> Token:
 
 
 def _part(part: str) -> str:
-    """One character of an expression, or what is escaped there."""
+    """A character of an expression, or an escape."""
     if part.startswith("\\x"):
         return _numbered(bytes.fromhex(part[2:]).decode("latin-1"))
     return part if PLAIN_IN_PATTERNS.fullmatch(part) else _numbered(part[-1])
@@ -89,14 +89,14 @@ PLAIN_IN_PATTERNS = re.compile(r"[A-Za-z0-9_.^$|?*+(){}\[\],:!=-]|\\[A-Za-z0-9.^
 
 
 def _numbered(character: str) -> str:
-    """Six digits: Coraza takes a number that begins with 80 or more for a byte, and then compares bytes
-    (matchesArbitraryBytes() in its internal/operators/rx.go), so that \\x{e9} is no é of UTF-8."""
+    """Six digits: Coraza takes a number from 80 up as a byte, and then compares bytes (matchesArbitraryBytes() in its
+    internal/operators/rx.go), so that \\x{e9} does not match é in UTF-8."""
     return f"\\x{ord(character):02x}" if ord(character) < 128 else f"\\x{{{ord(character):06x}}}"
 
 
 def content_types(patterns: Iterable[str]) -> Token:
-    """A regular expression of SecLang for the values of a Content-Type header of these types, in lower case. Servers end a
-    type at a comma or white space, too (PHP), and take white space before it for nothing."""
+    """A SecLang regular expression that matches Content-Type values of these types, in lower case. Servers also end a type at a
+    comma or white space (PHP), and ignore white space before it."""
     patterns = list(patterns)
     for pattern in patterns:
         if pattern not in READINGS and not CONTENT_TYPE.fullmatch(pattern):
@@ -117,14 +117,14 @@ def rule(link: Link) -> Token:
 
 
 def built(form: LiteralString, *parts: Token) -> Token:
-    """A form of our own with tokens in its places (`{}`)."""
+    """A template of our own with tokens in its places (`{}`)."""
     if not all(isinstance(part, Token) for part in parts):
         raise UnsafeText(f"no token among {parts!r}")
     return Token(form.format(*parts))
 
 
 def origin_mark(noun: str, noun_id: int, field: str) -> Token:
-    """Stands at a line's end in a template; `split_origins` takes it out again and remembers the line."""
+    """Marks the end of a template's line. `split_origins` removes the mark and records the line."""
     return Token(f"\x01{noun}\x02{noun_id}\x02{field}\x01")
 
 

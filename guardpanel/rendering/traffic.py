@@ -3,14 +3,14 @@
 from guardpanel.models.listener import ListenerFields, ProxyProtocol
 from guardpanel.models.traffic import TrafficColumns
 from guardpanel.rendering.facts import EngineFacts
-from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.settings import bind_text
 
-OF_LISTENER, OF_TRAFFIC = Stored(ListenerFields), Stored(TrafficColumns)
+OF_LISTENER, OF_TRAFFIC = ColumnReader(ListenerFields), ColumnReader(TrafficColumns)
 
 
 class ListenerState(ListenerFields):
-    """One of GUARDPANEL_HTTP_BIND; `name` is HAProxy's for it, and its networks' map's."""
+    """A listener of GUARDPANEL_HTTP_BIND. `name` is HAProxy's name for it, and part of its networks' map."""
 
     name: str
     bind: str
@@ -30,17 +30,17 @@ class TrafficState(TrafficColumns):
 
     @property
     def takes_proxy_protocol(self) -> bool:
-        return any(one.takes_proxy_protocol for one in self.listeners)
+        return any(listener.takes_proxy_protocol for listener in self.listeners)
 
     @property
     def may_see_mapped_addresses(self) -> bool:
-        """IPv6 sockets, and what speaks the PROXY protocol, may name IPv4 visitors by `::ffff:192.0.2.7`."""
-        return self.takes_proxy_protocol or any(one.bind.startswith("[") for one in self.listeners)
+        """IPv6 sockets and the PROXY protocol may present IPv4 visitors as `::ffff:192.0.2.7`."""
+        return self.takes_proxy_protocol or any(listener.bind.startswith("[") for listener in self.listeners)
 
     @classmethod
     def from_row(cls, row: Row | None, facts: EngineFacts) -> "TrafficState":
-        """None: nothing was ever set. What was set for a listener that there is no more waits for its return."""
-        stored = {one["address"]: one for one in row["listeners"]} if row else {}
+        """None if nothing was ever set. Settings of a listener that no longer exists are kept for its return."""
+        stored = {listener["address"]: listener for listener in row["listeners"]} if row else {}
         listeners = tuple(
             ListenerState.from_row(f"in{number}", bind_text(*bind), stored.get(bind_text(*bind)))
             for number, bind in enumerate(facts.http_binds, 1)

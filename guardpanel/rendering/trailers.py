@@ -1,7 +1,5 @@
-"""Fields after a body that passes in parts (trailers, RFC 9112 §7.1.2), where HAProxy has no option that drops them.
-
-A filter in Lua looks for them. Without Lua, a body that may have some does not pass: HAProxy refuses what names no length.
-"""
+"""Fields after a chunked body (trailers, RFC 9112 §7.1.2), for HAProxy versions without an option that drops them. A Lua filter
+detects them. Without Lua, a body that may have trailers does not pass: HAProxy rejects requests without a length."""
 
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.rendering import waiting
@@ -15,7 +13,7 @@ def watched(state: DesiredState) -> bool:
 
 
 def need_a_length(state: DesiredState) -> bool:
-    """Whether bodies in chunks are refused that do not fit what is waited for."""
+    """Whether chunked bodies are rejected if they exceed what is waited for."""
     return not state.facts.runs_lua and _have_a_way(state)
 
 
@@ -24,7 +22,7 @@ def _have_a_way(state: DesiredState) -> bool:
 
 
 def _passes_in_parts(state: DesiredState, host: VirtualHostState) -> bool:
-    """Late or larger ones, those without the WAF, and where it fails open large ones for which there is no place."""
+    """Late or larger bodies, those without the WAF and, if the policy fails open, large ones that exceed the capacity."""
     policy, mode = state.effective(host)
     if policy is None or mode is EnforcementMode.OFF or waiting.passes_slow(policy, mode):
         return not host.maintenance

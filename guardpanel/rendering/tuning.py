@@ -1,4 +1,4 @@
-"""What an operator changes of the rule set in one policy, for one virtual host or for any."""
+"""An operator's changes to the rule set in a policy, for one virtual host or all."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class Tuning(NamedTuple):
 
     @classmethod
     def from_rows(cls, rows: Rows) -> "Tuning":
-        """Of all policies: what is enabled, as it was added."""
+        """The enabled ones of all policies, in the order in which they were added."""
         exclusions = (row for row in sorted(rows.get("ruleexclusion", ()), key=_number) if row["enabled"])
         overrides = sorted(rows.get("ruleoverride", ()), key=_number)
         own = (row for row in sorted(rows.get("customrule", ()), key=_number) if row["enabled"])
@@ -33,14 +33,14 @@ class Tuning(NamedTuple):
         )
 
     def of(self, policy_id: int, virtual_host_id: int = 0) -> "Tuning":
-        """What holds for a virtual host with this policy; 0: for one that has nothing of its own."""
+        """What applies to a virtual host with this policy. 0: a virtual host without exclusions of its own."""
         return Tuning(
             tuple(
-                one
-                for one in self.exclusions
-                if one.policy_id == policy_id and one.virtual_host_id in {None, virtual_host_id}
+                exclusion
+                for exclusion in self.exclusions
+                if exclusion.policy_id == policy_id and exclusion.virtual_host_id in {None, virtual_host_id}
             ),
-            tuple(one for one in self.overrides if one.policy_id == policy_id),
+            tuple(override for override in self.overrides if override.policy_id == policy_id),
             tuple(rule for rule in self.custom_rules if rule.policy_id == policy_id),
             tuple(one for one in self.readings if one.policy_id == policy_id),
         )

@@ -1,7 +1,5 @@
-"""A virtual host and its servers as the config templates see them: with all fields of their models.
-
-Thousands are made, hashed and compared at each save, so they are tuples, whose places are the models' fields.
-"""
+"""A virtual host and its servers as the config templates see them: with all fields of their models. Each save creates, hashes and
+compares thousands, so they are tuples, whose positions are the models' fields."""
 
 from collections import namedtuple
 from collections.abc import Iterable
@@ -10,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 from guardpanel.models.server import ServerFields
 from guardpanel.models.types import Endpoint, endpoint
 from guardpanel.models.virtual_host import VirtualHostColumns
-from guardpanel.rendering.rows import Row, Stored
+from guardpanel.rendering.rows import ColumnReader, Row
 
-OF_SERVER, OF_HOST = Stored(ServerFields), Stored(VirtualHostColumns)
+OF_SERVER, OF_HOST = ColumnReader(ServerFields), ColumnReader(VirtualHostColumns)
 
 if TYPE_CHECKING:
 
@@ -49,7 +47,7 @@ class VirtualHostState(VirtualHostValues):
 
     @property
     def first_exact_hostname(self) -> str:
-        """What the health check and TLS name fall back to; a wildcard stands for `www` below it."""
+        """The default of the health check's and the TLS name. For a wildcard, `www` below it."""
         exact = next((name for name in self.hostnames if not name.startswith("*.")), None)
         return exact or self.hostnames[0].replace("*.", "www.", 1)
 

@@ -1,8 +1,8 @@
-"""How long HAProxy waits for bodies: by the policies' least time and least rate.
+"""How long HAProxy waits for bodies, by the policies' minimum time and rate.
 
-There are two kinds. A policy that refuses waits with `http-request wait-for-body`, which ends with 408 and takes a
-constant time: one rule for each class of lengths. A policy that passes what is late waits before, with
-`tcp-request content`, which goes on with what came; its times are reckoned while the body comes.
+There are two kinds. A policy that rejects late bodies waits with `http-request wait-for-body`, which ends with 408 and takes a
+constant time: one rule for each class of lengths. A policy that passes them waits earlier, with `tcp-request content`, which
+continues with what has arrived. Its time is computed while the body arrives.
 """
 
 from collections.abc import Iterable
@@ -15,34 +15,33 @@ from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState
 
 CLASSES = (64 * KIB, 256 * KIB, 1024 * KIB, 4096 * KIB)
-"Lengths up to which a body that may be refused has one time."
+"Bytes. Bodies up to each length have the same time if they may be rejected."
 
 LONGEST_HELD = 30
-"""Seconds after which a body that may pass does, however steadily it comes: a client that waits for an answer to the
-first part of its body gets one. Shorter than `timeout client`, which would end the request.
-"""
+"""Seconds after which a body that may pass does, however steadily it arrives: a client may await a response to its first part.
+Shorter than `timeout client`, which would end the request."""
 
 PASSES = "pass"
 
 OFF = "off"
-"Of a virtual host without the WAF: only short chunked bodies are waited for, for the fields after them."
+"For virtual hosts without the WAF: only short chunked bodies are awaited, because of the fields after them."
 
 SHORT_KIB, SHORT_SECONDS, SHORT_RATE_KIB = 16, 1, 16
 
 
 class Wait(NamedTuple):
-    """One rule: bodies of such a policy between two lengths."""
+    """A rule for bodies of such policies between two lengths."""
 
     key: str
     at_least: int
-    "Bytes that are enough: one more than the policy's limit, so that a body that goes on is seen to."
+    "Bytes that suffice: one more than the policy's limit, so that a larger body is noticed."
     shortest: int
     longest: int
     seconds: int
 
 
 def slow(policy: PolicyState, mode: EnforcementMode, largest_body: int) -> str:
-    """What vhosts.map says of slow bodies: that they pass, or which of the rules are for them."""
+    """What vhosts.map contains about slow bodies: that they pass, or which rules apply."""
     if passes_slow(policy, mode):
         return PASSES
     return f"{min(policy.body_limit, largest_body)}:{policy.upload_seconds}:{policy.upload_rate_kib}"
@@ -53,7 +52,7 @@ def passes_slow(policy: PolicyState, mode: EnforcementMode) -> bool:
 
 
 def waits(state: DesiredState) -> list[Wait]:
-    """The rules for policies that refuse, each distinct one once."""
+    """The rules of policies that reject late bodies, without duplicates."""
     rules = set()
     for policy, mode in _effective(state):
         if not passes_slow(policy, mode):
@@ -63,34 +62,34 @@ def waits(state: DesiredState) -> list[Wait]:
 
 def _classes(policy: PolicyState, key: str, largest_body: int) -> Iterable[Wait]:
     limit, shortest = min(policy.body_limit, largest_body), 0
-    for longest in (*(one for one in CLASSES if one < limit), limit):
+    for longest in (*(size for size in CLASSES if size < limit), limit):
         yield Wait(key, limit + 1, shortest, longest, seconds(policy, longest))
         shortest = longest + 1
 
 
 def seconds(policy: PolicyState, length: int) -> int:
-    """The least time, and that of the length at the least rate; whole seconds, rounded up."""
+    """The minimum time plus the length at the minimum rate, in whole seconds, rounded up."""
     return policy.upload_seconds - -length // (policy.upload_rate_kib * KIB)
 
 
 def passing_limits(state: DesiredState) -> list[int]:
-    """The distinct body limits, in bytes, of policies that pass what is late."""
+    """The distinct body limits, in bytes, of policies that pass late bodies."""
     largest = state.facts.largest_body
     return sorted({min(policy.body_limit, largest) for policy, mode in _effective(state) if passes_slow(policy, mode)})
 
 
 def policies_over(state: DesiredState, length: int) -> list[int]:
-    """The ids of policies in effect that inspect longer bodies than this, in bytes."""
+    """The ids of effective policies that inspect bodies larger than this, in bytes."""
     return sorted({policy.id for policy, _ in _effective(state) if policy.body_limit > length})
 
 
 def held_seconds(state: DesiredState) -> int:
-    """How long anything that may pass is waited for at most, where that can go on with what came."""
+    """The maximum wait for anything that may pass, if HAProxy can continue with what has arrived."""
     return min(max(_passing(state), default=SHORT_SECONDS), LONGEST_HELD)
 
 
 def passing_seconds(state: DesiredState) -> int:
-    """The same where it cannot."""
+    """The maximum wait if it cannot."""
     return max([60, *_passing(state)])
 
 
@@ -104,13 +103,13 @@ def _passing(state: DesiredState) -> list[int]:
 
 
 def response_limits(state: DesiredState) -> list[int]:
-    """The distinct body limits, in bytes, of policies that look at responses."""
+    """The distinct body limits, in bytes, of policies that inspect responses."""
     largest = state.facts.largest_body
-    return sorted({min(one.body_limit, largest) for one, _ in _effective(state) if one.response_inspection})
+    return sorted({min(policy.body_limit, largest) for policy, _ in _effective(state) if policy.response_inspection})
 
 
 def patience_map(state: DesiredState) -> str:
-    """By virtual host `limit;milliseconds;bytes a second;what is over the limit;policy`, where late bodies pass."""
+    """By virtual host `limit;milliseconds;bytes a second;over the limit;policy`, if late bodies pass."""
     known: dict[object, str] = {}
     lines = []
     for host in state.virtual_hosts:
@@ -137,7 +136,7 @@ def _words(limit: int, least: int, rate_kib: int, over: str, policy_id: int) -> 
 
 
 def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -> str:
-    """What becomes of larger bodies: `refuse`, `beginning` or `pass`. coraza-spoa cannot judge a part of one."""
+    """What happens to larger bodies: `refuse`, `beginning` or `pass`. coraza-spoa cannot inspect a part of one."""
     match policy.over(mode):
         case OverLimit.REFUSE:
             return "refuse"
@@ -147,7 +146,7 @@ def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -
 
 
 def _effective(state: DesiredState) -> set[tuple[PolicyState, EnforcementMode]]:
-    """Every policy in each mode in which virtual hosts use it, but not while it is off."""
+    """Every policy in each mode that virtual hosts use, except off."""
     one_of_each = {(host.policy_id, host.enforcement_mode): host for host in state.virtual_hosts}
     effective: set[tuple[PolicyState, EnforcementMode]] = set()
     for host in one_of_each.values():

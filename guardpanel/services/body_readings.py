@@ -14,7 +14,7 @@ from guardpanel.rendering.body_readings import FOREIGN_PROCESSORS, BodyReadingSt
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.exclusion_words import listed, requests_to
 from guardpanel.services.paging import Page, holds
-from guardpanel.services.saving.changes import Asked, Changes, Saved
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(BodyReading.name), "changed": col(BodyReading.updated_at)}
 
@@ -44,13 +44,13 @@ class BodyReadings(Crud[BodyReading, BodyReadingFields]):
             wanted = wanted.where(holds(q, BodyReading.name, BodyReading.reason))
         return await self.listed(session, wanted, SORTS, **paging)
 
-    async def create(self, changes: Changes, asked: Asked, fields: BodyReadingFields) -> Saved[BodyReading]:
+    async def create(self, changes: Changes, asked: SaveRequest, fields: BodyReadingFields) -> SaveResult[BodyReading]:
         await self._must_have_effect(changes, fields)
         return await super().create(changes, asked, fields)
 
     async def update(
-        self, changes: Changes, asked: Asked, number: int, fields: BodyReadingFields, version: int | None = None
-    ) -> Saved[BodyReading]:
+        self, changes: Changes, asked: SaveRequest, number: int, fields: BodyReadingFields, version: int | None = None
+    ) -> SaveResult[BodyReading]:
         await self._must_have_effect(changes, fields)
         return await super().update(changes, asked, number, fields, version)
 

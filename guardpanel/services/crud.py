@@ -20,7 +20,7 @@ from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.services.paging import Page
 from guardpanel.services.row_fields import RowFields
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 from guardpanel.services.saving.differences import Names, in_words
 
 
@@ -121,8 +121,8 @@ class Crud(Generic[R, F]):
             items += part
         return Page(items, total, offset, limit)
 
-    async def create(self, changes: Changes, asked: Asked, fields: F) -> Saved[R]:
-        change = self._change(asked, f"Added {self._called(fields)}")
+    async def create(self, changes: Changes, request: SaveRequest, fields: F) -> SaveResult[R]:
+        change = self._change(request, f"Added {self._called(fields)}")
 
         async def mutate(session: AsyncSession) -> R:
             self.must_fit(fields, changes.renderer.facts)
@@ -138,16 +138,16 @@ class Crud(Generic[R, F]):
         return await changes.save(change, mutate)
 
     async def update(
-        self, changes: Changes, asked: Asked, number: int, fields: F, version: int | None = None
-    ) -> Saved[R]:
+        self, changes: Changes, request: SaveRequest, number: int, fields: F, version: int | None = None
+    ) -> SaveResult[R]:
         """`version` is the one that the form was opened with; another one now is Stale (412)."""
-        change = self._change(asked, f"Updated {self._called(fields)}", number)
+        change = self._change(request, f"Updated {self._called(fields)}", number)
 
         async def mutate(session: AsyncSession) -> R:
             row, facts = await self.find(session, number), changes.renderer.facts
             must_be_current(row.version, version)
             self.must_fit(fields, facts)
-            was, now = (self.whole(one, facts) for one in (self.fields_of(row), fields))
+            was, now = (self.whole(version_fields, facts) for version_fields in (self.fields_of(row), fields))
             change.summary = await self._in_parent(session, change.summary)
             if words := in_words(was, now, await self.names(session)):
                 names = [await self.parent_name(session), self.name(fields), words]
@@ -158,9 +158,11 @@ class Crud(Generic[R, F]):
 
         return await changes.save(change, mutate)
 
-    async def delete(self, changes: Changes, asked: Asked, number: int, version: int | None = None) -> Saved[str]:
+    async def delete(
+        self, changes: Changes, request: SaveRequest, number: int, version: int | None = None
+    ) -> SaveResult[str]:
         """The name of what is deleted."""
-        change = self._change(asked, f"Deleted a {self.noun.word.lower()}", number)
+        change = self._change(request, f"Deleted a {self.noun.word.lower()}", number)
 
         async def mutate(session: AsyncSession) -> str:
             row = await self.find(session, number)
@@ -173,16 +175,16 @@ class Crud(Generic[R, F]):
 
     async def goes_with(self, session: AsyncSession, number: int) -> list[tuple[Noun, int]]:
         """How many of which other nouns are deleted with a row, as the database has it of columns that name it."""
-        found = []
+        counts = []
         for noun in NOUNS.values():
             columns = noun.table.__table__.c  # type: ignore[attr-defined]
             own = [columns[name] for name, key in noun.references.items() if key == self.noun.key]
             bound = [
-                column == number for column in own if any(one.ondelete == "CASCADE" for one in column.foreign_keys)
+                column == number for column in own if any(key.ondelete == "CASCADE" for key in column.foreign_keys)
             ]
             if bound and (count := (await session.exec(select(func.count()).where(or_(*bound)))).one()):
-                found.append((noun, count))
-        return found
+                counts.append((noun, count))
+        return counts
 
     def fields_of(self, row: R) -> F:
         """The fields as they are."""
@@ -204,9 +206,9 @@ class Crud(Generic[R, F]):
             names[key] = dict((await session.exec(select(table.id, table.name))).all())
         return names
 
-    def _change(self, asked: Asked, summary: str, number: int | None = None) -> Change:
+    def _change(self, request: SaveRequest, summary: str, number: int | None = None) -> Change:
         within = "" if self.parent_id is None else f"{self.noun.parent}:{self.parent_id}"
-        return Change(asked, summary, self.noun.key, number, within=within)
+        return Change(request, summary, self.noun.key, number, within=within)
 
     async def _in_parent(self, session: AsyncSession, summary: str) -> str:
         """`Strict: added rule exclusion 941100`"""

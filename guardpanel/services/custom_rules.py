@@ -13,7 +13,7 @@ from guardpanel.models.rule_override import RuleAction
 from guardpanel.rendering.custom_rules import seclang
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
-from guardpanel.services.saving.changes import Asked, Changes, Saved
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(CustomRule.name), "changed": col(CustomRule.updated_at)}
 
@@ -26,13 +26,13 @@ class CustomRules(Crud[CustomRule, CustomRuleFields]):
             wanted = wanted.where(holds(q, CustomRule.name, CustomRule.comment, cast(col(CustomRule.rule_id), String)))
         return await self.listed(session, wanted, SORTS, **paging)
 
-    async def create(self, changes: Changes, asked: Asked, fields: CustomRuleFields) -> Saved[CustomRule]:
+    async def create(self, changes: Changes, asked: SaveRequest, fields: CustomRuleFields) -> SaveResult[CustomRule]:
         await self._must_have_effect(changes, fields)
         return await super().create(changes, asked, fields)
 
     async def update(
-        self, changes: Changes, asked: Asked, number: int, fields: CustomRuleFields, version: int | None = None
-    ) -> Saved[CustomRule]:
+        self, changes: Changes, asked: SaveRequest, number: int, fields: CustomRuleFields, version: int | None = None
+    ) -> SaveResult[CustomRule]:
         await self._must_have_effect(changes, fields)
         return await super().update(changes, asked, number, fields, version)
 

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import Busy, Drifted, EngineUnavailable, NotFound
 from guardpanel.models import RuleExclusion
 from guardpanel.services import rule_exclusions
-from guardpanel.services.saving.changes import Asked, Changes
+from guardpanel.services.saving.changes import Changes, SaveRequest
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +37,21 @@ async def _look(changes: Changes) -> None:
 async def end(changes: Changes, day: date) -> None:
     """Those whose last day is before this one."""
     async with changes.database.read() as session:
-        over = [(one.policy_id or 0, one.id or 0) for one in await ending(session, day - timedelta(days=1))]
+        over = [
+            (exclusion.policy_id or 0, exclusion.id or 0)
+            for exclusion in await ending(session, day - timedelta(days=1))
+        ]
     for policy_id, number in over:
         try:
-            await rule_exclusions.ROWS.under(policy_id).end(changes, Asked(AUTHOR), number)
+            await rule_exclusions.ROWS.under(policy_id).end(changes, SaveRequest(AUTHOR), number)
         except NotFound:
             continue  # somebody deleted it meanwhile
 
 
 async def ending(session: AsyncSession, day: date) -> list[RuleExclusion]:
     """Those whose last day comes up to this one, by that."""
-    wanted = select(RuleExclusion).where(col(RuleExclusion.enabled), col(RuleExclusion.ends_on) <= day)
-    return list((await session.exec(wanted.order_by(col(RuleExclusion.ends_on), col(RuleExclusion.id)))).all())
+    query = select(RuleExclusion).where(col(RuleExclusion.enabled), col(RuleExclusion.ends_on) <= day)
+    return list((await session.exec(query.order_by(col(RuleExclusion.ends_on), col(RuleExclusion.id)))).all())
 
 
 async def announced(session: AsyncSession) -> list[RuleExclusion]:

@@ -27,7 +27,7 @@ def reach(fields: RuleExclusionColumns, virtual_host: str = "") -> str:
     rules, does = _rules(fields.rules), f"don’t inspect {kind(fields)} in"
     if fields.target is Target.REQUEST:
         does = "don’t run for"
-    if len(fields.rules) == 1 and (found := ids(fields.rules[0])) and len(found) == 1:
+    if len(fields.rules) == 1 and (numbers := ids(fields.rules[0])) and len(numbers) == 1:
         does = does.replace("don’t", "doesn’t", 1)
     where = f" on {virtual_host}" if virtual_host else ""
     return f"{rules} {does} {_requests(fields)}{where}. Everything else is inspected as before."
@@ -35,35 +35,35 @@ def reach(fields: RuleExclusionColumns, virtual_host: str = "") -> str:
 
 def prices(fields: RuleExclusionColumns) -> list[str]:
     """What is lost besides, where it is wider than it may have to be."""
-    found = []
+    warnings = []
     if any(ids(choice) is None or len(ids(choice) or ()) > 1 for choice in fields.rules):
-        found.append("Whole families let more attacks in such fields pass than single rules do.")
+        warnings.append("Whole families let more attacks in such fields pass than single rules do.")
     if fields.target is Target.REQUEST:
-        found.append("These rules miss attacks in every field of these requests.")
+        warnings.append("These rules miss attacks in every field of these requests.")
     elif fields.target.has_names and not fields.target_name:
-        found.append("Without a name, this holds for every field of its kind.")
+        warnings.append("Without a name, this holds for every field of its kind.")
     if fields.target is Target.JSON and fields.target_name and not fields.name_is_pattern:
         name = fields.target_name.removeprefix("json.").replace("*", "0")
-        found.append(f"A form field named json.{name} is excluded, too.")
+        warnings.append(f"A form field named json.{name} is excluded, too.")
     if fields.virtual_host_id:
-        found.append("The WAF agent loads a rule set of its own for this virtual host, which takes memory.")
+        warnings.append("The WAF agent loads a rule set of its own for this virtual host, which takes memory.")
     if fields.path_match is PathMatch.ANY:
-        found.append("This holds on every path.")
-    return found
+        warnings.append("This holds on every path.")
+    return warnings
 
 
 def _rules(choices: list[str]) -> str:
     numbers = [choice for choice in choices if ids(choice) is not None]
     tags = [choice for choice in choices if ids(choice) is None]
-    one = len(numbers) == 1 and "-" not in numbers[0]
-    words = [f"{'Rule' if one else 'Rules'} {listed(numbers)}"] if numbers else []
+    is_single = len(numbers) == 1 and "-" not in numbers[0]
+    words = [f"{'Rule' if is_single else 'Rules'} {listed(numbers)}"] if numbers else []
     words += [f"{'all rules' if words else 'All rules'} tagged {listed(tags)}"] if tags else []
     return " and ".join(words)
 
 
 def kind(fields: RuleExclusionColumns) -> str:
     """What is excluded: `the argument “content”`, `XML bodies`."""
-    one, every = FIELDS.get(fields.target, ("", ""))
+    single, every = FIELDS.get(fields.target, ("", ""))
     if not fields.target_name:
         return (
             f"any {every.removesuffix('s')}"
@@ -73,7 +73,7 @@ def kind(fields: RuleExclusionColumns) -> str:
     return (
         f"{every} whose name matches “{fields.target_name}”"
         if fields.name_is_pattern
-        else f"{one} “{fields.target_name}”"
+        else f"{single} “{fields.target_name}”"
     )
 
 

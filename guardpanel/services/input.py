@@ -29,9 +29,9 @@ def as_kept(model: type[M], row: Mapping[str, Any]) -> M | None:
 def messages(error: ValidationError) -> dict[str, FieldError]:
     """The first complaint of each field, in words for an operator. The input itself is never repeated as markup."""
     errors: dict[str, FieldError] = {}
-    for one in error.errors(include_url=False):
-        name = ".".join(str(part) for part in one["loc"] if not str(part).startswith("function-"))
-        errors.setdefault(name, FieldError(words(dict(one))))
+    for detail in error.errors(include_url=False):
+        name = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+        errors.setdefault(name, FieldError(words(dict(detail))))
     return errors
 
 

@@ -64,4 +64,4 @@ def fitting(fields: PolicyFields, facts: EngineFacts) -> PolicyFields:
 
 async def over_limit(session: AsyncSession, facts: EngineFacts) -> list[Policy]:
     """Those that say a larger body limit than the agent can inspect: from a time with another agent."""
-    return [one for one in await all_of_them(session) if one.body_limit_kib * KIB > facts.largest_body]
+    return [policy for policy in await all_of_them(session) if policy.body_limit_kib * KIB > facts.largest_body]

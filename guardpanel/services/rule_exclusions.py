@@ -19,7 +19,7 @@ from guardpanel.services.exclusion_checks import is_meant
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked, Changes, Saved
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(RuleExclusion.name), "changed": col(RuleExclusion.updated_at)}
 
@@ -27,26 +27,33 @@ SORTS = {"name": col(RuleExclusion.name), "changed": col(RuleExclusion.updated_a
 class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
     async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[RuleExclusion]:
         """Those whose name, reason or owner holds `q`."""
-        wanted = select(RuleExclusion)
+        query = select(RuleExclusion)
         if q:
-            wanted = wanted.where(holds(q, RuleExclusion.name, RuleExclusion.reason, RuleExclusion.owner))
-        return await self.listed(session, wanted, SORTS, **paging)
+            query = query.where(holds(q, RuleExclusion.name, RuleExclusion.reason, RuleExclusion.owner))
+        return await self.listed(session, query, SORTS, **paging)
 
-    async def create(self, changes: Changes, asked: Asked, fields: RuleExclusionFields) -> Saved[RuleExclusion]:
+    async def create(
+        self, changes: Changes, request: SaveRequest, fields: RuleExclusionFields
+    ) -> SaveResult[RuleExclusion]:
         await must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
-        return await super().create(changes, asked, _owned(fields, asked))
+        return await super().create(changes, request, _owned(fields, request))
 
     async def update(
-        self, changes: Changes, asked: Asked, number: int, fields: RuleExclusionFields, version: int | None = None
-    ) -> Saved[RuleExclusion]:
+        self,
+        changes: Changes,
+        request: SaveRequest,
+        number: int,
+        fields: RuleExclusionFields,
+        version: int | None = None,
+    ) -> SaveResult[RuleExclusion]:
         await must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
-        return await super().update(changes, asked, number, _owned(fields, asked), version)
+        return await super().update(changes, request, number, _owned(fields, request), version)
 
-    async def end(self, changes: Changes, asked: Asked, number: int) -> Saved[RuleExclusion]:
+    async def end(self, changes: Changes, request: SaveRequest, number: int) -> SaveResult[RuleExclusion]:
         """Disable one whose last day is over. Its author is nobody who could be told of a conflict: it is as it is now."""
-        change = self._change(asked, "Disabled a rule exclusion", number)
+        change = self._change(request, "Disabled a rule exclusion", number)
 
         async def mutate(session: AsyncSession) -> RuleExclusion:
             row = await self.find(session, number)
@@ -85,8 +92,8 @@ def today() -> date:
     return clock.AGES.now().date()
 
 
-def _owned(fields: RuleExclusionFields, asked: Asked) -> RuleExclusionFields:
-    return fields if fields.owner else fields.model_copy(update={"owner": asked.who})
+def _owned(fields: RuleExclusionFields, request: SaveRequest) -> RuleExclusionFields:
+    return fields if fields.owner else fields.model_copy(update={"owner": request.who})
 
 
 ROWS = RuleExclusions(NOUN, RuleExclusion, RuleExclusionFields)
@@ -95,7 +102,7 @@ ROWS = RuleExclusions(NOUN, RuleExclusion, RuleExclusionFields)
 async def of_rule(session: AsyncSession, rule: Rule) -> list[RuleExclusion]:
     """Those that name it: by id, in a range, or by a tag."""
     every = (await session.exec(select(RuleExclusion).order_by(func.lower(RuleExclusion.name)))).all()
-    return [one for one in every if any(is_meant(rule, choice) for choice in one.rules)]
+    return [exclusion for exclusion in every if any(is_meant(rule, choice) for choice in exclusion.rules)]
 
 
 def directives(row: RuleExclusion) -> str:

@@ -13,7 +13,7 @@ from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.exclusion_checks import STEERS, chosen, is_meant, most_of
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue
-from guardpanel.services.saving.changes import Asked, Changes, Saved
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(RuleOverride.rule), "changed": col(RuleOverride.updated_at)}
 
@@ -21,18 +21,25 @@ SORTS = {"name": col(RuleOverride.rule), "changed": col(RuleOverride.updated_at)
 class RuleOverrides(Crud[RuleOverride, RuleOverrideFields]):
     async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[RuleOverride]:
         """Those whose rule or reason holds `q`."""
-        wanted = select(RuleOverride)
+        query = select(RuleOverride)
         if q:
-            wanted = wanted.where(holds(q, RuleOverride.name, RuleOverride.reason))
-        return await self.listed(session, wanted, SORTS, **paging)
+            query = query.where(holds(q, RuleOverride.name, RuleOverride.reason))
+        return await self.listed(session, query, SORTS, **paging)
 
-    async def create(self, changes: Changes, asked: Asked, fields: RuleOverrideFields) -> Saved[RuleOverride]:
-        return await super().create(changes, asked, await self._known(changes, fields))
+    async def create(
+        self, changes: Changes, request: SaveRequest, fields: RuleOverrideFields
+    ) -> SaveResult[RuleOverride]:
+        return await super().create(changes, request, await self._known(changes, fields))
 
     async def update(
-        self, changes: Changes, asked: Asked, number: int, fields: RuleOverrideFields, version: int | None = None
-    ) -> Saved[RuleOverride]:
-        return await super().update(changes, asked, number, await self._known(changes, fields), version)
+        self,
+        changes: Changes,
+        request: SaveRequest,
+        number: int,
+        fields: RuleOverrideFields,
+        version: int | None = None,
+    ) -> SaveResult[RuleOverride]:
+        return await super().update(changes, request, number, await self._known(changes, fields), version)
 
     async def _known(self, changes: Changes, fields: RuleOverrideFields) -> KnownOverride:
         """With what the rule set says of it. Invalid where that says that nothing would come of it."""

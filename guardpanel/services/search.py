@@ -14,7 +14,7 @@ from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.noun import Key, Noun
 from guardpanel.services.events import EventItem, Events
 from guardpanel.services.history import history
-from guardpanel.services.history.history import There
+from guardpanel.services.history.history import RowLink
 from guardpanel.services.paging import Page, like
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.question import RulePaging, RuleQuestion
@@ -33,8 +33,8 @@ PAGES: dict[str, Callable[..., Awaitable[Page[Any]]]] = {
 
 
 @dataclass(frozen=True)
-class Found:
-    nouns: list[tuple[Noun, Page[Any], dict[Key, There]]]
+class SearchResults:
+    nouns: list[tuple[Noun, Page[Any], dict[Key, RowLink]]]
     "Those of which some match, with the rows within which those are."
     changes: Page[Deployment]
     settings: list[Noun]
@@ -47,15 +47,17 @@ class Found:
         return not (self.event or self.settings or self.nouns or self.changes.items or self.rules.items)
 
 
-async def find(session: AsyncSession, events: Events, engines: Engines, q: str) -> Found:
+async def find(session: AsyncSession, events: Events, engines: Engines, q: str) -> SearchResults:
     """Nouns, as each looks for its own; changes by revision number, words or author; an event by its request id, however it
     was pasted; rules by id or words."""
     await session.commit()  # it has a connection of its own: two for one request can run out
     event = await events.pasted(q)
     rules = await _rules(engines, q)
-    found = [(NOUNS[key], await page(session, q=q, limit=MOST)) for key, page in reversed(PAGES.items())]
-    return Found(
-        nouns=[(noun, page, await history.there(session, _parents(noun, page))) for noun, page in found if page.items],
+    matches = [(NOUNS[key], await page(session, q=q, limit=MOST)) for key, page in reversed(PAGES.items())]
+    return SearchResults(
+        nouns=[
+            (noun, page, await history.there(session, _parents(noun, page))) for noun, page in matches if page.items
+        ],
         changes=await _changes(session, q),
         settings=_settings(q),
         event=event.item if event else None,

@@ -13,7 +13,7 @@ from guardpanel.rendering.capacity import Capacity, capacity
 from guardpanel.rendering.haproxy import room
 from guardpanel.services.crud import Crud
 from guardpanel.services.saving import snapshots
-from guardpanel.services.saving.changes import Asked, Changes, Saved
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 from guardpanel.settings import bind_text
 
 ID = 1
@@ -27,14 +27,18 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
 
     def whole(self, fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
         """With every listener that there is, and no other: stored are those about which there is something to say."""
-        given = {one.address: one for one in fields.listeners}
-        listeners = [given.get(one) or ListenerFields(address=one) for one in sorted(_addresses(facts))]
+        by_address = {listener.address: listener for listener in fields.listeners}
+        listeners = [
+            by_address.get(address) or ListenerFields(address=address) for address in sorted(_addresses(facts))
+        ]
         return fields.model_copy(update={"listeners": listeners})
 
     def to_store(self, row: Traffic, fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
         """With what is stored of listeners that the settings do not name at the moment: they may come back."""
         known = _addresses(facts)
-        absent = [ListenerFields.model_validate(one) for one in row.listeners if one["address"] not in known]
+        absent = [
+            ListenerFields.model_validate(listener) for listener in row.listeners if listener["address"] not in known
+        ]
         return fields.model_copy(update={"listeners": [*fields.listeners, *absent]})
 
     def must_fit(self, fields: TrafficFields, facts: EngineFacts) -> None:
@@ -42,9 +46,9 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
         known = _addresses(facts)
         words = f"but on {', '.join(known)}."
         errors = {
-            f"listeners.{at}.address": FieldError(f"HAProxy does not listen on {one.address}, {words}")
-            for at, one in enumerate(fields.listeners)
-            if one.address not in known
+            f"listeners.{at}.address": FieldError(f"HAProxy does not listen on {listener.address}, {words}")
+            for at, listener in enumerate(fields.listeners)
+            if listener.address not in known
         }
         if errors:
             raise Invalid("Check the fields below.", errors)
@@ -57,9 +61,11 @@ async def find(session: AsyncSession) -> Traffic:
     return await ROWS.find(session, ID)
 
 
-async def update(changes: Changes, asked: Asked, fields: TrafficFields, version: int | None = None) -> Saved[Traffic]:
+async def update(
+    changes: Changes, request: SaveRequest, fields: TrafficFields, version: int | None = None
+) -> SaveResult[Traffic]:
     """`version` is the one that the form was opened with; another one now is Stale (412)."""
-    return await ROWS.update(changes, asked, ID, fields, version)
+    return await ROWS.update(changes, request, ID, fields, version)
 
 
 def fields_of(traffic: Traffic, facts: EngineFacts) -> TrafficFields:

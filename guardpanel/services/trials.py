@@ -71,10 +71,10 @@ async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | Non
         headers = {"host": name, "x-gp-test": verifier.secret, "user-agent": "guardpanel", "accept": "*/*"}
         answer = await verifier.ask(verifier.binds[0], TARGETS[kind], headers, timeout=15.0)
     except EngineUnavailable as error:
-        return _told(kind, False, error.message, None, policy, (), None)
+        return _trial(kind, False, error.message, None, policy, (), None)
     rules = await _rules(changes, answer)
     ok, sentence = _judged(kind, answer, virtual_host, policy)
-    return _told(kind, ok, sentence, answer, policy, rules, _number(answer, "x-gp-score"))
+    return _trial(kind, ok, sentence, answer, policy, rules, _number(answer, "x-gp-score"))
 
 
 def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: Policy | None) -> tuple[bool, str]:
@@ -109,17 +109,17 @@ def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: 
 async def _rules(changes: Changes, answer: http.Answer) -> tuple[Rule, ...]:
     """The rules that fired, with the agent's words for them where it tells."""
     ids = [int(part) for part in answer.headers.get("x-gp-rules", "").split(",") if part.isdigit()]
-    ids = [found for found in ids if not is_reporting(found) and found not in PROBE_RULES]
+    ids = [rule_id for rule_id in ids if not is_reporting(rule_id) and rule_id not in PROBE_RULES]
     words: dict[int, str] = {}
     if ids:
         try:
             words = await changes.engines.agent.rule_messages(answer.headers.get("x-gp-application", ""))
         except (EngineUnavailable, ValueError):
             words = {}
-    return tuple(Rule(found, words.get(found, "")) for found in dict.fromkeys(ids))
+    return tuple(Rule(rule_id, words.get(rule_id, "")) for rule_id in dict.fromkeys(ids))
 
 
-def _told(
+def _trial(
     kind: Kind, ok: bool, sentence: str, answer: http.Answer | None, policy: Policy | None, rules: tuple[Rule, ...],
     score: int | None,
 ) -> Trial:  # fmt: skip

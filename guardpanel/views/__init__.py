@@ -1,1 +1,1 @@
-"""HTML adapters: read a request into an input type, call one service function, answer."""
+"""HTML adapters: read a request into an input type, call one service function, respond."""

@@ -1,4 +1,4 @@
-"""Answering with a page: the template environment, what every page shows, redirects with a flash."""
+"""HTML responses: the template environment, the context of every page, redirects with a flash message."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ THEMES = ("auto", "light", "dark")
 
 
 UNJUDGED = {Verdict.AGENT_ERROR, Verdict.FAIL_OPEN, Verdict.CROWDED, Verdict.TOO_MANY_BODIES}
-"Verdicts for which somebody has to act."
+"Verdicts that require action."
 
 VERDICTS = {
     verdict.value: (
@@ -71,7 +71,7 @@ def environment() -> Environment:
 
 
 def compile_templates() -> None:
-    """All of them, before the first request: each takes some milliseconds, and together they would hold a page up."""
+    """Compile all templates before the first request: together they would delay a page noticeably."""
     env = environment()
     for name in env.list_templates():
         env.get_template(name)
@@ -85,11 +85,11 @@ async def page(
     status_code: int = 200,
     block: str = "",
 ) -> Response:
-    """The template as a whole page, or only its `block` where htmx asks for a part."""
+    """The whole page, or only its `block` if htmx asks for a part."""
     compiled = environment().get_template(template)
     everything = {**await _surroundings(request), **(context or {})}
     partial = block and request.headers.get("hx-request-type") == "partial"
-    # In a thread: a long list or comparison takes longer than other requests should wait.
+    # In a thread: rendering a long list or comparison would block other requests.
     html = await asyncio.to_thread(_rendered, compiled, everything, block if partial else "")
     answer = HTMLResponse(html, status_code, {"vary": "HX-Request-Type"})
     if FLASH in request.cookies:
@@ -106,7 +106,7 @@ def _rendered(template: Template, context: dict[str, Any], block: str) -> str:
 async def bare_page(
     request: Request, template: str, context: Mapping[str, Any] | None = None, *, status_code: int = 200
 ) -> Response:
-    """A page for people who are not logged in: it says nothing of what runs."""
+    """A page for visitors who are not logged in. It reveals nothing about the system."""
     html = environment().get_template(template).render({**_visitor(request), **(context or {})})
     answer = HTMLResponse(html, status_code)
     if FLASH in request.cookies:
@@ -115,7 +115,7 @@ async def bare_page(
 
 
 def redirect(url: str, message: str = "", *, undo_url: str = "") -> RedirectResponse:
-    """303 to `url`, whose page says `said` once."""
+    """303 to `url`, whose page shows `said` once."""
     answer = RedirectResponse(url, 303)
     if message:
         flash = quote(json.dumps({"text": message, "undo_url": undo_url}))
@@ -149,7 +149,7 @@ def _visitor(request: Request) -> dict[str, Any]:
 
 
 def banner(line: live_line.LiveLine, viewer: User | None) -> dict[str, Any] | None:
-    """What stands above every page while it is true: what is, since when and what it means, and the way out."""
+    """The banner above every page: what is wrong, since when, what it means, and what to do."""
     back = {"label": f"Redeploy revision {line.revision}", "url": "/system/drift/put-back", "method": "post"}
     actions = [back] if line.revision and viewer is not None and viewer.may_write else []
     match line.state:
@@ -198,14 +198,14 @@ def _flash(request: Request) -> dict[str, str] | None:
 
 
 def local(url: str, otherwise: str = "/") -> str:
-    """A path of this panel. Whatever a browser could read as another host gives `otherwise`."""
+    """A path of this panel, or `otherwise` if a browser could read it as another host."""
     path = re.split(r"[?#]", url, maxsplit=1)[0]
     is_path = path.startswith("/") and "//" not in path and "\\" not in url and url.isprintable()
     return url if is_path else otherwise
 
 
 def by_name(servers: Iterable[ServerStatus]) -> dict[str, ServerStatus]:
-    return {one.name: one for one in servers}
+    return {server.name: server for server in servers}
 
 
 OVER_WORDS = {
@@ -216,12 +216,12 @@ OVER_WORDS = {
 
 
 def over_words(policy: Policy, mode: EnforcementMode) -> str:
-    """What happens to bodies over the limit, in that mode."""
+    """What happens to bodies over the limit in this mode."""
     return OVER_WORDS[policy.over(mode)]
 
 
 def fails_open(policy: Policy | None, mode: EnforcementMode) -> bool:
-    """Whether a request passes that the WAF could not judge."""
+    """Whether requests that the WAF could not inspect pass."""
     return policy is None or policy.fails_open(mode)
 
 

@@ -1,4 +1,4 @@
-"""Backup and restore: a download, and the way back in two steps."""
+"""Backup and restore: a download, and a restore in two steps."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -32,7 +32,7 @@ async def index(request: Request, _editor: Editor) -> Response:
 
 @router.post("/download")
 async def download(request: Request, panel: PanelDep, editor: Editor) -> Response:
-    """All that this installation is, as a file. It holds keys and password hashes, so it asks who is there."""
+    """The whole installation as a file. It contains keys and password hashes, so it requires the password."""
     form = await Form.read(request)
     try:
         words = sealing.passphrase(form.value("passphrase"))
@@ -47,7 +47,7 @@ async def download(request: Request, panel: PanelDep, editor: Editor) -> Respons
 
 @router.post("/upload")
 async def upload(request: Request, panel: PanelDep, _editor: Editor) -> Response:
-    """Take a backup out of its file and check it; nothing is changed yet."""
+    """Read an uploaded backup and check it. Changes nothing."""
     async with request.form(max_files=1, max_fields=MOST_FIELDS) as sent:
         file, words = sent.get("file"), sent.get("file_passphrase")
         try:
@@ -71,7 +71,7 @@ async def restore(request: Request, token: str, panel: PanelDep, session: Sessio
         if not candidate.administrators:
             raise Conflict("This backup has no administrator account, so no one could make changes after restoring it.")
         await panel.accounts.must_know_password(editor, form.value("password"), client_address(request))
-        saved = await restores.restore(panel.changes, form.asked(editor), candidate)
+        saved = await restores.restore(panel.changes, form.save_request(editor), candidate)
     except Problem as problem:
         return await show_candidate(request, session, candidate, form.refused(problem), problem)
     panel.backups.drop(token)
@@ -99,17 +99,17 @@ async def show_candidate(
 
 
 def summary_of(form: Form, problem: Problem | None) -> dict[str, object] | None:
-    """Above a refused form, unless its field says it already."""
+    """The message above a rejected form, unless its field already shows it."""
     if problem is None or (form.errors and isinstance(problem, Invalid)):
         return None
-    shown = refusal(problem, None)
+    toast = refusal(problem, None)
     if not isinstance(problem, Drifted | RolledBack | RollbackFailed):
-        shown["text"] = "Nothing was changed."
-    return shown
+        toast["text"] = "Nothing was changed."
+    return toast
 
 
 def at_upload(problem: Problem) -> dict[str, FieldError]:
-    """What is wrong, at the field of this form: its own passphrase, or the file."""
+    """The error at the field that caused it: this form's passphrase, or the file."""
     if "file" in problem.errors:
         return dict(problem.errors)
     wrong = problem.errors.get("passphrase")
@@ -117,7 +117,7 @@ def at_upload(problem: Problem) -> dict[str, FieldError]:
 
 
 async def pieces(file: BinaryIO) -> AsyncIterator[bytes]:
-    """The file from its start; it is gone when it is closed, also where the browser went away."""
+    """The file from its start. It is deleted when it is closed, even if the browser disconnects."""
     with file:
         file.seek(0)
         while piece := await anyio.to_thread.run_sync(partial(file.read, PIECE)):

@@ -1,4 +1,4 @@
-"""Changes: every attempt to make something live, what it did, and the way back."""
+"""Changes: every attempt to go live, what it did, and how to undo it."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from guardpanel.panel import Panel
 from guardpanel.services.history import comparisons, history
 from guardpanel.services.history.comparisons import Comparison
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.change import Saved
+from guardpanel.services.saving.change import SaveResult
 from guardpanel.views import diffs
 from guardpanel.views.answers import local, page, redirect
 from guardpanel.views.forms import Form
@@ -24,7 +24,7 @@ from guardpanel.views.refusals import live_number, refusal
 from guardpanel.views.steps import shown_steps
 
 RowNumber = Annotated[int | None, Query(ge=1, le=2**53), BeforeValidator(lambda text: text or None)]
-"In a query; an empty field is none."
+"In a query. An empty field counts as missing."
 
 router = APIRouter(prefix="/changes")
 
@@ -37,7 +37,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class FilesView:
-    """Which engine's files are shown and how, compared with which revision (None: with what was before)."""
+    """Which engine's files are shown, how, and compared with which revision (None: the previous state)."""
 
     path: str
     files: str = "haproxy"
@@ -46,7 +46,7 @@ class FilesView:
 
     @classmethod
     def of(cls, path: str, files: str, layout: str, against: int | None = None) -> "FilesView":
-        """Anything that there is not becomes what is shown first."""
+        """Unknown values become the defaults."""
         return cls(path, files if files in ENGINES else "haproxy", layout if layout in LAYOUTS else "one", against)
 
     def url(self, files: str = "", layout: str = "") -> str:
@@ -60,7 +60,7 @@ async def index(
     who: str = "", outcome: str = "", offset: int = 0,
 ) -> Response:  # fmt: skip
     noun = noun if noun in NOUNS and id else ""
-    chosen = next((one for one in OUTCOMES if one == outcome), None)
+    chosen = next((known for known in OUTCOMES if known == outcome), None)
     kept = {
         "q": q.strip()[:200],
         "noun": noun,
@@ -72,17 +72,21 @@ async def index(
     rows = await revisions.page(
         session, q=kept["q"], noun=noun, noun_id=id, author=kept["who"], outcome=chosen, offset=listing.offset
     )
-    choices: dict[str, list[int]] = {one: await revisions.lately_touched(session, one) for one in NOUNS}
-    wanted = {(one, number) for one, numbers in choices.items() for number in numbers}
-    wanted |= {(change.noun, change.noun_id) for change in rows.items if change.noun_id}
-    there = await history.there(session, wanted | ({(noun, id)} if noun and id else set()))
+    choices: dict[str, list[int]] = {noun_key: await revisions.lately_touched(session, noun_key) for noun_key in NOUNS}
+    keys = {(noun_key, number) for noun_key, numbers in choices.items() for number in numbers}
+    keys |= {(change.noun, change.noun_id) for change in rows.items if change.noun_id}
+    there = await history.there(session, keys | ({(noun, id)} if noun and id else set()))
     options = {
-        one: [listing.option(there[one, row].name, noun=one, id=row) for row in numbers if (one, row) in there]
-        for one, numbers in choices.items()
+        noun_key: [
+            listing.option(there[noun_key, row].name, noun=noun_key, id=row)
+            for row in numbers
+            if (noun_key, row) in there
+        ]
+        for noun_key, numbers in choices.items()
     }
     context = {
         "listing": listing, "found": rows, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": options, "there": there,
-        "outcome_labels": {one: words.capitalize() for one, words in OUTCOMES.items()},
+        "outcome_labels": {name: words.capitalize() for name, words in OUTCOMES.items()},
         "authors": {author: author for author in await revisions.authors(session)},
         "live_revision": await live_number(session),
         "undoable": await history.undoable(session), "newest": await history.newest(session),
@@ -105,17 +109,17 @@ async def confirm(
     request: Request, change_id: RowId, panel: PanelDep, session: SessionDep, _editor: Editor, files: str = "haproxy",
     layout: str = "one",
 ) -> Response:  # fmt: skip
-    """What restoring it would change, and the buttons for all of that or for one thing."""
+    """What a restore would change, with buttons for everything or a single row."""
     view = FilesView.of(f"/changes/{change_id}/restore", files, layout)
     return await show_restore(request, panel, session, await revisions.find(session, change_id), view)
 
 
 @router.post("/{change_id}/undo")
 async def undo(request: Request, change_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    """Put back what was before the last change."""
+    """Restore the state before the last change."""
     form = await Form.read(request)
     try:
-        saved = await history.undo(panel.changes, form.asked(editor), change_id)
+        saved = await history.undo(panel.changes, form.save_request(editor), change_id)
     except Problem as problem:
         change = await revisions.find(session, change_id)
         return await show_one(request, panel, session, change, FilesView(f"/changes/{change_id}"), problem)
@@ -124,10 +128,10 @@ async def undo(request: Request, change_id: RowId, panel: PanelDep, session: Ses
 
 @router.post("/{change_id}/restore")
 async def restore(request: Request, change_id: RowId, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    """Put everything, or the one thing that the form names, back as it was after this change."""
+    """Restore everything, or the row that the form names, as it was after this change."""
     form = await Form.read(request)
     try:
-        saved = await history.restore(panel.changes, form.asked(editor), change_id, only(form))
+        saved = await history.restore(panel.changes, form.save_request(editor), change_id, only(form))
     except Problem as problem:
         change = await revisions.find(session, change_id)
         view = FilesView(f"/changes/{change_id}/restore")
@@ -137,7 +141,7 @@ async def restore(request: Request, change_id: RowId, panel: PanelDep, session: 
 
 @router.post("/{change_id}/note")
 async def note(request: Request, change_id: RowId, panel: PanelDep, session: SessionDep, _editor: Editor) -> Response:
-    """Say why, in one's own words."""
+    """Save a note that explains the change."""
     form = await Form.read(request)
     try:
         await revisions.note(panel.database, change_id, form.fields(NoteFields).note)
@@ -148,7 +152,7 @@ async def note(request: Request, change_id: RowId, panel: PanelDep, session: Ses
 
 
 def only(form: Form) -> Key | None:
-    """`thing` is `virtual_host:17`; what is none of ours is refused rather than taken for everything."""
+    """Parse a row such as `virtual_host:17`. Rejects anything else rather than restoring everything."""
     noun, _, number = form.value("thing").partition(":")
     if not noun and not number:
         return None
@@ -157,13 +161,13 @@ def only(form: Form) -> Key | None:
     return noun, int(number)
 
 
-async def put_back(session: SessionDep, word: str, saved: Saved[Key | None], back: str = "") -> Response:
-    """To where it was asked from, or to what it was about, if that is still there."""
+async def put_back(session: SessionDep, word: str, saved: SaveResult[Key | None], back: str = "") -> Response:
+    """Back to the page that asked, or to the row if it still exists."""
     thing = saved.value
     url = back or "/changes"
     if thing and not back:
-        noun, found = NOUNS[thing[0]], (await history.there(session, {thing})).get(thing)
-        url = found.url if found else url if noun.within else noun.path
+        noun, link = NOUNS[thing[0]], (await history.there(session, {thing})).get(thing)
+        url = link.url if link else url if noun.within else noun.path
     return redirect(url, f"{word}. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
 
 
@@ -175,7 +179,7 @@ async def show_one(
     comparison = await compared(panel, session, change, view.against)
     context = {
         **await shown_comparison(session, comparison, view),
-        "change": change, "live_revision": live, "steps": shown_steps([Step(**one) for one in change.steps]),  # type: ignore[arg-type]
+        "change": change, "live_revision": live, "steps": shown_steps([Step(**step) for step in change.steps]),  # type: ignore[arg-type]
         "is_undoable": await history.undoable(session) == change.id, "is_newest": await history.newest(session) == change.id,
         "numbers": await revisions.numbers(session), "form": form or Form({"note": [change.note]}),
         "refusal": refused(problem, live) if problem and not form else None,
@@ -203,21 +207,21 @@ async def show_restore(
 
 
 async def compared(panel: Panel, session: SessionDep, change: Deployment, against: int | None) -> Comparison | None:
-    """With revision `against`, else with what was before. None where what it made is not kept any more."""
+    """Compare with revision `against`, or the previous state. None if its result is no longer stored."""
     before = await history.at_revision(session, against) if against else None
     own = await history.after(session, change)
     predecessor = None if against else await history.predecessor(session, change)
     if predecessor is not None:
         before = await history.after(session, predecessor)
         own = own if before else None
-    await session.commit()  # comparing takes a while: it keeps no connection meanwhile
+    await session.commit()  # Comparing takes a while. Release the connection first.
     return await comparisons.compare(panel.changes, before, own) if own else None
 
 
 async def shown_comparison(session: SessionDep, comparison: Comparison | None, view: FilesView) -> dict[str, Any]:
-    """What the templates of both pages need to draw it."""
+    """The context that both pages need."""
     differing = comparison.nouns if comparison else []
-    there = await history.there(session, {(one.noun, one.id) for one in differing})
+    there = await history.there(session, {(difference.noun, difference.id) for difference in differing})
     return {
         "comparison": comparison, "view": view, "differing": differing, "more": comparison.more if comparison else 0,
         "there": there, "nouns": NOUNS, "engines": ENGINES, "layouts": LAYOUTS, "diffs": diffs,
@@ -225,12 +229,12 @@ async def shown_comparison(session: SessionDep, comparison: Comparison | None, v
 
 
 def refused(problem: Problem, live: int | None) -> dict[str, Any]:
-    """The summary above a page that has no fields to point at: the words that would stand there are part of it."""
+    """A summary above a page without fields. It includes the messages that fields would show."""
     still = f"Nothing was saved. Revision {live} is still live." if live else "Nothing was saved."
-    shown = refusal(problem, live)
+    toast = refusal(problem, live)
     if isinstance(problem, RolledBack | RollbackFailed):
-        return shown
+        return toast
     if isinstance(problem, Drifted):
-        return {**shown, "text": f"{problem.message} {still}"}
+        return {**toast, "text": f"{problem.message} {still}"}
     words = [error.message for error in problem.errors.values()]
-    return {**shown, "links": [], "text": " ".join([*words, still])}
+    return {**toast, "links": [], "text": " ".join([*words, still])}

@@ -1,4 +1,4 @@
-"""The dashboard: the worst thing first, what runs, and what was done last."""
+"""The dashboard: what needs attention first, then what runs, then recent changes."""
 
 from fastapi import APIRouter, Request, Response
 

@@ -1,6 +1,6 @@
-"""Comparisons as rows of a table: in one column or side by side, words coloured, changed words marked.
+"""Comparisons as table rows, in one column or side by side, with syntax colors and changed words marked.
 
-What cannot be seen is shown: trailing blanks and tabs by a mark, other characters without a shape by their number.
+Invisible characters are made visible: trailing blanks and tabs by a mark, others by their code point.
 """
 
 import re
@@ -24,18 +24,18 @@ WORD = re.compile(r"\w+|\W", re.DOTALL)
 COLOURED = {"string", "comment", "number", "trailing", "tab"}
 
 LONGEST = 1_000
-"Characters of a line that are shown; nobody reads further, and a browser chokes on it."
+"Characters of a line that are shown. Browsers are slow with longer ones."
 
 MOST_WORDS = 300
-"Words of a line up to which those that changed are marked."
+"Words in a line up to which changed words are marked."
 
 ALIKE = 0.4
-"Part of two lines that must be the same for the rest to be marked: otherwise all of it changed."
+"Share of two lines that must be equal for words to be marked. Otherwise the whole line counts as changed."
 
 
 @dataclass(frozen=True)
 class Piece:
-    """`cls`: string, comment, number, trailing, tab, hidden, key or nothing."""
+    """`cls`: string, comment, number, trailing, tab, hidden, key or empty."""
 
     cls: str
     text: str
@@ -43,7 +43,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Side:
+class DiffSide:
     kind: str
     number: int | None
     pieces: tuple[Piece, ...]
@@ -71,7 +71,7 @@ class Row:
 
 
 def one_column(hunk: Sequence[Line]) -> Iterator[Row]:
-    """Removed lines of a run first, then the added ones."""
+    """A run's removed lines first, then its added ones."""
     for same, run in groupby(hunk, key=lambda line: line.kind == "same"):
         lines = list(run)
         if same:
@@ -85,7 +85,7 @@ def one_column(hunk: Sequence[Line]) -> Iterator[Row]:
                 yield Row("added", None, line.after, pieces(line.new, line.old if line.before else None))
 
 
-def side_by_side(hunk: Sequence[Line]) -> Iterator[tuple[Side, Side]]:
+def side_by_side(hunk: Sequence[Line]) -> Iterator[tuple[DiffSide, DiffSide]]:
     for line in hunk:
         both = line.kind == "changed"
         yield (
@@ -94,19 +94,19 @@ def side_by_side(hunk: Sequence[Line]) -> Iterator[tuple[Side, Side]]:
         )
 
 
-def _side(kind: str, own: str, number: int | None, text: str, other: str | None) -> Side:
-    shown = kind if kind == "same" else "none" if number is None else own
-    return Side(shown, number, pieces(text, other))
+def _side(kind: str, own: str, number: int | None, text: str, other: str | None) -> DiffSide:
+    mark = kind if kind == "same" else "none" if number is None else own
+    return DiffSide(mark, number, pieces(text, other))
 
 
 def plain(line: str) -> tuple[Piece, ...]:
-    """A line of a field's value: without colours, but with what cannot be seen."""
+    """A line of a field's value, without colors but with invisible characters marked."""
     return _joined([(cls if cls in {"trailing", "tab", "hidden"} else "", word, False) for cls, word in _tokens(line)])
 
 
 @lru_cache(maxsize=4_000)
 def pieces(text: str, other: str | None = None) -> tuple[Piece, ...]:
-    """The line's words with their colours; those that the other line does not have are marked."""
+    """The line in colored pieces. Words that the other line lacks are marked."""
     tokens = list(_tokens(text[:LONGEST]))
     changed = _changed([word for _, word in tokens], other[:LONGEST]) if other is not None else set()
     joined = _joined([(cls, word, at in changed) for at, (cls, word) in enumerate(tokens)])
@@ -116,7 +116,7 @@ def pieces(text: str, other: str | None = None) -> tuple[Piece, ...]:
 
 
 def _changed(words: list[str], other: str) -> set[int]:
-    """Which words the other line does not have in their place; none where the lines have too little in common."""
+    """Which words differ from the other line's. None if the lines have too little in common."""
     others = [word for _, word in _tokens(other)]
     if max(len(words), len(others)) > MOST_WORDS:
         return set()
@@ -128,7 +128,7 @@ def _changed(words: list[str], other: str) -> set[int]:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """(class, text); the class of a plain word is empty."""
+    """(class, text). A plain word's class is empty."""
     first = True
     for match in TOKEN.finditer(text):
         kind = match.lastgroup or ""
@@ -138,7 +138,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _visible(cls: str, text: str) -> Iterator[tuple[str, str]]:
-    """Word by word, so that one that changed in a long string is marked alone."""
+    """Word by word, so that a single changed word in a long string is marked."""
     if cls in {"tab", "trailing"}:
         yield cls, text
         return

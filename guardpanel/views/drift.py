@@ -1,4 +1,4 @@
-"""Drift: what somebody changed by hand, line by line, and the way back."""
+"""Drift: what was changed outside guardpanel, line by line, and how to redeploy."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -20,10 +20,10 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
 
 @router.post("/put-back")
 async def put_back(request: Request, panel: PanelDep, session: SessionDep, editor: Editor) -> Response:
-    """Have everything as the live revision has it again."""
+    """Redeploy the live revision."""
     form = await Form.read(request)
     try:
-        saved = await panel.changes.put_back(form.asked(editor))
+        saved = await panel.changes.put_back(form.save_request(editor))
     except Problem as problem:
         return await show_drift(request, panel, session, problem)
     return redirect("/system/drift", saved.sentence if saved else "")

@@ -1,4 +1,4 @@
-"""The filters of Events: in the address, as sentences above the list, and as one form with all of them."""
+"""The filters of Events: in the URL, as sentences above the list, and as a form."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from guardpanel.views.forms import Form
 
 PATH = "/events"
 LONGEST = 2_000
-"Characters of a typed value that are kept to be shown again."
+"Characters of a typed value that are shown again."
 
 PERIODS = {
     Period.HOUR: "last hour", Period.DAY: "last 24 hours", Period.WEEK: "last 7 days",
@@ -23,22 +23,22 @@ PERIODS = {
 }  # fmt: skip
 
 SEVERITIES = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.NOTICE)
-"Those that CRS gives its rules."
+"The severities that CRS assigns."
 
 FIELDS = about(EventQuestion)
 
 SENTENCES = tuple(name for name in FIELDS if name not in {"time", "since", "until", "q"})
-"Those that stand above the list."
+"The filters above the list."
 
 VERBS = {"path": "contains"}
 
 ALWAYS = ("kind", "verdict", "virtual_host", "rule")
-"Shown also while they ask for nothing."
+"Always shown, even if unset."
 
 
 @dataclass(frozen=True)
 class Box:
-    """One filter as a sentence: `words` is what it asks for; one without `options` is typed."""
+    """A filter as a sentence: `words` describes its value. Without `options` it is typed."""
 
     name: str
     label: str
@@ -49,10 +49,10 @@ class Box:
 
 
 class EventFilters:
-    """What was typed, and the addresses of the same list with something else."""
+    """The typed filters, and URLs of the list with others."""
 
     FIELDS = tuple(name for name in EventQuestion.model_fields if name != "q")
-    "Those of the form."
+    "The fields of the form."
 
     def __init__(self, query: QueryParams) -> None:
         typed = {name: query.get(name, "").strip()[:LONGEST] for name in EventQuestion.model_fields}
@@ -61,32 +61,32 @@ class EventFilters:
             {"time": [Period.DAY], **{name: [value] for name, value in self.kept.items()}}, model=EventQuestion
         )
         self.is_wordy = any(not value for name, value in query.items()) or typed["time"] == Period.DAY
-        "A form sends its empty fields, too: the address can do without them."
+        "Without empty fields, which forms also send."
 
     @property
     def is_filtered(self) -> bool:
-        """By anything but the time."""
+        """Whether any filter but the time is set."""
         return bool(set(self.kept) - {"time", "since", "until"})
 
     @property
     def refused_links(self) -> list[dict[str, str]]:
-        """To each field that needs another look."""
+        """Errors by field."""
         return [
             {"label": f"{FIELDS[name].title}: {error.message}", "url": f"#f-{name}"}
             for name, error in self.form.errors.items()
         ]
 
     def url(self, **changed: object) -> str:
-        """From its newest page on, unless a cursor is given."""
+        """The list's URL, from its first page unless a cursor is given."""
         values = {name: str(value) for name, value in {**self.kept, **changed}.items() if value not in {"", None}}
         return PATH + (f"?{urlencode(values)}" if values else "")
 
     def others(self, *names: str) -> dict[str, str]:
-        """What a form with these fields has to carry along."""
+        """The hidden inputs of a form with these fields."""
         return {name: value for name, value in self.kept.items() if name not in names}
 
     def options(self, name: str, policies: Iterable[Policy]) -> list[tuple[str, str]]:
-        """The choices of a field; a typed one that is none of them stays, so that nothing is lost."""
+        """The choices of a field. An unknown value remains a choice, so that it is not lost."""
         known = _choices(policies)[name]
         typed = self.kept.get(name, "")
         extra = [(typed, typed[:60])] if typed and typed not in known else []
@@ -95,7 +95,7 @@ class EventFilters:
 
     @property
     def period(self) -> str:
-        """In words: `last 24 hours`."""
+        """As a label: `last 24 hours`."""
         since, until = self.kept.get("since", ""), self.kept.get("until", "")
         if since and until:
             return f"{since} to {until}"
@@ -117,7 +117,7 @@ class EventFilters:
         return Box("time", FIELDS["time"].title, self.period, self.url(since="", until="") if is_typed else "", options)
 
     def boxes(self, policies: Iterable[Policy], host: str) -> list[Box]:
-        """The filters that are set, and those that are always offered. `host`: the chosen virtual host's name."""
+        """The filters that are set and those that are always shown. `host`: the selected virtual host's name."""
         choices = _choices(policies)
         names = [name for name in SENTENCES if name in self.kept or name in ALWAYS]
         return [self._box(name, choices.get(name, {}), host) for name in names]
@@ -134,12 +134,12 @@ class EventFilters:
 
 
 def _choices(policies: Iterable[Policy]) -> Mapping[str, Mapping[str, str]]:
-    """By field: the values that there are, in words."""
+    """Labels of the possible values, by field."""
     return {
         "kind": {Kind.SECURITY.value: "Security", Kind.DELIVERY.value: "Not delivered"},
-        "verdict": {one.value: words.label for one, words in VERDICT_TABLE.items()},
-        "reason": {one.value: words.line for one, words in REASON_TABLE.items()},
-        "severity": {one.value: one.value for one in SEVERITIES},
-        "policy": {str(one.id): one.name for one in policies},
-        "time": {one.value: words for one, words in PERIODS.items()},
+        "verdict": {verdict.value: words.label for verdict, words in VERDICT_TABLE.items()},
+        "reason": {reason.value: words.line for reason, words in REASON_TABLE.items()},
+        "severity": {severity.value: severity.value for severity in SEVERITIES},
+        "policy": {str(policy.id): policy.name for policy in policies},
+        "time": {period.value: words for period, words in PERIODS.items()},
     }

@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 
 from guardpanel.services.events import EventDetail, FiredRule, scores
-from guardpanel.services.events.scores import Sum
+from guardpanel.services.events.scores import ScoreSum
 
 ROOM = 2
-"Points beyond the threshold that the scale has at least."
+"Points that the scale extends beyond the threshold at least."
 
 ROOM_FOR_A_WORD = 22
 "Percent of the scale."
 
 MOST_WITH_WORDS = 10
-"Bars up to which each has a second line."
+"Up to this number of bars, each gets a second line."
 
 
 @dataclass(frozen=True)
 class Bar:
-    """`x` to `end`. A hairline leads there from the bar before, and on to the next one."""
+    """A bar from `x` to `end`. Hairlines connect it with the previous and the next bar."""
 
     rule: FiredRule
     points: int
@@ -29,47 +29,47 @@ class Bar:
 
 @dataclass(frozen=True)
 class Waterfall:
-    sum: Sum
+    sum: ScoreSum
     bars: tuple[Bar, ...]
     threshold: float | None
-    "Where its line stands."
+    "The threshold's position."
     end: float
-    "Where the score stands."
+    "The score's position."
 
     @property
     def is_low(self) -> bool:
-        """The threshold stands so near to zero that there is no room for both words."""
+        """Whether the threshold is so close to zero that both labels do not fit."""
         return self.threshold is not None and self.threshold < ROOM_FOR_A_WORD
 
     @property
     def anchor(self) -> str:
-        """Which side of the threshold its word stands on, so that it stays within the scale."""
+        """On which side of the threshold its label fits."""
         if self.is_low:
             return "start"
         return "end" if self.threshold is not None and self.threshold > 100 - ROOM_FOR_A_WORD else "middle"
 
     @property
     def is_long(self) -> bool:
-        """So many bars that each gets one line."""
+        """Whether there are too many bars for two lines each."""
         return len(self.bars) > MOST_WITH_WORDS
 
     @classmethod
-    def of(cls, found: Sum) -> "Waterfall":
-        top = max(found.score, *(step.after for step in found.steps), (found.threshold or 0) + ROOM, 1)
-        last = len(found.steps) - 1
+    def of(cls, total: ScoreSum) -> "Waterfall":
+        top = max(total.score, *(step.after for step in total.steps), (total.threshold or 0) + ROOM, 1)
+        last = len(total.steps) - 1
         bars = tuple(
             Bar(step.rule, step.points, 100 * step.before / top, 100 * step.after / top, at == 0, at == last)
-            for at, step in enumerate(found.steps)
+            for at, step in enumerate(total.steps)
         )
-        return cls(found, bars, 100 * found.threshold / top if found.threshold else None, 100 * found.score / top)
+        return cls(total, bars, 100 * total.threshold / top if total.threshold else None, 100 * total.score / top)
 
 
 def waterfalls(event: EventDetail) -> list[Waterfall]:
-    """The request's score, and the response's where it was judged."""
+    """The request's score, and the response's if it was inspected."""
     sums = [scores.inbound(event), scores.outbound(event)]
-    return [Waterfall.of(found) for found in sums if found and (found.steps or found.quiet)]
+    return [Waterfall.of(total) for total in sums if total and (total.steps or total.quiet)]
 
 
 def points_of(event: EventDetail) -> dict[int, int]:
-    """What each rule added, by its id."""
-    return {bar.rule.id: bar.points for one in waterfalls(event) for bar in one.bars}
+    """The points that each rule added, by rule id."""
+    return {bar.rule.id: bar.points for waterfall in waterfalls(event) for bar in waterfall.bars}

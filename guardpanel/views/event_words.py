@@ -1,4 +1,4 @@
-"""An event in sentences: what became of the request, and on what the rules fired."""
+"""An event in sentences: what happened to the request, and what the rules matched."""
 
 import re
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ PLACES = {
     "FILES_NAMES": "the name of the file", "XML": "the XML body", "RESPONSE_BODY": "the response",
     "RESPONSE_STATUS": "the response", "RESPONSE_HEADERS": "the response’s header",
 }  # fmt: skip
-"What CRS's variables are to a reader. Others (TX, MATCHED_VAR) are no place in a request."
+"Names of CRS variables for readers. Others (TX, MATCHED_VAR) are not part of a request."
 
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
 @dataclass(frozen=True)
 class Place:
-    """`the parameter`, and which."""
+    """`the parameter`, and its name."""
 
     words: str
     key: str
 
 
 @dataclass(frozen=True)
-class Told:
+class EventSentences:
     event: EventDetail
 
     @property
@@ -43,7 +43,7 @@ class Told:
 
     @property
     def sentence(self) -> str:
-        """The worst thing first, and why."""
+        """The most severe finding, and why."""
         item = self.event.item
         why = REASON_TABLE[item.reason].sentence if item.reason else ""
         match item.verdict:
@@ -57,14 +57,14 @@ class Told:
 
     @property
     def count(self) -> str:
-        """How many rules found something: `Three rules`."""
+        """The number of rules that matched: `Three rules`."""
         total = len(scores.causes(self.event)) + self.event.rules_cut
         word = NUMBERS[total] if total < len(NUMBERS) else f"{total:,}"
         return f"{word} rule{'' if total == 1 else 's'}"
 
     @property
     def places(self) -> list[Place]:
-        """Where in the request, without repetition."""
+        """Where in the request, without duplicates."""
         places = {
             Place(PLACES[match.variable], match.key): None
             for rule in scores.causes(self.event)
@@ -93,7 +93,7 @@ class Told:
 
 
 def line(item: EventItem) -> str:
-    """For a list: what the worst rule says, else what became of the request."""
+    """For lists: the message of the most severe rule, or what happened to the request."""
     if item.message:
         return item.message
     if item.verdict is Verdict.UNDELIVERED and item.reason:
@@ -107,7 +107,7 @@ LONGEST_HIT = 512
 
 
 def hits(event: EventDetail) -> list[str]:
-    """What the rules found, as it may stand in the request: also as a browser writes it in an address or a form."""
+    """What the rules matched, as it may appear in the request, including URL and form encoding."""
     hits: set[str] = set()
     for rule in scores.causes(event):
         hits.update(found_by(rule))
@@ -115,7 +115,7 @@ def hits(event: EventDetail) -> list[str]:
 
 
 def found_by(rule: FiredRule) -> list[str]:
-    """The part that CRS names, if it is one (libinjection's is a fingerprint), else the values that matched."""
+    """The part that CRS quotes, if it is one (libinjection quotes a fingerprint), or the matched values."""
     values = [match.value for match in rule.matches if match.variable in PLACES and len(match.value) < LONGEST_HIT]
     named = FOUND.match(rule.data)
     if named and any(named[1] in value for value in values):

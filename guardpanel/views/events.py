@@ -1,4 +1,4 @@
-"""Events: which requests fired rules, which one it was, and why it was blocked or passed."""
+"""Events: which requests fired rules, the details of one, and why it was blocked or passed."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,13 +17,13 @@ from guardpanel.services.saving import revisions
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.event_filters import EventFilters
 from guardpanel.views.event_score import points_of, waterfalls
-from guardpanel.views.event_words import Told, found_by, hits, line
+from guardpanel.views.event_words import EventSentences, found_by, hits, line
 from guardpanel.views.lists import LIMIT
 
 router = APIRouter(prefix="/events")
 
 NAMES_OFFERED = 200
-"Virtual hosts that the field offers; any can be typed."
+"Virtual hosts that the field suggests. Others can be typed."
 
 
 @router.get("")
@@ -33,9 +33,9 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
         return redirect(filters.url())
     events: EventPage | None = None
     try:
-        asked = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
-        await session.commit()  # the search reads names over a connection of its own: two for one request can run out
-        events = await panel.events.page(asked, cursor=cursor or None, limit=LIMIT)
+        question = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
+        await session.commit()  # The search opens its own connection. Two per request could exhaust the pool.
+        events = await panel.events.page(question, cursor=cursor or None, limit=LIMIT)
     except Invalid as problem:
         if "cursor" in problem.errors:
             return redirect(filters.url())
@@ -55,7 +55,7 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
         return await missing(request, panel, request_id)
     revision = event.item.revision
     context = {
-        **parts(event), "event": event, "told": Told(event),
+        **parts(event), "event": event, "told": EventSentences(event),
         "reason_line": REASON_TABLE[event.item.reason].line if event.item.reason else None,
         "change": await revisions.change_of(session, revision) if revision else None,
     }  # fmt: skip
@@ -64,9 +64,9 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
 
 @router.get("/{request_id}/lines")
 async def download(request_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    """What the agent and HAProxy wrote of it, byte for byte; for a file, never to be shown by a browser."""
+    """The raw lines of the agent and HAProxy, byte for byte. A download: browsers must not render it."""
     await session.commit()
-    event = await panel.events.one(request_id)
+    event = await panel.events.find(request_id)
     if event is None:
         raise NotFound("Event not found.")
     lines = [line.rstrip(b"\n") + b"\n" for line in (event.agent_line, event.proxy_line) if line]
@@ -74,7 +74,7 @@ async def download(request_id: str, panel: PanelDep, session: SessionDep, _viewe
 
 
 async def missing(request: Request, panel: PanelDep, request_id: str) -> Response:
-    """Why there may be none."""
+    """Explains why an event may be missing."""
     context = {
         "request_id": shown(request_id[:100]), "days": panel.settings.event_days,
         "ingest": await panel.events.ingest_state(),
@@ -83,7 +83,7 @@ async def missing(request: Request, panel: PanelDep, request_id: str) -> Respons
 
 
 def parts(event: EventDetail) -> dict[str, Any]:
-    """What the event's page draws beside its texts."""
+    """What the event's page draws besides its text."""
     return {
         "waterfalls": waterfalls(event), "points": points_of(event), "causes": scores.causes(event), "hits": hits(event),
         "found_by": {rule.id: next(iter(found_by(rule)), "") for rule in scores.causes(event)},
@@ -91,7 +91,7 @@ def parts(event: EventDetail) -> dict[str, Any]:
 
 
 async def choices(session: SessionDep, filters: EventFilters) -> dict[str, Any]:
-    """What the filters offer, and the name of what is chosen."""
+    """The choices of the filters, and the name of the selected virtual host."""
     known = await policies.all_of_them(session)
     host = filters.kept.get("virtual_host", "")
     return {

@@ -1,4 +1,4 @@
-"""How one form is told from another: what it said as a digest, and the counter of edits that it began with."""
+"""How forms are identified: a digest of their content, and the version that they started from."""
 
 import hashlib
 import json
@@ -10,6 +10,6 @@ def counter(text: str) -> int:
 
 
 def digest(where: str, typed: Mapping[str, Sequence[str]]) -> str:
-    """Line breaks count alike, however a browser sends them."""
+    """Browsers send different line breaks. They count as equal."""
     plain = {name: [text.replace("\r\n", "\n").strip() for text in values] for name, values in sorted(typed.items())}
     return hashlib.sha256(json.dumps([where, plain]).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Repeated rows of a form: `servers.0.address` is a field of the first one."""
+"""Repeated rows of a form: `servers.0.address` is a field of the first row."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 ROW = re.compile(r"([a-z_]+)\.(\d{1,4})\.([a-z_]+)")
 
 NO_ROW_TEXT = {"scheme", "weight", "backup", "enabled", "resolve_later"}
-"Fields of a server's row that have a value even if nobody typed one."
+"Fields of a server's row that have a value even if the operator typed none."
 
 
 def row_model(annotation: object) -> type[BaseModel] | None:
@@ -25,7 +25,7 @@ def row_model(annotation: object) -> type[BaseModel] | None:
 
 
 def renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Rows counted from 0 without gaps; a row in which nothing was typed is dropped, but never the last one."""
+    """Number rows from 0 without gaps. Drops empty rows, but keeps the last one."""
     plain: dict[str, list[str]] = {}
     rows: dict[str, dict[int, dict[str, list[str]]]] = {}
     for name, values in typed.items():
@@ -33,10 +33,10 @@ def renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
             rows.setdefault(match[1], {}).setdefault(int(match[2]), {})[match[3]] = list(values)
         else:
             plain[name] = list(values)
-    for name, found in rows.items():
-        kept = [row for _, row in sorted(found.items()) if _is_typed(row)] or [row for _, row in sorted(found.items())][
-            :1
-        ]
+    for name, by_index in rows.items():
+        kept = [row for _, row in sorted(by_index.items()) if _is_typed(row)] or [
+            row for _, row in sorted(by_index.items())
+        ][:1]
         for at, row in enumerate(kept):
             plain.update({f"{name}.{at}.{key}": values for key, values in row.items()})
     return plain

@@ -1,4 +1,4 @@
-"""Times and numbers as pages show them."""
+"""Formats of times and numbers."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ def moment(when: datetime | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """One decimal under ten; two under a tenth, where 0.0 would say nothing."""
+    """One decimal below 10, two below 0.1, where one would show 0.0."""
     if value is None:
         return "—"
     return f"{value:.2f}" if value < 0.095 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"

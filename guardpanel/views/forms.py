@@ -1,4 +1,4 @@
-"""Forms: what was typed stays exactly as it was typed, whatever becomes of it."""
+"""Forms: typed text survives every outcome unchanged."""
 
 import re
 import uuid
@@ -14,7 +14,7 @@ from guardpanel.errors import FieldErrors, Problem, Stale
 from guardpanel.models import User
 from guardpanel.models.meta import About, about_field
 from guardpanel.services.input import validated
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.views.form_keys import counter, digest
 from guardpanel.views.form_rows import ROW, renumbered, row_model
 
@@ -25,7 +25,7 @@ MOST_FIELDS = 3000
 
 @dataclass(frozen=True)
 class ShownError:
-    """What the field macros draw."""
+    """An error as the field macros draw it."""
 
     message: str
     engine: str | None
@@ -33,7 +33,7 @@ class ShownError:
 
 
 class Form:
-    """Typed values by field name, and what is wrong with them. Repeated rows are `servers.0.address`, without gaps."""
+    """Typed values by field name, and their errors. Repeated rows are `servers.0.address`, without gaps."""
 
     def __init__(
         self,
@@ -42,33 +42,33 @@ class Form:
         model: type[BaseModel] | None = None,
     ) -> None:
         self.model = model
-        "The input type that it is for, which knows the labels."
+        "The input type, which declares the labels."
         self.typed = {name: list(values) for name, values in typed.items()}
         self.errors: FieldErrors = errors or {}
         self.key = uuid.uuid4().hex
-        "Fresh at each rendering: the same key twice is one save."
+        "New at each rendering: a repeated key is the same save."
         self.content = ""
-        "A digest of where it was sent and what it said, but for the key."
+        "A digest of the URL and everything sent except the key."
         self.is_begun = False
-        "Something that nobody typed is in it, and not saved yet."
+        "Contains a value that the operator did not type and that is not saved yet."
         self.to_choose: frozenset[str] = frozenset()
-        "Fields of which another value stands above the form, to be chosen between."
+        "Fields with another value above the form to choose from."
 
     @classmethod
     def of(cls, fields: BaseModel | None) -> "Form":
-        """A form that starts with these fields' values."""
+        """A form with these fields' values."""
         typed: dict[str, list[str]] = {}
         for name, value in fields.model_dump().items() if fields else ():
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 for at, row in enumerate(value):
-                    typed.update({f"{name}.{at}.{key}": _texts(one) for key, one in row.items()})
+                    typed.update({f"{name}.{at}.{key}": _texts(value) for key, value in row.items()})
             else:
                 typed[name] = _texts(value)
         return cls(typed, model=type(fields) if fields else None)
 
     @classmethod
     async def read(cls, request: Request, model: type[BaseModel] | None = None) -> "Form":
-        """What the browser sent: rows in order, and those in which nothing was typed dropped."""
+        """Read what the browser sent: rows in order, without empty ones."""
         sent = await request.form(max_files=0, max_fields=MOST_FIELDS)
         typed: dict[str, list[str]] = {}
         for name, value in sent.multi_items():
@@ -79,14 +79,14 @@ class Form:
         return form
 
     def about(self, name: str) -> About:
-        """What people read of a field, or of a row's field (`servers.0.weight`)."""
+        """The metadata of a field, or of a row's field (`servers.0.weight`)."""
         field = about_field(self.model, name) if self.model else None
         if field is None:
             raise LookupError(f"{name} is not a field of {self.model}")
         return field
 
     def value(self, name: str) -> str:
-        """The typed text; several values as lines; empty for a field that was not there."""
+        """The typed text. Multiple values are joined as lines. Empty if the field was missing."""
         return "\n".join(self.typed.get(name, []))
 
     def checked(self, name: str, value: str = "on") -> bool:
@@ -94,7 +94,7 @@ class Form:
         return value in values or (value == "on" and values not in ([], [""]))
 
     def error(self, name: str) -> ShownError | None:
-        """Its own, or that of the first of its items: a textarea of names shows what is wrong with one of them."""
+        """Its error, or that of its first item: a textarea of hostnames shows the error of one of them."""
         own = self.errors.get(name) or next(
             (error for key, error in self.errors.items() if re.fullmatch(re.escape(name) + r"\.\d+", key)), None
         )
@@ -104,22 +104,22 @@ class Form:
         return any(key == name or key.startswith(f"{name}.") for key in self.errors for name in names)
 
     def rows(self, name: str) -> list[int]:
-        """The numbers of a repeated row."""
+        """The indexes of a repeated row."""
         return sorted({int(match[2]) for key in self.typed if (match := ROW.fullmatch(key)) and match[1] == name})
 
     def row_error(self, name: str, at: int) -> ShownError | None:
-        """The first error of a row, for the line below it."""
-        found = next((error for key, error in self.errors.items() if key.startswith(f"{name}.{at}.")), None)
-        return ShownError(found.message, found.engine, found.where) if found else None
+        """The first error of a row, shown below it."""
+        error = next((error for key, error in self.errors.items() if key.startswith(f"{name}.{at}.")), None)
+        return ShownError(error.message, error.engine, error.where) if error else None
 
     @property
     def version(self) -> int | None:
-        """The edit counter that the form was opened with; None if it names none, 0 (no row's) if that is no number."""
+        """The version that the form was opened with. None if missing, 0 (no row's version) if not a number."""
         return counter(self.value("version")) if "version" in self.typed else None
 
     @property
     def opened(self) -> int | None:
-        """The version that the fields began with, however often a choice was asked for since."""
+        """The version that the typed values started from, regardless of later choices."""
         return counter(self.value("opened")) if "opened" in self.typed else self.version
 
     @property
@@ -128,12 +128,12 @@ class Form:
         text = self.value("save_key")
         return text if re.fullmatch(r"[0-9a-f-]{16,64}", text) else ""
 
-    def asked(self, editor: User) -> Asked:
-        """Who sends this form, and what else it says about the save."""
-        return Asked(editor.email, self.save_key, self.content, over_drift=self.checked("over_drift"))
+    def save_request(self, editor: User) -> SaveRequest:
+        """Who saves this form, and the options of the save."""
+        return SaveRequest(editor.email, self.save_key, self.content, over_drift=self.checked("over_drift"))
 
     def fields(self, model: type[M]) -> M:
-        """The checked input type, or Invalid with a message for each field."""
+        """The validated input type. Raises Invalid with a message for each field."""
         data: dict[str, Any] = {}
         for name, info in model.model_fields.items():
             row = row_model(info.annotation)
@@ -159,7 +159,7 @@ class Form:
         return data
 
     def change_rows(self) -> bool:
-        """Do what an “add” or “remove” button without JavaScript asks for; False if none was pressed."""
+        """Press an “add” or “remove” button without JavaScript. False if none was pressed."""
         if name := self.value("add_row"):
             at = len(self.rows(name))
             self.typed[f"{name}.{at}.address"] = [""]
@@ -171,44 +171,46 @@ class Form:
         return False
 
     def chosen(self, name: str) -> str:
-        """`theirs`, `mine` or nothing: what was chosen of a field that somebody else changed, too."""
+        """`theirs`, `mine` or empty: the choice for a field that someone else also changed."""
         choice = self.value(f"take.{name}")
         return "mine" if choice == "theirs" and self._typed_after(name) else choice
 
     @property
     def is_undecided(self) -> bool:
-        """Whether something was typed into a field for which the other value is chosen."""
-        return any(self._typed_after(name) for name in self._asked() if self.value(f"take.{name}") == "theirs")
+        """Whether a field was edited after the other value was chosen."""
+        return any(
+            self._typed_after(name) for name in self._fields_to_choose() if self.value(f"take.{name}") == "theirs"
+        )
 
     def settled(self, theirs: "Form") -> "Form":
-        """As it would be saved: with the values of `theirs` wherever those were chosen."""
+        """The form as it would be saved: with the values of `theirs` where those were chosen."""
         if self.is_undecided:
             raise Stale("You edited a field after choosing the other value. Choose again.")
-        return self.with_fields_of(theirs, [name for name in self._asked() if self.chosen(name) == "theirs"])
+        return self.with_fields_of(theirs, [name for name in self._fields_to_choose() if self.chosen(name) == "theirs"])
 
-    def _asked(self) -> list[str]:
+    def _fields_to_choose(self) -> list[str]:
         return [name.removeprefix("take.") for name in self.typed if name.startswith("take.")]
 
     def with_fields_of(self, other: "Form", names: Iterable[str]) -> "Form":
-        """The same form with some fields as in another one; a field may be a list of rows."""
+        """A copy with some fields of another form. A field may be a list of rows."""
         gone, fresh = self._under(names), other._under(names)
         kept = {name: values for name, values in self.typed.items() if name not in gone}
         return Form({**kept, **fresh}, model=self.model)
 
     def mark(self, name: str) -> str:
-        """What a field held when a choice was asked for, as a digest: whoever types afterwards is asked again."""
+        """A digest of the field's value when the choice was offered. If it is edited later, the choice is offered again."""
         return digest(name, {key: [self.value(key)] for key in self._under([name])})[:16]
 
     def _typed_after(self, name: str) -> bool:
         return f"mark.{name}" in self.typed and self.value(f"mark.{name}") != self.mark(name)
 
     def _under(self, names: Iterable[str]) -> dict[str, list[str]]:
-        wanted = set(names)
+        chosen = set(names)
         rows = {key: match[1] for key in self.typed if (match := ROW.fullmatch(key))}
-        return {key: values for key, values in self.typed.items() if rows.get(key, key) in wanted}
+        return {key: values for key, values in self.typed.items() if rows.get(key, key) in chosen}
 
     def without_empty_rows(self) -> "Form":
-        """As it is read when it is sent: a row that was just added counts once something is typed there."""
+        """As it is read on submit: an added row counts once it has a value."""
         return Form(renumbered(self.typed), model=self.model)
 
     def refused(self, problem: Problem) -> "Form":
@@ -218,7 +220,7 @@ class Form:
 
 def _texts(value: object) -> list[str]:
     if isinstance(value, list):
-        return [str(one) for one in value]
+        return [str(item) for item in value]
     if isinstance(value, bool):
         return ["on"] if value else []
     if isinstance(value, Enum):

@@ -1,7 +1,7 @@
-"""What strangers sent, in pieces that a template writes as text nodes.
+"""Text from strangers, in pieces that templates write as text nodes.
 
-The texts come as `guardpanel.events.texts.shown` gives them: nothing in them that a reader cannot see. Here what the agent
-masked is told apart, and what a rule matched is marked.
+`guardpanel.events.texts.shown` has already made invisible characters visible. Here, masked parts are separated and matches of
+rules marked.
 """
 
 import re
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from itertools import groupby
 
 MASK = "[masked]"
-"What the agent writes in the place of a secret."
+"What the agent writes in place of a secret."
 
 SHORTEST = 3
-"Characters of a match that are worth a mark: shorter ones are everywhere."
+"Minimum length of a match that is marked. Shorter ones occur everywhere."
 
 
 @dataclass(frozen=True)
 class Piece:
-    """`cls`: masked, hit (a rule matched this) or nothing."""
+    """`cls`: masked, hit (matched by a rule) or empty."""
 
     cls: str
     text: str
 
 
 def pieces(text: str, hits: Iterable[str] = ()) -> tuple[Piece, ...]:
-    """The text in order; masks and every occurrence of one of `hits` apart."""
+    """The text in order, with masks and all occurrences of `hits` as separate pieces."""
     pieces: list[Piece] = []
     for at, part in enumerate(text.split(MASK)):
         if at:
@@ -35,17 +35,17 @@ def pieces(text: str, hits: Iterable[str] = ()) -> tuple[Piece, ...]:
 
 
 def lines(text: str) -> list[str]:
-    """A body line by line, as its sender broke it."""
+    """A body by line, as it was sent."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _marked(text: str, hits: Iterable[str]) -> list[Piece]:
-    """Hits may lie within each other: each character is marked or not."""
+    """Hits may overlap: each character is marked or not."""
     marks = bytearray(len(text))
     for hit in hits:
         for match in re.finditer(re.escape(hit), text) if len(hit) >= SHORTEST else ():
             marks[match.start() : match.end()] = b"\1" * (match.end() - match.start())
     if not any(marks):
         return [Piece("", text)] if text else []
-    runs = groupby(zip(text, marks, strict=True), key=lambda one: one[1])
+    runs = groupby(zip(text, marks, strict=True), key=lambda pair: pair[1])
     return [Piece("hit" if marked else "", "".join(character for character, _ in run)) for marked, run in runs]

@@ -6,8 +6,8 @@ from guardpanel.dependencies import Viewer
 from guardpanel.services.ledger.flags import FlagKind
 from guardpanel.services.ledger.ledger import SORTS, EntryKind, Question, load
 from guardpanel.views.answers import page
+from guardpanel.views.context import ContextDep
 from guardpanel.views.lists import Listing
-from guardpanel.views.visits import Here
 
 router = APIRouter(prefix="/ledger")
 
@@ -16,10 +16,10 @@ USUAL = "policy"
 
 @router.get("")
 async def index(
-    here: Here, _viewer: Viewer, q: str = "", kind: str = "", policy: str = "", flag: str = "", sort: str = USUAL,
+    ctx: ContextDep, _viewer: Viewer, q: str = "", kind: str = "", policy: str = "", flag: str = "", sort: str = USUAL,
     offset: int = 0,
 ) -> Response:  # fmt: skip
-    """What no filter knows asks for nothing."""
+    """Unknown filter values are ignored."""
     kept = {
         "q": q.strip()[:200],
         "kind": kind if kind in set(EntryKind) else "",
@@ -34,7 +34,7 @@ async def index(
         None,
         FlagKind(kept["flag"]) if kept["flag"] else None,
     )
-    ledger = await load(here.session, here.panel.engines, here.panel.events, question, **listing.paging)
+    ledger = await load(ctx.session, ctx.panel.engines, ctx.panel.events, question, **listing.paging)
     context = {
         "listing": listing,
         "ledger": ledger,
@@ -42,4 +42,4 @@ async def index(
         "kinds": {kind.value: kind.word for kind in EntryKind},
         "flag_words": {flag.value: flag.word for flag in FlagKind},
     }
-    return await page(here.request, "ledger/index.html", context)
+    return await page(ctx.request, "ledger/index.html", context)

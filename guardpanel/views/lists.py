@@ -1,4 +1,4 @@
-"""What every list page has: its filters, sort and page in the URL."""
+"""Lists: their filters, sort order and page are in the URL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ LIMIT = 50
 
 @dataclass(frozen=True)
 class Listing:
-    """`sort` is a key, with `-` in front for descending; `kept` are the filters."""
+    """`sort` is a key, with `-` for descending. `kept` are the filters."""
 
     path: str
     sort: str
     wanted_offset: int
     kept: dict[str, str]
     usual: str = "name"
-    "The sort that the address does not name."
+    "The default sort, which the URL omits."
 
     @property
     def key(self) -> str:
@@ -42,22 +42,22 @@ class Listing:
         return any(self.kept.values())
 
     def url(self, **changed: object) -> str:
-        """This list with something else; page 1 unless `offset` is given."""
+        """The URL of this list with changes, on page 1 unless `offset` is given."""
         values = {**self.kept, "sort": self.sort if self.sort != self.usual else "", **changed}
         query = urlencode({name: value for name, value in values.items() if value not in {"", None, 0}})
         return self.path + (f"?{query}" if query else "")
 
     def option(self, label: str, **chosen: object) -> dict[str, Any]:
-        """One choice of a filter (shared/filters.html): this list with `chosen`."""
+        """A choice of a filter (shared/filters.html): this list with `chosen`."""
         current = all(self.kept[name] == str(value) for name, value in chosen.items())
         return {"label": label, "url": self.url(**chosen), "current": current}
 
     def options(self, name: str, labels: Mapping[Any, str]) -> list[dict[str, Any]]:
-        """All choices of the filter `name`, by their values."""
+        """All choices of the filter `name`, by value."""
         return [self.option(label, **{name: value}) for value, label in labels.items()]
 
     def sorted_by(self, key: str) -> str:
-        """`ascending`, `descending` or nothing, for aria-sort."""
+        """`ascending`, `descending` or empty, for aria-sort."""
         return ("descending" if self.descending else "ascending") if self.key == key else ""
 
     def sort_url(self, key: str) -> str:

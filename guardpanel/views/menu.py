@@ -1,4 +1,4 @@
-"""The sidebar's entries and their shortcuts: the nouns among the other pages."""
+"""Sidebar entries and their shortcuts: nouns and other pages."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from guardpanel.models import NOUNS
 
 @dataclass(frozen=True)
 class Entry:
-    """`key` after `g` goes there; `place` orders the entries; one that stands apart has a line before it."""
+    """`g` and then `key` opens it. `place` orders the entries. A line separates entries that stand apart."""
 
     place: int
     url: str

@@ -1,4 +1,4 @@
-"""A form that is behind: what is there now beside what was typed, field by field, and the choice between both."""
+"""Merging an outdated form: current and typed values, field by field, and the choice between them."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -11,21 +11,21 @@ from guardpanel.models import Deployment, User
 from guardpanel.models.meta import about
 from guardpanel.models.noun import Key
 from guardpanel.services.history import edits
-from guardpanel.services.history.edits import FieldsIn, Since, changed
+from guardpanel.services.history.edits import EditHistory, FieldsIn, changed
 from guardpanel.services.saving import differences
 from guardpanel.views.forms import Form
 
 F = TypeVar("F", bound=BaseModel)
 
 FEW = 8
-"Values of up to so many lines are shown whole; of longer ones those that differ."
+"Values with up to this number of lines are shown whole. Of longer ones, only differing lines."
 
 MOST = 20
 
 
 @dataclass(frozen=True)
 class Lines:
-    """A value as lines; each says whether only this side has it."""
+    """A value as lines. Each tells whether only this side has it."""
 
     lines: tuple[tuple[str, bool], ...]
     left_out: int = 0
@@ -34,14 +34,14 @@ class Lines:
     def of(cls, text: str, other: str) -> "Lines":
         ours, theirs = text.split("\n"), set(other.split("\n"))
         marked = [(line, line not in theirs) for line in ours]
-        own = [one for one in marked if one[1]]
-        shown = marked if len(marked) <= FEW else (own or marked)[:MOST]
-        return cls(tuple(shown) if len(ours) > 1 else ((text, False),), len(ours) - len(shown))
+        own = [line for line in marked if line[1]]
+        lines = marked if len(marked) <= FEW else (own or marked)[:MOST]
+        return cls(tuple(lines) if len(ours) > 1 else ((text, False),), len(ours) - len(lines))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One field that is not as typed. `kind` says who changed it since the form was opened."""
+    """A field whose current value is not the typed one. `kind` tells who changed it since the form was opened."""
 
     name: str
     label: str
@@ -49,14 +49,14 @@ class Choice:
     mine: Lines
     kind: Literal["both", "theirs", "mine", "unknown"]
     take: str
-    "`theirs` or `mine`: what is chosen as the page begins."
+    "`theirs` or `mine`: the initial choice."
     change: Deployment | None
     mark: str
 
 
 @dataclass(frozen=True)
 class Merge:
-    """What stands above a form that is behind. `opened` and `version`: where it began, and what it is compared with."""
+    """The box above an outdated form. `opened` and `version` are the versions that are compared."""
 
     who: str
     change: Deployment | None
@@ -64,7 +64,7 @@ class Merge:
     opened: int
     version: int
     moved: tuple[differences.FieldDifference, ...]
-    "What became of it since it was opened, without regard to what was typed."
+    "What changed since it was opened, regardless of what was typed."
     is_undecided: bool
 
     @property
@@ -73,8 +73,8 @@ class Merge:
 
 
 @dataclass(frozen=True)
-class Gone:
-    """What was deleted while somebody edited it: by whom and when, where that is known."""
+class DeletedRow:
+    """A row that was deleted while it was being edited, by whom and when if known."""
 
     who: str
     change: Deployment | None
@@ -82,44 +82,44 @@ class Gone:
 
 @dataclass(frozen=True)
 class Row:
-    """One of a noun as it is now: as fields, as a form, and what it took to get there."""
+    """A row's current state: as fields, as a form, and its version."""
 
     fields: BaseModel
     form: Form
     version: int
     names: differences.Names = field(default_factory=dict)
-    "Of what the fields refer to."
+    "Names of the rows that fields refer to."
 
 
 def is_behind(form: Form, version: int) -> bool:
-    """Whether both versions have to be shown: it changed since, or the choice between both is still open."""
+    """Whether both versions must be shown: it changed, or a choice is still open."""
     is_choosing = any(name.startswith("take.") for name in form.typed)
     return is_choosing or (form.version is not None and form.version != version)
 
 
 async def merged(session: SessionDep, viewer: User, form: Form, row: Row, key: Key, fields_in: FieldsIn[F]) -> Merge:
-    """The same for any noun, with what became of it since the form was opened."""
+    """The same for any noun, with the row's history since the form was opened."""
     since = await edits.since(session, *key, form.opened or 0, cast("F", row.fields), fields_in)
     return merge(form, row, since, viewer)
 
 
-def merge(form: Form, row: Row, since: Since[Any], viewer: User) -> Merge:
-    """What was typed against what is there now, with what the form began with where that is known."""
+def merge(form: Form, row: Row, since: EditHistory[Any], viewer: User) -> Merge:
+    """Compare what was typed with the current row and, if known, with the form's initial values."""
     model = type(row.fields)
-    form = (shown := form).without_empty_rows()
+    form = (whole := form).without_empty_rows()
     mine, unread = readable(form, row)
     now, typed = (differences.as_text(fields, row.names) for fields in (row.fields, mine))
     typed |= {name: raw(form, name) for name in unread}
     names = [name for name in model.model_fields if name in {*unread, *changed(row.fields, mine)}]
-    found = (choice(form, since, row, mine, name, now[name], typed[name], name in unread) for name in names)
-    choices = tuple(sorted(found, key=lambda one: one.kind != "both"))
-    shown.to_choose = frozenset(names)
+    unsorted = (choice(form, since, row, mine, name, now[name], typed[name], name in unread) for name in names)
+    choices = tuple(sorted(unsorted, key=lambda field: field.kind != "both"))
+    whole.to_choose = frozenset(names)
     return Merge(
         authors(since, viewer), since.last, choices, form.opened or 0, row.version, moved(row, since), form.is_undecided
     )
 
 
-def moved(row: Row, since: Since[Any]) -> tuple[differences.FieldDifference, ...]:
+def moved(row: Row, since: EditHistory[Any]) -> tuple[differences.FieldDifference, ...]:
     if since.opened is None:
         return ()
     was, now = (differences.as_text(fields, row.names) for fields in (since.opened, row.fields))
@@ -130,7 +130,7 @@ def moved(row: Row, since: Since[Any]) -> tuple[differences.FieldDifference, ...
 
 
 def choice(
-    form: Form, since: Since[Any], row: Row, mine: BaseModel, name: str, now: str, typed: str, is_unread: bool
+    form: Form, since: EditHistory[Any], row: Row, mine: BaseModel, name: str, now: str, typed: str, is_unread: bool
 ) -> Choice:
     began = since.opened
     they = began is not None and getattr(began, name) != getattr(row.fields, name)
@@ -146,7 +146,7 @@ def choice(
 
 
 def readable(form: Form, theirs: Row) -> tuple[BaseModel, set[str]]:
-    """What was typed as fields, and the names of those that cannot be read: they are as in `theirs`."""
+    """The typed values as fields, and the names of unreadable ones, which are taken from `theirs`."""
     model = type(theirs.fields)
     unread: set[str] = set()
     while True:
@@ -160,16 +160,16 @@ def readable(form: Form, theirs: Row) -> tuple[BaseModel, set[str]]:
 
 
 def raw(form: Form, name: str) -> str:
-    """A field as it was typed; of rows their addresses."""
+    """A field as typed. For rows, their addresses."""
     if rows := form.rows(name):
         return "\n".join(form.value(f"{name}.{at}.address") for at in rows)
     return form.value(name).replace("\r\n", "\n")
 
 
-def authors(since: Since[Any], viewer: User) -> str:
-    """Everybody whose change counts, newest first, as a sentence begins: `You and ada@example.org`."""
+def authors(since: EditHistory[Any], viewer: User) -> str:
+    """Everyone whose change counts, newest first, to start a sentence: `You and ada@example.org`."""
     changes = [since.last] if since.last else []
-    names = dict.fromkeys(one.author for one in [*changes, *since.by.values()])
-    shown = ["you" if name == viewer.email else name for name in names]
-    words = " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    names = dict.fromkeys(change.author for change in [*changes, *since.by.values()])
+    people = ["you" if name == viewer.email else name for name in names]
+    words = " and ".join([", ".join(people[:-1]), people[-1]] if len(people) > 1 else people)
     return words.replace("you", "You", 1) if words.startswith("you") else words

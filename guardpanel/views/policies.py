@@ -1,4 +1,4 @@
-"""Policies: the list, and one of them read as a sentence."""
+"""Policies: the list, and a policy as a sentence."""
 
 from fastapi import Response
 
@@ -9,10 +9,10 @@ from guardpanel.models.restrictions import EXTENSIONS, HEADERS
 from guardpanel.services import body_readings, custom_rules, policies, rule_exclusions, rule_overrides, virtual_hosts
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.views.answers import page
-from guardpanel.views.editing import last_changes
+from guardpanel.views.context import ContextDep
+from guardpanel.views.details import last_changes
 from guardpanel.views.lists import Listing
 from guardpanel.views.policy_form import MOST_USERS, PolicyEditing
-from guardpanel.views.visits import Here
 
 MOST_OF_ITS_RULES = 500
 
@@ -25,28 +25,28 @@ router = EDITING.router()
 
 @router.get("")
 async def index(
-    here: Here, _viewer: Viewer, q: str = "", mode: str = "", sort: str = "name", offset: int = 0
+    ctx: ContextDep, _viewer: Viewer, q: str = "", mode: str = "", sort: str = "name", offset: int = 0
 ) -> Response:
     listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200], "mode": mode})
     chosen = EnforcementMode(mode) if mode in set(EnforcementMode) else None
-    rows = await policies.page(here.session, q=listing.kept["q"], mode=chosen, **listing.paging)
-    context = {"listing": listing, "found": rows, "used": await policies.used_by(here.session)}
-    return await page(here.request, "policies/index.html", context)
+    rows = await policies.page(ctx.session, q=listing.kept["q"], mode=chosen, **listing.paging)
+    context = {"listing": listing, "found": rows, "used": await policies.used_by(ctx.session)}
+    return await page(ctx.request, "policies/index.html", context)
 
 
 @router.get("/{policy_id}")
-async def show(policy_id: RowId, here: Here, _viewer: Viewer) -> Response:
-    policy = await policies.find(here.session, policy_id)
+async def show(policy_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
+    policy = await policies.find(ctx.session, policy_id)
     context = {
         "policy": policy,
-        "users": await virtual_hosts.page(here.session, policy_id=policy_id, limit=MOST_USERS),
-        "changes": await last_changes(here, policy, policies.ROWS),
-        "overrides": await rule_overrides.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
+        "users": await virtual_hosts.page(ctx.session, policy_id=policy_id, limit=MOST_USERS),
+        "changes": await last_changes(ctx, policy, policies.ROWS),
+        "overrides": await rule_overrides.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
         "soon": rule_exclusions.today() + ANNOUNCED,
-        "exclusions": await rule_exclusions.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
-        "custom_rules": await custom_rules.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
-        "body_readings": await body_readings.ROWS.under(policy_id).page(here.session, limit=MOST_OF_ITS_RULES),
+        "exclusions": await rule_exclusions.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
+        "custom_rules": await custom_rules.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
+        "body_readings": await body_readings.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
         "crs_lists": {"restricted_headers": list(HEADERS), "restricted_extensions": EXTENSIONS},
-        "reading_words": READ_AS_FORMS if here.facts.small_frames else {},
+        "reading_words": READ_AS_FORMS if ctx.facts.small_frames else {},
     }
-    return await page(here.request, "policies/show.html", context)
+    return await page(ctx.request, "policies/show.html", context)

@@ -1,4 +1,4 @@
-"""For machines: is it alive, is it ready, and its metrics."""
+"""Probes for machines: liveness, readiness and metrics."""
 
 import asyncio
 
@@ -44,13 +44,13 @@ BUILD.info({"version": __version__})
 
 @router.get("/healthz")
 async def healthz() -> Response:
-    """The process answers."""
+    """The process responds."""
     return PlainTextResponse("ok\n")
 
 
 @router.get("/readyz")
 async def readyz(panel: PanelDep) -> Response:
-    """Database, HAProxy, agent, live revision, background tasks and ingest, each with its state; 503 unless all are well."""
+    """Database, HAProxy, agent, live revision, background tasks and ingest, each with its state. 503 unless all are well."""
     parts = await readiness.parts(panel.changes, starting=panel.starting, problem=panel.problem)
     ready = all(state == readiness.OK for state in parts.values())
     return JSONResponse({"ready": ready, **parts}, 200 if ready else 503)
@@ -58,7 +58,7 @@ async def readyz(panel: PanelDep) -> Response:
 
 @router.get("/metrics")
 async def metrics(panel: PanelDep) -> Response:
-    """Prometheus' text format."""
+    """Prometheus text format."""
     engines = await panel.engines.status()
     async with panel.database.read() as session:
         live = await revisions.live(session)

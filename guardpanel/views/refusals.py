@@ -1,4 +1,4 @@
-"""What a refusal looks like above a form: who refused, what is live, a link to each field, the steps that were taken."""
+"""Rejections above a form: who rejected it, what is live, a link to each field, and the steps."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from guardpanel.dependencies import SessionDep
 from guardpanel.errors import (
     ConfigRejected,
     Drifted,
-    HandsOver,
+    HostnameTakeover,
     Invalid,
     NotFound,
     Problem,
@@ -22,7 +22,7 @@ from guardpanel.views.steps import shown_steps
 
 
 async def refused(session: SessionDep, problem: Problem | None, model: type[BaseModel]) -> dict[str, Any] | None:
-    """The summary of what was refused; a form that is behind has a box of its own."""
+    """The summary of a rejection. An outdated form has its own box."""
     if problem is None or isinstance(problem, Stale | NotFound):
         return None
     return refusal(problem, await live_number(session), model)
@@ -34,7 +34,7 @@ async def live_number(session: SessionDep) -> int | None:
 
 
 def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = None) -> dict[str, Any]:
-    """The summary above a refused form: who refused, what is live, a link to each field of the input type."""
+    """The summary above a rejected form: who rejected it, what is live, and a link to each field."""
     still = f"Revision {live} is still live." if live else ""
     usual: dict[str, Any] = {
         "title": title_of(problem),
@@ -53,7 +53,7 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
 
 
 def _of_kind(problem: Problem, still: str) -> dict[str, Any]:
-    """What is said otherwise than usual."""
+    """Texts that differ from the default."""
     match problem:
         case ConfigRejected():
             return {
@@ -80,7 +80,7 @@ def _of_kind(problem: Problem, still: str) -> dict[str, Any]:
                 "text": f"{problem.message} Nothing was saved.",
                 "confirm": OVER_DRIFT,
             }
-        case HandsOver():
+        case HostnameTakeover():
             return {
                 "title": "Another virtual host takes over",
                 "text": f"{problem.message} Nothing was saved.",
@@ -103,4 +103,4 @@ OVER_DRIFT = {
     "link": "View differences",
 }
 HAND_OVER = {"name": "hand_over", "label": "Save and hand over"}
-"The buttons that send a refused form once more."
+"Buttons that submit the form again with a confirmation."

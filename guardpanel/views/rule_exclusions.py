@@ -1,4 +1,4 @@
-"""Rule exclusions: one of them, and its form, which says what it would do while it is filled in."""
+"""Rule exclusions: the page of one, and its form with a live preview."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,42 +15,43 @@ from guardpanel.services import rule_exclusions, virtual_hosts
 from guardpanel.services.exclusion_checks import too_early
 from guardpanel.services.exclusion_words import prices, reach
 from guardpanel.views.answers import page
-from guardpanel.views.editing import Editing, last_changes
+from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.details import detail
+from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
-from guardpanel.views.visits import Here, Visit
 
 PolicyId = Annotated[RowId, Path(alias="policy_id")]
 MOST_HOSTS = 500
-"In the choice of one."
+"Virtual hosts in the select."
 
 
 class RuleExclusionEditing(Editing[RuleExclusion, RuleExclusionFields]):
-    async def new_form(self, here: Visit) -> Form:
+    async def new_form(self, ctx: Context) -> Form:
         form = Form.of(RuleExclusionFields.model_construct(None, methods=["POST"]))
-        given = here.request.query_params
-        form.typed |= {name: [given[name]] for name in RuleExclusionFields.model_fields if name in given}
+        query = ctx.request.query_params
+        form.typed |= {name: [query[name]] for name in RuleExclusionFields.model_fields if name in query}
         return form
 
-    async def beside_form(self, here: Visit) -> Mapping[str, Any]:
-        policy_id = self.rows_in(here).parent_id
-        hosts = await virtual_hosts.page(here.session, policy_id=policy_id, limit=MOST_HOSTS)
+    async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
+        policy_id = self.rows_in(ctx).parent_id
+        hosts = await virtual_hosts.page(ctx.session, policy_id=policy_id, limit=MOST_HOSTS)
         return {"hosts": [(str(host.id), host.name) for host in hosts.items], "said": None}
 
     async def answer(
         self,
-        here: Visit,
+        ctx: Context,
         template: str,
         form: Form,
         row: RuleExclusion | None,
         problem: Problem | None,
         beside: Mapping[str, Any],
     ) -> Response:
-        """With the virtual host that the form names, also where it uses another policy by now or is beyond those offered: a
-        browser sends the first choice for one that is not there, which is all of them."""
+        """Includes the form's virtual host even if it has another policy by now or is beyond the limit. Otherwise the browser
+        would select the first option, which means all of them."""
         chosen = form.value("virtual_host_id")
         if "hosts" in beside and chosen and chosen not in dict(beside["hosts"]):
-            beside = {**beside, "hosts": [*beside["hosts"], (chosen, await _name_of(here, chosen))]}
-        return await super().answer(here, template, form, row, problem, beside)
+            beside = {**beside, "hosts": [*beside["hosts"], (chosen, await _name_of(ctx, chosen))]}
+        return await super().answer(ctx, template, form, row, problem, beside)
 
 
 EDITING = RuleExclusionEditing(rule_exclusions.ROWS)
@@ -59,57 +60,53 @@ router = EDITING.router()
 
 
 @router.post("/new/reach")
-async def say(here: Here, policy_id: PolicyId, _editor: Editor) -> Response:
-    """What the form would do as it is, or the first thing that is wrong with it. Saves nothing."""
-    form = await Form.read(here.request, RuleExclusionFields)
-    said = await _said(here, form) if form.value("rules").strip() else None
-    return await page(here.request, "rule_exclusions/_reach.html", {"said": said, "policy_id": policy_id})
+async def say(ctx: ContextDep, policy_id: PolicyId, _editor: Editor) -> Response:
+    """A preview of the form: what it would do, or its first error. Saves nothing."""
+    form = await Form.read(ctx.request, RuleExclusionFields)
+    sentences = await _preview(ctx, form) if form.value("rules").strip() else None
+    return await page(ctx.request, "rule_exclusions/_reach.html", {"said": sentences, "policy_id": policy_id})
 
 
-async def _said(here: Visit, form: Form) -> Mapping[str, Any]:
+async def _preview(ctx: Context, form: Form) -> Mapping[str, Any]:
     try:
         fields = form.fields(RuleExclusionFields)
-        await rule_exclusions.must_have_effect(here.changes, fields)
-        return {"reach": reach(fields, await _host_name(here, fields)), "prices": _prices(here, fields), "wrong": ""}
+        await rule_exclusions.must_have_effect(ctx.changes, fields)
+        return {"reach": reach(fields, await _host_name(ctx, fields)), "prices": _prices(ctx, fields), "wrong": ""}
     except Problem as problem:
         words = [f"{label(RuleExclusionFields, name)}: {error.message}" for name, error in problem.errors.items()]
         return {"reach": "", "prices": [], "wrong": next(iter(words), problem.message)}
 
 
-def _prices(here: Visit, fields: RuleExclusionFields) -> list[str]:
-    known = here.panel.engines.agent.known_rules
+def _prices(ctx: Context, fields: RuleExclusionFields) -> list[str]:
+    known = ctx.panel.engines.agent.known_rules
     return list(filter(None, [too_early(fields, known) if known else "", *prices(fields)]))
 
 
 @router.get("/{rule_exclusion_id}")
-async def show(here: Here, policy_id: PolicyId, rule_exclusion_id: RowId, _viewer: Viewer) -> Response:
+async def show(ctx: ContextDep, policy_id: PolicyId, rule_exclusion_id: RowId, _viewer: Viewer) -> Response:
     rows = rule_exclusions.ROWS.under(policy_id)
-    row = await rows.find(here.session, rule_exclusion_id)
+    row = await rows.find(ctx.session, rule_exclusion_id)
     fields = rows.fields_of(row)
-    host = await _host_name(here, fields)
+    host = await _host_name(ctx, fields)
     context = {
-        "row": row,
         "fields": fields,
         "host": host,
-        "trail": await EDITING.trail(here, rows),
-        "url": rows.noun.url_of(row),
         "reach": reach(fields, host),
-        "prices": _prices(here, fields),
+        "prices": _prices(ctx, fields),
         "directives": rule_exclusions.directives(row),
-        "changes": await last_changes(here, row, rows),
     }
-    return await page(here.request, "rule_exclusions/show.html", context)
+    return await page(ctx.request, "rule_exclusions/show.html", context | await detail(ctx, EDITING, rows, row))
 
 
-async def _name_of(here: Visit, typed: str) -> str:
-    """Of a virtual host; what was typed where that is none."""
+async def _name_of(ctx: Context, typed: str) -> str:
+    """A virtual host's name, or the typed text if there is none."""
     if typed.isascii() and typed.isdigit() and len(typed) < 17:
         with suppress(NotFound):
-            return (await virtual_hosts.find(here.session, int(typed))).name
+            return (await virtual_hosts.find(ctx.session, int(typed))).name
     return typed
 
 
-async def _host_name(here: Visit, fields: RuleExclusionFields) -> str:
+async def _host_name(ctx: Context, fields: RuleExclusionFields) -> str:
     if fields.virtual_host_id is None:
         return ""
-    return (await virtual_hosts.find(here.session, fields.virtual_host_id)).name
+    return (await virtual_hosts.find(ctx.session, fields.virtual_host_id)).name

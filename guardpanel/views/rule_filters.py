@@ -1,4 +1,4 @@
-"""The filters of Rules: in the address, and as sentences above the list."""
+"""The filters of Rules: in the URL, and as sentences above the list."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from guardpanel.views.lists import Listing
 
 PATH = "/rules"
 LONGEST = 200
-"Characters of a typed value that are kept to be shown again."
+"Characters of a typed value that are shown again."
 
 FIELDS = about(RuleQuestion)
 
@@ -22,33 +22,35 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
     "kind": KINDS,
     "family": {str(number): f"{number} {family.name}" for number, family in FAMILIES.items()},
     "paranoia_level": {str(level): str(level) for level in LEVELS},
-    "severity": {one.value: one.value.title() for one in (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.NOTICE)},
+    "severity": {
+        level.value: level.value.title() for level in (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.NOTICE)
+    },
     "phase": {str(number): name for number, name in PHASES.items()},
 }  # fmt: skip
-"By field: its values, in words. A tag is reached from a rule's page."
+"Labels of the values, by field. Tags are linked from a rule's page."
 
 
 class RuleFilters:
-    """What was typed, and the addresses of the same list with something else."""
+    """The typed filters, and URLs of the list with others."""
 
     def __init__(self, query: QueryParams) -> None:
         kept = {name: query.get(name, "").strip()[:LONGEST] for name in RuleQuestion.model_fields}
         sort, offset = query.get("sort", "id"), query.get("offset", "0")
         known = sort.removeprefix("-") in SORTS
-        wanted = int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 8 else 0
-        self.listing = Listing(PATH, sort if known else "id", wanted, kept, usual="id")
+        start = int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 8 else 0
+        self.listing = Listing(PATH, sort if known else "id", start, kept, usual="id")
         self.form = Form({name: [value] for name, value in kept.items() if value}, model=RuleQuestion)
 
     @property
     def refused_links(self) -> list[dict[str, str]]:
-        """To the list without each field that needs another look."""
+        """Links to the list without each invalid field."""
         return [
             {"label": f"{FIELDS[name].title}: {error.message}", "url": self.listing.url(**{name: ""})}
             for name, error in self.form.errors.items()
         ]
 
     def others(self, name: str) -> dict[str, str]:
-        """What a form with this field has to carry along."""
+        """The hidden inputs of a form with this field."""
         return {kept: value for kept, value in self.listing.kept.items() if value and kept != name}
 
     @property

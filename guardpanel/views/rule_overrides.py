@@ -1,4 +1,4 @@
-"""Rule overrides: one of them, and its form."""
+"""Rule overrides: the page of one, and its form."""
 
 from typing import Annotated
 
@@ -9,15 +9,16 @@ from guardpanel.models import RuleOverride
 from guardpanel.models.rule_override import RuleOverrideFields
 from guardpanel.services import rule_overrides
 from guardpanel.views.answers import page
-from guardpanel.views.editing import Editing, last_changes
+from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.details import detail
+from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
-from guardpanel.views.visits import Here, Visit
 
 
 class RuleOverrideEditing(Editing[RuleOverride, RuleOverrideFields]):
-    async def new_form(self, here: Visit) -> Form:
+    async def new_form(self, ctx: Context) -> Form:
         form = Form.of(RuleOverrideFields.model_construct(None))
-        form.typed["rule"] = [here.request.query_params.get("rule", "")]
+        form.typed["rule"] = [ctx.request.query_params.get("rule", "")]
         return form
 
 
@@ -28,14 +29,8 @@ router = EDITING.router()
 
 @router.get("/{rule_override_id}")
 async def show(
-    here: Here, policy_id: Annotated[RowId, Path(alias="policy_id")], rule_override_id: RowId, _viewer: Viewer
+    ctx: ContextDep, policy_id: Annotated[RowId, Path(alias="policy_id")], rule_override_id: RowId, _viewer: Viewer
 ) -> Response:
     rows = rule_overrides.ROWS.under(policy_id)
-    row = await rows.find(here.session, rule_override_id)
-    context = {
-        "row": row,
-        "trail": await EDITING.trail(here, rows),
-        "url": rows.noun.url_of(row),
-        "changes": await last_changes(here, row, rows),
-    }
-    return await page(here.request, "rule_overrides/show.html", context)
+    row = await rows.find(ctx.session, rule_override_id)
+    return await page(ctx.request, "rule_overrides/show.html", await detail(ctx, EDITING, rows, row))

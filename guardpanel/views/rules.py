@@ -1,4 +1,4 @@
-"""Rules: the agent's rule set, searched, and each rule in plain words."""
+"""Rules: the agent's rule set with a search, and each rule in plain language."""
 
 from datetime import UTC, datetime
 
@@ -20,12 +20,12 @@ from guardpanel.views.rule_filters import RuleFilters
 router = APIRouter(prefix="/rules")
 
 BREAKS = "\n\t"
-"Stay as they are in SecLang."
+"Control characters that SecLang keeps."
 
 
 @router.get("")
 async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    await session.commit()  # the agent and the events are asked beside it
+    await session.commit()  # Release the connection: the agent and the events are queried next.
     loaded = await catalogue.load(panel.engines)
     filters = RuleFilters(request.query_params)
     context = {
@@ -34,13 +34,13 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
     if loaded.rule_set is None:
         return await page(request, "rules/index.html", context)
     try:
-        asked = filters.form.fields(RuleQuestion)
+        question = filters.form.fields(RuleQuestion)
     except Invalid as problem:
         filters.form.refused(problem)
         return await page(request, "rules/index.html", context, status_code=422)
-    found = search(loaded.rule_set, asked, RulePaging(**filters.listing.paging))
-    counts = await panel.events.fired_counts([rule.id for rule in found.items], datetime.now(UTC))
-    return await page(request, "rules/index.html", {**context, "found": found, "counts": counts})
+    matches = search(loaded.rule_set, question, RulePaging(**filters.listing.paging))
+    counts = await panel.events.fired_counts([rule.id for rule in matches.items], datetime.now(UTC))
+    return await page(request, "rules/index.html", {**context, "found": matches, "counts": counts})
 
 
 @router.get("/{rule_id}")
@@ -64,7 +64,7 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
     overrides = await rule_overrides.of_rule(session, rule)
     await session.commit()
     context = {
-        "exclusions": exclusions, "policies": {one.id: one.name for one in rows},
+        "exclusions": exclusions, "policies": {policy.id: policy.name for policy in rows},
         "loaded": loaded, "rule": rule, "name": title(rule), "role": ROLES[rule.role],
         "family": family(rule.family), "links": explain(rule),
         "phase": PHASES[rule.phase], "states": states(rule, rows, exclusions, overrides), "seclang": shown(rule.seclang, BREAKS),

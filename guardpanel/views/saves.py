@@ -1,4 +1,4 @@
-"""How far a save is, for the page that waits for it; and the live line."""
+"""The progress of a save, polled by the page that waits for it, and the live line."""
 
 import re
 
@@ -17,7 +17,7 @@ router = APIRouter()
 
 @router.get("/saves/{key}")
 async def show(key: str, panel: PanelDep, _viewer: Viewer) -> Response:
-    """The steps as an HTML fragment; 204 while nothing is known of the key."""
+    """The steps as an HTML fragment. 204 while the key is unknown."""
     if not re.fullmatch(r"[0-9a-f-]{16,64}", key):
         raise NotFound("Save not found.")
     progress = panel.changes.saves.find(key)
@@ -29,14 +29,14 @@ async def show(key: str, panel: PanelDep, _viewer: Viewer) -> Response:
             "text": WORDS[name][{"waiting": 0, "now": 1}.get(state, 2)],
             "seconds": None if spent is None else seconds(spent),
         }
-        for name, state, spent in progress.shown()
+        for name, state, spent in progress.summary()
     ]
     return HTMLResponse(str(environment().globals["ui"].steps(steps)))  # type: ignore[attr-defined]
 
 
 @router.get("/live")
 async def live(request: Request, panel: PanelDep, session: SessionDep, viewer: Viewer) -> Response:
-    """The live line, and the banner to put in the place of the page's: neither waits for a new page."""
+    """The live line and the banner, updated without reloading the page."""
     line = await live_line.live_line(panel.changes, session)
     context = {"live": line, "request": request, "banner": banner(line, viewer)}
     return HTMLResponse(environment().get_template("shared/live.html").render(context))

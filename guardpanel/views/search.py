@@ -1,4 +1,4 @@
-"""The search box: nouns, changes, rules and events by what an operator knows of them."""
+"""The search box: finds nouns, changes, rules and events."""
 
 from fastapi import APIRouter, Request, Response
 

@@ -1,4 +1,4 @@
-"""Logging in and out, and the theme."""
+"""Login, logout and the theme."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -66,7 +66,7 @@ async def theme(request: Request, _viewer: Viewer) -> Response:
 
 
 async def enter(request: Request, panel: Panel, user: User, url: str) -> Response:
-    """Open a session with a new secret, end the one before it, and go on to `url`."""
+    """Open a session with a new secret, end the previous one, and redirect to `url`."""
     if before := request.cookies.get(session_cookie(request)):
         await panel.accounts.sessions.end(before)
     secret = await panel.accounts.sessions.open(user, client_address(request))
@@ -84,7 +84,7 @@ async def enter(request: Request, panel: Panel, user: User, url: str) -> Respons
 
 
 def came_from(request: Request) -> str:
-    """The page that sent this form, if it is one of ours."""
+    """The page that sent this form, if it is ours."""
     try:
         parts = urlsplit(request.headers.get("referer", ""))
     except ValueError:

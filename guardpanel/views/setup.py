@@ -1,4 +1,4 @@
-"""The first account, by the one-time link that `guardpanel up` prints."""
+"""The first account, created through the one-time link that `guardpanel up` prints."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -30,7 +30,7 @@ async def create(request: Request, token: str, panel: PanelDep, session: Session
 
 
 async def show(request: Request, panel: PanelDep, form: Form, status_code: int = 200) -> Response:
-    """The form, after what is already proved: both engines answer, and the first revision is live."""
+    """The form, with proof that both engines respond and the first revision is live."""
     engines = await panel.engines.status()
     live = engines.haproxy.checksum is not None and not panel.starting and panel.problem is None
     return await bare_page(

@@ -1,4 +1,4 @@
-"""The steps of a save in words."""
+"""Labels for the steps of a save."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from guardpanel.errors import Step
 from guardpanel.services.saving.progress import GROUP
 
 
-class Words(NamedTuple):
+class StepWords(NamedTuple):
     waiting: str
     now: str
     done: str
@@ -15,20 +15,20 @@ class Words(NamedTuple):
 
 
 WORDS = {
-    "render": Words("Render", "Rendering", "Rendered", "Rendering failed"),
-    "check": Words("Check", "Checking", "Checked", "Check failed"),
-    "reload": Words("Reload", "Reloading", "Reloaded", "Reload failed"),
-    "verify": Words("Verify", "Verifying", "Verified", "Verification failed"),
-    "roll back": Words("Roll back", "Rolling back", "Rolled back", "Rollback failed"),
+    "render": StepWords("Render", "Rendering", "Rendered", "Rendering failed"),
+    "check": StepWords("Check", "Checking", "Checked", "Check failed"),
+    "reload": StepWords("Reload", "Reloading", "Reloaded", "Reload failed"),
+    "verify": StepWords("Verify", "Verifying", "Verified", "Verification failed"),
+    "roll back": StepWords("Roll back", "Rolling back", "Rolled back", "Rollback failed"),
 }
 
 
 def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """As they went, with what belongs together as one."""
+    """The steps as they happened, with related ones grouped."""
     rows: dict[str, dict[str, Any]] = {}
     for step in steps:
         name = step.name if step.name in WORDS else GROUP.get(step.name, step.name)
-        words = WORDS.get(name, Words(name, name, name, name))
+        words = WORDS.get(name, StepWords(name, name, name, name))
         row = rows.setdefault(name, {"state": "done", "text": words.done, "seconds": 0.0})
         row["seconds"] = round(row["seconds"] + step.seconds, 2)
         if step.error:

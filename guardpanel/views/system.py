@@ -1,4 +1,4 @@
-"""The system: engines, applications, what the supervisor keeps running, settings."""
+"""System: engines, applications, supervised processes and settings."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -19,9 +19,9 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
     context = {
         "engines": engines,
         "live_revision": await revisions.live(session),
-        "running": {one.name: one for one in engines.agent.applications},
+        "running": {app.name: app for app in engines.agent.applications},
         "applications": await live_line.applications(panel.changes, session),
-        "policies": {one.id: one for one in await policies.all_of_them(session)},
+        "policies": {policy.id: policy for policy in await policies.all_of_them(session)},
         "over_limit": await policies.over_limit(session, panel.changes.renderer.facts),
         "tasks": panel.background.health,
         "bodies_need_a_length": await traffic.bodies_need_a_length(panel.changes, session),

@@ -1,4 +1,4 @@
-"""Traffic settings: who the client is, for all virtual hosts; and what the last requests said of theirs."""
+"""Traffic settings: where client IPs come from, and what recent requests contained."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,14 @@ from guardpanel.models import Traffic
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services import traffic
 from guardpanel.views.answers import page
-from guardpanel.views.editing import Editing, last_changes
-from guardpanel.views.visits import Here, Visit
+from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.details import last_changes
+from guardpanel.views.editing import Editing
 
 
 class TrafficEditing(Editing[Traffic, TrafficFields]):
-    async def beside_form(self, here: Visit) -> Mapping[str, Any]:
-        by_memory = await traffic.capacity_of(here.changes, here.session, settings=False)
+    async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
+        by_memory = await traffic.capacity_of(ctx.changes, ctx.session, settings=False)
         return {"by_memory": by_memory, "trail": [("System", "/system"), ("Traffic", self.noun.path)]}
 
 
@@ -26,14 +27,14 @@ router = EDITING.router()
 
 
 @router.get("")
-async def show(here: Here, _viewer: Viewer) -> Response:
-    row = await traffic.find(here.session)
+async def show(ctx: ContextDep, _viewer: Viewer) -> Response:
+    row = await traffic.find(ctx.session)
     context = {
         "traffic": row,
-        "capacity": await traffic.capacity_of(here.changes, here.session),
-        "memory": f"{here.facts.memory_mib / 1024:.1f} GiB",
-        "listeners": traffic.fields_of(row, here.facts).listeners,
-        "lately": await here.panel.events.lately(),
-        "changes": await last_changes(here, row, traffic.ROWS),
+        "capacity": await traffic.capacity_of(ctx.changes, ctx.session),
+        "memory": f"{ctx.facts.memory_mib / 1024:.1f} GiB",
+        "listeners": traffic.fields_of(row, ctx.facts).listeners,
+        "lately": await ctx.panel.events.recent_requests(),
+        "changes": await last_changes(ctx, row, traffic.ROWS),
     }
-    return await page(here.request, "traffic/show.html", context)
+    return await page(ctx.request, "traffic/show.html", context)

@@ -1,43 +1,43 @@
-"""The form of a virtual host, and what is asked before it is saved."""
+"""The form of a virtual host, and what must be confirmed before it is saved."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from guardpanel.errors import HandsOver
+from guardpanel.errors import HostnameTakeover
 from guardpanel.models import VirtualHost
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import policies, virtual_hosts
+from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
-from guardpanel.views.visits import Visit
 
 
 class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
-    async def new_form(self, here: Visit) -> Form:
-        """With the oldest policy, which is the default one, whatever others are called."""
-        choices = await policies.all_of_them(here.session)
+    async def new_form(self, ctx: Context) -> Form:
+        """Starts with the oldest policy, which is the default one."""
+        choices = await policies.all_of_them(ctx.session)
         fields = VirtualHostFields.model_construct(
-            policy_id=min((one.id or 0 for one in choices), default=None),
+            policy_id=min((policy.id or 0 for policy in choices), default=None),
             servers=[ServerFields.model_construct(address="")],
         )
         return Form.of(fields)
 
-    async def beside_form(self, here: Visit) -> Mapping[str, Any]:
-        return {"policies": await policies.all_of_them(here.session)}
+    async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
+        return {"policies": await policies.all_of_them(ctx.session)}
 
-    async def beside_delete(self, here: Visit, row: VirtualHost) -> Mapping[str, Any]:
-        return {"heirs": await virtual_hosts.heirs(here.session, row)}
+    async def beside_delete(self, ctx: Context, row: VirtualHost) -> Mapping[str, Any]:
+        return {"heirs": await virtual_hosts.heirs(ctx.session, row)}
 
-    async def must_be_meant(self, here: Visit, form: Form, row: VirtualHost, fields: VirtualHostFields) -> None:
-        """That a hostname goes to another virtual host's wildcard."""
+    async def must_be_meant(self, ctx: Context, form: Form, row: VirtualHost, fields: VirtualHostFields) -> None:
+        """Ask for confirmation if a hostname would move to another virtual host's wildcard."""
         if form.checked("hand_over"):
             return
-        heirs = await virtual_hosts.heirs(here.session, row, fields.hostnames)
+        heirs = await virtual_hosts.heirs(ctx.session, row, fields.hostnames)
         handed_over = [f"{heir.name.shown} to {heir.wildcard.shown} of {heir.virtual_host.name}" for heir in heirs]
         more = f" and {len(handed_over) - 5} more" if len(handed_over) > 5 else ""
         if handed_over:
-            raise HandsOver(
+            raise HostnameTakeover(
                 f"This save hands over {', '.join(handed_over[:5])}{more}, with the servers and policy there."
             )
 

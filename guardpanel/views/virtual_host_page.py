@@ -1,4 +1,4 @@
-"""The page of one virtual host: its servers' health, what HAProxy could not deliver, and what a trial came to."""
+"""The page of a virtual host: server health, requests that HAProxy could not deliver, and the result of a test request."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,13 +12,13 @@ from guardpanel.services import virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Trial
 from guardpanel.views.answers import by_name, page
-from guardpanel.views.editing import last_changes
-from guardpanel.views.visits import Visit
+from guardpanel.views.context import Context
+from guardpanel.views.details import last_changes
 
 
-async def show_one(here: Visit, virtual_host_id: int, trial: Trial | None = None) -> Response:
-    host, engines = await virtual_hosts.find(here.session, virtual_host_id), here.panel.engines
-    policy = await virtual_hosts.policy_of(here.session, host)
+async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = None) -> Response:
+    host, engines = await virtual_hosts.find(ctx.session, virtual_host_id), ctx.panel.engines
+    policy = await virtual_hosts.policy_of(ctx.session, host)
     named = [endpoint.host for row in host.servers if (endpoint := row.endpoint).is_name]
     context = {
         "host": host,
@@ -26,16 +26,16 @@ async def show_one(here: Visit, virtual_host_id: int, trial: Trial | None = None
         "mode": host.mode_under(policy),
         "servers": by_name(await engines.servers_of(f"be_{host.id}")),
         "addresses": {name: engines.addresses.of(name) for name in named},
-        "changes": await last_changes(here, host, virtual_hosts.ROWS),
+        "changes": await last_changes(ctx, host, virtual_hosts.ROWS),
         "trial": trial,
-        "binds": here.panel.settings.http_bind,
-        "undelivered": await undelivered(here.panel, virtual_host_id),
+        "binds": ctx.panel.settings.http_bind,
+        "undelivered": await undelivered(ctx.panel, virtual_host_id),
     }
-    return await page(here.request, "virtual_hosts/show.html", context)
+    return await page(ctx.request, "virtual_hosts/show.html", context)
 
 
 async def undelivered(panel: Panel, virtual_host_id: int) -> str:
-    """How many requests of the last 24 hours HAProxy could not deliver; empty where nobody knows."""
+    """How many requests HAProxy could not deliver in the last 24 hours. Empty if unknown."""
     undeliverable = EventFilter(virtual_host_id, kind=Kind.DELIVERY, since=datetime.now(UTC) - timedelta(days=1))
     with suppress(StorageFailed):
         count, is_exact = await panel.events.count(undeliverable)

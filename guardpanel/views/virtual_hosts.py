@@ -1,4 +1,4 @@
-"""Virtual hosts: the list, one of them, and requests that try it."""
+"""Virtual hosts: the list, the page of one, and test requests."""
 
 from fastapi import Response
 
@@ -7,11 +7,11 @@ from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.services import policies, trials, virtual_hosts
 from guardpanel.services.trials import Kind
 from guardpanel.views.answers import page
+from guardpanel.views.context import ContextDep
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
 from guardpanel.views.virtual_host_form import VirtualHostEditing
 from guardpanel.views.virtual_host_page import show_one
-from guardpanel.views.visits import Here
 
 EDITING = VirtualHostEditing(virtual_hosts.ROWS)
 
@@ -20,33 +20,33 @@ router = EDITING.router()
 
 @router.get("")
 async def index(
-    here: Here, _viewer: Viewer, q: str = "", mode: str = "", policy: str = "", sort: str = "name", offset: int = 0
+    ctx: ContextDep, _viewer: Viewer, q: str = "", mode: str = "", policy: str = "", sort: str = "name", offset: int = 0
 ) -> Response:
     listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200], "mode": mode, "policy": policy})
-    choices = await policies.all_of_them(here.session)
+    choices = await policies.all_of_them(ctx.session)
     chosen = next((choice for choice in choices if str(choice.id) == policy), None)
     hosts = await virtual_hosts.page(
-        here.session, q=listing.kept["q"], mode=EnforcementMode(mode) if mode in set(EnforcementMode) else None,
+        ctx.session, q=listing.kept["q"], mode=EnforcementMode(mode) if mode in set(EnforcementMode) else None,
         policy_id=chosen.id if chosen else None, **listing.paging,
     )  # fmt: skip
     backends = [f"be_{host.id}" for host in hosts.items if host.enabled]
     context = {
         "listing": listing, "found": hosts, "policies": {choice.id: choice for choice in choices}, "chosen": chosen,
         "policy_names": {choice.id: choice.name for choice in choices},
-        "servers": await here.panel.engines.servers(backends),
+        "servers": await ctx.panel.engines.servers(backends),
     }  # fmt: skip
-    return await page(here.request, "virtual_hosts/index.html", context)
+    return await page(ctx.request, "virtual_hosts/index.html", context)
 
 
 @router.get("/{virtual_host_id}")
-async def show(virtual_host_id: RowId, here: Here, _viewer: Viewer) -> Response:
-    return await show_one(here, virtual_host_id)
+async def show(virtual_host_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
+    return await show_one(ctx, virtual_host_id)
 
 
 @router.post("/{virtual_host_id}/trials")
-async def try_it(virtual_host_id: RowId, here: Here, _viewer: Viewer) -> Response:
-    """Send a request through the public listener and show what came back."""
-    kind = Kind.ATTACK if (await Form.read(here.request)).value("kind") == Kind.ATTACK else Kind.CLEAN
-    host = await virtual_hosts.find(here.session, virtual_host_id)
-    policy = await virtual_hosts.policy_of(here.session, host)
-    return await show_one(here, virtual_host_id, await trials.send(here.changes, host, policy, kind))
+async def try_it(virtual_host_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
+    """Send a request through the public listener and show the response."""
+    kind = Kind.ATTACK if (await Form.read(ctx.request)).value("kind") == Kind.ATTACK else Kind.CLEAN
+    host = await virtual_hosts.find(ctx.session, virtual_host_id)
+    policy = await virtual_hosts.policy_of(ctx.session, host)
+    return await show_one(ctx, virtual_host_id, await trials.send(ctx.changes, host, policy, kind))

@@ -65,7 +65,7 @@ def problems() -> list[Problem]:
         errors.Conflict("Words."),
         errors.Busy("Words."),
         errors.Drifted("Words."),
-        errors.HandsOver("Words."),
+        errors.HostnameTakeover("Words."),
         errors.Stale("Words."),
         errors.StorageFailed("Words."),
         Invalid("Words.", {"name": FieldError("Too long.")}),

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import policies, virtual_hosts
-from guardpanel.services.saving.changes import Asked, Changes, Saved
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 from tests.crash.outside import GUARDED, STEADY
 
-ADA = Asked("ada@example.org")
+ADA = SaveRequest("ada@example.org")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Deed:
     kind: str
     words: str
     after: World
-    do: Callable[[Changes], Awaitable[Saved[object]]]
+    do: Callable[[Changes], Awaitable[SaveResult[object]]]
 
 
 KINDS = ("route", "policy", "create", "delete", "bind", "notes", "policy_create")

@@ -18,7 +18,7 @@ import uvloop
 
 from guardpanel.errors import DeploymentFailed, Problem
 from guardpanel.panel import Panel
-from guardpanel.services.saving.changes import Saved
+from guardpanel.services.saving.changes import SaveResult
 from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.crash.deeds import ALWAYS_THERE, choose
@@ -129,7 +129,7 @@ async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutat
         assert not watching.done(), "the panel has stopped looking at what runs"
 
 
-async def _do(shared: Shared, at: int, doing: Awaitable[Saved[object]]) -> None:
+async def _do(shared: Shared, at: int, doing: Awaitable[SaveResult[object]]) -> None:
     try:
         saved = await doing
     except Problem as problem:

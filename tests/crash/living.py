@@ -68,7 +68,7 @@ class Result:
 
 
 Harm = Callable[[Call, int], Verdict]
-"Asked at every call of a save, with how often this label came before: what to do to it, or (None) nothing."
+"SaveRequest at every call of a save, with how often this label came before: what to do to it, or (None) nothing."
 
 
 class Living:

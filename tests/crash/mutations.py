@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from guardpanel.panel import Panel
-from guardpanel.services.saving.change import Prepared
+from guardpanel.services.saving.change import PreparedSave
 from tests.crash.syscalls import Shared
 
 
@@ -24,7 +24,7 @@ def half_settle(panel: Panel, _shared: Shared) -> None:
 
     async def nothing() -> None: ...
 
-    async def not_the_release(_prepared: Prepared) -> tuple[int, str]:
+    async def not_the_release(_prepared: PreparedSave) -> tuple[int, str]:
         return 0, ""
 
     panel.changes.deployments._put_release_back = not_the_release  # type: ignore[assignment, method-assign]

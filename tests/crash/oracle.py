@@ -44,7 +44,7 @@ print(json.dumps({name: value for name, value in dataclasses.asdict(facts).items
 
 @functools.cache
 def abilities(haproxy: str) -> dict[str, bool]:
-    """What the binary can, as facts of the renderer. Asked by another process: who forks panels has neither threads nor a loop."""
+    """What the binary can, as facts of the renderer. SaveRequest by another process: who forks panels has neither threads nor a loop."""
     asked = subprocess.run(
         [sys.executable, "-c", ABILITIES, haproxy], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from guardpanel.bundle import Bundle, NamedServer
-from guardpanel.engines.names import Found, Names, must_have_addresses
+from guardpanel.engines.names import Names, Resolution, must_have_addresses
 from guardpanel.errors import ConfigRejected
 from guardpanel.rendering import DesiredState, render
 from guardpanel.services.saving.refusals import field_error
@@ -51,7 +51,7 @@ async def test_silent_names_cost_one_time_for_all_and_hide_no_answer() -> None:
 
     assert found["app.lan"].addresses == ("10.0.0.5", "10.0.0.6")
     assert found["both.lan"].addresses == ("10.0.0.7", "2001:db8::7")
-    assert {found[f"silent{at}.lan"] for at in range(50)} == {Found(problem="no response in time (0 s)")}
+    assert {found[f"silent{at}.lan"] for at in range(50)} == {Resolution(problem="no response in time (0 s)")}
     resolver.speaks.set()
 
 
@@ -63,7 +63,7 @@ async def test_a_name_that_is_being_asked_for_is_not_asked_for_again() -> None:
     await asyncio.sleep(0)
     resolver.speaks.set()
 
-    assert (await asking)["silent.lan"] == Found(problem="Name or service not known", is_none=True)
+    assert (await asking)["silent.lan"] == Resolution(problem="Name or service not known", is_none=True)
     assert resolver.asked == ["silent.lan"]
     await names.find(["silent.lan"], longest=30)
     assert resolver.asked == ["silent.lan"] * 2
@@ -72,7 +72,7 @@ async def test_a_name_that_is_being_asked_for_is_not_asked_for_again() -> None:
 async def test_a_name_leads_nowhere_that_may_not_be_typed() -> None:
     found = await Names(Resolver()).find(["metadata.lan", "rebound.lan"])
 
-    assert found["metadata.lan"] == Found(problem="169.254.169.254 can’t be a server", is_none=True)
+    assert found["metadata.lan"] == Resolution(problem="169.254.169.254 can’t be a server", is_none=True)
     assert found["rebound.lan"].addresses == ("10.0.0.9",)
 
 
@@ -121,4 +121,4 @@ def line_of(bundle: Bundle, words: str) -> int:
 def test_servers_whose_names_have_addresses_are_not_refused() -> None:
     servers = [NamedServer(1, 0, "app.lan", 80)]
     bundle = render(DesiredState.from_rows(rows({}, {"shop.example": {"servers": [{"address": "app.lan"}]}}), FACTS))
-    must_have_addresses(servers, {"app.lan": Found(("10.0.0.5",))}, bundle, FACTS.http_binds)
+    must_have_addresses(servers, {"app.lan": Resolution(("10.0.0.5",))}, bundle, FACTS.http_binds)

@@ -39,7 +39,7 @@ def process(code: str) -> Iterator[int]:
 
 
 def is_over_after(waiting: Patience, clock: Clock, seconds: int) -> bool:
-    """Asked each second; a process has used the processor between two looks where it ever does."""
+    """SaveRequest each second; a process has used the processor between two looks where it ever does."""
     for _ in range(seconds):
         clock.now += 1
         if waiting.is_over:

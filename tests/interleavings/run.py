@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy.orm import configure_mappers
 
 from guardpanel.database import Database
-from guardpanel.engines.lately import FRESH
+from guardpanel.engines.answer_cache import FRESH
 from guardpanel.errors import Problem
 from guardpanel.models import Policy
 from guardpanel.models.policy import PolicyFields
@@ -34,7 +34,7 @@ from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.services import installation, policies, virtual_hosts
 from guardpanel.services.history import history
 from guardpanel.services.saving import snapshots
-from guardpanel.services.saving.change import Asked
+from guardpanel.services.saving.change import SaveRequest
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import live_line, startup
 from guardpanel.services.truth.reconcile import Reconciler
@@ -125,7 +125,7 @@ class Life:
                 return
             if self.fate.happens(0.5):
                 with suppress(Problem):
-                    await self.changes.put_back(Asked("operator"))
+                    await self.changes.put_back(SaveRequest("operator"))
         raise AssertionError(f"no rest: {self.reconciler.problem} {self.changes.watch} {await self.line()}")
 
     async def line(self) -> str:
@@ -146,9 +146,9 @@ class Life:
         key = who if self.fate.happens(0.3) else ""
         self.journal.note(who=who, **operation, since=self.newest())
         await self.fate.pause()
-        doing = [asyncio.create_task(self.do(operation, Asked(who, key)))]
+        doing = [asyncio.create_task(self.do(operation, SaveRequest(who, key)))]
         if key and self.fate.happens(0.3):
-            doing.append(asyncio.create_task(self.do(operation, Asked(who, key))))  # a double click
+            doing.append(asyncio.create_task(self.do(operation, SaveRequest(who, key))))  # a double click
         if self.fate.happens(0.1):
             await asyncio.sleep(self.fate.seconds() * 10)
             for one in doing:
@@ -197,7 +197,7 @@ class Life:
                 return [(one.id or 0, one.version) for one in await policies.all_of_them(session)]
             return [(one.id or 0, one.version) for one in (await virtual_hosts.page(session)).items]
 
-    async def do(self, operation: dict[str, Any], asked: Asked) -> int:
+    async def do(self, operation: dict[str, Any], asked: SaveRequest) -> int:
         """The same calls as the pages'. The number of the change."""
         changes, found = self.changes, operation
         match operation["kind"], operation.get("noun"):

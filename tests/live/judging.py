@@ -15,7 +15,7 @@ from guardpanel.rendering import DesiredState, Rows, render
 from tests.live.stack import agent_binary, wait_until
 from tests.rows import FACTS
 
-Asked = dict[str, Any]
+EvaluatedRequest = dict[str, Any]
 
 
 class Judge:
@@ -49,7 +49,7 @@ class Judge:
         with closing(socket.socket(socket.AF_UNIX)) as connection:
             return connection.connect_ex(str(self.control)) == 0
 
-    def says(self, asked: Asked, policy_id: int = 1) -> dict[str, Any]:
+    def says(self, asked: EvaluatedRequest, policy_id: int = 1) -> dict[str, Any]:
         question = {"application": self.applications[policy_id], "request": asked}
         with closing(http.client.HTTPConnection("agent", timeout=60)) as connection:
             connection.sock = socket.socket(socket.AF_UNIX)
@@ -60,12 +60,12 @@ class Judge:
         assert answer.status == 200, said
         return said
 
-    def fired(self, asked: Asked, policy_id: int = 1) -> set[int]:
+    def fired(self, asked: EvaluatedRequest, policy_id: int = 1) -> set[int]:
         """The rules that added to the score, or stopped the request."""
         return {rule["id"] for rule in self.says(asked, policy_id)["rules"] if rule["counted"]} - {949110}
 
 
-def a_request(method: str, uri: str, body: bytes = b"", **headers: str) -> Asked:
+def a_request(method: str, uri: str, body: bytes = b"", **headers: str) -> EvaluatedRequest:
     usual = {"host": "blog.example", "user-agent": "Mozilla/5.0", "accept": "*/*"}
     lengths = {"content-length": str(len(body))} if body or method == "POST" else {}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -76,9 +76,9 @@ def a_request(method: str, uri: str, body: bytes = b"", **headers: str) -> Asked
     }  # fmt: skip
 
 
-def a_form(uri: str, fields: dict[str, str], method: str = "POST") -> Asked:
+def a_form(uri: str, fields: dict[str, str], method: str = "POST") -> EvaluatedRequest:
     return a_request(method, uri, urlencode(fields).encode(), content_type="application/x-www-form-urlencoded")
 
 
-def a_json(uri: str, document: Any, method: str = "POST") -> Asked:
+def a_json(uri: str, document: Any, method: str = "POST") -> EvaluatedRequest:
     return a_request(method, uri, json.dumps(document).encode(), content_type="application/json")

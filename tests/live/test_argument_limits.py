@@ -28,9 +28,9 @@ def files(count: int) -> str:
     return one * count + part("q", ATTACK) + "--xyz--\r\n"
 
 
-Asked = Callable[[Stack, str, int], Response]
+SaveRequest = Callable[[Stack, str, int], Response]
 
-FLOODS: dict[str, tuple[Asked, int, str]] = {
+FLOODS: dict[str, tuple[SaveRequest, int, str]] = {
     "query": (lambda stack, host, many: stack.get(host, f"/?{'a=1&' * many}q={QUOTED}"), ARGUMENTS, "190201"),
     "cookies": (
         lambda stack, host, many: stack.get(host, f"/?q={QUOTED}", {"cookie": "a=1;" * many + "q=1"}),

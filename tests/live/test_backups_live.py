@@ -25,7 +25,7 @@ from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.backups import copies, restores
 from guardpanel.services.backups.backups import Backups
 from guardpanel.services.saving import snapshots
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from tests.factories import an_exclusion
 from tests.live.origins import certificate
 from tests.live.saves import Installation, a_virtual_host, installation_of
@@ -218,8 +218,8 @@ async def test_where_the_engines_run_it_goes_live_at_once_under_the_other_secret
 ) -> None:
     old, new = two
     strict = PolicyFields(name="Strict", enforcement_mode=EnforcementMode.BLOCK)
-    await policies.create(old.changes, Asked("ada"), strict)
-    await virtual_hosts.create(old.changes, Asked("ada"), a_virtual_host(origin_port, policy_id=2))
+    await policies.create(old.changes, SaveRequest("ada"), strict)
+    await virtual_hosts.create(old.changes, SaveRequest("ada"), a_virtual_host(origin_port, policy_id=2))
     out = io.BytesIO()
     await Backups(old.settings).write(out, "")
 
@@ -232,7 +232,7 @@ async def test_where_the_engines_run_it_goes_live_at_once_under_the_other_secret
         assert (await visitor.get("/page")).status_code == 200
         assert (await visitor.get(ATTACK)).status_code == 403
     saved = await virtual_hosts.create(
-        new.changes, Asked("ada"), a_virtual_host(origin_port, hostnames=["next.example"])
+        new.changes, SaveRequest("ada"), a_virtual_host(origin_port, hostnames=["next.example"])
     )
     assert saved.is_new, "the save after it is proved under that secret, too"
 
@@ -242,13 +242,13 @@ async def test_an_old_worker_says_which_configuration_it_still_runs(
     two: tuple[Installation, Installation], origin_port: int
 ) -> None:
     installation = two[0]
-    await virtual_hosts.create(installation.changes, Asked("ada"), a_virtual_host(origin_port))
+    await virtual_hosts.create(installation.changes, SaveRequest("ada"), a_virtual_host(origin_port))
     before = (await installation.engines.status()).haproxy.checksum
     assert await installation.engines.drop_unused() == set()
     with closing(socket.create_connection(installation.settings.http_binds[0], 10)) as open_request:
         open_request.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
         await virtual_hosts.create(
-            installation.changes, Asked("ada"), a_virtual_host(origin_port, hostnames=["next.example"])
+            installation.changes, SaveRequest("ada"), a_virtual_host(origin_port, hostnames=["next.example"])
         )
 
         assert await installation.engines.drop_unused() == {before}

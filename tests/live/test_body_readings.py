@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardpanel.models.content_types import ReadAs
-from tests.live.judging import Asked, Judge, a_request
+from tests.live.judging import EvaluatedRequest, Judge, a_request
 from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.rows import rows
@@ -31,11 +31,11 @@ def reading(path: str, read_as: str, **others: Any) -> dict[str, Any]:
     return {"policy": "Strict", "path": path, "read_as": read_as, **others}
 
 
-def sent(path: str, body: bytes = SIGNALR, kind: str = "text/plain", method: str = "POST") -> Asked:
+def sent(path: str, body: bytes = SIGNALR, kind: str = "text/plain", method: str = "POST") -> EvaluatedRequest:
     return a_request(method, path, body, content_type=kind)
 
 
-Tried = tuple[dict[str, Any], list[Asked], list[Asked]]
+Tried = tuple[dict[str, Any], list[EvaluatedRequest], list[EvaluatedRequest]]
 
 PLACES: dict[str, Tried] = {
     "a path": (

@@ -19,7 +19,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.rendering import coraza
 from guardpanel.services import policies, trials, virtual_hosts
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from tests.coraza_spoa import stand_in
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import agent_binary
@@ -27,7 +27,7 @@ from tests.panel import origin_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.one_haproxy]
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 FITTING = {**policies.DEFAULT.model_dump(), "body_limit_kib": 48}
 BLOCK = PolicyFields.model_validate({**FITTING, "enforcement_mode": "block"})

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.corpus import CORPUS
-from tests.live.judging import Asked, Judge, a_form, a_json, a_request
+from tests.live.judging import EvaluatedRequest, Judge, a_form, a_json, a_request
 from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.rows import rows
@@ -23,11 +23,11 @@ def rule(variables: str, operator: str, argument: str = "", **others: Any) -> di
             "operator_argument": argument, "action": "log", **others}  # fmt: skip
 
 
-Tried = tuple[dict[str, Any], list[Asked], list[Asked]]
+Tried = tuple[dict[str, Any], list[EvaluatedRequest], list[EvaluatedRequest]]
 "A rule, requests that it matches, and others."
 
 
-def get(query: str, **headers: str) -> Asked:
+def get(query: str, **headers: str) -> EvaluatedRequest:
     return a_request("GET", f"/?{query}", b"", **headers)
 
 

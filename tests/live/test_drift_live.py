@@ -14,13 +14,13 @@ from guardpanel.errors import Drifted
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.backups.backups import Backups
 from guardpanel.services.retention import Retention
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
 pytestmark = pytest.mark.anyio
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ async def test_what_a_save_overwrites_when_it_is_told_to(running: Installation, 
     await running.look()
 
     saved = await virtual_hosts.create(
-        running.changes, Asked("ada", over_drift=True), a_virtual_host(origin, hostnames=["other.example"])
+        running.changes, SaveRequest("ada", over_drift=True), a_virtual_host(origin, hostnames=["other.example"])
     )
 
     assert saved.is_new

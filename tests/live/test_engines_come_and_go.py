@@ -13,7 +13,7 @@ from guardpanel.engines import EnginesStatus
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving import changes
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from tests.haproxies import haproxy_binary
 from tests.live.processes import hanging
 from tests.live.saves import Installation, a_virtual_host, installation_of
@@ -21,7 +21,7 @@ from tests.panel import origin_server
 
 pytestmark = pytest.mark.anyio
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ async def running(haproxy: str, origin: int) -> AsyncIterator[Installation]:
 
 
 async def status(running: Installation) -> EnginesStatus:
-    """Asked anew, as the next page a second later would."""
+    """SaveRequest anew, as the next page a second later would."""
     running.engines.answers.forget()
     return await running.engines.status()
 

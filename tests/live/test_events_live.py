@@ -61,7 +61,7 @@ async def told(stack: Stack, asked: EventFilter, enough: Callable[[EventDetail],
                 while ingest.step():
                     pass
                 items = (await events.page(asked)).items
-                found = await events.one(items[0].request_id) if items else None
+                found = await events.find(items[0].request_id) if items else None
                 if found is not None and enough(found):
                     assert len(items) == 1
                     return found

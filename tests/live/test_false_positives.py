@@ -14,7 +14,7 @@ import pytest
 
 from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.services.exclusion_checks import must_have_effect
-from tests.live.judging import Asked, Judge
+from tests.live.judging import EvaluatedRequest, Judge
 from tests.rows import rows
 from tests.rule_set import rule_set
 
@@ -33,7 +33,7 @@ def judge() -> Iterator[Judge]:
         yield made
 
 
-def asked(request: Case, change: Case) -> Asked:
+def asked(request: Case, change: Case) -> EvaluatedRequest:
     """A change replaces whole members; the Content-Length follows the body."""
     made = {**request, **change}
     body = base64.b64decode(made["body_base64"]) if "body_base64" in made else str(made.get("body", "")).encode()

@@ -11,7 +11,7 @@ from guardpanel.engines.evaluation import Evaluation, evaluate
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
 from guardpanel.services.fixes.ladder import Climb, Ladder
 from guardpanel.services.fixes.requests import Request
-from tests.live.judging import Asked, Judge
+from tests.live.judging import EvaluatedRequest, Judge
 from tests.live.test_false_positives import CASES, Case, asked
 from tests.rows import FACTS, rows
 from tests.rule_set import rule_set
@@ -25,7 +25,7 @@ def judge() -> Iterator[Judge]:
         yield running
 
 
-def a_request(sent: Asked) -> Request:
+def a_request(sent: EvaluatedRequest) -> Request:
     headers = tuple((name, value) for name, value in sent["headers"])
     body = base64.b64decode(sent["body"])
     return Request(sent["client"], sent["method"], sent["uri"], sent["version"], headers, body)

@@ -13,13 +13,13 @@ from guardpanel.models.revision import Outcome
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.history import comparisons, history
 from guardpanel.services.saving import revisions, snapshots
-from guardpanel.services.saving.change import Asked
+from guardpanel.services.saving.change import SaveRequest
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.one_haproxy]
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 
 

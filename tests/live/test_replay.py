@@ -6,7 +6,7 @@ import pytest
 
 from guardpanel.engines.replaying import ReplayVerdict, RuleSetChoice, replay
 from guardpanel.errors import EngineUnavailable
-from tests.live.judging import Asked, Judge, a_form, a_request
+from tests.live.judging import EvaluatedRequest, Judge, a_form, a_request
 from tests.rows import rows
 
 pytestmark = [pytest.mark.anyio, pytest.mark.one_haproxy]
@@ -55,7 +55,7 @@ async def test_bytes_of_an_event_that_are_no_text_arrive_as_they_were() -> None:
 
 
 async def test_a_request_that_cannot_be_judged_says_why_and_spoils_no_other() -> None:
-    broken: Asked = {**a_request("GET", "/"), "client": "nobody"}
+    broken: EvaluatedRequest = {**a_request("GET", "/"), "client": "nobody"}
     with Judge(RULES) as judge:
         answers = [answer async for answer in replay(judge.control, both(judge), [broken, a_request("GET", "/")])]
 
@@ -93,7 +93,7 @@ async def test_an_agent_that_ends_is_no_end_of_the_replay() -> None:
 
 
 async def test_what_fails_while_requests_are_given_is_no_fault_of_the_agent() -> None:
-    def requests() -> Iterator[Asked]:
+    def requests() -> Iterator[EvaluatedRequest]:
         yield a_request("GET", "/")
         raise LookupError("no more")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardpanel.models.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS, READABLE_CHARSETS
-from tests.live.judging import Asked, Judge, a_request
+from tests.live.judging import EvaluatedRequest, Judge, a_request
 from tests.rows import rows
 
 LEVEL_2 = {"blocking_paranoia_level": 2, "detection_paranoia_level": 2}
@@ -30,12 +30,12 @@ def judge() -> Iterator[Judge]:
         yield made
 
 
-def with_header(name: str) -> Asked:
+def with_header(name: str) -> EvaluatedRequest:
     asked = a_request("GET", "/")
     return {**asked, "headers": [*asked["headers"], [name, "x"]]}
 
 
-def fired_by(judge: Judge, asked: Asked, policy_id: int, rules: set[int]) -> bool:
+def fired_by(judge: Judge, asked: EvaluatedRequest, policy_id: int, rules: set[int]) -> bool:
     return bool(judge.fired(asked, policy_id) & rules)
 
 
@@ -59,7 +59,7 @@ def test_extensions_are_restricted_one_by_one(judge: Judge) -> None:
     assert restricted == {PLAIN: set(EXTENSIONS), OWN: {".own", ".bak"}, NONE: set()}
 
 
-def in_charset(charset: str) -> Asked:
+def in_charset(charset: str) -> EvaluatedRequest:
     """A body that shows how it is written where its charset has to be seen in the bytes."""
     text = '{"a": "b"}'
     body = text.encode(

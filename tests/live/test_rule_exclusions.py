@@ -11,7 +11,7 @@ import pytest
 from guardpanel.engines.agent_refusals import rejected
 from guardpanel.rendering import DesiredState, render
 from tests.corpus import HOSTILE
-from tests.live.judging import Asked, Judge, a_form, a_json, a_request
+from tests.live.judging import EvaluatedRequest, Judge, a_form, a_json, a_request
 from tests.live.origins import Origin
 from tests.live.stack import Stack, agent_binary
 from tests.rows import FACTS, rows
@@ -26,7 +26,7 @@ def on(path: str, **others: Any) -> dict[str, Any]:
     return {"policy": "Strict", "rules": RULES, "path": path, **others}
 
 
-Tried = tuple[dict[str, Any], list[Asked], list[Asked]]
+Tried = tuple[dict[str, Any], list[EvaluatedRequest], list[EvaluatedRequest]]
 
 FORMS: dict[str, Tried] = {
     "an argument": (

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.live.judging import Asked, Judge, a_request
+from tests.live.judging import EvaluatedRequest, Judge, a_request
 from tests.rows import rows
 
 POLICIES = ("As it is", "Rule off", "Family off", "Tag off", "Counts")
@@ -18,7 +18,7 @@ OVERRIDES: list[dict[str, Any]] = [
 ]
 
 
-def asking(text: str) -> Asked:
+def asking(text: str) -> EvaluatedRequest:
     return a_request("GET", f"/?q={quote(text)}")
 
 
@@ -33,7 +33,7 @@ def judge() -> Iterator[Judge]:
         yield made
 
 
-def fired(judge: Judge, policy: str, asked: Asked) -> set[int]:
+def fired(judge: Judge, policy: str, asked: EvaluatedRequest) -> set[int]:
     return judge.fired(asked, POLICIES.index(policy) + 1)
 
 

@@ -22,7 +22,7 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import coraza, haproxy, templates
 from guardpanel.services import policies, trials, virtual_hosts
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from tests.live.saves import Installation, a_virtual_host, installation_of, is_shared
 from tests.panel import origin_server
 
@@ -68,7 +68,7 @@ def released(running: Installation) -> dict[str, bytes]:
 async def test_a_new_virtual_host_answers_as_soon_as_it_is_saved(running: Installation, origin: int) -> None:
     assert (await visit(running)).status_code == 421
 
-    saved = await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
+    saved = await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
 
     assert (await visit(running, "/x")).text == "hello from /x"
     assert saved.sentence.startswith("Live in ")
@@ -79,14 +79,14 @@ async def test_a_new_virtual_host_answers_as_soon_as_it_is_saved(running: Instal
 
 
 async def test_a_policy_that_blocks_stops_the_next_attack_and_back(running: Installation, origin: int) -> None:
-    host = (await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))).value
+    host = (await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))).value
     assert (await visit(running, ATTACK)).status_code == 200
 
     block = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "enforcement_mode": "block"})
-    policy = (await policies.update(running.changes, Asked("ada"), 1, block)).value
+    policy = (await policies.update(running.changes, SaveRequest("ada"), 1, block)).value
     blocked = await visit(running, ATTACK)
     trial = await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
-    await policies.update(running.changes, Asked("ada"), 1, policies.DEFAULT)
+    await policies.update(running.changes, SaveRequest("ada"), 1, policies.DEFAULT)
 
     assert blocked.status_code == 403
     assert (trial.ok, trial.status, 942100 in [rule.id for rule in trial.rules]) == (True, 403, True)
@@ -95,7 +95,7 @@ async def test_a_policy_that_blocks_stops_the_next_attack_and_back(running: Inst
 
 
 async def test_a_trial_in_detect_only_says_what_block_would_have_done(running: Installation, origin: int) -> None:
-    host = (await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))).value
+    host = (await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))).value
     async with running.changes.database.read() as session:
         policy = await policies.find(session, 1)
 
@@ -110,9 +110,9 @@ async def test_a_trial_in_detect_only_says_what_block_would_have_done(running: I
 
 
 async def test_a_trial_is_not_counted_as_an_attack(running: Installation, origin: int) -> None:
-    host = (await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))).value
+    host = (await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))).value
     block = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "enforcement_mode": "block"})
-    policy = (await policies.update(running.changes, Asked("ada"), 1, block)).value
+    policy = (await policies.update(running.changes, SaveRequest("ada"), 1, block)).value
 
     await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
     before = (await running.engines.agent.status()).applications
@@ -126,18 +126,18 @@ async def test_a_trial_is_not_counted_as_an_attack(running: Installation, origin
 async def test_a_server_given_by_a_name_that_resolves_is_saved_and_reached(running: Installation, origin: int) -> None:
     named = a_virtual_host(origin, servers=[{"address": f"http://localhost:{origin}"}])
 
-    await virtual_hosts.create(running.changes, Asked("ada"), named)
+    await virtual_hosts.create(running.changes, SaveRequest("ada"), named)
 
     assert (await visit(running)).status_code == 200
 
 
 async def test_a_name_without_an_address_is_refused_in_the_resolvers_words(running: Installation, origin: int) -> None:
-    saved = await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
+    saved = await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
     before, revision = released(running), (await running.engines.status()).haproxy.checksum
     named = a_virtual_host(origin, servers=[{"address": f"127.0.0.1:{origin}"}, {"address": "nowhere.invalid:80"}])
 
     with pytest.raises(ConfigRejected) as refused:
-        await virtual_hosts.update(running.changes, Asked("ada"), saved.value.id or 0, named)
+        await virtual_hosts.update(running.changes, SaveRequest("ada"), saved.value.id or 0, named)
 
     error = refused.value.errors["servers.1.address"]
     assert "nowhere.invalid does not resolve" in error.message
@@ -152,7 +152,7 @@ async def test_a_name_without_an_address_is_refused_in_the_resolvers_words(runni
 async def test_a_name_that_resolves_later_is_accepted(running: Installation) -> None:
     named = a_virtual_host(1, servers=[{"address": "nowhere.invalid:80", "resolve_later": True}])
 
-    saved = await virtual_hosts.create(running.changes, Asked("ada"), named)
+    saved = await virtual_hosts.create(running.changes, SaveRequest("ada"), named)
 
     assert saved.is_new
     assert (await visit(running)).status_code == 503
@@ -174,7 +174,7 @@ async def test_a_refusal_by_coraza_is_shown_at_the_policys_field(
     before = released(running)
 
     with pytest.raises(ConfigRejected) as refused:
-        await policies.update(running.changes, Asked("ada"), 1, planted)
+        await policies.update(running.changes, SaveRequest("ada"), 1, planted)
 
     assert refused.value.engine == "Coraza"
     error = refused.value.errors["inbound_anomaly_threshold"]
@@ -196,7 +196,7 @@ async def test_a_refusal_by_haproxy_is_shown_at_its_field(
     monkeypatch.setattr(haproxy, "backend", odd)
 
     with pytest.raises(ConfigRejected) as refused:
-        await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
+        await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
 
     assert refused.value.engine == "HAProxy"
     assert "balance only supports" in (refused.value.errors["balance"].engine or "")
@@ -206,9 +206,9 @@ async def test_a_refusal_by_haproxy_is_shown_at_its_field(
 async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
     running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin, notes="first"))
+    saved = await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin, notes="first"))
     await virtual_hosts.update(
-        running.changes, Asked("ada"), saved.value.id or 0, a_virtual_host(origin, notes="second")
+        running.changes, SaveRequest("ada"), saved.value.id or 0, a_virtual_host(origin, notes="second")
     )
     verifier = running.engines.verifier
     prove = verifier.prove
@@ -223,7 +223,10 @@ async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
 
     with pytest.raises(RolledBack) as undone:
         await virtual_hosts.update(
-            running.changes, Asked("ada"), saved.value.id or 0, a_virtual_host(origin, hostnames=["other.example"])
+            running.changes,
+            SaveRequest("ada"),
+            saved.value.id or 0,
+            a_virtual_host(origin, hostnames=["other.example"]),
         )
 
     assert f"Revision {saved.revision} is live again" in undone.value.message
@@ -252,7 +255,7 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(
         await until(lambda: is_shared(running.settings.http_binds[0][1]), "the stray HAProxy to listen")
 
         with pytest.raises(RollbackFailed) as seen:
-            await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
+            await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
 
         assert "Another HAProxy may also be listening there" in str(seen.value)
     finally:
@@ -261,20 +264,24 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(
 
 
 async def test_refused_input_changes_nothing(running: Installation, origin: int) -> None:
-    saved = await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
+    saved = await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
     before = released(running)
     own_port = running.settings.http_binds[0][1]
 
     with pytest.raises(Invalid) as taken:
-        await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin, hostnames=["SHOP.example."]))
+        await virtual_hosts.create(
+            running.changes, SaveRequest("ada"), a_virtual_host(origin, hostnames=["SHOP.example."])
+        )
     with pytest.raises(Invalid) as looped:
-        await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(own_port, hostnames=["loop.example"]))
+        await virtual_hosts.create(
+            running.changes, SaveRequest("ada"), a_virtual_host(own_port, hostnames=["loop.example"])
+        )
     with pytest.raises(Stale):
         await virtual_hosts.update(
-            running.changes, Asked("ada"), saved.value.id or 0, a_virtual_host(origin), version=99
+            running.changes, SaveRequest("ada"), saved.value.id or 0, a_virtual_host(origin), version=99
         )
     with pytest.raises(Conflict) as used:
-        await policies.delete(running.changes, Asked("ada"), 1)
+        await policies.delete(running.changes, SaveRequest("ada"), 1)
 
     assert "shop.example is already used by shop.example" in taken.value.errors["hostnames"].message
     assert "would create a loop" in looped.value.errors["servers.0.address"].message
@@ -292,7 +299,7 @@ async def test_a_second_process_is_refused_while_one_saves(running: Installation
         )
 
         with pytest.raises(Busy):
-            await virtual_hosts.create(other, Asked("vera"), a_virtual_host(origin))
+            await virtual_hosts.create(other, SaveRequest("vera"), a_virtual_host(origin))
 
 
 async def test_saves_at_once_all_become_live(running: Installation, origin: int) -> None:
@@ -300,7 +307,7 @@ async def test_saves_at_once_all_become_live(running: Installation, origin: int)
 
     await asyncio.gather(
         *(
-            virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin, hostnames=[name]))
+            virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin, hostnames=[name]))
             for name in names
         )
     )
@@ -310,14 +317,14 @@ async def test_saves_at_once_all_become_live(running: Installation, origin: int)
 
 async def test_the_same_key_twice_is_one_save(running: Installation, origin: int) -> None:
     first, second = await asyncio.gather(
-        *(virtual_hosts.create(running.changes, Asked("ada", "k1"), a_virtual_host(origin)) for _ in range(2))
+        *(virtual_hosts.create(running.changes, SaveRequest("ada", "k1"), a_virtual_host(origin)) for _ in range(2))
     )
 
     assert (first.revision, first.value.id) == (second.revision, second.value.id)
 
 
 async def test_a_save_goes_on_when_its_browser_goes_away(running: Installation, origin: int) -> None:
-    task = asyncio.create_task(virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin)))
+    task = asyncio.create_task(virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin)))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -331,7 +338,7 @@ async def test_a_save_goes_on_when_its_browser_goes_away(running: Installation, 
 async def test_old_applications_are_dropped_once_no_worker_needs_them(running: Installation) -> None:
     for threshold in (6, 7, 8):
         fields = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "inbound_anomaly_threshold": threshold})
-        await policies.update(running.changes, Asked("ada"), 1, fields)
+        await policies.update(running.changes, SaveRequest("ada"), 1, fields)
 
     async def one_is_left() -> bool:
         return len((await running.engines.agent.status()).applications) == 1
@@ -340,7 +347,7 @@ async def test_old_applications_are_dropped_once_no_worker_needs_them(running: I
 
 
 async def test_a_killed_engine_is_started_again_with_what_is_live(running: Installation, origin: int) -> None:
-    await virtual_hosts.create(running.changes, Asked("ada"), a_virtual_host(origin))
+    await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
     checksum = (await running.engines.status()).haproxy.checksum
     running.supervisor.ingest.may_start = lambda: True
 

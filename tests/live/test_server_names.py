@@ -12,14 +12,14 @@ import pytest
 from guardpanel.engines.names import Names
 from guardpanel.models import VirtualHost
 from guardpanel.services import virtual_hosts
-from guardpanel.services.saving.changes import Asked, Saved
-from guardpanel.services.truth.following import Follower
+from guardpanel.services.saving.changes import SaveRequest, SaveResult
+from guardpanel.services.truth.name_following import Follower
 from tests.live.origins import origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 
 pytestmark = pytest.mark.anyio
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 NAME = "app.lan"
 
 
@@ -69,7 +69,7 @@ async def serves(running: Installation) -> bool:
     return await status(running) == 200
 
 
-async def save(running: Installation, port: int, weight: int, **server: object) -> Saved[VirtualHost]:
+async def save(running: Installation, port: int, weight: int, **server: object) -> SaveResult[VirtualHost]:
     fields = a_virtual_host(
         port, servers=[{"address": f"{NAME}:{port}", "weight": weight, **server}], policy_id=None, health_check=False
     )
@@ -146,7 +146,7 @@ async def test_names_of_a_configuration_that_was_changed_by_hand_are_held(
         assert await Follower(running.changes).look() == frozenset()
 
         assert engines.addresses.all() == {NAME: "127.0.0.1"}
-        over = Asked("ada", over_drift=True)
+        over = SaveRequest("ada", over_drift=True)
         fields = a_virtual_host(
             server.port, servers=[{"address": f"{NAME}:{server.port}", "weight": 7}], policy_id=None
         )

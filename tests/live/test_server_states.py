@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from guardpanel.engines import telling
+from guardpanel.engines import server_sync
 from guardpanel.engines.releases import write_atomically
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin, origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 
@@ -54,9 +54,9 @@ class Operator:
         )  # fmt: skip
         changes = self.running.changes
         saved = await (
-            virtual_hosts.create(changes, Asked("ada"), fields)
+            virtual_hosts.create(changes, SaveRequest("ada"), fields)
             if self.weight == 1
-            else virtual_hosts.update(changes, Asked("ada"), 1, fields)
+            else virtual_hosts.update(changes, SaveRequest("ada"), 1, fields)
         )
         assert saved.is_new
 
@@ -137,7 +137,7 @@ async def test_a_disk_that_takes_no_states_takes_no_server_down(
     with origin() as one, origin() as other:
         operator = Operator(running, [one, other], interval=3600, fall=3)
         with monkeypatch.context() as patch:
-            patch.setattr(telling, "write_atomically", full)
+            patch.setattr(server_sync, "write_atomically", full)
             await operator.save()
             await operator.save()
         await operator.save()
@@ -176,7 +176,7 @@ async def test_a_server_given_by_a_name_is_checked_from_its_first_save_on(runnin
             0, servers=[{"address": f"localhost:{server.port}"}], policy_id=None,
             health_check_path="/health", health_check_interval=1, health_check_rise=1, health_check_fall=1,
         )  # fmt: skip
-        await virtual_hosts.create(running.changes, Asked("ada"), fields)
+        await virtual_hosts.create(running.changes, SaveRequest("ada"), fields)
         await until(lambda: is_in(running, "s1", "DOWN"), "its check fails")
 
         server.status = 200

@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from guardpanel.engines.verify import IN_A_ROW
-from guardpanel.ingest.lately import NOT_OURS
+from guardpanel.ingest.recent_requests import NOT_OURS
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services import policies, traffic, trials, virtual_hosts
 from guardpanel.services.history import history
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.trials import Kind
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
 pytestmark = pytest.mark.anyio
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 
 OUR_OWN, OTHERS = "127.0.0.0/8", "192.0.2.0/24"
 

@@ -21,7 +21,7 @@ READERS = Path(__file__).parent / "readers"
 
 
 class Reader(Protocol):
-    """Asked and answering apart, so that all are at work at once."""
+    """SaveRequest and answering apart, so that all are at work at once."""
 
     def ask(self, body: Body) -> None: ...
 

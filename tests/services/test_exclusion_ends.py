@@ -58,7 +58,7 @@ async def test_it_ends_once(panel: Panel, engines: FakeEngines) -> None:
 @pytest.mark.usefixtures("two")
 async def test_nothing_ends_over_a_change_by_hand(panel: Panel, engines: FakeEngines) -> None:
     engines.drifted = [Drift(Place.HAPROXY, "HAProxy runs another configuration.")]
-    panel.changes.watch.found(tuple(engines.drifted))
+    panel.changes.watch.record(tuple(engines.drifted))
 
     with pytest.raises(Drifted):
         await exclusion_ends.end(panel.changes, LAST + timedelta(days=1))

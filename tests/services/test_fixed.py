@@ -12,14 +12,14 @@ from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.fixed import Fix
 from guardpanel.services.history import history
-from guardpanel.services.saving.change import Asked, Change, Saved
+from guardpanel.services.saving.change import Change, SaveRequest, SaveResult
 from guardpanel.services.saving.changes import Changes
 from tests.fakes import FakeEngines
 from tests.services.saved import host_fields, policy_fields, saving
 
 pytestmark = pytest.mark.anyio
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 GROUP, OTHER = "1-0123456789abcdef", "1-fedcba9876543210"
 
 
@@ -30,7 +30,7 @@ async def changes(template: Path) -> AsyncIterator[Changes]:
         yield made
 
 
-async def fix(changes: Changes, group: str, path: str = "/posts", policy_id: int = 1) -> Saved[None]:
+async def fix(changes: Changes, group: str, path: str = "/posts", policy_id: int = 1) -> SaveResult[None]:
     """A save as *Not an attack* makes it: an exclusion, and what it is for."""
 
     async def mutate(session: AsyncSession) -> None:

@@ -19,14 +19,14 @@ from guardpanel.panel import Panel
 from guardpanel.services import policies, retention, virtual_hosts
 from guardpanel.services.history import history
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.settings import Settings
 from tests.conftest import running
 from tests.fakes import FAKES, FakeEngines
 
 pytestmark = pytest.mark.anyio
 
-ADA = Asked("ada@example.org")
+ADA = SaveRequest("ada@example.org")
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ async def clock(panel: Panel) -> Clock:
     """The clock by which looks are old; the last one was just now, and no other comes."""
     made = panel.changes.watch.clock = Clock()
     await panel.background.close()
-    panel.changes.watch.found(panel.changes.watch.drift)
+    panel.changes.watch.record(panel.changes.watch.drift)
     return made
 
 
@@ -173,7 +173,7 @@ async def test_a_look_that_is_too_old_verifies_nothing(panel: Panel, ada: httpx2
 async def test_drift_that_was_seen_too_long_ago_may_be_gone(
     panel: Panel, ada: httpx2.AsyncClient, clock: Clock
 ) -> None:
-    panel.changes.watch.found((Drift(Place.FILES, "hosts.map was changed by hand."),))
+    panel.changes.watch.record((Drift(Place.FILES, "hosts.map was changed by hand."),))
     clock.now += 200
 
     text = read((await ada.get("/live")).text).text

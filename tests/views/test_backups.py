@@ -188,10 +188,10 @@ async def test_a_restore_overwrites_what_somebody_changed_by_hand_only_when_aske
     ada: httpx2.AsyncClient, panel: Panel
 ) -> None:
     place = await waiting(ada, await download(ada))
-    panel.changes.watch.found((Drift(Place.FILES, "hosts.map was changed by hand."),))
+    panel.changes.watch.record((Drift(Place.FILES, "hosts.map was changed by hand."),))
 
     refused = await restore(ada, place)
-    panel.changes.watch.found((Drift(Place.FILES, "hosts.map was changed by hand."),))
+    panel.changes.watch.record((Drift(Place.FILES, "hosts.map was changed by hand."),))
     asked = await ada.post(f"{place}/restore", data={"password": PASSWORD, "over_drift": "on"})
 
     assert refused.status_code == 409

@@ -212,7 +212,7 @@ async def test_what_somebody_changed_by_hand_is_overwritten_only_when_asked(
 ) -> None:
     await add_host(ada, "shop.example")
     engines.drifted = [Drift(Place.HAPROXY, "HAProxy runs another configuration.")]
-    panel.changes.watch.found(tuple(engines.drifted))
+    panel.changes.watch.record(tuple(engines.drifted))
 
     for path, form in (("/changes/2/undo", {}), ("/changes/1/restore", {"thing": "virtual_host:1"})):
         refused = await ada.post(path, data=form)

@@ -1,1 +1,1 @@
-"""The React panel's dialect: its names for our fields, its keys for what we lack, and what it says twice."""
+"""The React panel's dialect: its names for our fields, keys for features that we lack, and keys that duplicate others."""

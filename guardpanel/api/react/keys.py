@@ -1,4 +1,4 @@
-"""A body in which the React panel's keys stand for some of ours."""
+"""A body in which some of our fields have the React panel's keys."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -8,17 +8,18 @@ from pydantic import BaseModel
 
 class Keys(NamedTuple):
     ours: dict[str, Any]
-    "Our fields that are to change."
+    "Our fields to change."
     theirs: dict[str, Any]
     "All of its keys that were sent."
     new: dict[str, Any]
-    "Those of them that are not as they were read: only these say something."
+    "Those that differ from what was read: only these request a change."
     names: dict[str, str]
-    "By our fields the key that said it."
+    "The key that set each of our fields."
 
 
 def keys(body: BaseModel, now: Mapping[str, Any], read: Mapping[str, Any], says: Mapping[str, Collection[str]]) -> Keys:
-    """`now`: our fields, `read`: its keys, as a row has them; neither where one is added. `says`: by its keys our fields."""
+    """`now` are our fields and `read` its keys of the current row. Both are empty for a new one. `says` maps its keys to our
+    fields."""
     sent = body.model_dump(exclude_unset=True)
     theirs = {name: sent.pop(name) for name in says if name in sent}
     ours = {name: value for name, value in sent.items() if not now or value != now[name]}

@@ -20,14 +20,14 @@ EXCLUSIONS, OVERRIDES, CUSTOM_RULES = ExclusionDialect(), OverrideDialect(), Cus
 ROW = tuple(Row.model_fields)
 
 MOST_RULES = 1_000
-"Of each kind in the answer for one policy."
+"Maximum rules of each kind in the response for one policy."
 
 GeoipMode = Literal["off", "allowlist", "blocklist"]
 
 
 class RateLimits(Body):
-    """The React panel's keys for rate limits, bans and countries, which guardpanel does not have yet: only what reads give is
-    accepted."""
+    """The React panel's keys for rate limits, bans and countries, which guardpanel does not have yet: only the values that reads
+    return are accepted."""
 
     ddos_protection_enabled: bool | None = None
     rate_limit_requests: int | None = None
@@ -51,11 +51,11 @@ LIMITS_OFF: dict[str, Any] = {
     "geoip_mode": "off",
     "geoip_countries": [],
 }
-"What reads say of them: the original's defaults."
+"What reads return for them: the original's defaults."
 
 
 class ReactPolicyIn(RateLimits):
-    """What a write may name; what it leaves out stays as it is (PATCH) or takes its default (POST)."""
+    """The keys of a write. Missing ones stay as they are (PATCH) or take their defaults (POST)."""
 
     NULLABLE = frozenset({"description"})
 
@@ -100,15 +100,15 @@ class PolicyDialect(Dialect):
     whole: ClassVar[type[BaseModel]] = RuleLists
 
     def take(self, body: BaseModel, row: Policy | None, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        given = body.model_dump(exclude_unset=True)
-        refuse_unsupported(given, LIMITS_OFF, "guardpanel does not support rate limits, bans, and country rules yet.")
+        sent = body.model_dump(exclude_unset=True)
+        refuse_unsupported(sent, LIMITS_OFF, "guardpanel does not support rate limits, bans, and country rules yet.")
         read = now | self.out(row) if row else {}
         names = names_in(body)
-        take_level(given, now, read)
-        take_mode(given, read)
-        if given.get("description", "") is None:
-            given["description"] = ""
-        return {**now, **given}, names
+        take_level(sent, now, read)
+        take_mode(sent, read)
+        if sent.get("description", "") is None:
+            sent["description"] = ""
+        return {**now, **sent}, names
 
     def out(self, row: Policy) -> dict[str, Any]:
         return {
@@ -123,8 +123,8 @@ class PolicyDialect(Dialect):
         exclusions = await rule_exclusions.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
         own = await custom_rules.ROWS.under(row.id or 0).page(session, limit=MOST_RULES)
         return {
-            "rule_overrides": [_out(one, OVERRIDES) for one in overrides.items],
-            "rule_exclusions": [_out(one, EXCLUSIONS) for one in exclusions.items],
+            "rule_overrides": [_out(override, OVERRIDES) for override in overrides.items],
+            "rule_exclusions": [_out(exclusion, EXCLUSIONS) for exclusion in exclusions.items],
             "custom_rules": [_out(rule, CUSTOM_RULES) for rule in own.items],
         }
 
@@ -133,24 +133,24 @@ def _out(row: Any, dialect: Dialect) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in ROW}, **dialect.out(row)}
 
 
-def take_level(given: dict[str, Any], now: dict[str, Any], read: dict[str, Any]) -> None:
-    """`paranoia_level` as the two levels that there are. As it was read it says nothing."""
-    level = given.pop("paranoia_level", None)
+def take_level(sent: dict[str, Any], now: dict[str, Any], read: dict[str, Any]) -> None:
+    """Set both paranoia levels from `paranoia_level`. Ignored if it is as it was read."""
+    level = sent.pop("paranoia_level", None)
     if level in {None, read.get("paranoia_level")}:
         return
-    if given.get("blocking_paranoia_level") == read.get("blocking_paranoia_level"):
-        given.pop("blocking_paranoia_level", None)
-    if given.setdefault("blocking_paranoia_level", level) != level:
+    if sent.get("blocking_paranoia_level") == read.get("blocking_paranoia_level"):
+        sent.pop("blocking_paranoia_level", None)
+    if sent.setdefault("blocking_paranoia_level", level) != level:
         raise Invalid.at("paranoia_level", "paranoia_level differs from blocking_paranoia_level. Send one of the two.")
-    given.setdefault("detection_paranoia_level", max(level, now.get("detection_paranoia_level", 1)))
+    sent.setdefault("detection_paranoia_level", max(level, now.get("detection_paranoia_level", 1)))
 
 
 MODE_KEYS: tuple[str, ...] = ("mode", "enforcement_mode", "is_active")
 
 
-def take_mode(given: dict[str, Any], read: dict[str, Any]) -> None:
-    """The enforcement mode from the keys that give it. Those that differ from what was read count, and must agree."""
-    mode_keys = {name: given.pop(name) for name in MODE_KEYS if name in given}
+def take_mode(sent: dict[str, Any], read: dict[str, Any]) -> None:
+    """The enforcement mode from the keys that determine it. Those that differ from what was read count, and must agree."""
+    mode_keys = {name: sent.pop(name) for name in MODE_KEYS if name in sent}
     new = {name: value for name, value in mode_keys.items() if value != read.get(name)}
     if not new:
         return
@@ -158,7 +158,7 @@ def take_mode(given: dict[str, Any], read: dict[str, Any]) -> None:
     for name, value in new.items():
         if value not in {mode, shown_mode(mode)[name]}:
             raise Invalid.at(name, f"{name} contradicts the mode {mode.value} set by another key.")
-    given["enforcement_mode"] = mode
+    sent["enforcement_mode"] = mode
 
 
 def chosen_mode(mode_keys: dict[str, Any], new: dict[str, Any]) -> EnforcementMode:
@@ -170,13 +170,13 @@ def chosen_mode(mode_keys: dict[str, Any], new: dict[str, Any]) -> EnforcementMo
 
 
 def names_in(body: BaseModel) -> dict[str, str]:
-    """Our fields under the names that this body uses for them."""
-    given = body.model_fields_set
-    levels = ("blocking_paranoia_level", "detection_paranoia_level") if "paranoia_level" in given else ()
-    return {ours: "paranoia_level" for ours in levels if ours not in given}
+    """The names that this body uses for our fields."""
+    sent = body.model_fields_set
+    levels = ("blocking_paranoia_level", "detection_paranoia_level") if "paranoia_level" in sent else ()
+    return {ours: "paranoia_level" for ours in levels if ours not in sent}
 
 
 def shown_mode(mode: EnforcementMode) -> dict[str, Any]:
-    """As reads give it."""
+    """As reads return it."""
     off = mode is EnforcementMode.OFF
     return {"mode": mode, "enforcement_mode": "detect_only" if off else mode.value, "is_active": not off}

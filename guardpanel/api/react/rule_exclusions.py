@@ -1,4 +1,4 @@
-"""Rule exclusions as the React panel reads and writes them: one rule, one target, and the path below which it is excluded."""
+"""Rule exclusions as the React panel reads and writes them: one rule, one target, and the path below which they apply."""
 
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from guardpanel.models.rule_choices import ids
 from guardpanel.models.rule_exclusion import NAMED, Target
 
 ANY = "*"
-"Of its target values, none of which may be blank: no certain one."
+"A target value that means any field, as none may be blank."
 
 TARGETS = {
     "args": Target.ARGUMENT,
@@ -31,7 +31,7 @@ SAYS = {
     "scope_path": ("path", "path_match"),
     "comment": ("reason",),
 }
-"What each of its keys says of our fields."
+"Which of our fields each of its keys sets."
 
 
 NAMES = ("target_name", "target_value")
@@ -68,11 +68,11 @@ class ExclusionDialect(Dialect):
         self, body: BaseModel, row: RuleExclusion | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
         read = self.out(row) if row else {}
-        found = keys(body, now, read, SAYS)
-        data = {**now, **_said(found.new, {**read, **found.theirs}), **found.ours}
+        sent = keys(body, now, read, SAYS)
+        data = {**now, **_our_fields(sent.new, {**read, **sent.theirs}), **sent.ours}
         if row and not row.target.has_names and data["target"] in NAMED and not {*NAMES} & body.model_fields_set:
             raise Invalid.at("target_name", "Enter the field’s name, or an empty one for every field of its kind.")
-        return data, found.names
+        return data, sent.names
 
     def out(self, row: RuleExclusion) -> dict[str, Any]:
         first = ids(row.rules[0])
@@ -96,19 +96,19 @@ def _value(row: RuleExclusion) -> str:
     return f"/{name}/" if row.name_is_pattern else name or ANY
 
 
-def _said(new: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """Our fields from its keys that are new, and what they say together."""
-    said: dict[str, Any] = {}
+def _our_fields(new: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """Our fields that its changed keys set together."""
+    fields: dict[str, Any] = {}
     if "rule_id" in new:
-        said["rules"] = [str(new["rule_id"])]
+        fields["rules"] = [str(new["rule_id"])]
     if "comment" in new:
-        said["reason"] = new["comment"] or ""
+        fields["reason"] = new["comment"] or ""
     if "scope_path" in new:
-        said |= _below(new["scope_path"] or "")
+        fields |= _below(new["scope_path"] or "")
     if {"target_type", "target_value"} & set(new):
         kind, value = str(whole.get("target_type", "args")), str(whole.get("target_value", ""))
-        said |= _field(kind, value, str(whole.get("scope_path") or ""))
-    return said
+        fields |= _field(kind, value, str(whole.get("scope_path") or ""))
+    return fields
 
 
 def _below(path: str) -> dict[str, Any]:

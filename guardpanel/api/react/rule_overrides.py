@@ -34,11 +34,11 @@ class OverrideDialect(Dialect):
     def take(
         self, body: BaseModel, row: RuleOverride | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        found = keys(body, now, self.out(row) if row else {}, SAYS)
-        said = {"rule": str(found.new["rule_id"])} if "rule_id" in found.new else {}
-        if "comment" in found.new:
-            said["reason"] = found.new["comment"] or ""
-        return {**now, **said, **found.ours}, found.names
+        sent = keys(body, now, self.out(row) if row else {}, SAYS)
+        ours = {"rule": str(sent.new["rule_id"])} if "rule_id" in sent.new else {}
+        if "comment" in sent.new:
+            ours["reason"] = sent.new["comment"] or ""
+        return {**now, **ours, **sent.ours}, sent.names
 
     def out(self, row: RuleOverride) -> dict[str, Any]:
         number = int(row.rule) if row.rule.isdigit() else 0

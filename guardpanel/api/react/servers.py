@@ -1,4 +1,4 @@
-"""Servers as the React panel has them: as backends, each with the health check that the virtual host has."""
+"""Servers as the React panel has them: as backends, each with the virtual host's health check."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,11 +17,11 @@ CHECKS = {
     "health_check_rise": "health_check_rise",
     "health_check_fall": "health_check_fall",
 }
-"The same for the health check, which it has with each backend."
+"The health check's fields, which are repeated in each backend."
 
 
 class BackendIn(Body):
-    """A server as the React panel sends it. The health check is the virtual host's: all backends have the same."""
+    """A server as the React panel sends it. The health check is the virtual host's: all backends must have the same."""
 
     url: str = Field(max_length=500)
     id: int | None = Field(default=None, description="As read for this URL, or for the URL that it replaces.")
@@ -51,7 +51,7 @@ class BackendOut(BaseModel):
 
 
 def backends_of(host: VirtualHost) -> list[dict[str, Any]]:
-    """What BackendOut has."""
+    """The keys of BackendOut."""
     check = {theirs: getattr(host, ours) for theirs, ours in CHECKS.items()}
     return [
         {
@@ -67,21 +67,21 @@ def backends_of(host: VirtualHost) -> list[dict[str, Any]]:
     ]
 
 
-def take_servers(given: dict[str, Any], now: Mapping[str, Any], host: VirtualHost | None) -> None:
-    """`backends` or `backend_url` as servers; what they do not know of one stays as it is."""
-    url, backends = given.pop("backend_url", None), given.pop("backends", None)
+def take_servers(sent: dict[str, Any], now: Mapping[str, Any], host: VirtualHost | None) -> None:
+    """`backends` or `backend_url` as servers. Fields that they do not have stay as they are."""
+    url, backends = sent.pop("backend_url", None), sent.pop("backends", None)
     if backends is not None:
-        if "servers" in given:
+        if "servers" in sent:
             raise Invalid.at("backends", "backends and servers are aliases. Send one of them.")
         must_be_of(host, backends)
-        given.update(checks(backends, given, now))
-        given["servers"] = [{**as_server(backend, host), **own_keys(backend)} for backend in backends]
+        sent.update(checks(backends, sent, now))
+        sent["servers"] = [{**as_server(backend, host), **own_keys(backend)} for backend in backends]
     if url is None:
         return
-    if "servers" not in given:
+    if "servers" not in sent:
         servers = now.get("servers", [])
-        given["servers"] = [{**as_server({"url": url}, host), "address": url}, *servers[1:]]
-    elif given["servers"] and not is_same(endpoint, url, full_address(given["servers"][0])):
+        sent["servers"] = [{**as_server({"url": url}, host), "address": url}, *servers[1:]]
+    elif sent["servers"] and not is_same(endpoint, url, full_address(sent["servers"][0])):
         raise Invalid.at("backend_url", "backend_url is not the first server. Send one of the two.")
 
 
@@ -91,7 +91,7 @@ def full_address(server: Mapping[str, Any]) -> str:
 
 
 def must_be_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) -> None:
-    """An id is that of the server with this URL, or of the one at this place."""
+    """The id of the server with this URL, or of the one at this position."""
     rows = {row.id: row for row in host.servers} if host else {}
     errors = {
         f"backends.{at}.id": FieldError("This is not the ID of this server. Leave it out, or send it as it was read.")
@@ -106,7 +106,7 @@ def must_be_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) 
 
 
 def as_server(backend: Mapping[str, Any], host: VirtualHost | None) -> dict[str, Any]:
-    """What the React panel does not know of a server stays as it is: weight, backup, resolve later."""
+    """Fields of a server that the React panel does not know stay as they are: weight, backup, resolve later."""
     rows = host.servers if host else []
     same = [row for row in rows if is_same(endpoint, backend["url"], row.url)]
     for row in same or [row for row in rows if row.id == backend.get("id")]:
@@ -114,12 +114,12 @@ def as_server(backend: Mapping[str, Any], host: VirtualHost | None) -> dict[str,
     return {}
 
 
-def is_same(canonical: Callable[[str], object], one: str, other: str) -> bool:
-    """Whether both are the same thing, however they are written."""
+def is_same(canonical: Callable[[str], object], left: str, right: str) -> bool:
+    """Whether both are equal in canonical form."""
     try:
-        return canonical(one) == canonical(other)
+        return canonical(left) == canonical(right)
     except ValueError:
-        return one == other
+        return left == right
 
 
 def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
@@ -133,16 +133,16 @@ def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
     return {ours: backend[theirs] for theirs, ours in names.items() if theirs in backend}
 
 
-def checks(backends: Sequence[Mapping[str, Any]], given: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The virtual host's health check from those of its backends, which must be alike, and agree with what is said of it beside
-    them. As it was read it says nothing there."""
+def checks(backends: Sequence[Mapping[str, Any]], sent: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The virtual host's health check from its backends, which must be equal and agree with the body's other keys. Values that
+    are as they were read are ignored."""
     check: dict[str, Any] = {}
     errors: dict[str, FieldError] = {}
     for at, backend in enumerate(backends):
         for theirs, ours in CHECKS.items():
-            if theirs not in backend or (ours in given and backend[theirs] == now.get(ours)):
+            if theirs not in backend or (ours in sent and backend[theirs] == now.get(ours)):
                 continue
-            if check.setdefault(ours, given.get(ours, backend[theirs])) != backend[theirs]:
+            if check.setdefault(ours, sent.get(ours, backend[theirs])) != backend[theirs]:
                 errors[f"backends.{at}.{theirs}"] = FieldError("All servers of a virtual host share one health check.")
     if errors:
         raise Invalid("Give all backends the same health check.", errors)

@@ -22,11 +22,11 @@ NAMES = {"description": "notes", "is_active": "enabled"}
 NO_CERTIFICATES = "guardpanel does not support visitor certificates yet. Terminate TLS in front of it."
 
 WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_enabled": False, "ssl_provider": "none", "ssl_cert": None, "ssl_key": None}
-"What reads say of them, and what the React panel sends where there are none."
+"What reads return for them, and what the React panel sends if there are none."
 
 
 class ServerIn(Body):
-    """A server by our names."""
+    """A server with our names."""
 
     address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which also sets the scheme.")
     scheme: Literal["http", "https"] = "http"
@@ -37,7 +37,7 @@ class ServerIn(Body):
 
 
 class ReactVirtualHostIn(Body):
-    """What a write may name; what it leaves out stays as it is (PATCH) or takes its default (POST)."""
+    """The keys of a write. Missing ones stay as they are (PATCH) or take their defaults (POST)."""
 
     NULLABLE = frozenset({"description", "ssl_enabled", "ssl_provider", "ssl_cert", "ssl_key"})
 
@@ -90,19 +90,19 @@ class VirtualHostDialect(Dialect):
         self, body: BaseModel, row: VirtualHost | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
         sent = without_what_is_as_read(body, now | self.out(row)) if row else body
-        given = sent.model_dump(exclude_unset=True)
+        fields = sent.model_dump(exclude_unset=True)
         names = names_in(sent)
-        refuse_unsupported(given, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", False, "none"))
-        if row and row.name == row.hostnames[0].shown and "name" not in given:
-            del now["name"]  # it was made from the first hostname, and follows it
+        refuse_unsupported(fields, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", False, "none"))
+        if row and row.name == row.hostnames[0].shown and "name" not in fields:
+            del now["name"]  # The name was derived from the first hostname, and follows it.
         for theirs, ours in NAMES.items():
-            if theirs in given:
-                given[ours] = given.pop(theirs)
-        if given.get("notes", "") is None:
-            given["notes"] = ""
-        take_domain(given, now)
-        take_servers(given, now, row)
-        return {**now, **given}, names
+            if theirs in fields:
+                fields[ours] = fields.pop(theirs)
+        if fields.get("notes", "") is None:
+            fields["notes"] = ""
+        take_domain(fields, now)
+        take_servers(fields, now, row)
+        return {**now, **fields}, names
 
     def out(self, row: VirtualHost) -> dict[str, Any]:
         first = row.hostnames[0].name
@@ -124,20 +124,20 @@ class VirtualHostDialect(Dialect):
 
 
 TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())
-"Keys that say what another says, too."
+"Keys that duplicate another key."
 
 
 def without_what_is_as_read(body: BaseModel, read: Mapping[str, Any]) -> BaseModel:
-    """Of keys that say the same thing, the one that differs from what was read counts."""
-    sent, given = body.model_copy(), body.model_dump(exclude_unset=True)
+    """Of two keys for the same field, the one that differs from what was read counts."""
+    sent, fields = body.model_copy(), body.model_dump(exclude_unset=True)
     sent.model_fields_set.difference_update(
-        name for name in TWICE if name in given and is_as_read(given[name], read[name])
+        name for name in TWICE if name in fields and is_as_read(fields[name], read[name])
     )
     return sent
 
 
 def is_as_read(value: Any, read: Any) -> bool:
-    """Whether all that it names is as it was read."""
+    """Whether all keys that it has are as they were read."""
     if isinstance(value, list):
         return len(value) == len(read) and all(map(is_as_read, value, read))
     if isinstance(value, dict):
@@ -146,32 +146,32 @@ def is_as_read(value: Any, read: Any) -> bool:
     return bool(value == read)
 
 
-def take_domain(given: dict[str, Any], now: Mapping[str, Any]) -> None:
-    """`domain` as the first of the hostnames."""
-    domain = given.pop("domain", None)
+def take_domain(fields: dict[str, Any], now: Mapping[str, Any]) -> None:
+    """`domain` as the first hostname."""
+    domain = fields.pop("domain", None)
     if domain is None:
         return
     others = [name for name in now.get("hostnames", [])[1:] if name != domain]
-    names = given.setdefault("hostnames", [domain, *others])
+    names = fields.setdefault("hostnames", [domain, *others])
     if not names or not is_same(hostname, domain, names[0]):
         raise Invalid.at("domain", "domain is not the first of hostnames. Send one of the two.")
 
 
 def names_in(body: Any) -> dict[str, str]:
-    """Our fields under the names that this body uses for them."""
-    given = body.model_fields_set
-    names = {ours: theirs for theirs, ours in NAMES.items() if theirs in given}
-    if "domain" in given and "hostnames" not in given:
+    """The names that this body uses for our fields."""
+    sent = body.model_fields_set
+    names = {ours: theirs for theirs, ours in NAMES.items() if theirs in sent}
+    if "domain" in sent and "hostnames" not in sent:
         names |= {"hostnames": "domain", "hostnames.0": "domain"}
-    if "servers" in given:
+    if "servers" in sent:
         return names
-    if "backends" in given:
+    if "backends" in sent:
         names["servers"] = "backends"
         for at in range(len(body.backends or ())):
             names |= {f"servers.{at}.{part}": f"backends.{at}.url" for part in ("address", "scheme")}
             names[f"servers.{at}.enabled"] = f"backends.{at}.is_active"
-        names |= {ours: f"backends.0.{theirs}" for theirs, ours in CHECKS.items() if ours not in given}
-    elif "backend_url" in given:
+        names |= {ours: f"backends.0.{theirs}" for theirs, ours in CHECKS.items() if ours not in sent}
+    elif "backend_url" in sent:
         names |= {"servers": "backend_url", "servers.0.address": "backend_url", "servers.0.scheme": "backend_url"}
     return names
 

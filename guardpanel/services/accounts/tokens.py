@@ -16,7 +16,7 @@ ACCESS = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Given:
+class TokenPair:
     """What a JSON log-in gives: an access token, and the secret that refreshes it."""
 
     access: str
@@ -29,11 +29,11 @@ class Tokens:
         self.database = database
         self.sessions = sessions
 
-    async def first(self, user: User, address: str) -> Given:
+    async def first(self, user: User, address: str) -> TokenPair:
         """Of a new session."""
         return await self.refresh(await self.sessions.open(user, address, API))
 
-    async def refresh(self, secret: str) -> Given:
+    async def refresh(self, secret: str) -> TokenPair:
         """A new access token. The secret stays: two tabs may refresh at once; log-out ends it."""
         access, now = "gp_" + secrets.token_urlsafe(32), datetime.now(UTC)
         async with self.database.write() as session:
@@ -47,7 +47,7 @@ class Tokens:
                 delete(AccessToken).where(col(AccessToken.session_id) == row.id, col(AccessToken.expires_at) < now)
             )
             session.add(AccessToken(session_id=row.id or 0, secret_hash=digest(access), expires_at=now + ACCESS))
-        return Given(access, secret, int(ACCESS.total_seconds()))
+        return TokenPair(access, secret, int(ACCESS.total_seconds()))
 
     async def user(self, session: AsyncSession, access: str) -> User | None:
         """Whose token it is, while it and its session last."""

@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol, cast
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from guardpanel import __version__
-from guardpanel.services.backups.sealing import MAGIC, Damaged, Newer, Opening, Sealing
+from guardpanel.services.backups.sealing import MAGIC, BackupDamaged, BackupTooNew, Opening, Sealing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -85,7 +85,7 @@ def read(file: BinaryIO, folder: Path, passphrase: str) -> Manifest:
                 _take(_member(packed, name, PARTS[name]), folder / name, part)
             _must_end(packed)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Damaged("This backup is damaged or incomplete.") from error
+        raise BackupDamaged("This backup is damaged or incomplete.") from error
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     return manifest
 
@@ -102,7 +102,7 @@ def _opened(file: BinaryIO, passphrase: str) -> Readable:
     if start == MAGIC:
         return Opening(file, passphrase)
     if not start.startswith(GZIP):
-        raise Damaged("This is not a guardpanel backup.")
+        raise BackupDamaged("This is not a guardpanel backup.")
     return file
 
 
@@ -110,12 +110,12 @@ def _manifest(text: bytes) -> Manifest:
     try:
         facts = json.loads(text)
         if isinstance(facts, dict) and isinstance(facts.get("format"), int) and facts["format"] > FORMAT:
-            raise Newer
+            raise BackupTooNew
         manifest = Manifest.model_validate(facts)
     except (ValueError, RecursionError, ValidationError):
-        raise Damaged("This is not a guardpanel backup: its manifest is unreadable.") from None
+        raise BackupDamaged("This is not a guardpanel backup: its manifest is unreadable.") from None
     if list(manifest.parts) != list(PARTS):
-        raise Damaged("This is not a guardpanel backup: required files are missing.")
+        raise BackupDamaged("This is not a guardpanel backup: required files are missing.")
     return manifest
 
 
@@ -124,11 +124,11 @@ def _member(packed: Readable, name: str, largest: int) -> Iterator[bytes]:
     try:
         member = tarfile.TarInfo.frombuf(_read_exactly(packed, BLOCK), "utf-8", "strict")
     except (tarfile.HeaderError, UnicodeError):
-        raise Damaged("This backup is damaged or incomplete.") from None
+        raise BackupDamaged("This backup is damaged or incomplete.") from None
     if member.type != tarfile.REGTYPE or member.name != name:
-        raise Damaged(f"This is not a guardpanel backup: {name} is in the wrong place.")
+        raise BackupDamaged(f"This is not a guardpanel backup: {name} is in the wrong place.")
     if not 0 <= member.size <= largest:
-        raise Damaged(f"This is not a guardpanel backup: {name} is too large.")
+        raise BackupDamaged(f"This is not a guardpanel backup: {name} is too large.")
     yield from _pieces(packed, member.size)
     _read_exactly(packed, -member.size % BLOCK)
 
@@ -141,14 +141,14 @@ def _take(pieces: Iterator[bytes], path: Path, part: Part) -> None:
             digest.update(piece)
             target.write(piece)
     if digest.hexdigest() != part.sha256:
-        raise Damaged(f"This backup is damaged: the checksum of {path.name} does not match.")
+        raise BackupDamaged(f"This backup is damaged: the checksum of {path.name} does not match.")
 
 
 def _must_end(packed: Readable) -> None:
     """Two empty blocks, and what tar programs fill up with; read to the end, since the checksum of gzip is there."""
     rest = _read_exactly(packed, 2 * BLOCK) + packed.read(64 * BLOCK)
     if rest.strip(b"\0") or packed.read(1):
-        raise Damaged("This is not a guardpanel backup: unexpected data after its end.")
+        raise BackupDamaged("This is not a guardpanel backup: unexpected data after its end.")
 
 
 def _read_exactly(packed: Readable, size: int) -> bytes:
@@ -159,7 +159,7 @@ def _pieces(packed: Readable, size: int) -> Iterator[bytes]:
     while size:
         piece = packed.read(min(size, PIECE))
         if not piece:
-            raise Damaged("This backup is incomplete.")
+            raise BackupDamaged("This backup is incomplete.")
         size -= len(piece)
         yield piece
 

@@ -24,7 +24,7 @@ from guardpanel.models.former_values import LISTS, NOW
 from guardpanel.models.user import email
 from guardpanel.rendering import Rows
 from guardpanel.services.backups.copies import database_at
-from guardpanel.services.backups.sealing import Damaged, Newer
+from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew
 from guardpanel.services.input import messages
 from guardpanel.services.saving import differences, former, snapshots
 from guardpanel.services.saving.facts import PROBE_SECRET, RESTORED, SETUP
@@ -46,7 +46,7 @@ async def bring_to_our_schema(path: Path) -> None:
             await asyncio.to_thread(_note_what_is_left_out, path)
             await database.migrate()
         except (SQLAlchemyError, StorageFailed, ValueError):
-            raise Damaged("The database in this backup is not a guardpanel database.") from None
+            raise BackupDamaged("The database in this backup is not a guardpanel database.") from None
 
 
 def _note_what_is_left_out(path: Path) -> None:
@@ -80,11 +80,11 @@ def _must_be_sound(path: Path) -> None:
             code = database.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
             schema = database.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error:
-        raise Damaged("The database in this backup is unreadable.") from None
+        raise BackupDamaged("The database in this backup is unreadable.") from None
     if not sound or orphans or code or not schema:
-        raise Damaged("The database in this backup is damaged.")
+        raise BackupDamaged("The database in this backup is damaged.")
     if not is_known_schema(str(schema[0])):
-        raise Newer
+        raise BackupTooNew
 
 
 async def rows_of(path: Path) -> Rows:
@@ -95,7 +95,7 @@ async def rows_of(path: Path) -> Rows:
                 await _must_be_readable(session)
                 rows = await asyncio.to_thread(snapshots.rows, await snapshots.take_whole(session))
         except (SQLAlchemyError, LookupError, TypeError, ValueError):
-            raise Damaged("The data in this backup is not valid.") from None
+            raise BackupDamaged("The data in this backup is not valid.") from None
     facts = [row for row in rows["installation"] if row["name"] not in {SETUP, RESTORED}]
     return {**rows, "session": [], "accesstoken": [], "installation": facts}
 
@@ -114,7 +114,7 @@ def must_be_valid(rows: Rows) -> None:
     """Invalid (422) for a row that no form would have taken: a backup is no way around the checks of what is typed."""
     secrets_kept = [row["value"] for row in rows["installation"] if row["name"] == PROBE_SECRET]
     if not all(SECRET.fullmatch(kept) for kept in secrets_kept):
-        raise Damaged("The installation secret in this backup is invalid.")
+        raise BackupDamaged("The installation secret in this backup is invalid.")
     for row in rows["user"]:
         _check(partial(email, row["email"]), f"account {row['id']}")
     for noun in NOUNS.values():

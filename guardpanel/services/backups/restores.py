@@ -28,7 +28,7 @@ from guardpanel.rendering import Rows
 from guardpanel.services.backups.backups import Candidate
 from guardpanel.services.history import earlier_rows
 from guardpanel.services.saving import differences, facts, revisions, snapshots
-from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 from guardpanel.services.saving.differences import Kind
 from guardpanel.services.truth import startup
 
@@ -36,7 +36,7 @@ HISTORY: tuple[Table, ...] = tuple(SQLModel.metadata.tables[name] for name in ("
 AT_ONCE = 50
 "Revisions, each with its rows, in memory at a time."
 
-COMMAND = Asked("guardpanel restore")
+COMMAND = SaveRequest("guardpanel restore")
 REPLACED = "It was in progress when a backup was restored."
 
 
@@ -61,18 +61,18 @@ async def outlook(session: AsyncSession, candidate: Candidate) -> Outlook:
     changes = await asyncio.to_thread(differences.between, now, candidate.rows)
     counts = {noun: numbers for noun, numbers in counted.items() if any(numbers)}
     changed: dict[tuple[str, Kind], int] = {}
-    for one in changes:
-        changed[one.noun, one.kind] = changed.get((one.noun, one.kind), 0) + 1
+    for difference in changes:
+        changed[difference.noun, difference.kind] = changed.get((difference.noun, difference.kind), 0) + 1
     return Outlook(counts, changed, await is_new_here(session))
 
 
-async def restore(changes: Changes, asked: Asked, candidate: Candidate) -> Saved[None]:
+async def restore(changes: Changes, request: SaveRequest, candidate: Candidate) -> SaveResult[None]:
     """Make it live. Raises as every save does, and after any of that nothing was restored."""
 
     async def mutate(session: AsyncSession) -> None:
         await _put(session, candidate)
 
-    return await changes.save(Change(asked, candidate.summary, of_backup=True), mutate)
+    return await changes.save(Change(request, candidate.summary, of_backup=True), mutate)
 
 
 async def from_command(changes: Changes, candidate: Candidate) -> str:
@@ -100,7 +100,7 @@ async def must_answer_alike(changes: Changes) -> bool:
     return status.haproxy.running
 
 
-async def put_in(changes: Changes, asked: Asked, candidate: Candidate) -> None:
+async def put_in(changes: Changes, request: SaveRequest, candidate: Candidate) -> None:
     """Put it into the database for the next start to make live, after both engines have checked it."""
     async with changes.turn(), changes.database.write() as session:
         for left in await revisions.open_deployments(session):
@@ -109,12 +109,12 @@ async def put_in(changes: Changes, asked: Asked, candidate: Candidate) -> None:
         await session.flush()
         before = await snapshots.take(session)
         await _put(session, candidate)
-        await facts.note_restored(session, facts.Restored(asked.who, candidate.summary))
-        change, after = Change(asked, candidate.summary, of_backup=True), await snapshots.take(session)
+        await facts.note_restored(session, facts.RestoredBackup(request.who, candidate.summary))
+        change, after = Change(request, candidate.summary, of_backup=True), await snapshots.take(session)
         bundle = await changes.renderer.accepted(change, before, after, await changes.renderer.facts_in(session))
         with TemporaryDirectory(prefix="guardpanel-") as folder:
             release = await asyncio.to_thread(Releases(Path(folder)).stage, 1, bundle)
-            names = [one.name for one in bundle.applications]
+            names = [app.name for app in bundle.applications]
             await changes.engines.check(release, bundle, changed=names, names=[])
 
 

@@ -30,7 +30,7 @@ MEMORY = 128 * 1024 * 1024
 SHORTEST = 12
 
 
-class Damaged(Invalid):
+class BackupDamaged(Invalid):
     """A backup that is cut off, was changed, or is none."""
 
     code = "backup_damaged"
@@ -40,7 +40,7 @@ class WrongPassphrase(Invalid):
     code = "wrong_passphrase"
 
 
-class Newer(Invalid):
+class BackupTooNew(Invalid):
     """A backup whose form this version does not know."""
 
     code = "backup_newer"
@@ -90,13 +90,13 @@ class Opening:
     def __init__(self, sealed: BinaryIO, words: str) -> None:
         head = sealed.read(len(MAGIC) + 1)
         if not head.startswith(MAGIC):
-            raise Damaged("This is not a guardpanel backup.")
+            raise BackupDamaged("This is not a guardpanel backup.")
         version = head[len(MAGIC) :]
         if version > VERSION:
-            raise Newer
+            raise BackupTooNew
         salt, check = sealed.read(SALT), sealed.read(CHECK)
         if version != VERSION or len(check) != CHECK:
-            raise Damaged("This backup is incomplete.")
+            raise BackupDamaged("This backup is incomplete.")
         if not words:
             raise WrongPassphrase.at("passphrase", "This backup is encrypted. Enter its passphrase.")
         key, expected = _keys(words, salt)
@@ -106,7 +106,7 @@ class Opening:
         self._ready, self._number = bytearray(), 0
         self._next = sealed.read(CHUNK + TAG)
         if not self._next:
-            raise Damaged("This backup is incomplete.")
+            raise BackupDamaged("This backup is incomplete.")
 
     def read(self, size: int) -> bytes:
         """Up to that many bytes; none at the end."""
@@ -121,7 +121,7 @@ class Opening:
         try:
             opened = self._cipher.decrypt(_nonce(self._number, last=not self._next), chunk, None)
         except InvalidTag:
-            raise Damaged("This backup is damaged or incomplete.") from None
+            raise BackupDamaged("This backup is damaged or incomplete.") from None
         self._number += 1
         return opened
 

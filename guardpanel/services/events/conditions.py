@@ -17,7 +17,7 @@ from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.paging import like
 
 MOST_LISTED = 1_000
-"Clients, paths or hosts that are looked up by their events; of more, each event is asked."
+"Clients, paths or hosts that are looked up by their events; of more, each event is filters."
 
 LARGEST = 2**63 - 1
 "Of SQLite's numbers."
@@ -52,35 +52,35 @@ class Condition:
         return bool(self.indexed and self.indexed.endswith(" IN ()"))
 
 
-def conditions(connection: sqlite3.Connection, asked: EventFilter) -> list[Condition]:
+def conditions(connection: sqlite3.Connection, filters: EventFilter) -> list[Condition]:
     """Raises Invalid, by field, for what cannot be meant."""
     chosen = [
-        *_equal("virtual_host", asked.virtual_host_id),
-        *_equal("policy", asked.policy_id),
-        *_equal("verdict", VERDICT_CODES[asked.verdict] if asked.verdict else None),
-        *_equal("reason", REASON_CODES[asked.reason] if asked.reason else None),
-        *_kind(asked.kind),
-        *_equal("severity", SEVERITY_CODES[asked.severity] if asked.severity else None),
-        *_among("verdict", [VERDICT_CODES[verdict] for verdict in asked.verdicts]),
-        *_among("severity", [SEVERITY_CODES[severity] for severity in asked.severities]),
-        *_equal("method", shown(asked.method.strip()).upper() or None),
+        *_equal("virtual_host", filters.virtual_host_id),
+        *_equal("policy", filters.policy_id),
+        *_equal("verdict", VERDICT_CODES[filters.verdict] if filters.verdict else None),
+        *_equal("reason", REASON_CODES[filters.reason] if filters.reason else None),
+        *_kind(filters.kind),
+        *_equal("severity", SEVERITY_CODES[filters.severity] if filters.severity else None),
+        *_among("verdict", [VERDICT_CODES[verdict] for verdict in filters.verdicts]),
+        *_among("severity", [SEVERITY_CODES[severity] for severity in filters.severities]),
+        *_equal("method", shown(filters.method.strip()).upper() or None),
     ]
-    if asked.group is not None:
-        chosen += _group(asked.group)
-    if asked.rule is not None:
-        chosen.append(_rule(asked.rule))
-    if asked.min_score is not None:
+    if filters.group is not None:
+        chosen += _group(filters.group)
+    if filters.rule is not None:
+        chosen.append(_rule(filters.rule))
+    if filters.min_score is not None:
         chosen.append(
-            Condition("+score >= ?", "score >= ?", (min(asked.min_score, LARGEST),), ordered=False, ranged=True)
+            Condition("+score >= ?", "score >= ?", (min(filters.min_score, LARGEST),), ordered=False, ranged=True)
         )
-    if asked.host.strip():
-        chosen.append(_named(connection, "host", "text = ?", (shown(asked.host.strip()).lower(),)))
-    if asked.client.strip():
-        chosen.append(_client(connection, asked.client, "client"))
-    if asked.path.strip():
-        chosen.append(_path(connection, shown(asked.path.strip())))
-    if asked.q.strip():
-        chosen.append(_free(connection, shown(asked.q.strip())))
+    if filters.host.strip():
+        chosen.append(_named(connection, "host", "text = ?", (shown(filters.host.strip()).lower(),)))
+    if filters.client.strip():
+        chosen.append(_client(connection, filters.client, "client"))
+    if filters.path.strip():
+        chosen.append(_path(connection, shown(filters.path.strip())))
+    if filters.q.strip():
+        chosen.append(_free(connection, shown(filters.q.strip())))
     return chosen
 
 
@@ -160,9 +160,9 @@ def _named(connection: sqlite3.Connection, table: str, test: str, values: Sequen
     return Condition(f"+{table} IN ({listed})", f"{table} IN ({listed})", (), ordered=False)
 
 
-def _either(one: Condition, other: Condition) -> Condition:
+def _either(left: Condition, right: Condition) -> Condition:
     """With one that finds nothing, SQLite would follow neither's index."""
-    if one.finds_nothing or other.finds_nothing:
-        return other if one.finds_nothing else one
-    indexed = f"({one.indexed} OR {other.indexed})" if one.indexed and other.indexed else None
-    return Condition(f"({one.tested} OR {other.tested})", indexed, one.values + other.values, ordered=False)
+    if left.finds_nothing or right.finds_nothing:
+        return right if left.finds_nothing else left
+    indexed = f"({left.indexed} OR {right.indexed})" if left.indexed and right.indexed else None
+    return Condition(f"({left.tested} OR {right.tested})", indexed, left.values + right.values, ordered=False)

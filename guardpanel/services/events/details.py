@@ -106,7 +106,7 @@ def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) 
     return EventDetail(
         item=item,
         scores=event.get("scores", {}),
-        rules=tuple(_rule(one) for one in event.get("rules", ())),
+        rules=tuple(_rule(rule) for rule in event.get("rules", ())),
         rules_cut=event.get("rules_cut", 0),
         uri=shown(event.get("uri", item.path)),
         uri_cut="uri_cut" in event,
@@ -139,7 +139,7 @@ def _rule(rule: Mapping[str, Any]) -> FiredRule:
         data=shown(rule.get("data", "")),
         tags=tuple(shown(tag) for tag in rule.get("tags", ())),
         disrupts=bool(rule.get("disrupts")),
-        matches=tuple(_match(one) for one in rule.get("matches", ())),
+        matches=tuple(_match(match) for match in rule.get("matches", ())),
         matches_cut=rule.get("matches_cut", 0),
     )
 
@@ -174,13 +174,13 @@ def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
     )
 
 
-class _Words(msgspec.Struct):
+class _RuleMessage(msgspec.Struct):
     id: int
     message: str = ""
 
 
 class _Rules(msgspec.Struct):
-    rules: list[_Words] = []
+    rules: list[_RuleMessage] = []
 
 
 RULES = msgspec.json.Decoder(_Rules)
@@ -191,7 +191,7 @@ def words_of(rule: int, agent_line: bytes | None) -> str:
     if agent_line is None:
         return ""
     fired = parsed(agent_line, RULES).rules
-    return next((shown(one.message) for one in fired if one.id == rule), "")
+    return next((shown(fired_rule.message) for fired_rule in fired if fired_rule.id == rule), "")
 
 
 def _word(entry: Mapping[str, Any], name: str) -> str:
@@ -202,4 +202,4 @@ def _word(entry: Mapping[str, Any], name: str) -> str:
 
 def rule_ids(text: str) -> tuple[int, ...]:
     """`942100,949110` as the agent gives them to HAProxy."""
-    return tuple(int(one) for one in text.replace(",", " ").split() if one.isascii() and one.isdigit())
+    return tuple(int(word) for word in text.replace(",", " ").split() if word.isascii() and word.isdigit())

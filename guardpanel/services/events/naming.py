@@ -60,17 +60,17 @@ async def virtual_hosts(session: AsyncSession, ids: Iterable[int | None]) -> dic
 
 
 async def _names(
-    session: AsyncSession, model: type[VirtualHost] | type[Policy], wanted: Iterable[int | None]
+    session: AsyncSession, model: type[VirtualHost] | type[Policy], row_ids: Iterable[int | None]
 ) -> dict[int | None, str]:
-    ids = [one for one in wanted if one is not None]
-    found = await session.exec(select(model.id, model.name).where(col(model.id).in_(ids)))
-    return dict(found.all())
+    ids = [row_id for row_id in row_ids if row_id is not None]
+    rows = await session.exec(select(model.id, model.name).where(col(model.id).in_(ids)))
+    return dict(rows.all())
 
 
 async def _revisions(session: AsyncSession, checksums: Iterable[str]) -> dict[str, list[tuple[float, int]]]:
     """By the first digits of the checksum: when each revision that has it was made, and its number."""
     revisions: dict[str, list[tuple[float, int]]] = {}
-    tests = [col(Revision.checksum).between(one, one + "g") for one in checksums if one]
+    tests = [col(Revision.checksum).between(checksum, checksum + "g") for checksum in checksums if checksum]
     if tests:
         chosen = (
             select(Revision.checksum, Revision.created_at, Revision.id).where(or_(*tests)).order_by(col(Revision.id))

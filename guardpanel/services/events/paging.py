@@ -22,7 +22,7 @@ Messages = Mapping[int, str]
 
 
 @dataclass(frozen=True)
-class Found:
+class EventRows:
     rows: list[EventRow] = field(default_factory=list)
     older: bool = False
     newer: bool = False
@@ -32,24 +32,24 @@ class Found:
     messages: Messages = field(default_factory=dict)
 
 
-NOTHING = Found()
+NOTHING = EventRows()
 
 
 @dataclass(frozen=True)
-class FoundOne:
+class StoredEvent:
     row: EventRow
     messages: Messages
     agent_line: bytes | None
     proxy_line: bytes | None
 
 
-def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None, limit: int) -> Found:
-    span, (way, here) = _span(asked), _at(cursor)
+def page(connection: sqlite3.Connection, filters: EventFilter, cursor: str | None, limit: int) -> EventRows:
+    span, (way, here) = _span(filters), _at(cursor)
     try:
         with scan.patience(connection, scan.PATIENCE):
-            where = conditions(connection, asked)
-    except scan.Stopped:
-        return Found(exact=False, stopped=True)
+            where = conditions(connection, filters)
+    except scan.TimeUp:
+        return EventRows(exact=False, stopped=True)
     upwards = way == "after"
     beside = Span(max(span.first, here + 1), span.end) if upwards else Span(span.first, min(span.end, here))
     rows, stopped = scan.rows(connection, where, beside, limit + 1, upwards=upwards)
@@ -58,7 +58,7 @@ def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None,
         count, exact = len(rows), True
     else:
         count, exact = scan.count(connection, where, span)
-    return Found(
+    return EventRows(
         rows=rows[::-1] if upwards else rows,
         older=more or stopped if not upwards else True,
         newer=more if upwards else cursor is not None,
@@ -69,41 +69,41 @@ def page(connection: sqlite3.Connection, asked: EventFilter, cursor: str | None,
     )
 
 
-def numbered(connection: sqlite3.Connection, asked: EventFilter, offset: int, limit: int) -> Found:
+def numbered(connection: sqlite3.Connection, filters: EventFilter, offset: int, limit: int) -> EventRows:
     """From the `offset`th on, with a number of all that match to count pages by."""
-    where, span = conditions(connection, asked), _span(asked)
+    where, span = conditions(connection, filters), _span(filters)
     rows, stopped = scan.rows(connection, where, span, limit, offset=offset)
     count, exact = scan.total(connection, where, span)
-    return Found(
+    return EventRows(
         rows=rows, count=max(count, offset + len(rows) if rows else 0), exact=exact, stopped=stopped,
         messages=_messages(connection, rows),
     )  # fmt: skip
 
 
-def count(connection: sqlite3.Connection, asked: EventFilter) -> tuple[int, bool]:
-    return scan.count(connection, conditions(connection, asked), _span(asked))
+def count(connection: sqlite3.Connection, filters: EventFilter) -> tuple[int, bool]:
+    return scan.count(connection, conditions(connection, filters), _span(filters))
 
 
-def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[FoundOne]:
-    return [found for request_id in request_ids if (found := one(connection, request_id))]
+def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[StoredEvent]:
+    return [event for request_id in request_ids if (event := find(connection, request_id))]
 
 
-def one(connection: sqlite3.Connection, request_id: str) -> FoundOne | None:
-    found = connection.execute(
+def find(connection: sqlite3.Connection, request_id: str) -> StoredEvent | None:
+    row = connection.execute(
         f"SELECT {scan.COLUMNS}, lines FROM event JOIN event_line ON event_line.id = event.id WHERE request_id = ?",  # noqa: S608
         (request_id,),
     ).fetchone()
-    if found is None:
+    if row is None:
         return None
-    row: EventRow = found[:-1]
-    agent_line, proxy_line = unpacked(found[-1])
-    fired = rule_ids(row[-2])
-    messages = {row[0]: words_of(fired[0], agent_line)} if fired else {}
-    return FoundOne(row, messages, agent_line, proxy_line)
+    event_row: EventRow = row[:-1]
+    agent_line, proxy_line = unpacked(row[-1])
+    fired = rule_ids(event_row[-2])
+    messages = {event_row[0]: words_of(fired[0], agent_line)} if fired else {}
+    return StoredEvent(event_row, messages, agent_line, proxy_line)
 
 
-def _span(asked: EventFilter) -> Span:
-    first, end = (max(0, min(id_of(moment), LAST)) if moment else None for moment in (asked.since, asked.until))
+def _span(filters: EventFilter) -> Span:
+    first, end = (max(0, min(id_of(moment), LAST)) if moment else None for moment in (filters.since, filters.until))
     return Span(first or 0, LAST if end is None else end)
 
 

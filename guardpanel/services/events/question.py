@@ -79,15 +79,15 @@ def moment(value: object) -> datetime:
     """A day or a time; in UTC where it names no zone."""
     text = visible(str(value).strip())
     try:
-        found = (
+        moment = (
             datetime.combine(date.fromisoformat(text), time()) if DAY.fullmatch(text) else datetime.fromisoformat(text)
         )
-        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise refuse("Enter a date or time in UTC, for example 2026-11-26 14:05.") from None
-    if not EARLIEST <= found < LATEST:
+    if not EARLIEST <= moment < LATEST:
         raise refuse("Enter a year from 2000 to 2199.")
-    return found
+    return moment
 
 
 def _nothing(value: Any) -> Any:
@@ -125,33 +125,33 @@ class EventQuestion(BaseModel):
     q: Annotated[Words | None, Empty] = described("Search", None)
 
 
-async def filter_of(session: AsyncSession, asked: EventQuestion, now: datetime) -> EventFilter:
+async def filter_of(session: AsyncSession, question: EventQuestion, now: datetime) -> EventFilter:
     """The same for the file of events. Raises Invalid for a virtual host that there never was, and a time that is none."""
-    since, until = _times(asked, now)
+    since, until = _times(question, now)
     return EventFilter(
-        virtual_host_id=await _virtual_host(session, asked.virtual_host),
-        policy_id=asked.policy,
-        kind=asked.kind,
-        verdict=asked.verdict,
-        reason=asked.reason,
-        rule=asked.rule,
-        severity=asked.severity,
-        client=asked.client or "",
-        path=asked.path or "",
-        method=asked.method or "",
+        virtual_host_id=await _virtual_host(session, question.virtual_host),
+        policy_id=question.policy,
+        kind=question.kind,
+        verdict=question.verdict,
+        reason=question.reason,
+        rule=question.rule,
+        severity=question.severity,
+        client=question.client or "",
+        path=question.path or "",
+        method=question.method or "",
         since=since,
         until=until,
-        min_score=asked.min_score,
-        q=asked.q or "",
+        min_score=question.min_score,
+        q=question.q or "",
     )
 
 
-def _times(asked: EventQuestion, now: datetime) -> tuple[datetime | None, datetime | None]:
-    if asked.since and asked.until and asked.since >= asked.until:
+def _times(question: EventQuestion, now: datetime) -> tuple[datetime | None, datetime | None]:
+    if question.since and question.until and question.since >= question.until:
         raise Invalid.at("until", "To must be later than From.")
-    if asked.since or asked.until:
-        return asked.since, asked.until
-    length = LENGTHS.get(asked.time or Period.DAY)
+    if question.since or question.until:
+        return question.since, question.until
+    length = LENGTHS.get(question.time or Period.DAY)
     return (now - length if length else None), None
 
 

@@ -14,13 +14,13 @@ from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
 from guardpanel.events.grouping import GroupKey
-from guardpanel.services.events import excluded, fired, lately, naming, paging, scan, state
+from guardpanel.services.events import excluded, fired, naming, paging, recent_requests, scan, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Seen, Watched
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.fired import NEVER, Fired
 from guardpanel.services.events.items import EventPage, NumberedPage
-from guardpanel.services.events.lately import Lately
+from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.state import IngestState
 from guardpanel.settings import Settings
 
@@ -43,41 +43,45 @@ class Events:
         self._threads = ThreadPoolExecutor(READERS, "events")
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
 
-    async def page(self, asked: EventFilter, *, cursor: str | None = None, limit: int = 50) -> EventPage:
+    async def page(self, filters: EventFilter, *, cursor: str | None = None, limit: int = 50) -> EventPage:
         """The newest events that match, or those beside a page's cursor. Invalid names a field that cannot be meant."""
         limit = max(1, min(limit, LARGEST_PAGE))
-        found = await self._read(lambda connection: paging.page(connection, asked, cursor, limit), paging.NOTHING)
+        result = await self._read(lambda connection: paging.page(connection, filters, cursor, limit), paging.NOTHING)
         async with self.database.read() as session:
-            items = await naming.items(session, found.rows, found.messages)
+            items = await naming.items(session, result.rows, result.messages)
         return EventPage(
             items=items,
-            next_cursor=f"before-{found.rows[-1][0]}" if found.rows and found.older else None,
-            previous_cursor=f"after-{found.rows[0][0]}" if found.rows and found.newer else None,
-            count=found.count,
-            count_is_exact=found.exact,
-            stopped=TOO_SLOW if found.stopped else None,
+            next_cursor=f"before-{result.rows[-1][0]}" if result.rows and result.older else None,
+            previous_cursor=f"after-{result.rows[0][0]}" if result.rows and result.newer else None,
+            count=result.count,
+            count_is_exact=result.exact,
+            stopped=TOO_SLOW if result.stopped else None,
         )
 
-    async def numbered(self, asked: EventFilter, *, offset: int, limit: int) -> NumberedPage:
+    async def numbered(self, filters: EventFilter, *, offset: int, limit: int) -> NumberedPage:
         """The newest that match, from the `offset`th on: the further back, the slower."""
-        found = await self._read(lambda connection: paging.numbered(connection, asked, offset, limit), paging.NOTHING)
+        result = await self._read(
+            lambda connection: paging.numbered(connection, filters, offset, limit), paging.NOTHING
+        )
         async with self.database.read() as session:
-            items = await naming.items(session, found.rows, found.messages)
-        return NumberedPage(items, found.count, found.exact and not found.stopped)
+            items = await naming.items(session, result.rows, result.messages)
+        return NumberedPage(items, result.count, result.exact and not result.stopped)
 
-    async def count(self, asked: EventFilter) -> tuple[int, bool]:
+    async def count(self, filters: EventFilter) -> tuple[int, bool]:
         """How many match, up to a bound and for a moment at most, and whether that is all of them."""
-        return await self._read(lambda connection: paging.count(connection, asked), (0, True))
+        return await self._read(lambda connection: paging.count(connection, filters), (0, True))
 
     async def several(self, request_ids: Sequence[str]) -> dict[str, EventDetail]:
         """Everything about the events of these requests, by request id."""
-        nothing: list[paging.FoundOne] = []
-        found = await self._read(lambda connection: paging.several(connection, request_ids), nothing)
+        nothing: list[paging.StoredEvent] = []
+        events = await self._read(lambda connection: paging.several(connection, request_ids), nothing)
         async with self.database.read() as session:
-            messages = {event: words for one in found for event, words in one.messages.items()}
-            items = await naming.items(session, [one.row for one in found], messages)
-        details = [detail(item, one.agent_line, one.proxy_line) for item, one in zip(items, found, strict=True)]
-        return {one.item.request_id: one for one in details}
+            messages = {event: words for stored in events for event, words in stored.messages.items()}
+            items = await naming.items(session, [stored.row for stored in events], messages)
+        details = [
+            detail(item, stored.agent_line, stored.proxy_line) for item, stored in zip(items, events, strict=True)
+        ]
+        return {event.item.request_id: event for event in details}
 
     async def of_group(self, group: str, limit: int) -> dict[str, EventDetail]:
         """Everything about the newest events of a group, by request id; none where that is no key of one."""
@@ -89,27 +93,27 @@ class Events:
             ids = [row[1] for row in found.rows]
         return await self.several(ids)
 
-    async def one(self, request_id: str) -> EventDetail | None:
+    async def find(self, request_id: str) -> EventDetail | None:
         """Everything about the event of a request; None where there is none, or where it is too old to be kept."""
-        found = await self._read(lambda connection: paging.one(connection, request_id), None)
-        if found is None:
+        stored = await self._read(lambda connection: paging.find(connection, request_id), None)
+        if stored is None:
             return None
         async with self.database.read() as session:
-            (item,) = await naming.items(session, [found.row], found.messages)
-        return detail(item, found.agent_line, found.proxy_line)
+            (item,) = await naming.items(session, [stored.row], stored.messages)
+        return detail(item, stored.agent_line, stored.proxy_line)
 
     async def pasted(self, text: str) -> EventDetail | None:
         """The same for an id as somebody pasted it: with blanks, or in capitals."""
         request_id = "".join(text.split())
-        return await self.one(request_id) or await self.one(request_id.lower())
+        return await self.find(request_id) or await self.find(request_id.lower())
 
     async def fired(self, rule: int, now: datetime) -> Fired:
         """How often a rule fired in the last 24 hours and 7 days, and on which virtual hosts."""
-        found = await self._read(lambda connection: fired.fired(connection, rule, now), NEVER)
+        counts = await self._read(lambda connection: fired.fired(connection, rule, now), NEVER)
         async with self.database.read() as session:
-            names = await naming.virtual_hosts(session, {host.virtual_host_id for host in found.hosts})
-        hosts = (replace(host, virtual_host=names.get(host.virtual_host_id)) for host in found.hosts)
-        return replace(found, hosts=tuple(hosts))
+            names = await naming.virtual_hosts(session, {host.virtual_host_id for host in counts.hosts})
+        hosts = (replace(host, virtual_host=names.get(host.virtual_host_id)) for host in counts.hosts)
+        return replace(counts, hosts=tuple(hosts))
 
     async def fired_counts(self, rules: Sequence[int], now: datetime) -> Mapping[int, int]:
         """How often each fired in the last 24 hours, up to a bound."""
@@ -129,9 +133,9 @@ class Events:
             return await state.of(self.settings, state.NOTHING_KEPT, error.message)
         return await state.of(self.settings, known)
 
-    async def lately(self) -> Lately:
+    async def recent_requests(self) -> RecentRequests:
         """What the last requests said of their clients. Raises nothing."""
-        return await lately.ask(self.settings)
+        return await recent_requests.ask(self.settings)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)

@@ -45,7 +45,7 @@ class Span:
     end: int
 
 
-class Stopped(Exception):
+class TimeUp(Exception):
     """The time is over."""
 
 
@@ -65,7 +65,7 @@ def rows(
     try:
         with patience(connection, PATIENCE):
             ids.extend(_ids(connection, conditions, span, limit, upwards=upwards, offset=offset))
-    except Stopped:
+    except TimeUp:
         stopped = True
     return _rows(connection, ids), stopped
 
@@ -77,7 +77,7 @@ def count(connection: sqlite3.Connection, conditions: Sequence[Condition], span:
         with patience(connection, COUNTING):
             for _ in _ids(connection, conditions, span, MOST_COUNTED + 1, upwards=None):
                 matches += 1
-    except Stopped:
+    except TimeUp:
         return matches, False
     return min(matches, MOST_COUNTED), matches <= MOST_COUNTED
 
@@ -88,7 +88,7 @@ def total(connection: sqlite3.Connection, conditions: Sequence[Condition], span:
         with patience(connection, TOTALLING):
             question, values = _question(connection, conditions, span, MOST_TOTALLED + 1, upwards=None)
             matches: int = connection.execute(f"SELECT count(*) FROM ({question})", values).fetchone()[0]  # noqa: S608
-    except Stopped:
+    except TimeUp:
         return count(connection, conditions, span)
     return min(matches, MOST_TOTALLED), matches <= MOST_TOTALLED
 
@@ -106,7 +106,7 @@ class patience:  # noqa: N801 a context manager
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         self.connection.set_progress_handler(None, 0)
         if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            raise Stopped from error
+            raise TimeUp from error
 
 
 def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[EventRow]:
@@ -114,7 +114,7 @@ def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[EventRow]:
     places = ", ".join("?" * len(ids))
     rows = connection.execute(f"SELECT {COLUMNS} FROM event WHERE id IN ({places})", ids)  # noqa: S608
     by_id = {row[0]: row for row in rows}
-    return [by_id[one] for one in ids]
+    return [by_id[event_id] for event_id in ids]
 
 
 def _ids(
@@ -141,11 +141,11 @@ def _question(
 ) -> tuple[str, list[object]]:
     """The ids that match, in SQL and with its values. `upwards` None: in any order."""
     lead = _lead(connection, conditions, span)
-    rest = [one for one in conditions if one is not lead]
+    rest = [condition for condition in conditions if condition is not lead]
     key = lead.key if lead else "event.id"
     order = "" if upwards is None else f"ORDER BY {key} {'ASC' if upwards else 'DESC'}"
-    tests = [f"{key} >= ?", f"{key} < ?", *(one.tested for one in rest)]
-    values: list[object] = [span.first, span.end, *(value for one in rest for value in one.values)]
+    tests = [f"{key} >= ?", f"{key} < ?", *(condition.tested for condition in rest)]
+    values: list[object] = [span.first, span.end, *(value for condition in rest for value in condition.values)]
     source = "event"
     if lead is not None:
         tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
@@ -156,18 +156,22 @@ def _question(
 
 def _lead(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> Condition | None:
     """The condition whose index is followed; None: all events are walked by time."""
-    sizes = [(_size(connection, one, span), not one.ordered, at) for at, one in enumerate(conditions) if one.indexed]
+    sizes = [
+        (_size(connection, condition, span), not condition.ordered, at)
+        for at, condition in enumerate(conditions)
+        if condition.indexed
+    ]
     if not sizes:
         return None
     size, unordered, at = min(sizes)
     return conditions[at] if size <= MANY or not unordered else None
 
 
-def _size(connection: sqlite3.Connection, one: Condition, span: Span) -> int:
+def _size(connection: sqlite3.Connection, condition: Condition, span: Span) -> int:
     """Of a range, whatever the time: to look at the time of each would take as long as to walk back."""
-    tests, values = [str(one.indexed)], [*one.values]
-    if not one.ranged:
-        tests, values = [*tests, f"{one.key} >= ?", f"{one.key} < ?"], [*values, span.first, span.end]
-    inner = f"SELECT 1 FROM {one.table} WHERE {' AND '.join(tests)} LIMIT ?"  # noqa: S608
+    tests, values = [str(condition.indexed)], [*condition.values]
+    if not condition.ranged:
+        tests, values = [*tests, f"{condition.key} >= ?", f"{condition.key} < ?"], [*values, span.first, span.end]
+    inner = f"SELECT 1 FROM {condition.table} WHERE {' AND '.join(tests)} LIMIT ?"  # noqa: S608
     size: int = connection.execute(f"SELECT count(*) FROM ({inner})", (*values, MANY + 1)).fetchone()[0]  # noqa: S608
     return size

@@ -30,7 +30,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Sum:
+class ScoreSum:
     """One direction's score, step by step. `quiet` fired at a paranoia level that only detects."""
 
     outbound: bool
@@ -51,17 +51,17 @@ def causes(event: EventDetail) -> list[FiredRule]:
     return [rule for rule in event.rules if not is_reporting(rule.id)]
 
 
-def inbound(event: EventDetail) -> Sum | None:
+def inbound(event: EventDetail) -> ScoreSum | None:
     return _sum(event, outbound=False)
 
 
-def outbound(event: EventDetail) -> Sum | None:
+def outbound(event: EventDetail) -> ScoreSum | None:
     """None too where no rule looked at the response."""
     total = _sum(event, outbound=True)
     return total if total and (total.steps or total.quiet) else None
 
 
-def _sum(event: EventDetail, *, outbound: bool) -> Sum | None:
+def _sum(event: EventDetail, *, outbound: bool) -> ScoreSum | None:
     way = "outbound" if outbound else "inbound"
     score = event.scores.get(f"blocking_{way}_anomaly_score")
     if score is None:
@@ -76,7 +76,7 @@ def _sum(event: EventDetail, *, outbound: bool) -> Sum | None:
         if (rule.paranoia_level or 0) <= level:
             steps.append(Step(rule, steps[-1].after if steps else 0, _points(rule, times)))
     quiet = tuple(rule for rule in scoring if (rule.paranoia_level or 0) > level)
-    return Sum(outbound, score, event.scores.get(f"{way}_anomaly_score_threshold"), tuple(steps), quiet, adds_up)
+    return ScoreSum(outbound, score, event.scores.get(f"{way}_anomaly_score_threshold"), tuple(steps), quiet, adds_up)
 
 
 Times = Callable[[FiredRule], int]

@@ -64,7 +64,7 @@ class IngestState:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredState:
     """What the file itself says."""
 
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -72,22 +72,22 @@ class Kept:
     bytes: int = 0
 
 
-NOTHING_KEPT = Kept()
+NOTHING_KEPT = StoredState()
 
 
-def kept(connection: sqlite3.Connection) -> Kept:
+def kept(connection: sqlite3.Connection) -> StoredState:
     (newest,) = connection.execute("SELECT max(id) FROM event").fetchone()
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    return Kept(
+    return StoredState(
         counters=dict(connection.execute("SELECT name, value FROM counter").fetchall()),
         last_event=time_of(newest) if newest is not None else None,
         bytes=(pages - free) * size,
     )
 
 
-async def of(settings: Settings, known: Kept, problem: str | None = None) -> IngestState:
+async def of(settings: Settings, known: StoredState, problem: str | None = None) -> IngestState:
     reported = await ask(settings)
     lag = reported.get("lag_seconds") if reported else None
     counted = {name: known.counters.get(name, 0) for name in COUNTERS}

@@ -33,8 +33,8 @@ class IngestWatch:
         background.keep("event ingest check", self.look, EVERY)
 
     async def look(self) -> None:
-        said, now = await self.ask(), self.watch.clock()
-        if said is not None:
+        reported, now = await self.ask(), self.watch.clock()
+        if reported is not None:
             self._there = now
-        if said is not None or now - self._there > PATIENCE:
-            self.watch.ingest = state.fault(said)
+        if reported is not None or now - self._there > PATIENCE:
+            self.watch.ingest = state.fault(reported)

@@ -19,7 +19,7 @@ from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.ladder import Rung
 from guardpanel.services.input import validated
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked, Change, Changes, Saved
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 from guardpanel.services.saving.differences import in_words
 
 
@@ -53,7 +53,7 @@ def require(rung: Rung | None, shown: str) -> Rung:
     return rung
 
 
-async def apply(changes: Changes, asked: Asked, case: Case, rung: Rung, fields: FixFields) -> Saved[Policy]:
+async def apply(changes: Changes, asked: SaveRequest, case: Case, rung: Rung, fields: FixFields) -> SaveResult[Policy]:
     change = Change(asked, f"Fixed a false positive in {case.policy.name}", policies.ROWS.noun.key, case.policy.id)
     draft = _signed(rung.draft, asked, fields)
 
@@ -70,7 +70,7 @@ async def apply(changes: Changes, asked: Asked, case: Case, rung: Rung, fields: 
     return await changes.save(change, mutate)
 
 
-def _signed(draft: Draft, asked: Asked, fields: FixFields) -> Draft:
+def _signed(draft: Draft, asked: SaveRequest, fields: FixFields) -> Draft:
     own = {"reason": fields.reason, "owner": fields.owner or asked.who, "ends_on": fields.ends_on}
     return Draft(draft.policy, tuple((key, _named(row, own)) for key, row in draft.rows))
 

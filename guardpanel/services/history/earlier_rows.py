@@ -26,8 +26,8 @@ def with_one(now: Rows, then: Rows, noun: str, noun_id: int) -> Rows:
         ids = {
             row["id"] for row in (*now[other.table_name], *then[other.table_name]) if _within(other, row, noun, noun_id)
         }
-        for one in sorted(ids):
-            mixed = _as_then(mixed, then, other, one)
+        for row_id in sorted(ids):
+            mixed = _as_then(mixed, then, other, row_id)
     return mixed
 
 
@@ -49,12 +49,12 @@ def _own_ids(rows: Sequence[Row]) -> list[Row]:
     """Ids of parts mean nothing: one that was given to another row since gets a new one."""
     ids: set[int] = set()
     free = count(max((row["id"] for row in rows), default=0) + 1)
-    found: list[Row] = []
+    stamped: list[Row] = []
     for row in rows:
         own = row["id"] if row["id"] not in ids else next(free)
         ids.add(own)
-        found.append({**row, "id": own})
-    return found
+        stamped.append({**row, "id": own})
+    return stamped
 
 
 def stamped(now: Rows, target: Rows, stamp: int, moment: datetime) -> tuple[Rows, list[Key]]:

@@ -25,7 +25,7 @@ MOST = 50
 
 
 @dataclass
-class Since(Generic[F]):
+class EditHistory(Generic[F]):
     """What became of one thing since it had a version."""
 
     opened: F | None = None
@@ -43,10 +43,10 @@ async def since(
     version: int,
     now: F | None,
     fields_in: FieldsIn[F],
-) -> Since[F]:
+) -> EditHistory[F]:
     """From `now` (None: it is deleted) back to `version`, one kept state after the other. If that is not found, only
     the last change is said."""
-    history: Since[F] = Since()
+    history: EditHistory[F] = EditHistory()
     later = now
     for change in await _changes_of(session, noun, noun_id):
         rows = await _rows_before(session, change)
@@ -59,7 +59,7 @@ async def since(
         if before and rows and _version(rows, noun, noun_id) == version:
             history.opened = before
             return history
-    return Since(last=history.last)
+    return EditHistory(last=history.last)
 
 
 def changed(before: F | None, after: F | None) -> list[str]:

@@ -15,7 +15,7 @@ from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
 from guardpanel.services.history import earlier_rows
 from guardpanel.services.saving import former, revisions, snapshots
-from guardpanel.services.saving.change import Asked, Change, Saved
+from guardpanel.services.saving.change import Change, SaveRequest, SaveResult
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.snapshots import Snapshot
 
@@ -89,14 +89,14 @@ async def undoable(session: AsyncSession) -> int | None:
     return last if own and earlier and own.rows != earlier.rows else None
 
 
-async def undo(changes: Changes, asked: Asked, change_id: int) -> Saved[Key | None]:
+async def undo(changes: Changes, request: SaveRequest, change_id: int) -> SaveResult[Key | None]:
     """Put back what was before the last change; undone again, that is a redo. Its value is what it was about.
 
     Conflict (409) if somebody saved after it. A double click is one undo: both get the same answer.
     """
     async with changes.database.read() as session:
         last, named = await newest(session), await revisions.find(session, change_id)
-    change = Change(replace(asked, key=f"undo-{change_id}"), _undone(named.summary), named.noun, named.noun_id)
+    change = Change(replace(request, key=f"undo-{change_id}"), _undone(named.summary), named.noun, named.noun_id)
 
     async def mutate(session: AsyncSession) -> Key | None:
         target = await _before(session, change_id)
@@ -126,7 +126,9 @@ async def _before(session: AsyncSession, change_id: int) -> Snapshot:
     return await asyncio.to_thread(snapshots.unpacked, state.rows)
 
 
-async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | None = None) -> Saved[Key | None]:
+async def restore(
+    changes: Changes, request: SaveRequest, change_id: int, only: Key | None = None
+) -> SaveResult[Key | None]:
     """Put everything, or one thing, back as it was after this change.
 
     Conflict (409) says what does not fit what is there now; NotFound that the state is not kept, or never went live.
@@ -138,7 +140,7 @@ async def restore(changes: Changes, asked: Asked, change_id: int, only: Key | No
         raise NotFound("This state can’t be restored. It never went live or is no longer stored.")
     target = await asyncio.to_thread(snapshots.unpacked, state.rows)
     noun, noun_id = only or ("", None)
-    change = Change(asked, f"Restored {what_is_restored(made)}", noun, noun_id)
+    change = Change(request, f"Restored {what_is_restored(made)}", noun, noun_id)
 
     async def mutate(session: AsyncSession) -> Key | None:
         await _put(session, change, target, only)
@@ -181,25 +183,27 @@ def _name(now: Rows, then: Rows, only: Key | None) -> str:
     return next(noun.name(row) for row in (*then[noun.table_name], *now[noun.table_name]) if row["id"] == only[1])
 
 
-class There(NamedTuple):
+class RowLink(NamedTuple):
     """One of a noun that is there: how it is called, and the address of its page."""
 
     name: str
     url: str
 
 
-async def there(session: AsyncSession, keys: set[Key]) -> dict[Key, There]:
+async def there(session: AsyncSession, keys: set[Key]) -> dict[Key, RowLink]:
     """Those that are still there."""
-    by_key: dict[Key, There] = {}
+    by_key: dict[Key, RowLink] = {}
     for noun in NOUNS.values():
-        ids = sorted(one for kind, one in keys if kind == noun.key)
+        ids = sorted(row_id for kind, row_id in keys if kind == noun.key)
         if noun.only_name:
-            by_key.update({(noun.key, one): There(noun.only_name, noun.path) for one in ids})
+            by_key.update({(noun.key, row_id): RowLink(noun.only_name, noun.path) for row_id in ids})
             continue
         columns = noun.table.__table__.c  # type: ignore[attr-defined]
         parent = columns[noun.within] if noun.within else literal(None)
         for start in range(0, len(ids), 500):
             some = columns.id.in_(ids[start : start + 500])
             rows = await session.exec(select(columns.id, columns.name, parent).where(some))
-            by_key.update({(noun.key, one): There(name, noun.url(one, within)) for one, name, within in rows.all()})
+            by_key.update(
+                {(noun.key, row_id): RowLink(name, noun.url(row_id, within)) for row_id, name, within in rows.all()}
+            )
     return by_key

@@ -75,16 +75,16 @@ def between(before: Mapping[str, str], after: Mapping[str, str], names: Sequence
         blocks = compared(old, new)
         added += sum(block.j_end - block.j for block in blocks if not block.same)
         removed += sum(block.i_end - block.i for block in blocks if not block.same)
-        one = _shown(name, old, new, blocks, room)
-        room -= sum(map(len, one.hunks))
-        files.append(one)
+        difference = _file_difference(name, old, new, blocks, room)
+        room -= sum(map(len, difference.hunks))
+        files.append(difference)
     return FileDifferences(tuple(files), added, removed)
 
 
 def lines(text: str) -> list[str]:
     """Divided by line feeds alone, as both engines do it. The last one ends the last line and begins no other."""
-    found = text.split("\n")
-    return found[:-1] if found[-1] == "" else found
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def compared(old: Lines, new: Lines) -> list[Block]:
@@ -178,7 +178,7 @@ def _stretch(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> 
     yield i_end - tail, j_end - tail, tail
 
 
-def _shown(name: str, old: Lines, new: Lines, blocks: Sequence[Block], room: int) -> FileDifference:
+def _file_difference(name: str, old: Lines, new: Lines, blocks: Sequence[Block], room: int) -> FileDifference:
     hunks: list[tuple[Line, ...]] = []
     left_out = 0
     for hunk in _hunks(blocks):

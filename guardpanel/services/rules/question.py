@@ -79,27 +79,27 @@ class RulePaging(BaseModel):
     limit: int = Field(default=50, ge=1, le=1_000)
 
 
-def search(rules: RuleSet, asked: RuleQuestion, paging: RulePaging) -> Page[Rule]:
+def search(rules: RuleSet, question: RuleQuestion, paging: RulePaging) -> Page[Rule]:
     """A number finds the rules whose ID begins with it, of every kind; words find message, tags and family."""
-    found = [rule for rule in rules.rules.values() if _matches(rule, asked)]
-    found.sort(key=SORTS.get(paging.sort, SORTS["id"]), reverse=paging.descending)
-    return Page(found[paging.offset : paging.offset + paging.limit], len(found), paging.offset, paging.limit)
+    matches = [rule for rule in rules.rules.values() if _matches(rule, question)]
+    matches.sort(key=SORTS.get(paging.sort, SORTS["id"]), reverse=paging.descending)
+    return Page(matches[paging.offset : paging.offset + paging.limit], len(matches), paging.offset, paging.limit)
 
 
-def _matches(rule: Rule, asked: RuleQuestion) -> bool:
+def _matches(rule: Rule, question: RuleQuestion) -> bool:
     return (
-        _is_kind(rule, asked)
-        and asked.family in {None, str(rule.family)}
-        and asked.paranoia_level in {None, str(rule.paranoia_level)}
-        and asked.severity in {None, rule.severity}
-        and asked.phase in {None, str(rule.phase)}
-        and (asked.tag is None or asked.tag.lower() in (tag.lower() for tag in rule.tags))
-        and (asked.q is None or _is_found(rule, asked.q.lower()))
+        _is_kind(rule, question)
+        and question.family in {None, str(rule.family)}
+        and question.paranoia_level in {None, str(rule.paranoia_level)}
+        and question.severity in {None, rule.severity}
+        and question.phase in {None, str(rule.phase)}
+        and (question.tag is None or question.tag.lower() in (tag.lower() for tag in rule.tags))
+        and (question.q is None or _is_found(rule, question.q.lower()))
     )
 
 
-def _is_kind(rule: Rule, asked: RuleQuestion) -> bool:
-    kind = asked.kind or ("all" if _is_number(asked.q or "") else "detect")
+def _is_kind(rule: Rule, question: RuleQuestion) -> bool:
+    kind = question.kind or ("all" if _is_number(question.q or "") else "detect")
     return kind == "all" or (kind == "detect") == (rule.role is RuleRole.DETECT)
 
 

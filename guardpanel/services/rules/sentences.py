@@ -190,9 +190,9 @@ def _phrases(argument: str) -> str:
 MACRO = re.compile(r"%\{([a-z_]+)\.([^}]+)\}", re.IGNORECASE)
 
 
-def _macro(found: re.Match[str]) -> str:
+def _macro(match: re.Match[str]) -> str:
     """What a value of the request stands for, in an argument."""
-    collection, key = found[1].lower(), found[2].lower()
+    collection, key = match[1].lower(), match[2].lower()
     if collection == "tx" and key in SETTINGS:
         return SETTINGS[key]
     return f"{{{place(f'{collection.upper()}:{key}')}}}"

@@ -13,7 +13,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Asked:
+class SaveRequest:
     """Who asks for a save, and what they sent along."""
 
     who: str
@@ -29,7 +29,7 @@ class Asked:
 class Change:
     """Who changes what, in words. `noun_id` may become known while the change is made."""
 
-    asked: Asked
+    request: SaveRequest
     summary: str
     noun: str = ""
     noun_id: int | None = None
@@ -54,7 +54,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Saved(Generic[T_co]):
+class SaveResult(Generic[T_co]):
     """A save that went through: what it made, and what is live now."""
 
     value: T_co
@@ -74,7 +74,7 @@ class Saved(Generic[T_co]):
 
 
 @dataclass(frozen=True)
-class Unchanged:
+class UnchangedSave:
     """A change that is committed; the live revision has the same bytes."""
 
     deployment_id: int
@@ -82,7 +82,7 @@ class Unchanged:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedSave:
     """A change that is committed and waits to be deployed. `previous` is what was live before it."""
 
     deployment_id: int

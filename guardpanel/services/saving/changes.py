@@ -24,14 +24,14 @@ from guardpanel.engines.reloading import START_PATIENCE
 from guardpanel.errors import ConfigRejected, Drifted, Problem
 from guardpanel.rendering import EngineFacts
 from guardpanel.services.saving import revisions, snapshots
-from guardpanel.services.saving.change import Asked, Change, Prepared, Saved
+from guardpanel.services.saving.change import Change, PreparedSave, SaveRequest, SaveResult
 from guardpanel.services.saving.deployments import Deployments
 from guardpanel.services.saving.preparing import Mutation, Preparing
 from guardpanel.services.saving.progress import Progress, Saves
 from guardpanel.services.saving.renderer import Renderer
 from guardpanel.services.saving.watch import Watch
 
-__all__ = ["Asked", "Change", "Changes", "Saved"]
+__all__ = ["Change", "Changes", "SaveRequest", "SaveResult"]
 
 T = TypeVar("T")
 
@@ -66,21 +66,21 @@ class Changes:
         self._running: set[asyncio.Task[object]] = set()
         "Nobody else may hold a save whose browser has gone."
 
-    async def save(self, change: Change, mutate: Mutation[T]) -> Saved[T]:
+    async def save(self, change: Change, mutate: Mutation[T]) -> SaveResult[T]:
         """Make the change that `mutate` makes in the database live.
 
         Raises what `mutate` raises, Drifted (somebody changed what runs), EngineUnavailable, StorageFailed,
         ConfigRejected (an engine refused it), RolledBack or RollbackFailed (it could not be proved live), Busy
         (another process saves). After any of them nothing was saved.
         """
-        task = self._known(change.asked) or self._begin(change, mutate)
+        task = self._known(change.request) or self._begin(change, mutate)
         # Shielded: a browser that goes away must not leave half a save behind.
-        saved: Saved[T] = await asyncio.shield(task)  # type: ignore[arg-type]
+        saved: SaveResult[T] = await asyncio.shield(task)  # type: ignore[arg-type]
         return saved
 
-    def _known(self, asked: Asked) -> asyncio.Task[object] | None:
+    def _known(self, request: SaveRequest) -> asyncio.Task[object] | None:
         """The same save, under way or gone through; one that failed is tried again."""
-        task = self._by_key.get((asked.key, asked.content)) if asked.key else None
+        task = self._by_key.get((request.key, request.content)) if request.key else None
         has_failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
         return None if has_failed else task
 
@@ -89,8 +89,8 @@ class Changes:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         task.add_done_callback(tell_fault)
-        if change.asked.key:
-            self._by_key[change.asked.key, change.asked.content] = task
+        if change.request.key:
+            self._by_key[change.request.key, change.request.content] = task
             while len(self._by_key) > 500:
                 self._by_key.popitem(last=False)
         return task
@@ -99,7 +99,7 @@ class Changes:
     def is_saving(self) -> bool:
         return self._turn.locked()
 
-    async def put_back(self, asked: Asked) -> Saved[None] | None:
+    async def put_back(self, request: SaveRequest) -> SaveResult[None] | None:
         """Have everything as the live revision has it: rows, release, agent and HAProxy, whatever they are now.
 
         None where nothing was ever live. Raises what `save` raises.
@@ -107,7 +107,7 @@ class Changes:
         async with self.database.read() as session:
             if await revisions.live(session) is None:
                 return None
-        change = Change(replace(asked, over_drift=True), "Redeployed the live revision", again=True)
+        change = Change(replace(request, over_drift=True), "Redeployed the live revision", again=True)
 
         async def mutate(session: AsyncSession) -> None:
             live, rows = await revisions.live(session), await revisions.live_rows(session)
@@ -137,8 +137,8 @@ class Changes:
 
     # A save
 
-    async def _save(self, change: Change, mutate: Mutation[T]) -> Saved[T]:
-        progress = self.saves.begin(change.asked.key)
+    async def _save(self, change: Change, mutate: Mutation[T]) -> SaveResult[T]:
+        progress = self.saves.begin(change.request.key)
         try:
             async with self.turn():
                 await self._may_begin(change)
@@ -148,11 +148,11 @@ class Changes:
                     progress.end(rejected.message)
                     await self.deployments.record_rejection(change, rejected, progress)
                     raise
-                is_new = isinstance(prepared, Prepared)
-                if isinstance(prepared, Prepared):
+                is_new = isinstance(prepared, PreparedSave)
+                if isinstance(prepared, PreparedSave):
                     await self._deploy(prepared, progress)
                 steps = tuple(progress.steps)
-                return Saved(value, prepared.revision, progress.seconds, is_new, steps, prepared.deployment_id)
+                return SaveResult(value, prepared.revision, progress.seconds, is_new, steps, prepared.deployment_id)
         finally:
             progress.end()
             progress.over = True
@@ -161,13 +161,13 @@ class Changes:
     async def _may_begin(self, change: Change) -> None:
         """Nobody's change by hand is overwritten unasked, and what could not be proved live does not begin."""
         by_hand = [drift.what for drift in self.watch.drift if not drift.ours]
-        if by_hand and not change.asked.over_drift and not change.quiet:
+        if by_hand and not change.request.over_drift and not change.quiet:
             words = " ".join(by_hand[:3])
             raise Drifted(f"Saving would overwrite a change made outside guardpanel. {words}")
         if not change.again:  # what does not run may be what is to be put back
             await self.engines.must_answer(START_PATIENCE if change.quiet else SAVE_PATIENCE)
 
-    async def _deploy(self, prepared: Prepared, progress: Progress) -> None:
+    async def _deploy(self, prepared: PreparedSave, progress: Progress) -> None:
         try:
             await self.deployments.deploy(prepared, progress)
         except Problem:

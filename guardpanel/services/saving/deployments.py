@@ -13,7 +13,7 @@ from guardpanel.errors import ConfigRejected, DeploymentFailed, Problem, Rollbac
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services.saving import revisions, snapshots
-from guardpanel.services.saving.change import Change, Prepared
+from guardpanel.services.saving.change import Change, PreparedSave
 from guardpanel.services.saving.facts import secret_in
 from guardpanel.services.saving.progress import Progress
 from guardpanel.services.saving.renderer import Renderer
@@ -27,7 +27,7 @@ class Deployments:
         self.renderer = renderer
         self.watch = watch
 
-    async def deploy(self, prepared: Prepared, progress: Progress) -> None:
+    async def deploy(self, prepared: PreparedSave, progress: Progress) -> None:
         """Make it live. Raises RolledBack or RollbackFailed, after which nothing was saved, and StorageFailed."""
         try:
             await self.engines.deploy(
@@ -46,7 +46,7 @@ class Deployments:
         self.watch.proved()
         self.engines.tidy()
 
-    async def _roll_back(self, prepared: Prepared, failed: DeploymentFailed, progress: Progress) -> None:
+    async def _roll_back(self, prepared: PreparedSave, failed: DeploymentFailed, progress: Progress) -> None:
         """Put the release and then the rows before this change back, and say which of both worked. Always raises.
 
         Cut off in the middle it is an attempt without an end, which `settle` ends at the next start.
@@ -75,7 +75,7 @@ class Deployments:
             evidence=evidence,
         ) from failed
 
-    async def _put_release_back(self, prepared: Prepared) -> tuple[int, str]:
+    async def _put_release_back(self, prepared: PreparedSave) -> tuple[int, str]:
         """Make the release before this change live again; its number, and what is still to be said."""
         if prepared.previous is None:
             raise DeploymentFailed("There is no earlier revision to roll back to.", step="roll back")
@@ -88,7 +88,7 @@ class Deployments:
         return number, await self.engines.roll_back(release, bundle)
 
     async def _conclude(
-        self, prepared: Prepared, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
+        self, prepared: PreparedSave, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
     ) -> None:
         """Record how it ended; if not well, with the rows as they were before it, in the same transaction."""
         async with self.database.write() as session:
@@ -126,7 +126,7 @@ class Deployments:
         words = "guardpanel stopped during this change, and it could not be verified afterwards. Nothing was saved."
         await self._conclude(prepared, Outcome.ROLLED_BACK, progress, words)
 
-    async def _prepared_before(self, deployment: Deployment) -> Prepared | None:
+    async def _prepared_before(self, deployment: Deployment) -> PreparedSave | None:
         """The change as it was when it was cut off."""
         async with self.database.read() as session:
             revision = await session.get(Revision, deployment.revision_id)
@@ -137,10 +137,10 @@ class Deployments:
         number = revision.id or 0
         release = Release(number, self.engines.releases.root / str(number), revision.checksum)
         before = snapshots.unpacked(deployment.before)
-        changed = frozenset(one.name for one in bundle.applications)
-        return Prepared(deployment.id or 0, number, release, bundle, before, previous, changed)
+        changed = frozenset(app.name for app in bundle.applications)
+        return PreparedSave(deployment.id or 0, number, release, bundle, before, previous, changed)
 
-    async def _is_proved_now(self, prepared: Prepared, progress: Progress) -> bool:
+    async def _is_proved_now(self, prepared: PreparedSave, progress: Progress) -> bool:
         if not await self.engines.runs(prepared.release.checksum):
             return False
         try:
@@ -160,7 +160,7 @@ def attempt_of(change: Change, revision: int | None, outcome: Outcome, progress:
     return Deployment(
         revision_id=revision,
         outcome=outcome,
-        author=change.asked.who,
+        author=change.request.who,
         summary=change.summary[:500],
         noun=change.noun,
         noun_id=change.noun_id,

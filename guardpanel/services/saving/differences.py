@@ -104,8 +104,8 @@ def _items_of(part: Part, rows: Rows) -> Mapping[int, list[Any]]:
 
 
 def _names(rows: Rows) -> Names:
-    wanted = {key for noun in NOUNS.values() for key in noun.references.values()}
-    return {key: {row["id"]: row["name"] for row in rows[NOUNS[key].table_name]} for key in wanted}
+    keys = {key for noun in NOUNS.values() for key in noun.references.values()}
+    return {key: {row["id"]: row["name"] for row in rows[NOUNS[key].table_name]} for key in keys}
 
 
 def _difference(
@@ -120,8 +120,8 @@ def _difference(
         elif before == after:
             continue
         old, new = _texts(noun, field, before, after, names, names_now)
-        told = None if was is None else _short(old), None if now is None else _short(new)
-        fields.append(FieldDifference(name, field.title, *told))
+        texts = None if was is None else _short(old), None if now is None else _short(new)
+        fields.append(FieldDifference(name, field.title, *texts))
     kind: Kind = "added" if was is None else "removed" if now is None else "changed"
     return Difference(noun.key, key[1], noun.name(now or was or {}), kind, tuple(fields))
 
@@ -137,7 +137,7 @@ def _only_what_differs(before: list[str], after: list[str]) -> tuple[list[str], 
     """Of long lists that have most items in common: the others, and how many there are besides."""
     if max(len(before), len(after)) <= WHOLE_LISTS:
         return before, after
-    gone, come = [one for one in before if one not in after], [one for one in after if one not in before]
+    gone, come = [item for item in before if item not in after], [item for item in after if item not in before]
     same = len(after) - len(come)
     if not (gone or come) or same == 0:
         return before, after

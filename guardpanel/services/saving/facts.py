@@ -16,7 +16,7 @@ RESTORED = "restored"
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredBackup:
     """A backup that was put into the database while nothing ran: the next start makes it live, in these words."""
 
     who: str
@@ -34,12 +34,12 @@ def secret_in(rows: Rows) -> str | None:
     return next((str(row["value"]) for row in rows.get("installation", ()) if row["name"] == PROBE_SECRET), None)
 
 
-async def restored(session: AsyncSession) -> Restored | None:
+async def restored(session: AsyncSession) -> RestoredBackup | None:
     row = await session.get(Installation, RESTORED)
-    return Restored(**json.loads(row.value)) if row else None
+    return RestoredBackup(**json.loads(row.value)) if row else None
 
 
-async def note_restored(session: AsyncSession, backup: Restored) -> None:
+async def note_restored(session: AsyncSession, backup: RestoredBackup) -> None:
     await session.merge(Installation(name=RESTORED, value=json.dumps(asdict(backup))))
 
 

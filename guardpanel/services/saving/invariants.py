@@ -76,7 +76,7 @@ class Proposal:
 
 def violations(proposal: Proposal) -> list[Violation]:
     """What the change breaks, in the order of the rules."""
-    return [found for rule in RULES for found in rule(proposal)]
+    return [violation for rule in RULES for violation in rule(proposal)]
 
 
 def names_are_free(proposal: Proposal) -> Iterator[Violation]:

@@ -17,7 +17,7 @@ from guardpanel.models import Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts
 from guardpanel.services.saving import revisions, snapshots
-from guardpanel.services.saving.change import Change, Prepared, Unchanged
+from guardpanel.services.saving.change import Change, PreparedSave, UnchangedSave
 from guardpanel.services.saving.deployments import attempt_of
 from guardpanel.services.saving.progress import Progress
 from guardpanel.services.saving.refusals import at_fields
@@ -58,7 +58,9 @@ class Preparing:
         """The rows may be others by now."""
         self._snapshot = None
 
-    async def prepare(self, change: Change, mutate: Mutation[T], progress: Progress) -> tuple[T, Prepared | Unchanged]:
+    async def prepare(
+        self, change: Change, mutate: Mutation[T], progress: Progress
+    ) -> tuple[T, PreparedSave | UnchangedSave]:
         """Everything up to the commit. After any error nothing was saved."""
         progress.tell("render")
         draft = Draft(change, progress)
@@ -76,7 +78,9 @@ class Preparing:
         self.renderer.use(draft.facts or self.renderer.facts)
         return value, prepared
 
-    async def _write(self, session: AsyncSession, mutate: Mutation[T], draft: Draft) -> tuple[T, Prepared | Unchanged]:
+    async def _write(
+        self, session: AsyncSession, mutate: Mutation[T], draft: Draft
+    ) -> tuple[T, PreparedSave | UnchangedSave]:
         change = draft.change
         draft.before, draft.packed_before = await self._snapshot_before(session, change)
         await (await session.connection()).exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # rules are asked first
@@ -104,18 +108,18 @@ class Preparing:
             return await self.renderer.rendered(draft.after, facts)
         return await self.renderer.accepted(draft.change, draft.before, draft.after, facts)
 
-    async def _unchanged(self, session: AsyncSession, draft: Draft, live: Revision) -> Unchanged:
+    async def _unchanged(self, session: AsyncSession, draft: Draft, live: Revision) -> UnchangedSave:
         """The engines' configuration stays the same: the rows are the whole change."""
         attempt = attempt_of(draft.change, live.id, Outcome.LIVE, draft.progress)
         if not draft.change.quiet:
             attempt.snapshot = await asyncio.to_thread(snapshots.packed, draft.after)
             session.add(attempt)
             await session.flush()
-        return Unchanged(attempt.id or 0, live.id or 0)
+        return UnchangedSave(attempt.id or 0, live.id or 0)
 
     async def _staged(
         self, session: AsyncSession, draft: Draft, bundle: Bundle, live: Revision | None, same: Revision | None
-    ) -> Prepared:
+    ) -> PreparedSave:
         """`same`: the live revision, where it has these bytes and is deployed again."""
         change = draft.change
         revision = same or await self._new_revision(session, draft, bundle)
@@ -129,10 +133,10 @@ class Preparing:
             revision.snapshot = packed
         deployment_id = await self._record(session, draft, number, packed if same else None)
         draft.kept = await _data_version(session), draft.after, packed
-        return Prepared(deployment_id, number, release, bundle, draft.before, live, changed, change.again)
+        return PreparedSave(deployment_id, number, release, bundle, draft.before, live, changed, change.again)
 
     async def _new_revision(self, session: AsyncSession, draft: Draft, bundle: Bundle) -> Revision:
-        who, summary = draft.change.asked.who, draft.change.summary
+        who, summary = draft.change.request.who, draft.change.summary
         revision = Revision(checksum=bundle.checksum, snapshot=b"", author=who, summary=summary)
         session.add(revision)
         await session.flush()

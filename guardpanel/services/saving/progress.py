@@ -36,7 +36,7 @@ class Progress:
     def seconds(self) -> float:
         return monotonic() - self.began
 
-    def shown(self) -> list[tuple[str, str, float | None]]:
+    def summary(self) -> list[tuple[str, str, float | None]]:
         """(name, state, seconds) of the four steps; state is `done`, `now`, `failed` or `waiting`."""
         rows = []
         for name in NAMES:

@@ -36,18 +36,22 @@ def field_error(finding: Finding) -> FieldError:
 def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
     """Invalid (422) with words at each field of what is being edited, Conflict (409) where that is a double; Conflict in
     sentences for all else."""
-    own = [one for one in violations if one.field and (one.noun, one.noun_id) == (change.noun, change.noun_id)]
+    own = [
+        violation
+        for violation in violations
+        if violation.field and (violation.noun, violation.noun_id) == (change.noun, change.noun_id)
+    ]
     if change.is_restore or len(own) < len(violations):
         return Conflict(_sentences(violations))
     words: dict[str, list[str]] = {}
-    for one in own:
-        words.setdefault(one.field, []).append(one.message)
+    for violation in own:
+        words.setdefault(violation.field, []).append(violation.message)
     errors = {field: FieldError(" ".join(messages)) for field, messages in words.items()}
-    if any(one.is_double for one in own):
+    if any(violation.is_double for violation in own):
         return Conflict("This exists already.", errors)
     return Invalid("Check the fields below.", errors)
 
 
 def _sentences(violations: Sequence[Violation]) -> str:
     more = [f"And {len(violations) - MOST:,} more."] if len(violations) > MOST else []
-    return " ".join([*(one.sentence for one in violations[:MOST]), *more])
+    return " ".join([*(violation.sentence for violation in violations[:MOST]), *more])

@@ -17,8 +17,8 @@ from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.snapshots import Snapshot
 
 LIGHT: tuple[Any, ...] = tuple(
-    defer(one)  # type: ignore[arg-type]
-    for one in (Deployment.snapshot, Deployment.before, Deployment.touched, Deployment.output)
+    defer(column)  # type: ignore[arg-type]
+    for column in (Deployment.snapshot, Deployment.before, Deployment.touched, Deployment.output)
 )
 "For lists: without what may be large."
 

@@ -132,14 +132,14 @@ def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
 
     No state before: everything differs from it.
     """
-    old, new = (_loaded(one) if one else _EMPTY for one in (before, after))
+    old, new = (_loaded(snapshot) if snapshot else _EMPTY for snapshot in (before, after))
     touched: dict[str, set[int]] = defaultdict(set)
     for table, (noun, owner) in OWNERS.items():
         was, now = _by_id(old[table]), _by_id(new[table])
         changed = [row_id for row_id in {*was, *now} if was.get(row_id) != now.get(row_id)]
-        for found, rows in ((old, was), (new, now)):
+        for tables, rows in ((old, was), (new, now)):
             if rows:
-                at = found[table]["columns"].index(owner)
+                at = tables[table]["columns"].index(owner)
                 touched[noun] |= {rows[row_id][at] for row_id in changed if row_id in rows}
     for state in (old, new):
         _add_referred(state, touched)
@@ -149,8 +149,8 @@ def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
 def _add_referred(state: Mapping[str, Any], touched: dict[str, set[int]]) -> None:
     """Those that the touched rows refer to: nouns stand before those that refer to them."""
     for noun in reversed([*NOUNS.values()]):
-        found = _by_id(state[noun.table_name])
-        rows = [found[row_id] for row_id in touched[noun.key] & found.keys()]
+        by_id = _by_id(state[noun.table_name])
+        rows = [by_id[row_id] for row_id in touched[noun.key] & by_id.keys()]
         places = {name: at for at, name in enumerate(state[noun.table_name]["columns"])}
         for column, key in noun.references.items():
             if column in places:
@@ -175,15 +175,15 @@ def _by_id(table: Mapping[str, Any]) -> dict[int, list[Any]]:
 
 
 def _of(state: Mapping[str, Any], touched: Mapping[str, Container[int]]) -> Rows:
-    found: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
     for table, kept in state.items():
         taken = kept["rows"]
         if table in OWNERS and taken:
             noun, owner = OWNERS[table]
-            at, wanted = kept["columns"].index(owner), touched[noun]
-            taken = [row for row in taken if row[at] in wanted]
-        found[table] = _rows(table, kept["columns"], taken)
-    return found
+            at, ids = kept["columns"].index(owner), touched[noun]
+            taken = [row for row in taken if row[at] in ids]
+        rows[table] = _rows(table, kept["columns"], taken)
+    return rows
 
 
 async def put_back(session: AsyncSession, rows: Rows) -> None:

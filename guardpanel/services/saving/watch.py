@@ -51,7 +51,7 @@ class Watch:
             return f"for {self.age:.0f} s"
         return f"for {self.age // 60:.0f} min" if self.age < 7200 else f"for {self.age // 3600:.0f} h"
 
-    def found(self, drift: tuple[Drift, ...], *, all_answered: bool = True) -> None:
+    def record(self, drift: tuple[Drift, ...], *, all_answered: bool = True) -> None:
         """What a look found. Only where everybody answered does nothing found mean that all is well."""
         now = datetime.now(UTC)
         if drift or all_answered:
@@ -63,4 +63,4 @@ class Watch:
 
     def proved(self) -> None:
         """A deployment was just proved live: nothing that was seen before counts any more."""
-        self.found(())
+        self.record(())

@@ -167,7 +167,7 @@ async def _worst(
     for state in ("down", "degraded", ""):
         among = col(VirtualHost.id).in_(by_state[state][:MOST]) if state else true()
         hosts |= {host.id or 0: host for host in await virtual_hosts.first(session, among, WORST)}
-    policies_by_id = {one.id: one for one in await policies.all_of_them(session)}
+    policies_by_id = {policy.id: policy for policy in await policies.all_of_them(session)}
     return [
         _health(host, policies_by_id.get(host.policy_id), known.get(number, "unknown"), servers)
         for number, host in list(hosts.items())[:WORST]
@@ -175,5 +175,5 @@ async def _worst(
 
 
 def _health(host: VirtualHost, policy: Policy | None, state: str, everywhere: Servers) -> Health:
-    servers = {one.name: one for one in everywhere.of(f"be_{host.id}")}
+    servers = {server.name: server for server in everywhere.of(f"be_{host.id}")}
     return Health(host, policy, host.mode_under(policy), state, servers)

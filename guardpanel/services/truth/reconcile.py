@@ -84,7 +84,7 @@ class Reconciler:
         engines = await changes.engines.status()
         if before is None or await self._moment() != before:
             return  # seen while something was being changed: it may be half of it
-        self.watch.found(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
+        self.watch.record(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
         await self._follow_version(engines.haproxy.version)
         if drift and await self._may_mend(drift):
             await self._mend(tuple(drift))
@@ -157,10 +157,10 @@ class Reconciler:
         return [
             Drift(
                 Place.DATABASE,
-                f"{NOUNS[one.noun].title(one.name)} was {one.kind} in the database outside guardpanel.",
-                tuple(line for field in one.fields for line in _lines(field)),
+                f"{NOUNS[difference.noun].title(difference.name)} was {difference.kind} in the database outside guardpanel.",
+                tuple(line for field in difference.fields for line in _lines(field)),
             )
-            for one in await asyncio.to_thread(_between, rows, now)
+            for difference in await asyncio.to_thread(_between, rows, now)
         ]
 
     async def _may_mend(self, drift: list[Drift]) -> bool:
@@ -170,15 +170,15 @@ class Reconciler:
             last = await revisions.last_deployment(session)
         if last is not None and last.outcome is Outcome.FAILED:
             return False
-        keeps_haproxy_down = any(one.place is Place.FILES for one in drift) and await self._is_haproxy_gone()
-        return self.repairs or keeps_haproxy_down or all(one.ours for one in drift)
+        keeps_haproxy_down = any(drifted.place is Place.FILES for drifted in drift) and await self._is_haproxy_gone()
+        return self.repairs or keeps_haproxy_down or all(drifted.ours for drifted in drift)
 
     async def _is_haproxy_gone(self) -> bool:
         """Nobody listens on its socket: it cannot start, and what keeps it from that serves nobody."""
         return not await self.changes.engines.is_haproxy_there()
 
     async def _mend(self, drift: tuple[Drift, ...]) -> None:
-        log.warning("mending: %s", " ".join(one.what for one in drift))
+        log.warning("mending: %s", " ".join(drifted.what for drifted in drift))
         try:
             if not await self._reread(drift):
                 await self.changes.put_back(startup.PANEL)
@@ -188,7 +188,7 @@ class Reconciler:
 
     async def _reread(self, drift: tuple[Drift, ...]) -> bool:
         """An agent that only has not read its file reads it: HAProxy has no part in that."""
-        if any(one.place is not Place.AGENT for one in drift):
+        if any(drifted.place is not Place.AGENT for drifted in drift):
             return False
         async with self.changes.turn():
             with suppress(DeploymentFailed, EngineUnavailable):
@@ -197,7 +197,7 @@ class Reconciler:
         left = await self._look()
         if before is None or await self._moment() != before:
             return True  # somebody saves meanwhile: the next look tells what is left
-        self.watch.found(tuple(left))
+        self.watch.record(tuple(left))
         return not left
 
 

@@ -9,11 +9,11 @@ from guardpanel.errors import Problem
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import installation
 from guardpanel.services.saving import facts, revisions
-from guardpanel.services.saving.changes import Asked, Change, Changes
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest
 
 log = logging.getLogger(__name__)
 
-PANEL = Asked("guardpanel")
+PANEL = SaveRequest("guardpanel")
 "The author of what nobody asked for."
 
 
@@ -36,7 +36,7 @@ async def _first_change(changes: Changes) -> Change:
     async with changes.database.read() as session:
         restored, live = await facts.restored(session), await revisions.live(session)
     if restored is not None:
-        return Change(Asked(restored.who), restored.summary, quiet=True, of_backup=True)
+        return Change(SaveRequest(restored.who), restored.summary, quiet=True, of_backup=True)
     words = "Configuration of this version and these settings" if live else "First configuration"
     return Change(PANEL, words, quiet=True)
 

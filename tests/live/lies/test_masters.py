@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from guardpanel.errors import EngineUnavailable, RolledBack
-from guardpanel.services.saving.changes import Saved
+from guardpanel.services.saving.changes import SaveResult
 from tests.live.lies.truth import (
     LOADED_BY_A_WORKER,
     a_good_save_works,
@@ -132,7 +132,7 @@ async def test_a_second_master_is_noticed(fresh: Installation, origin: int, sock
     async with second_master(fresh, socket_too):
         said = await told(add(fresh, origin, name))
 
-        assert not isinstance(said, Saved)
+        assert not isinstance(said, SaveResult)
         await is_true(fresh, said, before, rows, name)
 
 

@@ -17,12 +17,12 @@ from guardpanel.models import Deployment, VirtualHost
 from guardpanel.models.revision import Outcome
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked, Saved
+from guardpanel.services.saving.changes import SaveRequest, SaveResult
 from guardpanel.services.truth import live_line
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.saves import Installation, a_virtual_host
 
-ADA = Asked("ada")
+ADA = SaveRequest("ada")
 TRIES = 24
 "New connections that say what is live: one HAProxy of two on a port is missed once in 2^24."
 
@@ -151,7 +151,7 @@ async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
         await asyncio.sleep(0.05)
 
 
-async def add(running: Installation, origin: int, name: str) -> Saved[VirtualHost]:
+async def add(running: Installation, origin: int, name: str) -> SaveResult[VirtualHost]:
     return await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=[name]))
 
 
@@ -169,7 +169,7 @@ async def a_good_save_works(running: Installation, origin: int) -> None:
     assert await met(running, name) == {(200, now, b"hello from /x"): TRIES}
 
 
-async def told(save: Awaitable[Saved[VirtualHost]]) -> Saved[VirtualHost] | Problem:
+async def told(save: Awaitable[SaveResult[VirtualHost]]) -> SaveResult[VirtualHost] | Problem:
     try:
         return await save
     except Problem as problem:
@@ -177,10 +177,10 @@ async def told(save: Awaitable[Saved[VirtualHost]]) -> Saved[VirtualHost] | Prob
 
 
 async def is_true(
-    running: Installation, said: Saved[VirtualHost] | Problem, before: str, rows: list[str], name: str
+    running: Installation, said: SaveResult[VirtualHost] | Problem, before: str, rows: list[str], name: str
 ) -> None:
     """What the operator was told is what every new connection meets."""
-    if isinstance(said, Saved):
+    if isinstance(said, SaveResult):
         now = await live_checksum(running)
         assert now != before
         assert await met(running, name) == {(200, now, b"hello from /x"): TRIES}

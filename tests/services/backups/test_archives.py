@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from guardpanel.errors import Invalid
 from guardpanel.services.backups import archives
 from guardpanel.services.backups.archives import DATABASE, MANIFEST
-from guardpanel.services.backups.sealing import Damaged, Newer
+from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew
 from tests.examples import share
 
 QUICK = hypothesis(max_examples=share(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -61,7 +61,7 @@ def test_what_went_in_comes_out_and_any_tar_can_look_at_it(whole: bytes, folder:
 @QUICK
 @given(share=st.floats(min_value=0, max_value=1, exclude_max=True))
 def test_a_file_that_is_cut_off_is_refused(whole: bytes, folder: Path, share: float) -> None:
-    with pytest.raises(Damaged):
+    with pytest.raises(BackupDamaged):
         read(whole[: int(len(whole) * share)], folder)
 
 
@@ -133,7 +133,7 @@ def test_nothing_but_the_members_that_must_be_there_is_taken(
     found = members(whole)
     change(found)
 
-    with pytest.raises(Damaged):
+    with pytest.raises(BackupDamaged):
         read(packed(found), folder)
     assert {path.name for path in folder.iterdir()} <= {DATABASE}
 
@@ -143,7 +143,7 @@ def test_headers_that_could_say_other_names_are_not_read(whole: bytes, folder: P
     found = members(whole)
     found[0][0].name = "x" * 150
 
-    with pytest.raises(Damaged):
+    with pytest.raises(BackupDamaged):
         read(packed(found, form), folder)
 
 
@@ -152,20 +152,20 @@ def test_a_size_beyond_what_is_allowed_is_refused_before_it_is_read(
 ) -> None:
     monkeypatch.setattr(archives, "PARTS", {DATABASE: len(CONTENT) - 1})
 
-    with pytest.raises(Damaged, match="too large"):
+    with pytest.raises(BackupDamaged, match="too large"):
         read(whole, folder)
     assert (folder / DATABASE).stat().st_size == 0
 
 
 def test_much_behind_the_end_is_refused_without_reading_it(whole: bytes, folder: Path) -> None:
-    with pytest.raises(Damaged, match="after its end"):
+    with pytest.raises(BackupDamaged, match="after its end"):
         read(gzip.compress(gzip.decompress(whole) + bytes(50_000_000), 1), folder)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "kind"),
-    [(b'"format": 1', b'"format": 2', Newer), (b'"format": 1', b'"format": x', Damaged), (DATABASE.encode(), b"guardpanel.dx", Damaged),
-     (b'"revision": 7', b'"revision": []', Damaged)],
+    [(b'"format": 1', b'"format": 2', BackupTooNew), (b'"format": 1', b'"format": x', BackupDamaged), (DATABASE.encode(), b"guardpanel.dx", BackupDamaged),
+     (b'"revision": 7', b'"revision": []', BackupDamaged)],
 )  # fmt: skip
 def test_a_manifest_that_is_not_ours_is_refused(whole: bytes, folder: Path, old: bytes, new: bytes, kind: type) -> None:
     (info, text), database = members(whole)

@@ -26,9 +26,9 @@ from guardpanel.panel import Panel
 from guardpanel.services import policies, traffic, virtual_hosts
 from guardpanel.services.backups import archives, restores, sealing
 from guardpanel.services.backups.backups import Backups, Candidate
-from guardpanel.services.backups.sealing import Damaged, Newer, WrongPassphrase
+from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew, WrongPassphrase
 from guardpanel.services.saving import revisions
-from guardpanel.services.saving.changes import Asked
+from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.settings import Settings
 from tests.conftest import ADA, VERA, running
 from tests.fakes import FAKES, FakeEngines
@@ -87,7 +87,7 @@ def a_host(name: str, **others: object) -> VirtualHostFields:
 
 
 async def fill(panel: Panel) -> None:
-    ada = Asked(ADA)
+    ada = SaveRequest(ADA)
     await policies.create(panel.changes, ada, PolicyFields(name="Strict", skip_paths=[".css"]))
     await virtual_hosts.create(panel.changes, ada, a_host("bücher.example", policy_id=2, notes="Grüße\n🦊"))
     await virtual_hosts.create(panel.changes, ada, a_host("*.shop.example"))
@@ -105,7 +105,7 @@ async def taken(panel: Panel, data: bytes, passphrase: str = "") -> Candidate:
 
 async def restored(panel: Panel, data: bytes) -> Candidate:
     candidate = await taken(panel, data)
-    await restores.restore(panel.changes, Asked("eve@example.org"), candidate)
+    await restores.restore(panel.changes, SaveRequest("eve@example.org"), candidate)
     return candidate
 
 
@@ -136,7 +136,7 @@ async def test_a_new_machine_becomes_what_was_backed_up(panel: Panel, other: Pan
     data, there = await backup(panel, passphrase), tables(panel)
     candidate = await taken(other, data, passphrase)
 
-    saved = await restores.restore(other.changes, Asked("eve@example.org"), candidate)
+    saved = await restores.restore(other.changes, SaveRequest("eve@example.org"), candidate)
 
     here, first = tables(other), len(there["revision"])
     for table in ("policy", "virtualhost", "hostname", "server", "user", "installation"):
@@ -150,7 +150,7 @@ async def test_a_new_machine_becomes_what_was_backed_up(panel: Panel, other: Pan
 
 async def test_a_machine_with_a_history_keeps_it(panel: Panel, other: Panel) -> None:
     await fill(panel)
-    await policies.create(other.changes, Asked("bob@example.org"), PolicyFields(name="Bob’s"))
+    await policies.create(other.changes, SaveRequest("bob@example.org"), PolicyFields(name="Bob’s"))
     before = tables(other)
 
     candidate = await restored(other, await backup(panel))
@@ -170,7 +170,7 @@ async def test_a_machine_with_a_history_keeps_it(panel: Panel, other: Panel) -> 
 
 async def test_a_form_that_was_opened_before_a_restore_is_stale(panel: Panel) -> None:
     data = await backup(panel)
-    await policies.update(panel.changes, Asked(ADA), 1, PolicyFields(name="Other"), 1)
+    await policies.update(panel.changes, SaveRequest(ADA), 1, PolicyFields(name="Other"), 1)
 
     await restored(panel, data)
 
@@ -229,7 +229,7 @@ async def test_a_save_under_way_is_not_in_it(panel: Panel, other: Panel) -> None
 
     async with panel.database.read() as session:
         packed = snapshots.packed(await snapshots.take(session))
-    await virtual_hosts.create(panel.changes, Asked(ADA), a_host("later.example"))
+    await virtual_hosts.create(panel.changes, SaveRequest(ADA), a_host("later.example"))
     async with panel.database.write() as session:
         newest = len(tables(panel)["deployment"])
         await session.exec(
@@ -307,7 +307,7 @@ async def test_a_restore_that_was_cut_off_is_undone_at_the_next_start(
     real = other.engines.deploy
     other.engines.deploy = killed  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        await restores.restore(other.changes, Asked("eve@example.org"), candidate)
+        await restores.restore(other.changes, SaveRequest("eve@example.org"), candidate)
     other.engines.deploy = real  # type: ignore[method-assign]
     assert tables(other)["user"] != before["user"]
 
@@ -322,7 +322,7 @@ async def test_a_restore_while_another_process_saves_is_refused(panel: Panel) ->
     candidate, before = await taken(panel, await backup(panel)), tables(panel)
 
     with only_one(panel.settings.save_lock), pytest.raises(Busy, match="Another guardpanel process"):
-        await restores.restore(panel.changes, Asked(ADA), candidate)
+        await restores.restore(panel.changes, SaveRequest(ADA), candidate)
 
     assert tables(panel) == before
 
@@ -330,7 +330,9 @@ async def test_a_restore_while_another_process_saves_is_refused(panel: Panel) ->
 async def test_a_restore_waits_for_a_save_of_this_process(panel: Panel) -> None:
     data = await backup(panel)
 
-    adding = [virtual_hosts.create(panel.changes, Asked(ADA), a_host(f"h{number}.example")) for number in range(4)]
+    adding = [
+        virtual_hosts.create(panel.changes, SaveRequest(ADA), a_host(f"h{number}.example")) for number in range(4)
+    ]
     _, candidate = await asyncio.gather(asyncio.gather(*adding), restored(panel, data))
 
     async with panel.database.read() as session:
@@ -408,7 +410,9 @@ async def test_a_backup_with_values_that_are_refused_by_now_is_restored_without_
         "Strict: allowed content types text/a!b*)"
     )
     fields = policies.fields_of(strict).model_dump()
-    await policies.update(other.changes, Asked(ADA), 2, PolicyFields.model_validate({**fields, "description": "x"}))
+    await policies.update(
+        other.changes, SaveRequest(ADA), 2, PolicyFields.model_validate({**fields, "description": "x"})
+    )
 
 
 BROKEN = [
@@ -438,7 +442,7 @@ async def test_a_backup_obeys_the_rules_that_every_save_does(
     candidate, before, checks = await taken(other, data), tables(other), other.engines.checks
     other.engines.is_up = running_engines
     restored_there = (
-        restores.restore(other.changes, Asked(ADA), candidate)
+        restores.restore(other.changes, SaveRequest(ADA), candidate)
         if running_engines
         else restores.from_command(other.changes, candidate)
     )
@@ -453,7 +457,7 @@ async def test_a_backup_obeys_the_rules_that_every_save_does(
 async def test_a_backup_of_a_newer_guardpanel_is_said_to_be_newer(panel: Panel, other_folder: Path) -> None:
     data = changed(await backup(panel), other_folder, "UPDATE alembic_version SET version_num = '9999'")
 
-    with pytest.raises(Newer, match="newer guardpanel"):
+    with pytest.raises(BackupTooNew, match="newer guardpanel"):
         await taken(panel, data)
 
 
@@ -475,7 +479,7 @@ async def test_a_file_that_is_no_database_is_refused(panel: Panel, tmp_path: Pat
     out = io.BytesIO()
     archives.write(out, tmp_path, None, None, "")
 
-    with pytest.raises(Damaged):
+    with pytest.raises(BackupDamaged):
         await taken(panel, out.getvalue())
 
 
@@ -611,7 +615,7 @@ async def test_what_waits_too_long_is_deleted(panel: Panel) -> None:
 async def test_it_says_what_would_change(panel: Panel) -> None:
     data = await backup(panel)
     await fill(panel)
-    await policies.update(panel.changes, Asked(ADA), 1, PolicyFields(name="Other"))
+    await policies.update(panel.changes, SaveRequest(ADA), 1, PolicyFields(name="Other"))
     candidate = await taken(panel, data)
 
     async with panel.database.read() as session:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from guardpanel.errors import Invalid
 from guardpanel.services.backups import sealing
-from guardpanel.services.backups.sealing import CHUNK, TAG, Damaged, Newer, Opening, Sealing, WrongPassphrase
+from guardpanel.services.backups.sealing import (
+    CHUNK,
+    TAG,
+    BackupDamaged,
+    BackupTooNew,
+    Opening,
+    Sealing,
+    WrongPassphrase,
+)
 from tests.examples import share
 
 WORDS = "correct horse battery"
@@ -77,7 +85,7 @@ def test_a_passphrase_is_the_same_however_its_accents_are_typed(cheap: None) -> 
 def test_a_file_that_is_cut_off_is_refused(cheap: None, cut: int) -> None:
     sealed = seal(bytes(2 * CHUNK + 100))
 
-    with pytest.raises(Damaged):
+    with pytest.raises(BackupDamaged):
         unseal(sealed[:cut])
 
 
@@ -87,7 +95,7 @@ def test_a_bit_that_changed_is_noticed(cheap: None, at: int, bit: int) -> None:
     sealed = bytearray(seal(bytes(CHUNK + 50)))
     sealed[at] ^= 1 << bit
 
-    with pytest.raises((Damaged, WrongPassphrase, Newer)):
+    with pytest.raises((BackupDamaged, WrongPassphrase, BackupTooNew)):
         unseal(bytes(sealed))
 
 
@@ -99,7 +107,7 @@ def test_chunks_cannot_be_left_out_repeated_moved_or_put_behind(cheap: None) -> 
         [first, second, last], [second, third, last], [first, first, second, third, last], [second, first, third, last],
         [first, second, third], [first, second, third, last, last], [last], [first, second, third, last, b"more"], [],
     ):  # fmt: skip
-        with pytest.raises(Damaged):
+        with pytest.raises(BackupDamaged):
             unseal(sealed[:HEAD] + b"".join(others))
 
 
@@ -107,7 +115,7 @@ def test_a_newer_form_is_said_to_be_newer(cheap: None) -> None:
     sealed = bytearray(seal(b"x"))
     sealed[len(sealing.MAGIC)] = 2
 
-    with pytest.raises(Newer):
+    with pytest.raises(BackupTooNew):
         unseal(bytes(sealed))
 
 

@@ -231,7 +231,7 @@ async def test_before_the_first_event_there_is_nothing_and_no_fault(events: Even
         None,
         None,
     )
-    assert await events.one("00000000-0000-4000-8000-000000000001") is None
+    assert await events.find("00000000-0000-4000-8000-000000000001") is None
     assert not state.running
     assert "not running" in (state.problem or "")
 
@@ -291,7 +291,7 @@ async def test_an_event_is_told_whole(settings: Settings, events: Events) -> Non
     )  # fmt: skip
     store(settings.events_database, [event], [a_log_line(event, server="s1", waf_error="-")])
 
-    detail = await events.one(event["id"])
+    detail = await events.find(event["id"])
 
     assert detail is not None
     assert (detail.uri, detail.body, detail.body_cut, detail.body_bytes) == (
@@ -320,7 +320,7 @@ async def test_haproxys_own_verdict_is_told_without_the_agent(settings: Settings
     line = a_log_line(verdict="unknown_host", virtual_host="-", rules="-", status=421, host="nobody.example")
     store(settings.events_database, [], [line])
 
-    detail = await events.one(line["id"])
+    detail = await events.find(line["id"])
 
     assert detail is not None
     assert (detail.item.verdict, detail.item.status, detail.item.host) == (Verdict.UNKNOWN_HOST, 421, "nobody.example")
@@ -347,7 +347,7 @@ async def test_events_of_a_group_are_found_by_its_key(settings: Settings, events
     )
 
     for event in sent:
-        detail = await events.one(event["id"])
+        detail = await events.find(event["id"])
         assert detail is not None
         key = grouping.key_of(detail)
         found = await events.of_group(key, 100)

@@ -19,7 +19,7 @@ from guardpanel.models.traffic import ClientIpSource, TrafficFields
 from guardpanel.services import policies, traffic, virtual_hosts
 from guardpanel.services.history import history
 from guardpanel.services.saving import differences, revisions, snapshots
-from guardpanel.services.saving.change import Asked, Saved
+from guardpanel.services.saving.change import SaveRequest, SaveResult
 from guardpanel.services.saving.changes import Changes
 from tests.examples import share
 from tests.fakes import FakeEngines
@@ -27,7 +27,7 @@ from tests.services.saved import files, host_fields, policy_fields, rows, saving
 
 pytestmark = pytest.mark.anyio
 
-ADA, VERA = Asked("ada"), Asked("vera")
+ADA, VERA = SaveRequest("ada"), SaveRequest("vera")
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ async def changes(template: Path) -> AsyncIterator[Changes]:
         yield made
 
 
-async def add_host(changes: Changes, *names: str, **others: object) -> Saved[VirtualHost]:
+async def add_host(changes: Changes, *names: str, **others: object) -> SaveResult[VirtualHost]:
     return await virtual_hosts.create(changes, ADA, host_fields(*names, **others))
 
 
-def number_of(saved: Saved[VirtualHost | Policy]) -> int:
+def number_of(saved: SaveResult[VirtualHost | Policy]) -> int:
     assert saved.value.id is not None
     return saved.value.id
 
@@ -110,8 +110,8 @@ async def test_a_state_from_before_the_traffic_settings_has_none_set(changes: Ch
 @pytest.mark.parametrize("of", ["virtual host", "policy"])
 async def test_undo_of_adding_and_of_deleting(changes: Changes, of: str) -> None:
     empty = await rows(changes)
-    made: Saved[VirtualHost | Policy]
-    delete: Callable[[Changes, Asked, int], Awaitable[Saved[str]]]
+    made: SaveResult[VirtualHost | Policy]
+    delete: Callable[[Changes, SaveRequest, int], Awaitable[SaveResult[str]]]
     if of == "policy":
         made, delete = await policies.create(changes, ADA, policy_fields("Strict")), policies.delete
     else:
@@ -416,7 +416,7 @@ def save_steps(draw: st.DrawFn) -> list[tuple[str, int, int]]:
     return draw(st.lists(st.tuples(kinds, st.integers(0, 3), st.integers(0, 5)), min_size=2, max_size=10))
 
 
-async def save(changes: Changes, step: tuple[str, int, int], made: list[int]) -> Saved[object]:
+async def save(changes: Changes, step: tuple[str, int, int], made: list[int]) -> SaveResult[object]:
     what, which, how = step
     names = NAMES[which % 3 : which % 3 + 1 + how % 2]
     chosen = 1 + how % 3

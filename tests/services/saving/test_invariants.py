@@ -8,7 +8,7 @@ import pytest
 from guardpanel.models.policy import KIB
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
-from guardpanel.services.saving.change import Asked, Change
+from guardpanel.services.saving.change import Change, SaveRequest
 from guardpanel.services.saving.invariants import Proposal, Violation, violations
 from guardpanel.services.saving.refusals import of_rules
 from tests.rows import FACTS, rows
@@ -125,7 +125,7 @@ IN_USE = Violation("policy", 1, "Strict", "", "Strict is used by shop.example.")
 
 
 def test_a_form_is_told_at_its_fields() -> None:
-    refused = of_rules([TAKEN, ALSO], Change(Asked("ada"), "", "virtual_host", 3))
+    refused = of_rules([TAKEN, ALSO], Change(SaveRequest("ada"), "", "virtual_host", 3))
 
     assert refused.status == 422
     words = {name: error.message for name, error in refused.errors.items()}
@@ -133,7 +133,7 @@ def test_a_form_is_told_at_its_fields() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    Change(Asked("ada"), "", "virtual_host", 3, touched=["virtual_host:3"]), Change(Asked("ada"), "", of_backup=True),
+    Change(SaveRequest("ada"), "", "virtual_host", 3, touched=["virtual_host:3"]), Change(SaveRequest("ada"), "", of_backup=True),
 ])  # fmt: skip
 def test_whoever_has_no_form_is_told_in_sentences(change: Change) -> None:
     refused = of_rules([TAKEN, IN_USE, ALSO, ALSO, ALSO], change)

@@ -9,19 +9,19 @@ DRIFT = (Drift(Place.HAPROXY, "It runs something else."),)
 def test_nothing_found_while_somebody_gave_no_answer_verifies_nothing() -> None:
     watch = Watch()
 
-    watch.found((), all_answered=False)
+    watch.record((), all_answered=False)
     assert watch.checked_at is None
 
-    watch.found(())
+    watch.record(())
     assert watch.checked_at is not None
 
 
 def test_drift_is_known_since_it_was_first_seen() -> None:
     watch = Watch()
-    watch.found(DRIFT)
+    watch.record(DRIFT)
     since = watch.since
 
-    watch.found(DRIFT)
+    watch.record(DRIFT)
     assert watch.since == since is not None
-    watch.found(())
+    watch.record(())
     assert watch.since is None

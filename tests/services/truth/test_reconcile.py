@@ -4,7 +4,7 @@ import pytest
 
 from guardpanel.engines import DROPS_TRAILERS, Drift, Expected, HAProxy, Place
 from guardpanel.panel import Panel
-from guardpanel.services.saving.change import Asked
+from guardpanel.services.saving.change import SaveRequest
 from guardpanel.services.truth.reconcile import Reconciler
 from tests.fakes import FakeEngines
 
@@ -53,7 +53,7 @@ class SavedMeanwhile(FakeEngines):
         self.looks += 1
         if self.looks == 1:
             return [UNREAD]
-        await self.panel.changes.put_back(Asked("ada"))
+        await self.panel.changes.put_back(SaveRequest("ada"))
         return [Drift(Place.HAPROXY, "HAProxy’s newest worker runs another configuration.")]
 
 

@@ -1,4 +1,4 @@
-"""The last requests in HAProxy's log, for a look at what proxies in front say (services/events/lately.py). In memory alone."""
+"""The last requests in HAProxy's log, to see what proxies in front send (services/events/recent_requests.py). In memory only."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,13 +8,13 @@ import msgspec
 from guardpanel.events.texts import shown
 
 KEPT = 20
-"Requests, and as many of which forwarded headers were ignored."
+"Requests to keep, and as many whose forwarded headers were ignored."
 
 NOT_OURS, NOTHING_SAID, NOT_TRUSTED = b'"panel":"-"', b'"forwarded":"-"', b'"proxied":"-"'
-"Quotes of what a visitor sent are escaped, so these stand for the fields themselves."
+"Quotes within visitors' values are escaped, so these match the fields themselves."
 
 
-class _Logged(msgspec.Struct):
+class _LogEntry(msgspec.Struct):
     time: float = 0.0
     client: str = ""
     peer: str = ""
@@ -26,25 +26,25 @@ class _Logged(msgspec.Struct):
     status: int = 0
 
 
-TEXTS = [name for name in _Logged.__struct_fields__ if name not in {"time", "status"}]
+TEXTS = [name for name in _LogEntry.__struct_fields__ if name not in {"time", "status"}]
 
-LOGGED = msgspec.json.Decoder(_Logged)
+LOGGED = msgspec.json.Decoder(_LogEntry)
 
 
-class Lately:
+class RecentRequests:
     def __init__(self) -> None:
         self._all: deque[bytes] = deque(maxlen=KEPT)
         self._ignored: deque[bytes] = deque(maxlen=KEPT)
 
     def see(self, lines: Sequence[bytes]) -> None:
-        """Visitors' requests among these lines of the log."""
+        """Take visitors' requests from these log lines."""
         self._all.extend(line for line in lines[-KEPT:] if NOT_OURS in line)
         self._ignored.extend(
             line for line in lines if NOTHING_SAID not in line and NOT_TRUSTED in line and NOT_OURS in line
         )
 
     def describe(self) -> dict[str, list[dict[str, object]]]:
-        """Newest first; all that a stranger said in a form that can be shown."""
+        """Newest first. Strangers' values are safe to show."""
         return {"requests": list(_read(self._all)), "ignored": list(_read(self._ignored))}
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from guardpanel.ingest.lately import KEPT, Lately
+from guardpanel.ingest.recent_requests import KEPT, RecentRequests
 from tests.events import a_passed_line
 
 
@@ -13,31 +13,31 @@ def line(**others: Any) -> bytes:
 
 
 def test_the_last_requests_are_kept_newest_first_without_the_panels_own() -> None:
-    lately = Lately()
+    recent = RecentRequests()
 
-    lately.see([line(client=f"192.0.2.{number}") for number in range(100)])
-    lately.see([line(client="203.0.113.9"), line(client="127.0.0.1", panel="1")])
+    recent.see([line(client=f"192.0.2.{number}") for number in range(100)])
+    recent.see([line(client="203.0.113.9"), line(client="127.0.0.1", panel="1")])
 
-    clients = [one["client"] for one in lately.describe()["requests"]]
+    clients = [one["client"] for one in recent.describe()["requests"]]
     assert clients == ["203.0.113.9", *(f"192.0.2.{number}" for number in range(99, 100 - KEPT, -1))]
 
 
 def test_headers_of_nobody_trusted_are_kept_for_longer() -> None:
-    lately = Lately()
+    recent = RecentRequests()
     said = 'x-forwarded-for: 6.6.6.6","proxied":"1'
 
-    lately.see([line(forwarded=said), line(forwarded="x-forwarded-for: 1.1.1.1", proxied="1")])
-    lately.see([line()] * 100)
+    recent.see([line(forwarded=said), line(forwarded="x-forwarded-for: 1.1.1.1", proxied="1")])
+    recent.see([line()] * 100)
 
-    ignored = lately.describe()["ignored"]
+    ignored = recent.describe()["ignored"]
     assert [one["forwarded"] for one in ignored] == [said]
 
 
 def test_what_a_stranger_sent_can_be_shown_and_is_bounded() -> None:
-    lately = Lately()
+    recent = RecentRequests()
 
-    lately.see([line(forwarded="x-forwarded-for: \u202e" + "x" * 5000), b'not JSON, but "panel":"-"'])
+    recent.see([line(forwarded="x-forwarded-for: \u202e" + "x" * 5000), b'not JSON, but "panel":"-"'])
 
-    (one,) = lately.describe()["requests"]
+    (one,) = recent.describe()["requests"]
     assert "\u202e" not in str(one["forwarded"])
     assert len(str(one["forwarded"])) == 500

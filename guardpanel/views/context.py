@@ -1,4 +1,4 @@
-"""What a page is asked with, and what there is to answer it with."""
+"""The context of a request: who asks, and the services that answer."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ from fastapi import Depends, Request
 from guardpanel.dependencies import PanelDep, SessionDep
 
 
-class Visit:
-    """A request, and what there is to answer it with."""
+class Context:
+    """A request, with the panel and the database session."""
 
     def __init__(self, request: Request, panel: PanelDep, session: SessionDep) -> None:
         self.request = request
@@ -18,4 +18,4 @@ class Visit:
         self.facts = panel.changes.renderer.facts
 
 
-Here = Annotated[Visit, Depends()]
+ContextDep = Annotated[Context, Depends()]

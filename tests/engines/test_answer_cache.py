@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from guardpanel.engines.lately import Lately
+from guardpanel.engines.answer_cache import AnswerCache
 
 pytestmark = pytest.mark.anyio
 
@@ -26,56 +26,56 @@ class Engine:
 
 async def test_many_ask_once() -> None:
     engine = Engine()
-    lately = Lately(engine.ask)
-    assert set(await asyncio.gather(*(lately.get(0) for _ in range(50)))) == {1}
-    assert await lately.get(0) == 1
+    cache = AnswerCache(engine.ask)
+    assert set(await asyncio.gather(*(cache.get(0) for _ in range(50)))) == {1}
+    assert await cache.get(0) == 1
 
 
 async def test_what_is_forgotten_is_never_told_again() -> None:
     engine = Engine()
-    lately = Lately(engine.ask)
-    assert await lately.get(0) == 1
-    lately.forget()
-    assert await lately.get(0) == 2
+    cache = AnswerCache(engine.ask)
+    assert await cache.get(0) == 1
+    cache.forget()
+    assert await cache.get(0) == 2
 
 
 async def test_what_is_outdated_is_told_only_while_there_is_nothing_newer() -> None:
     engine = Engine()
-    lately = Lately(engine.ask)
-    await lately.get(0)
-    lately.outdate()
+    cache = AnswerCache(engine.ask)
+    await cache.get(0)
+    cache.outdate()
     engine.may_answer.clear()
-    assert await lately.get(0) == 1
+    assert await cache.get(0) == 1
     engine.may_answer.set()
-    assert await lately.get(60) == 2
+    assert await cache.get(60) == 2
 
 
 async def test_what_is_too_old_to_be_worth_telling_is_waited_for() -> None:
     engine = Engine()
-    lately = Lately(engine.ask)
-    await lately.get(0)
-    lately.outdate()
-    assert await lately.get(0, oldest=0) == 2
+    cache = AnswerCache(engine.ask)
+    await cache.get(0)
+    cache.outdate()
+    assert await cache.get(0, oldest=0) == 2
 
 
 async def test_an_answer_that_was_under_way_when_things_changed_is_not_kept() -> None:
     engine = Engine()
-    lately = Lately(engine.ask)
+    cache = AnswerCache(engine.ask)
     engine.may_answer.clear()
-    early = asyncio.create_task(lately.get(0))
+    early = asyncio.create_task(cache.get(0))
     while not engine.asked:
         await asyncio.sleep(0)
-    lately.forget()
+    cache.forget()
     engine.may_answer.set()
     assert await early == 1
-    assert await lately.get(0) == 2
+    assert await cache.get(0) == 2
 
 
 async def test_a_visitor_who_leaves_takes_the_answer_from_nobody() -> None:
     engine = Engine()
-    lately = Lately(engine.ask)
+    cache = AnswerCache(engine.ask)
     engine.may_answer.clear()
-    leaving, staying = asyncio.create_task(lately.get(0)), asyncio.create_task(lately.get(0))
+    leaving, staying = asyncio.create_task(cache.get(0)), asyncio.create_task(cache.get(0))
     while not engine.asked:
         await asyncio.sleep(0)
     leaving.cancel()

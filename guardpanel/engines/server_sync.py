@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines import handover
 from guardpanel.engines.addresses import Addresses
-from guardpanel.engines.handover import Backends, Configured, Key, Row
+from guardpanel.engines.handover import Backends, ConfiguredServer, Key, Row
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.names import Names, must_have_addresses
 from guardpanel.engines.releases import ReleaseDamaged, Releases, content_of, write_atomically
@@ -25,7 +25,7 @@ AT_ONCE = 32
 "Names that are looked up at once while nobody waits."
 
 
-class Telling:
+class ServerSync:
     def __init__(self, settings: Settings, cli: MasterCli, releases: Releases) -> None:
         self.settings, self.cli, self.releases = settings, cli, releases
         self.names = Names()
@@ -47,9 +47,9 @@ class Telling:
         for again: it is held, and a save does not wait for DNS."""
         known = self.addresses.all()
         unresolved = [server for server in servers if server.host not in known]
-        found = await self.names.find({server.host for server in unresolved})
-        must_have_addresses(unresolved, found, bundle, self.settings.http_binds)
-        self.addresses.learn(found)
+        resolutions = await self.names.find({server.host for server in unresolved})
+        must_have_addresses(unresolved, resolutions, bundle, self.settings.http_binds)
+        self.addresses.learn(resolutions)
 
     async def follow(self, lock: asyncio.Lock) -> frozenset[str]:
         """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers did
@@ -58,7 +58,7 @@ class Telling:
         if not configuration:
             return frozenset()  # of names that nobody can say nothing is forgotten, either
         backends = await asyncio.to_thread(handover.servers_in, configuration)
-        named = [one for servers in backends.values() for one in servers if one.is_name]
+        named = [server for servers in backends.values() for server in servers if server.is_name]
         names = sorted({server.host for server in named})
         for at in range(0, len(names), AT_ONCE):
             self.addresses.learn(await self.names.find(names[at : at + AT_ONCE]))
@@ -68,11 +68,11 @@ class Telling:
             await asyncio.to_thread(self.addresses.keep, names)
             return await self._tell_addresses(named, configuration) if named else frozenset()
 
-    async def _tell_addresses(self, named: Sequence[Configured], configuration: str) -> frozenset[str]:
+    async def _tell_addresses(self, named: Sequence[ConfiguredServer], configuration: str) -> frozenset[str]:
         rows = handover.rows_in(await self.cli.server_states())
         self.addresses.take(handover.addresses_in(rows, {"": named}))
         known = self.addresses.all()
-        late, told = set[str](), False
+        late, has_changed = set[str](), False
         for server in named:
             row, address = rows.get((server.backend, server.name)), known.get(server.host)
             if row is None or address is None or row["srv_addr"] == address or not server.enabled:
@@ -81,8 +81,8 @@ class Telling:
                 late.add(server.host)
                 continue
             log.info("%s/%s (%s) now resolves to %s", server.backend, server.name, server.host, address)
-            told = True
-        if told:
+            has_changed = True
+        if has_changed:
             await self._leave_addresses(configuration)
         return frozenset(late)
 
@@ -91,7 +91,7 @@ class Telling:
         new = await asyncio.to_thread(handover.servers_in, configuration)
         await self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
         with suppress(OSError):  # said by the look at the disk
-            names = {one.host for servers in new.values() for one in servers if one.is_name}
+            names = {server.host for servers in new.values() for server in servers if server.is_name}
             await asyncio.to_thread(self.addresses.keep, names)
 
     async def _note_handed(self, pid: str, rows: Mapping[Key, Row]) -> None:
@@ -108,7 +108,9 @@ class Telling:
         """
         new = await asyncio.to_thread(handover.servers_in, configuration)
         known = self.addresses.all()
-        unknown = {one.host for servers in new.values() for one in servers if one.is_name and one.host not in known}
+        unknown = {
+            server.host for servers in new.values() for server in servers if server.is_name and server.host not in known
+        }
         self.addresses.learn(await self.names.find(unknown, FIRST_LOOK))
         try:
             async with asyncio.timeout(LONGEST):
@@ -119,8 +121,8 @@ class Telling:
             ran = pid = text = ""
         live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
         lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, pid, text)
-        told = await self._leave_states(lines)
-        return pid, handover.rows_in("\n".join(lines)) if told else {}
+        is_written = await self._leave_states(lines)
+        return pid, handover.rows_in("\n".join(lines)) if is_written else {}
 
     def _states(self, live: Backends, new: Backends, pid: str, text: str) -> list[str]:
         before = handover.rows_in(text) if live else {}

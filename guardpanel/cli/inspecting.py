@@ -1,4 +1,4 @@
-"""The commands that look and change nothing."""
+"""Commands that only read."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,7 +49,7 @@ def check() -> None:
         try:
             with TemporaryDirectory(prefix="guardpanel-") as folder:
                 release = Releases(Path(folder)).stage(1, bundle)
-                changed = [one.name for one in bundle.applications]
+                changed = [app.name for app in bundle.applications]
                 await panel.engines.check(release, bundle, changed=changed, names=bundle.named_servers)
         finally:
             await panel.close()
@@ -94,7 +94,7 @@ async def _rendered() -> "tuple[Bundle, Panel]":
 
 
 def _say_all(checks: "list[tuple[bool, str]]") -> None:
-    """One line each; the exit code says whether all is well."""
+    """Print one line each. The exit code tells whether all checks passed."""
     for well, words in checks:
         typer.echo(f"{'ok' if well else 'missing':8} {words}")
     raise typer.Exit(0 if all(well for well, _ in checks) else 1)

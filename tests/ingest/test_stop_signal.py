@@ -5,10 +5,10 @@ import sys
 
 TOLD_OFTEN = """
 import os, signal, threading
-from guardpanel.ingest.ending import ToldToEnd
+from guardpanel.ingest.stop_signal import StopSignal
 
 for round in range(300):
-    ending = ToldToEnd()
+    ending = StopSignal()
     telling = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM if round % 2 else signal.SIGINT))
     telling.start()
     while not ending.is_set():

@@ -5,7 +5,7 @@ import pytest
 from guardpanel.errors import DeploymentFailed
 from guardpanel.panel import Panel
 from guardpanel.services.truth import live_line
-from guardpanel.services.truth.following import Follower
+from guardpanel.services.truth.name_following import Follower
 from tests.fakes import FakeEngines
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""What the last requests said of their clients, and what HAProxy made of it (ingest/lately.py keeps them)."""
+"""What the last requests said of their clients, and what HAProxy made of it (ingest/recent_requests.py keeps them)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ NO_REQUEST = "<BADREQ>"
 
 
 @dataclass(frozen=True)
-class SeenRequest:
+class RecentRequest:
     """`peer` is who connected, or what the PROXY protocol said of them; `client` is whom the request counts for."""
 
     at: datetime
@@ -32,32 +32,32 @@ class SeenRequest:
 
 
 @dataclass(frozen=True)
-class Lately:
+class RecentRequests:
     """Newest first. `ignored`: the last of those whose forwarded headers came from nobody trusted."""
 
-    requests: tuple[SeenRequest, ...] = ()
-    ignored: tuple[SeenRequest, ...] = ()
+    requests: tuple[RecentRequest, ...] = ()
+    ignored: tuple[RecentRequest, ...] = ()
     is_known: bool = False
     "Whether the ingest told."
 
     @property
     def strangers(self) -> list[tuple[str, int]]:
         """Who said it, and how often, most often first."""
-        return Counter(one.peer for one in self.ignored).most_common(5)
+        return Counter(request.peer for request in self.ignored).most_common(5)
 
 
-async def ask(settings: Settings) -> Lately:
+async def ask(settings: Settings) -> RecentRequests:
     reported = await state.ask(settings)
     if reported is None:
-        return Lately()
+        return RecentRequests()
     kept = reported.get("lately", {})
     requests, ignored = (tuple(map(_seen, kept.get(name, ()))) for name in ("requests", "ignored"))
-    return Lately(requests, ignored, is_known=True)
+    return RecentRequests(requests, ignored, is_known=True)
 
 
-def _seen(request: Mapping[str, Any]) -> SeenRequest:
+def _seen(request: Mapping[str, Any]) -> RecentRequest:
     text = {name: "" if value == NONE else value for name, value in request.items() if isinstance(value, str)}
-    return SeenRequest(
+    return RecentRequest(
         at=datetime.fromtimestamp(request["time"], UTC), host=text["host"], peer=text["peer"],
         forwarded=text["forwarded"].removesuffix("; "), is_trusted=bool(text["proxied"]), client=text["client"],
         scheme=text["scheme"], is_cut_off=request["method"] == NO_REQUEST and not request["status"],

@@ -14,7 +14,7 @@ FRESH = 1.0
 "Seconds for which an answer is given again."
 
 
-class Lately(Generic[T]):
+class AnswerCache(Generic[T]):
     """The newest answer of `ask`, which raises nothing and takes its time."""
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:

@@ -1,7 +1,5 @@
-"""The addresses that names of servers were last found to have: held while their name has none, or nobody answers for it.
-
-On disk beside what runs, so that a machine that starts without DNS serves as it did.
-"""
+"""The last known addresses of servers' names. A name keeps its address while the resolver has none for it or does not respond.
+They are stored on disk, so that a machine that starts without DNS serves as before."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -17,13 +15,13 @@ from guardpanel.engines.releases import write_atomically
 
 @dataclass(frozen=True)
 class KnownAddress:
-    """`address` is empty where none was ever found; `problem` is why the last look-up found none."""
+    """`address` is empty if none was ever resolved. `problem` is why the last look-up failed."""
 
     address: str
     since: datetime
-    "When it was first found to be this one."
+    "When the name first resolved to this address."
     confirmed: datetime
-    "When it was last found."
+    "When it last did."
     problem: str = ""
 
     @property
@@ -41,11 +39,11 @@ class Addresses:
         return self._known.get(name)
 
     def all(self) -> dict[str, str]:
-        """Those that are known, by name."""
+        """All known names."""
         return {name: known.address for name, known in self._known.items() if known.address}
 
     def learn(self, resolutions: Mapping[str, Resolution]) -> None:
-        """What look-ups brought. An address that a name still has is not left for another of its addresses."""
+        """Take the results of look-ups. An address is kept as long as the name still has it, even if it also has others."""
         now = datetime.now(UTC)
         for name, answer in resolutions.items():
             known = self._known.get(name) or KnownAddress("", now, now)
@@ -58,7 +56,7 @@ class Addresses:
             self._known[name] = known
 
     def take(self, addresses: Mapping[str, str]) -> None:
-        """What HAProxy has for names of which nothing was found here."""
+        """Addresses that HAProxy has for names of which none is known here."""
         now = datetime.now(UTC)
         for name, address in addresses.items():
             known = self._known.get(name) or KnownAddress("", now, now)
@@ -66,8 +64,8 @@ class Addresses:
                 self._known[name] = KnownAddress(address, now, now, known.problem)
 
     def keep(self, names: Collection[str]) -> None:
-        """Forget all others, and write down what is not on disk yet. In a thread; OSError where the disk takes nothing."""
-        known = dict(self._known)  # a save may learn one meanwhile
+        """Forget all other names, and store what changed. Blocking. Raises OSError if the disk cannot be written."""
+        known = dict(self._known)  # A save may add one meanwhile.
         self._known = {name: known[name] for name in known if name in names}
         addresses = self._stored_values()
         if addresses != self._kept:
@@ -76,12 +74,12 @@ class Addresses:
             self._kept = addresses
 
     def _stored_values(self) -> dict[str, tuple[str, str]]:
-        """Without the time of the last look, or each look would be a write."""
+        """Without the time of the last look-up, which would cause a write each time."""
         return {name: (known.address, known.problem) for name, known in dict(self._known).items()}
 
 
 def _read(path: Path) -> dict[str, KnownAddress]:
-    """Nothing where there is no such file, or another program's."""
+    """Empty if there is no such file, or if another program wrote it."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         return {name: _known(entry) for name, entry in json.loads(path.read_text("utf-8")).items()}
     return {}

@@ -25,7 +25,7 @@ from guardpanel.engines.rule_set import RuleSet, ask_rule_set
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable
 
 RELOAD_TIMEOUT = 60.0
-"Seconds: fifty new applications compile in a few."
+"Seconds. Fifty new applications compile in a few."
 
 STATUS_PATIENCE = 5.0
 
@@ -50,11 +50,11 @@ class AgentStatus:
     pid: int = 0
     uptime_seconds: float = 0.0
     config_checksum: str = ""
-    "SHA-256 (hex) of the file as the agent has read it."
+    "SHA-256 (hex) of the file that the agent has loaded."
     applications: tuple[RunningApplication, ...] = ()
     problem: str | None = None
     is_ours: bool = True
-    "An operator's coraza-spoa has no control socket: what only that tells is not known of it."
+    "False for coraza-spoa, which has no control socket: what only that reports is unknown."
 
     def runs(self, names: Collection[str]) -> bool:
         return self.running and set(names) <= {app.name for app in self.applications}
@@ -65,7 +65,7 @@ class Agent:
     configured: str
     control: Path
     configuration: Path
-    """The file that the running agent reads: the applications of every live HAProxy worker."""
+    "The file that the running agent loads: the applications of all live HAProxy workers."
     _valid: set[tuple[str, str]] = field(default_factory=set)
     known_rules: RuleSet | None = None
     _evaluations: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(evaluation.AT_ONCE))
@@ -81,24 +81,22 @@ class Agent:
         return path
 
     def command(self, events: Path) -> list[str]:
-        """How it is started."""
+        """The command that starts it."""
         return [
             self.binary(), "-config", str(self.configuration), "-control", f"unix:{self.control}", "-events", str(events),
         ]  # fmt: skip
 
     @property
     def answers_at(self) -> Path:
-        """The socket by which its process is known."""
+        """The socket by which its process is identified."""
         return self.control
 
     def make_way(self) -> None:
-        """Before it is started. It takes away itself what a killed one left."""
+        """Called before it starts. It removes the socket of a killed agent itself."""
 
     async def check(self, bundle: Bundle, changed: Collection[str]) -> None:
-        """Have the agent compile the applications that changed. Raises ConfigRejected with lines mapped to fields.
-
-        A name is the hash of its text, so what this binary once accepted is never compiled again.
-        """
+        """Have the agent's binary compile the applications that changed. Raises ConfigRejected with lines mapped to fields. A
+        name is the hash of its text, so what this binary accepted once is never compiled again."""
         binary = self.binary()
         version = await asyncio.to_thread(identity, binary)
         to_validate = [
@@ -118,7 +116,7 @@ class Agent:
         self._valid.update((app.name, version) for app in to_validate)
 
     async def status(self) -> AgentStatus:
-        """What the running agent says of itself. Raises nothing."""
+        """The running agent's status. Raises nothing."""
         try:
             facts = await self._ask("GET", "/v1/status", timeout=2.0)
         except EngineUnavailable as error:
@@ -144,30 +142,28 @@ class Agent:
         )
 
     async def rule_messages(self, application: str) -> dict[int, str]:
-        """The rules' own words by id."""
+        """The rules' messages by id."""
         answer = await self._ask("GET", f"/v1/rules?application={application}", timeout=5.0)
         return {int(rule["id"]): str(rule.get("message") or "") for rule in answer.get("rules") or []}
 
     async def evaluate(self, directives: str, request: Mapping[str, Any]) -> Evaluation:
-        """Its verdict under directives that are compiled for it. Raises EngineUnavailable."""
+        """The verdict under directives that are compiled for this request. Raises EngineUnavailable."""
         async with self._evaluations:
             return await evaluation.evaluate(self.control, directives, request)
 
     async def evaluate_live(self, application: str, request: Mapping[str, Any]) -> Evaluation:
-        """Its verdict by an application that is loaded. Raises EngineUnavailable."""
+        """The verdict of a loaded application. Raises EngineUnavailable."""
         async with self._evaluations:
             return await evaluation.evaluate_live(self.control, application, request)
 
     async def rule_set(self) -> RuleSet:
-        """All rules that it holds. Raises EngineUnavailable."""
+        """All rules that it has loaded. Raises EngineUnavailable."""
         self.known_rules = await ask_rule_set(self.control, self.known_rules)
         return self.known_rules
 
     def write(self, document: bytes, keep: Collection[str] | None = None) -> bool:
-        """Write this configuration with those applications of the file as it is that are to be kept (None: all).
-
-        False where the file already was so.
-        """
+        """Write this configuration, plus the applications in the current file that must be kept (None: all). False if the file is
+        unchanged."""
         documents = [document]
         if self.configuration.exists() and keep != ():
             documents.append(self.configuration.read_bytes())
@@ -178,14 +174,14 @@ class Agent:
         return True
 
     async def has_read(self, status: AgentStatus) -> bool:
-        """Whether the running agent runs its file as it is now."""
+        """Whether the running agent has loaded the current file."""
         return not status.config_checksum or status.config_checksum == await asyncio.to_thread(self._checksum)
 
     def _checksum(self) -> str:
         return hashlib.sha256(content_of(self.configuration)).hexdigest()
 
     async def reload(self) -> None:
-        """Have the agent read its file. Raises DeploymentFailed where it refuses or does not answer."""
+        """Have the agent load its file. Raises DeploymentFailed if it refuses or does not respond."""
         answer = await http.ask(
             self.control, "POST", "/v1/reload", headers={"host": "agent", "content-length": "0"}, timeout=RELOAD_TIMEOUT
         )
@@ -197,20 +193,20 @@ class Agent:
             )
 
     async def runs(self, names: Collection[str], status: AgentStatus) -> bool:
-        """Whether it has these applications; `status` is what it said a moment ago."""
+        """Whether it has these applications. `status` is its most recent status."""
         return status.runs(names)
 
     async def running_applications(self, status: AgentStatus) -> list[str]:
         return [app.name for app in status.applications]
 
     async def load(self, names: Collection[str]) -> None:
-        """Have the agent read its file and run these. Raises DeploymentFailed where it does not."""
+        """Have the agent load its file and run these applications. Raises DeploymentFailed otherwise."""
         await self.reload()
         if not (await self.wait(STATUS_PATIENCE)).runs(names):
             raise DeploymentFailed("The WAF agent is not running the new applications.", step="agent")
 
     async def wait(self, seconds: float) -> AgentStatus:
-        """Its status as soon as it answers: it may be starting. It has so many seconds in which it does nothing."""
+        """Its status as soon as it responds, since it may be starting. It may be idle for this number of seconds."""
         patience = Patience(seconds, lambda: processes_at(self.answers_at))
         while not (status := await self.status()).running and not patience.is_over:
             await asyncio.sleep(0.05)
@@ -233,5 +229,5 @@ class Agent:
 
 
 def identity(binary: str) -> str:
-    """Tells a binary from the one that is put in its place."""
+    """Distinguishes a binary from its replacement."""
     return f"{binary}:{Path(binary).stat().st_mtime_ns}"

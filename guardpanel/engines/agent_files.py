@@ -1,4 +1,4 @@
-"""The agent's configuration file: read, and written so that a person can read it."""
+"""The agent's configuration file: reading it, and writing it in a readable form."""
 
 import json
 from functools import lru_cache
@@ -11,11 +11,11 @@ from guardpanel.engines.releases import Release, content_of
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The fast safe loader where libyaml is there."""
+    """The fast safe loader, if libyaml is available."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Several lines as a literal block, so that a person can read the directives."""
+    """Writes multi-line text as a literal block, which keeps directives readable."""
 
 
 _Dumper.add_representer(
@@ -26,7 +26,7 @@ _Dumper.add_representer(
 
 @lru_cache(maxsize=8)
 def union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
-    """The first configuration with the applications of the others. Kept, since most saves change none."""
+    """The first configuration plus the applications of the others. Cached, since most saves change none."""
     union: dict[str, Any] = yaml.load(documents[0], Loader=Loader)  # noqa: S506 a safe loader
     applications = {app["name"]: app for app in union["applications"]}
     for content in documents[1:]:
@@ -38,7 +38,7 @@ def union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
 
 
 def entries(content: bytes) -> list[dict[str, Any]] | None:
-    """The applications of an agent configuration; None where it cannot be read: somebody may have edited it."""
+    """The applications in an agent configuration. None if it is unreadable: it may have been edited."""
     try:
         applications = yaml.load(content, Loader=Loader)["applications"]  # noqa: S506 a safe loader
         return [{**app, "name": str(app["name"])} for app in applications]
@@ -48,7 +48,7 @@ def entries(content: bytes) -> list[dict[str, Any]] | None:
 
 @lru_cache(maxsize=32)
 def applications_in(content: bytes) -> dict[str, str] | None:
-    """Each application of an agent configuration as text by name; None where it cannot be read."""
+    """Each application in an agent configuration as text, by name. None if it is unreadable."""
     applications = entries(content)
     return (
         None

@@ -1,4 +1,4 @@
-"""What the agent refuses of a configuration, at the field that caused it."""
+"""Maps what the agent rejects to the fields that caused it."""
 
 import json
 
@@ -9,7 +9,7 @@ ENGINE = "Coraza"
 
 
 def rejected(output: str, validated: list[Application]) -> ConfigRejected:
-    """The agent's JSON verdict as findings: a line within an application is a field of its policy."""
+    """Findings from the agent's JSON verdict: a line within an application maps to a field of its policy."""
     by_name = {app.name: app for app in validated}
     findings = []
     try:

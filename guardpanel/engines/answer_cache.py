@@ -1,4 +1,4 @@
-"""An answer of the engines that many pages ask for: asked once for all of them, and waited for no longer than is right."""
+"""A cached answer of the engines that many pages need: queried once for all of them, and awaited for a limited time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ from guardpanel.background import tell_fault
 T = TypeVar("T")
 
 FRESH = 1.0
-"Seconds for which an answer is given again."
+"Seconds for which an answer is reused."
 
 
 class AnswerCache(Generic[T]):
-    """The newest answer of `ask`, which raises nothing and takes its time."""
+    """Caches the answer of `ask`, which must not raise and may take long."""
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
@@ -24,7 +24,7 @@ class AnswerCache(Generic[T]):
         self._changes = self._known_changes = 0
 
     async def get(self, patience: float, oldest: float = inf) -> T:
-        """One that is fresh; after `patience` seconds the last one, if it is not older than `oldest` seconds."""
+        """A fresh answer. After `patience` seconds, the previous one if it is at most `oldest` seconds old."""
         known, age = self._known, self._age()
         if known is not None and age < FRESH and self._known_changes == self._changes:
             return known[1]
@@ -35,12 +35,12 @@ class AnswerCache(Generic[T]):
         return await asyncio.shield(asking)
 
     def forget(self) -> None:
-        """Something changed: what was asked before, or is being asked, says nothing of now."""
+        """Something changed: drop the answer, including one that is under way."""
         self._known = None
         self.outdate()
 
     def outdate(self) -> None:
-        """Something changed; the last answer is good enough for who does not want to wait for a newer one."""
+        """Something changed: the previous answer is still good enough for callers that do not want to wait."""
         self._changes += 1
         self._asking = None
 

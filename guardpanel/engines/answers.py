@@ -1,4 +1,4 @@
-"""What the engines answer, for pages that must not wait for them and for saves that must."""
+"""The engines' answers, for pages that must not wait for them and for saves that must."""
 
 import asyncio
 from collections.abc import Collection
@@ -14,16 +14,16 @@ from guardpanel.engines.status import LONGEST, haproxy_status, servers
 from guardpanel.errors import EngineUnavailable
 
 PAGE_PATIENCE = 0.1
-"Seconds that a page waits for a newer answer: an engine that hangs must not make the panel hang."
+"Seconds that a page waits for a newer answer: an engine that hangs must not block the panel."
 
 DEPLOYING_PATIENCE = 0.01
-"The same during a deployment: HAProxy's master answers nobody while it reads a configuration, of thousands for 0.2 s."
+"The same during a deployment: HAProxy's master does not respond while it loads a configuration, 0.2 s for thousands of hosts."
 
 OLDEST_SERVERS = 5.0
-"Seconds after which what they were is no longer worth telling: then a page waits."
+"Seconds after which an answer is too old to show: then a page waits."
 
 SAVE_PATIENCE = 5.0
-"Seconds that a save waits for engines that do not answer: they may be being started again."
+"Seconds that a save waits for engines that do not respond: they may be restarting."
 
 
 class Answers:
@@ -38,25 +38,25 @@ class Answers:
         self._servers.outdate()
 
     def forget(self) -> None:
-        """Have the next page wait for what is so now."""
+        """Have the next page wait for the current state."""
         self._status.forget()
         self._servers.forget()
 
     async def must_answer(self, patience: float) -> None:
-        """EngineUnavailable unless both engines answer: what could not be proved live had better not begin."""
+        """Raises EngineUnavailable unless both engines respond: a save that could not be verified should not begin."""
         if self.releases.current_number() is None:
-            return  # they wait for the first release
+            return  # The engines wait for the first release.
         await asyncio.gather(self._haproxy_answers(patience), self._agent_answers(patience))
 
     async def _agent_answers(self, patience: float) -> None:
         if not self.agent.configuration.exists():
-            return  # it waits for that file
+            return  # The agent waits for that file.
         status = await self.agent.wait(patience)
         if not status.running:
             raise EngineUnavailable(f"The WAF agent is not responding. {status.problem}")
 
     async def _haproxy_answers(self, patience: float) -> None:
-        """The master may answer for a worker that hangs, or has not read its configuration yet."""
+        """The master may respond for a worker that hangs or has not loaded its configuration yet."""
         waiting = patience_with(self.cli, patience)
         while True:
             try:
@@ -70,21 +70,19 @@ class Answers:
             await asyncio.sleep(0.05)
 
     async def status(self, *, deploying: bool) -> EnginesStatus:
-        """What both engines say of themselves, as fresh as can be had without waiting long. Raises nothing."""
+        """The status of both engines, as fresh as possible without waiting long. Raises nothing."""
         return await self._status.get(DEPLOYING_PATIENCE if deploying else PAGE_PATIENCE)
 
     async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
-        """The states of all servers by backend (`be_17`), as HAProxy's newest worker has them, or had them a moment ago.
-
-        A backend that is `wanted` and was not there then is waited for.
-        """
+        """The states of all servers by backend (`be_17`), as HAProxy's newest worker reported them. If a needed backend is
+        missing from the cached answer, waits for a new one."""
         known = await self._servers.get(patience, OLDEST_SERVERS)
         if all(name in known for name in needed):
             return known
         return await self._servers.get(LONGEST)
 
     async def servers_of(self, backend: str) -> tuple[ServerStatus, ...]:
-        """The states of one backend's servers, of now."""
+        """The current states of one backend's servers."""
         return (await servers(self.cli, backend)).of(backend)
 
     async def _ask_status(self) -> EnginesStatus:

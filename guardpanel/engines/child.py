@@ -1,4 +1,4 @@
-"""One process that is kept running: found or started, waited for, and started again with back-off where it ends."""
+"""A process that is kept running: found or started, waited for, and restarted with back-off when it exits."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 
 STEADY = 60.0
-"Seconds of life after which a death starts the back-off anew."
+"Seconds of uptime after which an exit resets the back-off."
 
 STOP_PATIENCE = 8.0
 
@@ -39,20 +39,20 @@ class ChildState:
 
 @dataclass
 class Child:
-    """One engine: how it is started, when it may be, and what became of it."""
+    """An engine: how it starts, when it may, and its state."""
 
     name: str
     command: Callable[[], Sequence[str]]
     may_start: Callable[[], bool]
     reads: Callable[[], object]
-    "Tells its configuration from another."
+    "Identifies its configuration."
     control: Path
     log: Path
     output: Path | None
     cwd: Path
     environment: Mapping[str, str] = field(default_factory=clean_environment)
     before: Callable[[], object] = lambda: None
-    "Done before each start."
+    "Called before each start."
     process: "subprocess.Popen[bytes] | None" = None
     pid: int | None = None
     state: str = "waiting"
@@ -70,7 +70,7 @@ class Child:
             self.state, self.since = state, datetime.now(UTC)
 
     async def keep(self) -> None:
-        """One look: adopt it or start it; where it has died, pause and do so again."""
+        """One look: adopt or start the process. If it exited, pause and restart it."""
         if self.state == "running":
             if self.alive():
                 return
@@ -120,7 +120,7 @@ class Child:
         ends, died_with = monotonic() + self._pause, self.reads()
         while monotonic() < ends and self.reads() == died_with:
             await asyncio.sleep(min(0.1, self._pause))
-        # Another configuration than the one it died with is worth a try at once.
+        # Retry at once with a configuration other than the one it exited with.
         self._pause = min(LONGEST_PAUSE, self._pause * 2) if self.reads() == died_with else SHORTEST_PAUSE
 
     def alive(self) -> bool:
@@ -135,7 +135,7 @@ class Child:
         return False
 
     async def stop(self) -> None:
-        """TERM, then KILL: by its own pid. Its children (HAProxy's workers) end with it."""
+        """Send TERM, then KILL, to its own pid. Its children (HAProxy's workers) end with it."""
         if self.pid is not None and self.alive():
             for end, patience in ((signal.SIGTERM, STOP_PATIENCE), (signal.SIGKILL, 2.0)):
                 with suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
-"""An operator's coraza-spoa in the place of our agent: the same file and messages, no control socket.
+"""An operator's coraza-spoa instead of our agent: the same file and messages, but no control socket.
 
-It says nothing of itself: a reload is a SIGHUP that nobody answers, and the proof is that an application judges a
-request (spop.py). An application's name carries the hash of its text, so who answers to a name has its rules.
-What is said of it here was read in the source of 0.7.2.
+It reports nothing about itself. A reload is a SIGHUP without a response, and an application is verified by its verdict on a
+request (spop.py). An application's name contains the hash of its text, so a verdict under a name comes from its rules. Facts are
+from the source of 0.7.2.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from guardpanel.settings import Settings
 NAME = "coraza-spoa"
 
 OURS = "guardpanel-spoa "
-"What our own agent's `-version` begins with (spoa/version.go)."
+"The beginning of our own agent's `-version` (spoa/version.go)."
 
 PATIENCE, EACH = 10.0, 0.2
-"Seconds for a reload, and for each application in the file: it compiles all of them anew."
+"Seconds per reload, and per application in the file: it recompiles all of them."
 
 SHORTEST_TRY, LONGEST_TRY = 0.1, 2.0
-"Seconds that an answer is waited for: to an application that it does not know it sends none."
+"Seconds to wait for a verdict: it sends none for an unknown application."
 
 
 def agent_of(settings: Settings) -> Agent:
-    """Ours, or an operator's: as its binary says of itself."""
+    """Our agent or an operator's, depending on what the binary reports."""
     ours = Agent(settings.agent_bin, settings.agent_control_socket, settings.run_dir / "coraza.yaml")
     if not is_foreign(ours):
         return ours
@@ -52,7 +52,7 @@ def agent_of(settings: Settings) -> Agent:
 
 
 def is_foreign(agent: Agent) -> bool:
-    """Whether the binary says with `-version` that it is another agent than ours; one that says nothing is not."""
+    """Whether the binary's `-version` is that of another agent. False if there is none."""
     try:
         words = _version_of(identity(binary := agent.binary()), binary)
     except (EngineUnavailable, OSError, subprocess.SubprocessError):
@@ -71,7 +71,7 @@ class CorazaSpoa(Agent):
     socket: Path = field(kw_only=True)
     "Where HAProxy asks it for verdicts."
     _untold: bool = field(default=False, kw_only=True)
-    "Whether its file was written since it was last told to read it. What it has read cannot be asked."
+    "Whether its file was written since its last reload. What it has loaded cannot be queried."
 
     def command(self, _events: Path) -> list[str]:
         return [self.binary(), "-config", str(self.configuration)]
@@ -81,7 +81,7 @@ class CorazaSpoa(Agent):
         return self.socket
 
     def make_way(self) -> None:
-        """Go leaves a unix socket behind when it is killed, and cannot listen on it again."""
+        """A killed Go process leaves its unix socket behind, and cannot listen on it again."""
         if listener_of(self.socket) is None:
             self.socket.unlink(missing_ok=True)
 
@@ -131,7 +131,7 @@ class CorazaSpoa(Agent):
         return not await self._silent(names, LONGEST_TRY)
 
     async def running_applications(self, status: AgentStatus) -> list[str]:
-        """Those in its file that judge."""
+        """The applications in its file that give verdicts."""
         if not status.running:
             return []
         names = await asyncio.to_thread(self._in_file)
@@ -152,16 +152,16 @@ class CorazaSpoa(Agent):
             patience = min(LONGEST_TRY, 2 * patience)
 
     async def reload(self) -> None:
-        """Tell it to read its file. Nobody answers: whether it has is for `load` to see."""
+        """Have it reload its file. There is no response: `load` finds out whether it did."""
         await asyncio.to_thread(self._hang_up)
         self._untold = False
 
     def _hang_up(self) -> None:
-        """SIGHUP to the process that listens on its socket, never to a name."""
+        """SIGHUP to the process that listens on its socket, never by name."""
         pid = listener_of(self.socket)
         if pid is None:
             raise EngineUnavailable(f"{self.socket.name} is not responding: {NAME} is not running.")
-        if pid <= 0:  # SO_PEERCRED of a process in another PID namespace; kill(0) would be our own group
+        if pid <= 0:  # SO_PEERCRED of a process in another PID namespace is 0, and kill(0) would signal our own group.
             raise DeploymentFailed(f"{NAME} runs in another container, so guardpanel can’t signal it.", step="agent")
         try:
             os.kill(pid, signal.SIGHUP)
@@ -170,7 +170,7 @@ class CorazaSpoa(Agent):
             raise DeploymentFailed(words, step="agent") from error
 
     async def _silent(self, names: Collection[str], patience: float) -> set[str]:
-        """Those of them under which there is no verdict."""
+        """Those of the applications that give no verdict."""
         applications = sorted(names)
         judging = await asyncio.gather(*(self._judges(name, patience) for name in applications))
         return {name for name, judges in zip(applications, judging, strict=True) if not judges}
@@ -188,7 +188,7 @@ class CorazaSpoa(Agent):
             return set()
 
     def _rejected(self, output: str, validated: list[Application]) -> ConfigRejected:
-        """Its own words: it names neither the application nor the line. One policy alone is known to be meant."""
+        """Its own message names neither the application nor the line. If there is just one policy, that one is meant."""
         policies = {number for app in validated for number in app.policy_ids}
         noun_id = policies.pop() if len(policies) == 1 else None
         lines = [line for line in output.strip().splitlines() if line.strip()]
@@ -199,7 +199,7 @@ class CorazaSpoa(Agent):
 
 
 def describe_version(words: str) -> str:
-    """What an agent answers to `-version`, on one line."""
+    """The agent's `-version` output on one line."""
     if words.startswith(OURS) or not words.strip():
         return words.strip()
     own, coraza, crs = _versions(words)
@@ -207,7 +207,8 @@ def describe_version(words: str) -> str:
 
 
 def _versions(words: str) -> tuple[str, str, str]:
-    """Its own, Coraza's and the rule set's: a line `version`, then Go's modules in the binary, `dep PATH VERSION HASH`."""
+    """The versions of the agent, Coraza and the rule set: a line `version`, then the binary's Go modules, `dep PATH VERSION
+    HASH`."""
     modules = r"dep[ \t]+github\.com/corazawaf/"
     return (
         _version_in(words, "version"),
@@ -217,6 +218,6 @@ def _versions(words: str) -> tuple[str, str, str]:
 
 
 def _version_in(words: str, before: str) -> str:
-    """The version that stands behind these words on a line; empty where it is not said."""
+    """The version after this pattern on a line. Empty if there is none."""
     match = re.search(rf"(?m)^{before}[ \t]+v?(\d\S*)", words)
     return match[1] if match else ""

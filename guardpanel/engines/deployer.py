@@ -1,4 +1,4 @@
-"""Putting a release live, and back: the agent first and additively, then HAProxy, then the proof."""
+"""Putting a release live, and rolling back: first the agent, additively, then HAProxy, then verification."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ class Deployer:
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
-        self._writing_for_agent, self._rewritten = asyncio.Lock(), 0  # how often something else ran afterwards
+        self._writing_for_agent, self._rewritten = asyncio.Lock(), 0  # How often something else ran afterwards.
 
     def stage(self, bundle: Bundle, number: int) -> Release:
         return self.releases.stage(number, bundle)
@@ -63,7 +63,7 @@ class Deployer:
     async def check(
         self, release: Release, bundle: Bundle, *, changed: Collection[str], names: Collection[NamedServer]
     ) -> None:
-        """Both engines' own judgement of the staged files, and this machine's on names. Raises ConfigRejected."""
+        """Check the staged files with both engines, and server names with the resolver. Raises ConfigRejected."""
         await asyncio.gather(
             self.haproxy.check(release, bundle),
             self.telling.check_names(names, bundle),
@@ -79,11 +79,9 @@ class Deployer:
         tell: Callable[[str], None],
         again: bool = False,
     ) -> None:
-        """Make the release live and prove it. Raises DeploymentFailed; what is half done then is the caller's to undo.
-
-        `again`: HAProxy is reloaded even where it says that it runs this, and applications that no release has do not
-        stay in the agent: somebody changed either.
-        """
+        """Make the release live and verify it. Raises DeploymentFailed; the caller rolls back. `again`: reload HAProxy even if it
+        reports this configuration, and drop applications of no release from the agent, since something was changed outside
+        guardpanel."""
         async with self._deploying():
             tell("agent")
             keep = await asyncio.to_thread(self.inspector.released_applications) if again else None
@@ -96,8 +94,8 @@ class Deployer:
             await asyncio.to_thread(self.releases.must_be_whole, release)
 
     async def roll_back(self, release: Release, bundle: Bundle) -> str:
-        """Put an earlier release back and prove it; what is still to be said. It does not take the agent, which may
-        be what failed, nor a master that hangs in the new configuration while its old worker serves the earlier one."""
+        """Put an earlier release back and verify it. Returns what remains to be reported. Depends neither on the agent, which may
+        be what failed, nor on a master that hangs in the new configuration while its old worker serves the earlier one."""
         async with self._deploying():
             await self._take_applications_back(release)
             try:
@@ -115,7 +113,7 @@ class Deployer:
 
     @asynccontextmanager
     async def _deploying(self) -> AsyncIterator[None]:
-        """Faults of engines and of the disk as DeploymentFailed; nobody tidies meanwhile."""
+        """Convert errors of engines and disk to DeploymentFailed, and keep cleanup from running meanwhile."""
         try:
             async with self._writing_for_agent:
                 self._is_deploying = True
@@ -135,15 +133,15 @@ class Deployer:
             self._tidying = self.background.once("old applications", self._tidy)
 
     async def is_haproxy_there(self) -> bool:
-        """Whether a process listens on the master's socket; it may hang."""
+        """Whether a process listens on the master's socket. It may hang."""
         return await asyncio.to_thread(listener_of, self.cli.path) is not None
 
     async def inspect(self, expected: Expected) -> list[Drift]:
-        """What lies on disk or runs and is not the live revision. Asked again where that was rewritten meanwhile."""
+        """What differs on disk or in memory from the live revision. Repeated if a deployment changed it in the meantime."""
         while True:
             before = self._rewritten
             drifts = await self.inspector.inspect(expected)
-            async with self._writing_for_agent:  # what is rewritten now is counted by its end
+            async with self._writing_for_agent:  # A rewrite in progress is counted when it ends.
                 if self._rewritten == before:
                     return drifts
 
@@ -166,10 +164,8 @@ class Deployer:
         return await self.answers.servers_of(backend)
 
     async def drop_unused(self) -> set[str] | None:
-        """Drop the applications that no live worker uses; the checksums that old workers still run.
-
-        None where HAProxy runs something else than the current release: then all stays. Raises EngineUnavailable.
-        """
+        """Drop the applications that no live worker uses. Returns the checksums that old workers still run. None, and nothing is
+        dropped, if HAProxy runs something other than the current release. Raises EngineUnavailable."""
         async with self._writing_for_agent:
             draining = await self.inspector.draining()
             number = self.releases.current_number()
@@ -186,13 +182,13 @@ class Deployer:
             return draining
 
     def sweep(self) -> None:
-        """Delete what a killed process left half written. Only while nobody saves."""
+        """Delete what a killed process left unfinished. Only while nobody saves."""
         self.releases.sweep()
         for path in (self.agent.configuration, self.settings.server_states, self.settings.server_addresses):
             sweep_drafts(path)
 
     async def close(self) -> None:
-        """Stop tidying between two looks: a thread that writes the agent's file cannot be called back."""
+        """Stop cleanup between two looks: a thread that writes the agent's file cannot be canceled."""
         if self._tidying is not None and not self._tidying.done():
             async with self._writing_for_agent:
                 self._tidying.cancel()
@@ -200,7 +196,7 @@ class Deployer:
                 await self._tidying
 
     async def _load_applications(self, release: Release, bundle: Bundle, keep: Collection[str] | None) -> None:
-        """The new applications beside those that live workers use, in the agent's file and in the agent."""
+        """Add the new applications to those that live workers use, in the agent's file and in the agent."""
         names = [app.name for app in bundle.applications]
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
         status = await self.agent.wait(START_PATIENCE)
@@ -210,10 +206,8 @@ class Deployer:
             await self.agent.load(names)
 
     async def _take_applications_back(self, release: Release) -> None:
-        """The agent's file without what it refused or never read: it must be able to start with it.
-
-        What it runs stays until old workers are gone. One that does not answer reads the file when it does.
-        """
+        """Remove from the agent's file what it rejected or never loaded, so that it can start with it. What it runs stays until
+        old workers are gone. An agent that does not respond loads the file when it does."""
         status = await self.agent.status()
         running = await self.agent.running_applications(status)
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), running)
@@ -222,13 +216,14 @@ class Deployer:
                 await self.agent.reload()
 
     async def _publish(self, release: Release, bundle: Bundle, *, again: bool = False) -> None:
-        """Have HAProxy run it, with what its worker before knew of servers: every reload goes through here."""
+        """Have HAProxy run it, with what its previous worker knew about servers. Every reload goes through here."""
         async with self.telling.handing_over(bundle.files["haproxy.cfg"].decode(), bundle.checksum):
             await asyncio.to_thread(self.releases.publish, release)
             await self.reloader.reload(bundle.checksum, again=again)
 
     async def reload_again(self) -> None:
-        """The same configuration anew: a server that had no address takes none at run time. Raises DeploymentFailed."""
+        """Reload the same configuration: HAProxy cannot give an address at run time to a server that had none. Raises
+        DeploymentFailed."""
         number = self.releases.current_number()
         if number is None:
             return
@@ -239,7 +234,7 @@ class Deployer:
             await self.verifier.prove_listeners(release.checksum)
 
     async def _tidy(self) -> None:
-        """Until no old worker is left: saves that follow each other share a pass. What fails waits for the next save."""
+        """Repeat until no old worker is left. Saves in quick succession share a pass. Failures wait for the next save."""
         while True:
             await asyncio.sleep(TIDY_EVERY)
             try:

@@ -1,15 +1,15 @@
-"""Whether the data directory takes writes: what keeps a save from being kept is said before somebody tries one."""
+"""Whether the data directory can be written: pages report it before a save fails."""
 
 import os
 import shutil
 from pathlib import Path
 
 ROOM = 32 * 1024 * 1024
-"Bytes: a save writes a few MB, and SQLite needs some to free any."
+"Bytes. A save writes a few MB, and SQLite needs some space even to free space."
 
 
 def trouble(data_dir: Path) -> str:
-    """What is wrong, in words; empty where nothing is."""
+    """The problem, or empty."""
     try:
         free = shutil.disk_usage(data_dir).free
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What lies on disk or runs and is not the live revision: asked of files, sockets and processes, each time anew."""
+"""Drift: what differs on disk or in memory from the live revision. Files, sockets and processes are read anew each time."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -17,10 +17,10 @@ from guardpanel.engines.verify import Verifier
 from guardpanel.errors import EngineUnavailable
 
 MOST_LINES = 200
-"Of a difference that are shown."
+"Lines of a difference that are shown."
 
 TRIES = 6
-"New connections on each listener per look: a second HAProxy on the same port takes its share of them."
+"New connections per listener and look: a second HAProxy on the same port would accept a share of them."
 
 
 class Place(StrEnum):
@@ -32,18 +32,18 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference in a sentence, with the lines that differ (as in a unified diff) where there are lines."""
+    """A difference as a sentence, with the differing lines (as in a unified diff) if there are any."""
 
     place: Place
     what: str
     lines: tuple[str, ...] = ()
     ours: bool = False
-    "Left by a crash or a restart, not by somebody's hand: mended at once."
+    "Caused by a crash or restart, not by a person: repaired at once."
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The live revision. `bundle` is it rendered; None where other settings or another version render other bytes."""
+    """The live revision. `bundle` is it rendered. None if other settings or another version render other bytes."""
 
     number: int
     checksum: str
@@ -58,7 +58,7 @@ class Inspector:
         self.verifier = verifier
 
     async def inspect(self, expected: Expected) -> list[Drift]:
-        """Everything that differs. An engine that does not answer is no drift: it is down, and said to be."""
+        """All differences. An engine that does not respond is down, which is reported elsewhere."""
         places = await asyncio.gather(
             asyncio.to_thread(self._files, expected), self._haproxy(expected), self._agent(expected)
         )
@@ -87,7 +87,7 @@ class Inspector:
         return Drift(Place.FILES, what, self._lines(expected.bundle.files.get(name, b""), content_of(path)))
 
     def _lines(self, want: bytes, have: bytes) -> tuple[str, ...]:
-        """For people: without the secret by which HAProxy knows us."""
+        """For display: without the secret by which HAProxy recognizes the panel."""
         return tuple(line.replace(self.verifier.secret, "…") for line in differing(want, have))
 
     # HAProxy
@@ -103,7 +103,7 @@ class Inspector:
             return []
 
     async def _maps(self, expected: Expected) -> list[Drift]:
-        """Maps as the newest worker holds them: the Runtime API can change them behind their files."""
+        """Maps as the newest worker has them: the Runtime API can change them independently of their files."""
         drifts = []
         for number, name in sorted((await self.cli.maps()).items(), key=lambda entry: entry[1]):
             text = await self.cli.map_entries(number)
@@ -114,7 +114,7 @@ class Inspector:
     def _map(self, number: int, name: str, entries: str) -> Drift | None:
         path = self.releases.root / str(number) / name
         if not path.is_file():
-            return None  # said of the files
+            return None  # Reported with the files.
         want = sorted(line for line in path.read_text("utf-8", "replace").split("\n") if line)
         have = sorted(line.partition(" ")[2].rstrip() for line in entries.split("\n") if line.startswith("0x"))
         if want == have:
@@ -144,7 +144,7 @@ class Inspector:
         return [drift] if drift is not None else []
 
     def _agent_file(self, expected: Expected) -> Drift | None:
-        """What is wrong with the file that the agent reads."""
+        """What is wrong with the file that the agent loads."""
         try:
             data = content_of(self.agent.configuration)
         except FileNotFoundError:
@@ -153,7 +153,7 @@ class Inspector:
         return self._foreign_rules(content_of(release), data) if release.is_file() else None
 
     def _foreign_rules(self, release: bytes, data: bytes) -> Drift | None:
-        """The live applications must stand in it as they are; others only as some release has them."""
+        """The live applications must be in it unchanged. Others must match some release."""
         want, have = applications_in(release), applications_in(data)
         if have is None or want is None:
             return Drift(Place.AGENT, "The agent’s configuration was changed outside guardpanel and is unreadable.")
@@ -164,7 +164,7 @@ class Inspector:
         return Drift(Place.AGENT, what, self._lines(release, data))
 
     def released_applications(self) -> list[str]:
-        """Those in the agent's file that are as some release on disk has them: a worker may still use them."""
+        """The applications in the agent's file that match a release on disk: a worker may still use them."""
         try:
             have = applications_in(content_of(self.agent.configuration)) or {}
         except FileNotFoundError:
@@ -178,7 +178,7 @@ class Inspector:
         return {words.removeprefix("guardpanel ") for words in descriptions}
 
     def applications_of(self, checksums: Collection[str]) -> list[str] | None:
-        """Those that these releases use; None, which is all, where one of them is not on disk."""
+        """The applications of these releases. None, which means all, if one of them is not on disk."""
         if not checksums:
             return []
         numbers = {self.releases.checksum(number): number for number in self.releases.numbers()}
@@ -191,7 +191,7 @@ class Inspector:
         return self.releases.root / str(number) / "coraza.yaml"
 
     def _foreign(self, applications: dict[str, str]) -> dict[str, str]:
-        """Those that no release on disk has so: an old worker may still use one that some has."""
+        """The applications that match no release on disk: an old worker may still use those that do."""
         left = dict(applications)
         for number in reversed(self.releases.numbers()):
             if not left:
@@ -210,10 +210,10 @@ def _unread(status: AgentStatus) -> Drift:
 
 
 def _strangers(host: str, port: int, own: set[int]) -> str:
-    """Words for the processes besides HAProxy's own that listen on a port; empty where there is none."""
+    """Describe processes other than HAProxy that listen on a port. Empty if there are none."""
     sockets = proc.listening(host, port)
     if len(sockets) < 2:
-        return ""  # ours alone: what nobody listens on is found by asking
+        return ""  # Our own processes only: what nobody listens on is found by connecting.
     holders = proc.owners(sockets)
     mine = {inode for pid, held in holders.items() if pid in own for inode in held}
     others = sorted(pid for pid, held in holders.items() if held - mine)
@@ -224,7 +224,7 @@ def _strangers(host: str, port: int, own: set[int]) -> str:
 
 
 def differing(want: bytes, have: bytes) -> tuple[str, ...]:
-    """What was taken away (`-`) and what was added (`+`), in the order of the file."""
+    """Removed (`-`) and added (`+`) lines, in file order."""
     old, new = (text.decode("utf-8", "replace").split("\n") for text in (want, have))
     head = _same(old, new)
     tail = _same(old[head:][::-1], new[head:][::-1])
@@ -236,6 +236,6 @@ def differing(want: bytes, have: bytes) -> tuple[str, ...]:
 
 
 def _same(left: Sequence[str], right: Sequence[str]) -> int:
-    """How many lines both begin with: put aside first, since files are long and changes are small."""
+    """The number of leading lines that are equal. They are skipped, since files are long and changes small."""
     pairs = enumerate(zip(left, right, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))

@@ -1,4 +1,4 @@
-"""What the WAF agent answers to `POST /v1/evaluate` (spoa/README.md): the verdict on one request, and why."""
+"""The WAF agent's response to `POST /v1/evaluate` (spoa/README.md): the verdict on a request, and why."""
 
 import asyncio
 import json
@@ -14,16 +14,16 @@ PATIENCE = 12.0
 "Seconds: the agent itself gives up after 10."
 
 AT_ONCE = 2
-"Evaluations that the agent takes (spoa/evaluate.go): a third would wait there, too."
+"Concurrent evaluations that the agent accepts (spoa/evaluate.go). A third would wait there anyway."
 
 BUSY = 429
 TRIES, BETWEEN = 200, 0.03
-"How often, and after how many seconds, an agent is asked again that evaluates for others."
+"How often, and after how many seconds, to retry while the agent evaluates for others."
 
 
 @dataclass(frozen=True)
 class Match:
-    """One variable that a link of a rule matched."""
+    """A variable that a link of a rule matched."""
 
     variable: str
     key: str
@@ -33,7 +33,7 @@ class Match:
 
 @dataclass(frozen=True)
 class EvaluatedRule:
-    """A rule that fired and is reported: it detected something, or decided."""
+    """A fired rule that is reported: it detected something, or decided."""
 
     id: int
     phase: int
@@ -49,9 +49,9 @@ class Evaluation:
     verdict: str
     "`pass`, `detected` or `blocked`."
     status: int
-    "Of the response to a blocked request; else 0."
+    "The status of the response to a blocked request, else 0."
     rule: int
-    "That blocked it; else 0."
+    "The rule that blocked it, else 0."
     score: int
     threshold: int
     rules: tuple[EvaluatedRule, ...]
@@ -67,7 +67,7 @@ async def evaluate(control: Path, directives: str, request: Mapping[str, Any]) -
 
 
 async def evaluate_live(control: Path, application: str, request: Mapping[str, Any]) -> Evaluation:
-    """The verdict of an application that is loaded. Raises EngineUnavailable."""
+    """The verdict of a loaded application. Raises EngineUnavailable."""
     return parse(await _answer(control, {"application": application, "request": request}))
 
 

@@ -1,10 +1,11 @@
-"""What a new HAProxy worker is told of servers, so that a reload forgets nothing of them.
+"""What a new HAProxy worker is told about servers, so that a reload does not reset them.
 
-A worker begins with every server UP, until its first failed check: visitors would meet servers that are down after each save.
-So it reads a state file (`server-state-file`), made of what the worker before it says (`show servers state`). HAProxy believes
-that file more than its configuration: another port, TLS switched off, DOWN for ever where nothing checks. Therefore only what
-checks found is taken from the old worker, and all else is said as the new configuration has it. Read in srv_state_srv_update()
-of HAProxy's src/server_state.c, and tried on each version.
+A worker starts with every server UP until its first failed check: after each save, visitors would reach servers that are down. So
+it reads a state file (`server-state-file`), which is derived from the previous worker's `show servers state`.
+
+HAProxy trusts that file more than its configuration: another port, TLS disabled, DOWN forever without checks. Therefore only the
+results of checks are taken from the old worker. Everything else follows the new configuration. Read in srv_state_srv_update() of
+HAProxy's src/server_state.c, and tried on each version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ Key = tuple[str, str]
 "Backend and server: `be_17`, `s1`."
 
 Row = Mapping[str, str]
-"A line of `show servers state` by its columns' names."
+"A line of `show servers state`, by column name."
 
 COLUMNS = (  # noqa: SIM905 a list of 25 words reads worse
     "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
@@ -31,15 +32,15 @@ DOWN, UP = "0", "2"
 "srv_op_state: SRV_ST_STOPPED and SRV_ST_RUNNING."
 
 NEVER, NOT_YET = "0", "1"
-"""srv_check_status: HCHK_STATUS_UNKNOWN, of a server without checks, and HCHK_STATUS_INI, before the first. Of a server that is
-checked, NEVER makes HAProxy drop whatever its checks find, and crash on it (set_server_check_status() of src/check.c)."""
+"""srv_check_status: HCHK_STATUS_UNKNOWN of a server without checks, and HCHK_STATUS_INI before the first. For a server that is
+checked, NEVER makes HAProxy discard all results of its checks, and crash on it (set_server_check_status() of src/check.c)."""
 
 FAILED, PASSED = {"2"}, {"3", "4"}
-"srv_check_result: CHK_RES_FAILED; CHK_RES_PASSED and CHK_RES_CONDPASS. While a check runs it is none of them."
+"srv_check_result: CHK_RES_FAILED, CHK_RES_PASSED and CHK_RES_CONDPASS. It is none of them while a check runs."
 
 
 class ConfiguredServer(NamedTuple):
-    """A server as a configuration of ours has it."""
+    """A server in one of our configurations."""
 
     backend: str
     name: str
@@ -49,9 +50,9 @@ class ConfiguredServer(NamedTuple):
     weight: str
     enabled: bool
     tls: str
-    "Its words on TLS; empty without."
+    "Its TLS options. Empty without TLS."
     asks: str
-    "What its health check asks and expects; empty: nothing checks it."
+    "What its health check sends and expects. Empty without a check."
     rise: int
     fall: int
 
@@ -61,11 +62,11 @@ class ConfiguredServer(NamedTuple):
 
 
 Backends = Mapping[str, Sequence[ConfiguredServer]]
-"Servers by their backend."
+"Servers by backend."
 
 
 class HealthState(NamedTuple):
-    """What checks found of a server, as a state file says it."""
+    """What checks found about a server, as a state file expresses it."""
 
     op: str
     health: int
@@ -76,7 +77,7 @@ class HealthState(NamedTuple):
 
 
 def servers_in(configuration: str) -> dict[str, tuple[ConfiguredServer, ...]]:
-    """The servers of the virtual hosts in an haproxy.cfg of ours."""
+    """The servers of the virtual hosts in one of our haproxy.cfg."""
     sections = configuration.split("\nbackend ")
     backends = (_servers(text) for text in sections if text.startswith("be_"))
     return {servers[0].backend: servers for servers in backends if servers}
@@ -84,7 +85,7 @@ def servers_in(configuration: str) -> dict[str, tuple[ConfiguredServer, ...]]:
 
 @lru_cache(20_000)
 def _servers(section: str) -> tuple[ConfiguredServer, ...]:
-    """Of one backend; kept, since a save changes one and asks for all."""
+    """The servers of one backend. Cached, since a save changes one and needs all."""
     first, *lines = [line.strip() for line in section.split("\n")]
     backend = first.split()[0]
     asks = "\n".join(line for line in lines if line.startswith(("option httpchk", "http-check")))
@@ -111,7 +112,7 @@ def _after(words: list[str], name: str, otherwise: str) -> str:
 
 
 def rows_in(text: str) -> dict[Key, Row]:
-    """What `show servers state` says, or a state file of ours."""
+    """The rows of `show servers state`, or of one of our state files."""
     lines = [line.split() for line in text.split("\n")]
     columns = next((words[1:] for words in lines if words[:1] == ["#"]), [])
     rows = (dict(zip(columns, words, strict=False)) for words in lines if len(words) == len(columns) > 0)
@@ -136,11 +137,9 @@ def state_lines(
     handed: Mapping[Key, Row],
     addresses: Mapping[str, str],
 ) -> list[str]:
-    """The state file for a worker that reads `new`.
-
-    `before`: what the old worker, which runs `live`, says, and `handed` what it was told when it began. `addresses`: of
-    servers given by name. A server is found again by where it is, whatever it is called: the first may have been removed.
-    """
+    """The state file for a worker that loads `new`. `before` is the state reported by the old worker, which runs `live`, and
+    `handed` what it was told when it started. `addresses` are those of servers given by name. Servers are matched by their
+    location, not their name, since one may have been removed."""
     lines = [*HEAD]
     for backend, servers in new.items():
         left = list(live.get(backend, ()))
@@ -157,7 +156,7 @@ def state_lines(
 
 
 def _same(server: ConfiguredServer, candidates: Sequence[ConfiguredServer]) -> ConfiguredServer | None:
-    """The one that was asked the same question in the same place before; if there are more, that of the same name."""
+    """The server with the same check in the same place. Of several, the one with the same name."""
     question = _question(server)
     matches = [candidate for candidate in candidates if _question(candidate) == question]
     return next((match for match in matches if match.name == server.name), matches[0] if matches else None)
@@ -168,16 +167,16 @@ def _question(server: ConfiguredServer) -> tuple[str, ...]:
 
 
 def _checked(server: ConfiguredServer, row: Row | None, handed: Row | None) -> HealthState | None:
-    """None where nothing is known of its health, as in maintenance or drain: it begins UP, as a new one."""
+    """None if its health is unknown, as in maintenance or drain: it starts UP like a new one."""
     if row is None or not server.asks or int(row["srv_admin_state"]) or row["srv_op_state"] not in {DOWN, UP}:
         return None
     return _with_earlier(row, handed, server)
 
 
 def _with_earlier(row: Row, handed: Row | None, server: ConfiguredServer) -> HealthState:
-    """A new worker counts good and bad checks anew. Where saves follow each other faster than `rise` or `fall` checks, a
-    server that came back, or died, would never be noticed: so what earlier workers counted is added, unless a check said
-    otherwise since."""
+    """A new worker counts good and bad checks from 0. If saves follow each other faster than `rise` or `fall` checks, a server
+    that recovered or failed would never be noticed. So the counts of earlier workers are added, unless a check has contradicted
+    them since."""
     op, health, result = row["srv_op_state"], int(row["srv_check_health"]), row["srv_check_result"]
     full, rise = server.full_health, server.rise
     earlier = int(handed["srv_check_health"]) if handed is not None and handed["srv_op_state"] == op else None
@@ -189,7 +188,7 @@ def _with_earlier(row: Row, handed: Row | None, server: ConfiguredServer) -> Hea
 
 
 def _line(server: ConfiguredServer, checked: HealthState, address: str) -> str:
-    """Columns as in COLUMNS; numbers of backends and servers need not be right, their names do."""
+    """Columns as in COLUMNS. The numbers of backends and servers need not be right, only their names."""
     status = checked.value("srv_check_status")
     status = NOT_YET if server.asks and status == NEVER else status
     return " ".join((

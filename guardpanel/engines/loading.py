@@ -1,6 +1,7 @@
-"""HAProxy while it loads a configuration: to 3.0 its master reads it, and answers nobody; from 3.1 on the new worker does.
+"""HAProxy while it loads a configuration.
 
-That one is listed beside the old worker, which serves; its end is a refused reload (mworker_catch_sigchld() in src/mworker.c).
+Up to 3.0 its master loads it, and does not respond meanwhile. From 3.1 on the new worker does. It is listed next to the old
+worker, which serves, and its exit means a rejected reload (mworker_catch_sigchld() in src/mworker.c).
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from guardpanel.errors import EngineUnavailable
 
 
 class Reading:
-    """Whose work is waited for while HAProxy reads."""
+    """The processes that work while HAProxy loads."""
 
     def __init__(self, before: Processes, *, is_here: bool) -> None:
         self.before = before
@@ -24,8 +25,8 @@ class Reading:
 
     @classmethod
     async def of(cls, cli: MasterCli, before: Processes) -> "Reading":
-        """Made before it is told to reload: afterwards its master may be gone. In a container of its own its processes
-        have other numbers here."""
+        """Created before the reload, since the master may be gone afterwards. In another container its processes have other
+        numbers here."""
         return cls(before, is_here=await asyncio.to_thread(listener_of, cli.path) == before.master)
 
     @property
@@ -33,7 +34,7 @@ class Reading:
         return self._is_here and not is_process(self.before.master)
 
     def processes(self) -> set[int]:
-        """A master that answers works for whoever asks, too."""
+        """A master that responds may also be working for someone else."""
         if not self._is_here:
             return set()
         master = self.before.master
@@ -41,16 +42,16 @@ class Reading:
 
 
 async def newest_worker(cli: MasterCli) -> int:
-    """The worker that answers as the newest one; 0 where none does. One that still loads is listed and does not yet answer."""
+    """The worker that responds as the newest. 0 if none does. One that still loads is listed but does not respond yet."""
     with suppress(EngineUnavailable):
         return int((await cli.info()).get("pid", 0))
     return 0
 
 
 async def end_loading_worker(cli: MasterCli) -> bool:
-    """Whether one hung that we may end: left alone it would serve what was given up as soon as the cause is gone.
-
-    It is stopped first and looked at again: it may just have taken over, and the end of the worker that serves ends HAProxy."""
+    """End a worker that hangs while loading, if it is ours to end. Otherwise it would serve what was given up as soon as the
+    cause is gone. It is stopped first and checked again, since it may just have taken over, and the end of the serving worker
+    ends HAProxy."""
     pid = await _loading_worker(cli)
     if not pid:
         return False
@@ -64,7 +65,7 @@ async def end_loading_worker(cli: MasterCli) -> bool:
 
 
 async def _loading_worker(cli: MasterCli) -> int:
-    """The child of the master that loads beside an old worker that serves; 0 where there is none, or in another container."""
+    """The master's child that loads while an old worker serves. 0 if there is none, or in another container."""
     with suppress(EngineUnavailable):
         now = await cli.processes()
         serves, master = await newest_worker(cli), await asyncio.to_thread(listener_of, cli.path)

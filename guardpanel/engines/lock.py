@@ -1,7 +1,5 @@
-"""Locks held by the kernel: a second process is refused, a killed holder leaves nothing behind.
-
-There are three: one is held for each save, the others by the panel and by the ingest for as long as they run.
-"""
+"""Kernel locks: a second process is refused, and a killed holder leaves nothing behind. There are three: one per save, and those
+of the panel and the ingest while they run."""
 
 import fcntl
 import os
@@ -14,24 +12,24 @@ from guardpanel.errors import Busy, StorageFailed
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold the save's lock. Busy (409) if another process has it."""
+    """Hold the save lock. Raises Busy (409) if another process has it."""
     with _held(path, "Another guardpanel process is making a change. Try again in a moment."):
         yield
 
 
 @contextmanager
 def only_panel(path: Path) -> Iterator[None]:
-    """Hold the panel's lock. Busy (409) if a panel runs on this data directory."""
+    """Hold the panel's lock. Raises Busy (409) if a panel runs on this data directory."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(path, f"Another panel is already running on {path.parent}.") as descriptor:
         os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())  # for whoever looks; the lock alone counts
+        os.write(descriptor, f"{os.getpid()}\n".encode())  # For people who look. Only the lock counts.
         yield
 
 
 @contextmanager
 def only_ingest(path: Path) -> Iterator[None]:
-    """Hold the ingest's lock. Busy (409) if another process writes events."""
+    """Hold the ingest's lock. Raises Busy (409) if another process writes events."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(path, f"Another ingest is already running on {path.parent}."):
         yield

@@ -1,4 +1,4 @@
-"""What this machine, or the container that the panel runs in, has for HAProxy."""
+"""The resources that this machine or container has for HAProxy."""
 
 import resource
 from pathlib import Path
@@ -10,17 +10,17 @@ MOUNTED = Path("/proc/self/cgroup")
 MEMORY = Path("/proc/meminfo")
 
 UNLIMITED = 1 << 60
-"From here on a number is no limit: cgroup v1 says almost 2⁶³."
+"Values from here on mean no limit: cgroup v1 reports almost 2⁶³."
 
 
 def memory_mib() -> int:
-    """The least of the machine's memory and every limit above this process (cgroup v2's memory.max, v1's limit_in_bytes)."""
+    """The minimum of the machine's memory and all limits above this process (cgroup v2's memory.max, v1's limit_in_bytes)."""
     total = int(MEMORY.read_text().split("MemTotal:")[1].split()[0]) * 1024
     return min([total, *_limits()]) // MIB
 
 
 def open_files() -> int:
-    """How many file descriptors a process that is started from here may have."""
+    """How many file descriptors a process started from here may have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     return UNLIMITED if most == resource.RLIM_INFINITY else most
 

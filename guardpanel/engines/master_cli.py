@@ -1,7 +1,7 @@
 """HAProxy's master CLI: typed calls only, so that no value can become a command.
 
-The master does not close after an answer: the client half-closes. It refuses connections for a moment while it
-re-executes itself in a reload, so every call retries until its deadline. 2.6 answers nothing to `reload`.
+The master does not close after an answer: the client half-closes. It refuses connections briefly while it re-executes itself
+during a reload, so every call retries until its deadline. 2.6 answers nothing to `reload`.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from guardpanel.errors import EngineSilent, EngineUnavailable
 LARGEST = 64 * 1024 * 1024
 PAUSE = 0.01
 ANSWER_TIMEOUT = 5.0
-"Seconds for one answer: a master that reads a large configuration answers nobody meanwhile."
+"Seconds per answer: a master does not respond while it loads a large configuration."
 
 
 HAS_ADDRESS = ("IP changed from ", "no need to change the addr", "nothing changed")
-"What HAProxy answers where a server has the address now: 2.6 to 3.4; the last from 3.0 on."
+"HAProxy's answers if the server has the address now: 2.6 to 3.4. The last one from 3.0 on."
 
 
 @dataclass(frozen=True)
 class Processes:
-    """`show proc`: who runs. `failed` counts reloads that were refused since the last good one."""
+    """`show proc`: what runs. `failed` counts rejected reloads since the last good one."""
 
     master: int
     version: str
@@ -41,8 +41,8 @@ class MasterCli:
         self.path = path
 
     async def reload(self) -> str:
-        """Tell the master, once, to read the configuration. Its answer is never proof: 2.6 gives none, a newer one lies,
-        and none comes in time from one that reads thousands of servers on a busy machine."""
+        """Tell the master, once, to load the configuration. Its answer proves nothing: 2.6 gives none, newer versions report
+        false success, and none arrives in time while a busy machine loads thousands of servers."""
         try:
             return await self._ask("reload", patience=5.0, again_after_silence=False)
         except EngineSilent:
@@ -52,13 +52,13 @@ class MasterCli:
         return parse_processes(await self._ask("show proc", patience=patience))
 
     async def info(self, pid: int = 0) -> dict[str, str]:
-        """`show info` of a worker, by default the newest; names in lower case."""
+        """`show info` of a worker, by default the newest. Names are in lower case."""
         text = await self._ask(f"@!{pid:d} show info" if pid else "@1 show info")
         facts = (line.split(": ", 1) for line in text.splitlines() if ": " in line)
         return {name.lower(): value for name, value in facts}
 
     async def stat(self, backend: str = "") -> str:
-        """`show stat` of the newest worker, the servers of one backend or of all: CSV."""
+        """`show stat` of the newest worker, for one backend's servers or all, as CSV."""
         return await self._ask(f"@1 show stat {_name(backend) if backend else -1} 4 -1")
 
     async def server_states(self) -> str:
@@ -66,7 +66,7 @@ class MasterCli:
         return await self._ask("@1 show servers state")
 
     async def set_address(self, backend: str, server: str, address: str) -> bool:
-        """Whether it has that address now: a server that has none takes none."""
+        """Whether it has that address now. A server without an address accepts none."""
         name = f"{_name(backend)}/{_name(server)}"
         answer = await self._ask(f"@1 set server {name} addr {ip_address(address)}")
         return answer.startswith(HAS_ADDRESS)
@@ -76,7 +76,7 @@ class MasterCli:
         return backend in (await self._ask("@1 show backend")).split("\n")
 
     async def maps(self) -> dict[int, str]:
-        """The maps of the newest worker: number and file as the configuration names it."""
+        """The newest worker's maps: number and file as in the configuration."""
         listed = await self._ask("@1 show map")
         return {int(number): file for number, file in re.findall(r"^(\d+) \(([^)]+\.map)\)", listed, re.MULTILINE)}
 
@@ -122,7 +122,7 @@ def _name(text: str) -> str:
 
 
 def parse_processes(text: str) -> Processes:
-    """Sections `# workers` and `# old workers`; columns changed between versions, pid and type did not."""
+    """Sections `# workers` and `# old workers`. Columns changed between versions, except pid and type."""
     master, failed, version, uptime = 0, 0, "", 0
     processes: dict[str, list[int]] = {"workers": [], "old workers": []}
     section = ""

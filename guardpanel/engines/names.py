@@ -1,7 +1,7 @@
-"""Names of servers as this machine's own resolver has them: /etc/hosts, search domains and DNS (getaddrinfo(3)).
+"""Resolves servers' names with this machine's resolver: /etc/hosts, search domains and DNS (getaddrinfo(3)).
 
-HAProxy would ask libc for one name after the other, 20 s for each while DNS is silent, and its own resolvers know neither
-/etc/hosts nor search domains. So the panel looks names up: all at once, within one time for all.
+HAProxy would ask libc for one name after the other, 20 s each while DNS does not respond, and its own resolvers know neither
+/etc/hosts nor search domains. So the panel looks names up: all at once, with one time limit.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from guardpanel.models.types import in_circles, is_ourselves, server_host
 RESOLVER = "This machine’s resolver"
 
 LONGEST = 6.0
-"Seconds for all names: libc asks again after 5 s where one question was lost (resolv.conf(5), `timeout`)."
+"Seconds for all names: libc retries after 5 s if a query was lost (resolv.conf(5), `timeout`)."
 
 NO_ANSWER = "no response in time"
 
 NOT_KNOWN = "can’t be resolved because no name server responds. Try again"
 
 NONE_THERE = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
-"The resolver's word that there is no address; all else it may know in a minute."
+"Errors by which the resolver states that there is no address. Others may be temporary."
 
 
 class Resolution(NamedTuple):
-    """What a look-up brought. Without addresses `problem` says why, and `is_none` that there is none, for sure."""
+    """The result of a look-up. Without addresses, `problem` is the reason, and `is_none` tells that there certainly is none."""
 
     addresses: tuple[str, ...] = ()
     problem: str = ""
@@ -39,24 +39,24 @@ class Resolution(NamedTuple):
 
 
 Lookup = Callable[[str], Sequence[str]]
-"Addresses of a name, best first; OSError where there is none."
+"A name's addresses, best first. Raises OSError if there are none."
 
 
 def addresses(name: str) -> Sequence[str]:
-    """As libc orders them, IPv4 first: names of both kinds are common where IPv6 leads nowhere."""
+    """In libc's order, but IPv4 first: dual-stack names are common where IPv6 does not work."""
     addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
     return sorted(dict.fromkeys(addresses), key=lambda address: ":" in address)
 
 
 class Names:
-    """Looks names up in threads of their own: a resolver that hangs holds up neither a save nor the panel's end."""
+    """Looks names up in threads of their own: a resolver that hangs blocks neither a save nor the panel's shutdown."""
 
     def __init__(self, lookup: Lookup = addresses) -> None:
         self._lookup = lookup
         self._asking: dict[str, asyncio.Future[Resolution]] = {}
 
     async def find(self, names: Collection[str], longest: float = LONGEST) -> dict[str, Resolution]:
-        """Each name with what is known of it after at most `longest` seconds for all of them."""
+        """Each name's result after at most `longest` seconds for all."""
         lookups = {name: self._asking.get(name) or self._ask(name) for name in names}
         if lookups:
             await asyncio.wait(lookups.values(), timeout=longest)
@@ -73,7 +73,7 @@ class Names:
 
         def ask() -> None:
             resolution = self._look(name)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # The loop is closed: nothing waits any more.
                 loop.call_soon_threadsafe(answer, resolution)
 
         threading.Thread(target=ask, name=f"lookup of {name}", daemon=True).start()
@@ -84,7 +84,7 @@ class Names:
             addresses = self._lookup(name)
         except OSError as error:
             return Resolution(problem=error.strerror or str(error), is_none=error.errno in NONE_THERE)
-        except UnicodeError as error:  # a label that is too long
+        except UnicodeError as error:  # A label is too long.
             return Resolution(problem=str(error), is_none=True)
         usable = tuple(address for address in addresses if _is_usable(address))
         if usable:
@@ -93,7 +93,7 @@ class Names:
 
 
 def _is_usable(address: str) -> bool:
-    """A name must not lead where an address may not be typed: cloud credentials, multicast."""
+    """A name must not resolve to an address that must not be typed: cloud metadata, multicast."""
     try:
         return server_host(address) == (address, False)
     except PydanticCustomError:
@@ -106,7 +106,7 @@ def must_have_addresses(
     bundle: Bundle,
     binds: Collection[tuple[str, int]],
 ) -> None:
-    """Raises ConfigRejected with each server that has no address, or whose address is HAProxy's own, at its field."""
+    """Raises ConfigRejected with each server, at its field, that has no address or whose address is HAProxy's own."""
     findings = [_finding(server, words, bundle) for server in servers if (words := _wrong(server, resolutions, binds))]
     if findings:
         output = "\n".join(finding.message for finding in findings)
@@ -118,7 +118,7 @@ def must_have_addresses(
 def _wrong(
     server: NamedServer, resolutions: dict[str, Resolution], binds: Collection[tuple[str, int]]
 ) -> tuple[str, str] | None:
-    """The resolver's words and ours; None where nothing is wrong."""
+    """The resolver's message and ours. None if the server is fine."""
     answer = resolutions[server.host]
     if not answer.addresses:
         message = f"could not resolve address '{server.host}': {answer.problem}"

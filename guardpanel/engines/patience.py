@@ -1,4 +1,4 @@
-"""Waiting for an engine that may be slow: on a busy machine a save takes longer, and does not fail for that."""
+"""Waiting for an engine that may be slow: on a busy machine a save takes longer, but does not fail."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -6,20 +6,20 @@ from pathlib import Path
 from time import monotonic
 
 LONGEST = 120.0
-"Seconds after which even an engine that is at work is waited for no longer."
+"Seconds after which even a working engine is no longer awaited."
 
 LOOKS = 8
-"At the processes, in the seconds in which they may do nothing."
+"Seconds between two looks at the processes while they are idle."
 
 Processes = Callable[[], Collection[int]]
-"Whose work is waited for, by pid."
+"The processes to wait for, by pid."
 
 
 class Patience:
-    """Until the processes have done nothing for `seconds`.
+    """Wait until the processes have been idle for `seconds`.
 
-    At work is who runs or waits for the processor (state R) or the disk (D), and who has used the processor since the last
-    look (proc(5)). Who hangs, is stopped or is gone is not. `LONGEST` bounds it all.
+    A process works if it runs or waits for the CPU (state R) or the disk (D), or has used CPU time since the last look (proc(5)).
+    One that hangs, is stopped or is gone does not. `LONGEST` is the upper limit.
     """
 
     def __init__(self, seconds: float, processes: Processes) -> None:
@@ -41,11 +41,11 @@ class Patience:
 
     @property
     def had_its_seconds(self) -> bool:
-        """For what is known to be otherwise, and not only slow."""
+        """Stop waiting: the outcome is known."""
         return monotonic() - self._began >= self.seconds
 
     def _look(self) -> tuple[bool, dict[int, int]]:
-        """Whether any of them runs or waits to, and the processor's time (clock ticks) that each has used."""
+        """Whether any of them runs or is ready to, and the CPU time (clock ticks) that each has used."""
         waits, used = False, {}
         for pid in self._processes():
             with suppress(OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""What is checked before `guardpanel up` starts anything, so that a fault is said in one line."""
+"""Checks before `guardpanel up` starts anything, so that problems are reported on one line."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from guardpanel.settings import Settings, host_and_port
 
 
 def refuse_busy_ports(settings: Settings, *, proxy: bool) -> None:
-    """EngineUnavailable if somebody else listens on the panel's port, or on HAProxy's while ours does not run yet."""
+    """Raises EngineUnavailable if another process listens on the panel's port, or on HAProxy's while ours does not run yet."""
     _must_be_free("GUARDPANEL_LISTEN", *host_and_port(settings.listen))
     if proxy and listener_of(settings.master_socket) is None:
         for host, port in settings.http_binds:
@@ -20,14 +20,14 @@ def refuse_busy_ports(settings: Settings, *, proxy: bool) -> None:
 
 
 async def require_engines(settings: Settings) -> None:
-    """EngineUnavailable with what to do if HAProxy or the agent is missing or too old."""
+    """Raises EngineUnavailable with instructions if HAProxy or the agent is missing or too old."""
     engines = Deployer(settings, "")
     await engines.haproxy.version()
     engines.agent.binary()
 
 
 async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
-    """For each engine whether it is fit, and where it is with its version or what to do."""
+    """For each engine, whether it is usable, and its path with its version, or instructions."""
     engines = Deployer(settings, "")
     checks = []
     try:
@@ -45,7 +45,7 @@ async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
 
 
 def machine(settings: Settings) -> list[tuple[bool, str]]:
-    """Whether the data directory can be written and the ports can be listened on."""
+    """Whether the data directory can be written and the ports are free."""
     existing = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
     writable = os.access(existing, os.W_OK | os.X_OK)
     words = f"data directory: {settings.data_dir}"

@@ -1,4 +1,4 @@
-"""Processes and who of them listens where, by the kernel's word (unix(7), proc(5))."""
+"""Processes and their sockets, as the kernel reports them (unix(7), proc(5))."""
 
 import re
 import socket
@@ -10,14 +10,14 @@ from pathlib import Path
 
 LISTENING = "0A"
 ACCEPTS = "00010000"
-"The flag of a unix socket that listens (SO_ACCEPTCON, net/unix/af_unix.c)."
+"The flag of a listening unix socket (SO_ACCEPTCON, net/unix/af_unix.c)."
 
 UNIX_TABLE = Path("/proc/net/unix")
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
 def listener_of(path: Path) -> int | None:
-    """The process that answers on a unix socket (SO_PEERCRED, unix(7)); None where nobody does."""
+    """The process that accepts on a unix socket (SO_PEERCRED, unix(7)). None if there is none."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(1)
@@ -30,7 +30,7 @@ def listener_of(path: Path) -> int | None:
 
 
 def is_process(pid: int) -> bool:
-    """Whether it runs: a zombie does not."""
+    """Whether it runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -38,14 +38,14 @@ def is_process(pid: int) -> bool:
 
 
 def children_of(pid: int) -> set[int]:
-    """By the kernel's list (proc(5), /proc/pid/task/tid/children)."""
+    """Its children in the kernel's list (proc(5), /proc/pid/task/tid/children)."""
     with suppress(OSError, ValueError):
         return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
     return set()
 
 
 def processes_at(socket_path: Path) -> set[int]:
-    """The process that answers on a unix socket, and the youngest of its children: HAProxy's master with its newest worker."""
+    """The process that accepts on a unix socket, and its youngest child: HAProxy's master and its newest worker."""
     pid = listener_of(socket_path)
     if not pid:
         return set()
@@ -53,18 +53,15 @@ def processes_at(socket_path: Path) -> set[int]:
 
 
 def _started(pid: int) -> int:
-    """In clock ticks after the machine; 0 once it is gone."""
+    """Clock ticks since boot. 0 if it is gone."""
     with suppress(OSError, IndexError, ValueError):
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
     return 0
 
 
 def has_lost(path: Path, pid: int) -> bool:
-    """Whether HAProxy's master `pid` listens on a socket whose place `path` is another's or nobody's.
-
-    HAProxy binds `path.pid.tmp` and renames it: /proc/net/unix goes on to show the first name. A master that hangs in a
-    reload has no such socket.
-    """
+    """Whether HAProxy's master `pid` listens on a socket whose `path` now belongs to another process or none. HAProxy binds
+    `path.pid.tmp` and renames it: /proc/net/unix keeps the first name. A master that hangs in a reload has no such socket."""
     if listener_of(path) is not None:
         return False
     name = f"{path}.{pid}.tmp"
@@ -87,7 +84,7 @@ def listening(host: str, port: int) -> set[str]:
 
 
 def owners(inodes: Iterable[str]) -> dict[int, set[str]]:
-    """Processes by the sockets that they hold, as far as we may look."""
+    """Processes by their open sockets, as far as we may look."""
     inode_of = {f"socket:[{inode}]": inode for inode in inodes}
     owners: dict[int, set[str]] = {}
     for folder in Path("/proc").glob("[0-9]*/fd"):
@@ -100,14 +97,14 @@ def owners(inodes: Iterable[str]) -> dict[int, set[str]]:
 
 
 def command(pid: int) -> str:
-    """The process's name; empty once it is gone."""
+    """The process's name. Empty if it is gone."""
     with suppress(OSError):
         return re.sub(r"[^\w.+-]", "?", Path(f"/proc/{pid}/comm").read_text().strip())
     return ""
 
 
 def _in_kernel_words(host: str) -> str:
-    """An address as the kernel prints it: 32-bit words in the machine's byte order."""
+    """An address as the kernel prints it: 32-bit words in host byte order."""
     packed = ip_address(host).packed
     words = [packed[at : at + 4] for at in range(0, len(packed), 4)]
     return "".join(f"{int.from_bytes(word, 'little'):08X}" for word in words)

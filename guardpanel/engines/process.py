@@ -1,4 +1,4 @@
-"""Run an engine's check, bounded: its whole process group ends at the limit, and it inherits nothing of ours."""
+"""Runs an engine's check with limits: its whole process group is killed at the limit, and it inherits nothing from us."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from guardpanel.engines.patience import LOOKS, Patience
 from guardpanel.errors import StorageFailed
 
 IDLE = 10.0
-"Seconds in which a check does nothing until it is ended: it hangs. One that waits for the processor is only slow."
+"Seconds of inactivity after which a check counts as hanging. One that waits for the CPU is only slow."
 
 CPU_SECONDS = 20
 LARGEST_OUTPUT = 1024 * 1024
@@ -30,7 +30,7 @@ class Completed:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for what a check reads, gone at the end. Raises StorageFailed where it cannot be written."""
+    """A directory for a check's input, deleted at the end. Raises StorageFailed if it cannot be written."""
     try:
         with tempfile.TemporaryDirectory(prefix="guardpanel-") as folder:
             yield Path(folder)
@@ -39,22 +39,20 @@ def scratch() -> Iterator[Path]:
 
 
 def clean_environment() -> dict[str, str]:
-    """HAProxy can print its environment (`show env`), so it gets none of the panel's."""
+    """HAProxy can print its environment (`show env`), so it gets none of the panel's variables."""
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 async def run(command: Sequence[str | Path], *, cwd: Path | None = None, memory_kib: int | None = None) -> Completed:
-    """The command's exit code and output; killed with all its children once it hangs.
-
-    In a thread: uvloop's own subprocesses fork the whole panel, which costs some 15 ms; `subprocess` uses vfork.
-    """
+    """The command's exit code and output. Killed with all its children if it hangs. Runs in a thread: uvloop's subprocesses fork
+    the whole panel, which costs some 15 ms, while `subprocess` uses vfork."""
     return await asyncio.to_thread(run_here, list(map(str, command)), cwd, memory_kib)
 
 
 def run_here(
     command: list[str], cwd: Path | None = None, memory_kib: int | None = None, stdin: int = subprocess.DEVNULL
 ) -> Completed:
-    """The same in the caller's own thread."""
+    """The same in the caller's thread."""
     limits = f"ulimit -t {CPU_SECONDS}" + (f"; ulimit -v {memory_kib}" if memory_kib else "")
     with subprocess.Popen(
         ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *command],
@@ -76,7 +74,7 @@ def run_here(
 
 
 def _waited_for(process: "subprocess.Popen[bytes]") -> bytes:
-    """Its output; TimeoutExpired when it does nothing more. What it may use of the processor is limited besides."""
+    """Its output. Raises TimeoutExpired if it becomes inactive. Its CPU time is limited, too."""
     patience = Patience(IDLE, lambda: (process.pid,))
     while True:
         try:

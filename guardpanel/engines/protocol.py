@@ -1,4 +1,4 @@
-"""What the rest of the panel asks of the engines. `Deployer` does it with the real ones, tests with others."""
+"""What the rest of the panel needs from the engines. `Deployer` implements it with the real ones, tests with fakes."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from guardpanel.engines.status import HAProxyStatus
 from guardpanel.engines.verify import Verifier
 
 SERVERS_PATIENCE = 0.02
-"Seconds that a page waits for newer states of all servers: of thousands they take twice that, and more while a save runs."
+"Seconds that a page waits for newer states of all servers. Thousands take twice that, and longer during a save."
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Engines(Protocol):
     addresses: Addresses
 
     def stage(self, bundle: Bundle, number: int) -> Release:
-        """The bundle as the files of a release."""
+        """Write the bundle as the files of a release."""
 
     async def check(
         self, release: Release, bundle: Bundle, *, changed: Collection[str], names: Collection[NamedServer]
     ) -> None:
-        """Both engines' own judgement of the staged files, and this machine's on names. Raises ConfigRejected."""
+        """Check the staged files with both engines, and server names with the resolver. Raises ConfigRejected."""
 
     async def must_answer(self, patience: float) -> None:
-        """EngineUnavailable unless both engines answer: what could not be proved live had better not begin."""
+        """Raises EngineUnavailable unless both engines respond: a save that could not be verified should not begin."""
 
     async def deploy(
         self,
@@ -53,54 +53,50 @@ class Engines(Protocol):
         tell: Callable[[str], None],
         again: bool = False,
     ) -> None:
-        """Make the release live and prove it. Raises DeploymentFailed; what is half done then is the caller's to undo.
-
-        `again`: HAProxy is reloaded even where it says that it runs this, and applications that no release has do not
-        stay in the agent: somebody changed either.
-        """
+        """Make the release live and verify it. Raises DeploymentFailed; the caller rolls back. `again`: reload HAProxy even if it
+        reports this configuration, and drop applications of no release from the agent, since something was changed outside
+        guardpanel."""
 
     async def roll_back(self, release: Release, bundle: Bundle) -> str:
-        """Put an earlier release back and prove it; what is still to be said. Raises DeploymentFailed."""
+        """Put an earlier release back and verify it. Returns what remains to be reported. Raises DeploymentFailed."""
 
     def tidy(self) -> None:
-        """Drop the applications that no live worker uses, once old workers are gone; beside everything else."""
+        """Drop the applications that no live worker uses, once old workers are gone. Runs in the background."""
 
     async def drop_unused(self) -> set[str] | None:
-        """Drop the applications that no live worker uses; the checksums that old workers still run.
-
-        None where HAProxy runs something else than the current release: then all stays. Raises EngineUnavailable.
-        """
+        """Drop the applications that no live worker uses. Returns the checksums that old workers still run. None, and nothing is
+        dropped, if HAProxy runs something other than the current release. Raises EngineUnavailable."""
 
     async def is_haproxy_there(self) -> bool:
-        """Whether a process listens on the master's socket; it may hang."""
+        """Whether a process listens on the master's socket. It may hang."""
 
     async def runs(self, checksum: str, patience: float = ...) -> bool:
-        """Whether HAProxy's newest worker has read this configuration; False if it does not answer within so many seconds."""
+        """Whether HAProxy's newest worker has loaded this configuration. False if it does not respond within this number of
+        seconds."""
 
     async def inspect(self, expected: Expected) -> list[Drift]:
-        """What lies on disk or runs and is not the live revision."""
+        """What differs on disk or in memory from the live revision."""
 
     async def status(self) -> EnginesStatus:
-        """What both engines say of themselves, as fresh as can be had without waiting long. Raises nothing."""
+        """The status of both engines, as fresh as possible without waiting long. Raises nothing."""
 
     async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
-        """The states of all servers by backend (`be_17`), as HAProxy's newest worker has them, or had them a moment ago.
-
-        A backend that is `wanted` and was not there then is waited for.
-        """
+        """The states of all servers by backend (`be_17`), as HAProxy's newest worker reported them. If a needed backend is
+        missing from the cached answer, waits for a new one."""
 
     async def servers_of(self, backend: str) -> tuple[ServerStatus, ...]:
-        """The states of one backend's servers, of now."""
+        """The current states of one backend's servers."""
 
     async def follow_names(self) -> frozenset[str]:
-        """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers have
-        no address in HAProxy although there is one: they need a reload."""
+        """Look up the names of all servers, and update changed addresses in HAProxy. Returns the names that resolve but whose
+        servers have no address in HAProxy: they need a reload."""
 
     async def reload_again(self) -> None:
-        """The same configuration anew: a server that had no address takes none at run time. Raises DeploymentFailed."""
+        """Reload the same configuration: HAProxy cannot give an address at run time to a server that had none. Raises
+        DeploymentFailed."""
 
     def sweep(self) -> None:
-        """Delete what a killed process left half written. Only while nobody saves."""
+        """Delete what a killed process left unfinished. Only while nobody saves."""
 
     async def close(self) -> None:
         """Stop what `tidy` began, between two looks."""

@@ -1,5 +1,5 @@
-"""Which listeners expect the PROXY protocol of this machine, read in a rendered configuration: asking them the wrong way would
-end as a broken connection in HAProxy's log, among the visitors' requests."""
+"""Which listeners expect the PROXY protocol from this machine, according to a rendered configuration. Connecting the wrong way
+would appear in HAProxy's log as a broken connection of a visitor."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from guardpanel.engines.http import Place
 from guardpanel.settings import host_and_port
 
 BIND = re.compile(r"^ +bind (\S+) proto h1 name (\S+)$", re.MULTILINE)
-"A listener of visitors in config_templates/haproxy/_frontend.cfg.j2."
+"A visitors' listener in config_templates/haproxy/_frontend.cfg.j2."
 
 
 def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
-    """By address and port, as this machine connects to it."""
+    """By address and port, as this machine connects."""
     expected: dict[Place, bool] = {}
     for bind, name in BIND.findall(files["haproxy.cfg"].decode()):
         host, port = host_and_port(bind)
@@ -24,5 +24,5 @@ def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
 
 
 def local(host: str) -> str:
-    """Where this machine reaches a listener on every address. It connects from there, too."""
+    """The address by which this machine reaches a listener on all addresses. It also connects from there."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

@@ -1,8 +1,7 @@
-"""Releases: bundles on disk, immutable, each whole or not there at all.
+"""Releases: immutable bundles on disk that are either complete or absent.
 
-A release is written beside its place, every file fsynced, its manifest last, and renamed into place. A directory
-whose manifest is missing or does not match its files does not count. `current` is a symlink that is replaced by
-rename, so that whoever follows it sees one release or the other.
+A release is written to a temporary directory, every file fsynced, its manifest last, and then renamed. A directory without a
+matching manifest does not count. `current` is a symlink that is replaced by rename, so that readers see one release or the other.
 """
 
 import ctypes
@@ -24,7 +23,7 @@ MANIFEST = "manifest.json"
 
 
 class ReleaseDamaged(Problem):
-    """A release is missing, was changed by hand, or was never finished."""
+    """A release is missing, modified or incomplete."""
 
     code = "release_damaged"
 
@@ -41,11 +40,11 @@ class Releases:
         self.root = data_dir / "releases"
         self.link = data_dir / "current"
         self._sound: tuple[int, tuple[tuple[str, int, int, int], ...]] | None = None
-        "The release that was found whole, and how its files looked then."
+        "The last release that was verified, and the state of its files then."
 
     def stage(self, number: int, bundle: Bundle) -> Release:
-        """Write the bundle as release `number`, in the place of one that is there: left by a save that was cut off,
-        or damaged by hand. Raises StorageFailed where the disk refuses, and leaves nothing then."""
+        """Write the bundle as release `number`, replacing one that an interrupted save left or that was damaged. Raises
+        StorageFailed if the disk cannot be written, and then leaves nothing."""
         final, draft = self.root / str(number), self.root / f".tmp-{number}-{os.getpid()}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -80,18 +79,18 @@ class Releases:
             _sync_directory(folder)
 
     def _place(self, path: Path, name: str, content: bytes) -> None:
-        """Most files of a release are those of the one before: a hard link needs no write and no fsync."""
+        """Most files equal those of the previous release: a hard link needs neither write nor fsync."""
         before = self.link / name
         try:
             if before.stat().st_size == len(content) and content_of(before) == content:
                 path.hardlink_to(before)
                 return
         except OSError:
-            pass  # there is none before, or the file system has no links
+            pass  # There is no previous one, or the file system has no links.
         _write_file(path, content)
 
     def open(self, number: int) -> Release:
-        """The release, if it is whole: every file is there with the hash that its manifest names."""
+        """The release, if it is complete: every file has the hash that its manifest lists."""
         path = self.root / str(number)
         try:
             manifest = json.loads(content_of(path / MANIFEST))
@@ -103,7 +102,7 @@ class Releases:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def files(self, number: int) -> dict[str, bytes]:
-        """What the engines got, by name; raises ReleaseDamaged where it is not whole."""
+        """The files that the engines got, by name. Raises ReleaseDamaged if it is incomplete."""
         path = self.open(number).path
         try:
             names = json.loads(content_of(path / MANIFEST))["files"]
@@ -112,10 +111,8 @@ class Releases:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def damaged(self, number: int) -> list[str] | None:
-        """The files that are not as they were written; None if the release is not there or was never finished.
-
-        Read again only where a file looks touched: its change time cannot be set by hand.
-        """
+        """The files that were modified. None if the release is missing or incomplete. Files are only read again if they look
+        touched: their change time cannot be forged."""
         path = self.root / str(number)
         try:
             looks = _looks(path)
@@ -135,21 +132,21 @@ class Releases:
             return None
 
     def checksum(self, number: int) -> str:
-        """As its manifest says; empty where there is none."""
+        """From its manifest. Empty without one."""
         try:
             return str(json.loads(content_of(self.root / str(number) / MANIFEST))["checksum"])
         except (OSError, ValueError, KeyError):
             return ""
 
     def must_be_whole(self, release: Release) -> None:
-        """What HAProxy reads is what was checked: looked at before it reads, and once more when it has. DeploymentFailed."""
+        """Ensure that HAProxy loads what was checked: verified before it loads, and again afterwards. Raises DeploymentFailed."""
         try:
             self.open(release.number)
         except ReleaseDamaged as damaged:
             raise DeploymentFailed(damaged.message, step="publish") from damaged
 
     def publish(self, release: Release) -> None:
-        """Make the release current, in one step for whoever looks."""
+        """Make the release current, atomically."""
         draft = self.link.with_name(f".current-{os.getpid()}")
         draft.unlink(missing_ok=True)
         draft.symlink_to(Path("releases") / str(release.number))
@@ -157,11 +154,11 @@ class Releases:
         _sync_directory(self.link.parent)
 
     def drop(self, number: int) -> None:
-        """Delete a release that is not current: out of sight first, so that no half of it can be taken for one."""
+        """Delete a release that is not current. It is renamed first, so that a partial one is never taken for a release."""
         if self.current_number() == number:
             return
         path, gone = self.root / str(number), self.root / f".gone-{number}-{os.getpid()}"
-        with suppress(FileNotFoundError):  # gone already
+        with suppress(FileNotFoundError):  # Already gone.
             path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
@@ -177,7 +174,7 @@ class Releases:
 
 
 def content_of(path: Path) -> bytes:
-    """A regular file's bytes; OSError for anything else: a pipe that somebody put there would be read for ever."""
+    """A regular file's bytes. Raises OSError for anything else: reading a pipe would block forever."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -189,7 +186,7 @@ RENAME_EXCHANGE = 2
 
 
 def _exchange(left: Path, right: Path) -> None:
-    """Each in the place of the other in one step (renameat2(2)): whoever starts HAProxy meanwhile finds one of both."""
+    """Exchange both atomically (renameat2(2)): a HAProxy that starts meanwhile finds one of them."""
     libc = ctypes.CDLL(None, use_errno=True)
     here = -100  # AT_FDCWD
     if libc.renameat2(here, os.fsencode(left), here, os.fsencode(right), RENAME_EXCHANGE) != 0:
@@ -203,7 +200,7 @@ def _looks(path: Path) -> tuple[tuple[str, int, int, int], ...]:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 (hex); empty for a file that cannot be read."""
+    """SHA-256 (hex). Empty for an unreadable file."""
     try:
         return hashlib.sha256(content_of(path)).hexdigest()
     except OSError:
@@ -211,14 +208,14 @@ def _digest(path: Path) -> str:
 
 
 def sweep_drafts(path: Path) -> None:
-    """Delete the drafts of this file that were never put in its place."""
+    """Delete unfinished drafts of this file."""
     for draft in path.parent.glob(f".{path.name}-*"):
         with suppress(OSError):
             draft.unlink()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: readers see the old bytes or the new ones."""
+    """Replace a file atomically: readers see the old bytes or the new ones."""
     draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
     try:
         draft.unlink(missing_ok=True)

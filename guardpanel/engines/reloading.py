@@ -1,4 +1,4 @@
-"""Having HAProxy read the current release: told to reload, and waited for until its new worker answers."""
+"""Reloads HAProxy with the current release, and waits until its new worker responds."""
 
 import asyncio
 from contextlib import suppress
@@ -13,17 +13,17 @@ from guardpanel.engines.releases import Releases
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
 
 START_PATIENCE = 15.0
-"Seconds for an engine that is just being started."
+"Seconds for an engine that is just starting."
 
 RELOAD_PATIENCE = 15.0
 
 STILL_LOADING = "Another reload is still in progress"
-"""What a master of 3.1 and newer says while it loads another worker, its first included (cli_parse_reload() in its
-src/mworker.c): it has not taken the reload, so it is asked again."""
+"""The answer of a master (3.1 and newer) that still loads another worker, including its first (cli_parse_reload() in its
+src/mworker.c): it ignored the reload, so it is sent again."""
 
 
 class StillLoading(DeploymentFailed):
-    """HAProxy takes no reload while a worker loads, and that one can be neither waited for nor ended."""
+    """HAProxy accepts no reload while a worker loads, and this one can be neither awaited nor ended."""
 
 
 class Reloader:
@@ -31,7 +31,7 @@ class Reloader:
         self.cli, self.haproxy, self.releases = cli, haproxy, releases
 
     async def reload(self, checksum: str, *, again: bool = False) -> None:
-        """Have HAProxy read the current release, unless it runs it (it may just have started with it)."""
+        """Have HAProxy load the current release, unless it already runs it (it may just have started with it)."""
         patience = patience_with(self.cli, RELOAD_PATIENCE)
         while True:
             before = await self.cli.processes(patience=START_PATIENCE)
@@ -48,7 +48,7 @@ class Reloader:
             await asyncio.sleep(0.02)
 
     async def _has_loaded(self, checksum: str, now: Processes) -> bool:
-        """Whether the newest worker runs it, and no other loads something else."""
+        """Whether the newest worker runs it and no other worker is loading."""
         with suppress(EngineUnavailable):
             info = await self.cli.info()
             is_newest = int(info.get("pid", 0)) in now.workers and not now.failed
@@ -56,7 +56,7 @@ class Reloader:
         return False
 
     async def _wait_for_a_new_worker(self, reading: Reading, answer: str) -> None:
-        """`answer`: the master's to the reload. DeploymentFailed where none comes."""
+        """`answer` is the master's to the reload. Raises DeploymentFailed if there is none."""
         before = reading.before
         patience = Patience(RELOAD_PATIENCE, reading.processes)
         while True:
@@ -82,7 +82,7 @@ class Reloader:
             await asyncio.sleep(0.01)
 
     async def runs(self, checksum: str, patience: float = START_PATIENCE) -> bool:
-        """Whether HAProxy's newest worker has read this configuration; False if it does not answer in time."""
+        """Whether HAProxy's newest worker has loaded this configuration. False if it does not respond in time."""
         ends = monotonic() + patience
         while True:
             try:
@@ -98,5 +98,5 @@ def _has_new_worker(before: Processes, now: Processes) -> bool:
 
 
 def patience_with(cli: MasterCli, seconds: float) -> Patience:
-    """As long as HAProxy is at work."""
+    """As long as HAProxy is working."""
     return Patience(seconds, lambda: processes_at(cli.path))

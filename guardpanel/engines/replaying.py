@@ -1,4 +1,4 @@
-"""Many requests judged by the WAF agent in one go (spoa/README.md, `POST /v1/replay`): a stream there, a stream back."""
+"""Many requests judged by the WAF agent in one call (spoa/README.md, `POST /v1/replay`), streamed in both directions."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from guardpanel.engines.http import reason
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
 SILENCE = 30.0
-"Seconds without a verdict after which the agent is given up. It gives each verdict 10 s."
+"Seconds without a verdict after which the agent is given up. It limits each verdict to 10 s."
 
 LONGEST_LINE = 1024 * 1024
 
@@ -24,7 +24,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class RuleSetChoice:
-    """Under which rules requests are judged: a loaded application, or directives that are compiled for the replay."""
+    """The rules to judge by: a loaded application, or directives that are compiled for the replay."""
 
     application: str = ""
     directives: str = ""
@@ -39,7 +39,7 @@ class ReplayVerdict:
     verdict: str
     "`pass`, `detected` or `blocked`."
     status: int
-    "Of the response to a blocked request; else 0."
+    "The status of the response to a blocked request, else 0."
     score: int
     threshold: int
     rule_ids: tuple[int, ...]
@@ -51,7 +51,7 @@ class ReplayVerdict:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of one request: a verdict under each of the rule sets, or why the agent cannot judge it."""
+    """The outcome of one request: a verdict for each rule set, or why the agent cannot judge it."""
 
     verdicts: tuple[ReplayVerdict, ...]
     error: str = ""
@@ -60,11 +60,9 @@ class Replayed:
 async def replay(
     control: Path, under: Sequence[RuleSetChoice], requests: Iterable[Mapping[str, Any]]
 ) -> AsyncIterator[Replayed]:
-    """The requests' verdicts in their order, as they come. A request has evaluate's form; bytes of its address and headers
-    that are not UTF-8 stand in it as Python's surrogateescape has them.
-
-    Raises EngineUnavailable, also in the midst of the stream. Close the iterator to end the replay early.
-    """
+    """The requests' verdicts, in order, as they arrive. Requests have the form of evaluate. Bytes of their URLs and headers that
+    are not UTF-8 are given by Python's surrogateescape. Raises EngineUnavailable, also in mid-stream. Close the iterator to end
+    the replay early."""
     try:
         reader, writer = await asyncio.open_unix_connection(str(control), limit=LONGEST_LINE)
     except OSError as error:
@@ -96,7 +94,7 @@ async def _send(writer: asyncio.StreamWriter, requests: Iterable[Mapping[str, An
         writer.write(b"0\r\n\r\n")
         await writer.drain()
     except Exception:
-        writer.close()  # or the agent would wait for the rest
+        writer.close()  # Otherwise the agent would wait for the rest.
         raise
 
 
@@ -106,7 +104,7 @@ def _chunk(document: Mapping[str, Any]) -> bytes:
 
 
 async def _begun(reader: asyncio.StreamReader) -> None:
-    """Reads the response's head, and the reason where it is not the beginning of verdicts."""
+    """Read the response's head, and the error if no verdicts follow."""
     async with asyncio.timeout(SILENCE):
         head = await reader.readuntil(b"\r\n\r\n")
         status = int(head.split(b" ", 2)[1])
@@ -123,7 +121,7 @@ def _refusal(body: bytes, status: int) -> str:
 
 
 async def _answers(reader: asyncio.StreamReader) -> AsyncIterator[Replayed]:
-    """Each line of the chunked body; the agent flushes after each, and sends an empty chunk at the end alone."""
+    """The lines of the chunked body: the agent flushes after each, and sends an empty chunk only at the end."""
     rest = b""
     while content := await _content(reader):
         *lines, rest = (rest + content).split(b"\n")

@@ -1,8 +1,8 @@
-"""Logs stay within bounds, although the engines hold them open and append.
+"""Keeps logs within bounds although the engines hold them open and append.
 
-HAProxy's access log loses no line that was written: what is old is copied to an archive, whole lines, and only then are its
-blocks given back to the file system (fallocate(2), FALLOC_FL_PUNCH_HOLE). Nobody writes there any more, so there is no moment
-at which a line could be lost, as there is between copying a file and emptying it.
+HAProxy's access log loses no written line: old whole lines are copied to an archive, and only then are their blocks returned to
+the file system (fallocate(2), FALLOC_FL_PUNCH_HOLE). Nothing is written there any more, so no line can be lost, unlike between
+copying and truncating a file.
 """
 
 import ctypes
@@ -19,21 +19,20 @@ LARGEST_LOG = 64 * 1024 * 1024
 LOGS_KEPT = 3
 
 LONGEST_FILE = 1 << 42
-"""Bytes, holes included, from which on the file is begun anew: ext4 knows none over 16 TiB. The lines of that moment are
-lost, once in 4 TiB."""
+"Bytes, including holes, at which the file starts over: ext4 allows 16 TiB. Lines written at that moment are lost, once in 4 TiB."
 
 PUNCHED_AT_ONCE = 1024 * 1024
-"""Bytes. Whoever writes waits meanwhile, which is a thread of HAProxy with all its requests; and another thread that has a line
-then does not wait for it, but drops the line (engines/status.py)."""
+"""Bytes. Writers wait meanwhile: a thread of HAProxy with all its requests. Another thread with a line then drops it rather than
+waiting (engines/status.py)."""
 
 KEEP_SIZE, PUNCH_HOLE = 1, 2
-"Of linux/falloc.h."
+"From linux/falloc.h."
 
 
 def rotate(path: Path) -> None:
-    """Copy and empty: what is written between the two is lost. For words to read, not for what is counted.
-
-    Older ones give way once the copy is whole: a disk without room for it, tried again and again, would push them all out."""
+    """Copy and truncate: lines written between the two are lost. For logs that people read, not for what is counted. Older
+    archives are deleted once the copy is complete: a disk without room for it, retried again and again, would push them all
+    out."""
     _copy(path, path.with_name(f"{path.name}.0"), 0, path.stat().st_size)
     for at in range(LOGS_KEPT - 1, -1, -1):
         older = path.with_name(f"{path.name}.{at}")
@@ -43,7 +42,7 @@ def rotate(path: Path) -> None:
 
 
 def rotate_access_log(path: Path, largest: int = LARGEST_LOG) -> None:
-    """Archive what is there and give its blocks back, where they are more than `largest`."""
+    """Archive the content and free its blocks, if they exceed `largest`."""
     state = path.stat()
     if state.st_blocks * 512 <= largest:
         return
@@ -58,7 +57,7 @@ def rotate_access_log(path: Path, largest: int = LARGEST_LOG) -> None:
 
 
 def _give_back(path: Path, descriptor: int, start: int, size: int) -> bool:
-    """False where this file system makes no holes."""
+    """False if this file system cannot punch holes."""
     end = _end_of_lines(descriptor, start, size)
     _copy(path, archive(path, start), start, end)
     try:
@@ -78,7 +77,7 @@ def _empty(path: Path, start: int) -> None:
 
 
 def _start(descriptor: int) -> int:
-    """The first byte that is no hole."""
+    """The first byte after the hole."""
     at = 0
     with suppress(OSError):
         at = os.lseek(descriptor, 0, os.SEEK_DATA)
@@ -99,7 +98,7 @@ def _end_of_lines(descriptor: int, start: int, end: int) -> int:
 
 
 def _copy(path: Path, target: Path, start: int, end: int) -> None:
-    """Under another name until it is whole. One that the disk has no room for leaves none of it taken."""
+    """Written under another name until it is complete. If the disk is full, nothing remains."""
     unfinished = target.with_name(f"{target.name}.new")
     try:
         with path.open("rb") as source, unfinished.open("wb") as copy:

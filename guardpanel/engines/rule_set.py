@@ -1,4 +1,4 @@
-"""The rule set as the WAF agent holds it (spoa/README.md, `GET /v1/rules`): asked for once, kept until it is another."""
+"""The rule set that the WAF agent has loaded (spoa/README.md, `GET /v1/rules`), cached until it changes."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable
 
 PATIENCE = 5.0
-"Seconds: the agent reads the rule set at the first question."
+"Seconds. The agent reads the rule set on the first query."
 
 
 class RuleRole(StrEnum):
@@ -25,7 +25,7 @@ class RuleRole(StrEnum):
 
 @dataclass(frozen=True)
 class Link:
-    """One link of a rule: an operator on targets, written as in SecLang. A SecAction has neither."""
+    """A link of a rule: an operator on targets, as written in SecLang. A SecAction has neither."""
 
     operator: str
     "Its name: `rx`. Empty for a SecAction."
@@ -44,23 +44,23 @@ class Rule:
     line: int
     phase: int
     severity: str
-    "In Coraza's words; `unknown` where it has none."
+    "Coraza's name for it, or `unknown`."
     tags: tuple[str, ...]
     paranoia_level: int | None
-    "None: on at every level."
+    "None: active at every level."
     message: str
     role: RuleRole
     points: int
-    "That each value that matches adds to the score."
+    "Points that each matching value adds to the score."
     is_outbound: bool
-    "Whether that is the response's score."
+    "Whether they count towards the response's score."
     seclang: str
     links: tuple[Link, ...]
-    "The rule's own, and those of its chain."
+    "The rule's own, and its chain's."
 
     @property
     def family(self) -> int:
-        """CRS numbers its families by thousands: 942."""
+        """CRS rule families are thousands: 942."""
         return self.id // 1_000
 
 
@@ -74,7 +74,7 @@ class RuleSet:
 
 
 async def ask_rule_set(control: Path, known: RuleSet | None) -> RuleSet:
-    """The running agent's; `known` if that is still the same. Raises EngineUnavailable."""
+    """The running agent's rule set. `known` if that is still current. Raises EngineUnavailable."""
     headers = {"host": "agent", **({"if-none-match": known.etag} if known else {})}
     answer = await http.ask(control, "GET", "/v1/rules", headers=headers, timeout=PATIENCE)
     if known is not None and answer.status == 304:

@@ -1,4 +1,4 @@
-"""What HAProxy is told of servers: by a file, before its next worker begins, and over its command line, between reloads."""
+"""Keeps HAProxy informed about servers: by a file before its next worker starts, and by its command line between reloads."""
 
 import asyncio
 import logging
@@ -19,10 +19,10 @@ from guardpanel.settings import Settings
 log = logging.getLogger(__name__)
 
 FIRST_LOOK = 1.0
-"Seconds that a deployment waits for names that never had an address: they are looked up again soon."
+"Seconds that a deployment waits for names that never had an address. They are looked up again soon."
 
 AT_ONCE = 32
-"Names that are looked up at once while nobody waits."
+"Names that are looked up concurrently while nobody waits."
 
 
 class ServerSync:
@@ -31,20 +31,20 @@ class ServerSync:
         self.names = Names()
         self.addresses = Addresses(settings.server_addresses)
         self._handed: tuple[str, Mapping[Key, Row]] = ("", {})
-        "What the worker with that process number was told of servers when it began."
+        "What the worker with this process number was told about servers when it started."
 
     @asynccontextmanager
     async def handing_over(self, configuration: str, checksum: str) -> AsyncIterator[None]:
-        """Around a reload: the next worker is told what the one before knows, and whoever starts later, where names lead."""
+        """Wraps a reload: the next worker learns what the previous one knows, and a later start learns the names' addresses."""
         pid, rows = await self._hand_over(configuration, checksum)
         yield
         await self._note_handed(pid, rows)
         await self._leave_addresses(configuration)
 
     async def check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
-        """The rendered configuration tolerates names without an address, as a resolver's bad day must not stop a reload;
-        so the strict question is asked apart, of the servers that are being saved. A name whose address is known is not asked
-        for again: it is held, and a save does not wait for DNS."""
+        """The rendered configuration tolerates names without an address, since a resolver failure must not prevent a reload.
+        Therefore the strict check is separate, and limited to the servers being saved. Known addresses are not looked up again,
+        so a save does not wait for DNS."""
         known = self.addresses.all()
         unresolved = [server for server in servers if server.host not in known]
         resolutions = await self.names.find({server.host for server in unresolved})
@@ -52,11 +52,11 @@ class ServerSync:
         self.addresses.learn(resolutions)
 
     async def follow(self, lock: asyncio.Lock) -> frozenset[str]:
-        """Look up the names of all servers, and tell HAProxy the addresses that are others now. The names whose servers did
-        not take theirs, as those that have none yet: they need a reload. `lock`: nobody saves while it is held."""
+        """Look up the names of all servers, and update changed addresses in HAProxy. Returns the names that need a reload,
+        because their servers have no address yet or refused the new one. `lock` keeps saves from running."""
         configuration = await asyncio.to_thread(self._current_configuration)
         if not configuration:
-            return frozenset()  # of names that nobody can say nothing is forgotten, either
+            return frozenset()  # Without a configuration the names are unknown, so none is forgotten.
         backends = await asyncio.to_thread(handover.servers_in, configuration)
         named = [server for servers in backends.values() for server in servers if server.is_name]
         names = sorted({server.host for server in named})
@@ -64,7 +64,7 @@ class ServerSync:
             self.addresses.learn(await self.names.find(names[at : at + AT_ONCE]))
         async with lock:
             if await asyncio.to_thread(self._current_configuration) != configuration:
-                return frozenset()  # a save came between
+                return frozenset()  # A save happened in between.
             await asyncio.to_thread(self.addresses.keep, names)
             return await self._tell_addresses(named, configuration) if named else frozenset()
 
@@ -87,24 +87,24 @@ class ServerSync:
         return frozenset(late)
 
     async def _leave_addresses(self, configuration: str) -> None:
-        """What a HAProxy that is started later shall find: where names lead, and no states, which would be stale."""
+        """For a HAProxy that starts later: the names' addresses, but no states, which would be outdated."""
         new = await asyncio.to_thread(handover.servers_in, configuration)
         await self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
-        with suppress(OSError):  # said by the look at the disk
+        with suppress(OSError):  # The check of the disk reports it.
             names = {server.host for servers in new.values() for server in servers if server.is_name}
             await asyncio.to_thread(self.addresses.keep, names)
 
     async def _note_handed(self, pid: str, rows: Mapping[Key, Row]) -> None:
-        """Another worker than `pid` has read these rows; where there was no reload, what was handed earlier holds on."""
+        """If a worker other than `pid` runs, it has read these rows. Without a reload, the earlier ones remain valid."""
         with suppress(EngineUnavailable):
             now = (await self.cli.info()).get("pid", "")
             if now != pid:
                 self._handed = now, rows
 
     async def _hand_over(self, configuration: str, checksum: str) -> tuple[str, Mapping[Key, Row]]:
-        """Write down what the newest worker knows of servers, for the next one. Without it servers begin UP.
+        """Write what the newest worker knows about servers for the next one. Otherwise servers start UP.
 
-        The newest worker's process number, and what was written: nothing, where the disk takes nothing.
+        Returns the newest worker's process number and what was written, which is nothing if the disk cannot be written.
         """
         new = await asyncio.to_thread(handover.servers_in, configuration)
         known = self.addresses.all()
@@ -131,8 +131,7 @@ class ServerSync:
         return handover.state_lines(before, live, new, handed=handed, addresses=self.addresses.all())
 
     async def _leave_states(self, lines: Sequence[str]) -> bool:
-        """Whether it was written. A disk that takes nothing must not keep an earlier release from coming back: servers
-        begin UP then."""
+        """Whether it was written. A full disk must not prevent a rollback: servers start UP then."""
         try:
             text = "\n".join(lines) + "\n"
             await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode())
@@ -142,7 +141,7 @@ class ServerSync:
         return True
 
     def _current_configuration(self) -> str:
-        """What the current release has HAProxy read; empty without one, or where somebody changed it by hand."""
+        """HAProxy's configuration in the current release. Empty if there is none or it was modified."""
         number = self.releases.current_number()
         if number is not None:
             with suppress(OSError, ReleaseDamaged):
@@ -150,7 +149,7 @@ class ServerSync:
         return ""
 
     def _configuration_of(self, checksum: str) -> str:
-        """What a worker with this checksum has read; empty where that is not known."""
+        """The configuration of a worker with this checksum. Empty if unknown."""
         number = self.releases.current_number()
         if number is None or not checksum or self.releases.checksum(number) != checksum:
             return ""

@@ -1,17 +1,13 @@
-"""The states of the servers behind the virtual hosts, from HAProxy's `show stat`.
-
-There may be ten thousand, of a hundred columns each: a row is read only as far as somebody asks.
-"""
+"""The states of the servers behind the virtual hosts, from HAProxy's `show stat`. There may be ten thousand rows with a hundred
+columns each: rows are parsed on demand."""
 
 import csv
 from typing import NamedTuple
 
 
 class ServerStatus(NamedTuple):
-    """`state` is UP, DOWN, MAINT, DRAIN, NOLB, `no check`, or RESOLVING: its name has no address yet.
-
-    `check` is HAProxy's word for the last check.
-    """
+    """`state` is UP, DOWN, MAINT, DRAIN, NOLB, `no check`, or RESOLVING: its name has no address yet. `check` is HAProxy's code
+    for the last check."""
 
     name: str
     state: str
@@ -21,7 +17,7 @@ class ServerStatus(NamedTuple):
     since_seconds: int
     address: str
     recovering: str = ""
-    "`1 of 2`: down, but so many of the checks that it takes have passed."
+    "`1 of 2`: down, but one of two required checks has passed."
 
     @property
     def is_up(self) -> bool:
@@ -33,14 +29,12 @@ def is_up(state: str) -> bool:
 
 
 NAME, STATUS = 1, 17
-"Columns of `show stat`, which only ever gets more at its end; none before STATUS is quoted."
+"Columns of `show stat`, which new versions only extend at the end. None before STATUS is quoted."
 
 
 class Servers:
-    """What one answer of `show stat` says: its CSV, first the line with the columns' names.
-
-    To be made in a thread: thousands of servers take tens of milliseconds.
-    """
+    """A `show stat` answer: CSV, with the column names in the first line. Create it in a thread: thousands of servers take tens
+    of milliseconds."""
 
     def __init__(self, stat: str = "") -> None:
         head, *rows = stat.removeprefix("# ").split("\n")
@@ -58,7 +52,7 @@ class Servers:
         return backend in self._rows
 
     def of(self, backend: str) -> tuple[ServerStatus, ...]:
-        """The servers of one backend (`be_17`) as the newest worker has them."""
+        """The servers of one backend (`be_17`) as the newest worker reports them."""
         return tuple(self._server(row) for row in csv.reader(self._rows.get(backend, ())))
 
     def _server(self, row: list[str]) -> ServerStatus:
@@ -77,13 +71,13 @@ class Servers:
 
 
 def _state(status: str) -> str:
-    """`DOWN 1/2` is DOWN."""
+    """`DOWN 1/2` becomes DOWN."""
     if status in {"no check", "UP"}:
         return status
     return "RESOLVING" if "resolution" in status else status.partition(" ")[0]
 
 
 def _recovering(status: str) -> str:
-    """Of `DOWN 1/2` (HAProxy's management guide, `status` of `show stat`)."""
+    """The counts in `DOWN 1/2` (HAProxy's management guide, `status` of `show stat`)."""
     passed, _, needed = status.removeprefix("DOWN ").partition("/")
     return f"{passed} of {needed}" if passed.isdigit() and needed.isdigit() else ""

@@ -1,7 +1,5 @@
-"""A minimal SPOP client: the panel asks an agent for a verdict as HAProxy would (HAProxy's doc/SPOE.txt, section 3).
-
-Each question has a connection of its own: an agent that keeps silent to one message may do so to all that follow it.
-"""
+"""A minimal SPOP client: the panel asks an agent for a verdict as HAProxy does (HAProxy's doc/SPOE.txt, section 3). Each question
+has its own connection: an agent that does not answer a message may not answer later ones either."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,17 +17,14 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def hello(place: Path, timeout: float) -> None:
-    """Returns where an agent answers. Raises EngineUnavailable."""
+    """Returns where an agent listens. Raises EngineUnavailable."""
     async with _greeted(place, timeout):
         pass
 
 
 async def judges(place: Path, application: str, timeout: float) -> bool:
-    """Whether the agent has a verdict on a clean request under this application.
-
-    To one that it does not know coraza-spoa sends no answer at all, and ours an `error`: neither is a verdict.
-    Raises EngineUnavailable where nobody speaks SPOP.
-    """
+    """Whether the agent has a verdict on a clean request under this application. For an unknown one, coraza-spoa sends no answer
+    and our agent an `error`: neither is a verdict. Raises EngineUnavailable if nothing speaks SPOP."""
     async with _greeted(place, timeout) as (reader, writer):
         writer.write(frames.written(Kind.NOTIFY, 1, 1, _clean_request(application)))
         try:
@@ -45,7 +40,7 @@ async def judges(place: Path, application: str, timeout: float) -> bool:
 
 @asynccontextmanager
 async def _greeted(place: Path, timeout: float) -> AsyncIterator[Connection]:
-    """A connection on which both have said HELLO. Whatever breaks on it is an EngineUnavailable."""
+    """A connection on which both sides have sent HELLO. Any failure becomes an EngineUnavailable."""
     writer = None
     try:
         async with asyncio.timeout(timeout):
@@ -88,7 +83,7 @@ def _check_hello(answer: Frame) -> None:
 
 
 def _other(answer: Frame) -> str:
-    """Words for a frame that nobody asked for; an agent that says goodbye says why (3.2.9)."""
+    """Describe an unexpected frame. A disconnecting agent gives the reason (3.2.9)."""
     if answer.kind != Kind.AGENT_DISCONNECT:
         return f"frame {answer.kind} instead of a response"
     message = frames.pairs_in(answer.payload).get("message")
@@ -98,7 +93,7 @@ def _other(answer: Frame) -> str:
 
 
 def _clean_request(application: str) -> bytes:
-    """coraza-spoa's `coraza-req`: `app` comes first, addresses must be addresses. `probe` is ours; others ignore it."""
+    """coraza-spoa's `coraza-req`: `app` comes first, and addresses must be addresses. `probe` is ours and ignored by others."""
     return frames.message(
         "coraza-req",
         {

@@ -1,7 +1,4 @@
-"""Frames of SPOP 2.0 as bytes (HAProxy's doc/SPOE.txt, section 3.2). Pure.
-
-What does not hold to it is a ValueError, whoever sent it.
-"""
+"""SPOP 2.0 frames as bytes (HAProxy's doc/SPOE.txt, section 3.2). Pure. Violations raise ValueError."""
 
 import struct
 from collections.abc import Mapping
@@ -9,16 +6,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 LARGEST = 16_384
-"Bytes of a frame in either direction, as our HELLO says: far more than a verdict takes."
+"Bytes per frame in either direction, as our HELLO announces: far more than a verdict needs."
 
 FIN = 1
-"The flag of a frame that is whole; we announce no fragments, so every frame is."
+"The flag of a complete frame. We announce no fragmentation, so every frame has it."
 
 Value = None | bool | int | bytes
 
 
 class Kind(IntEnum):
-    """Of a frame (3.2.2)."""
+    """Frame types (3.2.2)."""
 
     HAPROXY_HELLO = 1
     NOTIFY = 3
@@ -42,7 +39,7 @@ def written(kind: Kind, stream: int, number: int, payload: bytes) -> bytes:
 
 
 def length_in(head: bytes) -> int:
-    """Of the frame that these four bytes announce."""
+    """The length that these four bytes announce."""
     length: int = struct.unpack(">I", head)[0]
     if not 7 <= length <= LARGEST:
         raise ValueError(f"a frame of {length} bytes")
@@ -59,7 +56,7 @@ def read(body: bytes) -> Frame:
 
 
 def varint(number: int) -> bytes:
-    """One byte below 240; else four bits, then seven at a time (appendix A of SPOE.txt)."""
+    """One byte below 240, else four bits, then seven at a time (appendix A of SPOE.txt)."""
     if number < 240:
         return bytes([number])
     encoded, number = bytearray([number & 0xFF | 0xF0]), (number - 240) >> 4
@@ -96,7 +93,7 @@ NULL = b"\x00"
 
 
 def pairs(values: Mapping[str, bytes]) -> bytes:
-    """Names with typed values (KV-LIST, and a message's arguments)."""
+    """Names with typed values (KV-LIST, or a message's arguments)."""
     return b"".join(text(name) + value for name, value in values.items())
 
 
@@ -113,7 +110,7 @@ def pairs_in(payload: bytes) -> dict[str, Value]:
 
 
 def variables_in(payload: bytes) -> dict[str, Value]:
-    """What an ACK's actions set: set-var is 1 (three arguments: scope, name, value), unset-var 2 (3.4)."""
+    """The variables that an ACK sets. Actions: set-var is 1 (three arguments: scope, name, value), unset-var 2 (3.4)."""
     rest, variables = Reader(payload), {}
     while rest:
         action, count = rest.take(2)
@@ -126,7 +123,7 @@ def variables_in(payload: bytes) -> dict[str, Value]:
 
 
 class Reader:
-    """Takes bytes from the front; too few are a ValueError."""
+    """Reads bytes from the front. Raises ValueError if there are too few."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0

@@ -15,7 +15,7 @@ LONGEST = 2.0
 "Seconds for all answers together."
 
 UNINSPECTED = ("uninspected", "large_bodies")
-"Where HAProxy counts them: one whose large body had a place, there."
+"Where HAProxy counts them: requests whose large body was admitted are counted there."
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,23 @@ class HAProxyStatus:
     failed_reloads: int = 0
     uptime_seconds: int = 0
     uninspected: Mapping[int, int] = field(default_factory=dict)
-    "Requests that passed although the WAF could not judge them, by policy id, since the last reload."
+    "Requests that passed although the WAF could not inspect them, by policy id, since the last reload."
     dropped_logs: int = 0
-    """Lines that are not in its log, since the last reload. It never waits to write one: while one of its threads writes,
-    another tries 200 times and drops the line (fd_write_frag_line() in its src/fd.c)."""
+    """Lines missing from its log since the last reload. HAProxy never waits to log: while one of its threads writes, another
+    tries 200 times and drops the line (fd_write_frag_line() in its src/fd.c)."""
     connections: int = 0
-    "Of now: visitors', the panel's and the agent's."
+    "Current connections: visitors', the panel's and the agent's."
     problem: str | None = None
 
     @property
     def is_tested(self) -> bool:
-        """Whether guardpanel is tested with its branch. Another one that runs is neither promised nor refused."""
+        """Whether guardpanel is tested with its branch. Others that run are neither guaranteed nor rejected."""
         match = re.match(r"(\d+)\.(\d+)", self.version)
         return match is not None and versions.is_tested((int(match[1]), int(match[2])))
 
 
 async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
-    """All but the servers. Raises nothing: what cannot be asked is a `problem`."""
+    """Everything but the servers. Raises nothing: what cannot be queried becomes a `problem`."""
     try:
         async with asyncio.timeout(LONGEST):
             processes = await cli.processes()
@@ -59,7 +59,7 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
         )
     description = info.get("description", "")
     return HAProxyStatus(
-        running="pid" in info,  # after a refused reload 3.1 and newer list the one that serves among the old ones
+        running="pid" in info,  # After a rejected reload, 3.1 and newer list the serving worker among the old ones.
         version=info.get("version", ""),
         pid=processes.master,
         checksum=description.removeprefix("guardpanel ") if description.startswith("guardpanel ") else None,
@@ -74,7 +74,7 @@ async def haproxy_status(cli: MasterCli) -> HAProxyStatus:
 
 
 def uninspected(tables: Iterable[str]) -> dict[int, int]:
-    """The tables' counts by policy id, of those that have some."""
+    """The tables' counts by policy id, without zeros."""
     counts = Counter[int]()
     for table in tables:
         counts.update({int(key): int(count) for key, count in re.findall(r"key=(\d+) .*?gpc0=(\d+)", table)})
@@ -82,7 +82,7 @@ def uninspected(tables: Iterable[str]) -> dict[int, int]:
 
 
 async def servers(cli: MasterCli, backend: str = "") -> Servers:
-    """The servers of one backend, or of all. None where HAProxy does not answer."""
+    """The servers of one backend, or of all. None if HAProxy does not respond."""
     try:
         async with asyncio.timeout(LONGEST):
             return await asyncio.to_thread(Servers, await cli.stat(backend))

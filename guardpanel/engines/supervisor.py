@@ -1,8 +1,8 @@
-"""`guardpanel up` keeps HAProxy, the agent and the ingest of events running.
+"""`guardpanel up` keeps HAProxy, the agent and the event ingest running.
 
-All are started in sessions of their own. The engines outlive a panel that is killed: traffic goes on, and the next panel
-finds them by their sockets and takes over. The ingest ends with its panel. A child that dies is started again with
-back-off. Nobody is ever ended by name.
+Each starts in its own session. The engines outlive a killed panel: traffic continues, and the next panel finds them by their
+sockets and takes over. The ingest ends with its panel. Exited children are restarted with back-off. No process is ever ended by
+name.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ LOOK_EVERY, ROTATE_EVERY = 0.1, 10.0
 "Seconds between two looks at a child, and at the sizes of logs."
 
 LONGEST_BLIND = 2.0
-"Seconds after a look that failed: meanwhile nobody starts an engine that ends."
+"Seconds after a failed look, during which engines that exit are not restarted."
 
 LOST_EVERY, LOST_TIMES = 1.0, 6
-"Seconds between two looks at HAProxy's master socket, and how often in a row it must be out of reach."
+"Seconds between two looks at HAProxy's master socket, and how often in a row it must be unreachable."
 
 
 class Supervisor:
@@ -45,7 +45,7 @@ class Supervisor:
         self.ingest = _ingest(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = 0
-        "How often in a row HAProxy's master socket was out of reach."
+        "How often in a row HAProxy's master socket was unreachable."
 
     def start(self) -> None:
         keep = partial(self.background.keep, longest=LONGEST_BLIND)
@@ -64,18 +64,18 @@ class Supervisor:
         return [child.describe() for child in self.children]
 
     async def stop(self) -> None:
-        """HAProxy first: while it answers, somebody must judge."""
+        """HAProxy first: while it accepts requests, the agent must inspect them."""
         await end(*self._tasks)
         await self.haproxy.stop()
         await self.agent.stop()
         await self.ingest.stop()
 
     async def _keep_reachable(self) -> None:
-        """A second HAProxy that was started with our master socket takes its place in the file system, also when it is
-        gone. Our master binds it anew in a reload, for which it takes a signal where nobody reaches it otherwise."""
+        """A second HAProxy that was started with our master socket replaces it in the file system, and removes it on exit. Our
+        master binds it again during a reload, which is triggered by a signal if it cannot be reached otherwise."""
         pid = self.haproxy.pid
         lost = pid is not None and await asyncio.to_thread(has_lost, self.haproxy.control, pid)
-        self._lost = self._lost + 1 if lost else 0  # for a moment it is so in every reload
+        self._lost = self._lost + 1 if lost else 0  # This happens briefly in every reload.
         if self._lost >= LOST_TIMES and pid is not None:
             log.warning("HAProxy’s master socket is gone; asking HAProxy to bind it again")
             await asyncio.to_thread(self.haproxy.before)
@@ -84,7 +84,7 @@ class Supervisor:
             self._lost = 0
 
     async def _rotate(self) -> None:
-        """The engines keep their files open, appending."""
+        """The engines keep their log files open and append."""
         for path in {child.log for child in self.children}:
             if path.exists() and path.stat().st_size > LARGEST_LOG:
                 await asyncio.to_thread(rotate, path)
@@ -95,7 +95,7 @@ class Supervisor:
 
 
 def of_ingest(settings: Settings) -> dict[str, str]:
-    """The settings that it reads, and this very code."""
+    """Its settings and the code's version."""
     return {
         "GUARDPANEL_DATA_DIR": str(settings.data_dir),
         "GUARDPANEL_EVENT_DAYS": str(settings.event_days),

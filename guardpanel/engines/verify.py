@@ -1,4 +1,4 @@
-"""The proof that a configuration is live: asked of the live processes, never taken from an answer or a log line."""
+"""Verifies that a configuration is live: by asking the live processes, never by trusting an answer or a log line."""
 
 import asyncio
 import re
@@ -16,13 +16,13 @@ from guardpanel.engines.proxy_lines import expected_of_us, local
 from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
 DEADLINE = 8.0
-"Seconds until a configuration that still cannot be proved counts as not live; who is silent but at work has longer."
+"Seconds after which a configuration that cannot be verified counts as not live. A working but silent engine has longer."
 
 IN_A_ROW = 16
-"New connections on each listener: a second HAProxy on the same port takes its share of them (SO_REUSEPORT)."
+"New connections per listener: a second HAProxy on the same port would accept a share of them (SO_REUSEPORT)."
 
 PAUSE = 0.01
-"Seconds before the next try, doubled each time: few tries, or a stray HAProxy would be missed by luck in one of many."
+"Seconds before the next attempt, doubled each time. More attempts could by chance miss a stray HAProxy."
 
 CHECKSUM = "x-gp-checksum"
 BAD_REQUEST = 400
@@ -30,10 +30,10 @@ BAD_REQUEST = 400
 NOT_OURS = "not a guardpanel configuration"
 
 Proof = Callable[[], Awaitable[str | None]]
-"Words of what is not so yet; None: proved."
+"What is not verified yet. None: verified."
 
 DENY_RULE, COUNT_RULE = "100101", "190100"
-"Of config_templates/coraza/application.conf.j2: what each application does with a probe's attack."
+"From config_templates/coraza/application.conf.j2: what each application does with a probe's attack."
 
 
 class Verifier:
@@ -42,15 +42,15 @@ class Verifier:
     ) -> None:
         self.cli = cli
         self.agent = agent
-        "A socket by which its process is known."
+        "The socket by which its process is identified."
         self.probe = probe
         self.binds = [(local(host), port) for host, port in binds]
         self.secret = secret
         self._proxy: dict[http.Place, bool] = {**dict.fromkeys(self.binds, False), probe: True}
-        "Where requests are let in after a PROXY line, as far as is known."
+        "Listeners that accept requests after a PROXY line, as far as known."
 
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
-        """Raises DeploymentFailed with what was seen instead."""
+        """Raises DeploymentFailed with what was observed instead."""
         haproxy = self._patience(self.cli.path)
         await self._until(haproxy, partial(self._new_worker, bundle.checksum))
         self._proxy |= expected_of_us(bundle.files)
@@ -61,7 +61,7 @@ class Verifier:
                 await self._until(both, partial(self._application, application.name, application.blocks))
 
     async def prove_listeners(self, checksum: str, patience: Patience | None = None) -> None:
-        """Each of them answers with this configuration on many new connections. Raises DeploymentFailed."""
+        """Check that each listener responds with this configuration on many new connections. Raises DeploymentFailed."""
         patience = patience or self._patience(self.cli.path)
         places = await self.places()
         await asyncio.gather(*(self._until(patience, partial(self.listener, place, checksum)) for place in places))
@@ -70,8 +70,8 @@ class Verifier:
         return Patience(DEADLINE, lambda: {pid for socket in sockets for pid in processes_at(socket)})
 
     async def places(self) -> list[http.Place]:
-        """Where HAProxy listens. The probe's socket counts while somebody answers there: a second HAProxy that was
-        started with our file and went away takes it along, and no reload brings it back."""
+        """Where HAProxy listens. The probe's socket counts while something accepts there: a second HAProxy with our file that
+        exited removes it, and no reload brings it back."""
         there = await asyncio.to_thread(listener_of, self.probe) is not None
         return [*self.binds, self.probe] if there else [*self.binds]
 
@@ -93,13 +93,13 @@ class Verifier:
             pause *= 2
 
     async def _new_worker(self, checksum: str) -> None:
-        """What it runs it has read: no waiting makes that another configuration."""
+        """Its running configuration is already loaded: waiting does not change it."""
         wrong = await self.worker(checksum)
         if wrong is not None:
             raise _not_proved(wrong)
 
     async def worker(self, checksum: str) -> str | None:
-        """The newest worker runs it, and has read it to its last section."""
+        """The newest worker runs it, and has loaded it to its last section."""
         description = (await self.cli.info()).get("description", "")
         if description != f"guardpanel {checksum}":
             return f"HAProxy’s newest worker runs {_short(description)}, not {checksum[:12]}."
@@ -108,7 +108,7 @@ class Verifier:
         return None
 
     async def listener(self, place: http.Place, checksum: str, tries: int = IN_A_ROW) -> str | None:
-        first = await self._checksum(place)  # tells the others how to ask
+        first = await self._checksum(place)  # The first response shows how to connect to the others.
         answers = [first, *await asyncio.gather(*(self._checksum(place) for _ in range(tries - 1)))]
         if set(answers) == {checksum}:
             return None
@@ -123,10 +123,11 @@ class Verifier:
         return answer.headers.get(CHECKSUM, NOT_OURS)
 
     async def ask(self, place: http.Place, target: str, headers: Mapping[str, str], *, timeout: float) -> http.Answer:
-        """GET it there, in the way in which the listener lets us in. Raises EngineUnavailable.
+        """GET with or without a PROXY line, as the listener requires. Raises EngineUnavailable.
 
-        One that expects the PROXY protocol of this machine closes a connection without it, and any other answers it with
-        400. So it lets in by one way alone, and trying the other cannot pass somebody else's answer off as ours."""
+        A listener that expects the PROXY protocol from this machine closes connections without it, and any other returns 400 to
+        it. So only one way works, and trying the other cannot mistake another server's response for ours.
+        """
         try:
             answer = await http.ask(
                 place, "GET", target, headers=headers, timeout=timeout, proxy_line=self._proxy[place]
@@ -145,7 +146,7 @@ class Verifier:
     async def _ask_otherwise(
         self, place: http.Place, target: str, headers: Mapping[str, str], timeout: float
     ) -> http.Answer | None:
-        """With a PROXY line if it went without, and the other way round; None where HAProxy does not know us by that."""
+        """Retry with a PROXY line if there was none, and vice versa. None if HAProxy does not recognize us that way."""
         other = not self._proxy[place]
         try:
             answer = await http.ask(place, "GET", target, headers=headers, timeout=timeout, proxy_line=other)
@@ -157,7 +158,7 @@ class Verifier:
         return answer
 
     async def _application(self, name: str, blocks: bool) -> str | None:
-        """It denies (or, detecting, counts) an attack, and lets a clean request pass."""
+        """Check that it denies (or detects) an attack, and passes a clean request."""
         attack = await self._judged(name, {"x-gp-attack": "1"})
         clean = await self._judged(name, {})
         for seen in (attack, clean):
@@ -192,7 +193,7 @@ def _not_proved(seen: str) -> DeploymentFailed:
 
 
 def _header(answer: http.Answer, name: str) -> str:
-    """A verdict header; HAProxy writes `-` for a variable that is not set in some versions."""
+    """A verdict header. Some HAProxy versions write `-` for an unset variable."""
     value = answer.headers.get(name, "")
     return "" if value == "-" else value
 

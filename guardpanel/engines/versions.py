@@ -1,27 +1,27 @@
-"""Which HAProxy guardpanel runs on: one table for the panel, for tools/install.sh and for the README."""
+"""The HAProxy versions that guardpanel supports: one table for the panel, tools/install.sh and the README."""
 
 from typing import NamedTuple
 
 
 class Branch(NamedTuple):
     least: int
-    "The oldest patch level that is good enough."
+    "The minimum patch level."
     fault: str
-    "What older ones do."
+    "The bug in older ones."
 
 
 BRANCHES = {
     (2, 6): Branch(12, "guardpanel has not been tested with it"),
     (2, 8): Branch(2, "it forwards an empty Content-Length and a “#” in URLs (CVE-2023-40225, CVE-2023-45539)"),
-    # 56 of 772 requests on 3.0.0: a message to the agent stays with a thread that has no connection to it (fixed in July 2024).
+    # 56 of 772 requests on 3.0.0: a message to the agent gets stuck in a thread without a connection to it (fixed in July 2024).
     (3, 0): Branch(11, "it can return 503 to visitors while a save goes live"),
-    # haproxy/haproxy issue 3064, fixed in August 2025; 3.2.0 ends altogether over a large map.
+    # haproxy/haproxy issue 3064, fixed in August 2025. 3.2.0 even crashes on a large map.
     (3, 2): Branch(6, "its runtime CLI can hang during a save"),
     (3, 4): Branch(0, ""),
 }
-"Those that are maintained for years and tested here."
+"Long-term branches that are tested here."
 
-REFUSED = {(3, 1): "it fails when responses are inspected"}  # SPOE was rewritten there; good from 3.2 on
+REFUSED = {(3, 1): "it fails when responses are inspected"}  # SPOE was rewritten there. It works from 3.2 on.
 
 
 def number(version: tuple[int, ...]) -> str:
@@ -29,13 +29,13 @@ def number(version: tuple[int, ...]) -> str:
 
 
 def supported() -> str:
-    """`2.6.12, … or newer patch levels of these branches`, for whoever has to choose one."""
+    """`2.6.12, … or newer patch levels of these branches`, for error messages."""
     *others, last = (number((*branch, known.least)) for branch, known in BRANCHES.items())
     return f"Use {', '.join(others)}, {last}, or a newer release of these branches."
 
 
 def refusal(version: tuple[int, ...]) -> str | None:
-    """Why guardpanel does not run on this version (`(3, 0, 4)`), and on which it does; None where it runs."""
+    """Why guardpanel does not run on this version (`(3, 0, 4)`), and which ones it supports. None if it does."""
     branch, patch = version[:2], version[2]
     if branch < min(BRANCHES):
         fault = "it is too old"
@@ -49,5 +49,5 @@ def refusal(version: tuple[int, ...]) -> str | None:
 
 
 def is_tested(version: tuple[int, ...]) -> bool:
-    """Whether the tests run on its branch; another one that is not refused may work."""
+    """Whether tests run on its branch. Others that are not rejected may work."""
     return version[:2] in BRANCHES

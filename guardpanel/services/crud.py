@@ -1,6 +1,6 @@
-"""What can be done with every noun: find, add, change, delete, list. Every change is a save (`changes.py`).
+"""The operations of every noun: find, add, change, delete, list. Every change is a save (`changes.py`).
 
-A noun's service makes a `Crud` of its own and adds what it alone has: its queries and rules.
+A noun's service creates its own `Crud` and adds its queries and rules.
 """
 
 from collections.abc import Mapping
@@ -39,11 +39,11 @@ R = TypeVar("R", bound=Row)
 F = TypeVar("F", bound=BaseModel)
 
 PART = 100
-"Rows read at once: making their objects keeps the event loop busy."
+"Rows read at once: creating their objects blocks the event loop."
 
 
 class Paging(TypedDict, total=False):
-    """Which part of a list. `sort` is a key of the noun's sorts."""
+    """A page of a list. `sort` is a key of the noun's sorts."""
 
     sort: str
     descending: bool
@@ -52,7 +52,7 @@ class Paging(TypedDict, total=False):
 
 
 class Crud(Generic[R, F]):
-    """`loading`: what is read with a row."""
+    """`loading`: what is loaded with a row."""
 
     def __init__(self, noun: Noun, row: type[R], fields: type[F], *loading: ExecutableOption) -> None:
         self.noun = noun
@@ -61,24 +61,24 @@ class Crud(Generic[R, F]):
         self.loading = loading
         self._row_fields = RowFields(noun, fields)
         self.parent_id: int | None = None
-        "Of a noun within another's rows: only those in this one are there. None: all of them."
+        "For a noun with a parent: limits rows to those of this one. None: all rows."
 
     def under(self, parent_id: int) -> Self:
-        """The same for those within one row."""
+        """The same operations within one parent row."""
         own = copy(self)
         own.parent_id = parent_id
         return own
 
     def whole(self, fields: F, facts: EngineFacts) -> F:  # noqa: ARG002
-        """The fields with what is not stored because it says itself."""
+        """The fields, with computed ones filled in."""
         return fields
 
     def to_store(self, row: R, fields: F, facts: EngineFacts) -> F:  # noqa: ARG002
-        """The fields as the row gets them."""
+        """The fields as they are stored in the row."""
         return fields
 
     def must_fit(self, fields: F, facts: EngineFacts) -> None:
-        """Invalid (422) for what an operator may not ask for here; of rows that are there, `invariants.py` judges."""
+        """Raises Invalid (422) for what an operator may not request here. `invariants.py` judges existing rows."""
 
     async def find(self, session: AsyncSession, number: int) -> R:
         query = select(self.row).where(self.row.id == number, *self.own)
@@ -89,11 +89,11 @@ class Crud(Generic[R, F]):
 
     @property
     def own(self) -> tuple[Any, ...]:
-        """The condition that a row is within the one that is meant."""
+        """The condition that a row belongs to the parent."""
         return () if self.parent_id is None else (getattr(self.row, self.noun.within) == self.parent_id,)
 
     async def parent_name(self, session: AsyncSession) -> str:
-        """Of the row within which they are; empty where there is none. NotFound if it is gone."""
+        """The parent row's name. Empty without a parent. Raises NotFound if it is gone."""
         if self.parent_id is None:
             return ""
         table: Any = NOUNS[self.noun.parent].table
@@ -105,7 +105,7 @@ class Crud(Generic[R, F]):
     async def listed(
         self, session: AsyncSession, query: Any, sorts: Mapping[str, Any], **paging: Unpack[Paging]
     ) -> Page[R]:
-        """Of the rows that `wanted` selects. By name, where nothing else is said. NotFound if what they are within is gone."""
+        """The rows that the query selects, by name unless sorted otherwise. Raises NotFound if the parent is gone."""
         await self.parent_name(session)
         offset, limit = paging.get("offset", 0), paging.get("limit", 50)
         column = func.lower(sorts.get(paging.get("sort", ""), sorts["name"]))
@@ -140,7 +140,7 @@ class Crud(Generic[R, F]):
     async def update(
         self, changes: Changes, request: SaveRequest, number: int, fields: F, version: int | None = None
     ) -> SaveResult[R]:
-        """`version` is the one that the form was opened with; another one now is Stale (412)."""
+        """`version` is the one that the form was opened with. Raises Stale (412) if it is no longer current."""
         change = self._change(request, f"Updated {self._called(fields)}", number)
 
         async def mutate(session: AsyncSession) -> R:
@@ -161,7 +161,7 @@ class Crud(Generic[R, F]):
     async def delete(
         self, changes: Changes, request: SaveRequest, number: int, version: int | None = None
     ) -> SaveResult[str]:
-        """The name of what is deleted."""
+        """Returns the name of the deleted row."""
         change = self._change(request, f"Deleted a {self.noun.word.lower()}", number)
 
         async def mutate(session: AsyncSession) -> str:
@@ -174,7 +174,7 @@ class Crud(Generic[R, F]):
         return await changes.save(change, mutate)
 
     async def goes_with(self, session: AsyncSession, number: int) -> list[tuple[Noun, int]]:
-        """How many of which other nouns are deleted with a row, as the database has it of columns that name it."""
+        """How many rows of which other nouns are deleted with a row, by the database's foreign keys."""
         counts = []
         for noun in NOUNS.values():
             columns = noun.table.__table__.c  # type: ignore[attr-defined]
@@ -187,7 +187,7 @@ class Crud(Generic[R, F]):
         return counts
 
     def fields_of(self, row: R) -> F:
-        """The fields as they are."""
+        """The row's fields."""
         return self._row_fields.of(row)
 
     def values_of(self, row: R) -> dict[str, Any]:
@@ -195,11 +195,11 @@ class Crud(Generic[R, F]):
         return self._row_fields.values(row)
 
     def fields_in(self, rows: Rows, number: int) -> F | None:
-        """The fields as a kept state has them; None if it was not there, or this version would refuse it."""
+        """The fields in a stored state. None if the row did not exist, or if this version would reject it."""
         return self._row_fields.kept(rows, number)
 
     async def names(self, session: AsyncSession) -> Names:
-        """Of all that the fields may refer to, by noun and id."""
+        """Names of all rows that the fields may refer to, by noun and id."""
         names: dict[str, dict[int, str]] = {}
         for key in set(self.noun.references.values()):
             table: Any = NOUNS[key].table
@@ -216,7 +216,7 @@ class Crud(Generic[R, F]):
         return f"{parent}: {lowered(summary)}" if parent else summary
 
     def name(self, thing: Any) -> str:
-        """Of a row, or of its fields."""
+        """The name of a row or of its fields."""
         return self.noun.only_name or str(thing.name)
 
     def _called(self, thing: Any) -> str:

@@ -1,7 +1,5 @@
-"""What would be a placebo, or do more than it says: a rule exclusion judged by the rule set that the agent holds.
-
-The engine loads all of these without a word (docs/exclusions.md), so the words are ours.
-"""
+"""Checks rule exclusions against the agent's rule set: rejects those that would have no effect, or more than they state. The
+engine accepts all of them silently (docs/exclusions.md), so the messages are ours."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,10 +14,10 @@ from guardpanel.services.exclusion_words import kind
 from guardpanel.services.rules.targets import joined, looked_at
 
 FIRST_OF_CRS = 900_000
-"Rules before are Coraza's own: they stand before an exclusion, and act on what it has not said yet in phase 2."
+"Earlier rules are Coraza's own: they precede an exclusion, which acts on them too late in phase 2."
 
 NO_SLASH = re.compile(r"\^?[A-Za-z0-9_~-](?![*?{])")
-"What a pattern begins with that no path does."
+"Pattern beginnings that no path has."
 
 MOST_PLACES = 6
 MOST_RULES = 5
@@ -33,7 +31,7 @@ STEERS = {
 
 
 def must_have_effect(fields: RuleExclusionFields, known: RuleSet) -> None:
-    """Invalid, with what is wrong at each field."""
+    """Raises Invalid with the problem at each field."""
     errors: dict[str, FieldError] = {}
     for choice in fields.rules:
         for field, words in _wrong(choice, fields, known):
@@ -47,7 +45,7 @@ def must_have_effect(fields: RuleExclusionFields, known: RuleSet) -> None:
 
 
 def too_early(fields: RuleExclusionFields, known: RuleSet) -> str:
-    """A sentence about the rules that it does nothing for, where it does something for others; empty for none."""
+    """A sentence about rules for which it does nothing, if it affects others. Empty for none."""
     if not fields.only_if:
         return ""
     rules = {rule.id: rule for choice in fields.rules for rule in chosen(choice, known) if rule.role is RuleRole.DETECT}
@@ -60,7 +58,7 @@ def too_early(fields: RuleExclusionFields, known: RuleSet) -> str:
 
 
 def chosen(choice: str, known: RuleSet) -> list[Rule]:
-    """The rules that an id, a range or a tag means."""
+    """The rules that an id, a range or a tag selects."""
     numbers = ids(choice)
     if numbers is not None and len(numbers) == 1:
         return [rule for rule in [known.rules.get(numbers.start)] if rule]
@@ -68,7 +66,7 @@ def chosen(choice: str, known: RuleSet) -> list[Rule]:
 
 
 def most_of(choice: str, rules: Sequence[Rule], known: RuleSet) -> str:
-    """What to do in its place, where that is more than half of what detects anything."""
+    """A suggestion, if it selects more than half of all detecting rules."""
     every = sum(rule.role is RuleRole.DETECT for rule in known.rules.values())
     meant = sum(rule.role is RuleRole.DETECT for rule in rules)
     return (
@@ -131,7 +129,7 @@ def _looks_elsewhere(choice: str, rules: Sequence[Rule], fields: RuleExclusionFi
 
 
 def looks_at(rule: Rule, fields: RuleExclusionFields) -> bool:
-    """Whether what is excluded is among the targets of one of its links."""
+    """Whether the excluded field is among the targets of one of its links."""
     if fields.target is Target.REQUEST:
         return True
     targets = [target for link in rule.links for target in link.targets]
@@ -141,7 +139,7 @@ def looks_at(rule: Rule, fields: RuleExclusionFields) -> bool:
 
 
 def _covers(target: str, fields: RuleExclusionFields) -> bool:
-    if target in VARIABLES[fields.target]:  # also XML:/*
+    if target in VARIABLES[fields.target]:  # Also XML:/*.
         return True
     variable, _, key = target.partition(":")
     if variable not in VARIABLES[fields.target] or not key:
@@ -151,7 +149,7 @@ def _covers(target: str, fields: RuleExclusionFields) -> bool:
 
 
 def _names(target: str, fields: RuleExclusionFields) -> bool:
-    """Whether a target is one field by its name, and that is what is excluded."""
+    """Whether the target is a single named field, and exactly that is excluded."""
     variable, _, key = target.partition(":")
     if variable not in VARIABLES[fields.target] or not (key and fields.target_name):
         return False

@@ -1,4 +1,4 @@
-"""Rule exclusions with a last day: announced before, and disabled after it, each by a change of its own."""
+"""Rule exclusions with a last day: announced before, and disabled afterwards, each by its own change."""
 
 import logging
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ AUTHOR = "guardpanel"
 
 
 def follow(changes: Changes) -> None:
-    """For as long as the panel runs."""
+    """Runs as long as the panel."""
     changes.background.keep("rule exclusions", partial(_look, changes), EVERY)
 
 
@@ -35,7 +35,7 @@ async def _look(changes: Changes) -> None:
 
 
 async def end(changes: Changes, day: date) -> None:
-    """Those whose last day is before this one."""
+    """Those whose last day was before this one."""
     async with changes.database.read() as session:
         over = [
             (exclusion.policy_id or 0, exclusion.id or 0)
@@ -45,11 +45,11 @@ async def end(changes: Changes, day: date) -> None:
         try:
             await rule_exclusions.ROWS.under(policy_id).end(changes, SaveRequest(AUTHOR), number)
         except NotFound:
-            continue  # somebody deleted it meanwhile
+            continue  # It was deleted meanwhile.
 
 
 async def ending(session: AsyncSession, day: date) -> list[RuleExclusion]:
-    """Those whose last day comes up to this one, by that."""
+    """Those whose last day is at most this one, in that order."""
     query = select(RuleExclusion).where(col(RuleExclusion.enabled), col(RuleExclusion.ends_on) <= day)
     return list((await session.exec(query.order_by(col(RuleExclusion.ends_on), col(RuleExclusion.id)))).all())
 

@@ -19,7 +19,7 @@ FIELDS = {
     Target.URL: ("", "the URL"),
     Target.BODY: ("", "the raw body"),
 }
-"One by its name, and all of a kind."
+"Singular with a name, and plural."
 
 
 def reach(fields: RuleExclusionColumns, virtual_host: str = "") -> str:
@@ -34,7 +34,7 @@ def reach(fields: RuleExclusionColumns, virtual_host: str = "") -> str:
 
 
 def prices(fields: RuleExclusionColumns) -> list[str]:
-    """What is lost besides, where it is wider than it may have to be."""
+    """What else is lost if it is broader than it may need to be."""
     warnings = []
     if any(ids(choice) is None or len(ids(choice) or ()) > 1 for choice in fields.rules):
         warnings.append("Whole families let more attacks in such fields pass than single rules do.")

@@ -1,4 +1,4 @@
-"""What /metrics says of saves: how they ended, and how long each of their steps took."""
+"""Metrics of saves: their outcomes, and the duration of each step."""
 
 from datetime import UTC, datetime
 
@@ -23,18 +23,18 @@ for _outcome in Outcome:
 
 
 class Figures:
-    """Counts each deployment once, when it is over. The database has them; nothing is in the way of a save."""
+    """Counts each deployment once, when it has ended. They are read from the database, which does not slow down saves."""
 
     def __init__(self) -> None:
         self._counted: int | None = None
         self._began = datetime.now(UTC)
 
     async def start(self, session: AsyncSession) -> None:
-        """Those that are there already belong to an earlier start."""
+        """Existing ones belong to an earlier start."""
         self._counted = (await session.exec(select(func.max(col(Deployment.id))))).one() or 0
 
     async def count(self, session: AsyncSession) -> None:
-        """Take what ended since the last time."""
+        """Add what ended since the last call."""
         rows = await session.exec(
             select(Deployment).where(col(Deployment.id) > (self._counted or 0)).order_by(col(Deployment.id))
         )
@@ -42,10 +42,10 @@ class Figures:
             if deployment.outcome is Outcome.DEPLOYING:
                 break
             if (deployment.id or 0) <= (self._counted or 0):
-                continue  # somebody else asked at the same moment
+                continue  # A concurrent call was faster.
             self._counted = deployment.id
             if deployment.started_at < self._began:
-                continue  # of another machine: it came with a backup
+                continue  # From another machine, restored from a backup.
             DEPLOYMENTS.labels(deployment.outcome.value).inc()
             for step in deployment.steps:
                 STEPS.labels(str(step["name"])).observe(float(step["seconds"] or 0))

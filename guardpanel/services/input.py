@@ -1,4 +1,4 @@
-"""From what was typed to a checked input type, with clear words for whatever is wrong."""
+"""From typed values to a validated input type, with clear messages for every error."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validated(model: type[M], data: Mapping[str, Any]) -> M:
-    """The model, or Invalid with a message for each field by its dotted name."""
+    """The model. Raises Invalid with a message for each field by its dotted name."""
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
@@ -19,7 +19,7 @@ def validated(model: type[M], data: Mapping[str, Any]) -> M:
 
 
 def as_kept(model: type[M], row: Mapping[str, Any]) -> M | None:
-    """The fields of a row that an earlier version may have kept; None where this one would refuse them."""
+    """The fields of a row that an earlier version may have stored. None if this version rejects them."""
     try:
         return model.model_validate({name: row[name] for name in model.model_fields if name in row})
     except ValidationError:
@@ -27,7 +27,7 @@ def as_kept(model: type[M], row: Mapping[str, Any]) -> M | None:
 
 
 def messages(error: ValidationError) -> dict[str, FieldError]:
-    """The first complaint of each field, in words for an operator. The input itself is never repeated as markup."""
+    """The first error of each field, as a message for operators. The input itself is never echoed as markup."""
     errors: dict[str, FieldError] = {}
     for detail in error.errors(include_url=False):
         name = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))

@@ -1,4 +1,4 @@
-"""Facts that are made once for an installation, and what it starts with."""
+"""Facts that are determined once per installation, and its initial rows."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ from guardpanel.settings import Settings
 
 
 async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
-    """What rendering has to know of this installation; makes its secret at the first start."""
+    """What rendering needs to know about this installation. Creates its secret at the first start."""
     haproxy = HAProxy(settings.haproxy_bin)
     async with database.write() as session:
         secret = await _fact(session, PROBE_SECRET, secrets.token_hex(32))
@@ -40,7 +40,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
 
 
 async def asked_again(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
-    """With what the binary can that is there now; as they are where there is none, or one that is refused."""
+    """With the current binary's features. Unchanged without a binary, or with a rejected one."""
     try:
         await haproxy.version()
     except EngineUnavailable:
@@ -49,7 +49,7 @@ async def asked_again(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
 
 
 async def make_defaults(session: AsyncSession, facts: EngineFacts) -> None:
-    """The default policy, at the first start only: whoever deletes it later means it."""
+    """The default policy, at the first start only: it may be deleted on purpose later."""
     if await session.get(Installation, DEFAULTS_MADE) is not None:
         return
     session.add(Installation(name=DEFAULTS_MADE, value="yes"))
@@ -67,7 +67,7 @@ async def _with_abilities(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
 
 
 async def _memory(session: AsyncSession, measured: int) -> int:
-    """What was found first, until it differs by a tenth: a kernel's update must not change HAProxy's configuration."""
+    """The first value, until it changes by a tenth: a kernel update must not change HAProxy's configuration."""
     known = int(await _fact(session, MEMORY, str(measured)))
     if abs(measured - known) * 10 <= known:
         return known

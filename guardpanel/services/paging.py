@@ -1,4 +1,4 @@
-"""A page of a list: what every list service answers, and what it looks for."""
+"""A page of a list, as every list service returns it, and its search."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """`items` from `offset` on; `total` counts all that match, before paging."""
+    """`items` start at `offset`. `total` counts all matches, before paging."""
 
     items: list[T]
     total: int
@@ -31,14 +31,14 @@ class Page(Generic[T]):
 
 
 def like(text: str) -> str:
-    """A LIKE pattern that finds `text` anywhere, with `\\` as the escape character."""
-    text = text.replace("\0", "\ufffd")  # SQLite ends a pattern there; nothing that is stored has one
+    r"""A LIKE pattern that matches `text` anywhere, with `\` as the escape character."""
+    text = text.replace("\0", "\ufffd")  # SQLite ends a pattern there, and no stored text contains it.
     for special in ("\\", "%", "_"):
         text = text.replace(special, "\\" + special)
     return f"%{text}%"
 
 
 def holds(text: str, *columns: Any) -> Any:
-    """The condition that one of the columns contains the text, whatever its case."""
+    """The condition that one of the columns contains the text, ignoring case."""
     pattern = like(text.strip().lower())
     return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))

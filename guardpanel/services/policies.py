@@ -1,4 +1,4 @@
-"""Policies: their lists, and what they are measured by."""
+"""Policies: their lists, and limits that depend on the agent."""
 
 from typing import Unpack
 
@@ -27,13 +27,13 @@ DEFAULT = PolicyFields(
     enforcement_mode=EnforcementMode.DETECT_ONLY,
     fail_mode=FailMode.BY_MODE,
 )
-"Exists from the first start."
+"The one from the first start."
 
 
 async def page(
     session: AsyncSession, *, q: str = "", mode: EnforcementMode | None = None, **paging: Unpack[Paging]
 ) -> Page[Policy]:
-    """Those whose name or description holds `q`."""
+    """Those whose name or description contains `q`."""
     query = select(Policy)
     if q:
         query = query.where(holds(q, Policy.name, Policy.description))
@@ -43,12 +43,12 @@ async def page(
 
 
 async def all_of_them(session: AsyncSession) -> list[Policy]:
-    """For a choice of policy: by name."""
+    """The choices of a select, by name."""
     return list((await session.exec(select(Policy).order_by(func.lower(Policy.name)))).all())
 
 
 async def used_by(session: AsyncSession) -> dict[int, int]:
-    """How many virtual hosts each policy has."""
+    """The number of virtual hosts of each policy."""
     rows = await session.exec(
         select(VirtualHost.policy_id, func.count())
         .where(col(VirtualHost.policy_id).is_not(None))
@@ -58,10 +58,10 @@ async def used_by(session: AsyncSession) -> dict[int, int]:
 
 
 def fitting(fields: PolicyFields, facts: EngineFacts) -> PolicyFields:
-    """The same with no larger body limit than the agent can inspect: for what is proposed, never for what was typed."""
+    """The same, with a body limit that the agent can inspect: for suggestions, never for typed values."""
     return fields.model_copy(update={"body_limit_kib": min(fields.body_limit_kib, facts.largest_body // KIB)})
 
 
 async def over_limit(session: AsyncSession, facts: EngineFacts) -> list[Policy]:
-    """Those that say a larger body limit than the agent can inspect: from a time with another agent."""
+    """Policies with a larger body limit than the agent can inspect: they were saved with another agent."""
     return [policy for policy in await all_of_them(session) if policy.body_limit_kib * KIB > facts.largest_body]

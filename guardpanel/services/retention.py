@@ -1,10 +1,8 @@
-"""What is kept of the past: the newest releases on disk, the newest changes and their revisions in the database.
+"""Deletes the past: all but the newest releases on disk, and the newest changes and their revisions in the database.
 
-In small steps beside the saves, each whole: a crash between two of them leaves less to do and nothing half. The live
-revision, the last good one before it and whatever an attempt that is not over needs never go.
-
-SQLite's file is not made smaller: the pages that become free take the next changes, so that it stays at the size of
-what is kept, while an incremental vacuum would hold the one writer to move pages that are soon needed again.
+In small complete steps between saves: a crash between two of them leaves less to do, and nothing half done. The live revision,
+the last good one before it and whatever an unfinished attempt needs are never deleted. SQLite's file does not shrink: new changes
+reuse free pages. An incremental vacuum would block the writer to move pages that are soon needed again.
 """
 
 import asyncio
@@ -28,20 +26,20 @@ from guardpanel.settings import Settings
 log = logging.getLogger(__name__)
 
 STEP = 10
-"Changes that go in one transaction: a save that comes meanwhile waits some milliseconds at most."
+"Changes deleted per transaction: a concurrent save waits some milliseconds at most."
 
 PAUSE = 0.05
 "Seconds between two steps."
 
 AFTER_A_SAVE = 3.0
-"Seconds: saves that follow each other share one pass."
+"Seconds. Saves in quick succession share a pass."
 
 EVERY = 3600.0
-"Seconds after which it looks without a save: days pass, too."
+"Seconds after which it runs without a save, since data also ages."
 
 
 class Retention:
-    """Runs beside the panel: at its start, after saves, and every hour."""
+    """Runs in the background: at startup, after saves, and every hour."""
 
     def __init__(self, changes: Changes, settings: Settings, backups: Backups) -> None:
         self.changes = changes
@@ -53,7 +51,7 @@ class Retention:
         self.changes.background.keep("retention", self._pass, self._until_the_next)
 
     async def _sweep(self) -> None:
-        """Delete what an earlier panel left half written."""
+        """Delete what an earlier panel left unfinished."""
         try:
             async with self.changes.turn():
                 await asyncio.to_thread(self.changes.engines.releases.sweep)
@@ -72,7 +70,7 @@ class Retention:
             await self.changes.background.sleep(AFTER_A_SAVE)
 
     async def tidy(self) -> None:
-        """One pass: first the changes, since a release whose revision went goes with it."""
+        """One pass: changes first, since a release is deleted with its revision."""
         while await self._drop_changes():
             await self._leave_room()
         for number in await self._old_releases():
@@ -85,7 +83,7 @@ class Retention:
             await asyncio.sleep(PAUSE)
 
     async def _drop_changes(self) -> int:
-        """One step: how many changes went."""
+        """One step. Returns the number of deleted changes."""
         async with self.changes.database.write() as session:
             gone = await self._old_changes(session)
             await session.exec(delete(Deployment).where(col(Deployment.id).in_(gone)))
@@ -95,7 +93,7 @@ class Retention:
         return len(gone)
 
     async def _old_changes(self, session: AsyncSession) -> list[int]:
-        """Beyond the number that is kept or too old. Refused ones have a number of their own: they push no others out."""
+        """Beyond the configured number, or too old. Rejected ones are counted separately, so that they push no others out."""
         oldest = clock.AGES.now() - timedelta(days=self.settings.keep_days)
         protected_ids = await protected(session)
         ids: list[int] = []
@@ -112,10 +110,8 @@ class Retention:
         return ids[:STEP]
 
     async def _old_releases(self) -> list[int]:
-        """Numbers on disk that are not kept, oldest first. Nothing while HAProxy cannot say what it still uses.
-
-        The agent has dropped their applications before: one that no release has would be somebody else's.
-        """
+        """Releases on disk to delete, oldest first. None while it is unknown what HAProxy still uses. The agent has already
+        dropped their applications: one that matches no release would look like drift."""
         on_disk = await asyncio.to_thread(self.changes.engines.releases.numbers)
         async with self.changes.database.read() as session:
             rows = await session.exec(select(Revision.id, Revision.checksum))
@@ -127,14 +123,14 @@ class Retention:
             return []
         if draining is None:
             return []
-        # A number above all that are known may belong to a save that is under way.
+        # A number above all known ones may belong to a save in progress.
         unknown = [number for number in on_disk if number not in known and number < max(known, default=0)]
         beyond = [number for number in on_disk if number in known][: -self.settings.keep_releases]
         return [*unknown, *(number for number in beyond if number not in kept and known[number] not in draining)]
 
 
 async def protected(session: AsyncSession) -> set[int]:
-    """The changes that never go: what is live, what an undo and a roll-back go back to, and what is not over."""
+    """The changes that are never deleted: what is live, what an undo or a rollback needs, and what is unfinished."""
     went_live = select(Deployment.id).where(col(Deployment.outcome) == Outcome.LIVE).order_by(col(Deployment.id).desc())
     newest = (await session.exec(went_live.limit(2))).all()
     live = select(Deployment.revision_id).where(col(Deployment.id) == (newest[0] if newest else None)).scalar_subquery()

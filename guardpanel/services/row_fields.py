@@ -1,4 +1,4 @@
-"""A noun's row as its fields: what a form starts with, what JSON answers and what a PATCH merges into."""
+"""A noun's row as its fields: the initial values of a form, a JSON response, and the base of a PATCH."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -14,7 +14,7 @@ F = TypeVar("F", bound=BaseModel)
 
 
 class RowFields(Generic[F]):
-    """Lists show hundreds of rows: what is asked of a model is asked once, here."""
+    """Lists show hundreds of rows: a model's metadata is computed once, here."""
 
     def __init__(self, noun: Noun, model: type[F]) -> None:
         self.noun = noun
@@ -34,7 +34,7 @@ class RowFields(Generic[F]):
         return self.model.model_construct(None, **self.values(row))
 
     def kept(self, rows: Rows, row_id: int) -> F | None:
-        """As a kept state has them; None if the row was not there, or this version would refuse it."""
+        """The fields in a stored state. None if the row did not exist, or if this version would reject it."""
         row = next((row for row in rows[self.noun.table_name] if row["id"] == row_id), None)
         if row is None:
             return None
@@ -43,7 +43,7 @@ class RowFields(Generic[F]):
 
 
 class _Items:
-    """A list of a row's as the fields have it."""
+    """A row's list as the fields have it."""
 
     def __init__(self, noun: Noun, part: Part) -> None:
         self.part = part

@@ -1,4 +1,4 @@
-"""Who may come in: accounts, log-in, and the one-time link of the first start."""
+"""Accounts, login, and the one-time link of the first start."""
 
 import secrets
 
@@ -30,7 +30,7 @@ class Accounts:
         self.tokens = Tokens(database, self.sessions)
 
     async def create(self, fields: AccountFields, role: Role) -> User:
-        """A new account. Conflict (409) if the address has one."""
+        """Create an account. Raises Conflict (409) if the address has one."""
         hashed = await self.passwords.hash(fields.password)
         async with self.database.write() as session:
             if (await session.exec(select(User).where(col(User.email) == fields.email))).first():
@@ -41,7 +41,7 @@ class Accounts:
         return user
 
     async def log_in(self, email: str, password: str, address: str) -> User:
-        """The user, or Unauthorized (401); TooManyAttempts (429) after many failures of an address or an account."""
+        """The user. Raises Unauthorized (401), or TooManyAttempts (429) after many failures of an address or an account."""
         account = email.strip().lower()[:254]
         self.attempts.begin(address, account)
         async with self.database.read() as session:
@@ -55,7 +55,7 @@ class Accounts:
         return active
 
     async def must_know_password(self, user: User, password: str, address: str) -> None:
-        """Invalid (422) unless it is this person's password: before what an open browser alone must not do."""
+        """Raises Invalid (422) unless it is this user's password: for actions that an open browser alone must not allow."""
         try:
             await self.log_in(user.email, password, address)
         except Unauthorized:
@@ -70,7 +70,7 @@ class Accounts:
                 session.add(row)
 
     async def setup_token(self) -> str | None:
-        """A new one-time set-up token while there is no account; the one before it ends. Kept only as its hash."""
+        """A new one-time setup token while there is no account. It replaces the previous one. Only its hash is stored."""
         token = secrets.token_urlsafe(32)
         async with self.database.write() as session:
             if await _has_users(session):
@@ -81,13 +81,13 @@ class Accounts:
         return token
 
     async def may_set_up(self, session: AsyncSession, token: str) -> None:
-        """NotFound unless the token is the newest one and there is no account yet."""
+        """Raises NotFound unless this is the newest token and there is no account yet."""
         row = await session.get(Installation, SETUP)
         if row is None or not secrets.compare_digest(row.value, digest(token)) or await _has_users(session):
             raise NotFound("This setup link is no longer valid. Log in, or restart guardpanel to get a new link.")
 
     async def set_up(self, token: str, fields: AccountFields) -> User:
-        """The first account, an administrator's. The token ends with it."""
+        """Create the first account, an administrator's. The token ends with it."""
         hashed = await self.passwords.hash(fields.password)
         async with self.database.write() as session:
             await self.may_set_up(session, token)

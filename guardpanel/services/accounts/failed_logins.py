@@ -1,4 +1,4 @@
-"""Failed log-ins, by address and by account: a pause that doubles, never a lock-out."""
+"""Failed logins by address and account: a pause that doubles, never a lockout."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from time import monotonic
 from guardpanel.errors import TooManyAttempts
 
 FORGOTTEN = 900.0
-"Seconds after which failures do not count any more."
+"Seconds after which failures no longer count."
 
 KEPT = 10_000
 
 
 @dataclass
 class Limit:
-    """Failures by key: the first `free` cost nothing, then each doubles the pause up to `longest` seconds."""
+    """Failures by key: the first `free` ones are free, then each doubles the pause, up to `longest` seconds."""
 
     free: int
     longest: float
@@ -46,17 +46,15 @@ class Limit:
 
 
 class Attempts:
-    """An account's pause stays short: whoever guesses at it must not keep its owner out."""
+    """An account's pause stays short: guessing attackers must not lock out its owner."""
 
     def __init__(self) -> None:
         self.by_address = Limit(free=5, longest=300.0)
         self.by_account = Limit(free=10, longest=30.0)
 
     def begin(self, address: str, account: str) -> None:
-        """Count an attempt before its outcome is known, so that many at once do not slip through.
-
-        TooManyAttempts (429) while the address or the account has to wait.
-        """
+        """Count an attempt before its outcome is known, so that concurrent ones do not slip through. Raises TooManyAttempts (429)
+        while the address or account must wait."""
         pause = max(self.by_address.pause(network(address)), self.by_account.pause(account))
         if pause:
             raise TooManyAttempts(f"Too many failed login attempts. Try again in {ceil(pause)} s.", ceil(pause))
@@ -64,14 +62,14 @@ class Attempts:
         self.by_account.add(account)
 
     def succeeded(self, address: str, account: str) -> None:
-        """The account starts anew; of the address only this attempt is forgotten, or one good log-in among many
-        bad ones would clear it."""
+        """Reset the account. For the address, only this attempt is forgotten, or one good login among many bad ones would clear
+        it."""
         self.by_address.take_back(network(address))
         self.by_account.failures.pop(account, None)
 
 
 def network(address: str) -> str:
-    """Who counts as one: an IPv4 address, or an IPv6 network of 64 bits."""
+    """What counts as one client: an IPv4 address, or an IPv6 /64 network."""
     try:
         ip = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Passwords: kept as Argon2id hashes, and checked so that nobody can tell an unknown account from a wrong password."""
+"""Passwords: stored as Argon2id hashes, and checked so that an unknown account is indistinguishable from a wrong password."""
 
 import asyncio
 import secrets
@@ -14,7 +14,7 @@ LONGEST = 1024
 
 
 class Passwords:
-    """Argon2id (OWASP: 19 MiB, two passes), off the event loop, two at a time, and never a long queue of them."""
+    """Argon2id (OWASP: 19 MiB, two passes), off the event loop, two at a time, with a short queue."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self.hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)

@@ -1,4 +1,4 @@
-"""Access tokens of the JSON API: short-lived, of a session whose secret (the refresh cookie) makes new ones."""
+"""Access tokens of the JSON API: short-lived. The session's secret (the refresh cookie) creates new ones."""
 
 import secrets
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ACCESS = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class TokenPair:
-    """What a JSON log-in gives: an access token, and the secret that refreshes it."""
+    """The result of a JSON login: an access token, and the secret that refreshes it."""
 
     access: str
     refresh: str
@@ -30,11 +30,11 @@ class Tokens:
         self.sessions = sessions
 
     async def first(self, user: User, address: str) -> TokenPair:
-        """Of a new session."""
+        """The tokens of a new session."""
         return await self.refresh(await self.sessions.open(user, address, API))
 
     async def refresh(self, secret: str) -> TokenPair:
-        """A new access token. The secret stays: two tabs may refresh at once; log-out ends it."""
+        """A new access token. The secret stays the same, since two tabs may refresh at once. Logout ends it."""
         access, now = "gp_" + secrets.token_urlsafe(32), datetime.now(UTC)
         async with self.database.write() as session:
             session_and_user = await self.sessions.find(session, secret, API)
@@ -50,7 +50,7 @@ class Tokens:
         return TokenPair(access, secret, int(ACCESS.total_seconds()))
 
     async def user(self, session: AsyncSession, access: str) -> User | None:
-        """Whose token it is, while it and its session last."""
+        """The token's user, while it and its session are valid."""
         row = (
             await session.exec(
                 select(Session, User)
@@ -64,7 +64,7 @@ class Tokens:
         return row[1]
 
     async def end(self, access: str) -> None:
-        """End the whole session that gave this token; nothing happens for an unknown one."""
+        """End the session of this token. An unknown token is ignored."""
         async with self.database.write() as session:
             owner = select(AccessToken.session_id).where(col(AccessToken.secret_hash) == digest(access))
             await session.exec(delete(Session).where(col(Session.id).in_(owner)))

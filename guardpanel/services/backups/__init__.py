@@ -1,1 +1,1 @@
-"""All that an installation is in one file, and back."""
+"""Backup and restore: a whole installation in one file."""

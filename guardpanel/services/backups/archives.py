@@ -1,7 +1,7 @@
-"""The one file of a backup: a tar.gz of the manifest and the parts that it names, sealed where there is a passphrase.
+"""The backup file: a tar.gz of the manifest and the parts that it lists, encrypted if there is a passphrase.
 
-Written and read as a stream, never whole in memory. Read strictly: the parts that are expected, in their order, as plain
-files under their own names and sizes, nothing else; so no member can name another place, and none is larger than allowed.
+Written and read as a stream, never whole in memory. Read strictly: the expected parts in order, as plain files with their own
+names and sizes, and nothing else. So no member can name another path or exceed its limit.
 """
 
 import gzip
@@ -25,12 +25,12 @@ MANIFEST = "manifest.json"
 DATABASE = "guardpanel.db"
 
 PARTS: Mapping[str, int] = {DATABASE: 8 * 1024**3 - 1}
-"""What a backup holds beside its manifest, each with the most bytes that it may have. The secret, accounts and
-certificates are rows of the database. Whatever is one day kept in a file of its own goes in here."""
+"""A backup's parts besides its manifest, with their maximum sizes in bytes. The secret, accounts and certificates are rows of the
+database. Anything that is one day stored in a separate file belongs here."""
 
 LARGEST_MANIFEST = 64 * 1024
 BLOCK = 512
-"Bytes of a tar header; contents are padded to it."
+"Bytes of a tar header. Contents are padded to it."
 
 PIECE = 256 * 1024
 GZIP = b"\x1f\x8b"
@@ -42,13 +42,13 @@ class Part(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a backup says of itself, and by which its parts are checked."""
+    """A backup's metadata, by which its parts are verified."""
 
     format: int = FORMAT
     guardpanel: str = Field(default=__version__, max_length=100)
     made_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     revision: int | None
-    "The live one."
+    "The live revision."
     checksum: str | None = Field(max_length=64)
     parts: dict[str, Part]
 
@@ -58,7 +58,7 @@ class Readable(Protocol):
 
 
 def write(out: BinaryIO, folder: Path, revision: int | None, checksum: str | None, passphrase: str) -> Manifest:
-    """Write the parts that lie in `folder` to `out` as a backup. `out` need not be seekable."""
+    """Write the parts in `folder` to `out` as a backup. `out` need not be seekable."""
     parts = {name: _described(folder / name) for name in PARTS}
     manifest = Manifest(revision=revision, checksum=checksum, parts=parts)
     target = Sealing(out, passphrase) if passphrase else None
@@ -77,7 +77,7 @@ def write(out: BinaryIO, folder: Path, revision: int | None, checksum: str | Non
 
 
 def read(file: BinaryIO, folder: Path, passphrase: str) -> Manifest:
-    """Put the parts of a backup into `folder`. Raises Invalid (422) where anything is not as it must be."""
+    """Extract the parts of a backup into `folder`. Raises Invalid (422) if anything is unexpected."""
     try:
         with gzip.GzipFile(fileobj=cast("BinaryIO", _opened(file, passphrase)), mode="rb") as packed:
             manifest = _manifest(b"".join(_member(packed, MANIFEST, LARGEST_MANIFEST)))
@@ -91,7 +91,7 @@ def read(file: BinaryIO, folder: Path, passphrase: str) -> Manifest:
 
 
 def manifest_in(folder: Path) -> Manifest:
-    """Of a backup that was read into this folder."""
+    """The manifest of a backup that was extracted into this folder."""
     return Manifest.model_validate_json((folder / MANIFEST).read_text())
 
 
@@ -120,7 +120,7 @@ def _manifest(text: bytes) -> Manifest:
 
 
 def _member(packed: Readable, name: str, largest: int) -> Iterator[bytes]:
-    """The next member in pieces; it must be this one."""
+    """The next member in chunks. It must have this name."""
     try:
         member = tarfile.TarInfo.frombuf(_read_exactly(packed, BLOCK), "utf-8", "strict")
     except (tarfile.HeaderError, UnicodeError):
@@ -134,7 +134,7 @@ def _member(packed: Readable, name: str, largest: int) -> Iterator[bytes]:
 
 
 def _take(pieces: Iterator[bytes], path: Path, part: Part) -> None:
-    """One member into a file, which must be what the manifest says."""
+    """Extract one member, which must match the manifest."""
     digest = hashlib.sha256()
     with path.open("xb") as target:
         for piece in pieces:
@@ -145,7 +145,7 @@ def _take(pieces: Iterator[bytes], path: Path, part: Part) -> None:
 
 
 def _must_end(packed: Readable) -> None:
-    """Two empty blocks, and what tar programs fill up with; read to the end, since the checksum of gzip is there."""
+    """Two empty blocks, and the padding of tar programs. Read to the end, where gzip's checksum is."""
     rest = _read_exactly(packed, 2 * BLOCK) + packed.read(64 * BLOCK)
     if rest.strip(b"\0") or packed.read(1):
         raise BackupDamaged("This is not a guardpanel backup: unexpected data after its end.")

@@ -1,7 +1,7 @@
-"""Backups: a consistent copy of all that an installation is, made while saves go on; and what comes out of one.
+"""Backups: a consistent copy of the installation, made while saves continue, and reading them back.
 
-The database is copied by SQLite in one read transaction, which keeps nobody from writing. Sessions, tokens and the
-set-up link stay out: a stolen backup logs nobody in. Of a save that was not over, the state before it is what counts.
+SQLite copies the database in one read transaction, which blocks no writer. Sessions, tokens and the setup link are left out: a
+stolen backup lets nobody log in. Of an unfinished save, the previous state is saved.
 """
 
 import asyncio
@@ -28,22 +28,22 @@ from guardpanel.services.backups.archives import DATABASE, Manifest
 from guardpanel.settings import Settings
 
 KEPT = 3600.0
-"Seconds for which a backup that was uploaded waits to be restored."
+"Seconds for which an uploaded backup waits to be restored."
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A backup that was taken out of its file and found to be good."""
+    """A backup that was extracted and validated."""
 
     token: str
     folder: Path
     manifest: Manifest
     rows: Rows
-    "Of every table but revisions and changes, which stay in the file."
+    "The rows of all tables but revisions and changes, which stay in the file."
     left_out: str = ""
-    "Of what the backup has, for the end of a sentence."
+    "What the backup contains, for the end of a sentence."
 
     @property
     def database(self) -> Path:
@@ -65,10 +65,10 @@ class Backups:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._one = asyncio.Lock()
-        "One at a time: each needs room on disk and, with a passphrase, 64 MiB."
+        "One at a time: each needs disk space and, with a passphrase, 64 MiB."
 
     async def write(self, out: BinaryIO, passphrase: str) -> Manifest:
-        """Write a backup to `out`. Problem where the disk refuses."""
+        """Write a backup to `out`. Raises a Problem if the disk cannot be written."""
         source = Path(make_url(self.settings.database).database or "")
         if not await asyncio.to_thread(source.is_file):
             raise NotFound(f"Nothing to back up: {source} does not exist.")
@@ -83,7 +83,7 @@ class Backups:
         return TemporaryDirectory(prefix=".backup-", dir=self.settings.data_dir, ignore_cleanup_errors=True)
 
     async def download(self, passphrase: str) -> tuple[Manifest, BinaryIO]:
-        """A backup in a file without a name, which is gone when it is closed, whatever happens."""
+        """A backup in an unnamed file, which is deleted when it is closed, whatever happens."""
         with _disk_refusals():
             file = TemporaryFile(dir=self.settings.data_dir)  # noqa: SIM115 whoever reads it closes it
         try:
@@ -93,12 +93,12 @@ class Backups:
             raise
 
     async def write_file(self, path: Path, passphrase: str) -> Manifest:
-        """A backup at `path`, for its owner alone: there as a whole or, after any failure, as it was before."""
+        """Write a backup to `path`, readable by its owner only. On failure, `path` is unchanged."""
         with _disk_refusals(), new_file(path) as out:
             return await self.write(out, passphrase)
 
     async def take(self, file: BinaryIO, passphrase: str) -> Candidate:
-        """What is in a backup, checked to the last byte and brought to our schema. Invalid (422) says what is wrong."""
+        """Read a backup, verified to the last byte and migrated to our schema. Raises Invalid (422) with the reason."""
         self.sweep(KEPT)
         token = secrets.token_hex(16)
         folder = self.settings.restore_dir / token
@@ -118,7 +118,7 @@ class Backups:
         return candidate
 
     async def find(self, token: str) -> Candidate:
-        """One that was taken out before. NotFound (404) if it no longer exists."""
+        """A backup that was read before. Raises NotFound (404) if it no longer exists."""
         folder = self.settings.restore_dir / token
         if not TOKEN.fullmatch(token) or not (folder / DATABASE).is_file():
             raise NotFound("This upload is no longer available. Choose the backup file again.")
@@ -126,12 +126,12 @@ class Backups:
         return Candidate(token, folder, manifest, rows, contents.left_out(folder))
 
     def drop(self, token: str) -> None:
-        """Delete one, if it is still there."""
+        """Delete a candidate, if it still exists."""
         if TOKEN.fullmatch(token):
             _delete(self.settings.restore_dir / token)
 
     def sweep(self, older_than: float = 0.0) -> None:
-        """Delete what waits for longer, and copies that a killed backup left a day ago."""
+        """Delete expired candidates, and copies that a killed backup left a day ago."""
         limits = {self.settings.restore_dir: ("*", older_than), self.settings.data_dir: (".backup-*", 86_400.0)}
         for place, (pattern, age) in limits.items():
             for folder in place.glob(pattern):
@@ -142,7 +142,7 @@ class Backups:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears at `path` when it is whole and on disk, in place of what was there."""
+    """A file that replaces `path` once it is complete and on disk."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

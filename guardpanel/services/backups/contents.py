@@ -1,4 +1,4 @@
-"""What a backup has in it: nothing is taken over that a form would not have taken."""
+"""Validates a backup's content: nothing is restored that a form would have rejected."""
 
 import asyncio
 import json
@@ -30,16 +30,16 @@ from guardpanel.services.saving import differences, former, snapshots
 from guardpanel.services.saving.facts import PROBE_SECRET, RESTORED, SETUP
 
 AT_ONCE = 100
-"Rows that are read on the event loop before others have their turn."
+"Rows that are read before the event loop gets a turn."
 
 LEFT_OUT = "left-out.txt"
-"A file beside the database: what earlier versions took, and this one mends (models/former_values.py)."
+"A file next to the database: what earlier versions accepted, and this one corrects (models/former_values.py)."
 
 SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 async def bring_to_our_schema(path: Path) -> None:
-    """Damaged (422) unless SQLite and the migrations find it good; Newer (422) if its schema is none of ours."""
+    """Raises BackupDamaged (422) unless SQLite and the migrations accept it, BackupTooNew (422) if its schema is unknown."""
     await asyncio.to_thread(_must_be_sound, path)
     async with database_at(path) as database:
         try:
@@ -50,7 +50,7 @@ async def bring_to_our_schema(path: Path) -> None:
 
 
 def _note_what_is_left_out(path: Path) -> None:
-    """Beside the database, which does not have it any more once it is brought to our schema."""
+    """Next to the database, which no longer has it once it is migrated to our schema."""
     with closing(sqlite3.connect(path)) as database:
         there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         state = {name: _parsed(database.execute(f"SELECT * FROM {name}")) for name in NOW if name in there}  # noqa: S608
@@ -66,7 +66,7 @@ def _parsed(found: sqlite3.Cursor) -> list[dict[str, Any]]:
 
 
 def left_out(folder: Path) -> str:
-    """What is not taken over of a backup that was brought to our schema, for the end of a sentence."""
+    """What is not restored from a migrated backup, for the end of a sentence."""
     return (folder / LEFT_OUT).read_text()
 
 
@@ -88,7 +88,7 @@ def _must_be_sound(path: Path) -> None:
 
 
 async def rows_of(path: Path) -> Rows:
-    """Every row of the configuration, accounts and facts; nobody is logged in."""
+    """Every row of the configuration, accounts and facts. All sessions end."""
     async with database_at(path) as database:
         try:
             async with database.read() as session:
@@ -101,7 +101,7 @@ async def rows_of(path: Path) -> Rows:
 
 
 async def _must_be_readable(session: AsyncSession) -> None:
-    """What the models cannot read is not ours. A hundred at a time: all at once would hold up the event loop."""
+    """Rows must be readable by the models. A hundred at a time: all at once would block the event loop."""
     models: list[Any] = [User, *(noun.table for noun in NOUNS.values())]
     for model in models:
         for at in count(0, AT_ONCE):
@@ -111,7 +111,7 @@ async def _must_be_readable(session: AsyncSession) -> None:
 
 
 def must_be_valid(rows: Rows) -> None:
-    """Invalid (422) for a row that no form would have taken: a backup is no way around the checks of what is typed."""
+    """Raises Invalid (422) for a row that a form would have rejected: a backup must not bypass validation."""
     secrets_kept = [row["value"] for row in rows["installation"] if row["name"] == PROBE_SECRET]
     if not all(SECRET.fullmatch(kept) for kept in secrets_kept):
         raise BackupDamaged("The installation secret in this backup is invalid.")

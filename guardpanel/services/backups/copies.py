@@ -19,13 +19,13 @@ UNDER_WAY = "It was in progress when the backup was made. The backup contains th
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """All of the database at one moment. Writers go on: it reads in one transaction of WAL mode."""
+    """A snapshot of the database. Writers continue: it reads in one transaction of WAL mode."""
     with closing(sqlite3.connect(source, timeout=30, isolation_level=None)) as database:
         database.execute("VACUUM INTO ?", (str(target),))
 
 
 async def settle(path: Path) -> tuple[int | None, str | None]:
-    """Take out of a copy what is of the moment; the live revision and its checksum."""
+    """Remove transient data from a copy. Returns the live revision and its checksum."""
     async with database_at(path) as copy:
         await copy.migrate()
         async with copy.write() as session:
@@ -48,7 +48,7 @@ async def _end_open_changes(session: AsyncSession) -> None:
 
 
 def _one_file(path: Path) -> None:
-    """Without the files of WAL mode beside it."""
+    """Without the WAL mode's additional files."""
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = DELETE")
 

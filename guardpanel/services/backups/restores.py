@@ -1,8 +1,8 @@
-"""Restoring a backup: its configuration, accounts and secret, through the path of every save.
+"""Restores a backup's configuration, accounts and secret through the path of every save.
 
-On a machine that has no history of its own but its first start, the backup's history is taken over, and what the machine
-recorded itself is counted on behind it; elsewhere the machine keeps its history, and the restore is one more revision.
-Where no engine runs, both check it, and the next start makes it live.
+On a machine without any history but its first start, the backup's history is restored, too, and the machine's own records are
+renumbered to follow it. Elsewhere the machine keeps its history, and the restore is one more revision. If no engine runs, both
+check the configuration, and the next start makes it live.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ REPLACED = "It was in progress when a backup was restored."
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a restore would change: `counts` by noun, (now, then); `changed` by noun and kind."""
+    """What a restore would change: `counts` by noun, (now, then), and `changed` by noun and kind."""
 
     counts: dict[str, tuple[int, int]]
     changed: dict[tuple[str, Kind], int]
@@ -50,7 +50,7 @@ class Outlook:
 
 
 ACCOUNT = "account"
-"What is counted beside the nouns."
+"What is counted besides the nouns."
 
 COUNTED = {noun.key: noun.table_name for noun in reversed([*NOUNS.values()]) if not noun.only_name} | {ACCOUNT: "user"}
 
@@ -67,7 +67,7 @@ async def outlook(session: AsyncSession, candidate: Candidate) -> Outlook:
 
 
 async def restore(changes: Changes, request: SaveRequest, candidate: Candidate) -> SaveResult[None]:
-    """Make it live. Raises as every save does, and after any of that nothing was restored."""
+    """Make it live. Raises like every save, after which nothing was restored."""
 
     async def mutate(session: AsyncSession) -> None:
         await _put(session, candidate)
@@ -76,7 +76,7 @@ async def restore(changes: Changes, request: SaveRequest, candidate: Candidate) 
 
 
 async def from_command(changes: Changes, candidate: Candidate) -> str:
-    """Restore while no panel runs; a true sentence of what is live afterwards."""
+    """Restore while no panel runs. Returns a sentence about what is live afterwards."""
     if not await must_answer_alike(changes):
         await put_in(changes, COMMAND, candidate)
         return (
@@ -92,7 +92,7 @@ async def from_command(changes: Changes, candidate: Candidate) -> str:
 
 
 async def must_answer_alike(changes: Changes) -> bool:
-    """Whether both engines run (True) or neither does; EngineUnavailable (503) where it is one of them."""
+    """Whether both engines run (True) or neither does. Raises EngineUnavailable (503) if only one does."""
     status = await changes.engines.status()
     if status.haproxy.running != status.agent.running:
         words = status.agent.problem if status.haproxy.running else status.haproxy.problem
@@ -101,7 +101,7 @@ async def must_answer_alike(changes: Changes) -> bool:
 
 
 async def put_in(changes: Changes, request: SaveRequest, candidate: Candidate) -> None:
-    """Put it into the database for the next start to make live, after both engines have checked it."""
+    """Write it to the database after both engines have checked it. The next start makes it live."""
     async with changes.turn(), changes.database.write() as session:
         for left in await revisions.open_deployments(session):
             left.outcome, left.message, left.before = Outcome.ROLLED_BACK, REPLACED, None
@@ -133,14 +133,14 @@ def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, lis
 
 
 async def is_new_here(session: AsyncSession) -> bool:
-    """Whether nobody has changed anything on this machine yet: what it did at its first start is no history."""
+    """Whether nobody has changed anything on this machine yet: what it did at its first start is not history."""
     deployments = await session.exec(select(Deployment.id).where(col(Deployment.author) != startup.PANEL.who).limit(1))
     return deployments.first() is None
 
 
 async def _with_own_facts(session: AsyncSession, rows: Rows) -> Rows:
-    """What the backup of a machine that never ran does not have stays as it is here; the set-up link, while nobody has
-    an account."""
+    """What the backup of a machine that never ran lacks stays as it is here, including the setup link while there is no
+    account."""
     known = {row["name"] for row in rows["installation"]} | ({facts.SETUP} if rows["user"] else set())
     own = (await session.exec(select(Installation.name, Installation.value))).all()
     own_facts = [{"name": name, "value": value} for name, value in own if name not in known]
@@ -148,13 +148,13 @@ async def _with_own_facts(session: AsyncSession, rows: Rows) -> Rows:
 
 
 async def _take_history(session: AsyncSession, path: Path) -> None:
-    """The backup's revisions and changes with their own numbers; those of this machine follow them."""
+    """Restore the backup's revisions and changes with their own numbers. Those of this machine follow."""
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
     last = await asyncio.to_thread(_last_numbers, path)
     for table, column in (("revision", "id"), ("deployment", "id"), ("deployment", "revision_id")):
         source = "revision" if column == "revision_id" else table
-        # Through negative numbers: on the way two rows may not have the same.
+        # Through negative numbers, since no two rows may ever have the same one.
         await connection.exec_driver_sql(f"UPDATE {table} SET {column} = -{column}")  # noqa: S608 our own tables
         await connection.exec_driver_sql(f"UPDATE {table} SET {column} = ? - {column}", (last[source],))  # noqa: S608
     session.expire_all()

@@ -1,8 +1,8 @@
-"""Encryption of a stream under a passphrase, so that a change, a cut and a wrong passphrase are all noticed.
+"""Encrypts a stream with a passphrase, so that modification, truncation and a wrong passphrase are all detected.
 
-Format 1: magic and version, salt, check (a MAC of both under the derived key, which tells a wrong passphrase from
-damage), then chunks of CHUNK bytes, each sealed with ChaCha20-Poly1305 under the number of the chunk and a flag for
-the last one (the STREAM construction, as in age): none can be taken away, repeated, moved or put at the end.
+Format 1: magic and version, salt, check (a MAC of both under the derived key, which distinguishes a wrong passphrase from
+damage), then chunks of CHUNK bytes, each sealed with ChaCha20-Poly1305 under its number and a flag for the last one (the STREAM
+construction, as in age): none can be removed, repeated, reordered or appended.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ SHORTEST = 12
 
 
 class BackupDamaged(Invalid):
-    """A backup that is cut off, was changed, or is none."""
+    """A backup that is truncated, modified, or not a backup."""
 
     code = "backup_damaged"
 
@@ -41,7 +41,7 @@ class WrongPassphrase(Invalid):
 
 
 class BackupTooNew(Invalid):
-    """A backup whose form this version does not know."""
+    """A backup in a format that this version does not know."""
 
     code = "backup_newer"
 
@@ -50,14 +50,14 @@ class BackupTooNew(Invalid):
 
 
 def passphrase(text: str) -> str:
-    """One for a new backup; empty for none. Invalid (422) if it is short."""
+    """The passphrase of a new backup. Empty for none. Raises Invalid (422) if it is too short."""
     if text and len(text) < SHORTEST:
         raise Invalid.at("passphrase", f"Use at least {SHORTEST} characters.")
     return text
 
 
 class Sealing:
-    """A file to write to; what it is told arrives sealed in `out`. Not closed: not ended, so not readable."""
+    """A file to write to: its content is encrypted to `out`. It must be closed, or it cannot be read."""
 
     def __init__(self, out: BinaryIO, words: str) -> None:
         salt = os.urandom(SALT)
@@ -85,7 +85,8 @@ class Sealing:
 
 
 class Opening:
-    """A file to read from: what is sealed in `sealed`. Damaged or WrongPassphrase (422) before any byte that is not right."""
+    """A file to read from: the plaintext of `sealed`. Raises BackupDamaged or WrongPassphrase (422) before returning any wrong
+    byte."""
 
     def __init__(self, sealed: BinaryIO, words: str) -> None:
         head = sealed.read(len(MAGIC) + 1)
@@ -109,7 +110,7 @@ class Opening:
             raise BackupDamaged("This backup is incomplete.")
 
     def read(self, size: int) -> bytes:
-        """Up to that many bytes; none at the end."""
+        """At most this number of bytes. None at the end."""
         while len(self._ready) < size and self._next:
             self._ready += self._take()
         block = bytes(self._ready[:size])
@@ -134,5 +135,5 @@ def _keys(words: str, salt: bytes) -> tuple[bytes, bytes]:
 
 
 def _nonce(number: int, *, last: bool) -> bytes:
-    """Twelve bytes that no other chunk under this key has: the key is of this file alone."""
+    """Twelve bytes that are unique under this key, which belongs to this file alone."""
     return number.to_bytes(11, "big") + bytes([last])

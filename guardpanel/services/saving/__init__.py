@@ -1,1 +1,1 @@
-"""The one path of every save, to its end: what is asked, checked, rendered, recorded, deployed and proved."""
+"""The one path of every save: confirm, validate, render, check, record, deploy and verify."""

@@ -78,7 +78,7 @@ def shape_of(method: str, path: str, fired: Iterable[Fired], blocking_level: int
         return None
     template = path_template(path)
     text = "\n".join((method, template, *map(str, rules), *fields))
-    number = int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) & LARGEST
+    number = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) & LARGEST
     return Shape(number, method, template, rules, fields)
 
 

@@ -75,8 +75,8 @@ class BodyReadingFields(BodyReadingColumns):
     @property
     def name(self) -> str:
         """`POST /api/event text/plain: JSON`"""
-        where = [*self.methods[:3], self.path[:SHORT] or "any path", *self.content_types[:2]]
-        return f"{' '.join(where)}: {self.read_as.word}"
+        where = ["/".join(self.methods[:3]), self.path[:SHORT] or "any path", *self.content_types[:2]]
+        return f"{' '.join(filter(None, where))}: {self.read_as.word}"
 
 
 class BodyReading(BodyReadingColumns, VersionedRow, table=True):

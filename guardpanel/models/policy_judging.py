@@ -1,6 +1,8 @@
 """How a policy judges requests: which rules run, which score blocks, and which parts of bodies and responses are inspected."""
 
-from pydantic import ValidationInfo, field_validator
+from typing import Annotated
+
+from pydantic import BeforeValidator, ValidationInfo, field_validator
 
 from guardpanel.models.enforcement import EnforcementMode, FailMode, OverLimit, StreamedResponses
 from guardpanel.models.meta import described
@@ -11,6 +13,11 @@ LARGEST_BODY_KIB = 4096
 
 MOST_ARGUMENTS = 10_000
 "Each costs the agent about 0.3 ms. After 4 s it gives no verdict."
+
+
+LONGEST_ARGUMENT = LARGEST_BODY_KIB * 1024
+NONE = "no limit"
+NoLimit = Annotated[int | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
 class JudgingFields(Fields):
@@ -70,6 +77,51 @@ class JudgingFields(Fields):
         le=MOST_ARGUMENTS,
         hint="For a JSON body. Importing 300 passwords as JSON takes 3,000 values.",
     )
+    argument_name_length: NoLimit = described(
+        "Argument name length",
+        None,
+        ge=1,
+        le=LONGEST_ARGUMENT,
+        unit="bytes",
+        unset=NONE,
+        hint="A longer name adds to the score. For example, 100. If empty, no limit.",
+    )
+    argument_length: NoLimit = described(
+        "Argument length",
+        None,
+        ge=1,
+        le=LONGEST_ARGUMENT,
+        unit="bytes",
+        unset=NONE,
+        hint="A longer value adds to the score, such as a long text in a form. If empty, no limit.",
+    )
+    total_argument_length: NoLimit = described(
+        "Total argument length",
+        None,
+        ge=1,
+        le=LONGEST_ARGUMENT,
+        unit="bytes",
+        unset=NONE,
+        hint="For all names and values of a request together. If empty, no limit.",
+    )
+    upload_kib: NoLimit = described(
+        "Multipart body size",
+        None,
+        ge=1,
+        le=LARGEST_BODY_KIB,
+        unit="KiB",
+        unset=NONE,
+        hint="A larger multipart/form-data body adds to the score. If empty, only the body limit applies.",
+    )
+    files_kib: NoLimit = described(
+        "Total file size",
+        None,
+        ge=1,
+        le=LARGEST_BODY_KIB,
+        unit="KiB",
+        unset=NONE,
+        hint="For all files of a multipart body together. If empty, only the body limit applies.",
+    )
     over_limit: OverLimit = described(
         "Bodies over the limit",
         OverLimit.BY_MODE,
@@ -125,3 +177,19 @@ class JudgingFields(Fields):
         if blocking is not None and level < blocking:
             raise refuse(f"The detection level must be at least the blocking level ({blocking}).")
         return level
+
+    @field_validator("total_argument_length")
+    @classmethod
+    def total_is_more_than_one(cls, total: int | None, info: ValidationInfo) -> int | None:
+        one = info.data.get("argument_length")
+        if total is not None and one is not None and total < one:
+            raise refuse(f"Enter at least the argument length ({one:,}), which would never be reached otherwise.")
+        return total
+
+    @field_validator("upload_kib", "files_kib")
+    @classmethod
+    def body_limit_is_more(cls, size: int | None, info: ValidationInfo) -> int | None:
+        limit = info.data.get("body_limit_kib")
+        if size is not None and limit is not None and size >= limit:
+            raise refuse(f"Enter less than the body limit ({limit:,} KiB), which applies first.")
+        return size

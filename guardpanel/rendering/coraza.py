@@ -10,6 +10,7 @@ import yaml
 from guardpanel.bundle import Application
 from guardpanel.models.content_types import ReadAs, narrowness, readings
 from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policy import KIB
 from guardpanel.models.restrictions import CHECKED_FROM_LEVEL_2
 from guardpanel.rendering.body_readings import FOREIGN_PROCESSORS, PROCESSORS
 from guardpanel.rendering.facts import EngineFacts
@@ -72,6 +73,7 @@ def application(policy: PolicyState, mode: EnforcementMode, tuning: Tuning = UNT
             **tuning.rendered(policy.blocking_paranoia_level, processors),
             reads=list(reads(policy.content_type_readings, processors)),
             **restrictions(policy),
+            crs_limits=[*crs_limits(policy)],
             type_patterns=[kind for kind in policy.allowed_content_types if "*" in kind],
         )
     )
@@ -98,6 +100,24 @@ def restrictions(policy: PolicyState) -> dict[str, Iterable[str]]:
             for minor in (["", ".0"] if "." not in version else [""])
         ],
     }
+
+
+CRS_LIMITS = (
+    ("arg_name_length", "argument_name_length", 1),
+    ("arg_length", "argument_length", 1),
+    ("total_arg_length", "total_argument_length", 1),
+    ("max_file_size", "upload_kib", KIB),
+    ("combined_file_sizes", "files_kib", KIB),
+)
+"What CRS calls a field's limit, and how many bytes one of the field is. Its max_num_args is our own argument limit."
+
+
+def crs_limits(policy: PolicyState) -> Iterator[tuple[str, str, int]]:
+    """Those that a policy sets, in bytes: without the variable the rule does not run."""
+    for name, field, unit in CRS_LIMITS:
+        most = getattr(policy, field)
+        if most is not None:
+            yield name, field, most * unit
 
 
 def reads(entries: Iterable[str], processors: Mapping[ReadAs, str]) -> Iterator[tuple[list[str], str]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardpanel.models.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS, READABLE_CHARSETS
-from tests.live.judging import EvaluatedRequest, Judge, a_request
+from tests.live.judging import EvaluatedRequest, Judge, a_form, a_request
 from tests.rows import rows
 
 LEVEL_2 = {"blocking_paranoia_level": 2, "detection_paranoia_level": 2}
@@ -20,8 +20,15 @@ POLICIES: dict[str, dict[str, Any]] = {
         "allowed_http_versions": ["1.1"],
     },
     "None": {**LEVEL_2, "restricted_headers": [], "restricted_extensions": []},
+    "Short": {
+        "argument_name_length": 5,
+        "argument_length": 10,
+        "total_argument_length": 30,
+        "upload_kib": 4,
+        "files_kib": 2,
+    },
 }
-PLAIN, OWN, NONE = 1, 2, 3
+PLAIN, OWN, NONE, SHORT = 1, 2, 3, 4
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +93,32 @@ def test_only_allowed_versions_of_http_pass(judge: Judge) -> None:
     }
 
     assert rejected == {PLAIN: set(), OWN: {"1.0", "2.0", "3.0"}}
+
+
+def an_upload(size: int) -> EvaluatedRequest:
+    """A file of so many bytes."""
+    file = '--x\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\nContent-Type: text/plain\r\n\r\n'
+    body = f"{file}{'c' * size}\r\n--x--\r\n".encode()
+    return a_request("POST", "/", body, content_type="multipart/form-data; boundary=x")
+
+
+LENGTHS = {
+    920360: (a_request("GET", "/?abcde=1"), a_request("GET", "/?abcdef=1")),
+    920370: (a_form("/", {"a": "1234567890"}), a_form("/", {"a": "12345678901"})),
+    920390: (
+        a_form("/", {"a": "1" * 9, "b": "2" * 9, "c": "3" * 9}),
+        a_form("/", {"a": "1" * 10, "b": "2" * 10, "c": "3" * 10}),
+    ),
+    920410: (an_upload(2_048), an_upload(2_049)),
+    920400: (an_upload(2_000), an_upload(4_000)),
+}
+"By rule: at most so much, and more."
+
+
+@pytest.mark.parametrize("rule", LENGTHS)
+def test_lengths_count_only_where_they_are_set(judge: Judge, rule: int) -> None:
+    as_long, longer = LENGTHS[rule]
+
+    assert not judge.fired(as_long, SHORT) & set(LENGTHS)
+    assert rule in judge.fired(longer, SHORT)
+    assert not judge.fired(longer, NONE) & set(LENGTHS)

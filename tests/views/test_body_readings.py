@@ -64,3 +64,14 @@ async def test_what_does_nothing_or_is_none_is_refused_at_its_field(
     assert answer.status_code == 422
     assert f'id="f-{field}-error"' in answer.text
     assert words in read(answer.text).text
+
+
+async def test_requests_are_read_in_one_way(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=a_body_reading(methods="POST\nPUT"))
+
+    double = await ada.post(PLACE, data=a_body_reading(methods="PUT\nPOST", read_as="none"))
+    other = await ada.post(PLACE, data=a_body_reading(methods="PUT"))
+
+    assert double.status_code == 409
+    assert "POST/PUT /api/event text/plain: JSON is for the same requests." in read(double.text).text
+    assert other.status_code == 303

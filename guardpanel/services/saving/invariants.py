@@ -142,6 +142,18 @@ def custom_rules_have_own_ids(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.between(*keys, "rule_id", words, is_double=True)
 
 
+def requests_are_read_in_one_way(proposal: Proposal) -> Iterator[Violation]:
+    """Of two body readings for the same requests, one would do nothing."""
+    owners: dict[tuple[Any, ...], int] = {}
+    for row in proposal.rows["bodyreading"]:
+        lists = frozenset(row["methods"]), frozenset(row["content_types"])
+        requests = (row["policy_id"], row["path_match"], row["path"], *lists)
+        owner = owners.setdefault(requests, row["id"])
+        if owner != row["id"]:
+            keys = ("body_reading", row["id"]), ("body_reading", owner)
+            yield from proposal.between(*keys, "path", "{} is for the same requests.", is_double=True)
+
+
 def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
     binds = proposal.facts.http_binds
     ports = tuple(f":{port}" for _, port in binds)
@@ -177,6 +189,7 @@ RULES = (
     hostnames_have_one_owner,
     what_is_named_exists,
     rules_are_overridden_once,
+    requests_are_read_in_one_way,
     custom_rules_have_own_ids,
     no_server_is_haproxy,
     bodies_fit_the_agent,

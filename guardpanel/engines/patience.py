@@ -9,7 +9,7 @@ LONGEST = 120.0
 "Seconds after which even a working engine is no longer awaited."
 
 LOOKS = 8
-"Seconds between two looks at the processes while they are idle."
+"Looks at the processes within the seconds for which they may be idle."
 
 Processes = Callable[[], Collection[int]]
 "The processes to wait for, by pid."
@@ -41,7 +41,7 @@ class Patience:
 
     @property
     def had_its_seconds(self) -> bool:
-        """Stop waiting: the outcome is known."""
+        """Whether the seconds are over, for an engine that is known to have failed rather than to be slow."""
         return monotonic() - self._began >= self.seconds
 
     def _look(self) -> tuple[bool, dict[int, int]]:

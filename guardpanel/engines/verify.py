@@ -22,7 +22,7 @@ IN_A_ROW = 16
 "New connections per listener: a second HAProxy on the same port would accept a share of them (SO_REUSEPORT)."
 
 PAUSE = 0.01
-"Seconds before the next attempt, doubled each time. More attempts could by chance miss a stray HAProxy."
+"Seconds before the next attempt, doubled each time. With many attempts, one would by chance miss a stray HAProxy."
 
 CHECKSUM = "x-gp-checksum"
 BAD_REQUEST = 400

@@ -1,4 +1,4 @@
-"""Body readings: their lists, what they do in words, and what would do nothing."""
+"""Body readings: their lists, their effect in a sentence, and a check that they have one."""
 
 from typing import Unpack
 
@@ -38,7 +38,7 @@ MALFORMED = {ReadAs.MULTIPART, ReadAs.JSON, ReadAs.NDJSON, ReadAs.XML}
 
 class BodyReadings(Crud[BodyReading, BodyReadingFields]):
     async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[BodyReading]:
-        """Those whose name or reason holds `q`."""
+        """Those whose name or reason contains `q`."""
         wanted = select(BodyReading)
         if q:
             wanted = wanted.where(holds(q, BodyReading.name, BodyReading.reason))
@@ -66,7 +66,7 @@ class BodyReadings(Crud[BodyReading, BodyReadingFields]):
 
 
 def must_have_effect(fields: BodyReadingFields, content_type_readings: list[str]) -> None:
-    """Invalid where the policy reads each of the content types so anyway."""
+    """Raises Invalid if the policy already parses each of the content types this way."""
     kinds = fields.content_types
     if kinds and all(reading_of(kind, content_type_readings) is fields.read_as for kind in kinds):
         does = "is" if len(kinds) == 1 else "are"
@@ -85,7 +85,7 @@ def reach(fields: BodyReadingColumns) -> str:
 
 
 def prices(fields: BodyReadingColumns) -> list[str]:
-    """What is lost, or rejected besides."""
+    """What is lost, or additionally rejected."""
     words = [PRICES[fields.read_as]] if fields.read_as in PRICES else []
     if fields.read_as in MALFORMED:
         words.append("Bodies that are something else get 400, or are only detected.")
@@ -93,7 +93,7 @@ def prices(fields: BodyReadingColumns) -> list[str]:
 
 
 def directives(row: BodyReading) -> str:
-    """It alone in SecLang, as the agent gets it."""
+    """Its SecLang, as the agent gets it."""
     return body_readings.directives(BodyReadingState.of(row))
 
 

@@ -1,4 +1,4 @@
-"""Custom rules: their lists, the next free ID, and what would do nothing."""
+"""Custom rules: their lists, the next free ID, and a check that they have an effect."""
 
 from typing import Unpack
 
@@ -20,7 +20,7 @@ SORTS = {"name": col(CustomRule.name), "changed": col(CustomRule.updated_at)}
 
 class CustomRules(Crud[CustomRule, CustomRuleFields]):
     async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[CustomRule]:
-        """Those whose message, ID or comment holds `q`."""
+        """Those whose message, ID or comment contains `q`."""
         wanted = select(CustomRule)
         if q:
             wanted = wanted.where(holds(q, CustomRule.name, CustomRule.comment, cast(col(CustomRule.rule_id), String)))
@@ -37,7 +37,7 @@ class CustomRules(Crud[CustomRule, CustomRuleFields]):
         return await super().update(changes, asked, number, fields, version)
 
     async def _must_have_effect(self, changes: Changes, fields: CustomRuleFields) -> None:
-        """Invalid for a tag that the policy switches off: the rule would be off with it."""
+        """Raises Invalid for a tag that the policy switches off: the rule would be off, too."""
         if not (fields.enabled and fields.tags):
             return
         off = select(RuleOverride.rule).where(
@@ -53,13 +53,13 @@ ROWS = CustomRules(NOUN, CustomRule, CustomRuleFields)
 
 
 async def next_id(session: AsyncSession, policy_id: int) -> int:
-    """The first free one."""
+    """The first free ID."""
     used = set((await session.exec(select(CustomRule.rule_id).where(CustomRule.policy_id == policy_id))).all())
     return next((number for number in range(FIRST_ID + 1, LAST_ID + 1) if number not in used), FIRST_ID)
 
 
 async def with_id(session: AsyncSession, rule_id: int) -> list[tuple[CustomRule, str]]:
-    """The rules that have this ID, each with its policy's name."""
+    """The rules with this ID, each with its policy's name."""
     query = select(CustomRule, Policy.name).join(Policy).where(CustomRule.rule_id == rule_id)
     return list((await session.exec(query.order_by(Policy.name))).all())
 

@@ -1,4 +1,4 @@
-"""One question to everything that has a name."""
+"""Search across everything that has a name."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,22 +24,22 @@ MOST = 20
 
 MOST_RULES = 10
 SHORTEST_FOR_RULES = 3
-"Characters: shorter words are in hundreds of rules."
+"Characters. Shorter words occur in hundreds of rules."
 
 PAGES: dict[str, Callable[..., Awaitable[Page[Any]]]] = {
     noun.key: import_module(f"guardpanel.services.{noun.module}").page for noun in NOUNS.values() if not noun.only_name
 }
-"Of each noun with many rows: what lists those that match."
+"For each noun with many rows: its list function."
 
 
 @dataclass(frozen=True)
 class SearchResults:
     nouns: list[tuple[Noun, Page[Any], dict[Key, RowLink]]]
-    "Those of which some match, with the rows within which those are."
+    "Nouns with matches, and the parents of the matching rows."
     changes: Page[Deployment]
     settings: list[Noun]
     event: EventItem | None
-    "Of the request with exactly this id."
+    "The event of the request with exactly this id."
     rules: Page[Rule]
 
     @property
@@ -48,9 +48,9 @@ class SearchResults:
 
 
 async def find(session: AsyncSession, events: Events, engines: Engines, q: str) -> SearchResults:
-    """Nouns, as each looks for its own; changes by revision number, words or author; an event by its request id, however it
-    was pasted; rules by id or words."""
-    await session.commit()  # it has a connection of its own: two for one request can run out
+    """Nouns by their own search, changes by revision number, words or author, an event by its request id however it was pasted,
+    and rules by id or words."""
+    await session.commit()  # The search opens its own connection. Two per request could exhaust the pool.
     event = await events.pasted(q)
     rules = await _rules(engines, q)
     matches = [(NOUNS[key], await page(session, q=q, limit=MOST)) for key, page in reversed(PAGES.items())]
@@ -66,7 +66,7 @@ async def find(session: AsyncSession, events: Events, engines: Engines, q: str) 
 
 
 async def _rules(engines: Engines, q: str) -> Page[Rule]:
-    """None where nobody knows the rules."""
+    """None if the rules are unknown."""
     known = await catalogue.recall(engines) if len(q) >= SHORTEST_FOR_RULES else None
     if known is None:
         return Page([], 0, 0, MOST_RULES)
@@ -78,7 +78,7 @@ def _parents(noun: Noun, page: Page[Any]) -> set[Key]:
 
 
 def _settings(q: str) -> list[Noun]:
-    """Those of which each word that is looked for begins one."""
+    """Those in which each search term begins a word."""
     looked_for = q.lower().split()
     return [
         noun

@@ -20,13 +20,13 @@ ID = 1
 
 
 class TrafficRows(Crud[Traffic, TrafficFields]):
-    """The one row."""
+    """The id of the only row."""
 
     async def find(self, session: AsyncSession, number: int) -> Traffic:
         return await session.get(Traffic, number) or Traffic()
 
     def whole(self, fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
-        """With every listener that there is, and no other: stored are those about which there is something to say."""
+        """With exactly the listeners that exist. Only those with settings are stored."""
         by_address = {listener.address: listener for listener in fields.listeners}
         listeners = [
             by_address.get(address) or ListenerFields(address=address) for address in sorted(_addresses(facts))
@@ -34,7 +34,7 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
         return fields.model_copy(update={"listeners": listeners})
 
     def to_store(self, row: Traffic, fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
-        """With what is stored of listeners that the settings do not name at the moment: they may come back."""
+        """Plus stored settings of listeners that do not exist at the moment: they may return."""
         known = _addresses(facts)
         absent = [
             ListenerFields.model_validate(listener) for listener in row.listeners if listener["address"] not in known
@@ -42,7 +42,7 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
         return fields.model_copy(update={"listeners": [*fields.listeners, *absent]})
 
     def must_fit(self, fields: TrafficFields, facts: EngineFacts) -> None:
-        """The listeners are those that there are."""
+        """The listeners must exist."""
         known = _addresses(facts)
         words = f"but on {', '.join(known)}."
         errors = {
@@ -64,22 +64,22 @@ async def find(session: AsyncSession) -> Traffic:
 async def update(
     changes: Changes, request: SaveRequest, fields: TrafficFields, version: int | None = None
 ) -> SaveResult[Traffic]:
-    """`version` is the one that the form was opened with; another one now is Stale (412)."""
+    """`version` is the one that the form was opened with. Raises Stale (412) if it is no longer current."""
     return await ROWS.update(changes, request, ID, fields, version)
 
 
 def fields_of(traffic: Traffic, facts: EngineFacts) -> TrafficFields:
-    """The fields as they are: what a form starts with and what a PATCH merges into."""
+    """The current fields: the initial values of a form, and the base of a PATCH."""
     return ROWS.whole(ROWS.fields_of(traffic), facts)
 
 
 async def bodies_need_a_length(changes: Changes, session: AsyncSession) -> bool:
-    """Whether HAProxy refuses bodies in chunks that would pass in parts, as it cannot see what may follow them."""
+    """Whether HAProxy rejects chunked bodies that would pass in parts, since it cannot see what may follow them."""
     return trailers.need_a_length(await _state(changes, session))
 
 
 async def capacity_of(changes: Changes, session: AsyncSession, *, settings: bool = True) -> Capacity:
-    """How much HAProxy takes on at a time; without the `settings`, what the memory alone says."""
+    """HAProxy's limits. Without `settings`, those that follow from the memory alone."""
     state = await _state(changes, session)
     if not settings:
         unset = {"max_connections": 0, "max_requests_per_client": 0}

@@ -1,7 +1,7 @@
-"""What a virtual host really does with a request: one sent through the public listener, as a visitor's is.
+"""Test requests: what a virtual host really does with a request that is sent through the public listener, like a visitor's.
 
-Marked with the installation's secret, so that the agent does not count it as an attack and HAProxy says its verdict
-in headers that only the panel gets.
+It is marked with the installation's secret, so that the agent does not count it as an attack and HAProxy returns its verdict in
+headers that only the panel gets.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Trial:
-    """One request sent and what came back. `ok`: it went as the policy says it should."""
+    """A request and its response. `ok`: the outcome is what the policy prescribes."""
 
     kind: Kind
     ok: bool
@@ -53,17 +53,17 @@ class Trial:
 
     @property
     def title(self) -> str:
-        """What happened: `Test attack blocked`."""
+        """The result: `Test attack blocked`."""
         return self.sentence.partition(": ")[0]
 
     @property
     def outcome(self) -> str:
-        """How: `403 in 2 ms`."""
+        """The details: `403 in 2 ms`."""
         return self.sentence.partition(": ")[2]
 
 
 async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | None, kind: Kind) -> Trial:
-    """Send it to the first public listener under the virtual host's name. Raises nothing."""
+    """Send it to the first public listener with the virtual host's name. Raises nothing."""
     verifier = changes.engines.verifier
     name = next((row.name for row in virtual_host.hostnames if not row.name.startswith("*.")), None)
     name = name or virtual_host.hostnames[0].name.replace("*.", "www.", 1)
@@ -78,7 +78,7 @@ async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | Non
 
 
 def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: Policy | None) -> tuple[bool, str]:
-    """Whether it went as the policy says, and one true sentence about it."""
+    """Whether the outcome is what the policy prescribes, and a sentence about it."""
     mode = virtual_host.mode_under(policy)
     took = f"{answer.status} in {round(1000 * answer.seconds)} ms"
     header = answer.headers.get
@@ -107,7 +107,7 @@ def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: 
 
 
 async def _rules(changes: Changes, answer: http.Answer) -> tuple[Rule, ...]:
-    """The rules that fired, with the agent's words for them where it tells."""
+    """The rules that fired, with the agent's messages if available."""
     ids = [int(part) for part in answer.headers.get("x-gp-rules", "").split(",") if part.isdigit()]
     ids = [rule_id for rule_id in ids if not is_reporting(rule_id) and rule_id not in PROBE_RULES]
     words: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Virtual hosts: their lists, who is meant by a name, and who answers for a name when one is deleted."""
+"""Virtual hosts: their lists, finding one by name, and which wildcards take over when one is deleted."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple, Unpack
@@ -27,7 +27,7 @@ EFFECTIVE_MODE = case(
         type_coerce(col(VirtualHost.enforcement_mode), String), type_coerce(col(Policy.enforcement_mode), String)
     ),
 )
-"`VirtualHost.mode_under` as SQL, where the policy is joined."
+"`VirtualHost.mode_under` as SQL, if the policy is joined."
 
 SORTS = {"name": col(VirtualHost.name), "policy": col(Policy.name), "changed": col(VirtualHost.updated_at)}
 
@@ -40,7 +40,7 @@ async def page(
     mode: EnforcementMode | None = None,
     **paging: Unpack[Paging],
 ) -> Page[VirtualHost]:
-    """Those whose name, hostnames, servers or policy hold `q`, with the effective `mode` where it is given."""
+    """Those whose name, hostnames, servers or policy contain `q`, with the effective `mode` if given."""
     query = select(VirtualHost).join(Policy, isouter=True)
     if q:
         query = query.where(_matches(q))
@@ -52,13 +52,13 @@ async def page(
 
 
 async def first(session: AsyncSession, condition: ColumnElement[bool], limit: int) -> list[VirtualHost]:
-    """By name, with all that belongs to them."""
+    """By name, with hostnames, servers and policy."""
     query = select(VirtualHost).where(condition).options(*WHOLE).order_by(func.lower(VirtualHost.name))
     return list((await session.exec(query.limit(limit))).all())
 
 
 async def number_of(session: AsyncSession, text: str) -> int | None:
-    """The virtual host that is called so, or that has this hostname."""
+    """The virtual host with this name or hostname."""
     named = select(VirtualHost.id).where(func.lower(VirtualHost.name) == text.strip().lower())
     virtual_host_id = (await session.exec(named)).first()
     if virtual_host_id is None:
@@ -68,7 +68,7 @@ async def number_of(session: AsyncSession, text: str) -> int | None:
 
 
 async def name_of(session: AsyncSession, text: str) -> str:
-    """How the virtual host is called that somebody named by its number or one of its names; in words if there is none."""
+    """The name of the virtual host that was given by number or one of its names. A message if there is none."""
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         return text
     names = await session.exec(select(VirtualHost.name).where(col(VirtualHost.id) == int(text)))
@@ -87,7 +87,7 @@ async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy 
 
 
 class Heir(NamedTuple):
-    """Who answers for a hostname once its own virtual host no longer has it: another's wildcard."""
+    """What answers for a hostname that its virtual host no longer has: another's wildcard."""
 
     name: Hostname
     wildcard: Hostname
@@ -95,7 +95,7 @@ class Heir(NamedTuple):
 
 
 async def heirs(session: AsyncSession, virtual_host: VirtualHost, keeps: Collection[str] = ()) -> list[Heir]:
-    """The names that others take over when it has no more than those that it keeps; its other names get 421 then."""
+    """The hostnames that others take over if it keeps only these. Its other hostnames return 421 then."""
     covers = [(row, f"*.{row.name.partition('.')[2]}") for row in virtual_host.hostnames if row.name not in keeps]
     rows = await session.exec(
         select(Hostname, VirtualHost)
@@ -118,7 +118,7 @@ def _matches(q: str) -> Any:
 
 
 def _canonical(text: str) -> str:
-    """A hostname as it is stored; what is none finds nothing."""
+    """A hostname as it is stored. Anything else matches nothing."""
     try:
         return hostname(text)
     except ValueError:
@@ -126,7 +126,7 @@ def _canonical(text: str) -> str:
 
 
 def _canonical_part(q: str) -> str:
-    """A typed piece of an international name as it is stored, where it is a whole label; else as typed."""
+    """A typed part of an international name as it is stored, if it is a whole label. Otherwise as typed."""
     try:
         return q.strip().lower().encode("idna").decode("ascii") if not q.isascii() else q.strip().lower()
     except UnicodeError:

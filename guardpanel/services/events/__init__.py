@@ -1,7 +1,8 @@
-"""Events as pages and the API read them: what is asked (`filters`), a page of it, one event, and the state of the ingest.
+"""Events for pages and the API: filters, a page of events, the details of one, and the state of the ingest. `panel.events` is an
+`Events`.
 
-`panel.events` is an `Events`. All texts that it gives can be shown as they are (`guardpanel.events.texts`); they are still
-a stranger's words, so templates escape them as everything else.
+All texts are safe to show (`guardpanel.events.texts`). They are still a stranger's words, so templates escape them like
+everything else.
 """
 
 from guardpanel.events.words import Severity, Verdict

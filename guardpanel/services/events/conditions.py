@@ -1,6 +1,6 @@
-"""A filter as conditions in SQL, each as it is found by its index and as it is tested on a row.
+"""Filters as SQL conditions, each in two forms: by its index, and as a test on a row.
 
-What somebody typed is always bound, never part of the SQL; the numbers in a list of ids are our own.
+Typed values are always bound parameters, never part of the SQL. The numbers in a list of ids are our own.
 """
 
 import re
@@ -17,34 +17,34 @@ from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.paging import like
 
 MOST_LISTED = 1_000
-"Clients, paths or hosts that are looked up by their events; of more, each event is filters."
+"Clients, paths or hosts up to which events are found by index. With more, each event is tested."
 
 LARGEST = 2**63 - 1
 "Of SQLite's numbers."
 
 REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|unread-[0-9a-f]{24}")
-"HAProxy's, or what stands for one where it could not read the request (ingest/proxy_line.py)."
+"HAProxy's id, or its replacement for an unreadable request (ingest/proxy_line.py)."
 
 RULE = re.compile(r"[0-9]{5,9}")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """`indexed` is None where no index leads to it."""
+    """`indexed` is None if no index applies."""
 
     tested: str
     indexed: str | None
     values: tuple[object, ...]
     ordered: bool = True
-    "Whether its index gives events by time: one value, not several or a range."
+    "Whether its index is ordered by time: for a single value, not for several or a range."
     table: str = "event"
     ranged: bool = False
-    """Whether it is a range of its index. Left the choice, SQLite would rather walk all ids of a time than such a range; so
-    the id is hidden from it."""
+    """Whether it is a range of its index. SQLite would rather scan all ids of a period than such a range, so the id is hidden
+    from it."""
 
     @property
     def key(self) -> str:
-        """The event's id where its index has it."""
+        """The event's id column in its index."""
         return "event_rule.event" if self.table == "event_rule" else "+event.id" if self.ranged else "event.id"
 
     @property
@@ -53,7 +53,7 @@ class Condition:
 
 
 def conditions(connection: sqlite3.Connection, filters: EventFilter) -> list[Condition]:
-    """Raises Invalid, by field, for what cannot be meant."""
+    """Raises Invalid, by field, for invalid values."""
     chosen = [
         *_equal("virtual_host", filters.virtual_host_id),
         *_equal("policy", filters.policy_id),
@@ -149,7 +149,7 @@ def _part(connection: sqlite3.Connection, table: str, typed: str) -> Condition:
 
 
 def _named(connection: sqlite3.Connection, table: str, test: str, values: Sequence[object]) -> Condition:
-    """Events whose client, path or host is one of those that pass a test."""
+    """Events whose client, path or host passes a test."""
     rows = connection.execute(f"SELECT id FROM {table} WHERE {test} LIMIT ?", (*values, MOST_LISTED + 1)).fetchall()  # noqa: S608
     if len(rows) > MOST_LISTED:
         tested = f"EXISTS (SELECT 1 FROM {table} WHERE {table}.id = event.{table} AND {test})"  # noqa: S608
@@ -161,7 +161,7 @@ def _named(connection: sqlite3.Connection, table: str, test: str, values: Sequen
 
 
 def _either(left: Condition, right: Condition) -> Condition:
-    """With one that finds nothing, SQLite would follow neither's index."""
+    """If one matches nothing, SQLite would use neither index."""
     if left.finds_nothing or right.finds_nothing:
         return right if left.finds_nothing else left
     indexed = f"({left.indexed} OR {right.indexed})" if left.indexed and right.indexed else None

@@ -1,4 +1,4 @@
-"""One event with everything that is known of its request."""
+"""An event with all details of its request."""
 
 import json
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from guardpanel.events.words import Severity
 from guardpanel.services.events.items import EventItem
 
 BREAKS = "\n\r\t"
-"Stay as they are in a body."
+"Control characters that bodies keep."
 
 
 @dataclass(frozen=True)
 class RuleMatch:
-    """One value that a rule looked at. `bytes` is the length of the whole value."""
+    """A value that a rule inspected. `bytes` is the length of the whole value."""
 
     variable: str
     key: str
@@ -45,18 +45,18 @@ class FiredRule:
 
 @dataclass(frozen=True)
 class ProxyWords:
-    """What HAProxy's log says of the request."""
+    """What HAProxy's log contains about the request."""
 
     verdict: str
     status: int | None
     bytes: int | None
     milliseconds: int | None
     server: str
-    "Empty: no server was asked."
+    "Empty: no server was chosen."
     peer: str
-    "Who connected, or whom the PROXY protocol named: a proxy, where the client is somebody else."
+    "Who connected, or whom the PROXY protocol named: a proxy, if the client is someone else."
     scheme: str
-    "By which the visitor came."
+    "The scheme that the visitor used."
     server_milliseconds: int | None
     ended: str
     "HAProxy's termination state, such as `PR--`."
@@ -68,16 +68,16 @@ class ProxyWords:
 
 @dataclass(frozen=True)
 class EventDetail:
-    """`item` and all that the agent and HAProxy wrote. Without the agent's line, what only it knows is empty."""
+    """`item`, plus everything that the agent and HAProxy wrote. Without the agent's line, its fields are empty."""
 
     item: EventItem
     scores: Mapping[str, int]
-    "CRS's variables by name: `blocking_inbound_anomaly_score`, `inbound_anomaly_score_threshold`, …"
+    "CRS variables by name: `blocking_inbound_anomaly_score`, `inbound_anomaly_score_threshold`, …"
     rules: tuple[FiredRule, ...]
     "In the order in which they fired."
     rules_cut: int
     uri: str
-    "With its query."
+    "Including the query."
     uri_cut: bool
     version: str
     headers: tuple[tuple[str, str], ...]
@@ -87,21 +87,21 @@ class EventDetail:
     "Of the whole body."
     body_cut: bool
     body_unread: bool
-    "No rule saw it, because of its content type."
+    "No rule inspected it, because of its content type."
     phase: str
-    "`request`, or `response` where the response was judged, too."
+    "`request`, or `response` if the response was inspected, too."
     action: str
     deciding_rule: int | None
     response_status: int | None
     client_port: int | None
     proxy: ProxyWords | None
     agent_line: bytes | None
-    "As the agent wrote it, for a download."
+    "As the agent wrote it, for download."
     proxy_line: bytes | None
 
 
 def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) -> EventDetail:
-    """Both lines read. They were read when they came, so they are of the form that is documented."""
+    """Parse both lines. They were validated when they were stored."""
     event = json.loads(agent_line) if agent_line else {}
     return EventDetail(
         item=item,
@@ -187,7 +187,7 @@ RULES = msgspec.json.Decoder(_Rules)
 
 
 def words_of(rule: int, agent_line: bytes | None) -> str:
-    """What this rule said of the event: two events of one rule may have other words, as after an edit of the rule."""
+    """The message of this rule in this event. It may differ between events, for example after the rule was edited."""
     if agent_line is None:
         return ""
     fired = parsed(agent_line, RULES).rules
@@ -195,11 +195,11 @@ def words_of(rule: int, agent_line: bytes | None) -> str:
 
 
 def _word(entry: Mapping[str, Any], name: str) -> str:
-    """HAProxy writes `-` for what has no value."""
+    """HAProxy writes `-` for an unset value."""
     text = shown(entry.get(name, ""))
     return "" if text == "-" else text
 
 
 def rule_ids(text: str) -> tuple[int, ...]:
-    """`942100,949110` as the agent gives them to HAProxy."""
+    """`942100,949110`, as the agent passes them to HAProxy."""
     return tuple(int(word) for word in text.replace(",", " ").split() if word.isascii() and word.isdigit())

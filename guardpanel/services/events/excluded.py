@@ -1,8 +1,8 @@
-"""Whether other rules fired on what a rule exclusion excludes: it may hide the rest of an attack.
+"""Whether other rules fired on what a rule exclusion excludes: it may hide a part of an attack.
 
-For each exclusion, the newest events of its policy under its path are read, MOST_EVENTS at most. A pattern is never matched
-against what visitors sent, since such a match may take very long: what it begins with is compared, and a pattern that begins
-with nothing fixed counts everything.
+For each exclusion, at most MOST_EVENTS of the newest events of its policy under its path are read. Patterns are never matched
+against what visitors sent, since that may take very long: their fixed prefix is compared, and a pattern without one matches
+everything.
 """
 
 import re
@@ -21,9 +21,9 @@ from guardpanel.events.schema import id_of
 SPAN = timedelta(days=30)
 MOST_EVENTS = 50
 MOST_PATHS = 200
-"Below one directory."
+"Paths below one directory."
 MOST_IN_ALL = 3_000
-"Events that are read for one page."
+"Events that are read per page."
 
 
 class _Match(msgspec.Struct):
@@ -43,22 +43,22 @@ class _Rules(msgspec.Struct):
 RULES = msgspec.json.Decoder(_Rules)
 
 XML = {"XML:/*": "REQUEST_XML", "XML://@*": "REQUEST_XML"}
-"What the agent calls them in events."
+"The agent's names for them in events."
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What an exclusion excludes, as events have it."""
+    """What an exclusion excludes, in terms of events."""
 
     id: int
     policy_id: int
     virtual_host_id: int | None
     rules: frozenset[int]
-    "Those that are excluded."
+    "The excluded rules."
     variables: tuple[str, ...]
     "Empty: all fields of the request."
     name: str
-    "Of the field; empty: every field of its kind."
+    "The field's name. Empty: every field of its kind."
     name_is_beginning: bool
     path: str
     path_is_beginning: bool
@@ -80,11 +80,11 @@ class Watched:
 class Seen:
     requests: int
     rules: tuple[int, ...]
-    "That fired, by ID."
+    "The rules that fired, by ID."
 
 
 def seen(connection: sqlite3.Connection, watched: Sequence[Watched], now: datetime) -> Mapping[int, Seen]:
-    """By the id of the exclusion, of those on which anything was seen."""
+    """By the id of the exclusion, if anything was seen."""
     since, left = id_of(now - SPAN), MOST_IN_ALL
     answers: dict[int, Seen] = {}
     for row in watched:
@@ -104,7 +104,7 @@ def _rules(stored: bytes) -> list[_Fired]:
 
 
 def _lines(connection: sqlite3.Connection, row: Watched, since: int, limit: int) -> list[bytes]:
-    """The newest first. A path's events are followed by its index, others by the policy's."""
+    """Newest first. Finds a path's events by their index, others by the policy's."""
     tests: list[str] = ["event.id >= ?", "+policy = ?" if row.path else "policy = ?"]
     values: list[object] = [since, row.policy_id]
     if row.path:

@@ -1,4 +1,4 @@
-"""Which events are asked for."""
+"""The filters of an event search."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +9,8 @@ from guardpanel.events.words import Kind, Reason, Severity, Verdict
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Conditions that hold together; what is None or empty asks for nothing. A value that cannot be meant raises Invalid
-    with the field's name when a page of it is asked for."""
+    """Conditions that must all hold. None and empty values are ignored. Invalid values raise Invalid with the field's name when a
+    page is read."""
 
     virtual_host_id: int | None = None
     policy_id: int | None = None
@@ -23,21 +23,20 @@ class EventFilter:
     group: GroupKey | None = None
     rule: int | None = None
     severity: Severity | None = None
-    "Of the worst rule that fired."
+    "The severity of the worst rule that fired."
     severities: tuple[Severity, ...] = ()
     "One of these."
     host: str = ""
-    "Exactly as the visitor asked for it."
+    "Exactly as the visitor requested it."
     client: str = ""
     "An address, or a network such as 192.0.2.0/24."
     path: str = ""
-    "Without the query. Begins with `/`: what the path begins with; anything else, also with `*` before: a part of it."
+    "Without the query. If it begins with `/`, a prefix of the path. Otherwise, or after `*`, a part of it."
     method: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    "Before this moment. Both aware."
+    "Before this time. Both are timezone-aware."
     min_score: int | None = None
-    "The inbound anomaly score that the event has at least."
+    "The minimum inbound anomaly score of the event."
     q: str = ""
-    """Free words: a request id, a rule's number, an address or network, the beginning of a path, else a part of a path or
-    host."""
+    "Free text: a request id, a rule's number, an address or network, a prefix of the path, else a part of a path or host."

@@ -1,4 +1,4 @@
-"""How often rules fired lately, and on which virtual hosts. Each count follows the index of its rule (events/schema.py)."""
+"""How often rules fired recently, and on which virtual hosts. Each count uses the index of its rule (events/schema.py)."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -19,21 +19,21 @@ MOST_LISTED = 2_000
 @dataclass(frozen=True)
 class HostCount:
     virtual_host_id: int | None
-    "None before HAProxy's line has come, or where no virtual host had the hostname."
+    "None before HAProxy's line has arrived, or if no virtual host had the hostname."
     day: int
     week: int
     virtual_host: str | None = None
-    "Its name; None once it is deleted."
+    "Its name. None once it is deleted."
 
 
 @dataclass(frozen=True)
 class Fired:
-    """`hosts`: those with most events first."""
+    """`hosts` has the ones with most events first."""
 
     day: int
     week: int
     is_exact: bool
-    "False: there were more; only the newest MOST are counted."
+    "False: there were more. Only the newest MOST are counted."
     hosts: tuple[HostCount, ...]
 
 
@@ -54,7 +54,7 @@ def fired(connection: sqlite3.Connection, rule: int, now: datetime) -> Fired:
 
 
 def counts(connection: sqlite3.Connection, rules: Sequence[int], now: datetime) -> Mapping[int, int]:
-    """In the last 24 hours, for each rule; MOST_LISTED where it may be more."""
+    """In the last 24 hours, by rule. MOST_LISTED if there may be more."""
     question = "SELECT count(*) FROM (SELECT 1 FROM event_rule WHERE rule = ? AND event >= ? LIMIT ?)"
     since = id_of(now - DAY)
     return {rule: connection.execute(question, (rule, since, MOST_LISTED)).fetchone()[0] for rule in rules}

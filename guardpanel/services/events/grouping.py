@@ -1,14 +1,14 @@
-"""The group of an event: its virtual host and its shape, which it shares with others (events/grouping.py)."""
+"""The group of an event: its virtual host and its shape, which similar events share (events/grouping.py)."""
 
 from guardpanel.events.grouping import Fired, GroupKey, Shape, shape_of
 from guardpanel.services.events.details import EventDetail
 
 LEVEL = "blocking_paranoia_level"
-"CRS's name in an event's scores."
+"CRS's name for it in an event's scores."
 
 
 def key_of(event: EventDetail) -> str:
-    """Empty where the agent reported no rule that contributed."""
+    """Empty if the agent reported no contributing rule."""
     shape = shape_of_event(event)
     return str(GroupKey(event.item.virtual_host_id, shape.number)) if shape else ""
 

@@ -1,4 +1,4 @@
-"""An event as a list shows it, and a page of them."""
+"""Events as lists show them, and a page of events."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ from guardpanel.events.words import Reason, Severity, Verdict
 
 @dataclass(frozen=True)
 class EventItem:
-    """Names are those that the virtual host and the policy have now; None once they are deleted, or before HAProxy's own
-    words of the request have come, which tell whose it was."""
+    """Names are the current ones of the virtual host and the policy. None if they were deleted, or before HAProxy's line has
+    arrived, which identifies them."""
 
     request_id: str
     time: datetime
@@ -19,16 +19,16 @@ class EventItem:
     policy: str | None
     application: str
     revision: int | None
-    "The one that decided."
+    "The policy that decided."
     client: str
     method: str
     host: str
-    "As the visitor asked for it."
+    "As the visitor requested it."
     path: str
     "Without the query."
     verdict: Verdict
     status: int | None
-    "What the visitor got, once HAProxy has said it; until then what the WAF told it to answer."
+    "The status that the visitor got according to HAProxy, and before that the one that the WAF requested."
     score: int
     "Inbound."
     severity: Severity | None
@@ -36,27 +36,27 @@ class EventItem:
     reason: Reason | None
     "Why HAProxy did not deliver it."
     message: str
-    "What the worst of the rules says; empty where none fired."
+    "The message of the worst rule. Empty if none fired."
 
 
 @dataclass(frozen=True)
 class EventPage:
-    """Newest first. `next_cursor` leads to older ones, `previous_cursor` to newer ones; None where there are none."""
+    """Newest first. `next_cursor` leads to older events, `previous_cursor` to newer ones. None if there are none."""
 
     items: list[EventItem]
     next_cursor: str | None
     previous_cursor: str | None
     count: int
-    "How many match in all, counted up to MOST_COUNTED and for a moment at most."
+    "The number of all matches, counted up to MOST_COUNTED and for a limited time."
     count_is_exact: bool
-    "False: there are at least so many."
+    "False: there are at least this many."
     stopped: str | None = None
-    "Words, where the search took too long and was stopped: more may match than is shown."
+    "A message if the search took too long and was stopped: there may be more matches."
 
 
 @dataclass(frozen=True)
 class NumberedPage:
-    """A page by its number, for who cannot follow cursors. `total` counts all that match, if `total_is_exact`."""
+    """A numbered page, for clients that cannot follow cursors. `total` counts all matches if `total_is_exact`."""
 
     items: list[EventItem]
     total: int

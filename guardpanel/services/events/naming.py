@@ -1,4 +1,4 @@
-"""From rows of the file of events to what a page shows: with the names that the panel's own database knows."""
+"""From rows of the event database to what a page shows: with the names in the panel's database."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -55,7 +55,7 @@ def _item(
 
 
 async def virtual_hosts(session: AsyncSession, ids: Iterable[int | None]) -> dict[int | None, str]:
-    """The names of those that are still there."""
+    """The names of those that still exist."""
     return await _names(session, VirtualHost, ids)
 
 
@@ -68,7 +68,7 @@ async def _names(
 
 
 async def _revisions(session: AsyncSession, checksums: Iterable[str]) -> dict[str, list[tuple[float, int]]]:
-    """By the first digits of the checksum: when each revision that has it was made, and its number."""
+    """By the first digits of the checksum: when each revision with it was made, and its number."""
     revisions: dict[str, list[tuple[float, int]]] = {}
     tests = [col(Revision.checksum).between(checksum, checksum + "g") for checksum in checksums if checksum]
     if tests:
@@ -81,6 +81,6 @@ async def _revisions(session: AsyncSession, checksums: Iterable[str]) -> dict[st
 
 
 def _newest_before(revisions: Sequence[tuple[float, int]], moment: float) -> int | None:
-    """The same bytes may have been live under several numbers: an undo makes a new revision of old ones."""
+    """The same bytes may have been live under several numbers: an undo creates a new revision of old ones."""
     before = [number for at, number in revisions if at <= moment]
     return before[-1] if before else (revisions[0][1] if revisions else None)

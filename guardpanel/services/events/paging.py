@@ -1,4 +1,4 @@
-"""A page of the file of events, and one event of it, as rows."""
+"""A page of events, and a single event, as rows."""
 
 import re
 import sqlite3
@@ -18,7 +18,7 @@ CURSOR = re.compile(r"(before|after)-([0-9]{1,19})")
 LAST = 2**63 - 1
 
 Messages = Mapping[int, str]
-"By event: what the worst of its rules says."
+"By event: the message of its worst rule."
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def page(connection: sqlite3.Connection, filters: EventFilter, cursor: str | Non
 
 
 def numbered(connection: sqlite3.Connection, filters: EventFilter, offset: int, limit: int) -> EventRows:
-    """From the `offset`th on, with a number of all that match to count pages by."""
+    """From `offset` on, with the number of all matches for counting pages."""
     where, span = conditions(connection, filters), _span(filters)
     rows, stopped = scan.rows(connection, where, span, limit, offset=offset)
     count, exact = scan.total(connection, where, span)

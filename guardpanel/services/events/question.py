@@ -1,4 +1,4 @@
-"""Which events somebody asks for, as typed: one input type for the page's form, its address and the JSON API."""
+"""The filters of an event search as typed: one input type for the page's form, its URL and the JSON API."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 
 
 class Period(StrEnum):
-    """The last hour, day …; a time that is typed counts instead."""
+    """The last hour, day … A typed time overrides it."""
 
     HOUR = "1h"
     DAY = "24h"
@@ -41,7 +41,7 @@ LENGTHS = {
 
 
 def number(words: str, digits: int) -> Callable[[object], int]:
-    """A whole number as somebody types it; `words` say what is needed."""
+    """A typed integer. `words` is the error message."""
 
     def read(value: object) -> int:
         text = str(value).strip()
@@ -53,7 +53,7 @@ def number(words: str, digits: int) -> Callable[[object], int]:
 
 
 def network(text: str) -> str:
-    """An address, or a network; canonical."""
+    """An address or a network, in canonical form."""
     text = visible(text.strip())
     try:
         subnet = ip_network(text, strict=False)
@@ -76,7 +76,7 @@ def words(text: str) -> str:
 
 
 def moment(value: object) -> datetime:
-    """A day or a time; in UTC where it names no zone."""
+    """A day or a time, in UTC unless it has a time zone."""
     text = visible(str(value).strip())
     try:
         moment = (
@@ -91,7 +91,7 @@ def moment(value: object) -> datetime:
 
 
 def _nothing(value: Any) -> Any:
-    """An empty field asks for nothing."""
+    """Empty fields are ignored."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -106,7 +106,7 @@ Method = Annotated[str, StringConstraints(max_length=500), AfterValidator(method
 
 
 class EventQuestion(BaseModel):
-    """Conditions that hold together; an empty one asks for nothing."""
+    """Conditions that must all hold. Empty ones are ignored."""
 
     kind: Annotated[Kind | None, Empty] = described("Kind", None)
     verdict: Annotated[Verdict | None, Empty] = described("Verdict", None)
@@ -126,7 +126,7 @@ class EventQuestion(BaseModel):
 
 
 async def filter_of(session: AsyncSession, question: EventQuestion, now: datetime) -> EventFilter:
-    """The same for the file of events. Raises Invalid for a virtual host that there never was, and a time that is none."""
+    """Convert them for the event database. Raises Invalid for a virtual host that never existed, or an invalid time."""
     since, until = _times(question, now)
     return EventFilter(
         virtual_host_id=await _virtual_host(session, question.virtual_host),
@@ -156,7 +156,7 @@ def _times(question: EventQuestion, now: datetime) -> tuple[datetime | None, dat
 
 
 async def _virtual_host(session: AsyncSession, text: str | None) -> int | None:
-    """A number may be that of a deleted one, whose events are still there."""
+    """A number may be that of a deleted virtual host, whose events still exist."""
     if text is None:
         return None
     if text.isascii() and text.isdigit() and len(text) < 16:

@@ -1,4 +1,4 @@
-"""What the panel asks of the file of events, in threads of their own: a search that takes a second holds nobody up."""
+"""Queries of the event database, in their own threads: a search that takes a second blocks nothing else."""
 
 import asyncio
 import sqlite3
@@ -35,7 +35,7 @@ TOO_SLOW = (
 
 
 class Events:
-    """Close it with the panel. A file that is not there yet holds no events."""
+    """Close it with the panel. A missing database means that there are no events."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
@@ -44,7 +44,7 @@ class Events:
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
 
     async def page(self, filters: EventFilter, *, cursor: str | None = None, limit: int = 50) -> EventPage:
-        """The newest events that match, or those beside a page's cursor. Invalid names a field that cannot be meant."""
+        """The newest matching events, or those next to a page's cursor. Raises Invalid with the field of an invalid value."""
         limit = max(1, min(limit, LARGEST_PAGE))
         result = await self._read(lambda connection: paging.page(connection, filters, cursor, limit), paging.NOTHING)
         async with self.database.read() as session:
@@ -59,7 +59,7 @@ class Events:
         )
 
     async def numbered(self, filters: EventFilter, *, offset: int, limit: int) -> NumberedPage:
-        """The newest that match, from the `offset`th on: the further back, the slower."""
+        """The newest matches from `offset` on: the further back, the slower."""
         result = await self._read(
             lambda connection: paging.numbered(connection, filters, offset, limit), paging.NOTHING
         )
@@ -68,11 +68,11 @@ class Events:
         return NumberedPage(items, result.count, result.exact and not result.stopped)
 
     async def count(self, filters: EventFilter) -> tuple[int, bool]:
-        """How many match, up to a bound and for a moment at most, and whether that is all of them."""
+        """The number of matches, up to a limit and for a limited time, and whether it is exact."""
         return await self._read(lambda connection: paging.count(connection, filters), (0, True))
 
     async def several(self, request_ids: Sequence[str]) -> dict[str, EventDetail]:
-        """Everything about the events of these requests, by request id."""
+        """All details of these requests' events, by request id."""
         nothing: list[paging.StoredEvent] = []
         events = await self._read(lambda connection: paging.several(connection, request_ids), nothing)
         async with self.database.read() as session:
@@ -84,7 +84,7 @@ class Events:
         return {event.item.request_id: event for event in details}
 
     async def of_group(self, group: str, limit: int) -> dict[str, EventDetail]:
-        """Everything about the newest events of a group, by request id; none where that is no key of one."""
+        """All details of a group's newest events, by request id. Empty if this is not the key of a group."""
         key = GroupKey.read(group)
         asked = EventFilter(group=key)
         ids: list[str] = []
@@ -94,7 +94,7 @@ class Events:
         return await self.several(ids)
 
     async def find(self, request_id: str) -> EventDetail | None:
-        """Everything about the event of a request; None where there is none, or where it is too old to be kept."""
+        """All details of a request's event. None if there is none, or if it was deleted."""
         stored = await self._read(lambda connection: paging.find(connection, request_id), None)
         if stored is None:
             return None
@@ -103,7 +103,7 @@ class Events:
         return detail(item, stored.agent_line, stored.proxy_line)
 
     async def pasted(self, text: str) -> EventDetail | None:
-        """The same for an id as somebody pasted it: with blanks, or in capitals."""
+        """The same for a pasted id: with blanks, or in capitals."""
         request_id = "".join(text.split())
         return await self.find(request_id) or await self.find(request_id.lower())
 
@@ -116,7 +116,7 @@ class Events:
         return replace(counts, hosts=tuple(hosts))
 
     async def fired_counts(self, rules: Sequence[int], now: datetime) -> Mapping[int, int]:
-        """How often each fired in the last 24 hours, up to a bound."""
+        """How often each fired in the last 24 hours, up to a limit."""
         nothing: Mapping[int, int] = dict.fromkeys(rules, 0)
         return await self._read(lambda connection: fired.counts(connection, rules, now), nothing)
 
@@ -126,7 +126,7 @@ class Events:
         return await self._read(lambda connection: excluded.seen(connection, watched, now), nothing)
 
     async def ingest_state(self) -> IngestState:
-        """How the ingest does. Raises nothing."""
+        """The state of the ingest. Raises nothing."""
         try:
             known = await self._read(state.kept, state.NOTHING_KEPT)
         except StorageFailed as error:
@@ -134,7 +134,7 @@ class Events:
         return await state.of(self.settings, known)
 
     async def recent_requests(self) -> RecentRequests:
-        """What the last requests said of their clients. Raises nothing."""
+        """Where recent requests came from. Raises nothing."""
         return await recent_requests.ask(self.settings)
 
     async def close(self) -> None:
@@ -147,7 +147,7 @@ class Events:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, ask, nothing)
 
     def _ask(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        """In one transaction: all that it reads belongs together."""
+        """In one transaction, so that everything it reads is consistent."""
         if not self.settings.events_database.exists():
             return nothing
         try:
@@ -162,7 +162,7 @@ class Events:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One that is kept for the next question, unless something went wrong with it."""
+        """A pooled connection. It is closed if an error occurs."""
         try:
             connection = self._idle.get_nowait()
         except Empty:

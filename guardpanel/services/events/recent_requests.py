@@ -1,4 +1,4 @@
-"""What the last requests said of their clients, and what HAProxy made of it (ingest/recent_requests.py keeps them)."""
+"""What recent requests contained about their clients, and what HAProxy made of it (ingest/recent_requests.py stores them)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from guardpanel.settings import Settings
 NONE = "-"
 
 NO_REQUEST = "<BADREQ>"
-"HAProxy's method of what it could not read as a request."
+"The method that HAProxy logs for an unreadable request."
 
 
 @dataclass(frozen=True)
 class RecentRequest:
-    """`peer` is who connected, or what the PROXY protocol said of them; `client` is whom the request counts for."""
+    """`peer` is who connected, or whom the PROXY protocol named. `client` is to whom the request is attributed."""
 
     at: datetime
     host: str
     peer: str
     forwarded: str
-    "The forwarded headers as they came; empty where there were none."
+    "The forwarded headers as they were sent. Empty if there were none."
     is_trusted: bool
     client: str
     scheme: str
@@ -33,16 +33,16 @@ class RecentRequest:
 
 @dataclass(frozen=True)
 class RecentRequests:
-    """Newest first. `ignored`: the last of those whose forwarded headers came from nobody trusted."""
+    """Newest first. `ignored` are recent ones whose forwarded headers came from an untrusted peer."""
 
     requests: tuple[RecentRequest, ...] = ()
     ignored: tuple[RecentRequest, ...] = ()
     is_known: bool = False
-    "Whether the ingest told."
+    "Whether the ingest responded."
 
     @property
     def strangers(self) -> list[tuple[str, int]]:
-        """Who said it, and how often, most often first."""
+        """Untrusted peers, and how often they sent such headers, most frequent first."""
         return Counter(request.peer for request in self.ignored).most_common(5)
 
 

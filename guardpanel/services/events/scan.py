@@ -1,9 +1,9 @@
-"""The way to a page of events that does not depend on luck.
+"""Finds a page of events in predictable time.
 
-SQLite has no statistics that fit attackers' traffic, so we ask each condition's index how many events it leads to, and
-stop counting at MANY. Few: those are read and sorted. Many in each: they are dense, so walking back in time meets enough
-of them soon; the index of one value walks by time, too. What takes longer than PATIENCE all the same is stopped and
-what was found until then is given.
+SQLite has no statistics that fit attackers' traffic, so each condition's index is asked how many events it leads to, counting up
+to MANY. If there are few, they are read and sorted. If all have many, they are dense, so scanning back in time soon meets enough
+of them, and the index of a single value is also ordered by time. Whatever still takes longer than PATIENCE is stopped, and what
+was found so far is returned.
 """
 
 import sqlite3
@@ -18,12 +18,12 @@ MOST_COUNTED = 10_000
 PATIENCE = 1.0
 "Seconds for a page."
 COUNTING = 0.05
-"Seconds for the number of all that match: words beside the list, not worth a wait."
+"Seconds for counting all matches, which is not worth a longer wait."
 MOST_TOTALLED = 1_000_000
 TOTALLING = 0.04
-"The same for who pages by number and looks for the last page."
+"The same for clients that page by number and need the last page."
 STEPS = 20_000
-"SQLite's, between two looks at the clock."
+"SQLite instructions between two looks at the clock."
 
 COLUMNS = (
     "event.id, request_id, virtual_host, policy, application, checksum, "
@@ -39,14 +39,14 @@ EventRow = tuple[
 
 @dataclass(frozen=True)
 class Span:
-    """Ids from `first` on, before `end`."""
+    """Ids from `first` up to but not including `end`."""
 
     first: int
     end: int
 
 
 class TimeUp(Exception):
-    """The time is over."""
+    """The time limit was reached."""
 
 
 def rows(
@@ -58,8 +58,7 @@ def rows(
     upwards: bool = False,
     offset: int = 0,
 ) -> tuple[list[EventRow], bool]:
-    """The newest that match (`upwards`: the oldest) but for `offset` of them, and whether the search was stopped before
-    it was done."""
+    """The newest matches (`upwards`: the oldest) after skipping `offset`, and whether the search was stopped early."""
     ids: list[int] = []
     stopped = False
     try:
@@ -71,7 +70,7 @@ def rows(
 
 
 def count(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> tuple[int, bool]:
-    """How many match, and whether that is all of them."""
+    """The number of matches, and whether it is exact."""
     matches = 0
     try:
         with patience(connection, COUNTING):
@@ -83,7 +82,7 @@ def count(connection: sqlite3.Connection, conditions: Sequence[Condition], span:
 
 
 def total(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> tuple[int, bool]:
-    """The same up to MOST_TOTALLED, counted by SQLite alone: all or, where that takes too long, only what `count` says."""
+    """The same up to MOST_TOTALLED, counted by SQLite alone: all or, if that takes too long, only what `count` returns."""
     try:
         with patience(connection, TOTALLING):
             question, values = _question(connection, conditions, span, MOST_TOTALLED + 1, upwards=None)
@@ -94,7 +93,7 @@ def total(connection: sqlite3.Connection, conditions: Sequence[Condition], span:
 
 
 class patience:  # noqa: N801 a context manager
-    """Ends what runs on a connection when its time is over: Stopped."""
+    """Interrupts the connection's query when its time is up. Raises TimeUp."""
 
     def __init__(self, connection: sqlite3.Connection, seconds: float) -> None:
         self.connection = connection
@@ -110,7 +109,7 @@ class patience:  # noqa: N801 a context manager
 
 
 def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[EventRow]:
-    """In the order of the ids. Apart from finding them: what is sorted is short."""
+    """In the order of the ids. Separate from finding them, so that the sorted rows are short."""
     places = ", ".join("?" * len(ids))
     rows = connection.execute(f"SELECT {COLUMNS} FROM event WHERE id IN ({places})", ids)  # noqa: S608
     by_id = {row[0]: row for row in rows}
@@ -139,7 +138,7 @@ def _question(
     upwards: bool | None,
     offset: int = 0,
 ) -> tuple[str, list[object]]:
-    """The ids that match, in SQL and with its values. `upwards` None: in any order."""
+    """The matching ids, as SQL and parameters. `upwards` None: in any order."""
     lead = _lead(connection, conditions, span)
     rest = [condition for condition in conditions if condition is not lead]
     key = lead.key if lead else "event.id"
@@ -155,7 +154,7 @@ def _question(
 
 
 def _lead(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> Condition | None:
-    """The condition whose index is followed; None: all events are walked by time."""
+    """The condition whose index is used. None: all events are scanned by time."""
     sizes = [
         (_size(connection, condition, span), not condition.ordered, at)
         for at, condition in enumerate(conditions)
@@ -168,7 +167,7 @@ def _lead(connection: sqlite3.Connection, conditions: Sequence[Condition], span:
 
 
 def _size(connection: sqlite3.Connection, condition: Condition, span: Span) -> int:
-    """Of a range, whatever the time: to look at the time of each would take as long as to walk back."""
+    """For a range, whatever the time: checking the time of each would take as long as scanning back."""
     tests, values = [str(condition.indexed)], [*condition.values]
     if not condition.ranged:
         tests, values = [*tests, f"{condition.key} >= ?", f"{condition.key} < ?"], [*values, span.first, span.end]

@@ -1,4 +1,4 @@
-"""How an event's score came about: what each rule added to it, and which fired without adding anything."""
+"""How an event's score came about: what each rule added, and which rules fired without adding anything."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from guardpanel.services.events.details import EventDetail, FiredRule
 POINTS = {
     Severity.EMERGENCY: 5, Severity.ALERT: 5, Severity.CRITICAL: 5, Severity.ERROR: 4, Severity.WARNING: 3, Severity.NOTICE: 2,
 }  # fmt: skip
-"What CRS adds for a rule of this severity; guardpanel's policies leave it so."
+"The points that CRS adds per severity. guardpanel's policies do not change them."
 
 RESPONSE_PHASES = {3, 4}
 HIGHEST_LEVEL = 4
@@ -18,7 +18,7 @@ HIGHEST_LEVEL = 4
 
 @dataclass(frozen=True)
 class Step:
-    """A rule, the score before it and what it added."""
+    """A rule, the score before it and the points it added."""
 
     rule: FiredRule
     before: int
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ScoreSum:
-    """One direction's score, step by step. `quiet` fired at a paranoia level that only detects."""
+    """One direction's score, step by step. `quiet` rules fired at a paranoia level that only detects."""
 
     outbound: bool
     score: int
@@ -39,7 +39,7 @@ class ScoreSum:
     steps: tuple[Step, ...]
     quiet: tuple[FiredRule, ...]
     adds_up: bool
-    "False: the steps are what CRS adds by severity, but CRS counted another sum."
+    "False: the steps are CRS's points by severity, but CRS reported another sum."
 
     @property
     def reached(self) -> bool:
@@ -47,7 +47,7 @@ class ScoreSum:
 
 
 def causes(event: EventDetail) -> list[FiredRule]:
-    """The rules that found something: not those that report the sum."""
+    """Rules that detected something, without those that report the sum."""
     return [rule for rule in event.rules if not is_reporting(rule.id)]
 
 
@@ -56,7 +56,7 @@ def inbound(event: EventDetail) -> ScoreSum | None:
 
 
 def outbound(event: EventDetail) -> ScoreSum | None:
-    """None too where no rule looked at the response."""
+    """None also if no rule inspected the response."""
     total = _sum(event, outbound=True)
     return total if total and (total.steps or total.quiet) else None
 
@@ -83,10 +83,10 @@ Times = Callable[[FiredRule], int]
 
 
 def _explained(scoring: Sequence[FiredRule], score: int, known_level: int | None) -> tuple[int, Times, bool]:
-    """The paranoia level that blocks, and how often each rule counts, so that all adds up to the score.
+    """The paranoia level that blocks, and how often each rule counts, so that the sum equals the score.
 
-    A rule adds its points for each value that matches, at whichever link of its chain says so; older agents do not say
-    the level. What adds up is what happened.
+    A rule adds its points for each matching value, at whichever link of its chain does so, and older agents do not report the
+    level. The combination that yields the score is what happened.
     """
     levels = [known_level] if known_level else range(1, HIGHEST_LEVEL + 1)
     for times in (_by_last_link, _once, _by_first_link):

@@ -1,4 +1,4 @@
-"""How the ingest does: whether it runs, how far behind it is, and what never arrived."""
+"""The state of the ingest: whether it runs, how far behind it is, and what was lost."""
 
 import asyncio
 import json
@@ -12,49 +12,49 @@ from guardpanel.events.schema import time_of
 from guardpanel.settings import Settings
 
 PATIENCE = 1.0
-"Seconds for its answer: it gives it beside its work."
+"Seconds for its response, which it gives between its work."
 
 LAGS = 60.0
-"Seconds behind, from which on something is to be said."
+"Seconds of delay from which it is reported."
 
 
 @dataclass(frozen=True)
 class IngestState:
-    """Counters are since the file of events was made."""
+    """Counters start when the event database is created."""
 
     running: bool
     lag_seconds: float | None
-    "How long what is written waits to be read; 0: all is read. None: nobody knows, since it does not run."
+    "How long written lines wait to be read. 0: everything is read. None: unknown, since it does not run."
     lag_bytes: int
     last_event: datetime | None
     events: int
-    "Taken; older ones have been removed since."
+    "Stored events, some of which were deleted since."
     ordinary: int
-    "Requests of visitors in HAProxy's log of which nothing is to say."
+    "Visitors' requests in HAProxy's log that are irrelevant."
     torn: int
-    "Last lines that a crash left unfinished."
+    "Last lines that a crash left incomplete."
     bad: int
-    "Lines that are no JSON, or hold something else than an event."
+    "Lines that are not JSON, or not an event."
     unknown_version: int
-    "Lines of a form that this guardpanel does not know."
+    "Lines in a format that this guardpanel does not know."
     lost_segments: int
-    "Files of the agent that went before they were known to be read to the end."
+    "Files of the agent that were deleted before they were known to be complete."
     lost_bytes: int
-    "Of HAProxy's log: what was rotated away unread."
+    "Bytes of HAProxy's log that were rotated away unread."
     repeated: int
-    "Second events of a request, left out."
+    "Duplicate events of a request, ignored."
     removed: int
-    "Events that were too old or too many."
+    "Events deleted because they were too old or too many."
     bytes: int
-    "What the events take on disk."
+    "Disk space of the event database."
     problem: str | None
-    "In words, where something is wrong: it does not run, it lags, it cannot write."
+    "What is wrong, if anything: it does not run, is behind, or cannot write."
     is_failing: bool
-    "No events are recorded: it does more than lag."
+    "No events are recorded: it is not just behind."
 
     @property
     def losses(self) -> str:
-        """What never arrived, in words; empty where all did."""
+        """What was lost, in a sentence. Empty if nothing was."""
         counts = {
             "truncated lines": self.torn, "unreadable lines": self.bad, "lines in a newer format": self.unknown_version,
             "agent files deleted before they were read": self.lost_segments,
@@ -65,7 +65,7 @@ class IngestState:
 
 @dataclass(frozen=True)
 class StoredState:
-    """What the file itself says."""
+    """What the database itself contains."""
 
     counters: Mapping[str, int] = field(default_factory=dict)
     last_event: datetime | None = None
@@ -109,7 +109,7 @@ COUNTERS = (
 
 
 async def ask(settings: Settings) -> Mapping[str, Any] | None:
-    """What the running ingest says of itself; None where none runs."""
+    """The status of the running ingest. None if none runs."""
     try:
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_unix_connection(str(settings.ingest_socket))
@@ -122,7 +122,7 @@ async def ask(settings: Settings) -> Mapping[str, Any] | None:
 
 
 def fault(reported: Mapping[str, Any] | None) -> str:
-    """Why no events are recorded, in words, of what the ingest says of itself; empty where they are."""
+    """Why no events are recorded, from the ingest's status. Empty if they are."""
     if reported is None:
         return "Event ingest is not running. New events are queued on disk."
     return str(reported.get("problem") or "")

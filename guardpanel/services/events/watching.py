@@ -1,6 +1,6 @@
-"""Whether events are recorded: asked beside the pages, so that each page, /readyz and the live line can tell.
+"""Checks in the background whether events are recorded, so that every page, /readyz and the live line can report it.
 
-An ingest that only is behind is not told there: it reads what it can, and *System*, *Events* and /metrics have how far it is.
+An ingest that is only behind is not reported there: it reads what it can, and *System*, *Events* and /metrics show its delay.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,20 +16,20 @@ EVERY = 2.0
 "Seconds between two looks."
 
 PATIENCE = 10.0
-"Seconds for an ingest to be there: it starts beside the panel, and is started again where it ends."
+"Seconds for an ingest to appear: it starts together with the panel, and is restarted when it exits."
 
 
 class IngestWatch:
-    """Writes into `watch` what keeps events from being recorded."""
+    """Writes to `watch` what prevents events from being recorded."""
 
     def __init__(self, watch: Watch, ask: Ask) -> None:
         self.watch = watch
         self.ask = ask
         self._there = watch.clock()
-        "When it last answered; before that, when the panel started."
+        "When it last responded. Before that, when the panel started."
 
     def follow(self, background: Background) -> None:
-        """For as long as the panel runs."""
+        """Runs as long as the panel."""
         background.keep("event ingest check", self.look, EVERY)
 
     async def look(self) -> None:

@@ -1,1 +1,1 @@
-"""From a blocked request to the change that lets it pass, and what became of it."""
+"""From a blocked request to the change that lets it pass, and the outcome."""

@@ -1,4 +1,4 @@
-"""Apply: a rung of the ladder saved by the one path of every save. What it makes are ordinary rows."""
+"""Applies a fix: saves a rung of the ladder through the path of every save. It creates ordinary rows."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from guardpanel.services.saving.differences import in_words
 
 
 class FixFields(Fields):
-    """What an operator says of a fix; all of it stands in its exclusions."""
+    """The operator's notes on a fix, which are stored in its exclusions."""
 
     reason: Notes = described("Reason", "")
     owner: Owner = described("Owner", "", hint="Defaults to your email address.")
@@ -38,14 +38,14 @@ class FixFields(Fields):
 
 
 def digest(draft: Draft) -> str:
-    """Tells the draft that was shown from the one that would be saved."""
+    """Detects whether the draft that was shown is the one that would be saved."""
     rows = [[key, fields.model_dump(mode="json")] for key, fields in draft.rows]
     text = json.dumps([draft.policy, rows], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def require(rung: Rung | None, shown: str) -> Rung:
-    """Conflict for a rung that is none, or that is another than the one that was shown."""
+    """Raises Conflict for an unknown rung, or one that changed since it was shown."""
     if rung is None or (shown and shown != digest(rung.draft)):
         raise Conflict("The policy changed meanwhile, and so did the fix. Review it, then apply it again.")
     if not rung.works:
@@ -76,7 +76,7 @@ def _signed(draft: Draft, asked: SaveRequest, fields: FixFields) -> Draft:
 
 
 def _named(row: BaseModel, own: Mapping[str, Any]) -> BaseModel:
-    """With those that it has: a rule override has no end."""
+    """With those that rows have: a rule override has no last day."""
     return row.model_copy(update={name: value for name, value in own.items() if name in type(row).model_fields})
 
 

@@ -1,4 +1,4 @@
-"""What in a request a rule fired on, as fields that an exclusion can name."""
+"""The fields of a request that a rule matched, in a form that an exclusion can name."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ TARGETS = {
     "REQUEST_URI": Target.URL, "REQUEST_URI_RAW": Target.URL, "REQUEST_LINE": Target.URL, "QUERY_STRING": Target.URL,
     "REQUEST_BODY": Target.BODY,
 }  # fmt: skip
-"By the engine's names. It says REQUEST_XML for what a rule calls XML."
+"By the engine's names. The engine reports REQUEST_XML for what a rule calls XML."
 
 HEADER_OF_920450 = re.compile(r"header_name_[0-9]+_(.+)", re.IGNORECASE | re.DOTALL)
 "920450 and 920451 copy each header's name there before they compare it."
@@ -34,14 +34,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Blame:
-    """A rule with the fields that are all to be excluded for it not to fire; empty where that is not enough."""
+    """A rule with the fields that must all be excluded for it not to fire. Empty if that does not suffice."""
 
     rule: EvaluatedRule
     fields: tuple[Field, ...]
 
 
 def causes(evaluation: Evaluation, blocking_level: int) -> list[EvaluatedRule]:
-    """The rules by which the request is blocked: those that add to the score, and one that blocks whatever that is."""
+    """The rules by which the request is blocked: those that add to the score, and one that blocks regardless of it."""
     return [
         rule
         for rule in evaluation.rules
@@ -51,7 +51,7 @@ def causes(evaluation: Evaluation, blocking_level: int) -> list[EvaluatedRule]:
 
 
 def blame(rule: EvaluatedRule) -> Blame:
-    """Of a chain, the link that matched the fewest fields: a rule that misses one of its links does not fire."""
+    """For a chain, the link that matched the fewest fields: without one of its links, the rule does not fire."""
     by_link: dict[int, list[Match]] = {}
     for match in rule.matches:
         by_link.setdefault(match.chain, []).append(match)
@@ -60,7 +60,7 @@ def blame(rule: EvaluatedRule) -> Blame:
 
 
 def _fields(matches: Sequence[Match]) -> tuple[Field, ...]:
-    """Empty where one of them cannot be named."""
+    """Empty if one of them cannot be named."""
     fields = [field_of(match.variable, match.key) for match in matches]
     return () if None in fields else tuple(dict.fromkeys(field for field in fields if field))
 

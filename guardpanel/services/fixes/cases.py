@@ -1,4 +1,4 @@
-"""The event that is to be fixed: its request, the policy that would judge it now, and the ladder for both."""
+"""The event to fix: its request, the policy that would judge it now, and the ladder for both."""
 
 import asyncio
 from contextlib import suppress
@@ -32,17 +32,17 @@ class Case:
     policy: Policy
     virtual_host: VirtualHost
     others: int
-    "How many other virtual hosts use the policy."
+    "The number of other virtual hosts that use the policy."
 
     @property
     def own_host(self) -> int | None:
-        """For which alone an exclusion is to be, so that others of the policy keep what they have."""
+        """The only virtual host to which an exclusion applies, so that others of the policy are unaffected."""
         return self.virtual_host.id if self.others else None
 
 
 async def open_case(changes: Changes, events: Events, session: AsyncSession, request_id: str) -> Case:
-    """NotFound where there is no such event, Conflict with the reason where it cannot be fixed by a policy."""
-    await session.commit()  # the search reads names over a connection of its own: two for one request can run out
+    """Raises NotFound without such an event, Conflict with the reason if no change of a policy can fix it."""
+    await session.commit()  # The search opens its own connection. Two per request could exhaust the pool.
     event = await events.pasted(request_id)
     if event is None:
         raise NotFound("Event not found.")
@@ -58,12 +58,12 @@ async def open_case(changes: Changes, events: Events, session: AsyncSession, req
     rows = await asyncio.to_thread(snapshots.rows, await snapshots.take(session))
     ground = ground_of(rows, changes.renderer.facts, policy.id, host.id)
     request = await asyncio.to_thread(request_of, line)
-    await session.commit()  # evaluations follow: no connection waits for them
+    await session.commit()  # Evaluations follow: release the connection.
     return Case(event, request, ground, policy, host, others)
 
 
 def _fixable(event: EventDetail) -> bytes:
-    """Its line by the agent. Conflict where no rule is to blame, or only rules about the response."""
+    """The event's line by the agent. Raises Conflict if no rule is responsible, or only rules about the response."""
     found = scores.causes(event)
     if event.agent_line is None or not found:
         raise Conflict("No rule caused this. Only requests on which rules fired can be fixed here.")
@@ -75,13 +75,13 @@ def _fixable(event: EventDetail) -> bytes:
 
 
 async def judge(changes: Changes, case: Case, draft: Draft) -> Evaluation:
-    """The verdict on its request with the draft, blocking."""
+    """The verdict on its request with the draft, in blocking mode."""
     directives = await asyncio.to_thread(case.ground.directives, draft)
     return await changes.engines.agent.evaluate(directives, case.request.question())
 
 
 async def ladder(changes: Changes, case: Case) -> Ladder:
-    """Raises EngineUnavailable where the agent does not evaluate."""
+    """Raises EngineUnavailable if the agent does not evaluate."""
     rule_set = None
     with suppress(EngineUnavailable):
         rule_set = await catalogue.require(changes.engines)
@@ -100,7 +100,7 @@ async def ladder(changes: Changes, case: Case) -> Ladder:
 
 
 def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:
-    """What fired then and does not on what the event holds. Where it holds all, the policy is another by now."""
+    """Rules that fired then but not on what the event contains. If it contains everything, the policy has changed."""
     if not case.request.gaps:
         return []
     level = case.event.scores.get("blocking_paranoia_level") or case.policy.blocking_paranoia_level

@@ -1,4 +1,4 @@
-"""A body that an event holds only the beginning of, closed so that it can be parsed."""
+"""Completes a truncated body so that it can be parsed."""
 
 import codecs
 import re
@@ -6,11 +6,11 @@ import re
 HALF_AN_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9A-Fa-f]{0,3})?)\Z")
 
 BARE = re.compile(rb"([:,\[]\s*)[-+\w.]+$")
-"A number or a word that may go on."
+"A number or a word that may continue."
 
 
 def closed(body: bytes, content_type: str, boundary: str) -> bytes:
-    """By its content type; a form needs nothing."""
+    """By its content type. A form needs nothing."""
     if content_type.startswith("multipart/") and boundary:
         return body + f"\r\n--{boundary}--\r\n".encode()
     if "json" in content_type:
@@ -23,7 +23,7 @@ QUOTE, ESCAPE = ord('"'), ord("\\")
 
 
 def close_json(body: bytes) -> bytes:
-    """The longest beginning that ends after a whole value, with what is open closed; the last text may be cut short."""
+    """The longest prefix that ends after a whole value, with open brackets closed. The last text may be truncated."""
     stack: list[bytes] = []
     in_text = escaped = False
     for byte in body:
@@ -40,7 +40,7 @@ def close_json(body: bytes) -> bytes:
 
 
 def _without_half_an_escape(text: bytes) -> bytes:
-    r"""A `\`, or `\u12`, at the end would take the quote for its own; and a letter may be cut in two."""
+    r"""A `\` or `\u12` at the end would swallow the quote, and a letter may be cut in two."""
     letters = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(text).encode("utf-8", "surrogateescape")
     half = HALF_AN_ESCAPE.search(letters)
     return letters[: half.start(1)] if half else letters
@@ -58,7 +58,7 @@ def _with_a_value(text: bytes, stack: list[bytes]) -> bytes:
 
 
 def _is_a_name(text: bytes) -> bool:
-    """Whether the text at the end is a member's name: `{` or `,` stands before it."""
+    """Whether the text at the end is a member's name: `{` or `,` precedes it."""
     start = text.rfind(b'"', 0, len(text) - 1)
     while start > 0 and text[start - 1] == ESCAPE:
         start = text.rfind(b'"', 0, start)

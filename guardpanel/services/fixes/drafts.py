@@ -13,7 +13,7 @@ from guardpanel.rendering import DesiredState, EngineFacts, Rows
 from guardpanel.rendering.coraza import application
 
 FIRST_ID = 2**40
-"Of rows that are not saved: after all that are."
+"The id of unsaved rows: higher than all others."
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Draft:
         return not self.policy and not self.rows
 
     def together(self, other: "Draft") -> "Draft":
-        """Both; exclusions that differ in nothing but their rules become one."""
+        """Combine both. Exclusions that differ only in their rules are merged."""
         draft = replace(self, policy={**self.policy, **other.policy})
         for key, fields in other.rows:
             draft = draft._with(key, fields)
@@ -65,7 +65,7 @@ class Ground:
     virtual_host_id: int
 
     def directives(self, draft: Draft) -> str:
-        """The application's own text with the draft, blocking whatever the mode is: whether a request *would* pass."""
+        """The application's text with the draft, blocking regardless of the mode: whether a request *would* pass."""
         state = DesiredState.from_rows(self._with(draft), self.facts)
         tuning = state.tuning.of(self.policy_id, self.virtual_host_id)
         policy = state.policies[self.policy_id]
@@ -82,7 +82,7 @@ class Ground:
 
 
 def ground_of(rows: Rows, facts: EngineFacts, policy_id: int, virtual_host_id: int) -> Ground:
-    """With the rows of that policy and virtual host alone: there may be thousands of others."""
+    """With the rows of this policy and virtual host only: there may be thousands of others."""
     kept: dict[str, Sequence[Mapping[str, Any]]] = {}
     for table, those in rows.items():
         kept[table] = [row for row in those if _belongs(table, row, policy_id, virtual_host_id)]

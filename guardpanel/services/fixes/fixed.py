@@ -1,7 +1,7 @@
 """Which change fixed a group of events.
 
-Kept in a column of the policy that the fix belongs to, so that it is part of every state: an undo, a restore and a roll-back
-take it away with what fixed the group, and a redo brings both back. Nobody has to remember.
+It is stored in a column of the policy that the fix belongs to, so that it is part of every state: an undo, a restore and a
+rollback remove it together with the fix, and a redo brings both back.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,20 +16,20 @@ from guardpanel.events.grouping import GroupKey
 from guardpanel.models import Deployment, Policy, VirtualHost
 
 MOST = 500
-"Groups of a policy that are remembered, those fixed last: every revision has them."
+"Recently fixed groups of a policy that are remembered. Every revision contains them."
 
 
 @dataclass(frozen=True)
 class Fix:
     change_id: int
-    "Among the changes."
+    "The id among the changes."
     revision: int | None
     at: datetime
-    "When it was live."
+    "When it went live."
 
 
 async def record(session: AsyncSession, policy_id: int, group: str) -> None:
-    """Within the save that fixes a group: called by what makes the change. Raises NotFound for a policy that is gone."""
+    """Call it within the save that fixes a group. Raises NotFound if the policy is gone."""
     policy = await session.get(Policy, policy_id)
     if policy is None:
         raise NotFound("Policy not found.")
@@ -40,7 +40,7 @@ async def record(session: AsyncSession, policy_id: int, group: str) -> None:
 
 
 async def of_groups(session: AsyncSession, groups: Collection[str]) -> dict[str, Fix]:
-    """Those that are fixed, by key: in the policy that their virtual host has now."""
+    """The fixed ones, by key: in the policy that their virtual host has now."""
     keys = {group: key for group in groups if (key := GroupKey.read(group))}
     fixed_on = await _by_virtual_host(session, {key.virtual_host_id for key in keys.values() if key.virtual_host_id})
     changes = {
@@ -55,7 +55,7 @@ async def of_group(session: AsyncSession, group: str) -> Fix | None:
 
 
 async def _this_change(session: AsyncSession) -> int:
-    """The number of the attempt that this transaction records: each save records one, as its last act."""
+    """The number of the attempt that this transaction records: each save records one, as its last step."""
     connection = await session.connection()
     last = await connection.exec_driver_sql(
         "SELECT seq FROM sqlite_sequence WHERE name = ?", (Deployment.__tablename__,)
@@ -73,7 +73,7 @@ async def _by_virtual_host(session: AsyncSession, ids: Collection[int]) -> dict[
 
 
 async def _fixes(session: AsyncSession, changes: Collection[int]) -> dict[int, Fix]:
-    """Without those that are no longer kept."""
+    """Without those that are no longer stored."""
     rows = await session.exec(
         select(Deployment.id, Deployment.revision_id, Deployment.started_at, Deployment.seconds).where(
             col(Deployment.id).in_(changes)

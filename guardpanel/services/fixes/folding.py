@@ -1,4 +1,4 @@
-"""What differs from one request of an application to the next, such as the number of an order, as a pattern."""
+"""Patterns for what varies between requests of an application, such as the number of an order."""
 
 import re
 
@@ -8,7 +8,7 @@ VARYING = re.compile(
     r"|(?P<number>[0-9]+)"
 )
 TOKEN = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9_-]{20,}={0,2}")
-"A whole segment of a path: letters and digits without a word in between."
+"A whole path segment of letters and digits that contains no word."
 
 PATTERNS = {"uuid": "[0-9A-Fa-f-]{36}", "hash": "[0-9A-Fa-f]{8,}", "number": r"\d+"}
 
@@ -19,12 +19,12 @@ SPECIAL = re.compile(r"[\\.+*?()\[\]{}|^$]")
 
 
 def escaped(text: str) -> str:
-    """As a pattern for itself; `re.escape` writes `-` and others as what they need not be."""
+    """A pattern that matches the text itself. `re.escape` escapes `-` and others needlessly."""
     return SPECIAL.sub(r"\\\g<0>", text)
 
 
 def path_pattern(path: str) -> str:
-    """A pattern for the whole path; empty where nothing in it varies."""
+    """A pattern for the whole path. Empty if nothing in it varies."""
     segments = [_segment(segment) for segment in path.split("/")]
     folded = "/".join(segments)
     return "" if folded == escaped(path) else folded
@@ -49,6 +49,6 @@ def name_pattern(name: str) -> str:
 
 
 def json_name(name: str) -> str:
-    """With `*` for indices, `items.*.text`; empty where something else varies."""
+    """With `*` for indexes, `items.*.text`. Empty if something else varies."""
     folded = ".".join("*" if step.isascii() and step.isdigit() else step for step in name.split("."))
     return "" if any(VARYING.search(step) for step in folded.split(".")) else folded

@@ -1,4 +1,4 @@
-"""The ladder of fixes for one request: each rung tried by the agent under its own rendered text, narrowest first."""
+"""The ladder of fixes for one request, narrowest first: each rung is tried by the agent with its own rendered rules."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,14 +16,14 @@ from guardpanel.services.fixes.requests import Request
 from guardpanel.services.fixes.widths import Width
 
 ROUNDS = 4
-"A setting may bring to light what other rules say of the request, which then ends later."
+"With another setting the request may get further, and other rules may fire."
 
 Judge = Callable[[Draft], Awaitable[Evaluation]]
 
 
 @dataclass(frozen=True)
 class Rung:
-    """`problem` says why it is none, where it does not let the request pass."""
+    """`problem` is why it is not a fix, if it does not let the request pass."""
 
     width: Width
     draft: Draft
@@ -39,14 +39,14 @@ class Rung:
 class Ladder:
     request: Request
     before: Evaluation
-    "Of the request under the policy as it is, blocking."
+    "The verdict under the current policy, blocking."
     rungs: tuple[Rung, ...]
     missing: tuple[int, ...] = ()
-    "Rules that fired when the event happened, and that do not fire on what the event holds."
+    "Rules that fired in the event but not on what it contains."
 
     @property
     def chosen(self) -> Rung | None:
-        """The narrowest that works."""
+        """The narrowest rung that works."""
         return next((rung for rung in self.rungs if rung.works), None)
 
     def rung(self, width: str) -> Rung | None:
@@ -55,17 +55,17 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Climb:
-    """What every rung of one request is made from."""
+    """What every rung for a request is built from."""
 
     request: Request
     policy: Mapping[str, Any]
     host_id: int | None
-    "Of the virtual host for which alone an exclusion is to be; None: for all that use the policy."
+    "The only virtual host to which an exclusion applies. None: all that use the policy."
     judge: Judge
     rule_set: RuleSet | None
     before: Evaluation
     recorded: tuple[EvaluatedRule, ...] = ()
-    "Rules that fired on what the event does not hold: they are excluded, too, and cannot be tried."
+    "Rules that fired on what the event does not contain: they are excluded, too, but cannot be tried."
 
     @property
     def blocking_level(self) -> int:
@@ -80,7 +80,7 @@ class Climb:
         return tuple(distinct)
 
     async def _rung(self, width: Width) -> Rung | None:
-        """None where there is nothing of that width."""
+        """None if there is nothing of that width."""
         draft, evaluation = Draft(), self.before
         for turn in range(ROUNDS):
             if evaluation.passes and (turn or not self.recorded):
@@ -99,7 +99,7 @@ class Climb:
         return Rung(width, draft, evaluation, "" if evaluation.passes else self._still_blocked(evaluation))
 
     def _grown(self, width: Width, draft: Draft, rules: list[EvaluatedRule]) -> Draft:
-        """With what these rules ask for."""
+        """With what these rules require."""
         blames = [blame(rule) for rule in rules]
         settings, left = self._settings(width, draft, blames)
         draft = draft.together(settings)
@@ -110,13 +110,13 @@ class Climb:
         return draft.together(widths.exclusions(width, left, self.request, self.host_id))
 
     def _settings(self, width: Width, draft: Draft, blames: list[Blame]) -> tuple[Draft, list[Blame]]:
-        """Which no rung does without but the one that needs none: rules off for a path and method."""
+        """What every rung but the one without fields needs: rules off for a path and method."""
         if width is Width.REQUEST:
             return Draft(), blames
         return policy_cures.cured({**self.policy, **draft.policy}, self.request, blames)
 
     def _placebo(self, draft: Draft) -> str:
-        """Why a row of it would be refused when it is saved."""
+        """Why one of its rows would be rejected when saved."""
         if self.rule_set is None:
             return ""
         for fields in draft.exclusions:
@@ -134,5 +134,5 @@ class Climb:
 
 
 def _is_of(width: Width, draft: Draft) -> bool:
-    """A rung that is made of settings alone is the setting's."""
+    """A rung that consists of settings only belongs to the setting."""
     return width is Width.SETTING or bool(draft.rows)

@@ -1,4 +1,4 @@
-"""Rules that say what a policy allows: the cure is the policy's setting, not an exclusion."""
+"""Rules that enforce a policy's settings: the cure is the setting, not an exclusion."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ NEXT_READING = {ReadAs.TEXT: ReadAs.NONE, ReadAs.BINARY: ReadAs.NONE}
 
 
 def _reading(policy: Policy, request: Request, _blame: Blame) -> Policy:
-    """A body that cannot be parsed as what its type says: as one text; if that is no cure either, not at all."""
+    """A body that does not match its type: parse it as one text or, if that does not help, not at all."""
     kind, entries = request.content_type, policy["content_type_readings"]
     if not kind or (now := reading_of(kind, entries)) is ReadAs.NONE:
         return {}
@@ -64,7 +64,7 @@ CURES: Mapping[int, Cure] = {
 
 
 def cured(policy: Policy, request: Request, blames: Sequence[Blame]) -> tuple[Draft, list[Blame]]:
-    """What is to be changed of the policy, and the rules for which nothing of it is."""
+    """The changes to the policy, and the rules for which there is none."""
     changes: dict[str, Any] = {}
     left = []
     for each in blames:

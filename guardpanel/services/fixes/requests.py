@@ -1,7 +1,7 @@
-"""The request of an event, as the agent can be asked about it again.
+"""The request of an event, rebuilt so that the agent can evaluate it again.
 
-An event's secrets are masked and its long texts cut (docs/events.md). Harmless values stand in for what is masked, and a body
-that was cut is closed where it ends; `gaps` says so, since the verdict on such a request may be another.
+An event's secrets are masked and its long texts truncated (docs/events.md). Harmless values replace what is masked, and a
+truncated body is completed. `gaps` lists this, since the verdict may differ.
 """
 
 import base64
@@ -16,18 +16,18 @@ from guardpanel.services.fixes.cut import closed
 
 MASKED = "[masked]"
 STANDS_IN = "masked0"
-"Letters and a digit: no rule looks for it."
+"Letters and a digit: no rule matches it."
 
 WHOLE_HEADERS = {"cookie": "masked=masked0", "authorization": "Bearer masked0", "proxy-authorization": "Bearer masked0"}
-"What stands in where all of a header is masked."
+"Replaces a header that is masked entirely."
 
 BARE = re.compile(rb"(?<=[:,\[])(\s*)\[masked\](?=\s*[,}\]])")
-"A number in JSON: there are no quotes around it."
+"A number in JSON, since it has no quotes."
 
 
 @dataclass(frozen=True)
 class Request:
-    """Bytes that are no UTF-8 stand in texts as lone surrogates."""
+    """Bytes that are not UTF-8 are lone surrogates in texts."""
 
     client: str
     method: str
@@ -36,7 +36,7 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     gaps: tuple[str, ...] = ()
-    "What of the original is not here, as sentences."
+    "What differs from the original, as sentences."
 
     @property
     def path(self) -> str:
@@ -68,7 +68,7 @@ class Request:
         return replace(self, body=body, headers=headers, **others)
 
     def question(self) -> dict[str, Any]:
-        """As the agent's control socket takes it."""
+        """As the agent's control socket accepts it."""
         return {
             "client": self.client,
             "method": _sendable(self.method),
@@ -84,7 +84,7 @@ def _sendable(text: str) -> str:
 
 
 def request_of(agent_line: bytes) -> Request:
-    """Of an event's line, as the agent wrote it."""
+    """From an event's line, as the agent wrote it."""
     event = json.loads(agent_line)
     body = str(event.get("body", "")).encode("utf-8", "surrogateescape")
     headers = tuple((str(name), str(value)) for name, value in event.get("headers", ()))

@@ -1,4 +1,4 @@
-"""The rungs of the ladder: how wide a fix is, and the rows that it is made of."""
+"""The rungs of the ladder: how broad a fix is, and the rows that it consists of."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from guardpanel.services.fixes.requests import Request
 
 FIRST_OF_CRS = 900_000
 FAMILY = "attack-"
-"How CRS's tags of families begin."
+"The prefix of CRS's family tags."
 
 
 class Width(Choice):
@@ -38,14 +38,14 @@ FUNCTIONS = (
     "action", "_action", "do", "act", "op", "cmd", "command", "task", "_task", "route", "rest_route", "func", "function",
     "method", "controller", "view", "option", "page", "mod", "module", "mode", "db", "r",
 )  # fmt: skip
-"Arguments by which applications choose one of many functions at one address."
+"Arguments by which applications select a function at a shared URL."
 
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:-]{1,80}")
 
 
 def exclusions(width: Width, blames: Sequence[Blame], request: Request, host_id: int | None) -> Draft:
-    """The rows of a rung for these rules; empty where there is none of that width. Raises ValueError (pydantic's) where
-    nothing that can be saved names what has to be excluded."""
+    """The rows of a rung for these rules. Empty if there is none of that width. Raises pydantic's ValueError if no valid row can
+    express the exclusion."""
     draft, where = Draft(), _where(width, request)
     for each in blames if where else ():
         for rules, field in _whats(width, each):
@@ -61,7 +61,7 @@ def off(blames: Sequence[Blame]) -> Draft:
 
 
 def condition(request: Request) -> str:
-    """`action=save`, where an argument says which function is meant: there once, with a plain value."""
+    """`action=save`, if an argument selects a function: present once, with a plain value."""
     arguments = [*request.query, *request.form]
     for name in FUNCTIONS:
         values = [value for key, value in arguments if key.lower().strip() == name]
@@ -89,13 +89,13 @@ def _where(width: Width, request: Request) -> dict[str, Any]:
 def _exact(path: str) -> dict[str, Any]:
     try:
         plain_path(path)
-    except ValueError:  # a decoded path may hold what the form takes for something else
+    except ValueError:  # A decoded path may contain what the form reads differently.
         return {"path_match": PathMatch.PATTERN, "path": escaped(path)}
     return {"path_match": PathMatch.EXACT, "path": path}
 
 
 def _whats(width: Width, each: Blame) -> Iterator[tuple[list[str], Field]]:
-    """Rules and field; the whole request where a rule cannot be kept from one of its fields."""
+    """Rules and fields, or the whole request if a rule cannot be limited to one of its fields."""
     whole = Field(Target.REQUEST)
     fields = each.fields or (whole,)
     match width:

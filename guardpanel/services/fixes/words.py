@@ -61,7 +61,7 @@ def effects(draft: Draft, case: Case) -> list[str]:
 
 
 def prices(rung: Rung, case: Case) -> list[str]:
-    """What else it lets pass; empty for the narrow ones."""
+    """What else it lets pass. Empty for narrow ones."""
     words = list(dict.fromkeys(price for fields in rung.draft.exclusions for price in exclusion_words.prices(fields)))
     words += _price_of_pattern(rung)
     is_wide = rung.draft.policy or any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows)
@@ -81,7 +81,7 @@ def _price_of_pattern(rung: Rung) -> Iterator[str]:
 
 
 def changes(draft: Draft, policy: Policy) -> str:
-    """Of the policy's own fields: `allowed method PROPFIND added`."""
+    """The policy's own fields: `allowed method PROPFIND added`."""
     if not draft.policy:
         return ""
     before = policies.fields_of(policy)

@@ -1,1 +1,1 @@
-"""What was: earlier states, how two differ, and how one comes back."""
+"""Earlier states: comparing and restoring them."""

@@ -1,4 +1,4 @@
-"""What one state of the configuration has that another has not: by field, and in both engines' files."""
+"""What differs between two states of the configuration: by field, and in both engines' files."""
 
 import asyncio
 from collections import OrderedDict
@@ -16,10 +16,10 @@ from guardpanel.services.saving.differences import Difference
 AGENT = "coraza.yaml"
 
 MOST_NOUNS = 50
-"Whose fields are compared; a restore may change thousands."
+"Nouns whose fields are compared. A restore may change thousands."
 
 KNOWN = 8
-"Comparisons that are kept: both states are history, and one looks at the same files in several ways."
+"Cached comparisons: past states do not change, and the same files are viewed in several ways."
 
 Texts = Mapping[str, str]
 
@@ -31,21 +31,21 @@ class Comparison:
     nouns: list[Difference]
     "At most MOST_NOUNS."
     more: int
-    "How many differ besides."
+    "How many more differ."
     haproxy: FileDifferences
     agent: FileDifferences
     rendered_anew: bool
-    "The files of one side are not kept, and this version or these settings give others than it had."
+    "One side's files are not stored, and this version or these settings render others than it had."
 
 
 async def compare(changes: Changes, before: State | None, after: State) -> Comparison:
-    """`before` None: everything was added. Files are those that the engines got where they are kept."""
+    """`before` None: everything was added. Uses the files that the engines got, if they are stored."""
     key = before, after, changes.renderer.facts
     if key in _known:
         return _known[key]
     old, new = await _files(changes, before), await _files(changes, after)
     compared = await asyncio.to_thread(_compared, before, after, old, new)
-    if not compared.rendered_anew:  # that may be over when a release is put back
+    if not compared.rendered_anew:  # This may end when a release is put back.
         _known[key] = compared
     while len(_known) > KNOWN:
         _known.popitem(last=False)
@@ -69,14 +69,14 @@ async def _files(changes: Changes, state: State | None) -> _Files:
             files = await asyncio.to_thread(changes.engines.releases.files, state.revision)
             return _Files(await asyncio.to_thread(_texts, files, state.checksum or "", changes.renderer.facts.secret))
         except ReleaseDamaged:
-            pass  # it is not kept, or was changed by hand: what it was is known all the same
+            pass  # Not stored or modified: its checksum is known anyway.
     bundle = await changes.renderer.rendered(await asyncio.to_thread(snapshots.unpacked, state.rows))
     texts = await asyncio.to_thread(_texts, bundle.files, bundle.checksum, changes.renderer.facts.secret)
     return _Files(texts, anew=state.checksum not in {None, bundle.checksum})
 
 
 def _texts(files: Mapping[str, bytes], checksum: str, secret: str) -> Texts:
-    """Without the checksum, which says nothing, and without the secret, which is nobody's to read."""
+    """Without the checksum, which is irrelevant, and the secret, which nobody may read."""
     hidden = [secret, checksum, checksum[:12]]
     texts = {name: data.decode("utf-8", "replace") for name, data in files.items()}
     for word in filter(None, hidden):

@@ -1,4 +1,4 @@
-"""Rows of now and of an earlier time put together. Pure: rows in, rows out."""
+"""Combines current rows with those of an earlier state. Pure: rows in, rows out."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,8 +15,8 @@ Row = Mapping[str, Any]
 
 
 def with_one(now: Rows, then: Rows, noun: str, noun_id: int) -> Rows:
-    """The rows as they are, but this one of a noun as it was then; gone, if it was not there then. It comes and goes with all
-    that is within it."""
+    """The current rows, with one row as it was in the other state, or without it if it did not exist. Its child rows come and go
+    with it."""
     table = NOUNS[noun].table_name if noun in NOUNS else ""
     was, is_there = (any(row["id"] == noun_id for row in rows.get(table, ())) for rows in (then, now))
     if not (was or is_there):
@@ -36,7 +36,7 @@ def _within(noun: Noun, row: Row, parent: str, parent_id: int) -> bool:
 
 
 def _as_then(now: Rows, then: Rows, noun: Noun, noun_id: int) -> Rows:
-    """The one row, with its parts."""
+    """The row with its parts."""
     parts = {part.table_name: part.owner for part in noun.parts if part.table}
     mixed = {name: list(rows) for name, rows in now.items()}
     for name, column in {noun.table_name: "id", **parts}.items():
@@ -46,7 +46,7 @@ def _as_then(now: Rows, then: Rows, noun: Noun, noun_id: int) -> Rows:
 
 
 def _own_ids(rows: Sequence[Row]) -> list[Row]:
-    """Ids of parts mean nothing: one that was given to another row since gets a new one."""
+    """Ids of parts have no meaning: one that another row has by now gets a new id."""
     ids: set[int] = set()
     free = count(max((row["id"] for row in rows), default=0) + 1)
     stamped: list[Row] = []
@@ -58,11 +58,10 @@ def _own_ids(rows: Sequence[Row]) -> list[Row]:
 
 
 def stamped(now: Rows, target: Rows, stamp: int, moment: datetime) -> tuple[Rows, list[Key]]:
-    """The wanted rows, and what of them differs from now: that counts as edited at this moment, the rest does not. What no
-    operator sets (a policy's fixed groups) is as it was then, too.
+    """The wanted rows, those that differ from the current ones stamped as edited now.
 
-    `stamp` becomes the row version of what differs. It must be higher than any that its row ever had, so that a
-    form that was opened before is stale.
+    What no operator sets (a policy's fixed groups) is also as it was then. `stamp` becomes the row version of what differs. It
+    must be higher than any version that the row ever had, so that open forms become stale.
     """
     touched = differences.touched(differences.nouns(now), differences.nouns(target))
     edited = set(touched)

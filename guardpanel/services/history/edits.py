@@ -1,4 +1,4 @@
-"""What others did to something since a form was opened with it: read from what every change kept."""
+"""What others changed since a form was opened, from the states that changes stored."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,22 +18,22 @@ from guardpanel.services.saving import revisions, snapshots
 F = TypeVar("F", bound=BaseModel)
 
 FieldsIn = Callable[[Rows, int], F | None]
-"A noun's fields as a kept state has them; None if it was not there."
+"Reads a noun's fields from a stored state. None if the row did not exist."
 
 MOST = 50
-"So many changes back; a form older than that is compared without knowing what it began with."
+"Changes to look back. An older form is compared without its initial values."
 
 
 @dataclass
 class EditHistory(Generic[F]):
-    """What became of one thing since it had a version."""
+    """What happened to a row since it had a version."""
 
     opened: F | None = None
-    "Its fields at that version; None where they are not kept."
+    "Its fields at that version. None if they are not stored."
     by: dict[str, Deployment] = field(default_factory=dict)
-    "The last change of each field that changed."
+    "The last change of each changed field."
     last: Deployment | None = None
-    "The last change of it at all; also the one that deleted it."
+    "The last change of all. Also the one that deleted it."
 
 
 async def since(
@@ -44,8 +44,8 @@ async def since(
     now: F | None,
     fields_in: FieldsIn[F],
 ) -> EditHistory[F]:
-    """From `now` (None: it is deleted) back to `version`, one kept state after the other. If that is not found, only
-    the last change is said."""
+    """Look back from `now` (None: it is deleted) to `version`, one stored state after the other. If that is not found, only the
+    last change is returned."""
     history: EditHistory[F] = EditHistory()
     later = now
     for change in await _changes_of(session, noun, noun_id):
@@ -70,7 +70,7 @@ def changed(before: F | None, after: F | None) -> list[str]:
 
 
 async def _changes_of(session: AsyncSession, noun: str, noun_id: int) -> list[Deployment]:
-    """What went live and touched it, newest first; a restore of everything may have."""
+    """The changes that went live and touched it, newest first, including restores of everything."""
     touched = or_((col(Deployment.noun) == noun) & (col(Deployment.noun_id) == noun_id), col(Deployment.noun) == "")
     rows = await session.exec(
         select(Deployment)

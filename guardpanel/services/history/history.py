@@ -1,4 +1,4 @@
-"""Earlier states: what the rows were after each change, and how they are put back. Both ways are saves like any other."""
+"""Earlier states: the rows after each change, and how they are restored. Undo and restore are saves like any other."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ UNDID, REDID = "Undid: ", "Redid: "
 
 @dataclass(frozen=True)
 class State:
-    """The rows at one time and, where the engines' files for them were recorded, of which revision those are."""
+    """The rows at a time and, if the engines' files were recorded for them, their revision."""
 
     rows: bytes
     "Packed."
@@ -35,7 +35,7 @@ class State:
 
 
 async def after(session: AsyncSession, change: Deployment) -> State | None:
-    """What this attempt made or, where it was refused, would have made. None where that is not kept any more."""
+    """The result of this attempt or, if it was rejected, what it would have been. None if it is no longer stored."""
     revision = await session.get(Revision, change.revision_id) if change.revision_id else None
     rows = change.snapshot if change.snapshot is not None else revision.snapshot if revision else None
     return _state(rows, revision) if rows is not None else None
@@ -49,7 +49,7 @@ async def at_revision(session: AsyncSession, number: int) -> State:
 
 
 async def now(session: AsyncSession) -> State:
-    """The rows as they are: those that the last change that went through left."""
+    """The current rows: the result of the last successful change."""
     last = await newest(session)
     state = await after(session, await revisions.find(session, last)) if last else None
     if state is None:
@@ -62,13 +62,13 @@ def _state(rows: bytes, revision: Revision | None) -> State:
 
 
 async def newest(session: AsyncSession) -> int | None:
-    """The last change that went through: the one that can be undone."""
+    """The last successful change, which is the one that can be undone."""
     newest_id = await session.exec(select(func.max(Deployment.id)).where(col(Deployment.outcome) == Outcome.LIVE))
     return newest_id.one()
 
 
 async def predecessor(session: AsyncSession, change: Deployment) -> Deployment | None:
-    """The last attempt before it that went through."""
+    """The last successful change before it."""
     rows = await session.exec(
         select(func.max(Deployment.id)).where(
             col(Deployment.outcome) == Outcome.LIVE, col(Deployment.id) < (change.id or 0)
@@ -79,7 +79,7 @@ async def predecessor(session: AsyncSession, change: Deployment) -> Deployment |
 
 
 async def undoable(session: AsyncSession) -> int | None:
-    """The newest change, if there is something before it and it changed any row."""
+    """The newest change, if there is one before it and it changed any row."""
     last = await newest(session)
     change = await revisions.find(session, last) if last else None
     before = await predecessor(session, change) if change else None
@@ -90,10 +90,8 @@ async def undoable(session: AsyncSession) -> int | None:
 
 
 async def undo(changes: Changes, request: SaveRequest, change_id: int) -> SaveResult[Key | None]:
-    """Put back what was before the last change; undone again, that is a redo. Its value is what it was about.
-
-    Conflict (409) if somebody saved after it. A double click is one undo: both get the same answer.
-    """
+    """Restore the state before the last change. Undone again, that is a redo. The value is the changed row. Raises Conflict (409)
+    if someone saved after it. A double click is one undo: both get the same response."""
     async with changes.database.read() as session:
         last, named = await newest(session), await revisions.find(session, change_id)
     change = Change(replace(request, key=f"undo-{change_id}"), _undone(named.summary), named.noun, named.noun_id)
@@ -105,7 +103,7 @@ async def undo(changes: Changes, request: SaveRequest, change_id: int) -> SaveRe
 
     saved = await changes.save(change, mutate)
     if last is not None and saved.change_id < last:
-        raise Conflict(OVERTAKEN)  # the answer is that of an undo long ago
+        raise Conflict(OVERTAKEN)  # The answer is that of a much earlier undo.
     return saved
 
 
@@ -116,7 +114,7 @@ def _undone(summary: str) -> str:
 
 
 async def _before(session: AsyncSession, change_id: int) -> Snapshot:
-    """What undoing this change puts back, or Conflict."""
+    """What undoing this change restores. Raises Conflict if it cannot be undone."""
     if await newest(session) != change_id:
         raise Conflict(OVERTAKEN)
     before = await predecessor(session, await revisions.find(session, change_id))
@@ -129,10 +127,8 @@ async def _before(session: AsyncSession, change_id: int) -> Snapshot:
 async def restore(
     changes: Changes, request: SaveRequest, change_id: int, only: Key | None = None
 ) -> SaveResult[Key | None]:
-    """Put everything, or one thing, back as it was after this change.
-
-    Conflict (409) says what does not fit what is there now; NotFound that the state is not kept, or never went live.
-    """
+    """Restore everything, or one row, as it was after this change. Raises Conflict (409) if it contradicts the current state,
+    NotFound if the state is not stored or never went live."""
     async with changes.database.read() as session:
         made = await revisions.find(session, change_id)
         state = await after(session, made) if made.outcome is Outcome.LIVE else None
@@ -150,13 +146,13 @@ async def restore(
 
 
 def what_is_restored(change: Deployment) -> str:
-    """Saves that the engines did not notice share a revision: those are told apart by what they did."""
+    """Saves that do not affect the engines share a revision: they are distinguished by what they did."""
     shared = f" as after “{change.summary[:120]}”" if change.snapshot is not None else ""
     return f"revision {change.revision_id}{shared}"
 
 
 async def _put(session: AsyncSession, change: Change, target: Snapshot, only: Key | None = None) -> None:
-    """The rows of then, in the place of those of now. In a thread, as there may be thousands."""
+    """The earlier rows in place of the current ones. Run in a thread, as there may be thousands."""
     current, stamp = await snapshots.take(session), await revisions.highest_version(session)
     rows, touched, name = await asyncio.to_thread(_mixed, current, target, only, stamp)
     change.summary += former.without(snapshots.as_kept(target), touched)
@@ -176,7 +172,7 @@ def _mixed(current: Snapshot, target: Snapshot, only: Key | None, stamp: int) ->
 
 
 def _name(now: Rows, then: Rows, only: Key | None) -> str:
-    """Of the one thing: as it was then, or as it is where it was not there."""
+    """The row as it was then, or as it is now if it did not exist."""
     if only is None:
         return ""
     noun = NOUNS[only[0]]
@@ -184,14 +180,14 @@ def _name(now: Rows, then: Rows, only: Key | None) -> str:
 
 
 class RowLink(NamedTuple):
-    """One of a noun that is there: how it is called, and the address of its page."""
+    """An existing row: its name, and the URL of its page."""
 
     name: str
     url: str
 
 
 async def there(session: AsyncSession, keys: set[Key]) -> dict[Key, RowLink]:
-    """Those that are still there."""
+    """Those that still exist."""
     by_key: dict[Key, RowLink] = {}
     for noun in NOUNS.values():
         ids = sorted(row_id for kind, row_id in keys if kind == noun.key)

@@ -1,8 +1,7 @@
-"""The lines that differ between files, in hunks with a little of what is around them.
+"""The lines that differ between files, in hunks with some context.
 
-Files may have a hundred thousand lines, and a restore may change all of them. So lines that stand once in both are
-matched first (as in Bram Cohen's patience diff: time n log n), and only the short stretches between them are
-compared in every way.
+Files may have a hundred thousand lines, and a restore may change all of them. So lines that occur once in both are matched first
+(as in Bram Cohen's patience diff: n log n), and only the short stretches between them are compared exhaustively.
 """
 
 from bisect import bisect_left
@@ -14,13 +13,13 @@ from itertools import zip_longest
 from typing import Literal
 
 AROUND = 3
-"Unchanged lines shown around a change."
+"Unchanged lines around a change."
 
 MOST_LINES = 1_000
-"Shown of one comparison; the rest is counted."
+"Lines of a comparison that are shown. The rest is counted."
 
 SHORT = 200
-"Lines of a stretch up to which it is compared in every way."
+"Lines up to which a stretch is compared exhaustively."
 
 Lines = Sequence[str]
 Kind = Literal["same", "removed", "added", "changed"]
@@ -28,7 +27,7 @@ Kind = Literal["same", "removed", "added", "changed"]
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a comparison: a side that has no such line has no number (counted from 1)."""
+    """A row of a comparison. A side without the line has no number (counted from 1)."""
 
     kind: Kind
     before: int | None
@@ -47,7 +46,7 @@ class FileDifference:
 
 @dataclass(frozen=True)
 class FileDifferences:
-    """Files that differ. `added` and `removed` count all lines, also those that are not shown."""
+    """Differing files. `added` and `removed` count all lines, including those that are not shown."""
 
     files: tuple[FileDifference, ...]
     added: int
@@ -56,7 +55,7 @@ class FileDifferences:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines `i` to `i_end` of the old file stand for `j` to `j_end` of the new one (from 0, the end not among them)."""
+    """Lines `i` to `i_end` of the old file correspond to `j` to `j_end` of the new one (from 0, end excluded)."""
 
     same: bool
     i: int
@@ -66,7 +65,7 @@ class Block:
 
 
 def between(before: Mapping[str, str], after: Mapping[str, str], names: Sequence[str]) -> FileDifferences:
-    """The files of these names that differ, in this order. A file that is missing is empty."""
+    """The named files that differ, in this order. A missing file counts as empty."""
     files, added, removed, room = [], 0, 0, MOST_LINES
     for name in names:
         if before.get(name, "") == after.get(name, ""):
@@ -82,13 +81,13 @@ def between(before: Mapping[str, str], after: Mapping[str, str], names: Sequence
 
 
 def lines(text: str) -> list[str]:
-    """Divided by line feeds alone, as both engines do it. The last one ends the last line and begins no other."""
+    """Split at line feeds only, as both engines do. The last one ends the last line and starts no other."""
     lines = text.split("\n")
     return lines[:-1] if lines[-1] == "" else lines
 
 
 def compared(old: Lines, new: Lines) -> list[Block]:
-    """Both files from head to end in blocks that are the same or not."""
+    """Both files as blocks, equal or not."""
     blocks: list[Block] = []
     i = j = 0
     for start, start_new, size in [*_joined(_matches(old, new)), (len(old), len(new), 0)]:
@@ -101,11 +100,11 @@ def compared(old: Lines, new: Lines) -> list[Block]:
 
 
 Run = tuple[int, int, int]
-"So many lines from this one of the old file and from that one of the new file on."
+"A run of equal lines: their number, and the first line in the old and the new file."
 
 
 def _joined(runs: Iterator[Run]) -> Iterator[Run]:
-    """Runs that follow each other on both sides are one, and empty ones are none."""
+    """Merge adjacent runs, and drop empty ones."""
     last: Run | None = None
     for i, j, size in runs:
         if not size:
@@ -121,7 +120,7 @@ def _joined(runs: Iterator[Run]) -> Iterator[Run]:
 
 
 def _matches(old: Lines, new: Lines) -> Iterator[Run]:
-    """Equal lines, rising on both sides: what both have at head and tail, anchors, and what lies between them."""
+    """Equal lines in ascending order: the common head and tail, anchors, and what is between them."""
     head, tail = _ends(old, new, 0, len(old), 0, len(new))
     i_end, j_end = len(old) - tail, len(new) - tail
     yield 0, 0, head
@@ -135,7 +134,7 @@ def _matches(old: Lines, new: Lines) -> Iterator[Run]:
 
 
 def _ends(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> tuple[int, int]:
-    """How many lines are the same at the head and at the tail of two stretches."""
+    """The number of equal lines at the head and the tail of two stretches."""
     most = min(i_end - i, j_end - j)
     head = 0
     while head < most and old[i + head] == new[j + head]:
@@ -147,7 +146,7 @@ def _ends(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> tup
 
 
 def _anchors(old: Lines, new: Lines, head: int, i_end: int, j_end: int) -> list[tuple[int, int]]:
-    """Lines that stand once in both, as many as can be had in rising order (patience sorting)."""
+    """Lines that occur once in both, as many as possible in ascending order (patience sorting)."""
     once, once_new = Counter(old[head:i_end]), Counter(new[head:j_end])
     places = {line: j for j, line in enumerate(new[head:j_end], head) if once_new[line] == 1 == once[line]}
     pairs = [(i, places[line]) for i, line in enumerate(old[head:i_end], head) if line in places]
@@ -168,7 +167,7 @@ def _anchors(old: Lines, new: Lines, head: int, i_end: int, j_end: int) -> list[
 
 
 def _stretch(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> Iterator[Run]:
-    """What is the same in a stretch between anchors; of a long one only its head and tail are looked at."""
+    """Equal lines in a stretch between anchors. In a long one, only its head and tail."""
     head, tail = _ends(old, new, i, i_end, j, j_end)
     yield i, j, head
     left, right = old[i + head : i_end - tail], new[j + head : j_end - tail]
@@ -194,7 +193,7 @@ def _file_difference(name: str, old: Lines, new: Lines, blocks: Sequence[Block],
 
 
 def _hunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """Blocks that differ, with AROUND lines of their neighbours; what is closer than twice that is one hunk."""
+    """Differing blocks with AROUND lines of context. Closer ones share a hunk."""
     hunk: list[Block] = []
     for block in blocks:
         if not block.same:

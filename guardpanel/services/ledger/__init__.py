@@ -1,1 +1,1 @@
-"""The ledger: every rule exclusion and rule override of all policies, and what each is good for today."""
+"""The ledger: every rule exclusion and rule override of all policies, and whether each is still useful."""

@@ -1,4 +1,4 @@
-"""Whether a rule exclusion does all that another one does: then the other is redundant."""
+"""Whether a rule exclusion covers another, which is then redundant."""
 
 import re
 from collections.abc import Callable, Collection
@@ -10,7 +10,7 @@ RulesOf = Callable[[RuleExclusion], Collection[int]]
 
 
 def is_covered(row: RuleExclusion, other: RuleExclusion, rules_of: RulesOf) -> bool:
-    """Of two in one policy, both enabled. False where nobody can tell, as with two patterns."""
+    """For two enabled exclusions of one policy. False if it cannot be determined, as with two patterns."""
     return (
         set(rules_of(row)) <= set(rules_of(other))
         and _has_field(other, row)

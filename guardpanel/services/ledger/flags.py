@@ -1,4 +1,4 @@
-"""What is worth a second look about an exclusion or an override, in words."""
+"""What needs review about an exclusion or an override, in words."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Known:
-    """All that flags are made from. `rule_set` None: the agent's rules are not known, and nothing is called redundant."""
+    """What flags are derived from. `rule_set` None: the agent's rules are unknown, and nothing is called redundant."""
 
     policies: Mapping[int, Policy]
     exclusions: Sequence[RuleExclusion]
@@ -57,7 +57,7 @@ class Known:
 
     @cached_property
     def switched_off(self) -> Mapping[int, list[RuleOverride]]:
-        """By policy, overrides that switch rules off."""
+        """By policy, the overrides that switch rules off."""
         rows: dict[int, list[RuleOverride]] = defaultdict(list)
         for row in self.overrides:
             if row.action is RuleAction.DISABLE:
@@ -66,7 +66,7 @@ class Known:
 
     @cached_property
     def rules(self) -> Mapping[str, Collection[int]]:
-        """By what an exclusion or an override names: the IDs of rules that detect something."""
+        """The IDs of the detecting rules that an exclusion or override names."""
         names = {choice for row in self.exclusions for choice in row.rules} | {row.rule for row in self.overrides}
         return {name: self._detecting(name) for name in names}
 
@@ -107,7 +107,7 @@ def _ends(row: RuleExclusion, today: date) -> Iterator[Flag]:
 
 
 def _without_effect(row: RuleExclusion, known: Known) -> str:
-    """Why nothing would change without it; empty where something would, or nobody can tell."""
+    """Why it has no effect. Empty if it has one, or if that cannot be determined."""
     policy, rules = known.policies.get(row.policy_id or 0), known.rules_of(row)
     if known.rule_set is None or policy is None or not rules:
         return ""
@@ -139,7 +139,7 @@ def _without_effect_off(row: RuleOverride, known: Known) -> str:
 
 
 def _off_anyway(rules: Collection[int], policy: Policy, overrides: Iterable[RuleOverride], known: Known) -> str:
-    """Why none of these rules runs in the policy; empty where one does."""
+    """Why none of these rules runs in the policy. Empty if one does."""
     by = {number: row for row in overrides for number in known.rules[row.rule]}
     catalogue = known.rule_set.rules if known.rule_set else {}
     running = {number for number in rules if not (number in by or _is_away(catalogue[number], policy))}

@@ -1,4 +1,4 @@
-"""All entries of the ledger, filtered and in order."""
+"""The ledger's entries, filtered and sorted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class EntryKind(Choice):
 
 @dataclass(frozen=True)
 class Entry:
-    """An exclusion or an override, and what is to be said of it."""
+    """An exclusion or an override, with its flags."""
 
     kind: EntryKind
     id: int
@@ -56,7 +56,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Question:
-    """Conditions that hold together; an empty one asks for nothing."""
+    """Conditions that must all hold. Empty ones are ignored."""
 
     q: str = ""
     kind: EntryKind | None = None
@@ -90,7 +90,7 @@ class Ledger:
     policies: Mapping[int, str]
     "By ID, for a filter."
     crs_version: str
-    "Empty: not known, and nothing is called redundant."
+    "Empty: unknown, and nothing is called redundant."
 
 
 async def load(
@@ -104,7 +104,7 @@ async def load(
     offset: int = 0,
     limit: int = 50,
 ) -> Ledger:
-    """The rows are read first; the agent and the events are asked without holding the database."""
+    """Reads the rows first. The agent and the events are queried without holding the database."""
     rows = await _read(session)
     await session.commit()
     rule_set = (await catalogue.load(engines)).rule_set

@@ -34,7 +34,7 @@ def watched(row: RuleExclusion, rules: Collection[int]) -> Watched:
 
 
 def fixed_beginning(pattern: str) -> str:
-    """What every text that the pattern matches begins with; empty where that is nothing, or hard to tell."""
+    """The prefix of every text that the pattern matches. Empty if there is none, or if it is hard to determine."""
     if "|" in pattern:
         return ""
     text = META.split(pattern.removeprefix("^"), maxsplit=1)[0]

@@ -1,1 +1,1 @@
-"""The rules of the agent's rule set: searched, in plain words, and how often each fired."""
+"""The agent's rule set: search, plain language, and how often each rule fired."""

@@ -1,4 +1,4 @@
-"""The running agent's rule set, or the last one known while the agent is away."""
+"""The running agent's rule set, or the last known one while the agent is unavailable."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from guardpanel.errors import EngineUnavailable
 @dataclass(frozen=True)
 class Catalogue:
     rule_set: RuleSet | None
-    "None: nothing is known."
+    "None: unknown."
     problem: str = ""
-    "Why it is not what runs now, as a sentence."
+    "Why it may not be current, as a sentence."
 
 
 async def load(engines: Engines) -> Catalogue:
@@ -24,8 +24,8 @@ async def load(engines: Engines) -> Catalogue:
 
 
 async def recall(engines: Engines) -> RuleSet | None:
-    """The rule set as it was known last, without waiting for the agent; asked for beside it, for the next time. It is waited for
-    only while none is known."""
+    """The last known rule set, without waiting for the agent. It is refreshed in the background for the next call, and only
+    awaited while none is known."""
     if engines.agent.known_rules is None:
         return (await load(engines)).rule_set
     if not _asking:
@@ -39,7 +39,7 @@ _asking: set[asyncio.Task[Catalogue]] = set()
 
 
 async def require(engines: Engines) -> RuleSet:
-    """The same for programs. Raises EngineUnavailable where no rule set is known."""
+    """The same for programs. Raises EngineUnavailable if no rule set is known."""
     catalogue = await load(engines)
     if catalogue.rule_set is None:
         raise EngineUnavailable(catalogue.problem)

@@ -1,4 +1,4 @@
-"""Which rules somebody asks for: one input type for the page's form, its address and the JSON API."""
+"""The filters of a rule search: one input type for the page's form, its URL and the JSON API."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
@@ -19,7 +19,7 @@ PHASES: Mapping[int, str] = {
 "Coraza's phases."
 
 KINDS: Mapping[str, str] = {"detect": "Detects", "steer": "Steers", "all": "All"}
-"Whether a rule looks for something itself."
+"Whether a rule detects something itself."
 
 
 def _nothing(value: object) -> object:
@@ -51,7 +51,7 @@ SeverityWord = Annotated[str, BeforeValidator(_one_of(Severity, "Choose a severi
 
 
 class RuleQuestion(BaseModel):
-    """Conditions that hold together; an empty one asks for nothing."""
+    """Conditions that must all hold. Empty ones are ignored."""
 
     q: Annotated[Text | None, Empty] = described("Search", None, hint="Rule ID, its beginning, or words.")
     kind: Annotated[Kind | None, Empty] = described("Kind", None, hint="Defaults to rules that detect.")
@@ -80,7 +80,7 @@ class RulePaging(BaseModel):
 
 
 def search(rules: RuleSet, question: RuleQuestion, paging: RulePaging) -> Page[Rule]:
-    """A number finds the rules whose ID begins with it, of every kind; words find message, tags and family."""
+    """A number finds rules of all kinds whose ID begins with it. Words find message, tags and family."""
     matches = [rule for rule in rules.rules.values() if _matches(rule, question)]
     matches.sort(key=SORTS.get(paging.sort, SORTS["id"]), reverse=paging.descending)
     return Page(matches[paging.offset : paging.offset + paging.limit], len(matches), paging.offset, paging.limit)

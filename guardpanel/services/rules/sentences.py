@@ -1,4 +1,4 @@
-"""A rule in sentences: what each of its links looks at, and on what it fires."""
+"""A rule in sentences: what each of its links inspects, and what it matches."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from guardpanel.services.rules.targets import FLAGS, changes, joined, left_out, 
 
 MOST_PHRASES = 8
 LONGEST = 200
-"Characters of an argument in a sentence: the SecLang has the whole."
+"Characters of an argument in a sentence. The SecLang has all of it."
 
 SETTINGS: Mapping[str, str] = {
     "allowed_methods": "the policy’s allowed methods",
@@ -31,7 +31,7 @@ SETTINGS: Mapping[str, str] = {
     "sampling_percentage": "the sampling percentage",
     "total_arg_length": "the maximum total length of parameters",
 }
-"What CRS's variables hold that rules compare with."
+"What the CRS variables contain that rules compare with."
 
 ROLES: Mapping[RuleRole, str] = {
     RuleRole.DETECT: "",
@@ -56,9 +56,9 @@ NAMES: Mapping[RuleRole, str] = {
 class LinkWords:
     sentence: str
     changes: list[str]
-    "What happens to a value before the link looks at it, in order."
+    "The transformations of a value before the link inspects it, in order."
     left_out: list[str]
-    "Places that the rule set leaves out of it."
+    "Targets that the rule set excludes from it."
 
 
 def title(rule: Rule) -> str:
@@ -67,7 +67,7 @@ def title(rule: Rule) -> str:
 
 
 def explain(rule: Rule) -> list[LinkWords]:
-    """Each link in order: all must match. Words from the rule are made visible (`guardpanel.events.texts`)."""
+    """All links in order: all must match. Texts from the rule are safe to show (`guardpanel.events.texts`)."""
     return [LinkWords(sentence(link), changes(link.transformations), left_out(link.targets)) for link in rule.links]
 
 
@@ -167,11 +167,11 @@ OPERATORS: Mapping[str, tuple[Words, Words]] = {
     ),
     "ipMatch": (lambda nets: f"an address of {nets}", lambda nets: f"an address outside of {nets}"),
 }
-"What an operator matches, and what it matches with a `!`. By its argument."
+"What an operator matches, and what it matches with a `!`, by argument."
 
 
 def _quoted(argument: str) -> str:
-    """A text; a value of the request, in braces, without quotes."""
+    """A text. Values of the request are in braces, without quotes."""
     whole = argument.startswith("{") and argument.endswith("}")
     return argument[1:-1] if whole else f"“{argument}”"
 
@@ -191,7 +191,7 @@ MACRO = re.compile(r"%\{([a-z_]+)\.([^}]+)\}", re.IGNORECASE)
 
 
 def _macro(match: re.Match[str]) -> str:
-    """What a value of the request stands for, in an argument."""
+    """The description of a request's value within an argument."""
     collection, key = match[1].lower(), match[2].lower()
     if collection == "tx" and key in SETTINGS:
         return SETTINGS[key]
@@ -199,6 +199,6 @@ def _macro(match: re.Match[str]) -> str:
 
 
 def _argument(argument: str) -> str:
-    """Its beginning, with values of the request by what they are."""
+    """The beginning of an argument, with values of the request described."""
     text = shown(MACRO.sub(_macro, argument))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -1,4 +1,4 @@
-"""What each policy does with a rule. What else switches a rule off or on (overrides, exclusions) is said here, too."""
+"""What each policy does with a rule, including overrides and exclusions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class StateKind(StrEnum):
     SCORES = "scores"
     "It runs, and its points count."
     DETECTS = "detects"
-    "It runs, and its points do not block: its level is above the blocking paranoia level."
+    "It runs, but its points do not block: its level is above the blocking paranoia level."
     OFF = "off"
     RUNS = "runs"
-    "A rule that only steers."
+    "A rule that detects nothing itself."
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PolicyState:
     policy: str
     kind: StateKind
     reason: str
-    "Why, as a fragment for a list."
+    "The reason, as a fragment for a list."
 
 
 def states(
@@ -37,7 +37,7 @@ def states(
     exclusions: Sequence[RuleExclusion] = (),
     overrides: Sequence[RuleOverride] = (),
 ) -> list[PolicyState]:
-    """By policy, in their order. `exclusions` and `overrides`: all that name the rule."""
+    """In the order of the policies. `exclusions` and `overrides` are all that name the rule."""
     found = []
     for policy in policies:
         actions = {override.action for override in overrides if override.policy_id == policy.id}
@@ -50,7 +50,7 @@ def states(
 
 
 def _overridden(actions: set[RuleAction], kind: StateKind, reason: str) -> tuple[StateKind, str]:
-    """Rules that steer have no overrides that mean them."""
+    """Rules that detect nothing have no overrides."""
     if kind is StateKind.RUNS or kind is StateKind.OFF:
         return kind, reason
     if RuleAction.DISABLE in actions:
@@ -59,7 +59,7 @@ def _overridden(actions: set[RuleAction], kind: StateKind, reason: str) -> tuple
 
 
 def _excluded(whole: Sequence[RuleExclusion], kind: StateKind, reason: str) -> tuple[StateKind, str]:
-    """The same where whole requests are excluded from the rule."""
+    """The same if whole requests are excluded from the rule."""
     if kind is StateKind.OFF or not whole:
         return kind, reason
     if any(

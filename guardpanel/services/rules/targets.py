@@ -1,4 +1,4 @@
-"""What rules look at, and what they do to a value before they look, in plain words."""
+"""What rules inspect, and how they transform values first, in plain language."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ FLAGS: Mapping[str, str] = {
     "REQBODY_ERROR": "parsing the body failed",
     "URI_PARSE_ERROR": "parsing the URL failed",
 }
-"Variables that are 1 where something is so, else 0."
+"Variables that are 1 if something is true, else 0."
 
 PLACES: Mapping[str, tuple[str, str]] = {
     "ARGS": ("parameters", "the parameter"),
@@ -51,7 +51,7 @@ PLACES: Mapping[str, tuple[str, str]] = {
     "URI_PARSE_ERROR": (FLAGS["URI_PARSE_ERROR"], ""),
     "XML": ("text in XML bodies", ""),
 }
-"What each variable is: all of it, and one by its name. Parameters are those of the query and of bodies."
+"What each variable is: as a whole, and one of it by name. Parameters are those of the query and of bodies."
 
 CAPTURED = "the part that the pattern captured"
 
@@ -83,7 +83,7 @@ CHANGES: Mapping[str, str] = {
 
 
 def place(target: str) -> str:
-    """One target, as SecLang has it: `REQUEST_HEADERS:user-agent`."""
+    """A target in SecLang: `REQUEST_HEADERS:user-agent`."""
     variable, _, key = target.lstrip("&!").partition(":")
     every, by_name = PLACES.get(variable, (f"the variable {variable}", f"the variable {variable}"))
     if variable == "XML":
@@ -98,12 +98,12 @@ def place(target: str) -> str:
 
 
 def looked_at(targets: Sequence[str]) -> list[str]:
-    """In the rule's order, without repetition and without exceptions."""
+    """In the rule's order, without duplicates and exceptions."""
     return list(dict.fromkeys(place(target) for target in targets if not target.startswith("!")))
 
 
 def left_out(targets: Sequence[str]) -> list[str]:
-    """The exceptions that the rule set itself makes."""
+    """The exceptions in the rule set itself."""
     return list(dict.fromkeys(place(target) for target in targets if target.startswith("!")))
 
 
@@ -114,5 +114,5 @@ def joined(places: Sequence[str]) -> str:
 
 
 def changes(transformations: Sequence[str]) -> list[str]:
-    """What happens to a value before the rule looks at it, in order."""
+    """The transformations of a value before the rule inspects it, in order."""
     return list(dict.fromkeys(CHANGES.get(name, name) for name in transformations if name != "none"))

@@ -1,4 +1,4 @@
-"""What travels through `changes.py`: who asks for a save, what it is, how far it is, and what came of it."""
+"""What passes through `changes.py`: the request, the change, and its outcome."""
 
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -14,57 +14,57 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True)
 class SaveRequest:
-    """Who asks for a save, and what they sent along."""
+    """Who saves, and the options of the save."""
 
     who: str
     key: str = ""
-    "Made by the form: the same key twice is one save, and its progress can be asked for."
+    "Created by the form: a repeated key is the same save, and its progress can be queried."
     content: str = ""
-    "A digest of all else that was sent: a key that comes back with something else is another save."
+    "A digest of everything else that was sent: the same key with other content is another save."
     over_drift: bool = False
-    "They know that somebody changed what runs by hand, and that this save overwrites it."
+    "The operator confirmed that this save overwrites what was changed outside guardpanel."
 
 
 @dataclass
 class Change:
-    """Who changes what, in words. `noun_id` may become known while the change is made."""
+    """Who changes what, with a summary. `noun_id` may only become known during the change."""
 
     request: SaveRequest
     summary: str
     noun: str = ""
     noun_id: int | None = None
     touched: list[str] = field(default_factory=list)
-    "All that a restore touched, as `virtual_host:17`."
+    "All rows that a restore changed, as `virtual_host:17`."
     within: str = ""
-    "The row within which it is, as `policy:3`: its own changes are those of what is in it, too."
+    "The parent row, as `policy:3`: its history includes the changes of its children."
     quiet: bool = False
-    "Nobody asked for it: it waits for engines that are starting, and leaves no trace where nothing changes for them."
+    "Nobody requested it: it waits for engines that are starting, and is not recorded if nothing changes for them."
     again: bool = False
-    "Deploy even if the configuration is the live one: what runs is not."
+    "Deploy even if the configuration equals the live one, since something else runs."
     of_backup: bool = False
-    """A restored backup. It replaces accounts and the installation's facts, so its roll-back puts those back, too; and it
-    is a revision of its own even where it equals the live one, which may be another machine's."""
+    """A restored backup. It replaces accounts and the installation's facts, so its rollback restores those, too. It always gets
+    its own revision, since the live one may be another machine's."""
     attempted: bytes | None = None
-    "The rows that a refused change would have made, packed."
+    "The rows that a rejected change would have produced, packed."
 
     @property
     def is_restore(self) -> bool:
-        """Rows of an earlier time, or of another machine: there is no form whose fields could be named."""
+        """Rows from an earlier time or another machine: there is no form whose fields could be named."""
         return self.of_backup or bool(self.touched)
 
 
 @dataclass(frozen=True)
 class SaveResult(Generic[T_co]):
-    """A save that went through: what it made, and what is live now."""
+    """A successful save: its value, and what is live now."""
 
     value: T_co
     revision: int
     seconds: float
     is_new: bool
-    "False: the engines' configuration is the same as before, and nothing was reloaded."
+    "False: the engines' configuration is unchanged, and nothing was reloaded."
     steps: tuple[Step, ...] = ()
     change_id: int = 0
-    "Of the attempt, among the changes."
+    "The attempt's id among the changes."
 
     @property
     def sentence(self) -> str:
@@ -75,7 +75,7 @@ class SaveResult(Generic[T_co]):
 
 @dataclass(frozen=True)
 class UnchangedSave:
-    """A change that is committed; the live revision has the same bytes."""
+    """A committed change. The live revision has the same bytes."""
 
     deployment_id: int
     revision: int
@@ -83,7 +83,7 @@ class UnchangedSave:
 
 @dataclass(frozen=True)
 class PreparedSave:
-    """A change that is committed and waits to be deployed. `previous` is what was live before it."""
+    """A committed change that waits to be deployed. `previous` is what was live before it."""
 
     deployment_id: int
     revision: int

@@ -1,8 +1,8 @@
-"""Every save goes through here: render, stage, check, record, commit, deploy, prove — or put everything back.
+"""The path of every save: render, stage, check, record, commit, deploy, verify, or roll everything back.
 
-In this order (docs/architecture.md): nothing is visible before it is durable, nothing is durable before the engines
-have checked it, nobody is told before the live processes prove it. A save that has begun runs to its end even if
-the browser that asked for it goes away.
+In this order (docs/architecture.md): nothing is visible before it is durable, nothing is durable before the engines have checked
+it, and success is not reported before the live processes prove it. A save that has begun runs to its end even if the browser
+disconnects.
 """
 
 import asyncio
@@ -56,30 +56,30 @@ class Changes:
         self.preparing = Preparing(database, engines, self.renderer)
         self.deployments = Deployments(database, engines, self.renderer, self.watch)
         self.saved = asyncio.Event()
-        "Set after each save, however it ended; whoever waits for it clears it."
+        "Set after each save, whatever its outcome. Waiters clear it."
         self.turns = 0
-        "How often something was changed, or tried: what was seen beside one of them may be half of it."
+        "Counts changes and attempts: what was observed during one of them may be inconsistent."
         self._lock = lock
         self._turn = asyncio.Lock()
         self._by_key: OrderedDict[tuple[str, str], asyncio.Task[object]] = OrderedDict()
         "Saves by key and content."
         self._running: set[asyncio.Task[object]] = set()
-        "Nobody else may hold a save whose browser has gone."
+        "Nothing else may reference a save whose browser has disconnected."
 
     async def save(self, change: Change, mutate: Mutation[T]) -> SaveResult[T]:
         """Make the change that `mutate` makes in the database live.
 
-        Raises what `mutate` raises, Drifted (somebody changed what runs), EngineUnavailable, StorageFailed,
-        ConfigRejected (an engine refused it), RolledBack or RollbackFailed (it could not be proved live), Busy
-        (another process saves). After any of them nothing was saved.
+        Raises what `mutate` raises, Drifted (something was changed outside guardpanel), EngineUnavailable, StorageFailed,
+        ConfigRejected (an engine rejected it), RolledBack or RollbackFailed (it could not be verified live), Busy (another
+        process saves). After any of them nothing was saved.
         """
         task = self._known(change.request) or self._begin(change, mutate)
-        # Shielded: a browser that goes away must not leave half a save behind.
+        # Shielded: a browser that disconnects must not leave half a save behind.
         saved: SaveResult[T] = await asyncio.shield(task)  # type: ignore[arg-type]
         return saved
 
     def _known(self, request: SaveRequest) -> asyncio.Task[object] | None:
-        """The same save, under way or gone through; one that failed is tried again."""
+        """The same save, running or successful. A failed one is tried again."""
         task = self._by_key.get((request.key, request.content)) if request.key else None
         has_failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
         return None if has_failed else task
@@ -100,10 +100,8 @@ class Changes:
         return self._turn.locked()
 
     async def put_back(self, request: SaveRequest) -> SaveResult[None] | None:
-        """Have everything as the live revision has it: rows, release, agent and HAProxy, whatever they are now.
-
-        None where nothing was ever live. Raises what `save` raises.
-        """
+        """Redeploy the live revision: rows, release, agent and HAProxy, whatever their state. None if nothing was ever live.
+        Raises what `save` raises."""
         async with self.database.read() as session:
             if await revisions.live(session) is None:
                 return None
@@ -118,18 +116,18 @@ class Changes:
         return await self.save(change, mutate)
 
     async def settle(self) -> None:
-        """End the attempts whose end was never recorded: the panel was killed, or the disk was full."""
+        """End attempts whose outcome was never recorded: the panel was killed, or the disk was full."""
         async with self.turn():
             await asyncio.to_thread(self.engines.sweep)
             async with self.database.read() as session:
                 left = await revisions.open_deployments(session)
             for deployment in left:
-                self.preparing.forget()  # the rows may go back
+                self.preparing.forget()  # The rows may be rolled back.
                 await self.deployments.settle(deployment)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """This process's turn, and this machine's."""
+        """The turn of this process and this machine."""
         async with self._turn:
             with only_one(self._lock):
                 self.turns += 1
@@ -159,17 +157,18 @@ class Changes:
             self.saved.set()
 
     async def _may_begin(self, change: Change) -> None:
-        """Nobody's change by hand is overwritten unasked, and what could not be proved live does not begin."""
+        """Changes made outside guardpanel are only overwritten after confirmation, and a save that could not be verified does not
+        begin."""
         by_hand = [drift.what for drift in self.watch.drift if not drift.ours]
         if by_hand and not change.request.over_drift and not change.quiet:
             words = " ".join(by_hand[:3])
             raise Drifted(f"Saving would overwrite a change made outside guardpanel. {words}")
-        if not change.again:  # what does not run may be what is to be put back
+        if not change.again:  # What does not run may be what must be redeployed.
             await self.engines.must_answer(START_PATIENCE if change.quiet else SAVE_PATIENCE)
 
     async def _deploy(self, prepared: PreparedSave, progress: Progress) -> None:
         try:
             await self.deployments.deploy(prepared, progress)
         except Problem:
-            self.preparing.forget()  # the rows may be those of before
+            self.preparing.forget()  # The rows may be the previous ones.
             raise

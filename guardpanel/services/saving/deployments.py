@@ -1,4 +1,5 @@
-"""What follows the commit of a change: it goes live and is proved, or everything is put back, and how it ended is recorded."""
+"""What follows the commit of a change: it goes live and is verified, or everything is rolled back, and the outcome is
+recorded."""
 
 import asyncio
 from contextlib import suppress
@@ -47,10 +48,8 @@ class Deployments:
         self.engines.tidy()
 
     async def _roll_back(self, prepared: PreparedSave, failed: DeploymentFailed, progress: Progress) -> None:
-        """Put the release and then the rows before this change back, and say which of both worked. Always raises.
-
-        Cut off in the middle it is an attempt without an end, which `settle` ends at the next start.
-        """
+        """Put back the release and then the rows before this change, and report which of both succeeded. Always raises. If
+        interrupted, it is an attempt without an outcome, which `settle` ends at the next start."""
         evidence = f"{failed.message}\n{failed.evidence}".strip()
         progress.tell("roll back")
         try:
@@ -76,7 +75,7 @@ class Deployments:
         ) from failed
 
     async def _put_release_back(self, prepared: PreparedSave) -> tuple[int, str]:
-        """Make the release before this change live again; its number, and what is still to be said."""
+        """Make the previous release live again. Returns its number, and what remains to be reported."""
         if prepared.previous is None:
             raise DeploymentFailed("There is no earlier revision to roll back to.", step="roll back")
         before = await asyncio.to_thread(snapshots.rows, prepared.before)
@@ -90,7 +89,7 @@ class Deployments:
     async def _conclude(
         self, prepared: PreparedSave, outcome: Outcome, progress: Progress, message: str = "", output: str = ""
     ) -> None:
-        """Record how it ended; if not well, with the rows as they were before it, in the same transaction."""
+        """Record the outcome and, on failure, restore the previous rows in the same transaction."""
         async with self.database.write() as session:
             if outcome is not Outcome.LIVE:
                 await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, prepared.before))
@@ -102,7 +101,7 @@ class Deployments:
             session.add(deployment)
 
     async def record_rejection(self, change: Change, rejected: ConfigRejected, progress: Progress) -> None:
-        """An engine refused it: nothing was committed but this."""
+        """Record an engine's rejection. Nothing else was committed."""
         async with self.database.write() as session:
             attempt = attempt_of(change, None, Outcome.REJECTED, progress)
             attempt.message, attempt.output = rejected.message, rejected.output
@@ -110,7 +109,7 @@ class Deployments:
             session.add(attempt)
 
     async def settle(self, deployment: Deployment) -> None:
-        """Forward if HAProxy runs it and it can be proved; else back, as far as the engines answer."""
+        """Complete it if HAProxy runs it and it can be verified. Otherwise roll back, as far as the engines respond."""
         prepared = await self._prepared_before(deployment)
         if prepared is None:
             return
@@ -121,13 +120,13 @@ class Deployments:
             )
             await self._conclude(prepared, Outcome.LIVE, progress, words)
             return
-        with suppress(Problem):  # what does not answer now is found to differ when it does
+        with suppress(Problem):  # An engine that does not respond now shows up as drift when it does.
             await self._put_release_back(prepared)
         words = "guardpanel stopped during this change, and it could not be verified afterwards. Nothing was saved."
         await self._conclude(prepared, Outcome.ROLLED_BACK, progress, words)
 
     async def _prepared_before(self, deployment: Deployment) -> PreparedSave | None:
-        """The change as it was when it was cut off."""
+        """The change as it was when it was interrupted."""
         async with self.database.read() as session:
             revision = await session.get(Revision, deployment.revision_id)
             previous = await revisions.live(session)

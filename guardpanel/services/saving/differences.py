@@ -1,4 +1,4 @@
-"""What differs between two states of the rows, as the operator knows it: by noun and field."""
+"""What differs between two states of the rows, as operators know it: by noun and field."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ from guardpanel.rendering import Rows
 Kind = Literal["added", "changed", "removed"]
 
 Names = Mapping[str, Mapping[int, str]]
-"How those that others refer to are called: by noun and id."
+"Names of rows that others refer to, by noun and id."
 
 SHORT = 60
-"Values up to so many characters stand in a summary."
+"Maximum characters of a value in a summary."
 
 MOST = 2_000
-"Characters of a value that are shown."
+"Maximum characters of a value that are shown."
 
 WHOLE_LISTS = 8
-"Items up to which a list is shown whole; of a longer one only those that differ."
+"Items up to which a list is shown whole. Of longer lists, only differing items."
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -34,12 +34,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     }
     for noun in NOUNS.values()
 }
-"What a new one has. Of one that came or went, only what differs from that is told."
+"The defaults of a new row. Of an added or deleted row, only fields that differ from them are shown."
 
 
 @dataclass(frozen=True)
 class FieldDifference:
-    """`before` and `after` are lines of text; None where the noun was not there."""
+    """`before` and `after` are lines of text. None if the row did not exist."""
 
     name: str
     label: str
@@ -57,12 +57,12 @@ class Difference:
 
 
 def between(before: Rows, after: Rows) -> list[Difference]:
-    """Everything that differs, in the order of the nouns, each with its fields that do."""
+    """All differences, in the order of the nouns, each with its differing fields."""
     return first_between(before, after, None)[0]
 
 
 def first_between(before: Rows, after: Rows, most: int | None) -> tuple[list[Difference], int]:
-    """The first so many of them (None: all), and how many there are."""
+    """The first ones (None: all), and the number of all."""
     old, new = nouns(before), nouns(after)
     names, names_now = _names(before), _names(after)
     keys = touched(old, new)
@@ -70,7 +70,7 @@ def first_between(before: Rows, after: Rows, most: int | None) -> tuple[list[Dif
 
 
 def touched(old: Mapping[Key, object], new: Mapping[Key, object]) -> list[Key]:
-    """Those that are not the same in both, in the order of the nouns."""
+    """The rows that differ, in the order of the nouns."""
     order = list(NOUNS)
     return sorted(
         (key for key in {*old, *new} if old.get(key) != new.get(key)), key=lambda key: (order.index(key[0]), key[1])
@@ -78,7 +78,7 @@ def touched(old: Mapping[Key, object], new: Mapping[Key, object]) -> list[Key]:
 
 
 def nouns(rows: Rows) -> dict[Key, dict[str, Any]]:
-    """Everything as stored values by field, its name, its parts and its place among them."""
+    """Every row as stored values by field, with its name, parts and order."""
     return {
         (noun.key, row["id"]): {
             "name": noun.name(row),
@@ -134,7 +134,7 @@ def _texts(noun: Noun, field: About, before: Any, after: Any, names: Names, name
 
 
 def _only_what_differs(before: list[str], after: list[str]) -> tuple[list[str], list[str]]:
-    """Of long lists that have most items in common: the others, and how many there are besides."""
+    """For long lists with mostly equal items: the differing ones, and how many others there are."""
     if max(len(before), len(after)) <= WHOLE_LISTS:
         return before, after
     gone, come = [item for item in before if item not in after], [item for item in after if item not in before]
@@ -156,10 +156,8 @@ def as_text(fields: BaseModel, names: Names) -> dict[str, str]:
 
 
 def in_words(before: BaseModel, after: BaseModel, names: Names | None = None) -> str:
-    """What an edit did, for the list of changes: `body limit 128 → 256, hostname www.shop.example added`.
-
-    `names`: of what the fields refer to.
-    """
+    """A summary of an edit, for the list of changes: `body limit 128 → 256, hostname www.shop.example added`. `names` are those
+    of rows that the fields refer to."""
     noun = _noun_of(after)
     return ", ".join(_changes(noun, about(noun.fields), before, after, names or {}))
 
@@ -194,7 +192,7 @@ def _lists(noun: Noun, field: About, was: Sequence[Any], now: Sequence[Any]) -> 
 
 
 def _by_name(noun: Noun, field: About, values: Iterable[Any]) -> dict[tuple[str, int], Any]:
-    """A list's items by what each is known by, and how often that came before."""
+    """A list's items by their identifying value, and its occurrence."""
     known_by = next((part.known_by for part in noun.parts if part.field == field.name), "")
     by_name: dict[tuple[str, int], Any] = {}
     times: Counter[str] = Counter()
@@ -206,7 +204,7 @@ def _by_name(noun: Noun, field: About, values: Iterable[Any]) -> dict[tuple[str,
 
 
 def _items(noun: Noun, field: About, values: Iterable[Any]) -> list[str]:
-    """Of a list: parts in words, or text as it is."""
+    """A list's items: parts described, others as they are."""
     return [_item(noun, field, value) for value in values]
 
 

@@ -1,4 +1,4 @@
-"""The installation's facts by name: rows of one table, each made once."""
+"""The installation's facts: rows of one table, each created once."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ RESTORED = "restored"
 
 @dataclass(frozen=True)
 class RestoredBackup:
-    """A backup that was put into the database while nothing ran: the next start makes it live, in these words."""
+    """A backup that was written to the database while nothing ran. The next start makes it live, with this summary."""
 
     who: str
     summary: str
@@ -30,7 +30,7 @@ async def secret_of(session: AsyncSession) -> str | None:
 
 
 def secret_in(rows: Rows) -> str | None:
-    """The secret among kept rows; None where they are of the configuration alone."""
+    """The secret in stored rows. None if they contain the configuration only."""
     return next((str(row["value"]) for row in rows.get("installation", ()) if row["name"] == PROBE_SECRET), None)
 
 

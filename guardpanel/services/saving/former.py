@@ -1,4 +1,4 @@
-"""What an earlier state held that is left out when it is read (models/former_values.py), in words."""
+"""Describes values of an earlier state that are dropped when it is read (models/former_values.py)."""
 
 from collections.abc import Container
 
@@ -12,8 +12,8 @@ MOST_NAMED = 5
 
 
 def without(state: Rows, touched: Container[Key] | None = None) -> str:
-    """For the end of a sentence: `, without values that are no longer accepted (Default: skipped paths /a/./b)`. Empty where all
-    is there. Of the rows that are `touched`, if that is given."""
+    """For the end of a sentence: `, without values that are no longer accepted (Default: skipped paths /a/./b)`. Empty if nothing
+    is dropped. Limited to the rows that are `touched`, if given."""
     words = []
     for noun in NOUNS.values():
         for row in state.get(noun.table_name, ()):

@@ -1,9 +1,9 @@
-"""Rules across rows: what one virtual host, policy or setting cannot know about itself. Pure: rows in, violations out.
+"""Rules across rows: what a single virtual host, policy or setting cannot know about itself. Pure: rows in, violations out.
 
-Every save is asked once, before it commits, whoever makes it: a form, a program, an undo, a restore, a backup. All rows are
-looked at, but only what the change touched is blamed: what breaks a rule since long (HAProxy listens elsewhere now, the WAF
-agent is another one) keeps nobody from saving something else. SQLite holds none of these rules but that policies exist:
-it would refuse a row before anybody could say what is wrong with it.
+Every save is checked once before it commits, whoever makes it: a form, a program, an undo, a restore, a backup. All rows are
+examined, but only violations that involve the change are reported: an older one (HAProxy listens elsewhere now, or the WAF agent
+was replaced) does not prevent other saves. SQLite enforces none of these rules except that policies exist: it would reject a row
+without a useful message.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that a change would break: where, and in words for that field. Without a `field` the words stand alone."""
+    """A rule that a change would break: the field, and its message. Without a `field` the message stands alone."""
 
     noun: str
     noun_id: int
@@ -34,11 +34,11 @@ class Violation:
     field: str
     message: str
     is_double: bool = False
-    "It is there already: 409, as programs expect."
+    "It already exists: 409, as programs expect."
 
     @property
     def sentence(self) -> str:
-        """For whoever has no form with that field in front of them."""
+        """For readers who do not see a form with that field."""
         return f"{NOUNS[self.noun].title(self.name)}: {self.message}" if self.field else self.message
 
 
@@ -49,7 +49,7 @@ class Proposal:
     rows: Rows
     facts: EngineFacts
     rows_before: Callable[[], Rows]
-    "Called only where a rule is broken."
+    "Called only if a rule is broken."
 
     @cached_property
     def before(self) -> Rows:
@@ -64,12 +64,12 @@ class Proposal:
         return next(noun.name(row) for row in (rows or self.rows)[noun.table_name] if row["id"] == key[1])
 
     def at(self, key: Key, field: str, message: str, *, is_double: bool = False) -> Iterator[Violation]:
-        """The violation, if the change touched this."""
+        """The violation, if the change touched this row."""
         if key in self.touched:
             yield Violation(*key, self.name(key), field, message, is_double)
 
     def between(self, late: Key, early: Key, field: str, words: str, *, is_double: bool = False) -> Iterator[Violation]:
-        """Of two that cannot both be: the one that the change touched, with the other's name put into the `words`."""
+        """Of two conflicting rows, the one that the change touched, with the other's name inserted into `words`."""
         blamed, other = (late, early) if late in self.touched else (early, late)
         yield from self.at(blamed, field, words.format(self.name(other)), is_double=is_double)
 
@@ -80,7 +80,7 @@ def violations(proposal: Proposal) -> list[Violation]:
 
 
 def names_are_free(proposal: Proposal) -> Iterator[Violation]:
-    """Whatever their case."""
+    """Ignoring case."""
     for noun in NOUNS.values():
         owners: dict[str, int] = {}
         for row in proposal.rows[noun.table_name] if noun.has_own_names else ():
@@ -101,7 +101,7 @@ def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
 
 
 def what_is_named_exists(proposal: Proposal) -> Iterator[Violation]:
-    """A virtual host's policy: none that is not there, and none is deleted while somebody uses it."""
+    """A virtual host's policy must exist, and a policy in use must not be deleted."""
     for noun in NOUNS.values():
         for field, key in noun.references.items():
             there = {row["id"] for row in proposal.rows[NOUNS[key].table_name]}

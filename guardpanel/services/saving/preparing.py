@@ -1,4 +1,4 @@
-"""A save up to its commit, in one transaction: the rows are changed, rendered, staged, checked and recorded."""
+"""A save up to its commit, in one transaction: rows are changed, rendered, staged, checked and recorded."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ Mutation = Callable[[AsyncSession], Awaitable[T]]
 
 @dataclass
 class Draft:
-    """A save in its transaction, with what that leaves outside of the database until it is committed."""
+    """A save in its transaction, and what it leaves outside the database until it is committed."""
 
     change: Change
     progress: Progress
@@ -39,11 +39,11 @@ class Draft:
     packed_before: bytes = b""
     after: Snapshot = ""
     facts: EngineFacts | None = None
-    "With the installation's secret as the transaction leaves it."
+    "With the installation's secret as of this transaction."
     release_number: int | None = None
-    "Of a new revision."
+    "The number of a new revision."
     kept: tuple[int, Snapshot, bytes] | None = None
-    "What the next save begins with."
+    "The rows that the next save starts from."
 
 
 class Preparing:
@@ -52,10 +52,10 @@ class Preparing:
         self.engines = engines
         self.renderer = renderer
         self._snapshot: tuple[int, Snapshot, bytes] | None = None
-        "The database's data version, its configuration rows then, and the same packed."
+        "The database's data version, its configuration rows at that time, and the same packed."
 
     def forget(self) -> None:
-        """The rows may be others by now."""
+        """The rows may have changed."""
         self._snapshot = None
 
     async def prepare(
@@ -69,7 +69,7 @@ class Preparing:
                 value, prepared = await self._write(session, mutate, draft)
         except BaseException as error:
             if draft.release_number is not None:
-                with suppress(OSError):  # a disk that takes nothing: it is swept later
+                with suppress(OSError):  # The disk cannot be written: it is cleaned up later.
                     await asyncio.to_thread(self.engines.releases.drop, draft.release_number)
             if isinstance(error, ConfigRejected):
                 raise at_fields(error, change) from error
@@ -83,7 +83,9 @@ class Preparing:
     ) -> tuple[T, PreparedSave | UnchangedSave]:
         change = draft.change
         draft.before, draft.packed_before = await self._snapshot_before(session, change)
-        await (await session.connection()).exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # rules are asked first
+        await (await session.connection()).exec_driver_sql(
+            "PRAGMA defer_foreign_keys = ON"
+        )  # Our own rules are checked first.
         value = await mutate(session)
         await session.flush()
         draft.after = await snapshots.take(session)
@@ -96,7 +98,7 @@ class Preparing:
         return value, await self._staged(session, draft, bundle, live, same)
 
     async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
-        """The rows as they are: those of the save before this one, unless somebody else wrote since."""
+        """The current rows: those of the previous save, unless something else wrote since."""
         kept, self._snapshot = self._snapshot, None
         if kept is not None and kept[0] == await _data_version(session) and not change.of_backup:
             return kept[1], kept[2]
@@ -104,12 +106,12 @@ class Preparing:
         return snapshot, await asyncio.to_thread(snapshots.packed, snapshot)
 
     async def _bundle(self, draft: Draft, facts: EngineFacts) -> Bundle:
-        if draft.change.again:  # what is live is what everything is put back to, whatever it looks like by now
+        if draft.change.again:  # A rollback restores what is live, whatever it looks like by now.
             return await self.renderer.rendered(draft.after, facts)
         return await self.renderer.accepted(draft.change, draft.before, draft.after, facts)
 
     async def _unchanged(self, session: AsyncSession, draft: Draft, live: Revision) -> UnchangedSave:
-        """The engines' configuration stays the same: the rows are the whole change."""
+        """The engines' configuration is unchanged: only the rows change."""
         attempt = attempt_of(draft.change, live.id, Outcome.LIVE, draft.progress)
         if not draft.change.quiet:
             attempt.snapshot = await asyncio.to_thread(snapshots.packed, draft.after)
@@ -120,7 +122,7 @@ class Preparing:
     async def _staged(
         self, session: AsyncSession, draft: Draft, bundle: Bundle, live: Revision | None, same: Revision | None
     ) -> PreparedSave:
-        """`same`: the live revision, where it has these bytes and is deployed again."""
+        """`same`: the live revision, if it has these bytes and is redeployed."""
         change = draft.change
         revision = same or await self._new_revision(session, draft, bundle)
         number = revision.id or 0
@@ -144,7 +146,7 @@ class Preparing:
         return revision
 
     async def _checked(self, draft: Draft, release: Release, bundle: Bundle, changed: frozenset[str]) -> bytes:
-        """The rows, packed while the engines, which are other processes, look at the staged files."""
+        """The rows, packed while the engines, which are separate processes, check the staged files."""
         change = draft.change
         packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, draft.after))
         names = [
@@ -160,7 +162,7 @@ class Preparing:
         return await packing
 
     async def _record(self, session: AsyncSession, draft: Draft, revision: int, snapshot: bytes | None) -> int:
-        """The attempt, as one that is under way. Without a `snapshot`, the revision has the rows."""
+        """Record the attempt as running. Without a `snapshot`, the revision has the rows."""
         draft.progress.tell("record")
         deployment = attempt_of(draft.change, revision, Outcome.DEPLOYING, draft.progress)
         deployment.before = draft.packed_before
@@ -172,6 +174,6 @@ class Preparing:
 
 
 async def _data_version(session: AsyncSession) -> int:
-    """Changes when another connection commits (SQLite, PRAGMA data_version); ours is the only writing one."""
+    """Changes when another connection commits (SQLite, PRAGMA data_version). Ours is the only writer."""
     result = await (await session.connection()).exec_driver_sql("PRAGMA data_version")
     return int(result.scalar_one())

@@ -1,4 +1,4 @@
-"""How far the saves under way are, for the page that waits for one of them."""
+"""The progress of running saves, for the page that waits for one."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from time import monotonic
 from guardpanel.errors import Step
 
 NAMES = ("render", "check", "reload", "verify")
-"The steps that an operator sees; the deployment records them finer."
+"The steps that operators see. The deployment records finer ones."
 
 KEPT = 500
 
 
 @dataclass
 class Progress:
-    """The steps of one save, and since when each runs."""
+    """The steps of one save, with their start times."""
 
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
@@ -23,7 +23,7 @@ class Progress:
     over: bool = False
 
     def tell(self, name: str) -> None:
-        """A step begins, and so the one before it is over."""
+        """Begin a step, which ends the previous one."""
         self.end()
         self.running, self.since = name, monotonic()
 
@@ -37,7 +37,7 @@ class Progress:
         return monotonic() - self.began
 
     def summary(self) -> list[tuple[str, str, float | None]]:
-        """(name, state, seconds) of the four steps; state is `done`, `now`, `failed` or `waiting`."""
+        """(name, state, seconds) of the four steps. State is `done`, `now`, `failed` or `waiting`."""
         rows = []
         for name in NAMES:
             mine = [step for step in self.steps if GROUP.get(step.name) == name]
@@ -66,7 +66,7 @@ GROUP = {
 
 
 class Saves:
-    """The progress of recent saves by the key that the form sent."""
+    """The progress of recent saves, by the form's key."""
 
     def __init__(self) -> None:
         self._by_key: OrderedDict[str, Progress] = OrderedDict()

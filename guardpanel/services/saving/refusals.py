@@ -1,4 +1,4 @@
-"""A refusal in terms of the form: each complaint, an engine's or a rule's, at the field of the thing that was being changed."""
+"""Rejections in terms of the form: each complaint of an engine or a rule, at the field that was being changed."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.invariants import Violation
 
 MOST = 3
-"Violations that are told in one sentence after the other; a restored backup may have hundreds."
+"Violations that are listed. A restored backup may have hundreds."
 
 
 def at_fields(rejected: ConfigRejected, change: Change) -> ConfigRejected:
-    """The same refusal with each finding at its field."""
+    """The same rejection, with each finding at its field."""
     errors: dict[str, FieldError] = {}
     for finding in rejected.findings:
         if finding.field and finding.noun == change.noun and finding.noun_id == change.noun_id:
@@ -34,8 +34,8 @@ def field_error(finding: Finding) -> FieldError:
 
 
 def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
-    """Invalid (422) with words at each field of what is being edited, Conflict (409) where that is a double; Conflict in
-    sentences for all else."""
+    """Invalid (422) with a message at each field that is being edited, or Conflict (409) for a duplicate. Conflict in sentences
+    for everything else."""
     own = [
         violation
         for violation in violations

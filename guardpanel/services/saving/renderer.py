@@ -1,4 +1,4 @@
-"""What rows become for the engines: rendered with this installation's facts, and kept as a release."""
+"""From rows to the engines: rendered with this installation's facts, and staged as a release."""
 
 import asyncio
 from contextlib import suppress
@@ -27,15 +27,15 @@ class Renderer:
         "Checksum of the live bundle, and its applications by name."
 
     async def rendered(self, snapshot: Snapshot, facts: EngineFacts | None = None) -> Bundle:
-        """What the engines get, or got, from these rows. In a thread."""
+        """What the engines get from these rows. Runs in a thread."""
         return await asyncio.to_thread(_rendered, snapshot, facts or self.facts)
 
     async def accepted(self, change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:
-        """What the engines get of a change. Invalid (422) or Conflict (409) if it breaks a rule across rows."""
+        """What the engines get from a change. Raises Invalid (422) or Conflict (409) if it breaks a rule across rows."""
         return await asyncio.to_thread(_accepted, change, before, after, facts)
 
     def release(self, bundle: Bundle, number: int) -> Release:
-        """The revision's release; staged anew where it is missing or was tampered with."""
+        """The revision's release, staged again if it is missing or modified."""
         with suppress(ReleaseDamaged):
             release = self.engines.releases.open(number)
             if release.checksum == bundle.checksum:
@@ -49,16 +49,16 @@ class Renderer:
         return self._live[1]
 
     def remember(self, bundle: Bundle) -> None:
-        """This is what is live."""
+        """Record that this is live."""
         self._live = bundle.checksum, _by_name(bundle)
 
     async def changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
-        """The applications that the live revision does not have; all of them without one."""
+        """The applications that the live revision lacks. All of them without one."""
         before = await self.applications_of(live) if live is not None else {}
         return frozenset(application.name for application in bundle.applications) - frozenset(before)
 
     async def facts_in(self, session: AsyncSession) -> EngineFacts:
-        """The facts with the installation's secret as this session sees it: a restored backup brings its own."""
+        """The facts with the installation's secret in this session: a restored backup has its own."""
         return replace(self.facts, secret=await secret_of(session) or self.facts.secret)
 
     def use(self, facts: EngineFacts) -> None:

@@ -1,4 +1,4 @@
-"""What was made live, and every attempt to."""
+"""Revisions and deployments."""
 
 import asyncio
 from typing import Any
@@ -20,7 +20,7 @@ LIGHT: tuple[Any, ...] = tuple(
     defer(column)  # type: ignore[arg-type]
     for column in (Deployment.snapshot, Deployment.before, Deployment.touched, Deployment.output)
 )
-"For lists: without what may be large."
+"For lists: without columns that may be large."
 
 
 async def live(session: AsyncSession) -> Revision | None:
@@ -36,7 +36,7 @@ async def live(session: AsyncSession) -> Revision | None:
 
 
 async def live_rows(session: AsyncSession) -> Snapshot | None:
-    """The configuration rows as they are to be: those that the newest successful deployment left."""
+    """The desired configuration rows: those that the newest successful deployment left."""
     rows = await session.exec(
         select(Deployment.snapshot, Revision.snapshot)
         .join(Revision, col(Deployment.revision_id) == col(Revision.id))
@@ -49,7 +49,7 @@ async def live_rows(session: AsyncSession) -> Snapshot | None:
 
 
 async def change_of(session: AsyncSession, revision: int) -> int | None:
-    """The change that made this revision live first; None where it is not kept any more."""
+    """The change that first made this revision live. None if it is no longer stored."""
     query = select(func.min(Deployment.id)).where(col(Deployment.revision_id) == revision)
     return (await session.exec(query.where(col(Deployment.outcome) == Outcome.LIVE))).one()
 
@@ -59,7 +59,7 @@ async def last_deployment(session: AsyncSession) -> Deployment | None:
 
 
 async def open_deployments(session: AsyncSession) -> list[Deployment]:
-    """Attempts whose end was never recorded: the panel was killed during them."""
+    """Attempts whose outcome was never recorded: the panel was killed during them."""
     rows = await session.exec(
         select(Deployment).where(col(Deployment.outcome) == Outcome.DEPLOYING).order_by(col(Deployment.id))
     )
@@ -67,7 +67,7 @@ async def open_deployments(session: AsyncSession) -> list[Deployment]:
 
 
 async def find(session: AsyncSession, deployment_id: int) -> Deployment:
-    # Whole, also where a list has read it without what may be large.
+    # Loaded whole, even if a list has read it without large columns.
     deployment = await session.get(Deployment, deployment_id, populate_existing=True)
     if deployment is None:
         raise NotFound("Change not found.")
@@ -85,7 +85,7 @@ async def page(
     offset: int = 0,
     limit: int = 50,
 ) -> Page[Deployment]:
-    """Attempts, newest first. `q` is looked for in what was done and why; the rest narrows where it is given."""
+    """Attempts, newest first. `q` searches summary and note. The other parameters filter."""
     conditions: list[Any] = []
     if q:
         pattern = like(q.strip().lower())
@@ -110,28 +110,27 @@ async def page(
 
 
 async def version_after(session: AsyncSession, version: int) -> int:
-    """The next version of an edited row: one that it never had, not even for a moment in an edit that was rolled back."""
+    """The next version of an edited row: one that it never had, not even briefly in an edit that was rolled back."""
     taken_back = col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
     taken_back_ids = await session.exec(select(Deployment.id).where(taken_back).limit(1))
     return version + 1 if taken_back_ids.first() is None else await highest_version(session)
 
 
 async def highest_version(session: AsyncSession) -> int:
-    """Higher than any row's version ever was: an attempt gives a row one version at most, and attempts are counted
-    without end."""
+    """Higher than any version a row ever had: an attempt increases it by one at most, and attempt ids are never reused."""
     newest = (await session.exec(select(func.max(Deployment.id)))).one()
     return (newest or 0) + 2
 
 
 def _touched(noun: str, noun_id: int | None) -> Any:
-    """The change was about it, or a restore touched it among others."""
+    """The change was about this row, or a restore touched it among others."""
     each = func.json_each(Deployment.touched).table_valued("value")
     own = and_(col(Deployment.noun) == noun, col(Deployment.noun_id) == noun_id)
     return or_(own, exists().where(each.c.value == f"{noun}:{noun_id}"))
 
 
 async def lately_touched(session: AsyncSession, noun: str, limit: int = 20) -> list[int]:
-    """The ids of those that were changed last."""
+    """The ids of the rows that were changed last."""
     rows = await session.exec(
         select(Deployment.noun_id)
         .where(col(Deployment.noun) == noun, col(Deployment.noun_id).is_not(None))
@@ -143,18 +142,18 @@ async def lately_touched(session: AsyncSession, noun: str, limit: int = 20) -> l
 
 
 async def numbers(session: AsyncSession, limit: int = 50) -> list[tuple[int, str]]:
-    """The newest revisions, each with what made it."""
+    """The newest revisions, each with the change that made it."""
     rows = await session.exec(select(Revision.id, Revision.summary).order_by(col(Revision.id).desc()).limit(limit))
     return [(number, summary) for number, summary in rows.all() if number is not None]
 
 
 async def authors(session: AsyncSession) -> list[str]:
-    """Everybody who ever changed something."""
+    """Everyone who ever changed something."""
     return list((await session.exec(select(Deployment.author).distinct().order_by(Deployment.author))).all())
 
 
 async def note(database: Database, deployment_id: int, text: str) -> None:
-    """Why it was done, in a person's words. Changes nothing else."""
+    """Store an operator's note. Changes nothing else."""
     async with database.write() as session:
         deployment = await find(session, deployment_id)
         deployment.note = text

@@ -1,8 +1,7 @@
-"""The rows of all configuration tables: taken for each revision, put back when a change is rolled back.
+"""Snapshots of all configuration tables: taken for each revision, and restored when a change is rolled back.
 
-A restored backup changes accounts and the installation's facts, too: then they are part of what is taken and put back.
-
-Read and written as they are stored, past the ORM: at a thousand virtual hosts this is in the way of every save.
+A restored backup also changes accounts and the installation's facts: then these are included. Rows are read and written as
+stored, bypassing the ORM: at a thousand virtual hosts, this is on the critical path of every save.
 """
 
 import asyncio
@@ -21,13 +20,13 @@ from guardpanel.models import NOUNS, AccessToken, Installation, Session, User, f
 from guardpanel.rendering import Rows
 
 TABLES: tuple[Table, ...] = tuple(table for noun in NOUNS.values() for table in noun.tables)
-"In the order in which their rows can be inserted."
+"In an order in which rows can be inserted."
 
 WHOLE = (
     *TABLES,
     *(SQLModel.metadata.tables[str(model.__tablename__)] for model in (User, Session, AccessToken, Installation)),
 )
-"With all that a restored backup replaces."
+"Plus everything that a restored backup replaces."
 
 
 def _defaults(model: type[SQLModel]) -> dict[str, Any]:
@@ -43,7 +42,7 @@ DEFAULTS = {
     for noun in NOUNS.values()
     for model in (noun.table, *(part.table for part in noun.parts if part.table))
 }
-"What rows of a snapshot are taken to have in columns that came after it."
+"Values of columns that a snapshot does not have yet."
 
 LONG_AGO = "1970-01-01 00:00:00.000000"
 
@@ -52,7 +51,7 @@ ABSENT: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES} |
     for noun in NOUNS.values()
     if noun.only_name
 }
-"The rows that a snapshot is taken to have in tables that came after it."
+"Rows of tables that a snapshot does not have yet."
 
 
 def _json_columns(table: Table) -> list[str]:
@@ -60,7 +59,7 @@ def _json_columns(table: Table) -> list[str]:
 
 
 def _taken(table: Table) -> str:
-    """A table as SQL that gives `"policy":{"columns":[…],"rows":[…]}`"""
+    """SQL that returns a table as `"policy":{"columns":[…],"rows":[…]}`."""
     parsed = _json_columns(table)
     names = [column.name for column in table.columns]
     values = ", ".join(f"json({name})" if name in parsed else name for name in names)
@@ -80,7 +79,7 @@ Snapshot = str
 
 
 async def take(session: AsyncSession) -> Snapshot:
-    """All rows as they are stored. SQLite writes the JSON: no row passes through Python."""
+    """All rows as stored. SQLite writes the JSON: no row passes through Python."""
     connection = await session.connection()
     return str((await connection.exec_driver_sql(TAKEN)).scalar_one())
 
@@ -92,12 +91,12 @@ async def take_whole(session: AsyncSession) -> Snapshot:
 
 
 def rows(snapshot: Snapshot) -> Rows:
-    """Every row as a mapping of stored values; JSON columns are parsed."""
+    """Every row as a mapping of stored values. JSON columns are parsed."""
     return {table: _rows(table, kept["columns"], kept["rows"]) for table, kept in _loaded(snapshot).items()}
 
 
 def as_kept(snapshot: Snapshot) -> Rows:
-    """The rows of which some may be mended when they are read, as they are in the snapshot."""
+    """Rows that may be corrected when they are read, as they are in the snapshot."""
     taken = _loaded(snapshot)
     return {
         name: [dict(zip(taken[name]["columns"], one, strict=True)) for one in taken[name]["rows"]]
@@ -106,7 +105,7 @@ def as_kept(snapshot: Snapshot) -> Rows:
 
 
 def _loaded(snapshot: Snapshot) -> dict[str, Any]:
-    """With the tables that came later."""
+    """With tables that were added later."""
     taken: dict[str, Any] = json.loads(snapshot)
     return _ABSENT | taken
 
@@ -127,11 +126,8 @@ def _rows(table: str, columns: Sequence[str], values_of_rows: Iterable[Sequence[
 
 
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
-    """Both states without the rows of nouns that are the same in both: of thousands, few are left to compare. What those
-    refer to is there, for its name.
-
-    No state before: everything differs from it.
-    """
+    """Both states without nouns whose rows are equal in both: of thousands, few remain to compare. Rows that those refer to are
+    included for their names. Without a previous state, everything differs."""
     old, new = (_loaded(snapshot) if snapshot else _EMPTY for snapshot in (before, after))
     touched: dict[str, set[int]] = defaultdict(set)
     for table, (noun, owner) in OWNERS.items():
@@ -147,7 +143,7 @@ def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
 
 
 def _add_referred(state: Mapping[str, Any], touched: dict[str, set[int]]) -> None:
-    """Those that the touched rows refer to: nouns stand before those that refer to them."""
+    """The rows that the touched ones refer to: nouns precede those that refer to them."""
     for noun in reversed([*NOUNS.values()]):
         by_id = _by_id(state[noun.table_name])
         rows = [by_id[row_id] for row_id in touched[noun.key] & by_id.keys()]
@@ -164,7 +160,7 @@ OWNERS = {
     for table, column in {noun.table_name: "id", **{part.table_name: part.owner for part in noun.parts}}.items()
     if table
 }
-"Of each table from which rows may be left out: the noun, and the column that names the noun's row."
+"For each table whose rows may be omitted: the noun, and the column with the id of the noun's row."
 
 
 def _by_id(table: Mapping[str, Any]) -> dict[int, list[Any]]:
@@ -187,7 +183,7 @@ def _of(state: Mapping[str, Any], touched: Mapping[str, Container[int]]) -> Rows
 
 
 async def put_back(session: AsyncSession, rows: Rows) -> None:
-    """Make the tables that it names hold exactly these rows."""
+    """Make the tables that it contains hold exactly these rows."""
     values = await asyncio.to_thread(_stored, rows)
     connection = await session.connection()
     await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")

@@ -1,4 +1,4 @@
-"""What the last look at database, disk and engines found, and how old that is. The reconciler writes it, saves and pages read."""
+"""What the last look at database, disk and engines found, and its age. The reconciler writes it, saves and pages read it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,51 +8,51 @@ from time import monotonic
 from guardpanel.engines import Drift
 
 OLD = 10.0
-"Seconds after which what a look found says nothing of now: looks are some two seconds apart."
+"Seconds after which a look is outdated: looks are some two seconds apart."
 
 
 @dataclass
 class Watch:
     clock: Callable[[], float] = field(default=monotonic, repr=False)
-    "Seconds that no operator sets back."
+    "Monotonic seconds."
     drift: tuple[Drift, ...] = ()
     since: datetime | None = None
     "When that drift was first seen."
     checked_at: datetime | None = None
-    "When all was last found to be as it should."
+    "When everything was last verified."
     storage: str = ""
-    "What is wrong with the disk, in words."
+    "What is wrong with the disk."
     names: str = ""
-    "What keeps HAProxy from the addresses that names of servers have now, in words."
+    "Why HAProxy does not have the current addresses of servers' names."
     ingest: str = ""
-    "What keeps events from being recorded, in words."
+    "Why no events are recorded."
     has_looked: bool = False
-    "Whether a look has told how things are."
+    "Whether a look was ever conclusive."
     _since: float = field(init=False, repr=False)
-    "The moment of the last such look; before the first, of the start."
+    "The time of the last conclusive look. Before the first, of the start."
 
     def __post_init__(self) -> None:
         self._since = self.clock()
 
     @property
     def age(self) -> float:
-        """Seconds since a look told how things are."""
+        """Seconds since the last conclusive look."""
         return self.clock() - self._since
 
     @property
     def is_old(self) -> bool:
-        """Asked where it is shown: a look that never comes to an end cannot say so itself."""
+        """Evaluated when it is shown: a look that hangs cannot report itself."""
         return self.age > OLD
 
     @property
     def how_long(self) -> str:
-        """Since when nothing was verified: `for 12 s`, `for 3 min`, `for 2 h`."""
+        """How long nothing was verified: `for 12 s`, `for 3 min`, `for 2 h`."""
         if self.age < 120:
             return f"for {self.age:.0f} s"
         return f"for {self.age // 60:.0f} min" if self.age < 7200 else f"for {self.age // 3600:.0f} h"
 
     def record(self, drift: tuple[Drift, ...], *, all_answered: bool = True) -> None:
-        """What a look found. Only where everybody answered does nothing found mean that all is well."""
+        """Record a look. Without drift, everything is fine only if all engines responded."""
         now = datetime.now(UTC)
         if drift or all_answered:
             self._since, self.has_looked = self.clock(), True
@@ -62,5 +62,5 @@ class Watch:
         self.drift = drift
 
     def proved(self) -> None:
-        """A deployment was just proved live: nothing that was seen before counts any more."""
+        """A deployment was just verified: earlier findings are obsolete."""
         self.record(())

@@ -1,1 +1,1 @@
-"""What really runs, on disk and in the engines, beside what should: looked at again and again, and told."""
+"""Compares what really runs, on disk and in the engines, with what should, continuously, and reports it."""

@@ -1,4 +1,4 @@
-"""What somebody set over HAProxy's Runtime API, and the next reload would put back."""
+"""Settings made through HAProxy's Runtime API, which the next reload would reset."""
 
 from sqlmodel import col, select
 
@@ -9,7 +9,7 @@ from guardpanel.services.saving.changes import Changes
 
 
 async def servers(changes: Changes) -> list[Drift]:
-    """Servers that were put out of use."""
+    """Servers that were disabled."""
     out = {
         (backend, name): state
         for backend, states in (await changes.engines.servers(patience=LONGEST)).states.items()

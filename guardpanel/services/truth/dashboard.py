@@ -1,4 +1,4 @@
-"""What the dashboard says: one true sentence about everything, and what it rests on."""
+"""The dashboard: one true sentence about everything, and the facts behind it."""
 
 import asyncio
 from collections import Counter
@@ -22,7 +22,7 @@ from guardpanel.services.truth.live_line import LiveLine
 WORST = 10
 
 MOST = 500
-"Of those that are down among which the first by name are looked for: SQLite has its limits."
+"Maximum ids per query: of more virtual hosts that are down, only the first by name are considered. SQLite has its limits."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Overview:
-    """`worst` are the first WORST virtual hosts; `states` and `modes` count all of them."""
+    """`worst` are the first WORST virtual hosts. `states` and `modes` count all of them."""
 
     engines: EnginesStatus
     live: Revision | None
@@ -64,7 +64,7 @@ class Overview:
 
     @property
     def sentence(self) -> str:
-        """The worst thing first."""
+        """The most severe first."""
         if self.line.state in {"failed", "down", "drift", "unverified"}:
             return self.line.text
         down, degraded = self.states["down"], self.states["degraded"]
@@ -92,12 +92,12 @@ class Overview:
 
     @property
     def why(self) -> str:
-        """What guardpanel itself fails in; empty where the page says it elsewhere."""
+        """What guardpanel itself fails at. Empty if the page shows it elsewhere."""
         return self.line.detail if self.line.state == "fault" else ""
 
 
 async def overview(changes: Changes, session: AsyncSession, problem: str | None) -> Overview:
-    """`problem`: what kept the configuration from going live at start. There may be thousands of virtual hosts: they are
+    """`problem`: what prevented the configuration from going live at startup. There may be thousands of virtual hosts: they are
     counted in the database and in HAProxy's answer, and only the worst are read."""
     engines, servers = await asyncio.gather(changes.engines.status(), changes.engines.servers())
     resting, modes = await _resting(session), await _modes(session)
@@ -118,7 +118,7 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
 
 
 async def _resting(session: AsyncSession) -> dict[int, str]:
-    """The virtual hosts that serve nobody because somebody wants it so: `off` or `maintenance`."""
+    """The virtual hosts that are intentionally out of service: `off` or `maintenance`."""
     rows = await session.exec(
         select(VirtualHost.id, VirtualHost.enabled).where(
             col(VirtualHost.enabled).is_(False) | col(VirtualHost.maintenance)
@@ -136,13 +136,13 @@ async def _modes(session: AsyncSession) -> Counter[EnforcementMode]:
 
 
 async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:
-    """Backend and name of every server that an operator has switched off."""
+    """Backend and name of every server that an operator has disabled."""
     rows = await session.exec(select(Server.virtual_host_id, Server.position).where(col(Server.enabled).is_(False)))
     return {(f"be_{number}", f"s{position + 1}") for number, position in rows.all()}
 
 
 def _by_state(everywhere: Servers, out_of_use: set[tuple[str, str]], resting: Container[int]) -> dict[str, list[int]]:
-    """The virtual hosts that HAProxy serves, by their state."""
+    """The virtual hosts that HAProxy serves, by state."""
     by_state: dict[str, list[int]] = {"down": [], "degraded": [], "up": [], "unknown": []}
     for backend, servers in everywhere.states.items():
         number = int(backend.removeprefix("be_"))
@@ -161,7 +161,7 @@ def _state(servers: Sequence[str]) -> str:
 async def _worst(
     session: AsyncSession, by_state: Mapping[str, Sequence[int]], resting: Mapping[int, str], servers: Servers
 ) -> list[Health]:
-    """Those that are down, then those that lack a server, then any others; each by name."""
+    """Those that are down, then those with a server down, then others, each by name."""
     known = {number: state for state, ids in by_state.items() for number in ids} | dict(resting)
     hosts: dict[int, VirtualHost] = {}
     for state in ("down", "degraded", ""):

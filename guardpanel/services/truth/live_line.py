@@ -15,23 +15,23 @@ from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.watch import Watch
 
 State = Literal["ok", "deploying", "unverified", "fault", "drift", "failed", "down"]
-"`unverified`: the last look at what runs is too old. `fault`: a background task fails, or events are not recorded."
+"`unverified`: the last look is outdated. `fault`: a background task fails, or events are not recorded."
 
 
 @dataclass(frozen=True)
 class LiveLine:
-    """What runs, in two short lines; the second ends with `moment`, where there is one."""
+    """What runs, in two short lines. The second one ends with `moment`, if there is one."""
 
     state: State
     text: str
     detail: str
     moment: datetime | None = None
     revision: int | None = None
-    "The live one."
+    "The live revision."
     drift: tuple[Drift, ...] = ()
     failed: Deployment | None = None
     why: str = ""
-    "What fails in the background and may be the reason that nothing is verified."
+    "A failing background task that may be why nothing is verified."
 
 
 async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
@@ -53,7 +53,7 @@ def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None
 
 
 def _if_still_so(line: LiveLine, watch: Watch, failing: str) -> LiveLine:
-    """What a look found; too long ago, it says nothing of now."""
+    """The result of the last look, unless it is outdated."""
     if watch.is_old:
         before = f"{line.text}, detected" if line.drift else f"Revision {line.revision} was live"
         detail = before if line.moment else "since guardpanel started"
@@ -69,7 +69,7 @@ def _if_still_so(line: LiveLine, watch: Watch, failing: str) -> LiveLine:
 
 
 def faults(changes: Changes) -> str:
-    """What fails in the background, in words; empty where nothing does."""
+    """The failing background tasks. Empty if none fails."""
     return "; ".join(health.words for health in changes.background.failing)
 
 
@@ -96,7 +96,7 @@ def _as_it_is(engines: EnginesStatus, live: Revision | None, watch: Watch) -> Li
 
 
 async def applications(changes: Changes, session: AsyncSession) -> dict[str, Application]:
-    """The applications of the live revision by name: which policies they are, and whether they block."""
+    """The live revision's applications by name: their policies, and whether they block."""
     live = await revisions.live(session)
     if live is None:
         return {}

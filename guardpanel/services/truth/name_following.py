@@ -1,4 +1,4 @@
-"""Servers given by name: their names are looked up while the panel runs, and what they have become is told to HAProxy."""
+"""Follows servers given by name: looks their names up while the panel runs, and updates HAProxy."""
 
 import logging
 
@@ -8,15 +8,15 @@ from guardpanel.services.saving.changes import Changes
 log = logging.getLogger(__name__)
 
 EVERY = 8.0
-"Seconds between two looks: a new address is followed within twice that, with the time of a look-up."
+"Seconds between two looks: a new address is followed within twice that, plus the time of a look-up."
 
 
 LONGEST_WAIT = 32
-"Looks after which a reload that failed is tried again at the latest."
+"Maximum looks until a failed reload is tried again."
 
 
 def follow(changes: Changes) -> None:
-    """For as long as the panel runs."""
+    """Runs as long as the panel."""
     follower = Follower(changes)
 
     async def step() -> None:
@@ -33,12 +33,12 @@ class Follower:
     def __init__(self, changes: Changes) -> None:
         self.changes = changes
         self._tried = frozenset[str]()
-        "The names that HAProxy was reloaded for: once is enough."
+        "The names for which HAProxy was reloaded: once is enough."
         self._wait, self._waited = 0, 0
-        "Looks between two tries of a reload that failed, and how many of them went by."
+        "Looks between two attempts of a failed reload, and how many have passed."
 
     async def look(self) -> frozenset[str]:
-        """Look all names up. Those whose address HAProxy takes only by a reload."""
+        """Look all names up. Returns those whose address HAProxy only accepts by a reload."""
         late = await self.changes.engines.follow_names()
         self._tried &= late
         if late <= self._tried:

@@ -1,4 +1,4 @@
-"""Whether everything is there that a request of a visitor needs."""
+"""Whether everything that visitors' requests need is available."""
 
 from sqlalchemy.exc import SQLAlchemyError
 

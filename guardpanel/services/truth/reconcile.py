@@ -1,7 +1,7 @@
-"""Every few seconds: what do database, release, HAProxy and agent have? What differs is shown, or mended.
+"""Every few seconds, compares database, release, HAProxy and agent, and shows or repairs differences.
 
-What a crash or a restart of ours left is mended at once. What somebody else changed stays and is shown as drift, until
-they say so or where GUARDPANEL_DRIFT says `repair`. Nothing is done by itself after a change that failed both ways.
+What our own crash or restart left is repaired at once. What was changed outside guardpanel is shown as drift until the operator
+redeploys, or repaired if GUARDPANEL_DRIFT is `repair`. After a failed rollback nothing is done automatically.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ EVERY = 1.5
 "Seconds between two looks."
 
 SHARE, LONGEST_PAUSE = 5, 2.5
-"A look that takes long is followed by a pause of so many times its length, but never of more than so many seconds."
+"A long look is followed by a pause of this many times its length, but no more than this many seconds."
 
 
 LONGEST_BACK_OFF = 5.0
-"Seconds after a look that failed: within so long a mended fault is seen to be mended."
+"Seconds after a failed look, so that a repair is noticed soon."
 
 LONGEST_WAIT = 32
-"Looks after which what cannot be brought up is tried again at the latest."
+"Maximum looks until a failed start is tried again."
 
 
 class Reconciler:
@@ -44,17 +44,17 @@ class Reconciler:
         self.data_dir = data_dir
         self.repairs = repairs
         self.problem: str | None = None
-        "What kept the configuration from going live."
+        "What prevented the configuration from going live."
         self._wait, self._waited = 0, 0
-        "Looks between two tries to bring up what failed, and how many of them went by."
+        "Looks between two attempts to bring up what failed, and how many have passed."
         self._tried: tuple[Drift, ...] = ()
-        "What could not be mended: it is not tried again by itself."
+        "What could not be repaired: it is not tried again automatically."
         self._took = 0.0
         self._version = ""
-        "Of the HAProxy that ran at the last look."
+        "The HAProxy process at the last look."
 
     def start(self) -> asyncio.Task[None]:
-        """Look for as long as the panel runs."""
+        """Runs as long as the panel."""
         return self.changes.background.keep("reconcile", self._attempt, self._rest, longest=LONGEST_BACK_OFF)
 
     async def _attempt(self) -> None:
@@ -69,12 +69,12 @@ class Reconciler:
         await self.changes.background.sleep(max(EVERY, min(LONGEST_PAUSE, SHARE * self._took)))
 
     async def tick(self) -> None:
-        """One look, and what follows from it."""
+        """One look, and its consequences."""
         changes = self.changes
         if changes.is_saving:
             return
         async with changes.turn():
-            pass  # Busy while another process saves
+            pass  # Busy while another process saves.
         self.watch.storage = await asyncio.to_thread(trouble, self.data_dir)
         if self.problem is not None:
             await self._bring_up()
@@ -83,14 +83,14 @@ class Reconciler:
         drift = await self._look() if before is not None else []
         engines = await changes.engines.status()
         if before is None or await self._moment() != before:
-            return  # seen while something was being changed: it may be half of it
+            return  # Seen during a change: it may be inconsistent.
         self.watch.record(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
         await self._follow_version(engines.haproxy.version)
         if drift and await self._may_mend(drift):
             await self._mend(tuple(drift))
 
     async def _bring_up(self) -> None:
-        """Ever more seldom, as each try may be a change on record."""
+        """Less and less often, as each attempt may be recorded as a change."""
         self._waited += 1
         if self._waited <= self._wait:
             return
@@ -98,7 +98,7 @@ class Reconciler:
         self._waited, self._wait = 0, min(LONGEST_WAIT, 2 * self._wait + 1) if self.problem else 0
 
     async def _follow_version(self, version: str) -> None:
-        """Another HAProxy than before can other things: it gets what it would get after a start of the panel."""
+        """Another HAProxy may have other features: it gets the configuration that it would get at the panel's start."""
         before, self._version = self._version, version or self._version
         if not before or before == self._version:
             return
@@ -110,8 +110,8 @@ class Reconciler:
             self.problem = await startup.bring_up(self.changes)
 
     async def _moment(self) -> tuple[int, int | None, str] | None:
-        """The turn that is over, and the last change on record, which may be another process's; None while somebody
-        has the turn. What was seen between two equal moments belongs together."""
+        """The last completed turn and the last recorded change, which may be another process's. None while someone has the turn.
+        What was seen between two equal values is consistent."""
         async with self.changes.database.read() as session:
             last = await revisions.last_deployment(session)
         if self.changes.is_saving:
@@ -138,7 +138,7 @@ class Reconciler:
         return [*drifts, *await self._database(rows), *await by_hand.servers(self.changes)]
 
     async def _with_origin(self, drift: Drift) -> Drift:
-        """A release that we rolled back while HAProxy did not answer is ours, when it then runs it."""
+        """If HAProxy did not respond during a rollback and then runs the rolled-back release, that is our doing."""
         if drift.place is not Place.HAPROXY or drift.ours:
             return drift
         async with self.changes.database.read() as session:
@@ -149,7 +149,7 @@ class Reconciler:
         return replace(drift, ours=await self.changes.engines.runs(revision.checksum, 0))
 
     async def _database(self, rows: snapshots.Snapshot) -> list[Drift]:
-        """Configuration rows that were changed past us."""
+        """Configuration rows that were changed outside guardpanel."""
         async with self.changes.database.read() as session:
             now = await snapshots.take(session)
         if now == rows:
@@ -174,7 +174,7 @@ class Reconciler:
         return self.repairs or keeps_haproxy_down or all(drifted.ours for drifted in drift)
 
     async def _is_haproxy_gone(self) -> bool:
-        """Nobody listens on its socket: it cannot start, and what keeps it from that serves nobody."""
+        """Nobody listens on its socket: it cannot start, and whatever prevents that helps nobody."""
         return not await self.changes.engines.is_haproxy_there()
 
     async def _mend(self, drift: tuple[Drift, ...]) -> None:
@@ -187,7 +187,7 @@ class Reconciler:
             log.error("automatic repair failed: %s", problem.message)
 
     async def _reread(self, drift: tuple[Drift, ...]) -> bool:
-        """An agent that only has not read its file reads it: HAProxy has no part in that."""
+        """An agent that has merely not loaded its file loads it: HAProxy is not involved."""
         if any(drifted.place is not Place.AGENT for drifted in drift):
             return False
         async with self.changes.turn():
@@ -196,7 +196,7 @@ class Reconciler:
         before = await self._moment()
         left = await self._look()
         if before is None or await self._moment() != before:
-            return True  # somebody saves meanwhile: the next look tells what is left
+            return True  # A save is running: the next look shows what is left.
         self.watch.record(tuple(left))
         return not left
 

@@ -1,4 +1,4 @@
-"""What happens when the panel starts: the end of a save that was cut off, then what the database says, live."""
+"""The panel's startup: ends an interrupted save, then makes the desired state live."""
 
 import logging
 from functools import partial
@@ -14,14 +14,14 @@ from guardpanel.services.saving.changes import Change, Changes, SaveRequest
 log = logging.getLogger(__name__)
 
 PANEL = SaveRequest("guardpanel")
-"The author of what nobody asked for."
+"The author of automatic changes."
 
 
 async def bring_up(changes: Changes) -> str | None:
-    """Settle what a crash left, then make the database's state live. Words of what failed, or None.
+    """Settle what a crash left, then make the desired state live. Returns a message about what failed, or None.
 
-    A new version of guardpanel or other settings (another bind address) render other bytes: then this is a
-    revision of its own, by guardpanel. What somebody changed by hand meanwhile is the reconciler's to find.
+    A new version of guardpanel or other settings (such as another bind address) render other bytes: then guardpanel makes a
+    revision of its own. What was changed outside guardpanel in the meantime is left to the reconciler.
     """
     try:
         await changes.settle()

@@ -127,8 +127,9 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 async def answer_failure(request: Request, error: Exception) -> Response:
     """An internal error: details go to the log, the response has only the request id. Reads nothing, since nothing may work."""
-    log.error("request %s failed", request.scope["state"].get("request_id"), exc_info=error)
-    problem = Problem("Internal error. HAProxy keeps running. Search the log for this request ID.")
+    request_id = request.scope["state"].get("request_id")
+    log.error("request %s failed", request_id, exc_info=error)
+    problem = Problem(f"Internal error. HAProxy keeps running. Search guardpanel’s log for request {request_id}.")
     answer = (
         problems.answer(request, problem)
         if is_api(request)

@@ -14,7 +14,7 @@ from pydantic import (
 from sqlalchemy import JSON
 from sqlmodel import Field
 
-from guardpanel.models.meta import Choice, described
+from guardpanel.models.meta import Choice, described, lowered
 from guardpanel.models.noun import Noun
 from guardpanel.models.path_condition import Methods, PathMatch, PathText, path_for
 from guardpanel.models.patterns import pattern
@@ -163,7 +163,7 @@ class RuleExclusionFields(RuleExclusionColumns):
 
 def called(fields: RuleExclusionColumns) -> str:
     rules = ", ".join(fields.rules[:2]) + (f" +{len(fields.rules) - 2}" if len(fields.rules) > 2 else "")
-    field = " ".join(filter(None, [fields.target.word.lower(), fields.target_name[:SHORT]]))
+    field = " ".join(filter(None, [lowered(fields.target.word), fields.target_name[:SHORT]]))
     where = " ".join(filter(None, ["/".join(fields.methods[:3]), fields.path[:SHORT]]))
     return ", ".join(filter(None, [f"{rules}: {field}", where]))
 

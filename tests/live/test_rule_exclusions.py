@@ -203,17 +203,21 @@ def test_whatever_a_field_is_called_it_can_be_excluded(judge: Judge) -> None:
 @pytest.mark.parametrize(
     ("exclusion", "field"),
     [
-        (on("/a", target_name="(?:x{100}){100}", name_is_pattern=True), "target_name"),
-        (on("/a", target_name="(?:x{100}){100}", name_is_pattern=True, methods=["POST"]), "target_name"),
-        (on("/a", target_name="(?:x{100}){100}", name_is_pattern=True, path_match="below"), "target_name"),
-        (on("", target_name="(?:x{100}){100}", name_is_pattern=True, path_match="any"), "target_name"),
-        (on("/(?:x{100}){100}", path_match="pattern"), "path"),
+        (on("/a", target_name="x{100}", name_is_pattern=True), "target_name"),
+        (on("/a", target_name="x{100}", name_is_pattern=True, methods=["POST"]), "target_name"),
+        (on("/a", target_name="x{100}", name_is_pattern=True, path_match="below"), "target_name"),
+        (on("", target_name="x{100}", name_is_pattern=True, path_match="any"), "target_name"),
+        (on("/x{100}", path_match="pattern"), "path"),
     ],
 )
 def test_a_pattern_that_the_engine_refuses_is_refused_at_its_field(
     tmp_path: Path, exclusion: dict[str, Any], field: str
 ) -> None:
-    bundle = render(DesiredState.from_rows(rows({"Strict": {}}, {}, exclusions=[exclusion]), FACTS))
+    """One that a form takes, and a later engine may refuse: written past the form."""
+    state = rows({"Strict": {}}, {}, exclusions=[exclusion])
+    (row,) = state["ruleexclusion"]
+    state = {**state, "ruleexclusion": [{**row, field: row[field].replace("x{100}", "(?:x{100}){100}")}]}
+    bundle = render(DesiredState.from_rows(state, FACTS))
     (tmp_path / "coraza.yaml").write_bytes(bundle.files["coraza.yaml"])
     command = [str(agent_binary()), "-config", str(tmp_path / "coraza.yaml"), "-validate"]
 

@@ -30,6 +30,12 @@ async def test_one_is_shown_on_the_page_of_its_policy_and_on_its_own(ada: httpx2
         assert words in alone
 
 
+async def test_the_name_of_one_keeps_acronyms(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_exclusion(target="json", target_name="items.*.text"))
+
+    assert "941100: JSON value items.*.text, POST /wp-json/posts" in (await ada.get(f"{PLACE}/1")).text
+
+
 async def test_the_form_says_what_it_would_do_and_what_is_wrong(ada: httpx2.AsyncClient) -> None:
     answer = await ada.post(f"{PLACE}/new/reach", data=an_exclusion())
     wrong = await ada.post(f"{PLACE}/new/reach", data=an_exclusion(rules="949110"))

@@ -240,7 +240,9 @@ async def test_a_fault_of_ours_says_nothing_of_the_inside(
         assert "secret" not in answer.text
         assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
         assert f"request {answer.headers['x-request-id']} failed" in caplog.text
+        assert f"Search guardpanel’s log for request {answer.headers['x-request-id']}." in answer.text
     assert "Something went wrong" in read(page.text).text
+    assert "Log in" not in read(page.text).text  # it is not known who asks
     assert api.json()["code"] == "internal_error"
     assert "/etc/secret" in caplog.text
 

@@ -59,7 +59,7 @@ class Deployments:
             words = f"{evidence}\nThe rollback failed too: {again.message}\n{getattr(again, 'evidence', '')}".strip()
             await self._conclude(prepared, Outcome.FAILED, progress, failed.message, words)
             raise RollbackFailed(
-                f"{failed.message} The rollback failed too: {again.message} "
+                f"{failed.message} The rollback failed too: {again.message.rstrip('.')}. "
                 "Nothing was saved. guardpanel will not retry on its own.",
                 steps=progress.steps,
                 evidence=words,

@@ -10,31 +10,32 @@ import (
 	"time"
 )
 
-// errQueueFull: more wait already than could be judged in time.
+// errQueueFull means that more messages wait than could be judged in time.
 var errQueueFull = errors.New("too many requests are waiting for inspection")
 
-// cores are those that the agent may use: as many as Go sees at the start, a container's limit or GOMAXPROCS included.
+// cores is the number of cores that the agent may use, as Go determines it at startup, including a container's limit
+// and GOMAXPROCS.
 var cores = runtime.GOMAXPROCS(0)
 
-// spreadOut gives Go more threads than there are cores. Go's scheduler lets a long inspection run for 10 ms before others
-// have a turn; the kernel's gives a thread that wakes up one at once. Measured with 16 connections of large bodies: small
-// requests' median is that of quiet times, and not 20 ms.
+// spreadOut gives Go more threads than cores. Go's scheduler lets a long inspection run for 10 ms before others get a
+// turn, while the kernel schedules a waking thread at once. Measured with 16 connections of large bodies: the median of
+// small requests stays that of an idle agent, instead of 20 ms.
 func spreadOut() { runtime.GOMAXPROCS(2 * cores) }
 
 const (
-	// inspectionsPerCore is above one so that a long inspection does not hold up all the short ones.
+	// inspectionsPerCore exceeds one so that a long inspection does not block all short ones.
 	inspectionsPerCore = 4
-	// largeMessage is where an inspection takes so long (many milliseconds) that as many as there are slots would leave
-	// nothing for others, in bytes of everything that is looked at.
+	// largeMessage is the size in bytes, of everything that is inspected, from which an inspection takes many
+	// milliseconds. If such messages could use every slot, nothing would be left for others.
 	largeMessage = 8 << 10
-	// Bounds of what waits: that many messages, and the bytes of them all. A client's own share is half of each.
+	// Limits of the queue: messages, and their total bytes. Half of each is a single client's limit.
 	waitingMessages = 1024
 	waitingBytes    = 256 << 20
 )
 
-// admission decides who is judged next. Inspections only compute, so that more at once than there are cores gain
-// nothing; what is limited to as many as there are cores loses nothing. That is the share of one client, and of large
-// messages together: neither leaves the others without a slot. First come, first served among those that may.
+// admission decides which message is judged next. Inspections are CPU-bound, so running more of them than there are
+// cores gains nothing. Two shares are limited: that of one client, and that of large messages. Neither can take all
+// slots. Otherwise it is first come, first served.
 type admission struct {
 	cores   int
 	slots   int
@@ -42,17 +43,17 @@ type admission struct {
 	running share
 	clients map[netip.Prefix]*clientLoad
 	waiting []*ticket
-	bytes   int          // of what waits
-	busy    atomic.Int32 // inspections that run, for those who do not want to wait for the mutex
+	bytes   int          // of the queue
+	busy    atomic.Int32 // running inspections, readable without the mutex
 }
 
 // share counts inspections.
 type share struct{ all, large int }
 
-// clientLoad is one client's share.
+// clientLoad is a client's share.
 type clientLoad struct{ running, waiting, bytes int }
 
-// ticket is one message's place.
+// ticket is a message's place in the queue.
 type ticket struct {
 	client   netip.Prefix
 	size     int
@@ -63,7 +64,7 @@ func newAdmission(cores int) *admission {
 	return &admission{cores: cores, slots: inspectionsPerCore * cores, clients: map[netip.Prefix]*clientLoad{}}
 }
 
-// clientOf is whom a message counts for: an IPv6 client has a whole /64.
+// clientOf returns the client to whom a message is attributed. An IPv6 client is a /64 network.
 func clientOf(address netip.Addr) netip.Prefix {
 	bits := 32
 	if address = address.Unmap(); address.Is6() {
@@ -75,14 +76,15 @@ func clientOf(address netip.Addr) netip.Prefix {
 
 func (t *ticket) large() bool { return t.size > largeMessage }
 
-// enter waits for a slot; who has one must `leave`. errQueueFull at once, errLate when the deadline has come.
+// enter waits for a slot, which the caller must release by `leave`. Returns errQueueFull at once, errLate at the
+// deadline.
 func (a *admission) enter(message Message, deadline time.Time) (*ticket, error) {
 	t := &ticket{client: clientOf(message.SourceAddress), size: message.size(), admitted: make(chan struct{})}
 	if err := a.queue(t); err != nil {
 		return nil, err
 	}
 	select {
-	case <-t.admitted: // the usual case needs no timer
+	case <-t.admitted: // the common case needs no timer
 		return t, nil
 	default:
 	}
@@ -96,10 +98,10 @@ func (a *admission) enter(message Message, deadline time.Time) (*ticket, error) 
 	if a.withdraw(t) {
 		return nil, errLate
 	}
-	return t, nil // it was admitted in the same moment
+	return t, nil // it was admitted at the same moment
 }
 
-// queue admits the ticket at once, or puts it at the end of the queue if there is room.
+// queue admits the ticket at once, or appends it to the queue if there is room.
 func (a *admission) queue(t *ticket) error {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -138,7 +140,7 @@ func (a *admission) admit(t *ticket) {
 	close(t.admitted)
 }
 
-// leave gives the slot back, and admits whoever may run now.
+// leave releases the slot and admits whoever may run now.
 func (a *admission) leave(t *ticket) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -159,7 +161,7 @@ func (a *admission) leave(t *ticket) {
 	}
 }
 
-// withdraw takes a ticket out of the queue; false if it has been admitted.
+// withdraw removes a ticket from the queue. False if it was admitted.
 func (a *admission) withdraw(t *ticket) bool {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -181,14 +183,14 @@ func (a *admission) unqueue(at int) {
 	client.bytes -= t.size
 }
 
-// forget drops a client of whom nothing is left, so that the map does not grow with the clients of a day.
+// forget drops a client without messages, so that the map does not grow with every client.
 func (a *admission) forget(client netip.Prefix) {
 	if *a.clients[client] == (clientLoad{}) {
 		delete(a.clients, client)
 	}
 }
 
-// depth is what waits and what runs, for the metrics.
+// depth returns how many wait and how many run, for the metrics.
 func (a *admission) depth() (waiting, bytes, running int) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()

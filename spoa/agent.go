@@ -17,13 +17,13 @@ import (
 
 const (
 	drainPatience = 10 * time.Second
-	// judgingTime is from a message's arrival to its answer. It must be below HAProxy's `timeout processing`, which is 5 s
-	// in guardpanel's configuration (config_templates/haproxy/coraza.cfg.j2), by more than the longest single look of a
-	// rule at a value, which cannot be ended.
+	// judgingTime is the time from a message's arrival to its answer. It must be below HAProxy's `timeout processing`,
+	// which is 5 s in guardpanel's configuration (config_templates/haproxy/coraza.cfg.j2), by more than the longest
+	// evaluation of one rule on one value, which cannot be interrupted.
 	judgingTime = 4 * time.Second
 )
 
-// Agent is the running whole: applications, the listener for HAProxy and the control socket.
+// Agent combines the applications, the listener for HAProxy and the control socket.
 type Agent struct {
 	path         string
 	started      time.Time
@@ -31,18 +31,18 @@ type Agent struct {
 	metrics      *Metrics
 	admission    *admission
 	patience     time.Duration // from a message's arrival to its answer
-	evaluating   time.Duration // the same for an evaluation
-	evaluations  chan struct{} // one for each at a time
+	evaluating   time.Duration // the same for evaluations
+	evaluations  chan struct{} // a slot per concurrent evaluation
 	replays      *replays
 
 	reloading sync.Mutex
-	config    atomic.Pointer[Config] // read without the lock: status must answer during a long reload
+	config    atomic.Pointer[Config] // readable without the lock: status must respond during a long reload
 
 	server   *Server
 	controls *http.Server
 }
 
-// newAgent compiles every application of the configuration file. Events are kept in a directory; "" for none.
+// newAgent compiles every application in the configuration file. Events are written to a directory; "" for none.
 func newAgent(path, events string) (*Agent, error) {
 	config, err := readConfig(path)
 	if err != nil {
@@ -94,7 +94,7 @@ func (a *Agent) listen(control string) error {
 	return nil
 }
 
-// open listens. A socket that nobody listens on is a dead agent's and is removed; anything else at its path stays.
+// open listens. It replaces the socket of a dead agent, on which nobody listens, and nothing else.
 func open(network, address string) (net.Listener, error) {
 	if network != "unix" {
 		return net.Listen(network, address)
@@ -121,7 +121,7 @@ func isSocket(path string) bool {
 	return err == nil && info.Mode().Type() == fs.ModeSocket
 }
 
-// reload reads the file again. With problems nothing has changed.
+// reload reads the file again. If there are problems, nothing changes.
 func (a *Agent) reload() (Outcome, []Problem) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
@@ -157,8 +157,8 @@ func (a *Agent) reloadOnce() (Outcome, []Problem) {
 	return outcome, nil
 }
 
-// drain takes no new work and answers what is under way. Go removes a socket's file when its listener is closed: not
-// later, when it may be the next agent's.
+// drain accepts no new work and completes what is running. Go removes a socket's file when its listener is closed: not
+// later, when the file may be the next agent's.
 func (a *Agent) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
 	defer cancel()

@@ -6,15 +6,15 @@ import (
 	"github.com/corazawaf/coraza/v3/collection"
 )
 
-// Coraza keeps what transformations make of a value by where the value's name stands in memory and which one it is among
-// those that the rule looks at (corazawaf/rulegroup.go, transformationKey). The names of a collection come in another order
-// each time. So two values whose names are one string in memory are now and then taken for each other, and one of them is not
-// looked at: of two cookies of one name, an attack in the second passed 4 times in 100. Each value has a name of its own.
+// Coraza caches transformed values by the address of the value's name and its index among the rule's values
+// (corazawaf/rulegroup.go, transformationKey). The order of a collection's names varies. So two values that share a
+// name string are sometimes confused, and one of them is not inspected: of two cookies with the same name, an attack in
+// the second passed 4 times in 100. Therefore each value gets its own copy of its name.
 
-// ownName is the same name in another place; the letter after it gives the empty one a place, too.
+// ownName returns a copy of the name at another address. The extra letter gives the empty name an address, too.
 func ownName(name string) string { return strings.Clone(name + "=")[:len(name)] }
 
-// keepApart gives the values of a collection that Coraza filled names of their own.
+// keepApart gives the values of a collection that Coraza filled their own names.
 func keepApart(values collection.Map) {
 	all := values.FindAll()
 	times := make(map[string]int, len(all))

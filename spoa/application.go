@@ -11,18 +11,18 @@ import (
 	"github.com/corazawaf/coraza/v3/experimental"
 )
 
-// Application is one compiled rule set. It is closed when it is retired and its last transaction has ended.
+// Application is a compiled rule set. It is closed once it is retired and its last transaction has ended.
 type Application struct {
 	Config   ApplicationConfig
 	LoadedAt time.Time
-	// Rules counts what the engine holds, markers too.
+	// Rules is the number of rules in the engine, including markers.
 	Rules int
 
 	waf     coraza.WAF
 	waiting *waiting
 	mask    *mask
-	events  *Events // nil: none are kept
-	// reservoir is nil where ordinary requests are not recorded.
+	events  *Events // nil if they are not kept
+	// reservoir is nil if ordinary requests are not recorded.
 	reservoir *reservoir
 	requests  atomic.Int64
 	blocked   atomic.Int64
@@ -34,8 +34,8 @@ type Application struct {
 	closed  bool
 }
 
-// compile builds an application; the first costs 140–190 ms, each further one 15–36 ms. Some directives make Coraza
-// panic (SecRuleRemoveByMsg, where a rule has no message): that must not cost a running agent.
+// compile builds an application. The first one costs 140–190 ms, each further one 15–36 ms. Some directives make Coraza
+// panic (SecRuleRemoveByMsg, if a rule has no message), which must not crash a running agent.
 func compile(config ApplicationConfig) (application *Application, err error) {
 	if err := checkLines(config.Directives); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func compile(config ApplicationConfig) (application *Application, err error) {
 	return application, nil
 }
 
-// enter counts a transaction in; false if the application is closed already.
+// enter registers a transaction. False if the application is closed.
 func (a *Application) enter() bool {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -72,7 +72,7 @@ func (a *Application) enter() bool {
 	return true
 }
 
-// leave counts a transaction out, and closes a retired application after its last one.
+// leave unregisters a transaction, and closes a retired application after its last one.
 func (a *Application) leave() {
 	a.mutex.Lock()
 	a.users--
@@ -84,7 +84,7 @@ func (a *Application) leave() {
 	}
 }
 
-// retire closes the application as soon as nobody uses it.
+// retire closes the application as soon as it is unused.
 func (a *Application) retire() {
 	a.mutex.Lock()
 	a.retired = true
@@ -96,7 +96,7 @@ func (a *Application) retire() {
 	}
 }
 
-// close releases what Coraza keeps for the rule set across all of the process: compiled patterns and word lists.
+// close releases what Coraza caches globally for the rule set: compiled patterns and word lists.
 func (a *Application) close() {
 	if a.waiting != nil {
 		a.waiting.stop()

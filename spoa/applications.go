@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Applications is the running set, swapped as a whole: a message meets the old set or the new one.
+// Applications is the running set, replaced as a whole: a message sees either the old set or the new one.
 type Applications struct {
 	mutex sync.RWMutex
 	set   map[string]*Application
-	// other is the name of the application for names that are not in the set (`default_application`); "" for none.
+	// other is the application for unknown names (`default_application`); "" for none.
 	other string
-	// events is where they put what they observe; nil: nowhere.
+	// events receives what the applications observe; nil for nothing.
 	events *Events
 }
 
-// Outcome is what a reload did.
+// Outcome is the result of a reload.
 type Outcome struct {
 	Kept     []string `json:"kept"`
 	Added    []Added  `json:"added"`
@@ -26,13 +26,13 @@ type Outcome struct {
 	Checksum string   `json:"config_checksum"`
 }
 
-// Added is a new application, and how long it took to compile.
+// Added is a new application and its compile time.
 type Added struct {
 	Name    string  `json:"name"`
 	Seconds float64 `json:"seconds"`
 }
 
-// enter finds an application and counts the caller in; the caller must `leave` it.
+// enter finds an application and registers the caller, who must `leave` it.
 func (a *Applications) enter(name string) (*Application, bool) {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
@@ -43,7 +43,7 @@ func (a *Applications) enter(name string) (*Application, bool) {
 	return application, found && application.enter()
 }
 
-// named finds exactly that application, as `enter` does.
+// named finds exactly this application, like `enter`.
 func (a *Applications) named(name string) (*Application, bool) {
 	a.mutex.RLock()
 	defer a.mutex.RUnlock()
@@ -65,7 +65,7 @@ func (a *Applications) all() []*Application {
 	return list
 }
 
-// load compiles what is new beside the running set and swaps once. With problems nothing has changed.
+// load compiles what is new next to the running set and swaps once. If there are problems, nothing changes.
 func (a *Applications) load(config *Config) (Outcome, []Problem) {
 	began := time.Now()
 	outcome := Outcome{Kept: []string{}, Added: []Added{}, Removed: []string{}}
@@ -102,7 +102,7 @@ func (a *Applications) load(config *Config) (Outcome, []Problem) {
 	return outcome, nil
 }
 
-// swap puts the new set in place and gives back the applications that are no longer in it.
+// swap installs the new set and returns the applications that it no longer contains.
 func (a *Applications) swap(next map[string]*Application, other string) []*Application {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -132,7 +132,7 @@ type compiled struct {
 	problem     *Problem
 }
 
-// compileAll compiles as many at once as there are cores.
+// compileAll compiles one application per core concurrently.
 func compileAll(configs []ApplicationConfig) ([]compiled, []Problem) {
 	results := make([]compiled, len(configs))
 	slots := make(chan struct{}, runtime.NumCPU())

@@ -9,8 +9,9 @@ import (
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 )
 
-// The body processors that directives name (`ctl:requestBodyProcessor=…`): Coraza's own JSON, XML, URLENCODED and MULTIPART are
-// replaced, the others are new. What a policy calls reading a content type as text, binary, … is one of them.
+// The body processors that directives name (`ctl:requestBodyProcessor=…`): Coraza's own JSON, XML, URLENCODED and
+// MULTIPART are replaced, the others are new. They implement a policy's choices for content types: text, binary, and so
+// on.
 func init() {
 	for name, read := range map[string]reading{
 		"json": readJSON, "ndjson": readNDJSON, "xml": readXML, "urlencoded": readForm, "multipart": readMultipart,
@@ -20,12 +21,12 @@ func init() {
 	}
 }
 
-// reading fills the collections that rules look at with what a server would find in a body. An error is a body that is
-// refused: directives turn it into a verdict (REQBODY_ERROR, rule 200002). What was read before the error stays, so that
-// it is judged where nothing is refused.
+// reading fills the collections that rules inspect with what a server would find in a body. An error marks the body as
+// invalid: directives turn it into a verdict (REQBODY_ERROR, rule 200002). What was read before the error stays, so
+// that it is inspected if nothing is blocked.
 type reading func(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error
 
-// processor is Coraza's view of a reading. Bodies of responses are looked at as RESPONSE_BODY alone.
+// processor adapts a reading to Coraza's interface. Response bodies are only inspected as RESPONSE_BODY.
 type processor struct{ read reading }
 
 func (p processor) ProcessRequest(
@@ -42,32 +43,31 @@ func (processor) ProcessResponse(io.Reader, plugintypes.TransactionVariables, pl
 	return nil
 }
 
-// partialBody is the variable of the TX collection that says that a body goes on after what was handed over: that it
-// ends too early is then no error.
+// partialBody is the TX variable that marks a body as truncated: its premature end is not an error then.
 const partialBody = "guardpanel_partial_body"
 
-// set writes one of Coraza's variables of a single value; its interface for plugins has no way to.
+// set writes a single-value variable of Coraza, for which its plugin interface has no method.
 func set(variable any, value string) {
 	if settable, ok := variable.(interface{ Set(string) }); ok {
 		settable.Set(value)
 	}
 }
 
-// setBody is REQUEST_BODY, which some rules look at beside the arguments.
+// setBody sets REQUEST_BODY, which some rules inspect besides the arguments.
 func setBody(v plugintypes.TransactionVariables, body string) {
 	set(v.RequestBody(), body)
 	set(v.RequestBodyLength(), strconv.Itoa(len(body)))
 }
 
-// cutShort tells an error from that of a body of which only the beginning is here.
+// cutShort reports whether an error is only due to a truncated body.
 func cutShort(v plugintypes.TransactionVariables, err error) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF) && len(v.TX().Get(partialBody)) > 0
 }
 
-// unreadBody is the variable of the TX collection that says that no rule saw the body, because of its content type.
+// unreadBody is the TX variable that marks a body that no rule inspected, because of its content type.
 const unreadBody = "guardpanel_unread_body"
 
-// readNothing is for bodies that the policy does not look into. Events say so.
+// readNothing is for bodies that the policy does not inspect. Events report it.
 func readNothing(body string, v plugintypes.TransactionVariables, _ plugintypes.BodyProcessorOptions) error {
 	if body != "" {
 		v.TX().Set(unreadBody, []string{"1"})

@@ -18,9 +18,9 @@ var charsetParameter = regexp.MustCompile(`(?i)charset\*?\s*=\s*["']?([^;,"'\s]*
 
 var errTwoCharsets = errors.New("the content type names two charsets")
 
-// inUTF8 is a body's text as rules can read it. What it is written in is said by a byte order mark, by the zero bytes
-// around its first characters (RFC 4627 §3; Python's json.loads and XML parsers go by them), or else by the content
-// type. What cannot be read with certainty is an error.
+// inUTF8 returns a body's text in the form that rules can inspect. Its encoding follows from a byte order mark, from
+// the zero bytes around its first characters (RFC 4627 §3, as Python's json.loads and XML parsers do), or else from the
+// content type. Ambiguous text is an error.
 func inUTF8(body, contentType string) (string, error) {
 	declared, err := charsetOf(contentType)
 	if err != nil {
@@ -44,13 +44,13 @@ func charsetOf(contentType string) (string, error) {
 	return found, nil
 }
 
-// beginnings tell encodings apart that are not a superset of ASCII, the longer ones first.
+// beginnings identify encodings that are not a superset of ASCII, longer ones first.
 var beginnings = []struct{ bytes, charset string }{
 	{"\xff\xfe\x00\x00", "utf-32le"}, {"\x00\x00\xfe\xff", "utf-32be"}, {"\xff\xfe", "utf-16le"}, {"\xfe\xff", "utf-16be"},
 	{"\xef\xbb\xbf", "utf-8"},
 }
 
-// writtenIn is the charset that the first bytes give away; empty where they do not.
+// writtenIn returns the charset that the first bytes reveal, or "".
 func writtenIn(body string) string {
 	for _, each := range beginnings {
 		if strings.HasPrefix(body, each.bytes) {
@@ -74,11 +74,11 @@ func writtenIn(body string) string {
 	return ""
 }
 
-// asItIs are names of UTF-8 and of its part: nothing to decode, whatever the bytes.
+// asItIs lists names of UTF-8 and of its subset: nothing to decode, whatever the bytes.
 var asItIs = map[string]bool{"": true, "utf-8": true, "utf8": true, "us-ascii": true, "ascii": true}
 
-// decode gives text that rules can read for what is in the charset, and an error where a server that goes by the charset
-// and one that does not would read different attacks. A charset of single bytes with ASCII in it is left as it is.
+// decode returns inspectable text in the given charset. It is an error if a server that respects the charset and one
+// that ignores it would see different attacks. Single-byte charsets that contain ASCII are left unchanged.
 func decode(body, charset string) (string, error) {
 	if asItIs[charset] {
 		return strings.TrimPrefix(body, "\ufeff"), nil
@@ -96,7 +96,7 @@ func decode(body, charset string) (string, error) {
 	return body, fmt.Errorf("characters in charset %s that servers read differently", name)
 }
 
-// encodingOf knows what browsers know, but for those whose meaning of a byte depends on escapes before it.
+// encodingOf knows the charsets of browsers, except those in which earlier escapes change the meaning of a byte.
 func encodingOf(charset string) (encoding.Encoding, string, error) {
 	found, err := htmlindex.Get(charset)
 	if err != nil {
@@ -109,12 +109,12 @@ func encodingOf(charset string) (encoding.Encoding, string, error) {
 	return found, name, nil
 }
 
-// transcoded is for documents whose charset every parser goes by: XML with a declaration.
+// transcoded is for documents whose charset every parser respects: XML with a declaration.
 func transcoded(body, charset string) (string, error) {
 	switch {
 	case asItIs[charset]:
 		return body, nil
-	case wide.MatchString(charset): // the bytes would have shown it
+	case wide.MatchString(charset): // the bytes would have revealed it
 		return body, errNotInCharset
 	}
 	encoding, name, err := encodingOf(charset)
@@ -128,18 +128,18 @@ func transcoded(body, charset string) (string, error) {
 	return text, err
 }
 
-// errYen: JIS X 0201 has a yen sign and an overline where ASCII has \ and ~, and servers read either.
+// errYen: JIS X 0201 has a yen sign and an overline in place of ASCII's \ and ~, and servers read either.
 var errYen = errors.New("a backslash or a tilde in Shift_JIS, which servers read differently")
 
 func isASCII(text string) bool {
 	return strings.IndexFunc(text, func(letter rune) bool { return letter > 0x7f }) < 0
 }
 
-// wide are names of charsets in which an ASCII letter has zero bytes beside it.
+// wide lists charsets in which an ASCII letter has adjacent zero bytes.
 var wide = regexp.MustCompile(`^(utf|ucs)-?(16|32|2|4)(le|be)?$`)
 
-// decodeWide reads UTF-16 and UTF-32 in the order of bytes that the body shows. Where it shows none it is refused: servers
-// that do not care for the charset would read something else.
+// decodeWide reads UTF-16 and UTF-32 in the byte order that the body reveals. Otherwise it is rejected: servers that
+// ignore the charset would read something else.
 func decodeWide(body, charset string) (string, error) {
 	seen := writtenIn(body)
 	if !wide.MatchString(seen) || strings.ContainsAny(charset, "34") != strings.Contains(seen, "32") {
@@ -155,7 +155,7 @@ func decodeWide(body, charset string) (string, error) {
 
 var errNotInCharset = errors.New("the body does not match its declared charset")
 
-// decoded refuses text with what its charset does not have: parsers differ about what follows.
+// decoded rejects text that its charset does not contain: parsers disagree about what follows.
 func decoded(text string, err error) (string, error) {
 	if err != nil {
 		return text, err
@@ -166,8 +166,8 @@ func decoded(text string, err error) (string, error) {
 	return strings.TrimPrefix(text, "\ufeff"), nil
 }
 
-// isText tells what a person or a parser of text could read from a picture, an archive, a protobuf: no control
-// characters but white space, and UTF-8 throughout.
+// isText distinguishes readable text from images, archives and protobufs: valid UTF-8 without control characters other
+// than white space.
 func isText(body string) bool {
 	if !utf8.ValidString(body) {
 		return false

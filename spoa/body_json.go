@@ -18,17 +18,17 @@ var (
 	errTooDeep = errors.New("nested deeper than allowed")
 )
 
-// readJSON makes arguments of a body: `json.` and the names on the way to a value, as Coraza does. Beyond it: a byte
-// order mark and UTF-16 or UTF-32 are read, as servers do; the name of an empty object or list is an argument, too.
+// readJSON turns a body into arguments named `json.` and the path to the value, like Coraza. In addition, it reads a
+// byte order mark and UTF-16 or UTF-32, as servers do, and the name of an empty object or list is an argument, too.
 func readJSON(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	text, err := inUTF8(body, options.Mime)
 	if err != nil {
 		setBody(v, body)
 		return err
 	}
-	set(v.RequestBodyProcessor(), "JSON") // rules ask for it (920539), also where it was text that is JSON
+	set(v.RequestBodyProcessor(), "JSON") // rules check it (920539), also for JSON that was declared as text
 	if strings.Trim(text, jsonSpace) == "" {
-		return nil // servers take it for no body
+		return nil // servers treat it as no body
 	}
 	if len(v.TX().Get(partialBody)) > 0 {
 		text = closedJSON(text)
@@ -47,14 +47,14 @@ func readJSON(body string, v plugintypes.TransactionVariables, options plugintyp
 		}
 		return errNotJSON
 	}
-	v.TX().Set("json_request_body", []string{text}) // @validateSchema's
+	v.TX().Set("json_request_body", []string{text}) // for @validateSchema
 	return nil
 }
 
 const jsonSpace = " \t\r\n"
 
-// readNDJSON reads each line as JSON, under `json.` and its number from 0. A line that is none is text, and what is neither
-// is left, as the files in a Sentry envelope are: no parser of lines reads it.
+// readNDJSON reads each line as JSON, under `json.` and its number from 0. Other lines are read as text, and binary
+// ones are skipped, like the files in a Sentry envelope: no line parser reads them.
 func readNDJSON(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	text, err := inUTF8(body, options.Mime)
 	if err != nil {
@@ -93,14 +93,14 @@ func (f *flattened) line(line string, at, depth int) error {
 	return nil
 }
 
-// flattened writes arguments within bounds. A name is the whole way to a value, so what is small as JSON can be large as
-// arguments: no more than eight times the body (Coraza's own bound), and 4 KiB at least.
+// flattened writes arguments within limits. Names contain the whole path, so small JSON can become large arguments: at
+// most eight times the body (Coraza's own limit), but at least 4 KiB.
 type flattened struct {
 	v       plugintypes.TransactionVariables
 	key     []byte
 	limit   int // of arguments; 0: none
 	count   int
-	lengths int // of lists, which are arguments, too, and counted for themselves
+	lengths int // lists, whose lengths are counted as arguments separately
 	budget  int
 }
 
@@ -110,10 +110,10 @@ func newFlattened(v plugintypes.TransactionVariables, options plugintypes.BodyPr
 
 var errTooWide = errors.New("the names in JSON are too long in total")
 
-// errEnough ends the walk where there are as many arguments as the policy takes; ARGUMENTS_LIMIT_REACHED says it to rules.
+// errEnough stops at the policy's argument limit, which rules see as ARGUMENTS_LIMIT_REACHED.
 var errEnough = errors.New("too many arguments")
 
-// ended is what is left of an error: too many arguments are none of the body's.
+// ended drops errEnough: too many arguments are not an error of the body.
 func (f *flattened) ended(err error) error {
 	if errors.Is(err, errEnough) {
 		set(f.v.ArgumentsLimitReached(), "1")
@@ -161,7 +161,7 @@ func (f *flattened) add(key []byte, value string) error {
 	return f.write(key, value)
 }
 
-// length: how many members a list has is an argument of its name.
+// length: the number of list items is an argument under the list's name.
 func (f *flattened) length(key []byte, count int) error {
 	if f.limit > 0 && f.lengths >= f.limit {
 		return errEnough
@@ -178,8 +178,8 @@ func (f *flattened) write(key []byte, value string) error {
 	return nil
 }
 
-// half: an escape of UTF-16's halves of a letter. Where one stands alone, gjson takes the escape after it for the other half, and the
-// letter that it writes is lost; JavaScript and Python keep it.
+// half: an escaped UTF-16 surrogate. gjson takes the escape after a lone one for its second half and loses that letter.
+// JavaScript and Python keep it.
 var half = regexp.MustCompile(`(?i)\\ud[89a-f]`)
 
 func textOf(value gjson.Result) string {
@@ -199,10 +199,10 @@ func valueOf(value gjson.Result) string {
 	case gjson.Null:
 		return ""
 	}
-	return value.Raw // numbers as they were written, whatever their size
+	return value.Raw // numbers as written, whatever their size
 }
 
-// depthOfJSON is how deep objects and lists are nested, without recursion.
+// depthOfJSON returns the nesting depth of objects and lists, without recursion.
 func depthOfJSON(text string) int {
 	depth, deepest, quoted := 0, 0, false
 	for at := 0; at < len(text); at++ {
@@ -222,7 +222,7 @@ func depthOfJSON(text string) int {
 	return deepest
 }
 
-// endedEarly is io.ErrUnexpectedEOF where objects or lists are still open at the end.
+// endedEarly returns io.ErrUnexpectedEOF if objects or lists are still open at the end.
 func endedEarly(text string) error {
 	depth, quoted := 0, false
 	for at := 0; at < len(text); at++ {

@@ -7,11 +7,11 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// textName is the argument that a body read as text is: rules and exclusions name it ARGS:text.body.
+// textName is the argument that contains a text body: rules and exclusions name it ARGS:text.body.
 const textName = "text.body"
 
-// readText takes a body for one value. Where it is JSON, as what sendBeacon, Next.js and others send as text/plain, for
-// that: a server that expects JSON there decodes it.
+// readText reads a body as one value. JSON is also read as JSON, since sendBeacon, Next.js and others send it as
+// text/plain: a server that expects JSON decodes it.
 func readText(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	text, err := inUTF8(body, options.Mime)
 	if err == nil && isJSON(text, options.RequestBodyRecursionLimit) {
@@ -25,14 +25,14 @@ func readText(body string, v plugintypes.TransactionVariables, options plugintyp
 	v.ArgsPost().Add(textName, text)
 	setBody(v, text)
 	if err == nil && strings.HasPrefix(strings.TrimSpace(text), "<") {
-		// Whatever reads it as XML, gets what XML:/* has; that most text with a < is none is no error.
+		// Whatever is valid XML also fills XML:/*. Most text with a < is not XML, which is not an error.
 		options.Mime = ""
 		_ = readXML(text, v, options)
 	}
 	return err
 }
 
-// isJSON: an object or a list, well-formed to its end.
+// isJSON: a well-formed object or list.
 func isJSON(text string, depth int) bool {
 	trimmed := strings.TrimLeft(text, jsonSpace)
 	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' {
@@ -41,7 +41,7 @@ func isJSON(text string, depth int) bool {
 	return depthOfJSON(text) <= depth && gjson.Valid(text)
 }
 
-// isNDJSON: an object or a list in each of several lines, as what Sentry's browser client sends.
+// isNDJSON: several lines, each with an object or list, as Sentry's browser client sends them.
 func isNDJSON(text string, depth int) bool {
 	count := 0
 	for line := range strings.Lines(text) {
@@ -56,10 +56,10 @@ func isNDJSON(text string, depth int) bool {
 	return count > 1
 }
 
-// readBinary looks at a body only if it is text, JSON or XML, so that none of these passes unseen because its content type
-// says that it is a picture.
+// readBinary inspects text, JSON and XML only, so that none of these passes uninspected because its content type claims
+// to be an image.
 func readBinary(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
-	options.Mime = "" // a charset of what is not text means nothing
+	options.Mime = "" // a charset is meaningless for what is not text
 	text, err := inUTF8(body, "")
 	if err != nil {
 		return readNothing(body, v, options)
@@ -70,7 +70,7 @@ func readBinary(body string, v plugintypes.TransactionVariables, options plugint
 	return readNothing(body, v, options)
 }
 
-// readForm is a form (application/x-www-form-urlencoded), decoded as leniently as Coraza does.
+// readForm reads a form (application/x-www-form-urlencoded), decoded as leniently as by Coraza.
 func readForm(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	charset, err := charsetOf(options.Mime)
 	if err == nil {
@@ -94,7 +94,7 @@ func readForm(body string, v plugintypes.TransactionVariables, options plugintyp
 	return err
 }
 
-// formValue reads + and %XX; what is not an escape stays as it is.
+// formValue decodes + and %XX. Invalid escapes are left unchanged.
 func formValue(text string) string {
 	if !strings.ContainsAny(text, "%+") {
 		return text

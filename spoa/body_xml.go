@@ -10,7 +10,7 @@ import (
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 )
 
-// Where rules look: XML:/* and XML://@* of SecLang, by Coraza's names of them.
+// The collections that rules inspect: SecLang's XML:/* and XML://@*, by Coraza's names.
 const (
 	xmlTexts      = "/*"
 	xmlAttributes = "//@*"
@@ -18,10 +18,11 @@ const (
 
 var errManyTexts = errors.New("XML text nested too deeply")
 
-// readXML gives rules the values of attributes and the text of elements as an application gets them: entities resolved,
-// attributes among the texts, too, since few rules ask for XML://@*, and what comments, CDATA sections, processing instructions or further elements divide as pieces and as one. XML is read
-// strictly, since whatever a lenient reader makes of it, servers read otherwise. Coraza's own ends elements as HTML does:
-// each <param> of XML-RPC is an error there.
+// readXML gives rules the attribute values and element texts as an application gets them. Entities are resolved.
+// Attributes are also among the texts, since few rules inspect XML://@*. Texts that are split by comments, CDATA
+// sections, processing instructions or elements are given in pieces and joined. XML is parsed strictly, since servers
+// would read differently what a lenient parser accepts. Coraza's own parser ends elements as HTML does: each <param> of
+// XML-RPC is an error there.
 func readXML(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	document, err := xmlInUTF8(body, options.Mime)
 	if err != nil {
@@ -46,18 +47,18 @@ func isXML(text string, depth int) bool {
 	return newXMLValues(len(text), depth).read(text) == nil
 }
 
-// xmlValues collects within bounds: text that stands inside each other is written more than once, no more than eight
-// times the document together.
+// xmlValues collects values within limits: nested text is written repeatedly, at most eight times the document in
+// total.
 type xmlValues struct {
 	attributes, texts []string
 	open              []element
-	all               strings.Builder // every text so far
+	all               strings.Builder // all texts so far
 	depth, budget     int
 	rooted            bool
-	named             func(name, value string) // nil, or told of each element and attribute
+	named             func(name, value string) // nil, or called for each element and attribute
 }
 
-// element is one that is open.
+// element is an open element.
 type element struct {
 	name    string
 	begins  int      // of its text, in all
@@ -69,7 +70,7 @@ func newXMLValues(size, depth int) *xmlValues {
 	return &xmlValues{depth: depth, budget: max(8*size, 4096)}
 }
 
-// read gives io.ErrUnexpectedEOF where elements are still open at the end; what they have so far is written, too.
+// read returns io.ErrUnexpectedEOF if elements are still open at the end. Their content so far is included.
 func (x *xmlValues) read(document string) error {
 	decoder := xml.NewDecoder(strings.NewReader(document))
 	decoder.Entity = xml.HTMLEntity // what XHTML's document types declare
@@ -134,13 +135,13 @@ func (x *xmlValues) start(token xml.StartElement) error {
 	return nil
 }
 
-// isNamespace: what names a vocabulary is no value of a document's.
+// isNamespace: a vocabulary's name is not a value of the document.
 func isNamespace(name xml.Name) bool {
 	return name.Space == "xmlns" || name.Space == "" && name.Local == "xmlns" ||
 		name.Space == "http://www.w3.org/2001/XMLSchema-instance" && strings.HasSuffix(strings.ToLower(name.Local), "schemalocation")
 }
 
-// text is a piece of it: the decoder ends one at a comment, an instruction, an element, and either end of a CDATA section.
+// text adds a piece. The decoder ends one at a comment, an instruction, an element, and either end of a CDATA section.
 func (x *xmlValues) text(piece string) error {
 	if len(x.open) > 0 {
 		inside := &x.open[len(x.open)-1]
@@ -150,7 +151,7 @@ func (x *xmlValues) text(piece string) error {
 	return x.add(piece)
 }
 
-// leave writes what an element's text is as one, without and with that of the elements in it.
+// leave writes an element's joined text, without and with that of nested elements.
 func (x *xmlValues) leave() error {
 	left := x.open[len(x.open)-1]
 	x.open = x.open[:len(x.open)-1]
@@ -182,7 +183,7 @@ func (x *xmlValues) tell(name string, values ...string) {
 	}
 }
 
-// eachInXML tells the values of elements and attributes by name, as rules see them.
+// eachInXML returns the values of elements and attributes by name, as rules see them.
 func eachInXML(body, contentType string, depth int, tell func(name, value string)) {
 	if document, err := xmlInUTF8(body, contentType); err == nil {
 		values := newXMLValues(len(document), depth)

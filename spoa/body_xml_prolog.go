@@ -11,7 +11,7 @@ var (
 	errExternalType = errors.New("document type is loaded from an external source")
 )
 
-// declaration is what XML begins with; what it says of version and encoding is done with when the rest is read.
+// declaration is the XML declaration. Its version and encoding are already applied when the rest is parsed.
 var declaration = regexp.MustCompile(`^<\?xml[ \t\r\n]([^>]*)\?>`)
 
 var (
@@ -19,8 +19,8 @@ var (
 	declaredVersion  = regexp.MustCompile(`(?:^|[ \t\r\n])version[ \t\r\n]*=[ \t\r\n]*["']([^"']*)["']`)
 )
 
-// xmlInUTF8 is the document after its declaration. Parsers go by the first bytes, then by what the declaration says, then
-// by the content type. XML 1.1 is read as 1.0: what only 1.1 has (control characters by number) is then an error.
+// xmlInUTF8 returns the document after its declaration. Parsers use the first bytes, then the declaration, then the
+// content type. XML 1.1 is parsed as 1.0: features of 1.1 alone (control characters by number) are errors.
 func xmlInUTF8(body, contentType string) (string, error) {
 	header, err := charsetOf(contentType)
 	if err != nil {
@@ -40,7 +40,7 @@ func xmlInUTF8(body, contentType string) (string, error) {
 	case declared != "" && !wide.MatchString(writtenIn(body)):
 		charset = declared
 	}
-	if charset != header { // whoever goes by the content type must not read something else
+	if charset != header { // a parser that respects the content type must not read something else
 		if _, err := decode(rest, header); err != nil {
 			return rest, err
 		}
@@ -48,7 +48,7 @@ func xmlInUTF8(body, contentType string) (string, error) {
 	return transcoded(rest, charset)
 }
 
-// undeclared is what follows the declaration, and the encoding that it names.
+// undeclared returns what follows the declaration, and the encoding that it names.
 func undeclared(text string) (rest, encoding string, err error) {
 	said := declaration.FindStringSubmatch(text)
 	if said == nil {
@@ -64,14 +64,15 @@ func undeclared(text string) (rest, encoding string, err error) {
 	return rest, encoding, nil
 }
 
-// documentType is a document type: with a public and a system identifier, and with declarations of its own.
+// documentType is a document type with a public and a system identifier and its own declarations.
 var documentType = regexp.MustCompile(`(?is)^DOCTYPE\s+[^\s\[]+\s*(?:(?:PUBLIC\s*(?:"[^"]*"|'[^']*')|SYSTEM)\s*("[^"]*"|'[^']*')?\s*)?(?:\[(.*)\]\s*)?$`)
 
-// declares: entities and attributes' defaults put values into a document that stand nowhere in it; entities of parameters
-// can hide either.
+// declares: entities and attribute defaults add values to a document that appear nowhere in it, and parameter entities
+// can hide both.
 var declares = regexp.MustCompile(`(?i)<!(?:ENTITY|ATTLIST)|%`)
 
-// standardTypes is where document types of standards are; one from anywhere else is an attack on a parser that loads it.
+// standardTypes lists where standard document types are published. Loading one from elsewhere would be an attack on the
+// parser.
 var standardTypes = regexp.MustCompile(`^(?i:https?://(?:www\.w3\.org|www\.apple\.com|[a-z]+\.cxml\.org|www\.oasis-open\.org|java\.sun\.com|www\.musicxml\.org|dtd\.nlm\.nih\.gov)/[A-Za-z0-9._/-]*)$|^[A-Za-z0-9._-]*$`)
 
 func checkDocumentType(directive string) error {

@@ -12,19 +12,19 @@ import (
 	"sync"
 )
 
-// ruleSet are the files of the catalogue: what every application includes.
+// ruleSet lists the files of the catalogue, which every application includes.
 var ruleSet = []string{recommendedName, "@owasp_crs/*.conf"}
 
 // What a rule is for.
 const (
-	roleDetect   = "detect"   // it adds to a score, or stops the request itself
+	roleDetect   = "detect"   // it adds to a score, or blocks the request itself
 	roleEvaluate = "evaluate" // it sums scores up, and blocks over a threshold
 	roleReport   = "report"   // it logs scores
 	roleSkip     = "skip"     // it skips the rules that follow
 	rolePrepare  = "prepare"  // it sets or reads what other rules need
 )
 
-// Catalogue is the rule set that this agent holds, before any application changes it.
+// Catalogue is the rule set of this agent, before any application changes it.
 type Catalogue struct {
 	Version       string           `json:"version"`
 	CorazaVersion string           `json:"coraza_version"`
@@ -32,18 +32,18 @@ type Catalogue struct {
 	Rules         []CataloguedRule `json:"rules"`
 }
 
-// CataloguedRule is a rule with its place and text, and what it is for. File is without its folder, Line its first.
+// CataloguedRule is a rule with its location, text and purpose. File is a base name, Line its first line.
 type CataloguedRule struct {
 	Rule
 	Line    int    `json:"line"`
 	Role    string `json:"role"`
 	SecLang string `json:"seclang"`
-	// Points are what each value that matches adds to the score, with CRS's own settings; 0: nothing.
+	// Points is what each matching value adds to the score with CRS's defaults; 0 for nothing.
 	Points    int    `json:"points"`
 	Direction string `json:"direction,omitempty"` // of the score: inbound or outbound
 }
 
-// catalogued is the answer to GET /v1/rules, made at the first question: the rule set is part of this binary.
+// catalogued is the response to GET /v1/rules, built on the first query: the rule set is part of this binary.
 var catalogued = sync.OnceValues(func() (document, error) {
 	catalogue, err := readCatalogue()
 	if err != nil {
@@ -59,13 +59,13 @@ var catalogued = sync.OnceValues(func() (document, error) {
 	return document{body.Bytes(), `"` + hex.EncodeToString(sum[:8]) + `"`}, nil
 })
 
-// document is an answer that stays the same, and its ETag.
+// document is a constant response with its ETag.
 type document struct {
 	body []byte
 	tag  string
 }
 
-// catalogue answers GET /v1/rules without an application: 304 for who has it already.
+// catalogue answers GET /v1/rules without an application: 304 if the client has it already.
 func (a *Agent) catalogue(w http.ResponseWriter, r *http.Request) {
 	made, err := catalogued()
 	if err != nil {
@@ -116,7 +116,7 @@ func cataloguedAs(rule Rule, read *sources, worth map[string]int) CataloguedRule
 	return one
 }
 
-// worths are the points by name that rules set for themselves where the operator sets none: `critical_anomaly_score` 5.
+// worths are the points that rules set if the operator does not: `critical_anomaly_score` 5.
 func worths(rules []Rule) map[string]int {
 	worth := map[string]int{}
 	for _, rule := range rules {
@@ -132,7 +132,7 @@ func worths(rules []Rule) map[string]int {
 // adds are the scores by paranoia level that 949 and 959 sum up.
 var adds = regexp.MustCompile(`^(in|out)bound_anomaly_score_pl[1-4]$`)
 
-// points are what the rule and the links of its chain add, and to which direction's score.
+// points returns what the rule and the links of its chain add, and to which direction's score.
 func points(rule Rule, worth map[string]int) (sum int, direction string) {
 	links := append([]Link{rule.Link}, rule.Chain...)
 	for _, link := range links {

@@ -27,7 +27,7 @@ type Config struct {
 	Checksum string `yaml:"-"`
 }
 
-// ApplicationConfig is one named rule set. The log keys are accepted for coraza-spoa's sake and not used.
+// ApplicationConfig is a named rule set. The log keys are accepted for compatibility with coraza-spoa and ignored.
 type ApplicationConfig struct {
 	Name             string `yaml:"name"`
 	Directives       string `yaml:"directives"`
@@ -38,7 +38,7 @@ type ApplicationConfig struct {
 	LogFormat        string `yaml:"log_format"`
 }
 
-// same tells whether two configurations make the same application.
+// same reports whether two configurations yield the same application.
 func (a ApplicationConfig) same(b ApplicationConfig) bool {
 	return a.Name == b.Name && a.Directives == b.Directives && a.ResponseCheck == b.ResponseCheck &&
 		a.TransactionTTLMS == b.TransactionTTLMS
@@ -60,7 +60,7 @@ func readConfig(path string) (*Config, error) {
 	return config, config.check()
 }
 
-// check refuses what coraza-spoa would accept and then do wrongly: names that are missing or stand twice.
+// check rejects what coraza-spoa would accept but handle incorrectly: missing or duplicate names.
 func (c *Config) check() error {
 	seen := map[string]bool{}
 	for at, application := range c.Applications {
@@ -82,7 +82,7 @@ func (c *Config) check() error {
 	return err
 }
 
-// address is where HAProxy asks: `unix:///path`, `unix:/path`, or `host:port`.
+// address is where HAProxy connects: `unix:///path`, `unix:/path`, or `host:port`.
 func (c *Config) address() (network, address string, err error) {
 	if path, found := strings.CutPrefix(c.Bind, "unix:"); found {
 		parsed, err := url.Parse("unix:" + path)

@@ -16,18 +16,18 @@ import (
 
 const (
 	spopVersion = "2.0"
-	// pipelining: a connection takes messages before the last is answered, and answers come in any order.
+	// pipelining: a connection accepts messages before the previous one is answered, and answers arrive in any order.
 	pipelining = "pipelining"
-	// writePatience ends a connection whose other side no longer reads.
+	// writePatience ends a connection whose peer no longer reads.
 	writePatience = 10 * time.Second
-	// frameHeadRoom is what type, flags, stream and frame id can take.
+	// frameHeadRoom is the maximum size of type, flags, stream and frame id.
 	frameHeadRoom = frameHeadSize + 20
 )
 
 // errGoodbye ends a connection in good order.
 var errGoodbye = errors.New("goodbye")
 
-// connection is one of HAProxy's, from its HELLO to a DISCONNECT.
+// connection is a connection of HAProxy, from its HELLO to a DISCONNECT.
 type connection struct {
 	conn   net.Conn
 	in     *bufio.Reader
@@ -46,7 +46,7 @@ func newConnection(conn net.Conn, answer func([]byte) []byte) *connection {
 	return &connection{conn: conn, in: bufio.NewReaderSize(conn, 16<<10), limit: firstFrameLimit, answer: answer}
 }
 
-// serve answers frames until one side goes, and what has been read by then.
+// serve answers frames until either side disconnects, and then what was read by then.
 func (c *connection) serve() {
 	defer func() { _ = c.conn.Close() }()
 	defer caught()
@@ -58,14 +58,14 @@ func (c *connection) serve() {
 	c.disconnect(err)
 }
 
-// caught ends a panic of a connection's own: the handler has its own net.
+// caught handles a panic of the connection itself. The handler catches its own.
 func caught() {
 	if what := recover(); what != nil {
 		limited.report("panic in a connection", "what", what, "stack", string(debug.Stack()))
 	}
 }
 
-// hello agrees on a version and the size of frames. A health check ends here.
+// hello negotiates version and frame size. A health check ends here.
 func (c *connection) hello() error {
 	received, err := c.read()
 	if err != nil {
@@ -122,9 +122,9 @@ func speaks(versions string) bool {
 	return false
 }
 
-// agreed is what the agent offers of what HAProxy can. Where HAProxy may not send a message before the last is answered, it
-// opens another connection only when more messages are under way than came in a second, and lets the others wait: a few
-// long inspections would hold up everybody.
+// agreed returns what the agent offers of what HAProxy supports. Without pipelining, HAProxy opens another connection
+// only if more messages are in progress than arrived in a second, and lets the others wait: a few long inspections
+// would delay everyone.
 func agreed(offered string) string {
 	for capability := range strings.SplitSeq(offered, ",") {
 		if strings.TrimSpace(capability) == pipelining {
@@ -134,7 +134,7 @@ func agreed(offered string) string {
 	return ""
 }
 
-// next begins to answer one frame.
+// next starts to answer a frame.
 func (c *connection) next() error {
 	received, err := c.read()
 	switch {
@@ -151,7 +151,7 @@ func (c *connection) next() error {
 	return nil
 }
 
-// acknowledge answers a frame when its verdict is there. A connection that does not take it has no use.
+// acknowledge answers a frame when its verdict is ready. A connection that cannot be written to is closed.
 func (c *connection) acknowledge(received frame) {
 	defer caught()
 	actions := c.answer(received.payload)
@@ -164,7 +164,7 @@ func (c *connection) acknowledge(received frame) {
 	}
 }
 
-// read waits for a frame. Between two frames, and only there, `leave` interrupts it.
+// read waits for a frame. `leave` interrupts it only between two frames.
 func (c *connection) read() (received frame, err error) {
 	if !c.rest(true) {
 		return frame{}, errGoodbye
@@ -179,7 +179,7 @@ func (c *connection) read() (received frame, err error) {
 	return readFrame(c.in, c.limit)
 }
 
-// rest notes whether the connection is between two frames; false if it is to leave.
+// rest records whether the connection is between two frames. False if it must leave.
 func (c *connection) rest(idle bool) bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -190,7 +190,7 @@ func (c *connection) rest(idle bool) bool {
 	return !c.leaving
 }
 
-// leave ends the connection as soon as it has answered what it has begun to read.
+// leave ends the connection after answering what it has begun to read.
 func (c *connection) leave() {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -210,7 +210,7 @@ func (c *connection) write(reply frame) error {
 	return err
 }
 
-// disconnect says why, as SPOP wants it, unless the other side has gone.
+// disconnect sends the reason, as SPOP requires, unless the peer is gone.
 func (c *connection) disconnect(why error) {
 	status, words := uint32(statusNone), "normal"
 	var broken protocolError

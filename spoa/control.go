@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Status is what the agent says of itself.
+// Status is the agent's own status.
 type Status struct {
 	Version        string              `json:"version"`
 	CorazaVersion  string              `json:"coraza_version"`
@@ -20,7 +20,7 @@ type Status struct {
 	Applications   []ApplicationStatus `json:"applications"`
 }
 
-// ApplicationStatus counts visitors' requests; the panel's own are left out.
+// ApplicationStatus counts visitors' requests, without the panel's own.
 type ApplicationStatus struct {
 	Name     string    `json:"name"`
 	Rules    int       `json:"rules"`

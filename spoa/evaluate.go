@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Bounds of one evaluation. Bodies and directives come as JSON, a body as base64: 4 MiB of each body fit in.
+// Limits of an evaluation. Bodies and directives are sent as JSON, bodies in base64: 4 MiB of each body fit.
 const (
 	evaluationBytes      = 16 << 20
 	evaluationDirectives = 1 << 20
@@ -16,9 +16,9 @@ const (
 	evaluationsAtOnce    = 2
 )
 
-// evaluate answers POST /v1/evaluate: 200 with an Evaluation, 400 for a question that is not one, 404 for an application
-// that is not loaded, 413 for too many bytes, 422 for directives that Coraza refuses, 429 when enough are under way,
-// 504 when time is up. Counters, events and logs of live traffic are not touched.
+// evaluate answers POST /v1/evaluate: 200 with an Evaluation, 400 for an invalid question, 404 for an unknown
+// application, 413 for too many bytes, 422 for directives that Coraza rejects, 429 if enough are running, 504 on
+// timeout. Counters, events and logs of live traffic are not affected.
 func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 	select {
 	case a.evaluations <- struct{}{}:
@@ -69,8 +69,8 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// asked is the application that is asked, entered: the caller must `leave` it. Nil if it is not loaded. One that is
-// compiled for this question alone is retired already, and so closed when it is left.
+// asked returns the application, entered: the caller must `leave` it. Nil if it is not loaded. One that was compiled
+// for this question is already retired, and therefore closed when it is left.
 func (a *Agent) asked(under Under) (*Application, time.Duration, *Problem) {
 	if under.Application != "" {
 		application, _ := a.applications.named(under.Application)

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Question is what POST /v1/evaluate asks: one request, and the response if there is one, against a loaded application
-// or against directives that are compiled for this once.
+// Question is the body of POST /v1/evaluate: a request and optionally its response, for a loaded application or for
+// directives that are compiled once.
 type Question struct {
 	Application string            `json:"application"`
 	Directives  string            `json:"directives"`
@@ -19,7 +19,7 @@ type Question struct {
 	Response    *QuestionResponse `json:"response"`
 }
 
-// QuestionRequest is a request as HAProxy would pass it on. Headers keep their order, and may stand twice.
+// QuestionRequest is a request as HAProxy would pass it on. Headers are ordered, and may repeat.
 type QuestionRequest struct {
 	Client  string      `json:"client"`
 	Method  string      `json:"method"`
@@ -27,10 +27,10 @@ type QuestionRequest struct {
 	Version string      `json:"version"`
 	Headers [][2]string `json:"headers"`
 	Body    []byte      `json:"body"`
-	Partial bool        `json:"partial"` // the body goes on after what is here
+	Partial bool        `json:"partial"` // the body is truncated
 }
 
-// UnmarshalJSON keeps bytes of the address and the headers that are no text, as events have them.
+// UnmarshalJSON keeps bytes of URL and headers that are not text, like events.
 func (r *QuestionRequest) UnmarshalJSON(raw []byte) error {
 	type plain QuestionRequest
 	var read struct {
@@ -49,7 +49,7 @@ func (r *QuestionRequest) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// QuestionResponse is the server's answer to it.
+// QuestionResponse is the server's response.
 type QuestionResponse struct {
 	Status  int         `json:"status"`
 	Version string      `json:"version"`
@@ -57,7 +57,7 @@ type QuestionResponse struct {
 	Body    []byte      `json:"body"`
 }
 
-// readQuestion reads one question, strictly.
+// readQuestion reads a question strictly.
 func readQuestion(body io.Reader) (*Question, error) {
 	question := &Question{}
 	if err := readStrictly(body, question); err != nil {
@@ -66,7 +66,7 @@ func readQuestion(body io.Reader) (*Question, error) {
 	return question, question.check()
 }
 
-// readStrictly reads one document of JSON: what is misspelt or not understood is refused, not left out of the verdict.
+// readStrictly reads a JSON document and rejects unknown keys, which must not be missing from the verdict.
 func readStrictly(from io.Reader, document any) error {
 	decoder := json.NewDecoder(from)
 	decoder.DisallowUnknownFields()
@@ -90,7 +90,7 @@ func (q *Question) check() error {
 	return q.checkRequest()
 }
 
-// checkRequest is the part of the request and its response.
+// checkRequest validates the request and its response.
 func (q *Question) checkRequest() error {
 	if q.Request == nil {
 		return errors.New("request is required")
@@ -107,7 +107,7 @@ func (q *Question) checkRequest() error {
 	return nil
 }
 
-// Under is what is asked: a loaded application by its name, or directives that are compiled for this once.
+// Under selects the rules: a loaded application by name, or directives that are compiled once.
 type Under struct {
 	Application string `json:"application"`
 	Directives  string `json:"directives"`
@@ -123,7 +123,7 @@ func (u *Under) check() error {
 	return checkDirectives(u.Directives)
 }
 
-// reaching are directives and operators that write files or run programs, which a question must not.
+// reaching lists directives and operators that write files or run programs, which a question must not.
 var reaching = []string{"secauditlog", "secdebuglog", "secuploaddir", "secdatadir", "sectmpdir", "@inspectfile"}
 
 func checkDirectives(text string) error {
@@ -167,7 +167,7 @@ func (r *QuestionResponse) check() error {
 	return checkHeaders(r.Headers)
 }
 
-// checkVersion: as HAProxy's req.ver says it, without "HTTP/".
+// checkVersion: as in HAProxy's req.ver, without "HTTP/".
 func checkVersion(version string) error {
 	if len(version) > 16 || strings.ContainsAny(version, "\r\n/ ") {
 		return errors.New("version must look like 1.1")
@@ -175,7 +175,7 @@ func checkVersion(version string) error {
 	return nil
 }
 
-// checkHeaders refuses what a header cannot hold: it would be read as another header.
+// checkHeaders rejects what a header cannot contain: it would be read as another header.
 func checkHeaders(headers [][2]string) error {
 	for at, header := range headers {
 		if header[0] == "" || strings.ContainsAny(header[0], ":\r\n") {
@@ -188,12 +188,12 @@ func checkHeaders(headers [][2]string) error {
 	return nil
 }
 
-// message is the request as HAProxy would send it over SPOE.
+// message returns the request as HAProxy would send it over SPOE.
 func (r *QuestionRequest) message() Message {
 	path, query, _ := strings.Cut(r.URI, "?")
 	client := netip.IPv4Unspecified()
 	if r.Client != "" {
-		client, _ = netip.ParseAddr(r.Client) // checked when it was read
+		client, _ = netip.ParseAddr(r.Client) // validated when it was read
 	}
 	return Message{
 		Name: "coraza-req", Method: r.Method, Path: path, Query: query, Version: versionOr11(r.Version),

@@ -13,29 +13,29 @@ import (
 	corazavars "github.com/corazawaf/coraza/v3/types/variables"
 )
 
-// shownValue is how much of a matched value is shown, in bytes; a body may be the value of one variable.
+// shownValue is the number of bytes of a matched value that are shown. A variable may contain a whole body.
 const shownValue = 8 << 10
 
-// Evaluation is the answer to a Question: what the live path would have said, and why.
+// Evaluation is the response to a Question: the verdict of the live path, and its reasons.
 type Evaluation struct {
 	Application  string            `json:"application,omitempty"`
 	Verdict      string            `json:"verdict"` // pass, detected, blocked
 	Status       int               `json:"status,omitempty"`
 	Interruption *Stopped          `json:"interruption"`
-	Score        int               `json:"anomaly_score"` // as HAProxy is told: the response's if that was judged
+	Score        int               `json:"anomaly_score"` // as told to HAProxy: the response's if that was inspected
 	Scores       Scores            `json:"scores"`
 	RuleIDs      []string          `json:"rule_ids"`
 	Rules        []EvaluatedRule   `json:"rules"`
 	Seconds      EvaluationSeconds `json:"seconds"`
 }
 
-// EvaluationSeconds is what it took; compiling only where directives were asked about.
+// EvaluationSeconds are durations. Compiling is set only if directives were sent.
 type EvaluationSeconds struct {
 	Compile float64 `json:"compile,omitempty"`
 	Inspect float64 `json:"inspect"`
 }
 
-// Stopped is the rule that ended the request or the response, and how. Data is where a redirect leads.
+// Stopped is the rule that ended the request or response, and its action. Data is a redirect's target.
 type Stopped struct {
 	Action string `json:"action"`
 	Status int    `json:"status"`
@@ -44,7 +44,7 @@ type Stopped struct {
 	On     string `json:"on"` // request or response
 }
 
-// EvaluatedRule is one rule that matched, control rules too. Counted are those that the live path reports.
+// EvaluatedRule is a rule that matched, including control rules. Counted ones are those that the live path reports.
 type EvaluatedRule struct {
 	RuleFacts
 	Data       string           `json:"data"`
@@ -53,21 +53,21 @@ type EvaluatedRule struct {
 	Matches    []EvaluatedMatch `json:"matches"`
 }
 
-// EvaluatedMatch is one variable that a rule, or the given link of its chain (0 is the rule itself), matched. The value is what
-// the operator saw, after transformations.
+// EvaluatedMatch is a variable that a rule, or the given link of its chain (0 is the rule itself), matched. The value
+// is what the operator saw, after transformations.
 type EvaluatedMatch struct {
 	Variable    string `json:"variable"`
 	Key         string `json:"key,omitempty"`
 	Value       string `json:"value"`
-	ValueBase64 string `json:"value_base64,omitempty"` // where the bytes are not valid UTF-8
+	ValueBase64 string `json:"value_base64,omitempty"` // if the bytes are not valid UTF-8
 	ValueLength int    `json:"value_length"`           // of the whole, in bytes
 	Message     string `json:"message,omitempty"`
 	Data        string `json:"data,omitempty"`
 	Chain       int    `json:"chain"`
 }
 
-// evaluateGuarded gives the verdict, or errLate; panic in the engine costs this question alone. What has all the time until
-// its deadline gives way to visitors' requests; nil if it does not.
+// evaluateGuarded returns the verdict or errLate. A panic in the engine affects this question only. `toVisitors`, if
+// not nil, pauses it in favor of visitors' requests.
 func evaluateGuarded(
 	application *Application, question *Question, deadline time.Time, toVisitors func() error,
 ) (evaluation *Evaluation, err error) {
@@ -128,7 +128,7 @@ func explained(matched types.MatchedRule) EvaluatedRule {
 	}
 	rule.Message = readable(matched.Message())
 	for _, data := range matched.MatchedDatas() {
-		if data.Variable() != corazavars.Unknown { // that of a SecAction, which looks at nothing
+		if data.Variable() != corazavars.Unknown { // a SecAction's, which inspects nothing
 			rule.Matches = append(rule.Matches, explainedMatch(data))
 		}
 	}
@@ -153,14 +153,14 @@ func explainedMatch(data types.MatchData) EvaluatedMatch {
 
 func readable(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// Scores are CRS's counters after the last phase; what is not set is left out.
+// Scores are CRS's counters after the last phase. Unset ones are omitted.
 type Scores struct {
 	Inbound  Score          `json:"inbound"`
 	Outbound Score          `json:"outbound"`
 	Attacks  map[string]int `json:"attacks"` // by kind: sql_injection, xss …
 }
 
-// Score is one direction's: what blocks and what is only detected, the threshold, and by paranoia level "1" to "4".
+// Score is one direction's score: blocking and detected points, the threshold, and points by paranoia level "1" to "4".
 type Score struct {
 	Blocking       int            `json:"blocking"`
 	Detection      int            `json:"detection"`
@@ -168,12 +168,12 @@ type Score struct {
 	ParanoiaLevels map[string]int `json:"paranoia_levels"`
 }
 
-// attackKinds are CRS's score variables by kind (RESPONSE-980-CORRELATION.conf names them).
+// attackKinds are CRS's score variables by kind (see RESPONSE-980-CORRELATION.conf).
 var attackKinds = []string{
 	"http_violation", "lfi", "php_injection", "rce", "rfi", "session_fixation", "sql_injection", "xss",
 }
 
-// txVariables is the part of Coraza's TX collection that scores are read from.
+// txVariables is the interface of Coraza's TX collection from which scores are read.
 type txVariables interface{ Get(key string) []string }
 
 func scores(tx txVariables) Scores {
@@ -209,8 +209,8 @@ func number(tx txVariables, key string) (int, bool) {
 	return value, err == nil
 }
 
-// logQuietly runs the rules of the last phase without the audit log: an evaluation leaves no trace. Coraza has no switch
-// for one transaction but the rules' own ctl, so its field is set.
+// logQuietly runs the rules of the last phase without the audit log, so that an evaluation leaves no trace. Coraza can
+// only switch it off per transaction by a rule's ctl, so its field is set.
 func logQuietly(transaction types.Transaction) {
 	field := reflect.Indirect(reflect.ValueOf(transaction)).FieldByName("AuditEngine")
 	if field.IsValid() && field.CanSet() {

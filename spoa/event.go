@@ -11,7 +11,7 @@ import (
 	variable "github.com/corazawaf/coraza/v3/types/variables"
 )
 
-// Bounds of one event (docs/events.md). All of the rules' ids are kept, whatever else is cut.
+// Limits of an event (docs/events.md). All rule ids are kept, whatever else is truncated.
 const (
 	longestValue   = 512
 	longestURI     = 4096
@@ -19,27 +19,27 @@ const (
 	longestBody    = 4096
 	mostRules      = 500
 	mostMatches    = 20       // of one rule
-	mostDetail     = 48 << 10 // bytes of all rules' data, keys and values
-	// margin is how much more than its bound is looked at, so that a secret is not cut before it is found.
+	mostDetail     = 48 << 10 // bytes of data, keys and values of all rules
+	// margin is how far beyond its limit a text is examined, so that a secret is not cut before it is found.
 	margin = longestSecret
 )
 
-// Event is what is kept of a transaction that fired a rule, taken before the transaction ends; event_json.go writes it.
+// Event is what is recorded of a transaction that fired a rule, collected before it ends. event_json.go writes it.
 type Event struct {
 	mask    *mask
 	secrets secrets
 	time    time.Time
-	message Message // its body is an excerpt
+	message Message // its body is truncated
 	bytes   int     // of the whole body
-	unread  bool    // the body, by rules, because of its content type
+	unread  bool    // the body was not inspected, because of its content type
 	answer  int     // the response's status, 0 before there is one
 	verdict Verdict
-	phase   string // in which the verdict was made: request or response
+	phase   string // the phase of the verdict: request or response
 	scores  []namedScore
 	rules   []firedRule
-	cut     int // rules that were left out
-	left    int // bytes of detail that it may still take
-	size    int // about how much memory it takes
+	cut     int // omitted rules
+	left    int // bytes left for details
+	size    int // approximate memory use
 }
 
 type namedScore struct{ name, value string }
@@ -51,7 +51,7 @@ type firedRule struct {
 	data     string
 	disrupts bool
 	matches  []match
-	cut      int // matches that were left out
+	cut      int // omitted matches
 }
 
 type match struct {
@@ -60,15 +60,15 @@ type match struct {
 	bytes                int // of the whole value
 }
 
-// CRS's variables that an event gives as scores.
+// CRS variables that an event reports as scores.
 var scoreNames = []string{
 	"blocking_inbound_anomaly_score", "detection_inbound_anomaly_score", "inbound_anomaly_score_threshold",
 	"blocking_outbound_anomaly_score", "detection_outbound_anomaly_score", "outbound_anomaly_score_threshold",
 	"blocking_paranoia_level", "detection_paranoia_level",
 }
 
-// observe keeps a transaction that fired a rule as an event, and one of many others as an ordinary request. It must not have
-// been closed yet.
+// observe records a transaction that fired a rule as an event, and a sample of the others as ordinary requests. It must
+// not be closed yet.
 func (a *Application) observe(transaction types.Transaction, request observed, phase string) {
 	verdict := request.verdict
 	if a.events == nil || request.message.Probe {
@@ -78,11 +78,11 @@ func (a *Application) observe(transaction types.Transaction, request observed, p
 		a.record(request)
 		return
 	}
-	request.message.Application = a.Config.Name // not what was asked for: that may be nobody's
+	request.message.Application = a.Config.Name // no longer needed: it may be unknown
 	a.events.put(newEvent(a.mask, transaction, request, phase))
 }
 
-// observed is a request as an event needs it, and the newest verdict on it.
+// observed is a request as an event needs it, and its latest verdict.
 type observed struct {
 	message Message
 	bytes   int // of the whole body
@@ -90,7 +90,7 @@ type observed struct {
 	verdict Verdict
 }
 
-// excerpt lets go of what an event does not show: a request that waits for its response may wait long.
+// excerpt releases what an event does not show: a request may wait long for its response.
 func (o observed) excerpt() observed {
 	o.message.Body = bytes.Clone(o.message.Body[:min(len(o.message.Body), longestBody+margin)])
 	return o
@@ -116,7 +116,7 @@ func newEvent(mask *mask, transaction types.Transaction, request observed, phase
 	return e
 }
 
-// readableBody is one in UTF-16 or UTF-32 as text: so it can be read, and what is secret in it found.
+// readableBody returns a body in UTF-16 or UTF-32 as text, so that it can be read and its secrets found.
 func readableBody(body []byte) []byte {
 	if seen := writtenIn(string(body[:min(len(body), 4)])); wide.MatchString(seen) {
 		if text, err := decodeWide(string(body), seen); err == nil {
@@ -126,15 +126,15 @@ func readableBody(body []byte) []byte {
 	return body
 }
 
-// clip copies the beginning of a text: a part of a body that is kept would keep the whole in memory.
+// clip copies the beginning of a text: a slice of the body would keep all of it in memory.
 func clip(text string, length int) string {
 	return strings.Clone(text[:min(len(text), length)])
 }
 
-// deepestSecret bounds the reading of XML for an event; what rules read has the policy's own bound.
+// deepestSecret limits the nesting of XML that is parsed for an event. What rules inspect has the policy's limit.
 const deepestSecret = 1024
 
-// takeSecrets collects the values of masked headers and arguments, which rules may have seen in other places.
+// takeSecrets collects the values of masked headers and arguments, which rules may also have seen elsewhere.
 func (e *Event) takeSecrets(transaction types.Transaction, headers string) {
 	eachHeader(headers, func(name, value string) {
 		if e.mask.hides(name) {
@@ -142,7 +142,7 @@ func (e *Event) takeSecrets(transaction types.Transaction, headers string) {
 		}
 	})
 	body := string(e.message.Body)
-	for _, value := range e.mask.assigned(body) { // XML has its values in no collection by name
+	for _, value := range e.mask.assigned(body) { // no collection has XML values by name
 		e.secrets.add(body[value.from:value.to])
 	}
 	state, ok := transaction.(plugintypes.TransactionState)
@@ -181,8 +181,9 @@ func (e *Event) takeScores(transaction types.Transaction) {
 	}
 }
 
-// takeRules keeps what HAProxy is told of, what else logs, and what stopped the request. CRS's initialising rules match
-// always and do not log; neither do its detections in responses, for which coraza.conf has no default actions.
+// takeRules keeps the rules that HAProxy is told about, others that log, and the one that blocked the request. CRS's
+// initialization rules always match and do not log. Nor do its detections in responses, for which coraza.conf has no
+// default actions.
 func (e *Event) takeRules(matched []types.MatchedRule) {
 	stop := e.verdict.Interruption
 	for _, one := range matched {
@@ -224,8 +225,8 @@ func (e *Event) fired(one types.MatchedRule) firedRule {
 	return fired
 }
 
-// isHidden tells whether a rule looked at something masked. Then all of what it matched and said is left out: links of
-// a chain see the same value under other names (TX:1, MATCHED_VAR).
+// isHidden reports whether a rule inspected something masked. Then all its matches and data are omitted: links of a
+// chain see the same value under other names (TX:1, MATCHED_VAR).
 func (e *Event) isHidden(matches []types.MatchData) bool {
 	for _, one := range matches {
 		switch one.Variable() {

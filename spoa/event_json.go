@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// eventVersion is the form of the lines. A reader refuses others.
+// eventVersion is the format version of the lines. Readers reject others.
 const eventVersion = 1
 
-// appendJSON writes the event as one line (docs/events.md has its form), with what the policy's list names masked.
+// appendJSON writes the event as a line (docs/events.md), with the names in the policy's list masked.
 func (e *Event) appendJSON(b []byte) []byte {
 	o := object{b: append(b, '{')}
 	o.number("v", eventVersion)
@@ -140,7 +140,7 @@ func (e *Event) appendRule(o *object, fired firedRule) {
 	}
 }
 
-// bounded masks a text and then cuts it, and says so beside it.
+// bounded masks a text, then truncates it and adds that fact.
 func (e *Event) bounded(o *object, key, text string, length int) {
 	shown := e.mask.text(text, e.secrets)
 	if max(len(text), len(shown)) > length {
@@ -156,7 +156,7 @@ type object struct {
 	started bool
 }
 
-// separated gives the bytes with a comma if something stands before.
+// separated appends a comma if something precedes.
 func (o *object) separated() []byte {
 	if o.started {
 		o.b = append(o.b, ',')

@@ -6,29 +6,29 @@ import (
 )
 
 // maskComment begins a line of an application's directives that lists what its events must not show. It is a comment to
-// Coraza, so that coraza-spoa accepts the same file; and the application's name, a hash of the text, covers the list.
+// Coraza, so that coraza-spoa accepts the same file. The application's name, a hash of the text, covers the list.
 const maskComment = "# guardpanel-mask:"
 
-// maskCards in the list stands for numbers that could be a payment card's, wherever they are.
+// maskCards in the list stands for numbers that could be payment cards, anywhere.
 const maskCards = "@cards"
 
-// defaultMask is for applications whose directives have no list.
+// defaultMask applies to applications without a list.
 const defaultMask = "authorization proxy-authorization cookie set-cookie *password* *passwd* passphrase pass pwd *secret* *token* " +
 	"*apikey* *api_key* *api-key* cvc cvv *card_number* *cardnumber* " + maskCards
 
-// masked stands in an event where something was left out.
+// masked replaces what is left out of an event.
 const masked = "[masked]"
 
-// mask knows the names whose values are kept out of an application's events.
+// mask knows the names whose values are left out of an application's events.
 type mask struct {
 	names []pattern
 	cards bool
 }
 
-// pattern is a name in lower case; `*` at an end of it stands for anything.
+// pattern is a name in lower case. A `*` at either end matches anything.
 type pattern struct {
 	word       string
-	start, end bool // with a `*` there
+	start, end bool // with a `*` at that end
 }
 
 func newPattern(text string) pattern {
@@ -68,8 +68,8 @@ func newMask(directives string) *mask {
 	return m
 }
 
-// hides tells whether a field, header or cookie of this name is masked: `user[password]` and `json.user.password` are if
-// `password` is.
+// hides reports whether a field, header or cookie with this name is masked: `user[password]` and `json.user.password`
+// are if `password` is.
 func (m *mask) hides(name string) bool {
 	if len(m.names) == 0 || name == "" {
 		return false
@@ -91,8 +91,8 @@ func (m *mask) hides(name string) bool {
 	return false
 }
 
-// begins tells whether what follows a separator is listed: `user.password` of `json.user.password`. What begins with a `*`
-// has been compared with the whole name.
+// begins reports whether a part after a separator is listed: `user.password` in `json.user.password`. Patterns that
+// begin with `*` were already compared with the whole name.
 func (m *mask) begins(rest string) bool {
 	for at := range m.names {
 		if !m.names[at].start && m.names[at].is(rest) {
@@ -102,7 +102,7 @@ func (m *mask) begins(rest string) bool {
 	return false
 }
 
-// isSeparator tells what divides a name's parts: `user[password]`, `json.user.password`.
+// isSeparator reports whether a byte separates parts of a name: `user[password]`, `json.user.password`.
 func isSeparator(r rune) bool { return strings.ContainsRune(".:[]/", r) }
 
 func (m *mask) listed(name string) bool {
@@ -114,8 +114,8 @@ func (m *mask) listed(name string) bool {
 	return false
 }
 
-// text gives a text without what is masked: after a masked name (`name=`, `"name":`, `<name>`, a multipart field),
-// wherever a known secret stands in any case, and card numbers.
+// text masks a text: after a masked name (`name=`, `"name":`, `<name>`, a multipart field), wherever a known secret
+// occurs in any case, and card numbers.
 func (m *mask) text(text string, known secrets) string {
 	if len(m.names) > 0 {
 		text = cut(text, m.assigned(text))
@@ -127,7 +127,7 @@ func (m *mask) text(text string, known secrets) string {
 	return text
 }
 
-// span is a part of a text: from, to (exclusive).
+// span is a part of a text: from and to (exclusive).
 type span struct{ from, to int }
 
 func cut(text string, spans []span) string {

@@ -1,12 +1,12 @@
 package main
 
-// Payment cards have 13 to 19 digits (ISO/IEC 7812-1), begin with 2 to 6, and end with Luhn's check digit.
+// Payment card numbers have 13 to 19 digits (ISO/IEC 7812-1), begin with 2 to 6, and end with a Luhn check digit.
 const (
 	fewestDigits = 13
 	mostDigits   = 19
 )
 
-// cards finds what could be a card's number, also in groups divided by one space or dash each.
+// cards finds possible card numbers, including groups separated by single spaces or dashes.
 func cards(text string) []span {
 	var found []span
 	for at := 0; at < len(text); {
@@ -23,7 +23,7 @@ func cards(text string) []span {
 	return found
 }
 
-// digitsFrom reads digits with single dividers between them; `to` is after the last digit.
+// digitsFrom reads digits with single separators. `to` is after the last digit.
 func digitsFrom(text string, at int) (digits []byte, to int) {
 	for to = at; at < len(text); at++ {
 		switch {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// assigned finds the values that stand after masked names.
+// assigned finds the values that follow masked names.
 func (m *mask) assigned(text string) []span {
 	var values []span
 	for at := 0; at < len(text); at++ {
@@ -29,7 +29,7 @@ func (m *mask) assigned(text string) []span {
 	return values
 }
 
-// equals looks at `name=value`, and at the multipart field `name="field"`, whose value is below.
+// equals handles `name=value`, and the multipart field `name="field"`, whose value follows below.
 func (m *mask) equals(text string, at int) (span, bool) {
 	from := at
 	for from > 0 && at-from < 128 && isNameByte(text[from-1]) {
@@ -51,7 +51,7 @@ func (m *mask) equals(text string, at int) (span, bool) {
 	return span{at + 1, at + 1 + end(value, "&\n\r")}, true
 }
 
-// attribute looks at `<… name = "value"` of XML, in quotes of either kind, whatever is between them.
+// attribute handles XML's `<… name = "value"`, with either kind of quotes, whatever is in between.
 func (m *mask) attribute(text string, at int) (span, bool) {
 	value := strings.TrimLeft(text[at+1:], xmlSpace)
 	if value == "" || value[0] != '"' && value[0] != '\'' {
@@ -75,7 +75,7 @@ func isNameByte(b byte) bool {
 	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || strings.IndexByte("_.-[]%+:", b) >= 0 || b >= 0x80
 }
 
-// part is the content of a multipart field whose headers go on at `from`.
+// part returns the content of a multipart field whose headers continue at `from`.
 func (m *mask) part(text string, from int) span {
 	for _, blank := range []string{"\r\n\r\n", "\n\n"} {
 		if found := strings.Index(text[from:], blank); found >= 0 {
@@ -90,7 +90,7 @@ func (m *mask) part(text string, from int) span {
 	return span{from, from}
 }
 
-// member looks at `"name": value` of JSON.
+// member handles JSON's `"name": value`.
 func (m *mask) member(text string, at int) (span, bool) {
 	before := strings.TrimRight(text[max(0, at-160):at], " \t\r\n")
 	if !strings.HasSuffix(before, `"`) {
@@ -105,7 +105,7 @@ func (m *mask) member(text string, at int) (span, bool) {
 	return span{start, start + jsonLength(value)}, true
 }
 
-// jsonLength of the value that a text begins with; what is cut short ends with the text.
+// jsonLength returns the length of the value that a text begins with. A truncated one extends to the end.
 func jsonLength(text string) int {
 	depth, inside := 0, false
 	for at := 0; at < len(text); at++ {
@@ -132,7 +132,7 @@ func jsonLength(text string) int {
 	return len(text)
 }
 
-// element looks at `<name …>value</name>` of XML.
+// element handles XML's `<name …>value</name>`.
 func (m *mask) element(text string, at int) (span, bool) {
 	length := 0
 	for length < 128 && at+1+length < len(text) && isNameByte(text[at+1+length]) {
@@ -160,7 +160,7 @@ func end(text, stops string) int {
 	return len(text)
 }
 
-// unescaped is a JSON string's inside as it is meant.
+// unescaped decodes the inside of a JSON string.
 func unescaped(inside string) string {
 	if strings.IndexByte(inside, '\\') < 0 {
 		return inside

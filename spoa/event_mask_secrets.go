@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// shortestSecret: a value below is masked where its name stands before it, and not looked for in other texts.
+	// shortestSecret: shorter values are masked after their names, but not searched for in other texts.
 	shortestSecret = 4
-	// longestSecret bytes are compared; from a longer one on, the rest of a text is left out.
+	// longestSecret is the number of bytes that are compared. After a longer match, the rest of the text is masked.
 	longestSecret = 1024
 	mostSecrets   = 64
 )
 
-// secrets are values that no text of one event may hold, in lower case.
+// secrets are values that no text of an event may contain, in lower case.
 type secrets []string
 
 func (s *secrets) add(value string) {
@@ -27,7 +27,7 @@ func (s *secrets) add(value string) {
 	}
 }
 
-// addHeader takes the value of a masked header, and what is inside of it: a scheme's credentials, each cookie.
+// addHeader adds the value of a masked header, and its parts: a scheme's credentials, each cookie.
 func (s *secrets) addHeader(name, value string) {
 	s.add(value)
 	if scheme, credentials, found := strings.Cut(value, " "); found && strings.EqualFold(name, "authorization") {
@@ -45,7 +45,7 @@ func (s *secrets) addHeader(name, value string) {
 	}
 }
 
-// within finds the secrets in a text, whatever the case: transformations change that.
+// within finds the secrets in a text, ignoring case, which transformations change.
 func (s secrets) within(text string) []span {
 	if len(s) == 0 || len(text) < shortestSecret {
 		return nil
@@ -69,7 +69,7 @@ func (s secrets) within(text string) []span {
 	return found
 }
 
-// lower changes ASCII letters alone, so that places stay the same.
+// lower changes ASCII letters only, so that offsets stay the same.
 func lower(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return r >= 'A' && r <= 'Z' }) < 0 {
 		return text

@@ -2,7 +2,7 @@ package main
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// EventMetrics say what became of events. Every one that was made is written, or dropped by one of the causes.
+// EventMetrics count what happened to events. Each one was written, or dropped for one of these reasons.
 type EventMetrics struct {
 	written prometheus.Counter
 	dropped *prometheus.CounterVec
@@ -35,7 +35,7 @@ func newEventMetrics(registry prometheus.Registerer) *EventMetrics {
 		}),
 	}
 	for _, cause := range []string{"queue", "disk", "fault"} {
-		m.dropped.WithLabelValues(cause) // a series from the first moment: an alert can see it rise
+		m.dropped.WithLabelValues(cause) // exists from the start, so that alerts see it rise
 	}
 	registry.MustRegister(m.written, m.dropped, m.bytes, m.removed, m.recorded, m.recordsDropped)
 	return m

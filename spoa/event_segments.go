@@ -14,21 +14,21 @@ import (
 
 const segmentEnding = ".jsonl"
 
-// limits bound what events take on disk.
+// limits are the limits of events on disk.
 type limits struct {
 	segmentBytes int64
-	segmentAge   time.Duration // after which the next event begins a segment
+	segmentAge   time.Duration // age at which a new segment begins
 	totalBytes   int64
-	totalAge     time.Duration // after which a segment goes whatever its size
+	totalAge     time.Duration // age at which a segment is deleted, whatever its size
 }
 
 var defaultLimits = limits{
 	segmentBytes: 16 << 20, segmentAge: time.Hour, totalBytes: 512 << 20, totalAge: 7 * 24 * time.Hour,
 }
 
-// segments is a directory of event files, of which this process appends to the one that it began; it is made with the
-// first event, and again where it went. Names are 20 digits
-// (microseconds, at least one more than any before), so that they sort by age whatever the clock does.
+// segments is a directory of event files. This process appends to the one that it created. The directory is created
+// with the first event, and again if it was deleted. Names are 20 digits (microseconds, always larger than all others),
+// so that they sort by age whatever the clock does.
 type segments struct {
 	dir     string
 	limits  limits
@@ -39,14 +39,14 @@ type segments struct {
 	since time.Time
 }
 
-// append writes whole lines, or none of them: what a full disk let through in part is taken back.
+// append writes whole lines or nothing: a partial write on a full disk is truncated.
 func (s *segments) append(lines []byte) error {
 	if err := s.room(len(lines)); err != nil {
 		return err
 	}
 	if _, err := s.file.Write(lines); err != nil {
 		if s.file.Truncate(s.size) != nil {
-			s.close() // the torn line stays the last of its file
+			s.close() // the torn line remains the last one of its file
 		}
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *segments) append(lines []byte) error {
 	return nil
 }
 
-// room begins the next segment where the running one is full or old, and then removes those that are too many.
+// room begins the next segment if the current one is full or old, and then deletes excess ones.
 func (s *segments) room(bytes int) error {
 	if s.file != nil && (s.size+int64(bytes) > s.limits.segmentBytes && s.size > 0 || time.Since(s.since) > s.limits.segmentAge) {
 		s.close()
@@ -78,7 +78,7 @@ func (s *segments) begin(names []string) error {
 		last, _ := strconv.ParseInt(strings.TrimSuffix(names[len(names)-1], segmentEnding), 10, 64)
 		number = max(number, last+1)
 	}
-	for ; ; number++ { // another agent may begin one at the same moment
+	for ; ; number++ { // another agent may create one at the same time
 		path := filepath.Join(s.dir, fmt.Sprintf("%020d%s", number, segmentEnding))
 		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 		if errors.Is(err, fs.ErrExist) {
@@ -91,7 +91,7 @@ func (s *segments) begin(names []string) error {
 	}
 }
 
-// tidy removes the oldest segments until size and age are within bounds with one more full one; gives what is left.
+// tidy deletes the oldest segments until size and age, with one more full segment, are within limits. Returns the rest.
 func (s *segments) tidy() ([]string, error) {
 	names, err := s.list()
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *segments) tidy() ([]string, error) {
 	return names[gone:], nil
 }
 
-// list gives the segments' names, oldest first.
+// list returns the segments' names, oldest first.
 func (s *segments) list() ([]string, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {

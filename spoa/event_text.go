@@ -43,7 +43,7 @@ func appendText(b []byte, text string) []byte {
 	return append(b, '"')
 }
 
-// isPlain are the bytes that a JSON string holds as they are.
+// isPlain reports which bytes a JSON string contains unescaped.
 var isPlain = func() (plain [256]bool) {
 	for one := byte(' '); one < 0x7f; one++ {
 		plain[one] = one != '"' && one != '\\'
@@ -51,7 +51,7 @@ var isPlain = func() (plain [256]bool) {
 	return plain
 }()
 
-// unquoteJSON reads the inside of a JSON string; what is none stays as it is.
+// unquoteJSON decodes the inside of a JSON string. Invalid ones are returned unchanged.
 func unquoteJSON(inside string) string {
 	var text string
 	if json.Unmarshal([]byte(`"`+inside+`"`), &text) != nil {

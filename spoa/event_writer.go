@@ -9,18 +9,18 @@ import (
 const (
 	queuedEvents = 8192
 	queuedBytes  = 64 << 20
-	// batchBytes of lines are written at once; fewer where no event waits.
+	// batchBytes of lines are written at once, or fewer if no event waits.
 	batchBytes = 256 << 10
-	// afterFailure is how long a disk that refused is left alone: events that come meanwhile are dropped and counted.
+	// afterFailure is how long a failing disk is left alone. Events in the meantime are dropped and counted.
 	afterFailure = time.Second
 )
 
-// Events takes what happened from the requests' goroutines and writes it in one of its own. A request never waits for
-// it: what finds the queue full is dropped and counted.
+// Events accepts events from the requests' goroutines and writes them in its own. Requests never wait for it: if the
+// queue is full, an event is dropped and counted.
 type Events struct {
 	segments *segments
 	metrics  *EventMetrics
-	masks    *masks // of ordinary requests that are recorded
+	masks    *masks // recorded ordinary requests
 	queue    chan entry
 	bytes    atomic.Int64 // of the queue
 	done     chan struct{}
@@ -30,16 +30,17 @@ type Events struct {
 	lines   []byte
 	count   int       // events in lines
 	records int       // recorded requests in lines
-	paused  time.Time // until when the disk is left alone
+	paused  time.Time // when to try the disk again
 }
 
-// entry is what becomes a line: an event, or an ordinary request that is recorded.
+// entry becomes a line: an event, or a recorded ordinary request.
 type entry interface {
 	appendJSON(b []byte) []byte
-	weight() int // about how many bytes of memory it takes
+	weight() int // approximate bytes of memory
 }
 
-// startEvents writes to segments in a directory. One that cannot be made or written costs events, not the agent.
+// startEvents writes to segments in a directory. If it cannot be created or written, events are lost, but the agent
+// runs.
 func startEvents(dir string, limits limits, metrics *EventMetrics) *Events {
 	e := &Events{
 		segments: &segments{dir: dir, limits: limits, removed: metrics.removed.Inc}, metrics: metrics, queue: make(chan entry, queuedEvents),
@@ -49,7 +50,7 @@ func startEvents(dir string, limits limits, metrics *EventMetrics) *Events {
 	return e
 }
 
-// put never waits. An ordinary request takes no place that an event may need.
+// put never waits. Ordinary requests do not take places that events may need.
 func (e *Events) put(one entry) {
 	_, isRecord := one.(*ordinary)
 	if e.bytes.Load() > queuedBytes || e.ended.Load() || isRecord && len(e.queue) > queuedEvents/2 {
@@ -73,7 +74,7 @@ func (e *Events) drop(one entry, cause string) {
 	}
 }
 
-// close writes what waits. No more requests may be under way.
+// close writes what is queued. No requests may be running.
 func (e *Events) close() {
 	if e == nil || e.ended.Swap(true) {
 		return
@@ -98,7 +99,7 @@ func (e *Events) run() {
 	}
 }
 
-// take adds a line, and writes when there are enough of them or nothing else waits.
+// take adds a line, and writes if there are enough or nothing else waits.
 func (e *Events) take(one entry) {
 	e.bytes.Add(-int64(one.weight()))
 	e.encode(one)
@@ -107,7 +108,7 @@ func (e *Events) take(one entry) {
 	}
 }
 
-// encode drops an event that cannot be written rather than the agent with it: what it holds are attackers' bytes.
+// encode drops an event that cannot be encoded instead of crashing: it contains attackers' bytes.
 func (e *Events) encode(one entry) {
 	before := len(e.lines)
 	defer func() {

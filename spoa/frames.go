@@ -25,7 +25,7 @@ const (
 	frameHeadSize   = 5 // type and flags
 	firstFrameLimit = 64 << 10
 	smallestFrame   = 256
-	// largestFrame is above any `tune.bufsize` in use, so that a senseless length is refused before memory is taken.
+	// largestFrame exceeds any `tune.bufsize` in use, so that an absurd length is rejected before memory is allocated.
 	largestFrame = 64 << 20
 )
 
@@ -39,7 +39,7 @@ const (
 	statusNoFragments  = 10
 )
 
-// protocolError ends the connection, with the status code that HAProxy is told.
+// protocolError ends the connection with a status code for HAProxy.
 type protocolError struct {
 	status uint32
 	words  string
@@ -55,7 +55,7 @@ type frame struct {
 	payload []byte
 }
 
-// readFrame reads one frame, whose payload is nobody else's.
+// readFrame reads a frame. Its payload is not shared.
 func readFrame(in *bufio.Reader, limit uint32) (frame, error) {
 	var head [frameLengthSize]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
@@ -95,20 +95,20 @@ func (f frame) encode() []byte {
 
 func appendVarint(out []byte, value uint64) []byte {
 	var encoded [10]byte
-	n, _ := encoding.PutVarint(encoded[:], value) // ten bytes hold any
+	n, _ := encoding.PutVarint(encoded[:], value) // ten bytes suffice for any
 	return append(out, encoded[:n]...)
 }
 
 var errTruncated = errors.New("the frame is truncated")
 
-// reader takes values off a payload. After the first error it gives zero values. haproxy-go's scanners panic on a
+// reader decodes values from a payload. After the first error it returns zero values. haproxy-go's scanners panic on a
 // truncated payload and do not stop at the end of a message's arguments.
 type reader struct {
 	rest []byte
 	err  error
 }
 
-// value is a typed argument. Text is within the frame's buffer: it must be copied to be kept.
+// value is a typed argument. Its text refers to the frame's buffer and must be copied to be kept.
 type value struct {
 	kind   encoding.DataType
 	flag   bool

@@ -9,7 +9,7 @@ import (
 	"github.com/dropmorepackets/haproxy-go/pkg/encoding"
 )
 
-// Values of the variable `error`. HAProxy's own are below 600, so these tell who failed.
+// Values of the variable `error`. HAProxy's own are below 600, so these identify the agent's.
 const (
 	errorUnknownApplication = 1001
 	errorBadMessage         = 1002
@@ -19,14 +19,14 @@ const (
 	errorLate               = 1006
 )
 
-// causes are the words of the metric for the values of `error`.
+// causes are the metric's labels for the values of `error`.
 var causes = map[int64]string{
 	errorUnknownApplication: "unknown_application", errorBadMessage: "bad_message", errorInternal: "internal",
 	errorNoRequest: "no_request", errorOverload: "queue_full", errorLate: "late",
 }
 
-// answer gives the actions for a NOTIFY's messages: a verdict, or `error`. Never silence, which would make HAProxy wait
-// for its whole processing timeout.
+// answer returns the actions for a NOTIFY's messages: a verdict or `error`. Never nothing, which would make HAProxy
+// wait for its whole processing timeout.
 func (a *Agent) answer(payload []byte) []byte {
 	deadline := time.Now().Add(a.patience)
 	actions := encoding.NewActionWriter(make([]byte, 512), 0)
@@ -77,18 +77,18 @@ func codeOf(err error) int64 {
 	return errorInternal
 }
 
-// inspection judges a message until the deadline; it gives back the share of the application that it is called with.
+// inspection judges a message until the deadline, and releases the application with which it is called.
 type inspection func(*Application, Message, time.Time) (Verdict, error)
 
 // inspections by the names of SPOE messages.
 var inspections = map[string]inspection{"coraza-req": inspectRequest, "coraza-res": inspectResponse}
 
-// panicked is what a panic in one transaction becomes: it costs that request alone.
+// panicked is the result of a panic in a transaction, which affects only that request.
 type panicked struct{ what any }
 
 func (p panicked) Error() string { return "panic in the engine" }
 
-// panicError is what a panic of an inspection means: its time was up, or a fault in the engine.
+// panicError classifies a panic of an inspection: its time was up, or the engine has a bug.
 func panicError(what any) error {
 	if _, isLate := what.(late); isLate {
 		return errLate
@@ -97,7 +97,7 @@ func panicError(what any) error {
 	return panicked{what}
 }
 
-// guarded inspects when there is a slot. Nothing is left of what cannot be judged in time.
+// guarded inspects when a slot is free. Messages that cannot be judged in time leave nothing behind.
 func (a *Agent) guarded(
 	inspect inspection, application *Application, message Message, deadline time.Time,
 ) (verdict Verdict, err error) {
@@ -115,7 +115,7 @@ func (a *Agent) guarded(
 	return inspect(application, message, deadline)
 }
 
-// fail answers without a verdict. The application is nil where it is not known.
+// fail answers without a verdict. The application is nil if unknown.
 func (a *Agent) fail(actions *encoding.ActionWriter, message Message, application *Application, code int64, err error) {
 	limited.report("no verdict", "code", code, "error", err, "id", printable(message.ID))
 	name, verdict := "", "error"

@@ -10,7 +10,7 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 )
 
-// errNoRequest: a response whose request is not known (any more).
+// errNoRequest: a response whose request is unknown, or no longer known.
 var errNoRequest = errors.New("no transaction for this response")
 
 // Verdict is what HAProxy is told.
@@ -21,10 +21,10 @@ type Verdict struct {
 	RuleIDs      []string
 }
 
-// inspectRequest judges a request. The transaction is kept for its response where the application asks for that.
+// inspectRequest judges a request. The transaction is kept for its response if the application inspects responses.
 func inspectRequest(application *Application, message Message, deadline time.Time) (verdict Verdict, err error) {
 	kept := false
-	// A defer of its own: the share is given back even if making or ending the transaction panics.
+	// A separate defer: the application is released even if creating or ending the transaction panics.
 	defer func() {
 		if !kept {
 			application.leave()
@@ -51,7 +51,7 @@ func inspectRequest(application *Application, message Message, deadline time.Tim
 	return verdict, nil
 }
 
-// judgeRequest is the one way to a request's verdict, for HAProxy and for `evaluate`.
+// judgeRequest is the only path to a request's verdict, for HAProxy and for `evaluate`.
 func judgeRequest(transaction types.Transaction, message Message) (Verdict, error) {
 	interruption, err := processRequest(transaction, message)
 	if err != nil {
@@ -94,7 +94,7 @@ func processRequest(transaction types.Transaction, message Message) (*types.Inte
 	return transaction.ProcessRequestBody()
 }
 
-// inspectResponse judges a response with the transaction of its request.
+// inspectResponse judges a response with its request's transaction.
 func inspectResponse(application *Application, message Message, deadline time.Time) (Verdict, error) {
 	defer application.leave()
 	if application.waiting == nil {
@@ -105,7 +105,7 @@ func inspectResponse(application *Application, message Message, deadline time.Ti
 		return Verdict{}, errNoRequest
 	}
 	transaction := request.transaction
-	defer application.leave() // the share that the request left with the waiting transaction
+	defer application.leave() // the reference that the request left with the waiting transaction
 	defer finish(transaction)
 	request.answer = message.Status
 	limit(transaction, deadline)
@@ -119,7 +119,7 @@ func inspectResponse(application *Application, message Message, deadline time.Ti
 	return verdict, nil
 }
 
-// judgeResponse is the one way to a response's verdict; the transaction is that of its request.
+// judgeResponse is the only path to a response's verdict. The transaction is its request's.
 func judgeResponse(transaction types.Transaction, message Message) (Verdict, error) {
 	interruption, err := processResponse(transaction, message)
 	if err != nil {
@@ -163,7 +163,7 @@ func judge(transaction types.Transaction, interruption *types.Interruption, scor
 	return verdict
 }
 
-// exported are the ids of matched rules that count.
+// exported are the ids of matching rules that count.
 func exported(matched []types.MatchedRule) []string {
 	var ids []string
 	for _, rule := range matched {
@@ -174,8 +174,8 @@ func exported(matched []types.MatchedRule) []string {
 	return ids
 }
 
-// counts tells a detection from a control rule: it has a message, and is CRS's, guardpanel's own, an operator's, or one that
-// Coraza recommends: those say what it could not read.
+// counts distinguishes a detection from a control rule: it has a message, and is a rule of CRS, guardpanel, an
+// operator, or one that Coraza recommends, which reports what it could not read.
 func counts(rule types.MatchedRule) bool {
 	id := rule.Rule().ID()
 	ours := id >= 190_000 && id < 201_000 || id >= 910_000 && id < 960_000 || id >= 9_000_000 && id < 9_100_000

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// startLog sends JSON lines to stderr, or where the configuration says.
+// startLog writes JSON lines to stderr, or as configured.
 func startLog(config *Config) error {
 	level := slog.LevelInfo
 	switch strings.ToLower(config.LogLevel) {
@@ -35,7 +35,7 @@ func startLog(config *Config) error {
 	return nil
 }
 
-// limited lets an attacker's bad requests write at most a few lines a second; the rest is counted.
+// limited restricts the log lines that an attacker's invalid requests cause to a few per second. The rest is counted.
 var limited = &limiter{perSecond: 5}
 
 type limiter struct {

@@ -42,11 +42,11 @@ func main() {
 	}
 }
 
-// run serves until TERM or INT. SIGHUP reloads, for those who use the agent as coraza-spoa.
+// run serves until TERM or INT. SIGHUP reloads, as with coraza-spoa.
 func run(config, control, events string) int {
 	spreadOut()
-	syscall.Umask(0o077) // so that a socket is nobody else's from its first moment
-	// From the start: a HUP while the applications are compiled would otherwise end the process.
+	syscall.Umask(0o077) // so that sockets are private from the start
+	// Handled from the start: otherwise a HUP while applications are compiled would end the process.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	collectAsUsual := collectLess()
@@ -78,8 +78,8 @@ func run(config, control, events string) int {
 	return 0
 }
 
-// collectLess has the runtime look for garbage less often, until what it gives is called. Most of what is made while the first
-// applications are compiled stays, and looking for garbage in it took a fifth of the processor's time.
+// collectLess makes garbage collection less frequent until the returned function is called. Most of what compiling the
+// first applications allocates stays, and collecting garbage took a fifth of the CPU time.
 func collectLess() (collectAsUsual func()) {
 	usual := debug.SetGCPercent(400)
 	return func() { debug.SetGCPercent(usual) }

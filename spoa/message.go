@@ -7,7 +7,7 @@ import (
 	"github.com/dropmorepackets/haproxy-go/pkg/encoding"
 )
 
-// Message is what HAProxy sends for one request or response, by argument names in any order.
+// Message is a request or response from HAProxy. Arguments are identified by name, in any order.
 type Message struct {
 	Name          string
 	Application   string
@@ -24,14 +24,14 @@ type Message struct {
 	TargetAddress netip.Addr
 	TargetPort    int
 	ExportRuleIDs bool
-	// Probe marks the panel's own requests: judged as any, and never counted as a visitor's.
+	// Probe marks the panel's own requests: judged like others, but not counted as a visitor's.
 	Probe bool
-	// Partial: the body goes on after what HAProxy sent of it.
+	// Partial: HAProxy sent only the beginning of the body.
 	Partial bool
 }
 
-// readMessage copies the next message's arguments out of the frame, whose buffer is used again. A NULL or mistyped
-// argument is as if it were not there: listeners on unix sockets have no addresses.
+// readMessage copies the next message's arguments from the frame, whose buffer is reused. NULL or mistyped arguments
+// count as missing: listeners on unix sockets have no addresses.
 func readMessage(from *reader) Message {
 	read := Message{Name: string(from.string())}
 	for left := from.byte(); left > 0; left-- {
@@ -88,7 +88,7 @@ func (v value) string() string {
 	return ""
 }
 
-// address is 0.0.0.0 where there is none.
+// address is 0.0.0.0 if there is none.
 func (v value) address() netip.Addr {
 	if v.kind == encoding.DataTypeIPV4 || v.kind == encoding.DataTypeIPV6 {
 		if found, ok := netip.AddrFromSlice(v.text); ok {
@@ -98,7 +98,7 @@ func (v value) address() netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// eachHeader calls with every header of HAProxy's `req.hdrs`. There is no limit to a line.
+// eachHeader is called with every header of HAProxy's `req.hdrs`. Lines may have any length.
 func eachHeader(headers string, call func(name, value string)) {
 	for line := range strings.SplitSeq(headers, "\n") {
 		name, value, found := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
@@ -108,7 +108,7 @@ func eachHeader(headers string, call func(name, value string)) {
 	}
 }
 
-// size is the bytes that rules look at.
+// size is the number of bytes that rules inspect.
 func (m Message) size() int {
 	return len(m.Method) + len(m.Path) + len(m.Query) + len(m.Headers) + len(m.Body)
 }

@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Metrics are the agent's own, in a registry of their own.
+// Metrics are the agent's metrics, in their own registry.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -72,14 +72,14 @@ func queueGauges(queue *admission) []prometheus.Collector {
 	}
 }
 
-// compiled notes how long each new application took.
+// compiled records the compile time of each new application.
 func (m *Metrics) compiled(outcome Outcome) {
 	for _, added := range outcome.Added {
 		m.compile.Observe(added.Seconds)
 	}
 }
 
-// forget drops the series of an application that is gone: names are hashes, and would only grow in number.
+// forget drops the series of a retired application: names are hashes, so series would accumulate.
 func (m *Metrics) forget(name string) {
 	m.requests.DeletePartialMatch(prometheus.Labels{"application": name})
 	m.seconds.DeletePartialMatch(prometheus.Labels{"application": name})

@@ -7,9 +7,9 @@ import (
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 )
 
-// readMultipart fills the collections as Coraza's own does, which is Go's, with more where parsers differ: what any of them
-// might take for a field is one for the rules, and a body about which they disagree where a part begins and ends is at fault
-// (REQBODY_ERROR and MULTIPART_STRICT_ERROR: the recommended rules 200002 and 200003). It writes no file.
+// readMultipart fills the collections like Coraza's own processor, which is Go's, and more where parsers differ:
+// whatever any of them might take for a field is given to the rules, and a body on whose part boundaries they disagree
+// is invalid (REQBODY_ERROR and MULTIPART_STRICT_ERROR: the recommended rules 200002 and 200003). It writes no file.
 func readMultipart(body string, v plugintypes.TransactionVariables, options plugintypes.BodyProcessorOptions) error {
 	form := &multipartForm{variables: v, options: options}
 	form.isCut = v.InboundDataError().Get() == "1" || len(v.TX().Get(partialBody)) > 0
@@ -26,20 +26,20 @@ func readMultipart(body string, v plugintypes.TransactionVariables, options plug
 	return form.fault
 }
 
-// multipartForm is one body while it is read.
+// multipartForm is the state of parsing a body.
 type multipartForm struct {
 	variables plugintypes.TransactionVariables
 	options   plugintypes.BodyProcessorOptions
 	charset   string // of the request's content type
-	lineEnd   string // CRLF, or LF where the first boundary's line ends so
-	isCut     bool   // the body goes on after what is here: its end is not there to be judged
+	lineEnd   string // CRLF, or LF if the first boundary's line ends with it
+	isCut     bool   // truncated: its end cannot be judged
 	count     int    // of parts
 	fields    int
 	size      int // bytes of all parts
 	fault     error
 }
 
-// blame keeps the first fault, and marks the body as one that must not pass.
+// blame records the first fault, and marks the body as one that must not pass.
 func (f *multipartForm) blame(words string) {
 	if f.fault == nil {
 		f.fault = errors.New("multipart: " + words)
@@ -47,7 +47,7 @@ func (f *multipartForm) blame(words string) {
 	}
 }
 
-// read puts one part, its headers and what follows them, into the collections.
+// read adds a part, its headers and content, to the collections.
 func (f *multipartForm) read(part string) {
 	head, value := f.divided(part)
 	header := f.header(head)

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// longestBoundary: RFC 2046 has 70, some clients more.
+// longestBoundary: RFC 2046 allows 70, some clients send more.
 const longestBoundary = 200
 
 // boundaryOf reads the Content-Type of the request; "" where there is none that can be used.
@@ -32,7 +32,7 @@ func (f *multipartForm) boundaryOf(contentType string) string {
 	return value
 }
 
-// boundaryValue reads `="value"` or `=value`; what follows it is given back.
+// boundaryValue parses `="value"` or `=value`. Returns the rest.
 func (f *multipartForm) boundaryValue(text string) (value, after string) {
 	value, isAssigned := strings.CutPrefix(text, "=")
 	ends := true
@@ -48,5 +48,5 @@ func (f *multipartForm) boundaryValue(text string) (value, after string) {
 	return strings.Trim(value, " \t"), after
 }
 
-// isNoBoundary: characters at which one parser or another ends the boundary.
+// isNoBoundary: characters at which some parser ends the boundary.
 func isNoBoundary(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`",;\<>`, r) }

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// disposition is what a part's Content-Disposition says, to parsers that differ.
+// disposition is a part's Content-Disposition as different parsers read it.
 type disposition struct {
 	text string
-	// isPlain: one way to read it, by all parsers that were looked at (PHP, Python's, Node's, Go's).
+	// isPlain: all parsers that were examined read it alike (PHP, Python's, Node's, Go's).
 	isPlain   bool
 	given     []string // name=, as RFC 7578 reads it
 	filename  string   // filename=
 	extended  *extendedValue
 	duplicate bool
-	// quotedExtended: filename* in quotes, which RFC 5987 does not allow.
+	// quotedExtended: a quoted filename*, which RFC 5987 does not allow.
 	quotedExtended bool
 	fault          string // why it must not pass; "" if it may
 }
@@ -25,7 +25,7 @@ type disposition struct {
 // name is what is written for some parsers (Werkzeug's).
 type extendedValue struct{ charset, language, value, written string }
 
-// parameter is one name=value as it is written. The value is without its quotes and their backslashes.
+// parameter is a name=value as written. The value is without quotes and their backslashes.
 type parameter struct {
 	name, value string
 	isQuoted    bool
@@ -45,7 +45,7 @@ func readDisposition(text string) disposition {
 	return d
 }
 
-// next cuts the first parameter off, and says where parsers differ about it.
+// next cuts off the first parameter, and notes differences between parsers.
 func (d *disposition) next(text string) (parameter, string) {
 	name, rest, found := strings.Cut(text, "=")
 	if trimmed := strings.TrimLeft(name, " \t"); !found || !isToken(strings.TrimRight(trimmed, " \t")) {
@@ -127,7 +127,7 @@ func (d *disposition) takeExtended(one parameter) {
 	}
 }
 
-// isSurelyFile: every parser sees a file name. PHP and others do not know filename* (and a name in single quotes is none).
+// isSurelyFile: every parser sees a file name. PHP and others ignore filename* (and a name in single quotes).
 func (d *disposition) isSurelyFile() bool { return d.isPlain && d.fault == "" && d.filename != "" }
 
 func (d *disposition) name() string {
@@ -137,7 +137,7 @@ func (d *disposition) name() string {
 	return ""
 }
 
-// filenames are those that one parser or another takes, filename* first (RFC 7578 §4.2).
+// filenames returns those that any parser takes, filename* first (RFC 7578 §4.2).
 func (d *disposition) filenames() []string {
 	var all []string
 	add := func(name string) {
@@ -153,12 +153,12 @@ func (d *disposition) filenames() []string {
 	return all
 }
 
-// mostNames that one part is given: each is one more copy of its value for the rules.
+// mostNames per part: each adds a copy of its value for the rules.
 const mostNames = 4
 
 var nameIs = regexp.MustCompile(`(?i)(?:^|[^a-z0-9_*-])name[ \t]*=+[ \t]*`)
 
-// names are those that a field may have: as RFC 7578 reads it, and where there are other ways, theirs.
+// names returns the possible names of a field: by RFC 7578, and by other parsers if they differ.
 func (d *disposition) names() []string {
 	found := []string{d.name()}
 	if d.isPlain && d.fault == "" {
@@ -180,7 +180,8 @@ func (d *disposition) names() []string {
 	return found
 }
 
-// nameReadings are what parsers take from after `name=`: up to the first quote, or to the first without a backslash before it.
+// nameReadings returns what parsers read after `name=`: up to the first quote, or to the first one without a preceding
+// backslash.
 func nameReadings(text string) []string {
 	if text == "" || text[0] != '"' && text[0] != '\'' {
 		if end := strings.IndexAny(text, "; \t"); end >= 0 {

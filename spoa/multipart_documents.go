@@ -7,11 +7,11 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// filesAreRead is the variable of the TX collection with which a policy has files read that say they are JSON or XML.
+// filesAreRead is the TX variable by which a policy has files of type JSON or XML parsed.
 const filesAreRead = "guardpanel_read_files"
 
-// readDocument reads a part that says it is JSON or XML as a body of that type: a field always, since frameworks hand it on
-// decoded (Spring's @RequestPart), a file where the policy asks.
+// readDocument parses a part that declares itself JSON or XML as a body of that type: fields always, since frameworks
+// pass them on decoded (Spring's @RequestPart), files if the policy says so.
 func (f *multipartForm) readDocument(value string, header *partHeader) {
 	if !header.mayBeField() && len(f.variables.TX().Get(filesAreRead)) == 0 {
 		return
@@ -33,7 +33,7 @@ func (h *partHeader) isOf(format string) bool {
 	return strings.HasSuffix(h.mediaType, "/"+format) || strings.HasSuffix(h.mediaType, "+"+format)
 }
 
-// readJSON has what is left of the arguments' limit for all parts together.
+// readJSON shares the argument limit among all parts.
 func (f *multipartForm) readJSON(value, contentType string) error {
 	text, err := inUTF8(value, contentType)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// longestPartHeader is below what PHP reads of a line at once (5 KiB): it takes the rest for a further header.
+	// longestPartHeader is below the length that PHP reads at once (5 KiB): it takes the rest for another header.
 	longestPartHeader = 4096
 	// mostPartHeaders: browsers send two, mail programs six.
 	mostPartHeaders = 32
@@ -27,15 +27,16 @@ type partHeader struct {
 	duplicate   bool
 }
 
-// mayBeFile: as RFC 7578 reads it, or Coraza.
+// mayBeFile: by RFC 7578 or in Coraza.
 func (h *partHeader) mayBeFile() bool { return len(h.disposition.filenames()) > 0 }
 
-// mayBeField: for some parser the part has no file name, or is divided into parts itself.
+// mayBeField: some parser sees no file name, or the part is itself multipart.
 func (h *partHeader) mayBeField() bool {
 	return !h.disposition.isSurelyFile() || strings.HasPrefix(h.mediaType, "multipart/")
 }
 
-// header reads a part's headers. What is not `name: value` on one line is a fault: PHP adds it to the header before.
+// header parses a part's headers. Anything but `name: value` on one line is a fault: PHP appends it to the previous
+// header.
 func (f *multipartForm) header(head string) *partHeader {
 	header := &partHeader{}
 	seen := map[string]bool{}
@@ -88,7 +89,7 @@ func (f *multipartForm) readHeader(header *partHeader, name, value string) {
 
 var knownEncodings = map[string]bool{"7bit": true, "8bit": true, "binary": true, "base64": true, "quoted-printable": true}
 
-// charsetOf is what a content type names, in lower case.
+// charsetOf returns the charset of a content type, in lower case.
 func (f *multipartForm) charsetOf(contentType string) string {
 	charset, err := charsetOf(contentType)
 	if err != nil {
@@ -97,15 +98,15 @@ func (f *multipartForm) charsetOf(contentType string) string {
 	return charset
 }
 
-// decoded are a field's value, what those parsers make of it that mind its transfer encoding (Django, Go), and what those do
-// that mind a charset (busboy its own, Django the request's).
+// decoded returns a field's value, and its readings by parsers that respect its transfer encoding (Django, Go) or a
+// charset (busboy its own, Django the request's).
 func (f *multipartForm) decoded(value string, header *partHeader) []string {
 	values := []string{value}
 	switch header.encoding {
 	case "base64":
 		values = append(values, fromBase64(value))
 	case "quoted-printable":
-		plain, _ := io.ReadAll(quotedprintable.NewReader(strings.NewReader(value))) // as far as it can be read
+		plain, _ := io.ReadAll(quotedprintable.NewReader(strings.NewReader(value))) // as far as it is valid
 		values = append(values, string(plain))
 	}
 	for _, charset := range []string{header.charset, f.charset} {
@@ -121,7 +122,7 @@ func (f *multipartForm) decoded(value string, header *partHeader) []string {
 	return values
 }
 
-// fromBase64 reads as Python does: what is not of the alphabet is passed over.
+// fromBase64 decodes like Python: it skips characters outside the alphabet.
 func fromBase64(text string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' || r == '/' {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// blank may stand before the first boundary and after the closing one.
+// blank may precede the first boundary and follow the closing one.
 const blank = " \t\r\n"
 
 // parts gives what stands between boundaries, without the line ends that belong to them. `delimiter` is "--" and the boundary.
@@ -30,7 +30,7 @@ func (f *multipartForm) parts(body, delimiter string) iter.Seq[string] {
 			at = begin + len(delimiter)
 			end, isLine := f.lineBefore(body, begin)
 			if !isLine {
-				continue // a fault; best read on as a part's value
+				continue // a fault, but the best reading is to continue the part's value
 			}
 			switch {
 			case open > end:
@@ -54,7 +54,7 @@ func (f *multipartForm) parts(body, delimiter string) iter.Seq[string] {
 	}
 }
 
-// lineBefore gives where the text before a boundary ends, and whether the boundary begins a line for some parser.
+// lineBefore returns the end of the text before a boundary, and whether the boundary begins a line for some parser.
 func (f *multipartForm) lineBefore(body string, begin int) (end int, isLine bool) {
 	before := body[:begin]
 	lineEnd := before[len(strings.TrimRight(before[max(0, begin-2):], "\r\n"))+max(0, begin-2):]
@@ -71,7 +71,7 @@ func (f *multipartForm) lineBefore(body string, begin int) (end int, isLine bool
 	return 0, false
 }
 
-// lineAfter gives where the next part begins, -1 for none, and whether the boundary is the closing one.
+// lineAfter returns where the next part begins, -1 for none, and whether the boundary is the closing one.
 func (f *multipartForm) lineAfter(body string, at int) (open int, closed bool) {
 	rest := body[at:]
 	switch {
@@ -89,7 +89,7 @@ func (f *multipartForm) lineAfter(body string, at int) (open int, closed bool) {
 	return -1, false
 }
 
-// divided cuts a part where its headers end.
+// divided splits a part after its headers.
 func (f *multipartForm) divided(part string) (head, value string) {
 	if value, found := strings.CutPrefix(part, f.lineEnd); found {
 		f.blame("part without headers") // Werkzeug takes what follows for some

@@ -2,7 +2,7 @@ package main
 
 import "unicode/utf8"
 
-// withoutCutLetter is the beginning of a body without the bytes of a letter in UTF-8 that is not all there.
+// withoutCutLetter removes an incomplete UTF-8 character from the end of a truncated body.
 func withoutCutLetter(body []byte) []byte {
 	for at := max(0, len(body)-utf8.UTFMax+1); at < len(body); at++ {
 		if utf8.RuneStart(body[at]) && !utf8.FullRune(body[at:]) {
@@ -12,8 +12,8 @@ func withoutCutLetter(body []byte) []byte {
 	return body
 }
 
-// closedJSON ends the text, the value, and every list and object that the beginning of a JSON body (RFC 8259) leaves open, so
-// that what is there of the last value is read, too. A number or word that might have gone on becomes null.
+// closedJSON completes a truncated JSON body (RFC 8259) by closing its text, value, lists and objects, so that the
+// beginning of the last value is inspected, too. An incomplete number or word becomes null.
 func closedJSON(body string) string {
 	scan := jsonScan{}
 	for at := range len(body) {
@@ -26,9 +26,9 @@ func closedJSON(body string) string {
 	return string(closed)
 }
 
-// jsonScan follows a JSON text byte by byte; it judges nothing.
+// jsonScan follows a JSON text byte by byte, without validating it.
 type jsonScan struct {
-	open   []byte // lists and objects, from the outside
+	open   []byte // open lists and objects, outermost first
 	before byte   // what stands before the end that it knows: a bracket, `:`, or `"` at the end of a text
 	whole  int    // the bytes until there
 	isName bool   // the last text is a name
@@ -77,7 +77,7 @@ func (s *jsonScan) ends(at int, letter byte) {
 	s.whole, s.before = at, letter
 }
 
-// end is how many bytes stay.
+// end returns the number of bytes to keep.
 func (s *jsonScan) end(body string) int {
 	switch {
 	case s.inText && s.escape > 0:
@@ -88,7 +88,7 @@ func (s *jsonScan) end(body string) int {
 	return s.whole
 }
 
-// missing is what a text or a name without its value lacks.
+// missing returns what completes a text or a name without a value.
 func (s *jsonScan) missing() string {
 	switch {
 	case s.inText && s.isName:

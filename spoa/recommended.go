@@ -14,8 +14,8 @@ const recommendedName = "@coraza.conf-recommended"
 //go:embed recommended.conf
 var recommended []byte
 
-// included are the files that applications can include: the rule set, and Coraza's recommendations of the version that is
-// linked, in the place of the rule set's older copy.
+// included are the files that applications can include: the rule set, with its older copy of Coraza's recommendations
+// replaced by the linked version's.
 var included fs.FS = includedFiles{coreruleset.FS}
 
 type includedFiles struct{ fs.FS }

@@ -15,7 +15,7 @@ import (
 	corazavars "github.com/corazawaf/coraza/v3/types/variables"
 )
 
-// RuleFacts is what a rule says of itself.
+// RuleFacts is a rule's metadata.
 type RuleFacts struct {
 	ID            int      `json:"id"`
 	File          string   `json:"file"`
@@ -26,7 +26,7 @@ type RuleFacts struct {
 	Message       string   `json:"message"`
 }
 
-// Rule is a rule as the engine holds it: after all removals and updates of targets.
+// Rule is a rule as loaded by the engine: after all removals and target updates.
 type Rule struct {
 	RuleFacts
 	Link
@@ -35,7 +35,7 @@ type Rule struct {
 	raw string // as Coraza keeps it: a link a line
 }
 
-// Link is one test: an operator on targets. A SecAction has none. Targets are written as in SecLang: `ARGS`, `&ARGS`,
+// Link is a test: an operator on targets. A SecAction has none. Targets are written as in SecLang: `ARGS`, `&ARGS`,
 // `REQUEST_HEADERS:user-agent`, and exceptions with a `!`.
 type Link struct {
 	Operator        string   `json:"operator"`
@@ -46,10 +46,10 @@ type Link struct {
 	actions map[string]bool // by name, in lower case
 }
 
-// assignment is a setvar on TX: its key in lower case, and the value as it is written, macros and all.
+// assignment is a setvar on TX: its key in lower case, and the unexpanded value.
 type assignment struct{ key, value string }
 
-// rules answers GET /v1/rules?application=NAME, and without a name with the catalogue.
+// rules answers GET /v1/rules?application=NAME and, without a name, returns the catalogue.
 func (a *Agent) rules(w http.ResponseWriter, r *http.Request) {
 	if !r.URL.Query().Has("application") {
 		a.catalogue(w, r)
@@ -81,8 +81,8 @@ func facts(rule types.RuleMetadata) RuleFacts {
 	return read
 }
 
-// rulesOf reads Coraza's own list by reflection. Its rule observer is told of a rule before the links of its chain are
-// there, and never of removals (SecRuleRemoveById) or changed targets, so what it gives is not what runs.
+// rulesOf reads Coraza's list by reflection. Its rule observer is called before a rule's chained links exist, and never
+// for removals (SecRuleRemoveById) or changed targets, so it does not see what runs.
 func rulesOf(waf coraza.WAF) (rules []Rule, err error) {
 	defer func() {
 		if what := recover(); what != nil {
@@ -101,7 +101,7 @@ func rulesOf(waf coraza.WAF) (rules []Rule, err error) {
 	return rules, nil
 }
 
-// opened is a value that can be read although the field it was found in is private.
+// opened makes the value of a private field readable.
 func opened(found reflect.Value) reflect.Value {
 	return reflect.NewAt(found.Type(), unsafe.Pointer(found.UnsafeAddr())).Elem()
 }
@@ -138,7 +138,7 @@ func linkOf(held reflect.Value) Link {
 	return link
 }
 
-// assignmentOf reads Coraza's setvar; false for other actions.
+// assignmentOf parses Coraza's setvar. False for other actions.
 func assignmentOf(action reflect.Value) (assignment, bool) {
 	if action.Kind() != reflect.Struct || !action.FieldByName("isRemove").IsValid() {
 		return assignment{}, false
@@ -151,14 +151,14 @@ func assignmentOf(action reflect.Value) (assignment, bool) {
 	return assignment{strings.ToLower(key.String()), value.String()}, true
 }
 
-// functionNames are Coraza's transformations whose function is not called as in SecLang.
+// functionNames are Coraza's transformations whose function has another name than in SecLang.
 var functionNames = map[string]string{
 	"base64decode": "base64Decode", "base64decodeext": "base64DecodeExt", "base64encode": "base64Encode", "lowerCase": "lowercase",
 	"md5T": "md5", "normalisePath": "normalizePath", "normalisePathWin": "normalizePathWin", "sha1T": "sha1", "upperCase": "uppercase",
 	"utf8ToUnicode": "utf8toUnicode",
 }
 
-// transformationsOf names them: Coraza keeps functions alone.
+// transformationsOf returns their names: Coraza keeps only functions.
 func transformationsOf(held reflect.Value) []string {
 	names := []string{}
 	list := held.FieldByName("transformations")
@@ -170,7 +170,7 @@ func transformationsOf(held reflect.Value) []string {
 	return names
 }
 
-// targetsOf is one variable of a rule with its exceptions.
+// targetsOf returns a variable of a rule with its exceptions.
 func targetsOf(target reflect.Value) []string {
 	variable := corazavars.RuleVariable(target.FieldByName("Variable").Uint()).Name()
 	name := withKey(variable, target.FieldByName("KeyStr").String())

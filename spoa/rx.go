@@ -14,11 +14,11 @@ import (
 //go:linkname newCorazaRX github.com/corazawaf/coraza/v3/internal/operators.newRX
 func newCorazaRX(options plugintypes.OperatorOptions) (plugintypes.Operator, error)
 
-// rx is `@rx` with an automaton in front of Coraza's own: the automaton tells whether there is a match, Coraza's own takes
-// the captures of what matches, and decides alone for a pattern that is too large for an automaton.
+// rx is `@rx` with an automaton in front of Coraza's own operator: the automaton decides whether there is a match, and
+// Coraza's own takes captures and handles patterns that are too large for an automaton.
 type rx struct {
 	own       plugintypes.Operator
-	automaton func() *automaton // nil where only Coraza's own can decide
+	automaton func() *automaton // nil if only Coraza's own can decide
 }
 
 func newRX(options plugintypes.OperatorOptions) (plugintypes.Operator, error) {
@@ -37,8 +37,8 @@ func newRX(options plugintypes.OperatorOptions) (plugintypes.Operator, error) {
 	return &rx{own: own, automaton: shared}, nil
 }
 
-// compiledPattern gives the text that Coraza has compiled, with the flags that it adds, and whether it matches bytes
-// instead of runes, as Coraza has it where escapes in a pattern are not valid UTF-8.
+// compiledPattern returns the text that Coraza compiles, including flags, and whether it matches bytes instead of
+// runes, as Coraza does if escapes in a pattern are not valid UTF-8.
 func compiledPattern(own plugintypes.Operator) (pattern string, bytewise, known bool) {
 	value := reflect.ValueOf(own)
 	switch value.Type().String() {
@@ -52,8 +52,8 @@ func compiledPattern(own plugintypes.Operator) (pattern string, bytewise, known 
 	return expression.String(), bytewise, true
 }
 
-// sharedAutomaton is one for all rules of all applications with the same pattern, made when it is first asked. Coraza's
-// memoizer forgets it with the last application that uses it.
+// sharedAutomaton is shared by all rules of all applications with the same pattern, and built on first use. Coraza's
+// memoizer drops it with the last application that uses it.
 func sharedAutomaton(memoizer plugintypes.Memoizer, pattern string, bytewise bool) (func() *automaton, error) {
 	lazily := func() (any, error) {
 		return sync.OnceValue(func() *automaton { return newAutomaton(pattern, bytewise) }), nil
@@ -65,7 +65,7 @@ func sharedAutomaton(memoizer plugintypes.Memoizer, pattern string, bytewise boo
 	return shared.(func() *automaton), nil
 }
 
-// Evaluate tells whether the value matches, and captures where the rule wants that.
+// Evaluate reports whether the value matches, and captures if the rule wants that.
 func (o *rx) Evaluate(transaction plugintypes.TransactionState, value string) bool {
 	automaton := o.automaton()
 	if automaton == nil {

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Server speaks SPOP with HAProxy: one goroutine a connection that reads, and one for each message that is under way. It has
-// its own loop, because haproxy-go's agent leaves a bad frame without an answer, goes on reading after a HAPROXY-DISCONNECT, and cannot drain.
+// Server speaks SPOP with HAProxy: one goroutine per connection that reads, and one per message in progress. It has its
+// own loop, because haproxy-go's agent does not answer an invalid frame, continues reading after a HAPROXY-DISCONNECT,
+// and cannot drain.
 type Server struct {
-	// answer gives the actions for a NOTIFY's messages. It never fails.
+	// answer returns the actions for a NOTIFY's messages. It never fails.
 	answer func(messages []byte) (actions []byte)
 
 	mutex       sync.Mutex
@@ -34,7 +35,7 @@ func (s *Server) serve() {
 			return
 		}
 		if err != nil {
-			// Out of file handles: those that are open go on, and so does accepting when some are free again.
+			// Out of file descriptors: open connections continue, and accepting resumes when some are free.
 			limited.report("cannot accept a connection", "error", err)
 			time.Sleep(50 * time.Millisecond)
 			continue
@@ -62,8 +63,8 @@ func (s *Server) start(conn net.Conn) {
 	}()
 }
 
-// drain accepts no more, lets every connection answer what it has begun to read, and says goodbye. False if some were
-// not done when the context ended.
+// drain stops accepting, lets every connection answer what it has begun to read, and disconnects. False if some were
+// not done in time.
 func (s *Server) drain(ctx context.Context) bool {
 	_ = s.listener.Close()
 	s.mutex.Lock()

@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// ruleLines is one rule or link of a chain as it is written in a file: its lines, of which the first is 1.
+// ruleLines is a rule or a link of a chain as written in a file, with its lines, counted from 1.
 type ruleLines struct {
 	file        string
 	first, last int
 }
 
-// sources are the rule set's own files: where each rule is written, and how.
+// sources are the rule set's files: where each rule is written, and how.
 type sources struct {
 	lines      map[string][]string // by file
 	directives []ruleLines         // in order: the links of a chain follow its first rule
 	at         map[string]int      // by the text that Coraza keeps of a directive
 }
 
-// isRule tells the directives that make rules, or links of a chain.
+// isRule reports whether a directive creates a rule or a link of a chain.
 var isRule = regexp.MustCompile(`^(?i:SecRule|SecAction)\s`)
 
-// readSources reads the files that a pattern of an Include names.
+// readSources reads the files that an Include pattern matches.
 func readSources(patterns ...string) (*sources, error) {
 	read := &sources{lines: map[string][]string{}, at: map[string]int{}}
 	for _, pattern := range patterns {
@@ -43,7 +43,7 @@ func readSources(patterns ...string) (*sources, error) {
 	return read, nil
 }
 
-// add joins lines as Coraza's parser does: blanks around a line go, comments go, a backslash at the end continues it.
+// add joins lines as Coraza's parser does: it trims lines, drops comments, and continues after a backslash.
 func (s *sources) add(file, content string) {
 	var joined strings.Builder
 	first := 0
@@ -72,8 +72,8 @@ func (s *sources) add(file, content string) {
 	}
 }
 
-// written is where a rule with so many links begins, and its text with all of them, line breaks as in the file. `raw` is
-// what Coraza keeps of it: a link a line.
+// written returns where a rule with this number of links begins, and its text with all links, with the file's line
+// breaks. `raw` is Coraza's copy, one link per line.
 func (s *sources) written(raw string, links int) (file string, line int, text string) {
 	own, _, _ := strings.Cut(raw, " \n")
 	at, found := s.at[own]

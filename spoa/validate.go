@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Problem is a directive that Coraza refuses. Line is 1-based within the application's directives, 0 if unknown.
+// Problem is a directive that Coraza rejects. Line is 1-based within the application's directives, 0 if unknown.
 type Problem struct {
 	Application string `json:"application"`
 	Line        int    `json:"line"`
@@ -17,7 +17,7 @@ type Problem struct {
 	Message     string `json:"message"`
 }
 
-// refusal is problems as an error, for a log.
+// refusal joins problems into an error for logs.
 type refusal []Problem
 
 func (r refusal) Error() string {
@@ -40,7 +40,7 @@ type validatedApplication struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// runValidate prints one JSON document and gives the exit code: 0 valid, 1 invalid, 2 cannot run.
+// runValidate prints a JSON document and returns the exit code: 0 valid, 1 invalid, 2 cannot run.
 func runValidate(path string, out, errs io.Writer) int {
 	config, err := readConfig(path)
 	if err != nil {
@@ -66,17 +66,17 @@ func runValidate(path string, out, errs io.Writer) int {
 	return 0
 }
 
-// directive is one logical line: a directive with its continuation lines.
+// directive is a logical line: a directive with its continuation lines.
 type directive struct {
 	line int
 	text string
 }
 
-// locate finds the first directive that Coraza refuses. Coraza gives no usable line itself, so the shortest prefix of
-// directives that fails is looked for by bisection; what is already known to be wrong costs a compile per step.
+// locate finds the first directive that Coraza rejects. Coraza does not report a usable line, so the shortest failing
+// prefix of directives is found by bisection. Each step costs one compilation.
 func locate(config ApplicationConfig, refused error) *Problem {
 	lines := logicalLines(config.Directives)
-	low, high := 0, len(lines) // the prefix of `high` directives fails, that of `low` does not
+	low, high := 0, len(lines) // the prefix of length `high` fails, that of `low` does not
 	for high-low > 1 {
 		middle := (low + high) / 2
 		if prefixCompiles(config, lines[:middle]) {
@@ -108,8 +108,8 @@ func prefixCompiles(config ApplicationConfig, lines []directive) bool {
 	return true
 }
 
-// logicalLines splits directives as Coraza's parser does: a backslash at the end goes on with the next line, and so do
-// all lines between two backticks. Empty lines and comments count for nothing anywhere, even within a directive.
+// logicalLines splits directives like Coraza's parser: a backslash at the end continues on the next line, and so do all
+// lines between two backticks. Empty lines and comments are ignored everywhere, even within a directive.
 func logicalLines(text string) []directive {
 	var found []directive
 	var open []string
@@ -141,8 +141,8 @@ func logicalLines(text string) []directive {
 	return found
 }
 
-// checkLines refuses what Coraza would drop without a word: a directive that goes on after the end of the text, and all
-// that follows a line which is longer than its scanner takes.
+// checkLines rejects what Coraza would silently drop: a directive that continues past the end of the text, and
+// everything after a line longer than its scanner accepts.
 func checkLines(text string) error {
 	last := ""
 	for line := range strings.SplitSeq(text, "\n") {

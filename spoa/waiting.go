@@ -7,8 +7,8 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 )
 
-// waiting keeps the transactions of requests until their responses come, or until they are too old: HAProxy may have
-// answered itself, and then no response ever comes.
+// waiting stores the transactions of requests until their responses arrive or they expire: if HAProxy responded itself,
+// no response arrives.
 type waiting struct {
 	application *Application
 	ttl         time.Duration
@@ -32,7 +32,7 @@ func newWaiting(application *Application, ttl time.Duration) *waiting {
 	return w
 }
 
-// keep takes a transaction, and its share of the application, until `take` or the sweep.
+// keep stores a transaction, with its reference to the application, until `take` or the sweep.
 func (w *waiting) keep(id string, transaction types.Transaction, seen observed) {
 	if w.application.events != nil {
 		seen = seen.excerpt()
@@ -84,7 +84,7 @@ func (w *waiting) olderThan(limit time.Time) []waited {
 	return old
 }
 
-// end is called by the sweep too, where nobody else would catch a panic.
+// end is also called by the sweep, where nothing else would catch a panic.
 func (w *waiting) end(one waited) {
 	defer w.application.leave()
 	defer func() {
@@ -96,7 +96,7 @@ func (w *waiting) end(one waited) {
 	finish(one.transaction)
 }
 
-// endAll is for the end of the agent: no response comes any more.
+// endAll is called on shutdown: no more responses arrive.
 func (w *waiting) endAll() {
 	for _, one := range w.olderThan(time.Now().Add(w.ttl)) {
 		w.end(one)

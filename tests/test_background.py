@@ -74,7 +74,7 @@ async def test_a_loop_runs_again_and_again_until_it_is_closed() -> None:
     assert (health.failures, health.restarts, health.succeeded_at) == (0, 0, NOW)
 
 
-async def test_an_unforeseen_fault_is_logged_with_its_stack_and_the_loop_goes_on(faults: Faults) -> None:
+async def test_an_unexpected_error_is_logged_and_the_loop_continues(faults: Faults) -> None:
     faults.expect()
     health, _ = await kept(Script(broken, broken))
 
@@ -85,7 +85,7 @@ async def test_an_unforeseen_fault_is_logged_with_its_stack_and_the_loop_goes_on
     assert second.exc_info is None, "the same stack again would fill the log"
 
 
-async def test_while_it_fails_it_says_so_and_waits_ever_longer(faults: Faults) -> None:
+async def test_failures_are_reported_with_growing_back_off(faults: Faults) -> None:
     faults.expect()
     health, pauses = await kept(Script(*[broken] * 9), longest=10.0)
 

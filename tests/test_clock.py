@@ -23,7 +23,7 @@ class Times:
         return self.clock.now().timestamp()
 
 
-def test_the_clock_is_followed_while_it_goes() -> None:
+def test_a_steady_clock_is_followed() -> None:
     times = Times()
     assert times.clock.now() == datetime.fromtimestamp(times.wall, UTC)
 

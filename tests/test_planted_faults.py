@@ -98,9 +98,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
     )
 
 
-async def test_each_background_task_survives_a_fault_that_nobody_foresaw(
-    panel: Panel, planted: Planted, faults: Faults
-) -> None:
+async def test_background_tasks_survive_unexpected_errors(panel: Panel, planted: Planted, faults: Faults) -> None:
     faults.expect()
     panel.start()
     panel.accounts.sessions.note_seen(

@@ -46,7 +46,7 @@ async def test_who_am_i(ada_api: httpx2.AsyncClient, vera_api: httpx2.AsyncClien
      ({"email": ADA, "password": 7}, 422), ({"email": ADA, "password": PASSWORD, "otp": "1"}, 422), ([], 422), ("x", 422),
      ({"email": "x" * 301, "password": "x"}, 422)],
 )  # fmt: skip
-async def test_a_refused_log_in_says_so_in_a_string(nobody: httpx2.AsyncClient, body: object, status: int) -> None:
+async def test_a_failed_login_has_a_detail_string(nobody: httpx2.AsyncClient, body: object, status: int) -> None:
     answer = await nobody.post(LOGIN, json=body)
 
     assert answer.status_code == status
@@ -118,7 +118,7 @@ async def test_log_out_ends_the_session_and_its_tokens(
         assert (await session.exec(select(AccessToken))).all() == []
 
 
-async def test_nobody_may_log_out_too(nobody: httpx2.AsyncClient) -> None:
+async def test_logout_needs_no_login(nobody: httpx2.AsyncClient) -> None:
     assert (await nobody.post(LOGOUT)).status_code == 204
 
 

@@ -93,7 +93,7 @@ async def test_two_events_of_one_rule_each_keep_their_words(ada_api: Client, fil
         assert [one["rule_message"] for one in page["items"]] == ["New words", "Old words"]
 
 
-async def test_what_was_not_delivered_is_told_to_who_asks_for_it(ada_api: Client, file: Path) -> None:
+async def test_undelivered_requests_can_be_listed(ada_api: Client, file: Path) -> None:
     """The React panel, which knows nothing of it, gets what it always got."""
     attack, down, timed_out = an_event(), an_event(), an_event(verdict="detected")
     lines = [a_failed_line(down), a_failed_line(timed_out, ended="sH--", status=504, server="s1", rules="942100")]
@@ -196,6 +196,6 @@ async def test_bytes_that_are_no_text_stand_there_as_escapes(ada_api: Client, fi
     assert one["raw_context"]["agent"]["headers"] == [["x", "\\x80"]]
 
 
-async def test_viewers_may_read_and_nobody_else(vera_api: Client, nobody: Client) -> None:
+async def test_reading_requires_a_login(vera_api: Client, nobody: Client) -> None:
     assert (await vera_api.get(LOGS)).json()["items"] == []
     assert (await nobody.get(LOGS)).status_code == 401

@@ -73,7 +73,7 @@ async def test_off_reads_as_inactive_for_the_react_panel_and_as_off_for_us(ada_a
     assert (await ada_api.patch(ONE, json={"is_active": True})).json()["mode"] == "block"
 
 
-async def test_a_new_policy_blocks_only_if_somebody_says_so(ada_api: httpx2.AsyncClient) -> None:
+async def test_a_new_policy_only_blocks_if_requested(ada_api: httpx2.AsyncClient) -> None:
     made = (await ada_api.post(POLICIES, json={"name": "Careful"})).json()
 
     assert made["mode"] == "detect_only"
@@ -172,7 +172,7 @@ async def test_a_stale_version_is_412(ada_api: httpx2.AsyncClient, method: str) 
     assert (answer.json()["current"], answer.headers["etag"]) == (2, '"2"')
 
 
-async def test_a_refusal_of_coraza_stands_at_its_key(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+async def test_corazas_error_is_reported_at_its_key(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await make(ada_api)
     engines.reject("allowed_methods", "invalid operator", noun="policy", noun_id=2, engine="Coraza")
 

@@ -28,7 +28,7 @@ async def another_policy(client: httpx2.AsyncClient) -> str:
     return f"/api/v1/policies/{made.json()['id']}"
 
 
-async def test_one_without_an_owner_belongs_to_whoever_added_it(ada_api: httpx2.AsyncClient) -> None:
+async def test_an_exclusion_without_an_owner_belongs_to_its_author(ada_api: httpx2.AsyncClient) -> None:
     made = await make(ada_api)
 
     assert (made["owner"], made["rules"], made["target"], made["path_match"]) == (
@@ -176,7 +176,7 @@ async def test_one_for_a_virtual_host_has_an_application_of_its_own(
     assert "ARGS:content" not in rules[second]
 
 
-async def test_what_is_for_one_virtual_host_goes_with_it(ada_api: httpx2.AsyncClient) -> None:
+async def test_a_virtual_hosts_exclusions_are_deleted_with_it(ada_api: httpx2.AsyncClient) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost("a.example", policy_id=1))
     made = await make(ada_api, virtual_host_id=1)
 

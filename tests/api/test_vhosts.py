@@ -93,7 +93,7 @@ async def test_lists_are_paged_searched_and_counted_before_paging(ada_api: httpx
 
 
 @pytest.mark.parametrize("query", [{"page": 0}, {"per_page": 501}, {"per_page": 0}, {"page": "x"}, {"q": "x" * 201}])
-async def test_a_page_that_is_none_is_refused_by_name(ada_api: httpx2.AsyncClient, query: dict[str, Any]) -> None:
+async def test_an_invalid_page_is_rejected_by_name(ada_api: httpx2.AsyncClient, query: dict[str, Any]) -> None:
     answer = await ada_api.get(VHOSTS, params=query)
 
     assert answer.status_code == 422
@@ -113,7 +113,7 @@ async def test_patch_changes_the_named_keys_alone(ada_api: httpx2.AsyncClient) -
     assert (await ada_api.patch(ONE, json={"description": None})).json()["description"] is None
 
 
-async def test_a_patch_that_changes_nothing_for_the_engines_says_so(ada_api: httpx2.AsyncClient) -> None:
+async def test_a_patch_without_effect_on_the_engines_is_reported(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
 
     deployment = (await ada_api.patch(ONE, json={"description": "Only words"})).json()["deployment"]
@@ -148,7 +148,7 @@ async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncC
     ]
 
 
-async def test_the_name_follows_the_domain_unless_somebody_chose_it(ada_api: httpx2.AsyncClient) -> None:
+async def test_the_name_follows_the_domain_unless_it_was_set(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
     followed = (await ada_api.patch(ONE, json={"domain": "new.example"})).json()
     await ada_api.patch(ONE, json={"name": "Shop"})
@@ -290,7 +290,7 @@ async def test_several_versions_are_refused_as_such(ada_api: httpx2.AsyncClient)
     assert "Send one ETag" in answer.text
 
 
-async def test_a_script_goes_on_with_the_version_that_a_412_names(ada_api: httpx2.AsyncClient) -> None:
+async def test_a_script_can_retry_with_the_version_in_a_412(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
     await ada_api.patch(ONE, json={"description": "Somebody else"})
     late = await ada_api.patch(ONE, json={"maintenance": True}, headers={"if-match": '"1"'})
@@ -339,7 +339,7 @@ async def test_pages_answer_while_saves_wait_for_their_turn(ada_api: httpx2.Asyn
     await asyncio.gather(*saves)
 
 
-async def test_who_asks_is_told_which_wildcard_takes_over_when_it_is_deleted(ada_api: httpx2.AsyncClient) -> None:
+async def test_takeovers_by_wildcards_can_be_queried(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
     assert (await ada_api.patch(ONE, json={"hostnames": ["shop.example", "z.wild.example"]})).status_code == 200
     other = await make(ada_api, "*.wild.example")

@@ -50,7 +50,7 @@ def test_every_error_is_documented_as_a_problem() -> None:
             assert content["application/problem+json"]["schema"]["$ref"].endswith("/ProblemDocument")
 
 
-def test_whoever_may_name_a_version_is_told_the_one_that_is_now() -> None:
+def test_operations_with_if_match_return_the_version() -> None:
     found = {
         operation["operationId"]: "etag" in operation["responses"]["412"].get("headers", {})
         for _, _, operation in OPERATIONS

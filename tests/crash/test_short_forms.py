@@ -69,14 +69,14 @@ def test_events_that_are_stored_apart_from_their_places_are_found_doubled_or_los
     assert "FAULT " in output, output
 
 
-def test_a_disk_that_fails_in_a_save_is_told_and_does_no_harm() -> None:
+def test_a_failing_disk_is_reported_and_harmless() -> None:
     code, output = swept("faults", "--sample", "16", "--kind", "route", "--kind", "policy")
 
     assert code == 0, output
     assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
 
 
-def test_a_disk_that_is_really_full_is_told_and_does_no_harm() -> None:
+def test_a_full_disk_is_reported_and_harmless() -> None:
     code, output = swept("full_disk", "--rounds", "1")
 
     assert code == 0, output

@@ -101,7 +101,7 @@ def test_the_same_without_javascript(browser: Browser, panel: Panel, no_script: 
     other.context.close()
 
 
-def test_whoever_types_on_means_their_own_value(panel: Panel, quiet_page: Page, grace: Person, host: str) -> None:
+def test_typing_on_selects_the_typed_value(panel: Panel, quiet_page: Page, grace: Person, host: str) -> None:
     log_in(quiet_page, panel)
     edit(quiet_page, panel, host)
     form = a_host(1, hostnames=host.rpartition("/")[2] + ".example", name="shop", notes="Grace's", version="1")
@@ -138,7 +138,7 @@ def test_going_back_without_javascript_and_saving_something_else_is_a_save_of_it
     assert field(no_script, "health_check_path").input_value() == "/second"
 
 
-def test_what_was_deleted_meanwhile_is_added_anew(panel: Panel, quiet_page: Page, grace: Person) -> None:
+def test_a_row_deleted_during_editing_is_added_again(panel: Panel, quiet_page: Page, grace: Person) -> None:
     with Person(panel) as ada:
         path = ada.post("/policies", a_policy(name="Short-lived")).url.removeprefix(panel.url)
     log_in(quiet_page, panel)

@@ -39,7 +39,7 @@ async def test_what_is_forgotten_is_never_told_again() -> None:
     assert await cache.get(0) == 2
 
 
-async def test_what_is_outdated_is_told_only_while_there_is_nothing_newer() -> None:
+async def test_an_outdated_answer_is_used_until_a_newer_one_arrives() -> None:
     engine = Engine()
     cache = AnswerCache(engine.ask)
     await cache.get(0)
@@ -71,7 +71,7 @@ async def test_an_answer_that_was_under_way_when_things_changed_is_not_kept() ->
     assert await cache.get(0) == 2
 
 
-async def test_a_visitor_who_leaves_takes_the_answer_from_nobody() -> None:
+async def test_a_canceled_caller_does_not_cancel_the_query() -> None:
     engine = Engine()
     cache = AnswerCache(engine.ask)
     engine.may_answer.clear()

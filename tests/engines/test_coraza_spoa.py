@@ -63,7 +63,7 @@ def test_a_binary_that_is_missing_is_said_later(folder: Path) -> None:
     assert type(agent_of(Settings(data_dir=folder, agent_bin="/nowhere/agent"))) is Agent
 
 
-async def test_nobody_is_down_with_words(folder: Path) -> None:
+async def test_a_missing_agent_is_down_with_a_reason(folder: Path) -> None:
     agent = made(folder)
 
     assert await agent.status() == AgentStatus(
@@ -171,7 +171,7 @@ def test_no_buffer_is_larger_than_it_takes() -> None:
     assert f";{4096 * KIB};" in large.files["vhosts.map"].decode()
 
 
-def test_it_is_told_of_no_reader_of_bodies_that_it_lacks() -> None:
+def test_it_gets_no_body_processor_that_it_lacks() -> None:
     given = rows({"All": {}}, {"a.test": {"policy": "All", "servers": [{"address": "h:1"}]}})
 
     text = render(DesiredState.from_rows(given, SMALL)).files["coraza.yaml"].decode()

@@ -63,7 +63,7 @@ def test_a_server_that_is_down_stays_down_and_since_when_is_kept() -> None:
         (A, {"health_check": False}),
     ],
 )  # fmt: skip
-def test_another_place_or_another_question_begins_anew(server: dict[str, Any], host: dict[str, Any]) -> None:
+def test_another_address_or_check_starts_over(server: dict[str, Any], host: dict[str, Any]) -> None:
     assert told(said(DEAD), configured(A), configured(server, **host)) == {}
 
 
@@ -88,7 +88,7 @@ def test_port_weight_and_tls_are_as_configured_whatever_the_old_worker_says() ->
     assert (row["srv_uweight"], row["srv_iweight"], row["srv_addr"]) == ("7", "7", "-")
 
 
-def test_a_server_keeps_its_state_when_the_one_before_it_goes() -> None:
+def test_a_server_keeps_its_state_when_an_earlier_one_is_removed() -> None:
     found = told(said(DEAD, {}), configured(A, B), configured(B))
     assert states(found) == {"s1": "2"}
 

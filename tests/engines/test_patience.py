@@ -88,5 +88,5 @@ def test_who_is_gone_is_not_waited_for(clock: Clock) -> None:
     assert is_over_after(waiting, clock, 9)
 
 
-def test_nobody_is_given_up_before_the_time_is_over(clock: Clock) -> None:
+def test_no_process_is_given_up_early(clock: Clock) -> None:
     assert not is_over_after(Patience(8, lambda: ()), clock, 7)

@@ -43,9 +43,7 @@ async def silent_master(path: Path) -> AsyncIterator[list[bytes]]:
         server.close()
 
 
-async def test_a_master_that_is_slow_to_answer_is_told_to_reload_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_master_gets_a_single_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(master_cli, "ANSWER_TIMEOUT", 0.05)
     path = tmp_path / "m.sock"
 
@@ -92,7 +90,7 @@ async def test_haproxy_that_just_starts_with_this_configuration_is_waited_for(
     assert reloader.cli.told == 2
 
 
-async def test_haproxy_that_still_loads_another_configuration_is_told_again(reloader: Reloader, tmp_path: Path) -> None:
+async def test_reload_is_repeated_while_another_configuration_loads(reloader: Reloader, tmp_path: Path) -> None:
     reloader.cli = FirstStart(tmp_path / "m.sock", looks=9)
 
     await reloader.reload("another")

@@ -123,7 +123,7 @@ async def test_what_is_no_acknowledgement_is_a_fault(folder: Path, answer: bytes
             await spop.judges(place, "p123", 2)
 
 
-async def test_nobody_and_somebody_who_hangs_up(folder: Path) -> None:
+async def test_no_agent_and_an_agent_that_disconnects(folder: Path) -> None:
     with pytest.raises(EngineUnavailable, match="No such file"):
         await spop.hello(folder / "agent.sock", 1)
 

@@ -89,7 +89,7 @@ class NothingButTheAgent(Inspector):
         return []
 
 
-async def test_a_look_beside_the_agents_reload_sees_no_drift(settings: Settings) -> None:
+async def test_a_look_during_the_agents_reload_reports_no_drift(settings: Settings) -> None:
     """Between the agent's file and its reload both differ: what a look sees then is asked again."""
     cli, agent = QuietCli(settings.master_socket), HalfReadAgent(settings)
     engines = Deployer(settings, "secret", cli=cli, agent=agent)

@@ -96,7 +96,7 @@ def test_who_comes_late_reads_the_archive(ground: Ground) -> None:
     assert ground.counters == {"events": 60}
 
 
-def test_it_goes_on_in_the_middle_of_an_archive(ground: Ground) -> None:
+def test_reading_resumes_in_the_middle_of_an_archive(ground: Ground) -> None:
     said = [a_log_line() for _ in range(60)]
     ground.log(*said[:20])
     ground.read_all()
@@ -167,7 +167,7 @@ def test_without_holes_it_is_emptied(ground: Ground, monkeypatch: pytest.MonkeyP
     assert ground.counters == {"events": 11, "lost_bytes": len(whole) // 2}
 
 
-def test_a_file_that_grew_too_long_is_begun_anew(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_grew_too_long_starts_over(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "LONGEST_FILE", 10_000)
     ground.log(*(a_log_line() for _ in range(10)))
     rotate(ground)

@@ -22,7 +22,7 @@ def test_the_last_requests_are_kept_newest_first_without_the_panels_own() -> Non
     assert clients == ["203.0.113.9", *(f"192.0.2.{number}" for number in range(99, 100 - KEPT, -1))]
 
 
-def test_headers_of_nobody_trusted_are_kept_for_longer() -> None:
+def test_untrusted_headers_are_kept_longer() -> None:
     recent = RecentRequests()
     said = 'x-forwarded-for: 6.6.6.6","proxied":"1'
 

@@ -27,7 +27,7 @@ def tidy(ground: Ground) -> int:
     return steps
 
 
-def test_what_is_too_old_goes_with_all_of_it(ground: Ground) -> None:
+def test_old_events_are_deleted_completely(ground: Ground) -> None:
     kept = an_event(time=days_ago(29), uri="/kept", client="192.0.2.1", rules=[a_rule(942100)])
     ground.write(
         FIRST, kept,
@@ -60,7 +60,7 @@ def test_names_that_went_may_come_again(ground: Ground) -> None:
     assert ground.ask("SELECT path.text FROM event JOIN path ON path.id = path ORDER BY event.id") == [("/b",), ("/a",)]
 
 
-def test_it_goes_in_steps(ground: Ground) -> None:
+def test_deletion_works_in_steps(ground: Ground) -> None:
     ground.write(FIRST, *(an_event(time=days_ago(31)) for _ in range(2 * retention.STEP + 1)))
     ground.read_all()
 
@@ -68,7 +68,7 @@ def test_it_goes_in_steps(ground: Ground) -> None:
     assert ground.requests() == []
 
 
-def test_what_takes_too_much_goes_oldest_first(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excess_events_are_deleted_oldest_first(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "MIB", 10_000)
     monkeypatch.setattr(retention, "STEP", 10)
     ground.settings.event_mib = 30

@@ -109,7 +109,7 @@ def test_batches_that_are_stored_together_are_undone_together(ground: Ground, mo
     assert ground.counters == {"events": 7}
 
 
-def test_who_is_told_to_end_does_not_read_all_that_waits(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopping_ingest_leaves_waiting_lines(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH", 1)
     first, second = an_event(), an_event()
     ground.write(FIRST, first, second)
@@ -193,7 +193,7 @@ def wait_for_socket(ground: Ground) -> int:
     return pid
 
 
-def test_the_command_runs_alone_and_ends_when_it_is_told_to(ground: Ground) -> None:
+def test_the_command_runs_alone_and_stops_on_request(ground: Ground) -> None:
     ground.write(FIRST, event := an_event())
     process = start(ground.settings.data_dir)
     try:
@@ -233,7 +233,7 @@ def test_it_ends_with_the_process_that_started_it(ground: Ground) -> None:
         time.sleep(0.05)
 
 
-def test_a_loop_that_hangs_is_told_while_it_hangs(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_loop_is_reported(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its socket is answered beside it: a disk that takes no write and refuses none ends no step."""
     clock, ending, told = [1_000.0], threading.Event(), []
     monkeypatch.setattr(run, "monotonic", lambda: clock[0])

@@ -46,7 +46,7 @@ def test_half_a_line_waits_for_its_other_half(ground: Ground) -> None:
     assert "torn" not in ground.counters
 
 
-def test_a_torn_last_line_is_counted_once_nobody_can_end_it(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_last_line_is_counted_when_final(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "QUIET", 0.0)
     before, after = an_event(), an_event()
     ground.write(FIRST, before, as_line(an_event())[:100])

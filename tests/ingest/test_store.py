@@ -170,7 +170,7 @@ def test_events_of_one_microsecond_are_all_kept(ground: Ground) -> None:
     assert sorted(ground.requests()) == sorted(event["id"] for event in events)
 
 
-def test_an_event_without_a_request_id_is_told_by_its_place(ground: Ground) -> None:
+def test_an_event_without_a_request_id_gets_its_location(ground: Ground) -> None:
     ground.write(FIRST, an_event(id=""), an_event(id=""))
 
     ground.read_all()
@@ -211,7 +211,7 @@ def test_ids_of_requests_are_what_haproxy_gave(ground: Ground) -> None:
 SHAPES = "SELECT request_id, shape FROM event"
 
 
-def test_each_event_has_a_shape_whoever_speaks_first(ground: Ground) -> None:
+def test_each_event_has_a_shape_whichever_line_is_first(ground: Ground) -> None:
     first, second = an_event(uri="/orders/17?id=1"), an_event(uri="/orders/18?id=1")
     alone = an_event()
     ground.log(a_log_line(second), a_log_line(alone))

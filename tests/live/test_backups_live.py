@@ -178,7 +178,7 @@ def as_backed_up(there: Rows, revision: int, here: Rows) -> Rows:
     return expected
 
 
-def test_it_goes_live_with_every_rendered_byte_and_judges_requests(machine: Machine) -> None:
+def test_a_restored_backup_goes_live_byte_for_byte(machine: Machine) -> None:
     offline = rows(machine.panel.data)
 
     machine.panel.start()
@@ -213,7 +213,7 @@ async def two(haproxy: str) -> AsyncIterator[tuple[Installation, Installation]]:
 
 
 @pytest.mark.anyio
-async def test_where_the_engines_run_it_goes_live_at_once_under_the_other_secret(
+async def test_a_restore_goes_live_with_the_backups_secret(
     two: tuple[Installation, Installation], origin_port: int
 ) -> None:
     old, new = two

@@ -99,7 +99,7 @@ def judge() -> Iterator[Judge]:
 
 
 @pytest.mark.parametrize("tried", PLACES.values(), ids=PLACES)
-def test_these_requests_are_read_so_and_nothing_beside_them(judge: Judge, tried: Tried) -> None:
+def test_only_matching_requests_are_parsed_differently(judge: Judge, tried: Tried) -> None:
     _, freed, others = tried
 
     assert [judge.says(asked)["verdict"] for asked in freed] == ["pass"] * len(freed)

@@ -155,7 +155,7 @@ def agent(stack: Stack, there: bool) -> Iterator[None]:
         stack.wait_for_server("waf_agent", "agent", "UP")
 
 
-def test_one_connection_too_many_is_told_so_and_the_panel_still_gets_in(stack: Stack) -> None:
+def test_an_excess_connection_is_rejected_but_not_the_panels(stack: Stack) -> None:
     with visitors(visitor(stack, number + 1) for number in range(CONNECTIONS)) as idle:
         wait_until(lambda: asked(stack, 99, "plain.test").status == 503, "visitors have all connections")
         refused = asked(stack, 99, "plain.test")

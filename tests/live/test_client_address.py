@@ -205,7 +205,7 @@ def test_the_client_is_the_nth_from_the_right_where_hops_are_counted(stack: Stac
         assert seen(ask(stack, f"X-Forwarded-For: {values}", peer=PROXY))["x-forwarded-for"] == [client]
 
 
-def test_a_named_header_of_a_trusted_proxy_is_the_client_if_it_stands_there_once(stack: Stack, server: Origin) -> None:
+def test_a_trusted_proxys_single_header_is_the_client_ip(stack: Stack, server: Origin) -> None:
     use(stack, server, client_ip_source="header", client_ip_header="CF-Connecting-IP", trusted_networks=[PROXY])
 
     headers = seen(ask(stack, "CF-Connecting-IP: 203.0.113.9", "X-Forwarded-For: 1.2.3.4", peer=PROXY))
@@ -242,7 +242,7 @@ def test_the_proxy_protocol_is_believed_of_its_networks_alone(by_networks: Stack
     assert ask(stack, peer=PROXY, before=v1).status == 400
 
 
-def test_a_listener_that_requires_the_proxy_protocol_serves_nobody_else(by_networks: Stack, server: Origin) -> None:
+def test_a_listener_can_require_the_proxy_protocol(by_networks: Stack, server: Origin) -> None:
     before = len(server.received)
     request = b"GET / HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 1.1.1.1\r\nConnection: close\r\n\r\n"
     with socket.create_connection(by_networks.addresses[2], DEADLINE) as connection:

@@ -66,7 +66,7 @@ async def agent(running: Installation) -> AgentStatus:
     return (await running.engines.status()).agent
 
 
-async def test_a_policy_goes_live_by_a_signal_and_a_proof(running: Installation) -> None:
+async def test_a_policy_goes_live_by_signal_and_verification(running: Installation) -> None:
     before = await agent(running)
     assert (await visit(running, ATTACK)).status_code == 200
 

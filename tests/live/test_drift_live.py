@@ -168,7 +168,7 @@ async def test_a_second_haproxy_on_the_same_port(
     await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=["after.example"]))
 
 
-async def test_what_a_save_overwrites_when_it_is_told_to(running: Installation, origin: int) -> None:
+async def test_a_confirmed_save_overwrites_drift(running: Installation, origin: int) -> None:
     path = running.settings.data_dir / "current" / "hosts.map"
     path.write_text("evil.example 1\n")
     await running.look()
@@ -212,9 +212,7 @@ async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Inst
     assert "nonsense" not in path.read_text()
 
 
-async def test_releases_that_go_after_many_saves_leave_nothing_that_looks_like_somebody_elses(
-    running: Installation, origin: int
-) -> None:
+async def test_pruned_releases_are_not_reported_as_drift(running: Installation, origin: int) -> None:
     settings = running.settings.model_copy(update={"keep_releases": 2})
     retention = Retention(running.changes, settings, Backups(settings))
     agent = running.engines.agent

@@ -92,9 +92,7 @@ def fields(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in page.values.items() if "__n__" not in name and name != "q"}
 
 
-def test_two_people_save_two_things_at_once_and_each_is_told_their_own(
-    panel: Panel, ada: Person, grace: Person, origin: int
-) -> None:
+def test_concurrent_saves_report_their_own_outcomes(panel: Panel, ada: Person, grace: Person, origin: int) -> None:
     hers, his = at_once(
         lambda: ada.post("/virtual-hosts", a_host(origin, hostnames="ada.example")),
         lambda: grace.post("/policies", a_policy(name="Graces")),
@@ -129,9 +127,7 @@ def test_loading_the_page_after_a_save_again_saves_nothing(panel: Panel, ada: Pe
     assert live_revision(panel) == before
 
 
-def test_a_save_that_has_begun_runs_to_its_end_when_its_browser_goes_away(
-    panel: Panel, ada: Person, origin: int
-) -> None:
+def test_a_running_save_completes_when_the_browser_disconnects(panel: Panel, ada: Person, origin: int) -> None:
     name, key = "gone.example", uuid.uuid4().hex
     request = a_post(panel, ada, "/virtual-hosts", a_host(origin, hostnames=name, save_key=key))
 

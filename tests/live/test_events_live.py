@@ -103,7 +103,7 @@ def test_a_request_id_tells_its_moment(stack: Stack) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_attack_is_told_with_all_its_rules(stack: Stack) -> None:
+async def test_an_attack_is_recorded_with_all_its_rules(stack: Stack) -> None:
     assert visit(stack, "blocks.test", f"{ATTACK}&pin=0815&x=%ff", cookie="session=geheim") == 403
 
     event = await told(stack, EventFilter(verdict=Verdict.BLOCKED), both)
@@ -129,7 +129,7 @@ async def test_an_attack_is_told_with_all_its_rules(stack: Stack) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_only_detected_is_told_and_passes(stack: Stack) -> None:
+async def test_a_detected_request_is_recorded_and_passes(stack: Stack) -> None:
     assert visit(stack, "watches.test", ATTACK) == 200
 
     event = await told(stack, EventFilter(verdict=Verdict.DETECTED), both)
@@ -156,7 +156,7 @@ async def test_haproxys_own_verdicts_are_told(stack: Stack) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_agent_that_is_away_is_told_open_and_closed(stack: Stack) -> None:
+async def test_a_missing_agent_is_recorded_in_both_fail_modes(stack: Stack) -> None:
     stack.stop_agent()
     stack.wait_for_server("waf_agent", "agent", "DOWN")
     closed, opened = visit(stack, "blocks.test", "/"), visit(stack, "watches.test", "/")

@@ -45,7 +45,7 @@ def asked(request: Case, change: Case) -> EvaluatedRequest:
 
 
 @pytest.mark.parametrize("at", range(len(CASES)), ids=lambda at: f"{CASES[at]['application']}: {CASES[at]['name']}")
-def test_exclusions_free_a_request_and_nothing_beside_it(judge: Judge, at: int) -> None:
+def test_exclusions_pass_only_their_request(judge: Judge, at: int) -> None:
     case = CASES[at]
     freed, blocked = (
         judge.says(asked(case["request"], {}), at + 1),

@@ -56,7 +56,7 @@ class Trial:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['application']}: {case['name']}")
-def test_the_narrowest_rung_that_works_frees_the_request_and_nothing_beside_it(judge: Judge, case: Case) -> None:
+def test_the_narrowest_rung_passes_only_its_request(judge: Judge, case: Case) -> None:
     async def tried() -> tuple[Ladder, list[str]]:
         trial = Trial(judge, case)
         ladder = await trial.ladder()

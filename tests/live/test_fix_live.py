@@ -47,7 +47,7 @@ def event_of(api: httpx2.Client, fields: dict[str, str], panel: Panel) -> str:
     return _new(api, known)[0]
 
 
-def test_a_blocked_request_passes_after_its_narrowest_fix_and_nothing_beside_it(panel: Panel) -> None:
+def test_the_narrowest_fix_passes_only_the_blocked_request(panel: Panel) -> None:
     with bearer(panel) as api:
         event = event_of(api, POST, panel)
 

@@ -135,7 +135,7 @@ def test_a_body_that_comes_after_its_headers_is_waited_for(stack: Stack) -> None
     assert [late.status, in_pieces.status, chunked.status] == [403] * 3
 
 
-def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(stack: Stack) -> None:
+def test_expect_100_continue_is_answered(stack: Stack) -> None:
     head = b"POST / HTTP/1.1\r\nHost: watch.test\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     head += b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     with stack.connect() as connection:

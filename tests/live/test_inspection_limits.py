@@ -141,7 +141,7 @@ def test_above_the_limit_a_policy_refuses(stack: Stack, server: Origin, way: str
 @ways
 @pytest.mark.parametrize("host", ["pass.test", "watch.test"])
 @pytest.mark.parametrize("length", [LIMIT + 1, 60 * KIB, 200 * KIB])
-def test_above_the_limit_a_policy_passes_the_body_and_says_so(stack: Stack, length: int, host: str, way: str) -> None:
+def test_a_body_over_the_limit_passes_with_a_mark(stack: Stack, length: int, host: str, way: str) -> None:
     body = form(length)
 
     answer = sent(stack, host, body, way)
@@ -291,7 +291,7 @@ def is_logged_as_bad(stack: Stack, host: str) -> bool:
     return any(line["host"] == host and line["status"] == 400 for line in stack.access_log())
 
 
-def test_who_goes_away_in_the_middle_of_a_body_is_no_event(hurried: Stack, server: Origin) -> None:
+def test_a_client_that_disconnects_mid_body_is_not_an_event(hurried: Stack, server: Origin) -> None:
     before = len(server.begun)
     for host in ("refuse.test", "watch.test"):
         with hurried.connect() as connection:

@@ -118,7 +118,7 @@ def test_an_exact_name_beats_a_wildcard(stack: Stack, server: Origin, other: Ori
     assert stack.get("exact2.wild.test", "/").seen["port"] == server.port
 
 
-def test_a_disabled_host_is_not_handed_to_the_wildcard_beside_it(stack: Stack, server: Origin) -> None:
+def test_a_disabled_host_does_not_fall_to_a_wildcard(stack: Stack, server: Origin) -> None:
     assert stack.get("still.wild.test", "/").seen["port"] == server.port
     before = len(server.received)
 
@@ -229,7 +229,7 @@ def test_no_upgrade_but_websocket_reaches_a_server(stack: Stack) -> None:
     assert (seen["upgrade"], seen["connection"].lower()) == ("websocket", "upgrade")
 
 
-def test_nobody_speaks_in_our_name(stack: Stack) -> None:
+def test_clients_cannot_forge_our_headers(stack: Stack) -> None:
     forged = {
         "x-gp-test": "wrong",
         "x-gp-application": "p1",

@@ -144,5 +144,5 @@ def test_weights_share_the_requests(stack: Stack) -> None:
     assert (answered.count("s1"), answered.count("s2")) == (6, 2)
 
 
-def test_a_name_that_does_not_resolve_yet_stops_nobody(stack: Stack) -> None:
+def test_an_unresolved_name_does_not_prevent_a_save(stack: Stack) -> None:
     assert stack.get("later.test", "/").status == 503

@@ -185,7 +185,7 @@ def judge() -> Iterator[Judge]:
 
 
 @pytest.mark.parametrize("tried", FORMS.values(), ids=FORMS)
-def test_it_frees_what_it_names_and_nothing_beside_it(judge: Judge, tried: Tried) -> None:
+def test_an_exclusion_affects_only_what_it_names(judge: Judge, tried: Tried) -> None:
     _, freed, others = tried
 
     assert [judge.fired(asked) for asked in freed] == [set() for _ in freed]

@@ -323,7 +323,7 @@ async def test_the_same_key_twice_is_one_save(running: Installation, origin: int
     assert (first.revision, first.value.id) == (second.revision, second.value.id)
 
 
-async def test_a_save_goes_on_when_its_browser_goes_away(running: Installation, origin: int) -> None:
+async def test_a_save_continues_when_the_browser_disconnects(running: Installation, origin: int) -> None:
     task = asyncio.create_task(virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin)))
     await asyncio.sleep(0.01)
     task.cancel()

@@ -151,7 +151,7 @@ def test_what_is_no_request_is_listed_without_a_host(stack: Stack) -> None:
     assert len({item.request_id for item in found}) == 3
 
 
-def test_a_body_that_cannot_be_read_is_told_with_its_host(stack: Stack) -> None:
+def test_an_unreadable_body_is_recorded_with_its_host(stack: Stack) -> None:
     """HAProxy finds out while it waits for more of it, before any rule on requests."""
     sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "transfer-encoding": "chunked"}
     lines = len(stack.access_log())
@@ -170,7 +170,7 @@ def test_a_body_that_cannot_be_read_is_told_with_its_host(stack: Stack) -> None:
     assert sorted(item.host for item in found) == ["blocks.test", "watches.test"]
 
 
-def test_an_upload_that_is_broken_off_is_told_as_that(stack: Stack) -> None:
+def test_an_aborted_upload_is_recorded_as_aborted(stack: Stack) -> None:
     """Neither as one that is too large, nor as one without a verdict."""
     for host in ("blocks.test", "watches.test"):
         break_off(stack, host, b"a=b", content_length="500")

@@ -83,7 +83,7 @@ def test_it_complains_of_a_new_connection_that_an_old_revision_decides(told: Tol
     assert found == ["2 × a connection opened after save 1 was decided by save 0"]
 
 
-def test_it_complains_of_a_connection_that_goes_back(told: Told) -> None:
+def test_judge_reports_a_connection_that_goes_back(told: Told) -> None:
     steps = [{"What": {"Before": SECOND, "After": FIRST}, "Count": 1}]
 
     assert "went back" in complaints(a_report(Steps=steps), told)[0]

@@ -39,7 +39,7 @@ def test_a_value_that_no_rule_sees_as_what_it_is_is_a_finding(seen: tuple[tuple[
     ],
     ids=["alike", "as JSON", "with more around it", "in escapes", "in HTML's", "in JavaScript's", "without a name"],
 )
-def test_a_value_that_rules_see_in_a_decoding_of_theirs_is_none(seen: tuple[str, str, bytes]) -> None:
+def test_a_value_that_rules_see_decoded_is_not_missed(seen: tuple[str, str, bytes]) -> None:
     assert not unseen(Judged(0, (seen,)), [FIELD])
 
 

@@ -91,7 +91,7 @@ def test_words_for_people_change_no_checksum(table: str, field: str) -> None:
     assert made(changed).checksum == made().checksum
 
 
-def test_the_checksum_stands_where_a_live_process_can_be_asked_for_it() -> None:
+def test_live_processes_report_the_checksum() -> None:
     bundle = made()
     text = bundle.files["haproxy.cfg"].decode()
 

@@ -58,7 +58,7 @@ def test_what_is_no_type_is_left_to_be_read_as_a_form(header: str) -> None:
     assert chosen(application.directives, header) in {"", "BINARY"}
 
 
-def test_a_pattern_that_nobody_checked_raises() -> None:
+def test_an_unvalidated_pattern_raises() -> None:
     assert content_types(READINGS)
     for kind in ('a/b"', "a/b|c", "a/(b)", "a/b c", "a/b\nc", "*/b", "a/*b*"):
         with pytest.raises(UnsafeText):

@@ -137,7 +137,7 @@ def test_every_rule_has_its_own_id() -> None:
         ([], "# guardpanel-mask:"),
     ],
 )
-def test_the_agent_is_told_what_events_do_not_show(masked: list[str], line: str) -> None:
+def test_the_agent_gets_the_masked_fields(masked: list[str], line: str) -> None:
     (application,) = made({"P": {"masked_fields": masked}}).applications
 
     assert application.directives.split("\n").count(line) == 1

@@ -72,7 +72,7 @@ def test_a_virtual_hosts_own_mode_beats_its_policys(
         ("open", "detect_only", True),
     ],
 )
-def test_a_policy_fails_open_where_it_says_so_or_only_detects(fail_mode: str, mode: str, opens: bool) -> None:
+def test_a_policy_fails_open_if_configured_or_only_detecting(fail_mode: str, mode: str, opens: bool) -> None:
     made = state({"P": {"fail_mode": fail_mode}}, {})
 
     assert made.policies[1].fails_open(EnforcementMode(mode)) is opens

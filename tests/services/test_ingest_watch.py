@@ -30,9 +30,7 @@ def serving(path: Path, problem: str | None) -> Status:
     return Status(path, lambda: {"lag_bytes": 9, "lag_seconds": 99.0, "problem": problem})
 
 
-async def test_one_that_cannot_store_is_told_at_once_and_no_longer_when_it_can(
-    watch: IngestWatch, settings: Settings
-) -> None:
+async def test_an_ingest_that_cannot_store_is_reported_until_it_can(watch: IngestWatch, settings: Settings) -> None:
     status = serving(settings.ingest_socket, "Events can’t be stored: database or disk is full.")
     await watch.look()
     told = watch.watch.ingest
@@ -46,7 +44,7 @@ async def test_one_that_cannot_store_is_told_at_once_and_no_longer_when_it_can(
     assert watch.watch.ingest == "", "one that is only behind reads what it can"
 
 
-async def test_one_that_is_gone_is_told_once_it_had_time_to_come(
+async def test_a_missing_ingest_is_reported_after_its_time_to_start(
     watch: IngestWatch, settings: Settings, clock: Clock
 ) -> None:
     clock.now += PATIENCE
@@ -66,7 +64,7 @@ async def test_one_that_is_gone_is_told_once_it_had_time_to_come(
     assert watch.watch.ingest == "", "it is started again meanwhile"
 
 
-async def test_one_that_hangs_is_told_like_one_that_is_gone(
+async def test_a_hanging_ingest_is_reported_like_a_missing_one(
     watch: IngestWatch, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a process that was stopped: the kernel takes the connection, and nobody answers."""

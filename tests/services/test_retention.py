@@ -177,7 +177,7 @@ async def test_releases_that_no_revision_knows_go_but_not_one_of_a_save_under_wa
     assert await numbers(panel) == [1, 3]
 
 
-async def test_a_change_whose_rows_went_says_so(panel: Panel) -> None:
+async def test_a_change_without_stored_rows_is_marked(panel: Panel) -> None:
     change = await save(panel, "one")
     async with panel.database.write() as session:
         await session.exec(update(Deployment).where(col(Deployment.id) == change).values(revision_id=None))
@@ -225,9 +225,7 @@ async def test_a_pass_that_is_cut_off_leaves_nothing_half(panel: Panel, monkeypa
     assert not list(panel.engines.releases.root.glob(".*"))
 
 
-async def test_a_release_that_somebody_else_deletes_meanwhile_is_gone_too(
-    panel: Panel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_concurrently_deleted_release_counts_as_deleted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     await saves(panel, 2)
     monkeypatch.setattr(Path, "exists", lambda _: True)  # a moment ago
 

@@ -141,7 +141,7 @@ def test_sentences_say_what_the_rule_does(rules: RuleSet, number: int, words: st
     assert explain(rules.rules[number])[0].sentence.endswith(words)
 
 
-def test_an_operator_that_nobody_knows_is_named() -> None:
+def test_an_unknown_operator_is_named() -> None:
     assert sentence(Link("geoLookup", "", False, ("REMOTE_ADDR",), ())) == (
         "Checks the client IP with the operator geoLookup."
     )

@@ -71,7 +71,7 @@ PLANTS: dict[str, tuple[str, Callable[[Panel], object], str, Exception]] = {
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-async def test_a_failing_task_is_told_everywhere_and_comes_back_by_itself(
+async def test_a_failing_task_is_reported_everywhere_and_restarts(
     plant: str, panel: Panel, ada: httpx2.AsyncClient, faults: Faults
 ) -> None:
     task, owner, name, error = PLANTS[plant]
@@ -200,7 +200,7 @@ async def test_a_loop_that_is_dead_cannot_say_that_all_is_verified(
     assert "verified just now" in read((await ada.get("/live")).text).text
 
 
-async def test_an_ingest_that_stores_nothing_is_told_everywhere(panel: Panel, ada: httpx2.AsyncClient) -> None:
+async def test_an_ingest_that_stores_nothing_is_reported_everywhere(panel: Panel, ada: httpx2.AsyncClient) -> None:
     await take_token(ada, ADA)
     full: dict[str, object] = {"problem": "Events can’t be stored: database or disk is full."}
 

@@ -82,7 +82,7 @@ async def test_the_way_there_and_back(ada: httpx2.AsyncClient, app: FastAPI, pan
     assert not list(panel.settings.restore_dir.glob("*"))
 
 
-async def test_a_download_is_a_file_that_nobody_keeps(ada: httpx2.AsyncClient, panel: Panel) -> None:
+async def test_a_download_is_not_cached(ada: httpx2.AsyncClient, panel: Panel) -> None:
     answer = await ada.post(f"{HOME}/download", data={"passphrase": "", "password": PASSWORD})
 
     assert answer.headers["content-disposition"].startswith('attachment; filename="guardpanel-')
@@ -184,9 +184,7 @@ async def test_a_restore_while_another_process_saves_is_409_and_can_be_tried_aga
     assert (await restore(ada, place)).status_code == 303
 
 
-async def test_a_restore_overwrites_what_somebody_changed_by_hand_only_when_asked(
-    ada: httpx2.AsyncClient, panel: Panel
-) -> None:
+async def test_a_restore_only_overwrites_drift_after_confirmation(ada: httpx2.AsyncClient, panel: Panel) -> None:
     place = await waiting(ada, await download(ada))
     panel.changes.watch.record((Drift(Place.FILES, "hosts.map was changed by hand."),))
 
@@ -201,7 +199,7 @@ async def test_a_restore_overwrites_what_somebody_changed_by_hand_only_when_aske
     assert asked.status_code == 303
 
 
-async def test_a_restore_that_is_rolled_back_says_so_and_logs_nobody_out(
+async def test_a_rolled_back_restore_is_reported_and_ends_no_session(
     ada: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     await ada.post("/virtual-hosts", data=a_virtual_host())

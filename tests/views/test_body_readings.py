@@ -56,7 +56,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("read_as", {"read_as": ""}, "Choose one of"),
     ],
 )
-async def test_what_does_nothing_or_is_none_is_refused_at_its_field(
+async def test_an_ineffective_or_invalid_reading_is_rejected(
     ada: httpx2.AsyncClient, field: str, typed: dict[str, str], words: str
 ) -> None:
     answer = await ada.post(PLACE, data=a_body_reading(**typed))

@@ -207,9 +207,7 @@ async def test_what_cannot_be_undone_says_why_and_changes_nothing(ada: Client, e
     assert engines.deployments == deployed
 
 
-async def test_what_somebody_changed_by_hand_is_overwritten_only_when_asked(
-    ada: Client, panel: Panel, engines: FakeEngines
-) -> None:
+async def test_drift_is_only_overwritten_after_confirmation(ada: Client, panel: Panel, engines: FakeEngines) -> None:
     await add_host(ada, "shop.example")
     engines.drifted = [Drift(Place.HAPROXY, "HAProxy runs another configuration.")]
     panel.changes.watch.record(tuple(engines.drifted))
@@ -309,7 +307,7 @@ async def test_a_refused_change_shows_all_words_as_text_and_what_it_would_have_d
     assert not [one for one in page.find("a") if one["href"].endswith("/restore")]
 
 
-async def test_a_change_that_was_rolled_back_says_so_with_its_steps(ada: Client, engines: FakeEngines) -> None:
+async def test_a_rolled_back_change_shows_its_steps(ada: Client, engines: FakeEngines) -> None:
     engines.fail("verify")
     await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
     engines.fail(None)
@@ -366,7 +364,7 @@ async def test_a_viewer_may_look_and_not_change(ada: Client, vera: Client, engin
     assert engines.deployments == deployed
 
 
-async def test_nobody_sees_anything(nobody: Client) -> None:
+async def test_changes_require_a_login(nobody: Client) -> None:
     for path in ("/changes", "/changes/1", "/changes/1/restore"):
         assert (await nobody.get(path)).headers["location"].startswith("/login")
     assert (await nobody.post("/changes/1/undo")).headers["location"].startswith("/login")

@@ -52,7 +52,7 @@ async def test_the_next_save_is_the_newest_and_can_be_undone(ada: httpx2.AsyncCl
 
 
 @pytest.mark.usefixtures("set_back")
-async def test_every_page_is_shown_and_nobody_is_logged_out(ada: httpx2.AsyncClient) -> None:
+async def test_pages_and_sessions_survive_a_clock_jump(ada: httpx2.AsyncClient) -> None:
     for path in (
         "/",
         "/virtual-hosts",

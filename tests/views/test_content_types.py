@@ -39,7 +39,7 @@ async def test_with_coraza_spoa_it_says_what_that_reads(ada: httpx2.AsyncClient,
     assert "Form (coraza-spoa has no other parser): image/* application/x-log" in page.text
 
 
-async def test_a_reading_that_is_none_comes_back_as_it_was_typed(ada: httpx2.AsyncClient) -> None:
+async def test_an_invalid_parsing_choice_is_shown_as_typed(ada: httpx2.AsyncClient) -> None:
     answer = await ada.post("/policies", data=a_policy(content_type_readings="text/plain = yaml"))
 
     page = read(answer.text)

@@ -159,7 +159,7 @@ async def test_a_refused_form_that_is_behind_does_not_overwrite_when_it_is_sent_
 
 
 @pytest.mark.usefixtures("policy")
-async def test_whoever_types_after_choosing_is_asked_again(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
+async def test_typing_after_choosing_asks_again(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
     await saved(grace, POLICY, a_policy(version="1", inbound_anomaly_threshold="9"))
     page = await behind(ada, POLICY, a_policy(version="1"))
     assert choices(page) == {"inbound_anomaly_threshold": "theirs"}
@@ -233,7 +233,7 @@ async def test_a_form_without_a_version_saves_nothing_and_asks(ada: httpx2.Async
 
 
 @pytest.mark.usefixtures("policy")
-async def test_who_typed_the_same_is_told_so(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
+async def test_equal_edits_are_reported_as_equal(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
     await saved(grace, POLICY, a_policy(version="1", inbound_anomaly_threshold="9"))
 
     page = await behind(ada, POLICY, a_policy(version="1", inbound_anomaly_threshold="9"))
@@ -269,7 +269,7 @@ async def test_what_others_typed_is_only_text(ada: httpx2.AsyncClient, grace: ht
 
 @pytest.mark.usefixtures("policy")
 @pytest.mark.parametrize("name", ["take.nothing", "take.", "take.servers.0.address", "mark.description", "opened"])
-async def test_choices_that_nobody_asked_for_do_no_harm(ada: httpx2.AsyncClient, name: str) -> None:
+async def test_unrequested_choices_are_harmless(ada: httpx2.AsyncClient, name: str) -> None:
     await saved(ada, POLICY, a_policy(version="1", description="typed", **{name: "theirs"}))
 
     assert (await now(ada, POLICY)).value("description") == "typed"
@@ -277,7 +277,7 @@ async def test_choices_that_nobody_asked_for_do_no_harm(ada: httpx2.AsyncClient,
 
 @pytest.mark.usefixtures("policy", "host")
 @pytest.mark.parametrize(("path", "word"), [(POLICY, "policy"), (HOST, "virtual host")])
-async def test_what_was_deleted_meanwhile_can_be_added_anew(
+async def test_a_row_deleted_during_editing_can_be_added_again(
     ada: httpx2.AsyncClient, grace: httpx2.AsyncClient, path: str, word: str
 ) -> None:
     form = a_policy(version="1", description="typed") if path == POLICY else a_virtual_host(version="1", notes="typed")
@@ -333,7 +333,7 @@ async def test_a_delete_without_a_version_deletes_nothing_and_asks(ada: httpx2.A
 
 
 @pytest.mark.usefixtures("policy")
-async def test_deleting_what_is_deleted_says_so(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
+async def test_second_delete_reports_already_deleted(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
     await saved(grace, f"{POLICY}/delete", {"version": "1"})
 
     answer = await ada.post(f"{POLICY}/delete", data={"version": "1"})

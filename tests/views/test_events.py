@@ -289,7 +289,7 @@ async def test_nothing_is_one_of_several_things(ada: Client, file: Path, panel: 
     assert "/events" in hrefs(page) and "/events?method=PUT&time=all" in hrefs(page)
 
 
-async def test_an_ingest_that_lags_or_lost_something_says_so(ada: Client, file: Path, panel: Panel) -> None:
+async def test_ingest_delay_and_losses_are_reported(ada: Client, file: Path, panel: Panel) -> None:
     store(file, [an_event()])
     with sqlite3.connect(file) as connection:
         connection.execute("INSERT INTO counter VALUES ('lost_segments', 2), ('bad', 1)")
@@ -511,7 +511,7 @@ async def test_many_may_ask_at_once(ada: Client, ada_api: Client, file: Path) ->
     assert {answer.status_code for answer in answers} == {200, 422}
 
 
-async def test_viewers_may_read_and_nobody_else(ada: Client, vera: Client, nobody: Client, file: Path) -> None:
+async def test_reading_requires_a_login(ada: Client, vera: Client, nobody: Client, file: Path) -> None:
     event = an_event()
     store(file, [event])
 

@@ -106,7 +106,7 @@ def test_a_list_shows_the_error_of_one_of_its_items() -> None:
     assert form.error("host") is None
 
 
-def test_an_error_of_a_row_stands_at_that_row() -> None:
+def test_a_rows_error_is_shown_at_that_row() -> None:
     form = refused(a_form(a_virtual_host(**{"servers.1.address": "a:0"})), VirtualHostFields)
 
     assert form.error("servers.0.address") is None

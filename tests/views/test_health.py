@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(("state", "counted"), [("no check", False), ("UP", True)])
-async def test_a_server_that_nobody_checks_is_not_counted_as_up(
+async def test_a_server_without_checks_does_not_count_as_up(
     ada: httpx2.AsyncClient, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch, state: str, *, counted: bool
 ) -> None:
     async def servers_of(_backend: str) -> tuple[ServerStatus, ...]:

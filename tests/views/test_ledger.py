@@ -39,7 +39,7 @@ async def names(client: httpx2.AsyncClient, query: str = "") -> list[str]:
     return [link["href"] for link in read(answer.text).find("a") if "/policies/1/" in link["href"]]
 
 
-async def test_an_empty_ledger_says_so(ada: httpx2.AsyncClient) -> None:
+async def test_an_empty_ledger_has_an_empty_state(ada: httpx2.AsyncClient) -> None:
     assert "No exclusions or overrides" in (await ada.get("/ledger")).text
 
 

@@ -28,7 +28,7 @@ async def test_the_process_is_alive(nobody: httpx2.AsyncClient) -> None:
     assert (await nobody.get("/healthz")).text == "ok\n"
 
 
-async def test_ready_says_so_of_each_part(nobody: httpx2.AsyncClient) -> None:
+async def test_readiness_reports_each_part(nobody: httpx2.AsyncClient) -> None:
     answer = await nobody.get("/readyz")
 
     assert answer.status_code == 200
@@ -131,7 +131,7 @@ async def test_the_api_s_metrics_name_the_whole_route(app: FastAPI) -> None:
     assert 'route="/api/v1/vhosts/{virtual_host_id}",status="401"' in text
 
 
-async def test_the_ingest_is_told_of(app: FastAPI, ada: Person, settings: Settings) -> None:
+async def test_readiness_reports_the_ingest(app: FastAPI, ada: Person, settings: Settings) -> None:
     store(settings.events_database, [an_event()])
 
     metrics, page = (await ada.get("/metrics")).text, (await ada.get("/system")).text

@@ -110,7 +110,7 @@ async def test_the_form_keeps_a_virtual_host_that_uses_another_policy_by_now(ada
     assert "on shop.example." in (await ada.get(f"{PLACE}/1")).text
 
 
-async def test_who_deletes_a_policy_or_a_virtual_host_is_told_what_goes_with_it(ada: httpx2.AsyncClient) -> None:
+async def test_delete_pages_list_the_rows_that_are_deleted_too(ada: httpx2.AsyncClient) -> None:
     await ada.post("/policies", data=a_policy())
     await ada.post("/virtual-hosts", data=a_virtual_host())
     for others in ({}, {"path": "/a"}, {"path": "/b", "virtual_host_id": "1"}):

@@ -31,7 +31,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient) ->
     assert gone.headers["location"] == "/policies/1"
 
 
-async def test_a_double_is_told_at_its_field(ada: httpx2.AsyncClient) -> None:
+async def test_a_duplicate_is_reported_at_its_field(ada: httpx2.AsyncClient) -> None:
     await ada.post(PLACE, data=an_override())
 
     answer = await ada.post(PLACE, data=an_override())

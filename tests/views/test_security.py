@@ -210,7 +210,7 @@ async def test_a_large_body_is_413_however_it_comes(nobody: httpx2.AsyncClient, 
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "٣", "99999999999999999999"])
-async def test_a_length_that_is_none_is_413(nobody: httpx2.AsyncClient, length: str) -> None:
+async def test_invalid_content_length_returns_413(nobody: httpx2.AsyncClient, length: str) -> None:
     answer = await nobody.post("/login", content=b"", headers=[(b"content-length", length.encode())])
 
     assert answer.status_code == 413
@@ -247,9 +247,7 @@ async def test_a_fault_of_ours_says_nothing_of_the_inside(
     assert "/etc/secret" in caplog.text
 
 
-async def test_an_address_that_is_none_is_404_with_a_way_out(
-    ada: httpx2.AsyncClient, nobody: httpx2.AsyncClient
-) -> None:
+async def test_unknown_url_returns_404_with_a_link(ada: httpx2.AsyncClient, nobody: httpx2.AsyncClient) -> None:
     known, unknown = await ada.get("/nothing"), await nobody.get("/nothing")
 
     assert known.status_code == unknown.status_code == 404
@@ -260,7 +258,7 @@ async def test_an_address_that_is_none_is_404_with_a_way_out(
 @pytest.mark.parametrize(
     "path", ["/policies/abc", "/policies/0", "/virtual-hosts/1.5", "/virtual-hosts/99999999999999999999999"]
 )
-async def test_a_number_that_is_none_is_404(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, path: str) -> None:
+async def test_invalid_id_returns_404(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, path: str) -> None:
     assert (await ada.get(path)).status_code == 404
     assert (await ada_api.get("/api/v1" + path.replace("virtual-hosts", "vhosts"))).status_code == 404
 

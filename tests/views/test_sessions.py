@@ -70,7 +70,7 @@ async def test_over_https_the_cookie_is_bound_to_this_host(app: FastAPI) -> None
 @pytest.mark.parametrize(
     ("email", "password"), [(ADA, "wrong"), ("no@example.org", PASSWORD), ("", ""), (ADA, "x" * 9999)]
 )
-async def test_a_refusal_stands_at_the_password_and_does_not_say_what_was_wrong(
+async def test_a_failed_login_does_not_reveal_what_was_wrong(
     nobody: httpx2.AsyncClient, email: str, password: str
 ) -> None:
     answer = await try_it(nobody, email, password)
@@ -146,7 +146,7 @@ async def test_a_session_ends_by_itself(ada: httpx2.AsyncClient, panel: Panel, c
     assert (await ada.get("/")).status_code == 303
 
 
-async def test_last_seen_is_noted_beside_the_request(ada: httpx2.AsyncClient, panel: Panel) -> None:
+async def test_last_seen_is_recorded_in_the_background(ada: httpx2.AsyncClient, panel: Panel) -> None:
     old = datetime.now(UTC) - timedelta(hours=2)
     async with panel.database.write() as session:
         await session.exec(update(Session).values(seen_at=old))
@@ -169,7 +169,7 @@ async def test_last_seen_is_noted_beside_the_request(ada: httpx2.AsyncClient, pa
     ["https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil", "/..//evil.example", "javascript:alert(1)", "/a\nb",
      "http:/evil", "", "evil", "//[", "/%0d%0aset-cookie:a=b\r\n"],
 )  # fmt: skip
-async def test_nobody_is_led_to_another_host(nobody: httpx2.AsyncClient, target: str) -> None:
+async def test_redirects_stay_on_this_host(nobody: httpx2.AsyncClient, target: str) -> None:
     answer = await try_it(nobody, next=target)
 
     assert answer.status_code == 303
@@ -182,7 +182,7 @@ async def test_who_is_logged_in_needs_no_log_in_page(ada: httpx2.AsyncClient) ->
     assert answer.headers["location"] == "/policies"
 
 
-async def test_htmx_is_told_where_to_log_in(nobody: httpx2.AsyncClient) -> None:
+async def test_htmx_gets_the_login_url(nobody: httpx2.AsyncClient) -> None:
     answer = await nobody.get("/policies", headers={"hx-request": "true"})
 
     assert answer.status_code == 401

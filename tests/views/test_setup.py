@@ -102,7 +102,7 @@ async def test_there_is_no_link_once_there_is_an_account(visitor: httpx2.AsyncCl
     [("password", "short", "at least 12 characters"), ("password", "", "at least 12 characters"), ("email", "ada", "Enter an email address"),
      ("email", "", "Enter an email address"), ("email", "a\u202eda@example.org", "invisible character"), ("full_name", "x" * 201, "At most 200")],
 )  # fmt: skip
-async def test_a_refusal_stands_at_its_field_and_the_link_goes_on_working(
+async def test_an_error_is_shown_at_its_field_and_the_link_stays_valid(
     visitor: httpx2.AsyncClient, panel: Panel, link: str, name: str, typed: str, words: str
 ) -> None:
     answer = await visitor.post(link, data={**ACCOUNT, name: typed})

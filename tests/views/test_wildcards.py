@@ -25,7 +25,7 @@ async def test_deleting_says_which_wildcard_takes_over(ada: httpx2.AsyncClient) 
     assert "*.wild.example takes over z.wild.example: requests go to Tenants" in page.text
 
 
-async def test_where_the_wildcard_is_switched_off_or_its_own_nobody_takes_over(ada: httpx2.AsyncClient) -> None:
+async def test_a_disabled_or_own_wildcard_takes_over_nothing(ada: httpx2.AsyncClient) -> None:
     other = await make(ada, "*.wild.example")
     off = a_virtual_host("*.wild.example", version="1", enabled=None)
     assert (await ada.post(other, data=off)).status_code == 303
@@ -55,7 +55,7 @@ async def test_removing_a_name_says_which_wildcard_takes_over_before_it_is_saved
     assert read((await ada.get(f"{z}/edit")).text).value("hostnames").split() == ["alone.example"]
 
 
-async def test_removing_a_name_that_nobody_takes_over_asks_nothing(ada: httpx2.AsyncClient) -> None:
+async def test_removing_a_hostname_without_a_wildcard_asks_nothing(ada: httpx2.AsyncClient) -> None:
     z = await make(ada, "z.wild.example\n*.wild.example\nalone.example", name="Z")
 
     saved = await ada.post(z, data=a_virtual_host("*.wild.example", name="Z", version="1"))

@@ -50,7 +50,7 @@ async def test_an_unknown_account_costs_what_a_known_one_costs(monkeypatch: pyte
     assert [extract_parameters(one) for one in verified] == [extract_parameters(stored)] * 2
 
 
-async def test_the_loop_goes_on_while_passwords_are_checked() -> None:
+async def test_checking_passwords_does_not_block_the_event_loop() -> None:
     real = Passwords()
     stored = await real.hash("one")
     work = asyncio.gather(*(real.matches(stored, "wrong") for _ in range(10)))
@@ -73,7 +73,7 @@ async def test_no_long_queue_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not await cheap.matches(None, "x")
 
 
-async def test_an_old_hash_is_made_anew_at_log_in(panel: Panel) -> None:
+async def test_an_outdated_hash_is_replaced_at_login(panel: Panel) -> None:
     async def stored() -> str:
         async with panel.database.read() as session:
             return (await session.exec(select(User.password_hash).where(col(User.email) == ADA))).one()

@@ -191,7 +191,7 @@ async def test_the_secret_of_the_backup_is_used_from_then_on(panel: Panel, other
     assert any(theirs.encode() in content for content in other.engines.running.files.values())
 
 
-async def test_nobody_is_logged_in_by_a_backup_nor_after_it(panel: Panel, other: Panel) -> None:
+async def test_backups_contain_no_sessions_and_a_restore_ends_all(panel: Panel, other: Panel) -> None:
     user = await panel.accounts.log_in(ADA, "correct horse battery staple", "::1")
     secret = await panel.accounts.sessions.open(user, "::1")
     await panel.accounts.tokens.first(user, "::1")

@@ -155,7 +155,7 @@ async def test_counting_ends_at_a_bound(settings: Settings, events: Events, monk
     assert (page.count, page.count_is_exact) == (20, False)
 
 
-async def test_a_search_that_takes_too_long_is_stopped_and_says_so(
+async def test_a_search_that_takes_too_long_is_stopped_with_a_message(
     settings: Settings, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(settings.events_database, [an_event() for _ in range(2_000)])
@@ -191,7 +191,7 @@ async def test_what_cannot_be_meant_is_refused_at_its_field(
 @pytest.mark.parametrize(
     "cursor", ["", "before", "before-", "after-x", "before-99999999999999999999", "before-9999999999999999999", "1"]
 )
-async def test_a_cursor_that_is_none_is_refused(settings: Settings, events: Events, cursor: str) -> None:
+async def test_an_invalid_cursor_is_rejected(settings: Settings, events: Events, cursor: str) -> None:
     store(settings.events_database, [an_event()])
     with pytest.raises(Invalid):
         await events.page(EventFilter(), cursor=cursor)
@@ -236,7 +236,7 @@ async def test_before_the_first_event_there_is_nothing_and_no_fault(events: Even
     assert "not running" in (state.problem or "")
 
 
-async def test_a_file_that_is_none_is_told_of_and_pages_refuse(settings: Settings, events: Events) -> None:
+async def test_an_invalid_event_database_is_reported(settings: Settings, events: Events) -> None:
     settings.events_database.write_bytes(b"no database" * 1000)
 
     state = await events.ingest_state()
@@ -284,7 +284,7 @@ async def test_names_and_revision_come_from_the_panel(settings: Settings, events
     assert (item.virtual_host, item.policy, item.revision) == ("Shop", "Strict", 4)
 
 
-async def test_an_event_is_told_whole(settings: Settings, events: Events) -> None:
+async def test_an_event_has_all_its_details(settings: Settings, events: Events) -> None:
     event = an_event(
         uri="/\udcff?q=\u202e", headers=[["host", "shop.example"], ["x", "\x1b[2J\udcfe"]], body="a\nb\x00\udcff", body_cut=True,
         body_bytes=9_000, phase="response", response_status=500, rules_cut=3,
@@ -316,7 +316,7 @@ async def test_an_event_is_told_whole(settings: Settings, events: Events) -> Non
     assert detail.agent_line is not None
 
 
-async def test_haproxys_own_verdict_is_told_without_the_agent(settings: Settings, events: Events) -> None:
+async def test_haproxys_own_verdict_needs_no_agent_line(settings: Settings, events: Events) -> None:
     line = a_log_line(verdict="unknown_host", virtual_host="-", rules="-", status=421, host="nobody.example")
     store(settings.events_database, [], [line])
 

@@ -141,7 +141,7 @@ def test_a_key_that_is_stored_stays_what_it_is() -> None:
 @pytest.mark.parametrize(
     "text", ["", "17", "17-", "17-xyz", "017-0123456789abcdef", "-1-0123456789abcdef", "٣-0123456789abcdef"]
 )
-def test_what_is_no_key_is_none(text: str) -> None:
+def test_an_invalid_group_key_is_rejected(text: str) -> None:
     assert GroupKey.read(text) is None
 
 

@@ -113,7 +113,7 @@ def test_a_width_that_the_request_gives_no_reason_for_is_empty() -> None:
         assert exclusions(width, [CONTENT], a_request(), None) == Draft()
 
 
-def test_an_argument_that_stands_twice_is_no_condition() -> None:
+def test_a_repeated_argument_is_not_a_condition() -> None:
     kind = "application/x-www-form-urlencoded"
     assert condition(a_request(uri="/x?action=a", body=b"action=b", kind=kind)) == ""
     assert condition(a_request(uri="/x?action=%0a", kind=kind)) == ""

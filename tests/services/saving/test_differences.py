@@ -51,7 +51,7 @@ def test_names_and_servers_are_lines() -> None:
     )
 
 
-def test_what_came_and_what_went_is_told_whole_policies_first() -> None:
+def test_added_and_deleted_rows_are_listed_policies_first() -> None:
     found = of({"a.example": HOST}, {}, ({"Default": {}}, {"Default": {}, "Strict": {}}))
 
     assert [(one.noun, one.name, one.kind) for one in found] == [

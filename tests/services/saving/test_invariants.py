@@ -48,7 +48,7 @@ def test_a_policy_has_a_name_of_its_own_whatever_its_case() -> None:
 
 
 @pytest.mark.parametrize("edited", ["shop.example", "blog.example"])
-def test_a_hostname_has_one_owner_and_whoever_takes_it_is_blamed(edited: str) -> None:
+def test_a_hostname_has_one_owner_and_the_change_is_blamed(edited: str) -> None:
     taken = {"shop.example": "shop.example bücher.example", "blog.example": "blog.example bücher.example"}
     after = rows({}, {names: {**SERVER, "name": host} for host, names in taken.items()})
     before = rows({}, {(host if host == edited else names): {**SERVER, "name": host} for host, names in taken.items()})
@@ -108,7 +108,7 @@ def test_there_are_files_for_so_many_connections() -> None:
     assert words.startswith(f"At most {by_files(few):,} here")
 
 
-def test_what_breaks_a_rule_since_long_keeps_nobody_from_saving_something_else() -> None:
+def test_an_older_violation_does_not_prevent_other_saves() -> None:
     old = {"servers": [{"address": "127.0.0.1:8080"}]}
     before = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": old})
     after = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": old, "new.example": SERVER})
@@ -124,7 +124,7 @@ ALSO = Violation("virtual_host", 3, "shop.example", "hostnames", "c.example belo
 IN_USE = Violation("policy", 1, "Strict", "", "Strict is used by shop.example.")
 
 
-def test_a_form_is_told_at_its_fields() -> None:
+def test_violations_are_shown_at_the_fields_of_the_form() -> None:
     refused = of_rules([TAKEN, ALSO], Change(SaveRequest("ada"), "", "virtual_host", 3))
 
     assert refused.status == 422
@@ -135,7 +135,7 @@ def test_a_form_is_told_at_its_fields() -> None:
 @pytest.mark.parametrize("change", [
     Change(SaveRequest("ada"), "", "virtual_host", 3, touched=["virtual_host:3"]), Change(SaveRequest("ada"), "", of_backup=True),
 ])  # fmt: skip
-def test_whoever_has_no_form_is_told_in_sentences(change: Change) -> None:
+def test_violations_without_a_form_become_sentences(change: Change) -> None:
     refused = of_rules([TAKEN, IN_USE, ALSO, ALSO, ALSO], change)
 
     assert refused.status == 409

@@ -6,7 +6,7 @@ from guardpanel.services.saving.watch import Watch
 DRIFT = (Drift(Place.HAPROXY, "It runs something else."),)
 
 
-def test_nothing_found_while_somebody_gave_no_answer_verifies_nothing() -> None:
+def test_a_look_without_all_engines_verifies_nothing() -> None:
     watch = Watch()
 
     watch.record((), all_answered=False)

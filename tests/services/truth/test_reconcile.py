@@ -57,7 +57,7 @@ class SavedMeanwhile(FakeEngines):
         return [Drift(Place.HAPROXY, "HAProxy’s newest worker runs another configuration.")]
 
 
-async def test_what_a_look_sees_beside_a_save_is_no_drift_also_after_a_repair(
+async def test_a_look_during_a_save_reports_no_drift(
     panel: Panel, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await panel.changes.background.close()

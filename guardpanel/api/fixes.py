@@ -51,7 +51,7 @@ class RungOut(BaseModel):
     prices: list[str] = Field(description="What else passes with it.")
     policy_changes: dict[str, Any]
     rows: list[RowOut]
-    seclang: str = Field(description="Its exclusions, as the WAF agent gets them.")
+    seclang: str = Field(description="Its exclusions and body readings, as the WAF agent gets them.")
     draft: str = Field(description="Identifies what was tried; send it back to apply exactly that.")
 
     @classmethod

@@ -70,10 +70,11 @@ def must_have_effect(fields: BodyReadingFields, content_type_readings: list[str]
     kinds = fields.content_types
     if kinds and all(reading_of(kind, content_type_readings) is fields.read_as for kind in kinds):
         does = "is" if len(kinds) == 1 else "are"
-        raise Invalid.at("read_as", f"{listed(kinds)} {does} already {_read(fields.read_as)} in this policy.")
+        raise Invalid.at("read_as", f"{listed(kinds)} {does} already {read(fields.read_as)} in this policy.")
 
 
-def _read(how: ReadAs) -> str:
+def read(how: ReadAs) -> str:
+    """`read as JSON`"""
     return "not inspected" if how is ReadAs.NONE else f"read as {AS[how]}"
 
 
@@ -81,7 +82,7 @@ def reach(fields: BodyReadingColumns) -> str:
     """`Bodies of POST requests to /event with content type text/plain are read as JSON. All other bodies are read as before.`"""
     requests = requests_to(fields.path_match, fields.path, fields.methods)
     types = f" with content type {listed(fields.content_types, 'or')}" if fields.content_types else ""
-    return f"Bodies of {requests}{types} are {_read(fields.read_as)}. All other bodies are read as before."
+    return f"Bodies of {requests}{types} are {read(fields.read_as)}. All other bodies are read as before."
 
 
 def prices(fields: BodyReadingColumns) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from guardpanel.models import NOUNS
+from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.rendering import DesiredState, EngineFacts, Rows
@@ -28,6 +29,10 @@ class Draft:
         return [fields for _, fields in self.rows if isinstance(fields, RuleExclusionFields)]
 
     @property
+    def readings(self) -> list[BodyReadingFields]:
+        return [fields for _, fields in self.rows if isinstance(fields, BodyReadingFields)]
+
+    @property
     def is_empty(self) -> bool:
         return not self.policy and not self.rows
 
@@ -41,6 +46,10 @@ class Draft:
     def _with(self, key: str, fields: BaseModel) -> "Draft":
         if (key, fields) in self.rows:
             return self
+        if isinstance(fields, BodyReadingFields):
+            return replace(
+                self, rows=(*(row for row in self.rows if not _is_for_the_same(row[1], fields)), (key, fields))
+            )
         if not isinstance(fields, RuleExclusionFields):
             return replace(self, rows=(*self.rows, (key, fields)))
         for index, (_, row) in enumerate(self.rows):
@@ -49,6 +58,11 @@ class Draft:
                 merged = row.model_copy(update={"rules": rules})
                 return replace(self, rows=(*self.rows[:index], (key, merged), *self.rows[index + 1 :]))
         return replace(self, rows=(*self.rows, (key, fields)))
+
+
+def _is_for_the_same(row: BaseModel, fields: BodyReadingFields) -> bool:
+    """Whether both say how the bodies of the same requests are read: the later one holds."""
+    return isinstance(row, BodyReadingFields) and row.model_copy(update={"read_as": fields.read_as}) == fields
 
 
 def _place(fields: RuleExclusionFields) -> dict[str, Any]:

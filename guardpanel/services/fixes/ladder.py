@@ -9,7 +9,7 @@ from guardpanel.engines import RuleSet
 from guardpanel.engines.evaluation import EvaluatedRule, Evaluation
 from guardpanel.errors import Invalid
 from guardpanel.services import exclusion_checks
-from guardpanel.services.fixes import policy_cures, widths
+from guardpanel.services.fixes import policy_cures, restrictions, widths
 from guardpanel.services.fixes.blame import Blame, blame, causes
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.requests import Request
@@ -113,7 +113,9 @@ class Climb:
         """What every rung but the one without fields needs: rules off for a path and method."""
         if width is Width.REQUEST:
             return Draft(), blames
-        return policy_cures.cured({**self.policy, **draft.policy}, self.request, blames)
+        policy = {**self.policy, **draft.policy}
+        wide = width is Width.RESTRICTIONS
+        return policy_cures.cured(policy, self.request, blames, draft, restrictions_too=wide)
 
     def _placebo(self, draft: Draft) -> str:
         """Why one of its rows would be rejected when saved."""
@@ -135,4 +137,6 @@ class Climb:
 
 def _is_of(width: Width, draft: Draft) -> bool:
     """A rung that consists of settings only belongs to the setting."""
-    return width is Width.SETTING or bool(draft.rows)
+    if width is Width.RESTRICTIONS:
+        return bool(restrictions.FIELDS & set(draft.policy))
+    return width is Width.SETTING or len(draft.rows) > len(draft.readings)

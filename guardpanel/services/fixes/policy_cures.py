@@ -1,17 +1,18 @@
 """Rules that enforce a policy's settings: the cure is the setting, not an exclusion."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from guardpanel.models.body_reading import NOUN as BODY_READING
+from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.content_types import ReadAs, reading_of
 from guardpanel.models.policy_judging import MOST_ARGUMENTS
+from guardpanel.services.fixes import restrictions
 from guardpanel.services.fixes.blame import Blame
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.requests import Request
-
-Policy = Mapping[str, Any]
-Cure = Callable[[Policy, Request, Blame], Policy]
+from guardpanel.services.fixes.restrictions import Cure, Policy
+from guardpanel.services.fixes.widths import exact_path
 
 
 def _method(policy: Policy, request: Request, _blame: Blame) -> Policy:
@@ -30,14 +31,23 @@ def _content_type(policy: Policy, request: Request, _blame: Blame) -> Policy:
 NEXT_READING = {ReadAs.TEXT: ReadAs.NONE, ReadAs.BINARY: ReadAs.NONE}
 
 
-def _reading(policy: Policy, request: Request, _blame: Blame) -> Policy:
-    """A body that does not match its type: parse it as one text or, if that does not help, not at all."""
-    kind, entries = request.content_type, policy["content_type_readings"]
-    if not kind or (now := reading_of(kind, entries)) is ReadAs.NONE:
-        return {}
-    how = NEXT_READING.get(now, ReadAs.TEXT)
-    others = [entry for entry in entries if entry.partition(" = ")[0] != kind]
-    return {"content_type_readings": [*others, f"{kind} = {how}"]}
+def body_reading(policy: Policy, request: Request, draft: Draft) -> Draft:
+    """A body that does not match its type: parse it as one text or, if that does not help, not at all. For this path, method
+    and type alone."""
+    kind = request.content_type
+    where = {**exact_path(request.path), "methods": [request.method], "content_types": [kind] if kind else []}
+    now = next((row.read_as for row in draft.readings), None) or _read_now(policy, kind)
+    if now is ReadAs.NONE:
+        return Draft()
+    try:
+        fields = BodyReadingFields.model_validate({**where, "read_as": NEXT_READING.get(now, ReadAs.TEXT)})
+    except ValueError:  # its type is none that a row could name
+        return Draft()
+    return Draft(rows=((BODY_READING.key, fields),))
+
+
+def _read_now(policy: Policy, kind: str) -> ReadAs:
+    return reading_of(kind, policy["content_type_readings"]) if "/" in kind else ReadAs.FORM
 
 
 def _limit(name: str) -> Cure:
@@ -57,20 +67,28 @@ CURES: Mapping[int, Cure] = {
     190202: _limit("argument_limit"),
     190203: _limit("argument_limit"),
     190204: _limit("json_value_limit"),
-    200002: _reading,
-    200003: _reading,
 }
 "By rule."
 
+UNREADABLE = {200002, 200003}
+"They fire on a body that cannot be parsed."
 
-def cured(policy: Policy, request: Request, blames: Sequence[Blame]) -> tuple[Draft, list[Blame]]:
-    """The changes to the policy, and the rules for which there is none."""
-    changes: dict[str, Any] = {}
-    left = []
+
+def cured(
+    policy: Policy, request: Request, blames: Sequence[Blame], draft: Draft, *, restrictions_too: bool
+) -> tuple[Draft, list[Blame]]:
+    """The changes besides the draft, and the rules for which there is none. `policy`: with what the draft changes."""
+    cures = {**CURES, **restrictions.CURES} if restrictions_too else CURES
+    grown, left = Draft(), []
     for each in blames:
-        cure = CURES.get(each.rule.id)
-        change = cure({**policy, **changes}, request, each) if cure else {}
-        changes |= change
-        if not change:
+        change = _change({**policy, **grown.policy}, request, each, cures.get(each.rule.id), draft)
+        grown = grown.together(change)
+        if change.is_empty:
             left.append(each)
-    return Draft(policy=changes), left
+    return grown, left
+
+
+def _change(policy: Policy, request: Request, blame: Blame, cure: Cure | None, draft: Draft) -> Draft:
+    if blame.rule.id in UNREADABLE:
+        return body_reading(policy, request, draft)
+    return Draft(policy=cure(policy, request, blame) if cure else {})

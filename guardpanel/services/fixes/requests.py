@@ -50,6 +50,13 @@ class Request:
         return value.partition(";")[0].strip().lower()
 
     @property
+    def charset(self) -> str:
+        """That its content type names, in lower case."""
+        value = next((value for name, value in self.headers if name.lower() == "content-type"), "")
+        named = re.search(r"charset\s*=\s*[\"']?([^;\"'\s]+)", value, re.IGNORECASE)
+        return named[1].lower() if named else ""
+
+    @property
     def query(self) -> list[tuple[str, str]]:
         return parse_qsl(self.uri.partition("?")[2], keep_blank_values=True)
 

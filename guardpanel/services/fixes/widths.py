@@ -31,6 +31,7 @@ class Width(Choice):
     FAMILY = "family", "The whole family on this field, path and method"
     REQUEST = "request", "Every field of this path and method"
     EVERYWHERE = "everywhere", "This field on every path"
+    RESTRICTIONS = "restrictions", "Allowed in the policy"
     OFF = "off", "Rules off in the policy"
 
 
@@ -74,7 +75,7 @@ def condition(request: Request) -> str:
 def _where(width: Width, request: Request) -> dict[str, Any]:
     """Path, method and condition."""
     pattern = path_pattern(request.path)
-    exactly = {**_exact(request.path), "methods": [request.method]}
+    exactly = {**exact_path(request.path), "methods": [request.method]}
     match width:
         case Width.CONDITION:
             function = condition(request)
@@ -86,7 +87,8 @@ def _where(width: Width, request: Request) -> dict[str, Any]:
     return exactly
 
 
-def _exact(path: str) -> dict[str, Any]:
+def exact_path(path: str) -> dict[str, Any]:
+    """As fields of a row."""
     try:
         plain_path(path)
     except ValueError:  # A decoded path may contain what the form reads differently.

@@ -1,6 +1,7 @@
 """A rung in words: what it is, what it does, and what it costs."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -8,8 +9,10 @@ from guardpanel.models import Policy
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
+from guardpanel.rendering.body_readings import BodyReadingState
+from guardpanel.rendering.body_readings import directives as reading_directives
 from guardpanel.rendering.exclusions import ExclusionState
-from guardpanel.services import exclusion_words, policies
+from guardpanel.services import body_readings, exclusion_words, policies
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.drafts import FIRST_ID, Draft
 from guardpanel.services.fixes.ladder import Rung
@@ -22,8 +25,8 @@ def title(rung: Rung, case: Case) -> str:
     """`This field, this path, POST only`"""
     method, several = case.request.method, "These fields" if _counts_fields(rung) > 1 else "This field"
     match rung.width:
-        case Width.SETTING:
-            return changes(rung.draft, case.policy) or rung.width.word
+        case Width.SETTING | Width.RESTRICTIONS:
+            return ", ".join(filter(None, [changes(rung.draft, case.policy), *_readings(rung)])) or rung.width.word
         case Width.CONDITION:
             return f"{several}, this path, {method}, only if {rung.draft.exclusions[0].only_if[0]}"
         case Width.FIELD:
@@ -43,6 +46,10 @@ def title(rung: Rung, case: Case) -> str:
     return f"Rules off in policy {case.policy.name}"
 
 
+def _readings(rung: Rung) -> list[str]:
+    return [f"This path’s bodies {body_readings.read(fields.read_as)}" for fields in rung.draft.readings]
+
+
 def _counts_fields(rung: Rung) -> int:
     return len({(fields.target, fields.target_name) for fields in rung.draft.exclusions})
 
@@ -51,6 +58,7 @@ def effects(draft: Draft, case: Case) -> list[str]:
     """What it does, in sentences."""
     host = case.virtual_host.name
     sentences = [exclusion_words.reach(fields, host) for fields in draft.exclusions]
+    sentences += [body_readings.reach(fields) for fields in draft.readings]
     if changed := changes(draft, case.policy):
         sentences.insert(0, f"{changed} in policy {case.policy.name}.")
     off = [fields.rule for _, fields in draft.rows if isinstance(fields, RuleOverrideFields)]
@@ -63,6 +71,7 @@ def effects(draft: Draft, case: Case) -> list[str]:
 def prices(rung: Rung, case: Case) -> list[str]:
     """What else it lets pass. Empty for narrow ones."""
     words = list(dict.fromkeys(price for fields in rung.draft.exclusions for price in exclusion_words.prices(fields)))
+    words += [price for fields in rung.draft.readings for price in body_readings.prices(fields)]
     words += _price_of_pattern(rung)
     is_wide = rung.draft.policy or any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows)
     if is_wide:
@@ -90,10 +99,12 @@ def changes(draft: Draft, policy: Policy) -> str:
 
 
 def seclang(draft: Draft, policy_id: int) -> str:
-    """The exclusions as the agent would get them."""
-    states = (_state(FIRST_ID + index, fields, policy_id) for index, fields in enumerate(draft.exclusions))
-    return "\n".join(exclusions.directives(state).rstrip() for state in states)
+    """The exclusions and body readings as the agent would get them."""
+    readings = [BodyReadingState.from_row(_row(at, fields, policy_id)) for at, fields in enumerate(draft.readings)]
+    excluded = [ExclusionState.from_row(_row(at, fields, policy_id)) for at, fields in enumerate(draft.exclusions)]
+    texts = [*map(reading_directives, readings), *map(exclusions.directives, excluded)]
+    return "\n".join(text.strip() for text in texts)
 
 
-def _state(number: int, fields: BaseModel, policy_id: int) -> ExclusionState:
-    return ExclusionState.from_row({**fields.model_dump(mode="json"), "id": number, "policy_id": policy_id})
+def _row(at: int, fields: BaseModel, policy_id: int) -> dict[str, Any]:
+    return {**fields.model_dump(mode="json"), "id": FIRST_ID + at, "policy_id": policy_id}

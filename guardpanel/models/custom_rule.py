@@ -13,6 +13,7 @@ from pydantic import (
 from sqlalchemy import JSON
 from sqlmodel import Field
 
+from guardpanel.models.custom_rule_checks import read
 from guardpanel.models.custom_rule_choices import (
     CustomAction,
     Operator,
@@ -20,19 +21,18 @@ from guardpanel.models.custom_rule_choices import (
     RuleSeverity,
     known_argument,
 )
-from guardpanel.models.custom_rule_text import BLOCKED, is_tag
+from guardpanel.models.custom_rule_reading import fields_from
+from guardpanel.models.custom_rule_text import BLOCKED, FIRST_ID, LAST_ID, STATUSES, is_tag
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Noun
+from guardpanel.models.seclang import NotSecLang
 from guardpanel.models.seclang_names import TRANSFORMATIONS
 from guardpanel.models.seclang_targets import known_targets, target_lines
 from guardpanel.models.types import Fields, Lines, Notes, plain_name, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
-FIRST_ID, LAST_ID = 9_000_000, 9_099_999
-"The agent counts rules with these ids as detections (spoa/inspect.go, `counts`)."
-
-STATUSES = {400, BLOCKED}
-"With which HAProxy ends a request that the agent denies (config_templates/haproxy/_frontend.cfg.j2)."
+UNKNOWN = "?"
+"In place of a SecLang text that is refused: then nothing is said of the builder's fields."
 
 
 def own_id(number: int) -> int:
@@ -58,6 +58,16 @@ def known_tags(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
+def known_seclang(text: str) -> str:
+    text = visible(text.replace("\r\n", "\n").strip(), allow="\n\t").replace("\t", " ")
+    try:
+        read(text)
+    except NotSecLang as error:
+        if text:
+            raise refuse(f"Line {error.line}: {error.message}") from None
+    return text
+
+
 def known_status(status: int) -> int:
     if status not in STATUSES:
         raise refuse("HAProxy rejects with 403 or 400.")
@@ -70,12 +80,18 @@ Targets = Annotated[list[str], BeforeValidator(target_lines), Field(max_length=1
 Transformations = Annotated[Lines, AfterValidator(known_transformations), Field(max_length=15)]
 Tags = Annotated[Lines, AfterValidator(known_tags), Field(max_length=20)]
 Argument = Annotated[str, StringConstraints(max_length=5_000), AfterValidator(lambda text: visible(text.strip()))]
+SecLang = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(known_seclang)]
 Status = Annotated[int, AfterValidator(known_status)]
 
 
 class CustomRuleColumns(Fields):
-    """What form, JSON and table have in common."""
+    """What form, JSON and table have in common. Of a rule in SecLang only `seclang` and what lists need are set."""
 
+    seclang: SecLang = described(
+        "SecLang",
+        "",
+        hint="One SecRule or SecAction, with its chain. If the builder can say the same, it takes the rule over.",
+    )
     rule_id: RuleId = described("Rule ID", hint=f"{FIRST_ID}–{LAST_ID}. Unique in the policy.")
     name: Message = described("Message", hint="Shown in events. For example, Old login page.")
     phase: RulePhase = described("Phase", RulePhase.REQUEST_BODY, sa_type=stored(RulePhase))
@@ -110,13 +126,15 @@ class CustomRuleColumns(Fields):
     @field_validator("variables")
     @classmethod
     def variables_are_known(cls, variables: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("seclang", UNKNOWN):
+            return []
         phase = info.data.get("phase")
         return known_targets(variables, phase.number if phase else RulePhase.REQUEST_BODY.number)
 
     @field_validator("operator_argument")
     @classmethod
     def argument_fits_the_operator(cls, text: str, info: ValidationInfo) -> str:
-        operator = info.data.get("operator")
+        operator = None if info.data.get("seclang", UNKNOWN) else info.data.get("operator")
         return known_argument(operator, text) if operator is not None else text
 
 
@@ -125,9 +143,13 @@ class CustomRuleFields(CustomRuleColumns):
 
     @model_validator(mode="before")
     @classmethod
-    def argument_is_asked_for(cls, data: Any) -> Any:
-        """Also where none is sent: what is left out would not be looked at."""
-        return {"operator_argument": "", **data} if isinstance(data, dict) else data
+    def seclang_is_read(cls, data: Any) -> Any:
+        """The value is asked for also where none is sent: what is left out would not be looked at."""
+        if not isinstance(data, dict):
+            return data
+        text = data.get("seclang")
+        said = fields_from(text, CustomRuleColumns) if isinstance(text, str) and text.strip() else {}
+        return {"operator_argument": "", **data, **said}
 
 
 class CustomRule(CustomRuleColumns, VersionedRow, table=True):

@@ -8,8 +8,14 @@ from guardpanel.models.custom_rule_choices import OPERATORS, CustomAction, Opera
 from guardpanel.models.rule_choices import TAG
 from guardpanel.models.seclang import Action, Link
 
+FIRST_ID, LAST_ID = 9_000_000, 9_099_999
+"The agent counts rules with these ids as detections (spoa/inspect.go, `counts`)."
+
 BLOCKED = 403
 "The status where none is given."
+
+STATUSES = {400, BLOCKED}
+"With which HAProxy ends a request that the agent denies (config_templates/haproxy/_frontend.cfg.j2)."
 
 SCORE = "tx.inbound_anomaly_score_pl1"
 "Counts at every blocking level."

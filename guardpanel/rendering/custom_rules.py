@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardpanel.models.custom_rule import CustomRule, CustomRuleColumns
+from guardpanel.models.custom_rule_checks import read
 from guardpanel.models.custom_rule_choices import CustomAction, RulePhase
 from guardpanel.models.custom_rule_text import link_of
-from guardpanel.models.seclang import pretty
+from guardpanel.models.seclang import Link, pretty
 from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.tokens import Token, rule
 
@@ -37,7 +38,7 @@ class CustomRuleState(CustomRuleColumns):
 @dataclass(frozen=True)
 class Written:
     custom_rule_id: int
-    line: Token
+    lines: tuple[Token, ...]
     field: str
     "That of which the engine can refuse something."
 
@@ -52,9 +53,14 @@ def after_rule_set(rules: Iterable[CustomRuleState]) -> list[Written]:
 
 
 def _written(each: CustomRuleState) -> Written:
-    return Written(each.id, rule(link_of(each)), "operator_argument")
+    lines = tuple(rule(link) for link in links_of(each))
+    return Written(each.id, lines, "seclang" if each.seclang else "operator_argument")
 
 
 def seclang(row: CustomRule | CustomRuleColumns) -> str:
     """It alone, for people."""
-    return pretty([link_of(row)])
+    return row.seclang or pretty([link_of(row)])
+
+
+def links_of(row: CustomRuleColumns) -> list[Link]:
+    return read(row.seclang) if row.seclang else [link_of(row)]

@@ -8,9 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
-from guardpanel.models.custom_rule import FIRST_ID, LAST_ID, NOUN, CustomRuleFields
+from guardpanel.models.custom_rule import NOUN, CustomRuleFields
+from guardpanel.models.custom_rule_text import FIRST_ID, LAST_ID
 from guardpanel.models.rule_override import RuleAction
-from guardpanel.rendering.custom_rules import seclang
+from guardpanel.rendering.custom_rules import links_of, seclang
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
@@ -66,4 +67,4 @@ async def with_id(session: AsyncSession, rule_id: int) -> list[tuple[CustomRule,
 
 page, fields_of = ROWS.page, ROWS.fields_of
 
-__all__ = ["NOUN", "ROWS", "fields_of", "next_id", "page", "seclang", "with_id"]
+__all__ = ["NOUN", "ROWS", "fields_of", "links_of", "next_id", "page", "seclang", "with_id"]

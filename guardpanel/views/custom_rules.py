@@ -4,37 +4,34 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from guardpanel.dependencies import RowId, Viewer
-from guardpanel.models import CustomRule
-from guardpanel.models.custom_rule import CustomRuleFields
+from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.services import custom_rules
 from guardpanel.views.answers import page
-from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.context import ContextDep
+from guardpanel.views.custom_rule_form import CustomRuleEditing, turn
 from guardpanel.views.details import detail
-from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
 
+PolicyId = Annotated[RowId, Path(alias="policy_id")]
 
-class CustomRuleEditing(Editing[CustomRule, CustomRuleFields]):
-    async def new_form(self, ctx: Context) -> Form:
-        policy_id = self.rows_in(ctx).parent_id or 0
-        form = Form.of(
-            CustomRuleFields.model_construct(None, rule_id=await custom_rules.next_id(ctx.session, policy_id))
-        )
-        query = ctx.request.query_params
-        form.typed |= {name: [query[name]] for name in CustomRuleFields.model_fields if name in query}
-        return form
-
+SIDES = {"seclang", "builder"}
 
 EDITING = CustomRuleEditing(custom_rules.ROWS)
 
 router = EDITING.router()
 
 
+@router.post("/new/{side}")
+async def follow(ctx: ContextDep, policy_id: PolicyId, side: str, _editor: Editor) -> Response:  # noqa: ARG001
+    """One side of the form as the other one says it. Saves nothing."""
+    form = await Form.read(ctx.request, EDITING.rows.fields)
+    turn(form, side if side in SIDES else "seclang")
+    context = {"form": form, "side": side, "refusal": None, **await EDITING.beside_form(ctx)}
+    return await page(ctx.request, "custom_rules/_side.html", context)
+
+
 @router.get("/{custom_rule_id}")
-async def show(
-    ctx: ContextDep, policy_id: Annotated[RowId, Path(alias="policy_id")], custom_rule_id: RowId, _viewer: Viewer
-) -> Response:
+async def show(ctx: ContextDep, policy_id: PolicyId, custom_rule_id: RowId, _viewer: Viewer) -> Response:
     rows = custom_rules.ROWS.under(policy_id)
     row = await rows.find(ctx.session, custom_rule_id)
     context = {

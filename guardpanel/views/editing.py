@@ -51,6 +51,10 @@ class Editing(Generic[R, F]):
         """The form for an existing row."""
         return self.form_of(ctx, row)
 
+    async def read_form(self, ctx: Context) -> Form:
+        """The form as it was sent."""
+        return await Form.read(ctx.request, self.rows.fields)
+
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:  # noqa: ARG002
         """Additional context for the form."""
         return {}
@@ -94,7 +98,7 @@ class Editing(Generic[R, F]):
         return await self.show_form(ctx, await self.new_form(ctx), None)
 
     async def create(self, ctx: ContextDep, editor: Editor) -> Response:
-        form = await Form.read(ctx.request, self.rows.fields)
+        form = await self.read_form(ctx)
         if form.change_rows():
             return await self.show_form(ctx, form, None)
         try:
@@ -111,7 +115,7 @@ class Editing(Generic[R, F]):
         return await self.show_form(ctx, await self.edit_form(ctx, row), row)
 
     async def update(self, row_id: IdInPath, ctx: ContextDep, editor: Editor) -> Response:
-        form = await Form.read(ctx.request, self.rows.fields)
+        form = await self.read_form(ctx)
         form.typed.setdefault(
             "version", [""]
         )  # Without a version the form counts as outdated, since its initial values are unknown.

@@ -76,6 +76,27 @@ async def test_its_actions_are_our_fields(ada_api: httpx2.AsyncClient, actions: 
     assert {name: answer.json()[name] for name in said} == said
 
 
+async def test_actions_beyond_the_builder_are_kept_as_seclang(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    """And the rule still goes by its keys, as long as these are all that it says."""
+    made = await ada_api.post(PLACE, json={**REACT, "actions": "pass,capture,nolog,setvar:'tx.mine=%{tx.0}'"})
+    assert made.status_code == 201, made.text
+    place = f"{PLACE}/{made.json()['id']}"
+    read = (await ada_api.get(place)).json()
+    assert (read["operator"], read["variables"]) == ("rx", REACT["variables"])
+    assert "setvar:'tx.mine=%{tx.0}'" in read["actions"]
+
+    edited = await ada_api.patch(place, json={**{name: read[name] for name in REACT}, "operator_argument": "needle"})
+    assert edited.status_code == 200, edited.text
+    assert '"@rx needle" "id:9000001,phase:1,pass,capture,nolog' in directives(engines)
+
+    chain = 'SecRule ARGS:a "@rx x" "id:9000001,phase:2,deny,chain"\nSecRule ARGS:b "@rx y" "t:none"'
+    assert (await ada_api.patch(place, json={"seclang": chain})).status_code == 200
+    refused = await ada_api.patch(place, json={"operator_argument": "z"})
+    assert [error["field"] for error in refused.json()["errors"]] == ["operator_argument"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -35,6 +35,7 @@ SAID: dict[str, Any] = {
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
     "rule": "942200", "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "scope_path": "/changed", "methods": ["PUT"],
     "variables": "ARGS:changed|!ARGS:/(?i)^x/", "transformations": ["lowercase"], "tags": ["attack-sqli"],
+    "seclang": "SecAction \"id:9000001,phase:2,pass,nolog,setvar:'tx.mine=1'\"",
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
     "only_if": ["action=save"], "content_types": ["image/*"], "ends_on": "2027-01-31",
     "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
@@ -116,7 +117,7 @@ def named(place: Path_) -> str:
 
 TWICE = {
     "rule": {"rule_id"}, "rules": {"rule_id"}, "target": {"target_type", "target_value"}, "target_name": {"target_type", "target_value"},
-    **{key: {"actions"} for key in ("name", "action", "points", "severity", "tags", "status", "transformations")},
+    **{key: {"actions"} for key in ("name", "action", "points", "severity", "tags", "status", "transformations", "seclang")},
     "path": {"scope_path"}, "path_match": {"scope_path"}, "name_is_pattern": {"target_type", "target_value"},
     "hostnames": {"domain"}, "backends": {"backend_url"}, "backend_url": {"backends"}, "servers": {"backends", "backend_url"},
 }  # fmt: skip
@@ -134,7 +135,7 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
                 "forwarded_hops": 1, "listeners": [{"address": bind, "proxy_networks": ["10.0.0.0/8"]}]}  # fmt: skip
     if path.startswith(CUSTOM_RULES):
         body = {"rule_id": 9000001, "phase": "request_body", "variables": "ARGS:q", "operator": "contains", "operator_argument": "x",
-                "actions": "deny,msg:'Mine'", "comment": None, "is_active": True}  # fmt: skip
+                "actions": "deny,msg:'Mine'", "comment": None, "is_active": True, "seclang": ""}  # fmt: skip
         own = {"name": "Mine", "action": "block"}
         said_by = TWICE.get(str(place[0]), set()) if place else set()
         return {name: value for name, value in (body | own).items() if name not in (said_by or own)}

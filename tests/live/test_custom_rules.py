@@ -1,17 +1,22 @@
 """What custom rules do to requests, judged by the real agent, and by visitors through HAProxy."""
 
+import subprocess
 import unicodedata
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from guardpanel.engines.agent_refusals import rejected
+from guardpanel.rendering import DesiredState, render
 from tests.corpus import CORPUS
 from tests.live.judging import EvaluatedRequest, Judge, a_form, a_json, a_request
 from tests.live.origins import Origin
-from tests.live.stack import Stack
-from tests.rows import rows
+from tests.live.stack import Stack, agent_binary
+from tests.rows import FACTS, rows
 
 BLOCKING: dict[str, dict[str, Any]] = {"Strict": {"enforcement_mode": "block", "inbound_anomaly_threshold": 5}}
 
@@ -23,7 +28,7 @@ def rule(variables: str, operator: str, argument: str = "", **others: Any) -> di
             "operator_argument": argument, "action": "log", **others}  # fmt: skip
 
 
-Tried = tuple[dict[str, Any], list[EvaluatedRequest], list[EvaluatedRequest]]
+Tried = tuple[Any, list[EvaluatedRequest], list[EvaluatedRequest]]
 "A rule, requests that it matches, and others."
 
 
@@ -161,6 +166,64 @@ def test_visitors_meet_a_rule_until_it_is_gone(haproxy: str, server: Origin) -> 
         assert statuses() == [200, 403, 403, 200, 200]
         stack.reload(rows(BLOCKING, {"one.test": served}))
         assert statuses() == [200, 200, 403, 403, 200]
+
+
+TEXTS: dict[str, Tried] = {
+    "a chain": (
+        ('SecRule REQUEST_FILENAME "@beginsWith /sale" "id:9000001,phase:2,deny,log,msg:\'Chain\',chain"\n'
+        '    SecRule ARGS:n "@gt 3" "t:none"'),
+        [a_request("GET", "/sale?n=4")], [a_request("GET", "/sale?n=3"), a_request("GET", "/x?n=4")],
+    ),
+    "a variable of its own": (
+        ('SecRule ARGS:a "@rx ^x(.)$" \\\n  "id:9000002,phase:2,pass,log,msg:\'Captured\',capture,setvar:\'tx.mine=%{tx.1}\',chain"\n'
+        '  SecRule TX:mine "@streq \\"" "setvar:\'tx.inbound_anomaly_score_pl1=+%{tx.critical_anomaly_score}\'"'),
+        [get("a=x%22")], [get("a=xy"), get("a=%22")],
+    ),
+    "points in phase 1": (
+        ('SecRule REQUEST_HEADERS:X-Mine "@streq it\'s" "id:9000003,phase:1,block,log,msg:\'Late\',capture,'
+        'setvar:\'tx.inbound_anomaly_score_pl1=+5\'"'),
+        [get("a=1", x_mine="it's")], [get("a=1")],
+    ),
+    "a comment and a quote": (
+        "# Mine\nSecRule ARGS:q \"!@within a b\" \"id:9000004,phase:2,deny,log,logdata:'%{MATCHED_VAR}',msg:'it\\'s, \\\"so\\\"'\"",
+        [get("q=c")], [get("q=a")],
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written() -> Iterator[Judge]:
+    with Judge(
+        rows(BLOCKING, {}, custom_rules=[{"policy": "Strict", "seclang": text} for text, _, _ in TEXTS.values()])
+    ) as judge:
+        yield judge
+
+
+@pytest.mark.parametrize("at", range(len(TEXTS)), ids=list(TEXTS))
+def test_a_rule_in_seclang_blocks_what_it_matches(written: Judge, at: int) -> None:
+    _, matching, others = list(TEXTS.values())[at]
+
+    assert [written.says(request)["verdict"] for request in matching] == ["blocked"] * len(matching)
+    assert [9_000_001 + at in written.fired(request) for request in matching + others] == [True] * len(matching) + [
+        False
+    ] * len(others)
+
+
+def test_what_the_engine_refuses_is_told_at_the_text() -> None:
+    text = 'SecRule ARGS "@rx a(?!b)" "id:9000001,phase:2,deny"'
+    bundle = render(
+        DesiredState.from_rows(rows(BLOCKING, {}, custom_rules=[{"policy": "Strict", "seclang": text}]), FACTS)
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "coraza.yaml"
+        path.write_bytes(bundle.files["coraza.yaml"])
+        command = [str(agent_binary()), "-config", str(path), "-validate"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    (found,) = rejected(said, list(bundle.applications)).findings
+
+    assert (found.noun, found.noun_id, found.field) == ("custom_rule", 1, "seclang")
+    assert "invalid or unsupported Perl syntax" in found.message
 
 
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {

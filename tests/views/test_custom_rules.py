@@ -98,3 +98,114 @@ async def test_what_does_nothing_is_refused_at_its_field(
     assert answer.status_code == 422
     assert read(answer.text).error_at(field)
     assert words in unescape(answer.text)
+
+
+CHAIN = (
+    "# Only while it is open\n"
+    'SecRule REQUEST_FILENAME "@beginsWith /sale" "id:9000007,phase:2,deny,log,msg:\'Too many\',chain"\n'
+    '    SecRule ARGS:n "@gt 3" "t:none"'
+)
+
+
+def seclang(page: str) -> str:
+    return read(page).value("seclang")
+
+
+async def test_builder_and_seclang_follow_each_other_without_javascript(ada: httpx2.AsyncClient) -> None:
+    typed = a_custom_rule(operator_argument='say "it"')
+    page = (await ada.post(PLACE, data={**typed, "seclang": "", "seclang_before": "", "turn": "seclang"})).text
+    text = seclang(page)
+    assert '"@contains say \\"it\\""' in text
+
+    edited = {**typed, "seclang": text.replace("ARGS:q", "ARGS:p"), "seclang_before": text}
+    page = (await ada.post(PLACE, data={**edited, "turn": "builder"})).text
+    assert read(page).value("variables") == "ARGS:p"
+
+    made = await ada.post(PLACE, data=edited)
+    assert made.headers["location"] == f"{PLACE}/1"
+    assert read((await ada.get(f"{PLACE}/1/edit")).text).value("variables") == "ARGS:p"
+
+
+async def test_both_sides_edited_is_asked_about(ada: httpx2.AsyncClient) -> None:
+    text = seclang((await ada.post(PLACE, data={**a_custom_rule(), "turn": "seclang"})).text)
+    both = a_custom_rule(variables="ARGS:p", seclang=text.replace("ARGS:q", "ARGS:r"), seclang_before=text)
+
+    asked = await ada.post(PLACE, data=both)
+
+    assert "Builder and SecLang both changed." in asked.text
+    assert "No custom rules" not in asked.text
+    assert (await ada.get(f"{PLACE}/1")).status_code == 404
+
+
+async def test_a_rule_beyond_the_builder_is_kept_as_text(ada: httpx2.AsyncClient) -> None:
+    made = await ada.post(PLACE, data={"seclang": CHAIN, "seclang_before": "", "enabled": "on", "comment": "Mine"})
+    assert made.headers["location"] == f"{PLACE}/1"
+
+    page = (await ada.get(f"{PLACE}/1/edit")).text
+    assert "beyond the builder" in page
+    assert seclang(page) == CHAIN
+    assert "Too many" in (await ada.get("/policies/1")).text
+
+    edited = {"seclang": CHAIN.replace("@gt 3", "@gt 4"), "seclang_before": "", "enabled": "on", "version": "1"}
+    assert (await ada.post(f"{PLACE}/1", data=edited)).headers["location"] == f"{PLACE}/1"
+    assert "@gt 4" in (await ada.get(f"{PLACE}/1")).text
+
+
+async def test_one_side_of_the_form_follows_the_other(ada: httpx2.AsyncClient) -> None:
+    built = await ada.post(f"{PLACE}/new/seclang", data=a_custom_rule())
+    text = seclang(built.text)
+    assert "SecRule ARGS:q" in text
+
+    simple = await ada.post(
+        f"{PLACE}/new/builder", data={"seclang": text.replace("ARGS:q", "ARGS:p"), "seclang_before": text}
+    )
+    beyond = await ada.post(f"{PLACE}/new/builder", data={"seclang": CHAIN, "seclang_before": text, **a_custom_rule()})
+    wrong = await ada.post(
+        f"{PLACE}/new/builder", data={"seclang": "SecRuleEngine Off", "seclang_before": text, **a_custom_rule()}
+    )
+
+    assert read(simple.text).value("variables") == "ARGS:p"
+    assert "beyond the builder" in beyond.text
+    assert "SecRuleEngine can’t be part of a rule." in wrong.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SecRuleEngine Off", "Line 1: SecRuleEngine can’t be part of a rule."),
+        ("Include /etc/passwd", "Include can’t be part"),
+        (f"{CHAIN}\nSecAction \"id:9000008,pass\"", "Line 4: One rule only."),
+        ('SecAction "id:942100,pass"', "an id from 9000000"),
+        ('SecAction "id:9000001,id:9000002,pass"', "Name id once."),
+        ('SecAction "id:9000001,pass,exec:/bin/sh"', "can’t use exec"),
+        ('SecAction "id:9000001,pass,setenv:a=b"', "can’t use setenv"),
+        ('SecAction "id:9000001,pass,skipAfter:END"', "can’t use skipafter"),
+        ('SecAction "id:9000001,pass,ctl:ruleEngine=Off"', "can’t use ctl:ruleEngine"),
+        ('SecAction "id:9000001,pass,ctl:requestBodyAccess=Off"', "can’t use ctl:requestBodyAccess"),
+        ('SecAction "id:9000001,pass,ctl:ruleRemoveById=949110"', "nothing is blocked"),
+        ('SecAction "id:9000001,pass,ctl:ruleRemoveById=900000-999999"', "includes"),
+        ('SecAction "id:9000001,pass,ctl:ruleRemoveTargetByTag=OWASP_CRS;ARGS"', "includes the rules that add up"),
+        ('SecAction "id:9000001,pass,ctl:ruleRemoveById=190201"', "guardpanel’s own rules"),
+        ('SecAction "id:9000001,pass,setvar:tx.inbound_anomaly_score_threshold=1000"', "belongs to the rule set"),
+        ('SecAction "id:9000001,pass,setvar:tx.inbound_anomaly_score_pl1=-5"', "can only add"),
+        ('SecAction "id:9000001,pass,setvar:!tx.inbound_anomaly_score_pl1"', "can only add"),
+        ('SecAction "id:9000001,pass,setvar:tx.%{tx.x}=1"', "takes a variable of TX"),
+        ('SecAction "id:9000001,pass,msg:\'%{ENV.HOME}\'"', "There is no variable ENV"),
+        ('SecAction "id:9000001,block,log"', "block does nothing without points"),
+        ('SecRule ARGS "@inspectFile /x.lua" "id:9000001,deny"', "can’t use @inspectFile"),
+        ('SecRule ARGS "@pmFromFile /etc/passwd" "id:9000001,deny"', "can’t use @pmFromFile"),
+        ('SecRule ENV:PATH "@rx a" "id:9000001,deny"', "There is no variable ENV"),
+        ('SecRule REQUEST_BODY "@rx a" "id:9000001,phase:1,deny"', "is not known in phase"),
+        ('SecRule ARGS "@rx a" "id:9000001,deny,t:lower"', "There is no transformation lower."),
+        ('SecRule ARGS "@rx a" "id:9000001,deny,status:200"', "403 or 400"),
+        ('SecRule ARGS @rx "id:9000001,deny"', "between double quotes"),
+        ('SecAction "id:9000001,pass" \\', "can’t end with a backslash"),
+    ],
+)  # fmt: skip
+async def test_seclang_that_could_do_harm_or_nothing_is_refused(ada: httpx2.AsyncClient, text: str, words: str) -> None:
+    answer = await ada.post(PLACE, data={"seclang": text, "seclang_before": "", "enabled": "on"})
+
+    assert answer.status_code == 422
+    assert read(answer.text).error_at("seclang")
+    assert words in unescape(answer.text)
+    assert seclang(answer.text) == text

@@ -9,15 +9,17 @@ from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule
-from guardpanel.models.custom_rule import FIRST_ID, CustomRuleFields, Message
-from guardpanel.models.custom_rule_choices import Operator, RulePhase, RuleSeverity
-from guardpanel.models.custom_rule_text import built, link_of
-from guardpanel.models.seclang import Action, Link, NotSecLang, parse_actions, written_actions
+from guardpanel.models.custom_rule import CustomRuleFields, Message
+from guardpanel.models.custom_rule_choices import OPERATORS, WRITTEN, Operator, RulePhase, RuleSeverity
+from guardpanel.models.custom_rule_text import FIRST_ID, built
+from guardpanel.models.seclang import Action, Link, NotSecLang, parse_actions, split_targets, written, written_actions
+from guardpanel.services import custom_rules
 
 OF_ACTIONS = ("name", "action", "points", "severity", "tags", "status", "transformations")
 
 SAYS = {
     "variables": ("variables",),
+    "operator": ("operator",),
     "operator_argument": ("operator_argument",),
     "actions": OF_ACTIONS,
     "comment": ("comment",),
@@ -25,11 +27,15 @@ SAYS = {
 }
 "What each of its keys says of our fields."
 
+BESIDE_TEXT = {"comment", "is_active"}
+"What a rule in SecLang does not say itself."
+
 
 class ReactCustomRuleIn(Body):
     NULLABLE = frozenset({"comment", "operator_argument"})
 
     variables: str | None = Field(default=None, description="As SecLang has them: `ARGS:q|!ARGS:x`.")
+    operator: str | None = Field(default=None, description="`rx`, `streq`, `contains` … as guardpanel names them.")
     operator_argument: str | None = None
     actions: str | None = Field(
         default=None,
@@ -43,9 +49,11 @@ class ReactCustomRuleOut(Row):
     rule_id: int
     phase: RulePhase
     variables: str = Field(description="As SecLang has them: `ARGS:q|!ARGS:x`.")
-    operator: Operator
+    operator: str
     operator_argument: str
-    actions: str = Field(description="As SecLang has them, without `id` and `phase`.")
+    actions: str = Field(
+        description="As SecLang has them, without `id` and `phase`. Of a chain those of its first link."
+    )
     comment: str | None
     is_active: bool
 
@@ -58,34 +66,63 @@ class CustomRuleDialect(Dialect):
     def take(
         self, body: BaseModel, row: CustomRule | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        found = keys(body, now, self.out(row) if row else {}, SAYS)
+        read = self.out(row) if row else {}
+        found = keys(body, now, read, SAYS)
         new = found.new
         said: dict[str, Any] = {
-            name: new[name] or "" for name in ("variables", "operator_argument", "comment") if name in new
+            name: new[name] or "" for name in ("variables", "operator", "operator_argument", "comment") if name in new
         }
+        if "operator" in new and new["operator"] not in set(Operator):
+            raise Invalid.at("operator", f"Choose one of {', '.join(Operator)}.")
         if "is_active" in new:
             said["enabled"] = new["is_active"]
-        if "actions" in new:
-            said |= _said(new["actions"] or "", now, {**now, **said, **found.ours})
-        return {**now, **said, **found.ours}, found.names
+        if row and row.seclang and "seclang" not in found.ours:
+            changed = {**new, **found.ours}
+            return {**now, **said, **found.ours, **_text(row, read, changed)}, {
+                **found.names,
+                "seclang": _first(changed),
+            }
+        if "actions" not in new:
+            return {**now, **said, **found.ours}, found.names
+        of_actions = _said(new["actions"] or "", now, {**read, **now, **said, **found.ours})
+        names = found.names | ({"seclang": "actions"} if "seclang" in of_actions else {})
+        return {**now, **said, **of_actions, **found.ours}, names
 
     def out(self, row: CustomRule) -> dict[str, Any]:
-        link = link_of(row)
+        link = custom_rules.links_of(row)[0]
         actions = [action for action in link.actions if action.name not in {"id", "phase"}]
+        operator = OPERATORS.get(link.operator.lower())
         return {
             "rule_id": row.rule_id,
             "phase": row.phase,
-            "variables": "|".join(row.variables),
-            "operator": row.operator,
-            "operator_argument": row.operator_argument,
+            "variables": "|".join(link.targets),
+            "operator": operator.value if operator else link.operator,
+            "operator_argument": link.argument,
             "actions": written_actions(actions),
             "comment": row.comment or None,
             "is_active": row.enabled,
         }
 
 
+def _first(changed: dict[str, Any]) -> str:
+    return next((name for name in changed if name not in BESIDE_TEXT), "seclang")
+
+
+def _text(row: CustomRule, read: dict[str, Any], changed: dict[str, Any]) -> dict[str, str]:
+    """A rule in SecLang with the keys that changed. Invalid where these are not all that it says: a chain."""
+    if not set(changed) - BESIDE_TEXT:
+        return {}
+    links = custom_rules.links_of(row)
+    if len(links) > 1 or not links[0].operator or set(changed) - BESIDE_TEXT - set(read):
+        raise Invalid.at(_first(changed), "This rule is written in SecLang. Change seclang, or send it empty.")
+    whole = {**read, "negated": links[0].negated, **changed}
+    actions = parse_actions(str(whole["actions"]))
+    return {"seclang": written(_link(whole, [action for action in actions if action.name not in {"id", "phase"}]))}
+
+
 def _said(text: str, now: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """Our fields from a list of actions. What it leaves out takes its default, but for the message."""
+    """Our fields from a list of actions: `seclang` where they are more than the builder can say. What the list leaves out takes
+    its default, but for the message."""
     try:
         given = parse_actions(text)
     except NotSecLang as error:
@@ -93,20 +130,28 @@ def _said(text: str, now: dict[str, Any], whole: dict[str, Any]) -> dict[str, An
     names = {action.name for action in given}
     if double := names & {"id", "phase"}:
         raise Invalid.at("actions", f"Send {'rule_id' if 'id' in double else 'phase'} as a key of its own.")
-    actions = [Action("deny") if action == Action("block") and "setvar" not in names else action for action in given]
     if not names & {"deny", "pass", "allow", "block"}:
         raise Invalid.at("actions", "Name what happens: deny, pass, or allow.")
-    actions += [Action("id", str(FIRST_ID)), Action("phase", "2")]
+    actions = [Action("deny") if action == Action("block") and "setvar" not in names else action for action in given]
     if "severity" not in names:
-        actions.append(Action("severity", RuleSeverity.CRITICAL.value))
+        actions.append(Action("severity", RuleSeverity.CRITICAL.value.upper()))
     if "msg" not in names:
         actions.append(Action("msg", now.get("name") or _name(whole)))
-    fields = built([Link(("ARGS",), "rx", ".", negated=False, actions=tuple(actions))])
+    link = _link(whole, actions)
+    fields = built([link])
     if fields is None:
-        raise Invalid.at(
-            "actions", "guardpanel takes deny, pass, allow, status, log, msg, severity, tag, t, and setvar of points."
-        )
+        return {"seclang": written(link)}
     return {**_defaults(), **{name: value for name, value in fields.items() if name in OF_ACTIONS}}
+
+
+def _link(whole: dict[str, Any], actions: list[Action]) -> Link:
+    phase = "1" if whole.get("phase") == RulePhase.REQUEST_HEADERS else "2"
+    name = str(whole.get("operator") or Operator.RX.value)
+    operator = WRITTEN[Operator(name)] if name in set(Operator) else name
+    named = (Action("id", str(whole.get("rule_id", FIRST_ID))), Action("phase", phase), *actions)
+    variables = whole.get("variables") or ""
+    targets = variables if isinstance(variables, list) else split_targets(variables)
+    return Link(tuple(targets), operator, str(whole.get("operator_argument") or ""), bool(whole.get("negated")), named)
 
 
 def _defaults() -> dict[str, Any]:

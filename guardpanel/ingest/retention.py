@@ -3,7 +3,7 @@ the free space."""
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from guardpanel import clock
@@ -21,6 +21,9 @@ ANYBODYS = tuple(
 "What anyone can cause at will: requests to unknown hosts, malformed and aborted ones, and too many at once."
 SPARED = 10_000
 "The newest of each that are kept. Others are deleted first if space is short."
+
+AHEAD = timedelta(hours=1)
+"By so much, no clock that is right is ahead of another."
 
 LAST = 2**63 - 1
 "Larger than any event's id."
@@ -64,7 +67,15 @@ def _first_to_go(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
                 "SELECT id, rules, client, host, path FROM event WHERE verdict = ? AND id <= ? ORDER BY id LIMIT ?",
                 (verdict, *spared, STEP),
             ).fetchall()
-    return _before(connection, LAST)
+    return _from_ahead(connection) or _before(connection, LAST)
+
+
+def _from_ahead(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Events of a clock that was set back since: they came before all that it has dated now, whatever their own time."""
+    return connection.execute(
+        "SELECT id, rules, client, host, path FROM event WHERE id > ? ORDER BY id LIMIT ?",
+        (id_of(datetime.now(UTC) + AHEAD), STEP),
+    ).fetchall()
 
 
 def _before(connection: sqlite3.Connection, last: int) -> list[tuple[Any, ...]]:

@@ -88,6 +88,22 @@ def test_excess_events_are_deleted_oldest_first(ground: Ground, monkeypatch: pyt
     assert kept == [event["id"] for event in events[-len(kept) :]]
 
 
+def test_a_clock_that_was_set_back_makes_new_events_no_older(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "MIB", 10_000)
+    monkeypatch.setattr(retention, "STEP", 10)
+    ground.settings.event_mib = 30
+    earlier = [an_event(time=days_ago(-30 - at / 10_000), body=str(at) * 300) for at in range(1_800)]
+    since = [an_event(time=days_ago(1 - at / 10_000), body=str(at) * 300) for at in range(50)]
+    ground.write(FIRST, *earlier, *since)
+    ground.read_all()
+
+    tidy(ground)
+
+    kept = set(ground.requests())
+    assert {event["id"] for event in since} < kept
+    assert kept - {event["id"] for event in since} == {event["id"] for event in earlier[50 - len(kept) :]}
+
+
 STRAYS: dict[str, dict[str, Any]] = {
     "unknown hosts": {"verdict": "unknown_host"},
     "too many at once": {"verdict": "greedy", "status": 429, "ended": "LR--", "server_milliseconds": -1},

@@ -35,7 +35,8 @@ IDS = re.compile(
 )
 "Separators that are neither letters nor digits: `v2` is a name. An escape stays whole, so that its digits are not a number."
 
-TOKEN = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{20,}(?![\w-])", re.ASCII)
+SHORTEST_TOKEN = 20
+TOKEN = re.compile(rf"(?<![\w-])[A-Za-z0-9_-]{{{SHORTEST_TOKEN},}}(?![\w-])", re.ASCII)
 UNBROKEN = re.compile(r"[A-Za-z0-9]{10,}")
 BROKEN_END = re.compile(r"[\w%-]+\Z")
 SMALL, CAPITAL, DIGIT = re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]")
@@ -44,15 +45,17 @@ ULID = re.compile(r"[0-9][0-9A-HJKMNP-TV-Z]{25}")
 
 @lru_cache(MOST_KEPT)
 def path_template(path: str) -> str:
-    """Fold a path without its query."""
-    plain = shown(ESCAPED.sub(_decoded, LONE_PERCENT.sub("%25", path)))
-    return _cut(IDS.sub(_id, TOKEN.sub(_token, re.sub(r"/{2,}", "/", plain))))
+    """Of a path without its query."""
+    plain = shown(ESCAPED.sub(_decoded, LONE_PERCENT.sub("%25", path)) if "%" in path else path)
+    if "//" in plain:
+        plain = re.sub(r"/{2,}", "/", plain)
+    return _cut(IDS.sub(_id, _without_tokens(plain, "{token}")))
 
 
 @lru_cache(MOST_KEPT)
 def field_template(key: str) -> str:
-    """Fold a field's name: `json.items.0.text` and `items[3][name]` contain an index."""
-    return _cut(IDS.sub(_any_id, TOKEN.sub(_any_token, shown(key))))
+    """Of the name of a field: `json.items.0.text` and `items[3][name]` have an index in them."""
+    return _cut(IDS.sub(_any_id, _without_tokens(shown(key), ANY)))
 
 
 def _cut(folded: str) -> str:
@@ -75,12 +78,10 @@ def _any_id(found: re.Match[str]) -> str:
     return found[0] if found["escape"] else ANY
 
 
-def _token(found: re.Match[str]) -> str:
-    return "{token}" if _is_token(found[0]) else found[0]
-
-
-def _any_token(found: re.Match[str]) -> str:
-    return ANY if _is_token(found[0]) else found[0]
+def _without_tokens(text: str, word: str) -> str:
+    if len(text) < SHORTEST_TOKEN:
+        return text
+    return TOKEN.sub(lambda found: word if _is_token(found[0]) else found[0], text)
 
 
 def _is_token(text: str) -> bool:

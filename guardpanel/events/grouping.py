@@ -3,7 +3,6 @@ group of events (docs/events.md). The ingest stores each event's shape."""
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Self
 
@@ -31,27 +30,31 @@ LARGEST = 2**63 - 1
 
 MOST_FIELDS = 20
 
-MOST_KEPT = 1_000
-"Answers that are kept: attackers choose what is asked."
-
 
 class Fired(NamedTuple):
     """A fired rule and its matches: variables with their keys."""
 
     id: int
     paranoia_level: int | None
-    fields: tuple[tuple[str, str], ...]
+    fields: Iterable[tuple[str, str]]
+
+
+class Cause(NamedTuple):
+    """What fired, in which fields: variables with their folded key, as `ARGS:items[*][name]`."""
+
+    rules: tuple[int, ...]
+    fields: tuple[str, ...]
+    text: str
+    "Both."
 
 
 class Shape(NamedTuple):
-    """`path` is a template, and `fields` are variables with their folded key: `ARGS:items[*][name]`."""
-
     number: int
     "Of 63 bits: it stands for the rest, in every version."
     method: str
     path: str
-    rules: tuple[int, ...]
-    fields: tuple[str, ...]
+    "A template."
+    cause: Cause
 
 
 class GroupKey(NamedTuple):
@@ -71,23 +74,19 @@ class GroupKey(NamedTuple):
         return cls(int(match["host"]) or None, int(match["shape"], 16) & LARGEST) if match else None
 
 
-def shape_of(method: str, path: str, fired: Iterable[Fired], blocking_level: int | None) -> Shape | None:
-    """None where no rule contributed. `path` has no query."""
-    rules, fields = _found(tuple(fired), blocking_level)
-    if not rules:
-        return None
+def shape_of(method: str, path: str, cause: Cause) -> Shape:
+    """`path` has no query."""
     template = path_template(path)
-    text = "\n".join((method, template, *map(str, rules), *fields))
-    number = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) & LARGEST
-    return Shape(number, method, template, rules, fields)
+    digest = blake2b(f"{method}\n{template}\n{cause.text}".encode(), digest_size=8).digest()
+    return Shape(int.from_bytes(digest) & LARGEST, method, template, cause)
 
 
-@lru_cache(MOST_KEPT)
-def _found(fired: tuple[Fired, ...], blocking_level: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The rules and the fields. Kept: many requests fire the same rules in the same fields."""
+def cause_of(fired: Iterable[Fired], blocking_level: int | None) -> Cause | None:
+    """None where no rule contributed."""
     rules = contributing(fired, blocking_level)
-    fields = {name for rule in rules for variable, key in rule.fields if (name := field_name(variable, key))}
-    return tuple(sorted({rule.id for rule in rules})), tuple(sorted(fields)[:MOST_FIELDS])
+    names = {name for rule in rules for variable, key in rule.fields if (name := field_name(variable, key))}
+    ids, fields = tuple(sorted({rule.id for rule in rules})), tuple(sorted(names)[:MOST_FIELDS])
+    return Cause(ids, fields, "\n".join((*map(str, ids), *fields))) if ids else None
 
 
 def contributing(fired: Iterable[Fired], blocking_level: int | None) -> list[Fired]:

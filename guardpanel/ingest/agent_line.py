@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from guardpanel.events.crs import is_reporting
-from guardpanel.events.grouping import Fired, shape_of
+from guardpanel.events.grouping import Cause, Fired, cause_of, shape_of
 from guardpanel.events.lines import parsed
 from guardpanel.events.schema import id_of
 from guardpanel.events.texts import shown
@@ -60,16 +60,16 @@ class AgentLine(NamedTuple):
     line: bytes
 
 
-class _Match(msgspec.Struct):
-    variable: Any = ""
-    key: Any = ""
+class _Match(msgspec.Struct, frozen=True, gc=False):
+    variable: str = ""
+    key: str = ""
 
 
-class _Rule(msgspec.Struct):
-    id: Any
-    severity: Any = ""
-    paranoia_level: Any = ""
-    matches: list[_Match] = []
+class _Rule(msgspec.Struct, frozen=True):
+    id: int
+    severity: str = ""
+    paranoia_level: str = ""
+    matches: tuple[_Match, ...] = ()
 
 
 class _Event(msgspec.Struct):
@@ -86,7 +86,7 @@ class _Event(msgspec.Struct):
     verdict: Any = None
     status: Any = None
     scores: Any = None
-    rules: list[_Rule] = []
+    rules: tuple[_Rule, ...] = ()
 
 
 EVENTS = msgspec.json.Decoder(_Event)
@@ -112,7 +112,7 @@ def _is_of_another_version(line: bytes) -> bool:
 
 
 def _taken(event: _Event, line: bytes, place: str) -> AgentLine:
-    rules, severity = weighed(tuple((rule.id, rule.severity) for rule in event.rules))
+    rules, severity = weighed(event.rules)
     method, path = shown(event.method)[:LONGEST_METHOD], shown(event.uri.partition("?")[0])[:LONGEST_PATH]
     return AgentLine(
         request_id=shown(event.id)[:LONGEST_ID] or place,
@@ -133,27 +133,29 @@ def _taken(event: _Event, line: bytes, place: str) -> AgentLine:
 
 
 def _shape(event: _Event, method: str, path: str) -> int | None:
-    fired = [
-        Fired(
-            rule.id,
-            int(rule.paranoia_level) if rule.paranoia_level.isdigit() else None,
-            tuple([(match.variable, match.key) for match in rule.matches]),
-        )
-        for rule in event.rules
-        if not is_reporting(rule.id)
-    ]
-    shape = shape_of(method, path, fired, event.scores.get("blocking_paranoia_level"))
-    return shape.number if shape else None
+    cause = _cause(event.rules, event.scores.get("blocking_paranoia_level"))
+    return shape_of(method, path, cause).number if cause else None
 
 
 @lru_cache(MOST_KEPT)
-def weighed(fired: tuple[tuple[int, str], ...]) -> tuple[tuple[int, ...], int | None]:
-    """The rules without duplicates, the most severe first and those that only add up last, and the worst severity. Cached: many
-    requests fire the same rules."""
+def _cause(rules: tuple[_Rule, ...], blocking_level: int | None) -> Cause | None:
+    """Kept: many requests fire the same rules in the same fields."""
+    return cause_of([_fired(rule) for rule in rules], blocking_level)
+
+
+def _fired(rule: _Rule) -> Fired:
+    level = int(rule.paranoia_level) if rule.paranoia_level.isdigit() else None
+    return Fired(rule.id, level, [(match.variable, match.key) for match in rule.matches])
+
+
+@lru_cache(MOST_KEPT)
+def weighed(fired: tuple[_Rule, ...]) -> tuple[tuple[int, ...], int | None]:
+    """Rules with the worst first and those that only add up last, each once; and how bad the worst is. Kept: many requests fire
+    the same rules."""
     worst: dict[int, int] = {}
-    for rule, severity in fired:
-        if _number(rule):
-            worst.setdefault(rule, _weight(rule, SEVERITIES.get(severity)))
+    for rule in fired:
+        if _number(rule.id):
+            worst.setdefault(rule.id, _weight(rule.id, SEVERITIES.get(rule.severity)))
     order = sorted(worst, key=worst.__getitem__)
     telling = [worst[rule] for rule in order if worst[rule] < LEAST_SEVERE]
     return tuple(order), telling[0] if telling else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.events.grouping import Fired, shape_of
+from guardpanel.events.grouping import Fired, cause_of, shape_of
 from guardpanel.events.words import VERDICTS
 from guardpanel.ingest import shaping
 from tests.events import a_failed_line, a_log_line, a_passed_line, a_request_id, a_rule, an_event
@@ -220,8 +220,9 @@ def test_each_event_has_a_shape_whichever_line_is_first(ground: Ground) -> None:
 
     ground.read_all()
 
-    shape = shape_of("GET", "/orders/{number}", [Fired(942100, 1, (("ARGS", "id"),))], None)
-    assert shape is not None
+    cause = cause_of([Fired(942100, 1, [("ARGS", "id")])], None)
+    assert cause is not None
+    shape = shape_of("GET", "/orders/{number}", cause)
     assert dict(ground.ask(SHAPES)) == {first["id"]: shape.number, second["id"]: shape.number, alone["id"]: None}
 
 

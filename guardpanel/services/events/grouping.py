@@ -1,6 +1,6 @@
 """The group of an event: its virtual host and its shape, which similar events share (events/grouping.py)."""
 
-from guardpanel.events.grouping import Fired, GroupKey, Shape, shape_of
+from guardpanel.events.grouping import Fired, GroupKey, Shape, cause_of, shape_of
 from guardpanel.services.events.details import EventDetail
 
 LEVEL = "blocking_paranoia_level"
@@ -17,7 +17,8 @@ def shape_of_event(event: EventDetail) -> Shape | None:
     if event.agent_line is None:
         return None
     fired = [
-        Fired(rule.id, rule.paranoia_level, tuple((match.variable, match.key) for match in rule.matches))
+        Fired(rule.id, rule.paranoia_level, [(match.variable, match.key) for match in rule.matches])
         for rule in event.rules
     ]
-    return shape_of(event.item.method, event.item.path, fired, event.scores.get(LEVEL))
+    cause = cause_of(fired, event.scores.get(LEVEL))
+    return shape_of(event.item.method, event.item.path, cause) if cause else None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardpanel.events.folding import LONGEST, field_template, path_template
-from guardpanel.events.grouping import Fired, GroupKey, shape_of
+from guardpanel.events.grouping import Fired, GroupKey, cause_of, shape_of
 from tests.corpus import CORPUS
 
 UUID = "0b5c1c64-8f3e-4a0f-9d7b-2a9f7d0c1e55"
@@ -105,8 +105,8 @@ def a_shape(method: str = "POST", path: str = "/posts/1", level: int | None = 1,
         Fired(int(name[1:7]), 2 if name.endswith("at2") else 1, (places,) if places else ())
         for name, places in fields.items()
     ]
-    shape = shape_of(method, path, fired, level)
-    return str(GroupKey(None, shape.number)) if shape else ""
+    cause = cause_of(fired, level)
+    return str(GroupKey(None, shape_of(method, path, cause).number)) if cause else ""
 
 
 def test_a_group_is_a_method_a_path_rules_and_fields() -> None:

@@ -31,6 +31,7 @@ from guardpanel.views import (
     changes,
     dashboard,
     drift,
+    event_groups,
     events,
     ledger,
     probes,
@@ -54,7 +55,7 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, rules, ledger, changes, drift, system, backups, search, saves, sessions, setup, probes,
+    dashboard, events, event_groups, rules, ledger, changes, drift, system, backups, search, saves, sessions, setup, probes,
 )  # fmt: skip
 
 

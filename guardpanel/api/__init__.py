@@ -5,7 +5,7 @@ from importlib import import_module
 
 from fastapi import APIRouter, Depends
 
-from guardpanel.api import auth, fixes, ledger, logs, problems, rules, runtime
+from guardpanel.api import auth, event_groups, fixes, ledger, logs, problems, rules, runtime
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
 
@@ -15,6 +15,7 @@ for part in (
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
     rules,
     ledger,
+    event_groups,
     logs,
     fixes,
     runtime,

@@ -13,7 +13,6 @@ from guardpanel.models.meta import about
 from guardpanel.services.events.question import EventQuestion, Period
 from guardpanel.views.forms import Form
 
-PATH = "/events"
 LONGEST = 2_000
 "Characters of a typed value that are shown again."
 
@@ -51,8 +50,11 @@ class Box:
 class EventFilters:
     """The typed filters, and URLs of the list with others."""
 
-    FIELDS = tuple(name for name in EventQuestion.model_fields if name != "q")
+    FIELDS = tuple(name for name in EventQuestion.model_fields if name not in {"q", "group"})
     "The fields of the form."
+
+    PATH = "/events"
+    "Of the list."
 
     def __init__(self, query: QueryParams) -> None:
         typed = {name: query.get(name, "").strip()[:LONGEST] for name in EventQuestion.model_fields}
@@ -79,7 +81,7 @@ class EventFilters:
     def url(self, **changed: object) -> str:
         """The list's URL, from its first page unless a cursor is given."""
         values = {name: str(value) for name, value in {**self.kept, **changed}.items() if value not in {"", None}}
-        return PATH + (f"?{urlencode(values)}" if values else "")
+        return self.PATH + (f"?{urlencode(values)}" if values else "")
 
     def others(self, *names: str) -> dict[str, str]:
         """The hidden inputs of a form with these fields."""

@@ -12,7 +12,9 @@ from guardpanel.events.texts import shown
 from guardpanel.events.words import REASON_TABLE
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.events import EventDetail, EventPage, scores
+from guardpanel.services.events.grouping import key_of
 from guardpanel.services.events.question import EventQuestion, filter_of
+from guardpanel.services.fixes import event_groups
 from guardpanel.services.saving import revisions
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.event_filters import EventFilters
@@ -21,6 +23,9 @@ from guardpanel.views.event_words import EventSentences, found_by, hits, line
 from guardpanel.views.lists import LIMIT
 
 router = APIRouter(prefix="/events")
+
+READINGS = {"false_positive": "legitimate", "unclear": "unclear", "attack": "attack"}
+"The state that each likelihood of a group is shown as."
 
 NAMES_OFFERED = 200
 "Virtual hosts that the field suggests. Others can be typed."
@@ -53,9 +58,9 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
     event = await panel.events.pasted(request_id)
     if event is None:
         return await missing(request, panel, request_id)
-    revision = event.item.revision
+    group, revision = await event_groups.find(panel.events, panel.database, key_of(event)), event.item.revision
     context = {
-        **parts(event), "event": event, "told": EventSentences(event),
+        **parts(event), "group": group, "readings": READINGS, "event": event, "told": EventSentences(event),
         "reason_line": REASON_TABLE[event.item.reason].line if event.item.reason else None,
         "change": await revisions.change_of(session, revision) if revision else None,
     }  # fmt: skip

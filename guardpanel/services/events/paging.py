@@ -44,7 +44,7 @@ class StoredEvent:
 
 
 def page(connection: sqlite3.Connection, filters: EventFilter, cursor: str | None, limit: int) -> EventRows:
-    span, (way, here) = _span(filters), _at(cursor)
+    span, (way, here) = span_of(filters), _at(cursor)
     try:
         with scan.patience(connection, scan.PATIENCE):
             where = conditions(connection, filters)
@@ -71,7 +71,7 @@ def page(connection: sqlite3.Connection, filters: EventFilter, cursor: str | Non
 
 def numbered(connection: sqlite3.Connection, filters: EventFilter, offset: int, limit: int) -> EventRows:
     """From `offset` on, with the number of all matches for counting pages."""
-    where, span = conditions(connection, filters), _span(filters)
+    where, span = conditions(connection, filters), span_of(filters)
     rows, stopped = scan.rows(connection, where, span, limit, offset=offset)
     count, exact = scan.total(connection, where, span)
     return EventRows(
@@ -81,7 +81,7 @@ def numbered(connection: sqlite3.Connection, filters: EventFilter, offset: int, 
 
 
 def count(connection: sqlite3.Connection, filters: EventFilter) -> tuple[int, bool]:
-    return scan.count(connection, conditions(connection, filters), _span(filters))
+    return scan.count(connection, conditions(connection, filters), span_of(filters))
 
 
 def several(connection: sqlite3.Connection, request_ids: Iterable[str]) -> list[StoredEvent]:
@@ -102,7 +102,7 @@ def find(connection: sqlite3.Connection, request_id: str) -> StoredEvent | None:
     return StoredEvent(event_row, messages, agent_line, proxy_line)
 
 
-def _span(filters: EventFilter) -> Span:
+def span_of(filters: EventFilter) -> Span:
     first, end = (max(0, min(id_of(moment), LAST)) if moment else None for moment in (filters.since, filters.until))
     return Span(first or 0, LAST if end is None else end)
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstrain
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
+from guardpanel.events.grouping import GroupKey
 from guardpanel.events.words import Kind, Reason, Severity, Verdict
 from guardpanel.models.meta import described
 from guardpanel.models.types import refuse, visible
@@ -95,12 +96,19 @@ def _nothing(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def group(text: str) -> str:
+    if GroupKey.read(text.strip()) is None:
+        raise refuse("This is no group of events.")
+    return text.strip()
+
+
 Empty = BeforeValidator(_nothing)
 RuleNumber = Annotated[int, BeforeValidator(number("Enter a rule ID, for example 942100.", 9))]
 RowNumber = Annotated[int, BeforeValidator(number("Enter a policy ID.", 15))]
 Score = Annotated[int, BeforeValidator(number("Enter a whole number up to 99999.", 5))]
 Moment = Annotated[datetime, BeforeValidator(moment)]
 Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(words)]
+Group = Annotated[str, StringConstraints(max_length=500), AfterValidator(group)]
 Network = Annotated[str, StringConstraints(max_length=500), AfterValidator(network)]
 Method = Annotated[str, StringConstraints(max_length=500), AfterValidator(method)]
 
@@ -112,6 +120,7 @@ class EventQuestion(BaseModel):
     verdict: Annotated[Verdict | None, Empty] = described("Verdict", None)
     reason: Annotated[Reason | None, Empty] = described("Reason", None, hint="Why HAProxy did not deliver it.")
     virtual_host: Annotated[Words | None, Empty] = described("Virtual host", None, hint="Hostname or ID.")
+    group: Annotated[Group | None, Empty] = described("Group", None)
     policy: Annotated[RowNumber | None, Empty] = described("Policy", None)
     rule: Annotated[RuleNumber | None, Empty] = described("Rule ID", None, hint="For example, 942100.")
     severity: Annotated[Severity | None, Empty] = described("Severity", None, hint="Highest severity that fired.")
@@ -131,6 +140,7 @@ async def filter_of(session: AsyncSession, question: EventQuestion, now: datetim
     return EventFilter(
         virtual_host_id=await _virtual_host(session, question.virtual_host),
         policy_id=question.policy,
+        group=GroupKey.read(question.group or ""),
         kind=question.kind,
         verdict=question.verdict,
         reason=question.reason,

@@ -14,11 +14,12 @@ from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
 from guardpanel.events.grouping import GroupKey
-from guardpanel.services.events import excluded, fired, naming, paging, recent_requests, scan, state
+from guardpanel.services.events import excluded, fired, groups, naming, paging, recent_requests, scan, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Seen, Watched
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.fired import NEVER, Fired
+from guardpanel.services.events.groups import FoundGroups
 from guardpanel.services.events.items import EventPage, NumberedPage
 from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.state import IngestState
@@ -82,6 +83,10 @@ class Events:
             detail(item, stored.agent_line, stored.proxy_line) for item, stored in zip(items, events, strict=True)
         ]
         return {event.item.request_id: event for event in details}
+
+    async def groups(self, asked: EventFilter) -> FoundGroups:
+        """Which groups there are among the newest events that match. Invalid names a field that cannot be meant."""
+        return await self._read(lambda connection: groups.find(connection, asked), groups.NOTHING)
 
     async def of_group(self, group: str, limit: int) -> dict[str, EventDetail]:
         """All details of a group's newest events, by request id. Empty if this is not the key of a group."""

@@ -85,8 +85,8 @@ def total(connection: sqlite3.Connection, conditions: Sequence[Condition], span:
     """The same up to MOST_TOTALLED, counted by SQLite alone: all or, if that takes too long, only what `count` returns."""
     try:
         with patience(connection, TOTALLING):
-            question, values = _question(connection, conditions, span, MOST_TOTALLED + 1, upwards=None)
-            matches: int = connection.execute(f"SELECT count(*) FROM ({question})", values).fetchone()[0]  # noqa: S608
+            statement, values = question(connection, conditions, span, MOST_TOTALLED + 1, upwards=None)
+            matches: int = connection.execute(f"SELECT count(*) FROM ({statement})", values).fetchone()[0]  # noqa: S608
     except TimeUp:
         return count(connection, conditions, span)
     return min(matches, MOST_TOTALLED), matches <= MOST_TOTALLED
@@ -125,11 +125,11 @@ def _ids(
     upwards: bool | None,
     offset: int = 0,
 ) -> Iterator[int]:
-    for (event,) in connection.execute(*_question(connection, conditions, span, limit, upwards=upwards, offset=offset)):
+    for (event,) in connection.execute(*question(connection, conditions, span, limit, upwards=upwards, offset=offset)):
         yield event
 
 
-def _question(
+def question(
     connection: sqlite3.Connection,
     conditions: Sequence[Condition],
     span: Span,
@@ -149,8 +149,8 @@ def _question(
     if lead is not None:
         tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
         source = "event" if lead.table == "event" else f"{lead.table} CROSS JOIN event ON event.id = {key}"
-    question = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
-    return question, [*values, limit, offset]
+    asked = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
+    return asked, [*values, limit, offset]
 
 
 def _lead(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> Condition | None:

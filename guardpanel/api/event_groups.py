@@ -1,0 +1,103 @@
+"""Groups of events: whether they are an attack, and which change fixed them."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from guardpanel.api.logs import NAMES, LogQuery, question_of, with_sets
+from guardpanel.api.saves import speaking
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.errors import NotFound
+from guardpanel.services.events.question import EventQuestion, filter_of
+from guardpanel.services.events.triage import Likelihood
+from guardpanel.services.fixes import event_groups
+from guardpanel.services.fixes.event_groups import EventGroup, GroupState
+from guardpanel.services.input import validated
+
+router = APIRouter(prefix="/api/v1/event-groups", tags=["events"])
+
+
+class FixOut(BaseModel):
+    change_id: int
+    revision: int | None
+    at: datetime = Field(description="When it went live.")
+
+
+class EventGroupOut(BaseModel):
+    key: str = Field(description="Stays the same for the same virtual host, method, path template, rules and fields.")
+    virtual_host_id: int | None
+    virtual_host: str | None
+    method: str
+    path: str = Field(description="A template: `/orders/{number}`.")
+    rules: list[int] = Field(description="Those that contributed to the score.")
+    fields: list[str] = Field(description="What they matched: `ARGS:items[*][name]`.")
+    message: str
+    requests: int = Field(description="Among the newest 20,000 events that match.")
+    visitors: int = Field(description="Number of client IPs.")
+    blocked: int
+    first: datetime
+    last: datetime
+    newest_request_id: str
+    likelihood: Likelihood
+    speaks_for: list[str] = Field(description="Reasons to think that it is a false positive.")
+    speaks_against: list[str] = Field(description="Reasons to think that it is an attack.")
+    state: GroupState = Field(description="`fixed` until it is blocked again.")
+    fix: FixOut | None
+    blocked_again: bool = Field(description="Whether events were blocked after the fix.")
+
+    @classmethod
+    def of(cls, group: EventGroup) -> "EventGroupOut":
+        item, fix = group.newest.item, group.fix
+        return cls(
+            key=group.key, virtual_host_id=item.virtual_host_id, virtual_host=item.virtual_host, method=item.method,
+            path=group.path, rules=list(group.rules), fields=list(group.fields), message=item.message,
+            requests=group.requests, visitors=group.visitors, blocked=group.blocked, first=group.first, last=group.last,
+            newest_request_id=item.request_id, likelihood=group.triage.likelihood,
+            speaks_for=list(group.triage.speaks_for), speaks_against=list(group.triage.speaks_against),
+            state=group.state, blocked_again=group.is_blocked_again,
+            fix=FixOut(change_id=fix.change_id, revision=fix.revision, at=fix.at) if fix else None,
+        )  # fmt: skip
+
+
+class EventGroupPage(BaseModel):
+    items: list[EventGroupOut]
+    total: int
+    total_is_exact: bool = Field(description="If false, older events or further groups were not looked at.")
+    page: int
+    page_size: int
+
+
+class GroupQuery(LogQuery):
+    """The filters of events, and one more."""
+
+    state: GroupState | None = None
+
+
+@router.get("")
+async def list_event_groups(
+    panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[GroupQuery, Query()]
+) -> EventGroupPage:
+    """Open groups first, of these the likely false positives; the 100 with the most clients."""
+    with speaking(NAMES):
+        asked = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
+    await session.commit()  # names are read over a connection of their own
+    found = await event_groups.page(
+        panel.events, panel.database, with_sets(asked, query), state=query.state,
+        offset=(query.page - 1) * query.page_size, limit=query.page_size,
+    )  # fmt: skip
+    return EventGroupPage(
+        items=[EventGroupOut.of(group) for group in found.items], total=found.total, total_is_exact=found.is_whole,
+        page=query.page, page_size=query.page_size,
+    )  # fmt: skip
+
+
+@router.get("/{key}")
+async def get_event_group(key: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> EventGroupOut:
+    """One, over all stored events."""
+    await session.commit()
+    group = await event_groups.find(panel.events, panel.database, key)
+    if group is None:
+        raise NotFound("Event group not found.")
+    return EventGroupOut.of(group)

@@ -1,0 +1,138 @@
+"""Groups of events: which there are among the newest events that match, and what is known of each.
+
+No table holds them: an event's row has its shape, so the groups of any filter are counted among the newest MOST_EVENTS.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from guardpanel.events.crs import is_reporting
+from guardpanel.events.grouping import GroupKey
+from guardpanel.events.words import VERDICT_CODES, Verdict
+from guardpanel.services.events import paging, scan
+from guardpanel.services.events.conditions import Condition, conditions
+from guardpanel.services.events.filters import EventFilter
+
+MOST_EVENTS = 20_000
+"Of those that match, the newest, which are looked through."
+
+MOST_GROUPS = 100
+"Those that most addresses met."
+
+CLIENTS, REQUESTS = 3, 30
+"Clients of a group that are looked at, and the newest events of each."
+
+BLOCKED = VERDICT_CODES[Verdict.BLOCKED]
+OK, NOT_FOUND = range(200, 400), 404
+
+ROWS = (
+    "WITH newest(id) AS ({question}) SELECT virtual_host, shape, count(*), count(DISTINCT client), sum(verdict = {blocked}), "
+    "min(score), max(score), min(event.id), max(event.id), max(CASE verdict WHEN {blocked} THEN event.id END), count(*) OVER () "
+    "FROM newest CROSS JOIN event ON event.id = newest.id GROUP BY virtual_host, shape "
+    "ORDER BY 4 DESC, 3 DESC, 9 DESC LIMIT {most}"
+)
+
+
+class GroupRow(NamedTuple):
+    virtual_host_id: int | None
+    shape: int
+    requests: int
+    visitors: int
+    blocked: int
+    lowest: int
+    highest: int
+    first: int
+    last: int
+    last_blocked: int | None
+    groups: int
+    "How many there are in all."
+
+    @property
+    def key(self) -> GroupKey:
+        return GroupKey(self.virtual_host_id, self.shape)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What one client did of late: its newest events, of whatever group."""
+
+    families: frozenset[int]
+    "Thousands of the rules that fired."
+    paths: int
+    passed: int
+    "Events that the server answered well."
+    not_found: int
+    events: int
+
+
+@dataclass(frozen=True)
+class FoundGroup:
+    row: GroupRow
+    request_id: str
+    "Of the newest event."
+    habits: Sequence[Habits]
+
+
+@dataclass(frozen=True)
+class FoundGroups:
+    groups: Sequence[FoundGroup] = ()
+    total: int = 0
+    is_whole: bool = True
+    "False: older events match, too, or there are more groups."
+    stopped: bool = False
+
+
+NOTHING = FoundGroups()
+
+
+def find(connection: sqlite3.Connection, asked: EventFilter) -> FoundGroups:
+    """Raises Invalid, by field, for what cannot be meant."""
+    try:
+        with scan.patience(connection, scan.PATIENCE):
+            rows = _rows(connection, asked)
+            known: dict[int, Habits] = {}
+            groups = [_group(connection, row, known) for row in rows]
+    except scan.TimeUp:
+        return FoundGroups(is_whole=False, stopped=True)
+    seen, total = sum(row.requests for row in rows), rows[0].groups if rows else 0
+    return FoundGroups(groups, total, total <= MOST_GROUPS and seen < MOST_EVENTS)
+
+
+def _rows(connection: sqlite3.Connection, asked: EventFilter) -> list[GroupRow]:
+    where = [*conditions(connection, asked), Condition("+shape IS NOT NULL", None, ())]
+    question, values = scan.question(connection, where, paging.span_of(asked), MOST_EVENTS, upwards=False)
+    text = ROWS.format(question=question, blocked=BLOCKED, most=MOST_GROUPS)
+    return [GroupRow(*row) for row in connection.execute(text, values)]
+
+
+def _group(connection: sqlite3.Connection, row: GroupRow, known: dict[int, Habits]) -> FoundGroup:
+    (request_id,) = connection.execute("SELECT request_id FROM event WHERE id = ?", (row.last,)).fetchone()
+    clients = connection.execute(
+        "SELECT DISTINCT client FROM (SELECT client FROM event WHERE shape = ? AND +virtual_host IS ? "
+        "ORDER BY id DESC LIMIT ?) LIMIT ?",
+        (row.shape, row.virtual_host_id, REQUESTS, CLIENTS),
+    )
+    habits = [_habits(connection, one, known) for (one,) in clients.fetchall()]
+    return FoundGroup(row, request_id, habits)
+
+
+def _habits(connection: sqlite3.Connection, client: int, known: dict[int, Habits]) -> Habits:
+    if client not in known:
+        rows = connection.execute(
+            "SELECT path, status, rules FROM event WHERE client = ? ORDER BY id DESC LIMIT ?", (client, REQUESTS)
+        ).fetchall()
+        known[client] = Habits(
+            families=frozenset(family for row in rows for family in families(map(int, row[2].split()))),
+            paths=len({row[0] for row in rows}),
+            passed=sum(row[1] in OK for row in rows if row[1]),
+            not_found=sum(row[1] == NOT_FOUND for row in rows),
+            events=len(rows),
+        )
+    return known[client]
+
+
+def families(rules: Iterable[int]) -> set[int]:
+    """Of the rules that found something."""
+    return {rule // 1_000 for rule in rules if not is_reporting(rule)}

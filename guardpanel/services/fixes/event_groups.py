@@ -1,0 +1,121 @@
+"""Groups of events with what there is to decide about them: whether they are an attack, and whether a change fixed them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from guardpanel.database import Database
+from guardpanel.events.grouping import GroupKey
+from guardpanel.events.schema import time_of
+from guardpanel.services.events import EventDetail, EventFilter, Events
+from guardpanel.services.events.grouping import shape_of_event
+from guardpanel.services.events.groups import FoundGroup
+from guardpanel.services.events.triage import Likelihood, Triage, judge, signals_of
+from guardpanel.services.fixes import fixed
+from guardpanel.services.fixes.fixed import Fix
+
+UNDER_WAY = timedelta(seconds=5)
+"After a change: requests that were there before it are still answered as before."
+
+ORDER = (Likelihood.FALSE_POSITIVE, Likelihood.UNCLEAR, Likelihood.ATTACK)
+
+
+class GroupState(StrEnum):
+    OPEN = "open"
+    "Nothing fixed it, or it was blocked again."
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True)
+class EventGroup:
+    """`newest` is its newest event, an example of all."""
+
+    key: str
+    newest: EventDetail
+    path: str
+    "A template."
+    rules: tuple[int, ...]
+    fields: tuple[str, ...]
+    "`ARGS:items[*][name]`"
+    requests: int
+    "Those that match, among the newest events."
+    visitors: int
+    "Their addresses."
+    blocked: int
+    first: datetime
+    last: datetime
+    triage: Triage
+    fix: Fix | None
+    is_blocked_again: bool
+    "After the fix."
+
+    @property
+    def state(self) -> GroupState:
+        return GroupState.FIXED if self.fix and not self.is_blocked_again else GroupState.OPEN
+
+
+@dataclass(frozen=True)
+class GroupPage:
+    items: list[EventGroup]
+    total: int
+    is_whole: bool
+    "False: older events were not looked at, or there are more groups."
+    is_stopped: bool
+
+
+async def page(
+    events: Events, database: Database, asked: EventFilter, *, state: GroupState | None, offset: int, limit: int
+) -> GroupPage:
+    """Open ones first, of these the ones that are probably no attack. Invalid names a field that cannot be meant."""
+    found = await events.groups(asked)
+    groups = [group for group in await _known(events, database, found.groups) if state in {None, group.state}]
+    groups.sort(key=_rank)
+    return GroupPage(groups[offset : offset + limit], len(groups), found.is_whole, found.stopped)
+
+
+async def find(events: Events, database: Database, key: str) -> EventGroup | None:
+    """None where there are no such events, or no longer."""
+    group = GroupKey.read(key)
+    if group is None:
+        return None
+    found = await events.groups(EventFilter(group=group))
+    return next(iter(await _known(events, database, found.groups)), None)
+
+
+def _rank(group: EventGroup) -> tuple[bool, int, int, int]:
+    return (
+        group.state is GroupState.FIXED, ORDER.index(group.triage.likelihood), -group.triage.weight, -group.requests
+    )  # fmt: skip
+
+
+async def _known(events: Events, database: Database, groups: Iterable[FoundGroup]) -> list[EventGroup]:
+    by_request = {group.request_id: group for group in groups}
+    details = await events.several(list(by_request))
+    async with database.read() as session:
+        fixes = await fixed.of_groups(session, [str(group.row.key) for group in by_request.values()])
+    return [
+        _group(group, details[request_id], fixes.get(str(group.row.key)))
+        for request_id, group in by_request.items()
+        if request_id in details
+    ]
+
+
+def _group(group: FoundGroup, newest: EventDetail, fix: Fix | None) -> EventGroup:
+    row, shape = group.row, shape_of_event(newest)
+    last_blocked = time_of(row.last_blocked) if row.last_blocked else None
+    return EventGroup(
+        key=str(row.key),
+        newest=newest,
+        path=shape.path if shape else newest.item.path,
+        rules=shape.cause.rules if shape else newest.item.rules,
+        fields=shape.cause.fields if shape else (),
+        requests=row.requests,
+        visitors=row.visitors,
+        blocked=row.blocked,
+        first=time_of(row.first),
+        last=time_of(row.last),
+        triage=judge(signals_of(group, newest)),
+        fix=fix,
+        is_blocked_again=bool(fix and last_blocked and last_blocked > fix.at + UNDER_WAY),
+    )

@@ -33,6 +33,7 @@ from guardpanel.views import (
     drift,
     event_groups,
     events,
+    fixes,
     ledger,
     probes,
     rules,
@@ -55,7 +56,8 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, event_groups, rules, ledger, changes, drift, system, backups, search, saves, sessions, setup, probes,
+    dashboard, events, event_groups, fixes, rules, ledger, changes, drift, system, backups, search, saves, sessions, setup,
+    probes,
 )  # fmt: skip
 
 

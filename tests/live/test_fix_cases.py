@@ -52,7 +52,7 @@ class Trial:
 
         before = await judged(Draft())
         climb = Climb(self.request, self.ground.rows["policy"][0], None, judged, rule_set(), before)
-        return Ladder(self.request, before, await climb.rungs())
+        return Ladder(self.request, before, await climb.rungs(), climb.blames)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['application']}: {case['name']}")

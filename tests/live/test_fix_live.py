@@ -99,6 +99,31 @@ def test_a_method_that_the_policy_lacks_is_allowed_by_its_setting(panel: Panel) 
         assert propfind() == 501  # the server's own answer: it passed
 
 
+def test_apply_on_the_page_says_what_is_live_and_undo_takes_it_back(panel: Panel) -> None:
+    fields = {"title": "hi", "comment": "<script>alert(1)</script>"}
+    with bearer(panel) as api, Person(panel) as ada:
+        event = event_of(api, fields, panel)
+        page = ada.get(f"/events/{event}/fix")
+        assert "This request passes" in page.text
+        assert "In another field, 12 of 12 attacks are still blocked" in page.text
+        assert (page.values["width"], len(page.values["draft"])) == (["field"], 1)
+
+        rung = ada.get(f"/events/{event}/fix/rung?width=family")
+        assert "All rules tagged attack-xss don’t inspect the argument “comment”" in rung.text
+        assert rung.values["draft"] != page.values["draft"]
+
+        stale = ada.post(f"/events/{event}/fix", {"width": "field", "draft": "0" * 16, "reason": "typed"})
+        assert (stale.status, stale.values["reason"]) == (409, ["\ntyped"])
+        assert post(panel, fields) == 403
+
+        sent: dict[str, object] = {"width": "field", "draft": page.values["draft"][0], "save_key": "2" * 32}
+        applied = ada.post(f"/events/{event}/fix", sent)
+        assert applied.url.endswith(f"/events/{event}")
+        assert "This request passes, 12 of 12 attacks beside it are blocked" in applied.text
+        assert post(panel, fields) == 200
+        assert "There is nothing to fix" in ada.get(f"/events/{event}/fix").text
+
+
 def _new(api: httpx2.Client, known: set[str]) -> list[str]:
     items = api.get("/logs").json()["items"]
     return [item["producer_event_id"] for item in items if item["producer_event_id"] not in known]

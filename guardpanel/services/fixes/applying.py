@@ -14,6 +14,8 @@ from guardpanel.models.meta import described, lowered
 from guardpanel.models.rule_exclusion import LastDay, Owner
 from guardpanel.models.types import Fields, Notes
 from guardpanel.services import policies
+from guardpanel.services.events.grouping import key_of
+from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.ladder import Rung
@@ -62,6 +64,8 @@ async def apply(changes: Changes, asked: SaveRequest, case: Case, rung: Rung, fi
         words = [await _set(session, policy, draft)] if draft.policy else []
         words += [_add(session, policy, key, row) for key, row in draft.rows]
         await session.flush()
+        if group := key_of(case.event):
+            await fixed.record(session, policy.id or 0, group)
         change.summary = f"{policy.name}: not an attack, {', '.join(words[:3])}"
         if len(words) > 3:
             change.summary += f" and {len(words) - 3} more"

@@ -1,6 +1,7 @@
 """The event to fix: its request, the policy that would judge it now, and the ladder for both."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,11 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
 from guardpanel.errors import Conflict, EngineUnavailable, NotFound
 from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.hostname import Hostname
 from guardpanel.services.events import EventDetail, Events, FiredRule, scores
 from guardpanel.services.fixes.blame import causes
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
 from guardpanel.services.fixes.ladder import Climb, Ladder
 from guardpanel.services.fixes.requests import MASKED, Request, request_of
+from guardpanel.services.fixes.widths import Width
 from guardpanel.services.rules import catalogue
 from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.changes import Changes
@@ -31,6 +34,8 @@ class Case:
     ground: Ground
     policy: Policy
     virtual_host: VirtualHost
+    hostname: str
+    "One by which visitors reach it."
     others: int
     "The number of other virtual hosts that use the policy."
 
@@ -55,11 +60,17 @@ async def open_case(changes: Changes, events: Events, session: AsyncSession, req
         raise Conflict(f"{host.name} has no policy anymore: nothing inspects such requests.")
     using = select(func.count()).select_from(VirtualHost).where(col(VirtualHost.policy_id) == policy.id)
     others = (await session.exec(using)).one() - 1
-    rows = await asyncio.to_thread(snapshots.rows, await snapshots.take(session))
-    ground = ground_of(rows, changes.renderer.facts, policy.id, host.id)
+    ground = await ground_now(changes, session, policy.id, host.id)
+    names = (await session.exec(select(Hostname.name).where(Hostname.virtual_host_id == host.id))).all()
+    hostname = min(names, key=lambda name: name.startswith("*.")).replace("*.", "www.", 1)
     request = await asyncio.to_thread(request_of, line)
-    await session.commit()  # Evaluations follow: release the connection.
-    return Case(event, request, ground, policy, host, others)
+    await session.commit()  # evaluations follow: no connection waits for them
+    return Case(event, request, ground, policy, host, hostname, others)
+
+
+async def ground_now(changes: Changes, session: AsyncSession, policy_id: int, virtual_host_id: int) -> Ground:
+    rows = await asyncio.to_thread(snapshots.rows, await snapshots.take(session))
+    return ground_of(rows, changes.renderer.facts, policy_id, virtual_host_id)
 
 
 def _fixable(event: EventDetail) -> bytes:
@@ -80,8 +91,8 @@ async def judge(changes: Changes, case: Case, draft: Draft) -> Evaluation:
     return await changes.engines.agent.evaluate(directives, case.request.question())
 
 
-async def ladder(changes: Changes, case: Case) -> Ladder:
-    """Raises EngineUnavailable if the agent does not evaluate."""
+async def ladder(changes: Changes, case: Case, widths: Sequence[Width] = tuple(Width)) -> Ladder:
+    """Of these rungs. Raises EngineUnavailable where the agent does not evaluate."""
     rule_set = None
     with suppress(EngineUnavailable):
         rule_set = await catalogue.require(changes.engines)
@@ -96,7 +107,8 @@ async def ladder(changes: Changes, case: Case) -> Ladder:
         before=before,
         recorded=tuple(missing),
     )
-    return Ladder(case.request, before, await climb.rungs(), tuple(rule.id for rule in missing))
+    rungs = await climb.rungs(widths)
+    return Ladder(case.request, before, rungs, climb.blames, tuple(rule.id for rule in missing))
 
 
 def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:

@@ -10,6 +10,7 @@ from guardpanel.models import NOUNS
 from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rule_override import RuleOverrideFields
 from guardpanel.rendering import DesiredState, EngineFacts, Rows
 from guardpanel.rendering.coraza import application
 
@@ -31,6 +32,13 @@ class Draft:
     @property
     def readings(self) -> list[BodyReadingFields]:
         return [fields for _, fields in self.rows if isinstance(fields, BodyReadingFields)]
+
+    @property
+    def rules(self) -> list[str]:
+        """All that its rows name: ids and tags."""
+        named = [rule for fields in self.exclusions for rule in fields.rules]
+        named += [fields.rule for _, fields in self.rows if isinstance(fields, RuleOverrideFields)]
+        return list(dict.fromkeys(named))
 
     @property
     def is_empty(self) -> bool:

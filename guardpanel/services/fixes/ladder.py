@@ -1,7 +1,7 @@
 """The ladder of fixes for one request, narrowest first: each rung is tried by the agent with its own rendered rules."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,8 @@ class Ladder:
     before: Evaluation
     "The verdict under the current policy, blocking."
     rungs: tuple[Rung, ...]
+    blames: tuple[Blame, ...] = ()
+    "What blocks the request without a fix."
     missing: tuple[int, ...] = ()
     "Rules that fired in the event but not on what it contains."
 
@@ -71,8 +73,12 @@ class Climb:
     def blocking_level(self) -> int:
         return int(self.policy["blocking_paranoia_level"])
 
-    async def rungs(self) -> tuple[Rung, ...]:
-        made = await asyncio.gather(*(self._rung(width) for width in Width))
+    @property
+    def blames(self) -> tuple[Blame, ...]:
+        return tuple(blame(rule) for rule in [*causes(self.before, self.blocking_level), *self.recorded])
+
+    async def rungs(self, widths: Sequence[Width] = tuple(Width)) -> tuple[Rung, ...]:
+        made = await asyncio.gather(*(self._rung(width) for width in widths))
         distinct: list[Rung] = []
         for rung in made:
             if rung is not None and all(rung.draft != other.draft for other in distinct):

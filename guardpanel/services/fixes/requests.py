@@ -79,9 +79,9 @@ class Request:
         return {
             "client": self.client,
             "method": _sendable(self.method),
-            "uri": _sendable(self.uri),
+            "uri": self.uri,
             "version": self.version,
-            "headers": [[_sendable(name), _sendable(value)] for name, value in self.headers],
+            "headers": [[name, value] for name, value in self.headers],
             "body": base64.b64encode(self.body).decode(),
         }
 

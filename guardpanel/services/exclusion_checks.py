@@ -145,15 +145,14 @@ def _covers(target: str, fields: RuleExclusionFields) -> bool:
     if variable not in VARIABLES[fields.target] or not key:
         return False
     is_pattern = len(key) > 1 and key.startswith("/") and key.endswith("/")
-    return is_pattern or not fields.target_name or _names(target, fields)
+    return is_pattern or fields.name_is_pattern or not fields.target_name or _names(target, fields)
 
 
 def _names(target: str, fields: RuleExclusionFields) -> bool:
-    """Whether the target is a single named field, and exactly that is excluded."""
+    """Whether the target is a single named field, and exactly that is excluded. A typed pattern is never run here: Python could
+    take years for it, unlike the engine."""
     variable, _, key = target.partition(":")
-    if variable not in VARIABLES[fields.target] or not (key and fields.target_name):
+    if variable not in VARIABLES[fields.target] or not (key and fields.target_name) or fields.name_is_pattern:
         return False
-    if fields.name_is_pattern:
-        return re.fullmatch(fields.target_name, key, re.IGNORECASE) is not None
     name = f"json.{fields.target_name.removeprefix('json.')}" if fields.target is Target.JSON else fields.target_name
     return name.lower() == key.lower()

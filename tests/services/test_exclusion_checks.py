@@ -33,6 +33,12 @@ def fields(**others: Any) -> RuleExclusionFields:
         {"rules": ["922110", "941100-941199"], "target": "request"},
         {"rules": ["200002"], "target": "request"},
         {"rules": ["911100"], "target": "request", "only_if": []},
+        {
+            "rules": ["913100"],
+            "target": "header",
+            "target_name": r"(?:(?:\w|-)+)+!",
+            "name_is_pattern": True,
+        },  # Python never ends
         {"path_match": "pattern", "path": r"/posts/\d+"},
         {"path_match": "pattern", "path": r".*\.php"},
         {"path_match": "pattern", "path": "x?/posts"},

@@ -5,7 +5,7 @@ import re
 import httpx2
 import pytest
 
-from tests.factories import a_policy, a_virtual_host, an_exclusion
+from tests.factories import a_policy, a_virtual_host, an_exclusion, an_override
 from tests.fakes import FakeEngines
 from tests.html import read
 from tests.rule_set import rule_set
@@ -28,6 +28,22 @@ async def test_one_is_shown_on_the_page_of_its_policy_and_on_its_own(ada: httpx2
     assert "SecRule REQUEST_FILENAME" in alone
     for words in (REACH, "Editors write HTML", "ctl:ruleRemoveTargetById=941100;ARGS:content", 'href="/policies/1"'):
         assert words in alone
+
+
+async def test_a_policy_with_many_leads_to_all_of_them(
+    ada: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guardpanel.views.policies.MOST_OF_ITS_RULES", 1)
+    for name in ("a", "b", "c"):
+        await ada.post(PLACE, data=an_exclusion(target_name=name))
+    for rule in ("942100", "941100"):
+        await ada.post("/policies/1/rules", data=an_override(rule=rule))
+
+    policy = read((await ada.get("/policies/1")).text)
+
+    assert "2 more in the ledger" in policy.text
+    assert "1 more in the ledger" in policy.text
+    assert policy.find("a", href="/ledger?policy=1")
 
 
 async def test_the_name_of_one_keeps_acronyms(ada: httpx2.AsyncClient) -> None:

@@ -36,6 +36,7 @@ from guardpanel.views import (
     fixes,
     ledger,
     probes,
+    recorded_requests,
     rules,
     saves,
     search,
@@ -58,6 +59,7 @@ PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
     dashboard, events, event_groups, fixes, rules, ledger, changes, drift, system, backups, search, saves, sessions, setup,
     probes,
+    recorded_requests,
 )  # fmt: skip
 
 

@@ -58,6 +58,18 @@ def an_event(**others: Any) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
+def a_recorded_request(**others: Any) -> dict[str, Any]:
+    """An ordinary request, as the agent writes it."""
+    number = next(_numbers)
+    return {
+        "v": 1, "recorded": True,
+        "time": (NOON + timedelta(seconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"), "days": 7,
+        "application": "p1a2b3c4d5e6f", "client_key": "0" * 32, "method": "POST", "uri": f"/login?page={number}", "version": "1.1",
+        "headers": [["host", "shop.example"], ["cookie", "session=71ae"]], "host": "shop.example", "body_bytes": 9, "body": "user=bqvh",
+        **others,
+    }  # fmt: skip
+
+
 def a_log_line(event: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
     """What HAProxy's log says of a request; of an event's, where it is given."""
     event = event or an_event()

@@ -65,6 +65,9 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
         "restricted_extensions": "\n".join(EXTENSIONS),
         "skip_paths": "",
         "masked_fields": "\n".join(MASKED_FIELDS),
+        "record_one_in": "100",
+        "record_per_day": "240",
+        "record_days": "7",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 

@@ -123,7 +123,7 @@ def a_policy(**others: object) -> dict[str, object]:
     return {
         "name": "Shop", "description": "", "enforcement_mode": "detect_only", "blocking_paranoia_level": "1",
         "detection_paranoia_level": "1", "inbound_anomaly_threshold": "5", "outbound_anomaly_threshold": "4",
-        "body_limit_kib": "128", "argument_limit": "1000", "json_value_limit": "5000", "over_limit": "refuse", "upload_seconds": "10", "upload_rate_kib": "16", "response_seconds": "5",
+        "body_limit_kib": "128", "argument_limit": "1000", "json_value_limit": "5000", "over_limit": "refuse", "upload_seconds": "10", "upload_rate_kib": "16", "response_seconds": "5", "record_one_in": "100", "record_per_day": "240", "record_days": "7",
         "streamed_responses": "judge_beginning", "fail_mode": "by_mode", "allowed_methods": "GET\nHEAD\nPOST",
         "allowed_content_types": "application/json", "content_type_readings": "", "skip_paths": "", **others,
     }  # fmt: skip

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from fastapi import APIRouter, Depends
 
-from guardpanel.api import auth, event_groups, fixes, ledger, logs, problems, rules, runtime
+from guardpanel.api import auth, event_groups, fixes, ledger, logs, problems, recorded_requests, rules, runtime
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
 
@@ -18,6 +18,7 @@ for part in (
     event_groups,
     logs,
     fixes,
+    recorded_requests,
     runtime,
 ):
     router.include_router(part.router)

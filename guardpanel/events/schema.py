@@ -78,6 +78,19 @@ CREATE TABLE shapeless (id INTEGER PRIMARY KEY CHECK (id = 1), before INTEGER NO
 INSERT INTO shapeless SELECT 1, max(id) + 1 FROM event HAVING max(id) IS NOT NULL;
 """
 
+FOURTH = """
+CREATE TABLE recorded (           -- ordinary requests
+    id INTEGER PRIMARY KEY,       -- its moment, as an event's
+    ends INTEGER NOT NULL,        -- from when on it is not kept
+    host TEXT NOT NULL,
+    client_key TEXT NOT NULL,     -- events/client_keys.py
+    line BLOB NOT NULL            -- events/lines.py
+);
+CREATE INDEX recorded_ends ON recorded (ends);
+CREATE INDEX recorded_host ON recorded (host, id);
+CREATE INDEX recorded_client ON recorded (client_key);
+"""
+
 AGENT, PROXY = 1, 2
 "Bits of the column `heard`."
 
@@ -85,7 +98,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
 once for several batches."""
 
-VERSIONS = (FIRST, SECOND, THIRD)
+VERSIONS = (FIRST, SECOND, THIRD, FOURTH)
 "What each version adds to the one before."
 
 
@@ -116,6 +129,14 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
     )
     for pragma in ("query_only=ON", "busy_timeout=1000", "cache_size=-16384", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def open_to_forget(path: Path) -> sqlite3.Connection:
+    """To delete at somebody's wish, beside the ingest: what is deleted is overwritten."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    for pragma in ("busy_timeout=10000", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 

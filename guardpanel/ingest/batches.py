@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from guardpanel.ingest import agent_line, proxy_line
+from guardpanel.ingest import agent_line, proxy_line, recorded
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
 from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.recent_requests import RecentRequests
+from guardpanel.ingest.recorded import RecordedLine
 from guardpanel.ingest.segments import Read, Segments
 
 BATCH = 2_000
@@ -24,6 +25,7 @@ class Batch(NamedTuple):
     read: Read
     position: Position
     agent: Sequence[AgentLine]
+    recorded: Sequence[RecordedLine]
     proxy: Sequence[ProxyLine]
     counted: Counter[str]
 
@@ -33,14 +35,14 @@ def batches(segments: Segments, access_log: AccessLog, recent: RecentRequests) -
     while True:
         read = segments.read(BATCH)
         counted = Counter(read.counted)
-        agent = list(_agent_lines(read.lines, counted))
+        agent, ordinary = _agent_lines(read.lines, counted)
         before = position
         log = _Log(access_log, recent, position)
         proxy = log.lines_to(agent[-1].moment if agent else 0, counted)
         position = log.position
         if read.is_empty and position == before:
             return
-        yield Batch(read, position, agent, proxy, counted)
+        yield Batch(read, position, agent, ordinary, proxy, counted)
 
 
 class _Log:
@@ -67,14 +69,22 @@ class _Log:
         return lines
 
 
-def _agent_lines(lines: Iterable[tuple[str, bytes]], counted: Counter[str]) -> Iterable[AgentLine]:
+def _agent_lines(
+    lines: Iterable[tuple[str, bytes]], counted: Counter[str]
+) -> tuple[list[AgentLine], list[RecordedLine]]:
+    events: list[AgentLine] = []
+    ordinary: list[RecordedLine] = []
     for place, line in lines:
         try:
-            yield agent_line.read(line, place)
+            if line.startswith(recorded.MARK):
+                ordinary.append(recorded.read(line))
+            else:
+                events.append(agent_line.read(line, place))
         except BadLine:
             counted["bad"] += 1
         except UnknownVersion:
             counted["unknown_version"] += 1
+    return events, ordinary
 
 
 def _proxy_lines(lines: Sequence[bytes], counted: Counter[str]) -> Iterable[ProxyLine]:

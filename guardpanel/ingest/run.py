@@ -14,10 +14,11 @@ from contextlib import suppress
 from itertools import islice
 from time import monotonic, time
 
+from guardpanel import clock
 from guardpanel.engines.lock import only_ingest
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.ingest import retention, shaping
+from guardpanel.ingest import recorded, retention, shaping
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.batches import Batch, batches
 from guardpanel.ingest.recent_requests import RecentRequests
@@ -130,12 +131,16 @@ class Ingest:
         counted = batch.counted
         if batch.agent or batch.proxy:
             counted += self.store.add(batch.agent, batch.proxy)
+        counted["recorded"] += recorded.add(self.connection, batch.recorded)
         self._remember(batch.read, batch.position, counted)
 
     def tidy(self) -> None:
         """Delete a portion of what is too old or too much, when it is time."""
         if monotonic() < self._next_tidying:
             return
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            recorded.remove_ended(self.connection, schema.id_of(clock.AGES.now()))
         bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
         if not retention.too_many(self.connection, **bounds):
             self._next_tidying = monotonic() + TIDY_EVERY

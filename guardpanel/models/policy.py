@@ -103,6 +103,19 @@ class PolicyFields(JudgingFields):
         hint="One field, header, or cookie name per line. Use * as a wildcard at either end, @cards for card numbers. If "
         "empty, events show passwords.",
     )
+    record_one_in: int = described(
+        "Recorded requests",
+        100,
+        ge=0,
+        le=1_000_000,
+        hint="One in this many requests that fire no rule is stored, with every value masked, to try changes on. 0 for none.",
+    )
+    record_per_day: int = described(
+        "Recorded per day", 240, ge=1, le=10_000, hint="1–10,000 for each hostname, spread over the hours of the day."
+    )
+    record_days: int = described(
+        "Recorded requests kept", 7, ge=1, le=90, unit="days", hint="1–90. Applies to requests recorded from now on."
+    )
 
 
 class Policy(PolicyFields, VersionedRow, table=True):

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from guardpanel.engines.proc import listener_of
 from guardpanel.events.lines import unpacked
-from guardpanel.ingest import agent_line, proxy_line
+from guardpanel.ingest import agent_line, proxy_line, recorded
 from guardpanel.settings import Settings
 from tests.haproxies import haproxy_binary
 from tests.live.origins import origin
@@ -85,6 +85,7 @@ class Truth:
     """What the files say, line by line, as nobody who is killed would read them."""
 
     agent: Counter[str] = field(default_factory=Counter)
+    recorded: Counter[bytes] = field(default_factory=Counter)
     proxy: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
 
@@ -158,6 +159,7 @@ class Ground:
     def pile_up(self, events: int) -> None:
         """A backlog in older files: the agent's own lines under ids of their own."""
         lines = [json.loads(line) for path in self.segments() for line in path.read_bytes().split(b"\n")[:-1]]
+        lines = [line for line in lines if "recorded" not in line]
         assert lines
         for number in range(events // PER_SEGMENT):
             with (self.settings.events_dir / f"{number + 1:020d}.jsonl").open("wb") as segment:
@@ -196,12 +198,15 @@ class Ground:
         for path in self.segments():
             *lines, rest = path.read_bytes().split(b"\n")
             found.counted["torn"] += bool(rest) and path != self.segments()[-1]
-            found.agent.update(agent_line.read(line, "").request_id for line in lines)
+            ordinary = [line for line in lines if line.startswith(recorded.MARK)]
+            found.recorded.update(ordinary)
+            found.agent.update(agent_line.read(line, "").request_id for line in lines if line not in ordinary)
         for line in self.settings.access_log.read_bytes().split(b"\n")[:-1]:
             if said := proxy_line.read(line):
                 found.proxy[said.request_id] += 1
             else:
                 found.counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
+        found.counted["recorded"] = found.recorded.total()
         found.counted["events"] = len({*found.agent, *found.proxy})
         found.counted["repeated"] = sum(count - 1 for one in (found.agent, found.proxy) for count in one.values())
         return found
@@ -214,6 +219,7 @@ class Ground:
             ).fetchall()
             rules = dict(events.execute("SELECT event, count(*) FROM event_rule GROUP BY event").fetchall())
             listed = {row[0]: len(row[1].split()) for row in events.execute("SELECT id, rules FROM event") if row[1]}
+            ordinary = Counter(unpacked(row[0])[0] for row in events.execute("SELECT line FROM recorded"))
             counters = Counter(dict(events.execute("SELECT name, value FROM counter").fetchall()))
         heard = {
             "the agent's": ({row[0] for row in stored if unpacked(row[2])[0] and row[1] & 1}, truth.agent),
@@ -223,6 +229,7 @@ class Ground:
         for whose, (have, want) in heard.items():
             found += [f"{len(want.keys() - have)} of {whose} lost"] if want.keys() - have else []
             found += [f"{len(have - want.keys())} of {whose} from nowhere"] if have - want.keys() else []
+        found += ["recorded requests are not those of the files"] if ordinary != truth.recorded else []
         found += ["rules that are not their events'"] if rules != listed else []
         for name in {*counters, *truth.counted}:
             if counters[name] != truth.counted[name]:
@@ -238,7 +245,11 @@ def written(path: Path) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     print(f"seed {arguments.seed}", flush=True)
-    policies = {"Blocks": {"enforcement_mode": "block"}, "Watches": {"enforcement_mode": "detect_only"}}
+    recording = {"record_one_in": 1, "record_per_day": 10_000}
+    policies = {
+        "Blocks": {"enforcement_mode": "block", **recording},
+        "Watches": {"enforcement_mode": "detect_only", **recording},
+    }
     with origin() as server:
         common = {"servers": [{"address": server.address}], "health_check": False}
         hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in policies}
@@ -275,7 +286,7 @@ def kill_again_and_again(ground: Ground, arguments: argparse.Namespace) -> int:
         print(f"FAULT {fault}")
     print(
         f"{arguments.kills} kills of the ingest, {agents} of the agent: {truth.counted['events']} events, "
-        f"{truth.counted['ordinary']} ordinary requests, {truth.counted['torn']} torn lines, {len(faults)} faults"
+        f"{truth.counted['ordinary']} ordinary requests, {truth.counted['recorded']} recorded, {truth.counted['torn']} torn lines, {len(faults)} faults"
     )
     return 1 if faults else 0
 

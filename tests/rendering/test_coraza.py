@@ -64,6 +64,9 @@ def test_equal_policies_share_an_application() -> None:
         {"restricted_extensions": [".sql"]},
         {"restricted_extensions": []},
         {"masked_fields": ["pin"]},
+        {"record_one_in": 0},
+        {"record_per_day": 24},
+        {"record_days": 1},
         {"masked_fields": []},
     ],
 )

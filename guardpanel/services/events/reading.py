@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -14,7 +14,7 @@ from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
 from guardpanel.events.grouping import GroupKey
-from guardpanel.services.events import excluded, fired, groups, naming, paging, recent_requests, scan, state
+from guardpanel.services.events import excluded, fired, groups, naming, paging, recent_requests, recorded, scan, state
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Seen, Watched
 from guardpanel.services.events.filters import EventFilter
@@ -22,6 +22,7 @@ from guardpanel.services.events.fired import NEVER, Fired
 from guardpanel.services.events.groups import FoundGroups
 from guardpanel.services.events.items import EventPage, NumberedPage
 from guardpanel.services.events.recent_requests import RecentRequests
+from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
 from guardpanel.settings import Settings
 
@@ -129,6 +130,26 @@ class Events:
         """Which rules fired on what exclusions exclude, by the exclusion's id."""
         nothing: Mapping[int, Seen] = {}
         return await self._read(lambda connection: excluded.seen(connection, watched, now), nothing)
+
+    async def recorded_hosts(self) -> list[str]:
+        """Hosts of which ordinary requests are recorded."""
+        nothing: list[str] = []
+        return await self._read(recorded.hosts, nothing)
+
+    async def recorded(self, hosts: Sequence[str], limit: int) -> Kept:
+        """The recorded ordinary requests of these hosts, newest first."""
+        return await self._read(lambda connection: recorded.kept(connection, hosts, limit), recorded.NOTHING)
+
+    async def forget_recorded(self, hosts: Sequence[str], client_key: str | None = None) -> int:
+        """Deletes those of these hosts, or among them those of one client; gives how many. Raises StorageFailed."""
+        return await asyncio.to_thread(self._forget, hosts, client_key)
+
+    def _forget(self, hosts: Sequence[str], client_key: str | None) -> int:
+        try:
+            with closing(schema.open_to_forget(self.settings.events_database)) as connection:
+                return recorded.forget(connection, hosts, client_key)
+        except sqlite3.Error as error:
+            raise StorageFailed(f"Recorded requests can’t be deleted: {error}.") from error
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""

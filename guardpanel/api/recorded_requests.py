@@ -1,0 +1,76 @@
+"""The recorded ordinary requests of a virtual host as JSON."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
+from guardpanel.models.virtual_host import NOUN
+from guardpanel.services import recorded_requests
+from guardpanel.services.events.recorded import RecordedRequest
+
+router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/recorded", tags=[NOUN.tag])
+
+
+MOST_LISTED = 500
+
+
+class RecordedRequestOut(BaseModel):
+    """Values are masked by others of the same shape. Bytes that are not displayable appear as `\\xff` or `\\u202e`."""
+
+    at: datetime
+    kept_until: datetime
+    host: str
+    method: str
+    uri: str
+    headers: list[tuple[str, str]]
+    body: str
+    body_bytes: int = Field(description="Length of the whole body.")
+    is_partial: bool = Field(description="Only the beginning of the body was recorded.")
+
+
+class RecordedRequestsOut(BaseModel):
+    count: int
+    oldest: datetime | None
+    items: list[RecordedRequestOut] = Field(description=f"Newest first, at most {MOST_LISTED}.")
+
+
+class DeletedOut(BaseModel):
+    deleted: int
+
+
+class ForgetQuery(BaseModel):
+    client: str | None = Field(
+        default=None, max_length=64, description="Only those of this IP address (of an IPv6 address’s /64)."
+    )
+
+
+@router.get("")
+async def list_recorded_requests(
+    virtual_host_id: RowId, panel: PanelDep, session: SessionDep, _user: Viewer
+) -> RecordedRequestsOut:
+    """The ordinary requests that are recorded of this virtual host, to try changes on."""
+    recorded = await recorded_requests.of_virtual_host(session, panel.events, virtual_host_id, MOST_LISTED)
+    kept = recorded.kept
+    return RecordedRequestsOut(count=kept.count, oldest=kept.oldest, items=[_out(request) for request in kept.newest])
+
+
+@router.delete("")
+async def delete_recorded_requests(
+    virtual_host_id: RowId,
+    panel: PanelDep,
+    session: SessionDep,
+    _editor: Editor,
+    query: Annotated[ForgetQuery, Query()],
+) -> DeletedOut:
+    """Deletes the recorded requests of this virtual host: all, or those of one client IP."""
+    return DeletedOut(deleted=await recorded_requests.forget(session, panel.events, virtual_host_id, query.client))
+
+
+def _out(request: RecordedRequest) -> RecordedRequestOut:
+    return RecordedRequestOut(
+        at=request.at, kept_until=request.until, host=request.host, method=request.method, uri=request.uri,
+        headers=list(request.headers), body=request.body, body_bytes=request.body_bytes, is_partial=request.is_partial,
+    )  # fmt: skip

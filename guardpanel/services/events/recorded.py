@@ -1,0 +1,143 @@
+"""Ordinary requests that the agent recorded: of one virtual host, to be shown, deleted, and judged again."""
+
+import base64
+import json
+import sqlite3
+from collections.abc import AsyncIterable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.engines.replaying import Replayed
+from guardpanel.events.lines import unpacked
+from guardpanel.events.schema import time_of
+from guardpanel.events.texts import shown
+from guardpanel.models import Hostname, VirtualHost
+
+BREAKS = "\n\r\t"
+"That a body may have where it is shown."
+
+NEWEST = 50
+"That a page lists."
+
+
+@dataclass(frozen=True)
+class RecordedRequest:
+    """As it was recorded: bytes that are not UTF-8 stand in its texts as Python's surrogateescape has them."""
+
+    id: int
+    at: datetime
+    until: datetime
+    "When it is deleted."
+    host: str
+    method: str
+    uri: str
+    version: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    body_bytes: int
+    "Of the whole body."
+    is_partial: bool
+    "There was more of the body."
+
+    @property
+    def displayable(self) -> "RecordedRequest":
+        """With texts that can be shown."""
+        return replace(
+            self, host=shown(self.host), method=shown(self.method), uri=shown(self.uri), version=shown(self.version),
+            headers=tuple((shown(name), shown(value)) for name, value in self.headers), body=shown(self.body, BREAKS),
+        )  # fmt: skip
+
+    @property
+    def as_asked(self) -> Mapping[str, Any]:
+        """For the agent's evaluate and replay (engines/replaying.py)."""
+        return {
+            "method": self.method, "uri": self.uri, "version": self.version, "headers": [list(each) for each in self.headers],
+            "body": base64.b64encode(self.body.encode("utf-8", "surrogateescape")).decode(), "partial": self.is_partial,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of some hosts; `newest` up to a limit."""
+
+    count: int = 0
+    oldest: datetime | None = None
+    newest: tuple[RecordedRequest, ...] = ()
+
+
+NOTHING = Kept()
+
+
+@dataclass
+class Tally:
+    """What became of recorded requests under a draft (first verdict: as it is, second: under the draft)."""
+
+    passed: int = 0
+    newly_blocked: list[int] = field(default_factory=list)
+    "Their places in the replay."
+    unfaithful: int = 0
+    "Not judged as the real request was: masked, it fires a rule that the real one did not, or the agent cannot judge it."
+
+
+async def tally(answers: AsyncIterable[Replayed]) -> Tally:
+    """Of a replay of recorded requests under two rule sets: what runs, and a draft."""
+    counted = Tally()
+    at = 0
+    async for answer in answers:
+        if answer.error or answer.verdicts[0].verdict != "pass":
+            counted.unfaithful += 1
+        elif answer.verdicts[-1].passes:
+            counted.passed += 1
+        else:
+            counted.newly_blocked.append(at)
+        at += 1
+    return counted
+
+
+async def hosts_of(session: AsyncSession, virtual_host: VirtualHost, recorded: Collection[str]) -> list[str]:
+    """Those of the recorded hosts that are this virtual host's: by their names, or else by a wildcard for one label."""
+    owners = dict((await session.exec(select(Hostname.name, Hostname.virtual_host_id))).all())
+    return [host for host in recorded if owners.get(host, owners.get(f"*.{host.partition('.')[2]}")) == virtual_host.id]
+
+
+def hosts(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT DISTINCT host FROM recorded")]
+
+
+def kept(connection: sqlite3.Connection, of: Sequence[str], limit: int) -> Kept:
+    wanted = json.dumps(of)
+    where = "WHERE host IN (SELECT value FROM json_each(?))"
+    count, oldest = connection.execute(f"SELECT count(*), min(id) FROM recorded {where}", (wanted,)).fetchone()  # noqa: S608
+    rows = connection.execute(
+        f"SELECT id, ends, line FROM recorded {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
+        (wanted, limit),
+    )
+    return Kept(count, time_of(oldest) if oldest else None, tuple(_request(*row) for row in rows))
+
+
+def forget(connection: sqlite3.Connection, of: Sequence[str], client_key: str | None) -> int:
+    """All of these hosts, or those of one client; gives how many."""
+    where = "host IN (SELECT value FROM json_each(?)) AND client_key = coalesce(?, client_key)"
+    return connection.execute(f"DELETE FROM recorded WHERE {where}", (json.dumps(of), client_key)).rowcount  # noqa: S608
+
+
+def _request(number: int, ends: int, stored: bytes) -> RecordedRequest:
+    line, _ = unpacked(stored)
+    record = json.loads(line or b"{}")
+    return RecordedRequest(
+        id=number,
+        at=time_of(number),
+        until=time_of(ends),
+        host=record["host"],
+        method=record["method"],
+        uri=record["uri"],
+        version=record["version"],
+        headers=tuple((name, value) for name, value in record["headers"]),
+        body=record.get("body", ""),
+        body_bytes=record["body_bytes"],
+        is_partial=record.get("partial", False),
+    )

@@ -1,4 +1,4 @@
-"""Body readings: one of them, and its form."""
+"""Body readings: the page of one, and its form."""
 
 from typing import Annotated
 
@@ -10,17 +10,17 @@ from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.services import body_readings
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
-from guardpanel.views.details import last_changes
+from guardpanel.views.details import detail
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
 
 
 class BodyReadingEditing(Editing[BodyReading, BodyReadingFields]):
     async def new_form(self, ctx: Context) -> Form:
-        """With what an address names: links from events fill it in."""
+        """With the values in the URL: links from events fill the form in."""
         form = Form.of(BodyReadingFields.model_construct(None, methods=["POST"]))
-        asked = ctx.request.query_params
-        form.typed |= {name: asked.getlist(name) for name in BodyReadingFields.model_fields if name in asked}
+        query = ctx.request.query_params
+        form.typed |= {name: query.getlist(name) for name in BodyReadingFields.model_fields if name in query}
         return form
 
 
@@ -37,13 +37,9 @@ async def show(
     row = await rows.find(ctx.session, body_reading_id)
     fields = rows.fields_of(row)
     context = {
-        "row": row,
         "fields": fields,
         "reach": body_readings.reach(fields),
         "prices": body_readings.prices(fields),
         "directives": body_readings.directives(row),
-        "trail": await EDITING.trail(ctx, rows),
-        "url": rows.noun.url_of(row),
-        "changes": await last_changes(ctx, row, rows),
     }
-    return await page(ctx.request, "body_readings/show.html", context)
+    return await page(ctx.request, "body_readings/show.html", context | await detail(ctx, EDITING, rows, row))

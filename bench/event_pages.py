@@ -130,6 +130,7 @@ def pages(at: dict[str, str]) -> list[str]:
     anytime = [one if one.startswith(("time", "since")) or not one else f"{one}&time=all" for one in lists]
     return [
         *(f"/events?{one}" if one else "/events" for one in anytime),
+        "/event-groups", "/event-groups?time=all", "/event-groups?time=all&virtual_host=1", "/event-groups?time=all&rule=920100",
         f"/events/{at['id']}", f"/search?q={at['id']}", "/api/v1/logs", "/api/v1/logs?page_size=500", "/api/v1/logs?page=100",
         "/api/v1/logs?page_size=1&action=deny", "/api/v1/logs?page_size=1&severity=critical",
         "/api/v1/logs?vhost=h3.scale.example&action=monitor",

@@ -22,7 +22,8 @@ PAGES = (
     "/", "/virtual-hosts", "/virtual-hosts?mode=block", "/virtual-hosts/new", "/virtual-hosts/1", "/virtual-hosts/1/edit",
     "/virtual-hosts/1/delete", "/virtual-hosts/4", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete", "/policies/1/body-readings/new",
     "/policies/2/delete", "/events", "/events?rule=942100&client=127.0.0.0/8&min_score=1", "/events?method=PUT",
-    "/events?rule=x&client=y", NEWEST_EVENT, "/events/nothing", "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
+    "/events?rule=x&client=y", NEWEST_EVENT, "/events/nothing", "/event-groups", "/event-groups/1-0123456789abcdef",
+    "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
     "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/drift", "/system/traffic",
     "/system/traffic/edit", "/search?q=example", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
 )  # fmt: skip

@@ -186,6 +186,31 @@ def test_the_same_without_javascript(no_script: Page, attacked: tuple[Panel, int
     journey(no_script, attacked[0])
 
 
+def group_journey(page: Page, panel: Panel) -> None:
+    """From the groups to one of them, to an event of it and back."""
+    log_in(page, panel)
+    page.goto(f"{panel.url}/events")
+    page.get_by_role("link", name="Groups").click()
+    expect(page).to_have_url(f"{panel.url}/event-groups")
+    group = page.locator("table.groups .c-what a").first
+    finding = group.inner_text()
+    group.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(finding)
+    expect(page.get_by_role("heading", name="Assessment")).to_be_visible()
+    address = page.url
+    page.locator("main table td a").first.click()
+    page.get_by_role("link", name="Same group").click()
+    expect(page).to_have_url(address)
+
+
+def test_a_group_is_found_and_read(quiet_page: Page, attacked: tuple[Panel, int]) -> None:
+    group_journey(quiet_page, attacked[0])
+
+
+def test_a_group_is_found_and_read_without_javascript(no_script: Page, attacked: tuple[Panel, int]) -> None:
+    group_journey(no_script, attacked[0])
+
+
 def test_every_score_is_explained(attacked: tuple[Panel, int]) -> None:
     """What the rules are said to have added is what CRS counted, for every attack."""
     panel, _ = attacked

@@ -1,5 +1,6 @@
 """Fixes of false positives: the ladder of an event, and one of its rungs applied."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -8,10 +9,13 @@ from pydantic import BaseModel, Field
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines.evaluation import Evaluation
-from guardpanel.services.fixes import applying, cases, words
+from guardpanel.services.fixes import applying, cases, live_proof, proof, words
 from guardpanel.services.fixes.applying import FixFields
+from guardpanel.services.fixes.attacks import Place
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.ladder import Ladder, Rung
+from guardpanel.services.fixes.proof import Tally
+from guardpanel.services.fixes.siblings import MOST, Siblings, siblings
 from guardpanel.services.fixes.widths import Width
 from guardpanel.services.input import validated
 
@@ -72,7 +76,22 @@ class RungOut(BaseModel):
         )
 
 
-class FixOut(BaseModel):
+class AttacksOut(BaseModel):
+    place: Place = Field(
+        description="`field`: in what the fix frees. `neighbor`: in another field. `path`: on another path."
+    )
+    tried: int = Field(description="Attacks that the policy blocks without the fix.")
+    blocked: int = Field(description="Of them, those still blocked with it.")
+    passing: list[str] = Field(description="The others.")
+
+
+class SiblingsOut(BaseModel):
+    tried: int = Field(description=f"The newest other events of the group, {MOST} at most.")
+    passing: int
+    incomplete: int = Field(description="Of those tried, events whose request is masked or truncated.")
+
+
+class LadderOut(BaseModel):
     event_id: str
     policy_id: int
     vhost_id: int
@@ -82,10 +101,12 @@ class FixOut(BaseModel):
         description="Rules that fired on what the event does not have. The fix excludes them untried."
     )
     narrowest: Width | None = Field(description="The narrowest rung that works.")
+    attacks: list[AttacksOut] = Field(description="Tried with the narrowest rung. Empty without one.")
+    siblings: SiblingsOut | None = Field(description="Other events of the group, tried with the narrowest rung.")
     rungs: list[RungOut] = Field(description="Narrowest first.")
 
     @classmethod
-    def of(cls, case: Case, ladder: Ladder) -> "FixOut":
+    def of(cls, case: Case, ladder: Ladder, tallies: list[Tally], others: Siblings | None) -> "LadderOut":
         return cls(
             event_id=case.event.item.request_id,
             policy_id=case.policy.id or 0,
@@ -94,6 +115,8 @@ class FixOut(BaseModel):
             gaps=list(case.request.gaps),
             missing=list(ladder.missing),
             narrowest=ladder.chosen.width if ladder.chosen else None,
+            attacks=[AttacksOut(**asdict(tally)) for tally in tallies],
+            siblings=SiblingsOut(**asdict(others)) if others else None,
             rungs=[RungOut.of(rung, case) for rung in ladder.rungs],
         )
 
@@ -108,17 +131,31 @@ class FixBody(Body):
     ends_on: str | None = Field(default=None, description="Last day (UTC), for example 2026-12-31.")
 
 
+class ProofOut(BaseModel):
+    passes: bool = Field(description="Whether the live application lets the event’s request pass.")
+    tried: int = Field(description="Attacks beside the fix. 0 unless the mode is Block.")
+    blocked: int = Field(
+        description="Of them, those that the first listener blocked. Those that would pass are not sent."
+    )
+    message: str
+
+
 class FixedOut(BaseModel):
     policy_id: int
     deployment: DeploymentOut
+    proof: ProofOut
     change_id: int = Field(description="Undo it by restoring what was before this change.")
 
 
 @router.get("/{event_id}/fix")
-async def read_fix(event_id: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> FixOut:
+async def read_fix(event_id: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> LadderOut:
     """How such requests can pass: from the narrowest change to the widest, each tried by the WAF agent."""
     case = await cases.open_case(panel.changes, panel.events, session, event_id)
-    return FixOut.of(case, await cases.ladder(panel.changes, case))
+    ladder = await cases.ladder(panel.changes, case)
+    if (rung := ladder.chosen) is None:
+        return LadderOut.of(case, ladder, [], None)
+    tallies = await proof.tallies(panel.changes, case, ladder, rung)
+    return LadderOut.of(case, ladder, tallies, await siblings(panel.changes, panel.events, case, rung))
 
 
 @router.post("/{event_id}/fix")
@@ -131,4 +168,10 @@ async def apply_fix(
     ladder = await cases.ladder(panel.changes, case)
     rung = applying.require(ladder.rung(body.width), body.draft)
     saved = await applying.apply(panel.changes, asked, case, rung, fields)
-    return FixedOut(policy_id=case.policy.id or 0, deployment=DeploymentOut.of(saved), change_id=saved.change_id)
+    shown = await live_proof.prove(panel.changes, session, case, ladder)
+    return FixedOut(
+        policy_id=case.ground.policy_id,
+        deployment=DeploymentOut.of(saved),
+        proof=ProofOut(passes=shown.passes, tried=shown.tried, blocked=shown.blocked, message=shown.sentence),
+        change_id=saved.change_id,
+    )

@@ -12,6 +12,7 @@ from guardpanel.services.fixes import applying, cases, live_proof, proof, words
 from guardpanel.services.fixes.applying import FixFields
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.ladder import Ladder, Rung
+from guardpanel.services.fixes.siblings import siblings
 from guardpanel.services.fixes.widths import Width
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.forms import Form
@@ -85,8 +86,10 @@ async def _page(
 async def _shown(panel: Panel, case: Case, ladder: Ladder, rung: Rung) -> Mapping[str, Any]:
     """A rung with what is said of it, and what it costs."""
     tallies = await proof.tallies(panel.changes, case, ladder, rung) if rung.works else []
+    others = await siblings(panel.changes, panel.events, case, rung) if rung.works else None
     return {
         "width": rung.width.value, "works": rung.works, "problem": rung.problem, "evaluation": rung.evaluation,
         "effects": words.effects(rung.draft, case), "prices": words.prices(rung, case),
         "seclang": words.seclang(rung.draft, case.policy.id or 0), "draft": applying.digest(rung.draft), "tallies": tallies,
+        "siblings": others,
     }  # fmt: skip

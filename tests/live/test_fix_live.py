@@ -59,9 +59,16 @@ def test_the_narrowest_fix_passes_only_the_blocked_request(panel: Panel) -> None
             "field", "family", "request", "everywhere", "off",
         }  # fmt: skip
 
+        assert [(each["place"], each["tried"] - each["blocked"]) for each in ladder["attacks"]][1:] == [
+            ("neighbor", 0), ("path", 0),
+        ]  # fmt: skip
+        assert ladder["siblings"]["tried"] == ladder["siblings"]["passing"]
+
         said = {"reason": "Posts quote paths", "owner": "vera@example.org", "ends_on": "2099-12-31"}
         applied = api.post(f"/events/{event}/fix", json={"width": "field", "draft": narrowest["draft"], **said})
         assert applied.status_code == 200, applied.text
+        proof = applied.json()["proof"]
+        assert (proof["passes"], proof["tried"], proof["blocked"]) == (True, 12, 12)
         (row,) = api.get(f"/policies/{ladder['policy_id']}/exclusions").json()["items"]
         assert {name: row[name] for name in said} == said
         assert [post(panel, POST), post(panel, ELSEWHERE), post(panel, POST, "other.example")] == [200, 403, 403]
@@ -103,7 +110,9 @@ def test_apply_on_the_page_says_what_is_live_and_undo_takes_it_back(panel: Panel
     fields = {"title": "hi", "comment": "<script>alert(1)</script>"}
     with bearer(panel) as api, Person(panel) as ada:
         event = event_of(api, fields, panel)
+        event_of(api, fields, panel)
         page = ada.get(f"/events/{event}/fix")
+        assert "1 of 1 other events of this group pass" in page.text
         assert "This request passes" in page.text
         assert "In another field, 12 of 12 attacks are still blocked" in page.text
         assert (page.values["width"], len(page.values["draft"])) == (["field"], 1)

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
-	rx-differential parsers agent-profile bench-data-path bench-stack bench-attack bench-terminator bench-memory bench-events bench-ingest bench-event-pages clean
+	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -128,6 +128,9 @@ bench-exclusions: dev ## cost of 200 rule exclusions: a save, and a request
 
 bench-events: install ## cost of events in the WAF agent
 	@cd spoa && ../tools/go.sh test -run '^$$' -bench 'Event|Inspection' -benchtime 10s .
+
+bench-replay: dev ## 1,000 requests through the agent's replay, and what visitors notice of it
+	@$(PYTHON_IN) -m bench.replay $(ARGS)
 
 bench-ingest: dev ## events stored per second, and search times among a million events
 	@$(PYTHON_IN) -m bench.ingest $(ARGS)

@@ -1,0 +1,83 @@
+"""How long 1,000 requests take through the WAF agent's `POST /v1/replay`, and what visitors notice of it.
+
+    make bench-replay          (or: .venv/bin/python -m bench.replay --requests 1000)
+
+A real HAProxy and agent. A visitor sends one request after the other; first alone, then during a replay of ordinary requests
+under two rule sets, so that each is judged twice.
+"""
+
+import argparse
+import asyncio
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from guardpanel.engines.replaying import RuleSetChoice, replay
+from tests.haproxies import haproxy_binary
+from tests.live.judging import a_form, a_request
+from tests.live.origins import origin
+from tests.live.stack import Stack
+from tests.rows import rows
+
+
+class Visitors:
+    """Ask until told to end, and note how long each request took, in milliseconds."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.milliseconds: list[float] = []
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        headers = {"user-agent": "Mozilla/5.0", "accept": "*/*"}
+        while not self._ending.is_set():
+            began = time.perf_counter()
+            self.stack.get("shop.test", "/list?id=1&page=2", headers)
+            self.milliseconds.append((time.perf_counter() - began) * 1_000)
+
+    @property
+    def summary(self) -> str:
+        cuts = statistics.quantiles(self.milliseconds, n=100)
+        return f"p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms of {len(self.milliseconds):,} requests"
+
+
+async def replayed(stack: Stack, count: int) -> float:
+    """Seconds that it took."""
+    requests = [a_request("GET", f"/list?id={number}") for number in range(count // 2)]
+    requests += [a_form("/posts", {"text": "An <b>ordinary</b> text" * 4}) for _ in range(count - len(requests))]
+    choices = [RuleSetChoice(application=stack.bundle.applications[0].name)] * 2
+    began = time.perf_counter()
+    answers = [answer async for answer in replay(stack.folder / "control.sock", choices, requests)]
+    assert len(answers) == count
+    return time.perf_counter() - began
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--requests", type=int, default=1_000)
+    arguments = parser.parse_args(words)
+    with origin() as server:
+        hosts = {"shop.test": {"servers": [{"address": server.address}], "health_check": False, "policy": "Strict"}}
+        with Stack(haproxy_binary("2.8"), rows({"Strict": {"enforcement_mode": "block"}}, hosts)) as stack:
+            print(f"replay without visitors: {asyncio.run(replayed(stack, arguments.requests)):.1f} s")
+            with Visitors(stack) as alone:
+                time.sleep(5)
+            print(f"visitors without replay: {alone.summary}")
+            with Visitors(stack) as beside:
+                seconds = asyncio.run(replayed(stack, arguments.requests))
+            print(f"replay with visitors: {seconds:.1f} s; visitors: {beside.summary}")
+
+
+if __name__ == "__main__":
+    main()

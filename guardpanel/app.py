@@ -29,6 +29,7 @@ from guardpanel.settings import Settings
 from guardpanel.views import (
     backups,
     changes,
+    comparison,
     dashboard,
     drift,
     event_groups,
@@ -36,6 +37,7 @@ from guardpanel.views import (
     fixes,
     ledger,
     probes,
+    profiles,
     recorded_requests,
     rules,
     saves,
@@ -57,9 +59,8 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, event_groups, fixes, rules, ledger, changes, drift, system, backups, search, saves, sessions, setup,
-    probes,
-    recorded_requests,
+    dashboard, events, event_groups, fixes, ledger, rules, profiles, comparison, changes,
+    drift, system, backups, search, saves, sessions, setup, probes, recorded_requests,
 )  # fmt: skip
 
 

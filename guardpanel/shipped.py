@@ -23,3 +23,8 @@ def lua() -> str:
 def lua_file() -> str:
     """Its name contains the hash of its content: each configuration keeps the filter that it was checked with."""
     return f"trailers-{hashlib.sha256(lua().encode()).hexdigest()[:12]}.lua"
+
+
+def profiles_directory() -> Path:
+    """The application profiles."""
+    return PACKAGE / "profiles"

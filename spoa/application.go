@@ -22,6 +22,7 @@ type Application struct {
 	waiting *waiting
 	mask    *mask
 	events  *Events // nil if they are not kept
+	uses    map[int]*use
 	// reservoir is nil if ordinary requests are not recorded.
 	reservoir *reservoir
 	requests  atomic.Int64

@@ -89,7 +89,7 @@ func (a *Applications) load(config *Config) (Outcome, []Problem) {
 		return Outcome{}, problems
 	}
 	for _, one := range built {
-		one.application.events = a.events
+		one.application.observedBy(a.events)
 		next[one.application.Config.Name] = one.application
 		outcome.Added = append(outcome.Added, Added{one.application.Config.Name, one.seconds})
 	}

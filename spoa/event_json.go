@@ -8,6 +8,9 @@ import (
 // eventVersion is the format version of the lines. Readers reject others.
 const eventVersion = 1
 
+// crsOfEvents is the version of CRS whose rules an event names: their numbers and words change with it.
+var crsOfEvents = crsVersion()
+
 // appendJSON writes the event as a line (docs/events.md), with the names in the policy's list masked.
 func (e *Event) appendJSON(b []byte) []byte {
 	o := object{b: append(b, '{')}
@@ -15,6 +18,7 @@ func (e *Event) appendJSON(b []byte) []byte {
 	o.text("time", e.time.Format("2006-01-02T15:04:05.000000Z07:00"))
 	o.text("id", e.message.ID)
 	o.text("application", e.message.Application)
+	o.text("crs", crsOfEvents)
 	e.appendVerdict(&o)
 	e.appendRequest(&o)
 	e.appendRules(&o)

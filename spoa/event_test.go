@@ -21,6 +21,7 @@ type line struct {
 	Time        time.Time
 	ID          string
 	Application string
+	CRS         string
 	Phase       string
 	Verdict     string
 	Action      string
@@ -109,7 +110,7 @@ func TestAnEventHoldsAllOfARequest(t *testing.T) {
 		t.Fatalf("events are %+v", lines)
 	}
 	one := lines[0]
-	if one.Version != 1 || time.Since(one.Time) > time.Hour || one.Application != "block" || one.Phase != "request" ||
+	if one.Version != 1 || time.Since(one.Time) > time.Hour || one.Application != "block" || one.CRS != crsVersion() || one.Phase != "request" ||
 		one.Verdict != "blocked" || one.Action != "deny" || one.Status != 403 || one.Rule != 949110 || one.Client != "127.0.0.1" ||
 		one.Port != 4000 || one.Host != "shop.example" || one.Method != "GET" || one.URI != "/list?"+attack || one.HTTP != "1.1" {
 		t.Errorf("the request is %+v", one)

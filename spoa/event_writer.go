@@ -20,6 +20,7 @@ const (
 type Events struct {
 	segments *segments
 	metrics  *EventMetrics
+	uses     uses
 	masks    *masks // recorded ordinary requests
 	queue    chan entry
 	bytes    atomic.Int64 // of the queue
@@ -85,14 +86,19 @@ func (e *Events) close() {
 
 func (e *Events) run() {
 	defer close(e.done)
+	minutes := time.NewTicker(usesEvery)
+	defer minutes.Stop()
 	for {
 		select {
 		case one := <-e.queue:
 			e.take(one)
+		case now := <-minutes.C:
+			e.writeUses(now)
 		case <-e.ending:
 			for len(e.queue) > 0 {
 				e.take(<-e.queue)
 			}
+			e.writeUses(time.Now())
 			e.segments.close()
 			return
 		}
@@ -156,5 +162,14 @@ func (e *Events) flush() {
 	e.lines, e.count, e.records = e.lines[:0], 0, 0
 	if cap(e.lines) > 4*batchBytes {
 		e.lines = nil
+	}
+}
+
+// writeUses leaves what a disk refuses out: it is a count of requests, and no proof of anything.
+func (e *Events) writeUses(now time.Time) {
+	if line := e.uses.appendJSON(nil, now); len(line) > 0 {
+		if err := e.segments.append(line); err != nil {
+			limited.report("cannot write uses of exclusions", "error", err)
+		}
 	}
 }

@@ -41,6 +41,7 @@ func inspectRequest(application *Application, message Message, deadline time.Tim
 	if err != nil {
 		return verdict, err
 	}
+	application.countUses(message, transaction.MatchedRules())
 	seen := observed{message: message, bytes: len(message.Body), verdict: verdict}
 	if application.waiting != nil && verdict.Interruption == nil {
 		kept = true

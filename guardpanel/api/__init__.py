@@ -5,7 +5,19 @@ from importlib import import_module
 
 from fastapi import APIRouter, Depends
 
-from guardpanel.api import auth, event_groups, fixes, ledger, logs, problems, recorded_requests, rules, runtime
+from guardpanel.api import (
+    auth,
+    comparison,
+    event_groups,
+    fixes,
+    ledger,
+    logs,
+    problems,
+    profiles,
+    recorded_requests,
+    rules,
+    runtime,
+)
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
 
@@ -16,6 +28,8 @@ for part in (
     rules,
     ledger,
     event_groups,
+    profiles,
+    comparison,
     logs,
     fixes,
     recorded_requests,

@@ -31,10 +31,16 @@ class EntryOut(BaseModel):
     vhost_id: int | None = Field(description="Null: all that use the policy.")
     vhost: str | None
     reason: str
+    source: str = Field(description="The application profile that made it. Empty: a person.")
     owner: str = Field(description="Empty for a rule override.")
     ends_on: date | None
     enabled: bool
     changed_at: datetime
+    requests_30_days: int | None = Field(
+        description="Requests that met its conditions; not all of them would have been blocked. Null: not counted."
+    )
+    last_used_at: datetime | None
+    checked_with: str | None = Field(description="The OWASP CRS version by which it was checked when it was saved.")
     flags: list[FlagOut]
 
 
@@ -58,8 +64,8 @@ class LedgerQuery(BaseModel):
     flag: FlagKind | None = None
     sort: str = Field(
         default="policy",
-        pattern="^-?(policy|name|owner|ends|changed)$",
-        description="`policy`, `name`, `owner`, `ends` or `changed`; `-` before it: descending.",
+        pattern="^-?(policy|name|owner|ends|uses|last_used|changed)$",
+        description="`policy`, `name`, `owner`, `ends`, `uses`, `last_used` or `changed`; `-` before it: descending.",
     )
 
 
@@ -91,6 +97,9 @@ def _out(entry: Entry) -> EntryOut:
     return EntryOut(
         kind=entry.kind, id=entry.id, name=entry.name, rules=list(entry.rules), sentence=entry.sentence,
         policy_id=entry.policy_id, policy=entry.policy, vhost_id=entry.virtual_host_id, vhost=entry.virtual_host or None,
+        source=entry.source,
         reason=entry.reason, owner=entry.owner, ends_on=entry.ends_on, enabled=entry.enabled, changed_at=entry.changed_at,
+        requests_30_days=entry.requests, last_used_at=entry.last_used,
+        checked_with=entry.crs_version or None,
         flags=[FlagOut(kind=flag.kind, message=flag.message) for flag in entry.flags],
     )  # fmt: skip

@@ -91,6 +91,16 @@ CREATE INDEX recorded_host ON recorded (host, id);
 CREATE INDEX recorded_client ON recorded (client_key);
 """
 
+USES = """
+CREATE TABLE exclusion_use (  -- requests that met the conditions of a rule exclusion; exclusion 0: that somebody counts
+    exclusion INTEGER NOT NULL,
+    day INTEGER NOT NULL,        -- since 1970, in UTC
+    requests INTEGER NOT NULL,
+    last INTEGER NOT NULL,       -- seconds since 1970
+    PRIMARY KEY (exclusion, day)
+) WITHOUT ROWID;
+"""
+
 AGENT, PROXY = 1, 2
 "Bits of the column `heard`."
 
@@ -98,7 +108,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
 once for several batches."""
 
-VERSIONS = (FIRST, SECOND, THIRD, FOURTH)
+VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES)
 "What each version adds to the one before."
 
 

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from guardpanel.ingest import agent_line, proxy_line, recorded
+from guardpanel.ingest import agent_line, proxy_line, recorded, use_line
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
 from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.recent_requests import RecentRequests
 from guardpanel.ingest.recorded import RecordedLine
 from guardpanel.ingest.segments import Read, Segments
+from guardpanel.ingest.use_line import Use
 
 BATCH = 2_000
 "Approximate lines of the agent per read, and of HAProxy."
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
     agent: Sequence[AgentLine]
     recorded: Sequence[RecordedLine]
     proxy: Sequence[ProxyLine]
+    uses: Sequence[Use]
     counted: Counter[str]
 
 
@@ -35,6 +37,7 @@ def batches(segments: Segments, access_log: AccessLog, recent: RecentRequests) -
     while True:
         read = segments.read(BATCH)
         counted = Counter(read.counted)
+        uses = list(_uses(read.lines, counted))
         agent, ordinary = _agent_lines(read.lines, counted)
         before = position
         log = _Log(access_log, recent, position)
@@ -42,7 +45,7 @@ def batches(segments: Segments, access_log: AccessLog, recent: RecentRequests) -
         position = log.position
         if read.is_empty and position == before:
             return
-        yield Batch(read, position, agent, ordinary, proxy, counted)
+        yield Batch(read, position, agent, ordinary, proxy, uses, counted)
 
 
 class _Log:
@@ -75,6 +78,8 @@ def _agent_lines(
     events: list[AgentLine] = []
     ordinary: list[RecordedLine] = []
     for place, line in lines:
+        if use_line.is_uses(line):
+            continue
         try:
             if line.startswith(recorded.MARK):
                 ordinary.append(recorded.read(line))
@@ -85,6 +90,16 @@ def _agent_lines(
         except UnknownVersion:
             counted["unknown_version"] += 1
     return events, ordinary
+
+
+def _uses(lines: Iterable[tuple[str, bytes]], counted: Counter[str]) -> Iterable[Use]:
+    for _, line in lines:
+        if not use_line.is_uses(line):
+            continue
+        try:
+            yield from use_line.read(line)
+        except BadLine:
+            counted["bad"] += 1
 
 
 def _proxy_lines(lines: Sequence[bytes], counted: Counter[str]) -> Iterable[ProxyLine]:

@@ -132,6 +132,8 @@ class Ingest:
         if batch.agent or batch.proxy:
             counted += self.store.add(batch.agent, batch.proxy)
         counted["recorded"] += recorded.add(self.connection, batch.recorded)
+        if batch.uses:
+            self.store.add_uses(batch.uses)
         self._remember(batch.read, batch.position, counted)
 
     def tidy(self) -> None:

@@ -19,10 +19,14 @@ from guardpanel.events.words import VERDICT_CODES, Verdict
 from guardpanel.ingest.agent_line import AgentLine
 from guardpanel.ingest.names import Names
 from guardpanel.ingest.proxy_line import ProxyLine
+from guardpanel.ingest.use_line import Use
 
 DETECTED = VERDICT_CODES[Verdict.DETECTED]
 LET_SPEAK = {DETECTED, VERDICT_CODES[Verdict.UNDELIVERED]}
 "HAProxy's verdicts over which the agent's takes precedence."
+
+USES_KEPT = 400
+"Days."
 
 INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 18)})"  # noqa: S608
 
@@ -70,6 +74,15 @@ class Store:
             counted["repeated"] += self._complete(stored, by_request[request])
         counted["events"] += len(new)
         return counted
+
+    def add_uses(self, uses: Sequence[Use]) -> None:
+        """To those of their day. What is older than USES_KEPT days is dropped with that."""
+        self.connection.executemany(
+            "INSERT INTO exclusion_use VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " requests = requests + excluded.requests, last = max(last, excluded.last)",
+            uses,
+        )
+        self.connection.execute("DELETE FROM exclusion_use WHERE day < ?", (max(use.day for use in uses) - USES_KEPT,))
 
     def _known(self, requests: list[str]) -> dict[str, StoredRequest]:
         rows = self.connection.execute(

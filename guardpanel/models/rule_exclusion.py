@@ -168,6 +168,12 @@ def called(fields: RuleExclusionColumns) -> str:
     return ", ".join(filter(None, [f"{rules}: {field}", where]))
 
 
+class CheckedExclusion(RuleExclusionFields):
+    """With the rule set that says that it has an effect."""
+
+    crs_version: str = ""
+
+
 class RuleExclusion(RuleExclusionColumns, VersionedRow, table=True):
     """A row. Its name is derived from its fields."""
 
@@ -177,11 +183,16 @@ class RuleExclusion(RuleExclusionColumns, VersionedRow, table=True):
     policy_id: int | None = Field(default=None, foreign_key="policy.id", ondelete="CASCADE", index=True, nullable=False)
     virtual_host_id: int | None = Field(default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True)
     name: str = Field(default="", max_length=255)
+    source: str = Field(default="", max_length=200)
+    "The application profile that made it, its version and path: `wordpress 1 /blog`. Empty: an operator."
+    crs_version: str = Field(default="", max_length=30)
+    "Of the rule set by which it was checked when it was saved; empty: by none."
 
     def replace(self, fields: RuleExclusionFields) -> Self:
         for name in RuleExclusionColumns.model_fields:
             setattr(self, name, getattr(fields, name))
         self.name = fields.name
+        self.crs_version = fields.crs_version if isinstance(fields, CheckedExclusion) else ""
         return self
 
 

@@ -10,7 +10,7 @@ from guardpanel import clock
 from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion, VirtualHost
-from guardpanel.models.rule_exclusion import NOUN, RuleExclusionFields
+from guardpanel.models.rule_exclusion import NOUN, CheckedExclusion, RuleExclusionFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
 from guardpanel.services import exclusion_checks
@@ -37,7 +37,7 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
     ) -> SaveResult[RuleExclusion]:
         await must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
-        return await super().create(changes, request, _owned(fields, request))
+        return await super().create(changes, request, await checked(changes, _owned(fields, request)))
 
     async def update(
         self,
@@ -49,7 +49,8 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
     ) -> SaveResult[RuleExclusion]:
         await must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
-        return await super().update(changes, request, number, _owned(fields, request), version)
+        owned = _owned(fields, request)
+        return await super().update(changes, request, number, await checked(changes, owned), version)
 
     async def end(self, changes: Changes, request: SaveRequest, number: int) -> SaveResult[RuleExclusion]:
         """Disable one whose last day is over. Its author is nobody who could be told of a conflict: it is as it is now."""
@@ -85,6 +86,12 @@ async def must_have_effect(changes: Changes, fields: RuleExclusionFields) -> Non
     known = (await catalogue.load(changes.engines)).rule_set
     if known is not None:
         exclusion_checks.must_have_effect(fields, known)
+
+
+async def checked(changes: Changes, fields: RuleExclusionFields) -> CheckedExclusion:
+    """With the version of the rule set that the agent holds now."""
+    known = (await catalogue.load(changes.engines)).rule_set
+    return CheckedExclusion(**fields.model_dump(), crs_version=known.crs_version if known else "")
 
 
 def today() -> date:

@@ -9,7 +9,9 @@ from guardpanel.views.answers import page
 from guardpanel.views.context import ContextDep
 from guardpanel.views.lists import Listing
 
-router = APIRouter(prefix="/ledger")
+PATH = "/rules/ledger"
+
+router = APIRouter(prefix=PATH)
 
 USUAL = "policy"
 
@@ -26,7 +28,7 @@ async def index(
         "policy": policy if policy.isascii() and policy.isdigit() and len(policy) < 17 else "",
         "flag": flag if flag in set(FlagKind) else "",
     }
-    listing = Listing("/ledger", sort if sort.removeprefix("-") in SORTS else USUAL, offset, kept, usual=USUAL)
+    listing = Listing(PATH, sort if sort.removeprefix("-") in SORTS else USUAL, offset, kept, usual=USUAL)
     question = Question(
         kept["q"],
         EntryKind(kept["kind"]) if kept["kind"] else None,

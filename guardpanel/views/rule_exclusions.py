@@ -14,6 +14,7 @@ from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.services import rule_exclusions, virtual_hosts
 from guardpanel.services.exclusion_checks import too_early
 from guardpanel.services.exclusion_words import prices, reach
+from guardpanel.services.profiles.plans import Source
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail
@@ -91,6 +92,7 @@ async def show(ctx: ContextDep, policy_id: PolicyId, rule_exclusion_id: RowId, _
     context = {
         "fields": fields,
         "host": host,
+        "source": Source.parse(row.source),
         "reach": reach(fields, host),
         "prices": _prices(ctx, fields),
         "directives": rule_exclusions.directives(row),

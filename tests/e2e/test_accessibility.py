@@ -26,6 +26,7 @@ PAGES = (
     "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
     "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/drift", "/system/traffic",
     "/system/traffic/edit", "/search?q=example", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
+    "/rules/ledger", "/virtual-hosts/1/profiles", "/policies/1/compare", "/policies/1/compare?policy=2",
 )  # fmt: skip
 
 DARK = ("/policies/1/edit", "/changes/2?layout=two")

@@ -2,6 +2,8 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -9,12 +11,18 @@ from urllib.parse import urlencode
 import pytest
 
 from guardpanel.engines.agent_refusals import rejected
+from guardpanel.events import schema
+from guardpanel.ingest.run import Ingest
 from guardpanel.rendering import DesiredState, render
+from guardpanel.services.events.uses import uses
+from guardpanel.settings import Settings
 from tests.corpus import HOSTILE
 from tests.live.judging import EvaluatedRequest, Judge, a_form, a_json, a_request
 from tests.live.origins import Origin
 from tests.live.stack import Stack, agent_binary
+from tests.live.wire import head
 from tests.rows import FACTS, rows
+from tests.rule_set import rule_set
 
 XSS, PASSWD, SQL = "<script>alert(1)</script>", "/etc/passwd", "1' union select password from users-- "
 "What 941100, 930120 and 942100 are for, among others."
@@ -225,3 +233,32 @@ def test_a_pattern_that_the_engine_refuses_is_refused_at_its_field(
     (found,) = rejected(said, list(bundle.applications)).findings
 
     assert (found.noun, found.noun_id, found.field) == ("rule_exclusion", 1, field)
+
+
+@pytest.mark.live
+@pytest.mark.one_haproxy
+def test_uses_are_counted_from_the_request_to_the_ledger(haproxy: str, server: Origin) -> None:
+    """Of an exclusion with more rules than a line takes, too; the panel's own probes are no uses."""
+    many = [str(number) for number in list(rule_set().rules) if 941100 <= number < 943000][:25]
+    exclusions = [
+        {"policy": "Strict", "rules": many, "target_name": "content", "path": "/posts", "methods": ["POST"]},
+        {"policy": "Strict", "rules": ["942100"], "target_name": "q", "path_match": "any"},
+        {"policy": "Strict", "rules": ["942100"], "target_name": "q", "path": "/never"},
+    ]
+    hosts = {"blog.test": {"policy": "Strict", "servers": [{"address": server.address}], "health_check": False}}
+    with Stack(
+        haproxy, rows({"Strict": {"enforcement_mode": "block"}}, hosts, exclusions=exclusions), events=True
+    ) as stack:
+        headers = {"user-agent": "Mozilla/5.0", "accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
+        for method, target in (("POST", "/posts"), ("POST", "/posts"), ("GET", "/")):
+            stack.send(head(method, "blog.test", target, {**headers, "content-length": "0"}))
+        stack.stop_agent()
+        settings = Settings(data_dir=stack.folder)
+        with closing(Ingest(settings)) as ingest:
+            while ingest.step():
+                pass
+        with closing(schema.open_to_read(settings.events_database)) as connection:
+            counted = uses(connection, datetime.now(UTC))
+
+    assert counted.since is not None
+    assert [counted.of(number).requests for number in (1, 2, 3)] == [2, 3, 0]

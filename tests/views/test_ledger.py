@@ -34,26 +34,26 @@ async def filled(client: httpx2.AsyncClient) -> None:
 
 
 async def names(client: httpx2.AsyncClient, query: str = "") -> list[str]:
-    answer = await client.get(f"/ledger{query}")
+    answer = await client.get(f"/rules/ledger{query}")
     assert answer.status_code == 200, answer.text[-2000:]
     return [link["href"] for link in read(answer.text).find("a") if "/policies/1/" in link["href"]]
 
 
 async def test_an_empty_ledger_has_an_empty_state(ada: httpx2.AsyncClient) -> None:
-    assert "No exclusions or overrides" in (await ada.get("/ledger")).text
+    assert "No exclusions or overrides" in (await ada.get("/rules/ledger")).text
 
 
 async def test_all_are_listed_with_what_is_to_be_said(ada: httpx2.AsyncClient) -> None:
     await filled(ada)
-    page = (await ada.get("/ledger")).text
+    page = (await ada.get("/rules/ledger")).text
 
     assert await names(ada) == [
         "/policies/1/exclusions/1", "/policies/1/exclusions/2", "/policies/1/rules/1",
     ]  # fmt: skip
     for words in ("Editors write HTML", "Its rule is off in this policy: 942100.", "3 entries", "2999-01-01"):
         assert words in page
-    assert 'href="/ledger"' in (await ada.get("/rules")).text
-    assert 'href="/ledger?policy=1"' in (await ada.get("/policies/1")).text
+    assert 'href="/rules/ledger"' in (await ada.get("/rules")).text
+    assert 'href="/rules/ledger?policy=1"' in (await ada.get("/policies/1")).text
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,14 @@ async def test_json_says_the_same(ada: httpx2.AsyncClient, ada_api: httpx2.Async
     (entry,) = answer["items"]
     assert (entry["kind"], entry["id"], entry["policy"], entry["owner"]) == ("rule_exclusion", 2, "Default", "Abel")
     assert entry["flags"] == [{"kind": "redundant", "message": "Its rule is off in this policy: 942100."}]
+    assert entry["checked_with"] == rule_set().crs_version
+    assert f"OWASP CRS {rule_set().crs_version}" in (await ada.get("/policies/1/exclusions/2")).text
     assert entry["sentence"].startswith("Rule 942100 doesn’t inspect the argument “content”")
 
 
 async def test_any_text_is_only_text(ada: httpx2.AsyncClient) -> None:
     for text in [text for text in CORPUS if len(text) <= 200]:
-        answer = await ada.get("/ledger", params={"q": text})
+        answer = await ada.get("/rules/ledger", params={"q": text})
 
         fields = [field.get("value") or "" for field in read(answer.text).find("input") if field.get("name") == "q"]
         assert (answer.status_code, text.strip() in fields) == (200, True), text

@@ -43,7 +43,7 @@ async def test_a_policy_with_many_leads_to_all_of_them(
 
     assert "2 more in the ledger" in policy.text
     assert "1 more in the ledger" in policy.text
-    assert policy.find("a", href="/ledger?policy=1")
+    assert policy.find("a", href="/rules/ledger?policy=1")
 
 
 async def test_the_name_of_one_keeps_acronyms(ada: httpx2.AsyncClient) -> None:

@@ -90,6 +90,8 @@ class EventDetail:
     "No rule inspected it, because of its content type."
     phase: str
     "`request`, or `response` if the response was inspected, too."
+    crs_version: str
+    "Of the rules that are named; empty in events of an agent before it."
     action: str
     deciding_rule: int | None
     response_status: int | None
@@ -118,6 +120,7 @@ def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) 
         body_cut="body_cut" in event,
         body_unread="body_unread" in event,
         phase=shown(event.get("phase", "")),
+        crs_version=shown(event.get("crs", "")),
         action=shown(event.get("action", "")),
         deciding_rule=event.get("rule"),
         response_status=event.get("response_status"),

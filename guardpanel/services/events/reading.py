@@ -14,7 +14,18 @@ from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
 from guardpanel.events.grouping import GroupKey
-from guardpanel.services.events import excluded, fired, groups, naming, paging, recent_requests, recorded, scan, state
+from guardpanel.services.events import (
+    excluded,
+    fired,
+    groups,
+    naming,
+    paging,
+    recent_requests,
+    recorded,
+    scan,
+    state,
+    uses,
+)
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Seen, Watched
 from guardpanel.services.events.filters import EventFilter
@@ -24,6 +35,7 @@ from guardpanel.services.events.items import EventPage, NumberedPage
 from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
+from guardpanel.services.events.uses import NOT_COUNTED, Uses
 from guardpanel.settings import Settings
 
 T = TypeVar("T")
@@ -150,6 +162,10 @@ class Events:
                 return recorded.forget(connection, hosts, client_key)
         except sqlite3.Error as error:
             raise StorageFailed(f"Recorded requests can’t be deleted: {error}.") from error
+
+    async def uses(self, now: datetime) -> Uses:
+        """How many requests met the conditions of each exclusion."""
+        return await self._read(lambda connection: uses.uses(connection, now), NOT_COUNTED)
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""

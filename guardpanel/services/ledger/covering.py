@@ -1,6 +1,5 @@
 """Whether a rule exclusion covers another, which is then redundant."""
 
-import re
 from collections.abc import Callable, Collection
 
 from guardpanel.models.path_condition import PathMatch
@@ -10,7 +9,8 @@ RulesOf = Callable[[RuleExclusion], Collection[int]]
 
 
 def is_covered(row: RuleExclusion, other: RuleExclusion, rules_of: RulesOf) -> bool:
-    """For two enabled exclusions of one policy. False if it cannot be determined, as with two patterns."""
+    """Of two in one policy, both enabled. False where nobody can tell: a pattern is compared only with the same pattern, since
+    Python may take for ever to match one that the engine matches at once."""
     return (
         set(rules_of(row)) <= set(rules_of(other))
         and _has_field(other, row)
@@ -29,8 +29,6 @@ def _has_field(wide: RuleExclusion, narrow: RuleExclusion) -> bool:
         return False
     if not wide.target_name:
         return True
-    if wide.name_is_pattern and not narrow.name_is_pattern:
-        return re.fullmatch(wide.target_name, narrow.target_name, re.IGNORECASE) is not None
     same_kind = wide.name_is_pattern == narrow.name_is_pattern
     return same_kind and wide.target_name.lower() == narrow.target_name.lower()
 
@@ -42,7 +40,5 @@ def _has_path(wide: RuleExclusion, narrow: RuleExclusion) -> bool:
         case PathMatch.BELOW, PathMatch.EXACT | PathMatch.BELOW:
             base = wide.path.rstrip("/")
             return narrow.path == wide.path or narrow.path.startswith(f"{base}/")
-        case PathMatch.PATTERN, PathMatch.EXACT:
-            return re.fullmatch(wide.path, narrow.path) is not None
         case _:
             return (wide.path_match, wide.path) == (narrow.path_match, narrow.path)

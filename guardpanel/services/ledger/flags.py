@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 
 from guardpanel.engines import Rule, RuleRole, RuleSet
@@ -11,6 +11,7 @@ from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.meta import Choice
 from guardpanel.models.rule_override import FAMILY, RuleAction
 from guardpanel.services.events.excluded import Seen
+from guardpanel.services.events.uses import DAYS, Uses
 from guardpanel.services.exclusion_checks import chosen
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.services.ledger.covering import is_covered
@@ -20,6 +21,7 @@ MOST_NAMED = 4
 
 
 class FlagKind(Choice):
+    NEVER_USED = "never_used", "Not used"
     REDUNDANT = "redundant", "Redundant"
     ATTACK_SEEN = "attack_seen", "Attack seen"
     ENDS_SOON = "ends_soon", "Ends soon"
@@ -44,6 +46,7 @@ class Known:
     rule_set: RuleSet | None
     seen: Mapping[int, Seen]
     "By the id of the exclusion."
+    uses: Uses
     today: date
 
     @cached_property
@@ -86,6 +89,10 @@ def of_exclusion(row: RuleExclusion, known: Known) -> list[Flag]:
         return flags
     if message := _without_effect(row, known):
         flags.append(Flag(FlagKind.REDUNDANT, message))
+    if _is_unused(row, known):
+        last = known.uses.of(row.id or 0).last
+        message = f"No request has met its conditions in {DAYS} days."
+        flags.append(Flag(FlagKind.NEVER_USED, f"{message} The last was on {last:%Y-%m-%d}." if last else message))
     if (seen := known.seen.get(row.id or 0)) and seen.requests:
         flags.append(Flag(FlagKind.ATTACK_SEEN, _attack(seen)))
     return flags
@@ -94,6 +101,14 @@ def of_exclusion(row: RuleExclusion, known: Known) -> list[Flag]:
 def of_override(row: RuleOverride, known: Known) -> list[Flag]:
     message = _without_effect_off(row, known) if row.action is RuleAction.DISABLE else ""
     return [Flag(FlagKind.REDUNDANT, message)] if message else []
+
+
+def _is_unused(row: RuleExclusion, known: Known) -> bool:
+    """Only of one that is as old as that, and was counted all that time."""
+    since, first = known.uses.since, known.today - timedelta(days=DAYS)
+    if since is None or since.date() > first or row.created_at.date() > first:
+        return False
+    return known.uses.of(row.id or 0).requests == 0
 
 
 def _ends(row: RuleExclusion, today: date) -> Iterator[Flag]:

@@ -1,7 +1,7 @@
 """The ledger's entries, filtered and sorted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from guardpanel.services.ledger import flags
 from guardpanel.services.ledger.flags import Flag, FlagKind, Known
 from guardpanel.services.ledger.watching import watched
 from guardpanel.services.paging import Page
+from guardpanel.services.profiles.plans import Source
 from guardpanel.services.rules import catalogue
 
 
@@ -43,10 +44,17 @@ class Entry:
     virtual_host: str
     "Empty: all that use the policy."
     reason: str
+    source: str
+    "The application profile that made it; empty: an operator."
     owner: str
     ends_on: date | None
     enabled: bool
     changed_at: datetime
+    requests: int | None
+    "That met its conditions in 30 days; None: not counted."
+    last_used: datetime | None
+    crs_version: str
+    "By which it was checked when it was saved; empty: not known."
     flags: tuple[Flag, ...]
 
     @property
@@ -71,15 +79,22 @@ class Question:
             and self.policy_id in {None, entry.policy_id}
             and self.virtual_host_id in {None, entry.virtual_host_id}
             and (self.flag is None or self.flag in {flag.kind for flag in entry.flags})
-            and (not text or any(text in words.lower() for words in (entry.name, entry.reason, entry.owner)))
+            and (
+                not text
+                or any(text in words.lower() for words in (entry.name, entry.reason, entry.source, entry.owner))
+            )
         )
 
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 SORTS: Mapping[str, Callable[[Entry], Any]] = {
     "policy": lambda entry: (entry.policy.lower(), entry.kind, entry.name.lower(), entry.id),
     "name": lambda entry: (entry.name.lower(), entry.id),
     "owner": lambda entry: (entry.owner.lower(), entry.name.lower(), entry.id),
     "ends": lambda entry: (entry.ends_on or date.max, entry.name.lower(), entry.id),
+    "uses": lambda entry: (-1 if entry.requests is None else entry.requests, entry.name.lower(), entry.id),
+    "last_used": lambda entry: (entry.last_used or LONG_AGO, entry.name.lower(), entry.id),
     "changed": lambda entry: (entry.changed_at, entry.id),
 }
 
@@ -108,10 +123,12 @@ async def load(
     rows = await _read(session)
     await session.commit()
     rule_set = (await catalogue.load(engines)).rule_set
-    known = Known(rows.policies, rows.exclusions, rows.overrides, rule_set, {}, rule_exclusions.today())
+    now = datetime.now(UTC)
+    known = Known(
+        rows.policies, rows.exclusions, rows.overrides, rule_set, {}, await events.uses(now), rule_exclusions.today()
+    )
     wanted = [watched(row, known.rules_of(row)) for row in rows.exclusions if row.enabled]
-    seen = await events.on_excluded(wanted, datetime.now(UTC))
-    known = Known(rows.policies, rows.exclusions, rows.overrides, rule_set, seen, rule_exclusions.today())
+    known = replace(known, seen=await events.on_excluded(wanted, now))
     entries = [entry for entry in _entries(rows, known) if question.matches(entry)]
     entries.sort(key=SORTS.get(sort, SORTS["policy"]), reverse=descending)
     return Ledger(
@@ -148,7 +165,7 @@ def _entries(rows: _Rows, known: Known) -> list[Entry]:
 
 
 def _exclusion(row: RuleExclusion, rows: _Rows, known: Known) -> Entry:
-    host = rows.hosts.get(row.virtual_host_id or 0, "")
+    host, use = rows.hosts.get(row.virtual_host_id or 0, ""), known.uses.of(row.id or 0)
     return Entry(
         EntryKind.EXCLUSION,
         row.id or 0,
@@ -160,10 +177,14 @@ def _exclusion(row: RuleExclusion, rows: _Rows, known: Known) -> Entry:
         row.virtual_host_id,
         host,
         row.reason,
+        source.name if (source := Source.parse(row.source)) else "",
         row.owner,
         row.ends_on,
         row.enabled,
         row.updated_at,
+        use.requests if known.uses.since else None,
+        use.last,
+        row.crs_version,
         tuple(flags.of_exclusion(row, known)),
     )
 
@@ -181,8 +202,12 @@ def _override(row: RuleOverride, rows: _Rows, known: Known) -> Entry:
         "",
         row.reason,
         "",
+        "",
         None,
         True,
         row.updated_at,
+        None,
+        None,
+        "",
         tuple(flags.of_override(row, known)),
     )

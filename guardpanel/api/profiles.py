@@ -1,0 +1,97 @@
+"""Application profiles on a virtual host as JSON."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
+from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
+from guardpanel.errors import NotFound
+from guardpanel.models.rule_exclusion import RuleExclusionColumns
+from guardpanel.services.exclusion_words import reach
+from guardpanel.services.input import validated
+from guardpanel.services.profiles.applying import Offer, apply, offers, remove
+from guardpanel.services.profiles.catalogue import profiles
+from guardpanel.services.profiles.choice import ProfileChoice
+
+router = APIRouter(prefix="/api/v1/vhosts/{virtual_host_id}/profiles", tags=["vhosts"])
+
+
+class ExclusionOut(BaseModel):
+    reason: str
+    sentence: str = Field(description="What it does.")
+
+
+class ProfileOut(BaseModel):
+    profile: str
+    name: str
+    about: str
+    prices: list[str] = Field(description="What is no longer blocked.")
+    version: int
+    path: str = Field(description="Where it is applied; empty: the whole site.")
+    applied_version: int | None
+    added: list[ExclusionOut] = Field(description="What applying it adds. With `applied_version`, that is an update.")
+    removed: list[ExclusionOut]
+    applied: list[ExclusionOut]
+
+
+class ProfileBody(Body):
+    profile: str
+    path: str = Field(
+        default="", description="Where the application is, for example `/blog`. If empty, the whole site."
+    )
+
+
+class ProfileSaved(BaseModel):
+    profile: str
+    path: str
+    version: int
+    deployment: DeploymentOut
+
+
+@router.get("")
+async def list_vhost_profiles(
+    virtual_host_id: RowId, panel: PanelDep, session: SessionDep, _user: Viewer
+) -> list[ProfileOut]:
+    """All application profiles: those that are applied, with their updates, then the others."""
+    return [_out(offer) for offer in await offers(session, panel.engines, virtual_host_id)]
+
+
+@router.post("", status_code=201)
+async def apply_vhost_profile(
+    virtual_host_id: RowId, body: ProfileBody, panel: PanelDep, asked: SaveRequestDep
+) -> ProfileSaved:
+    """Add the rule exclusions of a profile, or update them: one save."""
+    choice = validated(ProfileChoice, body.model_dump())
+    saved = await apply(panel.changes, asked, virtual_host_id, choice)
+    return ProfileSaved(
+        profile=saved.value.profile, path=saved.value.prefix, version=saved.value.version,
+        deployment=DeploymentOut.of(saved),
+    )  # fmt: skip
+
+
+@router.delete("/{profile}", status_code=204)
+async def remove_vhost_profile(
+    virtual_host_id: RowId,
+    profile: str,
+    panel: PanelDep,
+    asked: SaveRequestDep,
+    path: str = "",
+) -> None:
+    """Delete all rule exclusions that the profile made there. `path`: where it is applied."""
+    if profile not in profiles():
+        raise NotFound("Application profile not found.")
+    await remove(panel.changes, asked, virtual_host_id, validated(ProfileChoice, {"profile": profile, "path": path}))
+
+
+def _out(offer: Offer) -> ProfileOut:
+    return ProfileOut(
+        profile=offer.profile.key, name=offer.profile.name, about=offer.profile.about, prices=list(offer.profile.prices),
+        version=offer.profile.version, path=offer.prefix, applied_version=offer.version,
+        added=[_exclusion(fields) for fields in offer.plan.added],
+        removed=[_exclusion(fields) for fields in offer.plan.removed],
+        applied=[_exclusion(fields) for fields in offer.plan.kept],
+    )  # fmt: skip
+
+
+def _exclusion(fields: RuleExclusionColumns) -> ExclusionOut:
+    return ExclusionOut(reason=fields.reason, sentence=reach(fields))

@@ -1,0 +1,1 @@
+"""Application profiles: ready sets of rule exclusions for one application (docs/profiles.md)."""

@@ -1,0 +1,125 @@
+"""A profile applied to a virtual host, or taken off it: one save, with one undo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.engines import Engines, RuleSet
+from guardpanel.errors import Conflict, Invalid
+from guardpanel.models import Policy, RuleExclusion, VirtualHost
+from guardpanel.models.rule_exclusion import CheckedExclusion
+from guardpanel.models.virtual_host import NOUN
+from guardpanel.services import virtual_hosts
+from guardpanel.services.profiles.catalogue import Profile, profiles
+from guardpanel.services.profiles.choice import ProfileChoice
+from guardpanel.services.profiles.plans import Plan, Source, applied, plan
+from guardpanel.services.rules import catalogue
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A profile on a virtual host: what is there of it, and what applying it would do."""
+
+    profile: Profile
+    prefix: str
+    version: int | None
+    "That is applied; None: none is."
+    plan: Plan
+
+    @property
+    def is_update(self) -> bool:
+        return self.version is not None and self.plan.is_change
+
+
+async def offers(session: AsyncSession, engines: Engines, host_id: int) -> list[Offer]:
+    """Those applied first, each with its prefix, then the others for the whole site."""
+    host = await virtual_hosts.find(session, host_id)
+    level = await _level(session, host)
+    groups = applied(await _rows(session, host))
+    await session.commit()
+    rule_set = (await catalogue.load(engines)).rule_set
+    known = [(profiles()[key], prefix) for key, prefix in groups if key in profiles()]
+    others = [(profile, "") for profile in profiles().values() if profile.key not in {one.key for one, _ in known}]
+    return [
+        _offer(profile, prefix, host_id, groups.get((profile.key, prefix), []), level, rule_set)
+        for profile, prefix in (*known, *others)
+    ]
+
+
+def _offer(
+    profile: Profile, prefix: str, host_id: int, rows: Sequence[RuleExclusion], level: int, rule_set: RuleSet | None
+) -> Offer:
+    versions = [source.version for row in rows if (source := Source.parse(row.source))]
+    return Offer(profile, prefix, min(versions, default=None), plan(profile, prefix, host_id, rows, level, rule_set))
+
+
+async def apply(changes: Changes, asked: SaveRequest, host_id: int, choice: ProfileChoice) -> SaveResult[Source]:
+    """Add what the profile has and is not there, and remove what it no longer has."""
+    profile = profiles()[choice.profile]
+    rule_set = (await catalogue.load(changes.engines)).rule_set
+    source, crs = Source(profile.key, profile.version, choice.path), rule_set.crs_version if rule_set else ""
+    change = Change(asked, f"Applied the profile {profile.name}", NOUN.key, host_id)
+
+    async def mutate(session: AsyncSession) -> Source:
+        host = await virtual_hosts.find(session, host_id)
+        if host.policy_id is None:
+            raise Invalid.at("profile", f"{host.name} has no policy, so no rule inspects its requests.")
+        change.summary = f"{host.name}: applied the profile {source.name}"
+        rows = applied(await _rows(session, host)).get((profile.key, choice.path), [])
+        made = plan(profile, choice.path, host_id, rows, await _level(session, host), rule_set)
+        await _put(
+            session, made, RuleExclusion(policy_id=host.policy_id, source=str(source), crs_version=crs), asked.who
+        )
+        return source
+
+    return await changes.save(change, mutate)
+
+
+async def remove(changes: Changes, asked: SaveRequest, host_id: int, choice: ProfileChoice) -> SaveResult[str]:
+    """Delete all that a profile made there. Its value is the profile's name."""
+    name = profiles()[choice.profile].name
+    change = Change(asked, f"Removed the profile {name}", NOUN.key, host_id)
+
+    async def mutate(session: AsyncSession) -> str:
+        host = await virtual_hosts.find(session, host_id)
+        rows = applied(await _rows(session, host)).get((choice.profile, choice.path), [])
+        if not rows:
+            raise Conflict(f"The profile {name} is not applied to {host.name}{choice.path}.")
+        change.summary = f"{host.name}: removed the profile {name}"
+        for row in rows:
+            await session.delete(row)
+        return name
+
+    return await changes.save(change, mutate)
+
+
+async def _put(session: AsyncSession, made: Plan, pattern: RuleExclusion, owner: str) -> None:
+    for row in made.removed:
+        await session.delete(row)
+    for row in made.kept:
+        if row.source != pattern.source:
+            row.source = pattern.source
+            row.touch(await revisions.version_after(session, row.version))
+            session.add(row)
+    for fields in made.added:
+        own = RuleExclusion(policy_id=pattern.policy_id, source=pattern.source)
+        values = {**fields.model_dump(), "owner": owner, "crs_version": pattern.crs_version}
+        session.add(own.replace(CheckedExclusion.model_validate(values)))
+
+
+async def _rows(session: AsyncSession, host: VirtualHost) -> Sequence[RuleExclusion]:
+    """Those that profiles made in the policy that the virtual host uses now."""
+    wanted = select(RuleExclusion).where(
+        RuleExclusion.virtual_host_id == host.id, RuleExclusion.policy_id == host.policy_id, RuleExclusion.source != ""
+    )
+    return (await session.exec(wanted.order_by(col(RuleExclusion.id)))).all()
+
+
+async def _level(session: AsyncSession, host: VirtualHost) -> int:
+    """Up to which rules run in its policy."""
+    policy = await session.get(Policy, host.policy_id) if host.policy_id else None
+    return policy.detection_paranoia_level if policy else 1

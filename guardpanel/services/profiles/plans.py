@@ -1,0 +1,98 @@
+"""What applying a profile adds and removes on a virtual host. Applied again after an update, that is the difference."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from guardpanel.engines import RuleSet
+from guardpanel.models import RuleExclusion
+from guardpanel.models.rule_choices import ids
+from guardpanel.models.rule_exclusion import RuleExclusionColumns, RuleExclusionFields
+from guardpanel.services.profiles.catalogue import Profile, profiles
+
+OPERATORS_OWN = {"reason", "owner", "ends_on", "enabled"}
+"Fields of an exclusion that say nothing of what it does."
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an exclusion came from, as its row has it: `wordpress 1 /blog`."""
+
+    profile: str
+    version: int
+    prefix: str
+    "Empty: the whole site."
+
+    def __str__(self) -> str:
+        return f"{self.profile} {self.version} {self.prefix}".rstrip()
+
+    @classmethod
+    def parse(cls, text: str) -> "Source | None":
+        """None for an operator's own exclusion."""
+        profile, _, rest = text.partition(" ")
+        version, _, prefix = rest.partition(" ")
+        return cls(profile, int(version), prefix) if version.isascii() and version.isdigit() else None
+
+    @property
+    def name(self) -> str:
+        """`WordPress (version 1) below /blog`"""
+        profile = profiles().get(self.profile)
+        name = f"{profile.name if profile else self.profile} (version {self.version})"
+        return f"{name} below {self.prefix}" if self.prefix else name
+
+
+@dataclass(frozen=True)
+class Plan:
+    added: list[RuleExclusionFields]
+    kept: list[RuleExclusion]
+    removed: list[RuleExclusion]
+
+    @property
+    def is_change(self) -> bool:
+        return bool(self.added or self.removed)
+
+
+def plan(
+    profile: Profile, prefix: str, host_id: int, rows: Sequence[RuleExclusion], level: int, rule_set: RuleSet | None
+) -> Plan:
+    """`rows`: those that this profile made there before. `level`: up to which rules run in the policy."""
+    wanted = {
+        _effect(fields): fields
+        for fields in _running(profile.below(prefix), level, rule_set)
+        for fields in [fields.model_copy(update={"virtual_host_id": host_id})]
+    }
+    there = {_effect(row): row for row in rows}
+    return Plan(
+        [fields for effect, fields in wanted.items() if effect not in there],
+        [row for effect, row in there.items() if effect in wanted],
+        [row for row in rows if there[_effect(row)] is not row or _effect(row) not in wanted],
+    )
+
+
+def applied(rows: Iterable[RuleExclusion]) -> Mapping[tuple[str, str], list[RuleExclusion]]:
+    """The exclusions of a virtual host that profiles made, by profile and prefix."""
+    groups: dict[tuple[str, str], list[RuleExclusion]] = {}
+    for row in rows:
+        if source := Source.parse(row.source):
+            groups.setdefault((source.profile, source.prefix), []).append(row)
+    return groups
+
+
+def _running(rows: Iterable[RuleExclusionFields], level: int, rule_set: RuleSet | None) -> list[RuleExclusionFields]:
+    """Without rules above the policy's level: such an exclusion would do nothing."""
+    if rule_set is None:
+        return list(rows)
+    fitting = [(fields, [rule for rule in fields.rules if _runs(rule, level, rule_set)]) for fields in rows]
+    return [fields.model_copy(update={"rules": rules}) for fields, rules in fitting if rules]
+
+
+def _runs(choice: str, level: int, rule_set: RuleSet) -> bool:
+    numbers = ids(choice)
+    if numbers is None or len(numbers) > 1:
+        return True
+    rule = rule_set.rules.get(numbers.start)
+    return rule is not None and (rule.paranoia_level or 0) <= level
+
+
+def _effect(fields: RuleExclusionColumns) -> str:
+    values = {name: getattr(fields, name) for name in RuleExclusionColumns.model_fields if name not in OPERATORS_OWN}
+    return repr(sorted((name, value) for name, value in values.items()))

@@ -1,0 +1,168 @@
+"""Application profiles on a virtual host: the page, and the same as JSON."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from guardpanel.engines import RuleSet
+from guardpanel.engines.agent import Agent
+from guardpanel.models.path_condition import PathMatch
+from guardpanel.services.profiles import catalogue
+from guardpanel.services.profiles.catalogue import Profile, profiles
+from tests.factories import a_policy, a_virtual_host
+from tests.html import read
+from tests.rule_set import rule_set
+
+pytestmark = pytest.mark.anyio
+
+PLACE = "/virtual-hosts/1/profiles"
+API = "/api/v1/vhosts/1/profiles"
+
+
+@pytest.fixture(autouse=True)
+async def host(ada: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(_agent: Agent) -> RuleSet:
+        return rule_set()
+
+    monkeypatch.setattr(Agent, "rule_set", answer)
+    assert (await ada.post("/virtual-hosts", data=a_virtual_host())).status_code == 303
+
+
+async def exclusions(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.get("/api/v1/policies/1/exclusions?per_page=500")).json()["items"]
+    return found
+
+
+async def test_a_profile_is_applied_in_one_save_with_one_undo(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    page = read((await ada.get(PLACE)).text)
+    assert f'href="{PLACE}"' in (await ada.get("/virtual-hosts/1")).text
+    assert "Apply and go live: WordPress" in {button.get("aria-label") for button in page.find("button")}
+
+    answer = await ada.post(PLACE, data={"profile": "wordpress", "path": "/blog/"})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, PLACE)
+    rows = await exclusions(ada_api)
+    assert len(rows) == len(profiles()["wordpress"].exclusions)
+    assert {(row["virtual_host_id"], row["owner"]) for row in rows} == {(1, "ada@example.org")}
+    assert all(row["path"].startswith("/blog/") for row in rows)
+    text = (await ada.get(PLACE)).text
+    assert "applied, version 1, below /blog" in text
+    ledger = (await ada_api.get("/api/v1/ledger")).json()["items"]
+    assert {entry["source"] for entry in ledger} == {"WordPress (version 1) below /blog"}
+    assert "WordPress (version 1) below /blog" in (await ada.get(f"/policies/1/exclusions/{rows[0]['id']}")).text
+    changes = read((await ada.get("/changes")).text)
+    assert "shop.example: applied the profile WordPress (version 1) below /blog" in changes.text
+    newest = next(link["href"] for link in changes.find("a") if link["href"].startswith("/changes/"))
+    assert (await ada.post(f"{newest}/undo")).status_code == 303
+    assert await exclusions(ada_api) == []
+
+
+async def test_a_profile_is_applied_twice_without_a_double(ada_api: httpx2.AsyncClient) -> None:
+    first = await ada_api.post(API, json={"profile": "graphql"})
+    again = await ada_api.post(API, json={"profile": "graphql"})
+
+    assert (first.json()["deployment"]["status"], again.json()["deployment"]["status"]) == ("live", "unchanged")
+    assert len(await exclusions(ada_api)) == len(profiles()["graphql"].exclusions)
+
+
+async def test_an_update_is_offered_and_changes_nothing_by_itself(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ada_api.post(API, json={"profile": "graphql"})
+    before = await exclusions(ada_api)
+    old = profiles()["graphql"]
+    changed = old.exclusions[0].model_copy(update={"path": "/graphql", "path_match": PathMatch.EXACT})
+    new = Profile(old.key, old.name, 2, old.about, old.prices, (changed, *old.exclusions[1:]))
+    monkeypatch.setitem(catalogue.profiles(), "graphql", new)
+
+    assert "adds 1 and removes 1 of its rule exclusions" in read((await ada.get(PLACE)).text).text
+    assert await exclusions(ada_api) == before
+    await ada.post(PLACE, data={"profile": "graphql"})
+    after = await exclusions(ada_api)
+    assert [row["path"] for row in after if row not in before and row["version"] == 1] == ["/graphql"]
+    assert (await ada_api.get(API)).json()[0]["applied_version"] == 2
+
+
+async def test_an_operators_own_words_survive_an_update(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post(API, json={"profile": "graphql"})
+    row = (await exclusions(ada_api))[0]
+    await ada_api.patch(f"/api/v1/policies/1/exclusions/{row['id']}", json={"reason": "Ours", "owner": "Zoe"})
+
+    await ada_api.post(API, json={"profile": "graphql"})
+
+    kept = next(one for one in await exclusions(ada_api) if one["id"] == row["id"])
+    assert (kept["reason"], kept["owner"]) == ("Ours", "Zoe")
+    assert (await ada_api.get("/api/v1/ledger?q=GraphQL")).json()["total"] == len(profiles()["graphql"].exclusions)
+
+
+async def test_removing_one_leaves_what_others_made(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
+    own = {"rules": ["941100"], "target_name": "content", "path": "/graphql", "virtual_host_id": 1, "reason": "own"}
+    await ada_api.post("/api/v1/policies/1/exclusions", json=own)
+    for profile, path in (("graphql", ""), ("graphql", "/two"), ("login", "")):
+        assert (await ada_api.post(API, json={"profile": profile, "path": path})).status_code == 201
+
+    answer = await ada.post(f"{PLACE}/remove", data={"profile": "graphql", "path": ""})
+    assert answer.headers["location"] == PLACE
+    assert (await ada_api.delete(f"{API}/graphql", params={"path": "/two"})).status_code == 204
+
+    assert len(await exclusions(ada_api)) == 1 + len(profiles()["login"].exclusions)
+    assert (await ada_api.delete(f"{API}/graphql")).status_code == 409
+    assert (await ada_api.delete(f"{API}/nothing")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"profile": "nothing"}, "Choose a profile"),
+        ({"profile": "graphql", "path": "blog"}, "Start the path with /."),
+        ({"profile": "graphql", "path": "/a/../b"}, "without . and .. segments"),
+        ({"profile": "graphql", "path": "/a//b"}, "without empty segments"),
+        ({"profile": "graphql", "path": "/%C3%A9"}, "Enter the path decoded"),
+        ({"profile": "graphql", "path": "/a\u202eb"}, "invisible character"),
+        ({"profile": "graphql", "path": "/" + "a" * 100}, "100 characters"),
+    ],
+)
+async def test_what_is_wrong_is_said_and_saves_nothing(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, typed: dict[str, str], words: str
+) -> None:
+    answer = await ada.post(PLACE, data=typed)
+
+    assert answer.status_code == 422
+    assert words in read(answer.text).text
+    assert (await ada_api.post(API, json=typed)).status_code == 422
+    assert await exclusions(ada_api) == []
+
+
+@pytest.mark.parametrize("prefix", ["/a'b", "/a b", "/x.y(z)", "/bücher", '/"q"', "/a|b$", "/it\\s"])
+async def test_any_path_is_only_a_path(ada_api: httpx2.AsyncClient, prefix: str) -> None:
+    answer = await ada_api.post(API, json={"profile": "wordpress", "path": prefix})
+
+    assert answer.status_code == 201, answer.text
+    assert (await ada_api.get(API)).json()[0]["path"] == prefix
+
+
+async def test_a_virtual_host_without_a_policy_needs_none(ada: httpx2.AsyncClient) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("open.example", policy_id=""))
+
+    assert "no profile is needed" in (await ada.get("/virtual-hosts/2/profiles")).text
+    answer = await ada.post("/virtual-hosts/2/profiles", data={"profile": "graphql"})
+    assert "has no policy, so no rule inspects its requests" in answer.text
+
+
+async def test_another_policy_has_its_own(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
+    """What a virtual host left behind in its former policy does nothing for it."""
+    await ada_api.post(API, json={"profile": "graphql"})
+    await ada.post("/policies", data=a_policy())
+    await ada_api.patch("/api/v1/vhosts/1", json={"policy_id": 2})
+
+    assert (await ada_api.get(API)).json()[0]["applied_version"] is None
+
+
+async def test_a_viewer_sees_and_changes_nothing(vera: httpx2.AsyncClient) -> None:
+    page = read((await vera.get(PLACE)).text)
+
+    assert not [button for button in page.find("button") if "Apply" in (button.get("aria-label") or "")]
+    assert (await vera.post(PLACE, data={"profile": "graphql"})).status_code == 403

@@ -1,16 +1,21 @@
 """Custom rules: their lists, the next free ID, and a check that they have an effect."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Unpack
 
 from sqlalchemy import String, cast
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.custom_rule import NOUN, CustomRuleFields
-from guardpanel.models.custom_rule_text import FIRST_ID, LAST_ID
+from guardpanel.models.custom_rule_checks import ALLOWED
+from guardpanel.models.custom_rule_text import FIRST_ID, LAST_ID, SCORE
 from guardpanel.models.rule_override import RuleAction
+from guardpanel.models.seclang import Action, parse, pretty
 from guardpanel.rendering.custom_rules import links_of, seclang
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
@@ -65,6 +70,23 @@ async def with_id(session: AsyncSession, rule_id: int) -> list[tuple[CustomRule,
     return list((await session.exec(query.order_by(Policy.name))).all())
 
 
+def copy_of(rule: Rule, rule_id: int) -> str:
+    """A rule of the rule set as a custom rule, with its points as a number to change."""
+    links = parse(rule.seclang)
+    return pretty([replace(link, actions=tuple(_own(link.actions, rule, rule_id))) for link in links])
+
+
+def _own(actions: Iterable[Action], rule: Rule, rule_id: int) -> Iterator[Action]:
+    for action in actions:
+        if action.name == "id":
+            yield Action("id", str(rule_id))
+        elif action.name == "setvar" and "bound_anomaly_score_pl" in action.value:
+            score = action.value.partition("=")[0]
+            yield Action("setvar", f"{score if rule.is_outbound else SCORE}=+{rule.points}")
+        elif action.name in ALLOWED and action.name != "ctl":
+            yield action
+
+
 page, fields_of = ROWS.page, ROWS.fields_of
 
-__all__ = ["NOUN", "ROWS", "fields_of", "links_of", "next_id", "page", "seclang", "with_id"]
+__all__ = ["NOUN", "ROWS", "copy_of", "fields_of", "links_of", "next_id", "page", "seclang", "with_id"]

@@ -3,16 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.engines import Rule
+from guardpanel.errors import FieldError, Invalid, Problem
 from guardpanel.models import CustomRule
 from guardpanel.models.custom_rule import CustomRuleFields
+from guardpanel.models.meta import about
 from guardpanel.services import custom_rules
+from guardpanel.services.custom_rule_trial import REQUEST, try_rule
 from guardpanel.services.custom_rules import seclang
+from guardpanel.services.rules import catalogue
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
 
 BOTH_CHANGED = "Builder and SecLang both changed. Choose which one counts: To SecLang, or To builder."
+
+TRY = "try"
+"Of the button that tries the pasted request."
+
+NOTHING_TRIED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": ""}
 
 OF_BUILDER = ("phase", "variables", "operator", "operator_argument", "negated", "transformations", "action", "points", "status",
               "name", "rule_id", "severity", "tags")  # fmt: skip
@@ -22,7 +31,7 @@ class RuleForm(Form):
     def change_rows(self) -> bool:
         """Also for the buttons that let one side follow the other, and where nobody can tell which side counts."""
         if side := self.value("turn"):
-            turn(self, side)
+            turn(self, side)  # where the request is tried, neither side follows
         elif text_counts(self) and both_changed(self):
             self.errors = {"seclang": FieldError(BOTH_CHANGED)}
         else:
@@ -37,6 +46,9 @@ class CustomRuleEditing(Editing[CustomRule, CustomRuleFields]):
         form = Form.of(CustomRuleFields.model_construct(None, rule_id=number, name="", variables=[]))
         given = ctx.request.query_params
         form.typed |= {name: [given[name]] for name in CustomRuleFields.model_fields if name in given}
+        if rule := await _rule_named(ctx, given.get("instead_of", "")):
+            form.typed["seclang"] = [custom_rules.copy_of(rule, number)]
+            form.typed["comment"] = [f"Instead of rule {rule.id}. Switch that off in this policy, or both add points."]
         return form
 
     async def read_form(self, ctx: Context) -> Form:
@@ -45,8 +57,35 @@ class CustomRuleEditing(Editing[CustomRule, CustomRuleFields]):
             form.typed["seclang"] = [""]
         return form
 
-    async def beside_form(self, ctx: Context) -> Mapping[str, Any]:  # noqa: ARG002
-        return {"sides_of": sides_of}
+    async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
+        """With the verdict on the pasted request, where that was asked for without JavaScript."""
+        tried = NOTHING_TRIED
+        if ctx.request.method == "POST":
+            form = await self.read_form(ctx)
+            if form.value("turn") == TRY:
+                tried = await try_form(ctx, self.rows_in(ctx).parent_id or 0, form)
+        return {"sides_of": sides_of, **tried}
+
+
+async def _rule_named(ctx: Context, typed: str) -> Rule | None:
+    """A rule of the rule set; None where it is not known."""
+    if not (typed.isascii() and typed.isdigit() and len(typed) < 10):
+        return None
+    await ctx.session.commit()  # the agent is asked
+    rule_set = (await catalogue.load(ctx.changes.engines)).rule_set
+    return rule_set.rules.get(int(typed)) if rule_set else None
+
+
+async def try_form(ctx: Context, policy_id: int, form: Form) -> Mapping[str, Any]:
+    """What the template needs to say of the pasted request."""
+    try:
+        fields = form.fields(CustomRuleFields)
+        tried = await try_rule(ctx.changes, ctx.session, policy_id, fields, form.value(REQUEST))
+    except Problem as problem:
+        label_of = {**{name: field.title for name, field in about(CustomRuleFields).items()}, REQUEST: "Request"}
+        words = [f"{label_of.get(name, name)}: {error.message}" for name, error in problem.errors.items()]
+        return {**NOTHING_TRIED, "wrong": next(iter(words), problem.message)}
+    return {"tried": tried, "own_id": fields.rule_id, "wrong": ""}
 
 
 def text_counts(form: Form) -> bool:
@@ -67,15 +106,18 @@ def both_changed(form: Form) -> bool:
 
 def turn(form: Form, side: str) -> None:
     """Let one side follow the other: `seclang` or `builder`."""
+    if side == TRY:
+        return
+    source = builder_of(form) if side == "seclang" else text_of(form)
     if side == "seclang":
         form.typed["seclang"] = [""]
-    elif fields := fields_of(text_of(form)):
+    elif fields := fields_of(source):
         form.typed |= Form.of(fields).typed
         if fields.seclang:  # beyond the builder
             for name in OF_BUILDER:
                 form.typed.pop(name, None)
     try:
-        (text_of(form) if side == "builder" else builder_of(form)).fields(CustomRuleFields)
+        source.fields(CustomRuleFields)
     except Invalid as problem:
         form.refused(problem)
 

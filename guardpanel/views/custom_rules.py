@@ -8,7 +8,7 @@ from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.services import custom_rules
 from guardpanel.views.answers import page
 from guardpanel.views.context import ContextDep
-from guardpanel.views.custom_rule_form import CustomRuleEditing, turn
+from guardpanel.views.custom_rule_form import CustomRuleEditing, try_form, turn
 from guardpanel.views.details import detail
 from guardpanel.views.forms import Form
 
@@ -19,6 +19,14 @@ SIDES = {"seclang", "builder"}
 EDITING = CustomRuleEditing(custom_rules.ROWS)
 
 router = EDITING.router()
+
+
+@router.post("/new/try")
+async def try_out(ctx: ContextDep, policy_id: PolicyId, _editor: Editor) -> Response:
+    """The verdict on the pasted request with the form as it is. Saves nothing."""
+    form = await EDITING.read_form(ctx)
+    context = await try_form(ctx, policy_id, form)
+    return await page(ctx.request, "custom_rules/_tried.html", context)
 
 
 @router.post("/new/{side}")

@@ -64,6 +64,7 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
     overrides = await rule_overrides.of_rule(session, rule)
     await session.commit()
     context = {
+        "own": {override.policy_id: override for override in overrides if override.rule == str(rule.id)},
         "exclusions": exclusions, "policies": {policy.id: policy.name for policy in rows},
         "loaded": loaded, "rule": rule, "name": title(rule), "role": ROLES[rule.role],
         "family": family(rule.family), "links": explain(rule),

@@ -1,5 +1,6 @@
 """What custom rules do to requests, judged by the real agent, and by visitors through HAProxy."""
 
+import asyncio
 import subprocess
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -11,12 +12,18 @@ import pytest
 from pydantic import ValidationError
 
 from guardpanel.engines.agent_refusals import rejected
+from guardpanel.engines.evaluation import evaluate
+from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.rendering import DesiredState, render
+from guardpanel.services.custom_rules import copy_of
+from guardpanel.services.fixes.drafts import Draft, ground_of
+from guardpanel.services.pasted_requests import read_request
 from tests.corpus import CORPUS
 from tests.live.judging import EvaluatedRequest, Judge, a_form, a_json, a_request
 from tests.live.origins import Origin
 from tests.live.stack import Stack, agent_binary
 from tests.rows import FACTS, rows
+from tests.rule_set import rule_set
 
 BLOCKING: dict[str, dict[str, Any]] = {"Strict": {"enforcement_mode": "block", "inbound_anomaly_threshold": 5}}
 
@@ -224,6 +231,34 @@ def test_what_the_engine_refuses_is_told_at_the_text() -> None:
 
     assert (found.noun, found.noun_id, found.field) == ("custom_rule", 1, "seclang")
     assert "invalid or unsupported Perl syntax" in found.message
+
+
+@pytest.mark.parametrize(
+    ("pasted", "verdict", "score"),
+    [
+        ("curl 'http://x.test/?q=needle'", "blocked", 5),
+        ("curl http://x.test/ --data-urlencode 'q=a needle'", "blocked", 5),
+        ("GET /?q=other HTTP/1.1\nHost: x.test\nUser-Agent: mine\nAccept: */*\n\n", "pass", 0),
+    ],
+)
+def test_a_draft_is_tried_on_a_pasted_request(acting: Judge, pasted: str, verdict: str, score: int) -> None:
+    draft = CustomRuleFields.model_validate({**rule("ARGS:q", "contains", "needle"), "action": "score"})
+    ground = ground_of(rows(BLOCKING, {}), FACTS, 1, 0)
+    directives = ground.directives(Draft(rows=(("custom_rule", draft),)))
+
+    said = asyncio.run(evaluate(acting.control, directives, read_request(pasted, "request").question()))
+
+    assert (said.verdict, said.score) == (verdict, score)
+    assert (draft.rule_id in {fired.id for fired in said.rules}) == (verdict == "blocked")
+
+
+def test_a_copy_of_a_rule_adds_its_points_as_that_does() -> None:
+    copies = [{"policy": "Strict", "seclang": copy_of(rule_set().rules[number], 9_000_001 + at)}
+              for at, number in enumerate((941100, 942100))]  # fmt: skip
+    with Judge(rows(BLOCKING, {}, custom_rules=copies)) as judge:
+        fired = [judge.fired(get(query)) for query in (XSS, "x=1%27+or+%271%27=%271")]
+
+    assert [{941100, 9_000_001} <= fired[0], {942100, 9_000_002} <= fired[1]] == [True, True]
 
 
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {

@@ -6,7 +6,9 @@ import httpx2
 import pytest
 
 from tests.factories import a_custom_rule, a_policy
+from tests.fakes import FakeEngines
 from tests.html import read
+from tests.rule_set import rule_set
 
 pytestmark = pytest.mark.anyio
 
@@ -165,8 +167,38 @@ async def test_one_side_of_the_form_follows_the_other(ada: httpx2.AsyncClient) -
     )
 
     assert read(simple.text).value("variables") == "ARGS:p"
+    assert not read(simple.text).error_at("variables")
     assert "beyond the builder" in beyond.text
     assert "SecRuleEngine can’t be part of a rule." in wrong.text
+
+
+async def test_a_request_that_cannot_be_tried_says_why(ada: httpx2.AsyncClient) -> None:
+    draft = {**a_custom_rule(), "seclang": "", "seclang_before": ""}
+
+    nonsense = await ada.post(f"{PLACE}/new/try", data={**draft, "request": "hello"})
+    unfinished = await ada.post(f"{PLACE}/new/try", data={**draft, "variables": "", "request": "curl x.test"})
+    whole = await ada.post(PLACE, data={**draft, "turn": "try", "request": "hello"})
+
+    assert "Request: Begin with the request line" in nonsense.text
+    assert "Variables: Enter at least 1 variable" in unfinished.text
+    assert "Begin with the request line" in whole.text
+    assert read(whole.text).value("variables") == "ARGS:q"
+    assert (await ada.get(f"{PLACE}/1")).status_code == 404
+
+
+async def test_a_rule_is_switched_off_and_on_from_its_page(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.agent.known_rules = rule_set()
+    assert "Switch off" in (await ada.get("/rules/942100")).text
+
+    await ada.post("/policies/1/rules", data={"rule": "942100", "action": "disable"})
+    page = (await ada.get("/rules/942100")).text
+    assert "Switch on" in page
+    assert 'action="/policies/1/rules/1/delete"' in page
+    assert (await ada.post("/policies/1/rules/1/delete", data={"version": "1"})).status_code == 303
+
+    copied = seclang((await ada.get(f"{PLACE}/new?instead_of=942100")).text)
+    assert "id:9000001" in copied
+    assert "tx.inbound_anomaly_score_pl1=+5" in copied
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,22 @@ async def test_what_cannot_be_meant_is_told_at_its_field(ada: Client, ada_api: C
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "source_ip")
 
 
+async def test_what_a_group_itself_got_does_not_speak_for_it(ada: Client, ada_api: Client, panel: Panel) -> None:
+    """Where a policy only detects, an attack is answered with 200, too: only other requests tell something."""
+    alone = [an_event(at, verdict="detected", status=None) for at in (1, 2)]
+    passed = {"status": 200, "verdict": "-", "ended": "----", "server": "s1", "virtual_host": "-"}
+    store(panel.settings.events_database, alone, [a_log_line(event, **passed) for event in alone])
+    (group,) = await listed(ada_api)
+    words = "answered normally"
+    assert words not in " ".join(group["speaks_for"])
+    assert f"/events/{alone[0]['id']}/fix" not in (await ada.get(f"/event-groups/{group['key']}")).text
+
+    other = an_event(3, uri="/other", verdict="detected", status=None)
+    store(panel.settings.events_database, [other], [a_log_line(other, **passed)])
+
+    assert all(words in " ".join(group["speaks_for"]) for group in await listed(ada_api))
+
+
 async def test_no_groups_at_all_leads_on(ada: Client, groups: tuple[list[Line], Line]) -> None:
     page = await seen(ada, "/event-groups?path=/nowhere")
 

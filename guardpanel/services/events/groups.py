@@ -56,7 +56,7 @@ class GroupRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Habits:
-    """What one client did of late: its newest events, of whatever group."""
+    """What one client did of late beside the group: its newest other events."""
 
     families: frozenset[int]
     "Thousands of the rules that fired."
@@ -92,8 +92,7 @@ def find(connection: sqlite3.Connection, asked: EventFilter) -> FoundGroups:
     try:
         with scan.patience(connection, scan.PATIENCE):
             rows = _rows(connection, asked)
-            known: dict[int, Habits] = {}
-            groups = [_group(connection, row, known) for row in rows]
+            groups = [_group(connection, row) for row in rows]
     except scan.TimeUp:
         return FoundGroups(is_whole=False, stopped=True)
     seen, total = sum(row.requests for row in rows), rows[0].groups if rows else 0
@@ -107,30 +106,29 @@ def _rows(connection: sqlite3.Connection, asked: EventFilter) -> list[GroupRow]:
     return [GroupRow(*row) for row in connection.execute(text, values)]
 
 
-def _group(connection: sqlite3.Connection, row: GroupRow, known: dict[int, Habits]) -> FoundGroup:
+def _group(connection: sqlite3.Connection, row: GroupRow) -> FoundGroup:
     (request_id,) = connection.execute("SELECT request_id FROM event WHERE id = ?", (row.last,)).fetchone()
     clients = connection.execute(
         "SELECT DISTINCT client FROM (SELECT client FROM event WHERE shape = ? AND +virtual_host IS ? "
         "ORDER BY id DESC LIMIT ?) LIMIT ?",
         (row.shape, row.virtual_host_id, REQUESTS, CLIENTS),
     )
-    habits = [_habits(connection, one, known) for (one,) in clients.fetchall()]
+    habits = [_habits(connection, client, row.shape) for (client,) in clients.fetchall()]
     return FoundGroup(row, request_id, habits)
 
 
-def _habits(connection: sqlite3.Connection, client: int, known: dict[int, Habits]) -> Habits:
-    if client not in known:
-        rows = connection.execute(
-            "SELECT path, status, rules FROM event WHERE client = ? ORDER BY id DESC LIMIT ?", (client, REQUESTS)
-        ).fetchall()
-        known[client] = Habits(
-            families=frozenset(family for row in rows for family in families(map(int, row[2].split()))),
-            paths=len({row[0] for row in rows}),
-            passed=sum(row[1] in OK for row in rows if row[1]),
-            not_found=sum(row[1] == NOT_FOUND for row in rows),
-            events=len(rows),
-        )
-    return known[client]
+def _habits(connection: sqlite3.Connection, client: int, shape: int) -> Habits:
+    rows = connection.execute(
+        "SELECT path, status, rules FROM event WHERE client = ? AND +shape IS NOT ? ORDER BY id DESC LIMIT ?",
+        (client, shape, REQUESTS),
+    ).fetchall()
+    return Habits(
+        families=frozenset(family for row in rows for family in families(map(int, row[2].split()))),
+        paths=len({row[0] for row in rows}),
+        passed=sum(row[1] in OK for row in rows if row[1]),
+        not_found=sum(row[1] == NOT_FOUND for row in rows),
+        events=len(rows),
+    )
 
 
 def families(rules: Iterable[int]) -> set[int]:

@@ -165,7 +165,7 @@ def as_backed_up(there: Rows, revision: int, here: Rows) -> Rows:
     for table, found in kept.items():
         expected[table] = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
         for row in expected[table]:
-            row.update({name: json.dumps(value) for name, value in row.items() if isinstance(value, list)})
+            row.update({name: json.dumps(value) for name, value in row.items() if isinstance(value, list | dict)})
     for table in ("revision", "deployment"):
         expected[table] = there[table][: len(here[table])]
     if here["deployment"][-1]["message"] == copies.UNDER_WAY:  # a save was between its commit and its proof

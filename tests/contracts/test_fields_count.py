@@ -361,7 +361,38 @@ async def test_each_filter_of_the_ledger_counts(ada_api: httpx2.AsyncClient, mon
         assert [entry["rules"][0] for entry in found.json()["items"]] == expected, name
 
 
-OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER}
+GROUPS = "/api/v1/event-groups"
+
+
+async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    others = [an_event(rules=[a_rule(941100)]), an_event(rules=[a_rule(920270)])]
+    store(
+        panel.settings.events_database,
+        [EVENT, *others],
+        [
+            a_failed_line(EVENT, virtual_host="2", policy="2", ended="sH--", server="s1", rules="932160"),
+            *(a_log_line(one) for one in others),
+        ],
+    )
+    usual = [group["newest_request_id"] for group in (await ada_api.get(GROUPS)).json()["items"]]
+    ids = sorted(one["id"] for one in others)
+    expected = {
+        "page": ("2", []),
+        "page_size": ("1", usual[:1]),
+        "date_to": ("2026-11-26T23:00:00Z", ids),
+        "state": ("fixed", []),
+    }
+    for name in (name for _, path, name in parameters() if path == GROUPS):
+        value, left = expected.get(name) or (FOUND[name], [EVENT["id"]])
+
+        answer = await ada_api.get(GROUPS, params={name: value})
+
+        found = [group["newest_request_id"] for group in answer.json()["items"]]
+        assert (found if name == "page_size" else sorted(found)) == left, name
+    assert len(usual) == 3
+
+
+OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER, GROUPS}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

@@ -70,3 +70,25 @@ def test_the_narrowest_rung_passes_only_its_request(judge: Judge, case: Case) ->
     assert ladder.before.verdict == "blocked"
     assert ladder.chosen is not None and ladder.chosen.evaluation is not None and ladder.chosen.evaluation.passes
     assert neighbours == [one["expect"] for one in case["neighbours"]]
+
+
+UNSAYABLE = [
+    ("P'X|Y", "application/json"), ("P" * 120, "application/json"), ("get", "application/json"),
+    ("POST", "application/x\"'y"), ("POST", "application/%{tx.x}"), ("POST", "foo"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "kind"), UNSAYABLE)
+def test_what_a_policy_cannot_allow_is_no_setting_of_the_ladder(judge: Judge, method: str, kind: str) -> None:
+    headers = {"host": "blog.example", "user-agent": "Mozilla/5.0", "accept": "*/*", "content-type": kind}
+
+    async def tried() -> Ladder:
+        trial = Trial(judge, CASES[0])
+        trial.request = Request("203.0.113.7", method, "/a", "1.1", (*headers.items(), ("content-length", "2")), b"{}")
+        return await trial.ladder()
+
+    ladder = asyncio.run(tried())
+
+    assert ladder.before.verdict == "blocked"
+    assert [dict(rung.draft.policy) for rung in ladder.rungs if rung.draft.policy] == []
+    assert ladder.chosen is not None

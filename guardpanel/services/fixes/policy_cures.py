@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from guardpanel.errors import Invalid
 from guardpanel.models.body_reading import NOUN as BODY_READING
 from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.content_types import ReadAs, reading_of
+from guardpanel.models.policy import PolicyFields
 from guardpanel.models.policy_judging import MOST_ARGUMENTS
 from guardpanel.services.fixes import restrictions
 from guardpanel.services.fixes.blame import Blame
@@ -13,6 +15,7 @@ from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.requests import Request
 from guardpanel.services.fixes.restrictions import Cure, Policy
 from guardpanel.services.fixes.widths import exact_path
+from guardpanel.services.input import validated
 
 
 def _method(policy: Policy, request: Request, _blame: Blame) -> Policy:
@@ -91,4 +94,16 @@ def cured(
 def _change(policy: Policy, request: Request, blame: Blame, cure: Cure | None, draft: Draft) -> Draft:
     if blame.rule.id in UNREADABLE:
         return body_reading(policy, request, draft)
-    return Draft(policy=cure(policy, request, blame) if cure else {})
+    return Draft(policy=_valid(policy, cure(policy, request, blame)) if cure else {})
+
+
+def _valid(policy: Policy, change: Policy) -> Policy:
+    """As a save would store it. Empty if a policy cannot say that: a visitor may send anything as a method or a content type."""
+    if not change:
+        return {}
+    values = {name: value for name, value in {**policy, **change}.items() if name in PolicyFields.model_fields}
+    try:
+        stored = validated(PolicyFields, values).model_dump(mode="json")
+    except Invalid:
+        return {}
+    return {name: stored[name] for name in change if stored[name] != policy[name]}

@@ -40,7 +40,8 @@ func (m *masks) pairs(text, divider string) string {
 
 func (m *masks) query(query string) string { return m.pairs(query, "&") }
 
-// path keeps the parts that are words and short versions; a part with digits or other signs could be somebody's.
+// path keeps the parts that are words and short versions; a part with digits, other signs or a word that is too long could be
+// somebody's.
 func (m *masks) path(path string) string {
 	parts := strings.Split(path, "/")
 	for at, part := range parts {
@@ -52,8 +53,12 @@ func (m *masks) path(path string) string {
 }
 
 func isWordy(text string) bool {
+	run := 0
 	for at := range len(text) {
-		if b := text[at]; isDigit(b) || !isWordByte(b) && strings.IndexByte("-_.", b) < 0 {
+		b := text[at]
+		if run++; strings.IndexByte("-_.", b) >= 0 {
+			run = 0
+		} else if isDigit(b) || !isWordByte(b) || run > longestWord {
 			return false
 		}
 	}
@@ -62,12 +67,20 @@ func isWordy(text string) bool {
 
 const (
 	longestName  = 64
+	longestWord  = 20
 	nameDigits   = 4 // a longer number is data
 	signsOfNames = "_-.:$[]%+* ;"
 )
 
-// name stays if it can be the name of a field; what looks like data is replaced.
+// name stays if it can be the name of a field; what looks like data, percent-encoded, too, is replaced.
 func (m *masks) name(name string) string {
+	if plain, _ := percentDecoded(name); len(name) > longestName || !isName(name) || !isName(string(plain)) {
+		return m.escaped(name)
+	}
+	return name
+}
+
+func isName(name string) bool {
 	run := 0
 	for at := range len(name) {
 		b := name[at]
@@ -75,13 +88,10 @@ func (m *masks) name(name string) string {
 			run = 0
 		}
 		if run > nameDigits || !isWordByte(b) && strings.IndexByte(signsOfNames, b) < 0 {
-			return m.escaped(name)
+			return false
 		}
 	}
-	if len(name) > longestName {
-		return m.escaped(name)
-	}
-	return name
+	return true
 }
 
 // escaped shapes what percent-encoding stands for. Each byte is written as it was.
@@ -89,8 +99,20 @@ func (m *masks) escaped(text string) string {
 	if strings.IndexByte(text, '%') < 0 {
 		return m.shape(text)
 	}
-	var plain []byte
-	var encoded []bool
+	plain, encoded := percentDecoded(text)
+	var out strings.Builder
+	for at, b := range []byte(m.shape(string(plain))) {
+		if encoded[at] {
+			out.WriteString("%" + strings.ToUpper(hexadecimal[b>>4:b>>4+1]+hexadecimal[b&15:b&15+1]))
+		} else {
+			out.WriteByte(b)
+		}
+	}
+	return out.String()
+}
+
+// percentDecoded gives the bytes that a text stands for, and which of them are percent-encoded in it.
+func percentDecoded(text string) (plain []byte, encoded []bool) {
 	for at := 0; at < len(text); at++ {
 		if text[at] == '%' && at+2 < len(text) {
 			if code, err := strconv.ParseUint(text[at+1:at+3], 16, 8); err == nil {
@@ -101,15 +123,7 @@ func (m *masks) escaped(text string) string {
 		}
 		plain, encoded = append(plain, text[at]), append(encoded, false)
 	}
-	var out strings.Builder
-	for at, b := range []byte(m.shape(string(plain))) {
-		if encoded[at] {
-			out.WriteString("%" + strings.ToUpper(hexadecimal[b>>4:b>>4+1]+hexadecimal[b&15:b&15+1]))
-		} else {
-			out.WriteByte(b)
-		}
-	}
-	return out.String()
+	return plain, encoded
 }
 
 // body shapes the values of one that is read by its fields, and all of any other.
@@ -183,83 +197,4 @@ func (m *masks) jsonEscape(escape string, code, at int) string {
 		return escape
 	}
 	return `\u00` + strconv.FormatInt(int64(0xe0+int(m.number(escape, at).next(23))), 16)
-}
-
-// xml keeps the names of elements and attributes.
-func (m *masks) xml(text string) string {
-	var out strings.Builder
-	for at := 0; at < len(text); {
-		to := at + end(text[at:], "<")
-		out.WriteString(m.shape(text[at:to]))
-		if at = to; at == len(text) {
-			break
-		}
-		to = min(len(text), at+end(text[at:], ">")+1)
-		switch part := text[at:to]; {
-		case strings.HasPrefix(part, "<?xml "): // its encoding decides how all is read
-			out.WriteString(part)
-		case strings.HasPrefix(part, "<!"):
-			out.WriteString(m.shape(part))
-		default:
-			out.WriteString(m.tag(part))
-		}
-		at = to
-	}
-	return out.String()
-}
-
-// tag replaces what is in quotes.
-func (m *masks) tag(tag string) string {
-	var out strings.Builder
-	for at := 0; at < len(tag); {
-		to := at + end(tag[at:], `"'`)
-		out.WriteString(tag[at:to])
-		if at = to; at == len(tag) {
-			break
-		}
-		length := end(tag[at+1:], tag[at:at+1])
-		value := tag[at+1 : at+1+length]
-		if !strings.HasPrefix(value, "http://www.w3.org/") && !strings.HasPrefix(value, "http://schemas.") {
-			value = m.shape(value)
-		}
-		out.WriteString(tag[at:at+1] + value)
-		at += 1 + length
-		if at < len(tag) {
-			out.WriteByte(tag[at])
-			at++
-		}
-	}
-	return out.String()
-}
-
-// multipart keeps boundaries and the heads of parts, but for the names of files.
-func (m *masks) multipart(body, boundary string) string {
-	lines := strings.SplitAfter(body, "\n")
-	inHead := false
-	for at, line := range lines {
-		switch {
-		case strings.HasPrefix(line, boundary):
-			inHead = true
-		case inHead && strings.TrimRight(line, "\r\n") == "":
-			inHead = false
-		case inHead:
-			lines[at] = m.partHeader(line)
-		default:
-			lines[at] = m.shape(line)
-		}
-	}
-	return strings.Join(lines, "")
-}
-
-func (m *masks) partHeader(line string) string {
-	before, file, named := strings.Cut(line, "filename")
-	if !named {
-		return line
-	}
-	sign, name, _ := strings.Cut(file, "=")
-	ending := ""
-	if dot := strings.LastIndexByte(name, '.'); dot >= 0 && len(name)-dot <= 10 {
-		name, ending = name[:dot], name[dot:]
-	}
-	return before + "filename" + sign + "=" + m.escaped(name) + ending
 }

@@ -309,3 +309,46 @@ func BenchmarkOrdinary(b *testing.B) {
 		})
 	}
 }
+
+func TestNoValueIsKeptAsANameOrWithinATag(t *testing.T) {
+	form, parts := "application/x-www-form-urlencoded", "multipart/form-data; boundary=B"
+	part := func(head string) string { return "--B\r\n" + head + "\r\n\r\nx\r\n--B--\r\n" }
+	m := newMasks(t.TempDir())
+	for _, one := range [][2]string{
+		{form, "vera.meier%40example.com=on"}, {form, "vera.meier%40example.com%=on"}, {form, "4111%2D11%311111=vera"},
+		{"application/xml", "<a><![CDATA[Vera <vera@example.com> wrote]]></a>"},
+		{"application/xml", "<a><!-- a > <vera@example.com> --><b c=vera>x</b></a>"},
+		{"application/xml", "<a b='x > vera'/>"}, {"application/xml", "<vera@example.com"},
+		{parts, part(`Content-Disposition: form-data; name="f"; FILENAME="vera.pdf"`)},
+		{parts, part(`Content-Disposition: form-data; name="vera@example.com"`)},
+		{parts, part(`Content-Disposition: form-data; filename=vera's vera.pdf; name=f`)},
+		{parts, part(`Content-Disposition: form-data; filename*=UTF-8''vera.pdf; name="f"; x="vera"`)},
+		{parts, part("Content-Disposition: form-data; name=f;\r\n filename=\"vera.pdf\"")},
+		{parts, part("Content-Disposition: form-data; name=f\r\nX-Of: vera")},
+	} {
+		if masked := m.body(one[0], one[1]); strings.Contains(strings.ToLower(masked), "vera") || len(masked) != len(one[1]) {
+			t.Errorf("%s\n%s", one[1], masked)
+		}
+	}
+	for path, same := range map[string]bool{"/reset/AbCdEfGhIjKlMnOpQrStUv": false, "/wp-content/internationalization.php": true} {
+		if (m.path(path) == path) != same {
+			t.Error(m.path(path))
+		}
+	}
+}
+
+func TestNamesOfFieldsAndElementsStay(t *testing.T) {
+	parts := "multipart/form-data; boundary=B"
+	m := newMasks(t.TempDir())
+	for _, body := range []string{
+		"--B\r\nContent-Disposition: form-data; name=\"filename\"\r\n\r\n0\r\n--B--\r\n",
+		"--B\r\nContent-Disposition: form-data; name=\"a[0][b c]\"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n0\r\n--B--\r\n",
+	} {
+		if masked := m.body(parts, body); masked != body {
+			t.Errorf("%s", masked)
+		}
+	}
+	if masked := m.body("text/xml", `<?xml version="1.0"?><a:b c='0' d="0"><![CDATA[0]]><e/></a:b>`); masked != `<?xml version="1.0"?><a:b c='0' d="0"><![CDATA[0]]><e/></a:b>` {
+		t.Error(masked)
+	}
+}

@@ -157,7 +157,8 @@ TYPED_INTO_EXCLUSIONS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 DIRECTIVE = re.compile(
     r'SecRule &?[A-Z_]+(?::(?:[\w.-]+|/[^"\'/ ]+/))? "!?@(?:streq|rx|eq) [^"\']+" '
-    r'"(?:id:11\d{4},phase:[12],pass,nolog,)?t:none(?:,t:urlDecodeUni)?(?:,chain|(?:,ctl:(?:[^"\',]+|\'[^"\']+\'))+)"'
+    r'"(?:id:11\d{4},phase:[12],pass,nolog,tag:\'guardpanel/exclusion/1\',)?t:none(?:,t:urlDecodeUni)?'
+    r'(?:,chain|(?:,ctl:(?:[^"\',]+|\'[^"\']+\'))+)"'
 )
 "A line of an exclusion, whatever was typed."
 

@@ -12,7 +12,7 @@ from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.custom_rule import NOUN, CustomRuleFields
-from guardpanel.models.custom_rule_checks import ALLOWED
+from guardpanel.models.custom_rule_checks import ALLOWED, RESPONSE_PHASES, phase_of
 from guardpanel.models.custom_rule_text import FIRST_ID, LAST_ID, SCORE
 from guardpanel.models.rule_override import RuleAction
 from guardpanel.models.seclang import Action, parse, pretty
@@ -43,9 +43,12 @@ class CustomRules(Crud[CustomRule, CustomRuleFields]):
         return await super().update(changes, asked, number, fields, version)
 
     async def _must_have_effect(self, changes: Changes, fields: CustomRuleFields) -> None:
-        """Raises Invalid for a tag that the policy switches off: the rule would be off, too."""
-        if not (fields.enabled and fields.tags):
+        """Raises Invalid for a tag that the policy switches off, as the rule would be, too, and for responses that it never
+        inspects."""
+        if not fields.enabled:
             return
+        if phase_of(links_of(fields)) in RESPONSE_PHASES:
+            await self._must_inspect_responses(changes)
         off = select(RuleOverride.rule).where(
             col(RuleOverride.policy_id) == self.parent_id, col(RuleOverride.action) == RuleAction.DISABLE
         )
@@ -53,6 +56,14 @@ class CustomRules(Crud[CustomRule, CustomRuleFields]):
             tags_off = set((await session.exec(off)).all())
         if tag := next((tag for tag in fields.tags if tag in tags_off), None):
             raise Invalid.at("tags", f"This policy switches off {tag}, and would switch off this rule. Remove the tag.")
+
+    async def _must_inspect_responses(self, changes: Changes) -> None:
+        async with changes.database.read() as session:
+            policy = await session.get(Policy, self.parent_id)
+        if policy and not policy.response_inspection:
+            raise Invalid.at(
+                "seclang", "This policy does not inspect responses: turn that on first, or choose phase 1 or 2."
+            )
 
 
 ROWS = CustomRules(NOUN, CustomRule, CustomRuleFields)

@@ -96,6 +96,12 @@ async def test_actions_beyond_the_builder_are_kept_as_seclang(
     refused = await ada_api.patch(place, json={"operator_argument": "z"})
     assert [error["field"] for error in refused.json()["errors"]] == ["operator_argument"]
 
+    logging = 'SecRule REQUEST_METHOD "@streq PUT" "id:9000001,phase:5,pass,log"'
+    assert (await ada_api.patch(place, json={"seclang": logging})).status_code == 200
+    kept = await ada_api.patch(place, json={"operator_argument": "POST"})
+    assert kept.status_code == 200, kept.text
+    assert '"@streq POST" "id:9000001,phase:5,pass,log"' in directives(engines)
+
 
 @pytest.mark.parametrize(
     ("body", "field"),

@@ -254,11 +254,13 @@ def test_a_draft_is_tried_on_a_pasted_request(acting: Judge, pasted: str, verdic
 
 def test_a_copy_of_a_rule_adds_its_points_as_that_does() -> None:
     copies = [{"policy": "Strict", "seclang": copy_of(rule_set().rules[number], 9_000_001 + at)}
-              for at, number in enumerate((941100, 942100))]  # fmt: skip
+              for at, number in enumerate((941100, 942100, 920170))]  # fmt: skip
     with Judge(rows(BLOCKING, {}, custom_rules=copies)) as judge:
         fired = [judge.fired(get(query)) for query in (XSS, "x=1%27+or+%271%27=%271")]
+        chained = judge.fired(a_request("GET", "/", b"x"))
 
     assert [{941100, 9_000_001} <= fired[0], {942100, 9_000_002} <= fired[1]] == [True, True]
+    assert {920170, 9_000_003} <= chained
 
 
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {

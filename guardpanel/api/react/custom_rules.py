@@ -1,5 +1,6 @@
 """Custom rules as the React panel reads and writes them: variables and actions as SecLang has them."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -10,6 +11,7 @@ from guardpanel.api.shapes import Dialect, Row
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule
 from guardpanel.models.custom_rule import CustomRuleFields, Message
+from guardpanel.models.custom_rule_checks import phase_of
 from guardpanel.models.custom_rule_choices import OPERATORS, WRITTEN, Operator, RulePhase, RuleSeverity
 from guardpanel.models.custom_rule_text import FIRST_ID, built
 from guardpanel.models.seclang import Action, Link, NotSecLang, parse_actions, split_targets, written, written_actions
@@ -116,8 +118,11 @@ def _text(row: CustomRule, read: dict[str, Any], changed: dict[str, Any]) -> dic
     if len(links) > 1 or not links[0].operator or set(changed) - BESIDE_TEXT - set(read):
         raise Invalid.at(_first(changed), "This rule is written in SecLang. Change seclang, or send it empty.")
     whole = {**read, "negated": links[0].negated, **changed}
-    actions = parse_actions(str(whole["actions"]))
-    return {"seclang": written(_link(whole, [action for action in actions if action.name not in {"id", "phase"}]))}
+    actions = [action for action in parse_actions(str(whole["actions"])) if action.name not in {"id", "phase"}]
+    link = _link(whole, actions)
+    if "phase" not in changed:  # it has more phases than the builder
+        link = replace(link, actions=(link.actions[0], Action("phase", str(phase_of(links))), *actions))
+    return {"seclang": written(link)}
 
 
 def _said(text: str, now: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The meaning of CRS rule ids."""
+"""The meaning of CRS rule ids, and of what CRS's rules report."""
+
+import re
+from collections.abc import Iterable
 
 REPORTING = frozenset({949, 959, 980})
 "Rule families (id // 1000) that add up and report the scores of requests, of responses, and of both."
@@ -8,6 +11,23 @@ OUTBOUND = range(959_000, 960_000)
 
 RECOMMENDED = 200
 "The family of Coraza's recommended rules."
+
+
+HEADER_COPY = re.compile(r"header_name_[0-9]+_(.+)", re.IGNORECASE | re.DOTALL)
+"920450 and 920451 match every header, copy its name to this variable of TX, and fire for the restricted ones."
+
+
+def copied_header(variable: str, key: str) -> str:
+    """The restricted header's name. Empty for all other matches."""
+    copy = HEADER_COPY.fullmatch(key) if variable == "TX" else None
+    return copy[1] if copy else ""
+
+
+def fired_on(matches: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The variables with their keys for which a rule fired: what it matched, without headers that it only copied."""
+    matches = list(matches)
+    restricted = [header for variable, key in matches if (header := copied_header(variable, key))]
+    return [("REQUEST_HEADERS_NAMES", header) for header in restricted] or matches
 
 
 def is_reporting(rule_id: int) -> bool:

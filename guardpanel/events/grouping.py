@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple, Self
 
-from guardpanel.events.crs import is_reporting
+from guardpanel.events.crs import fired_on, is_reporting
 from guardpanel.events.folding import field_template, path_template
 from guardpanel.events.texts import shown
 
@@ -85,7 +85,7 @@ def shape_of(method: str, path: str, cause: Cause) -> Shape:
 def cause_of(fired: Iterable[Fired], blocking_level: int | None) -> Cause | None:
     """None where no rule contributed."""
     rules = contributing(fired, blocking_level)
-    names = {name for rule in rules for variable, key in rule.fields if (name := field_name(variable, key))}
+    names = {name for rule in rules for variable, key in fired_on(rule.fields) if (name := field_name(variable, key))}
     ids, fields = tuple(sorted({rule.id for rule in rules})), tuple(sorted(names)[:MOST_FIELDS])
     return Cause(ids, fields, "\n".join((*map(str, ids), *fields))) if ids else None
 

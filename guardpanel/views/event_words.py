@@ -66,10 +66,10 @@ class EventSentences:
     def places(self) -> list[Place]:
         """Where in the request, without duplicates."""
         places = {
-            Place(PLACES[match.variable], match.key): None
+            Place(PLACES[variable], key): None
             for rule in scores.causes(self.event)
-            for match in rule.matches
-            if match.variable in PLACES
+            for variable, key in _fired_on(rule)
+            if variable in PLACES
         }
         return list(places)
 
@@ -116,8 +116,14 @@ def hits(event: EventDetail) -> list[str]:
 
 def found_by(rule: FiredRule) -> list[str]:
     """The part that CRS quotes, if it is one (libinjection quotes a fingerprint), or the matched values."""
-    values = [match.value for match in rule.matches if match.variable in PLACES and len(match.value) < LONGEST_HIT]
+    fired_on = {place for place in _fired_on(rule) if place[0] in PLACES}
+    matches = [match for match in rule.matches if (match.variable, match.key) in fired_on]
+    values = [match.value for match in matches if len(match.value) < LONGEST_HIT]
     named = FOUND.match(rule.data)
     if named and any(named[1] in value for value in values):
         return [named[1]]
     return [value for value in values if "[masked]" not in value]
+
+
+def _fired_on(rule: FiredRule) -> list[tuple[str, str]]:
+    return crs.fired_on((match.variable, match.key) for match in rule.matches)

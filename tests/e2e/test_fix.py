@@ -42,7 +42,7 @@ def test_three_clicks_from_the_event_free_the_request(quiet_page: Page, blog: Pa
     assert faults(quiet_page) == []
     quiet_page.get_by_role("button", name="Apply and go live").click()
 
-    expect(quiet_page.get_by_text("This request passes, 12 of 12 attacks beside it are blocked")).to_be_visible()
+    expect(quiet_page.get_by_text("This request passes, 12 of 12 attacks next to it are blocked")).to_be_visible()
     assert post(blog, sent) == 200
     quiet_page.get_by_role("button", name="Undo").click()
     expect(quiet_page.get_by_text("Undone. Live in")).to_be_visible()

@@ -128,7 +128,7 @@ def test_apply_on_the_page_says_what_is_live_and_undo_takes_it_back(panel: Panel
         sent: dict[str, object] = {"width": "field", "draft": page.values["draft"][0], "save_key": "2" * 32}
         applied = ada.post(f"/events/{event}/fix", sent)
         assert applied.url.endswith(f"/events/{event}")
-        assert "This request passes, 12 of 12 attacks beside it are blocked" in applied.text
+        assert "This request passes, 12 of 12 attacks next to it are blocked" in applied.text
         assert post(panel, fields) == 200
         assert "There is nothing to fix" in ada.get(f"/events/{event}/fix").text
 

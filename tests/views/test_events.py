@@ -322,6 +322,19 @@ async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path)
     assert page.find("rect") and page.find("mark")
 
 
+async def test_an_event_names_the_restricted_header_not_all_that_its_rule_copied(ada: Client, file: Path) -> None:
+    names = [("REQUEST_HEADERS_NAMES", "host"), ("REQUEST_HEADERS_NAMES", "x-http-method-override")]
+    copied = ("TX", "header_name_920450_x-http-method-override")
+    matches = [{"variable": variable, "key": key, "value": key, "bytes": 9} for variable, key in [*names, copied]]
+    event = an_event(rules=[a_rule(920450, data="Restricted header detected", matches=matches), BY_SCORE])
+    store(file, [event], [])
+
+    page = await seen(ada, f"/events/{event['id']}")
+
+    assert "One rule fired on the name of the header x-http-method-override" in page.text
+    assert "found x-http-method-override" in page.text
+
+
 async def test_an_event_says_that_its_body_was_not_inspected_because_of_its_type(ada: Client, file: Path) -> None:
     unread, read_whole = an_event(method="POST", body_bytes=9, body_unread=True), an_event(method="POST", body_bytes=9)
     store(file, [unread, read_whole], [])

@@ -1,11 +1,10 @@
 """The fields of a request that a rule matched, in a form that an exclusion can name."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
-from guardpanel.events.crs import is_reporting
+from guardpanel.events.crs import copied_header, is_reporting
 from guardpanel.models.rule_exclusion import Target
 
 LONGEST_NAME = 200
@@ -21,9 +20,6 @@ TARGETS = {
     "REQUEST_BODY": Target.BODY,
 }  # fmt: skip
 "By the engine's names. The engine reports REQUEST_XML for what a rule calls XML."
-
-HEADER_OF_920450 = re.compile(r"header_name_[0-9]+_(.+)", re.IGNORECASE | re.DOTALL)
-"920450 and 920451 copy each header's name there before they compare it."
 
 
 @dataclass(frozen=True, order=True)
@@ -66,8 +62,8 @@ def _fields(matches: Sequence[Match]) -> tuple[Field, ...]:
 
 
 def field_of(variable: str, key: str) -> Field | None:
-    if variable == "TX" and (header := HEADER_OF_920450.fullmatch(key)):
-        return Field(Target.HEADER_NAME, header[1])
+    if header := copied_header(variable, key):
+        return Field(Target.HEADER_NAME, header)
     target = TARGETS.get(variable)
     if target is None:
         return None

@@ -35,12 +35,12 @@ class LiveProof:
 
     @property
     def sentence(self) -> str:
-        """`This request passes, 12 of 12 attacks beside it are blocked`"""
+        """`This request passes, 12 of 12 attacks next to it are blocked`"""
         if self.problem:
             return f"This could not be proven: {self.problem}"
         request = "this request passes" if self.passes else "this request is still blocked"
-        beside = f", {self.blocked} of {self.tried} attacks beside it are blocked" if self.tried else ""
-        return f"{request[:1].upper()}{request[1:]}{beside}"
+        next_to_it = f", {self.blocked} of {self.tried} attacks next to it are blocked" if self.tried else ""
+        return f"{request[:1].upper()}{request[1:]}{next_to_it}"
 
 
 async def prove(changes: Changes, session: AsyncSession, case: Case, ladder: Ladder) -> LiveProof:

@@ -46,6 +46,18 @@ def title(rung: Rung, case: Case) -> str:
     return f"Rules off in policy {case.policy.name}"
 
 
+def scope(draft: Draft) -> str:
+    """How much it touches: `5 rules`, `1 setting and 6 rules`. The rules that have a tag are a family, however many they are."""
+    ids = sum(rule.isdigit() for rule in draft.rules)
+    counts = [
+        (len(draft.policy), "setting", "settings"),
+        (len(draft.readings), "body reading", "body readings"),
+        (len(draft.rules) - ids, "family of rules", "families of rules"),
+        (ids, "rule", "rules"),
+    ]
+    return " and ".join(f"{count} {single if count == 1 else several}" for count, single, several in counts if count)
+
+
 def _readings(rung: Rung) -> list[str]:
     return [f"This path’s bodies {body_readings.read(fields.read_as)}" for fields in rung.draft.readings]
 

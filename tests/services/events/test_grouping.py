@@ -148,3 +148,14 @@ def test_an_invalid_group_key_is_rejected(text: str) -> None:
 def test_a_key_reads_as_it_was_written() -> None:
     for key in (GroupKey(17, 0x0123456789ABCDEF), GroupKey(None, 1)):
         assert GroupKey.read(str(key)) == key
+
+
+def test_headers_that_are_not_restricted_do_not_tell_groups_apart() -> None:
+    def group(*headers: str) -> str:
+        """920450 matches the name of every header, and copies it, before it looks for restricted ones."""
+        matches = [("REQUEST_HEADERS_NAMES", header) for header in (*headers, "x-http-method-override")]
+        cause = cause_of([Fired(920450, 1, [*matches, ("TX", "header_name_920450_x-http-method-override")])], 1)
+        assert cause and cause.fields == ("REQUEST_HEADERS_NAMES:x-http-method-override",)
+        return str(GroupKey(None, shape_of("PUT", "/posts/1", cause).number))
+
+    assert group("host", "accept") == group("host", "dnt", "accept-language")

@@ -1,0 +1,29 @@
+"""What a fix is called, and how much it touches."""
+
+from typing import Any
+
+import pytest
+
+from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.words import scope
+
+
+def excluding(*rules: str, **policy: Any) -> Draft:
+    fields = {"rules": rules, "target": "argument", "target_name": "body", "path": "/posts"}
+    return Draft(policy, (("rule_exclusion", RuleExclusionFields.model_validate(fields)),) if rules else ())
+
+
+@pytest.mark.parametrize(
+    ("draft", "words"),
+    [
+        (excluding("941100"), "1 rule"),
+        (excluding("941100", "941110"), "2 rules"),
+        (excluding("attack-xss"), "1 family of rules"),
+        (excluding("attack-xss", "attack-sqli", "942100"), "2 families of rules and 1 rule"),
+        (excluding(restricted_headers=["proxy"]), "1 setting"),
+        (excluding("941100", restricted_headers=["proxy"]), "1 setting and 1 rule"),
+    ],
+)
+def test_a_family_or_a_setting_is_not_counted_as_rules(draft: Draft, words: str) -> None:
+    assert scope(draft) == words

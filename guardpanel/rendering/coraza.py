@@ -1,13 +1,15 @@
 """The WAF agent's applications: one per distinct effective policy, named after its own text."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 
 import yaml
+from pydantic import BaseModel
 
 from guardpanel.bundle import Application
+from guardpanel.kept import Kept
 from guardpanel.models.content_types import ReadAs, narrowness, readings
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import KIB
@@ -24,6 +26,14 @@ from guardpanel.rendering.virtual_host import VirtualHostState
 TRANSACTION_TTL = 90_000
 """Milliseconds for which the agent keeps a request's transaction for its response: HAProxy's connect and server timeouts, with a
 margin."""
+
+MOST_KEPT = 16_000_000
+"Characters: of hundreds of ordinary policies, and of dozens with hundreds of rules."
+
+_APPLICATIONS: Kept[Application] = Kept(MOST_KEPT, lambda app: len(app.directives))
+
+_ENTRIES: Kept[str] = Kept(MOST_KEPT, len)
+"By the text and the response check, from which the name follows."
 
 Effective = tuple[int, EnforcementMode, int]
 "Policy, mode, and the virtual host if it has exclusions of its own (else 0)."
@@ -65,6 +75,17 @@ def effective(state: DesiredState, host: VirtualHostState) -> Effective | None:
 
 
 def application(policy: PolicyState, mode: EnforcementMode, tuning: Tuning = UNTUNED, *, foreign: bool) -> Application:
+    """Kept: a save changes one policy at most."""
+    key = content(policy), mode, tuple(tuple(map(content, rows)) for rows in tuning), foreign
+    return _APPLICATIONS.get(key, lambda: _application(policy, mode, tuning, foreign=foreign))
+
+
+def content(row: BaseModel) -> Hashable:
+    """Every field, by name."""
+    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in row.__dict__.items())
+
+
+def _application(policy: PolicyState, mode: EnforcementMode, tuning: Tuning, *, foreign: bool) -> Application:
     processors = FOREIGN_PROCESSORS if foreign else PROCESSORS
     text, origins = split_origins(
         template("coraza/application.conf.j2").render(
@@ -135,19 +156,18 @@ def agent_configuration(facts: EngineFacts, applications: Iterable[Application])
         "log_file": "/dev/stderr",
         "log_format": "json",
     }
-    entries = "".join(_entry(app.name, app.directives, app.response_check) for app in applications)
+    entries = "".join(_ENTRIES.get((app.directives, app.response_check), partial(_entry, app)) for app in applications)
     return f"{_written(head)}applications:{chr(10) + entries if entries else f' []{chr(10)}'}".encode("ascii")
 
 
-@lru_cache(maxsize=1_000)
-def _entry(name: str, directives: str, response_check: bool) -> str:
-    """An application's list item. Cached, since a save changes one policy at most."""
+def _entry(app: Application) -> str:
+    """An application's list item."""
     return _written(
         [
             {
-                "name": name,
-                "directives": directives,
-                "response_check": response_check,
+                "name": app.name,
+                "directives": app.directives,
+                "response_check": app.response_check,
                 "transaction_ttl_ms": TRANSACTION_TTL,
                 "log_level": "warn",
                 "log_file": "/dev/stderr",

@@ -1,0 +1,37 @@
+"""Results by their input, so that what a save does not change is neither rendered nor written again."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """The results used last, up to `most` characters in all. A policy's text may be long: a number of results would not limit
+    memory. Threads share it."""
+
+    def __init__(self, most: int, length: Callable[[T], int]) -> None:
+        self.most = most
+        self.length = length
+        self.characters = 0
+        self._results: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+        result = make()
+        with self._lock:
+            if key not in self._results:
+                self._results[key] = result
+                self.characters += self.length(result)
+            while self.characters > self.most:
+                self.characters -= self.length(self._results.popitem(last=False)[1])
+        return result

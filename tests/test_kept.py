@@ -1,0 +1,67 @@
+"""What a save does not change is neither rendered nor written again, and what is kept is limited."""
+
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import yaml
+
+from guardpanel.engines import agent_files
+from guardpanel.kept import Kept
+from guardpanel.rendering import DesiredState, coraza, render
+from tests.rows import FACTS, rows
+
+OWN_RULE = {"policy": "B", "name": "Own", "variables": ["ARGS:a"], "operator_argument": "x", "rule_id": 9_050_001}
+
+
+def rendered(threshold: int, argument: str) -> tuple[int, str]:
+    """The number of applications that were rendered for this state, and the agent's configuration."""
+    policies: dict[str, dict[str, Any]] = {name: {"masked_fields": [f"kept_{name}"]} for name in "ABC"}
+    policies["A"]["inbound_anomaly_threshold"] = threshold
+    own_rules = [{**OWN_RULE, "operator_argument": argument}]
+    state = DesiredState.from_rows(rows(policies, {}, custom_rules=own_rules), FACTS)
+    with patch.object(coraza, "_application", wraps=coraza._application) as application:
+        text = render(state).files["coraza.yaml"].decode()
+        return application.call_count, text
+
+
+def test_only_the_changed_policy_is_rendered() -> None:
+    rendered(41, "first")
+    for threshold, argument, made in ((41, "first", 0), (42, "first", 1), (42, "second", 1), (41, "first", 0)):
+        number, text = rendered(threshold, argument)
+        assert number == made
+        assert f"inbound_anomaly_score_threshold={threshold}" in text
+        assert argument in text
+
+
+def configuration(*thresholds: int) -> bytes:
+    """The agent's, of a policy for each threshold."""
+    policies = {f"P{at}": {"outbound_anomaly_threshold": threshold} for at, threshold in enumerate(thresholds)}
+    return render(DesiredState.from_rows(rows(policies, {}), FACTS)).files["coraza.yaml"]
+
+
+def test_only_new_applications_are_written_to_the_agents_file() -> None:
+    agent_files.union((configuration(61, 62), configuration(63)), None)
+    documents = configuration(61, 64), configuration(61, 62)
+    with patch.object(agent_files, "_dumped", wraps=agent_files._dumped) as dumped:
+        text = agent_files.union(documents, None)
+    assert dumped.call_count == 2  # the new one, and what is not an application
+    names = [{*(agent_files.applications_in(document) or {})} for document in (*documents, text)]
+    assert names[2] == names[0] | names[1]
+    whole = yaml.dump(yaml.safe_load(text), Dumper=agent_files._Dumper, sort_keys=False, width=10**6)
+    assert text.decode() == whole
+
+
+def test_results_used_last_are_kept_up_to_a_number_of_characters() -> None:
+    results: Kept[str] = Kept(10, len)
+    for key in ("aaaa", "bbbb", "aaaa", "cccc"):
+        assert results.get(key, partial(str, key)) == key
+    assert results.characters == 8
+    assert results.get("aaaa", lambda: "again") == "aaaa"
+    assert results.get("bbbb", lambda: "again") == "again"
+
+
+def test_a_result_longer_than_all_that_is_kept_is_returned() -> None:
+    results: Kept[str] = Kept(3, len)
+    assert results.get("long", lambda: "long") == "long"
+    assert (len(results), results.characters) == (0, 0)

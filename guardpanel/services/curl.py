@@ -91,13 +91,21 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
     while at < len(text):
         sign = text[at]
         if sign == kind[-1]:
-            return part, at + 1
+            return _whole(part), at + 1
         if sign == "\\" and kind != "'":
             escaped, at = _escape(text, at) if kind == "$'" else _in_double(text, at)
             part += escaped
         else:
             part, at = part + sign, at + 1
     raise NotCurl(f"A {kind} is not closed.")
+
+
+def _whole(text: str) -> str:
+    """With one character for each pair of surrogates: Chrome copies 😀 as `\\ud83d\\ude00`."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise NotCurl("A \\u escape is half a character.") from None
 
 
 def _in_double(text: str, at: int) -> tuple[str, int]:

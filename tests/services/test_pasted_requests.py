@@ -26,6 +26,7 @@ def headers(text: str) -> dict[str, str]:
         ("curl -sXPUT --json '{\"a\":1}' x.test", "PUT", "/", b'{"a":1}'),
         ("curl -I x.test", "HEAD", "/", b""),
         ("curl x.test \\\n  -H 'A: b' \\\n  --data $'a\\'\\u00e9\\x41\\n'", "POST", "/", "a'éA\n".encode()),
+        ("curl x.test --data $'a=\\ud83d\\ude00'", "POST", "/", "a=😀".encode()),
         ('curl "x.test/$a" --data "say \\"it\\" \\\\ \\n"', "POST", "/$a", b'say "it" \\ \\n'),
     ],
 )  # fmt: skip
@@ -65,6 +66,8 @@ def test_curls_headers_are_those_of_its_options() -> None:
         ("curl 'x.test", "is not closed"),
         ("curl x.test | sh", "Remove |"),
         ("curl x.test -d", "needs a value"),
+        ("curl x.test -d $'\\ud83d'", "half a character"),
+        ("curl $'x.test/\\ude00'", "half a character"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_in_words(text: str, words: str) -> None:

@@ -16,6 +16,8 @@ from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
 
+NO_SECLANG = "Enter a SecRule or a SecAction."
+
 BOTH_CHANGED = "Builder and SecLang both changed. Choose which one counts: To SecLang, or To builder."
 
 TRY = "try"
@@ -107,6 +109,9 @@ def both_changed(form: Form) -> bool:
 def turn(form: Form, side: str) -> None:
     """Let one side follow the other: `seclang` or `builder`."""
     if side == TRY:
+        return
+    if side == "builder" and not plain(form.value("seclang")):
+        form.errors = {"seclang": FieldError(NO_SECLANG)}
         return
     source = builder_of(form) if side == "seclang" else text_of(form)
     if side == "seclang":

@@ -128,6 +128,16 @@ async def test_builder_and_seclang_follow_each_other_without_javascript(ada: htt
     assert read((await ada.get(f"{PLACE}/1/edit")).text).value("variables") == "ARGS:p"
 
 
+async def test_the_builder_keeps_what_it_has_where_there_is_no_seclang(ada: httpx2.AsyncClient) -> None:
+    empty = {**a_custom_rule(), "seclang": "", "seclang_before": "", "turn": "builder"}
+
+    page = (await ada.post(PLACE, data=empty)).text
+
+    assert read(page).value("variables") == "ARGS:q"
+    assert "Enter a SecRule or a SecAction." in page
+    assert "Required." not in page
+
+
 async def test_both_sides_edited_is_asked_about(ada: httpx2.AsyncClient) -> None:
     text = seclang((await ada.post(PLACE, data={**a_custom_rule(), "turn": "seclang"})).text)
     both = a_custom_rule(variables="ARGS:p", seclang=text.replace("ARGS:q", "ARGS:r"), seclang_before=text)

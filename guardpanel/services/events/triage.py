@@ -85,7 +85,7 @@ def _no_attack(signals: Signals) -> Iterator[tuple[int, str]]:
             f"{signals.visitors:,} addresses met the same rules in the same place.",
         )
     if signals.threshold and signals.threshold <= signals.highest < signals.threshold + CRITICAL_POINTS:
-        yield 1, f"The score of {signals.highest} is just over the threshold of {signals.threshold}."
+        yield 1, f"The score of {signals.highest} is close to the threshold of {signals.threshold}."
     if len({rule // 1_000 for rule in signals.rules}) == 1:
         yield 1, "Only one family of rules fired."
     well = sum(habits.passed > 0 for habits in signals.habits)

@@ -32,7 +32,7 @@ def test_many_visitors_with_one_field_are_a_false_positive() -> None:
     assert triage.likelihood is Likelihood.FALSE_POSITIVE
     assert triage.speaks_for == (
         "41 addresses met the same rules in the same place.",
-        "The score of 8 is just over the threshold of 5.",
+        "The score of 8 is close to the threshold of 5.",
         "Only one family of rules fired.",
         "2 of the last 2 addresses: other requests were answered normally.",
         "The newest request carries cookies, as a visitor’s browser sends them.",

@@ -24,6 +24,9 @@ MOST_GROUPS = 100
 CLIENTS, REQUESTS = 3, 30
 "Clients of a group that are looked at, and the newest events of each."
 
+LOOKED_THROUGH = 2_000
+"Of a client's newest events, those that are searched for others than the group's: a flood must not hide every group."
+
 BLOCKED = VERDICT_CODES[Verdict.BLOCKED]
 OK, NOT_FOUND = range(200, 400), 404
 
@@ -119,8 +122,9 @@ def _group(connection: sqlite3.Connection, row: GroupRow) -> FoundGroup:
 
 def _habits(connection: sqlite3.Connection, client: int, shape: int) -> Habits:
     rows = connection.execute(
-        "SELECT path, status, rules FROM event WHERE client = ? AND +shape IS NOT ? ORDER BY id DESC LIMIT ?",
-        (client, shape, REQUESTS),
+        "SELECT path, status, rules FROM (SELECT path, status, rules, shape FROM event WHERE client = ? "
+        "ORDER BY id DESC LIMIT ?) WHERE shape IS NOT ? LIMIT ?",
+        (client, LOOKED_THROUGH, shape, REQUESTS),
     ).fetchall()
     return Habits(
         families=frozenset(family for row in rows for family in families(map(int, row[2].split()))),

@@ -24,6 +24,8 @@ from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 from guardpanel.services.saving.differences import in_words
 
+CHANGED = "The policy changed meanwhile, and so did the fix. Review it, then apply it again."
+
 
 class FixFields(Fields):
     """The operator's notes on a fix, which are stored in its exclusions."""
@@ -49,7 +51,7 @@ def digest(draft: Draft) -> str:
 def require(rung: Rung | None, shown: str) -> Rung:
     """Raises Conflict for an unknown rung, or one that changed since it was shown."""
     if rung is None or (shown and shown != digest(rung.draft)):
-        raise Conflict("The policy changed meanwhile, and so did the fix. Review it, then apply it again.")
+        raise Conflict(CHANGED)
     if not rung.works:
         raise Conflict(f"This does not let the request pass. {rung.problem}")
     return rung
@@ -61,6 +63,8 @@ async def apply(changes: Changes, asked: SaveRequest, case: Case, rung: Rung, fi
 
     async def mutate(session: AsyncSession) -> Policy:
         policy = await policies.find(session, case.policy.id or 0)
+        if policy.version != case.policy.version:
+            raise Conflict(CHANGED)
         words = [await _set(session, policy, draft)] if draft.policy else []
         words += [_add(session, policy, key, row) for key, row in draft.rows]
         await session.flush()

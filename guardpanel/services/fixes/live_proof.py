@@ -28,6 +28,8 @@ class LiveProof:
     tried: int
     blocked: int
     problem: str = ""
+    is_partial: bool = False
+    "The event does not have the whole request: what it lacks was not tried."
 
     @property
     def holds(self) -> bool:
@@ -38,7 +40,8 @@ class LiveProof:
         """`This request passes, 12 of 12 attacks next to it are blocked`"""
         if self.problem:
             return f"This could not be proven: {self.problem}"
-        request = "this request passes" if self.passes else "this request is still blocked"
+        subject = "what the event has of this request" if self.is_partial else "this request"
+        request = f"{subject} passes" if self.passes else f"{subject} is still blocked"
         next_to_it = f", {self.blocked} of {self.tried} attacks next to it are blocked" if self.tried else ""
         return f"{request[:1].upper()}{request[1:]}{next_to_it}"
 
@@ -61,9 +64,9 @@ async def _prove(changes: Changes, session: AsyncSession, case: Case, ladder: La
     evaluation = await changes.engines.agent.evaluate_live(name, case.request.question())
     passes = evaluation.score < evaluation.threshold and evaluation.passes
     if key[1] is not EnforcementMode.BLOCK:  # what is only detected would reach the servers
-        return LiveProof(passes, 0, 0)
+        return LiveProof(passes, 0, 0, is_partial=bool(case.request.gaps))
     tried, blocked = await _attack(changes, name, case, ladder)
-    return LiveProof(passes, tried, blocked)
+    return LiveProof(passes, tried, blocked, is_partial=bool(case.request.gaps))
 
 
 async def _attack(changes: Changes, application: str, case: Case, ladder: Ladder) -> tuple[int, int]:

@@ -1,0 +1,58 @@
+"""A fix is saved as it was tried, and said to do what was shown."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import Conflict
+from guardpanel.models import Policy
+from guardpanel.services import policies
+from guardpanel.services.fixes import applying
+from guardpanel.services.fixes.applying import FixFields
+from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.ladder import Rung
+from guardpanel.services.fixes.live_proof import LiveProof
+from guardpanel.services.fixes.widths import Width
+from guardpanel.services.saving.change import Change, SaveRequest
+from tests.services.saved import saving
+
+pytestmark = pytest.mark.anyio
+
+ADA = SaveRequest("ada")
+
+
+async def test_a_fix_does_not_take_back_what_was_allowed_while_it_was_tried(template: Path) -> None:
+    async with saving(template) as changes:
+        async with changes.database.read() as session:
+            policy = await policies.find(session, 1)
+        methods = policy.allowed_methods
+
+        async def allow(session: AsyncSession) -> Policy:
+            row = await policies.find(session, 1)
+            row.allowed_methods = [*methods, "PATCH"]
+            row.touch(row.version + 1)
+            session.add(row)
+            return row
+
+        await changes.save(Change(ADA, "Allowed", policies.ROWS.noun.key, 1), allow)
+        case: Any = SimpleNamespace(policy=policy, event=None)
+        rung = Rung(Width.SETTING, Draft(policy={"allowed_methods": [*methods, "PROPFIND"]}), None)
+
+        with pytest.raises(Conflict, match="changed meanwhile"):
+            await applying.apply(changes, ADA, case, rung, FixFields())
+
+        async with changes.database.read() as session:
+            assert (await policies.find(session, 1)).allowed_methods == [*methods, "PATCH"]
+
+
+def test_only_what_was_tried_is_said_to_pass() -> None:
+    whole, part = (
+        LiveProof(passes=True, tried=12, blocked=12),
+        LiveProof(passes=True, tried=0, blocked=0, is_partial=True),
+    )
+
+    assert whole.sentence == "This request passes, 12 of 12 attacks next to it are blocked"
+    assert part.sentence == "What the event has of this request passes"

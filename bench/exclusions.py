@@ -1,4 +1,5 @@
-"""What rule exclusions cost: a save of one more until it is live, and a request that none of them is for.
+"""What rule exclusions cost: a save of one more until it is live, alone and beside as many custom rules, and a request that none
+of them is for.
 
     make bench-exclusions      (or: .venv/bin/python -m bench.exclusions --exclusions 200)
 
@@ -6,12 +7,17 @@ Panel, HAProxy and agent are real. The exclusions are of four forms in turns, in
 """
 
 import argparse
+import asyncio
 import statistics
 import time
 from typing import Any
 
 import httpx2
 
+from guardpanel.database import Database
+from guardpanel.models import CustomRule, RuleExclusion
+from guardpanel.models.custom_rule import CustomRuleFields
+from guardpanel.models.rule_exclusion import RuleExclusionFields
 from tests.live.judging import Judge, a_form
 from tests.panel import running_panel
 from tests.rows import rows
@@ -21,6 +27,9 @@ LAST = 10
 "Saves of which the median is told."
 
 REQUESTS = 300
+
+FIRST = 9_000_000
+"The id of the first custom rule."
 
 
 def exclusion(at: int) -> dict[str, Any]:
@@ -54,6 +63,44 @@ def saves(most: int) -> None:
                 print(f"{len(took):5d} exclusions: a save {told(took[-LAST:])} s", flush=True)
 
 
+async def store(url: str, most: int) -> None:
+    """As many exclusions and custom rules at once."""
+    database = Database(url)
+    async with database.write() as session:
+        for at in range(most):
+            excluded = RuleExclusionFields.model_validate(exclusion(at))
+            rule = {
+                "name": f"Rule {at}",
+                "variables": ["ARGS:q"],
+                "operator_argument": f"word {at}",
+                "rule_id": FIRST + at,
+            }
+            session.add(RuleExclusion(policy_id=1).replace(excluded))
+            session.add(CustomRule(policy_id=1).replace(CustomRuleFields.model_validate(rule)))
+    await database.close()
+
+
+def saves_beside_custom_rules(most: int) -> None:
+    """Of one more exclusion, in a policy with that many of both."""
+    with running_panel() as panel:
+        an_account(panel)
+        panel.stop()
+        asyncio.run(store(f"sqlite+aiosqlite:///{panel.data / 'guardpanel.db'}", most))
+        panel.start()
+        with httpx2.Client(base_url=panel.url, timeout=60) as client:
+            token = client.post("/api/v1/auth/login", json={"email": EMAIL, "password": PASSWORD}).json()[
+                "access_token"
+            ]
+            client.headers["authorization"] = f"Bearer {token}"
+            took: list[float] = []
+            for at in range(most, most + LAST):
+                began = time.perf_counter()
+                client.post("/api/v1/policies/1/exclusions", json=exclusion(at)).raise_for_status()
+                took.append(time.perf_counter() - began)
+            text = len((panel.data / "current" / "coraza.yaml").read_text())
+    print(f"{most:5d} exclusions and custom rules each, {text:,} characters: a save {told(took)} s", flush=True)
+
+
 def requests(most: int) -> None:
     for number in (0, most):
         given = [{"policy": "Strict", **exclusion(at)} for at in range(number)]
@@ -70,6 +117,10 @@ def told(took: list[float]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--exclusions", type=int, default=200)
+    parser.add_argument("--only-saves", action="store_true", help="only those beside as many custom rules")
     options = parser.parse_args()
+    saves_beside_custom_rules(options.exclusions)
+    if options.only_saves:
+        raise SystemExit
     requests(options.exclusions)
     saves(options.exclusions)

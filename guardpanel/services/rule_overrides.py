@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.errors import Invalid
-from guardpanel.models import Policy, RuleOverride
+from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.exclusion_checks import STEERS, chosen, is_meant, most_of
@@ -43,12 +43,25 @@ class RuleOverrides(Crud[RuleOverride, RuleOverrideFields]):
 
     async def _known(self, changes: Changes, fields: RuleOverrideFields) -> KnownOverride:
         """With what the rule set says of it. Invalid where that says that nothing would come of it."""
+        if fields.action is RuleAction.DISABLE:
+            await self._must_leave_custom_rules(changes, fields.rule)
         loaded = await catalogue.load(changes.engines)
         if loaded.rule_set is not None:
             return known(fields, loaded.rule_set, await self._level(changes))
         if fields.action is RuleAction.ENABLE:
             raise Invalid.at("action", f"{loaded.problem} Its level and points are not known.")
         return KnownOverride(**fields.model_dump())
+
+    async def _must_leave_custom_rules(self, changes: Changes, tag: str) -> None:
+        """Raises Invalid for the tag of a custom rule, which the engine would remove, too."""
+        enabled = select(CustomRule).where(CustomRule.policy_id == self.parent_id, col(CustomRule.enabled))
+        async with changes.database.read() as session:
+            custom_rule = next((row for row in await session.exec(enabled) if tag in row.tags), None)
+        if custom_rule:
+            raise Invalid.at(
+                "rule",
+                f"Custom rule {custom_rule.rule_id} is tagged {tag} and would be off, too. Remove the tag there.",
+            )
 
     async def _level(self, changes: Changes) -> int:
         """Up to which rules run in the policy."""

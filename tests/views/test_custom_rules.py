@@ -265,3 +265,14 @@ async def test_seclang_that_could_do_harm_or_nothing_is_refused(ada: httpx2.Asyn
     assert read(answer.text).error_at("seclang")
     assert words in unescape(answer.text)
     assert seclang(answer.text) == text
+
+
+async def test_a_tag_is_not_switched_off_under_a_custom_rule(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=a_custom_rule(tags="attack-sqli"))
+    typed = {"rule": "attack-sqli", "action": "disable", "reason": ""}
+
+    refused = await ada.post("/policies/1/rules", data=typed)
+    assert (refused.status_code, "Custom rule 9000001 is tagged attack-sqli" in refused.text) == (422, True)
+
+    await ada.post(f"{PLACE}/1", data=a_custom_rule(tags="", version="1"))
+    assert (await ada.post("/policies/1/rules", data=typed)).status_code == 303

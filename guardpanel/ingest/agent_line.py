@@ -112,7 +112,7 @@ def _is_of_another_version(line: bytes) -> bool:
 
 
 def _taken(event: _Event, line: bytes, place: str) -> AgentLine:
-    rules, severity = weighed(event.rules)
+    rules, severity, cause = _judged(event.rules, event.scores.get("blocking_paranoia_level"))
     method, path = shown(event.method)[:LONGEST_METHOD], shown(event.uri.partition("?")[0])[:LONGEST_PATH]
     return AgentLine(
         request_id=shown(event.id)[:LONGEST_ID] or place,
@@ -127,20 +127,16 @@ def _taken(event: _Event, line: bytes, place: str) -> AgentLine:
         score=_number(event.scores.get("blocking_inbound_anomaly_score")) or 0,
         severity=severity,
         rules=rules,
-        shape=_shape(event, method, path),
+        shape=shape_of(method, path, cause).number if cause else None,
         line=line,
     )
 
 
-def _shape(event: _Event, method: str, path: str) -> int | None:
-    cause = _cause(event.rules, event.scores.get("blocking_paranoia_level"))
-    return shape_of(method, path, cause).number if cause else None
-
-
 @lru_cache(MOST_KEPT)
-def _cause(rules: tuple[_Rule, ...], blocking_level: int | None) -> Cause | None:
-    """Kept: many requests fire the same rules in the same fields."""
-    return cause_of([_fired(rule) for rule in rules], blocking_level)
+def _judged(rules: tuple[_Rule, ...], blocking_level: int | None) -> tuple[tuple[int, ...], int | None, Cause | None]:
+    """Rules by weight, the worst severity, and the cause. Kept together, since finding either takes a hash of every match: many
+    requests fire the same rules in the same fields."""
+    return *weighed(rules), cause_of(map(_fired, rules), blocking_level)
 
 
 def _fired(rule: _Rule) -> Fired:
@@ -148,10 +144,8 @@ def _fired(rule: _Rule) -> Fired:
     return Fired(rule.id, level, [(match.variable, match.key) for match in rule.matches])
 
 
-@lru_cache(MOST_KEPT)
 def weighed(fired: tuple[_Rule, ...]) -> tuple[tuple[int, ...], int | None]:
-    """Rules with the worst first and those that only add up last, each once; and how bad the worst is. Kept: many requests fire
-    the same rules."""
+    """Rules with the worst first and those that only add up last, each once; and how bad the worst is."""
     worst: dict[int, int] = {}
     for rule in fired:
         if _number(rule.id):

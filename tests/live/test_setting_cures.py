@@ -60,7 +60,7 @@ RESTRICTIONS: dict[str, tuple[EvaluatedRequest, dict[str, Any], EvaluatedRequest
     "a charset": (in_charset("KOI8-R"), {"allowed_charsets": [*CHARSETS, "koi8-r"]}, in_charset("koi8-u")),
     "a version of HTTP": (
         {**a_request("GET", "/"), "version": "1.0"},
-        {"allowed_http_versions": ["1.1", "1.0"]},
+        {"allowed_http_versions": ["1.0", "1.1"]},
         {**a_request("GET", "/"), "version": "2.0"},
     ),
 }

@@ -295,7 +295,7 @@ def _rows(database: sqlite3.Connection) -> dict[str, list[dict[str, object]]]:
     for table in TABLES:
         rows = [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY id")]
         for row in rows:
-            row.update({name: json.loads(value) for name, value in row.items() if str(value).startswith("[")})
+            row.update({name: json.loads(value) for name, value in row.items() if str(value).startswith(("[", "{"))})
         found[table] = rows
     return found
 

@@ -151,11 +151,11 @@ def journey(page: Page, panel: Panel) -> None:
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Rule ID", exact=True).fill("not a number")
     page.get_by_label("Method", exact=True).fill("POST")
-    page.get_by_role("button", name="Show events").click()
+    page.get_by_role("button", name="Apply filters").click()
     expect(page.get_by_text("Enter a rule ID, for example 942100.").first).to_be_visible()
     expect(page.get_by_label("Method", exact=True)).to_have_value("POST")
     page.get_by_label("Rule ID", exact=True).fill("942100")
-    page.get_by_role("button", name="Show events").click()
+    page.get_by_role("button", name="Apply filters").click()
     expect(page.locator(".filter.is-set").filter(has_text="Rule ID is 942100")).to_be_visible()
     expect(page.locator(".filter.is-set").filter(has_text="Method is POST")).to_be_visible()
 

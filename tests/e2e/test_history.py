@@ -90,7 +90,9 @@ def restores(page: Page, panel: Panel, ada: Person, origin: int, name: str) -> N
     first, second = f"a.{name}", f"b.{name}"
     url = ada.post("/virtual-hosts", a_host(origin, hostnames=first)).url
     number = url.rpartition("/")[2]
-    ada.post(f"/virtual-hosts/{number}", a_host(origin, hostnames=f"{first}\nwww.{first}", maintenance="on"))
+    ada.post(
+        f"/virtual-hosts/{number}", a_host(origin, hostnames=f"{first}\nwww.{first}", maintenance="on", version="1")
+    )
     ada.post("/virtual-hosts", a_host(origin, hostnames=second))
     assert (status(panel, first), status(panel, f"www.{first}"), status(panel, second)) == (503, 503, 200)
 
@@ -124,7 +126,7 @@ def test_a_refused_change_is_read_in_the_engines_words(
     page = quiet_page
     log_in(page, panel)
     url = ada.post("/virtual-hosts", a_host(origin, hostnames="refused.example")).url
-    refused = a_host(origin, hostnames="refused.example", **{"servers.0.address": "nowhere.invalid:80"})
+    refused = a_host(origin, hostnames="refused.example", version="1", **{"servers.0.address": "nowhere.invalid:80"})
     assert ada.post(url.removeprefix(panel.url), refused).status == 422
 
     page.goto(f"{panel.url}/changes?outcome=rejected")

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from guardpanel.engines.evaluation import Evaluation, evaluate
+from guardpanel.services.fixes.attacks import payloads
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
 from guardpanel.services.fixes.ladder import Climb, Ladder
 from guardpanel.services.fixes.requests import Request
-from tests.live.judging import EvaluatedRequest, Judge
+from tests.live.judging import EvaluatedRequest, Judge, a_form
 from tests.live.test_false_positives import CASES, Case, asked
 from tests.rows import FACTS, rows
 from tests.rule_set import rule_set
@@ -70,6 +71,20 @@ def test_the_narrowest_rung_passes_only_its_request(judge: Judge, case: Case) ->
     assert ladder.before.verdict == "blocked"
     assert ladder.chosen is not None and ladder.chosen.evaluation is not None and ladder.chosen.evaluation.passes
     assert neighbours == [one["expect"] for one in case["neighbours"]]
+
+
+@pytest.mark.parametrize("family", payloads())
+def test_each_attack_is_blocked_by_a_rule_of_its_family(judge: Judge, family: str) -> None:
+    async def judged() -> list[Evaluation]:
+        ground = ground_of(rows({"Blocks": {"enforcement_mode": "block"}}, HOST), FACTS, 1, 1)
+        questions = [a_request(a_form("/x", {"q": payload})).question() for payload in payloads()[family]]
+        return [await evaluate(judge.control, ground.directives(Draft()), question) for question in questions]
+
+    answers = dict(zip(payloads()[family], asyncio.run(judged()), strict=True))
+
+    assert [text for text, answer in answers.items() if answer.verdict != "blocked"] == []
+    fired = {text: {str(rule.id)[:3] for rule in answer.rules} for text, answer in answers.items()}
+    assert [text for text, families in fired.items() if family not in families] == []
 
 
 UNSAYABLE = [

@@ -50,7 +50,7 @@ from guardpanel.views.answers import bare_page, compile_templates, page
 
 log = logging.getLogger(__name__)
 
-SWITCH_INTERVAL = 0.001
+SWITCH_INTERVAL_SECONDS = 0.001
 "Seconds (Python's default: 0.005) after which a rendering thread yields to a page. A page needs many turns."
 
 GC_AFTER = 20_000
@@ -84,7 +84,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
         gc.freeze()
         gc.set_threshold(GC_AFTER, 20, 20)
         gc.enable()
-        sys.setswitchinterval(SWITCH_INTERVAL)
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         try:
             with slow_steps.watched(settings.slow_step_ms / 1000):
                 yield

@@ -75,7 +75,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
     assert kept is not None
     monkeypatch.setattr(panel.accounts.sessions, "database", sessions)
     monkeypatch.setattr(supervisor, "LARGEST_LOG", -1)
-    monkeypatch.setattr(deployer, "TIDY_EVERY", 0.01)
+    monkeypatch.setattr(deployer, "TIDY_EVERY_SECONDS", 0.01)
     return Planted(
         {
             "supervision of WAF agent": (kept.agent, "command"),

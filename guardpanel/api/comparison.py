@@ -48,7 +48,9 @@ async def compare_policy(
     other = Side(query.policy or policy_id, query.revision)
     comparison = await policy_comparison.compare(session, other, Side(policy_id))
     return PolicyComparisonOut(
-        before=comparison.before, after=comparison.after, differences=[_out(one) for one in comparison.differences]
+        before=comparison.before,
+        after=comparison.after,
+        differences=[_out(difference) for difference in comparison.differences],
     )
 
 

@@ -81,14 +81,14 @@ async def list_event_groups(
 ) -> EventGroupPage:
     """Open groups first, of these the likely false positives; the 100 with the most clients."""
     with speaking(NAMES):
-        asked = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
+        wanted = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
     await session.commit()  # names are read over a connection of their own
-    found = await event_groups.page(
-        panel.events, panel.database, with_sets(asked, query), state=query.state,
+    matching = await event_groups.page(
+        panel.events, panel.database, with_sets(wanted, query), state=query.state,
         offset=(query.page - 1) * query.page_size, limit=query.page_size,
     )  # fmt: skip
     return EventGroupPage(
-        items=[EventGroupOut.of(group) for group in found.items], total=found.total, total_is_exact=found.is_whole,
+        items=[EventGroupOut.of(group) for group in matching.items], total=matching.total, total_is_exact=matching.is_whole,
         page=query.page, page_size=query.page_size,
     )  # fmt: skip
 

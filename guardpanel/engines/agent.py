@@ -24,10 +24,10 @@ from guardpanel.engines.releases import content_of, write_atomically
 from guardpanel.engines.rule_set import RuleSet, ask_rule_set
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable
 
-RELOAD_TIMEOUT = 60.0
+RELOAD_TIMEOUT_SECONDS = 60.0
 "Seconds. Fifty new applications compile in a few."
 
-STATUS_PATIENCE = 5.0
+STATUS_PATIENCE_SECONDS = 5.0
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -183,7 +183,11 @@ class Agent:
     async def reload(self) -> None:
         """Have the agent load its file. Raises DeploymentFailed if it refuses or does not respond."""
         answer = await http.ask(
-            self.control, "POST", "/v1/reload", headers={"host": "agent", "content-length": "0"}, timeout=RELOAD_TIMEOUT
+            self.control,
+            "POST",
+            "/v1/reload",
+            headers={"host": "agent", "content-length": "0"},
+            timeout=RELOAD_TIMEOUT_SECONDS,
         )
         if answer.status != 200:
             raise DeploymentFailed(
@@ -202,7 +206,7 @@ class Agent:
     async def load(self, names: Collection[str]) -> None:
         """Have the agent load its file and run these applications. Raises DeploymentFailed otherwise."""
         await self.reload()
-        if not (await self.wait(STATUS_PATIENCE)).runs(names):
+        if not (await self.wait(STATUS_PATIENCE_SECONDS)).runs(names):
             raise DeploymentFailed("The WAF agent is not running the new applications.", step="agent")
 
     async def wait(self, seconds: float) -> AgentStatus:

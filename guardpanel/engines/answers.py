@@ -6,23 +6,23 @@ from collections.abc import Collection
 from guardpanel.engines.agent import Agent
 from guardpanel.engines.answer_cache import AnswerCache
 from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.protocol import SERVERS_PATIENCE, EnginesStatus
+from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus
 from guardpanel.engines.releases import Releases
 from guardpanel.engines.reloading import patience_with
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import LONGEST, haproxy_status, servers
 from guardpanel.errors import EngineUnavailable
 
-PAGE_PATIENCE = 0.1
+PAGE_PATIENCE_SECONDS = 0.1
 "Seconds that a page waits for a newer answer: an engine that hangs must not block the panel."
 
-DEPLOYING_PATIENCE = 0.01
+DEPLOYING_PATIENCE_SECONDS = 0.01
 "The same during a deployment: HAProxy's master does not respond while it loads a configuration, 0.2 s for thousands of hosts."
 
 OLDEST_SERVERS = 5.0
 "Seconds after which an answer is too old to show: then a page waits."
 
-SAVE_PATIENCE = 5.0
+SAVE_PATIENCE_SECONDS = 5.0
 "Seconds that a save waits for engines that do not respond: they may be restarting."
 
 
@@ -71,9 +71,9 @@ class Answers:
 
     async def status(self, *, deploying: bool) -> EnginesStatus:
         """The status of both engines, as fresh as possible without waiting long. Raises nothing."""
-        return await self._status.get(DEPLOYING_PATIENCE if deploying else PAGE_PATIENCE)
+        return await self._status.get(DEPLOYING_PATIENCE_SECONDS if deploying else PAGE_PATIENCE_SECONDS)
 
-    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE_SECONDS) -> Servers:
         """The states of all servers by backend (`be_17`), as HAProxy's newest worker reported them. If a needed backend is
         missing from the cached answer, waits for a new one."""
         known = await self._servers.get(patience, OLDEST_SERVERS)

@@ -17,12 +17,12 @@ from guardpanel.engines.process import clean_environment
 
 log = logging.getLogger(__name__)
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+SHORTEST_PAUSE, LONGEST_PAUSE_SECONDS = 0.2, 30.0
 
 STEADY = 60.0
 "Seconds of uptime after which an exit resets the back-off."
 
-STOP_PATIENCE = 8.0
+STOP_PATIENCE_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Child:
         while monotonic() < ends and self.reads() == died_with:
             await asyncio.sleep(min(0.1, self._pause))
         # Retry at once with a configuration other than the one it exited with.
-        self._pause = min(LONGEST_PAUSE, self._pause * 2) if self.reads() == died_with else SHORTEST_PAUSE
+        self._pause = min(LONGEST_PAUSE_SECONDS, self._pause * 2) if self.reads() == died_with else SHORTEST_PAUSE
 
     def alive(self) -> bool:
         if self.process is not None:
@@ -137,7 +137,7 @@ class Child:
     async def stop(self) -> None:
         """Send TERM, then KILL, to its own pid. Its children (HAProxy's workers) end with it."""
         if self.pid is not None and self.alive():
-            for end, patience in ((signal.SIGTERM, STOP_PATIENCE), (signal.SIGKILL, 2.0)):
+            for end, patience in ((signal.SIGTERM, STOP_PATIENCE_SECONDS), (signal.SIGKILL, 2.0)):
                 with suppress(ProcessLookupError):
                     os.kill(self.pid, end)
                 ends = monotonic() + patience

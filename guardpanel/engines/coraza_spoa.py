@@ -36,7 +36,7 @@ NAME = "coraza-spoa"
 OURS = "guardpanel-spoa "
 "The beginning of our own agent's `-version` (spoa/version.go)."
 
-PATIENCE, EACH = 10.0, 0.2
+PATIENCE_SECONDS, SECONDS_EACH = 10.0, 0.2
 "Seconds per reload, and per application in the file: it recompiles all of them."
 
 SHORTEST_TRY, LONGEST_TRY = 0.1, 2.0
@@ -140,7 +140,7 @@ class CorazaSpoa(Agent):
     async def load(self, names: Collection[str]) -> None:
         await self.reload()
         applications = len(await asyncio.to_thread(self._in_file))
-        ends, patience = monotonic() + PATIENCE + EACH * applications, SHORTEST_TRY
+        ends, patience = monotonic() + PATIENCE_SECONDS + SECONDS_EACH * applications, SHORTEST_TRY
         while silent := await self._silent(names, patience):
             if monotonic() >= ends:
                 raise DeploymentFailed(

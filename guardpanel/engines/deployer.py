@@ -15,9 +15,9 @@ from guardpanel.engines.drift import Drift, Expected, Inspector
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.proc import listener_of
-from guardpanel.engines.protocol import SERVERS_PATIENCE, EnginesStatus
+from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus
 from guardpanel.engines.releases import Release, Releases, content_of, sweep_drafts
-from guardpanel.engines.reloading import START_PATIENCE, Reloader, StillLoading
+from guardpanel.engines.reloading import START_PATIENCE_SECONDS, Reloader, StillLoading
 from guardpanel.engines.server_sync import ServerSync
 from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.verify import Verifier
@@ -26,7 +26,7 @@ from guardpanel.settings import Settings
 
 log = logging.getLogger(__name__)
 
-TIDY_EVERY = 2.0
+TIDY_EVERY_SECONDS = 2.0
 
 
 class Deployer:
@@ -151,13 +151,13 @@ class Deployer:
     async def must_answer(self, patience: float) -> None:
         await self.answers.must_answer(patience)
 
-    async def runs(self, checksum: str, patience: float = START_PATIENCE) -> bool:
+    async def runs(self, checksum: str, patience: float = START_PATIENCE_SECONDS) -> bool:
         return await self.reloader.runs(checksum, patience)
 
     async def status(self) -> EnginesStatus:
         return await self.answers.status(deploying=self._is_deploying)
 
-    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE_SECONDS) -> Servers:
         return await self.answers.servers(needed, patience)
 
     async def servers_of(self, backend: str) -> tuple[ServerStatus, ...]:
@@ -199,7 +199,7 @@ class Deployer:
         """Add the new applications to those that live workers use, in the agent's file and in the agent."""
         names = [app.name for app in bundle.applications]
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
-        status = await self.agent.wait(START_PATIENCE)
+        status = await self.agent.wait(START_PATIENCE_SECONDS)
         if not status.running:
             raise DeploymentFailed("The WAF agent is not responding.", step="agent")
         if changed or keep is not None or not await self.agent.runs(names, status):
@@ -236,7 +236,7 @@ class Deployer:
     async def _tidy(self) -> None:
         """Repeat until no old worker is left. Saves in quick succession share a pass. Failures wait for the next save."""
         while True:
-            await asyncio.sleep(TIDY_EVERY)
+            await asyncio.sleep(TIDY_EVERY_SECONDS)
             try:
                 if not await self.drop_unused():
                     return

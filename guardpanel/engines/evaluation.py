@@ -10,7 +10,7 @@ from typing import Any
 from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable
 
-PATIENCE = 12.0
+PATIENCE_SECONDS = 12.0
 "Seconds: the agent itself gives up after 10."
 
 AT_ONCE = 2
@@ -75,7 +75,7 @@ async def _answer(control: Path, question: Mapping[str, Any]) -> bytes:
     headers = {"host": "agent", "content-type": "application/json"}
     body = json.dumps(question).encode()
     for _ in range(TRIES):
-        answer = await http.ask(control, "POST", "/v1/evaluate", headers=headers, body=body, timeout=PATIENCE)
+        answer = await http.ask(control, "POST", "/v1/evaluate", headers=headers, body=body, timeout=PATIENCE_SECONDS)
         if answer.status != BUSY:
             break
         await asyncio.sleep(BETWEEN)
@@ -119,7 +119,7 @@ def _rule(fields: Mapping[str, Any]) -> EvaluatedRule:
         data=str(fields["data"]),
         tags=tuple(fields["tags"]),
         matches=tuple(
-            Match(str(one["variable"]), str(one.get("key", "")), str(one["value"]), int(one["chain"]))
-            for one in fields["matches"]
+            Match(str(match["variable"]), str(match.get("key", "")), str(match["value"]), int(match["chain"]))
+            for match in fields["matches"]
         ),
     )

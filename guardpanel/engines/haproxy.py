@@ -141,7 +141,7 @@ def _changed(binary: str) -> int:
 
 def rejected(result: Completed, folder: Path, origins: Mapping[str, Mapping[int, Origin]]) -> ConfigRejected:
     output = result.output.replace(f"{folder}/", "")
-    findings = [found for line in output.splitlines() if (found := finding(line, origins))]
+    findings = [complaint for line in output.splitlines() if (complaint := finding(line, origins))]
     return ConfigRejected("HAProxy rejected this change.", engine=ENGINE, output=output, findings=findings)
 
 

@@ -15,8 +15,8 @@ from guardpanel.engines import http
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
 LARGEST = 64 * 1024 * 1024
-PAUSE = 0.01
-ANSWER_TIMEOUT = 5.0
+PAUSE_SECONDS = 0.01
+ANSWER_TIMEOUT_SECONDS = 5.0
 "Seconds per answer: a master does not respond while it loads a large configuration."
 
 
@@ -93,14 +93,14 @@ class MasterCli:
         ends = monotonic() + patience
         while True:
             try:
-                async with asyncio.timeout(ANSWER_TIMEOUT):
+                async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
                     return await self._once(command)
             except (OSError, TimeoutError) as error:
                 silent = isinstance(error, TimeoutError)
                 if monotonic() >= ends or (silent and not again_after_silence):
                     words = f"HAProxy’s master socket is not responding: {http.reason(error)}."
                     raise (EngineSilent if silent else EngineUnavailable)(words) from error
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _once(self, command: str) -> str:
         reader, writer = await asyncio.open_unix_connection(str(self.path), limit=LARGEST)

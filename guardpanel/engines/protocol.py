@@ -14,7 +14,7 @@ from guardpanel.engines.servers import Servers, ServerStatus
 from guardpanel.engines.status import HAProxyStatus
 from guardpanel.engines.verify import Verifier
 
-SERVERS_PATIENCE = 0.02
+SERVERS_PATIENCE_SECONDS = 0.02
 "Seconds that a page waits for newer states of all servers. Thousands take twice that, and longer during a save."
 
 
@@ -80,7 +80,7 @@ class Engines(Protocol):
     async def status(self) -> EnginesStatus:
         """The status of both engines, as fresh as possible without waiting long. Raises nothing."""
 
-    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE) -> Servers:
+    async def servers(self, needed: Collection[str] = (), patience: float = SERVERS_PATIENCE_SECONDS) -> Servers:
         """The states of all servers by backend (`be_17`), as HAProxy's newest worker reported them. If a needed backend is
         missing from the cached answer, waits for a new one."""
 

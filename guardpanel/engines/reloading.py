@@ -12,10 +12,10 @@ from guardpanel.engines.proc import processes_at
 from guardpanel.engines.releases import Releases
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
 
-START_PATIENCE = 15.0
+START_PATIENCE_SECONDS = 15.0
 "Seconds for an engine that is just starting."
 
-RELOAD_PATIENCE = 15.0
+RELOAD_PATIENCE_SECONDS = 15.0
 
 STILL_LOADING = "Another reload is still in progress"
 """The answer of a master (3.1 and newer) that still loads another worker, including its first (cli_parse_reload() in its
@@ -32,9 +32,9 @@ class Reloader:
 
     async def reload(self, checksum: str, *, again: bool = False) -> None:
         """Have HAProxy load the current release, unless it already runs it (it may just have started with it)."""
-        patience = patience_with(self.cli, RELOAD_PATIENCE)
+        patience = patience_with(self.cli, RELOAD_PATIENCE_SECONDS)
         while True:
-            before = await self.cli.processes(patience=START_PATIENCE)
+            before = await self.cli.processes(patience=START_PATIENCE_SECONDS)
             if not again and await self._has_loaded(checksum, before):
                 return None
             reading = await Reading.of(self.cli, before)
@@ -58,7 +58,7 @@ class Reloader:
     async def _wait_for_a_new_worker(self, reading: Reading, answer: str) -> None:
         """`answer` is the master's to the reload. Raises DeploymentFailed if there is none."""
         before = reading.before
-        patience = Patience(RELOAD_PATIENCE, reading.processes)
+        patience = Patience(RELOAD_PATIENCE_SECONDS, reading.processes)
         while True:
             try:
                 now = await self.cli.processes()
@@ -81,7 +81,7 @@ class Reloader:
                 raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
             await asyncio.sleep(0.01)
 
-    async def runs(self, checksum: str, patience: float = START_PATIENCE) -> bool:
+    async def runs(self, checksum: str, patience: float = START_PATIENCE_SECONDS) -> bool:
         """Whether HAProxy's newest worker has loaded this configuration. False if it does not respond in time."""
         ends = monotonic() + patience
         while True:

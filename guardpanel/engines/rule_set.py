@@ -11,7 +11,7 @@ from typing import Any
 from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable
 
-PATIENCE = 5.0
+PATIENCE_SECONDS = 5.0
 "Seconds. The agent reads the rule set on the first query."
 
 
@@ -76,7 +76,7 @@ class RuleSet:
 async def ask_rule_set(control: Path, known: RuleSet | None) -> RuleSet:
     """The running agent's rule set. `known` if that is still current. Raises EngineUnavailable."""
     headers = {"host": "agent", **({"if-none-match": known.etag} if known else {})}
-    answer = await http.ask(control, "GET", "/v1/rules", headers=headers, timeout=PATIENCE)
+    answer = await http.ask(control, "GET", "/v1/rules", headers=headers, timeout=PATIENCE_SECONDS)
     if known is not None and answer.status == 304:
         return known
     if answer.status != 200:

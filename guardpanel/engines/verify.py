@@ -21,7 +21,7 @@ DEADLINE = 8.0
 IN_A_ROW = 16
 "New connections per listener: a second HAProxy on the same port would accept a share of them (SO_REUSEPORT)."
 
-PAUSE = 0.01
+PAUSE_SECONDS = 0.01
 "Seconds before the next attempt, doubled each time. With many attempts, one would by chance miss a stray HAProxy."
 
 CHECKSUM = "x-gp-checksum"
@@ -76,7 +76,7 @@ class Verifier:
         return [*self.binds, self.probe] if there else [*self.binds]
 
     async def _until(self, patience: Patience, proof: Proof) -> None:
-        pause = PAUSE
+        pause = PAUSE_SECONDS
         while True:
             over = patience.had_its_seconds
             try:

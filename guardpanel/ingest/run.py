@@ -37,14 +37,14 @@ together, the more they share."""
 IDLE = 0.1
 "Seconds between polls when there is nothing to read."
 
-TIDY_EVERY, BETWEEN_STEPS = 60.0, 0.05
+TIDY_EVERY_SECONDS, BETWEEN_STEPS_SECONDS = 60.0, 0.05
 "Seconds between two checks for events to delete, and between two steps of deleting them."
 
-AFTER_FAILURE, LONGEST_WAIT = 1.0, 30.0
+AFTER_FAILURE_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 "Seconds. A failing disk is retried ever more slowly."
 
 STANDS = 60.0
-"Seconds after which an unfinished step counts as hanging: a step takes a few, a pause after a failure LONGEST_WAIT."
+"Seconds after which an unfinished step counts as hanging: a step takes a few, a pause after a failure LONGEST_WAIT_SECONDS."
 
 GC_AFTER = (100_000, 50, 100)
 "Between garbage collections (gc.set_threshold): batches create many objects, but no cycles."
@@ -87,7 +87,7 @@ class Ingest:
         "When a step last ended, successfully or not."
 
     def keep_reading(self, ending: StopEvent, parent: int | None = None) -> None:
-        wait = AFTER_FAILURE
+        wait = AFTER_FAILURE_SECONDS
         while not ending.is_set() and parent in {None, os.getppid()}:
             if not self.settings.events_database.exists():
                 raise StorageFailed("The events database was removed.")
@@ -100,9 +100,9 @@ class Ingest:
                 self._give_way(error)
                 self._moved = monotonic()
                 ending.wait(wait)
-                wait = min(LONGEST_WAIT, wait * 2)
+                wait = min(LONGEST_WAIT_SECONDS, wait * 2)
                 continue
-            self.problem, wait, self._moved = None, AFTER_FAILURE, monotonic()
+            self.problem, wait, self._moved = None, AFTER_FAILURE_SECONDS, monotonic()
             if not busy:
                 ending.wait(IDLE)
 
@@ -145,13 +145,13 @@ class Ingest:
             recorded.remove_ended(self.connection, schema.id_of(clock.AGES.now()))
         bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
         if not retention.too_many(self.connection, **bounds):
-            self._next_tidying = monotonic() + TIDY_EVERY
+            self._next_tidying = monotonic() + TIDY_EVERY_SECONDS
             return
         with self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
             self._count({"removed": retention.remove_oldest(self.connection, **bounds)})
         self.store.forget()
-        self._next_tidying = monotonic() + BETWEEN_STEPS
+        self._next_tidying = monotonic() + BETWEEN_STEPS_SECONDS
 
     def shape_some(self) -> None:
         """One step for events that are older than shapes, as long as there are any."""

@@ -25,7 +25,7 @@ DETECTED = VERDICT_CODES[Verdict.DETECTED]
 LET_SPEAK = {DETECTED, VERDICT_CODES[Verdict.UNDELIVERED]}
 "HAProxy's verdicts over which the agent's takes precedence."
 
-USES_KEPT = 400
+USES_KEPT_DAYS = 400
 "Days."
 
 INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 18)})"  # noqa: S608
@@ -76,13 +76,15 @@ class Store:
         return counted
 
     def add_uses(self, uses: Sequence[Use]) -> None:
-        """To those of their day. What is older than USES_KEPT days is dropped with that."""
+        """To those of their day. What is older than USES_KEPT_DAYS days is dropped with that."""
         self.connection.executemany(
             "INSERT INTO exclusion_use VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " requests = requests + excluded.requests, last = max(last, excluded.last)",
             uses,
         )
-        self.connection.execute("DELETE FROM exclusion_use WHERE day < ?", (max(use.day for use in uses) - USES_KEPT,))
+        self.connection.execute(
+            "DELETE FROM exclusion_use WHERE day < ?", (max(use.day for use in uses) - USES_KEPT_DAYS,)
+        )
 
     def _known(self, requests: list[str]) -> dict[str, StoredRequest]:
         rows = self.connection.execute(

@@ -148,8 +148,8 @@ class CustomRuleFields(CustomRuleColumns):
         if not isinstance(data, dict):
             return data
         text = data.get("seclang")
-        said = fields_from(text, CustomRuleColumns) if isinstance(text, str) and text.strip() else {}
-        return {"operator_argument": "", **data, **said}
+        written = fields_from(text, CustomRuleColumns) if isinstance(text, str) and text.strip() else {}
+        return {"operator_argument": "", **data, **written}
 
 
 class CustomRule(CustomRuleColumns, VersionedRow, table=True):

@@ -181,9 +181,9 @@ class JudgingFields(Fields):
     @field_validator("total_argument_length")
     @classmethod
     def total_is_more_than_one(cls, total: int | None, info: ValidationInfo) -> int | None:
-        one = info.data.get("argument_length")
-        if total is not None and one is not None and total < one:
-            raise refuse(f"Enter at least the argument length ({one:,}), which would never be reached otherwise.")
+        longest = info.data.get("argument_length")
+        if total is not None and longest is not None and total < longest:
+            raise refuse(f"Enter at least the argument length ({longest:,}), which would never be reached otherwise.")
         return total
 
     @field_validator("upload_kib", "files_kib")

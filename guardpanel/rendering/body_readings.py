@@ -50,27 +50,39 @@ class BodyReadingState(BodyReadingColumns):
 
 def chains(readings: Iterable[BodyReadingState], processors: Mapping[ReadAs, str]) -> list[Chain]:
     """The widest first: of several that fit a request, the last holds."""
-    ordered = sorted((one for one in readings if one.read_as in processors), key=narrowness)
-    return [_chain(one, FIRST_ID + at, processors) for at, one in enumerate(ordered)]
+    ordered = sorted((reading for reading in readings if reading.read_as in processors), key=narrowness)
+    return [_chain(reading, FIRST_ID + at, processors) for at, reading in enumerate(ordered)]
 
 
-def narrowness(one: BodyReadingState) -> tuple[int, int, bool, bool, int]:
+def narrowness(reading: BodyReadingState) -> tuple[int, int, bool, bool, int]:
     """Grows as fewer requests fit: by path, then content type, then method; of equals, the newer one holds."""
-    length = len(one.path) if one.path_match is PathMatch.BELOW else 0
-    return WIDEST_FIRST.index(one.path_match), length, bool(one.content_types), bool(one.methods), one.id
-
-
-def _chain(one: BodyReadingState, rule_id: int, processors: Mapping[ReadAs, str]) -> Chain:
-    tests = [*of_requests(one.path_match, one.path, one.methods)]
-    if one.content_types:
-        is_of_them = built("@rx (?i){}", content_types(one.content_types))
-        tests.append(Link(own("REQUEST_HEADERS:Content-Type"), is_of_them, "content_types"))
-    return Chain(
-        NOUN.key, one.id, rule_id, 1, tuple(tests), (built("ctl:{}", literal(processors[one.read_as])),), "read_as"
+    length = len(reading.path) if reading.path_match is PathMatch.BELOW else 0
+    return (
+        WIDEST_FIRST.index(reading.path_match),
+        length,
+        bool(reading.content_types),
+        bool(reading.methods),
+        reading.id,
     )
 
 
-def directives(one: BodyReadingState) -> str:
+def _chain(reading: BodyReadingState, rule_id: int, processors: Mapping[ReadAs, str]) -> Chain:
+    tests = [*of_requests(reading.path_match, reading.path, reading.methods)]
+    if reading.content_types:
+        is_of_them = built("@rx (?i){}", content_types(reading.content_types))
+        tests.append(Link(own("REQUEST_HEADERS:Content-Type"), is_of_them, "content_types"))
+    return Chain(
+        NOUN.key,
+        reading.id,
+        rule_id,
+        1,
+        tuple(tests),
+        (built("ctl:{}", literal(processors[reading.read_as])),),
+        "read_as",
+    )
+
+
+def directives(reading: BodyReadingState) -> str:
     """It alone, as a person may read it."""
-    text, _ = split_origins(template("coraza/_chains.conf.j2").render(chains=chains([one], PROCESSORS)))
+    text, _ = split_origins(template("coraza/_chains.conf.j2").render(chains=chains([reading], PROCESSORS)))
     return text

@@ -67,10 +67,10 @@ def one_of(words: Sequence[str]) -> Token:
     first, *others = (exactly(word) for word in words)
     if not others:
         return is_exactly(words[0])
-    found = first
+    alternatives = first
     for other in others:
-        found = built("{}|{}", found, other)
-    return built(r"@rx \A(?:{})\z", found)
+        alternatives = built("{}|{}", alternatives, other)
+    return built(r"@rx \A(?:{})\z", alternatives)
 
 
 def is_exactly(text: str) -> Token:

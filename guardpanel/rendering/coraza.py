@@ -23,16 +23,16 @@ from guardpanel.rendering.tokens import split_origins
 from guardpanel.rendering.tuning import UNTUNED, Tuning
 from guardpanel.rendering.virtual_host import VirtualHostState
 
-TRANSACTION_TTL = 90_000
+TRANSACTION_TTL_MS = 90_000
 """Milliseconds for which the agent keeps a request's transaction for its response: HAProxy's connect and server timeouts, with a
 margin."""
 
-MOST_KEPT = 16_000_000
+MOST_KEPT_CHARACTERS = 16_000_000
 "Characters: of hundreds of ordinary policies, and of dozens with hundreds of rules."
 
-_APPLICATIONS: Kept[Application] = Kept(MOST_KEPT, lambda app: len(app.directives))
+_APPLICATIONS: Kept[Application] = Kept(MOST_KEPT_CHARACTERS, lambda app: len(app.directives))
 
-_ENTRIES: Kept[str] = Kept(MOST_KEPT, len)
+_ENTRIES: Kept[str] = Kept(MOST_KEPT_CHARACTERS, len)
 "By the text and the response check, from which the name follows."
 
 Effective = tuple[int, EnforcementMode, int]
@@ -168,7 +168,7 @@ def _entry(app: Application) -> str:
                 "name": app.name,
                 "directives": app.directives,
                 "response_check": app.response_check,
-                "transaction_ttl_ms": TRANSACTION_TTL,
+                "transaction_ttl_ms": TRANSACTION_TTL_MS,
                 "log_level": "warn",
                 "log_file": "/dev/stderr",
                 "log_format": "json",

@@ -42,7 +42,7 @@ class Tuning(NamedTuple):
             ),
             tuple(override for override in self.overrides if override.policy_id == policy_id),
             tuple(rule for rule in self.custom_rules if rule.policy_id == policy_id),
-            tuple(one for one in self.readings if one.policy_id == policy_id),
+            tuple(reading for reading in self.readings if reading.policy_id == policy_id),
         )
 
     def rendered(self, blocking_level: int, processors: Mapping[ReadAs, str]) -> dict[str, Any]:

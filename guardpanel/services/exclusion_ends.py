@@ -14,7 +14,7 @@ from guardpanel.services.saving.changes import Changes, SaveRequest
 
 log = logging.getLogger(__name__)
 
-EVERY = 60.0
+EVERY_SECONDS = 60.0
 "Seconds between two looks."
 
 ANNOUNCED = timedelta(days=7)
@@ -24,7 +24,7 @@ AUTHOR = "guardpanel"
 
 def follow(changes: Changes) -> None:
     """Runs as long as the panel."""
-    changes.background.keep("rule exclusions", partial(_look, changes), EVERY)
+    changes.background.keep("rule exclusions", partial(_look, changes), EVERY_SECONDS)
 
 
 async def _look(changes: Changes) -> None:

@@ -78,7 +78,9 @@ def kind(fields: RuleExclusionColumns) -> str:
 
 
 def _requests(fields: RuleExclusionColumns) -> str:
-    conditions = [f"{name} is “{value}”" for name, _, value in (one.partition("=") for one in fields.only_if)]
+    conditions = [
+        f"{name} is “{value}”" for name, _, value in (condition.partition("=") for condition in fields.only_if)
+    ]
     return requests_to(fields.path_match, fields.path, fields.methods) + (
         f", if {listed(conditions)}" if conditions else ""
     )

@@ -44,7 +44,7 @@ class PolicyComparison:
     "Of what is only in one of them, or differs: the address of its page, where it is there now."
 
     def of_kind(self, kind: Kind) -> list[Difference]:
-        return [one for one in self.differences if one.kind == kind]
+        return [difference for difference in self.differences if difference.kind == kind]
 
 
 async def compare(session: AsyncSession, before: Side, after: Side) -> PolicyComparison:

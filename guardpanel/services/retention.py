@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 STEP = 10
 "Changes deleted per transaction: a concurrent save waits some milliseconds at most."
 
-PAUSE = 0.05
+PAUSE_SECONDS = 0.05
 "Seconds between two steps."
 
 AFTER_A_SAVE = 3.0
 "Seconds. Saves in quick succession share a pass."
 
-EVERY = 3600.0
+EVERY_SECONDS = 3600.0
 "Seconds after which it runs without a save, since data also ages."
 
 
@@ -65,7 +65,7 @@ class Retention:
 
     async def _until_the_next(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(EVERY):
+            async with asyncio.timeout(EVERY_SECONDS):
                 await self.changes.saved.wait()
             await self.changes.background.sleep(AFTER_A_SAVE)
 
@@ -78,9 +78,9 @@ class Retention:
             await self._leave_room()
 
     async def _leave_room(self) -> None:
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(PAUSE_SECONDS)
         while self.changes.is_saving:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _drop_changes(self) -> int:
         """One step. Returns the number of deleted changes."""

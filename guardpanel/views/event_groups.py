@@ -31,10 +31,10 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
         return redirect(filters.url())
     groups: GroupPage | None = None
     try:
-        asked = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
+        wanted = await filter_of(session, filters.form.fields(EventQuestion), datetime.now(UTC))
         await session.commit()  # names are read over a connection of their own
         groups = await event_groups.page(
-            panel.events, panel.database, asked, state=filters.state, offset=filters.offset, limit=LIMIT
+            panel.events, panel.database, wanted, state=filters.state, offset=filters.offset, limit=LIMIT
         )
     except Invalid as problem:
         filters.form.refused(problem)

@@ -57,8 +57,8 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
         if len(own) == 1:
             return redirect(custom_rules.NOUN.url_of(own[0][0]))
         context = {"loaded": loaded, "number": number, "is_own": number // 10_000 == 19, "custom_rules": own}
-        found = own or not loaded.rule_set
-        return await page(request, "rules/missing.html", context, status_code=200 if found else 404)
+        exists = own or not loaded.rule_set
+        return await page(request, "rules/missing.html", context, status_code=200 if exists else 404)
     rule = loaded.rule_set.rules[number]
     exclusions = await rule_exclusions.of_rule(session, rule)
     overrides = await rule_overrides.of_rule(session, rule)

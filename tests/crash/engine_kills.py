@@ -17,7 +17,7 @@ from tests.crash.sweep import is_waiting
 from tests.crash.syscalls import Call, Verdict
 
 WHO = ("agent", "worker", "master")
-PATIENCE = 40.0
+PATIENCE_SECONDS = 40.0
 
 
 class Killer:
@@ -57,7 +57,7 @@ def do(found: Living, job: Job) -> None:
 def learned(haproxy: str, seed: int, who: list[str], kinds: list[str]) -> list[Job]:
     """Steps that act; and of those that wait every tenth."""
     found: dict[str, list[str]] = {}
-    with living(haproxy, seed, PATIENCE) as one:
+    with living(haproxy, seed, PATIENCE_SECONDS) as one:
         for kind in kinds:
             for point in one.one(kind, lambda _call, _occurrence: None, f"{kind} without a kill"):
                 found.setdefault(point, []).append(kind)
@@ -68,7 +68,7 @@ def learned(haproxy: str, seed: int, who: list[str], kinds: list[str]) -> list[J
 
 
 def main() -> None:
-    command(__doc__, Axis("who", WHO), ("route", "policy", "create", "delete"), learned, do, PATIENCE)
+    command(__doc__, Axis("who", WHO), ("route", "policy", "create", "delete"), learned, do, PATIENCE_SECONDS)
 
 
 if __name__ == "__main__":

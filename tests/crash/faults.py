@@ -31,7 +31,7 @@ LASTING = {
     "readonly": TAKES_SPACE | SYNCS | {"unlink", "unlinkat", "rmdir", "chmod"},
 }
 
-PATIENCE = 15.0
+PATIENCE_SECONDS = 15.0
 
 
 def can(fault: str, name: str) -> bool:
@@ -81,7 +81,7 @@ def learned(haproxy: str, seed: int, faults: list[str], kinds: list[str]) -> lis
     """Every step of a save that touches a file, with every fault that it can meet."""
     found: dict[tuple[str, str], list[str]] = {}
     nothing: Harm = lambda _call, _occurrence: None  # noqa: E731
-    with living(haproxy, seed, PATIENCE) as one:
+    with living(haproxy, seed, PATIENCE_SECONDS) as one:
         for kind in kinds:
             about_files: set[str] = set()
 
@@ -100,7 +100,7 @@ def learned(haproxy: str, seed: int, faults: list[str], kinds: list[str]) -> lis
 
 
 def main() -> None:
-    command(__doc__, Axis("fault", FAULTS), KINDS, learned, do, PATIENCE)
+    command(__doc__, Axis("fault", FAULTS), KINDS, learned, do, PATIENCE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from tests.crash.deeds import Host, Rules, World
 from tests.crash.outside import ATTACK, ROOT
 
 TABLES = ("traffic", "policy", "virtualhost", "hostname", "server")
-PATIENCE = 10.0
+PATIENCE_SECONDS = 10.0
 PROBES = 4
 
 
@@ -161,7 +161,7 @@ class Oracle:
 
     def master(self, command: str) -> str:
         """HAProxy's master CLI; it refuses for a moment after each reload."""
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return exchange(self.settings.master_socket, command.encode() + b"\n", half_close=True).decode()
@@ -328,9 +328,9 @@ def exchange(place: Path | tuple[str, int], request: bytes, *, half_close: bool 
 
 def _connected(place: Path | tuple[str, int]) -> socket.socket:
     if not isinstance(place, Path):
-        return socket.create_connection(place, PATIENCE)
+        return socket.create_connection(place, PATIENCE_SECONDS)
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(PATIENCE)
+    connection.settimeout(PATIENCE_SECONDS)
     try:
         connection.connect(str(place))
     except OSError:

@@ -20,9 +20,9 @@ from pathlib import Path
 from guardpanel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAUSE = 0.01
+PAUSE_SECONDS = 0.01
 "Seconds between two requests of one visitor: the machine's two cores are for the saves."
-PATIENCE = 10.0
+PATIENCE_SECONDS = 10.0
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 
 STEADY, GUARDED = "steady.example", "guarded.example"
@@ -147,7 +147,7 @@ async def _visitor(port: int, plan: list[Wanted], keeps: bool, count: Count) -> 
         began, at = count.epoch, time.monotonic()
         failure = None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 stream = open_connection or await asyncio.open_connection("127.0.0.1", port)
                 open_connection = stream
                 status, closes = await _ask(stream, method, host, target, body, keeps)
@@ -159,7 +159,7 @@ async def _visitor(port: int, plan: list[Wanted], keeps: bool, count: Count) -> 
             open_connection[1].close()
             open_connection = None
         count.add(began, failure)
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _ask(stream: Stream, method: str, host: str, target: str, body: bytes, keeps: bool) -> tuple[int, bool]:

@@ -33,10 +33,10 @@ def chromium() -> str:
     return found
 
 
-PATIENCE = 20_000
+PATIENCE_MS = 20_000
 "Milliseconds for whatever a page is to show: the machine may be busy, and a page asks every 5 s."
 
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import PATIENCE, Complaints, log_in
+from tests.e2e.conftest import PATIENCE_MS, Complaints, log_in
 from tests.panel import Panel, running_panel
 from tests.web import Person, a_host, a_policy, an_account
 
@@ -126,7 +126,7 @@ def test_each_link_of_a_row_can_be_touched_on_a_phone(browsing: Page, filled: Pa
     browsing.set_viewport_size({"width": 390, "height": 844})
     browsing.goto(f"{filled.url}/policies")
 
-    browsing.get_by_role("link", name="5 virtual hosts").click(timeout=PATIENCE)
+    browsing.get_by_role("link", name="5 virtual hosts").click(timeout=PATIENCE_MS)
 
     expect(browsing).to_have_url(f"{filled.url}/virtual-hosts?policy=1")
 

@@ -125,7 +125,7 @@ async def test_a_load_ends_when_all_judge_or_says_who_does_not(folder: Path, mon
     await agent.load(["p1", "p2"])
     assert asked.count("p2") == 3
 
-    monkeypatch.setattr(coraza_spoa, "PATIENCE", 0.0)
+    monkeypatch.setattr(coraza_spoa, "PATIENCE_SECONDS", 0.0)
     asked.clear()
     with pytest.raises(DeploymentFailed, match="SIGHUP") as failed:
         await agent.load(["p1", "p3"])

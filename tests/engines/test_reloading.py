@@ -44,7 +44,7 @@ async def silent_master(path: Path) -> AsyncIterator[list[bytes]]:
 
 
 async def test_a_slow_master_gets_a_single_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(master_cli, "ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr(master_cli, "ANSWER_TIMEOUT_SECONDS", 0.05)
     path = tmp_path / "m.sock"
 
     async with silent_master(path) as heard:
@@ -105,7 +105,7 @@ async def test_haproxy_that_loads_for_ever_is_given_up(
         async def reload(self) -> str:
             return LOADING
 
-    monkeypatch.setattr("guardpanel.engines.reloading.RELOAD_PATIENCE", 0.1)
+    monkeypatch.setattr("guardpanel.engines.reloading.RELOAD_PATIENCE_SECONDS", 0.1)
     reloader.cli = Stuck(tmp_path / "m.sock", looks=1_000)
 
     with pytest.raises(DeploymentFailed, match="still loading"):

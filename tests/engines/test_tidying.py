@@ -49,7 +49,7 @@ class QuietCli(MasterCli):
 async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deployer, "TIDY_EVERY", 0.0)
+    monkeypatch.setattr(deployer, "TIDY_EVERY_SECONDS", 0.0)
     cli, agent = QuietCli(settings.master_socket), SlowAgent(settings)
     engines = Deployer(settings, "secret", cli=cli, agent=agent)
     bundle = render(DesiredState.from_rows(rows({}, {}), FACTS))

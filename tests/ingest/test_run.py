@@ -60,7 +60,7 @@ def test_a_batch_that_is_cut_off_is_read_again(ground: Ground, monkeypatch: pyte
 def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
-    monkeypatch.setattr(run, "AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(run, "AFTER_FAILURE_SECONDS", 0.01)
     ground.write(FIRST, event := an_event())
     refusals, ending, problems = iter([True, True]), threading.Event(), set[object]()
     insert = Store._insert
@@ -83,7 +83,7 @@ def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
 
 
 def test_batches_that_are_stored_together_are_undone_together(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(run, "AFTER_FAILURE_SECONDS", 0.01)
     monkeypatch.setattr(batches, "BATCH", 2)
     events = [an_event() for _ in range(7)]
     ground.write(FIRST, *events[:3])

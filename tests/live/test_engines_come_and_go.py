@@ -33,7 +33,7 @@ def origin() -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who hangs here hangs for good: less patience changes the time that it takes to say so, and nothing else."""
-    monkeypatch.setattr(changes, "SAVE_PATIENCE", 2.0)
+    monkeypatch.setattr(changes, "SAVE_PATIENCE_SECONDS", 2.0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from guardpanel.ingest.status import Status
 from guardpanel.services.events import state
-from guardpanel.services.events.watching import PATIENCE, IngestWatch
+from guardpanel.services.events.watching import PATIENCE_SECONDS, IngestWatch
 from guardpanel.services.saving.watch import Watch
 from guardpanel.settings import Settings
 from tests.views.test_background import Clock
@@ -47,7 +47,7 @@ async def test_an_ingest_that_cannot_store_is_reported_until_it_can(watch: Inges
 async def test_a_missing_ingest_is_reported_after_its_time_to_start(
     watch: IngestWatch, settings: Settings, clock: Clock
 ) -> None:
-    clock.now += PATIENCE
+    clock.now += PATIENCE_SECONDS
     await watch.look()
     starting = watch.watch.ingest
     clock.now += 1
@@ -59,7 +59,7 @@ async def test_a_missing_ingest_is_reported_after_its_time_to_start(
     await watch.look()
     status.close()
     assert watch.watch.ingest == ""
-    clock.now += PATIENCE
+    clock.now += PATIENCE_SECONDS
     await watch.look()
     assert watch.watch.ingest == "", "it is started again meanwhile"
 
@@ -68,12 +68,12 @@ async def test_a_hanging_ingest_is_reported_like_a_missing_one(
     watch: IngestWatch, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a process that was stopped: the kernel takes the connection, and nobody answers."""
-    monkeypatch.setattr(state, "PATIENCE", 0.01)
+    monkeypatch.setattr(state, "PATIENCE_SECONDS", 0.01)
     settings.ingest_socket.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(settings.ingest_socket))
         silent.listen()
-        clock.now += PATIENCE + 1
+        clock.now += PATIENCE_SECONDS + 1
         await watch.look()
 
     assert watch.watch.ingest.startswith("Event ingest is not running.")

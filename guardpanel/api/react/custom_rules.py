@@ -69,26 +69,26 @@ class CustomRuleDialect(Dialect):
         self, body: BaseModel, row: CustomRule | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
         read = self.out(row) if row else {}
-        found = keys(body, now, read, SAYS)
-        new = found.new
-        said: dict[str, Any] = {
+        read_keys = keys(body, now, read, SAYS)
+        new = read_keys.new
+        columns: dict[str, Any] = {
             name: new[name] or "" for name in ("variables", "operator", "operator_argument", "comment") if name in new
         }
         if "operator" in new and new["operator"] not in set(Operator):
             raise Invalid.at("operator", f"Choose one of {', '.join(Operator)}.")
         if "is_active" in new:
-            said["enabled"] = new["is_active"]
-        if row and row.seclang and "seclang" not in found.ours:
-            changed = {**new, **found.ours}
-            return {**now, **said, **found.ours, **_text(row, read, changed)}, {
-                **found.names,
+            columns["enabled"] = new["is_active"]
+        if row and row.seclang and "seclang" not in read_keys.ours:
+            changed = {**new, **read_keys.ours}
+            return {**now, **columns, **read_keys.ours, **_text(row, read, changed)}, {
+                **read_keys.names,
                 "seclang": _first(changed),
             }
         if "actions" not in new:
-            return {**now, **said, **found.ours}, found.names
-        of_actions = _said(new["actions"] or "", now, {**read, **now, **said, **found.ours})
-        names = found.names | ({"seclang": "actions"} if "seclang" in of_actions else {})
-        return {**now, **said, **of_actions, **found.ours}, names
+            return {**now, **columns, **read_keys.ours}, read_keys.names
+        of_actions = _said(new["actions"] or "", now, {**read, **now, **columns, **read_keys.ours})
+        names = read_keys.names | ({"seclang": "actions"} if "seclang" in of_actions else {})
+        return {**now, **columns, **of_actions, **read_keys.ours}, names
 
     def out(self, row: CustomRule) -> dict[str, Any]:
         link = custom_rules.links_of(row)[0]

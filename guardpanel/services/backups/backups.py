@@ -27,7 +27,7 @@ from guardpanel.services.backups import archives, contents, copies
 from guardpanel.services.backups.archives import DATABASE, Manifest
 from guardpanel.settings import Settings
 
-KEPT = 3600.0
+KEPT_SECONDS = 3600.0
 "Seconds for which an uploaded backup waits to be restored."
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -99,7 +99,7 @@ class Backups:
 
     async def take(self, file: BinaryIO, passphrase: str) -> Candidate:
         """Read a backup, verified to the last byte and migrated to our schema. Raises Invalid (422) with the reason."""
-        self.sweep(KEPT)
+        self.sweep(KEPT_SECONDS)
         token = secrets.token_hex(16)
         folder = self.settings.restore_dir / token
         async with self._one:
@@ -114,7 +114,7 @@ class Backups:
             except BaseException:
                 self.drop(token)
                 raise
-        asyncio.get_running_loop().call_later(KEPT, self.drop, token)
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self.drop, token)
         return candidate
 
     async def find(self, token: str) -> Candidate:

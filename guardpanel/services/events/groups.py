@@ -93,7 +93,7 @@ NOTHING = FoundGroups()
 def find(connection: sqlite3.Connection, asked: EventFilter) -> FoundGroups:
     """Raises Invalid, by field, for what cannot be meant."""
     try:
-        with scan.patience(connection, scan.PATIENCE):
+        with scan.patience(connection, scan.PATIENCE_SECONDS):
             rows = _rows(connection, asked)
             groups = [_group(connection, row) for row in rows]
     except scan.TimeUp:

@@ -46,7 +46,7 @@ class StoredEvent:
 def page(connection: sqlite3.Connection, filters: EventFilter, cursor: str | None, limit: int) -> EventRows:
     span, (way, here) = span_of(filters), _at(cursor)
     try:
-        with scan.patience(connection, scan.PATIENCE):
+        with scan.patience(connection, scan.PATIENCE_SECONDS):
             where = conditions(connection, filters)
     except scan.TimeUp:
         return EventRows(exact=False, stopped=True)

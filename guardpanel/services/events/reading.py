@@ -44,7 +44,8 @@ READERS = 2
 LARGEST_PAGE = 500
 
 TOO_SLOW = (
-    f"Search stopped after {scan.PATIENCE:.0f} s. Results may be incomplete. Narrow the time range or add a filter."
+    f"Search stopped after {scan.PATIENCE_SECONDS:.0f} s. "
+    "Results may be incomplete. Narrow the time range or add a filter."
 )
 
 
@@ -104,11 +105,13 @@ class Events:
     async def of_group(self, group: str, limit: int) -> dict[str, EventDetail]:
         """All details of a group's newest events, by request id. Empty if this is not the key of a group."""
         key = GroupKey.read(group)
-        asked = EventFilter(group=key)
+        in_group = EventFilter(group=key)
         ids: list[str] = []
         if key is not None:
-            found = await self._read(lambda connection: paging.page(connection, asked, None, limit), paging.NOTHING)
-            ids = [row[1] for row in found.rows]
+            matching = await self._read(
+                lambda connection: paging.page(connection, in_group, None, limit), paging.NOTHING
+            )
+            ids = [row[1] for row in matching.rows]
         return await self.several(ids)
 
     async def find(self, request_id: str) -> EventDetail | None:

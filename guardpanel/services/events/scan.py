@@ -2,7 +2,7 @@
 
 SQLite has no statistics that fit attackers' traffic, so each condition's index is asked how many events it leads to, counting up
 to MANY. If there are few, they are read and sorted. If all have many, they are dense, so scanning back in time soon meets enough
-of them, and the index of a single value is also ordered by time. Whatever still takes longer than PATIENCE is stopped, and what
+of them, and the index of a single value is also ordered by time. What takes longer than PATIENCE_SECONDS is stopped, and what
 was found so far is returned.
 """
 
@@ -15,7 +15,7 @@ from guardpanel.services.events.conditions import Condition
 
 MANY = 20_000
 MOST_COUNTED = 10_000
-PATIENCE = 1.0
+PATIENCE_SECONDS = 1.0
 "Seconds for a page."
 COUNTING = 0.05
 "Seconds for counting all matches, which is not worth a longer wait."
@@ -62,7 +62,7 @@ def rows(
     ids: list[int] = []
     stopped = False
     try:
-        with patience(connection, PATIENCE):
+        with patience(connection, PATIENCE_SECONDS):
             ids.extend(_ids(connection, conditions, span, limit, upwards=upwards, offset=offset))
     except TimeUp:
         stopped = True
@@ -149,8 +149,8 @@ def question(
     if lead is not None:
         tests, values = [str(lead.indexed), *tests], [*lead.values, *values]
         source = "event" if lead.table == "event" else f"{lead.table} CROSS JOIN event ON event.id = {key}"
-    asked = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
-    return asked, [*values, limit, offset]
+    query = f"SELECT {key} FROM {source} WHERE {' AND '.join(tests)} {order} LIMIT ? OFFSET ?"  # noqa: S608
+    return query, [*values, limit, offset]
 
 
 def _lead(connection: sqlite3.Connection, conditions: Sequence[Condition], span: Span) -> Condition | None:

@@ -11,7 +11,7 @@ from typing import Any
 from guardpanel.events.schema import time_of
 from guardpanel.settings import Settings
 
-PATIENCE = 1.0
+PATIENCE_SECONDS = 1.0
 "Seconds for its response, which it gives between its work."
 
 LAGS = 60.0
@@ -111,7 +111,7 @@ COUNTERS = (
 async def ask(settings: Settings) -> Mapping[str, Any] | None:
     """The status of the running ingest. None if none runs."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             reader, writer = await asyncio.open_unix_connection(str(settings.ingest_socket))
             try:
                 return dict(json.loads(await reader.read()))

@@ -12,10 +12,10 @@ from guardpanel.services.saving.watch import Watch
 
 Ask = Callable[[], Awaitable[Mapping[str, Any] | None]]
 
-EVERY = 2.0
+EVERY_SECONDS = 2.0
 "Seconds between two looks."
 
-PATIENCE = 10.0
+PATIENCE_SECONDS = 10.0
 "Seconds for an ingest to appear: it starts together with the panel, and is restarted when it exits."
 
 
@@ -30,11 +30,11 @@ class IngestWatch:
 
     def follow(self, background: Background) -> None:
         """Runs as long as the panel."""
-        background.keep("event ingest check", self.look, EVERY)
+        background.keep("event ingest check", self.look, EVERY_SECONDS)
 
     async def look(self) -> None:
         reported, now = await self.ask(), self.watch.clock()
         if reported is not None:
             self._there = now
-        if reported is not None or now - self._there > PATIENCE:
+        if reported is not None or now - self._there > PATIENCE_SECONDS:
             self.watch.ingest = state.fault(reported)

@@ -17,7 +17,7 @@ from guardpanel.services.fixes.cases import Case, ground_now
 from guardpanel.services.fixes.ladder import Ladder
 from guardpanel.services.saving.changes import Changes
 
-PATIENCE = 15.0
+PATIENCE_SECONDS = 15.0
 "Seconds for one attack to be answered."
 
 
@@ -82,7 +82,7 @@ async def _attack(changes: Changes, application: str, case: Case, ladder: Ladder
         target = f"{path}?{urlencode({name: payload})}"
         if (await _verdict(changes, application, target, headers)).passes:
             continue  # not sent: it would reach a server
-        answer = await verifier.ask(verifier.binds[0], target, headers, timeout=PATIENCE)
+        answer = await verifier.ask(verifier.binds[0], target, headers, timeout=PATIENCE_SECONDS)
         blocked += answer.headers.get("x-gp-verdict") == "blocked"
     return len(payloads()[family]), blocked
 

@@ -43,7 +43,9 @@ async def offers(session: AsyncSession, engines: Engines, host_id: int) -> list[
     await session.commit()
     rule_set = (await catalogue.load(engines)).rule_set
     known = [(profiles()[key], prefix) for key, prefix in groups if key in profiles()]
-    others = [(profile, "") for profile in profiles().values() if profile.key not in {one.key for one, _ in known}]
+    others = [
+        (profile, "") for profile in profiles().values() if profile.key not in {applied.key for applied, _ in known}
+    ]
     return [
         _offer(profile, prefix, host_id, groups.get((profile.key, prefix), []), level, rule_set)
         for profile, prefix in (*known, *others)

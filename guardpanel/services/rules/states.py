@@ -38,15 +38,17 @@ def states(
     overrides: Sequence[RuleOverride] = (),
 ) -> list[PolicyState]:
     """In the order of the policies. `exclusions` and `overrides` are all that name the rule."""
-    found = []
+    states = []
     for policy in policies:
         actions = {override.action for override in overrides if override.policy_id == policy.id}
         whole = [
-            one for one in exclusions if one.policy_id == policy.id and one.enabled and one.target is Target.REQUEST
+            exclusion
+            for exclusion in exclusions
+            if exclusion.policy_id == policy.id and exclusion.enabled and exclusion.target is Target.REQUEST
         ]
         kind, reason = _excluded(whole, *_overridden(actions, *_state(rule, policy)))
-        found.append(PolicyState(policy.id or 0, policy.name, kind, reason))
-    return found
+        states.append(PolicyState(policy.id or 0, policy.name, kind, reason))
+    return states
 
 
 def _overridden(actions: set[RuleAction], kind: StateKind, reason: str) -> tuple[StateKind, str]:
@@ -63,7 +65,9 @@ def _excluded(whole: Sequence[RuleExclusion], kind: StateKind, reason: str) -> t
     if kind is StateKind.OFF or not whole:
         return kind, reason
     if any(
-        one.path_match is PathMatch.ANY and not (one.methods or one.only_if or one.virtual_host_id) for one in whole
+        exclusion.path_match is PathMatch.ANY
+        and not (exclusion.methods or exclusion.only_if or exclusion.virtual_host_id)
+        for exclusion in whole
     ):
         return StateKind.OFF, "a rule exclusion excludes every request"
     return kind, f"{reason}; some requests are excluded"

@@ -18,9 +18,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.background import Background, tell_fault
 from guardpanel.database import Database
 from guardpanel.engines import Engines
-from guardpanel.engines.answers import SAVE_PATIENCE
+from guardpanel.engines.answers import SAVE_PATIENCE_SECONDS
 from guardpanel.engines.lock import only_one
-from guardpanel.engines.reloading import START_PATIENCE
+from guardpanel.engines.reloading import START_PATIENCE_SECONDS
 from guardpanel.errors import ConfigRejected, Drifted, Problem
 from guardpanel.rendering import EngineFacts
 from guardpanel.services.saving import revisions, snapshots
@@ -164,7 +164,7 @@ class Changes:
             words = " ".join(by_hand[:3])
             raise Drifted(f"Saving would overwrite a change made outside guardpanel. {words}")
         if not change.again:  # What does not run may be what must be redeployed.
-            await self.engines.must_answer(START_PATIENCE if change.quiet else SAVE_PATIENCE)
+            await self.engines.must_answer(START_PATIENCE_SECONDS if change.quiet else SAVE_PATIENCE_SECONDS)
 
     async def _deploy(self, prepared: PreparedSave, progress: Progress) -> None:
         try:

@@ -19,6 +19,8 @@ def without(state: Rows, touched: Container[Key] | None = None) -> str:
         for row in state.get(noun.table_name, ()):
             if touched is None or (noun.key, row["id"]) in touched:
                 _, dropped = mended(noun.table_name, row)
-                words += [f"{noun.name(row)}: {label(noun.fields, one.field).lower()} {one.value}" for one in dropped]
+                words += [
+                    f"{noun.name(row)}: {label(noun.fields, value.field).lower()} {value.value}" for value in dropped
+                ]
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
     return f", without values that are no longer accepted ({'; '.join(words[:MOST_NAMED])}{more})" if words else ""

@@ -99,7 +99,7 @@ def as_kept(snapshot: Snapshot) -> Rows:
     """Rows that may be corrected when they are read, as they are in the snapshot."""
     taken = _loaded(snapshot)
     return {
-        name: [dict(zip(taken[name]["columns"], one, strict=True)) for one in taken[name]["rows"]]
+        name: [dict(zip(taken[name]["columns"], values, strict=True)) for values in taken[name]["rows"]]
         for name in former_values.NOW
     }
 
@@ -121,8 +121,8 @@ _EMPTY = {table: _as_taken([]) for table in ABSENT}
 
 def _rows(table: str, columns: Sequence[str], values_of_rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     later = {name: value for name, value in DEFAULTS.get(table, {}).items() if name not in columns}
-    found = [later | dict(zip(columns, values, strict=True)) for values in values_of_rows]
-    return [dict(former_values.mended(table, row)[0]) for row in found] if table in former_values.NOW else found
+    rows = [later | dict(zip(columns, values, strict=True)) for values in values_of_rows]
+    return [dict(former_values.mended(table, row)[0]) for row in rows] if table in former_values.NOW else rows
 
 
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:

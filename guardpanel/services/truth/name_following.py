@@ -7,11 +7,11 @@ from guardpanel.services.saving.changes import Changes
 
 log = logging.getLogger(__name__)
 
-EVERY = 8.0
+EVERY_SECONDS = 8.0
 "Seconds between two looks: a new address is followed within twice that, plus the time of a look-up."
 
 
-LONGEST_WAIT = 32
+MOST_LOOKS_BETWEEN_TRIES = 32
 "Maximum looks until a failed reload is tried again."
 
 
@@ -20,7 +20,7 @@ def follow(changes: Changes) -> None:
     follower = Follower(changes)
 
     async def step() -> None:
-        await changes.background.sleep(EVERY)
+        await changes.background.sleep(EVERY_SECONDS)
         try:
             await follower.look()
         except (Busy, EngineUnavailable) as problem:
@@ -58,7 +58,7 @@ class Follower:
             async with self.changes.turn():
                 await self.changes.engines.reload_again()
         except DeploymentFailed as failed:
-            self._waited, self._wait = 0, min(LONGEST_WAIT, 2 * self._wait + 1)
+            self._waited, self._wait = 0, min(MOST_LOOKS_BETWEEN_TRIES, 2 * self._wait + 1)
             self.changes.watch.names = f"{names}: HAProxy could not be reloaded. {failed.message}"
             log.warning("%s", self.changes.watch.names)
             return

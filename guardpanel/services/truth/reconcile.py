@@ -23,17 +23,17 @@ from guardpanel.services.truth import by_hand, startup
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.5
+EVERY_SECONDS = 1.5
 "Seconds between two looks."
 
-SHARE, LONGEST_PAUSE = 5, 2.5
+SHARE, LONGEST_PAUSE_SECONDS = 5, 2.5
 "A long look is followed by a pause of this many times its length, but no more than this many seconds."
 
 
-LONGEST_BACK_OFF = 5.0
+LONGEST_BACK_OFF_SECONDS = 5.0
 "Seconds after a failed look, so that a repair is noticed soon."
 
-LONGEST_WAIT = 32
+MOST_LOOKS_BETWEEN_TRIES = 32
 "Maximum looks until a failed start is tried again."
 
 
@@ -55,7 +55,7 @@ class Reconciler:
 
     def start(self) -> asyncio.Task[None]:
         """Runs as long as the panel."""
-        return self.changes.background.keep("reconcile", self._attempt, self._rest, longest=LONGEST_BACK_OFF)
+        return self.changes.background.keep("reconcile", self._attempt, self._rest, longest=LONGEST_BACK_OFF_SECONDS)
 
     async def _attempt(self) -> None:
         began = monotonic()
@@ -66,7 +66,7 @@ class Reconciler:
         self._took = monotonic() - began
 
     async def _rest(self) -> None:
-        await self.changes.background.sleep(max(EVERY, min(LONGEST_PAUSE, SHARE * self._took)))
+        await self.changes.background.sleep(max(EVERY_SECONDS, min(LONGEST_PAUSE_SECONDS, SHARE * self._took)))
 
     async def tick(self) -> None:
         """One look, and its consequences."""
@@ -95,7 +95,7 @@ class Reconciler:
         if self._waited <= self._wait:
             return
         self.problem = await startup.bring_up(self.changes)
-        self._waited, self._wait = 0, min(LONGEST_WAIT, 2 * self._wait + 1) if self.problem else 0
+        self._waited, self._wait = 0, min(MOST_LOOKS_BETWEEN_TRIES, 2 * self._wait + 1) if self.problem else 0
 
     async def _follow_version(self, version: str) -> None:
         """Another HAProxy may have other features: it gets the configuration that it would get at the panel's start."""

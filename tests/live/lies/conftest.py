@@ -21,9 +21,9 @@ def origin() -> Iterator[int]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be proved here never can: less patience changes the time that it takes, and nothing else."""
     monkeypatch.setattr(verify, "DEADLINE", 2.0)
-    monkeypatch.setattr(reloading, "RELOAD_PATIENCE", 2.5)
-    monkeypatch.setattr(reloading, "START_PATIENCE", 10.0)
-    monkeypatch.setattr(deployer, "START_PATIENCE", 10.0)
+    monkeypatch.setattr(reloading, "RELOAD_PATIENCE_SECONDS", 2.5)
+    monkeypatch.setattr(reloading, "START_PATIENCE_SECONDS", 10.0)
+    monkeypatch.setattr(deployer, "START_PATIENCE_SECONDS", 10.0)
 
 
 @pytest.fixture(scope="module")

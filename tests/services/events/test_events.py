@@ -159,7 +159,7 @@ async def test_a_search_that_takes_too_long_is_stopped_with_a_message(
     settings: Settings, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(settings.events_database, [an_event() for _ in range(2_000)])
-    monkeypatch.setattr(scan, "PATIENCE", -1.0)
+    monkeypatch.setattr(scan, "PATIENCE_SECONDS", -1.0)
     monkeypatch.setattr(scan, "STEPS", 100)
     monkeypatch.setattr(scan, "MANY", -1)
 
@@ -167,7 +167,7 @@ async def test_a_search_that_takes_too_long_is_stopped_with_a_message(
 
     assert page.items == []
     assert "stopped after" in (page.stopped or "")
-    monkeypatch.setattr(scan, "PATIENCE", 10.0)
+    monkeypatch.setattr(scan, "PATIENCE_SECONDS", 10.0)
     assert len((await events.page(EventFilter(), limit=10)).items) == 10
 
 

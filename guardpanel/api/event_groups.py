@@ -23,6 +23,9 @@ class FixOut(BaseModel):
     change_id: int
     revision: int | None
     at: datetime = Field(description="When it went live.")
+    is_over: bool = Field(
+        description="Whether an exclusion, override or body reading that it added was deleted or disabled."
+    )
 
 
 class EventGroupOut(BaseModel):
@@ -43,7 +46,7 @@ class EventGroupOut(BaseModel):
     likelihood: Likelihood
     speaks_for: list[str] = Field(description="Reasons to think that it is a false positive.")
     speaks_against: list[str] = Field(description="Reasons to think that it is an attack.")
-    state: GroupState = Field(description="`fixed` until it is blocked again.")
+    state: GroupState = Field(description="`fixed` until it is blocked again, or what fixed it is deleted or disabled.")
     fix: FixOut | None
     blocked_again: bool = Field(description="Whether events were blocked after the fix.")
 
@@ -57,7 +60,7 @@ class EventGroupOut(BaseModel):
             newest_request_id=item.request_id, likelihood=group.triage.likelihood,
             speaks_for=list(group.triage.speaks_for), speaks_against=list(group.triage.speaks_against),
             state=group.state, blocked_again=group.is_blocked_again,
-            fix=FixOut(change_id=fix.change_id, revision=fix.revision, at=fix.at) if fix else None,
+            fix=FixOut(change_id=fix.change_id, revision=fix.revision, at=fix.at, is_over=fix.is_over) if fix else None,
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from guardpanel.models.rule_exclusion import RuleExclusion, RuleExclusionFields
 from guardpanel.panel import Panel
 from guardpanel.services.fixes import fixed
 from guardpanel.services.history import history
+from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change, SaveRequest, SaveResult
 from tests import events
 from tests.corpus import HOSTILE
@@ -64,12 +65,23 @@ async def listed(client: Client, query: str = "") -> list[dict[str, Any]]:
 
 
 async def fix(panel: Panel, group: str) -> SaveResult[None]:
+    change = Change(ADA, "Fixed", "policy", 1)
+
     async def mutate(session: AsyncSession) -> None:
         fields = RuleExclusionFields(rules=["941100"], target_name="content", path="/posts")
-        session.add(RuleExclusion(policy_id=1).replace(fields))
+        row = RuleExclusion(policy_id=1).replace(fields)
+        session.add(row)
+        await session.flush()
+        change.added = [f"rule_exclusion:{row.id}"]
         await fixed.record(session, 1, group)
 
-    return await panel.changes.save(Change(ADA, "Fixed", "rule_exclusion"), mutate)
+    return await panel.changes.save(change, mutate)
+
+
+async def undo_newest(panel: Panel) -> None:
+    async with panel.database.read() as session:
+        newest = (await revisions.page(session, limit=1)).items[0]
+    await history.undo(panel.changes, ADA, newest.id or 0)
 
 
 async def test_likely_false_positives_come_first_with_their_reasons(
@@ -149,6 +161,27 @@ async def test_an_undo_opens_the_group_again(
 
     assert await listed(ada_api, "?state=fixed") == []
     assert "Fixed by" not in (await seen(ada, f"/event-groups/{key}")).text
+
+
+@pytest.mark.parametrize("how", ["deleted", "disabled"])
+async def test_a_fix_is_over_when_its_exclusion_is_gone(
+    ada: Client, ada_api: Client, panel: Panel, groups: tuple[list[Line], Line], how: str
+) -> None:
+    (key, _) = [group["key"] for group in await listed(ada_api)]
+    saved = await fix(panel, key)
+    place = "/api/v1/policies/1/exclusions/1"
+
+    answer = await (ada_api.delete(place) if how == "deleted" else ada_api.patch(place, json={"enabled": False}))
+
+    assert answer.is_success, answer.text
+    (group,) = await listed(ada_api, "?state=open&rule_id=941100")
+    assert (group["fix"]["revision"], group["fix"]["is_over"], group["blocked_again"]) == (saved.revision, True, False)
+    for path in ("/event-groups", f"/event-groups/{key}", f"/events/{groups[0][0]['id']}"):
+        assert f"The fix in revision {saved.revision} was deleted or disabled" in (await seen(ada, path)).text
+
+    await undo_newest(panel)
+    (group,) = await listed(ada_api, "?state=fixed")
+    assert (group["key"], group["fix"]["is_over"]) == (key, False)
 
 
 @pytest.mark.parametrize("key", ["1-0123456789abcdef", "no-key", "1-0123456789ABCDEF", "%3Cscript%3E"])

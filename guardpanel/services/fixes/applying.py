@@ -66,8 +66,11 @@ async def apply(changes: Changes, asked: SaveRequest, case: Case, rung: Rung, fi
         if policy.version != case.policy.version:
             raise Conflict(CHANGED)
         words = [await _set(session, policy, draft)] if draft.policy else []
-        words += [_add(session, policy, key, row) for key, row in draft.rows]
+        added = [(key, _row(policy, key, fields)) for key, fields in draft.rows]
+        session.add_all(row for _, row in added)
         await session.flush()
+        words += [f"{lowered(NOUNS[key].word)} {row.name} added" for key, row in added]
+        change.added = [f"{key}:{row.id}" for key, row in added]
         if group := key_of(case.event):
             await fixed.record(session, policy.id or 0, group)
         change.summary = f"{policy.name}: not an attack, {', '.join(words[:3])}"
@@ -96,10 +99,9 @@ async def _set(session: AsyncSession, policy: Policy, draft: Draft) -> str:
     return in_words(before, fields)
 
 
-def _add(session: AsyncSession, policy: Policy, key: str, fields: Any) -> str:
+def _row(policy: Policy, key: str, fields: Any) -> Any:
     noun = NOUNS[key]
     row: Any = noun.table()
     row.replace(fields)
     setattr(row, noun.within, policy.id)
-    session.add(row)
-    return f"{lowered(noun.word)} {fields.name} added"
+    return row

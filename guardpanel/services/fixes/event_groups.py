@@ -23,7 +23,7 @@ ORDER = (Likelihood.FALSE_POSITIVE, Likelihood.UNCLEAR, Likelihood.ATTACK)
 
 class GroupState(StrEnum):
     OPEN = "open"
-    "Nothing fixed it, or it was blocked again."
+    "Nothing fixed it, the fix was deleted, or it was blocked again."
     FIXED = "fixed"
 
 
@@ -52,7 +52,8 @@ class EventGroup:
 
     @property
     def state(self) -> GroupState:
-        return GroupState.FIXED if self.fix and not self.is_blocked_again else GroupState.OPEN
+        holds = self.fix and not self.fix.is_over and not self.is_blocked_again
+        return GroupState.FIXED if holds else GroupState.OPEN
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,32 @@
 """Which change fixed a group of events.
 
 It is stored in a column of the policy that the fix belongs to, so that it is part of every state: an undo, a restore and a
-rollback remove it together with the fix, and a redo brings both back.
+rollback remove it together with the fix, and a redo brings both back. A fix is over once a row that its change added is deleted
+or disabled; the change names them.
 """
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import NotFound
 from guardpanel.events.grouping import GroupKey
-from guardpanel.models import Deployment, Policy, VirtualHost
+from guardpanel.models import NOUNS, Deployment, Policy, VirtualHost
 
 MOST = 500
 "Recently fixed groups of a policy that are remembered. Every revision contains them."
+
+LIGHT: tuple[Any, ...] = tuple(
+    defer(column)  # type: ignore[arg-type]
+    for column in (Deployment.snapshot, Deployment.before, Deployment.output)
+)
+"Without what may be megabytes."
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,8 @@ class Fix:
     revision: int | None
     at: datetime
     "When it went live."
+    is_over: bool = False
+    "A row that it added was deleted or disabled since."
 
 
 async def record(session: AsyncSession, policy_id: int, group: str) -> None:
@@ -74,13 +86,31 @@ async def _by_virtual_host(session: AsyncSession, ids: Collection[int]) -> dict[
 
 async def _fixes(session: AsyncSession, changes: Collection[int]) -> dict[int, Fix]:
     """Without those that are no longer stored."""
-    rows = await session.exec(
-        select(Deployment.id, Deployment.revision_id, Deployment.started_at, Deployment.seconds).where(
-            col(Deployment.id).in_(changes)
-        )
-    )
+    question = select(Deployment).options(*LIGHT).where(col(Deployment.id).in_(changes))
+    rows = (await session.exec(question)).all()
+    missing = await _missing(session, (added for row in rows for added in row.touched))
     return {
-        change: Fix(change, revision, began + timedelta(seconds=seconds))
-        for change, revision, began, seconds in rows.all()
-        if change is not None
+        row.id: Fix(
+            row.id,
+            row.revision_id,
+            row.started_at + timedelta(seconds=row.seconds),
+            is_over=not missing.isdisjoint(row.touched),
+        )
+        for row in rows
+        if row.id is not None
     }
+
+
+async def _missing(session: AsyncSession, rows: Iterable[str]) -> set[str]:
+    """Of the rows of policies, written as `rule_exclusion:17`, those that are deleted or disabled."""
+    by_noun: dict[str, set[int]] = defaultdict(set)
+    for key, _, number in (row.partition(":") for row in rows):
+        if key in NOUNS and NOUNS[key].parent == "policy":
+            by_noun[key].add(int(number))
+    missing: set[str] = set()
+    for key, ids in by_noun.items():
+        table: Any = NOUNS[key].table
+        has_effect = [col(table.enabled)] if hasattr(table, "enabled") else []
+        active = await session.exec(select(table.id).where(col(table.id).in_(ids), *has_effect))
+        missing |= {f"{key}:{number}" for number in ids.difference(active.all())}
+    return missing

@@ -35,6 +35,8 @@ class Change:
     noun_id: int | None = None
     touched: list[str] = field(default_factory=list)
     "All rows that a restore changed, as `virtual_host:17`."
+    added: list[str] = field(default_factory=list)
+    "Rows that it adds beside the one that it is about, as `rule_exclusion:17`: their history includes it."
     within: str = ""
     "The parent row, as `policy:3`: its history includes the changes of its children."
     quiet: bool = False

@@ -163,7 +163,7 @@ def attempt_of(change: Change, revision: int | None, outcome: Outcome, progress:
         summary=change.summary[:500],
         noun=change.noun,
         noun_id=change.noun_id,
-        touched=[*change.touched, *filter(None, [change.within])],
+        touched=[*change.touched, *change.added, *filter(None, [change.within])],
         steps=_steps(progress),
         seconds=progress.seconds,
     )

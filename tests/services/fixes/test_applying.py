@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict
 from guardpanel.models import Policy
+from guardpanel.models.rule_exclusion import RuleExclusionFields
 from guardpanel.services import policies
 from guardpanel.services.fixes import applying
 from guardpanel.services.fixes.applying import FixFields
@@ -16,6 +17,7 @@ from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.ladder import Rung
 from guardpanel.services.fixes.live_proof import LiveProof
 from guardpanel.services.fixes.widths import Width
+from guardpanel.services.saving import revisions
 from guardpanel.services.saving.change import Change, SaveRequest
 from tests.services.saved import saving
 
@@ -46,6 +48,21 @@ async def test_a_fix_does_not_take_back_what_was_allowed_while_it_was_tried(temp
 
         async with changes.database.read() as session:
             assert (await policies.find(session, 1)).allowed_methods == [*methods, "PATCH"]
+
+
+async def test_a_fix_is_a_change_of_the_rows_that_it_adds(template: Path) -> None:
+    async with saving(template) as changes:
+        async with changes.database.read() as session:
+            policy = await policies.find(session, 1)
+        case: Any = SimpleNamespace(policy=policy, event=SimpleNamespace(agent_line=None))
+        exclusion = RuleExclusionFields(rules=["941100"], target_name="content", path="/posts")
+        rung = Rung(Width.FIELD, Draft(rows=(("rule_exclusion", exclusion),)), None)
+
+        await applying.apply(changes, ADA, case, rung, FixFields())
+
+        async with changes.database.read() as session:
+            of_row = (await revisions.page(session, noun="rule_exclusion", noun_id=1)).items
+    assert [(change.noun, change.noun_id) for change in of_row] == [("policy", 1)]
 
 
 def test_only_what_was_tried_is_said_to_pass() -> None:

@@ -24,7 +24,7 @@ dev: install ## also install linters and test tools
 	@tools/install-dev.sh packages
 
 test: dev ## everything that CI runs
-	@tools/install-dev.sh haproxies chromium parsers
+	@tools/install-dev.sh haproxies chromium parsers acme
 	@$(CHECK) -- $(ARGS)
 
 lint: dev ## ruff, mypy, import contracts, djlint, biome, gofmt, go vet
@@ -39,14 +39,15 @@ agent: dev ## the WAF agent's tests, with the race detector
 	@$(CHECK) agent
 
 unit: dev ## tests without engines (ARGS="-k words" selects tests; also for live and e2e)
+	@tools/install-dev.sh acme
 	@$(CHECK) unit -- $(ARGS)
 
 live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
-	@tools/install-dev.sh haproxies
+	@tools/install-dev.sh haproxies acme
 	@$(CHECK) live -- $(ARGS)
 
 live-all: dev ## live tests on every available HAProxy, including 3.0, 3.2 and 3.4 (ARGS="-k words")
-	@tools/install-dev.sh newer_haproxies
+	@tools/install-dev.sh newer_haproxies acme
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(CHECK) live -- $(ARGS)
 
 load: dev ## saves under load, short form: no request lost, none handled by half of a change

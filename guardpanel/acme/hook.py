@@ -1,0 +1,57 @@
+"""DNS-01 by a command of the operator's, for DNS servers without dynamic updates.
+
+It is run as `COMMAND add NAME VALUE` and `COMMAND remove NAME VALUE`, without a shell, and ends with 0 when the record is
+served or gone.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+
+from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
+from guardpanel.acme.order import Record
+
+TIMEOUT_SECONDS = 120
+
+
+class Hook:
+    def __init__(self, command: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self.words = shlex.split(command)
+        self.timeout_seconds = timeout_seconds
+
+    def add(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._run("add", record)
+
+    def remove(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._run("remove", record)
+
+    def are_visible(self, records: Sequence[Record]) -> bool:  # noqa: ARG002 the command returns when they are
+        return True
+
+    def _run(self, deed: str, record: Record) -> None:
+        try:
+            process = subprocess.Popen(
+                [*self.words, deed, record.name, record.value],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise _fault("The DNS hook cannot be run.", str(error)) from error
+        try:
+            output, _ = process.communicate(timeout=self.timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            with suppress(ProcessLookupError):  # With its children.
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise _fault(f"The DNS hook did not end within {self.timeout_seconds:.0f} s.", "") from error
+        if process.returncode:
+            words = output.decode(errors="replace").strip()[-1000:]
+            raise _fault(f"The DNS hook failed: {deed} ended with {process.returncode}.", words)
+
+
+def _fault(message: str, detail: str) -> AuthorityFault:
+    return AuthorityFault(Fault(FaultKind.PROOF, message, detail))

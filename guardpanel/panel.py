@@ -1,5 +1,6 @@
 """The parts of a running panel: `request.app.state.panel`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.engines import Deployer, Engines
 from guardpanel.engines.supervisor import Supervisor
+from guardpanel.sealing import Seal
 from guardpanel.services import exclusion_ends, installation
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
@@ -66,7 +68,8 @@ class Panel:
         facts = await installation.engine_facts(database, settings)
         background = parts.background()
         engines = parts.engines(settings, facts.secret, background)
-        changes = Changes(database, engines, facts, settings.save_lock, background)
+        seal = await asyncio.to_thread(Seal.at, settings.secret_key)
+        changes = Changes(database, engines, facts, settings.save_lock, seal, background)
         supervisor = Supervisor(settings, engines, background) if supervise else None
         figures = Figures()
         async with database.read() as session:

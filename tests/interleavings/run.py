@@ -31,6 +31,7 @@ from guardpanel.models import Policy
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import DesiredState, EngineFacts, render
+from guardpanel.sealing import Seal
 from guardpanel.services import installation, policies, virtual_hosts
 from guardpanel.services.history import history
 from guardpanel.services.saving import snapshots
@@ -90,7 +91,8 @@ class Life:
         settings = Settings(data_dir=self.folder)
         database = Database(settings.database)
         facts = await installation.engine_facts(database, settings)
-        self.changes = Changes(database, WorldEngines(settings, facts.secret, self.world), facts, self.folder / "lock")
+        engines, seal = WorldEngines(settings, facts.secret, self.world), Seal.at(settings.secret_key)
+        self.changes = Changes(database, engines, facts, self.folder / "lock", seal)
         self.reconciler = Reconciler(self.changes, self.folder, repairs=False)
         await self.start()
         rounds = self.fate.random.randint(1, ROUNDS)

@@ -11,6 +11,7 @@ from guardpanel.database import Database, migrate
 from guardpanel.engines import Deployer
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.sealing import Seal
 from guardpanel.services import installation
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import startup
@@ -57,7 +58,7 @@ async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Instal
     await database.migrate()
     facts = await installation.engine_facts(database, settings)
     engines = Deployer(settings, facts.secret)
-    changes = Changes(database, engines, facts, settings.data_dir / "lock")
+    changes = Changes(database, engines, facts, settings.data_dir / "lock", Seal.at(settings.secret_key))
     supervisor = Supervisor(settings, engines)
     supervisor.ingest.may_start = lambda: False  # who looks at events starts it
     supervisor.start()

@@ -296,6 +296,7 @@ async def test_a_second_process_is_refused_while_one_saves(running: Installation
             running.engines,
             running.changes.renderer.facts,
             running.settings.data_dir / "lock",
+            running.changes.seal,
         )
 
         with pytest.raises(Busy):

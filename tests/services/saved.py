@@ -11,6 +11,7 @@ from guardpanel.database import Database
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import Rows
+from guardpanel.sealing import Seal
 from guardpanel.services import installation
 from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.changes import Changes
@@ -27,7 +28,9 @@ async def saving(template: Path) -> AsyncIterator[Changes]:
     settings = Settings(data_dir=folder, http_bind="127.0.0.1:8080")
     database = Database(settings.database)
     facts = await installation.engine_facts(database, settings)
-    changes = Changes(database, FakeEngines(settings, facts.secret), facts, folder / "lock")
+    changes = Changes(
+        database, FakeEngines(settings, facts.secret), facts, folder / "lock", Seal.at(settings.secret_key)
+    )
     try:
         assert await startup.bring_up(changes) is None
         yield changes

@@ -23,6 +23,7 @@ from guardpanel.engines.lock import only_one
 from guardpanel.engines.reloading import START_PATIENCE_SECONDS
 from guardpanel.errors import ConfigRejected, Drifted, Problem
 from guardpanel.rendering import EngineFacts
+from guardpanel.sealing import Seal
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.change import Change, PreparedSave, SaveRequest, SaveResult
 from guardpanel.services.saving.deployments import Deployments
@@ -45,10 +46,12 @@ class Changes:
         engines: Engines,
         facts: EngineFacts,
         lock: Path,
+        seal: Seal,
         background: Background | None = None,
     ) -> None:
         self.database = database
         self.engines = engines
+        self.seal = seal
         self.background = background or Background()
         self.renderer = Renderer(engines, facts)
         self.saves = Saves()

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from sqlmodel import col, select
 
+from guardpanel.certificates import contents
 from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.releases import Release
@@ -93,6 +94,7 @@ class Deployments:
         async with self.database.write() as session:
             if outcome is not Outcome.LIVE:
                 await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, prepared.before))
+                await contents.retire_rolled_back(session)
             rows = await session.exec(select(Deployment).where(col(Deployment.id) == prepared.deployment_id))
             deployment = rows.one()
             deployment.outcome, deployment.message, deployment.output = outcome, message, output

@@ -1,0 +1,1 @@
+"""Certificates as such: read, judged, made, and kept with their sealed keys."""

@@ -1,0 +1,147 @@
+"""The contents of certificates in the database: added, opened, retired, wiped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlmodel import col, func, or_, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.certificates import judging
+from guardpanel.certificates.names import called
+from guardpanel.certificates.reading import Parsed
+from guardpanel.models.certificate import Certificate, Source
+from guardpanel.models.certificate_content import LOCAL_AUTHORITY, CertificateContent
+from guardpanel.sealing import KeyLost, Seal
+
+KEPT = timedelta(days=7)
+"For which the key of a replaced or deleted certificate can be taken back."
+
+
+@dataclass(frozen=True)
+class CurrentContent:
+    """What a certificate consists of now. `pem`: leaf, intermediates, key, for HAProxy. Empty if the master key does not open
+    it: then what the live release holds goes on being served."""
+
+    certificate_id: int
+    source: Source
+    names: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    "SHA-256, hexadecimal."
+    serial: str
+    pem: bytes
+
+
+async def add_content(
+    session: AsyncSession, seal: Seal, certificate: Certificate, parsed: Parsed
+) -> CertificateContent:
+    """A new current content. Call it after the row's `touch`: the content is rolled back with this version of the row."""
+    return await _add(session, seal, certificate.id or 0, certificate.version, parsed)
+
+
+async def add_local_authority(session: AsyncSession, seal: Seal, parsed: Parsed) -> CertificateContent:
+    return await _add(session, seal, LOCAL_AUTHORITY, 0, parsed)
+
+
+async def _add(
+    session: AsyncSession, seal: Seal, certificate_id: int, version: int, parsed: Parsed
+) -> CertificateContent:
+    content = CertificateContent(
+        certificate_id=certificate_id,
+        certificate_version=version,
+        chain=parsed.chain_pem,
+        key_type=judging.key_type(parsed.leaf.public_key()),
+        fingerprint=parsed.fingerprint,
+        serial=parsed.serial,
+        names=list(parsed.names),
+        not_before=parsed.leaf.not_valid_before_utc,
+        not_after=parsed.leaf.not_valid_after_utc,
+        issuer=called(parsed.leaf.issuer),
+        notices=[*parsed.warnings, *parsed.notices],
+    )
+    session.add(content)
+    await session.flush()
+    content.sealed_key = seal.seal(parsed.key_pem, content.place)
+    session.add(content)
+    await session.flush()
+    return content
+
+
+def _newest(*conditions: Any) -> Any:
+    """The id of each certificate's current content."""
+    ids = select(func.max(CertificateContent.id)).where(col(CertificateContent.retired_at).is_(None), *conditions)
+    return ids.group_by(col(CertificateContent.certificate_id))
+
+
+async def current(session: AsyncSession, certificate_id: int) -> CertificateContent | None:
+    ids = _newest(CertificateContent.certificate_id == certificate_id)
+    return (await session.exec(select(CertificateContent).where(col(CertificateContent.id).in_(ids)))).first()
+
+
+async def current_of(
+    session: AsyncSession, certificate_ids: Sequence[int] | None = None
+) -> dict[int, CertificateContent]:
+    """By certificate. None: of all certificates."""
+    bound = [] if certificate_ids is None else [col(CertificateContent.certificate_id).in_(certificate_ids)]
+    rows = await session.exec(select(CertificateContent).where(col(CertificateContent.id).in_(_newest(*bound))))
+    return {row.certificate_id: row for row in rows.all()}
+
+
+async def current_contents(session: AsyncSession, seal: Seal) -> list[CurrentContent]:
+    """Of all certificates that have one, by certificate id."""
+    rows = await session.exec(
+        select(CertificateContent, Certificate.source)
+        .join(Certificate, col(Certificate.id) == col(CertificateContent.certificate_id))
+        .where(col(CertificateContent.id).in_(_newest()))
+        .order_by(col(CertificateContent.certificate_id))
+    )
+    return [_opened(content, Source(source), seal) for content, source in rows.all()]
+
+
+def _opened(content: CertificateContent, source: Source, seal: Seal) -> CurrentContent:
+    try:
+        pem = content.chain.encode() + key_of(content, seal)
+    except KeyLost:
+        pem = b""
+    return CurrentContent(
+        content.certificate_id, source, tuple(content.names), content.not_before, content.not_after,
+        content.fingerprint, content.serial, pem,
+    )  # fmt: skip
+
+
+def key_of(content: CertificateContent, seal: Seal) -> bytes:
+    """Its private key as PEM. Raises KeyLost (503)."""
+    if content.sealed_key is None:
+        raise KeyLost
+    return seal.open(content.sealed_key, content.place)
+
+
+async def all_of(session: AsyncSession, certificate_id: int) -> list[CertificateContent]:
+    """Newest first."""
+    query = select(CertificateContent).where(CertificateContent.certificate_id == certificate_id)
+    return list((await session.exec(query.order_by(col(CertificateContent.id).desc()))).all())
+
+
+async def retire_rolled_back(session: AsyncSession) -> None:
+    """Those that came with an edit of their certificate's row that was taken back: the previous ones are current again."""
+    version = select(Certificate.version).where(col(Certificate.id) == col(CertificateContent.certificate_id))
+    taken_back = col(CertificateContent.certificate_version) > version.scalar_subquery()
+    statement = update(CertificateContent).where(taken_back, col(CertificateContent.retired_at).is_(None))
+    await session.exec(statement.values(retired_at=datetime.now(UTC), sealed_key=None))
+
+
+async def wipe_old(session: AsyncSession, now: datetime) -> None:
+    """Retire what was replaced, and wipe keys that are not used any more, or whose certificate was deleted, for a week."""
+    column = col(CertificateContent.certificate_id)
+    there = or_(select(Certificate.id).where(col(Certificate.id) == column).exists(), column == LOCAL_AUTHORITY)
+    replaced = col(CertificateContent.retired_at).is_(None), col(CertificateContent.id).not_in(_newest())
+    await session.exec(update(CertificateContent).where(*replaced).values(retired_at=now))
+    orphaned = col(CertificateContent.orphaned_at)
+    await session.exec(update(CertificateContent).where(~there, orphaned.is_(None)).values(orphaned_at=now))
+    await session.exec(update(CertificateContent).where(there, orphaned.is_not(None)).values(orphaned_at=None))
+    old = or_(col(CertificateContent.retired_at) < now - KEPT, orphaned < now - KEPT)
+    unneeded = update(CertificateContent).where(old, col(CertificateContent.sealed_key).is_not(None))
+    await session.exec(unneeded.values(sealed_key=None))

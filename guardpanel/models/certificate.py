@@ -1,0 +1,142 @@
+"""Certificates: where they come from and for which names. Chains and keys are in `certificate_content.py`."""
+
+from ipaddress import ip_address
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, StringConstraints, ValidationInfo, field_validator
+from sqlalchemy import JSON
+from sqlmodel import Field
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.noun import Menu, Noun
+from guardpanel.models.types import Fields, Lines, Name, Notes, hostname, refuse, stored
+from guardpanel.models.versioned_row import VersionedRow
+
+LARGEST = 128 * 1024
+"Characters of a pasted certificate, and bytes of a file."
+
+
+class Source(Choice):
+    UPLOAD = "upload", "Uploaded", "You have a certificate and its private key."
+    ACME = "acme", "ACME", "An authority such as Let’s Encrypt issues and renews it."
+    SELF_SIGNED = "self_signed", "Self-signed", "For trying. Browsers warn about it."
+    LOCAL_CA = "local_ca", "Local CA", "For intranets. Browsers that trust this panel’s root accept it."
+
+    @property
+    def is_made_here(self) -> bool:
+        return self in {Source.SELF_SIGNED, Source.LOCAL_CA}
+
+
+class KeyType(Choice):
+    ECDSA = "ecdsa", "ECDSA P-256"
+    RSA = "rsa", "RSA 2048"
+
+
+def certificate_name(text: str) -> str:
+    """A hostname, perhaps with a wildcard, or an IP address."""
+    try:
+        return str(ip_address(text.strip().removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return hostname(text)
+
+
+def certificate_names(names: list[str]) -> list[str]:
+    names = [certificate_name(name) for name in names]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise refuse(f"{name} is listed twice.")
+    return names
+
+
+CertificateNames = Annotated[Lines, AfterValidator(certificate_names), Field(max_length=100)]
+
+
+class CertificateColumns(Fields):
+    """What form, JSON and table have in common."""
+
+    name: Name = described("Name", max_length=100)
+    source: Source = described("Source", Source.UPLOAD, sa_type=stored(Source))
+    names: CertificateNames = described(
+        "Names",
+        default_factory=list,
+        sa_type=JSON,
+        hint="One hostname, wildcard (*.shop.example), or IP address per line. An uploaded certificate has its own.",
+        placeholder="shop.example",
+        unset="those of the file",
+    )
+    key_type: KeyType = described(
+        "Key type", KeyType.ECDSA, sa_type=stored(KeyType), hint="ECDSA is faster. RSA is for very old clients."
+    )
+    notes: Notes = described("Notes", "")
+
+
+class CertificateFields(CertificateColumns):
+    """What an operator sets, besides what is only taken (`CertificateInput`)."""
+
+    @field_validator("names")
+    @classmethod
+    def names_fit_the_source(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        source = info.data.get("source")
+        if source is Source.UPLOAD and names:
+            raise refuse("An uploaded certificate has the names in its file. Remove these.")
+        if source not in {Source.UPLOAD, None} and not names:
+            raise refuse("Enter at least one name, for example shop.example.")
+        return names
+
+
+Pasted = Annotated[str, StringConstraints(max_length=LARGEST)]
+
+
+class CertificateInput(CertificateFields):
+    """Plus what is taken and never shown again: it becomes a content."""
+
+    certificate: Pasted = described(
+        "Certificate",
+        "",
+        placeholder="-----BEGIN CERTIFICATE-----",
+        hint="PEM, with the intermediate certificates, in any order. In JSON also Base64 of a PKCS#12 or DER file.",
+    )
+    private_key: Pasted = described(
+        "Private key",
+        "",
+        placeholder="-----BEGIN PRIVATE KEY-----",
+        hint="PEM. It may be in the certificate’s file, too. It is stored encrypted and never shown again.",
+    )
+    password: Annotated[str, StringConstraints(max_length=1000)] = described(
+        "Password", "", hint="If the private key or the PKCS#12 file is encrypted. It is not stored."
+    )
+    save_anyway: bool = described("Save anyway", default=False, hint="Accept what the warnings say.")
+
+
+class Certificate(CertificateColumns, VersionedRow, table=True):
+    """A row."""
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+
+    def replace(self, fields: CertificateFields) -> Self:
+        for name in CertificateColumns.model_fields:
+            setattr(self, name, getattr(fields, name))
+        return self
+
+
+def _beside(row: Any) -> str:
+    return ", ".join(row.names[:3])
+
+
+NOUN = Noun(
+    "certificate",
+    "certificates",
+    "Certificate",
+    "Certificates",
+    Certificate,
+    CertificateFields,
+    "/certificates",
+    "certificates",
+    "Certificates: what HAProxy presents for https hostnames.",
+    has_own_names=True,
+    menu=Menu(15, "lock", "t"),
+    known_as="tls ssl https",
+    beside_name=_beside,
+)

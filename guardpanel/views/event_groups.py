@@ -20,6 +20,8 @@ from guardpanel.views.lists import LIMIT
 
 router = APIRouter(prefix="/event-groups")
 
+MOST_ON_DASHBOARD = 5
+
 NEWEST = 50
 "Events of a group that its page looks at."
 
@@ -43,6 +45,14 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
         "readings": READINGS, "limit": LIMIT, **await choices(session, filters),
     }  # fmt: skip
     return await page(request, "event_groups/index.html", context, status_code=200 if groups else 422)
+
+
+@router.get("/likely")
+async def likely(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    """A part of the dashboard, which does not wait for it: counting groups takes longer than all the rest."""
+    await session.commit()
+    groups = await event_groups.likely_false_positives(panel.events, panel.database, datetime.now(UTC))
+    return await page(request, "event_groups/_likely.html", {"groups": groups, "most": MOST_ON_DASHBOARD})
 
 
 @router.get("/{key}")

@@ -78,6 +78,26 @@ async def fix(panel: Panel, group: str) -> SaveResult[None]:
     return await panel.changes.save(change, mutate)
 
 
+async def test_the_dashboard_names_likely_false_positives_until_they_are_fixed(
+    ada: Client, ada_api: Client, panel: Panel, groups: tuple[list[Line], Line]
+) -> None:
+    (key, _) = [group["key"] for group in await listed(ada_api)]
+    dashboard = await seen(ada, "/")
+    part = dashboard.find("div", **{"hx-get": "/event-groups/likely"})
+    assert part and dashboard.find("a", href="/event-groups?state=open")
+
+    likely = await seen(ada, "/event-groups/likely")
+
+    assert likely.find("a")[0]["href"] == f"/event-groups/{key}"
+    assert "POST /posts/{number} 12 requests, 12 clients" in " ".join(likely.text.split())
+    await fix(panel, key)
+    assert f"/event-groups/{key}" not in (await ada.get("/event-groups/likely")).text
+    assert "XSS Attack" not in (await seen(ada, "/event-groups?state=open")).text
+    assert "No open groups" in (await seen(ada, "/event-groups?state=open&rule=941100")).text
+    nothing = await seen(ada, "/event-groups?state=fixed&path=/list")
+    assert "No fixed groups" in nothing.text and nothing.find("a", href="/event-groups?path=%2Flist")
+
+
 async def undo_newest(panel: Panel) -> None:
     async with panel.database.read() as session:
         newest = (await revisions.page(session, limit=1)).items[0]

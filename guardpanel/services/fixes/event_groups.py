@@ -10,7 +10,7 @@ from guardpanel.events.grouping import GroupKey
 from guardpanel.events.schema import time_of
 from guardpanel.services.events import EventDetail, EventFilter, Events
 from guardpanel.services.events.grouping import shape_of_event
-from guardpanel.services.events.groups import FoundGroup
+from guardpanel.services.events.groups import MOST_GROUPS, FoundGroup
 from guardpanel.services.events.triage import Likelihood, Triage, judge, signals_of
 from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.fixed import Fix
@@ -73,6 +73,13 @@ async def page(
     groups = [group for group in await _known(events, database, found.groups) if state in {None, group.state}]
     groups.sort(key=_rank)
     return GroupPage(groups[offset : offset + limit], len(groups), found.is_whole, found.stopped)
+
+
+async def likely_false_positives(events: Events, database: Database, now: datetime) -> list[EventGroup]:
+    """Open groups of the last day that are probably no attack. Visitors wait for a decision about them."""
+    asked = EventFilter(since=now - timedelta(days=1))
+    groups = await page(events, database, asked, state=GroupState.OPEN, offset=0, limit=MOST_GROUPS)
+    return [group for group in groups.items if group.triage.likelihood is Likelihood.FALSE_POSITIVE]
 
 
 async def find(events: Events, database: Database, key: str) -> EventGroup | None:

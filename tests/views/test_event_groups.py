@@ -1,5 +1,6 @@
 """Groups of events, as pages and as JSON: the likely false positives first, each with its reasons and its fix."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,8 @@ import httpx2
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.events import schema
+from guardpanel.ingest import recorded
 from guardpanel.models.rule_exclusion import RuleExclusion, RuleExclusionFields
 from guardpanel.panel import Panel
 from guardpanel.services.fixes import fixed
@@ -15,7 +18,7 @@ from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change, SaveRequest, SaveResult
 from tests import events
 from tests.corpus import HOSTILE
-from tests.events import BY_SCORE, a_log_line, a_rule, store
+from tests.events import BY_SCORE, a_log_line, a_recorded_request, a_rule, as_line, store
 from tests.factories import a_virtual_host
 from tests.html import Read, read
 
@@ -96,6 +99,42 @@ async def test_the_dashboard_names_likely_false_positives_until_they_are_fixed(
     assert "No open groups" in (await seen(ada, "/event-groups?state=open&rule=941100")).text
     nothing = await seen(ada, "/event-groups?state=fixed&path=/list")
     assert "No fixed groups" in nothing.text and nothing.find("a", href="/event-groups?path=%2Flist")
+
+
+async def test_a_field_that_ordinary_requests_have_speaks_for_a_group(
+    ada_api: Client, panel: Panel, groups: tuple[list[Line], Line]
+) -> None:
+    words = "recorded ordinary requests have the same field on this path, and passed."
+    kinds = {"headers": [["content-type", "application/x-www-form-urlencoded"]]}
+    posts = [a_recorded_request(uri=f"/posts/{at}?draft=1", body="title=a&content=b", **kinds) for at in range(4)]
+    others = [
+        a_recorded_request(uri="/posts/1", body="title=a", **kinds), a_recorded_request(uri="/pages/1", body="content=b", **kinds),
+        a_recorded_request(uri="/posts/1", method="PUT", body="content=b", **kinds), a_recorded_request(uri="/posts/1", body="content=b"),
+    ]  # fmt: skip
+
+    with closing(schema.open_to_write(panel.settings.events_database)) as connection:
+        recorded.add(connection, [recorded.read(as_line(request)) for request in (*posts[:2], *others)])
+        assert words not in " ".join((await listed(ada_api))[0]["speaks_for"])
+        recorded.add(connection, [recorded.read(as_line(request)) for request in posts[2:]])
+
+    edits, attack = await listed(ada_api)
+    assert f"4 {words}" in edits["speaks_for"]
+    assert words not in " ".join(attack["speaks_for"])
+
+
+async def test_values_of_json_are_fields_that_pass(panel: Panel) -> None:
+    body = '{"items": [{"text": "a"}, {"text": "b"}], "n": null}'
+    kinds = {"headers": [["content-type", "application/json; charset=utf-8"]]}
+    requests = [
+        a_recorded_request(uri="/x", body=body, **kinds),
+        a_recorded_request(uri="/x", body="[" * 99_999, **kinds),
+    ]
+    with closing(schema.open_to_write(panel.settings.events_database)) as connection:
+        recorded.add(connection, [recorded.read(as_line(request)) for request in requests])
+
+    passing = await panel.events.fields_that_pass(["shop.example", "other.example"])
+
+    assert passing == {("shop.example", "POST", "/x"): {"ARGS:json.items.*.text": 1, "ARGS:json.n": 1}}
 
 
 async def undo_newest(panel: Panel) -> None:

@@ -20,6 +20,7 @@ from guardpanel.services.events import (
     groups,
     naming,
     paging,
+    passing,
     recent_requests,
     recorded,
     scan,
@@ -32,6 +33,7 @@ from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.fired import NEVER, Fired
 from guardpanel.services.events.groups import FoundGroups
 from guardpanel.services.events.items import EventPage, NumberedPage
+from guardpanel.services.events.passing import Passing
 from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
@@ -145,6 +147,11 @@ class Events:
         """Which rules fired on what exclusions exclude, by the exclusion's id."""
         nothing: Mapping[int, Seen] = {}
         return await self._read(lambda connection: excluded.seen(connection, watched, now), nothing)
+
+    async def fields_that_pass(self, hosts: Sequence[str]) -> Passing:
+        """The fields of the newest recorded ordinary requests of these hosts."""
+        nothing: Passing = {}
+        return await self._read(lambda connection: passing.fields_that_pass(connection, hosts), nothing)
 
     async def recorded_hosts(self) -> list[str]:
         """Hosts of which ordinary requests are recorded."""

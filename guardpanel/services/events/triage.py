@@ -19,6 +19,9 @@ SCANNERS = 913
 MANY, SEVERAL = 10, 3
 "Addresses."
 
+USUAL = 3
+"Recorded requests with a field that visitors use."
+
 ATTACKERS_FAMILIES = 4
 "Kinds of attack from one address that no visitor makes by chance."
 
@@ -55,6 +58,8 @@ class Signals:
     values: Sequence[str]
     "That matched there."
     habits: Sequence[Habits]
+    passed: int = 0
+    "Recorded ordinary requests to this path that have the same fields."
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ def _no_attack(signals: Signals) -> Iterator[tuple[int, str]]:
     if well and well * 2 >= len(signals.habits):
         of_all = "" if well == len(signals.habits) == 1 else f"{well} of the last {len(signals.habits)} addresses: "
         yield 1, f"{of_all}other requests were answered normally.".capitalize()
+    if signals.passed >= USUAL:
+        yield 2, f"{signals.passed:,} recorded ordinary requests have the same field on this path, and passed."
     if signals.has_cookies:
         yield 1, "The newest request carries cookies, as a visitor’s browser sends them."
     if signals.has_own_referer:
@@ -114,7 +121,7 @@ def _attack(signals: Signals) -> Iterator[tuple[int, str]]:
         yield 1, f"All {signals.requests:,} requests came from one address."
 
 
-def signals_of(group: FoundGroup, newest: EventDetail) -> Signals:
+def signals_of(group: FoundGroup, newest: EventDetail, passed: int) -> Signals:
     headers = {name.lower(): value for name, value in newest.headers}
     causes = scores.causes(newest)
     return Signals(
@@ -127,4 +134,5 @@ def signals_of(group: FoundGroup, newest: EventDetail) -> Signals:
         has_own_referer=bool(newest.item.host) and f"//{newest.item.host}/" in headers.get("referer", ""),
         values=[match.value for rule in causes for match in rule.matches if match.variable not in NO_PLACE],
         habits=group.habits,
+        passed=passed,
     )

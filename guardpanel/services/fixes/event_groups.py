@@ -11,6 +11,7 @@ from guardpanel.events.schema import time_of
 from guardpanel.services.events import EventDetail, EventFilter, Events
 from guardpanel.services.events.grouping import shape_of_event
 from guardpanel.services.events.groups import MOST_GROUPS, FoundGroup
+from guardpanel.services.events.passing import Passing, Place, count
 from guardpanel.services.events.triage import Likelihood, Triage, judge, signals_of
 from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.fixed import Fix
@@ -100,17 +101,19 @@ def _rank(group: EventGroup) -> tuple[bool, int, int, int]:
 async def _known(events: Events, database: Database, groups: Iterable[FoundGroup]) -> list[EventGroup]:
     by_request = {group.request_id: group for group in groups}
     details = await events.several(list(by_request))
+    passing = await events.fields_that_pass(list(dict.fromkeys(event.item.host for event in details.values())))
     async with database.read() as session:
         fixes = await fixed.of_groups(session, [str(group.row.key) for group in by_request.values()])
     return [
-        _group(group, details[request_id], fixes.get(str(group.row.key)))
+        _group(group, details[request_id], fixes.get(str(group.row.key)), passing)
         for request_id, group in by_request.items()
         if request_id in details
     ]
 
 
-def _group(group: FoundGroup, newest: EventDetail, fix: Fix | None) -> EventGroup:
+def _group(group: FoundGroup, newest: EventDetail, fix: Fix | None, passing: Passing) -> EventGroup:
     row, shape = group.row, shape_of_event(newest)
+    passed = count(passing, Place(newest.item.host, shape.method, shape.path), shape.cause.fields) if shape else 0
     last_blocked = time_of(row.last_blocked) if row.last_blocked else None
     return EventGroup(
         key=str(row.key),
@@ -123,7 +126,7 @@ def _group(group: FoundGroup, newest: EventDetail, fix: Fix | None) -> EventGrou
         blocked=row.blocked,
         first=time_of(row.first),
         last=time_of(row.last),
-        triage=judge(signals_of(group, newest)),
+        triage=judge(signals_of(group, newest, passed)),
         fix=fix,
         is_blocked_again=bool(fix and last_blocked and last_blocked > fix.at + UNDER_WAY),
     )

@@ -34,6 +34,7 @@ from guardpanel.views import (
     drift,
     event_groups,
     events,
+    fix_streams,
     fixes,
     ledger,
     probes,
@@ -59,7 +60,7 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, event_groups, fixes, ledger, rules, profiles, comparison, changes,
+    dashboard, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, changes,
     drift, system, backups, search, saves, sessions, setup, probes, recorded_requests,
 )  # fmt: skip
 

@@ -39,6 +39,10 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	if !a.replays.enter(r.Context()) { // their share of the processors is this one's, too
+		return
+	}
+	defer a.replays.leave()
 	application, compiling, problem := a.asked(Under{question.Application, question.Directives})
 	switch {
 	case problem != nil:
@@ -49,7 +53,7 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer application.leave()
-	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating), nil)
+	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating), a.replays.givingWay(r.Context()))
 	if err != nil {
 		refuse(w, statusOf(err), err.Error())
 		return

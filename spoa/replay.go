@@ -81,7 +81,11 @@ func (a *Agent) replay(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	if !a.replays.enter(r.Context()) { // compiling them takes a processor, too
+		return
+	}
 	applications, leave, refused := a.askedAll(head.Under)
+	a.replays.leave()
 	defer leave()
 	if refused != nil {
 		refused(w)

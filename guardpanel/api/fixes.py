@@ -1,6 +1,7 @@
 """Fixes of false positives: the ladder of an event, and one of its rungs applied."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,13 +10,14 @@ from pydantic import BaseModel, Field
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines.evaluation import Evaluation
-from guardpanel.services.fixes import applying, cases, live_proof, proof, words
+from guardpanel.services.fixes import applying, cases, live_proof, trial, words
 from guardpanel.services.fixes.applying import FixFields
 from guardpanel.services.fixes.attacks import Place
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.ladder import Ladder, Rung
-from guardpanel.services.fixes.proof import Tally
-from guardpanel.services.fixes.siblings import MOST, Siblings, siblings
+from guardpanel.services.fixes.others import MOST_EVENTS, MOST_ORDINARY, Others
+from guardpanel.services.fixes.siblings import MOST
+from guardpanel.services.fixes.trial import Findings
 from guardpanel.services.fixes.widths import Width
 from guardpanel.services.input import validated
 
@@ -91,6 +93,44 @@ class SiblingsOut(BaseModel):
     incomplete: int = Field(description="Of those tried, events whose request is masked or truncated.")
 
 
+class OtherEventOut(BaseModel):
+    event_id: str
+    method: str
+    path: str
+    rules: list[int]
+
+
+class OtherRequestOut(BaseModel):
+    method: str
+    uri: str = Field(description="As it was recorded: with other values of the same shape.")
+    at: datetime
+
+
+class OthersOut(BaseModel):
+    ordinary: int = Field(
+        description=f"Recorded ordinary requests that were tried: the newest {MOST_ORDINARY} at most."
+    )
+    unfaithful: int = Field(description="Of them, those that are not evaluated as the real request was.")
+    newly_blocked: list[OtherRequestOut] = Field(description="Of the ordinary ones, those that the fix would block.")
+    events: int = Field(description=f"Events of other groups that were tried: of the newest {MOST_EVENTS}.")
+    unfaithful_events: int = Field(description="Of them, those whose request passes without the fix, too.")
+    newly_passing: list[OtherEventOut] = Field(description="Of those events, the ones that the fix lets pass, too.")
+
+    @classmethod
+    def of(cls, others: Others) -> "OthersOut":
+        return cls(
+            ordinary=others.ordinary,
+            unfaithful=others.unfaithful,
+            newly_blocked=[OtherRequestOut(method=one.method, uri=one.uri, at=one.at) for one in others.newly_blocked],
+            events=others.events,
+            unfaithful_events=others.unfaithful_events,
+            newly_passing=[
+                OtherEventOut(event_id=item.request_id, method=item.method, path=item.path, rules=list(item.rules))
+                for item in others.newly_passing
+            ],
+        )
+
+
 class LadderOut(BaseModel):
     event_id: str
     policy_id: int
@@ -103,10 +143,12 @@ class LadderOut(BaseModel):
     narrowest: Width | None = Field(description="The narrowest rung that works.")
     attacks: list[AttacksOut] = Field(description="Tried with the narrowest rung. Empty without one.")
     siblings: SiblingsOut | None = Field(description="Other events of the group, tried with the narrowest rung.")
+    others: OthersOut | None = Field(description="Other requests of the virtual host, tried with the narrowest rung.")
+    untried: str = Field(description="Why attacks and other requests could not all be tried. Empty if they were.")
     rungs: list[RungOut] = Field(description="Narrowest first.")
 
     @classmethod
-    def of(cls, case: Case, ladder: Ladder, tallies: list[Tally], others: Siblings | None) -> "LadderOut":
+    def of(cls, case: Case, ladder: Ladder, findings: Findings) -> "LadderOut":
         return cls(
             event_id=case.event.item.request_id,
             policy_id=case.policy.id or 0,
@@ -115,8 +157,10 @@ class LadderOut(BaseModel):
             gaps=list(case.request.gaps),
             missing=list(ladder.missing),
             narrowest=ladder.chosen.width if ladder.chosen else None,
-            attacks=[AttacksOut(**asdict(tally)) for tally in tallies],
-            siblings=SiblingsOut(**asdict(others)) if others else None,
+            attacks=[AttacksOut(**asdict(tally)) for tally in findings.attacks or ()],
+            siblings=SiblingsOut(**asdict(findings.siblings)) if findings.siblings else None,
+            others=OthersOut.of(findings.others) if findings.others else None,
+            untried=findings.problem,
             rungs=[RungOut.of(rung, case) for rung in ladder.rungs],
         )
 
@@ -153,9 +197,8 @@ async def read_fix(event_id: str, panel: PanelDep, session: SessionDep, _user: V
     case = await cases.open_case(panel.changes, panel.events, session, event_id)
     ladder = await cases.ladder(panel.changes, case)
     if (rung := ladder.chosen) is None:
-        return LadderOut.of(case, ladder, [], None)
-    tallies = await proof.tallies(panel.changes, case, ladder, rung)
-    return LadderOut.of(case, ladder, tallies, await siblings(panel.changes, panel.events, case, rung))
+        return LadderOut.of(case, ladder, Findings())
+    return LadderOut.of(case, ladder, await trial.whole(panel.changes, panel.events, case, ladder, rung))
 
 
 @router.post("/{event_id}/fix")

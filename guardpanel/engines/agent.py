@@ -5,8 +5,9 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import processes_at
 from guardpanel.engines.process import run, scratch
 from guardpanel.engines.releases import content_of, write_atomically
+from guardpanel.engines.replaying import Replayed, Replays, RuleSetChoice
 from guardpanel.engines.rule_set import RuleSet, ask_rule_set
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable
 
@@ -85,6 +87,10 @@ class Agent:
         return [
             self.binary(), "-config", str(self.configuration), "-control", f"unix:{self.control}", "-events", str(events),
         ]  # fmt: skip
+
+    @cached_property
+    def replays(self) -> Replays:
+        return Replays(self.control)
 
     @property
     def answers_at(self) -> Path:
@@ -155,6 +161,10 @@ class Agent:
         """The verdict of a loaded application. Raises EngineUnavailable."""
         async with self._evaluations:
             return await evaluation.evaluate_live(self.control, application, request)
+
+    def replay(self, under: Sequence[RuleSetChoice], requests: Iterable[Mapping[str, Any]]) -> AsyncGenerator[Replayed]:
+        """The verdicts on many requests (engines/replaying.py). Close it to end the agent's work. Raises EngineUnavailable."""
+        return self.replays.replay(under, requests)
 
     async def rule_set(self) -> RuleSet:
         """All rules that it has loaded. Raises EngineUnavailable."""

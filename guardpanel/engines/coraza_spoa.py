@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +27,7 @@ from guardpanel.engines.evaluation import Evaluation
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run_here
 from guardpanel.engines.releases import content_of
+from guardpanel.engines.replaying import Replayed, RuleSetChoice
 from guardpanel.engines.rule_set import RuleSet
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.settings import Settings
@@ -115,6 +116,11 @@ class CorazaSpoa(Agent):
 
     async def evaluate_live(self, _application: str, _request: Mapping[str, Any]) -> Evaluation:
         raise EngineUnavailable(f"{NAME} does not evaluate requests.")
+
+    def replay(
+        self, _under: Sequence[RuleSetChoice], _requests: Iterable[Mapping[str, Any]]
+    ) -> AsyncGenerator[Replayed]:
+        raise EngineUnavailable(f"{NAME} does not replay requests.")
 
     async def rule_set(self) -> RuleSet:
         raise EngineUnavailable(f"{NAME} does not report its rules.")

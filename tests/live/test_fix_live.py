@@ -1,11 +1,14 @@
 """From a customer's blocked request to the fix that lets it pass, through the whole panel and both engines."""
 
+import json
+import re
 from collections.abc import Iterator
 
 import httpx2
 import pytest
 
 from tests.haproxies import ONE, haproxy_binary
+from tests.html import read
 from tests.live.stack import wait_until
 from tests.live.test_both_doors_live import bearer
 from tests.panel import Panel, origin_server, running_panel
@@ -28,7 +31,8 @@ def panel() -> Iterator[Panel]:
 
 def prepare(panel: Panel, port: int) -> None:
     with bearer(panel) as api:
-        policy = api.post("/policies", json={"name": "Blog", "enforcement_mode": "block"}).json()
+        recording = {"record_one_in": 1, "record_per_day": 10_000}
+        policy = api.post("/policies", json={"name": "Blog", "enforcement_mode": "block", **recording}).json()
         for name in ("blog.example", "other.example"):
             host = {"hostnames": [name], "policy_id": policy["id"], "servers": [{"address": f"127.0.0.1:{port}"}]}
             answer = api.post("/vhosts", json=host)
@@ -111,12 +115,13 @@ def test_apply_on_the_page_says_what_is_live_and_undo_takes_it_back(panel: Panel
     with bearer(panel) as api, Person(panel) as ada:
         event = event_of(api, fields, panel)
         event_of(api, fields, panel)
-        page = ada.get(f"/events/{event}/fix")
+        page = ada.get(f"/events/{event}/fix?whole=1")
         assert "1 of 1 other events of this group pass" in page.text
         assert "This request passes" in page.text
         assert "In another field, 12 of 12 attacks are still blocked" in page.text
         assert (page.values["width"], len(page.values["draft"])) == (["field"], 1)
 
+        assert "ordinary requests" in page.text
         rung = ada.get(f"/events/{event}/fix/rung?width=family")
         assert "All rules tagged attack-xss don’t inspect the argument “comment”" in rung.text
         assert rung.values["draft"] != page.values["draft"]
@@ -130,7 +135,58 @@ def test_apply_on_the_page_says_what_is_live_and_undo_takes_it_back(panel: Panel
         assert applied.url.endswith(f"/events/{event}")
         assert "This request passes, 12 of 12 attacks next to it are blocked" in applied.text
         assert post(panel, fields) == 200
-        assert "There is nothing to fix" in ada.get(f"/events/{event}/fix").text
+        assert "There is nothing to fix" in ada.get(f"/events/{event}/fix?whole=1").text
+
+
+def streamed(panel: Panel, path: str) -> list[dict[str, str]]:
+    """The parts of a page that follow in a stream, to its end."""
+    with Person(panel) as ada:
+        answer = ada.client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    events = [dict(line.split(": ", 1) for line in event.splitlines()) for event in answer.text.strip().split("\n\n")]
+    assert [event["event"] for event in events] == ["part"] * (len(events) - 1) + ["end"]
+    return [json.loads(event["data"]) for event in events[:-1]]
+
+
+def words_of(part: dict[str, str]) -> str:
+    return " ".join(read(part["html"]).text.split())
+
+
+def test_other_requests_of_the_host_are_tried_too(panel: Panel) -> None:
+    with bearer(panel) as api:
+        event = event_of(api, {"title": "hi", "reply": POST["content"]}, panel)
+        part = event_of(api, {"title": "hi", "reply": "<script>alert(1)</script>"}, panel)
+        host = api.get(f"/events/{event}/fix").json()["vhost_id"]
+        for number in range(3):
+            assert post(panel, {"title": f"Title {number}", "reply": "Fine"}) == 200
+        wait_until(lambda: api.get(f"/vhosts/{host}/recorded").json()["count"] >= 3, "ordinary requests are recorded")
+
+        ladder = api.get(f"/events/{event}/fix").json()
+
+        others = ladder["others"]
+        assert (others["newly_blocked"], ladder["untried"]) == ([], "")
+        assert others["ordinary"] - others["unfaithful"] >= 3
+        assert [item["event_id"] for item in others["newly_passing"]] == [part]
+        assert event not in {item["event_id"] for item in others["newly_passing"]}
+
+
+def test_the_page_follows_part_by_part(panel: Panel) -> None:
+    with bearer(panel) as api, Person(panel) as ada:
+        event = event_of(api, {"title": "hi", "part": POST["content"]}, panel)
+        page = ada.get(f"/events/{event}/fix")
+    parts = streamed(panel, f"/events/{event}/fix/ladder")
+    findings = streamed(panel, f"/events/{event}/fix/findings?width=field")
+
+    assert f'data-stream="/events/{event}/fix/ladder"' in page.html
+    assert [part["into"] for part in parts[:4]] == ["before", "rungs", "rung", "apply"]
+    assert {part["into"] for part in parts[4:-1]} == {"rungs"}
+    assert words_of(parts[0]) == "Score 30 of 5 under the policy as it is now."
+    assert "This field, this path, POST only" in words_of(parts[1])
+    assert "checked" in parts[1]["html"]
+    assert f'data-stream="/events/{event}/fix/findings?width=field"' in parts[2]["html"]
+    assert "requests evaluated" in words_of(findings[0])
+    assert re.search(r"In another field, (\d+) of \1 attacks are still blocked", words_of(findings[-1]))
+    assert "Stop" not in words_of(findings[-1])
 
 
 def _new(api: httpx2.Client, known: set[str]) -> list[str]:

@@ -27,10 +27,17 @@ async def test_an_agent_that_is_away_is_said(
     event = an_event()
     store(panel.settings.events_database, [event], [a_log_line(event)])
 
-    answer = await ada.get(f"/events/{event['id']}/fix")
+    answer = await ada.get(f"/events/{event['id']}/fix?whole=1")
+    first = await ada.get(f"/events/{event['id']}/fix")
+    ladder = await ada.get(f"/events/{event['id']}/fix/ladder")
 
     assert answer.status_code == 503
     assert "is not responding" in answer.text
+    assert (first.status_code, ladder.status_code) == (200, 200)
+    assert f'data-stream="/events/{event["id"]}/fix/ladder"' in first.text
+    assert f'url=/events/{event["id"]}/fix?whole=1"' in first.text
+    assert "No fix can be tried" in ladder.text
+    assert "/policies/1/exclusions/new" in ladder.text
     assert f'href="/events/{event["id"]}/fix"' in (await ada.get(f"/events/{event['id']}")).text
 
 

@@ -82,18 +82,21 @@ class Tally:
     unfaithful: int = 0
     "Not judged as the real request was: masked, it fires a rule that the real one did not, or the agent cannot judge it."
 
+    def add(self, at: int, answer: Replayed) -> None:
+        if answer.error or answer.verdicts[0].verdict != "pass":
+            self.unfaithful += 1
+        elif answer.verdicts[-1].passes:
+            self.passed += 1
+        else:
+            self.newly_blocked.append(at)
+
 
 async def tally(answers: AsyncIterable[Replayed]) -> Tally:
     """Of a replay of recorded requests under two rule sets: what runs, and a draft."""
     counted = Tally()
     at = 0
     async for answer in answers:
-        if answer.error or answer.verdicts[0].verdict != "pass":
-            counted.unfaithful += 1
-        elif answer.verdicts[-1].passes:
-            counted.passed += 1
-        else:
-            counted.newly_blocked.append(at)
+        counted.add(at, answer)
         at += 1
     return counted
 

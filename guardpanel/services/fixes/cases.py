@@ -91,24 +91,31 @@ async def judge(changes: Changes, case: Case, draft: Draft) -> Evaluation:
     return await changes.engines.agent.evaluate(directives, case.request.question())
 
 
-async def ladder(changes: Changes, case: Case, widths: Sequence[Width] = tuple(Width)) -> Ladder:
-    """Of these rungs. Raises EngineUnavailable where the agent does not evaluate."""
+async def climb(changes: Changes, case: Case) -> Climb:
+    """With the verdict on the request as the policy is now. Raises EngineUnavailable where the agent does not evaluate: if it
+    hangs, after 2 s."""
+    status = await changes.engines.agent.status()
+    if status.problem:
+        raise EngineUnavailable(status.problem)
     rule_set = None
     with suppress(EngineUnavailable):
         rule_set = await catalogue.require(changes.engines)
     before = await judge(changes, case, Draft())
-    missing = _missing(case, before)
-    climb = Climb(
+    return Climb(
         request=case.request,
         policy=next(row for row in case.ground.rows["policy"]),
         host_id=case.own_host,
         judge=lambda draft: judge(changes, case, draft),
         rule_set=rule_set,
         before=before,
-        recorded=tuple(missing),
+        recorded=tuple(_missing(case, before)),
     )
-    rungs = await climb.rungs(widths)
-    return Ladder(case.request, before, rungs, climb.blames, tuple(rule.id for rule in missing))
+
+
+async def ladder(changes: Changes, case: Case, widths: Sequence[Width] = tuple(Width)) -> Ladder:
+    """Of these rungs. Raises EngineUnavailable where the agent does not evaluate."""
+    climbed = await climb(changes, case)
+    return climbed.ladder(await climbed.rungs(widths))
 
 
 def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:

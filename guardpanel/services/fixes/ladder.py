@@ -1,7 +1,8 @@
 """The ladder of fixes for one request, narrowest first: each rung is tried by the agent with its own rendered rules."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,27 @@ ROUNDS = 4
 "With another setting the request may get further, and other rules may fire."
 
 Judge = Callable[[Draft], Awaitable[Evaluation]]
+
+
+class Remembered:
+    """A judge that evaluates each draft once: several widths often lead to the same one."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._known: list[tuple[Draft, asyncio.Future[Evaluation]]] = []
+
+    async def __call__(self, draft: Draft) -> Evaluation:
+        known = next((future for other, future in self._known if other == draft), None)
+        if known is None:
+            known = asyncio.ensure_future(self._judge(draft))
+            self._known.append((draft, known))
+        return await asyncio.shield(known)  # another width may wait for it, too
+
+    async def close(self) -> None:
+        futures = [future for _, future in self._known]
+        for future in futures:
+            future.cancel()
+        await asyncio.gather(*futures, return_exceptions=True)
 
 
 @dataclass(frozen=True)
@@ -77,15 +99,32 @@ class Climb:
     def blames(self) -> tuple[Blame, ...]:
         return tuple(blame(rule) for rule in [*causes(self.before, self.blocking_level), *self.recorded])
 
-    async def rungs(self, widths: Sequence[Width] = tuple(Width)) -> tuple[Rung, ...]:
-        made = await asyncio.gather(*(self._rung(width) for width in widths))
+    async def each(self, widths: Sequence[Width] = tuple(Width)) -> AsyncGenerator[Rung]:
+        """Those that differ, narrowest first, as soon as they are known. Close it to end the trials."""
+        judge = Remembered(self.judge)
+        tasks = [asyncio.create_task(self._rung(width, judge)) for width in widths]
         distinct: list[Rung] = []
-        for rung in made:
-            if rung is not None and all(rung.draft != other.draft for other in distinct):
-                distinct.append(rung)
-        return tuple(distinct)
+        try:
+            for task in tasks:
+                rung = await task
+                if rung is not None and all(rung.draft != other.draft for other in distinct):
+                    distinct.append(rung)
+                    yield rung
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await judge.close()
 
-    async def _rung(self, width: Width) -> Rung | None:
+    async def rungs(self, widths: Sequence[Width] = tuple(Width)) -> tuple[Rung, ...]:
+        async with aclosing(self.each(widths)) as rungs:
+            return tuple([rung async for rung in rungs])
+
+    def ladder(self, rungs: Sequence[Rung]) -> Ladder:
+        missing = tuple(rule.id for rule in self.recorded)
+        return Ladder(self.request, self.before, tuple(rungs), self.blames, missing)
+
+    async def _rung(self, width: Width, judge: Judge) -> Rung | None:
         """None if there is nothing of that width."""
         draft, evaluation = Draft(), self.before
         for turn in range(ROUNDS):
@@ -99,7 +138,7 @@ class Climb:
                 break
             if problem := self._placebo(grown):
                 return Rung(width, grown, evaluation, problem)
-            draft, evaluation = grown, await self.judge(grown)
+            draft, evaluation = grown, await judge(grown)
         if draft.is_empty or not _is_of(width, draft):
             return None
         return Rung(width, draft, evaluation, "" if evaluation.passes else self._still_blocked(evaluation))

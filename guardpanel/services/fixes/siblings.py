@@ -1,18 +1,18 @@
 """The other events of a group under a fix: whether it frees them, too."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from guardpanel.engines.replaying import RuleSetChoice, replay
+from guardpanel.engines.replaying import Replayed
 from guardpanel.services.events import Events
 from guardpanel.services.events.grouping import key_of
 from guardpanel.services.fixes.cases import Case
-from guardpanel.services.fixes.ladder import Rung
-from guardpanel.services.fixes.requests import Request, request_of
-from guardpanel.services.saving.changes import Changes
+from guardpanel.services.fixes.requests import request_of
 
 MOST = 200
-"Events of a group that are tried, the newest: judging one takes about a millisecond."
+"Events of a group that are tried, the newest: evaluating one takes about a millisecond."
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,25 @@ class Siblings:
         return self.passing == self.tried
 
 
-async def siblings(changes: Changes, events: Events, case: Case, rung: Rung) -> Siblings:
-    """Raises EngineUnavailable."""
-    requests = await _others(events, case)
-    if not requests:
-        return Siblings(0, 0, 0)
-    under = [RuleSetChoice(directives=case.ground.directives(rung.draft))]
-    questions = [request.question() for request in requests]
-    verdicts = [answer async for answer in replay(changes.engines.agent.control, under, questions)]
-    passing = sum(bool(answer.verdicts) and answer.verdicts[0].passes for answer in verdicts)
-    return Siblings(len(requests), passing, sum(bool(request.gaps) for request in requests))
+class SiblingsTrial:
+    """They are counted as the agent answers."""
 
+    def __init__(self, questions: list[Mapping[str, Any]], incomplete: int) -> None:
+        self.questions = questions
+        self._incomplete = incomplete
+        self._passing = 0
 
-async def _others(events: Events, case: Case) -> list[Request]:
-    group = key_of(case.event)
-    found = await events.of_group(group, MOST) if group else {}
-    lines = [event.agent_line for key, event in found.items() if key != case.event.item.request_id]
-    return await asyncio.to_thread(lambda: [request_of(line) for line in lines if line])
+    @classmethod
+    async def of(cls, events: Events, case: Case) -> "SiblingsTrial":
+        group = key_of(case.event)
+        found = await events.of_group(group, MOST) if group else {}
+        lines = [event.agent_line for key, event in found.items() if key != case.event.item.request_id]
+        requests = await asyncio.to_thread(lambda: [request_of(line) for line in lines if line])
+        return cls([request.question() for request in requests], sum(bool(request.gaps) for request in requests))
+
+    def add(self, answer: Replayed) -> None:
+        self._passing += bool(answer.verdicts) and answer.verdicts[-1].passes
+
+    @property
+    def result(self) -> Siblings:
+        return Siblings(len(self.questions), self._passing, self._incomplete)

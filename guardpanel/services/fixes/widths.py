@@ -35,6 +35,15 @@ class Width(Choice):
     OFF = "off", "Rules off in the policy"
 
 
+METER = 6
+
+
+def meter(width: Width) -> int:
+    """How broad it is, from 1 to METER."""
+    widths = list(Width)
+    return 1 + widths.index(width) * METER // len(widths)
+
+
 FUNCTIONS = (
     "action", "_action", "do", "act", "op", "cmd", "command", "task", "_task", "route", "rest_route", "func", "function",
     "method", "controller", "view", "option", "page", "mod", "module", "mode", "db", "r",

@@ -46,6 +46,11 @@ def title(rung: Rung, case: Case) -> str:
     return f"Rules off in policy {case.policy.name}"
 
 
+def subject(case: Case) -> str:
+    """What was tried: an event may not have its whole request."""
+    return "what the event has of this request" if case.request.gaps else "this request"
+
+
 def scope(draft: Draft) -> str:
     """How much it touches: `5 rules`, `1 setting and 6 rules`. The rules that have a tag are a family, however many they are."""
     ids = sum(rule.isdigit() for rule in draft.rules)

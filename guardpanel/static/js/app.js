@@ -6,6 +6,7 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 // ---- each time content arrives -------------------------------------------------------------
 
 function ready(wholePage) {
+  follow();
   all("[data-toast]:not([data-seen])").forEach(announce);
   const refusal = one("[data-refusal]:not([data-seen])");
   refusal?.setAttribute("data-seen", "");
@@ -40,6 +41,40 @@ document.addEventListener("htmx:before:swap", (event) => {
   location.assign("/login");
 });
 
+// ---- parts that follow (views/streams.py) ----------------------------------------------------
+
+const streams = new Map();
+
+function follow() {
+  for (const place of streams.keys()) if (!place.isConnected) end(place);
+  for (const place of all("[data-stream]:not([data-followed])")) {
+    const source = new EventSource(place.dataset.stream);
+    place.dataset.followed = "running";
+    streams.set(place, source);
+    source.addEventListener("part", ({ data }) => fill(JSON.parse(data)));
+    source.addEventListener("end", () => end(place));
+    source.addEventListener("error", () => end(place, "lost"));
+  }
+}
+
+function end(place, how = "ended") {
+  streams.get(place)?.close();
+  streams.delete(place);
+  place.dataset.followed = how;
+}
+
+function fill({ into, html, way }) {
+  const place = document.getElementById(into);
+  if (!place) return;
+  if (way === "show") place.hidden = false;
+  else if (way === "append") place.insertAdjacentHTML("beforeend", html);
+  else place.innerHTML = html;
+  htmx.process(place);
+  follow();
+}
+
+addEventListener("pageshow", ({ persisted }) => persisted && one("[data-followed=running]") && location.reload());
+
 // ---- clicks --------------------------------------------------------------------------------
 
 const clicks = {
@@ -48,6 +83,7 @@ const clicks = {
   ".menu-dialog .side-close": (link) => link.closest("dialog").close(),
   "[data-dismiss]": (button) => button.closest("[data-toast]").remove(),
   "[data-copy]": copy,
+  "[data-stream-stop]": (button) => end(button.closest("[data-stream]"), "stopped"),
 };
 document.addEventListener("click", (event) => {
   for (const open of all("details[data-popover][open], .user[open]")) if (!open.contains(event.target) || event.target.closest("[data-open]")) open.open = false;

@@ -105,6 +105,8 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
     app.include_router(api_router)
     for view in PAGES:
         app.include_router(view.router, include_in_schema=False)
+    # FastAPI nests a lifespan for each router above: each step of the startup would pass through all of them. None has one.
+    app.router.lifespan_context = lifespan
     app.add_exception_handler(Problem, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_problem)
     app.add_exception_handler(HTTPException, answer_problem)

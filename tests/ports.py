@@ -8,7 +8,6 @@ run side by side must not have the same: each process takes a block for itself, 
 import fcntl
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from itertools import cycle, islice
@@ -17,6 +16,8 @@ from typing import IO
 
 BLOCK = 100
 BLOCKS = range(10_000, 32_000, BLOCK)
+LOCKS = Path("/tmp")
+"The same for all tests, whatever TMPDIR is (tools/check.py): ports are the machine's."
 
 
 def free_port() -> int:
@@ -31,7 +32,7 @@ def free_port() -> int:
 @cache
 def _block(_process: int) -> tuple[IO[str], Iterator[int]]:
     """The lock and the ports. A fork takes its own."""
-    folder = Path(tempfile.gettempdir()) / f"guardpanel-ports-{os.getuid()}"
+    folder = LOCKS / f"guardpanel-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     for first in BLOCKS:
         lock = (folder / str(first)).open("w")

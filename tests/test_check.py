@@ -42,3 +42,27 @@ def test_a_gate_that_ends_while_it_is_stopped_is_no_fault(check: ModuleType, mon
 
     with run.output:
         assert run.stop()
+
+
+def test_a_gate_in_memory_has_its_own_folder_there_for_as_long_as_it_runs(
+    check: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(check, "MEMORY", tmp_path)
+    monkeypatch.setattr(check, "ROOM", 0)
+    run = check.Run(check.Gate("x", ["sh", "-c", "echo $TMPDIR; ls -d $TMPDIR"], in_memory=True))
+    with run.output:
+        code, output = run.end()
+
+    assert (code, output.splitlines()) == (0, [str(run.folder)] * 2)
+    assert run.folder.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("memory", "room"), [("/nowhere", 0), ("/tmp", 1 << 60)])
+def test_without_room_in_memory_a_gate_has_the_usual_folder(
+    check: ModuleType, monkeypatch: pytest.MonkeyPatch, memory: str, room: int
+) -> None:
+    monkeypatch.setattr(check, "MEMORY", Path(memory))
+    monkeypatch.setattr(check, "ROOM", room)
+
+    assert check.folder_in_memory() is None

@@ -40,6 +40,9 @@ BIOME = ("lint", "--config-path=tools", "--error-on-warnings", "--vcs-enabled=fa
 
 PYTEST_NO_TESTS = 5
 
+MEMORY, ROOM = Path("/dev/shm"), 1 << 30  # noqa: S108 tempfile makes what is used in it
+"A file system in memory where there is one, and how many bytes must be free. Tests leave some megabytes."
+
 TOGETHER = ("--dist", "loadfile", "--no-loadscope-reorder")
 "What shares engines stays together (tests/together.py), and the longest begins first."
 
@@ -60,12 +63,14 @@ class Gate:
     "Fails if it prints anything (gofmt -l)."
     lane: int = 0
     "Those of a lane run one after the other, lanes side by side."
+    in_memory: bool = False
+    "Its temporary files need no disk: a fifth of the processor's time of tests with databases."
 
 
-def pytest(name: str, *arguments: str, minutes: int, lane: int = 0) -> Gate:
+def pytest(name: str, *arguments: str, minutes: int, lane: int = 0, in_memory: bool = False) -> Gate:
     report = REPORTS / f"{re.sub('[^a-z]+', '-', name)}.xml"
     command = [str(BIN / "python"), "-m", "pytest", "-q", f"--junit-xml={report}", *arguments, *pytest_arguments()]
-    return Gate(name, command, ROOT, minutes, report, lane=lane)
+    return Gate(name, command, ROOT, minutes, report, lane=lane, in_memory=in_memory)
 
 
 def go_test(name: str, cwd: Path, *flags: str, minutes: int) -> Gate:
@@ -108,6 +113,7 @@ def gates() -> dict[str, list[Gate]]:
                 "--ignore=tests/crash",
                 "--ignore=tests/e2e",
                 minutes=15,
+                in_memory=True,
             )
         ],
         "agent": [go_test(f"go test {' '.join(race)}".rstrip(), SPOA, *race, *unhurried, minutes=30)],
@@ -198,6 +204,15 @@ def passes(run: "Run", end: "Future[tuple[int, str]]", results: Results) -> bool
     return well
 
 
+def folder_in_memory() -> Path | None:
+    """A new one, with a short path since sockets lie in it."""
+    try:
+        roomy = shutil.disk_usage(MEMORY).free > ROOM
+        return Path(tempfile.mkdtemp(prefix="gp", dir=MEMORY)) if roomy else None
+    except OSError:
+        return None
+
+
 class Run:
     """A gate that runs, in a process group of its own, so that its end is the end of all it started."""
 
@@ -205,6 +220,7 @@ class Run:
         self.gate = gate
         self.output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 a pipe would hold up who is not read
         self.process: subprocess.Popen[bytes] | None = None
+        self.folder: Path | None = None
         self.seconds = 0.0
 
     def end(self) -> tuple[int, str]:
@@ -217,15 +233,22 @@ class Run:
         except subprocess.TimeoutExpired:
             self.stop()
             code, told = 1, f"\nended: it ran longer than {self.gate.minutes} minutes"
+        finally:
+            if self.folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
         self.seconds = time.monotonic() - began
         return code, self.printed() + told
 
     def _start(self) -> "subprocess.Popen[bytes]":
         if self.gate.report:
             self.gate.report.unlink(missing_ok=True)
+        self.folder = folder_in_memory() if self.gate.in_memory else None
+        environment = {**os.environ, "TMPDIR": str(self.folder)} if self.folder else None
+        # pytest's usual folders of a run and a user in it would make the paths of sockets too long.
+        short = [f"--basetemp={self.folder}/t"] if self.folder and self.gate.report else []
         self.process = subprocess.Popen(
-            self.gate.command, cwd=self.gate.cwd, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            [*self.gate.command, *short], cwd=self.gate.cwd, env=environment, stdin=subprocess.DEVNULL, stdout=self.output,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         return self.process
 

@@ -7,19 +7,16 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import hypothesis
 import pytest
-from fastapi import FastAPI
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import LRUCache
-from starlette.routing import BaseRoute
 
-from guardpanel.app import create_app
 from guardpanel.database import Database
 from guardpanel.models.user import AccountFields, Role
 from guardpanel.panel import Panel
@@ -29,6 +26,10 @@ from tests.fakes import FAKES, FakeEngines, cheap_passwords
 from tests.faults import Faults, watched
 from tests.panel import faults_of_panels
 from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.routing import BaseRoute
 
 pytest_plugins = ["tests.hangs", "tests.together", "tests.unchanged"]
 
@@ -74,15 +75,6 @@ def faults() -> Iterator[Faults]:
     elsewhere = faults_of_panels()
     assert found.unexpected == []
     assert found.are_expected or elsewhere == []
-
-
-@pytest.fixture(autouse=True, scope="session")
-def cold() -> Iterator[None]:
-    """What the panel makes before its first visitor is made when it is asked for: a test sees a few pages of each app. The
-    live tests and the browser have it as it is."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("guardpanel.app.warm_up", lambda _: None)
-        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -141,35 +133,45 @@ def settings(folder: Path) -> Settings:
     return Settings(data_dir=folder, listen=f"127.0.0.1:{free_port()}", http_bind=f"127.0.0.1:{free_port()}")
 
 
+def app_of(settings: Settings) -> "FastAPI":
+    """With fake engines. Its code is imported here, since it takes a second, and most engine tests go without."""
+    from guardpanel.app import create_app
+
+    return create_app(settings, parts=FAKES)
+
+
 @pytest.fixture
-async def app(settings: Settings, data_dir: Path) -> AsyncIterator[FastAPI]:
+async def app(settings: Settings, data_dir: Path) -> AsyncIterator["FastAPI"]:
     """Up, with its first revision live."""
-    async with running(create_app(settings, parts=FAKES)) as made:
+    async with running(app_of(settings)) as made:
         yield made
 
 
 @pytest.fixture
-async def fresh_app(settings: Settings) -> AsyncIterator[FastAPI]:
+async def fresh_app(settings: Settings) -> AsyncIterator["FastAPI"]:
     """At its first start: nobody has an account."""
-    async with running(create_app(settings, parts=FAKES)) as made:
+    async with running(app_of(settings)) as made:
         yield made
 
 
-routes: list[BaseRoute] = []
+routes: "list[BaseRoute]" = []
 "What FastAPI has worked out of the first app's routes: it takes as long as a whole test, and knows nothing of the settings."
 
 
 class running:  # noqa: N801 used like a function
-    """The app between its start and its end."""
+    """The app between its start and its end. A test sees a few pages of each app: what a panel makes before its first visitor is
+    made when it is asked for. The live tests and the browser have it as it is."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: "FastAPI") -> None:
         self.app = app
         routes.extend(() if routes else app.router.routes)
         app.router.routes[:] = routes
         self.lifespan = app.router.lifespan_context(app)
 
-    async def __aenter__(self) -> FastAPI:
-        await self.lifespan.__aenter__()
+    async def __aenter__(self) -> "FastAPI":
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("guardpanel.app.warm_up", lambda _: None)
+            await self.lifespan.__aenter__()
         while self.app.state.panel.starting:
             await asyncio.sleep(0.005)
         assert self.app.state.panel.problem is None
@@ -180,7 +182,7 @@ class running:  # noqa: N801 used like a function
 
 
 @pytest.fixture
-def panel(app: FastAPI) -> Panel:
+def panel(app: "FastAPI") -> Panel:
     made: Panel = app.state.panel
     return made
 
@@ -191,20 +193,20 @@ def engines(panel: Panel) -> FakeEngines:
     return panel.engines
 
 
-def someone(app: FastAPI, **others: object) -> Person:
+def someone(app: "FastAPI", **others: object) -> Person:
     """A browser without a session. A fault of the app is its 500 page, as it would be in a browser."""
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     return httpx2.AsyncClient(transport=transport, base_url="http://panel.test", **others)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-async def nobody(app: FastAPI) -> AsyncIterator[Person]:
+async def nobody(app: "FastAPI") -> AsyncIterator[Person]:
     async with someone(app) as client:
         yield client
 
 
 @pytest.fixture
-async def ada(app: FastAPI) -> AsyncIterator[Person]:
+async def ada(app: "FastAPI") -> AsyncIterator[Person]:
     """An administrator with a browser."""
     async with someone(app) as client:
         await log_in(client, ADA)
@@ -212,7 +214,7 @@ async def ada(app: FastAPI) -> AsyncIterator[Person]:
 
 
 @pytest.fixture
-async def vera(app: FastAPI) -> AsyncIterator[Person]:
+async def vera(app: "FastAPI") -> AsyncIterator[Person]:
     """A viewer with a browser."""
     async with someone(app) as client:
         await log_in(client, VERA)
@@ -220,7 +222,7 @@ async def vera(app: FastAPI) -> AsyncIterator[Person]:
 
 
 @pytest.fixture
-async def ada_api(app: FastAPI) -> AsyncIterator[Person]:
+async def ada_api(app: "FastAPI") -> AsyncIterator[Person]:
     """An administrator's program."""
     async with someone(app) as client:
         await take_token(client, ADA)
@@ -228,7 +230,7 @@ async def ada_api(app: FastAPI) -> AsyncIterator[Person]:
 
 
 @pytest.fixture
-async def vera_api(app: FastAPI) -> AsyncIterator[Person]:
+async def vera_api(app: "FastAPI") -> AsyncIterator[Person]:
     """A viewer's program."""
     async with someone(app) as client:
         await take_token(client, VERA)

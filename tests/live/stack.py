@@ -60,12 +60,14 @@ class Stack:
         listeners: int = 1,
         memory_mib: int = 2048,
         lua: bool = True,
+        agent_seconds: int = 5,
     ) -> None:
         """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners.
 
-        Without `lua`, HAProxy gets what one gets that was built without it.
+        Without `lua`, HAProxy gets what one gets that was built without it. `agent_seconds` is HAProxy's patience with the agent:
+        less where one hangs for good.
         """
-        self.haproxy, self.events = haproxy, events
+        self.haproxy, self.events, self.agent_seconds = haproxy, events, agent_seconds
         self.folder = Path(tempfile.mkdtemp(prefix="gps"))
         self.addresses = tuple(("127.0.0.1", free_port()) for _ in range(listeners))
         self.address = self.addresses[0]
@@ -133,7 +135,7 @@ class Stack:
         release = self.folder / "releases" / str(self.number)
         for path, content in bundle.files.items():
             (release / path).parent.mkdir(parents=True, exist_ok=True)
-            (release / path).write_bytes(content)
+            (release / path).write_bytes(self.impatient(content) if path == "coraza.cfg" else content)
         (self.folder / "next").symlink_to(release)
         (self.folder / "next").rename(self.folder / "current")
         agent = yaml.safe_load(bundle.files["coraza.yaml"])
@@ -143,6 +145,11 @@ class Stack:
         )
         self.bundle = bundle
         return bundle
+
+    def impatient(self, engine: bytes) -> bytes:
+        before, seconds, after = engine.partition(b"timeout processing 5s")
+        assert seconds, "the product's patience is another one"
+        return b"%btimeout processing %ds%b" % (before, self.agent_seconds, after)
 
     def start(self, command: list[str], log: str, stdout: str = "") -> subprocess.Popen[bytes]:
         with (self.folder / log).open("ab") as errors, (self.folder / (stdout or log)).open("ab") as output:

@@ -34,7 +34,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES}
     hosts["stricter.test"] = {**common, "policy": "Watches", "enforcement_mode": "block"}
     hosts["off.test"] = common
-    with Stack(haproxy, rows(POLICIES, hosts)) as running:
+    with Stack(haproxy, rows(POLICIES, hosts), agent_seconds=2) as running:
         yield running
 
 

@@ -1,6 +1,7 @@
 """A whole guardpanel for tests and benchmarks: the real panel, HAProxy and WAF agent on free loopback ports."""
 
 import contextlib
+import functools
 import http.server
 import os
 import re
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from guardpanel.database import migrate
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,6 +123,14 @@ class Panel:
                 raise
 
 
+@functools.cache
+def migrated() -> bytes:
+    """An empty database of the newest schema: to copy is quicker than to migrate."""
+    with tempfile.TemporaryDirectory(prefix="gp") as folder:
+        migrate(f"sqlite+aiosqlite:///{folder}/guardpanel.db")
+        return Path(folder, "guardpanel.db").read_bytes()
+
+
 def faults_of_panels() -> list[str]:
     """Of all panels that run."""
     return [line for panel in RUNNING for line in panel.faults()]
@@ -131,6 +141,9 @@ def running_panel(haproxy: str = "", data: Path | None = None, agent: Path | Non
     """A panel in a directory with a short path (HAProxy's sockets have room for 97 bytes), gone at the end."""
     parent = Path(tempfile.mkdtemp(prefix="gp"))
     panel = Panel(data or parent / "d", haproxy, agent)
+    if data is None:
+        panel.data.mkdir(mode=0o700)
+        (panel.data / "guardpanel.db").write_bytes(migrated())
     try:
         RUNNING.append(panel)
         panel.start()

@@ -20,7 +20,7 @@ from pathlib import Path
 from guardpanel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.04
 "Seconds between two requests of one visitor: the machine's two cores are for the saves."
 PATIENCE_SECONDS = 10.0
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"

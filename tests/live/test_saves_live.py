@@ -37,8 +37,22 @@ def origin() -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(scope="module")
+async def made(haproxy: str) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as installation:
+        yield installation
+
+
 @pytest.fixture
-async def running(haproxy: str) -> AsyncIterator[Installation]:
+async def running(made: Installation) -> AsyncIterator[Installation]:
+    """As new, but for the numbers."""
+    yield made
+    await made.put_back()
+
+
+@pytest.fixture
+async def fresh(haproxy: str) -> AsyncIterator[Installation]:
+    """For what leaves it broken."""
     async with installation_of(haproxy) as installation:
         yield installation
 
@@ -94,6 +108,7 @@ async def test_a_policy_that_blocks_stops_the_next_attack_and_back(running: Inst
     assert (await visit(running)).status_code == 200
 
 
+@pytest.mark.one_haproxy
 async def test_a_trial_in_detect_only_says_what_block_would_have_done(running: Installation, origin: int) -> None:
     host = (await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))).value
     async with running.changes.database.read() as session:
@@ -109,18 +124,20 @@ async def test_a_trial_in_detect_only_says_what_block_would_have_done(running: I
     assert "Block would stop it" in attack.outcome
 
 
+@pytest.mark.one_haproxy
 async def test_a_trial_is_not_counted_as_an_attack(running: Installation, origin: int) -> None:
     host = (await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))).value
     block = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "enforcement_mode": "block"})
     policy = (await policies.update(running.changes, SaveRequest("ada"), 1, block)).value
 
-    await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
-    before = (await running.engines.agent.status()).applications
-    await visit(running, ATTACK)
-    after = (await running.engines.agent.status()).applications
+    async def blocked() -> int:
+        return sum(application.blocked for application in (await running.engines.agent.status()).applications)
 
-    assert sum(one.blocked for one in before) == 0
-    assert sum(one.blocked for one in after) == 1
+    before = await blocked()
+    await trials.send(running.changes, host, policy, trials.Kind.ATTACK)
+    assert await blocked() == before
+    await visit(running, ATTACK)
+    assert await blocked() == before + 1
 
 
 async def test_a_server_given_by_a_name_that_resolves_is_saved_and_reached(running: Installation, origin: int) -> None:
@@ -158,6 +175,7 @@ async def test_a_name_that_resolves_later_is_accepted(running: Installation) -> 
     assert (await visit(running)).status_code == 503
 
 
+@pytest.mark.one_haproxy
 async def test_a_refusal_by_coraza_is_shown_at_the_policys_field(
     running: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,23 +257,23 @@ async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
 
 
 async def test_a_stray_haproxy_on_the_same_port_is_noticed(
-    running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
+    fresh: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "DEADLINE", 2.0)
-    folder = running.settings.data_dir / "stray"
+    folder = fresh.settings.data_dir / "stray"
     folder.mkdir()
     config = folder / "haproxy.cfg"
     config.write_text(
         "defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n"
-        f"frontend f\n bind {running.settings.http_bind}\n http-request return status 200\n"
+        f"frontend f\n bind {fresh.settings.http_bind}\n http-request return status 200\n"
     )
-    command = [running.settings.haproxy_bin, "-f", str(config), "-db"]
+    command = [fresh.settings.haproxy_bin, "-f", str(config), "-db"]
     stray = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
     try:
-        await until(lambda: is_shared(running.settings.http_binds[0][1]), "the stray HAProxy to listen")
+        await until(lambda: is_shared(fresh.settings.http_binds[0][1]), "the stray HAProxy to listen")
 
         with pytest.raises(RollbackFailed) as seen:
-            await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
+            await virtual_hosts.create(fresh.changes, SaveRequest("ada"), a_virtual_host(origin))
 
         assert "Another HAProxy may also be listening there" in str(seen.value)
     finally:
@@ -263,6 +281,7 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(
         await stray.wait()
 
 
+@pytest.mark.one_haproxy
 async def test_refused_input_changes_nothing(running: Installation, origin: int) -> None:
     saved = await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
     before = released(running)
@@ -289,6 +308,7 @@ async def test_refused_input_changes_nothing(running: Installation, origin: int)
     assert released(running) == before
 
 
+@pytest.mark.one_haproxy
 async def test_a_second_process_is_refused_while_one_saves(running: Installation, origin: int) -> None:
     async with running.changes.turn():
         other = type(running.changes)(
@@ -316,6 +336,7 @@ async def test_saves_at_once_all_become_live(running: Installation, origin: int)
     assert [(await visit(running, host=name)).status_code for name in names] == [200] * 5
 
 
+@pytest.mark.one_haproxy
 async def test_the_same_key_twice_is_one_save(running: Installation, origin: int) -> None:
     first, second = await asyncio.gather(
         *(virtual_hosts.create(running.changes, SaveRequest("ada", "k1"), a_virtual_host(origin)) for _ in range(2))
@@ -324,6 +345,7 @@ async def test_the_same_key_twice_is_one_save(running: Installation, origin: int
     assert (first.revision, first.value.id) == (second.revision, second.value.id)
 
 
+@pytest.mark.one_haproxy
 async def test_a_save_continues_when_the_browser_disconnects(running: Installation, origin: int) -> None:
     task = asyncio.create_task(virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin)))
     await asyncio.sleep(0.01)
@@ -347,12 +369,12 @@ async def test_old_applications_are_dropped_once_no_worker_needs_them(running: I
     await until(one_is_left, "the old applications to be dropped")
 
 
-async def test_a_killed_engine_is_started_again_with_what_is_live(running: Installation, origin: int) -> None:
-    await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
-    checksum = (await running.engines.status()).haproxy.checksum
-    running.supervisor.ingest.may_start = lambda: True
+async def test_a_killed_engine_is_started_again_with_what_is_live(fresh: Installation, origin: int) -> None:
+    await virtual_hosts.create(fresh.changes, SaveRequest("ada"), a_virtual_host(origin))
+    checksum = (await fresh.engines.status()).haproxy.checksum
+    fresh.supervisor.ingest.may_start = lambda: True
 
-    for child in running.supervisor.children:
+    for child in fresh.supervisor.children:
 
         async def it_runs(child: Child = child) -> bool:
             return child.state == "running"
@@ -369,17 +391,18 @@ async def test_a_killed_engine_is_started_again_with_what_is_live(running: Insta
 
     async def it_serves() -> bool:
         with suppress(httpx2.TransportError):
-            return (await visit(running)).status_code == 200 and (await running.engines.agent.status()).running
+            return (await visit(fresh)).status_code == 200 and (await fresh.engines.agent.status()).running
         return False
 
     async def it_runs_what_is_live() -> bool:
-        return (await haproxy_status(running.engines.cli)).checksum == checksum
+        return (await haproxy_status(fresh.engines.cli)).checksum == checksum
 
     await until(it_serves, "the engines to serve again")
     await until(it_runs_what_is_live, "HAProxy to run what is live")  # the old worker may have served until now
-    assert [state.restarts for state in running.supervisor.states()] == [1, 1, 1]
+    assert [state.restarts for state in fresh.supervisor.states()] == [1, 1, 1]
 
 
+@pytest.mark.one_haproxy
 async def test_the_default_policy_is_made_once(running: Installation) -> None:
     async with running.changes.database.read() as session:
         made = (await session.exec(select(Policy))).all()

@@ -11,6 +11,8 @@ class Origin:
     noun: str
     id: int
     field: str
+    typed_line: int = 0
+    "Of the field's text, if the line is one of several that were typed there."
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def rejected(output: str, validated: list[Application]) -> ConfigRejected:
                 origin.noun if origin else "policy" if noun_id else None,
                 noun_id,
                 origin.field if origin else None,
+                f"{ENGINE} does not accept line {origin.typed_line}." if origin and origin.typed_line else "",
             )
         )
     return ConfigRejected("Coraza rejected this change.", engine=ENGINE, output=output, findings=findings)

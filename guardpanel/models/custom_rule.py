@@ -13,7 +13,7 @@ from pydantic import (
 from sqlalchemy import JSON
 from sqlmodel import Field
 
-from guardpanel.models.custom_rule_checks import read
+from guardpanel.models.custom_rule_checks import must_be_effective, read
 from guardpanel.models.custom_rule_choices import (
     CustomAction,
     Operator,
@@ -61,7 +61,7 @@ def known_tags(tags: list[str]) -> list[str]:
 def known_seclang(text: str) -> str:
     text = visible(text.replace("\r\n", "\n").strip(), allow="\n\t").replace("\t", " ")
     try:
-        read(text)
+        must_be_effective(read(text))
     except NotSecLang as error:
         if text:
             raise refuse(f"Line {error.line}: {error.message}") from None

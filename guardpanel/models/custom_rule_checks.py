@@ -69,6 +69,12 @@ def read(text: str) -> list[Link]:
     return links
 
 
+def must_be_effective(links: Sequence[Link]) -> None:
+    """Raises NotSecLang for what loads, and does nothing: of a chain, rules are switched off by the first link's tags alone."""
+    if late := next((link for link in links[1:] if link.has("tag")), None):
+        raise NotSecLang("Move tag to the first link of the chain.", late.line)
+
+
 def phase_of(links: Sequence[Link]) -> int:
     (written,) = links[0].values("phase") or ["2"]
     if written.lower() not in PHASES:

@@ -38,7 +38,8 @@ class CustomRuleState(CustomRuleColumns):
 @dataclass(frozen=True)
 class Written:
     custom_rule_id: int
-    lines: tuple[Token, ...]
+    lines: tuple[tuple[Token, int], ...]
+    "Each with its line in the typed SecLang, 0 for a rule of the builder."
     field: str
     "That of which the engine can refuse something."
 
@@ -53,7 +54,7 @@ def after_rule_set(rules: Iterable[CustomRuleState]) -> list[Written]:
 
 
 def _written(each: CustomRuleState) -> Written:
-    lines = tuple(rule(link) for link in links_of(each))
+    lines = tuple((rule(link), link.line if each.seclang else 0) for link in links_of(each))
     return Written(each.id, lines, "seclang" if each.seclang else "operator_argument")
 
 

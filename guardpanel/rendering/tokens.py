@@ -123,9 +123,9 @@ def built(form: LiteralString, *parts: Token) -> Token:
     return Token(form.format(*parts))
 
 
-def origin_mark(noun: str, noun_id: int, field: str) -> Token:
+def origin_mark(noun: str, noun_id: int, field: str, typed_line: int = 0) -> Token:
     """Marks the end of a template's line. `split_origins` removes the mark and records the line."""
-    return Token(f"\x01{noun}\x02{noun_id}\x02{field}\x01")
+    return Token(f"\x01{noun}\x02{noun_id}\x02{field}\x02{typed_line}\x01")
 
 
 def split_origins(text: str) -> tuple[str, dict[int, Origin]]:
@@ -135,8 +135,8 @@ def split_origins(text: str) -> tuple[str, dict[int, Origin]]:
     for at, line in enumerate(lines):
         if "\x01" in line:
             content, mark, _ = line.split("\x01")
-            noun, noun_id, field = mark.split("\x02")
-            origins[at + 1] = Origin(noun, int(noun_id), field)
+            noun, noun_id, field, typed_line = mark.split("\x02")
+            origins[at + 1] = Origin(noun, int(noun_id), field, int(typed_line))
             lines[at] = content.rstrip(" ")
     return "\n".join(lines), origins
 

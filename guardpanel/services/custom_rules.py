@@ -11,11 +11,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
-from guardpanel.models.custom_rule import NOUN, CustomRuleFields
-from guardpanel.models.custom_rule_checks import ALLOWED, RESPONSE_PHASES, phase_of
+from guardpanel.models.custom_rule import NOUN, CustomRuleColumns, CustomRuleFields
+from guardpanel.models.custom_rule_checks import ALLOWED, RESPONSE_PHASES, phase_of, read
 from guardpanel.models.custom_rule_text import FIRST_ID, LAST_ID, SCORE
 from guardpanel.models.rule_override import RuleAction
-from guardpanel.models.seclang import Action, parse, pretty
+from guardpanel.models.seclang import Action, NotSecLang, parse, pretty
 from guardpanel.rendering.custom_rules import links_of, seclang
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
@@ -47,7 +47,7 @@ class CustomRules(Crud[CustomRule, CustomRuleFields]):
         inspects."""
         if not fields.enabled:
             return
-        if phase_of(links_of(fields)) in RESPONSE_PHASES:
+        if inspects_responses(fields):
             await self._must_inspect_responses(changes)
         off = select(RuleOverride.rule).where(
             col(RuleOverride.policy_id) == self.parent_id, col(RuleOverride.action) == RuleAction.DISABLE
@@ -69,6 +69,17 @@ class CustomRules(Crud[CustomRule, CustomRuleFields]):
 ROWS = CustomRules(NOUN, CustomRule, CustomRuleFields)
 
 
+def inspects_responses(rule: CustomRuleColumns) -> bool:
+    return phase_of(links_of(rule)) in RESPONSE_PHASES
+
+
+def idle(policy: Policy, rules: Iterable[CustomRule]) -> set[int]:
+    """The ids of enabled rules for responses in a policy that inspects none, since an undo or a restore."""
+    if policy.response_inspection:
+        return set()
+    return {rule.id or 0 for rule in rules if rule.enabled and inspects_responses(rule)}
+
+
 async def next_id(session: AsyncSession, policy_id: int) -> int:
     """The first free ID."""
     used = set((await session.exec(select(CustomRule.rule_id).where(CustomRule.policy_id == policy_id))).all())
@@ -87,6 +98,17 @@ def copy_of(rule: Rule, rule_id: int) -> str:
     return pretty([replace(link, actions=tuple(_own(link.actions, rule, rule_id))) for link in links])
 
 
+def why_no_copy(rule: Rule) -> str:
+    """Why a copy could not be saved. Empty if it can."""
+    try:
+        read(copy_of(rule, FIRST_ID))
+    except NotSecLang as error:
+        if any(link.operator.lower().startswith("pmfromfile") for link in parse(rule.seclang)):
+            return "Its words are in a file of the rule set, which a custom rule can’t read."
+        return f"A custom rule can’t do the same: {error.message}"
+    return ""
+
+
 def _own(actions: Iterable[Action], rule: Rule, rule_id: int) -> Iterator[Action]:
     for action in actions:
         if action.name == "id":
@@ -100,4 +122,17 @@ def _own(actions: Iterable[Action], rule: Rule, rule_id: int) -> Iterator[Action
 
 page, fields_of = ROWS.page, ROWS.fields_of
 
-__all__ = ["NOUN", "ROWS", "copy_of", "fields_of", "links_of", "next_id", "page", "seclang", "with_id"]
+__all__ = [
+    "NOUN",
+    "ROWS",
+    "copy_of",
+    "fields_of",
+    "idle",
+    "inspects_responses",
+    "links_of",
+    "next_id",
+    "page",
+    "seclang",
+    "why_no_copy",
+    "with_id",
+]

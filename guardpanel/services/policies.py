@@ -5,14 +5,46 @@ from typing import Unpack
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Policy, VirtualHost
+from guardpanel.errors import Invalid
+from guardpanel.models import CustomRule, Policy, VirtualHost
 from guardpanel.models.enforcement import EnforcementMode, FailMode
 from guardpanel.models.policy import KIB, NOUN, PolicyFields
 from guardpanel.rendering import EngineFacts
+from guardpanel.services import custom_rules
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
-ROWS = Crud(NOUN, Policy, PolicyFields)
+MOST_NAMED = 5
+
+
+class Policies(Crud[Policy, PolicyFields]):
+    async def update(
+        self, changes: Changes, request: SaveRequest, number: int, fields: PolicyFields, version: int | None = None
+    ) -> SaveResult[Policy]:
+        if not fields.response_inspection:
+            await _must_leave_custom_rules(changes, number)
+        return await super().update(changes, request, number, fields, version)
+
+
+async def _must_leave_custom_rules(changes: Changes, number: int) -> None:
+    """Raises Invalid if responses were inspected until now, and a custom rule needs that."""
+    enabled = select(CustomRule).where(
+        CustomRule.policy_id == number, col(CustomRule.enabled), CustomRule.seclang != ""
+    )
+    async with changes.database.read() as session:
+        policy = await session.get(Policy, number)
+        rules = list(await session.exec(enabled)) if policy and policy.response_inspection else []
+    ids = [str(rule.rule_id) for rule in rules if custom_rules.inspects_responses(rule)]
+    if ids:
+        which = f"rule {ids[0]} inspects" if len(ids) == 1 else f"rules {', '.join(ids[:MOST_NAMED])} inspect"
+        raise Invalid.at(
+            "response_inspection",
+            f"Custom {which} responses, and would do nothing. Disable {'it' if len(ids) == 1 else 'them'} first.",
+        )
+
+
+ROWS = Policies(NOUN, Policy, PolicyFields)
 
 find, create, update, delete, fields_of = ROWS.find, ROWS.create, ROWS.update, ROWS.delete, ROWS.fields_of
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer
-from guardpanel.services import custom_rules
+from guardpanel.services import custom_rules, policies
 from guardpanel.views.answers import page
 from guardpanel.views.context import ContextDep
 from guardpanel.views.custom_rule_form import CustomRuleEditing, try_form, turn
@@ -42,7 +42,9 @@ async def follow(ctx: ContextDep, policy_id: PolicyId, side: str, _editor: Edito
 async def show(ctx: ContextDep, policy_id: PolicyId, custom_rule_id: RowId, _viewer: Viewer) -> Response:
     rows = custom_rules.ROWS.under(policy_id)
     row = await rows.find(ctx.session, custom_rule_id)
+    policy = await policies.find(ctx.session, policy_id)
     context = {
+        "is_idle": bool(custom_rules.idle(policy, [row])),
         "fields": rows.fields_of(row),
         "facts": [f"rule {row.rule_id}"],
         "seclang": custom_rules.seclang(row),

@@ -37,6 +37,7 @@ async def index(
 @router.get("/{policy_id}")
 async def show(policy_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
     policy = await policies.find(ctx.session, policy_id)
+    own = await custom_rules.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES)
     context = {
         "policy": policy,
         "users": await virtual_hosts.page(ctx.session, policy_id=policy_id, limit=MOST_USERS),
@@ -44,7 +45,8 @@ async def show(policy_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
         "overrides": await rule_overrides.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
         "soon": rule_exclusions.today() + ANNOUNCED,
         "exclusions": await rule_exclusions.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
-        "custom_rules": await custom_rules.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
+        "custom_rules": own,
+        "idle": custom_rules.idle(policy, own.items),
         "body_readings": await body_readings.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
         "crs_lists": {"restricted_headers": list(HEADERS), "restricted_extensions": EXTENSIONS},
         "reading_words": READ_AS_FORMS if ctx.facts.small_frames else {},

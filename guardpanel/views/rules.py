@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request, Response
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.engines import RuleRole
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import shown
 from guardpanel.services import custom_rules, policies, rule_exclusions, rule_overrides
@@ -69,6 +70,7 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
         "loaded": loaded, "rule": rule, "name": title(rule), "role": ROLES[rule.role],
         "family": family(rule.family), "links": explain(rule),
         "phase": PHASES[rule.phase], "states": states(rule, rows, exclusions, overrides), "seclang": shown(rule.seclang, BREAKS),
+        "no_copy": custom_rules.why_no_copy(rule) if rule.role is RuleRole.DETECT else "",
         "fired": await panel.events.fired(number, datetime.now(UTC)), "most": MOST,
     }  # fmt: skip
     return await page(request, "rules/show.html", context)

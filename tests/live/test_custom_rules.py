@@ -217,7 +217,13 @@ def test_a_rule_in_seclang_blocks_what_it_matches(written: Judge, at: int) -> No
 
 
 def test_what_the_engine_refuses_is_told_at_the_text() -> None:
-    text = 'SecRule ARGS "@rx a(?!b)" "id:9000001,phase:2,deny"'
+    text = """# The second link is wrong
+SecRule REQUEST_METHOD "@streq POST" "id:9000001,\\
+    phase:2,deny,chain"
+
+  SecRule ARGS "@rx a(?!b)" \\
+    "t:none"
+"""
     bundle = render(
         DesiredState.from_rows(rows(BLOCKING, {}, custom_rules=[{"policy": "Strict", "seclang": text}]), FACTS)
     )
@@ -231,6 +237,7 @@ def test_what_the_engine_refuses_is_told_at_the_text() -> None:
 
     assert (found.noun, found.noun_id, found.field) == ("custom_rule", 1, "seclang")
     assert "invalid or unsupported Perl syntax" in found.message
+    assert found.advice == "Coraza does not accept line 5."
 
 
 @pytest.mark.parametrize(

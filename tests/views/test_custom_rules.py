@@ -5,6 +5,8 @@ from html import unescape
 import httpx2
 import pytest
 
+from guardpanel.models import Policy
+from guardpanel.panel import Panel
 from tests.factories import a_custom_rule, a_policy
 from tests.fakes import FakeEngines
 from tests.html import read
@@ -211,9 +213,54 @@ async def test_a_rule_is_switched_off_and_on_from_its_page(ada: httpx2.AsyncClie
     assert "tx.inbound_anomaly_score_pl1=+5" in copied
 
 
+async def test_what_no_copy_can_do_is_told_on_the_rules_page(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.agent.known_rules = rule_set()
+
+    words_in_file, copied = [(await ada.get(f"/rules/{number}")).text for number in (930130, 942100)]
+
+    assert "Its words are in a file of the rule set" in words_in_file
+    assert "instead_of=930130" not in words_in_file
+    assert "instead_of=942100" in copied
+
+
+async def test_rules_for_responses_keep_their_policy_from_ignoring_them(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    text = 'SecRule RESPONSE_BODY "@contains secret" "id:9000001,phase:4,deny,status:403,msg:\'Leak\'"'
+    assert (await ada_api.patch("/api/v1/policies/1", json={"response_inspection": True})).status_code == 200
+    assert (await ada.post(PLACE, data={"seclang": text, "enabled": "on"})).headers["location"] == f"{PLACE}/1"
+    policy = read((await ada.get("/policies/1/edit")).text)
+
+    refused = await ada_api.patch("/api/v1/policies/1", json={"response_inspection": False})
+    other = await ada_api.patch("/api/v1/policies/1", json={"description": "Shops"})
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["field"], other.status_code) == (422, "response_inspection", 200)
+    assert error["message"].startswith("Custom rule 9000001 inspects responses")
+    assert policy.find("input", name="response_inspection")
+    assert (await ada_api.patch("/api/v1/policies/1/custom-rules/1", json={"is_active": False})).status_code == 200
+    assert (await ada_api.patch("/api/v1/policies/1", json={"response_inspection": False})).status_code == 200
+
+
+async def test_a_rule_for_responses_that_does_nothing_says_so(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    text = 'SecRule RESPONSE_BODY "@contains secret" "id:9000001,phase:4,deny,status:403,msg:\'Leak\'"'
+    await ada_api.patch("/api/v1/policies/1", json={"response_inspection": True})
+    await ada.post(PLACE, data={"seclang": text, "enabled": "on"})
+    assert "No effect" not in (await ada.get(f"{PLACE}/1")).text
+
+    async with panel.database.write() as session:
+        (await session.get_one(Policy, 1)).response_inspection = False
+
+    assert "No effect" in (await ada.get(f"{PLACE}/1")).text
+    assert "responses not inspected" in (await ada.get("/policies/1")).text
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (CHAIN.replace("t:none", "tag:'attack-x'"), "Line 3: Move tag to the first link of the chain."),
         ("SecRuleEngine Off", "Line 1: SecRuleEngine can’t be part of a rule."),
         ("Include /etc/passwd", "Include can’t be part"),
         (f"{CHAIN}\nSecAction \"id:9000008,pass\"", "Line 4: One rule only."),

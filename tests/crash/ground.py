@@ -12,6 +12,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -23,7 +24,7 @@ from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.crash.deeds import ALWAYS_THERE, choose
 from tests.crash.oracle import Oracle, Seen, world_in
-from tests.crash.outside import Count, program
+from tests.crash.outside import Count, keep_engines, program, visit
 from tests.crash.syscalls import Child, Shared
 from tests.ports import free_port
 
@@ -81,10 +82,13 @@ def ground(haproxy: str, data: Path | None = None) -> Iterator[Ground]:
     bind = made.settings.http_bind
     try:
         made.count.stop_counting()
-        visitors = ("visitors", bind.rpartition(":")[2], str(made.origin), str(folder / "requests"))
+        port = int(bind.rpartition(":")[2])
+        visitors = partial(
+            visit, port, made.origin, folder / "requests"
+        )  # their server first: HAProxy checks its health
         with (
-            program(*visitors, output=folder / "visitors.out"),  # their server first: HAProxy checks its health
-            program("engines", str(folder), bind, haproxy, output=folder / "engines.out"),
+            program(visitors, folder / "visitors.out"),
+            program(partial(keep_engines, folder, bind, haproxy), folder / "engines.out"),
         ):
             _first(made)
             made.count.count_again()

@@ -4,14 +4,15 @@ Nothing here is the panel's verdict: SQL, sockets, hashes and requests of our ow
 renderer, to say which bytes the rows should be.
 """
 
+import asyncio
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import json
+import os
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -21,35 +22,35 @@ from typing import Any
 
 import yaml
 
+from guardpanel.engines import HAProxy
 from guardpanel.engines.machine import open_files
 from guardpanel.rendering import DesiredState, EngineFacts, render
+from guardpanel.services.installation import asked_again
 from guardpanel.settings import Settings
 from tests.crash.deeds import Host, Rules, World
-from tests.crash.outside import ATTACK, ROOT
+from tests.crash.outside import ATTACK
 
 TABLES = ("traffic", "policy", "virtualhost", "hostname", "server")
 PATIENCE_SECONDS = 10.0
 PROBES = 4
 
 
-ABILITIES = """
-import asyncio, dataclasses, json, sys
-from guardpanel.engines import HAProxy
-from guardpanel.rendering import EngineFacts
-from guardpanel.services.installation import asked_again
-facts = asyncio.run(asked_again(EngineFacts((), "", "", "", ""), HAProxy(sys.argv[1])))
-print(json.dumps({name: value for name, value in dataclasses.asdict(facts).items() if isinstance(value, bool)}))
-"""
-
-
 @functools.cache
 def abilities(haproxy: str) -> dict[str, bool]:
-    """What the binary can, as facts of the renderer. SaveRequest by another process: who forks panels has neither threads nor a loop."""
-    asked = subprocess.run(
-        [sys.executable, "-c", ABILITIES, haproxy], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    found: dict[str, bool] = json.loads(asked.stdout)
-    return found
+    """What the binary can, as facts of the renderer. Asked by a fork: who forks panels has neither threads nor a loop."""
+    told, tells = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            facts = asyncio.run(asked_again(EngineFacts((), "", "", "", ""), HAProxy(haproxy)))
+            os.write(tells, json.dumps(dataclasses.asdict(facts)).encode())
+        finally:
+            os._exit(0)
+    os.close(tells)
+    with os.fdopen(told, "rb") as answer:
+        facts_by_name: dict[str, object] = json.loads(answer.read())
+    os.waitpid(pid, 0)
+    return {name: value for name, value in facts_by_name.items() if isinstance(value, bool)}
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """What a killed panel leaves running: HAProxy and the agent, and visitors who ask all the time.
 
-Run as a program (`python -m tests.crash.outside engines|visitors …`), since the harness itself must stay without threads.
-Ends on TERM, and with its parent.
+Forks of the harness, which has neither threads nor an event loop, and has imported all that they need. They end on TERM, and
+with their parent.
 """
 
 import asyncio
@@ -9,14 +9,16 @@ import contextlib
 import itertools
 import mmap
 import os
+import select
 import signal
 import struct
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
+from guardpanel.engines import Deployer, child, supervisor
 from guardpanel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,21 +34,43 @@ FORM = b"comment=" + b"a+plain+sentence+" * 60
 
 
 @contextlib.contextmanager
-def program(*arguments: str, output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One of this module's programs, ended by its own pid."""
-    with output.open("ab") as written:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.outside", *arguments], cwd=ROOT, stdout=written, stderr=written
-        )
+def program(work: Callable[[], Coroutine[object, object, None]], output: Path) -> Iterator[int]:
+    """A fork that does the work, ended by its own pid, which this gives."""
+    pid = os.fork()
+    if pid == 0:
+        _be_the_program(work, output)
     try:
-        yield process
+        yield pid
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        os.kill(pid, signal.SIGTERM)
+        if not _has_ended(pid, 30):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _be_the_program(work: Callable[[], Coroutine[object, object, None]], output: Path) -> None:
+    """Never returns."""
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        asyncio.run(work())
+    except BaseException:  # noqa: BLE001 the end of a process: all that is left is to say why
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)
+
+
+def _has_ended(pid: int, seconds: float) -> bool:
+    ended = os.pidfd_open(pid)
+    try:
+        if not select.select([ended], [], [], seconds)[0]:
+            return False
+    finally:
+        os.close(ended)
+    os.waitpid(pid, 0)
+    return True
 
 
 # The engines
@@ -54,8 +78,6 @@ def program(*arguments: str, output: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 async def keep_engines(folder: Path, http_bind: str, haproxy: str) -> None:
     """As under `guardpanel up`: what dies is started again."""
-    from guardpanel.engines import Deployer, child, supervisor
-
     child.STEADY = 0.0  # a sweep kills every second; the back-off is for engines that die by themselves
     settings = Settings(data_dir=folder, http_bind=http_bind, haproxy_bin=haproxy)
     keeper = supervisor.Supervisor(settings, Deployer(settings, ""))
@@ -203,17 +225,3 @@ async def _while_parent_lives() -> AsyncIterator[None]:
     while os.getppid() == parent:
         yield
         await asyncio.sleep(0.05)
-
-
-def main() -> None:
-    what, *arguments = sys.argv[1:]
-    if what == "engines":
-        folder, http_bind, haproxy = arguments
-        asyncio.run(keep_engines(Path(folder), http_bind, haproxy))
-    else:
-        port, origin, count = arguments
-        asyncio.run(visit(int(port), int(origin), Path(count)))
-
-
-if __name__ == "__main__":
-    main()

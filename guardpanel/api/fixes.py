@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
@@ -176,6 +176,9 @@ class FixBody(Body):
 
 
 class ProofOut(BaseModel):
+    verified: bool = Field(
+        description="The request passes and every attack is blocked. If false, the fix is live all the same: undo it."
+    )
     passes: bool = Field(description="Whether the live application lets the event’s request pass.")
     tried: int = Field(description="Attacks beside the fix. 0 unless the mode is Block.")
     blocked: int = Field(
@@ -192,11 +195,17 @@ class FixedOut(BaseModel):
 
 
 @router.get("/{event_id}/fix")
-async def read_fix(event_id: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> LadderOut:
+async def read_fix(
+    event_id: str,
+    panel: PanelDep,
+    session: SessionDep,
+    _user: Viewer,
+    findings: Annotated[bool, Query(description="Also try attacks and other requests with the narrowest rung.")] = True,
+) -> LadderOut:
     """How such requests can pass: from the narrowest change to the widest, each tried by the WAF agent."""
     case = await cases.open_case(panel.changes, panel.events, session, event_id)
     ladder = await cases.ladder(panel.changes, case)
-    if (rung := ladder.chosen) is None:
+    if (rung := ladder.chosen) is None or not findings:
         return LadderOut.of(case, ladder, Findings())
     return LadderOut.of(case, ladder, await trial.whole(panel.changes, panel.events, case, ladder, rung))
 
@@ -215,6 +224,12 @@ async def apply_fix(
     return FixedOut(
         policy_id=case.ground.policy_id,
         deployment=DeploymentOut.of(saved),
-        proof=ProofOut(passes=shown.passes, tried=shown.tried, blocked=shown.blocked, message=shown.sentence),
+        proof=ProofOut(
+            verified=shown.holds,
+            passes=shown.passes,
+            tried=shown.tried,
+            blocked=shown.blocked,
+            message=shown.sentence,
+        ),
         change_id=saved.change_id,
     )

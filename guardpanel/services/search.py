@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import Engines, Rule
 from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.noun import Key, Noun
-from guardpanel.services.events import EventItem, Events
+from guardpanel.services.events import EventItem, Events, scores
 from guardpanel.services.history import history
 from guardpanel.services.history.history import RowLink
 from guardpanel.services.paging import Page, like
@@ -40,6 +40,8 @@ class SearchResults:
     settings: list[Noun]
     event: EventItem | None
     "The event of the request with exactly this id."
+    may_be_fixed: bool
+    "Whether rules are responsible for the event, so that exclusions or settings may let such requests pass."
     rules: Page[Rule]
 
     @property
@@ -61,6 +63,7 @@ async def find(session: AsyncSession, events: Events, engines: Engines, q: str) 
         changes=await _changes(session, q),
         settings=_settings(q),
         event=event.item if event else None,
+        may_be_fixed=bool(event and scores.may_be_fixed(event)),
         rules=rules,
     )
 

@@ -38,7 +38,8 @@ class Trial:
     def __init__(self, judge: Judge, case: Case) -> None:
         policy = {"enforcement_mode": "block", **case["policy"]}
         self.judge, self.request = judge, a_request(asked(case["request"], {}))
-        self.ground: Ground = ground_of(rows({"Blocks": policy}, HOST), FACTS, 1, 1)
+        readings = [{"policy": "Blocks", **one} for one in case.get("readings", ())]
+        self.ground: Ground = ground_of(rows({"Blocks": policy}, HOST, readings=readings), FACTS, 1, 1)
 
     async def under(self, draft: Draft, request: dict[str, Any] | None = None) -> Evaluation:
         directives = self.ground.directives(draft)
@@ -52,8 +53,9 @@ class Trial:
                 return await self.under(draft)
 
         before = await judged(Draft())
-        climb = Climb(self.request, self.ground.rows["policy"][0], None, judged, rule_set(), before)
-        return Ladder(self.request, before, await climb.rungs(), climb.blames)
+        readings = self.ground.rows.get("bodyreading", ())
+        climb = Climb(self.request, self.ground.rows["policy"][0], None, judged, rule_set(), before, readings)
+        return climb.ladder(await climb.rungs())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['application']}: {case['name']}")

@@ -1,14 +1,18 @@
 """From a customer's blocked request to the fix that lets it pass, through the whole panel and both engines."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 
+from guardpanel.engines import http
 from tests.haproxies import ONE, haproxy_binary
 from tests.html import read
+from tests.live.processes import hanging
 from tests.live.stack import wait_until
 from tests.live.test_both_doors_live import bearer
 from tests.panel import Panel, origin_server, running_panel
@@ -187,6 +191,31 @@ def test_the_page_follows_part_by_part(panel: Panel) -> None:
     assert "requests evaluated" in words_of(findings[0])
     assert re.search(r"In another field, (\d+) of \1 attacks are still blocked", words_of(findings[-1]))
     assert "Stop" not in words_of(findings[-1])
+
+
+def test_pages_that_are_closed_leave_their_turn_to_others_and_more_than_four_wait(panel: Panel) -> None:
+    with bearer(panel) as api, Person(panel) as ada:
+        event = event_of(api, {"title": "hi", "closed": POST["content"]}, panel)
+        for _ in range(6):
+            with ada.client.stream("GET", f"/events/{event}/fix/findings?width=field") as findings:
+                next(findings.iter_lines())
+
+        with ThreadPoolExecutor(6) as pool:
+            ladders = list(pool.map(lambda _: api.get(f"/events/{event}/fix").json(), range(6)))
+
+    assert [(ladder["narrowest"], ladder["untried"]) for ladder in ladders] == [("field", "")] * 6
+
+
+def test_an_agent_that_hangs_is_said_and_the_page_can_be_left(panel: Panel) -> None:
+    with bearer(panel) as api:
+        event = event_of(api, {"title": "hi", "hung": POST["content"]}, panel)
+    control = panel.data / "run" / "agent-control.sock"
+    status = asyncio.run(http.ask(control, "GET", "/v1/status", headers={"host": "agent"}))
+    with hanging(json.loads(status.body)["pid"]):
+        parts = streamed(panel, f"/events/{event}/fix/ladder")
+
+    assert [part["into"] for part in parts] == ["ladder-state"]
+    assert "No fix can be tried: agent-control.sock is not responding: no response in time." in words_of(parts[0])
 
 
 def _new(api: httpx2.Client, known: set[str]) -> list[str]:

@@ -15,6 +15,7 @@ from guardpanel.services.fixes.words import seclang
 from tests.live.judging import EvaluatedRequest, Judge, a_json, a_request
 from tests.live.test_fix_cases import Trial
 from tests.live.test_fix_cases import a_request as recorded
+from tests.live.test_restrictions import LENGTHS, an_upload
 from tests.rows import rows
 
 
@@ -96,3 +97,50 @@ def test_a_body_that_cannot_be_parsed_is_read_otherwise_for_its_path_alone(judge
     assert reading.content_types == ["multipart/form-data"]
     assert reading.read_as in {ReadAs.TEXT, ReadAs.NONE}
     assert verdicts == ["blocked", "blocked"]
+
+
+def test_a_body_reading_for_the_same_requests_is_changed(judge: Judge) -> None:
+    reading = {"path": "/event", "methods": ["POST"], "content_types": ["text/plain"], "read_as": "json"}
+    no_json = a_request("POST", "/event", b"{not json", content_type="text/plain")
+    case = {"policy": {}, "readings": [reading], "request": {"method": "GET", "path": "/", "headers": []}}
+
+    async def climbed() -> tuple[Trial, Ladder]:
+        trial = Trial(judge, case)
+        trial.request = recorded(no_json)
+        return trial, await trial.ladder()
+
+    trial, ladder = asyncio.run(climbed())
+
+    assert ladder.before.verdict == "blocked"
+    rung = ladder.rung(Width.SETTING)
+    assert rung is not None and rung.works
+    (changed,) = rung.draft.readings
+    assert changed.read_as is ReadAs.TEXT
+    assert trial.ground.existing("body_reading", changed) is not None
+
+
+LIMITS = {
+    "argument_name_length": 5,
+    "argument_length": 10,
+    "total_argument_length": 30,
+    "upload_kib": 3,
+    "files_kib": 2,
+}
+RAISED: dict[int, dict[str, int]] = {
+    920360: {"argument_name_length": 10},
+    920370: {"argument_length": 100, "total_argument_length": 100},
+    920390: {"total_argument_length": 100},
+    920410: {"files_kib": 3},
+    920400: {"upload_kib": 5, "files_kib": 4},
+}
+
+
+@pytest.mark.parametrize("rule", RAISED)
+def test_a_length_is_raised_as_far_as_the_request_needs(judge: Judge, rule: int) -> None:
+    _, longer = LENGTHS[rule]
+    longest = a_request("POST", f"/?{'n' * 500}={'v' * 5_000}", an_upload(9_000)["body"].encode())
+
+    ladder, verdicts = tried(judge, longer, Width.RESTRICTIONS, [longer, longest], **LIMITS)
+
+    assert ladder.rung(Width.RESTRICTIONS).draft.policy == RAISED[rule]  # type: ignore[union-attr]
+    assert verdicts == ["pass", "blocked"]

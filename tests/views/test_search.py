@@ -3,7 +3,9 @@
 import httpx2
 import pytest
 
+from guardpanel.panel import Panel
 from tests.corpus import CORPUS
+from tests.events import a_log_line, an_event, store
 from tests.factories import a_policy, a_virtual_host
 from tests.html import read
 
@@ -30,6 +32,21 @@ async def test_things_are_found_by_what_is_known_of_them(filled: httpx2.AsyncCli
     page = read((await filled.get("/search", params={"q": q})).text)
 
     assert page.find("a", href=url)
+
+
+async def test_the_request_id_of_a_block_page_leads_to_the_event_and_its_fix(
+    filled: httpx2.AsyncClient, panel: Panel
+) -> None:
+    event, other = an_event(), an_event(rules=[], verdict="detected")
+    store(panel.settings.events_database, [event, other], [a_log_line(event), a_log_line(other)])
+
+    page = read((await filled.get("/search", params={"q": f" {event['id'].upper()} "})).text)
+    unfixable = read((await filled.get("/search", params={"q": other["id"]})).text)
+
+    assert page.find("a", href=f"/events/{event['id']}")
+    assert page.find("a", href=f"/events/{event['id']}/fix")
+    assert unfixable.find("a", href=f"/events/{other['id']}")
+    assert not unfixable.find("a", href=f"/events/{other['id']}/fix")
 
 
 @pytest.mark.parametrize("q", ["%", "_", "\\", "\0", "nothing-like-that"])

@@ -46,6 +46,11 @@ class ScoreSum:
         return self.threshold is not None and self.score >= self.threshold > 0
 
 
+def may_be_fixed(event: EventDetail) -> bool:
+    """Whether a change of its virtual host's policy may let such requests pass."""
+    return event.item.virtual_host_id is not None and bool(causes(event))
+
+
 def causes(event: EventDetail) -> list[FiredRule]:
     """Rules that detected something, without those that report the sum."""
     return [rule for rule in event.rules if not is_reporting(rule.id)]

@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict
@@ -17,7 +19,7 @@ from guardpanel.services import policies
 from guardpanel.services.events.grouping import key_of
 from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.cases import Case
-from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.drafts import Draft, is_for_the_same
 from guardpanel.services.fixes.ladder import Rung
 from guardpanel.services.input import validated
 from guardpanel.services.saving import revisions
@@ -66,11 +68,10 @@ async def apply(changes: Changes, asked: SaveRequest, case: Case, rung: Rung, fi
         if policy.version != case.policy.version:
             raise Conflict(CHANGED)
         words = [await _set(session, policy, draft)] if draft.policy else []
-        added = [(key, _row(policy, key, fields)) for key, fields in draft.rows]
-        session.add_all(row for _, row in added)
+        put = [await _put(session, policy, key, fields) for key, fields in draft.rows]
         await session.flush()
-        words += [f"{lowered(NOUNS[key].word)} {row.name} added" for key, row in added]
-        change.added = [f"{key}:{row.id}" for key, row in added]
+        words += [f"{lowered(NOUNS[each.noun].word)} {each.row.name} {each.verb}" for each in put]
+        change.added = [f"{each.noun}:{each.row.id}" for each in put]
         if group := key_of(case.event):
             await fixed.record(session, policy.id or 0, group)
         change.summary = f"{policy.name}: not an attack, {', '.join(words[:3])}"
@@ -99,9 +100,27 @@ async def _set(session: AsyncSession, policy: Policy, draft: Draft) -> str:
     return in_words(before, fields)
 
 
-def _row(policy: Policy, key: str, fields: Any) -> Any:
+@dataclass(frozen=True)
+class Put:
+    noun: str
+    row: Any
+    verb: str
+    "`added`, `changed`"
+
+
+async def _put(session: AsyncSession, policy: Policy, key: str, fields: Any) -> Put:
+    """A new row, or the policy's own one for the same requests or the same rule."""
     noun = NOUNS[key]
-    row: Any = noun.table()
-    row.replace(fields)
-    setattr(row, noun.within, policy.id)
-    return row
+    table: Any = noun.table
+    rows = await session.exec(select(table).where(getattr(table, str(noun.within)) == policy.id))
+    row: Any = next((row for row in rows.all() if is_for_the_same(row.model_dump(), fields)), None)
+    verb = "changed" if row else "added"
+    if row is None:
+        row = table()
+        setattr(row, str(noun.within), policy.id)
+        row.replace(fields)
+    else:
+        row.replace(fields)
+        row.touch(await revisions.version_after(session, row.version))
+    session.add(row)
+    return Put(key, row, verb)

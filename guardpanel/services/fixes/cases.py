@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
 from guardpanel.errors import Conflict, EngineUnavailable, NotFound
 from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.body_reading import NOUN as BODY_READING
 from guardpanel.models.hostname import Hostname
 from guardpanel.services.events import EventDetail, Events, FiredRule, scores
 from guardpanel.services.fixes.blame import causes
@@ -108,6 +109,7 @@ async def climb(changes: Changes, case: Case) -> Climb:
         judge=lambda draft: judge(changes, case, draft),
         rule_set=rule_set,
         before=before,
+        readings=case.ground.rows[BODY_READING.table_name],
         recorded=tuple(_missing(case, before)),
     )
 

@@ -20,7 +20,7 @@ FIRST_ID = 2**40
 
 @dataclass(frozen=True)
 class Draft:
-    """`rows` by the key of their noun."""
+    """`rows` by the key of their noun. One that is for the same as a row of the policy changes that row."""
 
     policy: Mapping[str, Any] = field(default_factory=dict)
     rows: tuple[tuple[str, BaseModel], ...] = ()
@@ -54,10 +54,9 @@ class Draft:
     def _with(self, key: str, fields: BaseModel) -> "Draft":
         if (key, fields) in self.rows:
             return self
-        if isinstance(fields, BodyReadingFields):
-            return replace(
-                self, rows=(*(row for row in self.rows if not _is_for_the_same(row[1], fields)), (key, fields))
-            )
+        if isinstance(fields, BodyReadingFields):  # the later one holds
+            others = tuple(row for row in self.rows if row[0] != key or not is_for_the_same(dict(row[1]), fields))
+            return replace(self, rows=(*others, (key, fields)))
         if not isinstance(fields, RuleExclusionFields):
             return replace(self, rows=(*self.rows, (key, fields)))
         for index, (_, row) in enumerate(self.rows):
@@ -68,9 +67,20 @@ class Draft:
         return replace(self, rows=(*self.rows, (key, fields)))
 
 
-def _is_for_the_same(row: BaseModel, fields: BodyReadingFields) -> bool:
-    """Whether both say how the bodies of the same requests are read: the later one holds."""
-    return isinstance(row, BodyReadingFields) and row.model_copy(update={"read_as": fields.read_as}) == fields
+def is_for_the_same(row: Mapping[str, Any], fields: BaseModel) -> bool:
+    """Whether a row of the same noun is for what these fields are for, so that a policy can have only one of both: a body reading
+    of the same requests, an override of the same rule."""
+    match fields:
+        case BodyReadingFields():
+            return _requests(row) == _requests(dict(fields))
+        case RuleOverrideFields():
+            return bool(row["rule"] == fields.rule)
+    return False
+
+
+def _requests(reading: Mapping[str, Any]) -> tuple[Any, ...]:
+    lists = frozenset(reading["methods"]), frozenset(reading["content_types"])
+    return reading["path_match"], reading["path"], *lists
 
 
 def _place(fields: RuleExclusionFields) -> dict[str, Any]:
@@ -93,13 +103,18 @@ class Ground:
         policy = state.policies[self.policy_id]
         return application(policy, EnforcementMode.BLOCK, tuning, foreign=self.facts.small_frames).directives
 
+    def existing(self, key: str, fields: BaseModel) -> Mapping[str, Any] | None:
+        """The row that such a row of a draft changes, instead of being added."""
+        rows = self.rows.get(NOUNS[key].table_name, ())
+        return next((row for row in rows if is_for_the_same(row, fields)), None)
+
     def _with(self, draft: Draft) -> Rows:
         policy = [{**row, **draft.policy} if row["id"] == self.policy_id else row for row in self.rows["policy"]]
         rows: dict[str, Sequence[Mapping[str, Any]]] = {**self.rows, "policy": policy}
         for index, (key, fields) in enumerate(draft.rows):
             table = NOUNS[key].table_name
             row = {**fields.model_dump(mode="json"), "id": FIRST_ID + index, "policy_id": self.policy_id}
-            rows[table] = [*rows.get(table, ()), row]
+            rows[table] = [*(other for other in rows.get(table, ()) if not is_for_the_same(other, fields)), row]
         return rows
 
 

@@ -88,6 +88,8 @@ class Climb:
     judge: Judge
     rule_set: RuleSet | None
     before: Evaluation
+    readings: Sequence[Mapping[str, Any]] = ()
+    "The policy's body readings."
     recorded: tuple[EvaluatedRule, ...] = ()
     "Rules that fired on what the event does not contain: they are excluded, too, but cannot be tried."
 
@@ -160,7 +162,8 @@ class Climb:
             return Draft(), blames
         policy = {**self.policy, **draft.policy}
         wide = width is Width.RESTRICTIONS
-        return policy_cures.cured(policy, self.request, blames, draft, restrictions_too=wide)
+        cured = policy_cures.cured
+        return cured(policy, self.request, blames, draft, readings=self.readings, restrictions_too=wide)
 
     def _placebo(self, draft: Draft) -> str:
         """Why one of its rows would be rejected when saved."""

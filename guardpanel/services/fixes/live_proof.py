@@ -37,13 +37,15 @@ class LiveProof:
 
     @property
     def sentence(self) -> str:
-        """`This request passes, 12 of 12 attacks next to it are blocked`"""
+        """`This request passes, 12 of 12 attacks next to it are blocked`, or `Not verified: …`"""
         if self.problem:
-            return f"This could not be proven: {self.problem}"
+            return f"Not verified: {self.problem.rstrip('.')}"
         subject = "what the event has of this request" if self.is_partial else "this request"
         request = f"{subject} passes" if self.passes else f"{subject} is still blocked"
         next_to_it = f", {self.blocked} of {self.tried} attacks next to it are blocked" if self.tried else ""
-        return f"{request[:1].upper()}{request[1:]}{next_to_it}"
+        return (
+            f"{request[:1].upper()}{request[1:]}{next_to_it}" if self.holds else f"Not verified: {request}{next_to_it}"
+        )
 
 
 async def prove(changes: Changes, session: AsyncSession, case: Case, ladder: Ladder) -> LiveProof:

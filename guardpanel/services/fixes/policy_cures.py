@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from guardpanel.errors import Invalid
 from guardpanel.models.body_reading import NOUN as BODY_READING
@@ -11,11 +12,14 @@ from guardpanel.models.policy import PolicyFields
 from guardpanel.models.policy_judging import MOST_ARGUMENTS
 from guardpanel.services.fixes import restrictions
 from guardpanel.services.fixes.blame import Blame
-from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.drafts import Draft, is_for_the_same
 from guardpanel.services.fixes.requests import Request
 from guardpanel.services.fixes.restrictions import Cure, Policy
 from guardpanel.services.fixes.widths import exact_path
 from guardpanel.services.input import validated
+
+Readings = Sequence[Mapping[str, Any]]
+"Rows of body readings."
 
 
 def _method(policy: Policy, request: Request, _blame: Blame) -> Policy:
@@ -34,18 +38,20 @@ def _content_type(policy: Policy, request: Request, _blame: Blame) -> Policy:
 NEXT_READING = {ReadAs.TEXT: ReadAs.NONE, ReadAs.BINARY: ReadAs.NONE}
 
 
-def body_reading(policy: Policy, request: Request, draft: Draft) -> Draft:
+def body_reading(policy: Policy, request: Request, draft: Draft, readings: Readings) -> Draft:
     """A body that does not match its type: parse it as one text or, if that does not help, not at all. For this path, method
-    and type alone."""
+    and type alone. `readings`: those of the policy, since one for the same requests is changed."""
     kind = request.content_type
     where = {**exact_path(request.path), "methods": [request.method], "content_types": [kind] if kind else []}
-    now = next((row.read_as for row in draft.readings), None) or _read_now(policy, kind)
-    if now is ReadAs.NONE:
-        return Draft()
     try:
-        fields = BodyReadingFields.model_validate({**where, "read_as": NEXT_READING.get(now, ReadAs.TEXT)})
+        fields = BodyReadingFields.model_validate({**where, "read_as": ReadAs.TEXT})
     except ValueError:  # its type is none that a row could name
         return Draft()
+    saved = (ReadAs(row["read_as"]) for row in readings if is_for_the_same(row, fields))
+    now = next((row.read_as for row in draft.readings), None) or next(saved, None) or _read_now(policy, kind)
+    if now is ReadAs.NONE:
+        return Draft()
+    fields = fields.model_copy(update={"read_as": NEXT_READING.get(now, ReadAs.TEXT)})
     return Draft(rows=((BODY_READING.key, fields),))
 
 
@@ -78,22 +84,30 @@ UNREADABLE = {200002, 200003}
 
 
 def cured(
-    policy: Policy, request: Request, blames: Sequence[Blame], draft: Draft, *, restrictions_too: bool
+    policy: Policy,
+    request: Request,
+    blames: Sequence[Blame],
+    draft: Draft,
+    *,
+    readings: Readings = (),
+    restrictions_too: bool,
 ) -> tuple[Draft, list[Blame]]:
     """The changes besides the draft, and the rules for which there is none. `policy`: with what the draft changes."""
     cures = {**CURES, **restrictions.CURES} if restrictions_too else CURES
     grown, left = Draft(), []
     for each in blames:
-        change = _change({**policy, **grown.policy}, request, each, cures.get(each.rule.id), draft)
+        change = _change({**policy, **grown.policy}, request, each, cures.get(each.rule.id), draft, readings)
         grown = grown.together(change)
         if change.is_empty:
             left.append(each)
     return grown, left
 
 
-def _change(policy: Policy, request: Request, blame: Blame, cure: Cure | None, draft: Draft) -> Draft:
+def _change(
+    policy: Policy, request: Request, blame: Blame, cure: Cure | None, draft: Draft, readings: Readings
+) -> Draft:
     if blame.rule.id in UNREADABLE:
-        return body_reading(policy, request, draft)
+        return body_reading(policy, request, draft, readings)
     return Draft(policy=_valid(policy, cure(policy, request, blame)) if cure else {})
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from guardpanel.models import Policy
+from guardpanel.models.body_reading import NOUN as BODY_READING
+from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
@@ -75,7 +77,7 @@ def effects(draft: Draft, case: Case) -> list[str]:
     """What it does, in sentences."""
     host = case.virtual_host.name
     sentences = [exclusion_words.reach(fields, host) for fields in draft.exclusions]
-    sentences += [body_readings.reach(fields) for fields in draft.readings]
+    sentences += [_reading(fields, case) for fields in draft.readings]
     if changed := changes(draft, case.policy):
         sentences.insert(0, f"{changed} in policy {case.policy.name}.")
     off = [fields.rule for _, fields in draft.rows if isinstance(fields, RuleOverrideFields)]
@@ -83,6 +85,12 @@ def effects(draft: Draft, case: Case) -> list[str]:
         word = f"Rule {off[0]} never runs" if len(off) == 1 else f"Rules {', '.join(off)} never run"
         sentences.append(f"{word} in policy {case.policy.name}.")
     return sentences
+
+
+def _reading(fields: BodyReadingFields, case: Case) -> str:
+    """One for the same requests is changed: it says so."""
+    existing = case.ground.existing(BODY_READING.key, fields)
+    return f"{body_readings.reach(fields)}{' This changes the existing body reading.' if existing else ''}"
 
 
 def prices(rung: Rung, case: Case) -> list[str]:

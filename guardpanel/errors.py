@@ -74,6 +74,12 @@ class HostnameTakeover(Conflict):
     code = "hands_over"
 
 
+class NeedsConfirmation(Conflict):
+    """Accepted once the operator confirms the warnings, which are in `errors`."""
+
+    code = "needs_confirmation"
+
+
 class Stale(Problem):
     """The row changed since the form was opened. `current` is its version, if known."""
 

@@ -101,7 +101,7 @@ class Rows:
             """Add a row and go live."""
             data, names = self.dialect.take(body, None, {})
             with speaking(names):
-                saved = await those.create(panel.changes, save_request, validated(self.noun.fields, data))
+                saved = await those.create(panel.changes, save_request, validated(self.noun.input, data))
             return self._saved(response, saved)
 
         return create
@@ -156,7 +156,7 @@ class Rows:
             row = await those.find(session, row_id)
         data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
         with speaking(names):
-            fields = validated(self.noun.fields, data)
+            fields = validated(self.noun.input, data)
             saved: SaveResult[Any] = await those.update(
                 panel.changes, save_request, row_id, fields, row.version if version is None else version
             )
@@ -218,7 +218,7 @@ class Settings:
         async with panel.database.read() as session:
             row = await self.service.find(session)
         now = self.service.fields_of(row, panel.changes.renderer.facts).model_dump()
-        fields = validated(self.noun.fields, {**now, **body.model_dump(exclude_unset=True)})
+        fields = validated(self.noun.input, {**now, **body.model_dump(exclude_unset=True)})
         saved: SaveResult[Any] = await self.service.update(
             panel.changes, save_request, fields, row.version if version is None else version
         )

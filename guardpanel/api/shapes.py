@@ -59,7 +59,8 @@ class Shapes:
         self.stem = noun.table.__name__
         renamed = set(dialect.renamed.values())
         fields = {name: info for name, info in noun.fields.model_fields.items() if name not in renamed}
-        self.body = self._body(dialect.body, fields)
+        sent = {name: info for name, info in noun.input.model_fields.items() if name not in renamed}
+        self.body = self._body(dialect.body, sent)
         self.out = self._with(answer, "Out", {name: (info.annotation, _words(info)) for name, info in fields.items()})
         self.read = self.out if dialect.whole is BaseModel else self._with((dialect.whole, self.out), "Read", {})
         self.saved = self._with(self.out, "Saved", {"deployment": (DeploymentOut, ...)})

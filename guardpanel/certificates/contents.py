@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import and_
 from sqlmodel import col, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,7 +13,7 @@ from guardpanel.certificates import judging
 from guardpanel.certificates.names import called
 from guardpanel.certificates.reading import Parsed
 from guardpanel.models.certificate import Certificate, Source
-from guardpanel.models.certificate_content import LOCAL_AUTHORITY, CertificateContent
+from guardpanel.models.certificate_content import LOCAL_AUTHORITY, LONG_AGO, CertificateContent
 from guardpanel.sealing import KeyLost, Seal
 
 KEPT = timedelta(days=7)
@@ -35,23 +36,29 @@ class CurrentContent:
     pem: bytes
 
 
+def belongs() -> Any:
+    """Whether a content is of the certificate in the same row of a query."""
+    return and_(
+        col(Certificate.id) == col(CertificateContent.certificate_id),
+        col(Certificate.created_at) == col(CertificateContent.certificate_created_at),
+    )
+
+
+def newest() -> Any:
+    """The id of the newest content of each certificate that is not retired."""
+    ids = select(func.max(CertificateContent.id)).where(col(CertificateContent.retired_at).is_(None))
+    return ids.group_by(col(CertificateContent.certificate_id), col(CertificateContent.certificate_created_at))
+
+
 async def add_content(
     session: AsyncSession, seal: Seal, certificate: Certificate, parsed: Parsed
 ) -> CertificateContent:
     """A new current content. Call it after the row's `touch`: the content is rolled back with this version of the row."""
-    return await _add(session, seal, certificate.id or 0, certificate.version, parsed)
-
-
-async def add_local_authority(session: AsyncSession, seal: Seal, parsed: Parsed) -> CertificateContent:
-    return await _add(session, seal, LOCAL_AUTHORITY, 0, parsed)
-
-
-async def _add(
-    session: AsyncSession, seal: Seal, certificate_id: int, version: int, parsed: Parsed
-) -> CertificateContent:
     content = CertificateContent(
-        certificate_id=certificate_id,
-        certificate_version=version,
+        certificate_id=certificate.id or 0,
+        certificate_created_at=certificate.created_at,
+        certificate_version=certificate.version,
+        source=certificate.source.value,
         chain=parsed.chain_pem,
         key_type=judging.key_type(parsed.leaf.public_key()),
         fingerprint=parsed.fingerprint,
@@ -70,32 +77,36 @@ async def _add(
     return content
 
 
-def _newest(*conditions: Any) -> Any:
-    """The id of each certificate's current content."""
-    ids = select(func.max(CertificateContent.id)).where(col(CertificateContent.retired_at).is_(None), *conditions)
-    return ids.group_by(col(CertificateContent.certificate_id))
+async def add_local_authority(session: AsyncSession, seal: Seal, parsed: Parsed) -> CertificateContent:
+    """It has no row among the certificates."""
+    row = Certificate(id=LOCAL_AUTHORITY, name="", source=Source.LOCAL_CA, version=0, created_at=LONG_AGO)
+    return await add_content(session, seal, row, parsed)
 
 
 async def current(session: AsyncSession, certificate_id: int) -> CertificateContent | None:
-    ids = _newest(CertificateContent.certificate_id == certificate_id)
-    return (await session.exec(select(CertificateContent).where(col(CertificateContent.id).in_(ids)))).first()
+    """Also of the local authority."""
+    if certificate_id != LOCAL_AUTHORITY:
+        return (await current_of(session, [certificate_id])).get(certificate_id)
+    query = select(CertificateContent).where(col(CertificateContent.id).in_(newest()))
+    return (await session.exec(query.where(CertificateContent.certificate_id == LOCAL_AUTHORITY))).first()
 
 
 async def current_of(
     session: AsyncSession, certificate_ids: Sequence[int] | None = None
 ) -> dict[int, CertificateContent]:
     """By certificate. None: of all certificates."""
-    bound = [] if certificate_ids is None else [col(CertificateContent.certificate_id).in_(certificate_ids)]
-    rows = await session.exec(select(CertificateContent).where(col(CertificateContent.id).in_(_newest(*bound))))
-    return {row.certificate_id: row for row in rows.all()}
+    query = select(CertificateContent).join(Certificate, belongs()).where(col(CertificateContent.id).in_(newest()))
+    if certificate_ids is not None:
+        query = query.where(col(CertificateContent.certificate_id).in_(certificate_ids))
+    return {row.certificate_id: row for row in (await session.exec(query)).all()}
 
 
 async def current_contents(session: AsyncSession, seal: Seal) -> list[CurrentContent]:
     """Of all certificates that have one, by certificate id."""
     rows = await session.exec(
         select(CertificateContent, Certificate.source)
-        .join(Certificate, col(Certificate.id) == col(CertificateContent.certificate_id))
-        .where(col(CertificateContent.id).in_(_newest()))
+        .join(Certificate, belongs())
+        .where(col(CertificateContent.id).in_(newest()))
         .order_by(col(CertificateContent.certificate_id))
     )
     return [_opened(content, Source(source), seal) for content, source in rows.all()]
@@ -121,23 +132,24 @@ def key_of(content: CertificateContent, seal: Seal) -> bytes:
 
 async def all_of(session: AsyncSession, certificate_id: int) -> list[CertificateContent]:
     """Newest first."""
-    query = select(CertificateContent).where(CertificateContent.certificate_id == certificate_id)
+    query = select(CertificateContent).join(Certificate, belongs())
+    query = query.where(CertificateContent.certificate_id == certificate_id)
     return list((await session.exec(query.order_by(col(CertificateContent.id).desc()))).all())
 
 
 async def retire_rolled_back(session: AsyncSession) -> None:
     """Those that came with an edit of their certificate's row that was taken back: the previous ones are current again."""
-    version = select(Certificate.version).where(col(Certificate.id) == col(CertificateContent.certificate_id))
-    taken_back = col(CertificateContent.certificate_version) > version.scalar_subquery()
+    version = select(Certificate.version).where(belongs()).correlate(CertificateContent).scalar_subquery()
+    taken_back = col(CertificateContent.certificate_version) > version
     statement = update(CertificateContent).where(taken_back, col(CertificateContent.retired_at).is_(None))
     await session.exec(statement.values(retired_at=datetime.now(UTC), sealed_key=None))
 
 
 async def wipe_old(session: AsyncSession, now: datetime) -> None:
     """Retire what was replaced, and wipe keys that are not used any more, or whose certificate was deleted, for a week."""
-    column = col(CertificateContent.certificate_id)
-    there = or_(select(Certificate.id).where(col(Certificate.id) == column).exists(), column == LOCAL_AUTHORITY)
-    replaced = col(CertificateContent.retired_at).is_(None), col(CertificateContent.id).not_in(_newest())
+    its = select(Certificate.id).where(belongs()).correlate(CertificateContent).exists()
+    there = or_(its, col(CertificateContent.certificate_id) == LOCAL_AUTHORITY)
+    replaced = col(CertificateContent.retired_at).is_(None), col(CertificateContent.id).not_in(newest())
     await session.exec(update(CertificateContent).where(*replaced).values(retired_at=now))
     orphaned = col(CertificateContent.orphaned_at)
     await session.exec(update(CertificateContent).where(~there, orphaned.is_(None)).values(orphaned_at=now))

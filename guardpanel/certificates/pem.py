@@ -17,9 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key, pkcs7, pkcs12
 
 from guardpanel.errors import Invalid
-
-LARGEST = 128 * 1024
-"Bytes of an upload."
+from guardpanel.models.certificate import LARGEST
 
 BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 NOT_PRIVATE = "This is a public key, not the private key."
@@ -46,11 +44,12 @@ class Material:
 
     certificate: bytes = b""
     private_key: bytes = b""
+    files: tuple[bytes, ...] = ()
     password: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.certificate.strip() or self.private_key.strip())
+        return not (self.certificate.strip() or self.private_key.strip() or self.files)
 
 
 @dataclass
@@ -70,12 +69,13 @@ class Contents:
 
 
 def contents_of(material: Material) -> Contents:
-    """Raises Invalid (422) at `certificate`, `private_key` or `password`."""
+    """Raises Invalid (422) at `certificate`, `private_key`, `file` or `password`."""
     contents = Contents()
-    for at, data in (("certificate", material.certificate), ("private_key", material.private_key)):
+    fields = [("certificate", material.certificate), ("private_key", material.private_key)]
+    for at, data in [*fields, *(("file", data) for data in material.files)]:
         if len(data) > LARGEST:
             raise Invalid.at(at, f"Larger than {LARGEST // 1024} KiB: not a certificate.")
-        if text := data.removeprefix(b"\xef\xbb\xbf").strip():
+        if text := _utf8(data).strip() if at != "file" or b"-----BEGIN" in _utf8(data) else data:
             _Reader(contents, at, material.password).read(text)
     return contents
 
@@ -108,7 +108,7 @@ class _Reader:
             place = end + len(b"-----END ") + len(begin[1]) + 5
             yield label, data[begin.start() : place] + b"\n"
         if not place:
-            raise Invalid.at(self.at, NOT_A_CERTIFICATE if self.at == "certificate" else DAMAGED_KEY)
+            raise Invalid.at(self.at, NOT_A_CERTIFICATE if self.at != "private_key" else DAMAGED_KEY)
 
     def take(self, label: str, block: bytes) -> None:
         if label in IGNORED:
@@ -148,7 +148,7 @@ class _Reader:
 
     def take_binary(self, data: bytes) -> None:
         if not (self.take_pkcs12(data) or self.take_der(data) or self.take_der_key(data)):
-            raise Invalid.at(self.at, NOT_A_CERTIFICATE if self.at == "certificate" else DAMAGED_KEY)
+            raise Invalid.at(self.at, NOT_A_CERTIFICATE if self.at != "private_key" else DAMAGED_KEY)
 
     def take_pkcs12(self, data: bytes) -> bool:
         try:
@@ -196,8 +196,15 @@ class _Reader:
         return False
 
 
+def _utf8(data: bytes) -> bytes:
+    """A text as editors save it: without a byte order mark, from UTF-16 if it is that."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace").encode()
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
 def _decoded(data: bytes) -> bytes:
-    """Base64 as it is sent in JSON, or the bytes of a file."""
+    """A certificate without its first and last line, or the bytes of a file."""
     try:
         return base64.b64decode(b"".join(data.split()), validate=True)
     except (binascii.Error, ValueError):

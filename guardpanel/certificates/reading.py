@@ -58,7 +58,6 @@ def parse(material: Material, now: datetime, known_key: bytes = b"") -> Parsed:
     if not given and known_key:
         contents.keys += contents_of(Material(private_key=known_key)).keys
     leaf, key = _pair(contents, is_known=not given)
-    _refuse_fatal([*judging.flaws_of_key(leaf.public_key())])
     chain, others = _chain(leaf, contents.certificates)
     flaws = [
         *judging.flaws_of_key(leaf.public_key()),

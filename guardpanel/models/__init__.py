@@ -15,6 +15,7 @@ SQLModel.metadata.naming_convention = {
 
 from guardpanel.models import (  # noqa: E402
     body_reading,
+    certificate,
     custom_rule,
     policy,
     rule_exclusion,
@@ -42,6 +43,7 @@ NOUNS: Mapping[str, Noun] = {
     for noun in (
         traffic.NOUN,
         policy.NOUN,
+        certificate.NOUN,
         virtual_host.NOUN,
         rule_override.NOUN,
         rule_exclusion.NOUN,

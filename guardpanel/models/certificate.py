@@ -3,16 +3,18 @@
 from ipaddress import ip_address
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, StringConstraints, ValidationInfo, field_validator
-from sqlalchemy import JSON
-from sqlmodel import Field
+from pydantic import AfterValidator, ValidationInfo, field_validator
+from sqlalchemy import JSON, func, select
+from sqlalchemy.orm import aliased, foreign, relationship
+from sqlmodel import Field, Relationship
 
+from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
 from guardpanel.models.types import Fields, Lines, Name, Notes, hostname, refuse, stored
 from guardpanel.models.versioned_row import VersionedRow
 
-LARGEST = 128 * 1024
+LARGEST = 64 * 1024
 "Characters of a pasted certificate, and bytes of a file."
 
 
@@ -84,28 +86,46 @@ class CertificateFields(CertificateColumns):
         return names
 
 
-Pasted = Annotated[str, StringConstraints(max_length=LARGEST)]
-
-
 class CertificateInput(CertificateFields):
     """Plus what is taken and never shown again: it becomes a content."""
 
-    certificate: Pasted = described(
+    certificate: str | None = described(
         "Certificate",
         "",
+        max_length=LARGEST,
         placeholder="-----BEGIN CERTIFICATE-----",
-        hint="PEM, with the intermediate certificates, in any order. In JSON also Base64 of a PKCS#12 or DER file.",
+        hint="PEM, with the intermediate certificates, in any order.",
     )
-    private_key: Pasted = described(
+    private_key: str | None = described(
         "Private key",
         "",
+        max_length=LARGEST,
         placeholder="-----BEGIN PRIVATE KEY-----",
-        hint="PEM. It may be in the certificate’s file, too. It is stored encrypted and never shown again.",
+        hint="PEM. It is stored encrypted and never shown again.",
     )
-    password: Annotated[str, StringConstraints(max_length=1000)] = described(
-        "Password", "", hint="If the private key or the PKCS#12 file is encrypted. It is not stored."
+    file: str | None = described(
+        "Files",
+        "",
+        max_length=4 * LARGEST,
+        hint="Instead of pasting: PEM, DER, PKCS#7 (.p7b), or PKCS#12 (.pfx, .p12). In JSON: Base64, one file per line.",
     )
-    save_anyway: bool = described("Save anyway", default=False, hint="Accept what the warnings say.")
+    password: str | None = described(
+        "Password",
+        "",
+        max_length=1000,
+        hint="Of the private key or the PKCS#12 file, if it is encrypted. It is not stored.",
+    )
+    save_anyway: bool | None = described("Save anyway", default=False, hint="Accept what the warnings say.")
+
+
+def _content_of() -> Any:
+    """The newest content that is not retired."""
+    newer: Any = aliased(CertificateContent)
+    own: Any = CertificateContent
+    created_at: Any = Certificate.created_at
+    its = (newer.certificate_id == Certificate.id, newer.certificate_created_at == created_at)
+    newest = select(func.max(newer.id)).where(*its, newer.retired_at.is_(None)).correlate_except(newer)
+    return (foreign(own.certificate_id) == Certificate.id) & (own.id == newest.scalar_subquery())
 
 
 class Certificate(CertificateColumns, VersionedRow, table=True):
@@ -114,6 +134,11 @@ class Certificate(CertificateColumns, VersionedRow, table=True):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True)
+    content: CertificateContent | None = Relationship(
+        sa_relationship=relationship(
+            CertificateContent, primaryjoin=_content_of, uselist=False, viewonly=True, lazy="selectin"
+        )
+    )
 
     def replace(self, fields: CertificateFields) -> Self:
         for name in CertificateColumns.model_fields:
@@ -122,7 +147,7 @@ class Certificate(CertificateColumns, VersionedRow, table=True):
 
 
 def _beside(row: Any) -> str:
-    return ", ".join(row.names[:3])
+    return ", ".join((row.content.names if row.content else row.names)[:3])
 
 
 NOUN = Noun(
@@ -137,6 +162,6 @@ NOUN = Noun(
     "Certificates: what HAProxy presents for https hostnames.",
     has_own_names=True,
     menu=Menu(15, "lock", "t"),
-    known_as="tls ssl https",
     beside_name=_beside,
+    sent=CertificateInput,
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 LOCAL_AUTHORITY = 0
 "The `certificate_id` of the local certificate authority's own certificate."
 
@@ -18,8 +19,12 @@ class CertificateContent(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     certificate_id: int = Field(index=True)
+    certificate_created_at: datetime
+    "Of the certificate's row. With the id it tells certificates apart: a restored backup may give its ids to others."
     certificate_version: int
     "The version of the certificate's row that it came with. If that edit is rolled back, so is this."
+    source: str = Field(max_length=20)
+    "How it came about, a `Source`."
     chain: str
     "PEM: the certificate, then its intermediates."
     sealed_key: bytes | None = None

@@ -82,6 +82,8 @@ class Noun:
     "Search terms that find such a noun."
     beside_name: Callable[[Any], str] = lambda _: ""
     "What search shows after a row's name."
+    sent: type[SQLModel] | None = None
+    "`fields` plus what is taken and never shown again. Only forms and JSON bodies know it: it is not a part of the row."
 
     @property
     def table_name(self) -> str:
@@ -92,6 +94,11 @@ class Noun:
         """Its table and those of its parts, in an order in which rows can be inserted."""
         names = (self.table_name, *(part.table_name for part in self.parts if part.table))
         return tuple(SQLModel.metadata.tables[name] for name in names)
+
+    @property
+    def input(self) -> type[SQLModel]:
+        """What the form and the JSON body are read into."""
+        return self.sent or self.fields
 
     def name(self, row: Mapping[str, Any]) -> str:
         return self.only_name or str(row["name"])

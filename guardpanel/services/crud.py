@@ -17,6 +17,7 @@ from guardpanel.models import NOUNS
 from guardpanel.models.meta import lowered
 from guardpanel.models.noun import Noun
 from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.sealing import Seal
 from guardpanel.services.paging import Page
 from guardpanel.services.row_fields import RowFields
 from guardpanel.services.saving import revisions
@@ -121,6 +122,10 @@ class Crud(Generic[R, F]):
             items += part
         return Page(items, total, offset, limit)
 
+    async def also(self, session: AsyncSession, row: R, fields: F, seal: Seal) -> str:  # noqa: ARG002
+        """What else is stored with a new or changed row, in the same transaction. Returns words for the list of changes."""
+        return ""
+
     async def create(self, changes: Changes, request: SaveRequest, fields: F) -> SaveResult[R]:
         change = self._change(request, f"Added {self._called(fields)}")
 
@@ -133,6 +138,7 @@ class Crud(Generic[R, F]):
             session.add(row)
             await session.flush()
             change.noun_id = row.id
+            await self.also(session, row, fields, changes.seal)
             return row
 
         return await changes.save(change, mutate)
@@ -149,11 +155,12 @@ class Crud(Generic[R, F]):
             self.must_fit(fields, facts)
             was, now = (self.whole(version_fields, facts) for version_fields in (self.fields_of(row), fields))
             change.summary = await self._in_parent(session, change.summary)
-            if words := in_words(was, now, await self.names(session)):
-                names = [await self.parent_name(session), self.name(fields), words]
-                change.summary = ": ".join(filter(None, names))
+            words = in_words(was, now, await self.names(session))
             row.replace(self.to_store(row, fields, facts)).touch(await revisions.version_after(session, row.version))
             session.add(row)
+            if words := ", ".join(filter(None, [words, await self.also(session, row, fields, changes.seal)])):
+                names = [await self.parent_name(session), self.name(fields), words]
+                change.summary = ": ".join(filter(None, names))
             return row
 
         return await changes.save(change, mutate)

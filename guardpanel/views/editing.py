@@ -38,6 +38,7 @@ class Editing(Generic[R, F]):
     def __init__(self, rows: Crud[R, F]) -> None:
         self.rows = rows
         self.noun = rows.noun
+        self.inputs: Any = rows.noun.input
 
     def rows_in(self, ctx: Context) -> Crud[R, F]:
         """The rows below the parent in the URL."""
@@ -45,7 +46,7 @@ class Editing(Generic[R, F]):
 
     async def new_form(self, ctx: Context) -> Form:  # noqa: ARG002
         """The form for a new row."""
-        return Form({}, model=self.rows.fields)
+        return Form({}, model=self.noun.input)
 
     async def edit_form(self, ctx: Context, row: R) -> Form:
         """The form for an existing row."""
@@ -53,7 +54,7 @@ class Editing(Generic[R, F]):
 
     async def read_form(self, ctx: Context) -> Form:
         """The form as it was sent."""
-        return await Form.read(ctx.request, self.rows.fields)
+        return await Form.read(ctx.request, self.noun.input)
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:  # noqa: ARG002
         """Additional context for the form."""
@@ -102,7 +103,7 @@ class Editing(Generic[R, F]):
         if form.change_rows():
             return await self.show_form(ctx, form, None)
         try:
-            fields = form.fields(self.rows.fields)
+            fields: F = form.fields(self.inputs)
             saved = await self.rows_in(ctx).create(ctx.changes, form.save_request(editor), fields)
         except NotFound:
             raise
@@ -116,16 +117,14 @@ class Editing(Generic[R, F]):
 
     async def update(self, row_id: IdInPath, ctx: ContextDep, editor: Editor) -> Response:
         form = await self.read_form(ctx)
-        form.typed.setdefault(
-            "version", [""]
-        )  # Without a version the form counts as outdated, since its initial values are unknown.
+        form.typed.setdefault("version", [""])  # Without one the form is outdated: its initial values are unknown.
         if form.change_rows():
             return await self.show_edit(ctx, form, row_id)
         rows = self.rows_in(ctx)
         try:
             row = await rows.find(ctx.session, row_id)
             url = self.noun.url_of(row)
-            fields = form.settled(self.form_of(ctx, row)).fields(rows.fields)
+            fields: F = form.settled(self.form_of(ctx, row)).fields(self.inputs)
             await self.must_be_meant(ctx, form, row, fields)
             await anew(ctx.session)
             saved = await rows.update(ctx.changes, form.save_request(editor), row_id, fields, form.version)
@@ -192,7 +191,7 @@ class Editing(Generic[R, F]):
     async def answer(
         self, ctx: Context, template: str, form: Form, row: R | None, problem: Problem | None, beside: Mapping[str, Any]
     ) -> Response:
-        refusal, rows = await refused(ctx.session, problem, self.rows.fields), self.rows_in(ctx)
+        refusal, rows = await refused(ctx.session, problem, self.noun.input), self.rows_in(ctx)
         context = {
             "noun": self.noun,
             "form": form,
@@ -233,7 +232,7 @@ class Editing(Generic[R, F]):
         return read
 
     def form_of(self, ctx: Context, row: R) -> Form:
-        form = Form.of(self.rows.whole(self.rows.fields_of(row), ctx.facts))
+        form = Form.of(self.rows.whole(self.rows.fields_of(row), ctx.facts), self.noun.input)
         form.typed |= self.typed(row) | {"version": [str(row.version)]}
         return form
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar, get_origin
+from typing import Any, Self, TypeVar, get_origin
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -55,8 +55,8 @@ class Form:
         "Fields with another value above the form to choose from."
 
     @classmethod
-    def of(cls, fields: BaseModel | None) -> "Form":
-        """A form with these fields' values."""
+    def of(cls, fields: BaseModel | None, model: type[BaseModel] | None = None) -> "Form":
+        """A form with these fields' values, for them or for a `model` with more fields."""
         typed: dict[str, list[str]] = {}
         for name, value in fields.model_dump().items() if fields else ():
             if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -64,10 +64,10 @@ class Form:
                     typed.update({f"{name}.{at}.{key}": _texts(value) for key, value in row.items()})
             else:
                 typed[name] = _texts(value)
-        return cls(typed, model=type(fields) if fields else None)
+        return cls(typed, model=model or (type(fields) if fields else None))
 
     @classmethod
-    async def read(cls, request: Request, model: type[BaseModel] | None = None) -> "Form":
+    async def read(cls, request: Request, model: type[BaseModel] | None = None) -> Self:
         """Read what the browser sent: rows in order, without empty ones."""
         sent = await request.form(max_files=0, max_fields=MOST_FIELDS)
         typed: dict[str, list[str]] = {}

@@ -10,6 +10,7 @@ from guardpanel.errors import (
     Drifted,
     HostnameTakeover,
     Invalid,
+    NeedsConfirmation,
     NotFound,
     Problem,
     RollbackFailed,
@@ -75,11 +76,11 @@ def _of_kind(problem: Problem, still: str) -> dict[str, Any]:
         case Invalid():
             return {}
         case Drifted():
-            return {
-                "title": "Configuration was changed outside guardpanel",
-                "text": f"{problem.message} Nothing was saved.",
-                "confirm": OVER_DRIFT,
-            }
+            words = f"{problem.message} Nothing was saved."
+            return {"title": "Configuration was changed outside guardpanel", "text": words, "confirm": OVER_DRIFT}
+        case NeedsConfirmation():
+            words = f"{problem.message} Nothing was saved."
+            return {"title": "Save it anyway?", "text": words, "links": [], "confirm": SAVE_ANYWAY}
         case HostnameTakeover():
             return {
                 "title": "Another virtual host takes over",
@@ -103,4 +104,5 @@ OVER_DRIFT = {
     "link": "View differences",
 }
 HAND_OVER = {"name": "hand_over", "label": "Save and hand over"}
+SAVE_ANYWAY = {"name": "save_anyway", "label": "Save anyway"}
 "Buttons that submit the form again with a confirmation."

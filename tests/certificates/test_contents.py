@@ -130,7 +130,7 @@ async def test_replaced_keys_are_wiped_after_a_week_and_deleted_ones_too_unless_
 ) -> None:
     row, deleted, undone = [await a_certificate(session, name) for name in ("row", "deleted", "undone")]
     ids = [(await add(session, seal, one)).id for one in (row, row, deleted, undone)]
-    undone_id = undone.id
+    undone_id, created_at = undone.id, undone.created_at
     await session.delete(deleted)
     await session.delete(undone)
     await session.flush()
@@ -141,7 +141,7 @@ async def test_replaced_keys_are_wiped_after_a_week_and_deleted_ones_too_unless_
         return [row is not None and row.sealed_key is not None for row in rows]
 
     assert await keys(0) == [True, True, True, True]
-    session.add(Certificate(id=undone_id, name="undone", source=Source.UPLOAD, names=[]))
+    session.add(Certificate(id=undone_id, name="undone", source=Source.UPLOAD, names=[], created_at=created_at))
     await session.flush()
     assert await keys(6.9) == [True, True, True, True]
     assert await keys(7.1) == [False, True, False, True]

@@ -38,9 +38,13 @@ SAID: dict[str, Any] = {
     "seclang": "SecAction \"id:9000001,phase:2,pass,nolog,setvar:'tx.mine=1'\"",
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
     "only_if": ["action=save"], "profile": "webdav", "content_types": ["image/*"], "ends_on": "2027-01-31",
-    "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
+    "names": ["changed.example"], "source": "local_ca", "scheme": "https", "policy_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
+
+
+CONFIRMS = {"save_anyway"}
+"Says yes to a warning, and nothing without one: tests/certificates."
 
 
 def bodies(method: str) -> Iterator[tuple[str, Path_, dict[str, Any]]]:
@@ -57,6 +61,8 @@ def bodies(method: str) -> Iterator[tuple[str, Path_, dict[str, Any]]]:
 
 def fields(schema: dict[str, Any], place: Path_ = ()) -> Iterator[tuple[Path_, dict[str, Any]]]:
     for name, field in whole(schema)["properties"].items():
+        if name in CONFIRMS:
+            continue
         yield (*place, name), field
         items = whole(whole(field).get("items", {}))
         if "properties" in items:
@@ -146,6 +152,8 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
             for name, value in body.items()
             if name != ("rule" if place and place[0] == "rule_id" else "rule_id")
         }
+    if "certificates" in path:
+        return {"name": "Mine", "source": "self_signed", "names": ["mine.example"]}
     if "body-readings" in path:
         return {"path_match": "exact", "path": "/posts", "read_as": "json"}
     if path.endswith("/profiles"):
@@ -399,6 +407,7 @@ LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "per_page": lambda page: page["per_page"] == 2,
     "q": lambda page: page["total"] == 0,
     "policy_id": lambda page: page["total"] == 0,
+    "source": lambda problem: problem["errors"][0]["field"] == "source",
     "policy": lambda problem: problem["detail"] == "Policy not found.",
     "revision": lambda comparison: comparison["before"] == "Default, revision 2",
 }

@@ -66,6 +66,7 @@ def problems() -> list[Problem]:
         errors.Busy("Words."),
         errors.Drifted("Words."),
         errors.HostnameTakeover("Words."),
+        errors.NeedsConfirmation("Words.", {"certificate": FieldError("Too short.")}),
         errors.Stale("Words."),
         errors.StorageFailed("Words."),
         Invalid("Words.", {"name": FieldError("Too long.")}),

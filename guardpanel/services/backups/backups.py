@@ -23,7 +23,8 @@ from sqlalchemy import make_url
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models.user import Role
 from guardpanel.rendering import Rows
-from guardpanel.services.backups import archives, contents, copies
+from guardpanel.sealing import Seal
+from guardpanel.services.backups import archives, contents, copies, keys
 from guardpanel.services.backups.archives import DATABASE, Manifest
 from guardpanel.settings import Settings
 
@@ -77,6 +78,8 @@ class Backups:
                 folder = Path(name)
                 await asyncio.to_thread(copies.copy_database, source, folder / DATABASE)
                 revision, checksum = await copies.settle(folder / DATABASE)
+                seal = Seal.at(self.settings.secret_key) if passphrase else None
+                await asyncio.to_thread(keys.put_in, folder / DATABASE, seal)
                 return await asyncio.to_thread(archives.write, out, folder, revision, checksum, passphrase)
 
     def _room(self) -> TemporaryDirectory[str]:
@@ -109,6 +112,8 @@ class Backups:
                     folder.mkdir(mode=0o700)
                     await asyncio.to_thread(archives.read, file, folder, passphrase)
                     await contents.bring_to_our_schema(folder / DATABASE)
+                    seal = Seal.at(self.settings.secret_key)
+                    await asyncio.to_thread(keys.take_over, folder / DATABASE, seal)
                 candidate = await self.find(token)
                 await asyncio.to_thread(contents.must_be_valid, candidate.rows)
             except BaseException:

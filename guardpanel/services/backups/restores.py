@@ -25,6 +25,8 @@ from guardpanel.models import NOUNS, Deployment, Installation
 from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
+from guardpanel.sealing import Seal
+from guardpanel.services.backups import keys
 from guardpanel.services.backups.backups import Candidate
 from guardpanel.services.history import earlier_rows
 from guardpanel.services.saving import differences, facts, revisions, snapshots
@@ -70,7 +72,7 @@ async def restore(changes: Changes, request: SaveRequest, candidate: Candidate) 
     """Make it live. Raises like every save, after which nothing was restored."""
 
     async def mutate(session: AsyncSession) -> None:
-        await _put(session, candidate)
+        await _put(session, candidate, changes.seal)
 
     return await changes.save(Change(request, candidate.summary, of_backup=True), mutate)
 
@@ -108,7 +110,7 @@ async def put_in(changes: Changes, request: SaveRequest, candidate: Candidate) -
             session.add(left)
         await session.flush()
         before = await snapshots.take(session)
-        await _put(session, candidate)
+        await _put(session, candidate, changes.seal)
         await facts.note_restored(session, facts.RestoredBackup(request.who, candidate.summary))
         change, after = Change(request, candidate.summary, of_backup=True), await snapshots.take(session)
         bundle = await changes.renderer.accepted(change, before, after, await changes.renderer.facts_in(session))
@@ -118,7 +120,7 @@ async def put_in(changes: Changes, request: SaveRequest, candidate: Candidate) -
             await changes.engines.check(release, bundle, changed=names, names=[])
 
 
-async def _put(session: AsyncSession, candidate: Candidate) -> None:
+async def _put(session: AsyncSession, candidate: Candidate, seal: Seal) -> None:
     rows = candidate.rows
     if await is_new_here(session):
         await _take_history(session, candidate.database)
@@ -126,6 +128,8 @@ async def _put(session: AsyncSession, candidate: Candidate) -> None:
         now, stamp = await snapshots.take(session), await revisions.highest_version(session)
         rows, _ = await asyncio.to_thread(_stamped, now, rows, stamp)
     await snapshots.put_back(session, await _with_own_facts(session, rows))
+    session.expire_all()
+    await keys.restore(session, candidate.database, seal)
 
 
 def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, list[Key]]:

@@ -1,0 +1,117 @@
+"""Private keys in backups: with a passphrase, sealed and with the master key beside them. Without one, a backup has none."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import SQLModel, col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.certificates import contents
+from guardpanel.models import Certificate, CertificateContent
+from guardpanel.sealing import KEY, KeyLost, Seal
+
+MASTER_KEY = "master_key"
+"The installation's fact in an encrypted backup, in hexadecimal. It is never in the database itself."
+
+TABLE = SQLModel.metadata.tables[str(CertificateContent.__tablename__)]
+
+
+def put_in(path: Path, seal: Seal | None) -> None:
+    """In the copy of a database: the master key, or no private keys."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("PRAGMA secure_delete = ON")
+        if seal is None:
+            database.execute("UPDATE certificatecontent SET sealed_key = NULL")
+        else:
+            database.execute("INSERT INTO installation VALUES (?, ?)", (MASTER_KEY, seal.key.hex()))
+
+
+def take_over(path: Path, seal: Seal) -> None:
+    """In a backup's database: seal its keys with our master key, in place of its own, which is deleted."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("PRAGMA secure_delete = ON")
+        theirs = _seal_of(database)
+        database.execute("DELETE FROM installation WHERE name = ?", (MASTER_KEY,))
+        sealed = database.execute("SELECT id, sealed_key FROM certificatecontent WHERE sealed_key NOT NULL").fetchall()
+        for number, key in sealed:
+            place = f"certificate_content:{number}"
+            database.execute(
+                "UPDATE certificatecontent SET sealed_key = ? WHERE id = ?",
+                (_resealed(key, place, theirs, seal), number),
+            )
+
+
+def _seal_of(database: sqlite3.Connection) -> Seal | None:
+    row = database.execute("SELECT value FROM installation WHERE name = ?", (MASTER_KEY,)).fetchone()
+    try:
+        key = bytes.fromhex(row[0]) if row else b""
+    except (ValueError, TypeError):
+        return None
+    return Seal(key) if len(key) == KEY else None
+
+
+def _resealed(key: Any, place: str, theirs: Seal | None, ours: Seal) -> bytes | None:
+    if theirs is None or not isinstance(key, bytes):
+        return None
+    try:
+        return ours.seal(theirs.open(key, place), place)
+    except KeyLost:
+        return None
+
+
+async def restore(session: AsyncSession, path: Path, seal: Seal) -> None:
+    """Add the backup's contents, after its certificates were restored. Ours stay, for a rollback or an undo. A key that the
+    backup lacks is taken from here, if it belongs to the same certificate."""
+    columns = [column.name for column in TABLE.columns if column.name != "id"]
+    for number, values in _rows(path, columns):
+        content = await _same(session, values)
+        own = await _key_here(session, values["fingerprint"], seal)
+        key = seal.open(values["sealed_key"], f"certificate_content:{number}") if values["sealed_key"] else own
+        if content is None:
+            content = CertificateContent.model_validate(values | {"sealed_key": None})
+            session.add(content)
+            await session.flush()
+        content.sealed_key = seal.seal(key, content.place) if key else None
+        session.add(content)
+    versions = select(Certificate.version).where(contents.belongs()).correlate(CertificateContent).scalar_subquery()
+    is_later = col(CertificateContent.certificate_version) > versions
+    await session.exec(update(CertificateContent).where(is_later).values(certificate_version=versions))
+
+
+def _rows(path: Path, columns: list[str]) -> list[tuple[int, dict[str, Any]]]:
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute(f"SELECT id, {', '.join(columns)} FROM certificatecontent ORDER BY id").fetchall()  # noqa: S608
+    return [(number, _typed(dict(zip(columns, values, strict=True)))) for number, *values in rows]
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """As Python has them: SQLite has text."""
+    lists = {name: json.loads(values[name]) for name in ("names", "notices")}
+    times = {
+        name: f"{value}+00:00"
+        for name, value in values.items()
+        if name.endswith(("_at", "_before", "_after")) and value
+    }
+    names = {**values, **lists, **times}
+    return CertificateContent.model_validate(names).model_dump(exclude={"id"})
+
+
+async def _same(session: AsyncSession, values: dict[str, Any]) -> CertificateContent | None:
+    """The content that is here already: the backup is of this machine."""
+    names = ("certificate_id", "certificate_created_at", "fingerprint", "added_at")
+    query = select(CertificateContent).where(*(getattr(CertificateContent, name) == values[name] for name in names))
+    return (await session.exec(query)).first()
+
+
+async def _key_here(session: AsyncSession, fingerprint: str, seal: Seal) -> bytes | None:
+    query = select(CertificateContent).where(
+        CertificateContent.fingerprint == fingerprint, col(CertificateContent.sealed_key).is_not(None)
+    )
+    content = (await session.exec(query.limit(1))).first()
+    try:
+        return contents.key_of(content, seal) if content else None
+    except KeyLost:
+        return None

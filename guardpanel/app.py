@@ -40,6 +40,7 @@ from guardpanel.views import (
     probes,
     profiles,
     recorded_requests,
+    request_tests,
     rules,
     saves,
     search,
@@ -60,7 +61,7 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, changes,
+    dashboard, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, request_tests, changes,
     drift, system, backups, search, saves, sessions, setup, probes, recorded_requests,
 )  # fmt: skip
 

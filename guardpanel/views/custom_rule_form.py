@@ -9,9 +9,9 @@ from guardpanel.models import CustomRule
 from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.models.meta import about
 from guardpanel.services import custom_rules
-from guardpanel.services.custom_rule_trial import REQUEST, try_rule
 from guardpanel.services.custom_rules import seclang
 from guardpanel.services.rules import catalogue
+from guardpanel.services.trial_requests import REQUEST, try_rule
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form

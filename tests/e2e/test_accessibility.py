@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import PATIENCE_MS, Complaints, log_in
 from tests.panel import Panel, running_panel
-from tests.web import Person, a_host, a_policy, an_account
+from tests.web import EMAIL, Person, a_host, a_policy, an_account
 
 NEWEST_EVENT = "/events/{newest}"
 
@@ -27,6 +27,8 @@ PAGES = (
     "/changes/1", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/drift", "/system/traffic",
     "/system/traffic/edit", "/search?q=example", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
     "/rules/ledger", "/virtual-hosts/1/profiles", "/policies/1/compare", "/policies/1/compare?policy=2",
+    f"{NEWEST_EVENT}/fix", "/policies/1/test", "/policies/1/custom-rules/new", "/policies/1/custom-rules/1", "/policies/1/exclusions/new",
+    "/policies/1/exclusions/1", "/policies/1/rules/new", "/policies/1/rules/1", "/virtual-hosts/1/recorded", "/event-groups?state=fixed",
 )  # fmt: skip
 
 DARK = ("/policies/1/edit", "/changes/2?layout=two")
@@ -54,6 +56,20 @@ def filled(panel: Panel, origin: int) -> Panel:
         assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
         assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
         assert ada.post("/virtual-hosts", a_host(origin, **{"servers.0.address": "nowhere.invalid:80"})).status == 422
+        exclusion = {
+            "rules": "941100",
+            "target": "argument",
+            "target_name": "content",
+            "path_match": "any",
+            "enabled": "on",
+        }
+        assert (
+            ada.post("/policies/1/exclusions", {**exclusion, "owner": EMAIL, "reason": "Editors write HTML"}).status
+            == 200
+        )
+        assert ada.post("/policies/1/rules", {"rule": "942200", "action": "disable"}).status == 200
+        text = 'SecRule ARGS:q "@rx ^x" "id:9000001,phase:2,deny,status:403,log,msg:\'Mine\'"'
+        assert ada.post("/policies/1/custom-rules", {"seclang": text, "enabled": "on"}).status == 200
     httpx2.get(f"{panel.proxy}/?file=../../etc/passwd", headers={"host": long})
     httpx2.get(
         f"{panel.proxy}/?id=1%27%20OR%20%271%27=%271&q={'long' * 300}",

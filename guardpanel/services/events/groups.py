@@ -85,6 +85,7 @@ class FoundGroups:
     is_whole: bool = True
     "False: older events match, too, or there are more groups."
     stopped: bool = False
+    "There was no time for the rest: `groups` are those that most addresses met, as far as it got."
 
 
 NOTHING = FoundGroups()
@@ -92,12 +93,14 @@ NOTHING = FoundGroups()
 
 def find(connection: sqlite3.Connection, asked: EventFilter) -> FoundGroups:
     """Raises Invalid, by field, for what cannot be meant."""
+    rows: list[GroupRow] = []
+    groups: list[FoundGroup] = []
     try:
         with scan.patience(connection, scan.PATIENCE_SECONDS):
             rows = _rows(connection, asked)
-            groups = [_group(connection, row) for row in rows]
+            groups.extend(_group(connection, row) for row in rows)
     except scan.TimeUp:
-        return FoundGroups(is_whole=False, stopped=True)
+        return FoundGroups(groups, rows[0].groups if rows else 0, is_whole=False, stopped=True)
     seen, total = sum(row.requests for row in rows), rows[0].groups if rows else 0
     return FoundGroups(groups, total, total <= MOST_GROUPS and seen < MOST_EVENTS)
 

@@ -1,5 +1,6 @@
 """What is looked at of a group's clients."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from guardpanel.events import schema
 from guardpanel.services.events import groups
 from guardpanel.services.events.filters import EventFilter
+from guardpanel.services.events.scan import TimeUp
 from tests.events import a_log_line, a_rule, an_event, store
 
 
@@ -23,4 +25,26 @@ def test_a_flood_of_one_client_is_not_read_through(tmp_path: Path, monkeypatch: 
 
     habits = {group.row.requests: [each.events for each in group.habits] for group in found}
     assert habits == {5: [0], 1: [5]}
+    connection.close()
+
+
+def test_what_was_found_in_time_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the groups that most addresses met are there, and the rest is said to be missing."""
+    path = tmp_path / "events.db"
+    events = [an_event(uri=f"/{name}", client=f"203.0.113.{at}") for at, name in enumerate(("a", "a", "b"))]
+    store(path, events, [a_log_line(event) for event in events])
+    connection = schema.open_to_write(path)
+    whole, habits_of_group = groups.find(connection, EventFilter()), groups._group
+
+    def only_first(connection: sqlite3.Connection, row: groups.GroupRow) -> groups.FoundGroup:
+        if row.visitors == 1:
+            raise TimeUp
+        return habits_of_group(connection, row)
+
+    monkeypatch.setattr(groups, "_group", only_first)
+    found = groups.find(connection, EventFilter())
+
+    assert (len(whole.groups), whole.is_whole, whole.stopped) == (2, True, False)
+    assert found.groups == whole.groups[:1]
+    assert (found.total, found.is_whole, found.stopped) == (2, False, True)
     connection.close()

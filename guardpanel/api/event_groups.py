@@ -70,6 +70,7 @@ class EventGroupPage(BaseModel):
     total_is_exact: bool = Field(description="If false, older events or further groups were not looked at.")
     page: int
     page_size: int
+    per_page: int = Field(description="The same, as other lists call it.")
 
 
 class GroupQuery(LogQuery):
@@ -92,7 +93,7 @@ async def list_event_groups(
     )  # fmt: skip
     return EventGroupPage(
         items=[EventGroupOut.of(group) for group in matching.items], total=matching.total, total_is_exact=matching.is_whole,
-        page=query.page, page_size=query.page_size,
+        page=query.page, page_size=query.page_size, per_page=query.page_size,
     )  # fmt: skip
 
 

@@ -4,10 +4,10 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from guardpanel.api.saves import speaking
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
@@ -75,6 +75,7 @@ class LogPage(BaseModel):
     total_is_exact: bool = Field(description="If false, `total` is a lower bound.")
     page: int
     page_size: int
+    per_page: int = Field(description="The same, as other lists call it.")
 
 
 class LogQuery(BaseModel):
@@ -82,6 +83,12 @@ class LogQuery(BaseModel):
 
     page: int = Field(default=1, ge=1, le=10_000)
     page_size: int = Field(default=50, ge=1, le=500)
+    per_page: int | None = Field(
+        default=None,
+        ge=1,
+        le=500,
+        description="As `page_size`: the word of all other lists. If both are given, this counts.",
+    )
     vhost: str = Field(default="", max_length=300, description="Exact host.")
     vhost_id: int | None = Field(default=None, ge=1, le=2**53)
     action: Action | None = None
@@ -107,6 +114,11 @@ class LogQuery(BaseModel):
     )
     q: str = Field(default="", max_length=500, description="A request ID, rule, client IP, or part of a path or host.")
 
+    @model_validator(mode="after")
+    def has_one_size(self) -> Self:
+        self.page_size = self.per_page or self.page_size
+        return self
+
 
 @router.get("")
 async def list_logs(
@@ -123,7 +135,12 @@ async def list_logs(
     details = await panel.events.several(with_context) if with_context else {}
     items = await asyncio.to_thread(lambda: [out(item, details.get(item.request_id)) for item in page.items])
     return LogPage(
-        items=items, total=page.total, total_is_exact=page.total_is_exact, page=query.page, page_size=query.page_size
+        items=items,
+        total=page.total,
+        total_is_exact=page.total_is_exact,
+        page=query.page,
+        page_size=query.page_size,
+        per_page=query.page_size,
     )
 
 

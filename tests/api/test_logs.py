@@ -43,7 +43,9 @@ async def test_an_event_has_what_the_react_panel_reads(ada_api: Client, file: Pa
     page = (await ada_api.get(LOGS)).json()
 
     (one,) = page["items"]
-    assert page | {"items": []} == {"items": [], "total": 1, "total_is_exact": True, "page": 1, "page_size": 50}
+    assert page | {"items": []} == {
+        "items": [], "total": 1, "total_is_exact": True, "page": 1, "page_size": 50, "per_page": 50
+    }  # fmt: skip
     assert set(one) >= READ
     assert one | {"raw_context": None} == {
         "id": int(datetime.fromisoformat(event["time"]).timestamp() * 1_000_000), "producer_event_id": event["id"],

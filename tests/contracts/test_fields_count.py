@@ -311,7 +311,7 @@ async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel
             *(a_log_line(one) for one in others),
         ],
     )
-    pages = {"page": ("2", []), "page_size": ("1", [EVENT["id"]])}
+    pages = {"page": ("2", []), "page_size": ("1", [EVENT["id"]]), "per_page": ("1", [EVENT["id"]])}
     before = {"date_to": ("2026-11-26T23:00:00Z", [one["id"] for one in reversed(others)])}
     for name in (name for _, path, name in parameters() if path.endswith("/logs")):
         value, expected = (pages | before).get(name) or (FOUND[name], [EVENT["id"]])
@@ -387,6 +387,7 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
     expected = {
         "page": ("2", []),
         "page_size": ("1", usual[:1]),
+        "per_page": ("1", usual[:1]),
         "date_to": ("2026-11-26T23:00:00Z", ids),
         "state": ("fixed", []),
     }
@@ -396,7 +397,7 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
         answer = await ada_api.get(GROUPS, params={name: value})
 
         found = [group["newest_request_id"] for group in answer.json()["items"]]
-        assert (found if name == "page_size" else sorted(found)) == left, name
+        assert (found if name in {"page_size", "per_page"} else sorted(found)) == left, name
     assert len(usual) == 3
 
 

@@ -101,6 +101,15 @@ CREATE TABLE exclusion_use (  -- requests that met the conditions of a rule excl
 ) WITHOUT ROWID;
 """
 
+FORGOTTEN = """
+CREATE TABLE forgotten (   -- recorded requests that were deleted: lines of them may still be unread
+    name TEXT NOT NULL,          -- a hostname, or a wildcard for one label
+    client_key TEXT NOT NULL,    -- empty: all
+    before INTEGER NOT NULL,     -- a moment, as an event's id
+    PRIMARY KEY (name, client_key)
+) WITHOUT ROWID;
+"""
+
 AGENT, PROXY = 1, 2
 "Bits of the column `heard`."
 
@@ -108,7 +117,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
 once for several batches."""
 
-VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES)
+VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN)
 "What each version adds to the one before."
 
 

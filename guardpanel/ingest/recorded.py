@@ -43,7 +43,8 @@ def read(line: bytes) -> RecordedLine:
 
 
 def add(connection: sqlite3.Connection, lines: Sequence[RecordedLine]) -> int:
-    """Within the caller's transaction; gives how many there are more."""
+    """Within the caller's transaction; gives how many there are more. Without those that were deleted before they were read."""
+    lines = [line for line in lines if not _is_forgotten(connection, line)]
     for line in lines:
         number = line.moment + zlib.crc32(line.line) % A_MICROSECOND
         while connection.execute("SELECT 1 FROM recorded WHERE id = ?", (number,)).fetchone():
@@ -52,6 +53,12 @@ def add(connection: sqlite3.Connection, lines: Sequence[RecordedLine]) -> int:
         connection.execute("INSERT INTO recorded VALUES (?, ?, ?, ?, ?)", row)
     _cap(connection, {line.host for line in lines})
     return len(lines)
+
+
+def _is_forgotten(connection: sqlite3.Connection, line: RecordedLine) -> bool:
+    names = (line.host, f"*.{line.host.partition('.')[2]}")
+    question = "SELECT 1 FROM forgotten WHERE name IN (?, ?) AND client_key IN ('', ?) AND before >= ?"
+    return connection.execute(question, (*names, line.client_key, line.moment)).fetchone() is not None
 
 
 def _cap(connection: sqlite3.Connection, hosts: Iterable[str]) -> None:
@@ -67,3 +74,5 @@ def _cap(connection: sqlite3.Connection, hosts: Iterable[str]) -> None:
 def remove_ended(connection: sqlite3.Connection, now: int) -> None:
     """Those whose days are over; `now` as an event's id."""
     connection.execute("DELETE FROM recorded WHERE ends <= ?", (now,))
+    longest = timedelta(days=LONGEST_DAYS) // timedelta(microseconds=1) * A_MICROSECOND
+    connection.execute("DELETE FROM forgotten WHERE before <= ?", (now - longest,))

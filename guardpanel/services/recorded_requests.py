@@ -42,4 +42,5 @@ async def forget(session: AsyncSession, events: Events, virtual_host_id: int, cl
         if key is None:
             return 0
     hosts = await hosts_of(session, virtual_host, await events.recorded_hosts())
-    return await events.forget_recorded(hosts, key) if hosts else 0
+    names = [hostname.name for hostname in virtual_host.hostnames]
+    return await events.forget_recorded(hosts, names, key)

@@ -1,12 +1,15 @@
 """Ordinary requests that the agent recorded: each kept once, as long as it may be, and no more than there is room for."""
 
-from datetime import timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from guardpanel import clock
+from guardpanel.events import schema
 from guardpanel.events.schema import id_of
 from guardpanel.ingest import recorded
+from guardpanel.services.events.recorded import forget
 from tests.events import NOON, a_recorded_request, an_event, as_line
 from tests.ingest.reading import FIRST, SECOND, Ground
 
@@ -112,3 +115,28 @@ def test_the_end_is_counted_from_the_request() -> None:
     line = recorded.read(as_line(a_recorded_request(time="2026-11-26T12:00:00.000000Z", days=7)))
 
     assert line.ends == id_of(NOON + timedelta(days=7))
+
+
+def test_what_was_deleted_before_it_was_read_is_not_kept(ground: Ground) -> None:
+    """Of a client, of a whole host, and of hosts that a wildcard covers; not what came later, nor of others."""
+    mine = {"client_key": "1" * 32, "time": "2026-01-01T00:00:00Z"}
+    ground.write(FIRST, an_event())
+    ground.read_all()
+    with closing(schema.open_to_forget(ground.settings.events_database)) as connection:
+        deleted = datetime(2026, 1, 2, tzinfo=UTC)
+        assert forget(connection, [], ["a.example", "*.b.example"], "1" * 32, deleted) == 0
+        assert forget(connection, [], ["c.example"], None, deleted) == 0
+
+    ground.write(
+        SECOND,
+        *(
+            a_recorded_request(host=host, **mine)
+            for host in ("a.example", "x.b.example", "c.example", "b.example", "d.example")
+        ),
+        a_recorded_request(host="a.example", client_key="2" * 32, time=mine["time"]),
+        a_recorded_request(host="c.example", client_key="2" * 32, time=mine["time"]),
+        a_recorded_request(host="a.example", client_key="1" * 32, time="2026-01-03T00:00:00Z"),
+    )
+    ground.read_all()
+
+    assert sorted(kept(ground)) == ["a.example", "a.example", "b.example", "d.example"]

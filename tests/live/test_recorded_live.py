@@ -65,7 +65,7 @@ async def test_an_ordinary_request_is_kept_without_values_replayed_and_deleted(s
     choices = [RuleSetChoice(application=application), draft]
     counted = await tally(replay(stack.folder / "control.sock", choices, [each.as_asked for each in kept.newest]))
     key = client_key(settings.events_dir, "127.0.0.1")
-    deleted = await events.forget_recorded(hosts, key)
+    deleted = await events.forget_recorded(hosts, [], key)
     left = (await events.recorded(hosts, 10)).count
     await events.close()
     await database.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -162,14 +162,17 @@ class Events:
         """The recorded ordinary requests of these hosts, newest first."""
         return await self._read(lambda connection: recorded.kept(connection, hosts, limit), recorded.NOTHING)
 
-    async def forget_recorded(self, hosts: Sequence[str], client_key: str | None = None) -> int:
-        """Deletes those of these hosts, or among them those of one client; gives how many. Raises StorageFailed."""
-        return await asyncio.to_thread(self._forget, hosts, client_key)
+    async def forget_recorded(self, hosts: Sequence[str], names: Sequence[str], client_key: str | None = None) -> int:
+        """Deletes those of these hosts, or among them those of one client; gives how many. What is not ingested yet of `names`,
+        hostnames and wildcards, never will be. Raises StorageFailed."""
+        return await asyncio.to_thread(self._forget, hosts, names, client_key)
 
-    def _forget(self, hosts: Sequence[str], client_key: str | None) -> int:
+    def _forget(self, hosts: Sequence[str], names: Sequence[str], client_key: str | None) -> int:
+        if not self.settings.events_database.exists():
+            return 0
         try:
             with closing(schema.open_to_forget(self.settings.events_database)) as connection:
-                return recorded.forget(connection, hosts, client_key)
+                return recorded.forget(connection, hosts, names, client_key, datetime.now(UTC))
         except sqlite3.Error as error:
             raise StorageFailed(f"Recorded requests can’t be deleted: {error}.") from error
 

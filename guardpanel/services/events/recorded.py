@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines.replaying import Replayed
 from guardpanel.events.lines import unpacked
-from guardpanel.events.schema import time_of
+from guardpanel.events.schema import id_of, time_of
 from guardpanel.events.texts import shown
 from guardpanel.models import Hostname, VirtualHost
 
@@ -122,10 +122,17 @@ def kept(connection: sqlite3.Connection, of: Sequence[str], limit: int) -> Kept:
     return Kept(count, time_of(oldest) if oldest else None, tuple(_request(*row) for row in rows))
 
 
-def forget(connection: sqlite3.Connection, of: Sequence[str], client_key: str | None) -> int:
-    """All of these hosts, or those of one client; gives how many."""
+def forget(
+    connection: sqlite3.Connection, of: Sequence[str], names: Sequence[str], client_key: str | None, now: datetime
+) -> int:
+    """All of these hosts, or those of one client; gives how many. The ingest drops lines of `names` that it has not read yet:
+    the virtual host's hostnames, as they were typed."""
     where = "host IN (SELECT value FROM json_each(?)) AND client_key = coalesce(?, client_key)"
-    return connection.execute(f"DELETE FROM recorded WHERE {where}", (json.dumps(of), client_key)).rowcount  # noqa: S608
+    marks = [(name, client_key or "", id_of(now)) for name in names]
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT OR REPLACE INTO forgotten VALUES (?, ?, ?)", marks)
+        return connection.execute(f"DELETE FROM recorded WHERE {where}", (json.dumps(of), client_key)).rowcount  # noqa: S608
 
 
 def _request(number: int, ends: int, stored: bytes) -> RecordedRequest:

@@ -51,14 +51,15 @@ def blame(rule: EvaluatedRule) -> Blame:
     by_link: dict[int, list[Match]] = {}
     for match in rule.matches:
         by_link.setdefault(match.chain, []).append(match)
-    options = [option for matches in by_link.values() if (option := _fields(matches))]
+    options = [option for _, matches in sorted(by_link.items()) if (option := _fields(matches))]
     return Blame(rule, min(options, key=len, default=()))
 
 
 def _fields(matches: Sequence[Match]) -> tuple[Field, ...]:
-    """Empty if one of them cannot be named."""
+    """Empty if one of them cannot be named. Sorted: the engine goes through arguments in another order each time, and the same
+    request must lead to the same fix."""
     fields = [field_of(match.variable, match.key) for match in matches]
-    return () if None in fields else tuple(dict.fromkeys(field for field in fields if field))
+    return () if None in fields else tuple(sorted({field for field in fields if field}))
 
 
 def field_of(variable: str, key: str) -> Field | None:

@@ -78,6 +78,12 @@ def test_a_chain_is_blamed_at_the_link_that_matched_least() -> None:
     assert blame(a_rule(920450, *headers, culprit)).fields == (Field(Target.HEADER_NAME, "x-http-method-override"),)
 
 
+def test_the_order_in_which_the_engine_names_fields_does_not_matter() -> None:
+    matches = [Match("ARGS_NAMES", name, name, 0) for name in ("$filter", "$top", "$expand")]
+
+    assert blame(a_rule(942290, *matches)).fields == blame(a_rule(942290, *reversed(matches))).fields
+
+
 def test_a_rule_on_something_without_a_name_is_blamed_as_a_whole() -> None:
     assert blame(a_rule(911100, Match("REQUEST_METHOD", "", "PUT", 0))).fields == ()
     assert blame(a_rule(941100, Match("ARGS", "", "<script>", 0))).fields == ()

@@ -1,7 +1,8 @@
 """Run the gates that CI runs, one line each with its seconds; all of them, also after one has failed.
 
-They run in two lanes, side by side: what starts engines and browsers waits for them a good part of its time. Each is told whole,
-in the order of the list, so one that was over long before may be told after one that took longer.
+Two run at a time, the longest first, so that no core is idle before the end: what starts engines and browsers waits for them a
+good part of its time. Each is told whole, in the order of the list, so one that was over long before may be told after one that
+took longer.
 
     python tools/check.py [lint] [unit] [agent] [live] [parsers] [load] [crash] [e2e] [-- arguments for pytest]
 
@@ -46,6 +47,9 @@ MEMORY, ROOM = Path("/dev/shm"), 1 << 30  # noqa: S108 tempfile makes what is us
 TOGETHER = ("--dist", "loadfile", "--no-loadscope-reorder")
 "What shares engines stays together (tests/together.py), and the longest begins first."
 
+AT_ONCE = 2
+"Gates."
+
 UNHURRIED = ("github.com/goccy/...", "google.golang.org/protobuf/...", "crypto/...", "net/...", "encoding/...")
 "Packages that the agent's tests hardly run. With the race detector, optimising them takes longer than it saves."
 
@@ -61,22 +65,22 @@ class Gate:
     is_go_test: bool = False
     silence_is_good: bool = False
     "Fails if it prints anything (gofmt -l)."
-    lane: int = 0
-    "Those of a lane run one after the other, lanes side by side."
+    seconds: int = 5
+    "About how long it takes. The longest begin first."
     in_memory: bool = False
     "Its temporary files need no disk: a fifth of the processor's time of tests with databases."
 
 
-def pytest(name: str, *arguments: str, minutes: int, lane: int = 0, in_memory: bool = False) -> Gate:
+def pytest(name: str, *arguments: str, minutes: int, seconds: int) -> Gate:
     report = REPORTS / f"{re.sub('[^a-z]+', '-', name)}.xml"
     command = [str(BIN / "python"), "-m", "pytest", "-q", f"--junit-xml={report}", *arguments, *pytest_arguments()]
-    return Gate(name, command, ROOT, minutes, report, lane=lane, in_memory=in_memory)
+    return Gate(name, command, ROOT, minutes, report, seconds=seconds, in_memory=True)
 
 
-def go_test(name: str, cwd: Path, *flags: str, minutes: int) -> Gate:
+def go_test(name: str, cwd: Path, *flags: str, minutes: int, seconds: int) -> Gate:
     race = "-race" in flags  # it needs cgo
     command = ["env", f"CGO_ENABLED={race:d}", str(GO), "test", *flags, "-json", "./..."]
-    return Gate(name, command, cwd, minutes, is_go_test=True, lane=1)
+    return Gate(name, command, cwd, minutes, is_go_test=True, seconds=seconds)
 
 
 def gates() -> dict[str, list[Gate]]:
@@ -87,7 +91,7 @@ def gates() -> dict[str, list[Gate]]:
         "lint": [
             Gate("ruff check", [BIN / "ruff", "check", "."]),
             Gate("ruff format", [BIN / "ruff", "format", "--check", "."]),
-            Gate("mypy --strict", [BIN / "mypy"]),
+            Gate("mypy --strict", [BIN / "mypy"], seconds=60),
             Gate("import contracts", [BIN / "lint-imports"]),
             Gate("djlint (templates)", [BIN / "djlint", "--lint", "--quiet", "guardpanel/templates"]),
             Gate(
@@ -113,20 +117,24 @@ def gates() -> dict[str, list[Gate]]:
                 "--ignore=tests/crash",
                 "--ignore=tests/e2e",
                 minutes=15,
-                in_memory=True,
+                seconds=200,
             )
         ],
-        "agent": [go_test(f"go test {' '.join(race)}".rstrip(), SPOA, *race, *unhurried, minutes=30)],
+        "agent": [go_test(f"go test {' '.join(race)}".rstrip(), SPOA, *race, *unhurried, minutes=30, seconds=100)],
         # More at once than cores: what starts engines and browsers waits for them a part of its time.
-        "live": [pytest("live tests", "-n", "4", *TOGETHER, "tests/live", minutes=30 + 15 * max(haproxies - 2, 0))],
-        "parsers": [pytest("bodies as applications read them", "-n", "2", "tests/parsers", minutes=10, lane=1)],
-        "load": [
-            go_test("go test (visitors)", VISITORS, minutes=15),
-            go_test("go test (load client)", LOAD, minutes=15),
-            pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15, lane=1),
+        "live": [
+            pytest(
+                "live tests", "-n", "4", *TOGETHER, "tests/live", minutes=30 + 15 * max(haproxies - 2, 0), seconds=250
+            )
         ],
-        "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20, lane=1)],
-        "e2e": [pytest("browser tests", "-n", "3", *TOGETHER, "tests/e2e", minutes=20, lane=1)],
+        "parsers": [pytest("bodies as applications read them", "-n", "2", "tests/parsers", minutes=10, seconds=40)],
+        "load": [
+            go_test("go test (visitors)", VISITORS, minutes=15, seconds=10),
+            go_test("go test (load client)", LOAD, minutes=15, seconds=10),
+            pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15, seconds=60),
+        ],
+        "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20, seconds=90)],
+        "e2e": [pytest("browser tests", "-n", "3", *TOGETHER, "tests/e2e", minutes=20, seconds=120)],
     }
 
 
@@ -172,13 +180,13 @@ def processor() -> float:
 def failures(gates: Sequence[Gate], results: Results) -> list[str]:
     """The names of those that fail."""
     runs = {gate.name: Run(gate) for gate in gates}
-    lanes = {gate.lane: ThreadPoolExecutor(1) for gate in gates}
-    ends = {gate.name: lanes[gate.lane].submit(runs[gate.name].end) for gate in gates}
+    pool = ThreadPoolExecutor(AT_ONCE)
+    longest_first = sorted(gates, key=lambda gate: -gate.seconds)
+    ends = {gate.name: pool.submit(runs[gate.name].end) for gate in longest_first}
     try:
         return [gate.name for gate in gates if not passes(runs[gate.name], ends[gate.name], results)]
     except KeyboardInterrupt:
-        for lane in lanes.values():
-            lane.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
         for run in runs.values():
             if run.stop():
                 print(f"\n==> {run.gate.name}\n{readable(run.printed())}")

@@ -12,7 +12,7 @@ import (
 
 // TestReloads changes applications under load. GUARDPANEL_RELOADS sets how often (`make soak-agent`: 1000).
 func TestReloads(t *testing.T) {
-	reloads := numberFrom(t, "GUARDPANEL_RELOADS", 30)
+	reloads := numberFrom(t, "GUARDPANEL_RELOADS", 15)
 	agent := start(t, generation(0))
 	load := begin(t, agent)
 

@@ -4,7 +4,7 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -77,6 +77,10 @@ def attacked(origin: int) -> Iterator[tuple[Panel, int]]:
         yield panel, len(passed)
 
 
+Watched = tuple[Page, Complaints, list[str]]
+"A page, what it complains of, and what it asks for."
+
+
 def watched(page: Page) -> tuple[Complaints, list[str]]:
     """What a page complains of, and every request that it makes for more than itself."""
     page.add_init_script(WATCH)
@@ -102,35 +106,55 @@ def assert_quiet(page: Page, complaints: Complaints, asked: list[str], panel: Pa
     assert page.locator(", ".join(f"main {one}" for one in gone)).count() == 0, page.url
 
 
-def test_what_attackers_send_does_nothing_in_the_list_or_on_a_page(
-    browser: Browser, attacked: tuple[Panel, int]
-) -> None:
-    panel, number = attacked
+@pytest.fixture
+def watched_page(browser: Browser, attacked: tuple[Panel, int]) -> Iterator[Watched]:
+    """Of somebody who is logged in."""
+    panel, _ = attacked
     context = browser.new_context()
     page = context.new_page()
     log_in(page, panel)
-    complaints, asked = watched(page)
-
-    def listed(url: str) -> list[str]:
-        links = []
-        while url:
-            page.goto(panel.url + url)
-            assert_quiet(page, complaints, asked, panel)
-            links += event_links(page)
-            older = page.locator("a[rel=next]")
-            url = str(older.get_attribute("href")) if older.count() else ""
-        return links
-
-    every, of_queries = listed("/events"), listed("/events?path=/q")
-    assert len(set(every)) == number
-    assert len(of_queries) >= 50
-
-    # Each payload where a request has room for it, and some as a path: opening all takes as long again.
-    for link in dict.fromkeys([*of_queries, *every[::4]]):
-        page.goto(panel.url + link)
-        page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
-        assert_quiet(page, complaints, asked, panel)
+    yield page, *watched(page)
     context.close()
+
+
+def listed(on: Watched, panel: Panel, url: str) -> list[str]:
+    """Links to all events of a list, page by page, each of which is quiet."""
+    page, links = on[0], []
+    while url:
+        page.goto(panel.url + url)
+        assert_quiet(*on, panel)
+        links += event_links(page)
+        older = page.locator("a[rel=next]")
+        url = str(older.get_attribute("href")) if older.count() else ""
+    return links
+
+
+def assert_pages_are_quiet(on: Watched, panel: Panel, links: Iterable[str]) -> None:
+    for link in links:
+        on[0].goto(panel.url + link)
+        on[0].evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
+        assert_quiet(*on, panel)
+
+
+def test_what_attackers_send_in_a_query_does_nothing_in_the_list_or_on_a_page(
+    watched_page: Watched, attacked: tuple[Panel, int]
+) -> None:
+    """Each payload where a request has room for it."""
+    links = listed(watched_page, attacked[0], "/events?path=/q")
+    assert len(links) >= 50
+
+    assert_pages_are_quiet(watched_page, attacked[0], links)
+
+
+def test_what_attackers_send_as_a_path_does_nothing_in_the_list_or_on_a_page(
+    watched_page: Watched, attacked: tuple[Panel, int]
+) -> None:
+    """Some of them on their pages: opening all takes as long again."""
+    panel, number = attacked
+    links = listed(watched_page, panel, "/events")
+    assert len(set(links)) == number
+
+    assert_pages_are_quiet(watched_page, panel, links[::4])
 
 
 def test_nothing_that_cannot_be_seen_is_left(attacked: tuple[Panel, int]) -> None:

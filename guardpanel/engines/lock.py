@@ -46,6 +46,10 @@ def _held(path: Path, words: str) -> Iterator[int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(words) from None
-        yield descriptor
+        try:
+            yield descriptor
+        finally:
+            # To close it is not enough: a child that was forked meanwhile has it, too, until it runs its program (flock(2)).
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)

@@ -1,5 +1,6 @@
 """One panel on a data directory, for as long as it lives and not a moment longer."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from guardpanel.cli import main
-from guardpanel.engines.lock import only_panel
+from guardpanel.engines.lock import only_one, only_panel
 from guardpanel.errors import Busy
 
 HOLD = """
@@ -58,3 +59,22 @@ def test_a_killed_panel_leaves_no_lock_though_what_it_started_lives_on(folder: P
             assert lock.read_text().strip().isdigit()
     finally:
         subprocess.run(["kill", f"-{signal.SIGTERM.value}", str(child)], check=True)
+
+
+def test_the_next_save_is_not_refused_for_a_child_that_was_forked_in_the_one_before(folder: Path) -> None:
+    """On a busy machine a child lives on for a while before it runs its program. Until then it has all open files of the panel."""
+    lock = folder / "lock"
+    waits, ends = os.pipe()
+    with only_one(lock):
+        child = os.fork()
+        if child == 0:
+            os.close(ends)
+            os.read(waits, 1)
+            os._exit(0)
+    try:
+        with only_one(lock):
+            pass
+    finally:
+        os.close(waits)
+        os.close(ends)
+        os.waitpid(child, 0)

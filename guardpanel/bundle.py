@@ -1,5 +1,6 @@
 """The rendered files of a desired state, and the field that each line came from."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +36,9 @@ class Bundle:
 
     `checksum` is the SHA-256 (hex) of all files without the places that contain it: HAProxy's `description`, the sentinel's name
     and the probe's response, from which live processes report it.
+
+    `secrets` are files with private keys. The checksum does not cover them: new content under the same name needs no reload. They
+    are never shown, compared or exported.
     """
 
     files: Mapping[str, bytes]
@@ -43,6 +47,11 @@ class Bundle:
     origins: Mapping[str, Mapping[int, Origin]]
     "By file and 1-based line."
     named_servers: tuple["NamedServer", ...] = field(default=())
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def secrets_digest(self) -> str:
+        return digest_of({name: hashlib.sha256(content).hexdigest() for name, content in self.secrets.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +66,8 @@ class NamedServer:
     @property
     def origin(self) -> Origin:
         return Origin("virtual_host", self.virtual_host_id, f"servers.{self.position}.address")
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """SHA-256 (hex) over the names and hashes of secrets. Empty without any."""
+    return hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest() if hashes else ""

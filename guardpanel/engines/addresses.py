@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
+from guardpanel.engines.files import write_atomically
 from guardpanel.engines.names import Resolution
-from guardpanel.engines.releases import write_atomically
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from guardpanel.engines import evaluation, http
 from guardpanel.engines.agent_files import Loader, union, write_yaml
 from guardpanel.engines.agent_refusals import rejected
 from guardpanel.engines.evaluation import Evaluation
+from guardpanel.engines.files import content_of, write_atomically
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import processes_at
 from guardpanel.engines.process import run, scratch
-from guardpanel.engines.releases import content_of, write_atomically
 from guardpanel.engines.replaying import Replayed, Replays, RuleSetChoice
 from guardpanel.engines.rule_set import RuleSet, ask_rule_set
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable

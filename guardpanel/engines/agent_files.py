@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from guardpanel.engines.releases import Release, content_of
+from guardpanel.engines.files import content_of
+from guardpanel.engines.releases import Release
 from guardpanel.kept import Kept
 
 

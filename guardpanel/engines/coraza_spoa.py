@@ -24,9 +24,9 @@ from guardpanel.engines.agent import Agent, AgentStatus, identity
 from guardpanel.engines.agent_files import applications_in
 from guardpanel.engines.agent_refusals import ENGINE
 from guardpanel.engines.evaluation import Evaluation
+from guardpanel.engines.files import content_of
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run_here
-from guardpanel.engines.releases import content_of
 from guardpanel.engines.replaying import Replayed, RuleSetChoice
 from guardpanel.engines.rule_set import RuleSet
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding

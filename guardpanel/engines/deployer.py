@@ -12,11 +12,12 @@ from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.answers import Answers
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.drift import Drift, Expected, Inspector
+from guardpanel.engines.files import content_of, sweep_drafts
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus
-from guardpanel.engines.releases import Release, Releases, content_of, sweep_drafts
+from guardpanel.engines.releases import Release, Releases
 from guardpanel.engines.reloading import START_PATIENCE_SECONDS, Reloader, StillLoading
 from guardpanel.engines.server_sync import ServerSync
 from guardpanel.engines.servers import Servers, ServerStatus

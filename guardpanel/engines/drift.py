@@ -11,8 +11,9 @@ from guardpanel.bundle import Bundle
 from guardpanel.engines import proc
 from guardpanel.engines.agent import Agent, AgentStatus
 from guardpanel.engines.agent_files import applications_in
+from guardpanel.engines.files import content_of
 from guardpanel.engines.master_cli import MasterCli, Processes
-from guardpanel.engines.releases import Releases, content_of
+from guardpanel.engines.releases import Releases
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import EngineUnavailable
 
@@ -82,8 +83,8 @@ class Inspector:
         what = (
             f"{name} of release {expected.number} was {'changed' if path.exists() else 'removed'} outside guardpanel."
         )
-        if expected.bundle is None or not path.is_file():
-            return Drift(Place.FILES, what)
+        if expected.bundle is None or not path.is_file() or name in self.releases.secrets(expected.number):
+            return Drift(Place.FILES, what)  # Lines of a private key are shown nowhere.
         return Drift(Place.FILES, what, self._lines(expected.bundle.files.get(name, b""), content_of(path)))
 
     def _lines(self, want: bytes, have: bytes) -> tuple[str, ...]:

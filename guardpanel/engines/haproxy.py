@@ -14,8 +14,9 @@ from pathlib import Path
 from guardpanel import shipped
 from guardpanel.bundle import Bundle, Origin
 from guardpanel.engines import versions
+from guardpanel.engines.files import content_of, write_atomically
 from guardpanel.engines.process import Completed, run, run_here
-from guardpanel.engines.releases import Release, content_of, write_atomically
+from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
 log = logging.getLogger(__name__)

@@ -4,22 +4,25 @@ A release is written to a temporary directory, every file fsynced, its manifest 
 matching manifest does not count. `current` is a symlink that is replaced by rename, so that readers see one release or the other.
 """
 
-import ctypes
-import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
-import threading
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from guardpanel.bundle import Bundle
+from guardpanel.bundle import Bundle, digest_of
+from guardpanel.engines.files import content_of, exchange, sync_directory, write_atomically, write_new
 from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
 
 MANIFEST = "manifest.json"
+
+PUBLIC, SECRET = 0o640, 0o600
+"Modes of files. Those with private keys are in a directory that only its owner may enter."
 
 
 class ReleaseDamaged(Problem):
@@ -33,6 +36,8 @@ class Release:
     number: int
     path: Path
     checksum: str
+    secrets: str = ""
+    "Digest of its files with private keys (`Bundle.secrets_digest`)."
 
 
 class Releases:
@@ -51,58 +56,65 @@ class Releases:
             shutil.rmtree(draft, ignore_errors=True)
             self._write(draft, number, bundle)
             if final.exists():
-                _exchange(draft, final)
+                exchange(draft, final)
             else:
                 draft.rename(final)
-            _sync_directory(self.root)
+            sync_directory(self.root)
         except OSError as error:
             raise StorageFailed(
                 f"The configuration could not be written to disk: {error.strerror or error}."
             ) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        return Release(number, final, bundle.checksum)
+        return Release(number, final, bundle.checksum, bundle.secrets_digest)
 
     def _write(self, draft: Path, number: int, bundle: Bundle) -> None:
         folders = {draft} | {(draft / name).parent for name in bundle.files}
-        for folder in sorted(folders):
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        secret_folders = {(draft / name).parent for name in bundle.secrets}
+        for folder in sorted(folders | secret_folders):
+            folder.mkdir(mode=0o700 if folder in secret_folders else 0o750, parents=True, exist_ok=True)
         for name, content in bundle.files.items():
             self._place(draft / name, name, content)
+        for name, content in bundle.secrets.items():
+            self._place(draft / name, name, content, SECRET)
+        folders |= secret_folders
         manifest = {
             "release": number,
             "checksum": bundle.checksum,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(bundle.files.items())},
+            "secrets": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(bundle.secrets.items())},
         }
-        _write_file(draft / MANIFEST, json.dumps(manifest, indent=1).encode())
+        write_new(draft / MANIFEST, json.dumps(manifest, indent=1).encode())
         for folder in sorted(folders, reverse=True):
-            _sync_directory(folder)
+            sync_directory(folder)
 
-    def _place(self, path: Path, name: str, content: bytes) -> None:
+    def _place(self, path: Path, name: str, content: bytes, mode: int = PUBLIC) -> None:
         """Most files equal those of the previous release: a hard link needs neither write nor fsync."""
         before = self.link / name
         try:
-            if before.stat().st_size == len(content) and content_of(before) == content:
+            known = before.stat()
+            is_open = mode == SECRET and stat.S_IMODE(known.st_mode) != SECRET
+            if known.st_size == len(content) and not is_open and content_of(before) == content:
                 path.hardlink_to(before)
                 return
         except OSError:
             pass  # There is no previous one, or the file system has no links.
-        _write_file(path, content)
+        write_new(path, content, mode)
 
     def open(self, number: int) -> Release:
         """The release, if it is complete: every file has the hash that its manifest lists."""
         path = self.root / str(number)
         try:
             manifest = json.loads(content_of(path / MANIFEST))
-            for name, digest in manifest["files"].items():
+            for name, digest in _hashes(manifest).items():
                 if hashlib.sha256(content_of(path / name)).hexdigest() != digest:
                     raise ReleaseDamaged(f"{name} of release {number} was changed outside guardpanel.")
-            return Release(number, path, manifest["checksum"])
+            return Release(number, path, manifest["checksum"], digest_of(manifest.get("secrets", {})))
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def files(self, number: int) -> dict[str, bytes]:
-        """The files that the engines got, by name. Raises ReleaseDamaged if it is incomplete."""
+        """The files that the engines got, by name, without private keys. Raises ReleaseDamaged if it is incomplete."""
         path = self.open(number).path
         try:
             names = json.loads(content_of(path / MANIFEST))["files"]
@@ -118,7 +130,7 @@ class Releases:
             looks = _looks(path)
             if self._sound == (number, looks):
                 return []
-            files = json.loads(content_of(path / MANIFEST))["files"]
+            files = _hashes(json.loads(content_of(path / MANIFEST)))
         except (OSError, ValueError, KeyError):
             return None
         changed = [name for name, digest in files.items() if _digest(path / name) != digest]
@@ -138,6 +150,24 @@ class Releases:
         except (OSError, ValueError, KeyError):
             return ""
 
+    def secrets(self, number: int) -> dict[str, str]:
+        """From its manifest: the SHA-256 (hex) of each file with a private key, by name. Empty without a manifest."""
+        try:
+            return dict(json.loads(content_of(self.root / str(number) / MANIFEST)).get("secrets", {}))
+        except (OSError, ValueError):
+            return {}
+
+    def forget_secrets(self, keep: Collection[int]) -> None:
+        """Delete the private keys of all releases but these: a replaced key must not stay on disk."""
+        for number in set(self.numbers()) - set(keep):
+            names, path = self.secrets(number), self.root / str(number)
+            if not names:
+                continue
+            for name in names:
+                (path / name).unlink(missing_ok=True)
+            manifest = json.loads(content_of(path / MANIFEST))
+            write_atomically(path / MANIFEST, json.dumps(manifest | {"secrets": {}}, indent=1).encode())
+
     def must_be_whole(self, release: Release) -> None:
         """Ensure that HAProxy loads what was checked: verified before it loads, and again afterwards. Raises DeploymentFailed."""
         try:
@@ -151,7 +181,7 @@ class Releases:
         draft.unlink(missing_ok=True)
         draft.symlink_to(Path("releases") / str(release.number))
         draft.rename(self.link)
-        _sync_directory(self.link.parent)
+        sync_directory(self.link.parent)
 
     def drop(self, number: int) -> None:
         """Delete a release that is not current. It is renamed first, so that a partial one is never taken for a release."""
@@ -173,30 +203,15 @@ class Releases:
         return sorted(int(path.name) for path in self.root.glob("[0-9]*") if path.name.isdigit())
 
 
-def content_of(path: Path) -> bytes:
-    """A regular file's bytes. Raises OSError for anything else: reading a pipe would block forever."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        return file.read()
-
-
-RENAME_EXCHANGE = 2
-
-
-def _exchange(left: Path, right: Path) -> None:
-    """Exchange both atomically (renameat2(2)): a HAProxy that starts meanwhile finds one of them."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    here = -100  # AT_FDCWD
-    if libc.renameat2(here, os.fsencode(left), here, os.fsencode(right), RENAME_EXCHANGE) != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-
 def _looks(path: Path) -> tuple[tuple[str, int, int, int], ...]:
     """Name, inode, size and change time of every file below."""
     files = sorted(file for file in path.rglob("*") if not file.is_dir())
     return tuple((str(file), now.st_ino, now.st_size, now.st_ctime_ns) for file in files for now in [file.lstat()])
+
+
+def _hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Of all files, those with private keys included."""
+    return {**manifest["files"], **manifest.get("secrets", {})}
 
 
 def _digest(path: Path) -> str:
@@ -205,42 +220,3 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(content_of(path)).hexdigest()
     except OSError:
         return ""
-
-
-def sweep_drafts(path: Path) -> None:
-    """Delete unfinished drafts of this file."""
-    for draft in path.parent.glob(f".{path.name}-*"):
-        with suppress(OSError):
-            draft.unlink()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file atomically: readers see the old bytes or the new ones."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
-    try:
-        draft.unlink(missing_ok=True)
-        _write_file(draft, content)
-        draft.rename(path)
-        _sync_directory(path.parent)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

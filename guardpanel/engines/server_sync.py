@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines import handover
 from guardpanel.engines.addresses import Addresses
+from guardpanel.engines.files import content_of, write_atomically
 from guardpanel.engines.handover import Backends, ConfiguredServer, Key, Row
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.names import Names, must_have_addresses
-from guardpanel.engines.releases import ReleaseDamaged, Releases, content_of, write_atomically
+from guardpanel.engines.releases import ReleaseDamaged, Releases
 from guardpanel.engines.status import LONGEST
 from guardpanel.errors import EngineUnavailable
 from guardpanel.settings import Settings

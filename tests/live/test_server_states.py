@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from guardpanel.engines import server_sync
-from guardpanel.engines.releases import write_atomically
+from guardpanel.engines.files import write_atomically
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest

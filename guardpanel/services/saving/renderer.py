@@ -38,7 +38,7 @@ class Renderer:
         """The revision's release, staged again if it is missing or modified."""
         with suppress(ReleaseDamaged):
             release = self.engines.releases.open(number)
-            if release.checksum == bundle.checksum:
+            if (release.checksum, release.secrets) == (bundle.checksum, bundle.secrets_digest):
                 return release
         return self.engines.stage(bundle, number)
 

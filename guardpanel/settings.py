@@ -2,17 +2,14 @@
 
 import os
 from ipaddress import ip_address
+from itertools import combinations, product
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SOCKET_PATH_LIMIT = 107
-"Bytes: sun_path of Linux's sockaddr_un holds 108 with its NUL (unix(7))."
-
-HAPROXY_SOCKET_LIMIT = 97
-"Bytes that HAProxy accepts at most: it reserves the rest for a temporary name (str2sa_range() in its src/tools.c)."
+from guardpanel.listen_addresses import haproxy_socket_limit, host_and_port
 
 LONGEST_SOCKET = "haproxy-master.sock"
 "HAProxy binds it, and none of our sockets has a longer path."
@@ -28,6 +25,11 @@ class Settings(BaseSettings):
     http_bind: str = Field(
         default="127.0.0.1:8080",
         description="HTTP listen addresses for HAProxy: `address:port`, comma-separated.",
+    )
+    https_bind: str = Field(
+        default="127.0.0.1:8443",
+        description="HTTPS listen addresses for HAProxy, as soon as a virtual host has HTTPS: `address:port`, comma-separated. "
+        "Empty: none.",
     )
     database_url: str = Field(
         default="", description="SQLite database URL. Defaults to `guardpanel.db` in the data directory."
@@ -96,17 +98,24 @@ class Settings(BaseSettings):
             host_and_port(part)
         return text
 
+    @field_validator("https_bind")
+    @classmethod
+    def addresses_or_none(cls, text: str) -> str:
+        return cls.addresses(text) if text.strip() else ""
+
     @model_validator(mode="after")
     def listen_apart(self) -> "Settings":
-        host, port = host_and_port(self.listen)
-        for other, its_port in self.http_binds:
-            if port == its_port and (
-                host == other or ip_address(host).is_unspecified or ip_address(other).is_unspecified
-            ):
-                raise ValueError(
-                    f"GUARDPANEL_LISTEN ({self.listen}) and GUARDPANEL_HTTP_BIND ({self.http_bind}) "
-                    f"both use port {port}. Change one"
-                )
+        """All three may listen on the same address, but not on the same port."""
+        listens = [
+            (f"GUARDPANEL_LISTEN ({self.listen})", [host_and_port(self.listen)]),
+            (f"GUARDPANEL_HTTP_BIND ({self.http_bind})", self.http_binds),
+            (f"GUARDPANEL_HTTPS_BIND ({self.https_bind})", self.https_binds),
+        ]
+        for (name, binds), (other_name, others) in combinations(listens, 2):
+            for (host, port), (other, its_port) in product(binds, others):
+                either = ip_address(host).is_unspecified or ip_address(other).is_unspecified
+                if port == its_port and (host == other or either):
+                    raise ValueError(f"{name} and {other_name} both use port {port}. Change one")
         return self
 
     @model_validator(mode="after")
@@ -219,27 +228,11 @@ class Settings(BaseSettings):
     def http_binds(self) -> tuple[tuple[str, int], ...]:
         return tuple(host_and_port(part) for part in self.http_bind.split(","))
 
+    @property
+    def https_binds(self) -> tuple[tuple[str, int], ...]:
+        return tuple(host_and_port(part) for part in self.https_bind.split(",")) if self.https_bind else ()
 
-def haproxy_socket_limit(pid_max: Path = Path("/proc/sys/kernel/pid_max")) -> int:
-    """Maximum bytes of the path of one of HAProxy's unix sockets: it binds `PATH.PID.tmp` and renames that. With process numbers
-    of more than five digits its own limit is too generous (sock_unix_bind_receiver() in its src/sock_unix.c): it would start now
-    and fail to start one day."""
-    try:
-        digits = len(str(int(pid_max.read_text()) - 1))
-    except (OSError, ValueError):
-        digits = 5
-    return min(HAPROXY_SOCKET_LIMIT, SOCKET_PATH_LIMIT - len("..tmp") - digits)
-
-
-def host_and_port(text: str) -> tuple[str, int]:
-    """`127.0.0.1:8080`, `[::1]:8080` or `:8080` (all IPv4 addresses) as (address, port)."""
-    host, separator, port = text.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 an operator's explicit ":port"
-    if not separator or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not address:port")
-    return str(ip_address(host)), int(port)
-
-
-def bind_text(host: str, port: int) -> str:
-    """What `host_and_port` reads, in the canonical form that is shown, stored and rendered."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    @property
+    def default_certificate(self) -> Path:
+        """With its key. For handshakes without a name, or with one that no other certificate covers."""
+        return self.data_dir / "default-certificate.pem"

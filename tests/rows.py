@@ -1,8 +1,10 @@
 """Plain rows, as the database holds them, from what an operator would type."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from guardpanel.engines import default_certificate
 from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.models.policy import PolicyFields
@@ -21,6 +23,8 @@ FACTS = EngineFacts(
     system_ca="/etc/ssl/certs/ca-certificates.crt",
     secret=SECRET,
     holds_responses=True,
+    https_binds=(("127.0.0.1", 8443),),
+    default_certificate=default_certificate.made(datetime(2026, 1, 1, tzinfo=UTC)),
 )
 
 

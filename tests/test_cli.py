@@ -21,7 +21,8 @@ from guardpanel.cli import main
 from guardpanel.cli.serving import _url
 from guardpanel.cli.variables import described
 from guardpanel.engines.lock import only_panel
-from guardpanel.settings import Settings, haproxy_socket_limit
+from guardpanel.listen_addresses import haproxy_socket_limit
+from guardpanel.settings import Settings
 from tests.conftest import PASSWORD
 from tests.ports import free_port
 

@@ -63,7 +63,7 @@ def _serve(*, supervise: bool) -> None:
     from guardpanel.engines import preflight
     from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Problem
-    from guardpanel.settings import host_and_port
+    from guardpanel.listen_addresses import host_and_port
 
     _share_memory()
     settings = settings_or_say()
@@ -108,8 +108,8 @@ def _share_memory() -> None:
 
 async def _announce(settings: "Settings", *, supervise: bool) -> None:
     """Print the URLs, and the one-time setup link while there is no account."""
+    from guardpanel.listen_addresses import host_and_port
     from guardpanel.services.accounts.accounts import Accounts
-    from guardpanel.settings import host_and_port
 
     database = database_of(settings)
     try:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from guardpanel.background import Background
 from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.engines import ports
 from guardpanel.engines.agent import Agent
 from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.answers import Answers
@@ -67,6 +68,7 @@ class Deployer:
         """Check the staged files with both engines, and server names with the resolver. Raises ConfigRejected."""
         await asyncio.gather(
             self.haproxy.check(release, bundle),
+            asyncio.to_thread(ports.must_be_free_for, bundle, self.releases),
             self.telling.check_names(names, bundle),
             self.agent.check(bundle, changed),
         )

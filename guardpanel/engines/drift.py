@@ -13,7 +13,7 @@ from guardpanel.engines.agent import Agent, AgentStatus
 from guardpanel.engines.agent_files import applications_in
 from guardpanel.engines.files import content_of
 from guardpanel.engines.master_cli import MasterCli, Processes
-from guardpanel.engines.releases import Releases
+from guardpanel.engines.releases import ReleaseDamaged, Releases
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import EngineUnavailable
 
@@ -99,8 +99,10 @@ class Inspector:
             if wrong is not None:
                 return [Drift(Place.HAPROXY, wrong)]
             processes = await self.cli.processes()
+            if not self.verifier.has_learned(expected.checksum):
+                self.verifier.learn(expected.checksum, await asyncio.to_thread(self.releases.files, expected.number))
             return [*await self._maps(expected), *await self._listeners(expected, processes)]
-        except EngineUnavailable:
+        except (EngineUnavailable, ReleaseDamaged):  # A damaged release is reported with the files.
             return []
 
     async def _maps(self, expected: Expected) -> list[Drift]:
@@ -125,7 +127,7 @@ class Inspector:
 
     async def _listeners(self, expected: Expected, processes: Processes) -> list[Drift]:
         drifts = []
-        for host, port in self.verifier.binds:
+        for host, port in self.verifier.listeners:
             own = {processes.master, *processes.workers, *processes.old_workers}
             wrong = await self.verifier.listener((host, port), expected.checksum, TRIES)
             strangers = await asyncio.to_thread(_strangers, host, port, own)

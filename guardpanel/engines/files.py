@@ -36,12 +36,12 @@ def sweep_drafts(path: Path) -> None:
             draft.unlink()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, mode: int = 0o640) -> None:
     """Replace a file atomically: readers see the old bytes or the new ones."""
     draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
     try:
         draft.unlink(missing_ok=True)
-        write_new(draft, content)
+        write_new(draft, content, mode)
         draft.rename(path)
         sync_directory(path.parent)
     finally:

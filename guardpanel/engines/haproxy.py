@@ -81,6 +81,14 @@ class HAProxy:
         except EngineUnavailable:
             return False
 
+    async def has_tls(self) -> bool:
+        """Whether it was built with OpenSSL. True without HAProxy: nothing is known yet."""
+        try:
+            binary = self.binary()
+            return await asyncio.to_thread(_has, binary, _changed(binary), "OPENSSL")
+        except EngineUnavailable:
+            return True
+
     async def holds_responses(self) -> bool:
         """Whether `tcp-response content` may wait before `send-spoe-group`. 2.6.12 then loses responses whose server closes at
         once. This cannot be probed, so the version decides. False without HAProxy."""

@@ -1,22 +1,23 @@
 """Checks before `guardpanel up` starts anything, so that problems are reported on one line."""
 
 import os
-import socket
 
 from guardpanel.engines.coraza_spoa import describe_version
 from guardpanel.engines.deployer import Deployer
+from guardpanel.engines.ports import must_be_free
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run
 from guardpanel.errors import EngineUnavailable
-from guardpanel.settings import Settings, host_and_port
+from guardpanel.listen_addresses import host_and_port
+from guardpanel.settings import Settings
 
 
 def refuse_busy_ports(settings: Settings, *, proxy: bool) -> None:
     """Raises EngineUnavailable if another process listens on the panel's port, or on HAProxy's while ours does not run yet."""
-    _must_be_free("GUARDPANEL_LISTEN", *host_and_port(settings.listen))
+    must_be_free("GUARDPANEL_LISTEN", *host_and_port(settings.listen))
     if proxy and listener_of(settings.master_socket) is None:
         for host, port in settings.http_binds:
-            _must_be_free("GUARDPANEL_HTTP_BIND", host, port)
+            must_be_free("GUARDPANEL_HTTP_BIND", host, port)
 
 
 async def require_engines(settings: Settings) -> None:
@@ -55,19 +56,8 @@ def machine(settings: Settings) -> list[tuple[bool, str]]:
     listen = [("GUARDPANEL_LISTEN", *host_and_port(settings.listen))]
     for name, host, port in [*listen, *(("GUARDPANEL_HTTP_BIND", *bind) for bind in settings.http_binds)]:
         try:
-            _must_be_free(name, host, port)
+            must_be_free(name, host, port)
             checks.append((True, f"{name}: {host}:{port} is free"))
         except EngineUnavailable as error:
             checks.append((False, error.message))
     return checks
-
-
-def _must_be_free(name: str, host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            words = f"Cannot listen on {host}:{port}: {error.strerror}. Change {name}."
-            raise EngineUnavailable(words) from error

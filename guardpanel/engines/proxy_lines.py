@@ -1,15 +1,17 @@
-"""Which listeners expect the PROXY protocol from this machine, according to a rendered configuration. Connecting the wrong way
-would appear in HAProxy's log as a broken connection of a visitor."""
+"""How this machine connects to the listeners of a rendered configuration: which of them expect the PROXY protocol from it, and
+which TLS. Connecting the wrong way would appear in HAProxy's log as a broken connection of a visitor."""
 
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
 from guardpanel.engines.http import Place
-from guardpanel.settings import host_and_port
+from guardpanel.listen_addresses import host_and_port
 
 BIND = re.compile(r"^ +bind (\S+) proto h1 name (\S+)$", re.MULTILINE)
 "A visitors' listener in config_templates/haproxy/_frontend.cfg.j2."
+
+TLS_BIND = re.compile(r"^ +bind (\S+) ssl crt ", re.MULTILINE)
 
 
 def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
@@ -21,6 +23,17 @@ def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
         host = local(host)
         expected[host, port] = any(ip_address(host) in ip_network(entry.split()[0]) for entry in entries)
     return expected
+
+
+def tls_listeners(files: Mapping[str, bytes]) -> dict[Place, str]:
+    """By address and port: the name to connect with, one that asks for no client certificate. Empty: without a name."""
+    lines = files.get("crt-list.txt", b"").decode().splitlines()
+    if not lines:
+        return {}
+    names = [re.sub(r"\[.*?\] ", "", line).split()[1] for line in lines if "verify required" not in line]
+    name = names[0].replace("*.", "www.", 1) if names else ""
+    binds = TLS_BIND.findall(files["haproxy.cfg"].decode())
+    return {(local(host), port): name for host, port in map(host_and_port, binds)}
 
 
 def local(host: str) -> str:

@@ -49,7 +49,7 @@ class ServerSync:
         known = self.addresses.all()
         unresolved = [server for server in servers if server.host not in known]
         resolutions = await self.names.find({server.host for server in unresolved})
-        must_have_addresses(unresolved, resolutions, bundle, self.settings.http_binds)
+        must_have_addresses(unresolved, resolutions, bundle, (*self.settings.http_binds, *self.settings.https_binds))
         self.addresses.learn(resolutions)
 
     async def follow(self, lock: asyncio.Lock) -> frozenset[str]:

@@ -12,7 +12,7 @@ from guardpanel.engines import http
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import listener_of, processes_at
-from guardpanel.engines.proxy_lines import expected_of_us, local
+from guardpanel.engines.proxy_lines import expected_of_us, local, tls_listeners
 from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
 DEADLINE = 8.0
@@ -48,17 +48,33 @@ class Verifier:
         self.secret = secret
         self._proxy: dict[http.Place, bool] = {**dict.fromkeys(self.binds, False), probe: True}
         "Listeners that accept requests after a PROXY line, as far as known."
+        self._tls: dict[http.Place, str] = {}
+        "HTTPS listeners, with the name to connect with."
+        self._learned = ""
 
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
         """Raises DeploymentFailed with what was observed instead."""
         haproxy = self._patience(self.cli.path)
         await self._until(haproxy, partial(self._new_worker, bundle.checksum))
-        self._proxy |= expected_of_us(bundle.files)
+        self.learn(bundle.checksum, bundle.files)
         await self.prove_listeners(bundle.checksum, haproxy)
         both = self._patience(self.cli.path, self.agent)
         for application in bundle.applications:
             if application.name in changed:
                 await self._until(both, partial(self._application, application.name, application.blocks))
+
+    def learn(self, checksum: str, files: Mapping[str, bytes]) -> None:
+        """How to connect to the listeners of this configuration."""
+        self._proxy |= expected_of_us(files)
+        self._tls, self._learned = tls_listeners(files), checksum
+
+    def has_learned(self, checksum: str) -> bool:
+        return self._learned == checksum
+
+    @property
+    def listeners(self) -> list[tuple[str, int]]:
+        """Of visitors."""
+        return [*self.binds, *(place for place in self._tls if not isinstance(place, Path))]
 
     async def prove_listeners(self, checksum: str, patience: Patience | None = None) -> None:
         """Check that each listener responds with this configuration on many new connections. Raises DeploymentFailed."""
@@ -73,7 +89,7 @@ class Verifier:
         """Where HAProxy listens. The probe's socket counts while something accepts there: a second HAProxy with our file that
         exited removes it, and no reload brings it back."""
         there = await asyncio.to_thread(listener_of, self.probe) is not None
-        return [*self.binds, self.probe] if there else [*self.binds]
+        return [*self.listeners, self.probe] if there else [*self.listeners]
 
     async def _until(self, patience: Patience, proof: Proof) -> None:
         pause = PAUSE_SECONDS
@@ -128,6 +144,8 @@ class Verifier:
         A listener that expects the PROXY protocol from this machine closes connections without it, and any other returns 400 to
         it. So only one way works, and trying the other cannot mistake another server's response for ours.
         """
+        if place in self._tls:
+            return await http.ask(place, "GET", target, headers=headers, timeout=timeout, tls_name=self._tls[place])
         try:
             answer = await http.ask(
                 place, "GET", target, headers=headers, timeout=timeout, proxy_line=self._proxy[place]

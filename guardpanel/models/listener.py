@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlmodel import Field
 
+from guardpanel.listen_addresses import bind_text, host_and_port
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.networks import Networks
 from guardpanel.models.types import Fields, refuse, visible
-from guardpanel.settings import bind_text, host_and_port
 
 
 class ProxyProtocol(Choice):

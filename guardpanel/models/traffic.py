@@ -84,6 +84,18 @@ class TrafficColumns(Fields):
         unit="at a time",
         hint="In progress, by client IP. 0 sets it by the available memory. Further requests get 429.",
     )
+    https_port: int = described(
+        "Port in HTTPS redirects",
+        0,
+        ge=0,
+        le=65_535,
+        hint="The port that visitors use for HTTPS, for example 443 if it is forwarded to the listener. 0: the listener’s own.",
+    )
+    strict_sni: bool = described(
+        "Refuse unknown TLS names",
+        False,
+        hint="Ends TLS handshakes that name none of the hostnames served over HTTPS. When off, they get the default certificate.",
+    )
 
     @field_validator("max_connections", "max_requests_per_client")
     @classmethod

@@ -16,11 +16,12 @@ from sqlmodel import Field, Relationship
 
 from guardpanel.models.enforcement import EnforcementMode, effective_mode
 from guardpanel.models.hostname import Hostname, Hostnames, first_name
+from guardpanel.models.https import HttpsColumns
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policy import Policy
 from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
-from guardpanel.models.types import Fields, Name, Notes, Path, hostname, refuse, shown, stored
+from guardpanel.models.types import Name, Notes, Path, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
@@ -60,7 +61,7 @@ OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
 OptionalId = Annotated[int | None, BeforeValidator(blank_is_none), AfterValidator(an_id)]
 
 
-class VirtualHostColumns(Fields):
+class VirtualHostColumns(HttpsColumns):
     """The fields that form, JSON and table share."""
 
     name: Name = described("Name", max_length=100, hint="Shown only in guardpanel. Defaults to the first hostname.")
@@ -151,6 +152,7 @@ class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
 
     __table_args__ = (
         CheckConstraint("enforcement_mode in ('block', 'detect_only', 'off')", name="enforcement_mode"),
+        CheckConstraint("tls_profile in ('intermediate', 'modern')", name="tls_profile"),
         {"sqlite_autoincrement": True},
     )
 

@@ -1,6 +1,6 @@
 """Where the engines meet and what they support: the same for every revision of an installation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guardpanel.models.policy import KIB, LARGEST_BODY_KIB_IN_SMALL_FRAMES
 from guardpanel.models.policy_judging import LARGEST_BODY_KIB
@@ -44,6 +44,13 @@ class EngineFacts:
 
     open_files: int = 100_000
     "HAProxy's limit of file descriptors."
+
+    https_binds: tuple[tuple[str, int], ...] = ()
+    has_tls: bool = True
+    "HAProxy was built with OpenSSL. Without it, no virtual host is served over HTTPS."
+
+    default_certificate: bytes = field(default=b"", repr=False)
+    "For handshakes without a name, or with one that no other certificate covers: PEM, with its key."
 
     holds_responses: bool = False
     "HAProxy can wait for a response and continue with a partial one (2.8). 2.6 loses those whose server closes."

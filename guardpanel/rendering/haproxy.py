@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import maps, trailers, waiting
+from guardpanel.rendering import https, maps, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -90,6 +90,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             forged=FORGED,
             any_forged=ANY_FORGED,
             named=any_spelling(state.traffic.client_ip_header),
+            **https.parameters(state),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
             large_buffer=LARGE_BUFFER,
@@ -165,7 +166,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = maps.skips(state, endings=True)
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
-    rendered |= error_pages()
+    rendered |= https.files(state) | error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
             rendered[f"ca/{host.id}.pem"] = host.tls_ca

@@ -1,10 +1,10 @@
 """The traffic settings as the config templates see them: with all fields of their models."""
 
+from guardpanel.listen_addresses import bind_text
 from guardpanel.models.listener import ListenerFields, ProxyProtocol
 from guardpanel.models.traffic import TrafficColumns
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.rows import ColumnReader, Row
-from guardpanel.settings import bind_text
 
 OF_LISTENER, OF_TRAFFIC = ColumnReader(ListenerFields), ColumnReader(TrafficColumns)
 

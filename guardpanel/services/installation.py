@@ -8,7 +8,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
-from guardpanel.engines import DROPS_TRAILERS, HAProxy, machine
+from guardpanel.engines import DROPS_TRAILERS, HAProxy, default_certificate, machine
 from guardpanel.engines.coraza_spoa import agent_of, is_foreign
 from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Installation, Policy
@@ -26,6 +26,8 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         memory = await _memory(session, await asyncio.to_thread(machine.memory_mib))
     facts = EngineFacts(
         http_binds=settings.http_binds,
+        https_binds=settings.https_binds,
+        default_certificate=await asyncio.to_thread(default_certificate.kept, settings.default_certificate),
         probe_socket=str(settings.probe_socket),
         agent_socket=str(settings.agent_socket),
         system_ca=settings.system_ca,
@@ -62,6 +64,7 @@ async def _with_abilities(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
         facts,
         drops_trailers=await haproxy.knows(DROPS_TRAILERS),
         runs_lua=await haproxy.runs_lua(),
+        has_tls=await haproxy.has_tls(),
         holds_responses=await haproxy.holds_responses(),
     )
 

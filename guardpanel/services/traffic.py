@@ -5,6 +5,7 @@ from dataclasses import replace
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldError, Invalid
+from guardpanel.listen_addresses import bind_text
 from guardpanel.models import Traffic
 from guardpanel.models.listener import ListenerFields
 from guardpanel.models.traffic import NOUN, TrafficFields
@@ -14,7 +15,6 @@ from guardpanel.rendering.haproxy import room
 from guardpanel.services.crud import Crud
 from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
-from guardpanel.settings import bind_text
 
 ID = 1
 

@@ -31,6 +31,7 @@ async def show(ctx: ContextDep, _viewer: Viewer) -> Response:
     row = await traffic.find(ctx.session)
     context = {
         "traffic": row,
+        "https_bind": ctx.panel.settings.https_bind,
         "capacity": await traffic.capacity_of(ctx.changes, ctx.session),
         "memory": f"{ctx.facts.memory_mib / 1024:.1f} GiB",
         "listeners": traffic.fields_of(row, ctx.facts).listeners,

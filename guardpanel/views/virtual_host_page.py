@@ -29,6 +29,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "changes": await last_changes(ctx, host, virtual_hosts.ROWS),
         "trial": trial,
         "binds": ctx.panel.settings.http_bind,
+        "https_binds": ctx.panel.settings.https_bind,
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
     }
     return await page(ctx.request, "virtual_hosts/show.html", context)

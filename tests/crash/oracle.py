@@ -16,7 +16,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +148,14 @@ class Oracle:
             agent_socket=str(self.settings.agent_socket),
             system_ca=self.settings.system_ca,
             secret=secret,
+            https_binds=self.settings.https_binds,
             server_states=str(self.settings.server_states),
             lua_folder=str(self.settings.run_dir),
             memory_mib=memory,
             open_files=open_files(),
-            **abilities(self.settings.haproxy_bin),
         )
+        for ability, has_it in abilities(self.settings.haproxy_bin).items():
+            facts = replace(facts, **{ability: has_it})  # type: ignore[arg-type]
         wanted = render(DesiredState.from_rows(rows, facts)).files
         if dict(wanted) != files:
             seen.wrong.append("the rows would render other files than the release has")

@@ -1,5 +1,6 @@
 """Servers behind HAProxy: each answers with what it received, so that a test sees what came through."""
 
+import base64
 import contextlib
 import datetime as dt
 import hashlib
@@ -66,6 +67,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("content-length", "0")
             self.end_headers()
             return
+        if self.path == "/echo":
+            self.echo()
+            return
         parts = origin.answers.get(self.path.split("?")[0])
         if parts is not None:
             self.close_connection = True
@@ -94,6 +98,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(text)
+
+    def echo(self) -> None:
+        """A WebSocket (RFC 6455 §4.2.2) that returns what it gets first, and closes."""
+        key = self.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        self.send_response(101)
+        for name, value in [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", accept)]:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(self.connection.recv(65_536))
+        self.close_connection = True
 
     def body(self) -> bytes:
         """What a chunked one has after its end goes to `trailers`, as it came."""

@@ -51,7 +51,13 @@ class Installation:
 async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Installation]:
     """Brought up with its first revision live; `agent` is another binary than ours."""
     folder = Path(tempfile.mkdtemp(prefix="gp"))
-    settings = Settings(data_dir=folder, http_bind=f"127.0.0.1:{free_port()}", haproxy_bin=haproxy, agent_bin=agent)
+    settings = Settings(
+        data_dir=folder,
+        http_bind=f"127.0.0.1:{free_port()}",
+        https_bind=f"127.0.0.1:{free_port()}",
+        haproxy_bin=haproxy,
+        agent_bin=agent,
+    )
     (folder / "guardpanel.db").write_bytes(migrated())
     database = Database(settings.database)
     await database.migrate()

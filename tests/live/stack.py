@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ import yaml
 
 from guardpanel import shipped
 from guardpanel.bundle import Bundle
-from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.engines import DROPS_TRAILERS, HAProxy, default_certificate
 from guardpanel.engines.status import UNINSPECTED, uninspected
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.settings import Settings
@@ -71,8 +72,11 @@ class Stack:
         self.folder = Path(tempfile.mkdtemp(prefix="gps"))
         self.addresses = tuple(("127.0.0.1", free_port()) for _ in range(listeners))
         self.address = self.addresses[0]
+        self.tls_address = "127.0.0.1", free_port()
         self.facts = EngineFacts(
             http_binds=self.addresses,
+            https_binds=(self.tls_address,),
+            default_certificate=default_certificate.made(datetime.now(UTC)),
             probe_socket=str(self.folder / "probe.sock"),
             agent_socket=str(self.folder / "agent.sock"),
             system_ca=system_ca or Settings().system_ca,
@@ -133,7 +137,7 @@ class Stack:
         bundle = render(DesiredState.from_rows(rows, self.facts))
         self.number += 1
         release = self.folder / "releases" / str(self.number)
-        for path, content in bundle.files.items():
+        for path, content in {**bundle.files, **bundle.secrets}.items():
             (release / path).parent.mkdir(parents=True, exist_ok=True)
             (release / path).write_bytes(self.impatient(content) if path == "coraza.cfg" else content)
         (self.folder / "next").symlink_to(release)

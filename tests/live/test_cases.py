@@ -26,7 +26,7 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         holds_responses=asyncio.run(asked.holds_responses()),
     )
     (tmp_path / lua_file()).write_text(lua())
-    for path, content in bundle.files.items():
+    for path, content in {**bundle.files, **bundle.secrets}.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(content)
 

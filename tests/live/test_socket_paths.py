@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from guardpanel.settings import HAPROXY_SOCKET_LIMIT
+from guardpanel.listen_addresses import HAPROXY_SOCKET_LIMIT
 
 
 def test_the_limit_is_haproxys_own(haproxy: str, tmp_path: Path) -> None:

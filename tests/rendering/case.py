@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from guardpanel.bundle import Bundle
+from guardpanel.listen_addresses import host_and_port
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
-from guardpanel.settings import host_and_port
 from tests.rows import FACTS, rows
 
 CASES = Path(__file__).parent / "cases"
@@ -73,6 +73,7 @@ class Case:
         return replace(
             FACTS,
             http_binds=tuple(host_and_port(bind) for bind in self.given.get("binds", ["0.0.0.0:80"])),
+            https_binds=(("0.0.0.0", 443),),
             server_states="/var/lib/guardpanel/run/servers.state",
             lua_folder="/var/lib/guardpanel/run",
             small_frames=AGENTS[self.given.get("agent", "guardpanel-spoa")],

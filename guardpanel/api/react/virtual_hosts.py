@@ -16,13 +16,13 @@ from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.types import hostname, shown
 from guardpanel.services import policies
 
-NAMES = {"description": "notes", "is_active": "enabled"}
+NAMES = {"description": "notes", "is_active": "enabled", "ssl_enabled": "https"}
 "The React panel's names for our fields."
 
-NO_CERTIFICATES = "guardpanel does not support visitor certificates yet. Terminate TLS in front of it."
+NO_CERTIFICATES = "Certificates can’t be pasted here yet. Leave ssl_cert and ssl_key empty."
 
-WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_enabled": False, "ssl_provider": "none", "ssl_cert": None, "ssl_key": None}
-"What reads return for them, and what the React panel sends if there are none."
+WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_provider": "none", "ssl_cert": None, "ssl_key": None}
+"What the React panel sends if there are none."
 
 
 class ServerIn(Body):
@@ -49,7 +49,7 @@ class ReactVirtualHostIn(Body):
     servers: list[ServerIn] | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, description="`notes` under the React panel's name.")
     is_active: bool | None = Field(default=None, description="`enabled` under the React panel's name.")
-    ssl_enabled: bool | None = None
+    ssl_enabled: bool | None = Field(default=None, description="`https` under the React panel's name.")
     ssl_provider: str | None = None
     ssl_cert: str | None = None
     ssl_key: str | None = None
@@ -92,7 +92,9 @@ class VirtualHostDialect(Dialect):
         sent = without_what_is_as_read(body, now | self.out(row)) if row else body
         fields = sent.model_dump(exclude_unset=True)
         names = names_in(sent)
-        refuse_unsupported(fields, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", False, "none"))
+        refuse_unsupported(fields, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", "upload"))
+        if fields.get("ssl_enabled", False) is None:
+            fields["ssl_enabled"] = False
         if row and row.name == row.hostnames[0].shown and "name" not in fields:
             del now["name"]  # The name was derived from the first hostname, and follows it.
         for theirs, ours in NAMES.items():
@@ -113,8 +115,8 @@ class VirtualHostDialect(Dialect):
             "backends": backends_of(row),
             "description": row.notes or None,
             "is_active": row.enabled,
-            "ssl_enabled": WITHOUT_CERTIFICATES["ssl_enabled"],
-            "ssl_provider": WITHOUT_CERTIFICATES["ssl_provider"],
+            "ssl_enabled": row.https,
+            "ssl_provider": "upload" if row.https else "none",
             "ssl_expires_at": None,
         }
 

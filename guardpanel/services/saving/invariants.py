@@ -155,7 +155,7 @@ def requests_are_read_in_one_way(proposal: Proposal) -> Iterator[Violation]:
 
 
 def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
-    binds = proposal.facts.http_binds
+    binds = (*proposal.facts.http_binds, *proposal.facts.https_binds)
     ports = tuple(f":{port}" for _, port in binds)
     for row in proposal.rows["server"]:
         address = row["address"]
@@ -184,7 +184,20 @@ def connections_have_files(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.at(("traffic", row["id"]), "max_connections", f"At most {most:,} here: {files}")
 
 
+def https_can_be_served(proposal: Proposal) -> Iterator[Violation]:
+    if not proposal.facts.has_tls:
+        words = "This HAProxy was built without TLS (OpenSSL). Install another one, and set GUARDPANEL_HAPROXY_BIN."
+    elif not proposal.facts.https_binds:
+        words = "HAProxy has no HTTPS listener. Set GUARDPANEL_HTTPS_BIND."
+    else:
+        return
+    for row in proposal.rows["virtualhost"]:
+        if row["https"]:
+            yield from proposal.at(("virtual_host", row["id"]), "https", words)
+
+
 RULES = (
+    https_can_be_served,
     names_are_free,
     hostnames_have_one_owner,
     what_is_named_exists,

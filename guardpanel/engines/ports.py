@@ -1,0 +1,48 @@
+"""Whether HAProxy can listen where it should."""
+
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from guardpanel.bundle import Bundle
+from guardpanel.engines import proc
+from guardpanel.engines.haproxy import ENGINE
+from guardpanel.engines.proxy_lines import tls_listeners
+from guardpanel.engines.releases import ReleaseDamaged, Releases
+from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
+
+
+def must_be_free(name: str, host: str, port: int) -> None:
+    """Raises EngineUnavailable with the variable to change."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            words = f"Cannot listen on {host}:{port}: {error.strerror}. Change {name}."
+            raise EngineUnavailable(words) from error
+
+
+def must_be_free_for(bundle: Bundle, releases: Releases) -> None:
+    """Raises ConfigRejected if another process has a port that this configuration adds: HAProxy's own check binds no sockets."""
+    places, number = set(tls_listeners(bundle.files)), releases.current_number()
+    if not places or number is None:
+        return  # The first configuration comes with HAProxy's start.
+    with suppress(ReleaseDamaged):
+        places -= set(tls_listeners(releases.files(number)))
+    if words := taken(place for place in places if not isinstance(place, Path)):
+        finding = Finding(ENGINE, words, advice=words)
+        raise ConfigRejected("HAProxy cannot listen.", engine=ENGINE, output=words, findings=[finding])
+
+
+def taken(places: Iterable[tuple[str, int]]) -> str:
+    """Why HAProxy cannot listen on these. Empty if it can."""
+    for host, port in places:
+        try:
+            must_be_free("GUARDPANEL_HTTPS_BIND", host, port)
+        except EngineUnavailable as error:
+            users = [f"process {pid} ({proc.command(pid)})" for pid in sorted(proc.owners(proc.listening(host, port)))]
+            return f"{error.message} It is used by {', '.join(users[:3])}." if users else error.message
+    return ""

@@ -1,0 +1,51 @@
+"""Saves of virtual hosts with HTTPS: proven over TLS, refused where HAProxy cannot listen, and drift where another answers."""
+
+import asyncio
+import socket
+import ssl
+import stat
+from collections.abc import AsyncIterator
+
+import pytest
+
+from guardpanel.errors import ConfigRejected
+from guardpanel.services import virtual_hosts
+from guardpanel.services.saving.changes import SaveRequest
+from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.tls import leaf
+
+pytestmark = pytest.mark.anyio
+
+ADA = SaveRequest("ada")
+
+
+@pytest.fixture
+async def running(haproxy: str) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as installation:
+        yield installation
+
+
+async def test_a_save_with_https_is_live_over_tls_and_nowhere_else(running: Installation) -> None:
+    place, settings = running.settings.https_binds[0], running.settings
+    with socket.create_server(place), pytest.raises(ConfigRejected) as refused:
+        await virtual_hosts.create(running.changes, ADA, a_virtual_host(9, https=True))
+    assert f"Cannot listen on 127.0.0.1:{place[1]}: Address already in use" in refused.value.output
+    assert "It is used by process" in refused.value.output
+
+    saved = await virtual_hosts.create(running.changes, ADA, a_virtual_host(9, https=True))
+
+    served = await asyncio.to_thread(leaf, place, "shop.example")
+    assert saved.is_new
+    assert served == ssl.PEM_cert_to_DER_cert(settings.default_certificate.read_text().split("-----BEGIN PRIVATE")[0])
+    assert place in running.engines.verifier.listeners
+    assert await running.look() == []
+    for path in (settings.default_certificate, settings.data_dir / "current" / "certs" / "default.pem"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((settings.data_dir / "current" / "certs").stat().st_mode) == 0o700
+    assert not any("PRIVATE" in text.decode() for text in running.engines.releases.files(saved.revision).values())
+
+    await virtual_hosts.update(running.changes, ADA, 1, a_virtual_host(9, https=False))
+
+    with pytest.raises(OSError, match="refused"):
+        await asyncio.to_thread(leaf, place, "shop.example")
+    assert running.engines.verifier.listeners == running.engines.verifier.binds

@@ -1,0 +1,154 @@
+"""Visitors over TLS: a handshake as it is asked for, HTTP/1.1 as bytes, and HTTP/2 frame by frame."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+
+from tests.live.wire import Response
+
+Address = tuple[str, int]
+
+DEADLINE = 30.0
+
+Headers = list[tuple[str, str]]
+
+
+def context(version: ssl.TLSVersion | None = None, *, h2: bool = False, certificate: str = "") -> ssl.SSLContext:
+    """Of a client that takes any certificate: tests look at it themselves."""
+    made = ssl.create_default_context()
+    made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    made.set_alpn_protocols(["h2"] if h2 else ["http/1.1"])
+    if version is not None:
+        made.minimum_version = made.maximum_version = version
+    if certificate:
+        made.load_cert_chain(certificate)
+    return made
+
+
+@contextlib.contextmanager
+def handshake(
+    address: Address, name: str | None, client: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None
+) -> Iterator[ssl.SSLSocket]:
+    with (
+        socket.create_connection(address, DEADLINE) as plain,
+        (client or context()).wrap_socket(plain, server_hostname=name, session=session) as sealed,
+    ):
+        yield sealed
+
+
+def leaf(address: Address, name: str | None) -> bytes:
+    """The certificate that a new connection gets, DER."""
+    with handshake(address, name) as connection:
+        return connection.getpeercert(binary_form=True) or b""
+
+
+@dataclass
+class Stream:
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    is_over: bool = False
+    reset: int | None = None
+
+    @property
+    def response(self) -> Response:
+        assert self.headers, f"reset with {self.reset}"
+        return Response(int(self.headers[":status"]), self.headers, self.body)
+
+
+class H2:
+    """One connection. `with H2(address, "shop.test") as client: client.get("shop.test", "/")`."""
+
+    def __init__(self, address: Address, name: str) -> None:
+        self._open = contextlib.ExitStack()
+        self.socket = self._open.enter_context(handshake(address, name, context(h2=True)))
+        assert self.socket.selected_alpn_protocol() == "h2"
+        config = h2.config.H2Configuration(
+            header_encoding="latin-1", validate_outbound_headers=False, normalize_outbound_headers=False
+        )
+        self.wire = h2.connection.H2Connection(config)
+        self.wire.initiate_connection()
+        self.streams: dict[int, Stream] = {}
+        self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def flush(self) -> None:
+        self.socket.sendall(self.wire.data_to_send())
+
+    def begin(self, headers: Headers, *, end: bool) -> int:
+        number = self.wire.get_next_available_stream_id()
+        self.streams[number] = Stream()
+        self.wire.send_headers(number, headers, end_stream=end)
+        self.flush()
+        return number
+
+    def request(
+        self,
+        method: str,
+        host: str,
+        path: str,
+        headers: dict[str, str] | None = None,
+        body: Iterable[bytes] | None = None,
+        trailers: Headers | None = None,
+    ) -> Response:
+        """With `trailers`, the body's end is theirs."""
+        sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", **(headers or {})}
+        pseudo = [(":method", method), (":scheme", "https"), (":authority", host), (":path", path)]
+        number = self.begin([*pseudo, *sent.items()], end=body is None and trailers is None)
+        for part in body or ():
+            self.send(number, part)
+        with contextlib.suppress(h2.exceptions.StreamClosedError, OSError):  # answered before its end
+            if trailers is not None:
+                self.wire.send_headers(number, trailers, end_stream=True)
+            elif body is not None:
+                self.wire.end_stream(number)
+            self.flush()
+        return self.answer(number)
+
+    def get(self, host: str, path: str, headers: dict[str, str] | None = None) -> Response:
+        return self.request("GET", host, path, headers)
+
+    def send(self, number: int, data: bytes) -> None:
+        while data and not self.streams[number].is_over:
+            room = min(self.wire.local_flow_control_window(number), self.wire.max_outbound_frame_size)
+            if not room:
+                self.receive()
+                continue
+            self.wire.send_data(number, data[:room])
+            data = data[room:]
+            self.flush()
+
+    def answer(self, number: int) -> Response:
+        while not self.streams[number].is_over:
+            self.receive()
+        return self.streams[number].response
+
+    def receive(self) -> None:
+        data = self.socket.recv(65_536)
+        assert data, "the connection was closed"
+        for event in self.wire.receive_data(data):
+            stream = self.streams.get(getattr(event, "stream_id", 0) or 0)
+            if stream is None:
+                continue
+            if isinstance(event, h2.events.ResponseReceived):
+                stream.headers |= {str(name): str(value) for name, value in event.headers or ()}
+            elif isinstance(event, h2.events.DataReceived):
+                stream.body += event.data
+                self.wire.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            elif isinstance(event, h2.events.StreamReset):
+                stream.reset, stream.is_over = int(event.error_code), True
+            elif isinstance(event, h2.events.StreamEnded):
+                stream.is_over = True
+        self.flush()

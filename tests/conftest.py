@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiosqlite.core
 import httpx2
 import hypothesis
 import pytest
@@ -22,6 +23,7 @@ from guardpanel.models.user import AccountFields, Role
 from guardpanel.panel import Panel
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.settings import Settings
+from tests.driver import AtOnce, NoThread
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
 from tests.faults import Faults, watched
 from tests.panel import faults_of_panels
@@ -92,6 +94,16 @@ def compiled_once() -> Iterator[None]:
         # It is a part of the cache's key.
         patched.setattr(SQLiteDialect_aiosqlite, "__eq__", lambda one, other: type(one) is type(other))
         patched.setattr(SQLiteDialect_aiosqlite, "__hash__", lambda one: hash(type(one)))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def at_once() -> Iterator[None]:
+    """The database's driver works in the event loop, and answers in its next turn, as if its thread were that fast: to wake
+    one another took both a third of all tests' time. tests/test_database.py and the live tests have it as it is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(aiosqlite.core, "SimpleQueue", AtOnce)
+        patched.setattr(aiosqlite.core, "Thread", NoThread)
         yield
 
 

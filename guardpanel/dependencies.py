@@ -15,11 +15,18 @@ REFRESH_COOKIE = "gp_refresh"
 API = "/api/"
 
 
+# FastAPI runs a dependency that is no coroutine in a thread: that takes longer than all that these do.
+
+
 def panel(request: Request) -> Panel:
     return cast("Panel", request.app.state.panel)
 
 
-PanelDep = Annotated[Panel, Depends(panel)]
+async def _panel(request: Request) -> Panel:
+    return panel(request)
+
+
+PanelDep = Annotated[Panel, Depends(_panel)]
 
 
 async def reading(request: Request, panel: PanelDep) -> AsyncIterator[AsyncSession]:
@@ -98,7 +105,7 @@ RowId = Annotated[int, Path(ge=1, le=2**53)]
 "An id in a path. Anything else is 404. JavaScript's numbers are exact up to this one."
 
 
-def id_in_path(request: Request) -> int:
+async def id_in_path(request: Request) -> int:
     """The last id in the path, whatever the route calls it."""
     return number_in_path(request, list(request.path_params)[-1])
 

@@ -6,7 +6,7 @@ from fastapi.dependencies.utils import get_flat_params
 from guardpanel.errors import FieldError, Invalid
 
 
-def only_known(request: Request) -> None:
+async def only_known(request: Request) -> None:
     """A dependency of every operation. Raises Invalid with each unknown parameter."""
     if not request.query_params:
         return

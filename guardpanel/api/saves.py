@@ -74,7 +74,7 @@ class DeploymentOut(BaseModel):
         )
 
 
-def named_version(
+async def named_version(
     if_match: Annotated[
         str | None,
         Header(
@@ -95,7 +95,7 @@ def named_version(
 NamedVersion = Annotated[int | None, Depends(named_version)]
 
 
-def save_request(
+async def save_request(
     user: Editor,
     overwrite_drift: Annotated[
         bool,

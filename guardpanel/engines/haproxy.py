@@ -35,8 +35,6 @@ class HAProxy:
     def __init__(self, configured: str = "", run_dir: Path | None = None) -> None:
         """`run_dir`: where a configuration looks for its Lua filter."""
         self.configured, self._lua = configured, run_dir and run_dir / shipped.lua_file()
-        self._version: tuple[str, int, tuple[int, ...]] | None = None
-        "The file and its modification time."
 
     def binary(self) -> str:
         """GUARDPANEL_HAPROXY_BIN, else PATH, else the wheel's."""
@@ -54,15 +52,16 @@ class HAProxy:
         """Its version, parsed. Raises unless it is supported (versions.py)."""
         binary = self.binary()
         changed = await asyncio.to_thread(_changed, binary)
-        if self._version is None or self._version[:2] != (binary, changed):
+        if (binary, changed) not in _versions:
             result = await run([binary, "-v"])
             match = re.search(r"version (\d+)\.(\d+)\.(\d+)", result.output)
             if match is None:
                 raise EngineUnavailable(f"{binary} is not HAProxy: {result.output[:200]}")
-            self._version = binary, changed, tuple(map(int, match.groups()))
-        if refused := versions.refusal(self._version[2]):
+            _versions[binary, changed] = tuple(map(int, match.groups()))
+        version = _versions[binary, changed]
+        if refused := versions.refusal(version):
             raise EngineUnavailable(refused)
-        return self._version[2]
+        return version
 
     async def knows(self, option: str) -> bool:
         """Whether it accepts this line in a `defaults` section. Distributions backport options, so the version does not tell.
@@ -122,6 +121,10 @@ class HAProxy:
     async def complaints(self, release: Path) -> str:
         """What HAProxy reports about a release. 2.6 gives no reason when it rejects a reload."""
         return (await run([self.binary(), "-c", "-f", release / "haproxy.cfg"], cwd=release)).output
+
+
+_versions: dict[tuple[str, int], tuple[int, ...]] = {}
+"By file and modification time."
 
 
 @lru_cache(100)

@@ -18,4 +18,8 @@ class Context:
         self.facts = panel.changes.renderer.facts
 
 
-ContextDep = Annotated[Context, Depends()]
+async def context(request: Request, panel: PanelDep, session: SessionDep) -> Context:
+    return Context(request, panel, session)
+
+
+ContextDep = Annotated[Context, Depends(context)]

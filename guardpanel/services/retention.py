@@ -32,7 +32,7 @@ PAUSE_SECONDS = 0.05
 "Seconds between two steps."
 
 AFTER_A_SAVE = 3.0
-"Seconds. Saves in quick succession share a pass."
+"Seconds, also after the start. Saves in quick succession share a pass."
 
 EVERY_SECONDS = 3600.0
 "Seconds after which it runs without a save, since data also ages."
@@ -60,6 +60,8 @@ class Retention:
         await asyncio.to_thread(self.backups.sweep)
 
     async def _pass(self) -> None:
+        """A while after the start, too: the first visitors come first."""
+        await self.changes.background.sleep(AFTER_A_SAVE)
         self.changes.saved.clear()
         await self.tidy()
 
@@ -67,7 +69,6 @@ class Retention:
         with suppress(TimeoutError):
             async with asyncio.timeout(EVERY_SECONDS):
                 await self.changes.saved.wait()
-            await self.changes.background.sleep(AFTER_A_SAVE)
 
     async def tidy(self) -> None:
         """One pass: changes first, since a release is deleted with its revision."""

@@ -1,29 +1,26 @@
 """The app on a temporary database with fake engines; and people: ada (admin), vera (viewer), nobody."""
 
 import asyncio
-import gc
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import aiosqlite.core
 import httpx2
 import hypothesis
 import pytest
-from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
-from sqlalchemy.engine import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util import LRUCache
+from sqlmodel import update
 
 from guardpanel.database import Database
+from guardpanel.models import AccessToken, Session
 from guardpanel.models.user import AccountFields, Role
 from guardpanel.panel import Panel
 from guardpanel.services.accounts.accounts import Accounts
+from guardpanel.services.accounts.tokens import TokenPair
 from guardpanel.settings import Settings
-from tests.driver import AtOnce, NoThread
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
 from tests.faults import Faults, watched
 from tests.panel import faults_of_panels
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.routing import BaseRoute
 
-pytest_plugins = ["tests.hangs", "tests.together", "tests.unchanged"]
+pytest_plugins = ["tests.cheap", "tests.hangs", "tests.together", "tests.unchanged"]
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile(
@@ -48,19 +45,15 @@ hypothesis.settings.load_profile("ci")  # `make nightly` asks for its own
 ADA, VERA = "ada@example.org", "vera@example.org"
 PASSWORD = "correct horse battery staple"
 
+LOGINS: dict[str, tuple[str, TokenPair]] = {}
+"What the template's two have: a browser's cookie, and a program's tokens."
+
 Person = httpx2.AsyncClient
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """GUARDPANEL_TEST_EACH=20: each twentieth alone, as a short `make nightly` runs the long ones."""
     items[:] = items[:: int(os.environ.get("GUARDPANEL_TEST_EACH", "1"))]
-
-
-def pytest_collection_finish() -> None:
-    """What is imported stays: looking for garbage in it, and after every 700 objects, took a twentieth of the tests' time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
@@ -79,37 +72,9 @@ def faults() -> Iterator[Faults]:
     assert found.are_expected or elsewhere == []
 
 
-@pytest.fixture(autouse=True, scope="session")
-def compiled_once() -> Iterator[None]:
-    """Each test's database is a new one; what SQLAlchemy compiles for it is the same SQL: a sixth of all tests' time."""
-    compiled = LRUCache[Any, Any](2000)
-    make = AsyncEngine.__init__
-
-    def share(self: AsyncEngine, sync_engine: Engine) -> None:
-        make(self, sync_engine)
-        sync_engine._compiled_cache = compiled
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(AsyncEngine, "__init__", share)
-        # It is a part of the cache's key.
-        patched.setattr(SQLiteDialect_aiosqlite, "__eq__", lambda one, other: type(one) is type(other))
-        patched.setattr(SQLiteDialect_aiosqlite, "__hash__", lambda one: hash(type(one)))
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def at_once() -> Iterator[None]:
-    """The database's driver works in the event loop, and answers in its next turn, as if its thread were that fast: to wake
-    one another took both a third of all tests' time. tests/test_database.py and the live tests have it as it is."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(aiosqlite.core, "SimpleQueue", AtOnce)
-        patched.setattr(aiosqlite.core, "Thread", NoThread)
-        yield
-
-
 @pytest.fixture(scope="session")
 def template() -> Iterator[Path]:
-    """A migrated database with Ada and Vera in it: copied for each test, since migrating takes a second."""
+    """A migrated database with Ada and Vera in it, both logged in: copied for each test, since migrating takes a second."""
     folder = Path(tempfile.mkdtemp(prefix="gp"))
 
     async def make() -> None:
@@ -117,7 +82,14 @@ def template() -> Iterator[Path]:
         await database.migrate()
         accounts = Accounts(database, cheap_passwords())
         for email, name, role in ((ADA, "Ada Lovelace", Role.ADMIN), (VERA, "Vera Rubin", Role.VIEWER)):
-            await accounts.create(AccountFields(email=email, full_name=name, password=PASSWORD), role)
+            user = await accounts.create(AccountFields(email=email, full_name=name, password=PASSWORD), role)
+            LOGINS[email] = (
+                await accounts.sessions.open(user, "127.0.0.1"),
+                await accounts.tokens.first(user, "127.0.0.1"),
+            )
+        async with database.write() as session:  # however long all tests take
+            await session.exec(update(Session).values(seen_at=datetime.now(UTC) + timedelta(days=1)))
+            await session.exec(update(AccessToken).values(expires_at=datetime.now(UTC) + timedelta(days=1)))
         await database.close()
 
     asyncio.run(make())
@@ -219,17 +191,17 @@ async def nobody(app: "FastAPI") -> AsyncIterator[Person]:
 
 @pytest.fixture
 async def ada(app: "FastAPI") -> AsyncIterator[Person]:
-    """An administrator with a browser."""
+    """An administrator with a browser, logged in."""
     async with someone(app) as client:
-        await log_in(client, ADA)
+        be_logged_in(client, ADA)
         yield client
 
 
 @pytest.fixture
 async def vera(app: "FastAPI") -> AsyncIterator[Person]:
-    """A viewer with a browser."""
+    """A viewer with a browser, logged in."""
     async with someone(app) as client:
-        await log_in(client, VERA)
+        be_logged_in(client, VERA)
         yield client
 
 
@@ -237,7 +209,7 @@ async def vera(app: "FastAPI") -> AsyncIterator[Person]:
 async def ada_api(app: "FastAPI") -> AsyncIterator[Person]:
     """An administrator's program."""
     async with someone(app) as client:
-        await take_token(client, ADA)
+        have_token(client, ADA)
         yield client
 
 
@@ -245,8 +217,24 @@ async def ada_api(app: "FastAPI") -> AsyncIterator[Person]:
 async def vera_api(app: "FastAPI") -> AsyncIterator[Person]:
     """A viewer's program."""
     async with someone(app) as client:
-        await take_token(client, VERA)
+        have_token(client, VERA)
         yield client
+
+
+def be_logged_in(client: Person, email: str) -> None:
+    """As after `log_in`, but it was done once for all tests."""
+    from guardpanel.dependencies import COOKIE
+
+    client.cookies.set(COOKIE, LOGINS[email][0], domain="panel.test")
+
+
+def have_token(client: Person, email: str) -> None:
+    """As after `take_token`, but it was done once for all tests."""
+    from guardpanel.dependencies import REFRESH_COOKIE
+
+    tokens = LOGINS[email][1]
+    client.cookies.set(REFRESH_COOKIE, tokens.refresh, domain="panel.test", path="/api/v1/auth")
+    client.headers["authorization"] = f"Bearer {tokens.access}"
 
 
 async def log_in(client: Person, email: str, password: str = PASSWORD) -> None:

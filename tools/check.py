@@ -109,7 +109,7 @@ def gates() -> dict[str, list[Gate]]:
             pytest(
                 "unit tests",
                 "-n",
-                "3",
+                "2",
                 "tests",
                 "--ignore=tests/live",
                 "--ignore=tests/parsers",

@@ -36,6 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def at_once() -> None:
+    """Here the database's driver has its threads."""
+
+
 @pytest.fixture(scope="session")
 def haproxy(request: pytest.FixtureRequest) -> str:
     """The path of a binary: one of each version, never skipped."""

@@ -123,7 +123,7 @@ async def test_a_session_is_noted_once_the_database_takes_it(
 ) -> None:
     faults.expect()
     with broken(panel.database, "write", LOCKED), pytest.MonkeyPatch.context() as patched:
-        patched.setattr("guardpanel.services.accounts.sessions.SEEN_EVERY", -timedelta(minutes=1))
+        patched.setattr("guardpanel.services.accounts.sessions.SEEN_EVERY", -timedelta(days=2))
         await ada.get("/live")
         await until(lambda: health_of(panel, "sessions").failures >= 2)
 

@@ -1,0 +1,71 @@
+"""What takes a good part of all tests' time and is no part of what they prove: it is done once, or not at all."""
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import aiosqlite.core
+import pytest
+from aiosqlite.core import set_exception, set_result
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.engine import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import LRUCache
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: looking for garbage in it, and after every 700 objects, took a twentieth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_once() -> Iterator[None]:
+    """Each test's database is a new one; what SQLAlchemy compiles for it is the same SQL: a sixth of all tests' time."""
+    compiled = LRUCache[Any, Any](2000)
+    make = AsyncEngine.__init__
+
+    def share(self: AsyncEngine, sync_engine: Engine) -> None:
+        make(self, sync_engine)
+        sync_engine._compiled_cache = compiled
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(AsyncEngine, "__init__", share)
+        # It is a part of the cache's key.
+        patched.setattr(SQLiteDialect_aiosqlite, "__eq__", lambda one, other: type(one) is type(other))
+        patched.setattr(SQLiteDialect_aiosqlite, "__hash__", lambda one: hash(type(one)))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def at_once() -> Iterator[None]:
+    """The database's driver works in the event loop, and answers in its next turn, as if its thread were that fast: to wake
+    one another took both a third of all tests' time. Panels of their own (live, browser, crash) have it as it is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(aiosqlite.core, "SimpleQueue", AtOnce)
+        patched.setattr(aiosqlite.core, "Thread", NoThread)
+        yield
+
+
+class AtOnce:
+    """In the place of the thread's queue. Whoever waits goes on in a later turn of the loop, as with a thread."""
+
+    def put_nowait(self, item: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
+        future, function = item
+        tell: Callable[[asyncio.Future[Any], Any], None]
+        try:
+            tell, outcome = set_result, function()
+        except BaseException as error:  # noqa: BLE001 the driver's thread gives any of them to the future
+            tell, outcome = set_exception, error
+        if future is not None:
+            tell(future, outcome)
+
+
+class NoThread:
+    def __init__(self, target: object, args: object) -> None:
+        self.daemon = True
+
+    def start(self) -> None:
+        """There is nothing to start."""

@@ -2,8 +2,8 @@
 
     make bench-replay          (or: .venv/bin/python -m bench.replay --requests 1000)
 
-A real HAProxy and agent. A visitor sends one request after the other; first alone, then during a replay of ordinary requests
-under two rule sets, so that each is judged twice.
+A real HAProxy and agent. A visitor sends one request after the other; first alone, then during a replay of ordinary requests, as
+the page of a fix has it: each is evaluated under the policy's directives and under those with a rule exclusion.
 """
 
 import argparse
@@ -15,11 +15,18 @@ from collections.abc import Sequence
 from typing import Self
 
 from guardpanel.engines.replaying import RuleSetChoice, replay
+from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.services.fixes.drafts import Draft, ground_of
 from tests.haproxies import haproxy_binary
 from tests.live.judging import a_form, a_request
 from tests.live.origins import origin
 from tests.live.stack import Stack
-from tests.rows import rows
+from tests.rows import FACTS, rows
+
+POLICIES = {"Strict": {"enforcement_mode": "block"}}
+RULES = rows(POLICIES, {})
+EXCLUDED = {"rules": ["941100"], "target": "argument", "target_name": "text", "path": "/posts", "methods": ["POST"]}
+EXCLUSION = Draft(rows=(("rule_exclusion", RuleExclusionFields.model_validate(EXCLUDED)),))
 
 
 class Visitors:
@@ -56,7 +63,8 @@ async def replayed(stack: Stack, count: int) -> float:
     """Seconds that it took."""
     requests = [a_request("GET", f"/list?id={number}") for number in range(count // 2)]
     requests += [a_form("/posts", {"text": "An <b>ordinary</b> text" * 4}) for _ in range(count - len(requests))]
-    choices = [RuleSetChoice(application=stack.bundle.applications[0].name)] * 2
+    ground = ground_of(RULES, FACTS, 1, 0)
+    choices = [RuleSetChoice(directives=ground.directives(draft)) for draft in (Draft(), EXCLUSION)]
     began = time.perf_counter()
     answers = [answer async for answer in replay(stack.folder / "control.sock", choices, requests)]
     assert len(answers) == count
@@ -69,7 +77,7 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     with origin() as server:
         hosts = {"shop.test": {"servers": [{"address": server.address}], "health_check": False, "policy": "Strict"}}
-        with Stack(haproxy_binary("2.8"), rows({"Strict": {"enforcement_mode": "block"}}, hosts)) as stack:
+        with Stack(haproxy_binary("2.8"), rows(POLICIES, hosts)) as stack:
             print(f"replay without visitors: {asyncio.run(replayed(stack, arguments.requests)):.1f} s")
             with Visitors(stack) as alone:
                 time.sleep(5)

@@ -49,10 +49,40 @@ def test_three_clicks_from_the_event_free_the_request(quiet_page: Page, blog: Pa
     assert post(blog, sent) == 403
 
 
+def test_what_else_is_tried_can_be_stopped_and_the_fix_applied_all_the_same(quiet_page: Page, blog: Panel) -> None:
+    sent, event = blocked(blog, "stopped")
+    log_in(quiet_page, blog)
+    quiet_page.route("**/fix/findings*", lambda _: None)  # never answered
+    quiet_page.goto(f"{event}/fix")
+
+    quiet_page.get_by_role("button", name="Stop").click()
+
+    expect(quiet_page.get_by_text("Stopped.")).to_be_visible()
+    expect(quiet_page.get_by_role("progressbar")).to_be_hidden()
+    assert faults(quiet_page) == []
+    quiet_page.get_by_role("button", name="Apply and go live").click()
+    expect(quiet_page.get_by_text("This request passes, 12 of 12 attacks next to it are blocked")).to_be_visible()
+    assert post(blog, sent) == 200
+
+
+def test_a_stream_that_breaks_off_says_so(quiet_page: Page, blog: Panel) -> None:
+    _, event = blocked(blog, "broken")
+    log_in(quiet_page, blog)
+    quiet_page.route(
+        "**/fix/ladder*", lambda route: route.fulfill(status=200, content_type="text/event-stream", body="")
+    )
+
+    quiet_page.goto(f"{event}/fix")
+
+    expect(quiet_page.get_by_text("Connection lost. Reload the page to continue.")).to_be_visible()
+    expect(quiet_page.get_by_role("button", name="Apply and go live")).to_be_hidden()
+
+
 def test_the_ladder_is_climbed_by_keyboard(quiet_page: Page, blog: Panel) -> None:
     _, event = blocked(blog, "comment")
     log_in(quiet_page, blog)
     quiet_page.goto(f"{event}/fix")
+    expect(quiet_page.get_by_text("Rules off in policy Blog")).to_be_visible()
 
     quiet_page.locator("input[name=width]:checked").focus()
     quiet_page.keyboard.press("ArrowDown")

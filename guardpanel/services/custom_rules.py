@@ -1,5 +1,6 @@
 """Custom rules: their lists, the next free ID, and a check that they have an effect."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Unpack
@@ -13,6 +14,7 @@ from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.custom_rule import NOUN, CustomRuleColumns, CustomRuleFields
 from guardpanel.models.custom_rule_checks import ALLOWED, RESPONSE_PHASES, phase_of, read
+from guardpanel.models.custom_rule_choices import CustomAction
 from guardpanel.models.custom_rule_text import FIRST_ID, LAST_ID, SCORE
 from guardpanel.models.rule_override import RuleAction
 from guardpanel.models.seclang import Action, NotSecLang, parse, pretty
@@ -20,6 +22,11 @@ from guardpanel.rendering.custom_rules import links_of, seclang
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+
+ADDS = re.compile(
+    r"tx\.inbound_anomaly_score_pl[1-4]=\+(?:%\{tx\.)?([0-9]+|[a-z]+)(?:_anomaly_score\})?", re.IGNORECASE
+)
+BY_SEVERITY = {"critical": 5, "error": 4, "warning": 3, "notice": 2}
 
 SORTS = {"name": col(CustomRule.name), "changed": col(CustomRule.updated_at)}
 
@@ -86,6 +93,21 @@ async def next_id(session: AsyncSession, policy_id: int) -> int:
     return next((number for number in range(FIRST_ID + 1, LAST_ID + 1) if number not in used), FIRST_ID)
 
 
+async def points_in(session: AsyncSession, policy_id: int | None) -> dict[int, int]:
+    """The inbound points of a policy's rules as they are now, by rule id."""
+    query = select(CustomRule).where(CustomRule.policy_id == policy_id, CustomRule.action == CustomAction.SCORE)
+    rules = (await session.exec(query)).all() if policy_id else []
+    return {rule.rule_id: points_of(rule) for rule in rules}
+
+
+def points_of(rule: CustomRuleColumns) -> int:
+    if not rule.seclang:
+        return rule.points
+    values = [value for link in links_of(rule) for value in link.values("setvar")]
+    added = [match[1].lower() for value in values if (match := ADDS.fullmatch(value))]
+    return sum(int(text) if text.isdigit() else BY_SEVERITY[text] for text in added)
+
+
 async def with_id(session: AsyncSession, rule_id: int) -> list[tuple[CustomRule, str]]:
     """The rules with this ID, each with its policy's name."""
     query = select(CustomRule, Policy.name).join(Policy).where(CustomRule.rule_id == rule_id)
@@ -132,6 +154,7 @@ __all__ = [
     "links_of",
     "next_id",
     "page",
+    "points_in",
     "seclang",
     "why_no_copy",
     "with_id",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from guardpanel.services.events import EventDetail, FiredRule, scores
-from guardpanel.services.events.scores import ScoreSum
+from guardpanel.services.events.scores import NO_OWN, Own, ScoreSum
 
 ROOM = 2
 "Points that the scale extends beyond the threshold at least."
@@ -64,12 +64,12 @@ class Waterfall:
         return cls(total, bars, 100 * total.threshold / top if total.threshold else None, 100 * total.score / top)
 
 
-def waterfalls(event: EventDetail) -> list[Waterfall]:
-    """The request's score, and the response's if it was inspected."""
-    sums = [scores.inbound(event), scores.outbound(event)]
+def waterfalls(event: EventDetail, own: Own = NO_OWN) -> list[Waterfall]:
+    """The request's score, and the response's if it was inspected. `own`: the points of the policy's custom rules."""
+    sums = [scores.inbound(event, own), scores.outbound(event)]
     return [Waterfall.of(total) for total in sums if total and (total.steps or total.quiet)]
 
 
-def points_of(event: EventDetail) -> dict[int, int]:
+def points_of(event: EventDetail, own: Own = NO_OWN) -> dict[int, int]:
     """The points that each rule added, by rule id."""
-    return {bar.rule.id: bar.points for waterfall in waterfalls(event) for bar in waterfall.bars}
+    return {bar.rule.id: bar.points for waterfall in waterfalls(event, own) for bar in waterfall.bars}

@@ -10,10 +10,11 @@ from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import shown
 from guardpanel.events.words import REASON_TABLE
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import custom_rules, policies, virtual_hosts
 from guardpanel.services.events import EventDetail, EventPage, scores
 from guardpanel.services.events.grouping import key_of
 from guardpanel.services.events.question import EventQuestion, filter_of
+from guardpanel.services.events.scores import NO_OWN, Own
 from guardpanel.services.fixes import event_groups
 from guardpanel.services.saving import revisions
 from guardpanel.views.answers import page, redirect
@@ -60,7 +61,8 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
         return await missing(request, panel, request_id)
     group, revision = await event_groups.find(panel.events, panel.database, key_of(event)), event.item.revision
     context = {
-        **parts(event), "group": group, "readings": READINGS, "event": event, "told": EventSentences(event),
+        **parts(event, await custom_rules.points_in(session, event.item.policy_id)),
+        "group": group, "readings": READINGS, "event": event, "told": EventSentences(event),
         "reason_line": REASON_TABLE[event.item.reason].line if event.item.reason else None,
         "change": await revisions.change_of(session, revision) if revision else None,
     }  # fmt: skip
@@ -87,10 +89,11 @@ async def missing(request: Request, panel: PanelDep, request_id: str) -> Respons
     return await page(request, "events/missing.html", context, status_code=404)
 
 
-def parts(event: EventDetail) -> dict[str, Any]:
+def parts(event: EventDetail, own: Own = NO_OWN) -> dict[str, Any]:
     """What the event's page draws besides its text."""
     return {
-        "waterfalls": waterfalls(event), "points": points_of(event), "causes": scores.causes(event), "hits": hits(event),
+        "waterfalls": waterfalls(event, own), "points": points_of(event, own),
+        "causes": scores.causes(event), "hits": hits(event),
         "found_by": {rule.id: next(iter(found_by(rule)), "") for rule in scores.causes(event)},
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ import pytest
 
 from guardpanel.models import Policy
 from guardpanel.panel import Panel
+from guardpanel.services import custom_rules
 from tests.factories import a_custom_rule, a_policy
 from tests.fakes import FakeEngines
 from tests.html import read
@@ -103,6 +104,11 @@ async def test_what_does_nothing_is_refused_at_its_field(
     assert read(answer.text).error_at(field)
     assert words in unescape(answer.text)
 
+
+SCORING = (
+    "SecRule ARGS:q \"@rx ^x\" \"id:9000001,phase:2,pass,log,msg:'Mine',severity:'CRITICAL',chain\"\n"
+    'SecRule ARGS:p "@rx ^x" "setvar:\'tx.inbound_anomaly_score_pl1=+{}\'"'
+)
 
 CHAIN = (
     "# Only while it is open\n"
@@ -323,3 +329,24 @@ async def test_a_tag_is_not_switched_off_under_a_custom_rule(ada: httpx2.AsyncCl
 
     await ada.post(f"{PLACE}/1", data=a_custom_rule(tags="", version="1"))
     assert (await ada.post("/policies/1/rules", data=typed)).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("fields", "points"),
+    [
+        ({"points": "3"}, 3),
+        ({"action": "block"}, None),
+        ({"seclang": SCORING.format("7")}, 7),
+        ({"seclang": SCORING.format("%{tx.warning_anomaly_score}")}, 3),
+    ],
+)
+async def test_its_points_are_known_to_events(
+    ada: httpx2.AsyncClient, panel: Panel, fields: dict[str, str], points: int | None
+) -> None:
+    saved = await ada.post(PLACE, data=fields if "seclang" in fields else {**a_custom_rule(), **fields})
+    assert saved.status_code == 303, saved.text[-2000:]
+
+    async with panel.database.read() as session:
+        known = await custom_rules.points_in(session, 1)
+
+    assert known.get(9_000_001) == points

@@ -1,6 +1,6 @@
 """How an event's score came about: what each rule added, and which rules fired without adding anything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardpanel.events.crs import is_reporting
@@ -11,6 +11,11 @@ POINTS = {
     Severity.EMERGENCY: 5, Severity.ALERT: 5, Severity.CRITICAL: 5, Severity.ERROR: 4, Severity.WARNING: 3, Severity.NOTICE: 2,
 }  # fmt: skip
 "The points that CRS adds per severity. guardpanel's policies do not change them."
+
+Own = Mapping[int, int]
+"The inbound points of custom rules, by rule id: they have no paranoia level, and any number of points."
+
+NO_OWN: Own = {}
 
 RESPONSE_PHASES = {3, 4}
 HIGHEST_LEVEL = 4
@@ -56,30 +61,31 @@ def causes(event: EventDetail) -> list[FiredRule]:
     return [rule for rule in event.rules if not is_reporting(rule.id)]
 
 
-def inbound(event: EventDetail) -> ScoreSum | None:
-    return _sum(event, outbound=False)
+def inbound(event: EventDetail, own: Own = NO_OWN) -> ScoreSum | None:
+    return _sum(event, own, outbound=False)
 
 
 def outbound(event: EventDetail) -> ScoreSum | None:
     """None also if no rule inspected the response."""
-    total = _sum(event, outbound=True)
+    total = _sum(event, NO_OWN, outbound=True)
     return total if total and (total.steps or total.quiet) else None
 
 
-def _sum(event: EventDetail, *, outbound: bool) -> ScoreSum | None:
+def _sum(event: EventDetail, own: Own, *, outbound: bool) -> ScoreSum | None:
     way = "outbound" if outbound else "inbound"
     score = event.scores.get(f"blocking_{way}_anomaly_score")
     if score is None:
         return None
     scoring = [
         rule for rule in causes(event)
-        if rule.paranoia_level is not None and (rule.phase in RESPONSE_PHASES) == outbound and rule.severity in POINTS
+        if (rule.id in own or rule.paranoia_level is not None)
+        and (rule.phase in RESPONSE_PHASES) == outbound and rule.severity in POINTS
     ]  # fmt: skip
-    level, times, adds_up = _explained(scoring, score, event.scores.get("blocking_paranoia_level"))
+    level, times, adds_up = _explained(scoring, score, event.scores.get("blocking_paranoia_level"), own)
     steps: list[Step] = []
     for rule in scoring:
         if (rule.paranoia_level or 0) <= level:
-            steps.append(Step(rule, steps[-1].after if steps else 0, _points(rule, times)))
+            steps.append(Step(rule, steps[-1].after if steps else 0, _points(rule, times, own)))
     quiet = tuple(rule for rule in scoring if (rule.paranoia_level or 0) > level)
     return ScoreSum(outbound, score, event.scores.get(f"{way}_anomaly_score_threshold"), tuple(steps), quiet, adds_up)
 
@@ -87,7 +93,7 @@ def _sum(event: EventDetail, *, outbound: bool) -> ScoreSum | None:
 Times = Callable[[FiredRule], int]
 
 
-def _explained(scoring: Sequence[FiredRule], score: int, known_level: int | None) -> tuple[int, Times, bool]:
+def _explained(scoring: Sequence[FiredRule], score: int, known_level: int | None, own: Own) -> tuple[int, Times, bool]:
     """The paranoia level that blocks, and how often each rule counts, so that the sum equals the score.
 
     A rule adds its points for each matching value, at whichever link of its chain does so, and older agents do not report the
@@ -96,13 +102,13 @@ def _explained(scoring: Sequence[FiredRule], score: int, known_level: int | None
     levels = [known_level] if known_level else range(1, HIGHEST_LEVEL + 1)
     for times in (_by_last_link, _once, _by_first_link):
         for level in levels:
-            if sum(_points(rule, times) for rule in scoring if (rule.paranoia_level or 0) <= level) == score:
+            if sum(_points(rule, times, own) for rule in scoring if (rule.paranoia_level or 0) <= level) == score:
                 return level, times, True
     return known_level or HIGHEST_LEVEL, _by_last_link, False
 
 
-def _points(rule: FiredRule, times: Times) -> int:
-    return POINTS[rule.severity or Severity.NOTICE] * times(rule)
+def _points(rule: FiredRule, times: Times, own: Own) -> int:
+    return (own.get(rule.id) or POINTS[rule.severity or Severity.NOTICE]) * times(rule)
 
 
 def _by_last_link(rule: FiredRule) -> int:

@@ -115,3 +115,15 @@ def test_a_rule_without_a_level_or_severity_adds_nothing() -> None:
 
 def test_without_the_agents_line_nothing_is_known() -> None:
     assert scores.inbound(detail(ITEM, None, None)) is None
+
+
+def test_a_custom_rule_adds_its_own_points() -> None:
+    """It has no paranoia level, and its severity says nothing of its points."""
+    mine = a_rule(9_000_001, paranoia_level="", severity="critical")
+    seen = event([a_rule(942100), mine], inbound=8, level=1)
+
+    unknown, known = scores.inbound(seen), scores.inbound(seen, {9_000_001: 3})
+
+    assert unknown is not None and known is not None
+    assert (unknown.adds_up, [step.points for step in unknown.steps]) == (False, [5])
+    assert (known.adds_up, [step.points for step in known.steps]) == (True, [5, 3])

@@ -1,18 +1,27 @@
 """Application profiles on a virtual host: what each would add, applied and removed."""
 
+from collections import Counter
+
 from fastapi import APIRouter, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer, anew
 from guardpanel.errors import NotFound, Problem
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.exclusion_words import reach
+from guardpanel.services.ledger import ledger
+from guardpanel.services.ledger.flags import FlagKind
+from guardpanel.services.ledger.ledger import Question
 from guardpanel.services.profiles.applying import apply, offers, remove
 from guardpanel.services.profiles.choice import ProfileChoice
+from guardpanel.services.profiles.plans import Source
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.editing import done
 from guardpanel.views.forms import Form
 from guardpanel.views.refusals import refused
+
+MOST_ATTACKED = 500
+"Exclusions of a virtual host."
 
 router = APIRouter(prefix="/virtual-hosts/{virtual_host_id}/profiles")
 
@@ -65,5 +74,9 @@ async def show(
         "refusal": await refused(ctx.session, problem, ProfileChoice),
         "is_removal": ctx.request.scope["path"].endswith("/remove"),
     }
+    attacked = Question(virtual_host_id=virtual_host_id, flag=FlagKind.ATTACK_SEEN)
+    found = await ledger.load(ctx.session, ctx.panel.engines, ctx.panel.events, attacked, limit=MOST_ATTACKED)
+    context["attacked"] = Counter(entry.source for entry in found.page.items)
+    context["source_of"] = lambda offer: Source(offer.profile.key, offer.version, offer.prefix).name
     context["offers"] = await offers(ctx.session, ctx.panel.engines, virtual_host_id)
     return await page(ctx.request, "profiles/index.html", context, status_code=problem.status if problem else 200)

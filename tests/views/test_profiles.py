@@ -1,5 +1,6 @@
 """Application profiles on a virtual host: the page, and the same as JSON."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -8,8 +9,10 @@ import pytest
 from guardpanel.engines import RuleSet
 from guardpanel.engines.agent import Agent
 from guardpanel.models.path_condition import PathMatch
+from guardpanel.panel import Panel
 from guardpanel.services.profiles import catalogue
 from guardpanel.services.profiles.catalogue import Profile, profiles
+from tests.events import a_log_line, a_rule, an_event, store
 from tests.factories import a_policy, a_virtual_host
 from tests.html import read
 from tests.rule_set import rule_set
@@ -166,3 +169,27 @@ async def test_a_viewer_sees_and_changes_nothing(vera: httpx2.AsyncClient) -> No
 
     assert not [button for button in page.find("button") if "Apply" in (button.get("aria-label") or "")]
     assert (await vera.post(PLACE, data={"profile": "graphql"})).status_code == 403
+
+
+async def test_attacks_in_its_fields_are_counted_as_in_the_ledger(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    await ada.post(PLACE, data={"profile": "wordpress", "path": ""})
+    row = next(
+        row for row in await exclusions(ada_api) if row["target"] == "argument" and row["target_name"] and row["path_match"] == "exact"
+    )  # fmt: skip
+    field = {"variable": "ARGS", "key": row["target_name"], "value": "x", "bytes": 1}
+    event = an_event(
+        time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", method=(row["methods"] or ["POST"])[0], uri=row["path"],
+        rules=[a_rule(944240, matches=[field])],
+    )  # fmt: skip
+    assert "Other rules fired" not in (await ada.get(PLACE)).text
+    store(panel.settings.events_database, [event], [a_log_line(event)])
+
+    page = read((await ada.get(PLACE)).text)
+
+    ledger = (await ada_api.get("/api/v1/ledger?flag=attack_seen")).json()
+    assert f"Other rules fired in fields of {ledger['total']} of its rule exclusions" in page.text
+    (link,) = [link["href"] for link in page.find("a") if "attack_seen" in link["href"]]
+    entries = read((await ada.get(link)).text)
+    assert len([link for link in entries.find("a") if "/exclusions/" in link["href"]]) == ledger["total"]

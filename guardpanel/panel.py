@@ -12,7 +12,7 @@ from guardpanel.database import Database
 from guardpanel.engines import Deployer, Engines
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.sealing import Seal
-from guardpanel.services import exclusion_ends, installation
+from guardpanel.services import certificate_renewals, exclusion_ends, installation
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
@@ -115,6 +115,7 @@ class Panel:
         self.retention.start()
         name_following.follow(self.changes)
         exclusion_ends.follow(self.changes)
+        certificate_renewals.follow(self.changes)
 
     async def close(self) -> None:
         await self.engines.close()

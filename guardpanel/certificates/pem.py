@@ -75,6 +75,8 @@ def contents_of(material: Material) -> Contents:
     for at, data in [*fields, *(("file", data) for data in material.files)]:
         if len(data) > LARGEST:
             raise Invalid.at(at, f"Larger than {LARGEST // 1024} KiB: not a certificate.")
+        if at == "file" and not data:
+            raise Invalid.at(at, NOT_A_CERTIFICATE)
         if text := _utf8(data).strip() if at != "file" or b"-----BEGIN" in _utf8(data) else data:
             _Reader(contents, at, material.password).read(text)
     return contents

@@ -121,9 +121,3 @@ async def ends(session: AsyncSession) -> list[tuple[int, str, datetime]]:
         .where(col(CertificateContent.id).in_(contents.newest()))
     )
     return [(number or 0, name, not_after) for number, name, not_after in rows.all()]
-
-
-async def are_lost(session: AsyncSession, opens: Any) -> bool:
-    """Whether the master key does not open a current key. `opens`: whether it opens a content's."""
-    current = await contents.current_of(session)
-    return any(content.sealed_key is not None and not opens(content) for content in current.values())

@@ -16,6 +16,7 @@ from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel import clock
+from guardpanel.certificates import contents
 from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
@@ -72,6 +73,8 @@ class Retention:
 
     async def tidy(self) -> None:
         """One pass: changes first, since a release is deleted with its revision."""
+        async with self.changes.database.write() as session:
+            await contents.wipe_old(session, clock.AGES.now())
         while await self._drop_changes():
             await self._leave_room()
         for number in await self._old_releases():

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, Info, generate_latest
 
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep
+from guardpanel.services import certificate_uses
 from guardpanel.services.events import COUNTERS
 from guardpanel.services.saving import revisions
 from guardpanel.services.truth import readiness
@@ -38,6 +39,7 @@ FAILURES = Gauge(
 RESTARTS = Gauge("guardpanel_background_restarts", "Failures of a background task since the panel started.", ["task"])
 LOOK_AGE = Gauge("guardpanel_verified_age_seconds", "Seconds since database, HAProxy and agent were last checked.")
 EVENTS = Gauge("guardpanel_events", "Counters of the ingest since its database was created.", ["what"])
+ENDS = Gauge("guardpanel_certificate_not_after_timestamp_seconds", "When a certificate expires.", ["id", "certificate"])
 BUILD = Info("guardpanel_build", "This panel.")
 BUILD.info({"version": __version__})
 
@@ -63,6 +65,7 @@ async def metrics(panel: PanelDep) -> Response:
     async with panel.database.read() as session:
         live = await revisions.live(session)
         await panel.figures.count(session)
+        ends = await certificate_uses.ends(session)
     UP.labels("haproxy").set(engines.haproxy.running)
     UP.labels("agent").set(engines.agent.running)
     REVISION.set((live.id or 0) if live else 0)
@@ -73,6 +76,9 @@ async def metrics(panel: PanelDep) -> Response:
             SUCCEEDED.labels(health.name).set(health.succeeded_at)
         FAILURES.labels(health.name).set(health.failures)
         RESTARTS.labels(health.name).set(health.restarts)
+    ENDS.clear()
+    for number, name, moment in ends:
+        ENDS.labels(str(number), name).set(moment.timestamp())
     UNINSPECTED.clear()
     for policy, count in engines.haproxy.uninspected.items():
         UNINSPECTED.labels(str(policy)).set(count)

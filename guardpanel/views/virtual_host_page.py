@@ -8,7 +8,7 @@ from fastapi import Response
 from guardpanel.errors import StorageFailed
 from guardpanel.events.words import Kind
 from guardpanel.panel import Panel
-from guardpanel.services import virtual_hosts
+from guardpanel.services import certificate_uses, virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Trial
 from guardpanel.views.answers import by_name, page
@@ -30,6 +30,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "trial": trial,
         "binds": ctx.panel.settings.http_bind,
         "https_binds": ctx.panel.settings.https_bind,
+        "coverage": await certificate_uses.coverage(ctx.session, host),
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
     }
     return await page(ctx.request, "virtual_hosts/show.html", context)

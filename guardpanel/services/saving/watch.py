@@ -26,6 +26,8 @@ class Watch:
     "Why HAProxy does not have the current addresses of servers' names."
     ingest: str = ""
     "Why no events are recorded."
+    keys: str = ""
+    "Why private keys of certificates can't be used."
     has_looked: bool = False
     "Whether a look was ever conclusive."
     _since: float = field(init=False, repr=False)

@@ -9,11 +9,12 @@ from sqlalchemy import true
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.certificates.choosing import State
 from guardpanel.engines import EnginesStatus, Servers, ServerStatus
 from guardpanel.engines.servers import is_up
-from guardpanel.models import Deployment, Policy, Revision, RuleExclusion, Server, VirtualHost
+from guardpanel.models import Certificate, Deployment, Policy, Revision, RuleExclusion, Server, VirtualHost
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import exclusion_ends, policies, virtual_hosts
+from guardpanel.services import certificate_uses, exclusion_ends, policies, virtual_hosts
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import live_line
@@ -50,6 +51,8 @@ class Overview:
     problem: str | None
     ending: Sequence[RuleExclusion] = ()
     "Rule exclusions whose last day is near."
+    certificates: Sequence[tuple[Certificate, State]] = ()
+    "Those that ended, or end within 21 days."
 
     @property
     def total(self) -> int:
@@ -114,6 +117,7 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
         modes=modes,
         problem=problem,
         ending=await exclusion_ends.announced(session),
+        certificates=await certificate_uses.announced(session),
     )
 
 

@@ -1,0 +1,108 @@
+"""Certificates that end: on the dashboard, in the metrics, renewed when they are made here. Keys that nobody can open."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import httpx2
+import pytest
+
+from guardpanel.certificates.choosing import best_for, state_of
+from guardpanel.certificates.contents import CurrentContent
+from guardpanel.models.certificate import Source
+from guardpanel.panel import Panel
+from guardpanel.sealing import Seal
+from guardpanel.services import certificate_renewals
+from tests.certificates.made import NOW, intermediate, made
+from tests.factories import a_vhost
+
+API = "/api/v1/certificates"
+
+
+class Content(NamedTuple):
+    sealed_key: bytes | None
+    not_before: datetime
+    not_after: datetime
+
+
+@pytest.mark.anyio
+async def test_what_ends_soon_is_on_the_dashboard_and_in_the_metrics(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost(domain="soon.example"))
+    for name, days in (("soon.example", 5.5), ("later.example", 60.5)):
+        one = made(name, by=intermediate(), days=(-1, days))
+        body = {"name": name, "certificate": one.pem + intermediate().pem, "private_key": one.key_pem}
+        assert (await ada_api.post(API, json=body)).status_code == 201
+
+    dashboard, metrics = (await ada.get("/")).text, (await ada.get("/metrics")).text
+
+    section = dashboard.partition("Certificates that need attention")[2].partition("</section>")[0]
+    assert "soon.example" in section and "5 days left" in section and "later.example" not in section
+    assert 'guardpanel_certificate_not_after_timestamp_seconds{certificate="later.example",id="2"}' in metrics
+    assert 'href="/certificates/1"' in (await ada.get("/virtual-hosts/1")).text
+
+
+@pytest.mark.anyio
+async def test_what_is_made_here_is_renewed_before_it_ends(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    for source in ("local_ca", "self_signed"):
+        await ada_api.post(
+            API, json={"name": source, "source": source, "names": [f"{source.replace('_', '-')}.example"]}
+        )
+    before = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
+
+    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=250))
+    kept = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
+    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=270))
+    renewed = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
+
+    assert kept == before and not set(renewed) & set(before)
+
+
+@pytest.mark.anyio
+async def test_another_master_key_is_said_on_every_page(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    await ada_api.post(API, json={"name": "intra", "source": "self_signed", "names": ["intra.example"]})
+    panel.changes.seal = Seal(bytes(32))
+
+    await certificate_renewals._look(panel.changes)
+
+    assert "the secret key file is not the one they were sealed with" in panel.changes.watch.keys
+    assert "Private keys can’t be read" in (await ada.get("/policies")).text
+
+
+@pytest.mark.parametrize(
+    ("days", "key", "words"),
+    [
+        (22.5, "valid", "22 days left"),
+        (20.5, "expiring", "20 days left"),
+        (1.5, "expiring", "1 day left"),
+        (0.21, "expiring", "5 hours left"),
+        (-1.5, "expired", "Expired 1 day ago"),
+    ],
+)
+def test_states(days: float, key: str, words: str) -> None:
+    content = Content(b"x", NOW - timedelta(days=9), NOW + timedelta(days=days))
+
+    assert (state_of(content, NOW).key, state_of(content, NOW).words) == (key, words)
+
+
+def test_the_best_certificate_is_valid_then_exact_then_acme_then_the_longest() -> None:
+    def one(number: int, name: str, source: Source = Source.UPLOAD, days: float = 30) -> CurrentContent:
+        return CurrentContent(
+            number, source, (name,), NOW - timedelta(days=99), NOW + timedelta(days=days), "", "", b""
+        )
+
+    ranked = [
+        one(1, "a.example", Source.ACME),
+        one(2, "a.example", days=60),
+        one(3, "a.example"),
+        one(4, "a.example", Source.LOCAL_CA),
+        one(5, "a.example", Source.SELF_SIGNED),
+        one(6, "*.example", Source.ACME),
+        one(7, "a.example", Source.ACME, days=-1),
+    ]
+    for start in range(len(ranked)):
+        best = best_for("a.example", reversed(ranked[start:]), NOW)
+        assert best is not None and best.certificate_id == start + 1
+    assert best_for("b.other", ranked, NOW) is None

@@ -55,6 +55,7 @@ def rows(
             made["hostname"].append({"virtual_host_id": host_id, "name": name, "position": position})
         for position, server in enumerate(host.servers):
             made["server"].append({"virtual_host_id": host_id, "position": position, **server.model_dump()})
+    made["certificate"] = []
     made["ruleexclusion"] = [
         {"id": at, "policy_id": ids[one["policy"]], **RuleExclusionFields.model_validate(one).model_dump(mode="json")}
         for at, one in enumerate(exclusions, 1)

@@ -25,13 +25,18 @@ def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
     return expected
 
 
+def certificate_lines(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """The file of each line of crt-list.txt, and the first name in it (one below a wildcard)."""
+    words = [re.sub(r"\[.*?\] ", "", line).split() for line in files.get("crt-list.txt", b"").decode().splitlines()]
+    return [(file, name.replace("*.", "guardpanel-probe.", 1)) for file, name, *_ in words]
+
+
 def tls_listeners(files: Mapping[str, bytes]) -> dict[Place, str]:
     """By address and port: the name to connect with, one that asks for no client certificate. Empty: without a name."""
-    lines = files.get("crt-list.txt", b"").decode().splitlines()
+    lines = certificate_lines(files)
     if not lines:
         return {}
-    names = [re.sub(r"\[.*?\] ", "", line).split()[1] for line in lines if "verify required" not in line]
-    name = names[0].replace("*.", "www.", 1) if names else ""
+    name = lines[0][1]
     binds = TLS_BIND.findall(files["haproxy.cfg"].decode())
     return {(local(host), port): name for host, port in map(host_and_port, binds)}
 

@@ -157,6 +157,12 @@ class Releases:
         except (OSError, ValueError):
             return {}
 
+    def differing_secrets(self, number: int) -> frozenset[str]:
+        """The files with private keys of this release that the current one lacks, or has with other content."""
+        current = self.current_number()
+        known = self.secrets(current) if current is not None else {}
+        return frozenset(name for name, digest in self.secrets(number).items() if known.get(name) != digest)
+
     def forget_secrets(self, keep: Collection[int]) -> None:
         """Delete the private keys of all releases but these: a replaced key must not stay on disk."""
         for number in set(self.numbers()) - set(keep):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
+from guardpanel.engines.handshakes import leaf, leaves
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import listener_of, processes_at
@@ -62,6 +63,19 @@ class Verifier:
         for application in bundle.applications:
             if application.name in changed:
                 await self._until(both, partial(self._application, application.name, application.blocks))
+
+    async def prove_certificates(self, bundle: Bundle, files: Collection[str]) -> None:
+        """Check that new handshakes get these certificates, on each listener. Raises DeploymentFailed."""
+        patience = self._patience(self.cli.path)
+        self.learn(bundle.checksum, bundle.files)
+        for name, wanted in leaves(bundle, files):
+            for place in self._tls:
+                await self._until(patience, partial(self._certificate, place, name, wanted))
+
+    async def _certificate(self, place: http.Place, name: str, wanted: bytes) -> str | None:
+        if await leaf(place, name) == wanted:
+            return None
+        return f"A new connection for {name} still gets another certificate."
 
     def learn(self, checksum: str, files: Mapping[str, bytes]) -> None:
         """How to connect to the listeners of this configuration."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from guardpanel.certificates.served import NO_CERTIFICATES, ServedCertificates
 from guardpanel.models.policy import KIB, LARGEST_BODY_KIB_IN_SMALL_FRAMES
 from guardpanel.models.policy_judging import LARGEST_BODY_KIB
 
@@ -51,6 +52,9 @@ class EngineFacts:
 
     default_certificate: bytes = field(default=b"", repr=False)
     "For handshakes without a name, or with one that no other certificate covers: PEM, with its key."
+
+    certificates: ServedCertificates = NO_CERTIFICATES
+    "Not part of a snapshot: a restored revision is rendered with the newest contents."
 
     holds_responses: bool = False
     "HAProxy can wait for a response and continue with a partial one (2.8). 2.6 loses those whose server closes."

@@ -3,8 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from guardpanel.certificates.choosing import best_for
+from guardpanel.certificates.served import ServedCertificate
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.https import TlsProfile
+from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState
 
@@ -35,21 +38,47 @@ def binds(state: DesiredState) -> Sequence[tuple[str, str]]:
 
 def files(state: DesiredState) -> dict[str, str]:
     hosts = served(state)
-    return {"crt-list.txt": crt_list(hosts), "tls.map": tls_map(hosts)} if hosts else {}
+    if not hosts:
+        return {}
+    return {"crt-list.txt": crt_list(hosts, choices(hosts, state.facts)), "tls.map": tls_map(hosts)}
 
 
 def secrets(state: DesiredState) -> dict[str, bytes]:
     """The files with private keys."""
-    return {DEFAULT: state.facts.default_certificate} if served(state) else {}
+    hosts = served(state)
+    if not hosts:
+        return {}
+    chosen = choices(hosts, state.facts)
+    used = {one.certificate_id: one for one in chosen.values() if one is not None}
+    return {DEFAULT: state.facts.default_certificate} | {file_of(one): one.pem for _, one in sorted(used.items())}
 
 
-def crt_list(hosts: Sequence[VirtualHostState]) -> str:
+def choices(hosts: Sequence[VirtualHostState], facts: EngineFacts) -> dict[str, ServedCertificate | None]:
+    """The certificate of each hostname. None: the default one."""
+    by_name: dict[str, list[ServedCertificate]] = defaultdict(list)
+    for one in facts.certificates.all:
+        for name in one.names:
+            by_name[name].append(one)
+    return {
+        name: best_for(
+            name, (*by_name.get(name, ()), *by_name.get(f"*.{name.partition('.')[2]}", ())), facts.certificates.at
+        )
+        for host in hosts
+        for name in host.hostnames
+    }
+
+
+def file_of(one: ServedCertificate | None) -> str:
+    return DEFAULT if one is None else f"certs/{one.certificate_id}.pem"
+
+
+def crt_list(hosts: Sequence[VirtualHostState], chosen: Mapping[str, ServedCertificate | None]) -> str:
     """`certs/default.pem [ssl-min-ver TLSv1.3] shop.example *.shop.example`. All names are listed: others that a certificate
     covers change nothing by themselves."""
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for host in hosts:
         for name in host.hostnames:
-            lines[DEFAULT, options(host)].append(name)
+            lines[file_of(chosen[name]), options(host)].append(name)
     return "".join(
         " ".join(filter(None, (file, demands, *some))) + "\n"
         for (file, demands), names in sorted(lines.items())

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from guardpanel.errors import ConfigRejected
-from guardpanel.services import virtual_hosts
+from guardpanel.models.certificate import CertificateFields, Source
+from guardpanel.services import certificates, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.tls import leaf
@@ -43,6 +44,20 @@ async def test_a_save_with_https_is_live_over_tls_and_nowhere_else(running: Inst
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE((settings.data_dir / "current" / "certs").stat().st_mode) == 0o700
     assert not any("PRIVATE" in text.decode() for text in running.engines.releases.files(saved.revision).values())
+
+    fields = CertificateFields(name="Shop", source=Source.SELF_SIGNED, names=["shop.example", "*.wild.example"])
+    await certificates.create(running.changes, ADA, fields)
+    first = await asyncio.to_thread(leaf, place, "shop.example")
+    assert first != served
+    renewed = await certificates.renew(running.changes, ADA, 1)
+    second = await asyncio.to_thread(leaf, place, "shop.example")
+    assert renewed.is_new
+    assert second not in {first, served}
+    assert await running.look() == []
+    await virtual_hosts.update(running.changes, ADA, 1, a_virtual_host(9, https=True, notes="x"))
+    assert await asyncio.to_thread(leaf, place, "shop.example") == second
+    await certificates.delete(running.changes, ADA, 1)
+    assert await asyncio.to_thread(leaf, place, "shop.example") == served
 
     await virtual_hosts.update(running.changes, ADA, 1, a_virtual_host(9, https=False))
 

@@ -7,6 +7,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.engines.releases import Release
 from guardpanel.errors import Step
 from guardpanel.models import Revision
+from guardpanel.rendering import EngineFacts
 from guardpanel.services.saving.snapshots import Snapshot
 
 T_co = TypeVar("T_co", covariant=True)
@@ -95,3 +96,5 @@ class PreparedSave:
     previous: Revision | None
     changed: frozenset[str] = frozenset()
     again: bool = False
+    facts_before: EngineFacts | None = None
+    "With the certificates of what was live before it."

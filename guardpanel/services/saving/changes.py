@@ -53,7 +53,7 @@ class Changes:
         self.engines = engines
         self.seal = seal
         self.background = background or Background()
-        self.renderer = Renderer(engines, facts)
+        self.renderer = Renderer(engines, facts, seal)
         self.saves = Saves()
         self.watch = Watch()
         self.preparing = Preparing(database, engines, self.renderer)

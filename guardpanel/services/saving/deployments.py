@@ -80,7 +80,7 @@ class Deployments:
         if prepared.previous is None:
             raise DeploymentFailed("There is no earlier revision to roll back to.", step="roll back")
         before = await asyncio.to_thread(snapshots.rows, prepared.before)
-        facts = self.renderer.facts
+        facts = prepared.facts_before or self.renderer.facts
         self.renderer.use(replace(facts, secret=secret_in(before) or facts.secret))
         number = prepared.previous.id or 0
         bundle = await self.renderer.rendered(snapshots.unpacked(prepared.previous.snapshot))

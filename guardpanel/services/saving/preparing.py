@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.bundle import Bundle
+from guardpanel.bundle import Bundle, digest_of
 from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.releases import Release
@@ -92,10 +92,17 @@ class Preparing:
         draft.facts = await self.renderer.facts_in(session)
         bundle = await self._bundle(draft, draft.facts)
         live = await revisions.live(session)
-        same = live if live is not None and live.checksum == bundle.checksum and not change.of_backup else None
+        same = live if live is not None and not change.of_backup and await self._is_as(live, bundle) else None
         if same is not None and not change.again:
             return value, await self._unchanged(session, draft, same)
         return value, await self._staged(session, draft, bundle, live, same)
+
+    async def _is_as(self, live: Revision, bundle: Bundle) -> bool:
+        """Private keys are not part of the checksum."""
+        if live.checksum != bundle.checksum:
+            return False
+        released = await asyncio.to_thread(self.engines.releases.secrets, live.id or 0)
+        return digest_of(released) == bundle.secrets_digest
 
     async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
         """The current rows: those of the previous save, unless something else wrote since."""
@@ -135,7 +142,9 @@ class Preparing:
             revision.snapshot = packed
         deployment_id = await self._record(session, draft, number, packed if same else None)
         draft.kept = await _data_version(session), draft.after, packed
-        return PreparedSave(deployment_id, number, release, bundle, draft.before, live, changed, change.again)
+        return PreparedSave(
+            deployment_id, number, release, bundle, draft.before, live, changed, change.again, self.renderer.facts
+        )
 
     async def _new_revision(self, session: AsyncSession, draft: Draft, bundle: Bundle) -> Revision:
         who, summary = draft.change.request.who, draft.change.summary

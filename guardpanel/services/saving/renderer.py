@@ -3,15 +3,20 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.bundle import Application, Bundle
+from guardpanel.certificates import contents
+from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import Engines
+from guardpanel.engines.files import content_of
 from guardpanel.engines.releases import Release, ReleaseDamaged
 from guardpanel.models import Revision
 from guardpanel.rendering import DesiredState, EngineFacts, render
+from guardpanel.sealing import Seal
 from guardpanel.services.saving import invariants, refusals, snapshots
 from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.facts import secret_of
@@ -20,7 +25,8 @@ from guardpanel.services.saving.snapshots import Snapshot
 
 
 class Renderer:
-    def __init__(self, engines: Engines, facts: EngineFacts) -> None:
+    def __init__(self, engines: Engines, facts: EngineFacts, seal: Seal) -> None:
+        self.seal = seal
         self.engines = engines
         self.facts = facts
         self._live: tuple[str, dict[str, Application]] | None = None
@@ -58,8 +64,30 @@ class Renderer:
         return frozenset(application.name for application in bundle.applications) - frozenset(before)
 
     async def facts_in(self, session: AsyncSession) -> EngineFacts:
-        """The facts with the installation's secret in this session: a restored backup has its own."""
-        return replace(self.facts, secret=await secret_of(session) or self.facts.secret)
+        """The facts with the installation's secret and certificates in this session: a restored backup has its own."""
+        return replace(
+            self.facts,
+            secret=await secret_of(session) or self.facts.secret,
+            certificates=await self._certificates(session),
+        )
+
+    async def _certificates(self, session: AsyncSession) -> ServedCertificates:
+        """Without their key, those of the live release go on being served."""
+        served = []
+        for one in await contents.current_contents(session, self.seal):
+            pem = one.pem or await asyncio.to_thread(self._released, one.certificate_id)
+            if pem:
+                served.append(
+                    ServedCertificate(
+                        one.certificate_id, one.source, one.names, one.not_before, one.not_after, pem.rstrip() + b"\n"
+                    )
+                )
+        return ServedCertificates(tuple(served), datetime.now(UTC))
+
+    def _released(self, certificate_id: int) -> bytes:
+        with suppress(OSError):
+            return content_of(self.engines.releases.link / "certs" / f"{certificate_id}.pem")
+        return b""
 
     def use(self, facts: EngineFacts) -> None:
         self.facts = facts

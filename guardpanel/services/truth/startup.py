@@ -24,6 +24,8 @@ async def bring_up(changes: Changes) -> str | None:
     revision of its own. What was changed outside guardpanel in the meantime is left to the reconciler.
     """
     try:
+        async with changes.database.read() as session:
+            changes.renderer.use(await changes.renderer.facts_in(session))
         await changes.settle()
         await changes.save(await _first_change(changes), partial(_first_steps, changes.renderer.facts))
     except Problem as problem:

@@ -1,0 +1,41 @@
+"""What a TLS handshake gets: the proof that a certificate is served."""
+
+import asyncio
+import ssl
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from guardpanel.bundle import Bundle
+from guardpanel.engines import http
+from guardpanel.engines.proxy_lines import certificate_lines
+from guardpanel.errors import EngineUnavailable
+
+END = "-----END CERTIFICATE-----"
+
+
+def leaves(bundle: Bundle, files: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """A hostname of each of these files that is in use, and its certificate as DER."""
+    for file, name in certificate_lines(bundle.files):
+        if file in files:
+            yield name, first_of(bundle.secrets[file])
+
+
+def first_of(pem: bytes) -> bytes:
+    """The first certificate of a file, as DER."""
+    text = pem.decode()
+    return ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE") : text.index(END) + len(END)] + "\n")
+
+
+async def leaf(place: http.Place, name: str) -> bytes:
+    """The certificate of a new connection, as DER. Raises EngineUnavailable."""
+    if isinstance(place, Path):
+        raise EngineUnavailable(f"{place} is no listener for TLS.")
+    try:
+        async with asyncio.timeout(2):
+            _, writer = await asyncio.open_connection(*place, ssl=http.any_certificate(), server_hostname=name)
+            try:
+                return writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
+            finally:
+                writer.close()
+    except (OSError, TimeoutError) as error:
+        raise EngineUnavailable(f"No TLS connection for {name}: {http.reason(error)}.") from error

@@ -37,6 +37,7 @@ from guardpanel.views import (
     fix_streams,
     fixes,
     ledger,
+    orders,
     probes,
     profiles,
     recorded_requests,
@@ -62,7 +63,7 @@ With few old objects, nearly every collection was a full one."""
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
     dashboard, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, request_tests, changes,
-    drift, system, backups, search, saves, sessions, setup, probes, recorded_requests,
+    drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -19,6 +19,9 @@ from guardpanel.services.backups.backups import Backups
 from guardpanel.services.events import Events, state
 from guardpanel.services.events.watching import IngestWatch
 from guardpanel.services.figures import Figures
+from guardpanel.services.issuing.accounts import own_thumbprint
+from guardpanel.services.issuing.checks import Checks, checks_of
+from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.retention import Retention
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import name_following, startup
@@ -33,6 +36,7 @@ class Parts:
     engines: Callable[[Settings, str, Background], Engines] = Deployer
     passwords: Callable[[], Passwords] = Passwords
     background: Callable[[], Background] = Background
+    issuer: Callable[[Changes, Checks], Issuer] = Issuer
     ask_ingest: Callable[[Settings], Awaitable[Mapping[str, Any] | None]] = state.ask
 
 
@@ -53,6 +57,7 @@ class Panel:
     backups: Backups
     events: Events
     ingest_watch: IngestWatch
+    issuer: Issuer
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     starting: bool = True
@@ -66,9 +71,10 @@ class Panel:
         database = Database(settings.database)
         await database.migrate()
         facts = await installation.engine_facts(database, settings)
+        seal = await asyncio.to_thread(Seal.at, settings.secret_key)
+        facts = replace(facts, acme_thumbprint=await own_thumbprint(database, seal))
         background = parts.background()
         engines = parts.engines(settings, facts.secret, background)
-        seal = await asyncio.to_thread(Seal.at, settings.secret_key)
         changes = Changes(database, engines, facts, settings.save_lock, seal, background)
         supervisor = Supervisor(settings, engines, background) if supervise else None
         figures = Figures()
@@ -90,6 +96,7 @@ class Panel:
             retention=retention,
             backups=backups,
             events=Events(settings, database),
+            issuer=parts.issuer(changes, checks_of(changes, settings)),
             ingest_watch=IngestWatch(changes.watch, partial(parts.ask_ingest, settings)),
             supervisor=supervisor,
         )
@@ -116,6 +123,7 @@ class Panel:
         name_following.follow(self.changes)
         exclusion_ends.follow(self.changes)
         certificate_renewals.follow(self.changes)
+        self.issuer.follow()
 
     async def close(self) -> None:
         await self.engines.close()

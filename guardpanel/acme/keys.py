@@ -8,7 +8,7 @@ import josepy.jwk
 from acme import crypto_util
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from guardpanel.acme.names import is_address
 
@@ -16,6 +16,13 @@ from guardpanel.acme.names import is_address
 def new_key() -> bytes:
     """A P-256 private key, PEM (PKCS#8)."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def new_rsa_key() -> bytes:
+    """A 2,048-bit RSA private key, PEM (PKCS#8)."""
+    return rsa.generate_private_key(65537, 2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 

@@ -12,6 +12,7 @@ from guardpanel.api import (
     fixes,
     ledger,
     logs,
+    orders,
     problems,
     profiles,
     recorded_requests,
@@ -25,6 +26,7 @@ router = APIRouter(responses=problems.DOCUMENTED, dependencies=[Depends(only_kno
 for part in (
     auth,
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
+    orders,
     rules,
     ledger,
     event_groups,

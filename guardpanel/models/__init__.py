@@ -23,6 +23,7 @@ from guardpanel.models import (  # noqa: E402
     traffic,
     virtual_host,
 )
+from guardpanel.models.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep  # noqa: E402
 from guardpanel.models.body_reading import BodyReading  # noqa: E402
 from guardpanel.models.certificate import Certificate  # noqa: E402
 from guardpanel.models.certificate_content import CertificateContent  # noqa: E402
@@ -56,6 +57,11 @@ NOUNS: Mapping[str, Noun] = {
 __all__ = [
     "NOUNS",
     "AccessToken",
+    "AcmeAccount",
+    "AcmeKey",
+    "AcmeOrder",
+    "AcmePlan",
+    "AcmeStep",
     "BodyReading",
     "Certificate",
     "CertificateContent",

@@ -9,9 +9,10 @@ from sqlalchemy.orm import aliased, foreign, relationship
 from sqlmodel import Field, Relationship
 
 from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.issuing import BindingInput, Challenge, IssuingColumns
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.types import Fields, Lines, Name, Notes, hostname, refuse, stored
+from guardpanel.models.types import Lines, Name, Notes, hostname, refuse, stored
 from guardpanel.models.versioned_row import VersionedRow
 
 LARGEST = 64 * 1024
@@ -34,6 +35,14 @@ class KeyType(Choice):
     RSA = "rsa", "RSA 2048"
 
 
+def is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def certificate_name(text: str) -> str:
     """A hostname, perhaps with a wildcard, or an IP address."""
     try:
@@ -53,7 +62,7 @@ def certificate_names(names: list[str]) -> list[str]:
 CertificateNames = Annotated[Lines, AfterValidator(certificate_names), Field(max_length=100)]
 
 
-class CertificateColumns(Fields):
+class CertificateColumns(IssuingColumns):
     """What form, JSON and table have in common."""
 
     name: Name = described("Name", max_length=100)
@@ -85,8 +94,22 @@ class CertificateFields(CertificateColumns):
             raise refuse("Enter at least one name, for example shop.example.")
         return names
 
+    @field_validator("names")
+    @classmethod
+    def names_fit_the_challenge(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("source") is not Source.ACME:
+            return names
+        challenge = info.data.get("challenge")
+        wildcard = next((name for name in names if name.startswith("*.")), "")
+        address = next((name for name in names if is_address(name)), "")
+        if challenge is Challenge.HTTP_01 and wildcard:
+            raise refuse(f"HTTP-01 can’t prove {wildcard}. Choose DNS-01 for wildcards.")
+        if challenge is Challenge.DNS_01 and address:
+            raise refuse(f"DNS-01 can’t prove {address}. Choose HTTP-01 for IP addresses.")
+        return names
 
-class CertificateInput(CertificateFields):
+
+class CertificateInput(CertificateFields, BindingInput):
     """Plus what is taken and never shown again: it becomes a content."""
 
     certificate: str | None = described(

@@ -52,6 +52,8 @@ class EngineFacts:
 
     default_certificate: bytes = field(default=b"", repr=False)
     "For handshakes without a name, or with one that no other certificate covers: PEM, with its key."
+    acme_thumbprint: str = ""
+    "Of the key with which ACME authorities know this installation."
 
     certificates: ServedCertificates = NO_CERTIFICATES
     "Not part of a snapshot: a restored revision is rendered with the newest contents."

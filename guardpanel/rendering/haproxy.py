@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import https, maps, trailers, waiting
+from guardpanel.rendering import acme, https, maps, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -102,6 +102,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             skips=any(policy.skip_paths for policy in state.policies.values()),
             skips_dotted=maps.has_dotted_skips(state),
             responses=inspects_responses(state),
+            acme=bool(state.proven_names),
             watches_trailers=trailers.watched(state),
             trailers_lua=f"{state.facts.lua_folder}/{lua_file()}",
             needs_lengths=trailers.need_a_length(state),
@@ -166,6 +167,8 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = maps.skips(state, endings=True)
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
+    if state.proven_names:
+        rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts.acme_thumbprint)
     rendered |= https.files(state) | error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from guardpanel.models.enforcement import EnforcementMode, effective_mode
+from guardpanel.rendering import acme
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.rows import Rows
@@ -26,6 +27,8 @@ class DesiredState:
     tuning: Tuning = UNTUNED
     names_off: tuple[str, ...] = ()
     "Hostnames of disabled virtual hosts. They return 421, even if another's wildcard matches."
+    proven_names: tuple[str, ...] = ()
+    "Names that HAProxy proves to ACME authorities."
 
     @classmethod
     def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
@@ -49,6 +52,7 @@ class DesiredState:
             names_off=tuple(
                 sorted(name for row in rows["virtualhost"] if not row["enabled"] for name in names[row["id"]])
             ),
+            proven_names=acme.proven_names(rows),
         )
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.acme.client import Binding
 from guardpanel.certificates import contents, making
 from guardpanel.certificates.names import covers, day
 from guardpanel.certificates.pem import Material
@@ -20,6 +21,7 @@ from guardpanel.models.certificate_content import LOCAL_AUTHORITY
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses
 from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.issuing.accounts import bind, must_be_whole
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
@@ -81,6 +83,8 @@ class Certificates(Crud[Certificate, CertificateFields]):
 
     async def also(self, session: AsyncSession, row: Certificate, fields: CertificateFields, seal: Seal) -> str:
         """The content."""
+        if isinstance(fields, CertificateInput) and fields.eab_key and row.source is Source.ACME:
+            await bind(session, seal, row.authority, Binding(fields.eab_key_id or "", fields.eab_key))
         parsed = fields.parsed if isinstance(fields, Ready) else None
         if parsed is None and row.source.is_made_here:
             parsed = await self._made(session, row, seal, anew=isinstance(fields, Ready) and fields.renewed)
@@ -110,9 +114,8 @@ class Certificates(Crud[Certificate, CertificateFields]):
                 content = await contents.current(session, number)
                 is_uploaded = (await self.find(session, number)).source is Source.UPLOAD
                 content = content if is_uploaded else None
+        must_be_whole(sent, is_ordered=sent.source is Source.ACME)
         ready = Ready.model_construct(None, **dict(sent), parsed=None, renewed=False)
-        if sent.source is Source.ACME:
-            raise Invalid.at("source", "Certificates can’t be issued by ACME here yet.")
         if sent.source is not Source.UPLOAD:
             must_be_empty(sent)
             return ready

@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 from guardpanel.certificates.choosing import state_of
 from guardpanel.models import Certificate
 from guardpanel.models.certificate import LARGEST, CertificateFields, Source
+from guardpanel.models.issuing import AUTHORITIES, LETS_ENCRYPT, known_authority
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificates
 from guardpanel.views.context import Context
@@ -20,7 +21,7 @@ from guardpanel.views.forms import MOST_FIELDS, Form
 
 MOST_FILES = 5
 HELD = "held"
-SECRET = ("private_key", "file", "password")
+SECRET = ("private_key", "file", "password", "eab_key")
 "Fields that no page contains."
 
 KEY = re.compile(
@@ -30,7 +31,7 @@ KEY = re.compile(
 MINUTES = 30
 "For which a rejected form keeps what was sent."
 
-SOURCES = (Source.UPLOAD, Source.LOCAL_CA, Source.SELF_SIGNED)
+SOURCES = (Source.UPLOAD, Source.ACME, Source.LOCAL_CA, Source.SELF_SIGNED)
 
 
 class CertificateForm(Form):
@@ -48,7 +49,8 @@ class CertificateEditing(Editing[Certificate, CertificateFields]):
         """For the source and the names in the URL."""
         query = ctx.request.query_params
         names = [name[:255] for name in query.getlist("names") if name.strip()]
-        typed = {"source": [query.get("source", Source.UPLOAD)], "names": names, "key_type": ["ecdsa"]}
+        usual = {"key_type": ["ecdsa"], "authority": [known_authority(LETS_ENCRYPT)], "challenge": ["http-01"]}
+        typed = {"source": [query.get("source", Source.UPLOAD)], "names": names, **usual}
         form = CertificateForm(typed, model=self.noun.input)
         form.typed["source"] = [form.source.value]
         if names and form.source is not Source.UPLOAD:
@@ -58,6 +60,10 @@ class CertificateEditing(Editing[Certificate, CertificateFields]):
     def form_of(self, ctx: Context, row: Certificate) -> Form:
         made = super().form_of(ctx, row)
         return CertificateForm(made.typed, model=self.noun.input)
+
+    def typed(self, row: Certificate) -> dict[str, list[str]]:
+        """Authorities by name."""
+        return {"authority": [known_authority(row.authority) or row.authority]}
 
     async def read_form(self, ctx: Context) -> Form:
         async with ctx.request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as sent:
@@ -75,7 +81,7 @@ class CertificateEditing(Editing[Certificate, CertificateFields]):
         return form
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:  # noqa: ARG002
-        return {"sources": SOURCES, "secret_fields": SECRET, "Source": Source}
+        return {"sources": SOURCES, "secret_fields": SECRET, "Source": Source, "authorities": AUTHORITIES}
 
     async def beside_delete(self, ctx: Context, row: Certificate) -> Mapping[str, Any]:
         used = await certificates.used_by(ctx.session, [row])
@@ -87,8 +93,9 @@ def take_held(form: CertificateForm, seal: Seal, place: str) -> None:
     held = _opened(form.value(HELD), seal, place)
     if not any(form.value(name).strip() for name in ("private_key", "file")):
         form.typed |= {name: [held[name]] for name in ("private_key", "file") if held.get(name)}
-    if not form.value("password") and held.get("password"):
-        form.typed["password"] = [held["password"]]
+    for name in ("password", "eab_key"):
+        if not form.value(name) and held.get(name):
+            form.typed[name] = [held[name]]
 
 
 def hold(form: CertificateForm, seal: Seal, place: str) -> None:

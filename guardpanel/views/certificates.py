@@ -8,7 +8,9 @@ from guardpanel.certificates.choosing import state_of
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
 from guardpanel.models.certificate import Source
+from guardpanel.models.issuing import authority_name
 from guardpanel.services import certificates
+from guardpanel.views import orders
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.certificate_form import CertificateEditing
 from guardpanel.views.context import ContextDep
@@ -62,6 +64,8 @@ async def show(ctx: ContextDep, certificate_id: RowId, _viewer: Viewer) -> Respo
         "state": state_of(row.content, datetime.now(UTC)),
         "used": (await certificates.used_by(ctx.session, [row])).get(certificate_id, []),
         "earlier": await certificates.earlier(ctx.session, row),
+        **(await orders.beside(ctx, certificate_id)),
+        "authority_name": authority_name(row.authority),
         **await detail(ctx, EDITING, certificates.ROWS, row),
     }
     return await page(ctx.request, "certificates/show.html", context)

@@ -22,12 +22,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from guardpanel.acme.dns_updates import DnsServer
+from guardpanel.acme.dns_updates import DnsServer, TsigKey
 from tests.ports import free_port
 
 TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "acme"
 ZONE = "acme.test"
 KEY_NAME, SECRET = "panel", base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+OWN_KEY = TsigKey(KEY_NAME, SECRET)
 EAB_KEY_ID, EAB_KEY = "kid-1", base64.urlsafe_b64encode(b"a key of an external account....").decode().rstrip("=")
 PROFILES = {
     "default": {"description": "Ninety days", "validityPeriod": 7_776_000},
@@ -110,9 +111,8 @@ zone:
             self.must_run()
             time.sleep(0.02)
 
-    def server(self, **changes: Any) -> DnsServer:
-        own = {"host": "127.0.0.1", "port": self.port, "zone": ZONE, "key_name": KEY_NAME, "secret": SECRET}
-        return DnsServer(**{**own, **changes})
+    def server(self, port: int = 0, key: TsigKey | None = OWN_KEY) -> DnsServer:
+        return DnsServer("127.0.0.1", port or self.port, key)
 
     def texts(self, name: str) -> set[str] | None:
         """The TXT records of a name. None while the server does not serve its zone."""
@@ -145,6 +145,7 @@ class Pebble(Server):
             "retryAfter": {"authz": 0, "order": 0},
             "keyAlgorithm": "ecdsa",
             "profiles": PROFILES,
+            "caaIdentities": ["authority.test"],
             **(settings or {}),
         }
         (self.folder / "pebble.json").write_text(json.dumps({"pebble": own}))

@@ -10,12 +10,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from guardpanel.acme.client import NONCE_TRIES, Authority, Binding, Network
-from guardpanel.acme.dns_updates import DnsUpdates, only_itself
+from guardpanel.acme.dns_updates import DnsServer, DnsUpdates, TsigKey, only_itself, read_key
 from guardpanel.acme.faults import AuthorityFault, FaultKind
 from guardpanel.acme.hook import Hook
 from guardpanel.acme.keys import account_key, new_key, renewal_id, signing_request
 from guardpanel.acme.order import Order, Phase, Proofs, Record, step
-from tests.acme.authority import EAB_KEY, EAB_KEY_ID, Knot, Pebble
+from tests.acme.authority import EAB_KEY, EAB_KEY_ID, KEY_NAME, SECRET, Knot, Pebble
 
 CERTIFICATE_KEY = new_key()
 
@@ -154,17 +154,26 @@ def test_a_wildcard_is_never_proved_by_http(authority: Authority) -> None:
 
 
 def test_each_fault_of_a_dns_server_has_its_words(knot: Knot) -> None:
-    record = [Record("_acme-challenge.x.acme.test", "value")]
+    def words(server: DnsServer, name: str = "x.acme.test") -> str:
+        return fault(DnsUpdates(server, only_itself).add, [Record(f"_acme-challenge.{name}", "value")]).fault.message
 
-    def words(**changes: object) -> str:
-        return fault(DnsUpdates(knot.server(**changes), only_itself).add, record).fault.message
+    assert "secret differs" in words(knot.server(key=TsigKey(KEY_NAME, "c29tZXRoaW5nIGVsc2U=")))
+    assert "does not know the key" in words(knot.server(key=TsigKey("stranger", SECRET)))
+    assert "no zone for _acme-challenge.elsewhere.test" in words(knot.server(), "elsewhere.test")
+    assert "cannot be reached" in words(DnsServer("127.0.0.1", 1)) or "did not answer" in words(
+        DnsServer("127.0.0.1", 1)
+    )
+    assert "key is not valid" in words(knot.server(key=TsigKey(KEY_NAME, "A")))
+    assert "rejected the update: NOTAUTH" in words(knot.server(key=None))
 
-    assert "secret differs" in words(secret="c29tZXRoaW5nIGVsc2U=")
-    assert "does not know the key" in words(key_name="stranger")
-    assert "Is the zone its own?" in words(zone="elsewhere.test") or "NOTAUTH" in words(zone="elsewhere.test")
-    assert "cannot be reached" in words(port=1)
-    assert "not valid" in words(secret="A")
-    assert "rejected the update" in words(key_name="")
+
+def test_a_key_file_is_read_as_the_name_servers_tools_write_it() -> None:
+    block = 'key "acme." {\n\talgorithm hmac-sha512;\n\tsecret "c2VjcmV0";\n};\n'
+    assert read_key(block) == TsigKey("acme.", "c2VjcmV0", "hmac-sha512")
+    assert read_key("# hmac-sha256:acme:c2VjcmV0\nkey:\n  - id: acme\n") == TsigKey("acme", "c2VjcmV0")
+    for text in ("", "key acme {}", "secret", block.replace("secret", "seekret")):
+        with pytest.raises(ValueError, match="no key in it"):
+            read_key(text)
 
 
 def test_a_hook_adds_and_removes_records(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 from guardpanel.database import Database
@@ -14,6 +15,7 @@ from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.sealing import Seal
 from guardpanel.services import installation
 from guardpanel.services.history import history
+from guardpanel.services.issuing.accounts import own_thumbprint
 from guardpanel.services.saving.changes import Changes, SaveRequest
 from guardpanel.services.truth import startup
 from guardpanel.services.truth.reconcile import Reconciler
@@ -48,22 +50,18 @@ class Installation:
 
 
 @contextlib.asynccontextmanager
-async def installation_of(haproxy: str, agent: str = "") -> AsyncIterator[Installation]:
-    """Brought up with its first revision live; `agent` is another binary than ours."""
+async def installation_of(haproxy: str, agent: str = "", **others: str) -> AsyncIterator[Installation]:
+    """Brought up with its first revision live; `agent` is another binary than ours. `others`: further settings."""
     folder = Path(tempfile.mkdtemp(prefix="gp"))
-    settings = Settings(
-        data_dir=folder,
-        http_bind=f"127.0.0.1:{free_port()}",
-        https_bind=f"127.0.0.1:{free_port()}",
-        haproxy_bin=haproxy,
-        agent_bin=agent,
-    )
+    binds = {"http_bind": f"127.0.0.1:{free_port()}", "https_bind": f"127.0.0.1:{free_port()}"} | others
+    settings = Settings(data_dir=folder, haproxy_bin=haproxy, agent_bin=agent, **binds)  # type: ignore[arg-type]
     (folder / "guardpanel.db").write_bytes(migrated())
     database = Database(settings.database)
     await database.migrate()
-    facts = await installation.engine_facts(database, settings)
+    facts, seal = await installation.engine_facts(database, settings), Seal.at(settings.secret_key)
+    facts = replace(facts, acme_thumbprint=await own_thumbprint(database, seal))
     engines = Deployer(settings, facts.secret)
-    changes = Changes(database, engines, facts, settings.data_dir / "lock", Seal.at(settings.secret_key))
+    changes = Changes(database, engines, facts, settings.data_dir / "lock", seal)
     supervisor = Supervisor(settings, engines)
     supervisor.ingest.may_start = lambda: False  # who looks at events starts it
     supervisor.start()

@@ -40,6 +40,7 @@ KEYS = {
     "overrides",
     "custom_rules",
     "readings",
+    "certificates",
 }
 
 
@@ -66,6 +67,7 @@ class Case:
             self.given.get("overrides", ()),
             self.given.get("custom_rules", ()),
             self.given.get("readings", ()),
+            self.given.get("certificates", ()),
         )
 
     @property
@@ -76,6 +78,7 @@ class Case:
             https_binds=(("0.0.0.0", 443),),
             server_states="/var/lib/guardpanel/run/servers.state",
             lua_folder="/var/lib/guardpanel/run",
+            acme_thumbprint="thumbprint-of-the-account-key_43-characters",
             small_frames=AGENTS[self.given.get("agent", "guardpanel-spoa")],
             **VERSIONS[self.given.get("haproxy", "2.8")],
         )

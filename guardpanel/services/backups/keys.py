@@ -10,7 +10,15 @@ from sqlmodel import SQLModel, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates import contents
-from guardpanel.models import Certificate, CertificateContent
+from guardpanel.models import (
+    AcmeAccount,
+    AcmeKey,
+    AcmeOrder,
+    AcmePlan,
+    AcmeStep,
+    Certificate,
+    CertificateContent,
+)
 from guardpanel.sealing import KEY, KeyLost, Seal
 
 MASTER_KEY = "master_key"
@@ -19,10 +27,19 @@ MASTER_KEY = "master_key"
 TABLE = SQLModel.metadata.tables[str(CertificateContent.__tablename__)]
 
 
+LEFT_OUT = tuple(
+    SQLModel.metadata.tables[str(model.__tablename__)]
+    for model in (AcmeStep, AcmeOrder, AcmePlan, AcmeAccount, AcmeKey)
+)
+"Orders and accounts at ACME authorities: another machine makes its own, at no cost."
+
+
 def put_in(path: Path, seal: Seal | None) -> None:
     """In the copy of a database: the master key, or no private keys."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA secure_delete = ON")
+        for table in LEFT_OUT:
+            database.execute(f"DELETE FROM {table.name}")  # noqa: S608
         if seal is None:
             database.execute("UPDATE certificatecontent SET sealed_key = NULL")
         else:

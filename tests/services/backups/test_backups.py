@@ -647,5 +647,7 @@ async def test_every_table_is_in_a_backup() -> None:
 
     from guardpanel.services.saving import snapshots
 
-    assert {table.name for table in (*snapshots.WHOLE, *restores.HISTORY, keys.TABLE)} == set(SQLModel.metadata.tables)
+    assert {table.name for table in (*snapshots.WHOLE, *restores.HISTORY, keys.TABLE, *keys.LEFT_OUT)} == set(
+        SQLModel.metadata.tables
+    )
     assert VERA and Installation.__tablename__ in SQLModel.metadata.tables

@@ -1,0 +1,123 @@
+"""What an authority would find, looked at beforehand: a failed proof counts against its limits, a look of ours does not.
+
+It is no proof: this machine may see other addresses than the authority does. All functions block.
+"""
+
+import http.client
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import dns.exception
+import dns.rdatatype
+import dns.resolver
+
+from guardpanel.acme.names import is_address, is_wildcard
+
+PATH = "/.well-known/acme-challenge/"
+HTTP_PORT = 80
+TIMEOUT_SECONDS = 5.0
+ADDRESSES_TRIED = 4
+
+
+@dataclass(frozen=True)
+class Caa:
+    """A CAA record (RFC 8659): `issue` or `issuewild`, and the authority that may."""
+
+    tag: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What would go wrong for a name. `is_certain`: the authority sees the same."""
+
+    name: str
+    words: str
+    is_certain: bool = False
+
+
+@dataclass(frozen=True)
+class Network:
+    """How this machine sees names. Tests have another one."""
+
+    addresses: Callable[[str], Sequence[str]]
+    caa: Callable[[str], Sequence[Caa]]
+    http_port: int = HTTP_PORT
+
+
+def addresses(name: str) -> list[str]:
+    """IPv4 and IPv6 addresses, without repetitions. Empty if there are none."""
+    with suppress(OSError, UnicodeError):
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(place[4][0]) for place in found))
+    return []
+
+
+def caa(name: str) -> list[Caa]:
+    """Its own records. Empty without any, or if they can't be looked up."""
+    with suppress(dns.exception.DNSException):
+        answer = dns.resolver.resolve(f"{name}.", "CAA", lifetime=TIMEOUT_SECONDS)
+        return [Caa(data.tag.decode().lower(), data.value.decode()) for data in answer]
+    return []
+
+
+THIS_MACHINES = Network(addresses, caa)
+
+
+def findings(
+    names: Sequence[str], *, by_http: bool, thumbprint: str, caa_names: Sequence[str], network: Network = THIS_MACHINES
+) -> list[Finding]:
+    """`caa_names`: those under which CAA records name the authority. Empty: its directory names none."""
+    found = [_caa_finding(name, caa_names, network) for name in names if caa_names and not is_address(name)]
+    if by_http:
+        found += [_http_finding(name, thumbprint, network) for name in names]
+    return [finding for finding in found if finding is not None]
+
+
+def _caa_finding(name: str, caa_names: Sequence[str], network: Network) -> Finding | None:
+    """The records closest to the name count (RFC 8659 §3)."""
+    labels = name.removeprefix("*.").split(".")
+    for at in range(len(labels) - 1):
+        parent = ".".join(labels[at:])
+        records = network.caa(parent)
+        wanted = "issuewild" if is_wildcard(name) and any(one.tag == "issuewild" for one in records) else "issue"
+        allowed = [one.value.partition(";")[0].strip().lower() for one in records if one.tag == wanted]
+        if allowed and not {*allowed} & {one.lower() for one in caa_names}:
+            who = ", ".join(filter(None, allowed)) or "nobody"
+            return Finding(name, f"The CAA records of {parent} allow only {who} to issue.", is_certain=True)
+        if records:
+            return None
+    return None
+
+
+def _http_finding(name: str, thumbprint: str, network: Network) -> Finding | None:
+    places = [name] if is_address(name) else network.addresses(name)
+    if not places:
+        return Finding(name, "It does not resolve to an address.")
+    for place in places[:ADDRESSES_TRIED]:
+        if words := _answer_fault(name, place, network.http_port, thumbprint):
+            return Finding(name, words)
+    return None
+
+
+def _answer_fault(name: str, address: str, port: int, thumbprint: str) -> str:
+    """What is wrong with the answer at an address. Empty: it is ours."""
+    token = secrets.token_urlsafe(16)
+    connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", f"{PATH}{token}", headers={"Host": f"[{name}]" if ":" in name else name})
+        answer = connection.getresponse()
+        body = answer.read(1000).decode("latin-1")
+    except TimeoutError:
+        return f"{address}, port {port}, does not answer."
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return f"{address}, port {port}, cannot be reached: {reason}."
+    finally:
+        connection.close()
+    if answer.status == 200 and body == f"{token}.{thumbprint}":
+        return ""
+    return f"{address}, port {port}, is answered by something other than this HAProxy (status {answer.status})."

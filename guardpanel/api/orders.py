@@ -1,0 +1,86 @@
+"""Orders of certificates from ACME authorities as JSON."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
+from guardpanel.services.issuing import deeds
+from guardpanel.services.issuing.orders import OrderLog
+
+router = APIRouter(prefix="/api/v1/certificates/{certificate_id}", tags=["certificates"])
+
+
+class OrderStepOut(BaseModel):
+    at: datetime
+    words: str
+    detail: str = Field(description="The authority’s own words.")
+    failed: bool
+
+
+class OrderOut(BaseModel):
+    id: int
+    authority: str
+    names: list[str]
+    state: str = Field(description="`open`, `issued` or `failed`.")
+    started_at: datetime
+    ended_at: datetime | None
+    next_step_at: datetime | None = Field(description="While it is open.")
+    steps: list[OrderStepOut]
+
+
+class IssuingOut(BaseModel):
+    """When the certificate is ordered next, and its last orders, newest first."""
+
+    due_at: datetime | None = Field(description="Null while an order is open, or until somebody asks for one.")
+    why: str
+    explanation: str = Field(description="The authority’s page about the moment that it suggests.")
+    failures: int = Field(description="Consecutive failed orders.")
+    orders: list[OrderOut]
+
+
+class PreflightFinding(BaseModel):
+    name: str
+    words: str
+    certain: bool = Field(description="The authority will see the same. Otherwise it may see more than this machine.")
+
+
+@router.get("/orders")
+async def list_certificate_orders(certificate_id: RowId, session: SessionDep, _user: Viewer) -> IssuingOut:
+    await deeds.issued_here(session, certificate_id)
+    issuing = await deeds.issuing_of(session, certificate_id)
+    plan = issuing.plan
+    return IssuingOut(
+        due_at=issuing.due_at, why=plan.why if plan else "", explanation=plan.explanation if plan else "",
+        failures=plan.failures if plan else 0, orders=[_out(log) for log in issuing.logs],
+    )  # fmt: skip
+
+
+@router.post("/orders", status_code=202)
+async def order_certificate(certificate_id: RowId, panel: PanelDep, user: Editor) -> None:
+    """Order it now, without preflight. The order goes on in the background."""
+    await deeds.order_now(panel.issuer, certificate_id, user.email)
+
+
+@router.get("/preflight")
+async def check_certificate_order(certificate_id: RowId, panel: PanelDep, _user: Viewer) -> list[PreflightFinding]:
+    """What would keep the authority from issuing, as far as this machine can see. Empty: nothing."""
+    found = await deeds.preflight(panel.issuer, certificate_id)
+    return [PreflightFinding(name=item.name, words=item.words, certain=item.is_certain) for item in found]
+
+
+@router.post("/revocation", status_code=202)
+async def revoke_certificate(certificate_id: RowId, panel: PanelDep, user: Editor) -> None:
+    """Revoke the current certificate, and order another, which takes its place once it is issued."""
+    await deeds.revoke(panel.issuer, certificate_id, user.email)
+
+
+def _out(log: OrderLog) -> OrderOut:
+    order = log.order
+    state = "open" if log.is_open else "issued" if order.is_issued else "failed"
+    return OrderOut(
+        id=order.id or 0, authority=order.authority, names=order.names, state=state, started_at=order.started_at,
+        ended_at=order.ended_at, next_step_at=order.next_step_at if log.is_open else None,
+        steps=[OrderStepOut(at=step.at, words=step.words, detail=step.detail, failed=step.is_bad) for step in log.steps],
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""What an operator sets of a certificate that an ACME authority issues, and the authorities known by name."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.types import Fields, refuse, stored, visible
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+AUTHORITIES = {
+    "Let’s Encrypt": LETS_ENCRYPT,
+    "Let’s Encrypt staging": STAGING,
+    "ZeroSSL": "https://acme.zerossl.com/v2/DV90",
+    "Google Trust Services": "https://dv.acme-v02.api.pki.goog/directory",
+}
+"Directories by name (RFC 8555 §7.1.1)."
+
+
+class Challenge(Choice):
+    HTTP_01 = "http-01", "HTTP-01", "The authority asks each hostname on port 80, and HAProxy answers."
+    DNS_01 = "dns-01", "DNS-01", "A TXT record proves each hostname. Required for wildcards. See GUARDPANEL_DNS_SERVER."
+
+
+def known_authority(url: str) -> str:
+    """`Let’s Encrypt`. Empty for a directory without a name here."""
+    return next((name for name, directory in AUTHORITIES.items() if directory == url), "")
+
+
+def authority_name(url: str) -> str:
+    """`Let’s Encrypt`, or the host of another directory."""
+    return known_authority(url) or urlsplit(url).netloc
+
+
+def directory(text: str) -> str:
+    """A directory's URL, from it or from an authority's name."""
+    text = visible(text.strip())
+    plain = _plain(text)
+    known = next((url for name, url in AUTHORITIES.items() if _plain(name) == plain), "")
+    if known:
+        return known
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+    except ValueError:
+        is_address = False
+    if not is_address or re.search(r"[\s\"<>\\^`{|}]", text) or "@" in parts.netloc:
+        names = ", ".join(AUTHORITIES)
+        raise refuse(f"Enter {names}, or the https address of an authority’s directory.")
+    return text
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def profile_name(text: str) -> str:
+    text = text.strip()
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,64}", text):
+        raise refuse("A profile’s name has letters, digits, dots, hyphens and underscores.")
+    return text
+
+
+def email_address(text: str) -> str:
+    text = visible(text.strip())
+    if text and not re.fullmatch(r"[^\s@,;?&%]{1,64}@[^\s@,;?&%]{1,255}", text):
+        raise refuse("Enter an email address, for example ops@shop.example.")
+    return text
+
+
+def binding_key(given: str | None) -> str:
+    """Base64url, as authorities give it. Padding and the other alphabet are taken, too."""
+    text = (given or "").strip().rstrip("=").translate(str.maketrans("+/", "-_"))
+    if text and (not re.fullmatch(r"[A-Za-z0-9_-]{16,1000}", text) or len(text) % 4 == 1):
+        raise refuse("Paste the key as the authority shows it: letters, digits, - and _.")
+    return text
+
+
+class BindingInput(Fields):
+    """An external account. Its key is taken and never shown again."""
+
+    eab_key_id: Annotated[str | None, AfterValidator(lambda text: visible((text or "").strip()))] = described(
+        "External account key ID", "", max_length=200, hint="Only if the authority requires an external account (EAB)."
+    )
+    eab_key: Annotated[str | None, AfterValidator(binding_key)] = described(
+        "External account key", "", max_length=1000, hint="It is stored encrypted until the account is registered."
+    )
+
+
+class IssuingColumns(Fields):
+    """The fields that form, JSON and table share. They only matter for certificates whose source is ACME."""
+
+    authority: Annotated[str, AfterValidator(directory)] = described(
+        "Authority",
+        LETS_ENCRYPT,
+        max_length=500,
+        hint="A name, such as Let’s Encrypt or ZeroSSL, or the https address of an ACME directory.",
+    )
+    challenge: Challenge = described("Challenge", Challenge.HTTP_01, sa_type=stored(Challenge))
+    profile: Annotated[str, AfterValidator(profile_name)] = described(
+        "Profile", "", max_length=64, hint="For example, shortlived. Empty: the authority’s default."
+    )
+    contact: Annotated[str, AfterValidator(email_address)] = described(
+        "Email address", "", max_length=320, hint="Optional. The authority writes there about the account."
+    )

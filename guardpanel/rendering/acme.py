@@ -1,0 +1,27 @@
+"""Names that HAProxy proves to ACME authorities by HTTP-01."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from guardpanel.models.certificate import is_address
+from guardpanel.rendering.rows import Rows
+
+HOSTS_MAP = "acme_hosts.map"
+
+
+def proven_names(rows: Rows) -> tuple[str, ...]:
+    """Those of all certificates that are issued by an authority after HTTP-01, sorted."""
+    return tuple(sorted({name for row in rows.get("certificate", ()) if _is_proven_here(row) for name in row["names"]}))
+
+
+def _is_proven_here(row: Mapping[str, Any]) -> bool:
+    return bool(row["source"] == "acme" and row["challenge"] == "http-01")
+
+
+def hosts_map(names: tuple[str, ...], thumbprint: str) -> str:
+    """`shop.example THUMBPRINT`. In a Host header, IPv6 addresses are in brackets."""
+    return "".join(f"{_in_header(name)} {thumbprint}\n" for name in names)
+
+
+def _in_header(name: str) -> str:
+    return f"[{name}]" if is_address(name) and ":" in name else name

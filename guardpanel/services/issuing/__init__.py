@@ -1,0 +1,1 @@
+"""Certificates from ACME authorities: planned, ordered, proved, and put into use."""

@@ -1,0 +1,130 @@
+"""The installation's account key, and its accounts at authorities. One key serves all of them, so that one thumbprint answers the
+challenges of every name."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.acme.client import Authority, Binding
+from guardpanel.acme.keys import account_key, new_key, thumbprint
+from guardpanel.database import Database
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.models.acme import AcmeAccount, AcmeKey
+from guardpanel.models.issuing import BindingInput
+from guardpanel.sealing import KeyLost, Seal
+
+
+@dataclass(frozen=True)
+class AccountKey:
+    pem: bytes
+    thumbprint: str
+
+
+async def key_of(session: AsyncSession, seal: Seal) -> AccountKey:
+    """The installation's key, made at the first start. If the master key does not open it, a new one: accounts are free."""
+    row = await session.get(AcmeKey, 1)
+    pem = b""
+    if row is not None:
+        with suppress(KeyLost):
+            pem = seal.open(row.sealed_key, row.place)
+    if not pem:
+        pem, row = new_key(), AcmeKey(sealed_key=b"")
+        row.sealed_key = seal.seal(pem, row.place)
+        await session.merge(row)
+    return AccountKey(pem, thumbprint(pem))
+
+
+async def own_thumbprint(database: Database, seal: Seal) -> str:
+    """What HAProxy answers challenges with."""
+    async with database.write() as session:
+        return (await key_of(session, seal)).thumbprint
+
+
+class Accounts:
+    """`ca_file`: certificates to trust at authorities, else the system's."""
+
+    def __init__(self, database: Database, seal: Seal, ca_file: str) -> None:
+        self.database = database
+        self.seal = seal
+        self.ca_file = ca_file
+        self._clients: dict[str, Authority] = {}
+        "With their connections, directories and nonces. Each is used for one thing at a time."
+
+    async def authority(self, url: str, contact: str = "") -> Authority:
+        """A client of the authority, registered there. Raises AuthorityFault."""
+        if url not in self._clients:
+            self._clients[url] = await self._registered(url, contact)
+        return self._clients[url]
+
+    async def reader(self, url: str) -> Authority:
+        """A client for what needs no account."""
+        if url in self._clients:
+            return self._clients[url]
+        async with self.database.read() as session:
+            key = await key_of(session, self.seal)
+        return Authority(url, account_key(key.pem), ca_file=self.ca_file)
+
+    async def _registered(self, url: str, contact: str) -> Authority:
+        async with self.database.write() as session:
+            key = await key_of(session, self.seal)
+            account = await account_at(session, url, key)
+            binding = self._binding(account)
+        client = Authority(url, account_key(key.pem), account.url, self.ca_file)
+        if not account.url:
+            registered = await asyncio.to_thread(partial(client.register, contact, binding))
+            await self._note(account.id or 0, registered)
+        return client
+
+    async def forget(self, url: str) -> None:
+        """The authority does not know the account: it is registered anew."""
+        self.drop(url)
+        async with self.database.write() as session:
+            key = await key_of(session, self.seal)
+            (await account_at(session, url, key)).url = ""
+
+    def drop(self, url: str) -> None:
+        """Begin anew with the authority: its directory may have changed."""
+        self._clients.pop(url, None)
+
+    def _binding(self, account: AcmeAccount) -> Binding | None:
+        if account.sealed_binding_key is None:
+            return None
+        return Binding(account.binding_key_id, self.seal.open(account.sealed_binding_key, account.place).decode())
+
+    async def _note(self, account_id: int, url: str) -> None:
+        async with self.database.write() as session:
+            account = (await session.exec(select(AcmeAccount).where(AcmeAccount.id == account_id))).one()
+            account.url, account.sealed_binding_key = url, None
+
+
+async def account_at(session: AsyncSession, authority: str, key: AccountKey) -> AcmeAccount:
+    """The account's row, a new one if there is none."""
+    query = select(AcmeAccount).where(col(AcmeAccount.authority) == authority, AcmeAccount.thumbprint == key.thumbprint)
+    account = (await session.exec(query)).first()
+    if account is None:
+        account = AcmeAccount(authority=authority, thumbprint=key.thumbprint)
+        session.add(account)
+        await session.flush()
+    return account
+
+
+def must_be_whole(sent: BindingInput, *, is_ordered: bool) -> None:
+    """Raises Invalid (422) if only a part of an external account was sent, or if no authority is asked."""
+    given = {name for name in BindingInput.model_fields if getattr(sent, name)}
+    if not given or (is_ordered and len(given) == len(BindingInput.model_fields)):
+        return
+    words = (
+        "Enter both the key ID and the key." if is_ordered else "Only certificates from an ACME authority have this."
+    )
+    raise Invalid(words, dict.fromkeys(BindingInput.model_fields if is_ordered else given, FieldError(words)))
+
+
+async def bind(session: AsyncSession, seal: Seal, authority: str, binding: Binding) -> None:
+    """Register with this external account: at once if there is no account, else anew."""
+    account = await account_at(session, authority, await key_of(session, seal))
+    account.binding_key_id, account.url = binding.key_id, ""
+    account.sealed_binding_key = seal.seal(binding.key.encode(), account.place)

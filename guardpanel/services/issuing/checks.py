@@ -1,0 +1,59 @@
+"""Preflight: what would keep an authority from issuing, said before it is asked."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
+from guardpanel.acme.order import HTTP_01, Order
+from guardpanel.acme.preflight import THIS_MACHINES, Finding, Network, findings
+from guardpanel.services.issuing.accounts import Accounts
+from guardpanel.services.issuing.proofs import Proving
+from guardpanel.services.saving.changes import Changes
+from guardpanel.settings import Settings
+
+NOT_ASKED = "The authority was not asked, since it would not find what it needs. To ask it nevertheless, order now."
+
+
+def checks_of(changes: Changes, settings: Settings) -> "Checks":
+    """For this installation's settings."""
+    accounts = Accounts(changes.database, changes.seal, settings.acme_ca_file)
+    return Checks(accounts, Proving(settings, changes.engines, changes.renderer.facts.acme_thumbprint))
+
+
+@dataclass(frozen=True)
+class Checks:
+    accounts: Accounts
+    proving: Proving
+    network: Network = THIS_MACHINES
+
+    async def findings(self, order: Order, authority: str) -> list[Finding]:
+        """Everything that would go wrong. Raises AuthorityFault if the authority does not answer."""
+        if order.challenge == HTTP_01:
+            own = [(name, await self.proving.fault_of_own(name)) for name in order.names]
+            found = [Finding(name, words, is_certain=True) for name, words in own if words]
+            if found:
+                return found
+        else:
+            self.proving.by_dns()
+        terms = await asyncio.to_thread((await self.accounts.reader(authority)).terms)
+        if order.profile and order.profile not in terms.profiles:
+            offered = ", ".join(terms.profiles) or "none"
+            words = f"The authority does not offer the profile {order.profile}. It offers: {offered}."
+            raise AuthorityFault(Fault(FaultKind.PROFILE, words))
+        look = partial(
+            findings,
+            order.names,
+            by_http=order.challenge == HTTP_01,
+            thumbprint=self.proving.thumbprint,
+            caa_names=terms.caa_names,
+            network=self.network,
+        )
+        return await asyncio.to_thread(look)
+
+    async def must_pass(self, order: Order, authority: str) -> None:
+        """Raises AuthorityFault with all findings."""
+        found = await self.findings(order, authority)
+        if found:
+            detail = "\n".join(f"{finding.name}: {finding.words}" for finding in found)
+            raise AuthorityFault(Fault(FaultKind.PROOF, NOT_ASKED, detail))

@@ -1,0 +1,105 @@
+"""What an operator does about a certificate's orders: order now, revoke, look beforehand."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.acme.faults import AuthorityFault
+from guardpanel.acme.order import Order
+from guardpanel.acme.preflight import Finding
+from guardpanel.certificates import contents
+from guardpanel.errors import Conflict, NotFound, Problem
+from guardpanel.models.acme import AcmePlan
+from guardpanel.models.certificate import Certificate, Source
+from guardpanel.services.issuing import orders, plans
+from guardpanel.services.issuing.issuer import Issuer
+from guardpanel.services.issuing.orders import OrderLog
+from guardpanel.services.issuing.plans import ASKED_FOR
+
+SUPERSEDED = 4
+"RFC 5280 §5.3.1."
+
+
+class AuthorityRefused(Problem):
+    """An authority did not do what was asked of it."""
+
+    status = 502
+    code = "authority_refused"
+
+
+@dataclass(frozen=True)
+class Issuing:
+    """How it stands with a certificate from an authority."""
+
+    plan: AcmePlan | None
+    logs: list[OrderLog]
+
+    @property
+    def is_ordering(self) -> bool:
+        return any(log.is_open for log in self.logs)
+
+    def is_soon(self, now: datetime) -> bool:
+        """An order is in progress, or begins within seconds."""
+        return self.is_ordering or self.plan is None or (self.due_at is not None and self.due_at <= now)
+
+    @property
+    def due_at(self) -> datetime | None:
+        return self.plan.due_at if self.plan else None
+
+
+async def issuing_of(session: AsyncSession, certificate_id: int) -> Issuing:
+    return Issuing(await plans.plan_of(session, certificate_id), await orders.logs(session, certificate_id))
+
+
+async def issued_here(session: AsyncSession, certificate_id: int) -> Certificate:
+    """Raises NotFound, or Conflict (409) if no authority issues it."""
+    certificate = await session.get(Certificate, certificate_id)
+    if certificate is None:
+        raise NotFound("Certificate not found. It may have been deleted.")
+    if certificate.source is not Source.ACME:
+        raise Conflict("This certificate is not issued by an ACME authority.")
+    return certificate
+
+
+async def order_now(issuer: Issuer, certificate_id: int, who: str) -> None:
+    """Without preflight, and whatever the plan was. An order that waits goes on at once."""
+    now = issuer.now()
+    async with issuer.changes.database.write() as session:
+        await issued_here(session, certificate_id)
+        waiting = [row for row in await orders.open_orders(session) if row.certificate_id == certificate_id]
+        for row in waiting:
+            row.next_step_at, row.is_asked_for = now, True
+        if not waiting:
+            plan = await plans.plan_of(session, certificate_id) or AcmePlan(certificate_id=certificate_id)
+            plan.due_at, plan.why = now, f"{ASKED_FOR} {who}."
+            await session.merge(plan)
+    issuer.wake.set()
+
+
+async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: int = SUPERSEDED) -> None:
+    """Revoke the current one, and order another, which takes its place once it is issued. Raises AuthorityRefused (502)."""
+    async with issuer.changes.database.read() as session:
+        certificate = await issued_here(session, certificate_id)
+        content = await contents.current(session, certificate_id)
+    if content is None:
+        raise Conflict("There is no certificate to revoke yet.")
+    try:
+        client = await issuer.accounts.authority(certificate.authority, certificate.contact)
+        await asyncio.to_thread(client.revoke, content.chain.encode(), reason)
+    except AuthorityFault as refused:
+        issuer.accounts.drop(certificate.authority)
+        raise AuthorityRefused(str(refused)) from refused
+    await order_now(issuer, certificate_id, who)
+
+
+async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:
+    """What would go wrong with an order. Raises AuthorityRefused (502) if the authority does not answer."""
+    async with issuer.changes.database.read() as session:
+        certificate = await issued_here(session, certificate_id)
+    order = Order(tuple(certificate.names), certificate.challenge.value, b"", certificate.profile)
+    try:
+        return await issuer.checks.findings(order, certificate.authority)
+    except AuthorityFault as refused:
+        raise AuthorityRefused(str(refused)) from refused

@@ -1,0 +1,132 @@
+"""Orders in the database: begun, stored after each step, and listed with their steps."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.acme.faults import Fault, FaultKind
+from guardpanel.acme.keys import new_key, new_rsa_key, signing_request
+from guardpanel.acme.order import Order, Phase, Record
+from guardpanel.models.acme import AcmeOrder, AcmeStep
+from guardpanel.models.certificate import Certificate, KeyType
+from guardpanel.sealing import Seal
+
+KEPT = 20
+"Orders per certificate whose steps are kept."
+
+WORDS = {
+    Phase.ORDERED: "The authority took the order.",
+    Phase.PROVING: "Proving the names.",
+    Phase.PROVEN: "The proofs are in place.",
+    Phase.ANSWERED: "The authority is checking the proofs.",
+    Phase.FINALIZED: "The names are proved. The authority is issuing.",
+    Phase.ISSUED: "Issued. Putting it into use.",
+    Phase.FAILED: "The authority did not issue it.",
+    Phase.CLEAN: "",
+}
+
+
+@dataclass(frozen=True)
+class OrderLog:
+    """An order with its steps, oldest first."""
+
+    order: AcmeOrder
+    steps: tuple[AcmeStep, ...]
+
+    @property
+    def is_open(self) -> bool:
+        return self.order.ended_at is None
+
+
+async def begin(session: AsyncSession, seal: Seal, certificate: Certificate, replaces: str, now: datetime) -> AcmeOrder:
+    """With a new key, which is stored before the authority is asked."""
+    key = await asyncio.to_thread(new_rsa_key if certificate.key_type is KeyType.RSA else new_key)
+    row = AcmeOrder(
+        certificate_id=certificate.id or 0,
+        authority=certificate.authority,
+        names=list(certificate.names),
+        challenge=str(certificate.challenge.value),
+        profile=certificate.profile,
+        replaces=replaces,
+        csr=signing_request(key, certificate.names),
+        next_step_at=now,
+        started_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    row.sealed_key = seal.seal(key, row.place)
+    return row
+
+
+def read(row: AcmeOrder) -> Order:
+    return Order(
+        names=tuple(row.names), challenge=row.challenge, csr=row.csr, profile=row.profile, replaces=row.replaces,
+        phase=Phase(row.phase), url=row.url, expires=row.expires,
+        records=tuple(Record(**record) for record in row.records), chain=row.chain, fault=fault_in(row),
+    )  # fmt: skip
+
+
+def store(row: AcmeOrder, order: Order, now: datetime) -> str:
+    """Take the order's new state into its row. Returns the step in words, or nothing if it only waited."""
+    words = WORDS.get(order.phase, "") if order.phase != row.phase else ""
+    row.phase, row.url, row.expires, row.chain = order.phase.value, order.url, order.expires, order.chain
+    row.replaces = order.replaces
+    row.records = [asdict(record) for record in order.records]
+    row.fault = stored_fault(order.fault) if order.fault else None
+    row.tries = 0
+    row.next_step_at = now + timedelta(seconds=order.wait_seconds)
+    return words
+
+
+def fail(row: AcmeOrder, fault: Fault) -> None:
+    """Given up. Its records are removed in its next step."""
+    row.phase, row.fault = Phase.FAILED.value, stored_fault(fault)
+
+
+def end(row: AcmeOrder, now: datetime) -> None:
+    row.ended_at, row.sealed_key = now, None
+
+
+def stored_fault(fault: Fault) -> dict[str, Any]:
+    return {**asdict(fault), "retry_at": fault.retry_at.isoformat() if fault.retry_at else None}
+
+
+def fault_in(row: AcmeOrder) -> Fault | None:
+    if row.fault is None:
+        return None
+    fault = Fault(**{**row.fault, "kind": FaultKind(row.fault["kind"]), "retry_at": None})
+    retry_at = row.fault["retry_at"]
+    return replace(fault, retry_at=datetime.fromisoformat(retry_at)) if retry_at else fault
+
+
+async def find(session: AsyncSession, order_id: int) -> AcmeOrder:
+    return (await session.exec(select(AcmeOrder).where(AcmeOrder.id == order_id))).one()
+
+
+async def open_orders(session: AsyncSession) -> Sequence[AcmeOrder]:
+    """Oldest first."""
+    query = select(AcmeOrder).where(col(AcmeOrder.ended_at).is_(None)).order_by(col(AcmeOrder.id))
+    return (await session.exec(query)).all()
+
+
+async def logs(session: AsyncSession, certificate_id: int, limit: int = 5) -> list[OrderLog]:
+    """The newest orders of a certificate, with their steps."""
+    query = select(AcmeOrder).where(AcmeOrder.certificate_id == certificate_id)
+    rows = (await session.exec(query.order_by(col(AcmeOrder.id).desc()).limit(limit))).all()
+    ids = [row.id for row in rows]
+    found = (
+        await session.exec(select(AcmeStep).where(col(AcmeStep.order_id).in_(ids)).order_by(col(AcmeStep.id)))
+    ).all()
+    return [OrderLog(row, tuple(step for step in found if step.order_id == row.id)) for row in rows]
+
+
+async def drop_old(session: AsyncSession, certificate_id: int) -> None:
+    """All but the newest."""
+    query = select(AcmeOrder).where(AcmeOrder.certificate_id == certificate_id, col(AcmeOrder.ended_at).is_not(None))
+    for row in (await session.exec(query.order_by(col(AcmeOrder.id).desc()).offset(KEPT))).all():
+        await session.delete(row)

@@ -1,0 +1,99 @@
+"""A certificate from an ACME authority: its orders with their steps, ordered now, revoked, and looked at beforehand."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from guardpanel.dependencies import Editor, RowId, Viewer, anew
+from guardpanel.errors import NotFound, Problem
+from guardpanel.models.acme import AcmeStep
+from guardpanel.models.issuing import authority_name
+from guardpanel.services import certificates
+from guardpanel.services.issuing import deeds
+from guardpanel.services.issuing.orders import OrderLog
+from guardpanel.views.answers import page, redirect
+from guardpanel.views.context import Context, ContextDep
+
+router = APIRouter(prefix="/certificates/{certificate_id}")
+
+
+@router.get("/orders")
+async def show(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
+    """The orders alone, while one is in progress. Each look is a new one."""
+    row = await deeds.issued_here(ctx.session, certificate_id)
+    context = {"row": row, **await beside(ctx, certificate_id)}
+    return await page(ctx.request, "certificates/orders.html", context, block="orders")
+
+
+@router.post("/orders")
+async def order(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
+    url = f"/certificates/{certificate_id}"
+    try:
+        await deeds.order_now(ctx.panel.issuer, certificate_id, editor.email)
+    except NotFound:
+        raise
+    except Problem as problem:
+        return redirect(url, problem.message)
+    return redirect(f"{url}#orders", "Ordering. Its steps are below")
+
+
+@router.get("/preflight")
+async def preflight(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
+    row = await deeds.issued_here(ctx.session, certificate_id)
+    await anew(ctx.session)
+    found, problem = [], ""
+    try:
+        found = await deeds.preflight(ctx.panel.issuer, certificate_id)
+    except Problem as refused:
+        problem = refused.message
+    context = {"row": row, "authority": authority_name(row.authority), "findings": found, "problem": problem}
+    return await page(ctx.request, "certificates/preflight.html", context)
+
+
+@router.get("/revoke")
+async def confirm(certificate_id: RowId, ctx: ContextDep, _editor: Editor) -> Response:
+    row = await certificates.find(ctx.session, certificate_id)
+    await deeds.issued_here(ctx.session, certificate_id)
+    return await page(ctx.request, "certificates/revoke.html", {"row": row, "authority": authority_name(row.authority)})
+
+
+@router.post("/revoke")
+async def revoke(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
+    url = f"/certificates/{certificate_id}"
+    try:
+        await deeds.revoke(ctx.panel.issuer, certificate_id, editor.email)
+    except NotFound:
+        raise
+    except Problem as problem:
+        return redirect(url, problem.message)
+    return redirect(f"{url}#orders", "Revoked. Another one is being ordered")
+
+
+async def beside(ctx: Context, certificate_id: int) -> dict[str, Any]:
+    """What the certificate's page shows of its orders."""
+    issuing = await deeds.issuing_of(ctx.session, certificate_id)
+    return {
+        "issuing": issuing,
+        "order_steps": {log.order.id: steps_of(log) for log in issuing.logs},
+        "now": datetime.now(UTC),
+    }
+
+
+def steps_of(log: OrderLog) -> list[dict[str, object]]:
+    """For the list of steps: each with the seconds since the one before, and the one in progress at the end."""
+    shown: list[dict[str, object]] = []
+    before = log.order.started_at
+    for step in log.steps:
+        seconds = None if step.is_bad else f"{(step.at - before).total_seconds():.1f}"
+        shown.append({"state": _state(step), "text": f"{step.words} {step.detail}".strip(), "seconds": seconds})
+        before = step.at
+    if log.is_open:
+        waits = log.order.next_step_at > datetime.now(UTC) and log.order.tries
+        text = f"Next try at {log.order.next_step_at:%Y-%m-%d %H:%M} UTC." if waits else "In progress."
+        shown.append({"state": "waiting" if waits else "now", "text": text, "seconds": None})
+    return shown
+
+
+def _state(step: AcmeStep) -> str:
+    return "failed" if step.is_bad else "done"

@@ -1,0 +1,97 @@
+"""Certificates from an authority: the form, their page and JSON, with engines and an authority that are not asked."""
+
+import pytest
+from sqlmodel import select
+
+from guardpanel.models import AcmeAccount
+from guardpanel.models.issuing import AUTHORITIES, LETS_ENCRYPT, directory
+from guardpanel.panel import Panel
+from tests.conftest import Person
+
+pytestmark = pytest.mark.anyio
+
+EAB_KEY = "c2VjcmV0IGtleSBvZiAxNg"
+FORM = {
+    "source": "acme",
+    "name": "Shop",
+    "names": "shop.example",
+    "authority": "lets encrypt",
+    "challenge": "http-01",
+    "key_type": "ecdsa",
+}
+
+
+async def test_each_mistake_is_told_at_its_field_and_nothing_is_lost(ada: Person) -> None:
+    mistakes = [
+        ({"authority": "Lets Encript"}, "authority", "Enter Let’s Encrypt"),
+        ({"authority": "http://authority.test/dir"}, "authority", "https address"),
+        ({"authority": "https://ada:secret@authority.test/dir"}, "authority", "https address"),
+        ({"names": "*.shop.example"}, "names", "HTTP-01 can’t prove *.shop.example. Choose DNS-01 for wildcards."),
+        ({"names": "192.0.2.1", "challenge": "dns-01"}, "names", "DNS-01 can’t prove 192.0.2.1."),
+        ({"profile": "short lived"}, "profile", "A profile’s name has"),
+        ({"contact": "ada"}, "contact", "Enter an email address"),
+        ({"eab_key_id": "kid-1"}, "eab_key", "Enter both"),
+        ({"eab_key": EAB_KEY}, "eab_key", "Enter both"),
+        ({"eab_key_id": "kid-1", "eab_key": "no key!"}, "eab_key", "Paste the key as the authority shows it"),
+    ]
+    for changed, field, words in mistakes:
+        answer = await ada.post("/certificates", data=FORM | changed)
+        assert answer.status_code == 422, changed
+        assert words in answer.text, (changed, field)
+        assert 'value="Shop"' in answer.text
+        assert EAB_KEY not in answer.text
+
+
+async def test_a_certificate_is_added_and_its_orders_are_shown_and_asked_for(
+    ada: Person, ada_api: Person, panel: Panel
+) -> None:
+    sent = FORM | {"eab_key_id": "kid-1", "eab_key": EAB_KEY, "profile": "shortlived", "contact": "ops@shop.example"}
+    answer = await ada.post("/certificates", data=sent)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/certificates/1")
+
+    row = (await ada_api.get("/api/v1/certificates/1")).json()
+    assert (row["authority"], row["challenge"], row["profile"]) == (LETS_ENCRYPT, "http-01", "shortlived")
+    assert not [name for name in row if name.startswith("eab")]
+    async with panel.database.read() as session:
+        (account,) = (await session.exec(select(AcmeAccount))).all()
+    assert account.binding_key_id == "kid-1"
+    assert panel.changes.seal.open(account.sealed_binding_key or b"", account.place).decode() == EAB_KEY
+
+    shown = await ada.get("/certificates/1")
+    assert "Let’s Encrypt" in shown.text and "Order now" in shown.text and EAB_KEY not in shown.text
+    form = await ada.get("/certificates/1/edit")
+    assert 'value="Let’s Encrypt"' in form.text and EAB_KEY not in form.text
+
+    assert (await ada.post("/certificates/1/orders")).headers["location"] == "/certificates/1#orders"
+    due = (await ada_api.get("/api/v1/certificates/1/orders")).json()
+    assert (due["why"], due["orders"], due["failures"]) == ("Asked for by ada@example.org.", [], 0)
+    assert (await ada_api.post("/api/v1/certificates/1/orders")).status_code == 202
+    refused = await ada_api.post("/api/v1/certificates/1/revocation")
+    assert (refused.status_code, refused.json()["detail"]) == (409, "There is no certificate to revoke yet.")
+    assert (await ada.get("/certificates/1/revoke")).status_code == 200
+    part = await ada.get("/certificates/1/orders", headers={"hx-request-type": "partial"})
+    assert part.text.strip().startswith('<section class="section" id="orders"')
+
+
+async def test_only_editors_order_and_only_what_an_authority_issues(
+    ada_api: Person, vera: Person, vera_api: Person
+) -> None:
+    made = await ada_api.post(
+        "/api/v1/certificates", json={"source": "self_signed", "name": "Own", "names": ["own.example"]}
+    )
+    assert made.status_code == 201, made.text
+
+    assert (await vera.post("/certificates/1/orders")).status_code == 403
+    assert (await vera_api.post("/api/v1/certificates/1/orders")).status_code == 403
+    assert (await vera_api.post("/api/v1/certificates/1/revocation")).status_code == 403
+    for path in ("orders", "revocation"):
+        answer = await ada_api.post(f"/api/v1/certificates/1/{path}")
+        assert answer.json()["detail"] == "This certificate is not issued by an ACME authority."
+        assert (await ada_api.post(f"/api/v1/certificates/7/{path}")).status_code == 404
+
+
+def test_every_known_authority_is_found_by_its_name_as_people_type_it() -> None:
+    for name, url in AUTHORITIES.items():
+        for typed in (name, name.upper(), name.replace("’", "'"), f" {name.replace('’', '')} ", url):
+            assert directory(typed) == url
+    assert directory("https://ca.internal:9000/acme/acme/directory") == "https://ca.internal:9000/acme/acme/directory"

@@ -58,6 +58,8 @@ async def test_a_save_with_https_is_live_over_tls_and_nowhere_else(running: Inst
     assert await asyncio.to_thread(leaf, place, "shop.example") == second
     await certificates.delete(running.changes, ADA, 1)
     assert await asyncio.to_thread(leaf, place, "shop.example") == served
+    keys = {path.parts[-3] for path in (settings.data_dir / "releases").glob("*/certs/1.pem")}
+    assert keys <= {str((running.engines.releases.current_number() or 0) - 1)}, "replaced keys stay on disk"
 
     await virtual_hosts.update(running.changes, ADA, 1, a_virtual_host(9, https=False))
 

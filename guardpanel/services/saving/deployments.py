@@ -47,6 +47,9 @@ class Deployments:
             raise StorageFailed(f"{words} It will be recorded once the disk is writable.") from failed
         self.watch.proved()
         self.engines.tidy()
+        keep = {prepared.revision, prepared.previous.id or 0 if prepared.previous else 0}
+        with suppress(OSError):  # The disk cannot be written: the next save does it.
+            await asyncio.to_thread(self.engines.releases.forget_secrets, keep)
 
     async def _roll_back(self, prepared: PreparedSave, failed: DeploymentFailed, progress: Progress) -> None:
         """Put back the release and then the rows before this change, and report which of both succeeded. Always raises. If

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlmodel import SQLModel
 
 from guardpanel import database
 from guardpanel.errors import StorageFailed
@@ -52,15 +53,27 @@ def test_a_schema_that_is_not_known_is_left_as_it_is(data_dir: Path, schemas: li
     assert file.read_bytes() == before
 
 
-def test_ids_of_what_was_deleted_are_not_given_again_after_a_migration(data_dir: Path) -> None:
+def test_ids_of_what_was_deleted_are_not_given_again_after_any_migration(data_dir: Path) -> None:
+    """Also of tables that a migration rebuilds, there and back: those that the models say, and no others."""
     file = data_dir / "guardpanel.db"
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("INSERT INTO sqlite_sequence VALUES ('hostname', 70), ('policy', 41)")
+        connection.execute("DELETE FROM sqlite_sequence")
+        connection.executemany("INSERT INTO sqlite_sequence VALUES (?, 70)", [[table] for table in counted(connection)])
 
     downgrade(file, "0009")
     database.migrate(f"sqlite+aiosqlite:///{file}")
 
     with closing(sqlite3.connect(file)) as connection:
+        old = {"hostname", "policy", "server", "user", "virtualhost"}
         highest = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
-        assert (highest["policy"], highest["hostname"]) == (41, 70)
+        assert {table: highest.get(table) for table in old} == dict.fromkeys(old, 70)
+        assert counted(connection) == {
+            table.name for table in SQLModel.metadata.tables.values() if table.dialect_options["sqlite"]["autoincrement"]
+        }
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def counted(connection: sqlite3.Connection) -> set[str]:
+    """The tables that never give an id again."""
+    tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    return {name for name, sql in tables if "AUTOINCREMENT" in (sql or "")}

@@ -25,13 +25,7 @@ def downgrade() -> None:
 
 
 def _rebuild(change) -> None:
-    """SQLite cannot alter a constraint: the table is made anew, with its ids never given twice as before."""
+    """SQLite cannot alter a constraint: the table is made anew."""
     for table, constraint in UNIQUE.items():
-        wanted = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table")
-        highest = op.get_bind().execute(wanted, {"table": table}).scalar()
         with op.batch_alter_table(table, table_kwargs={"sqlite_autoincrement": True}) as batch_op:
             change(batch_op, constraint)
-        op.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = :table").bindparams(table=table))
-        if highest is not None:
-            given = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :highest)")
-            op.execute(given.bindparams(table=table, highest=highest))

@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("virtualhost") as batch_op:
+    with op.batch_alter_table("virtualhost", table_kwargs={"sqlite_autoincrement": True}) as batch_op:
         batch_op.add_column(sa.Column("https", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("https_redirect", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("hsts_seconds", sa.Integer(), nullable=False, server_default="0"))
@@ -30,7 +30,7 @@ def downgrade() -> None:
     with op.batch_alter_table("traffic") as batch_op:
         batch_op.drop_column("strict_sni")
         batch_op.drop_column("https_port")
-    with op.batch_alter_table("virtualhost") as batch_op:
+    with op.batch_alter_table("virtualhost", table_kwargs={"sqlite_autoincrement": True}) as batch_op:
         batch_op.drop_constraint("tls_profile", type_="check")
         batch_op.drop_column("tls_profile")
         batch_op.drop_column("hsts_seconds")

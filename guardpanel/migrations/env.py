@@ -30,7 +30,7 @@ def _highest_ids(connection: Connection) -> dict[str, int]:
     """By table: the highest id that was ever given."""
     if not connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").first():
         return {}
-    return {name: seq for name, seq in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")}
+    return dict(connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"))
 
 
 def _keep(connection: Connection, highest: dict[str, int]) -> None:

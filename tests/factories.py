@@ -31,6 +31,8 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "tls_verify": "system",
         "tls_ca": "",
         "tls_name": "",
+        "hsts_seconds": "0",
+        "tls_profile": "intermediate",
         "notes": "",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}

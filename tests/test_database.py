@@ -68,7 +68,9 @@ def test_ids_of_what_was_deleted_are_not_given_again_after_any_migration(data_di
         highest = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
         assert {table: highest.get(table) for table in old} == dict.fromkeys(old, 70)
         assert counted(connection) == {
-            table.name for table in SQLModel.metadata.tables.values() if table.dialect_options["sqlite"]["autoincrement"]
+            table.name
+            for table in SQLModel.metadata.tables.values()
+            if table.dialect_options["sqlite"]["autoincrement"]
         }
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 

@@ -30,7 +30,7 @@ def _highest_ids(connection: Connection) -> dict[str, int]:
     """By table: the highest id that was ever given."""
     if not connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").first():
         return {}
-    return dict(connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"))
+    return {row.name: row.seq for row in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")}
 
 
 def _keep(connection: Connection, highest: dict[str, int]) -> None:
@@ -39,7 +39,9 @@ def _keep(connection: Connection, highest: dict[str, int]) -> None:
     for table in _highest_ids(connection) | highest:
         kept = max(_highest_ids(connection).get(table, 0), highest.get(table, 0))
         connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-        has_table = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
+        has_table = connection.exec_driver_sql(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+        )
         if has_table.first():
             connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, kept))
 

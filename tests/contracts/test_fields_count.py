@@ -418,6 +418,7 @@ LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "q": lambda page: page["total"] == 0,
     "policy_id": lambda page: page["total"] == 0,
     "source": lambda problem: problem["errors"][0]["field"] == "source",
+    "findings": lambda problem: problem["errors"][0]["field"] == "findings",
     "policy": lambda problem: problem["detail"] == "Policy not found.",
     "revision": lambda comparison: comparison["before"] == "Default, revision 2",
 }

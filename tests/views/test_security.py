@@ -16,6 +16,7 @@ from guardpanel.settings import Settings
 from tests.conftest import running, someone
 from tests.factories import a_virtual_host
 from tests.fakes import FAKES
+from tests.faults import Faults
 from tests.html import read
 
 pytestmark = pytest.mark.anyio
@@ -227,11 +228,12 @@ async def test_a_method_that_an_address_does_not_take_names_those_that_it_does(
 
 
 async def test_a_fault_of_ours_says_nothing_of_the_inside(
-    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, caplog: pytest.LogCaptureFixture
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, caplog: pytest.LogCaptureFixture, faults: Faults
 ) -> None:
     async def broken() -> None:
         raise RuntimeError("the inside: /etc/secret")
 
+    faults.expect()  # a look at the engines may fall into it
     panel.engines.status = broken  # type: ignore[assignment,method-assign]
     page, api = await ada.get("/"), await ada_api.get("/api/v1/runtime/status")
 

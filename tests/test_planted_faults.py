@@ -20,7 +20,9 @@ from guardpanel.engines import Deployer, deployer, supervisor
 from guardpanel.engines.releases import Releases
 from guardpanel.models import Session
 from guardpanel.panel import Panel
-from guardpanel.services import exclusion_ends
+from guardpanel.services import certificate_renewals, exclusion_ends
+from guardpanel.services.issuing import plans
+from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.truth import readiness, startup
 from guardpanel.settings import Settings
 from tests.fakes import FAKES
@@ -57,7 +59,8 @@ class Planted:
 @pytest.fixture
 async def panel(settings: Settings, data_dir: Path) -> AsyncIterator[Panel]:
     """As `guardpanel up` makes it, with children that only sleep; not begun yet."""
-    hurried = replace(FAKES, background=lambda: Background(lambda seconds: asyncio.sleep(min(seconds, 0.01))))
+    background = Background(lambda seconds: asyncio.sleep(min(seconds, 0.01)))
+    hurried = replace(FAKES, background=lambda: background, issuer=Issuer)
     made = await Panel.open(settings, supervise=True, parts=hurried)
     assert made.supervisor is not None
     for child in made.supervisor.children:
@@ -89,6 +92,8 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "reconcile": (panel.engines, "inspect"),
             "server names": (panel.engines, "follow_names"),
             "rule exclusions": (exclusion_ends, "ending"),
+            "certificates": (certificate_renewals, "renew"),
+            "certificate orders": (plans, "certificates"),
             "retention": (Releases, "numbers"),
             "sweep": (panel.backups, "sweep"),
             "sessions": (sessions, "write"),

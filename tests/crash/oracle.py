@@ -6,7 +6,6 @@ renderer, to say which bytes the rows should be.
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import json
@@ -16,7 +15,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,16 @@ def abilities(haproxy: str) -> dict[str, bool]:
     if pid == 0:
         try:
             facts = asyncio.run(asked_again(EngineFacts((), "", "", "", ""), HAProxy(haproxy)))
-            os.write(tells, json.dumps(dataclasses.asdict(facts)).encode())
+            values = {place.name: getattr(facts, place.name) for place in fields(EngineFacts)}
+            known = {name: value for name, value in values.items() if isinstance(value, bool)}
+            os.write(tells, json.dumps(known).encode())
         finally:
             os._exit(0)
     os.close(tells)
     with os.fdopen(told, "rb") as answer:
-        facts_by_name: dict[str, object] = json.loads(answer.read())
+        known_abilities: dict[str, bool] = json.loads(answer.read())
     os.waitpid(pid, 0)
-    return {name: value for name, value in facts_by_name.items() if isinstance(value, bool)}
+    return known_abilities
 
 
 @dataclass

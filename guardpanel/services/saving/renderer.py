@@ -1,6 +1,7 @@
 """From rows to the engines: rendered with this installation's facts, and staged as a release."""
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.bundle import Application, Bundle
 from guardpanel.certificates import contents
+from guardpanel.certificates.contents import CurrentContent
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import Engines
 from guardpanel.engines.files import content_of
+from guardpanel.engines.handshakes import first_of
 from guardpanel.engines.releases import Release, ReleaseDamaged
 from guardpanel.models import Revision
 from guardpanel.rendering import DesiredState, EngineFacts, render
@@ -75,7 +78,7 @@ class Renderer:
         """Without their key, those of the live release go on being served."""
         served = []
         for one in await contents.current_contents(session, self.seal):
-            pem = one.pem or await asyncio.to_thread(self._released, one.certificate_id)
+            pem = one.pem or await asyncio.to_thread(self._released, one)
             if pem:
                 served.append(
                     ServedCertificate(
@@ -84,9 +87,13 @@ class Renderer:
                 )
         return ServedCertificates(tuple(served), datetime.now(UTC))
 
-    def _released(self, certificate_id: int) -> bytes:
-        with suppress(OSError):
-            return content_of(self.engines.releases.link / "certs" / f"{certificate_id}.pem")
+    def _released(self, content: CurrentContent) -> bytes:
+        """Compared, since a restored backup may give a certificate the id of another one that is live here. Empty if it is not
+        this one."""
+        with suppress(OSError, ValueError):
+            pem = content_of(self.engines.releases.link / "certs" / f"{content.certificate_id}.pem")
+            if hashlib.sha256(first_of(pem)).hexdigest() == content.fingerprint:
+                return pem
         return b""
 
     def use(self, facts: EngineFacts) -> None:

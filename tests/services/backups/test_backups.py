@@ -19,11 +19,12 @@ from guardpanel.app import create_app
 from guardpanel.engines.lock import only_one
 from guardpanel.errors import Busy, ConfigRejected, Conflict, EngineUnavailable, Invalid, NotFound, Problem, RolledBack
 from guardpanel.models import Deployment, Installation, User
+from guardpanel.models.certificate import CertificateFields, Source
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import policies, traffic, virtual_hosts
+from guardpanel.services import certificates, policies, traffic, virtual_hosts
 from guardpanel.services.backups import archives, keys, restores, sealing
 from guardpanel.services.backups.backups import Backups, Candidate
 from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew, WrongPassphrase
@@ -651,3 +652,29 @@ async def test_every_table_is_in_a_backup() -> None:
         SQLModel.metadata.tables
     )
     assert VERA and Installation.__tablename__ in SQLModel.metadata.tables
+
+
+async def a_site(panel: Panel, name: str) -> None:
+    """Over HTTPS, with a certificate of its own."""
+    ada = SaveRequest("eve@example.org")
+    await virtual_hosts.create(panel.changes, ada, a_host(name, https=True))
+    fields = CertificateFields(name=name, source=Source.SELF_SIGNED, names=[name])
+    await certificates.create(panel.changes, ada, fields)
+
+
+async def test_a_certificate_restored_without_its_key_does_not_get_another_ones_of_this_machine(
+    panel: Panel, other: Panel
+) -> None:
+    await a_site(panel, "bank.example")
+    await a_site(other, "shop.example")
+    releases, without_key, whole = other.engines.releases, await backup(panel), await backup(panel, WORDS)
+    shop = (releases.link / "certs" / "1.pem").read_bytes()
+
+    await restored(other, without_key)
+    files = sorted(path.name for path in (releases.link / "certs").iterdir())
+    listed = (releases.link / "crt-list.txt").read_text()
+    await restores.restore(other.changes, SaveRequest("eve@example.org"), await taken(other, whole, WORDS))
+
+    assert (files, listed) == (["default.pem"], "certs/default.pem bank.example\n")
+    bank = (panel.engines.releases.link / "certs" / "1.pem").read_bytes()
+    assert (releases.link / "certs" / "1.pem").read_bytes() == bank != shop

@@ -27,6 +27,8 @@ class ListenerState(ListenerFields):
 
 class TrafficState(TrafficColumns):
     listeners: tuple[ListenerState, ...]
+    takes_ipv6: bool
+    "Whether a listener is an IPv6 socket, of HTTP or HTTPS."
 
     @property
     def takes_proxy_protocol(self) -> bool:
@@ -35,7 +37,7 @@ class TrafficState(TrafficColumns):
     @property
     def may_see_mapped_addresses(self) -> bool:
         """IPv6 sockets and the PROXY protocol may present IPv4 visitors as `::ffff:192.0.2.7`."""
-        return self.takes_proxy_protocol or any(listener.bind.startswith("[") for listener in self.listeners)
+        return self.takes_proxy_protocol or self.takes_ipv6
 
     @classmethod
     def from_row(cls, row: Row | None, facts: EngineFacts) -> "TrafficState":
@@ -45,4 +47,6 @@ class TrafficState(TrafficColumns):
             ListenerState.from_row(f"in{number}", bind_text(*bind), stored.get(bind_text(*bind)))
             for number, bind in enumerate(facts.http_binds, 1)
         )
-        return cls.model_construct(None, listeners=listeners, **(OF_TRAFFIC.by_name(row) if row else {}))
+        takes_ipv6 = any(":" in host for host, _ in (*facts.http_binds, *facts.https_binds))
+        values = OF_TRAFFIC.by_name(row) if row else {}
+        return cls.model_construct(None, listeners=listeners, takes_ipv6=takes_ipv6, **values)

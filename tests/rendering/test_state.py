@@ -1,5 +1,6 @@
 """From rows to the state that is rendered."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.listener import ListenerFields
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import Balance
-from guardpanel.rendering import DesiredState
+from guardpanel.rendering import DesiredState, render
 from tests.rows import FACTS, rows
 
 SERVERS = {"servers": [{"address": "192.0.2.1"}]}
@@ -119,3 +120,16 @@ def test_config_templates_see_every_field_of_a_noun() -> None:
     assert [name for name in ServerFields.model_fields if not hasattr(host.servers[0], name)] == []
     assert [name for name in ListenerFields.model_fields if not hasattr(seen.traffic.listeners[0], name)] == []
     assert (host.balance, host.health_check) == (Balance.FIRST, False)
+
+
+@pytest.mark.parametrize(
+    ("http", "https", "may_be"),
+    [("0.0.0.0", "::", True), ("::", "0.0.0.0", True), ("0.0.0.0", "0.0.0.0", False)],
+)
+def test_ipv4_visitors_of_an_ipv6_listener_are_told_apart(http: str, https: str, may_be: bool) -> None:
+    """Such a socket has them as `::ffff:192.0.2.7`, whose first 64 bits are the same for all."""
+    facts = replace(FACTS, http_binds=((http, 80),), https_binds=((https, 443),))
+    made = DesiredState.from_rows(rows({}, {"a.test": {**SERVERS, "https": True}}), facts)
+
+    assert made.traffic.may_see_mapped_addresses is may_be
+    assert (b'regsub("^::ffff:"' in render(made).files["haproxy.cfg"]) is may_be

@@ -37,12 +37,13 @@ ENV PATH=/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin 
     GUARDPANEL_DATA_DIR=/data \
     GUARDPANEL_LISTEN=0.0.0.0:8000 \
     GUARDPANEL_HTTP_BIND=0.0.0.0:8080 \
+    GUARDPANEL_HTTPS_BIND=0.0.0.0:8443 \
     GUARDPANEL_HAPROXY_BIN=/usr/sbin/haproxy \
     GUARDPANEL_AGENT_BIN=/usr/local/bin/guardpanel-spoa
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
-EXPOSE 8000 8080
+EXPOSE 8000 8080 8443
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["python3", "-c", "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:8000/healthz', timeout=4)"]

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
@@ -14,7 +15,7 @@ from guardpanel.certificates import contents, making
 from guardpanel.certificates.names import covers, day
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
-from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, NotFound
+from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, NotFound, Stale
 from guardpanel.models import Certificate, CertificateContent, Hostname
 from guardpanel.models.certificate import NOUN, CertificateFields, CertificateInput, Source
 from guardpanel.models.certificate_content import LOCAL_AUTHORITY
@@ -75,11 +76,27 @@ class Certificates(Crud[Certificate, CertificateFields]):
 
     async def renew(self, changes: Changes, request: SaveRequest, number: int) -> SaveResult[Certificate]:
         """A new certificate with a new key for the same names. Raises Invalid (422) if it is not made here."""
-        async with changes.database.read() as session:
-            fields = self.fields_of(await self.find(session, number))
-        if not fields.source.is_made_here:
-            raise Invalid("Only self-signed certificates and those of the local CA are made here.")
-        return await super().update(changes, request, number, Ready(**fields.model_dump(), renewed=True))
+
+        def made_anew(row: Certificate) -> Ready:
+            if not row.source.is_made_here:
+                raise Invalid("Only self-signed certificates and those of the local CA are made here.")
+            return Ready(**self.fields_of(row).model_dump(), renewed=True)
+
+        return await self.refill(changes, request, number, made_anew)
+
+    async def refill(
+        self, changes: Changes, request: SaveRequest, number: int, ready_of: Callable[[Certificate], Ready]
+    ) -> SaveResult[Certificate]:
+        """Another content for the row as it is. An edit that is saved while this waits is read anew, never taken back."""
+        for is_last in (False, False, True):
+            async with changes.database.read() as session:
+                row = await self.find(session, number)
+            try:
+                return await super().update(changes, request, number, ready_of(row), row.version)
+            except Stale:
+                if is_last:
+                    raise
+        raise AssertionError
 
     async def also(self, session: AsyncSession, row: Certificate, fields: CertificateFields, seal: Seal) -> str:
         """The content."""
@@ -185,13 +202,18 @@ async def use_again(
 ) -> SaveResult[Certificate]:
     """Serve a replaced content again. Raises NotFound (404), Invalid (422) if it expired, KeyLost (503) if its key was wiped."""
     async with changes.database.read() as session:
-        row, content = await find(session, certificate_id), await session.get(CertificateContent, content_id)
-        if content is None or content.certificate_id != certificate_id:
-            raise NotFound("This certificate is no longer stored.")
-        fields = CertificateInput(**fields_of(row).model_dump())
+        await find(session, certificate_id)
+        its = await contents.all_of(session, certificate_id)
+    content = next((content for content in its if content.id == content_id), None)
+    if content is None:
+        raise NotFound("This certificate is no longer stored.")
     parsed = parse(Material(content.chain.encode(), contents.key_of(content, changes.seal)), datetime.now(UTC))
-    ready = Ready.model_construct(None, **dict(fields), parsed=parsed, renewed=False)
-    return await Crud.update(ROWS, changes, request, certificate_id, ready)
+
+    def with_content(row: Certificate) -> Ready:
+        fields = CertificateInput(**fields_of(row).model_dump())
+        return Ready.model_construct(None, **dict(fields), parsed=parsed, renewed=False)
+
+    return await ROWS.refill(changes, request, certificate_id, with_content)
 
 
 async def earlier(session: AsyncSession, row: Certificate) -> list[CertificateContent]:

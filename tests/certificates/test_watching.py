@@ -1,17 +1,22 @@
 """Certificates that end: on the dashboard, in the metrics, renewed when they are made here. Keys that nobody can open."""
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
+from sqlmodel import col, update
 
 from guardpanel.certificates.choosing import best_for, state_of
 from guardpanel.certificates.contents import CurrentContent
+from guardpanel.errors import NotFound, RolledBack
 from guardpanel.models.certificate import Source
+from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_renewals
+from guardpanel.services import certificate_renewals, certificates
+from guardpanel.services.certificate_renewals import Pauses
+from guardpanel.services.saving.change import Change
 from tests.certificates.made import NOW, intermediate, made
 from tests.factories import a_vhost
 
@@ -50,12 +55,79 @@ async def test_what_is_made_here_is_renewed_before_it_ends(ada_api: httpx2.Async
         )
     before = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
 
-    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=250))
+    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=250), Pauses())
     kept = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
-    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=270))
+    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=270), Pauses())
     renewed = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
 
     assert kept == before and not set(renewed) & set(before)
+
+
+@pytest.mark.anyio
+async def test_a_renewal_that_fails_waits_and_keeps_no_other_from_its_own(
+    ada_api: httpx2.AsyncClient, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        await ada_api.post(API, json={"name": name, "source": "self_signed", "names": [f"{name}.example"]})
+    before = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
+    save, tried, pauses = panel.changes.save, [], Pauses()
+
+    async def refuse_the_first(change: Change, *others: Any, **more: Any) -> Any:
+        tried.append(change.noun_id)
+        if change.noun_id == 1:
+            raise RolledBack("HAProxy could not load this.", steps=(), evidence="")
+        return await save(change, *others, **more)
+
+    monkeypatch.setattr(panel.changes, "save", refuse_the_first)
+    now = datetime.now(UTC) + timedelta(days=270)
+    for hours in (0, 0.9, 1.1, 2, 3.2):
+        await certificate_renewals.renew(panel.changes, now + timedelta(hours=hours), pauses)
+    monkeypatch.undo()
+    await certificate_renewals.renew(panel.changes, now + timedelta(hours=8), pauses)
+
+    after = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
+    assert tried[:2] == [1, 2] and tried.count(1) == 3
+    assert not set(after) & set(before) and pauses == Pauses()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_used_again", [False, True])
+async def test_an_edit_is_not_taken_back_by_a_renewal_that_waited_for_it(
+    ada_api: httpx2.AsyncClient, panel: Panel, monkeypatch: pytest.MonkeyPatch, is_used_again: bool
+) -> None:
+    await ada_api.post(API, json={"name": "intra", "source": "self_signed", "names": ["intra.example"]})
+    save = panel.changes.save
+
+    async def save_behind_an_edit(*change: Any, **others: Any) -> Any:
+        monkeypatch.undo()
+        assert (await ada_api.patch(f"{API}/1", json={"notes": "Ask Vera"})).status_code == 200
+        return await save(*change, **others)
+
+    monkeypatch.setattr(panel.changes, "save", save_behind_an_edit)
+    if is_used_again:
+        await certificates.use_again(panel.changes, certificate_renewals.AUTHOR, 1, 1)
+    else:
+        await certificates.renew(panel.changes, certificate_renewals.AUTHOR, 1)
+
+    row = (await ada_api.get(f"{API}/1")).json()
+    assert (row["notes"], row["version"]) == ("Ask Vera", 3)
+
+
+@pytest.mark.anyio
+async def test_what_an_earlier_certificate_with_the_same_id_was_is_not_used_again(
+    ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    """A backup from another machine brings such contents."""
+    await ada_api.post(API, json={"name": "intra", "source": "self_signed", "names": ["intra.example"]})
+    await ada_api.patch(f"{API}/1", json={"names": ["new.example"]})
+    async with panel.database.write() as session:
+        theirs = update(CertificateContent).where(col(CertificateContent.id) == 1)
+        await session.exec(theirs.values(certificate_created_at=datetime.now(UTC) - timedelta(days=9)))
+
+    with pytest.raises(NotFound):
+        await certificates.use_again(panel.changes, certificate_renewals.AUTHOR, 1, 1)
+
+    assert (await ada_api.get(f"{API}/1")).json()["covers"] == ["new.example"]
 
 
 @pytest.mark.anyio
@@ -65,7 +137,7 @@ async def test_another_master_key_is_said_on_every_page(
     await ada_api.post(API, json={"name": "intra", "source": "self_signed", "names": ["intra.example"]})
     panel.changes.seal = Seal(bytes(32))
 
-    await certificate_renewals._look(panel.changes)
+    await certificate_renewals._look(panel.changes, Pauses())
 
     assert "the secret key file is not the one they were sealed with" in panel.changes.watch.keys
     assert "Private keys can’t be read" in (await ada.get("/policies")).text

@@ -39,6 +39,11 @@ class Covered:
     offer: Offer | None
     state: State | None
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether browsers can accept it today."""
+        return self.state is not None and self.state.key in {"valid", "expiring"}
+
 
 class Offers:
     """All current contents, by the names in them."""

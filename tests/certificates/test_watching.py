@@ -12,9 +12,10 @@ from guardpanel.certificates.contents import CurrentContent
 from guardpanel.errors import NotFound, RolledBack
 from guardpanel.models.certificate import Source
 from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_renewals, certificates
+from guardpanel.services import certificate_renewals, certificates, virtual_hosts
 from guardpanel.services.certificate_renewals import Pauses
 from guardpanel.services.saving.change import Change
 from tests.certificates.made import NOW, intermediate, made
@@ -45,6 +46,28 @@ async def test_what_ends_soon_is_on_the_dashboard_and_in_the_metrics(
     assert "soon.example" in section and "5 days left" in section and "later.example" not in section
     assert 'guardpanel_certificate_not_after_timestamp_seconds{certificate="later.example",id="2"}' in metrics
     assert 'href="/certificates/1"' in (await ada.get("/virtual-hosts/1")).text
+
+
+@pytest.mark.anyio
+async def test_a_virtual_host_shows_what_https_lacks(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    servers = [{"address": "192.0.2.1"}]
+    given = {"hostnames": ["shop.example"], "servers": servers, "https": True, "https_redirect": True}
+    await virtual_hosts.create(panel.changes, certificate_renewals.AUTHOR, VirtualHostFields.model_validate(given))
+
+    uncovered = (await ada.get("/virtual-hosts/1")).text
+    await ada_api.post(API, json={"name": "old", "source": "self_signed", "names": ["shop.example"]})
+    async with panel.database.write() as session:
+        await session.exec(update(CertificateContent).values(not_after=datetime.now(UTC) - timedelta(days=1.5)))
+    expired = (await ada.get("/virtual-hosts/1")).text
+    await ada_api.post(API, json={"name": "new", "source": "self_signed", "names": ["shop.example"]})
+    valid = (await ada.get("/virtual-hosts/1")).text
+
+    lack = "without a valid"
+    assert lack in uncovered and "and HTTP redirects to it" in uncovered
+    assert lack in expired and "Expired 1 day ago" in expired and 'href="/certificates/1"' in expired
+    assert lack not in valid and 'href="/certificates/2"' in valid
 
 
 @pytest.mark.anyio

@@ -220,11 +220,11 @@ class Deployer:
 
     async def _publish(self, release: Release, bundle: Bundle, *, again: bool = False) -> None:
         """Have HAProxy run it, with what its previous worker knew about servers. Every reload goes through here."""
-        new_keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
+        new_keys: Collection[str] = await asyncio.to_thread(self.releases.differing_secrets, release.number)
         async with self.telling.handing_over(bundle.files["haproxy.cfg"].decode(), bundle.checksum):
             await asyncio.to_thread(self.releases.publish, release)
             await self.reloader.reload(bundle.checksum, again=again or bool(new_keys))
-        await self.verifier.prove_certificates(bundle, new_keys)
+        await self.verifier.prove_certificates(bundle, bundle.secrets if again else new_keys)
 
     async def reload_again(self) -> None:
         """Reload the same configuration: HAProxy cannot give an address at run time to a server that had none. Raises

@@ -101,7 +101,8 @@ class Inspector:
             processes = await self.cli.processes()
             if not self.verifier.has_learned(expected.checksum):
                 self.verifier.learn(expected.checksum, await asyncio.to_thread(self.releases.files, expected.number))
-            return [*await self._maps(expected), *await self._listeners(expected, processes)]
+            drifts = [*await self._maps(expected), *await self._listeners(expected, processes)]
+            return drifts or await self._certificates(expected)
         except (EngineUnavailable, ReleaseDamaged):  # A damaged release is reported with the files.
             return []
 
@@ -136,6 +137,10 @@ class Inspector:
             if wrong:
                 drifts.append(Drift(Place.HAPROXY, wrong))
         return drifts
+
+    async def _certificates(self, expected: Expected) -> list[Drift]:
+        wrong = await self.verifier.next_certificate(self.releases.root / str(expected.number))
+        return [Drift(Place.HAPROXY, wrong)] if wrong else []
 
     # Agent
 

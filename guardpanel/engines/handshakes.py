@@ -7,6 +7,7 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
+from guardpanel.engines.files import content_of
 from guardpanel.engines.proxy_lines import certificate_lines
 from guardpanel.errors import EngineUnavailable
 
@@ -24,6 +25,18 @@ def first_of(pem: bytes) -> bytes:
     """The first certificate of a file, as DER."""
     text = pem.decode()
     return ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE") : text.index(END) + len(END)] + "\n")
+
+
+async def difference(places: Collection[http.Place], release: Path, file: str, name: str) -> str | None:
+    """Whether these listeners serve what is in a release's file. Raises EngineUnavailable."""
+    try:
+        wanted = first_of(await asyncio.to_thread(content_of, release / file))
+    except (OSError, ValueError):
+        return None  # Reported with the files.
+    for place in places:
+        if await leaf(place, name) != wanted:
+            return f"HAProxy serves another certificate for {name} than {file}. It was changed through the Runtime API."
+    return None
 
 
 async def leaf(place: http.Place, name: str) -> bytes:

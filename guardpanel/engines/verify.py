@@ -9,11 +9,11 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
-from guardpanel.engines.handshakes import leaf, leaves
+from guardpanel.engines.handshakes import difference, leaf, leaves
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import listener_of, processes_at
-from guardpanel.engines.proxy_lines import expected_of_us, local, tls_listeners
+from guardpanel.engines.proxy_lines import certificate_lines, expected_of_us, local, tls_listeners
 from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
 DEADLINE = 8.0
@@ -51,6 +51,9 @@ class Verifier:
         "Listeners that accept requests after a PROXY line, as far as known."
         self._tls: dict[http.Place, str] = {}
         "HTTPS listeners, with the name to connect with."
+        self._lines: list[tuple[str, str]] = []
+        "Files of certificates, each with a name that gets it."
+        self._next_line = 0
         self._learned = ""
 
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
@@ -77,10 +80,17 @@ class Verifier:
             return None
         return f"A new connection for {name} still gets another certificate."
 
+    async def next_certificate(self, release: Path) -> str | None:
+        """What is wrong with a certificate of this release: in turns, one per call. Raises EngineUnavailable."""
+        if not self._lines:
+            return None
+        self._next_line = (self._next_line + 1) % len(self._lines)
+        return await difference(self._tls, release, *self._lines[self._next_line])
+
     def learn(self, checksum: str, files: Mapping[str, bytes]) -> None:
         """How to connect to the listeners of this configuration."""
         self._proxy |= expected_of_us(files)
-        self._tls, self._learned = tls_listeners(files), checksum
+        self._tls, self._lines, self._learned = tls_listeners(files), certificate_lines(files), checksum
 
     def has_learned(self, checksum: str) -> bool:
         return self._learned == checksum

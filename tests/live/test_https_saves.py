@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from guardpanel.errors import ConfigRejected
+from guardpanel.engines.handshakes import first_of
+from guardpanel.errors import ConfigRejected, DeploymentFailed
 from guardpanel.models.certificate import CertificateFields, Source
 from guardpanel.services import certificates, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
+from tests.faults import Faults
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.tls import leaf
 
@@ -66,3 +68,59 @@ async def test_a_save_with_https_is_live_over_tls_and_nowhere_else(running: Inst
     with pytest.raises(OSError, match="refused"):
         await asyncio.to_thread(leaf, place, "shop.example")
     assert running.engines.verifier.listeners == running.engines.verifier.binds
+
+
+class Killed(BaseException):
+    """Nothing of ours catches it, as nothing runs after a SIGKILL."""
+
+
+async def test_a_renewal_interrupted_before_its_reload_is_loaded_or_taken_back(
+    running: Installation, monkeypatch: pytest.MonkeyPatch, faults: Faults
+) -> None:
+    faults.expect()
+    place, changes, folder = running.settings.https_binds[0], running.changes, running.settings.data_dir / "current"
+    fields = CertificateFields(name="Shop", source=Source.SELF_SIGNED, names=["shop.example"])
+    await certificates.create(changes, ADA, fields)
+    await virtual_hosts.create(changes, ADA, a_virtual_host(9, https=True))
+
+    async def served() -> bytes:
+        return await asyncio.to_thread(leaf, place, "shop.example")
+
+    async def fails(*_: object, **__: object) -> None:
+        raise DeploymentFailed("HAProxy failed.", step="verify")
+
+    async def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    async def interrupted() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(running.engines.reloader, "reload", killed)
+            with pytest.raises(Killed):
+                await certificates.renew(changes, ADA, 1)
+
+    before = await served()
+    await interrupted()
+    assert await served() == before != first_of((folder / "certs" / "1.pem").read_bytes())
+    await changes.settle()
+    assert await served() == first_of((folder / "certs" / "1.pem").read_bytes()) != before
+
+    before, number = await served(), running.engines.releases.current_number()
+    await interrupted()
+    with monkeypatch.context() as patched:
+        patched.setattr(running.engines, "deploy", fails)
+        await changes.settle()
+    assert running.engines.releases.current_number() == number
+    assert await served() == before == first_of((folder / "certs" / "1.pem").read_bytes())
+    assert await running.look() == []
+
+    await certificates.renew(changes, ADA, 1)
+    before, other = await served(), running.settings.default_certificate.read_text()
+    await running.engines.cli._ask(f"@1 set ssl cert certs/1.pem <<\n{other}\n")
+    await running.engines.cli._ask("@1 commit ssl cert certs/1.pem")
+    words = (
+        "HAProxy serves another certificate for shop.example than certs/1.pem. It was changed through the Runtime API."
+    )
+    assert await running.look() == [words]
+    await changes.put_back(ADA)
+    assert await served() == before
+    assert await running.look() == []

@@ -14,6 +14,7 @@ from guardpanel.engines.releases import Release
 from guardpanel.errors import ConfigRejected, DeploymentFailed, Problem, RollbackFailed, RolledBack, StorageFailed
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
+from guardpanel.rendering import EngineFacts
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.change import Change, PreparedSave
 from guardpanel.services.saving.facts import secret_in
@@ -125,16 +126,18 @@ class Deployments:
             )
             await self._conclude(prepared, Outcome.LIVE, progress, words)
             return
+        facts = await self._facts_before(prepared)
         with suppress(Problem):  # An engine that does not respond now shows up as drift when it does.
-            await self._put_release_back(prepared)
+            await self._put_release_back(replace(prepared, facts_before=facts))
         words = "guardpanel stopped during this change, and it could not be verified afterwards. Nothing was saved."
         await self._conclude(prepared, Outcome.ROLLED_BACK, progress, words)
 
     async def _prepared_before(self, deployment: Deployment) -> PreparedSave | None:
-        """The change as it was when it was interrupted."""
+        """The change as it was when it was interrupted, with its certificates: a rollback that failed may have left others."""
         async with self.database.read() as session:
             revision = await session.get(Revision, deployment.revision_id)
             previous = await revisions.live(session)
+            self.renderer.use(await self.renderer.facts_in(session))
         if revision is None or deployment.before is None:
             return None
         bundle = await self.renderer.rendered(snapshots.unpacked(revision.snapshot))
@@ -142,7 +145,18 @@ class Deployments:
         release = Release(number, self.engines.releases.root / str(number), revision.checksum)
         before = snapshots.unpacked(deployment.before)
         changed = frozenset(app.name for app in bundle.applications)
-        return PreparedSave(deployment.id or 0, number, release, bundle, before, previous, changed)
+        # HAProxy’s checksum does not tell whether it loaded the keys: it loads them again.
+        again = bool(bundle.secrets)
+        return PreparedSave(deployment.id or 0, number, release, bundle, before, previous, changed, again)
+
+    async def _facts_before(self, prepared: PreparedSave) -> EngineFacts:
+        """With the certificates that are current again once it is rolled back. Changes nothing yet: the engines go first."""
+        async with self.database.write() as session:
+            await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, prepared.before))
+            await contents.retire_rolled_back(session)
+            facts = await self.renderer.facts_in(session)
+            await session.rollback()
+        return facts
 
     async def _is_proved_now(self, prepared: PreparedSave, progress: Progress) -> bool:
         if not await self.engines.runs(prepared.release.checksum):

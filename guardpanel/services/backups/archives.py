@@ -1,4 +1,5 @@
-"""The backup file: a tar.gz of the manifest and the parts that it lists, encrypted if there is a passphrase.
+"""The backup file: a tar.gz of the manifest and the parts that it lists, encrypted if there is a passphrase. The master key, if
+it is in the backup, follows as a member of its own, which is never a file on disk.
 
 Written and read as a stream, never whole in memory. Read strictly: the expected parts in order, as plain files with their own
 names and sizes, and nothing else. So no member can name another path or exceed its limit.
@@ -18,11 +19,13 @@ from typing import BinaryIO, Protocol, cast
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from guardpanel import __version__
+from guardpanel.sealing import KEY
 from guardpanel.services.backups.sealing import MAGIC, BackupDamaged, BackupTooNew, Opening, Sealing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "guardpanel.db"
+MASTER_KEY = "master.key"
 
 PARTS: Mapping[str, int] = {DATABASE: 8 * 1024**3 - 1}
 """A backup's parts besides its manifest, with their maximum sizes in bytes. The secret, accounts and certificates are rows of the
@@ -51,16 +54,20 @@ class Manifest(BaseModel):
     "The live revision."
     checksum: str | None = Field(max_length=64)
     parts: dict[str, Part]
+    has_key: bool = False
+    "The master key follows the parts."
 
 
 class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def write(out: BinaryIO, folder: Path, revision: int | None, checksum: str | None, passphrase: str) -> Manifest:
-    """Write the parts in `folder` to `out` as a backup. `out` need not be seekable."""
+def write(
+    out: BinaryIO, folder: Path, revision: int | None, checksum: str | None, passphrase: str, key: bytes = b""
+) -> Manifest:
+    """Write the parts in `folder`, and the master key, to `out` as a backup. `out` need not be seekable."""
     parts = {name: _described(folder / name) for name in PARTS}
-    manifest = Manifest(revision=revision, checksum=checksum, parts=parts)
+    manifest = Manifest(revision=revision, checksum=checksum, parts=parts, has_key=bool(key))
     target = Sealing(out, passphrase) if passphrase else None
     with gzip.GzipFile(
         fileobj=cast("BinaryIO", target) if target else out, mode="wb", compresslevel=3, mtime=0
@@ -70,24 +77,28 @@ def write(out: BinaryIO, folder: Path, revision: int | None, checksum: str | Non
         for name, part in parts.items():
             packed.write(_head(name, part.size, manifest.made_at))
             _copy(folder / name, packed)
+        if key:
+            packed.write(_head(MASTER_KEY, len(key), manifest.made_at) + _padded(key))
         packed.write(bytes(2 * BLOCK))
     if target:
         target.close()
     return manifest
 
 
-def read(file: BinaryIO, folder: Path, passphrase: str) -> Manifest:
-    """Extract the parts of a backup into `folder`. Raises Invalid (422) if anything is unexpected."""
+def read(file: BinaryIO, folder: Path, passphrase: str) -> tuple[Manifest, bytes]:
+    """Extract the parts of a backup into `folder`. Returns its manifest, and the master key if it has one. Raises Invalid (422)
+    if anything is unexpected."""
     try:
         with gzip.GzipFile(fileobj=cast("BinaryIO", _opened(file, passphrase)), mode="rb") as packed:
             manifest = _manifest(b"".join(_member(packed, MANIFEST, LARGEST_MANIFEST)))
             for name, part in manifest.parts.items():
                 _take(_member(packed, name, PARTS[name]), folder / name, part)
+            key = b"".join(_member(packed, MASTER_KEY, KEY)) if manifest.has_key else b""
             _must_end(packed)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise BackupDamaged("This backup is damaged or incomplete.") from error
     (folder / MANIFEST).write_text(manifest.model_dump_json())
-    return manifest
+    return manifest, key
 
 
 def manifest_in(folder: Path) -> Manifest:

@@ -78,9 +78,9 @@ class Backups:
                 folder = Path(name)
                 await asyncio.to_thread(copies.copy_database, source, folder / DATABASE)
                 revision, checksum = await copies.settle(folder / DATABASE)
-                seal = Seal.at(self.settings.secret_key) if passphrase else None
-                await asyncio.to_thread(keys.put_in, folder / DATABASE, seal)
-                return await asyncio.to_thread(archives.write, out, folder, revision, checksum, passphrase)
+                key = Seal.at(self.settings.secret_key).key if passphrase else b""
+                await asyncio.to_thread(keys.leave_out, folder / DATABASE, keeps_keys=bool(key))
+                return await asyncio.to_thread(archives.write, out, folder, revision, checksum, passphrase, key)
 
     def _room(self) -> TemporaryDirectory[str]:
         return TemporaryDirectory(prefix=".backup-", dir=self.settings.data_dir, ignore_cleanup_errors=True)
@@ -110,10 +110,10 @@ class Backups:
                 with _disk_refusals():
                     self.settings.restore_dir.mkdir(mode=0o700, exist_ok=True)
                     folder.mkdir(mode=0o700)
-                    await asyncio.to_thread(archives.read, file, folder, passphrase)
+                    _, key = await asyncio.to_thread(archives.read, file, folder, passphrase)
                     await contents.bring_to_our_schema(folder / DATABASE)
                     seal = Seal.at(self.settings.secret_key)
-                    await asyncio.to_thread(keys.take_over, folder / DATABASE, seal)
+                    await asyncio.to_thread(keys.take_over, folder / DATABASE, key, seal)
                 candidate = await self.find(token)
                 await asyncio.to_thread(contents.must_be_valid, candidate.rows)
             except BaseException:

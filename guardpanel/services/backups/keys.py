@@ -1,4 +1,5 @@
-"""Private keys in backups: with a passphrase, sealed and with the master key beside them. Without one, a backup has none."""
+"""Private keys in backups: with a passphrase, sealed, and the master key goes into the encrypted stream. Without one, there are
+none."""
 
 import json
 import sqlite3
@@ -21,9 +22,6 @@ from guardpanel.models import (
 )
 from guardpanel.sealing import KEY, KeyLost, Seal
 
-MASTER_KEY = "master_key"
-"The installation's fact in an encrypted backup, in hexadecimal. It is never in the database itself."
-
 TABLE = SQLModel.metadata.tables[str(CertificateContent.__tablename__)]
 
 
@@ -34,40 +32,28 @@ LEFT_OUT = tuple(
 "Orders and accounts at ACME authorities: another machine makes its own, at no cost."
 
 
-def put_in(path: Path, seal: Seal | None) -> None:
-    """In the copy of a database: the master key, or no private keys."""
+def leave_out(path: Path, *, keeps_keys: bool) -> None:
+    """From the copy of a database: what another machine makes for itself, and private keys unless the backup is encrypted."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA secure_delete = ON")
         for table in LEFT_OUT:
             database.execute(f"DELETE FROM {table.name}")  # noqa: S608
-        if seal is None:
+        if not keeps_keys:
             database.execute("UPDATE certificatecontent SET sealed_key = NULL")
-        else:
-            database.execute("INSERT INTO installation VALUES (?, ?)", (MASTER_KEY, seal.key.hex()))
 
 
-def take_over(path: Path, seal: Seal) -> None:
-    """In a backup's database: seal its keys with our master key, in place of its own, which is deleted."""
+def take_over(path: Path, key: bytes, seal: Seal) -> None:
+    """In a backup's database: seal its private keys with our master key in place of its own. Without that, they are lost."""
+    theirs = Seal(key) if len(key) == KEY else None
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA secure_delete = ON")
-        theirs = _seal_of(database)
-        database.execute("DELETE FROM installation WHERE name = ?", (MASTER_KEY,))
         sealed = database.execute("SELECT id, sealed_key FROM certificatecontent WHERE sealed_key NOT NULL").fetchall()
-        for number, key in sealed:
+        for number, sealed_key in sealed:
             place = f"certificate_content:{number}"
             database.execute(
                 "UPDATE certificatecontent SET sealed_key = ? WHERE id = ?",
-                (_resealed(key, place, theirs, seal), number),
+                (_resealed(sealed_key, place, theirs, seal), number),
             )
-
-
-def _seal_of(database: sqlite3.Connection) -> Seal | None:
-    row = database.execute("SELECT value FROM installation WHERE name = ?", (MASTER_KEY,)).fetchone()
-    try:
-        key = bytes.fromhex(row[0]) if row else b""
-    except (ValueError, TypeError):
-        return None
-    return Seal(key) if len(key) == KEY else None
 
 
 def _resealed(key: Any, place: str, theirs: Seal | None, ours: Seal) -> bytes | None:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from sqlmodel import col, select, update
 
 from guardpanel.app import create_app
+from guardpanel.certificates import contents
 from guardpanel.engines.lock import only_one
 from guardpanel.errors import Busy, ConfigRejected, Conflict, EngineUnavailable, Invalid, NotFound, Problem, RolledBack
 from guardpanel.models import Deployment, Installation, User
@@ -28,7 +29,7 @@ from guardpanel.services import certificates, policies, traffic, virtual_hosts
 from guardpanel.services.backups import archives, keys, restores, sealing
 from guardpanel.services.backups.backups import Backups, Candidate
 from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew, WrongPassphrase
-from guardpanel.services.saving import revisions
+from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.settings import Settings
 from tests.conftest import ADA, VERA, running
@@ -122,7 +123,7 @@ def changed(candidate: bytes, folder: Path, *statements: str, schema: str = "") 
     """The same backup with something else in its database, or in an older schema, and a manifest that says so."""
     for path in folder.glob("*"):
         path.unlink()
-    manifest = archives.read(io.BytesIO(candidate), folder, "")
+    manifest, _ = archives.read(io.BytesIO(candidate), folder, "")
     with closing(sqlite3.connect(folder / archives.DATABASE, isolation_level=None)) as database:
         for statement in statements:
             database.execute(statement)
@@ -228,8 +229,6 @@ async def test_a_save_under_way_is_not_in_it(panel: Panel, other: Panel) -> None
     async with panel.database.read() as session:
         kept = await session.get(Deployment, before["deployment"][-2][0])
         assert kept is not None
-    from guardpanel.services.saving import snapshots
-
     async with panel.database.read() as session:
         packed = snapshots.packed(await snapshots.take(session))
     await virtual_hosts.create(panel.changes, SaveRequest(ADA), a_host("later.example"))
@@ -247,6 +246,30 @@ async def test_a_save_under_way_is_not_in_it(panel: Panel, other: Panel) -> None
     async with other.database.read() as session:
         assert (await revisions.find(session, newest)).outcome is Outcome.ROLLED_BACK
         assert await revisions.open_deployments(session) == []
+
+
+async def test_the_master_key_is_in_an_encrypted_backup_and_in_no_file_beside_it(
+    panel: Panel, other: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = CertificateFields(name="intra", source=Source.SELF_SIGNED, names=["intra.example"])
+    await certificates.create(panel.changes, SaveRequest(ADA), fields)
+    looked_at: list[bytes] = []
+    key, write = panel.changes.seal.key, archives.write
+
+    def look(out: Any, folder: Path, *others: Any) -> Any:
+        looked_at.extend(path.read_bytes() for path in folder.iterdir())
+        return write(out, folder, *others)
+
+    monkeypatch.setattr(archives, "write", look)
+    data = await backup(panel, WORDS)
+    candidate = await taken(other, data, WORDS)
+    looked_at.extend(path.read_bytes() for path in candidate.folder.iterdir())
+    await restores.restore(other.changes, SaveRequest(ADA), candidate)
+
+    assert len(looked_at) >= 3
+    assert not any(secret in text for text in looked_at for secret in (key, key.hex().encode()))
+    async with other.database.read() as session:
+        assert [bool(content.pem) for content in await contents.current_contents(session, other.changes.seal)] == [True]
 
 
 async def test_a_restore_that_an_engine_refuses_changes_nothing(panel: Panel, other: Panel) -> None:
@@ -632,7 +655,7 @@ async def test_it_says_what_would_change(panel: Panel) -> None:
 
 async def test_the_manifest_says_what_and_when(panel: Panel, tmp_path: Path) -> None:
     await fill(panel)
-    manifest = archives.read(io.BytesIO(await backup(panel)), tmp_path, "")
+    manifest, _ = archives.read(io.BytesIO(await backup(panel)), tmp_path, "")
 
     async with panel.database.read() as session:
         live = await revisions.live(session)

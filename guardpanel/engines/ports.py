@@ -1,5 +1,6 @@
 """Whether HAProxy can listen where it should."""
 
+import errno
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,14 +16,20 @@ from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
 def must_be_free(name: str, host: str, port: int) -> None:
     """Raises EngineUnavailable with the variable to change."""
+    if error := refusal(host, port):
+        raise EngineUnavailable(f"Cannot listen on {host}:{port}: {error.strerror}. Change {name}.") from error
+
+
+def refusal(host: str, port: int) -> OSError | None:
+    """Why this process cannot listen there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except OSError as error:
-            words = f"Cannot listen on {host}:{port}: {error.strerror}. Change {name}."
-            raise EngineUnavailable(words) from error
+            return error
+    return None
 
 
 def must_be_free_for(bundle: Bundle, releases: Releases) -> None:
@@ -38,11 +45,12 @@ def must_be_free_for(bundle: Bundle, releases: Releases) -> None:
 
 
 def taken(places: Iterable[tuple[str, int]]) -> str:
-    """Why HAProxy cannot listen on these. Empty if it can."""
+    """Why HAProxy cannot listen on these. Empty if it can, or if only the panel may not: HAProxy may have the capability for
+    ports below 1024 that the panel lacks."""
     for host, port in places:
-        try:
-            must_be_free("GUARDPANEL_HTTPS_BIND", host, port)
-        except EngineUnavailable as error:
+        error = refusal(host, port)
+        if error is not None and error.errno not in {errno.EACCES, errno.EPERM}:
+            words = f"Cannot listen on {host}:{port}: {error.strerror}. Change GUARDPANEL_HTTPS_BIND."
             users = [f"process {pid} ({proc.command(pid)})" for pid in sorted(proc.owners(proc.listening(host, port)))]
-            return f"{error.message} It is used by {', '.join(users[:3])}." if users else error.message
+            return f"{words} It is used by {', '.join(users[:3])}." if users else words
     return ""

@@ -83,14 +83,13 @@ def render(file: Annotated[str, typer.Argument(help="Name of a file. If omitted,
 
 async def _rendered() -> "tuple[Bundle, Panel]":
     from guardpanel.panel import Panel
-    from guardpanel.rendering import DesiredState
-    from guardpanel.rendering import render as render_state
     from guardpanel.services.saving import snapshots
 
     panel = await Panel.open(settings_or_say(), supervise=False)
     async with panel.database.read() as session:
-        rows = snapshots.rows(await snapshots.take(session))
-    return render_state(DesiredState.from_rows(rows, panel.changes.renderer.facts)), panel
+        snapshot = await snapshots.take(session)
+        facts = await panel.changes.renderer.facts_in(session)
+    return await panel.changes.renderer.rendered(snapshot, facts), panel
 
 
 def _say_all(checks: "list[tuple[bool, str]]") -> None:

@@ -1,5 +1,6 @@
 """Certificates by form and JSON: uploaded, replaced, made here, used again, in backups."""
 
+import asyncio
 import io
 import re
 import tempfile
@@ -11,11 +12,15 @@ import httpx2
 import pytest
 from cryptography import x509
 from sqlmodel import select
+from typer.testing import CliRunner
 
 from guardpanel.app import create_app
 from guardpanel.certificates import contents
+from guardpanel.cli import main
 from guardpanel.models import CertificateContent
+from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
+from guardpanel.services import virtual_hosts
 from guardpanel.services.backups import restores, sealing
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.settings import Settings
@@ -172,6 +177,19 @@ async def test_a_self_signed_one_says_so(ada_api: httpx2.AsyncClient) -> None:
     assert made["issuer"] == "a.example" and made["state"] == "valid"
     assert (await ada_api.get(f"{API}/1")).json()["notices"] == ["It is self-signed: browsers warn about it."]
     assert upload_of_it.status_code == 422
+
+
+async def test_the_command_line_renders_what_a_save_would(
+    ada_api: httpx2.AsyncClient, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ada_api.post(API, json={"name": "try", "source": "self_signed", "names": ["shop.example"]})
+    fields = {"hostnames": ["shop.example"], "servers": [{"address": "192.0.2.1"}], "https": True}
+    await virtual_hosts.create(panel.changes, SaveRequest("ada"), VirtualHostFields.model_validate(fields))
+    monkeypatch.setenv("GUARDPANEL_DATA_DIR", str(panel.settings.data_dir))
+
+    command = await asyncio.to_thread(CliRunner().invoke, main, ["render", "crt-list.txt"])
+
+    assert command.output == "certs/1.pem shop.example\n\n"
 
 
 async def test_a_deletion_can_be_undone(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel) -> None:

@@ -6,7 +6,7 @@ polling without sleep. All methods block: they run in a thread. Each raises Auth
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,7 +53,7 @@ class Binding:
     """An external account (RFC 8555 §7.3.4). `key` is base64url, as authorities give it."""
 
     key_id: str
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True)

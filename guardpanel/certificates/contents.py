@@ -1,7 +1,7 @@
 """The contents of certificates in the database: added, opened, retired, wiped."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +33,7 @@ class CurrentContent:
     fingerprint: str
     "SHA-256, hexadecimal."
     serial: str
-    pem: bytes
+    pem: bytes = field(repr=False)
 
 
 def belongs() -> Any:

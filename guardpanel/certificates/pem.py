@@ -42,10 +42,10 @@ REFUSED = {
 class Material:
     """As it was sent: text or file contents. The password is only used here."""
 
-    certificate: bytes = b""
-    private_key: bytes = b""
-    files: tuple[bytes, ...] = ()
-    password: str = ""
+    certificate: bytes = field(default=b"", repr=False)
+    private_key: bytes = field(default=b"", repr=False)
+    files: tuple[bytes, ...] = field(default=(), repr=False)
+    password: str = field(default="", repr=False)
 
     @property
     def is_empty(self) -> bool:

@@ -115,6 +115,7 @@ class CertificateInput(CertificateFields, BindingInput):
     certificate: str | None = described(
         "Certificate",
         "",
+        repr=False,
         max_length=LARGEST,
         placeholder="-----BEGIN CERTIFICATE-----",
         hint="PEM, with the intermediate certificates, in any order.",
@@ -122,6 +123,7 @@ class CertificateInput(CertificateFields, BindingInput):
     private_key: str | None = described(
         "Private key",
         "",
+        repr=False,
         max_length=LARGEST,
         placeholder="-----BEGIN PRIVATE KEY-----",
         hint="PEM. It is stored encrypted and never shown again.",
@@ -129,12 +131,14 @@ class CertificateInput(CertificateFields, BindingInput):
     file: str | None = described(
         "Files",
         "",
+        repr=False,
         max_length=4 * LARGEST,
         hint="Instead of pasting: PEM, DER, PKCS#7 (.p7b), or PKCS#12 (.pfx, .p12). In JSON: Base64, one file per line.",
     )
     password: str | None = described(
         "Password",
         "",
+        repr=False,
         max_length=1000,
         hint="Of the private key or the PKCS#12 file, if it is encrypted. It is not stored.",
     )

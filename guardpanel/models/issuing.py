@@ -87,7 +87,11 @@ class BindingInput(Fields):
         "External account key ID", "", max_length=200, hint="Only if the authority requires an external account (EAB)."
     )
     eab_key: Annotated[str | None, AfterValidator(binding_key)] = described(
-        "External account key", "", max_length=1000, hint="It is stored encrypted until the account is registered."
+        "External account key",
+        "",
+        repr=False,
+        max_length=1000,
+        hint="It is stored encrypted until the account is registered.",
     )
 
 

@@ -9,12 +9,14 @@ import pytest
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.acme.client import Binding
 from guardpanel.certificates import contents
+from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import parse_pem
 from guardpanel.database import Database
 from guardpanel.errors import Problem
 from guardpanel.models import Certificate, CertificateContent
-from guardpanel.models.certificate import Source
+from guardpanel.models.certificate import CertificateInput, Source
 from guardpanel.sealing import KeyLost, Seal
 from tests.certificates.made import NOW, full_chain, leaf
 
@@ -97,6 +99,20 @@ async def test_the_newest_content_is_current_and_its_key_opens(session: AsyncSes
     current = await contents.current(session, first.id or 0)
     assert current is not None and current.id == newer.id
     assert set(await contents.current_of(session, [first.id or 0])) == {first.id}
+
+
+async def test_no_repr_shows_a_key_or_a_password(session: AsyncSession, seal: Seal) -> None:
+    """One `%r` in a log would leak them."""
+    await add(session, seal, await a_certificate(session))
+    (content,) = await contents.current_contents(session, seal)
+    key, password = leaf("shop.example").key_pem, "hunter2 and more"
+    sent = CertificateInput(name="shop", private_key=key, file="AAAA", password=password, eab_key="k" * 16)
+    material = Material(b"", key.encode(), (key.encode(),), password)
+
+    texts = [repr(thing) for thing in (content, sent, material, Binding("id", "k" * 16))]
+
+    assert not any(secret in text for text in texts for secret in ("PRIVATE KEY", password, "AAAA", "k" * 16))
+    assert "shop.example" in texts[0] and "'shop'" in texts[1]
 
 
 async def test_another_master_key_leaves_certificates_without_pem(

@@ -11,7 +11,7 @@ from guardpanel.listen_addresses import host_and_port
 BIND = re.compile(r"^ +bind (\S+) proto h1 name (\S+)$", re.MULTILINE)
 "A visitors' listener in config_templates/haproxy/_frontend.cfg.j2."
 
-TLS_BIND = re.compile(r"^ +bind (\S+) ssl crt ", re.MULTILINE)
+TLS_BIND = re.compile(r"^ +bind (\S+) ssl crt-list ", re.MULTILINE)
 
 
 def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
@@ -32,7 +32,7 @@ def certificate_lines(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
 
 
 def tls_listeners(files: Mapping[str, bytes]) -> dict[Place, str]:
-    """By address and port: the name to connect with, one that asks for no client certificate. Empty: without a name."""
+    """By address and port: the name to connect with, that of the first line, which stands for no site."""
     lines = certificate_lines(files)
     if not lines:
         return {}

@@ -81,11 +81,13 @@ class Verifier:
         return f"A new connection for {name} still gets another certificate."
 
     async def next_certificate(self, release: Path) -> str | None:
-        """What is wrong with a certificate of this release: in turns, one per call. Raises EngineUnavailable."""
+        """What is wrong with a certificate of this release: in turns, one per call, and the same while it is wrong. Raises
+        EngineUnavailable."""
         if not self._lines:
             return None
-        self._next_line = (self._next_line + 1) % len(self._lines)
-        return await difference(self._tls, release, *self._lines[self._next_line])
+        wrong = await difference(self._tls, release, *self._lines[self._next_line % len(self._lines)])
+        self._next_line += wrong is None
+        return wrong
 
     def learn(self, checksum: str, files: Mapping[str, bytes]) -> None:
         """How to connect to the listeners of this configuration."""

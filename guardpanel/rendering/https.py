@@ -1,9 +1,10 @@
 """Virtual hosts over TLS: HAProxy's list of certificates, and what each virtual host asks of a handshake."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from guardpanel.certificates.choosing import best_for
+from guardpanel.certificates.names import is_address
 from guardpanel.certificates.served import ServedCertificate
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.https import TlsProfile
@@ -12,6 +13,10 @@ from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState
 
 DEFAULT = "certs/default.pem"
+
+UNNAMED = "not-configured.invalid"
+"""Stands for handshakes without a name in the first line of the list, whose certificate HAProxy serves to them. No site can have
+this name (RFC 2606 §2): the panel asks for it."""
 
 NAMES_PER_LINE = 500
 "HAProxy takes a thousand words in a line of the list, and not two thousand."
@@ -49,7 +54,8 @@ def secrets(state: DesiredState) -> dict[str, bytes]:
     if not hosts:
         return {}
     chosen = choices(hosts, state.facts)
-    used = {one.certificate_id: one for one in chosen.values() if one is not None}
+    named = [certificate for name, certificate in chosen.items() if not is_address(name)]
+    used = {one.certificate_id: one for one in (*named, unnamed(chosen)) if one is not None}
     return {DEFAULT: state.facts.default_certificate} | {file_of(one): one.pem for _, one in sorted(used.items())}
 
 
@@ -68,18 +74,25 @@ def choices(hosts: Sequence[VirtualHostState], facts: EngineFacts) -> dict[str, 
     }
 
 
+def unnamed(chosen: Mapping[str, ServedCertificate | None]) -> ServedCertificate | None:
+    """Of handshakes without a name: that of most IP addresses, since a client names none (RFC 6066 §3)."""
+    addresses = Counter(one for name, one in sorted(chosen.items()) if one is not None and is_address(name))
+    return next((certificate for certificate, _ in addresses.most_common(1)), None)
+
+
 def file_of(one: ServedCertificate | None) -> str:
     return DEFAULT if one is None else f"certs/{one.certificate_id}.pem"
 
 
 def crt_list(hosts: Sequence[VirtualHostState], chosen: Mapping[str, ServedCertificate | None]) -> str:
-    """`certs/default.pem [ssl-min-ver TLSv1.3] shop.example *.shop.example`. All names are listed: others that a certificate
-    covers change nothing by themselves."""
+    """`certs/default.pem [ssl-min-ver TLSv1.3] shop.example *.shop.example`. All names but IP addresses are listed: others that a
+    certificate covers change nothing by themselves."""
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for host in hosts:
         for name in host.hostnames:
-            lines[file_of(chosen[name]), options(host)].append(name)
-    return "".join(
+            if not is_address(name):
+                lines[file_of(chosen[name]), options(host)].append(name)
+    return f"{file_of(unnamed(chosen))} {UNNAMED}\n" + "".join(
         " ".join(filter(None, (file, demands, *some))) + "\n"
         for (file, demands), names in sorted(lines.items())
         for some in _parts(sorted(names))
@@ -111,6 +124,5 @@ def parameters(state: DesiredState) -> Mapping[str, object]:
         "https": bool(served(state)),
         "https_binds": binds(state),
         "https_port": port,
-        "default_certificate": DEFAULT,
         "streams": STREAMS,
     }

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from guardpanel.engines.handshakes import first_of
-from guardpanel.errors import ConfigRejected, DeploymentFailed
+from guardpanel.errors import ConfigRejected, DeploymentFailed, Invalid
 from guardpanel.models.certificate import CertificateFields, Source
-from guardpanel.services import certificates, virtual_hosts
+from guardpanel.models.traffic import TrafficFields
+from guardpanel.services import certificates, traffic, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.faults import Faults
 from tests.live.saves import Installation, a_virtual_host, installation_of
-from tests.live.tls import leaf
+from tests.live.tls import context, handshake, leaf
 
 pytestmark = pytest.mark.anyio
 
@@ -120,7 +121,45 @@ async def test_a_renewal_interrupted_before_its_reload_is_loaded_or_taken_back(
     words = (
         "HAProxy serves another certificate for shop.example than certs/1.pem. It was changed through the Runtime API."
     )
-    assert await running.look() == [words]
+    assert [await running.look() for _ in range(3)][1:] == [[words], [words]]
     await changes.put_back(ADA)
     assert await served() == before
     assert await running.look() == []
+
+
+async def test_an_ip_address_gets_its_certificate_without_a_name(running: Installation) -> None:
+    place, changes, folder = running.settings.https_binds[0], running.changes, running.settings.data_dir / "current"
+    host = a_virtual_host(9, https=True, hostnames=["192.0.2.1", "shop.example"], tls_profile="modern")
+    default = first_of(running.settings.default_certificate.read_bytes())
+
+    def status(name: str | None, host: str, version: ssl.TLSVersion) -> bytes:
+        with handshake(place, name, context(version)) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            return connection.recv(12)
+
+    fields = CertificateFields(name="IP", source=Source.SELF_SIGNED, names=["192.0.2.1"])
+    await certificates.create(changes, ADA, fields)
+    await virtual_hosts.create(changes, ADA, host)
+
+    first = first_of((folder / "certs" / "1.pem").read_bytes())
+    assert await asyncio.to_thread(leaf, place, None) == first != default
+    assert await asyncio.to_thread(leaf, place, "shop.example") == default
+    assert await asyncio.to_thread(status, None, "192.0.2.1", ssl.TLSVersion.TLSv1_3) == b"HTTP/1.1 503"
+    assert await asyncio.to_thread(status, None, "192.0.2.1", ssl.TLSVersion.TLSv1_2) == b"HTTP/1.1 421"
+    assert await asyncio.to_thread(status, None, "shop.example", ssl.TLSVersion.TLSv1_3) == b"HTTP/1.1 421"
+    await certificates.renew(changes, ADA, 1)
+    assert await asyncio.to_thread(leaf, place, None) == first_of((folder / "certs" / "1.pem").read_bytes()) != first
+    assert [await running.look() for _ in range(2)] == [[], []]
+
+    words = "Clients send no TLS name for 192.0.2.1"
+    with pytest.raises(Invalid) as refused:
+        await traffic.update(changes, ADA, TrafficFields(strict_sni=True))
+    assert words in refused.value.errors["strict_sni"].message
+    await virtual_hosts.update(changes, ADA, 1, host.model_copy(update={"hostnames": ["shop.example"]}))
+    await traffic.update(changes, ADA, TrafficFields(strict_sni=True))
+    assert await asyncio.to_thread(leaf, place, "shop.example") == default
+    with pytest.raises(Invalid) as refused:
+        await virtual_hosts.update(changes, ADA, 1, host)
+    assert words in refused.value.errors["hostnames"].message
+    with pytest.raises(ssl.SSLError):
+        await asyncio.to_thread(leaf, place, None)

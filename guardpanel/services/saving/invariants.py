@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from guardpanel.certificates.names import is_address
 from guardpanel.models import NOUNS
 from guardpanel.models.enforcement import OverLimit
 from guardpanel.models.noun import Key
@@ -196,8 +197,21 @@ def https_can_be_served(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.at(("virtual_host", row["id"]), "https", words)
 
 
+def addresses_get_a_certificate(proposal: Proposal) -> Iterator[Violation]:
+    """Clients name no IP address in a handshake (RFC 6066 §3)."""
+    strict = [("traffic", row["id"]) for row in proposal.rows["traffic"] if row["strict_sni"]]
+    https = {row["id"] for row in proposal.rows["virtualhost"] if row["https"] and row["enabled"]}
+    for row in proposal.rows["hostname"] if strict else ():
+        if row["virtual_host_id"] in https and is_address(row["name"]):
+            why = f"Clients send no TLS name for {row['name']}, and"
+            words = f"{why} Traffic refuses them (Refuse unknown TLS names). Turn that off, or serve it without HTTPS."
+            yield from proposal.at(("virtual_host", row["virtual_host_id"]), "hostnames", words)
+            yield from proposal.at(strict[0], "strict_sni", f"{why} it is served over HTTPS. Leave this off.")
+
+
 RULES = (
     https_can_be_served,
+    addresses_get_a_certificate,
     names_are_free,
     hostnames_have_one_owner,
     what_is_named_exists,

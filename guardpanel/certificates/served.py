@@ -18,6 +18,9 @@ class ServedCertificate:
     pem: bytes = field(repr=False)
     "Leaf, intermediates, key."
 
+    def is_valid(self, moment: datetime) -> bool:
+        return self.not_before <= moment < self.not_after
+
 
 @dataclass(frozen=True, slots=True)
 class ServedCertificates:

@@ -10,7 +10,7 @@ from guardpanel.certificates.making import LIFETIME
 from guardpanel.errors import Busy, Drifted, EngineUnavailable, NotFound, Problem
 from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.sealing import KeyLost, Seal
-from guardpanel.services import certificates
+from guardpanel.services import certificate_choices, certificates
 from guardpanel.services.saving.changes import Changes, SaveRequest
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,9 @@ AUTHOR = SaveRequest("guardpanel")
 
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=1)
 "Before a renewal that failed is tried again: each try may reload HAProxy twice."
+
+CHOICE = 0
+"No certificate's id: pauses between choices from all of them."
 
 
 @dataclass
@@ -56,8 +59,10 @@ async def _look(changes: Changes, pauses: Pauses) -> None:
     changes.watch.keys = (
         KeyLost().message if any(is_lost(content, changes.seal) for content in current.values()) else ""
     )
+    now = datetime.now(UTC)
     try:
-        await renew(changes, datetime.now(UTC), pauses)
+        await renew(changes, now, pauses)
+        await _choose_again(changes, now, pauses)
     except (Busy, Drifted, EngineUnavailable) as problem:
         log.warning("cannot renew certificates yet: %s", problem.message)
 
@@ -69,6 +74,20 @@ def is_lost(content: CertificateContent, seal: Seal) -> bool:
     except KeyLost:
         return content.sealed_key is not None
     return False
+
+
+async def _choose_again(changes: Changes, now: datetime, pauses: Pauses) -> None:
+    if not pauses.is_over(CHOICE, now):
+        return
+    try:
+        await certificate_choices.choose_again(changes, now)
+    except (Busy, EngineUnavailable):
+        raise
+    except Problem as problem:
+        pause = pauses.begin(CHOICE, now)
+        log.warning("cannot choose certificates again, trying again in %s: %s", pause, problem.message)
+    else:
+        pauses.forget(CHOICE)
 
 
 async def renew(changes: Changes, now: datetime, pauses: Pauses) -> None:

@@ -21,6 +21,7 @@ from guardpanel.models.certificate import NOUN, CertificateFields, CertificateIn
 from guardpanel.models.certificate_content import LOCAL_AUTHORITY
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses
+from guardpanel.services.certificate_choices import must_not_leave_a_gap
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.issuing.accounts import bind, must_be_whole
 from guardpanel.services.paging import Page, holds
@@ -142,6 +143,7 @@ class Certificates(Crud[Certificate, CertificateFields]):
             return ready
         known = _known_key(content, changes.seal)
         ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC), known)
+        must_not_leave_a_gap(content, ready.parsed, datetime.now(UTC))
         async with changes.database.read() as session:
             lost = await uncovered(session, content, ready.parsed)
         must_be_confirmed([*ready.parsed.warnings, *lost], is_confirmed=bool(sent.save_anyway))

@@ -154,6 +154,59 @@ async def test_what_an_earlier_certificate_with_the_same_id_was_is_not_used_agai
 
 
 @pytest.mark.anyio
+async def test_hostnames_get_another_certificate_when_theirs_expires_or_a_better_one_begins(
+    ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    host = {"hostnames": ["a.shop.example"], "servers": [{"address": "127.0.0.1:80"}], "policy_id": 1, "https": True}
+    await virtual_hosts.create(panel.changes, certificate_renewals.AUTHOR, VirtualHostFields.model_validate(host))
+    for name, days in (("*.shop.example", (-1, 80)), ("a.shop.example", (-1, 20)), ("a.shop.example", (10, 90))):
+        one = made(name, by=intermediate(), days=days)
+        body = {"name": f"{name} {days}", "certificate": one.pem + intermediate().pem, "private_key": one.key_pem}
+        assert (await ada_api.post(API, json=body | {"save_anyway": True})).status_code == 201
+
+    async def chosen(days: float, pauses: Pauses, **shifts: Any) -> tuple[str, int | None]:
+        """After a look on a later day. `shifts`: what the database says then, as its clock is this machine's."""
+        if shifts:
+            async with panel.database.write() as session:
+                number = shifts.pop("number")
+                await session.exec(
+                    update(CertificateContent).where(col(CertificateContent.certificate_id) == number).values(**shifts)
+                )
+        await certificate_renewals._choose_again(panel.changes, NOW + timedelta(days=days), pauses)
+        releases = panel.engines.releases
+        return (releases.link / "crt-list.txt").read_text().splitlines()[-1].split()[0], releases.current_number()
+
+    pauses = Pauses()
+    first, number = await chosen(5, pauses)
+    assert first == "certs/2.pem"
+    panel.engines.fail("verify")  # type: ignore[attr-defined]
+    yesterday = NOW - timedelta(days=1)
+    assert await chosen(11, pauses, number=3, not_before=yesterday) == (first, number)
+    panel.engines.fail(None)  # type: ignore[attr-defined]
+    assert await chosen(11, pauses) == (first, number), "it waits after a failure"
+    better, later = await chosen(11.5, pauses)
+    assert better == "certs/3.pem" and later != number
+    assert await chosen(5, pauses) == (better, later), "nothing is due"
+    assert (await chosen(95, pauses, number=3, not_after=yesterday))[0] == "certs/2.pem"
+
+
+@pytest.mark.anyio
+async def test_one_that_is_not_valid_yet_does_not_replace_a_valid_one(ada_api: httpx2.AsyncClient) -> None:
+    def body(*days: float) -> dict[str, object]:
+        one = made("shop.example", by=intermediate(), days=(days[0], days[1]))
+        pem = one.pem + intermediate().pem
+        return {"name": "shop", "certificate": pem, "private_key": one.key_pem, "save_anyway": True}
+
+    serial = (await ada_api.post(API, json=body(-1, 80))).json()["serial"]
+
+    refused = await ada_api.patch(f"{API}/1", json=body(3, 90))
+
+    assert refused.status_code == 422
+    assert "would replace one that is valid now" in refused.text and '"certificate"' in refused.text
+    assert (await ada_api.get(f"{API}/1")).json()["serial"] == serial
+
+
+@pytest.mark.anyio
 async def test_another_master_key_is_said_on_every_page(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
 ) -> None:

@@ -1,0 +1,44 @@
+"""Hostnames get other certificates when one expires or becomes valid: a save chooses, and time goes on without one.
+What is not valid yet replaces nothing that is."""
+
+import logging
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.certificates.reading import Parsed
+from guardpanel.certificates.served import ServedCertificates
+from guardpanel.errors import Invalid
+from guardpanel.models import CertificateContent
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest
+
+log = logging.getLogger(__name__)
+
+
+def is_outdated(certificates: ServedCertificates, now: datetime) -> bool:
+    """Whether one of them expired or became valid since they were chosen from."""
+    return any(one.is_valid(certificates.at) != one.is_valid(now) for one in certificates.all)
+
+
+async def choose_again(changes: Changes, now: datetime) -> None:
+    """Only if it is due, and not over what was changed outside guardpanel. Raises what `Changes.save` raises."""
+    by_hand = any(not drift.ours for drift in changes.watch.drift)
+    if by_hand or not is_outdated(changes.renderer.facts.certificates, now):
+        return
+    words = "Chose certificates again, since one expired or became valid"
+    saved = await changes.save(Change(SaveRequest("guardpanel"), words, quiet=True), _nothing)
+    if saved.is_new:
+        log.info("%s: revision %d", words, saved.revision)
+
+
+async def _nothing(_: AsyncSession) -> None:
+    """The rows stay as they are."""
+
+
+def must_not_leave_a_gap(before: CertificateContent | None, parsed: Parsed, now: datetime) -> None:
+    """Raises Invalid (422) at the field if it would end the use of a valid one before it is valid itself."""
+    begins = parsed.leaf.not_valid_before_utc
+    if before is not None and before.not_before <= now < before.not_after and begins > now:
+        words = f"It is valid from {begins:%Y-%m-%d %H:%M} UTC, and would replace one that is valid now."
+        instead = "Add it as another certificate: hostnames get it when the present one has expired"
+        raise Invalid.at("certificate", f"{words} {instead}, or replace this one then.")

@@ -80,15 +80,14 @@ class DnsUpdates:
                 update.delete(dns.name.from_text(f"{record.name}."), "TXT", _quoted(record.value))
             self._send(update)
 
-    def are_visible(self, records: Sequence[Record]) -> bool:
+    def lagging(self, records: Sequence[Record]) -> str:
         """A server that does not answer does not count: it may be hidden, and the authority asks others then."""
-        answers = [
-            self._has(place, record)
-            for zone, own in self._by_zone(records).items()
-            for place in self._look_up_servers(self.server, zone)
-            for record in own
-        ]
-        return all(answer is not False for answer in answers)
+        for zone, own in self._by_zone(records).items():
+            for place in self._look_up_servers(self.server, zone):
+                for record in own:
+                    if self._has(place, record) is False:
+                        return f"{place[0]} does not return the TXT record of {record.name}.{_alias(place, record)}"
+        return ""
 
     def _by_zone(self, records: Sequence[Record]) -> dict[str, list[Record]]:
         zones: dict[str, list[Record]] = {}
@@ -130,9 +129,22 @@ class DnsUpdates:
         question = dns.message.make_query(f"{record.name}.", "TXT")
         with suppress(dns.exception.DNSException, OSError):
             answer, _ = dns.query.udp_with_fallback(question, place[0], port=place[1], timeout=TIMEOUT_SECONDS)
-            texts = {b"".join(data.strings).decode() for rrset in answer.answer for data in rrset if _is_txt(data)}
+            texts = {
+                b"".join(data.strings).decode("latin-1") for rrset in answer.answer for data in rrset if _is_txt(data)
+            }
             return record.value in texts
         return None
+
+
+def _alias(place: tuple[str, int], record: Record) -> str:
+    """A CNAME takes the place of all other records: an update then adds nothing (RFC 2136 §3.4.2.2)."""
+    question = dns.message.make_query(f"{record.name}.", "CNAME")
+    with suppress(dns.exception.DNSException, OSError):
+        answer, _ = dns.query.udp_with_fallback(question, place[0], port=place[1], timeout=TIMEOUT_SECONDS)
+        for rrset in answer.answer:
+            if rrset.rdtype == dns.rdatatype.CNAME:
+                return f" It is an alias of {rrset[0].target.to_text()} Remove the CNAME record, or use a command."
+    return ""
 
 
 ServersOf = Callable[[DnsServer, str], Iterable[tuple[str, int]]]

@@ -35,6 +35,10 @@ class FaultKind(StrEnum):
     "The authority does not know the order, or it expired: start another one."
     PROOF = "proof"
     "The proof could not be put in its place: DNS server or hook."
+    UNPROVEN = "unproven"
+    "The records did not become visible in time."
+    OUTDATED = "outdated"
+    "The certificate was changed or deleted during the order."
     OTHER = "other"
 
 

@@ -30,8 +30,8 @@ class Hook:
         for record in records:
             self._run("remove", record)
 
-    def are_visible(self, records: Sequence[Record]) -> bool:  # noqa: ARG002 the command returns when they are
-        return True
+    def lagging(self, records: Sequence[Record]) -> str:  # noqa: ARG002 the command returns when they are visible
+        return ""
 
     def _run(self, deed: str, record: Record) -> None:
         try:

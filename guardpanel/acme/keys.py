@@ -7,7 +7,7 @@ import josepy.b64
 import josepy.jwk
 from acme import crypto_util
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from guardpanel.acme.names import is_address
@@ -44,6 +44,16 @@ def signing_request(key: bytes, names: Sequence[str]) -> bytes:
         [name for name in names if not is_address(name)] or None,
         ipaddrs=[ip_address(name) for name in names if is_address(name)] or None,
     )
+
+
+def is_rsa_request(pem: bytes) -> bool:
+    """Whether a signing request is for an RSA key."""
+    return isinstance(x509.load_pem_x509_csr(pem).public_key(), rsa.RSAPublicKey)
+
+
+def fingerprint_of(pem: bytes) -> str:
+    """SHA-256 of a chain's first certificate, in hexadecimal. Empty for a chain that is empty."""
+    return x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex() if pem else ""
 
 
 def renewal_id(pem: bytes) -> str:

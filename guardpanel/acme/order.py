@@ -63,6 +63,8 @@ class Order:
     fault: Fault | None = None
     wait_seconds: float = 0.0
     "Until the next step."
+    waits_for: str = ""
+    "Which name server does not return a record yet, in words."
 
     @property
     def is_over(self) -> bool:
@@ -78,8 +80,8 @@ class Proofs(Protocol):
 
     def add(self, records: Sequence[Record]) -> None: ...
 
-    def are_visible(self, records: Sequence[Record]) -> bool:
-        """Whether every authoritative server returns them."""
+    def lagging(self, records: Sequence[Record]) -> str:
+        """Which authoritative server does not return which of them, in words. Empty: all return all."""
         ...
 
     def remove(self, records: Sequence[Record]) -> None:
@@ -89,19 +91,24 @@ class Proofs(Protocol):
 
 def step(order: Order, authority: Authority, proofs: Proofs) -> Order:
     """The next thing to do. Raises AuthorityFault if it cannot be done now: the order stays as it is."""
-    order = replace(order, wait_seconds=0.0)
+    order = replace(order, wait_seconds=0.0, waits_for="")
     match order.phase:
         case Phase.CLEAN:
             return order
         case Phase.ISSUED | Phase.FAILED:
-            proofs.remove(order.records)
-            return replace(order, phase=Phase.CLEAN)
+            return cleaned(order, proofs)
         case Phase.NEW:
             url = authority.new_order(order.names, order.profile, order.replaces)
             return replace(order, phase=Phase.ORDERED, url=url)
         case Phase.PROVING:
             return _proven(order, proofs)
     return _asked(order, authority)
+
+
+def cleaned(order: Order, proofs: Proofs) -> Order:
+    """An order that is over, without its records. The authority is not asked."""
+    proofs.remove(order.records)
+    return replace(order, phase=Phase.CLEAN)
 
 
 def _asked(order: Order, authority: Authority) -> Order:
@@ -159,8 +166,8 @@ def _answered(waiting: Sequence[messages.Authorization]) -> bool:
 def _proven(order: Order, proofs: Proofs) -> Order:
     """HTTP-01 has no records: HAProxy answers for every name of the certificate since it was saved."""
     proofs.add(order.records)
-    if not proofs.are_visible(order.records):
-        return replace(order, wait_seconds=1.0)
+    if lagging := proofs.lagging(order.records):
+        return replace(order, wait_seconds=1.0, waits_for=lagging)
     return replace(order, phase=Phase.PROVEN)
 
 

@@ -70,14 +70,14 @@ class Server:
 
 
 class Knot(Server):
-    """The name server of `acme.test`: every name there is at 127.0.0.1."""
+    """The name server of `acme.test`: every name there is at 127.0.0.1. `_acme-challenge.alias` is an alias."""
 
     def __init__(self) -> None:
         super().__init__()
         self.port = free_port()
         (self.folder / f"{ZONE}.zone").write_text(
             f"$ORIGIN {ZONE}.\n$TTL 1\n@ SOA ns hostmaster 1 60 60 600 1\n@ NS ns\n@ A 127.0.0.1\nns A 127.0.0.1\n"
-            "* A 127.0.0.1\n"
+            "* A 127.0.0.1\n_acme-challenge.alias CNAME elsewhere\n"
         )
         (self.folder / "knot.conf").write_text(f"""
 server:

@@ -26,8 +26,8 @@ class NoProofs:
     def add(self, records: Sequence[Record]) -> None:
         assert not records
 
-    def are_visible(self, records: Sequence[Record]) -> bool:
-        return True
+    def lagging(self, records: Sequence[Record]) -> str:
+        return ""
 
     def remove(self, records: Sequence[Record]) -> None:
         assert not records
@@ -142,8 +142,8 @@ class Forgetful(DnsUpdates):
     def add(self, records: Sequence[Record]) -> None:
         pass
 
-    def are_visible(self, records: Sequence[Record]) -> bool:
-        return True
+    def lagging(self, records: Sequence[Record]) -> str:
+        return ""
 
 
 def test_a_wildcard_is_never_proved_by_http(authority: Authority) -> None:

@@ -1,5 +1,6 @@
 """Certificates from pebble: names proved by the live HAProxy or by DNS, renewed, and ordered once whatever happens in between."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from guardpanel.services.issuing.checks import NOT_ASKED, Checks
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
 from guardpanel.services.issuing.proofs import Proving
+from guardpanel.services.issuing.steps import CHANGED
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.changes import SaveRequest
@@ -259,6 +261,60 @@ async def test_preflight_keeps_what_would_fail_from_the_authority_until_somebody
 
 
 @pytest.mark.one_haproxy
+async def test_an_order_that_waits_holds_up_no_other_and_ends_with_what_it_is_for(issuing: Issuing) -> None:
+    issuing.unknown |= {"shpo.acme.test", "deleted.acme.test", "lost.acme.test"}
+    mistyped, deleted, lost = [await issuing.add(f"{name}.acme.test") for name in ("shpo", "deleted", "lost")]
+    await issuing.issuer.look()
+    assert [(await issuing.words(number))[-1] for number in (mistyped, deleted, lost)] == [NOT_ASKED] * 3
+
+    other = await issuing.add("not-held-up.acme.test")
+    await issuing.issuer.look()
+    assert await issuing.content(other), await issuing.words(other)
+
+    await issuing.edit(mistyped, names=["mended.acme.test"])
+    await issuing.remove(deleted)
+    await issuing.issuer.look()
+    content = await issuing.content(mistyped)
+    assert content is not None and content.names == ["mended.acme.test"], await issuing.words(mistyped)
+    for log in ((await issuing.logs(mistyped))[1], (await issuing.logs(deleted))[0]):
+        assert not log.is_open and not log.order.is_issued and log.steps[-1].words == CHANGED
+
+    for minutes in (2, 8, 24):
+        await issuing.look_in(timedelta(minutes=minutes))
+    (log,) = await issuing.logs(lost)
+    plan = await issuing.plan(lost)
+    assert not log.is_open and [step.words for step in log.steps[1:]] == [NOT_ASKED] * 4
+    assert plan.failures == 1 and plan.due_at is not None and plan.due_at > issuing.clock() + timedelta(minutes=45)
+    await issuing.remove(lost)
+
+
+@pytest.mark.one_haproxy
+async def test_records_that_never_become_visible_end_the_order_and_hold_up_nothing(issuing: Issuing) -> None:
+    """An alias in the zone has no other records: the server takes the update and adds nothing."""
+    number = await issuing.add("alias.acme.test", challenge="dns-01")
+    looking = asyncio.create_task(issuing.issuer.look())
+    while "Proving the names." not in [step.words for log in await issuing.logs(number) for step in log.steps]:
+        await asyncio.sleep(0.02)
+    other = await issuing.add("beside-alias.acme.test")
+    while await issuing.content(other) is None:
+        if looking.done():  # The name server was slow to answer, and is asked again in a minute.
+            looking = asyncio.create_task(issuing.issuer.look())
+        await asyncio.sleep(0.02)
+    issuing.clock.ahead = timedelta(minutes=11)
+    await looking
+    issuing.clock.ahead = timedelta(0)
+
+    (log,) = await issuing.logs(number)
+    assert not log.is_open and log.steps[-1].words == "The records are not visible after 10 minutes."
+    assert log.steps[-1].detail == (
+        "127.0.0.1 does not return the TXT record of _acme-challenge.alias.acme.test. "
+        "It is an alias of elsewhere.acme.test. Remove the CNAME record, or use a command."
+    )
+    assert (await issuing.plan(number)).failures == 1
+    await issuing.remove(number)
+
+
+@pytest.mark.one_haproxy
 async def test_a_failed_proof_is_told_in_the_authoritys_words_and_tried_again_later(issuing: Issuing) -> None:
     number = await issuing.add("fine.acme.test", "absent.invalid")
     await deeds.order_now(issuing.issuer, number, "ada")
@@ -344,11 +400,11 @@ async def test_a_restart_after_each_step_goes_on_with_the_same_order_and_key(iss
     for _ in range(20):
         issuing.restart()
         ready = await issuing.issuer._ready()
-        if not ready:
+        for row in ready.values():
+            keys.add(row.sealed_key)
+            await issuing.issuer.steps.advance(row)
+        if not ready and not await issuing.issuer._rest():
             break
-        (row,) = ready.values()
-        keys.add(row.sealed_key)
-        await issuing.issuer._advance(row)
 
     content = await issuing.content(number)
     assert content is not None, await issuing.words(number)

@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.faults import AuthorityFault
-from guardpanel.acme.order import Order
+from guardpanel.acme.order import Order, Phase
 from guardpanel.acme.preflight import Finding
 from guardpanel.certificates import contents
 from guardpanel.errors import Conflict, NotFound, Problem
-from guardpanel.models.acme import AcmePlan
+from guardpanel.models.acme import AcmeOrder, AcmePlan
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.services.issuing import orders, plans
 from guardpanel.services.issuing.issuer import Issuer
@@ -67,8 +67,8 @@ async def order_now(issuer: Issuer, certificate_id: int, who: str) -> None:
     """Without preflight, and whatever the plan was. An order that waits goes on at once."""
     now = issuer.now()
     async with issuer.changes.database.write() as session:
-        await issued_here(session, certificate_id)
-        waiting = [row for row in await orders.open_orders(session) if row.certificate_id == certificate_id]
+        certificate = await issued_here(session, certificate_id)
+        waiting = [row for row in await orders.open_orders(session) if _goes_on(row, certificate)]
         for row in waiting:
             row.next_step_at, row.is_asked_for = now, True
         if not waiting:
@@ -76,6 +76,12 @@ async def order_now(issuer: Issuer, certificate_id: int, who: str) -> None:
             plan.due_at, plan.why = now, f"{ASKED_FOR} {who}."
             await session.merge(plan)
     issuer.wake.set()
+
+
+def _goes_on(row: AcmeOrder, certificate: Certificate) -> bool:
+    """Not one that only removes its records, or is for something that nobody wants any more."""
+    is_its = row.certificate_id == certificate.id
+    return is_its and row.phase != Phase.FAILED and not orders.is_outdated(row, certificate)
 
 
 async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: int = SUPERSEDED) -> None:

@@ -10,10 +10,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.faults import Fault, FaultKind
-from guardpanel.acme.keys import new_key, new_rsa_key, signing_request
+from guardpanel.acme.keys import fingerprint_of, is_rsa_request, new_key, new_rsa_key, signing_request
 from guardpanel.acme.order import Order, Phase, Record
 from guardpanel.models.acme import AcmeOrder, AcmeStep
-from guardpanel.models.certificate import Certificate, KeyType
+from guardpanel.models.certificate import Certificate, KeyType, Source
+from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.sealing import Seal
 
 KEPT = 20
@@ -83,9 +84,57 @@ def store(row: AcmeOrder, order: Order, now: datetime) -> str:
     return words
 
 
-def fail(row: AcmeOrder, fault: Fault) -> None:
+def fail(row: AcmeOrder, fault: Fault, now: datetime) -> None:
     """Given up. Its records are removed in its next step."""
     row.phase, row.fault = Phase.FAILED.value, stored_fault(fault)
+    row.tries, row.next_step_at, row.sealed_key = 0, now, None
+
+
+def is_outdated(row: AcmeOrder, certificate: Certificate | None) -> bool:
+    """Whether nobody wants any more what an open order is for: its certificate is gone, or asks for something else."""
+    if row.phase == Phase.FAILED or row.is_issued:
+        return False
+    return certificate is None or bool(difference(row, certificate))
+
+
+def difference(row: AcmeOrder, certificate: Certificate) -> str:
+    """What the certificate asks for that the order does not, as a sentence. Empty: the same."""
+    if certificate.source is not Source.ACME:
+        return "Its source was changed."
+    if row.authority != certificate.authority:
+        return "Its authority was changed."
+    if {*row.names} != {*certificate.names}:
+        return "Its names were changed."
+    if row.profile != certificate.profile:
+        return "Its profile was changed."
+    if row.challenge != certificate.challenge.value and not row.is_issued:
+        return "Its challenge was changed."
+    if is_rsa_request(row.csr) is not (certificate.key_type is KeyType.RSA):
+        return "Its key type was changed."
+    return ""
+
+
+@dataclass(frozen=True)
+class History:
+    """`last`: the newest order. `delivered`: the one that the content came with. None: there was none, or it is not known."""
+
+    last: AcmeOrder | None = None
+    delivered: AcmeOrder | None = None
+
+
+async def history(session: AsyncSession, certificate_id: int, content: CertificateContent | None) -> History:
+    query = select(AcmeOrder).where(AcmeOrder.certificate_id == certificate_id).order_by(col(AcmeOrder.id).desc())
+    rows = (await session.exec(query)).all()
+    fingerprint = content.fingerprint if content else ""
+    issued = (row for row in rows if row.is_issued and fingerprint_of(row.chain.encode()) == fingerprint)
+    return History(rows[0] if rows else None, next(issued, None))
+
+
+async def last_step_at(session: AsyncSession, row: AcmeOrder) -> datetime:
+    """When the order came to where it is."""
+    query = select(AcmeStep).where(AcmeStep.order_id == row.id).order_by(col(AcmeStep.id).desc()).limit(1)
+    last = (await session.exec(query)).first()
+    return last.at if last else row.started_at
 
 
 def end(row: AcmeOrder, now: datetime) -> None:

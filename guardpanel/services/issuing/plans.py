@@ -6,16 +6,23 @@ from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.client import RenewalWindow
-from guardpanel.acme.faults import Fault
-from guardpanel.acme.renewal import moment_within, renewal_moment, retry_moment
+from guardpanel.acme.faults import Fault, FaultKind
+from guardpanel.acme.renewal import NOT_RETRIED, moment_within, renewal_moment, retry_moment
 from guardpanel.models.acme import AcmePlan
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.services.issuing.orders import History, difference, fault_in
 
 ASKED_FOR = "Asked for by"
 
 DAILY = timedelta(days=1)
 "Between attempts that will hardly succeed, for a certificate that is in use."
+
+FLOOR = timedelta(hours=1)
+"Between orders of a certificate that nobody asked for."
+
+LEAST_PAUSE = timedelta(minutes=5)
+"Between questions about the renewal of a certificate, whatever the authority says."
 
 
 async def certificates(session: AsyncSession) -> list[Certificate]:
@@ -27,37 +34,84 @@ async def plan_of(session: AsyncSession, certificate_id: int) -> AcmePlan | None
     return (await session.exec(select(AcmePlan).where(AcmePlan.certificate_id == certificate_id))).first()
 
 
-def update(plan: AcmePlan, certificate: Certificate, content: CertificateContent | None, now: datetime) -> None:
-    """After an edit of the certificate, or with a new content. Otherwise the plan stays."""
+async def by_certificate(session: AsyncSession) -> dict[int, AcmePlan]:
+    return {plan.certificate_id: plan for plan in (await session.exec(select(AcmePlan))).all()}
+
+
+def is_current(plan: AcmePlan, certificate: Certificate, content: CertificateContent | None) -> bool:
+    """Whether it was made after the certificate's last edit, and with the content that it has."""
+    return (plan.certificate_version, plan.fingerprint) == (certificate.version, content.fingerprint if content else "")
+
+
+def update(
+    plan: AcmePlan, certificate: Certificate, content: CertificateContent | None, history: History, now: datetime
+) -> None:
+    """After an edit of the certificate, or with another content."""
     fingerprint = content.fingerprint if content else ""
-    if plan.certificate_version == certificate.version and plan.fingerprint == fingerprint:
-        return
+    is_kept = plan.fingerprint == fingerprint and _is_kept(plan, certificate, history)
     plan.certificate_version, plan.fingerprint = certificate.version, fingerprint
+    if is_kept:
+        return
     plan.failures, plan.has_window, plan.explanation, plan.ask_again_at = 0, False, "", None
     if plan.due_at is not None and plan.why.startswith(ASKED_FOR):
         return
     if content is None:
         plan.due_at, plan.why = now, "It was not issued yet."
-    elif set(content.names) != set(certificate.names):
-        plan.due_at, plan.why = now, "Its names were changed."
+    elif why := _difference(certificate, content, history):
+        plan.due_at, plan.why = now, why
     else:
-        plan.due_at = renewal_moment(content.not_before, content.not_after, fingerprint)
-        plan.why, plan.ask_again_at = "Most of its life will be over.", now
+        moment = renewal_moment(content.not_before, content.not_after, fingerprint)
+        plan.due_at, plan.why, plan.ask_again_at = not_at_once(moment, content), "Most of its life will be over.", now
 
 
-def suggest(plan: AcmePlan, window: RenewalWindow | None, now: datetime) -> None:
+def _is_kept(plan: AcmePlan, certificate: Certificate, history: History) -> bool:
+    """Whether nothing changed that an order depends on. What the authority refused for good is tried again after any edit, since
+    it may have been the account; a rate limit holds for all that the authority is asked for."""
+    last = history.last
+    if not plan.certificate_version or last is None:
+        return False
+    fault = fault_in(last)
+    if plan.failures and fault is not None:
+        if fault.kind is FaultKind.RATE_LIMITED:
+            return last.authority == certificate.authority
+        if fault.kind in NOT_RETRIED:
+            return False
+    return not difference(last, certificate)
+
+
+def _difference(certificate: Certificate, content: CertificateContent, history: History) -> str:
+    """What was ordered counts, not what the authority made of it: it may add a name each time."""
+    if content.source != Source.ACME.value:
+        return "The authority did not issue it yet."
+    if history.delivered is not None:
+        return difference(history.delivered, certificate)
+    return "" if {*content.names} == {*certificate.names} else "Its names were changed."
+
+
+def not_at_once(moment: datetime, content: CertificateContent) -> datetime:
+    """A clock that is ahead, or a short life, must not order without end."""
+    return max(moment, content.added_at + FLOOR)
+
+
+def suggest(plan: AcmePlan, window: RenewalWindow | None, content: CertificateContent, now: datetime) -> None:
     """What the authority says of the renewal (RFC 9773). A moment that is drawn stays while the window does."""
     if window is None:
         plan.ask_again_at = now + DAILY
         return
     seed = f"{plan.fingerprint} {window.start.isoformat()} {window.end.isoformat()}"
-    plan.has_window, plan.explanation, plan.ask_again_at = True, window.explanation, window.ask_again_at
-    if not plan.failures:
-        plan.due_at, plan.why = moment_within(window.start, window.end, seed), "The authority suggests it."
+    plan.has_window, plan.explanation = True, window.explanation
+    plan.ask_again_at = max(window.ask_again_at, now + LEAST_PAUSE)
+    is_asked_for = plan.due_at is not None and plan.why.startswith(ASKED_FOR)
+    if not plan.failures and not is_asked_for:
+        moment = moment_within(window.start, window.end, seed)
+        plan.due_at, plan.why = not_at_once(moment, content), "The authority suggests it."
 
 
 def postpone(plan: AcmePlan, fault: Fault, now: datetime) -> None:
-    """After a failed order."""
+    """After a failed order. One that nobody wanted any more did not fail: what is wanted now is planned anew."""
+    if fault.kind is FaultKind.OUTDATED:
+        plan.certificate_version, plan.failures = 0, 0
+        return
     plan.failures += 1
     moment = retry_moment(fault, plan.failures, now, f"{plan.certificate_id}")
     if moment is None and plan.fingerprint:

@@ -25,8 +25,8 @@ class NoRecords:
     def add(self, records: Sequence[Record]) -> None:
         pass
 
-    def are_visible(self, records: Sequence[Record]) -> bool:  # noqa: ARG002 there are none
-        return True
+    def lagging(self, records: Sequence[Record]) -> str:  # noqa: ARG002 there are none
+        return ""
 
     def remove(self, records: Sequence[Record]) -> None:
         pass

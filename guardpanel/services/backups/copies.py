@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlmodel import col, delete
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.certificates import contents
 from guardpanel.database import Database
 from guardpanel.models import AccessToken, Installation, Session
 from guardpanel.models.revision import Outcome
@@ -43,6 +44,7 @@ async def _end_open_changes(session: AsyncSession) -> None:
     for change in reversed(await revisions.open_deployments(session)):
         if change.before is not None:
             await snapshots.put_back(session, snapshots.rows(snapshots.unpacked(change.before)))
+            await contents.retire_rolled_back(session)
         change.outcome, change.message, change.before = Outcome.ROLLED_BACK, UNDER_WAY, None
         session.add(change)
 

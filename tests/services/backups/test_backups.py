@@ -18,7 +18,17 @@ from sqlmodel import col, select, update
 from guardpanel.app import create_app
 from guardpanel.certificates import contents
 from guardpanel.engines.lock import only_one
-from guardpanel.errors import Busy, ConfigRejected, Conflict, EngineUnavailable, Invalid, NotFound, Problem, RolledBack
+from guardpanel.errors import (
+    Busy,
+    ConfigRejected,
+    Conflict,
+    DeploymentFailed,
+    EngineUnavailable,
+    Invalid,
+    NotFound,
+    Problem,
+    RolledBack,
+)
 from guardpanel.models import Deployment, Installation, User
 from guardpanel.models.certificate import CertificateFields, Source
 from guardpanel.models.policy import PolicyFields
@@ -695,9 +705,28 @@ async def test_a_certificate_restored_without_its_key_does_not_get_another_ones_
 
     await restored(other, without_key)
     files = sorted(path.name for path in (releases.link / "certs").iterdir())
-    listed = (releases.link / "crt-list.txt").read_text()
+    _, listed = (releases.link / "crt-list.txt").read_text().splitlines()
     await restores.restore(other.changes, SaveRequest("eve@example.org"), await taken(other, whole, WORDS))
 
-    assert (files, listed) == (["default.pem"], "certs/default.pem bank.example\n")
+    assert (files, listed) == (["default.pem"], "certs/default.pem bank.example")
     bank = (panel.engines.releases.link / "certs" / "1.pem").read_bytes()
     assert (releases.link / "certs" / "1.pem").read_bytes() == bank != shop
+
+
+async def test_a_backup_during_a_renewal_has_the_certificate_before_it(
+    panel: Panel, other: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_site(panel, "bank.example")
+    proven, backups = (panel.engines.releases.link / "certs" / "1.pem").read_bytes(), []
+
+    async def fails(*_: object, **__: object) -> None:
+        backups.append(await backup(panel, WORDS))
+        raise DeploymentFailed("HAProxy failed.", step="verify")
+
+    monkeypatch.setattr(panel.engines, "deploy", fails)
+    with pytest.raises(RolledBack):
+        await certificates.renew(panel.changes, SaveRequest(ADA), 1)
+
+    await restores.restore(other.changes, SaveRequest(ADA), await taken(other, backups[0], WORDS))
+
+    assert (other.engines.releases.link / "certs" / "1.pem").read_bytes() == proven

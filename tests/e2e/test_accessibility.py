@@ -29,10 +29,15 @@ PAGES = (
     "/rules/ledger", "/virtual-hosts/1/profiles", "/policies/1/compare", "/policies/1/compare?policy=2",
     f"{NEWEST_EVENT}/fix", "/policies/1/test", "/policies/1/custom-rules/new", "/policies/1/custom-rules/1", "/policies/1/exclusions/new",
     "/policies/1/exclusions/1", "/policies/1/rules/new", "/policies/1/rules/1", "/virtual-hosts/1/recorded", "/event-groups?state=fixed",
+    "/certificates", "/certificates?q=nothing", "/certificates/new", "/certificates/1", "/certificates/1/edit", "/certificates/1/delete",
+    "/certificates/2", "/certificates/2/preflight",
 )  # fmt: skip
 
-DARK = ("/policies/1/edit", "/changes/2?layout=two")
-"With every kind of field, and with what is coloured most."
+DARK = ("/policies/1/edit", "/changes/2?layout=two", "/certificates/2")
+"With every kind of field, with what is coloured most, and with the steps of an order."
+
+AN_ORDER = {"name": "Ordered", "source": "acme", "names": "nowhere.invalid"}
+"It waits for its name to resolve, so no authority is asked."
 
 BARE = ("/login", "/setup/used")
 WIDTHS = (360, 390, 1024, 1440)
@@ -68,6 +73,9 @@ def filled(panel: Panel, origin: int) -> Panel:
             == 200
         )
         assert ada.post("/policies/1/rules", {"rule": "942200", "action": "disable"}).status == 200
+        for fields in ({"source": "self_signed", "names": "shop.example\n*.tenants.example"}, AN_ORDER):
+            assert ada.post("/certificates", {"name": "Shop", "key_type": "ecdsa", **fields}).status == 200
+        assert ada.post("/certificates/1/renew", {}).status == 200
         text = 'SecRule ARGS:q "@rx ^x" "id:9000001,phase:2,deny,status:403,log,msg:\'Mine\'"'
         assert ada.post("/policies/1/custom-rules", {"seclang": text, "enabled": "on"}).status == 200
     httpx2.get(f"{panel.proxy}/?file=../../etc/passwd", headers={"host": long})

@@ -28,6 +28,7 @@ DROPS_TRAILERS = "option http-drop-request-trailers"
 ALERT = re.compile(r"^\[ALERT\]\s+\(\d+\)\s*: (?:config : )?(.*)$")
 PLACE = re.compile(r"\[([^\]\s]+):(\d+)\] ?: ")
 SERVER = re.compile(r"'(?:server )?be_(\d+)/s(\d+)'")
+CERTIFICATE = re.compile(r"'certs/(\d+)\.pem(?:\.key)?'")
 SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in configuration")
 
 
@@ -169,6 +170,8 @@ def finding(line: str, origins: Mapping[str, Mapping[int, Origin]]) -> Finding |
     origin = origins.get(file or "", {}).get(number or 0)
     if origin is None and (server := SERVER.search(match[1])):
         origin = Origin("virtual_host", int(server[1]), f"servers.{int(server[2]) - 1}.address")
+    if origin is None and (certificate := CERTIFICATE.search(match[1])):
+        origin = Origin("certificate", int(certificate[1]), "certificate")
     words = re.sub(r"^'server [^']*' : ", "", words).strip(" .")
     return Finding(
         ENGINE,

@@ -17,6 +17,7 @@ from guardpanel.errors import (
     RolledBack,
     Stale,
 )
+from guardpanel.models import NOUNS
 from guardpanel.models.meta import label
 from guardpanel.services.saving import revisions
 from guardpanel.views.steps import shown_steps
@@ -50,10 +51,23 @@ def refusal(problem: Problem, live: int | None, model: type[BaseModel] | None = 
         "confirm": None,
         "steps": None,
     }
-    return usual | _of_kind(problem, still)
+    return usual | _of_kind(problem, still, usual["links"])
 
 
-def _of_kind(problem: Problem, still: str) -> dict[str, Any]:
+def elsewhere(rejected: ConfigRejected) -> list[dict[str, str]]:
+    """A link to each row that an engine complains about and that is not in the form."""
+    rows = {
+        (finding.noun, finding.noun_id): finding.message
+        for finding in reversed(rejected.findings)
+        if finding.noun and finding.noun_id and finding.field not in rejected.errors and not NOUNS[finding.noun].parent
+    }
+    return [
+        {"label": f"{NOUNS[key].word} {noun_id}: {message}", "url": NOUNS[key].url(noun_id)}
+        for (key, noun_id), message in reversed(rows.items())
+    ]
+
+
+def _of_kind(problem: Problem, still: str, links: list[dict[str, str]]) -> dict[str, Any]:
     """Texts that differ from the default."""
     match problem:
         case ConfigRejected():
@@ -61,6 +75,7 @@ def _of_kind(problem: Problem, still: str) -> dict[str, Any]:
                 "title": f"{problem.engine} rejected this change",
                 "raw": problem.output,
                 "raw_title": f"{problem.engine} output",
+                "links": links + elsewhere(problem),
             }
         case RolledBack() | RollbackFailed():
             return {

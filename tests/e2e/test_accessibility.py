@@ -36,8 +36,8 @@ PAGES = (
 DARK = ("/policies/1/edit", "/changes/2?layout=two", "/certificates/2")
 "With every kind of field, with what is coloured most, and with the steps of an order."
 
-AN_ORDER = {"name": "Ordered", "source": "acme", "names": "nowhere.invalid"}
-"It waits for its name to resolve, so no authority is asked."
+AN_ORDER = {"name": "Ordered", "source": "acme", "names": "nowhere.invalid", "authority": "https://127.0.0.1:1/"}
+"Of an authority that nobody is: the order waits for it."
 
 BARE = ("/login", "/setup/used")
 WIDTHS = (360, 390, 1024, 1440)

@@ -13,11 +13,14 @@ from guardpanel.engines.agent import Agent, RunningApplication
 from guardpanel.engines.handover import rows_in
 from guardpanel.engines.haproxy import rejected
 from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.process import Completed
+from guardpanel.engines.process import Completed, run
 from guardpanel.engines.servers import Servers
 from guardpanel.engines.status import haproxy_status
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable
+from guardpanel.views import refusals
+from tests.certificates.made import full_chain, leaf
 from tests.engines.record import TRANSCRIPTS
+from tests.haproxies import VERSIONS, haproxy_binary
 
 pytestmark = pytest.mark.anyio
 
@@ -213,6 +216,25 @@ def test_a_server_that_is_named_without_its_line_is_found_all_the_same(said: Pat
     found = rejected(Completed(1, output), Path("/data"), {}).findings[0]
 
     assert (found.noun, found.noun_id, found.field) == ("virtual_host", 1, "servers.1.address")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("fault", ["damaged", "no key", "another key"])
+async def test_a_complaint_about_a_certificate_names_it_by_its_id(version: str, fault: str, tmp_path: Path) -> None:
+    """Nothing of it is recorded: a transcript would hold a key."""
+    key = {"no key": "", "another key": leaf(kind="other").key_pem}
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs/17.pem").write_text("x" if fault == "damaged" else full_chain() + key[fault])
+    (tmp_path / "crt-list.txt").write_text("certs/17.pem shop.example\n")
+    (tmp_path / "haproxy.cfg").write_text("frontend f\n    bind 127.0.0.1:1 ssl crt-list crt-list.txt\n")
+    result = await run([haproxy_binary(version), "-c", "-f", tmp_path / "haproxy.cfg"], cwd=tmp_path)
+
+    found = rejected(result, tmp_path, {}).findings[0]
+
+    assert (found.noun, found.noun_id, found.field) == ("certificate", 17, "certificate")
+    assert "certs/17.pem" in found.message
+    refused = ConfigRejected("No.", engine="HAProxy", output="", findings=[found])
+    assert [link["url"] for link in refusals.refusal(refused, 7)["links"]] == ["/certificates/17"]
 
 
 def test_warnings_are_no_complaints(said: Path) -> None:

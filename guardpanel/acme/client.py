@@ -165,12 +165,14 @@ class Authority:
             return response.headers["Location"]
 
     def order(self, url: str) -> messages.Order:
-        order: messages.Order = messages.Order.from_json(self._read(url).json())
-        return order
+        with self._asking():
+            order: messages.Order = messages.Order.from_json(self._read(url).json())
+            return order
 
     def authorization(self, url: str) -> messages.Authorization:
-        found: messages.Authorization = messages.Authorization.from_json(self._read(url).json())
-        return found
+        with self._asking():
+            authorization: messages.Authorization = messages.Authorization.from_json(self._read(url).json())
+            return authorization
 
     def answer(self, challenge: messages.ChallengeBody) -> None:
         """Say that the challenge's proof is in its place."""

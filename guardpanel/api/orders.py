@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
 from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.orders import OrderLog
 
@@ -64,8 +64,11 @@ async def order_certificate(certificate_id: RowId, panel: PanelDep, user: Editor
 
 
 @router.get("/preflight")
-async def check_certificate_order(certificate_id: RowId, panel: PanelDep, _user: Viewer) -> list[PreflightFinding]:
+async def check_certificate_order(
+    certificate_id: RowId, panel: PanelDep, session: SessionDep, _user: Viewer
+) -> list[PreflightFinding]:
     """What would keep the authority from issuing, as far as this machine can see. Empty: nothing."""
+    await anew(session)
     found = await deeds.preflight(panel.issuer, certificate_id)
     return [PreflightFinding(name=item.name, words=item.words, certain=item.is_certain) for item in found]
 

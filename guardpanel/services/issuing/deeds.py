@@ -106,6 +106,7 @@ async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:
         certificate = await issued_here(session, certificate_id)
     order = Order(tuple(certificate.names), certificate.challenge.value, b"", certificate.profile)
     try:
-        return await issuer.checks.findings(order, certificate.authority)
+        async with issuer.checking:
+            return await issuer.checks.findings(order, certificate.authority)
     except AuthorityFault as refused:
         raise AuthorityRefused(str(refused)) from refused

@@ -66,7 +66,11 @@ class Proving:
 
     def by_dns(self) -> Proofs:
         if self.settings.dns_hook:
-            return Hook(self.settings.dns_hook)
+            try:
+                return Hook(self.settings.dns_hook)
+            except ValueError as error:
+                words = f"GUARDPANEL_DNS_HOOK is not a command: {error}."
+                raise AuthorityFault(Fault(FaultKind.PROOF, words)) from error
         if self.settings.dns_server:
             return DnsUpdates(_server(self.settings), self.servers_of)
         raise AuthorityFault(Fault(FaultKind.PROOF, NO_DNS))

@@ -27,6 +27,10 @@ from tests.ports import free_port
 
 TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "acme"
 ZONE = "acme.test"
+
+DEADLINE_SECONDS = 30
+"Until a server that was started answers."
+
 KEY_NAME, SECRET = "panel", base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OWN_KEY = TsigKey(KEY_NAME, SECRET)
 EAB_KEY_ID, EAB_KEY = "kid-1", base64.urlsafe_b64encode(b"a key of an external account....").decode().rstrip("=")
@@ -107,8 +111,10 @@ zone:
     semantic-checks: off
 """)
         self.begin(str(TOOLS / "knotd"), "-c", str(self.folder / "knot.conf"))
+        ends = time.monotonic() + DEADLINE_SECONDS
         while self.texts(f"ns.{ZONE}") is None:
             self.must_run()
+            assert time.monotonic() < ends, "Knot does not serve its zone"
             time.sleep(0.02)
 
     def server(self, port: int = 0, key: TsigKey | None = OWN_KEY) -> DnsServer:
@@ -162,8 +168,10 @@ class Pebble(Server):
         """Also again: it has then forgotten everything."""
         words = ("-config", "pebble.json", "-dnsserver", f"127.0.0.1:{self.dns_port}")
         self.begin(str(TOOLS / "pebble"), *words, **self.environment)
+        ends = time.monotonic() + DEADLINE_SECONDS
         while True:
             self.must_run()
+            assert time.monotonic() < ends, "pebble does not listen"
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -65,14 +64,6 @@ def covers(names: Iterable[str], hostname: str) -> bool:
     """Whether a certificate with these names is accepted for a hostname. A wildcard stands for exactly one label."""
     known = names if isinstance(names, Collection) else set(names)
     return hostname in known or f"*.{hostname.partition('.')[2]}" in known
-
-
-def is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def called(name: x509.Name) -> str:

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from guardpanel.certificates.choosing import best_for
-from guardpanel.certificates.names import is_address
 from guardpanel.certificates.served import ServedCertificate
 from guardpanel.listen_addresses import bind_text
+from guardpanel.models.certificate import is_address
 from guardpanel.models.https import TlsProfile
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.state import DesiredState

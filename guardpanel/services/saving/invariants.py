@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from guardpanel.certificates.names import is_address
 from guardpanel.models import NOUNS
+from guardpanel.models.certificate import is_address
 from guardpanel.models.enforcement import OverLimit
 from guardpanel.models.noun import Key
 from guardpanel.models.policy import KIB

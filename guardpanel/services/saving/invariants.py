@@ -7,72 +7,17 @@ without a useful message.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from guardpanel.models import NOUNS
-from guardpanel.models.certificate import is_address
 from guardpanel.models.enforcement import OverLimit
 from guardpanel.models.noun import Key
 from guardpanel.models.policy import KIB
 from guardpanel.models.types import in_circles, is_ourselves, shown
-from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
-from guardpanel.services.saving import differences
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A rule that a change would break: the field, and its message. Without a `field` the message stands alone."""
-
-    noun: str
-    noun_id: int
-    name: str
-    field: str
-    message: str
-    is_double: bool = False
-    "It already exists: 409, as programs expect."
-
-    @property
-    def sentence(self) -> str:
-        """For readers who do not see a form with that field."""
-        return f"{NOUNS[self.noun].title(self.name)}: {self.message}" if self.field else self.message
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """The rows as a change would leave them."""
-
-    rows: Rows
-    facts: EngineFacts
-    rows_before: Callable[[], Rows]
-    "Called only if a rule is broken."
-
-    @cached_property
-    def before(self) -> Rows:
-        return self.rows_before()
-
-    @cached_property
-    def touched(self) -> frozenset[Key]:
-        return frozenset(differences.touched(differences.nouns(self.before), differences.nouns(self.rows)))
-
-    def name(self, key: Key, rows: Rows | None = None) -> str:
-        noun = NOUNS[key[0]]
-        return next(noun.name(row) for row in (rows or self.rows)[noun.table_name] if row["id"] == key[1])
-
-    def at(self, key: Key, field: str, message: str, *, is_double: bool = False) -> Iterator[Violation]:
-        """The violation, if the change touched this row."""
-        if key in self.touched:
-            yield Violation(*key, self.name(key), field, message, is_double)
-
-    def between(self, late: Key, early: Key, field: str, words: str, *, is_double: bool = False) -> Iterator[Violation]:
-        """Of two conflicting rows, the one that the change touched, with the other's name inserted into `words`."""
-        blamed, other = (late, early) if late in self.touched else (early, late)
-        yield from self.at(blamed, field, words.format(self.name(other)), is_double=is_double)
+from guardpanel.services.saving.https_rules import addresses_get_a_certificate, https_can_be_served
+from guardpanel.services.saving.proposal import Proposal, Row, Violation
 
 
 def violations(proposal: Proposal) -> list[Violation]:
@@ -183,30 +128,6 @@ def connections_have_files(proposal: Proposal) -> Iterator[Violation]:
     for row in proposal.rows["traffic"]:
         if row["max_connections"] > most:
             yield from proposal.at(("traffic", row["id"]), "max_connections", f"At most {most:,} here: {files}")
-
-
-def https_can_be_served(proposal: Proposal) -> Iterator[Violation]:
-    if not proposal.facts.has_tls:
-        words = "This HAProxy was built without TLS (OpenSSL). Install another one, and set GUARDPANEL_HAPROXY_BIN."
-    elif not proposal.facts.https_binds:
-        words = "HAProxy has no HTTPS listener. Set GUARDPANEL_HTTPS_BIND."
-    else:
-        return
-    for row in proposal.rows["virtualhost"]:
-        if row["https"]:
-            yield from proposal.at(("virtual_host", row["id"]), "https", words)
-
-
-def addresses_get_a_certificate(proposal: Proposal) -> Iterator[Violation]:
-    """Clients name no IP address in a handshake (RFC 6066 §3)."""
-    strict = [("traffic", row["id"]) for row in proposal.rows["traffic"] if row["strict_sni"]]
-    https = {row["id"] for row in proposal.rows["virtualhost"] if row["https"] and row["enabled"]}
-    for row in proposal.rows["hostname"] if strict else ():
-        if row["virtual_host_id"] in https and is_address(row["name"]):
-            why = f"Clients send no TLS name for {row['name']}, and"
-            words = f"{why} Traffic refuses them (Refuse unknown TLS names). Turn that off, or serve it without HTTPS."
-            yield from proposal.at(("virtual_host", row["virtual_host_id"]), "hostnames", words)
-            yield from proposal.at(strict[0], "strict_sni", f"{why} it is served over HTTPS. Leave this off.")
 
 
 RULES = (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from guardpanel.errors import ConfigRejected, Conflict, FieldError, Finding, Invalid, Problem
 from guardpanel.services.saving.change import Change
-from guardpanel.services.saving.invariants import Violation
+from guardpanel.services.saving.proposal import Violation
 
 MOST = 3
 "Violations that are listed. A restored backup may have hundreds."

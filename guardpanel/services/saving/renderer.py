@@ -23,7 +23,7 @@ from guardpanel.sealing import Seal
 from guardpanel.services.saving import invariants, refusals, snapshots
 from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.facts import secret_of
-from guardpanel.services.saving.invariants import Proposal
+from guardpanel.services.saving.proposal import Proposal
 from guardpanel.services.saving.snapshots import Snapshot
 
 

@@ -9,7 +9,8 @@ from guardpanel.models.policy import KIB
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
 from guardpanel.services.saving.change import Change, SaveRequest
-from guardpanel.services.saving.invariants import Proposal, Violation, violations
+from guardpanel.services.saving.invariants import violations
+from guardpanel.services.saving.proposal import Proposal, Violation
 from guardpanel.services.saving.refusals import of_rules
 from tests.rows import FACTS, rows
 

@@ -1,0 +1,63 @@
+"""The rows as a change would leave them, and what of it breaks a rule across rows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from guardpanel.models import NOUNS
+from guardpanel.models.noun import Key
+from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.services.saving import differences
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that a change would break: the field, and its message. Without a `field` the message stands alone."""
+
+    noun: str
+    noun_id: int
+    name: str
+    field: str
+    message: str
+    is_double: bool = False
+    "It already exists: 409, as programs expect."
+
+    @property
+    def sentence(self) -> str:
+        """For readers who do not see a form with that field."""
+        return f"{NOUNS[self.noun].title(self.name)}: {self.message}" if self.field else self.message
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The rows as a change would leave them."""
+
+    rows: Rows
+    facts: EngineFacts
+    rows_before: Callable[[], Rows]
+    "Called only if a rule is broken."
+
+    @cached_property
+    def before(self) -> Rows:
+        return self.rows_before()
+
+    @cached_property
+    def touched(self) -> frozenset[Key]:
+        return frozenset(differences.touched(differences.nouns(self.before), differences.nouns(self.rows)))
+
+    def name(self, key: Key, rows: Rows | None = None) -> str:
+        noun = NOUNS[key[0]]
+        return next(noun.name(row) for row in (rows or self.rows)[noun.table_name] if row["id"] == key[1])
+
+    def at(self, key: Key, field: str, message: str, *, is_double: bool = False) -> Iterator[Violation]:
+        """The violation, if the change touched this row."""
+        if key in self.touched:
+            yield Violation(*key, self.name(key), field, message, is_double)
+
+    def between(self, late: Key, early: Key, field: str, words: str, *, is_double: bool = False) -> Iterator[Violation]:
+        """Of two conflicting rows, the one that the change touched, with the other's name inserted into `words`."""
+        blamed, other = (late, early) if late in self.touched else (early, late)
+        yield from self.at(blamed, field, words.format(self.name(other)), is_double=is_double)

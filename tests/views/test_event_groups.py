@@ -153,7 +153,7 @@ async def test_likely_false_positives_come_first_with_their_reasons(
     first, second = await listed(ada_api)
     assert (first["path"], first["requests"], first["visitors"], first["blocked"]) == ("/posts/{number}", 12, 12, 12)
     assert (first["rules"], first["fields"], first["likelihood"]) == ([941100], ["ARGS:content"], "false_positive")
-    assert "12 addresses met the same rules in the same place." in first["speaks_for"]
+    assert "12 clients met the same rules in the same place." in first["speaks_for"]
     assert second["path"] == "/list"
 
 

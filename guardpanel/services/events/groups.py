@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from guardpanel.events.addresses import V4_IN_V6
 from guardpanel.events.crs import is_reporting
 from guardpanel.events.grouping import GroupKey
 from guardpanel.events.words import VERDICT_CODES, Verdict
@@ -30,11 +31,15 @@ LOOKED_THROUGH = 2_000
 BLOCKED = VERDICT_CODES[Verdict.BLOCKED]
 OK, NOT_FOUND = range(200, 400), 404
 
+NETWORK = f"CASE WHEN substr(client.key, 1, 12) = x'{V4_IN_V6.hex()}' THEN client.key ELSE substr(client.key, 1, 8) END"
+"An IPv4 address, or the /64 of an IPv6 address, all of which is one client's."
+
 ROWS = (
-    "WITH newest(id) AS ({question}) SELECT virtual_host, shape, count(*), count(DISTINCT client), sum(verdict = {blocked}), "
-    "min(score), max(score), min(event.id), max(event.id), max(CASE verdict WHEN {blocked} THEN event.id END), count(*) OVER () "
-    "FROM newest CROSS JOIN event ON event.id = newest.id GROUP BY virtual_host, shape "
-    "ORDER BY 4 DESC, 3 DESC, 9 DESC LIMIT {most}"
+    "WITH newest(id) AS ({question}) SELECT virtual_host, shape, count(*), count(DISTINCT client), count(DISTINCT {network}), "
+    "sum(verdict = {blocked}), min(score), max(score), min(event.id), max(event.id), "
+    "max(CASE verdict WHEN {blocked} THEN event.id END), count(*) OVER () "
+    "FROM newest CROSS JOIN event ON event.id = newest.id CROSS JOIN client ON client.id = event.client "
+    "GROUP BY virtual_host, shape ORDER BY 5 DESC, 3 DESC, 10 DESC LIMIT {most}"
 )
 
 
@@ -43,6 +48,8 @@ class GroupRow(NamedTuple):
     shape: int
     requests: int
     visitors: int
+    "Addresses."
+    networks: int
     blocked: int
     lowest: int
     highest: int
@@ -108,7 +115,7 @@ def find(connection: sqlite3.Connection, asked: EventFilter) -> FoundGroups:
 def _rows(connection: sqlite3.Connection, asked: EventFilter) -> list[GroupRow]:
     where = [*conditions(connection, asked), Condition("+shape IS NOT NULL", None, ())]
     question, values = scan.question(connection, where, paging.span_of(asked), MOST_EVENTS, upwards=False)
-    text = ROWS.format(question=question, blocked=BLOCKED, most=MOST_GROUPS)
+    text = ROWS.format(question=question, network=NETWORK, blocked=BLOCKED, most=MOST_GROUPS)
     return [GroupRow(*row) for row in connection.execute(text, values)]
 
 

@@ -48,3 +48,17 @@ def test_what_was_found_in_time_is_listed(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.groups == whole.groups[:1]
     assert (found.total, found.is_whole, found.stopped) == (2, False, True)
     connection.close()
+
+
+def test_addresses_of_one_network_are_one_client(tmp_path: Path) -> None:
+    """A client has all addresses of an IPv6 /64, and an IPv4 address alone."""
+    path = tmp_path / "events.db"
+    one = [an_event(uri="/one", client=f"2001:db8::{at}") for at in range(1, 5)]
+    several = [an_event(uri="/several", client=client) for client in ("192.0.2.1", "192.0.2.2", "2001:db8:0:1::1")]
+    store(path, [*one, *several], [a_log_line(event) for event in (*one, *several)])
+    connection = schema.open_to_write(path)
+
+    found = groups.find(connection, EventFilter()).groups
+
+    assert [(group.row.visitors, group.row.networks) for group in found] == [(3, 3), (4, 1)]
+    connection.close()

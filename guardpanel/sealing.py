@@ -3,6 +3,7 @@
 Each sealed value is bound to its place (the row): a ciphertext that is moved to another row can't be opened.
 """
 
+import hashlib
 import os
 import secrets
 from contextlib import suppress
@@ -30,6 +31,8 @@ class KeyLost(Problem):
 class Seal:
     def __init__(self, key: bytes) -> None:
         self.key = key
+        self.key_id = hashlib.sha256(b"guardpanel master key" + key).hexdigest()[:16]
+        "Names the key without revealing it: it is random."
         self._cipher = AESGCM(key)
 
     @classmethod

@@ -15,10 +15,13 @@ def _now() -> datetime:
 
 
 class AcmeKey(SQLModel, table=True):
-    """The installation's account key, for all authorities. A single row."""
+    """The account key, for all authorities: one for each master key that the panel was started with. None replaces another, so
+    that a start with the wrong master key loses no account."""
 
-    id: int = Field(default=1, primary_key=True)
-    sealed_key: bytes
+    id: int | None = Field(default=None, primary_key=True)
+    master_key: str = Field(default="", max_length=16, unique=True)
+    "Which master key opens it, as `Seal.key_id`. Empty for the one from before this was noted."
+    sealed_key: bytes = b""
     "PEM."
 
     @property

@@ -25,16 +25,22 @@ class AccountKey:
 
 
 async def key_of(session: AsyncSession, seal: Seal) -> AccountKey:
-    """The installation's key, made at the first start. If the master key does not open it, a new one: accounts are free."""
-    row = await session.get(AcmeKey, 1)
-    pem = b""
-    if row is not None:
+    """The installation's key, made at the first start with a master key. Those of other master keys stay as they are."""
+    rows = {row.master_key: row for row in (await session.exec(select(AcmeKey))).all()}
+    for row in filter(None, (rows.get(seal.key_id), rows.get(""))):
         with suppress(KeyLost):
             pem = seal.open(row.sealed_key, row.place)
-    if not pem:
-        pem, row = new_key(), AcmeKey(sealed_key=b"")
-        row.sealed_key = seal.seal(pem, row.place)
-        await session.merge(row)
+            row.master_key = seal.key_id
+            return AccountKey(pem, thumbprint(pem))
+    return await _new_key(session, seal, rows.get(seal.key_id) or AcmeKey(master_key=seal.key_id))
+
+
+async def _new_key(session: AsyncSession, seal: Seal, row: AcmeKey) -> AccountKey:
+    """`row` is a new one, or damaged."""
+    pem = new_key()
+    session.add(row)
+    await session.flush()
+    row.sealed_key = seal.seal(pem, row.place)
     return AccountKey(pem, thumbprint(pem))
 
 

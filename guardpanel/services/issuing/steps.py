@@ -14,6 +14,7 @@ from guardpanel.acme.renewal import UNREACHABLE_MINUTES
 from guardpanel.errors import Problem
 from guardpanel.models.acme import AcmeOrder, AcmeStep
 from guardpanel.models.certificate import Certificate
+from guardpanel.sealing import KeyLost
 from guardpanel.services.issuing import delivery, orders, plans
 from guardpanel.services.issuing.checks import Checks
 from guardpanel.services.saving.changes import Changes
@@ -37,6 +38,8 @@ VISIBLE_WITHIN = timedelta(minutes=10)
 LONGEST_LIFE = timedelta(days=7)
 "Of an order without an end of its own."
 
+OTHER_MASTER_KEY = "The order’s private key was sealed with another secret key file. Another one is ordered."
+
 CHANGED = "The certificate was changed or deleted meanwhile."
 
 
@@ -54,6 +57,7 @@ class Steps:
         if order.phase is not Phase.FAILED:
             order = replace(order, fault=None)  # It is over if this step succeeds.
         try:
+            self._must_have_key(row)
             if order.phase is Phase.ISSUED and not row.is_issued:
                 await self._deliver(row)
                 return
@@ -66,6 +70,15 @@ class Steps:
             await self._stumble(row, order, Fault(FaultKind.OTHER, words, f"{type(error).__name__}: {error}"[:500]))
         else:
             await self._store(row, order, after)
+
+    def _must_have_key(self, row: AcmeOrder) -> None:
+        """Raises AuthorityFault if the order can't come to anything: whatever is issued is for a key that nobody can read. Its
+        account is another master key's, too."""
+        try:
+            if row.sealed_key is not None:
+                self.changes.seal.open(row.sealed_key, row.place)
+        except KeyLost as lost:
+            raise AuthorityFault(Fault(FaultKind.LOST_ORDER, OTHER_MASTER_KEY)) from lost
 
     async def give_up(self, order_id: int) -> None:
         """Its certificate is gone, or asks for something else."""

@@ -1,0 +1,71 @@
+"""The account key: one for each master key, and none takes another's place."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.database import Database
+from guardpanel.models import AcmeKey
+from guardpanel.sealing import Seal
+from guardpanel.services.issuing.accounts import account_at, key_of, own_thumbprint
+
+pytestmark = pytest.mark.anyio
+
+OURS, OTHERS = Seal(b"o" * 32), Seal(b"x" * 32)
+
+
+@pytest.fixture
+async def database(data_dir: Path) -> AsyncIterator[Database]:
+    opened = Database(f"sqlite+aiosqlite:///{data_dir / 'guardpanel.db'}")
+    async with opened.write() as session:
+        for row in await keys(session):
+            await session.delete(row)
+    yield opened
+    await opened.close()
+
+
+async def keys(session: AsyncSession) -> list[AcmeKey]:
+    return list((await session.exec(select(AcmeKey).order_by("id"))).all())
+
+
+async def test_a_start_with_another_master_key_loses_no_account(database: Database) -> None:
+    own = await own_thumbprint(database, OURS)
+    async with database.write() as session:
+        (
+            await account_at(session, "https://authority.test", await key_of(session, OURS))
+        ).url = "https://authority.test/1"
+
+    other = await own_thumbprint(database, OTHERS)
+
+    assert own != other
+    assert [await own_thumbprint(database, seal) for seal in (OURS, OTHERS, OURS)] == [own, other, own]
+    async with database.write() as session:
+        assert len(await keys(session)) == 2
+        for seal, url in ((OURS, "https://authority.test/1"), (OTHERS, "")):
+            assert (await account_at(session, "https://authority.test", await key_of(session, seal))).url == url
+
+
+async def test_the_key_from_before_master_keys_were_noted_is_the_one_of_whoever_opens_it(database: Database) -> None:
+    own = await own_thumbprint(database, OURS)
+    async with database.write() as session:
+        (await keys(session))[0].master_key = ""
+
+    other = await own_thumbprint(database, OTHERS)
+
+    assert await own_thumbprint(database, OURS) == own != other
+    async with database.write() as session:
+        assert [row.master_key for row in await keys(session)] == [OURS.key_id, OTHERS.key_id]
+
+
+async def test_a_damaged_key_is_made_anew(database: Database) -> None:
+    own = await own_thumbprint(database, OURS)
+    async with database.write() as session:
+        (await keys(session))[0].sealed_key = b"damaged"
+
+    anew = await own_thumbprint(database, OURS)
+
+    assert anew != own
+    assert await own_thumbprint(database, OURS) == anew

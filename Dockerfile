@@ -22,7 +22,8 @@ COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY guardpanel/ guardpanel/
 COPY config_templates/ config_templates/
 RUN /build/bin/hatchling build -t wheel -d /wheel \
-    && /venv/bin/pip install --no-cache-dir --no-deps --no-index /wheel/*.whl
+    && /venv/bin/pip install --no-cache-dir --no-deps --no-index /wheel/*.whl \
+    && /venv/bin/python -c 'from guardpanel.views.answers import compile_templates; compile_templates()'
 
 FROM ${PYTHON_IMAGE}
 RUN apt-get update \

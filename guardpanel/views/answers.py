@@ -22,7 +22,8 @@ from guardpanel.models.enforcement import EnforcementMode, OverLimit
 from guardpanel.models.meta import about, lowered
 from guardpanel.services.truth import live_line
 from guardpanel.static_files import asset
-from guardpanel.views import inert
+from guardpanel.views import formats, inert
+from guardpanel.views.compiled import CompiledTemplates
 from guardpanel.views.formats import ago, milliseconds, moment, seconds, thousands
 from guardpanel.views.menu import MENU
 
@@ -49,6 +50,7 @@ VERDICTS = {
 def environment() -> Environment:
     env = Environment(
         loader=FileSystemLoader(TEMPLATES),
+        bytecode_cache=CompiledTemplates(TEMPLATES, Path(__file__), Path(formats.__file__)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -73,7 +75,7 @@ def environment() -> Environment:
 def compile_templates() -> None:
     """Compile all templates before the first request: together they would delay a page noticeably."""
     env = environment()
-    for name in env.list_templates():
+    for name in env.list_templates(["html"]):
         env.get_template(name)
 
 

@@ -47,5 +47,5 @@ VOLUME /data
 EXPOSE 8000 8080 8443
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
-    CMD ["python3", "-c", "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:8000/healthz', timeout=4)"]
+    CMD ["guardpanel", "health"]
 CMD ["guardpanel", "up"]

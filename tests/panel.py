@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -33,16 +34,17 @@ RUNNING: list["Panel"] = []
 class Panel:
     """A running `guardpanel up` with its data directory. `setup_link` is what it printed at its first start."""
 
-    def __init__(self, data: Path, haproxy: str = "", agent: Path | None = None) -> None:
+    def __init__(self, data: Path, haproxy: str = "", agent: Path | None = None, *, tls: bool = False) -> None:
         self.data = data
         self.port, self.proxy_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.proxy = f"http://127.0.0.1:{self.proxy_port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GUARDPANEL_")},
             "GUARDPANEL_DATA_DIR": str(data),
             "GUARDPANEL_LISTEN": f"127.0.0.1:{self.port}",
             "GUARDPANEL_HTTP_BIND": f"127.0.0.1:{self.proxy_port}",
+            "GUARDPANEL_LISTEN_TLS": "on" if tls else "off",
             "PYTHONUNBUFFERED": "1",
         }
         if haproxy:
@@ -52,6 +54,12 @@ class Panel:
         self.process: subprocess.Popen[bytes] | None = None
         self.output = data.parent / f"{data.name}.out"
         self._read = 0
+
+    @property
+    def trusted(self) -> ssl.SSLContext | bool:
+        """For a client that trusts this panel's self-signed certificate, and no other."""
+        path = self.data / "panel-certificate.pem"
+        return ssl.create_default_context(cafile=path) if path.exists() else True
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """Run another guardpanel command on the same data directory."""
@@ -88,7 +96,7 @@ class Panel:
         while time.monotonic() < ends:
             assert self.process is None or self.process.poll() is None, self.output.read_text()
             with contextlib.suppress(httpx2.HTTPError):
-                answer = httpx2.get(f"{self.url}/readyz", timeout=5)
+                answer = httpx2.get(f"{self.url}/readyz", timeout=5, verify=False)
                 last = answer.text
                 if answer.status_code == 200:
                     return
@@ -137,10 +145,12 @@ def faults_of_panels() -> list[str]:
 
 
 @contextlib.contextmanager
-def running_panel(haproxy: str = "", data: Path | None = None, agent: Path | None = None) -> Iterator[Panel]:
+def running_panel(
+    haproxy: str = "", data: Path | None = None, agent: Path | None = None, *, tls: bool = False
+) -> Iterator[Panel]:
     """A panel in a directory with a short path (HAProxy's sockets have room for 97 bytes), gone at the end."""
     parent = Path(tempfile.mkdtemp(prefix="gp"))
-    panel = Panel(data or parent / "d", haproxy, agent)
+    panel = Panel(data or parent / "d", haproxy, agent, tls=tls)
     if data is None:
         panel.data.mkdir(mode=0o700)
         (panel.data / "guardpanel.db").write_bytes(migrated())

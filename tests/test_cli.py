@@ -58,6 +58,7 @@ def test_every_command_says_what_it_does(run: CliRunner) -> None:
         "user",
         "engines",
         "doctor",
+        "health",
         "openapi",
         "configuration",
         "version",
@@ -211,6 +212,40 @@ def test_a_port_in_use_is_said_with_what_to_do(run: CliRunner, monkeypatch: pyte
     assert "GUARDPANEL_LISTN" in looked.output
 
 
+def test_health_of_a_panel_that_does_not_run(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tls in ("on", "off"):
+        monkeypatch.setenv("GUARDPANEL_LISTEN", address := f"127.0.0.1:{free_port()}")
+        monkeypatch.setenv("GUARDPANEL_LISTEN_TLS", tls)
+        done = run.invoke(main, ["health"])
+
+        assert (done.exit_code, done.output) == (1, f"{address} is not responding: Connection refused.\n")
+
+
+def test_a_certificate_that_cannot_be_used_is_said_before_anything_starts(
+    run: CliRunner, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LISTEN", "HTTP_BIND"):
+        monkeypatch.setenv(f"GUARDPANEL_{name}", f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("GUARDPANEL_LISTEN_CERTIFICATE_FILE", str(folder / "none.pem"))
+    words = f"GUARDPANEL_LISTEN_CERTIFICATE_FILE: {folder}/none.pem: No such file or directory."
+    done = run.invoke(main, ["up"])
+
+    assert (done.exit_code, done.output) == (1, f"guardpanel: {words}\n")
+    assert f"missing  {words}\n" in run.invoke(main, ["doctor"]).output
+
+
+def test_unencrypted_passwords_are_said_at_start(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDPANEL_LISTEN", f"0.0.0.0:{free_port()}")
+    monkeypatch.setenv("GUARDPANEL_HAPROXY_BIN", "/nowhere/haproxy")
+    words = "guardpanel: passwords cross the network unencrypted, since GUARDPANEL_LISTEN_TLS is off.\n"
+
+    assert words not in run.invoke(main, ["up"]).output
+    monkeypatch.setenv("GUARDPANEL_LISTEN_TLS", "off")
+    assert words in run.invoke(main, ["up"]).output
+    monkeypatch.setenv("GUARDPANEL_TRUSTED_ORIGINS", "https://panel.example")
+    assert words not in run.invoke(main, ["up"]).output
+
+
 def test_missing_engines_are_said_with_what_to_do(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUARDPANEL_HAPROXY_BIN", "/nowhere/haproxy")
     monkeypatch.setenv("GUARDPANEL_AGENT_BIN", "/nowhere/agent")
@@ -285,3 +320,4 @@ def test_what_cannot_be_restored_says_why(run: CliRunner, folder: Path) -> None:
 )  # fmt: skip
 def test_printed_addresses_can_be_opened(bind: tuple[str, int], url: str) -> None:
     assert _url(*bind) == url
+    assert _url(*bind, scheme="https") == url.replace("http:", "https:")

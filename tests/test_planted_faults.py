@@ -16,7 +16,8 @@ import pytest
 
 import guardpanel
 from guardpanel.background import Background
-from guardpanel.engines import Deployer, deployer, supervisor
+from guardpanel.engines import Deployer, deployer, panel_certificate, supervisor
+from guardpanel.engines.panel_tls import PanelTls
 from guardpanel.engines.releases import Releases
 from guardpanel.models import Session
 from guardpanel.panel import Panel
@@ -61,7 +62,8 @@ async def panel(settings: Settings, data_dir: Path) -> AsyncIterator[Panel]:
     """As `guardpanel up` makes it, with children that only sleep; not begun yet."""
     background = Background(lambda seconds: asyncio.sleep(min(seconds, 0.01)))
     hurried = replace(FAKES, background=lambda: background, issuer=Issuer)
-    made = await Panel.open(settings, supervise=True, parts=hurried)
+    tls = PanelTls(settings, panel_certificate.read(settings, datetime.now(UTC)))
+    made = await Panel.open(settings, supervise=True, parts=hurried, tls=tls)
     assert made.supervisor is not None
     for child in made.supervisor.children:
         child.command, child.may_start, child.before = lambda: ["sleep", "100"], lambda: True, lambda: None
@@ -93,6 +95,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "server names": (panel.engines, "follow_names"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
+            "panel certificate": (panel.tls, "refresh"),
             "certificate orders": (plans, "certificates"),
             "retention": (Releases, "numbers"),
             "sweep": (panel.backups, "sweep"),

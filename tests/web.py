@@ -75,7 +75,7 @@ class _Text(HTMLParser):
 
 class Person:
     def __init__(self, panel: Panel, email: str = EMAIL) -> None:
-        self.client = httpx2.Client(base_url=panel.url, timeout=60, follow_redirects=True)
+        self.client = httpx2.Client(base_url=panel.url, timeout=60, follow_redirects=True, verify=panel.trusted)
         self.client.headers["origin"] = panel.url
         answer = self.client.post("/login", data={"email": email, "password": PASSWORD, "next": "/"})
         assert answer.status_code == 200, answer.text

@@ -32,7 +32,30 @@ def doctor() -> None:
     settings = settings_or_say()
     for name in unknown_variables():
         typer.echo(f"warning  {name} is not a known setting. Check the spelling.")
-    _say_all([*run(preflight.engines_found(settings)), *preflight.machine(settings)])
+    _say_all(
+        [
+            *run(preflight.engines_found(settings)),
+            *run(preflight.panel_tls(settings)),
+            *preflight.machine(settings),
+        ]
+    )
+
+
+@app.command()
+def health() -> None:
+    """Check whether the panel responds at GUARDPANEL_LISTEN, by HTTP or HTTPS. For health checks of containers."""
+    from guardpanel.engines.http import ask
+    from guardpanel.engines.proxy_lines import local
+    from guardpanel.listen_addresses import host_and_port
+
+    settings = settings_or_say()
+    host, port = host_and_port(settings.listen)
+    tls_name = "" if settings.serves_tls else None
+    asking = ask((local(host), port), "GET", "/healthz", headers={"host": settings.listen}, tls_name=tls_name)
+    answer = run_or_say(asking)
+    if answer.status != 200:
+        typer.echo(f"{settings.listen} responds with status {answer.status}.", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()

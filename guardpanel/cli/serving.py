@@ -8,6 +8,9 @@ import typer
 from guardpanel.cli.running import database_of, run, settings_or_say
 
 if TYPE_CHECKING:
+    import uvicorn
+
+    from guardpanel.engines.panel_tls import PanelTls
     from guardpanel.settings import Settings
 
 ARENA_MAX = -8
@@ -58,12 +61,10 @@ def _serve(*, supervise: bool) -> None:
 
     import uvicorn
 
-    from guardpanel.app import create_app
     from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
     from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Problem
-    from guardpanel.listen_addresses import host_and_port
 
     _share_memory()
     settings = settings_or_say()
@@ -73,27 +74,48 @@ def _serve(*, supervise: bool) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in unknown_variables():
         typer.echo(f"guardpanel: {name} is not a known setting. Check the spelling.", err=True)
-    host, port = host_and_port(settings.listen)
+    if settings.listens_beyond_loopback and settings.listen_tls == "off" and not settings.trusted_origins:
+        typer.echo("guardpanel: passwords cross the network unencrypted, since GUARDPANEL_LISTEN_TLS is off.", err=True)
     with ExitStack() as held:
         try:
             held.enter_context(only_panel(settings.panel_lock))
             preflight.refuse_busy_ports(settings, proxy=supervise)
             run(preflight.require_engines(settings))
-            run(_announce(settings, supervise=supervise))
+            tls = _own_tls(settings) if settings.serves_tls else None
+            run(_announce(settings, tls, supervise=supervise))
         except Problem as problem:
             typer.echo(f"guardpanel: {problem.message}", err=True)
             raise typer.Exit(1) from problem
-        config = uvicorn.Config(
-            create_app(settings, supervise=supervise),
-            host=host,
-            port=port,
-            log_level=settings.log_level,
-            access_log=False,
-            timeout_graceful_shutdown=3,
-            server_header=False,
-            proxy_headers=True,
-        )
-        uvicorn.Server(config).run()
+        uvicorn.Server(_config(settings, tls, supervise=supervise)).run()
+
+
+def _own_tls(settings: "Settings") -> "PanelTls":
+    from datetime import UTC, datetime
+
+    from guardpanel.engines import panel_certificate
+    from guardpanel.engines.panel_tls import PanelTls
+
+    return PanelTls(settings, panel_certificate.read(settings, datetime.now(UTC)))
+
+
+def _config(settings: "Settings", tls: "PanelTls | None", *, supervise: bool) -> "uvicorn.Config":
+    import uvicorn
+
+    from guardpanel.app import create_app
+    from guardpanel.listen_addresses import host_and_port
+
+    host, port = host_and_port(settings.listen)
+    return uvicorn.Config(
+        create_app(settings, supervise=supervise, tls=tls),
+        host=host,
+        port=port,
+        log_level=settings.log_level,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+        proxy_headers=True,
+        ssl_context_factory=(lambda *_: tls.listening()) if tls else None,
+    )
 
 
 def _share_memory() -> None:
@@ -106,8 +128,8 @@ def _share_memory() -> None:
         ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
 
 
-async def _announce(settings: "Settings", *, supervise: bool) -> None:
-    """Print the URLs, and the one-time setup link while there is no account."""
+async def _announce(settings: "Settings", tls: "PanelTls | None", *, supervise: bool) -> None:
+    """Print the URLs, a new certificate's fingerprint, and the one-time setup link while there is no account."""
     from guardpanel.listen_addresses import host_and_port
     from guardpanel.services.accounts.accounts import Accounts
 
@@ -117,8 +139,10 @@ async def _announce(settings: "Settings", *, supervise: bool) -> None:
         token = await Accounts(database).setup_token()
     finally:
         await database.close()
-    panel = _url(*host_and_port(settings.listen))
+    panel = _url(*host_and_port(settings.listen), scheme="https" if tls else "http")
     typer.echo(f"Panel     {panel}")
+    if tls and tls.own.is_new:
+        typer.echo(f"          New self-signed certificate, SHA-256 {tls.own.fingerprint}")
     if supervise:
         typer.echo(f"HAProxy   {', '.join(_url(host, port) for host, port in settings.http_binds)}")
     typer.echo(f"Sockets   {settings.run_dir}")
@@ -127,7 +151,7 @@ async def _announce(settings: "Settings", *, supervise: bool) -> None:
     sys.stdout.flush()
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, scheme: str = "http") -> str:
     """A URL that works on this machine: for a wildcard address, the loopback address."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 read, not bound
-    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+    return f"{scheme}://[{here}]:{port}" if ":" in here else f"{scheme}://{here}:{port}"

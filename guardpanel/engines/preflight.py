@@ -1,13 +1,17 @@
 """Checks before `guardpanel up` starts anything, so that problems are reported on one line."""
 
 import os
+from datetime import UTC, datetime
 
+from guardpanel.certificates.names import day
+from guardpanel.engines import panel_certificate
 from guardpanel.engines.coraza_spoa import describe_version
 from guardpanel.engines.deployer import Deployer
-from guardpanel.engines.ports import must_be_free
+from guardpanel.engines.panel_tls import PanelTls
+from guardpanel.engines.ports import must_be_free, refusal
 from guardpanel.engines.proc import listener_of
 from guardpanel.engines.process import run
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import EngineUnavailable, Problem
 from guardpanel.listen_addresses import host_and_port
 from guardpanel.settings import Settings
 
@@ -43,6 +47,25 @@ async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
     except EngineUnavailable as error:
         checks.append((False, f"WAF agent: {error.message}"))
     return checks
+
+
+async def panel_tls(settings: Settings) -> list[tuple[bool, str]]:
+    """Whether the panel's own certificate can be used, and is. Empty if it serves HTTP."""
+    if not settings.serves_tls:
+        return []
+    try:
+        own = panel_certificate.current(settings)
+        if own is None:
+            return [(True, "panel’s certificate: self-signed, made at the next start")]
+        tls = PanelTls(settings, own)
+    except Problem as problem:
+        return [(False, problem.message)]
+    kind = "self-signed" if own.is_made_here else settings.listen_certificate_file
+    words = f"panel’s certificate: {kind}, until {day(own.not_after)}, SHA-256 {own.fingerprint}"
+    fault = tls.expiry(datetime.now(UTC))
+    if not (fault or own.is_made_here) and refusal(*host_and_port(settings.listen)):
+        fault = await tls.served_problem()
+    return [(not fault, fault or words)]
 
 
 def machine(settings: Settings) -> list[tuple[bool, str]]:

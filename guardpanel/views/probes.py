@@ -39,7 +39,11 @@ FAILURES = Gauge(
 RESTARTS = Gauge("guardpanel_background_restarts", "Failures of a background task since the panel started.", ["task"])
 LOOK_AGE = Gauge("guardpanel_verified_age_seconds", "Seconds since database, HAProxy and agent were last checked.")
 EVENTS = Gauge("guardpanel_events", "Counters of the ingest since its database was created.", ["what"])
-ENDS = Gauge("guardpanel_certificate_not_after_timestamp_seconds", "When a certificate expires.", ["id", "certificate"])
+ENDS = Gauge(
+    "guardpanel_certificate_not_after_timestamp_seconds",
+    "When a certificate expires. `panel`: of the panel’s own listener.",
+    ["id", "certificate"],
+)
 BUILD = Info("guardpanel_build", "This panel.")
 BUILD.info({"version": __version__})
 
@@ -79,6 +83,8 @@ async def metrics(panel: PanelDep) -> Response:
     ENDS.clear()
     for number, name, moment in ends:
         ENDS.labels(str(number), name).set(moment.timestamp())
+    if panel.tls is not None:
+        ENDS.labels("panel", "").set(panel.tls.own.not_after.timestamp())
     UNINSPECTED.clear()
     for policy, count in engines.haproxy.uninspected.items():
         UNINSPECTED.labels(str(policy)).set(count)

@@ -30,6 +30,9 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)
                      for name, field in Settings.model_fields.items()],
         "capacity": await traffic.capacity_of(panel.changes, session),
+        "tls": panel.tls,
+        "tls_address": panel.settings.listen,
+        "panel_certificate_problem": panel.changes.watch.panel_certificate,
         "run_dir": panel.settings.run_dir,
         "version": __version__,
         "started_at": panel.started_at,

@@ -17,7 +17,6 @@ LONGER_FUNCTIONS = {
     "migrations/versions/0001_first_tables.py:upgrade": "a migration is never changed once it is out",
     "app.py:create_app": "composes: one line for each thing that the panel has",
     "rendering/haproxy.py:configuration": "one line for each thing that haproxy.cfg.j2 sees",
-    "cli/serving.py:_serve": "the order in which everything starts and ends",
 }
 "Of which every line is of the same kind, so that dividing them would hide what is done."
 

@@ -1,12 +1,16 @@
 """What the System page says of HAProxy."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from guardpanel.engines import panel_certificate
+from guardpanel.engines.panel_tls import PanelTls
 from guardpanel.panel import Panel
 from tests.conftest import Person
 from tests.factories import a_virtual_host
+from tests.html import read
 
 pytestmark = pytest.mark.anyio
 
@@ -29,3 +33,17 @@ async def test_it_says_which_uploads_an_haproxy_without_lua_rejects(
     await ada.post("/virtual-hosts", data=a_virtual_host(**fields))
 
     assert ("without Lua, this HAProxy" in (await ada.get("/system")).text) is told
+
+
+async def test_it_shows_the_panels_own_certificate(ada: Person, panel: Panel) -> None:
+    before = read((await ada.get("/system")).text).text
+    settings = panel.settings.model_copy(update={"listen_tls": "on"})
+    panel.tls = PanelTls(settings, panel_certificate.read(settings, datetime.now(UTC)))
+    panel.changes.watch.panel_certificate = "The panel’s certificate has expired. Replace own.pem."
+    page, line = read((await ada.get("/system")).text).text, read((await ada.get("/live")).text).text
+
+    assert f"http://{settings.listen}" in before and "none: it serves HTTP" in before
+    assert f"https://{settings.listen}" in page and panel.tls.own.fingerprint in page and "Self-signed" in page
+    for text in (page, line):
+        assert "The panel’s certificate has expired. Replace own.pem." in text
+    assert 'id="panel"' in (await ada.get("/metrics")).text

@@ -28,6 +28,8 @@ class Watch:
     "Why no events are recorded."
     keys: str = ""
     "Why private keys of certificates can't be used."
+    panel_certificate: str = ""
+    "What is wrong with the certificate of the panel's own listener."
     has_looked: bool = False
     "Whether a look was ever conclusive."
     _since: float = field(init=False, repr=False)

@@ -62,10 +62,15 @@ def _if_still_so(line: LiveLine, watch: Watch, failing: str) -> LiveLine:
         return replace(
             line, state="deploying", text=f"Revision {line.revision} is being verified", detail="", moment=None
         )
-    if line.state == "ok" and (failing or watch.keys or watch.ingest):
-        what = "Private keys can’t be read" if watch.keys else "Events are not being recorded"
-        what = "Background task failing" if failing else what
-        return replace(line, state="fault", text=what, detail=failing or watch.keys or watch.ingest, moment=None)
+    if line.state == "ok":
+        for what, detail in (
+            ("Background task failing", failing),
+            ("Private keys can’t be read", watch.keys),
+            ("Events are not being recorded", watch.ingest),
+            ("The panel’s certificate fails", watch.panel_certificate),
+        ):
+            if detail:
+                return replace(line, state="fault", text=what, detail=detail, moment=None)
     return line
 
 

@@ -1,6 +1,6 @@
 """Engines that do as they are told: everything of a save is real but HAProxy and the agent."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from argon2 import PasswordHasher
 
@@ -20,6 +20,7 @@ from guardpanel.engines import (
 from guardpanel.engines.addresses import Addresses
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.protocol import Tell
 from guardpanel.engines.releases import Release, Releases
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
@@ -94,7 +95,7 @@ class FakeEngines:
         bundle: Bundle,
         *,
         changed: Collection[str],
-        tell: Callable[[str], None],
+        tell: Tell,
         again: bool = False,
     ) -> None:
         self.deployments += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 
 from guardpanel.background import Background
@@ -13,11 +13,12 @@ from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.answers import Answers
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.drift import Drift, Expected, Inspector
-from guardpanel.engines.files import content_of, sweep_drafts
+from guardpanel.engines.files import sweep_drafts
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.proc import listener_of
-from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus
+from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus, Tell
+from guardpanel.engines.publishing import Publisher
 from guardpanel.engines.releases import Release, Releases
 from guardpanel.engines.reloading import START_PATIENCE_SECONDS, Reloader, StillLoading
 from guardpanel.engines.server_sync import ServerSync
@@ -54,6 +55,7 @@ class Deployer:
         self.addresses = self.telling.addresses
         self.answers = Answers(self.cli, self.agent, self.releases)
         self.verifier = Verifier(self.cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
+        self.publisher = Publisher(self.releases, self.reloader, self.telling, self.verifier)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
@@ -79,7 +81,7 @@ class Deployer:
         bundle: Bundle,
         *,
         changed: Collection[str],
-        tell: Callable[[str], None],
+        tell: Tell,
         again: bool = False,
     ) -> None:
         """Make the release live and verify it. Raises DeploymentFailed; the caller rolls back. `again`: reload HAProxy even if it
@@ -89,9 +91,7 @@ class Deployer:
             tell("agent")
             keep = await asyncio.to_thread(self.inspector.released_applications) if again else None
             await self._load_applications(release, bundle, keep)
-            tell("reload")
-            await asyncio.to_thread(self.releases.must_be_whole, release)
-            await self._publish(release, bundle, again=again)
+            await self.publisher.publish(release, bundle, tell, again=again)
             tell("verify")
             await self.verifier.prove(bundle, changed)
             await asyncio.to_thread(self.releases.must_be_whole, release)
@@ -102,7 +102,7 @@ class Deployer:
         async with self._deploying():
             await self._take_applications_back(release)
             try:
-                await self._publish(release, bundle)
+                await self.publisher.put_back(release, bundle)
             except EngineUnavailable:
                 return await self._old_worker_serves(bundle, "HAProxy’s master is not responding")
             except StillLoading:
@@ -218,14 +218,6 @@ class Deployer:
             with suppress(EngineUnavailable, DeploymentFailed):
                 await self.agent.reload()
 
-    async def _publish(self, release: Release, bundle: Bundle, *, again: bool = False) -> None:
-        """Have HAProxy run it, with what its previous worker knew about servers. Every reload goes through here."""
-        new_keys: Collection[str] = await asyncio.to_thread(self.releases.differing_secrets, release.number)
-        async with self.telling.handing_over(bundle.files["haproxy.cfg"].decode(), bundle.checksum):
-            await asyncio.to_thread(self.releases.publish, release)
-            await self.reloader.reload(bundle.checksum, again=again or bool(new_keys))
-        await self.verifier.prove_certificates(bundle, bundle.secrets if again else new_keys)
-
     async def reload_again(self) -> None:
         """Reload the same configuration: HAProxy cannot give an address at run time to a server that had none. Raises
         DeploymentFailed."""
@@ -234,9 +226,7 @@ class Deployer:
             return
         async with self._deploying():
             release = await asyncio.to_thread(self.releases.open, number)
-            async with self.telling.handing_over(content_of(release.path / "haproxy.cfg").decode(), release.checksum):
-                await self.reloader.reload(release.checksum, again=True)
-            await self.verifier.prove_listeners(release.checksum)
+            await self.publisher.load_again(release)
 
     async def _tidy(self) -> None:
         """Repeat until no old worker is left. Saves in quick succession share a pass. Failures wait for the next save."""

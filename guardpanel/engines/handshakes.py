@@ -39,6 +39,20 @@ async def difference(places: Collection[http.Place], release: Path, file: str, n
     return None
 
 
+async def other_than(places: Collection[http.Place], wanted: Collection[tuple[str, bytes]], tries: int) -> str | None:
+    """Where new connections to a listener get another certificate (DER) than wanted for a name. `tries`: at least so many per
+    listener, since a second HAProxy on its port would accept a share of them. Raises EngineUnavailable."""
+    each = -(-tries // max(1, len(wanted)))
+    asked = [(place, *line) for place in places for line in wanted for _ in range(each)]
+    for start in range(0, len(asked), tries):
+        some = asked[start : start + tries]
+        served = await asyncio.gather(*(leaf(place, name) for place, name, _ in some))
+        for (_, name, der), now in zip(some, served, strict=True):
+            if now != der:
+                return f"A new connection for {name} still gets another certificate."
+    return None
+
+
 async def leaf(place: http.Place, name: str) -> bytes:
     """The certificate of a new connection, as DER. Raises EngineUnavailable."""
     if isinstance(place, Path):

@@ -89,6 +89,28 @@ class MasterCli:
             raise ValueError(f"not a table's name: {name!r}")
         return await self._ask(f"@1 show table {name}")
 
+    async def open_certificate_transactions(self) -> list[str]:
+        """The files whose content somebody began to replace in the newest worker. Raises EngineUnavailable for a name that cannot
+        be sent back."""
+        listed = (await self._ask("@1 show ssl cert")).splitlines()
+        return [_file(line.removeprefix("*")) for line in listed if line.startswith("*")]
+
+    async def certificate(self, file: str) -> str:
+        """What the newest worker reports of a certificate's file. With `*` before it: of its open transaction."""
+        return await self._ask(f"@1 show ssl cert {'*' * file.startswith('*')}{_file(file.removeprefix('*'))}")
+
+    async def abort_certificate(self, file: str) -> str:
+        return await self._ask(f"@1 abort ssl cert {_file(file)}")
+
+    async def stage_certificate(self, file: str, pem: str) -> str:
+        """Begin a transaction. `pem`: certificates and key, without blank lines."""
+        if not re.fullmatch(r"(?:[ -~]+\n)*[ -~]+", pem):
+            raise ValueError("PEM with a blank line, or with other characters than ASCII's")
+        return await self._ask(f"@1 set ssl cert {_file(file)} <<\n{pem}\n")
+
+    async def commit_certificate(self, file: str) -> str:
+        return await self._ask(f"@1 commit ssl cert {_file(file)}")
+
     async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str:
         ends = monotonic() + patience
         while True:
@@ -119,6 +141,12 @@ def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]{1,64}", text):
         raise ValueError(f"not a backend's name: {text!r}")
     return text
+
+
+def _file(name: str) -> str:
+    if not re.fullmatch(r"[\w./-]{1,1000}", name, re.ASCII):
+        raise EngineUnavailable("HAProxy has a certificate whose name guardpanel cannot send back.")
+    return name
 
 
 def parse_processes(text: str) -> Processes:

@@ -1,6 +1,6 @@
 """What the rest of the panel needs from the engines. `Deployer` implements it with the real ones, tests with fakes."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,12 @@ SERVERS_PATIENCE_SECONDS = 0.02
 class EnginesStatus:
     haproxy: HAProxyStatus
     agent: AgentStatus
+
+
+class Tell(Protocol):
+    """Begins a step of a save: `agent`, `swap` or `reload`, `verify`. `failed`: why the one before it did not succeed."""
+
+    def __call__(self, name: str, failed: str | None = None, /) -> None: ...
 
 
 class Engines(Protocol):
@@ -50,7 +56,7 @@ class Engines(Protocol):
         bundle: Bundle,
         *,
         changed: Collection[str],
-        tell: Callable[[str], None],
+        tell: Tell,
         again: bool = False,
     ) -> None:
         """Make the release live and verify it. Raises DeploymentFailed; the caller rolls back. `again`: reload HAProxy even if it

@@ -35,7 +35,7 @@ class Reloader:
         patience = patience_with(self.cli, RELOAD_PATIENCE_SECONDS)
         while True:
             before = await self.cli.processes(patience=START_PATIENCE_SECONDS)
-            if not again and await self._has_loaded(checksum, before):
+            if not again and await self.has_loaded(checksum, before):
                 return None
             reading = await Reading.of(self.cli, before)
             await asyncio.to_thread(self.haproxy.place_lua)
@@ -47,9 +47,10 @@ class Reloader:
                 raise StillLoading(words, step="reload", evidence=answer)
             await asyncio.sleep(0.02)
 
-    async def _has_loaded(self, checksum: str, now: Processes) -> bool:
-        """Whether the newest worker runs it and no other worker is loading."""
+    async def has_loaded(self, checksum: str, now: Processes | None = None) -> bool:
+        """Whether the newest worker runs it and no other worker is loading. False if HAProxy does not respond."""
         with suppress(EngineUnavailable):
+            now = now or await self.cli.processes()
             info = await self.cli.info()
             is_newest = int(info.get("pid", 0)) in now.workers and not now.failed
             return is_newest and info.get("description") == f"guardpanel {checksum}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
-from guardpanel.engines.handshakes import difference, leaf, leaves
+from guardpanel.engines.handshakes import difference, leaves, other_than
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import listener_of, processes_at
@@ -69,16 +69,12 @@ class Verifier:
 
     async def prove_certificates(self, bundle: Bundle, files: Collection[str]) -> None:
         """Check that new handshakes get these certificates, on each listener. Raises DeploymentFailed."""
-        patience = self._patience(self.cli.path)
-        self.learn(bundle.checksum, bundle.files)
-        for name, wanted in leaves(bundle, files):
-            for place in self._tls:
-                await self._until(patience, partial(self._certificate, place, name, wanted))
+        await self._until(self._patience(self.cli.path), partial(self.certificates, bundle, files))
 
-    async def _certificate(self, place: http.Place, name: str, wanted: bytes) -> str | None:
-        if await leaf(place, name) == wanted:
-            return None
-        return f"A new connection for {name} still gets another certificate."
+    async def certificates(self, bundle: Bundle, files: Collection[str]) -> str | None:
+        """The same at once: where new handshakes get another certificate."""
+        self.learn(bundle.checksum, bundle.files)
+        return await other_than(self._tls, list(leaves(bundle, files)), IN_A_ROW)
 
     async def next_certificate(self, release: Path) -> str | None:
         """What is wrong with a certificate of this release: in turns, one per call, and the same while it is wrong. Raises

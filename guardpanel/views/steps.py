@@ -18,6 +18,7 @@ WORDS = {
     "render": StepWords("Render", "Rendering", "Rendered", "Rendering failed"),
     "check": StepWords("Check", "Checking", "Checked", "Check failed"),
     "reload": StepWords("Reload", "Reloading", "Reloaded", "Reload failed"),
+    "swap": StepWords("Swap", "Swapping the certificate", "Swapped without a reload", "Not swapped without a reload"),
     "verify": StepWords("Verify", "Verifying", "Verified", "Verification failed"),
     "roll back": StepWords("Roll back", "Rolling back", "Rolled back", "Rollback failed"),
 }
@@ -32,7 +33,7 @@ def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
         row = rows.setdefault(name, {"state": "done", "text": words.done, "seconds": 0.0})
         row["seconds"] = round(row["seconds"] + step.seconds, 2)
         if step.error:
-            row["state"], row["text"] = "failed", words.failed
+            row["state"], row["text"] = "failed", f"{words.failed}: {step.error}" if name == "swap" else words.failed
         elif name == "roll back":
             row["state"] = "back"
     return list(rows.values())

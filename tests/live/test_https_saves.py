@@ -75,7 +75,7 @@ class Killed(BaseException):
     """Nothing of ours catches it, as nothing runs after a SIGKILL."""
 
 
-async def test_a_renewal_interrupted_before_its_reload_is_loaded_or_taken_back(
+async def test_a_renewal_interrupted_before_its_swap_is_loaded_or_taken_back(
     running: Installation, monkeypatch: pytest.MonkeyPatch, faults: Faults
 ) -> None:
     faults.expect()
@@ -95,7 +95,7 @@ async def test_a_renewal_interrupted_before_its_reload_is_loaded_or_taken_back(
 
     async def interrupted() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(running.engines.reloader, "reload", killed)
+            patched.setattr(running.engines.publisher.swapper, "swap", killed)
             with pytest.raises(Killed):
                 await certificates.renew(changes, ADA, 1)
 

@@ -70,9 +70,15 @@ class SaveResult(Generic[T_co]):
     "The attempt's id among the changes."
 
     @property
+    def was_swapped(self) -> bool:
+        """HAProxy got new certificates without a reload."""
+        return {"swap", "reload"} & {step.name for step in self.steps} == {"swap"}
+
+    @property
     def sentence(self) -> str:
         if self.is_new:
-            return f"Live in {self.seconds:.1f} s as revision {self.revision}"
+            way = ", swapped without a reload" if self.was_swapped else ""
+            return f"Live in {self.seconds:.1f} s as revision {self.revision}{way}"
         return f"Saved. No configuration change; revision {self.revision} is still live"
 
 

@@ -22,9 +22,9 @@ class Progress:
     began: float = field(default_factory=monotonic)
     over: bool = False
 
-    def tell(self, name: str) -> None:
-        """Begin a step, which ends the previous one."""
-        self.end()
+    def tell(self, name: str, failed: str | None = None) -> None:
+        """Begin a step, which ends the previous one. `failed`: why that one did not succeed."""
+        self.end(failed)
         self.running, self.since = name, monotonic()
 
     def end(self, error: str | None = None) -> None:
@@ -38,19 +38,20 @@ class Progress:
 
     def summary(self) -> list[tuple[str, str, float | None]]:
         """(name, state, seconds) of the four steps. State is `done`, `now`, `failed` or `waiting`."""
-        rows = []
-        for name in NAMES:
-            mine = [step for step in self.steps if GROUP.get(step.name) == name]
-            if any(step.error for step in mine):
-                state = "failed"
-            elif self.running is not None and GROUP.get(self.running) == name:
-                state = "now"
-            elif mine:
-                state = "done"
-            else:
-                state = "waiting"
-            rows.append((name, state, sum(step.seconds for step in mine) if mine else None))
-        return rows
+        return [self._summed_up(name) for name in NAMES]
+
+    def _summed_up(self, name: str) -> tuple[str, str, float | None]:
+        mine = [step for step in self.steps if GROUP.get(step.name) == name]
+        last = mine[-1].name if mine else name
+        if any(step.error for step in mine if step.name != "swap"):  # A reload follows one that fails.
+            state = "failed"
+        elif self.running is not None and GROUP.get(self.running) == name:
+            state, last = "now", self.running
+        elif mine:
+            state = "done"
+        else:
+            state = "waiting"
+        return "swap" if last == "swap" else name, state, sum(step.seconds for step in mine) if mine else None
 
 
 GROUP = {
@@ -60,6 +61,7 @@ GROUP = {
     "record": "check",
     "agent": "reload",
     "reload": "reload",
+    "swap": "reload",
     "verify": "verify",
     "roll back": "verify",
 }

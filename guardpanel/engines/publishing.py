@@ -1,0 +1,63 @@
+"""Has HAProxy run a release: by a reload, or, if only contents of certificates differ, by a swap in the running process."""
+
+import asyncio
+import logging
+from collections.abc import Collection
+
+from guardpanel.bundle import Bundle
+from guardpanel.engines.files import content_of
+from guardpanel.engines.protocol import Tell
+from guardpanel.engines.releases import Release, Releases
+from guardpanel.engines.reloading import Reloader
+from guardpanel.engines.server_sync import ServerSync
+from guardpanel.engines.swapping import NotSwapped, Swapper
+from guardpanel.engines.verify import Verifier
+from guardpanel.errors import EngineUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    def __init__(self, releases: Releases, reloader: Reloader, telling: ServerSync, verifier: Verifier) -> None:
+        self.releases, self.reloader, self.telling, self.verifier = releases, reloader, telling, verifier
+        self.swapper = Swapper(reloader.cli, verifier)
+
+    async def publish(self, release: Release, bundle: Bundle, tell: Tell, *, again: bool) -> None:
+        """Have HAProxy run it, and prove its new certificates. `again`: by a reload in any case, and prove all of them."""
+        keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
+        is_loaded = bool(keys) and not again and await self.reloader.has_loaded(bundle.checksum)
+        tell("swap" if is_loaded else "reload")
+        await asyncio.to_thread(self.releases.must_be_whole, release)
+        if is_loaded:
+            await self._swap(release, bundle, keys, tell)
+        else:
+            await self._load(release, bundle, bundle.secrets if again else keys, again=again or bool(keys))
+
+    async def _swap(self, release: Release, bundle: Bundle, keys: Collection[str], tell: Tell) -> None:
+        """The files are current before HAProxy gets the first certificate: one that starts meanwhile loads them."""
+        await asyncio.to_thread(self.releases.publish, release)
+        try:
+            await self.swapper.swap(bundle, keys)
+        except (NotSwapped, EngineUnavailable) as failed:
+            log.warning("reloading HAProxy, since certificates could not be swapped: %s", failed.message)
+            tell("reload", failed.message)
+            await self._load(release, bundle, keys, again=True)
+
+    async def _load(self, release: Release, bundle: Bundle, keys: Collection[str], *, again: bool) -> None:
+        """With what HAProxy's previous worker knew about servers. Every reload for a release goes through here. `keys`: the files
+        of certificates that must be proven; `again`: even if HAProxy reports this configuration."""
+        async with self.telling.handing_over(bundle.files["haproxy.cfg"].decode(), bundle.checksum):
+            await asyncio.to_thread(self.releases.publish, release)
+            await self.reloader.reload(bundle.checksum, again=again)
+        await self.verifier.prove_certificates(bundle, keys)
+
+    async def put_back(self, release: Release, bundle: Bundle) -> None:
+        """An earlier release, by a reload: which certificates HAProxy has by now is unknown."""
+        keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
+        await self._load(release, bundle, keys, again=bool(keys))
+
+    async def load_again(self, release: Release) -> None:
+        """The current release, as it is on disk."""
+        async with self.telling.handing_over(content_of(release.path / "haproxy.cfg").decode(), release.checksum):
+            await self.reloader.reload(release.checksum, again=True)
+        await self.verifier.prove_listeners(release.checksum)

@@ -8,26 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import josepy.errors
-import josepy.json_util
-import josepy.jwa
 import josepy.jwk
 import requests
 from acme import challenges, errors, messages
-from acme.client import ClientNetwork, ClientV2
+from acme.client import ClientV2
 from cryptography import x509
 
-from guardpanel import __version__
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind, fault_of, retry_time
 from guardpanel.acme.keys import renewal_id
 from guardpanel.acme.names import is_address
-
-TIMEOUT_SECONDS = 20
-
-NONCE_TRIES = 5
-"Requests with a nonce that the authority rejects as bad."
+from guardpanel.acme.network import Network, ReplacingOrder
 
 ASK_AGAIN_SECONDS = 1.0
 "Until an authority is asked again for a result, unless it says when."
@@ -63,36 +55,6 @@ class RenewalWindow:
     explanation: str
     "A URL. Empty if the authority gives none."
     ask_again_at: datetime
-
-
-class Network(ClientNetwork):
-    """Keeps the last response, and tries a rejected nonce more than once."""
-
-    def __init__(self, key: josepy.jwk.JWK, ca_file: str) -> None:
-        agent = f"guardpanel/{__version__}"
-        super().__init__(key, alg=josepy.jwa.ES256, user_agent=agent, timeout=TIMEOUT_SECONDS)
-        self.verify_ssl = ca_file or True  # type: ignore[assignment]  # passed on to requests, which takes a path
-        self.last: requests.Response | None = None
-
-    def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
-        self.last = None
-        self.last = super()._send_request(method, url, *args, **kwargs)
-        return self.last
-
-    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        for _ in range(NONCE_TRIES - 1):
-            try:
-                return self._post_once(*args, **kwargs)
-            except messages.Error as error:
-                if error.code != "badNonce":
-                    raise
-        return self._post_once(*args, **kwargs)
-
-
-class ReplacingOrder(messages.NewOrder):
-    """A new order that names the certificate which it replaces (RFC 9773 §5)."""
-
-    replaces: str = josepy.json_util.field("replaces", omitempty=True)
 
 
 class Authority:
@@ -178,6 +140,14 @@ class Authority:
         """Say that the challenge's proof is in its place."""
         with self._asking() as client:
             client.answer_challenge(challenge, challenge.response(self.key))
+
+    def relinquish(self, order_url: str) -> None:
+        """Give up an order: its proofs that are still open are closed (RFC 8555 §7.5.2), and no longer counted."""
+        with self._asking() as client:
+            for url in self.order(order_url).authorizations:
+                if self.authorization(url).status == messages.STATUS_PENDING:
+                    update = messages.UpdateAuthorization(status="deactivated")
+                    self.network.post(url, update, new_nonce_url=self._nonces(client))
 
     def txt_value(self, challenge: messages.ChallengeBody) -> str:
         """Content of the TXT record that proves a name by DNS-01."""

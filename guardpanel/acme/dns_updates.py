@@ -19,6 +19,7 @@ import dns.tsigkeyring
 import dns.update
 
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
+from guardpanel.acme.network_words import reason
 from guardpanel.acme.order import Record
 
 TTL_SECONDS = 5
@@ -116,7 +117,7 @@ class DnsUpdates:
             algorithm = key.algorithm if key else "hmac-sha256"
             return dns.update.UpdateMessage(zone, keyring=keyring, keyalgorithm=algorithm)
         except (ValueError, dns.exception.DNSException) as error:
-            raise _fault("The DNS server’s key is not valid.", error) from error
+            raise _fault("The DNS server’s key is not valid.") from error
 
     def _send(self, update: dns.update.UpdateMessage) -> None:
         with _told_faults():
@@ -173,17 +174,17 @@ def _told_faults() -> Iterator[None]:
     try:
         yield
     except (dns.tsig.PeerBadSignature, dns.tsig.BadSignature) as error:
-        raise _fault("The DNS server rejected the key: its secret differs.", error) from error
+        raise _fault("The DNS server rejected the key: its secret differs.") from error
     except dns.tsig.PeerBadKey as error:
-        raise _fault("The DNS server does not know the key, or the key may not change TXT records.", error) from error
+        raise _fault("The DNS server does not know the key, or the key may not change TXT records.") from error
     except dns.tsig.PeerBadTime as error:
-        raise _fault("The DNS server’s clock differs from this machine’s by more than 5 minutes.", error) from error
+        raise _fault("The DNS server’s clock differs from this machine’s by more than 5 minutes.") from error
     except dns.exception.Timeout as error:
-        raise _fault("The DNS server did not answer.", error) from error
+        raise _fault("The DNS server did not answer.") from error
     except dns.exception.DNSException as error:
-        raise _fault("The DNS server rejected the request.", error) from error
+        raise _fault("The DNS server rejected the request.", str(error)) from error
     except OSError as error:
-        raise _fault("The DNS server cannot be reached.", error) from error
+        raise _fault("The DNS server can’t be reached.", f"{reason(error).capitalize()}.") from error
 
 
 def _is_txt(data: object) -> bool:
@@ -194,5 +195,5 @@ def _quoted(value: str) -> str:
     return f'"{value}"'
 
 
-def _fault(message: str, error: Exception | None = None) -> AuthorityFault:
-    return AuthorityFault(Fault(FaultKind.PROOF, message, "" if error is None else f"{type(error).__name__}: {error}"))
+def _fault(message: str, detail: str = "") -> AuthorityFault:
+    return AuthorityFault(Fault(FaultKind.PROOF, message, detail))

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import josepy.errors
 import requests
 from acme import errors, messages
+
+from guardpanel.acme.network_words import reason
 
 
 class FaultKind(StrEnum):
@@ -39,6 +42,12 @@ class FaultKind(StrEnum):
     "The records did not become visible in time."
     OUTDATED = "outdated"
     "The certificate was changed or deleted during the order."
+    CANCELED = "canceled"
+    "By somebody."
+    UNUSABLE = "unusable"
+    "What was issued can never be put into use."
+    NOT_IN_USE = "not_in_use"
+    "What was issued could not be put into use yet."
     OTHER = "other"
 
 
@@ -91,6 +100,8 @@ BY_CODE = {
 NAMED_TIME = re.compile(r"(20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(?: ?UTC|Z)")
 "Authorities say `retry after 2026-11-29 07:00:00 UTC` in the detail of a rate limit."
 
+UNREACHABLE = "The authority can’t be reached. It is tried again by itself."
+
 NOT_ACME = "The address does not answer as an ACME server."
 
 
@@ -102,16 +113,12 @@ def fault_of(error: Exception, response: requests.Response | None, now: datetime
             return fault_of_problem(error, status, retry_time(response, now))
         case errors.ConflictError():
             return Fault(FaultKind.REPLACED, BY_CODE["alreadyReplaced"][1], status=status)
-        case requests.exceptions.SSLError():
-            return Fault(FaultKind.UNREACHABLE, "The authority’s TLS certificate is not trusted.", _words(error))
-        case requests.exceptions.Timeout():
-            return Fault(FaultKind.UNREACHABLE, "The authority did not answer in time.", _words(error))
         case requests.exceptions.JSONDecodeError() | josepy.errors.DeserializationError():
-            return Fault(FaultKind.UNREACHABLE, NOT_ACME, _status(status), status=status)
+            return Fault(FaultKind.UNREACHABLE, NOT_ACME, _answer(response), status=status)
         case requests.exceptions.RequestException():
-            return Fault(FaultKind.UNREACHABLE, "The authority cannot be reached.", _words(error))
+            return Fault(FaultKind.UNREACHABLE, UNREACHABLE, f"{_host(error)}: {reason(error)}.")
     retry_at = retry_time(response, now)
-    return Fault(FaultKind.UNREACHABLE, NOT_ACME, _status(status), status=status, retry_at=retry_at)
+    return Fault(FaultKind.UNREACHABLE, NOT_ACME, _answer(response), status=status, retry_at=retry_at)
 
 
 def fault_of_problem(problem: messages.Error, status: int | None = None, retry_at: datetime | None = None) -> Fault:
@@ -166,9 +173,13 @@ def _line(name: str, detail: str | None) -> str:
     return f"{name}: {detail or 'no reason given'}" if name else str(detail or "")
 
 
-def _words(error: Exception) -> str:
-    return str(error)[:500]
+def _host(error: requests.exceptions.RequestException) -> str:
+    return (urlsplit(error.request.url or "").netloc if error.request is not None else "") or "the authority"
 
 
-def _status(status: int | None) -> str:
-    return f"HTTP status {status}." if status else ""
+def _answer(response: requests.Response | None) -> str:
+    """What came instead of an ACME server's JSON."""
+    if response is None:
+        return ""
+    is_page = response.content.lstrip()[:1] == b"<"
+    return f"HTTP status {response.status_code}{', with a web page instead of JSON' if is_page else ''}."

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
+from guardpanel.acme.network_words import reason
 from guardpanel.acme.order import Record
 
 TIMEOUT_SECONDS = 120
@@ -40,7 +41,7 @@ class Hook:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise _fault("The DNS hook cannot be run.", str(error)) from error
+            raise _fault("The DNS hook can’t be run.", f"{self.words[0]}: {reason(error)}.") from error
         try:
             output, _ = process.communicate(timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired as error:

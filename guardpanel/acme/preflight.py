@@ -6,20 +6,31 @@ It is no proof: this machine may see other addresses than the authority does. Al
 import http.client
 import secrets
 import socket
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import dns.exception
 import dns.rdatatype
 import dns.resolver
 
 from guardpanel.acme.names import is_address, is_wildcard
+from guardpanel.acme.network_words import reason
 
 PATH = "/.well-known/acme-challenge/"
 HTTP_PORT = 80
 TIMEOUT_SECONDS = 5.0
 ADDRESSES_TRIED = 4
+
+LIMIT_SECONDS = 30.0
+"For all names of a certificate together."
+
+AT_ONCE = 8
+"Names that are looked at side by side."
 
 
 @dataclass(frozen=True)
@@ -64,17 +75,55 @@ def caa(name: str) -> list[Caa]:
     return []
 
 
+Look = tuple[str, Callable[[], Finding | None]]
+"A name, and what looks at it."
+
 THIS_MACHINES = Network(addresses, caa)
 
 
 def findings(
-    names: Sequence[str], *, by_http: bool, thumbprint: str, caa_names: Sequence[str], network: Network = THIS_MACHINES
+    names: Sequence[str],
+    *,
+    by_http: bool,
+    thumbprint: str,
+    caa_names: Sequence[str],
+    network: Network = THIS_MACHINES,
+    limit_seconds: float = LIMIT_SECONDS,
 ) -> list[Finding]:
     """`caa_names`: those under which CAA records name the authority. Empty: its directory names none."""
-    found = [_caa_finding(name, caa_names, network) for name in names if caa_names and not is_address(name)]
+    looks = [
+        (name, partial(_caa_finding, name, caa_names, network)) for name in names if caa_names and not is_address(name)
+    ]
     if by_http:
-        found += [_http_finding(name, thumbprint, network) for name in names]
-    return [finding for finding in found if finding is not None]
+        looks += [(name, partial(_http_finding, name, thumbprint, network)) for name in names]
+    return side_by_side(looks, limit_seconds)
+
+
+def side_by_side(looks: Sequence[Look], limit_seconds: float) -> list[Finding]:
+    """What they find, in order, with those that took too long. Their threads hold nobody up: whoever answers a byte at a time
+    must not keep the panel from going on, or from ending."""
+    futures: list[Future[Finding | None]] = [Future() for _ in looks]
+    waiting = deque(zip(looks, futures, strict=True))
+
+    def work() -> None:
+        with suppress(IndexError):
+            while True:
+                (_, look), future = waiting.popleft()
+                try:
+                    future.set_result(look())
+                except Exception as error:  # noqa: BLE001 raised again where the result is read
+                    future.set_exception(error)
+
+    for _ in range(min(AT_ONCE, len(looks))):
+        threading.Thread(target=work, daemon=True, name="preflight").start()
+    late = wait(futures, limit_seconds).not_done
+    waiting.clear()
+    words = f"It took longer than {limit_seconds:.0f} s to look. A name server or an address does not answer."
+    found = [
+        Finding(name, words) if future in late else future.result()
+        for (name, _), future in zip(looks, futures, strict=True)
+    ]
+    return list(dict.fromkeys(finding for finding in found if finding is not None))
 
 
 def _caa_finding(name: str, caa_names: Sequence[str], network: Network) -> Finding | None:
@@ -111,11 +160,8 @@ def _answer_fault(name: str, address: str, port: int, thumbprint: str) -> str:
         connection.request("GET", f"{PATH}{token}", headers={"Host": f"[{name}]" if ":" in name else name})
         answer = connection.getresponse()
         body = answer.read(1000).decode("latin-1")
-    except TimeoutError:
-        return f"{address}, port {port}, does not answer."
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        return f"{address}, port {port}, cannot be reached: {reason}."
+        return f"{address}, port {port}, can’t be reached: {reason(error)}."
     finally:
         connection.close()
     if answer.status == 200 and body == f"{token}.{thumbprint}":

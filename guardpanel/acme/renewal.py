@@ -15,7 +15,9 @@ UNREACHABLE_MINUTES = (1, 5, 15)
 FIRST_HOURS, MOST_HOURS = 1.0, 24.0
 RETRY_JITTER = 0.2
 
-NOT_RETRIED = frozenset({FaultKind.REJECTED, FaultKind.PROFILE, FaultKind.BINDING, FaultKind.CLOSED_ACCOUNT})
+NOT_RETRIED = frozenset(
+    {FaultKind.REJECTED, FaultKind.PROFILE, FaultKind.BINDING, FaultKind.CLOSED_ACCOUNT, FaultKind.CANCELED}
+)
 "Asking again does not help until something was changed. A certificate that is in use is tried once a day nevertheless."
 
 

@@ -23,7 +23,7 @@ class OrderOut(BaseModel):
     id: int
     authority: str
     names: list[str]
-    state: str = Field(description="`open`, `issued` or `failed`.")
+    state: str = Field(description="`open`, `issued`, `failed` or `canceled`.")
     started_at: datetime
     ended_at: datetime | None
     next_step_at: datetime | None = Field(description="While it is open.")
@@ -63,6 +63,13 @@ async def order_certificate(certificate_id: RowId, panel: PanelDep, user: Editor
     await deeds.order_now(panel.issuer, certificate_id, user.email)
 
 
+@router.post("/orders/{order_id}/cancellation", status_code=202)
+async def cancel_certificate_order(certificate_id: RowId, order_id: RowId, panel: PanelDep, user: Editor) -> None:
+    """Give an open order up. Its DNS records are removed in the background. It is ordered again when somebody asks for it, or a
+    day later if a certificate is in use."""
+    await deeds.cancel(panel.issuer, certificate_id, order_id, user.email)
+
+
 @router.get("/preflight")
 async def check_certificate_order(
     certificate_id: RowId, panel: PanelDep, session: SessionDep, _user: Viewer
@@ -81,9 +88,8 @@ async def revoke_certificate(certificate_id: RowId, panel: PanelDep, user: Edito
 
 def _out(log: OrderLog) -> OrderOut:
     order = log.order
-    state = "open" if log.is_open else "issued" if order.is_issued else "failed"
     return OrderOut(
-        id=order.id or 0, authority=order.authority, names=order.names, state=state, started_at=order.started_at,
+        id=order.id or 0, authority=order.authority, names=order.names, state=log.state, started_at=order.started_at,
         ended_at=order.ended_at, next_step_at=order.next_step_at if log.is_open else None,
         steps=[OrderStepOut(at=step.at, words=step.words, detail=step.detail, failed=step.is_bad) for step in log.steps],
     )  # fmt: skip

@@ -5,15 +5,27 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from guardpanel.acme.order import Phase
 from guardpanel.dependencies import Editor, RowId, Viewer, anew
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models.acme import AcmeStep
 from guardpanel.models.issuing import authority_name
 from guardpanel.services import certificates
 from guardpanel.services.issuing import deeds
-from guardpanel.services.issuing.orders import OrderLog
+from guardpanel.services.issuing.orders import ORDERING, OrderLog
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
+
+IN_PROGRESS = {
+    Phase.NEW: "Asking the authority for an order.",
+    Phase.ORDERED: "Reading what the authority wants proved.",
+    Phase.PROVING: "Putting the proofs in place.",
+    Phase.PROVEN: "Asking the authority to look.",
+    Phase.ANSWERED: "Waiting for the authority.",
+    Phase.FINALIZED: "Waiting for the authority.",
+    Phase.ISSUED: "Putting it into use.",
+}
+"What comes after the last step."
 
 router = APIRouter(prefix="/certificates/{certificate_id}")
 
@@ -36,6 +48,18 @@ async def order(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Respo
     except Problem as problem:
         return redirect(url, problem.message)
     return redirect(f"{url}#orders", "Ordering. Its steps are below")
+
+
+@router.post("/orders/{order_id}/cancel")
+async def cancel(certificate_id: RowId, order_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
+    url = f"/certificates/{certificate_id}"
+    try:
+        await deeds.cancel(ctx.panel.issuer, certificate_id, order_id, editor.email)
+    except NotFound:
+        raise
+    except Problem as problem:
+        return redirect(url, problem.message)
+    return redirect(f"{url}#orders", "Canceled the order")
 
 
 @router.get("/preflight")
@@ -76,23 +100,38 @@ async def beside(ctx: Context, certificate_id: int) -> dict[str, Any]:
     return {
         "issuing": issuing,
         "order_steps": {log.order.id: steps_of(log) for log in issuing.logs},
+        "order_reasons": {log.order.id: reason_of(log) for log in issuing.logs},
         "now": datetime.now(UTC),
     }
+
+
+def reason_of(log: OrderLog) -> str:
+    """Why it was ordered. It is no step: nothing is done yet."""
+    first = log.steps[0].words if log.steps else ""
+    return first.removeprefix(ORDERING) if first.startswith(ORDERING) else ""
 
 
 def steps_of(log: OrderLog) -> list[dict[str, object]]:
     """For the list of steps: each with the seconds since the one before, and the one in progress at the end."""
     shown: list[dict[str, object]] = []
     before = log.order.started_at
-    for step in log.steps:
+    for step in log.steps[1:] if reason_of(log) else log.steps:
         seconds = None if step.is_bad else f"{(step.at - before).total_seconds():.1f}"
         shown.append({"state": _state(step), "text": f"{step.words} {step.detail}".strip(), "seconds": seconds})
         before = step.at
     if log.is_open:
         waits = log.order.next_step_at > datetime.now(UTC) and log.order.tries
-        text = f"Next try at {log.order.next_step_at:%Y-%m-%d %H:%M} UTC." if waits else "In progress."
+        text = f"Next try at {log.order.next_step_at:%Y-%m-%d %H:%M} UTC." if waits else _in_progress(log)
         shown.append({"state": "waiting" if waits else "now", "text": text, "seconds": None})
     return shown
+
+
+def _in_progress(log: OrderLog) -> str:
+    if log.order.is_issued or log.order.phase == Phase.FAILED:
+        return "Removing its DNS records." if log.order.records else "Ending."
+    if log.order.phase == Phase.NEW and not log.order.is_asked_for:
+        return "Looking at what the authority would find, then ordering."
+    return IN_PROGRESS.get(Phase(log.order.phase), "In progress.")
 
 
 def _state(step: AcmeStep) -> str:

@@ -9,11 +9,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from guardpanel.acme.client import NONCE_TRIES, Authority, Binding, Network
+from guardpanel.acme.client import Authority, Binding
 from guardpanel.acme.dns_updates import DnsServer, DnsUpdates, TsigKey, only_itself, read_key
 from guardpanel.acme.faults import AuthorityFault, FaultKind
 from guardpanel.acme.hook import Hook
 from guardpanel.acme.keys import account_key, new_key, renewal_id, signing_request
+from guardpanel.acme.network import NONCE_TRIES, Network
 from guardpanel.acme.order import Order, Phase, Proofs, Record, step
 from tests.acme.authority import EAB_KEY, EAB_KEY_ID, KEY_NAME, SECRET, Knot, Pebble
 
@@ -160,7 +161,7 @@ def test_each_fault_of_a_dns_server_has_its_words(knot: Knot) -> None:
     assert "secret differs" in words(knot.server(key=TsigKey(KEY_NAME, "c29tZXRoaW5nIGVsc2U=")))
     assert "does not know the key" in words(knot.server(key=TsigKey("stranger", SECRET)))
     assert "no zone for _acme-challenge.elsewhere.test" in words(knot.server(), "elsewhere.test")
-    assert "cannot be reached" in words(DnsServer("127.0.0.1", 1)) or "did not answer" in words(
+    assert "can’t be reached" in words(DnsServer("127.0.0.1", 1)) or "did not answer" in words(
         DnsServer("127.0.0.1", 1)
     )
     assert "key is not valid" in words(knot.server(key=TsigKey(KEY_NAME, "A")))
@@ -193,7 +194,8 @@ def test_a_hook_adds_and_removes_records(tmp_path: Path) -> None:
     )
     refused = fault(hook.add, [Record("_acme-challenge.a.test", "bad")]).fault
     assert "ended with 3" in refused.message and refused.detail == "no such zone"
-    assert "cannot be run" in fault(Hook("/nowhere").add, [Record("a", "b")]).fault.message
+    missing = fault(Hook("/nowhere").add, [Record("a", "b")]).fault
+    assert (missing.message, missing.detail) == ("The DNS hook can’t be run.", "/nowhere: there is no such file.")
 
 
 def test_a_suggested_renewal_replaces_and_a_second_one_is_refused(authority: Authority, pebble: Pebble) -> None:
@@ -222,6 +224,17 @@ def test_revoking_twice_is_once(authority: Authority, pebble: Pebble) -> None:
     authority.revoke(done.chain.encode(), 4)
 
     assert "Revoked" in pebble.management(f"/cert-status-by-serial/{leaf(done).serial_number:x}")
+
+
+def test_an_order_that_is_given_up_waits_for_no_proof_any_more(authority: Authority) -> None:
+    ordered = step(order("a.acme.test", "b.acme.test"), authority, NoProofs())
+
+    authority.relinquish(ordered.url)
+    authority.relinquish(ordered.url)
+
+    states = {authority.authorization(url).status.name for url in authority.order(ordered.url).authorizations}
+    assert states == {"deactivated"}
+    assert step(ordered, authority, NoProofs()).phase is Phase.FAILED
 
 
 def test_what_a_directory_offers_and_an_unknown_profile(authority: Authority) -> None:

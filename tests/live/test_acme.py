@@ -389,7 +389,7 @@ async def test_rate_limits_and_outages_wait_as_long_as_they_ask_for(issuing: Iss
     client.network.session.mount("https://", Instead(1, 503, "<h1>Down for maintenance</h1>"))
     await issuing.issuer.look()
     (log,) = await issuing.logs(other)
-    assert log.is_open and log.steps[-1].detail == "HTTP status 503."
+    assert log.is_open and log.steps[-1].detail == "HTTP status 503, with a web page instead of JSON."
     assert log.steps[-1].words == "The address does not answer as an ACME server."
     await issuing.look_in(timedelta(seconds=61))
     assert await issuing.content(other), await issuing.words(other)

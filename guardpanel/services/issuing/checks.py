@@ -30,10 +30,9 @@ class Checks:
     async def findings(self, order: Order, authority: str) -> list[Finding]:
         """Everything that would go wrong. Raises AuthorityFault if the authority does not answer."""
         if order.challenge == HTTP_01:
-            own = [(name, await self.proving.fault_of_own(name)) for name in order.names]
-            found = [Finding(name, words, is_certain=True) for name, words in own if words]
-            if found:
-                return found
+            own = await self.proving.faults_of_own(order.names)
+            if own:
+                return [Finding(name, words, is_certain=True) for name, words in own.items()]
         else:
             self.proving.by_dns()
         terms = await asyncio.to_thread((await self.accounts.reader(authority)).terms)

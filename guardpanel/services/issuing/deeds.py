@@ -1,4 +1,4 @@
-"""What an operator does about a certificate's orders: order now, revoke, look beforehand."""
+"""What an operator does about a certificate's orders: order now, cancel, revoke, look beforehand."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.acme.faults import AuthorityFault
+from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.order import Order, Phase
 from guardpanel.acme.preflight import Finding
 from guardpanel.certificates import contents
@@ -17,6 +17,7 @@ from guardpanel.services.issuing import orders, plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
 from guardpanel.services.issuing.plans import ASKED_FOR
+from guardpanel.services.issuing.steps import end_early
 
 SUPERSEDED = 4
 "RFC 5280 §5.3.1."
@@ -38,11 +39,13 @@ class Issuing:
 
     @property
     def is_ordering(self) -> bool:
-        return any(log.is_open for log in self.logs)
+        return any(log.state == "open" for log in self.logs)
 
     def is_soon(self, now: datetime) -> bool:
-        """An order is in progress, or begins within seconds."""
-        return self.is_ordering or self.plan is None or (self.due_at is not None and self.due_at <= now)
+        """An order is in progress, begins within seconds, or has ended and the next one is not planned yet."""
+        if self.plan is None or any(log.is_open for log in self.logs):
+            return True
+        return self.due_at <= now if self.due_at else not self.plan.why
 
     @property
     def due_at(self) -> datetime | None:
@@ -82,6 +85,20 @@ def _goes_on(row: AcmeOrder, certificate: Certificate) -> bool:
     """Not one that only removes its records, or is for something that nobody wants any more."""
     is_its = row.certificate_id == certificate.id
     return is_its and row.phase != Phase.FAILED and not orders.is_outdated(row, certificate)
+
+
+async def cancel(issuer: Issuer, certificate_id: int, order_id: int, who: str) -> None:
+    """Give an order up. Raises NotFound, or Conflict (409) if it is over, or issued already."""
+    async with issuer.changes.database.write() as session:
+        await issued_here(session, certificate_id)
+        row = await orders.find(session, order_id)
+        if row.certificate_id != certificate_id:
+            raise NotFound("Order not found. It may have been deleted.")
+        log = OrderLog(row, ())
+        if not log.can_be_canceled:
+            raise Conflict("It is issued already." if log.state in {"open", "issued"} else "The order is over already.")
+        await end_early(session, row, Fault(FaultKind.CANCELED, f"Canceled by {who}."), issuer.now())
+    issuer.wake.set()
 
 
 async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: int = SUPERSEDED) -> None:

@@ -166,9 +166,9 @@ class Issuer:
         order = await orders.begin(session, self.changes.seal, certificate, replaces, self.now())
         # A renewal is asked for whatever this machine sees: it saw the names as it does now when they were proved.
         order.is_asked_for = content is not None or plan.why.startswith(plans.ASKED_FOR)
-        session.add(AcmeStep(order_id=order.id or 0, words=f"Ordering: {plan.why}"))
+        session.add(AcmeStep(order_id=order.id or 0, words=f"{orders.ORDERING}{plan.why}"))
         await orders.drop_old(session, certificate.id or 0)
-        plan.due_at = None
+        plan.due_at, plan.why = None, ""
 
     async def _ask(self, url: str, numbers: list[int]) -> None:
         """When the authority suggests to renew these. A failure is one of the authority: the others are asked later, too."""

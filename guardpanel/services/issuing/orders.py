@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.acme.faults import Fault, FaultKind
 from guardpanel.acme.keys import fingerprint_of, is_rsa_request, new_key, new_rsa_key, signing_request
 from guardpanel.acme.order import Order, Phase, Record
+from guardpanel.errors import NotFound
 from guardpanel.models.acme import AcmeOrder, AcmeStep
 from guardpanel.models.certificate import Certificate, KeyType, Source
 from guardpanel.models.certificate_content import CertificateContent
@@ -19,6 +20,9 @@ from guardpanel.sealing import Seal
 
 KEPT = 20
 "Orders per certificate whose steps are kept."
+
+ORDERING = "Ordering: "
+"Begins the first line of an order, which has the reason for it."
 
 WORDS = {
     Phase.ORDERED: "The authority took the order.",
@@ -41,7 +45,22 @@ class OrderLog:
 
     @property
     def is_open(self) -> bool:
+        """Perhaps only its records are left to be removed."""
         return self.order.ended_at is None
+
+    @property
+    def state(self) -> str:
+        """`open`, `issued`, `failed` or `canceled`."""
+        if self.order.is_issued:
+            return "issued"
+        if self.is_open and self.order.phase != Phase.FAILED:
+            return "open"
+        fault = fault_in(self.order)
+        return "canceled" if fault is not None and fault.kind is FaultKind.CANCELED else "failed"
+
+    @property
+    def can_be_canceled(self) -> bool:
+        return self.state == "open" and self.order.phase != Phase.ISSUED
 
 
 async def begin(session: AsyncSession, seal: Seal, certificate: Certificate, replaces: str, now: datetime) -> AcmeOrder:
@@ -82,6 +101,10 @@ def store(row: AcmeOrder, order: Order, now: datetime) -> str:
     row.tries = 0
     row.next_step_at = now + timedelta(seconds=order.wait_seconds)
     return words
+
+
+def bad_step(row: AcmeOrder, fault: Fault) -> AcmeStep:
+    return AcmeStep(order_id=row.id or 0, words=fault.message, detail=fault.detail, is_bad=True)
 
 
 def fail(row: AcmeOrder, fault: Fault, now: datetime) -> None:
@@ -154,7 +177,11 @@ def fault_in(row: AcmeOrder) -> Fault | None:
 
 
 async def find(session: AsyncSession, order_id: int) -> AcmeOrder:
-    return (await session.exec(select(AcmeOrder).where(AcmeOrder.id == order_id))).one()
+    """Raises NotFound."""
+    row = await session.get(AcmeOrder, order_id)
+    if row is None:
+        raise NotFound("Order not found. It may have been deleted.")
+    return row
 
 
 async def open_orders(session: AsyncSession) -> Sequence[AcmeOrder]:

@@ -112,6 +112,9 @@ def postpone(plan: AcmePlan, fault: Fault, now: datetime) -> None:
     if fault.kind is FaultKind.OUTDATED:
         plan.certificate_version, plan.failures = 0, 0
         return
+    if fault.kind is FaultKind.CANCELED:
+        plan.due_at, plan.why = (now + DAILY if plan.fingerprint else None), f"{fault.message} Order it to try again."
+        return
     plan.failures += 1
     moment = retry_moment(fault, plan.failures, now, f"{plan.certificate_id}")
     if moment is None and plan.fingerprint:

@@ -44,18 +44,25 @@ class Proving:
         failed proof would count."""
         if order.challenge != HTTP_01:
             return
-        for name in order.names:
-            if fault := await self.fault_of_own(name):
-                raise AuthorityFault(Fault(FaultKind.PROOF, fault))
+        for fault in (await self.faults_of_own(order.names)).values():
+            raise AuthorityFault(Fault(FaultKind.PROOF, fault))
 
-    async def fault_of_own(self, name: str) -> str:
-        """Why HAProxy would not prove a name. Empty if it does."""
+    async def faults_of_own(self, names: Sequence[str]) -> dict[str, str]:
+        """Why HAProxy would not prove names, by name. One without an answer speaks for all of them."""
+        faults = {}
+        for name in names:
+            try:
+                if fault := await self._fault_of_own(name):
+                    faults[name] = fault
+            except EngineUnavailable as problem:
+                return {**faults, name: problem.message}
+        return faults
+
+    async def _fault_of_own(self, name: str) -> str:
+        """Empty if it does. Raises EngineUnavailable."""
         token, verifier = secrets.token_urlsafe(16), self.engines.verifier
         host = f"[{name}]" if is_address(name) and ":" in name else name
-        try:
-            answer = await verifier.ask(verifier.binds[0], f"{PATH}{token}", {"host": host}, timeout=5.0)
-        except EngineUnavailable as problem:
-            return problem.message
+        answer = await verifier.ask(verifier.binds[0], f"{PATH}{token}", {"host": host}, timeout=5.0)
         if answer.status == 200 and answer.body == f"{token}.{self.thumbprint}".encode():
             return ""
         return f"HAProxy does not answer challenges for {name} yet (status {answer.status})."

@@ -32,6 +32,7 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "tls_ca": "",
         "tls_name": "",
         "hsts_seconds": "0",
+        "certificate_id": "",
         "tls_profile": "intermediate",
         "notes": "",
     }
@@ -130,6 +131,7 @@ def a_traffic(**others: Any) -> Form:
         "client_ip_header": "",
         "max_connections": "0",
         "max_requests_per_client": "0",
+        "default_certificate_id": "",
         "listeners.0.address": "127.0.0.1:8080",
         "listeners.0.proxy_protocol": "off",
         "listeners.0.proxy_networks": "",

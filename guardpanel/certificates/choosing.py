@@ -1,12 +1,13 @@
 """Which certificate a hostname gets, and in which state a certificate is."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from guardpanel.certificates.names import covers
-from guardpanel.models.certificate import Source
+from guardpanel.models.certificate import Source, is_address
 
 RANKS = {Source.ACME: 0, Source.UPLOAD: 1, Source.LOCAL_CA: 2, Source.SELF_SIGNED: 3}
 
@@ -40,8 +41,48 @@ def best_for(hostname: str, candidates: Iterable[C], now: datetime) -> C | None:
 
 
 def _order(hostname: str, one: Candidate, now: datetime) -> tuple[bool, bool, int, float, int]:
-    is_valid = one.not_before <= now < one.not_after
-    return not is_valid, hostname not in one.names, RANKS[one.source], -one.not_after.timestamp(), one.certificate_id
+    return (
+        not is_valid(one, now),
+        hostname not in one.names,
+        RANKS[one.source],
+        -one.not_after.timestamp(),
+        one.certificate_id,
+    )
+
+
+def is_valid(one: Candidate, now: datetime) -> bool:
+    return one.not_before <= now < one.not_after
+
+
+class Choice(Generic[C]):
+    """Between all current contents, at a moment."""
+
+    def __init__(self, candidates: Iterable[C], now: datetime) -> None:
+        self.now = now
+        self.by_id: dict[int, C] = {}
+        self._by_name: dict[str, list[C]] = defaultdict(list)
+        for one in candidates:
+            self.by_id[one.certificate_id] = one
+            for name in one.names:
+                self._by_name[name].append(one)
+
+    def of(self, hostname: str, chosen_id: int | None = None) -> C | None:
+        """The chosen one, where it covers the hostname and is valid; otherwise the best. None: the default one."""
+        chosen = self.by_id.get(chosen_id) if chosen_id is not None else None
+        if chosen is not None and is_valid(chosen, self.now) and covers(chosen.names, hostname):
+            return chosen
+        wildcard = f"*.{hostname.partition('.')[2]}"
+        return best_for(hostname, (*self._by_name.get(hostname, ()), *self._by_name.get(wildcard, ())), self.now)
+
+    def without_a_name(self, by_hostname: Mapping[str, C | None], chosen_id: int | None = None) -> C | None:
+        """Of handshakes that name no hostname: the chosen one, as long as there is such, else that of most IP addresses, since
+        clients name none (RFC 6066 §3)."""
+        if chosen_id is not None and chosen_id in self.by_id:
+            return self.by_id[chosen_id]
+        ids = Counter(
+            one.certificate_id for name, one in sorted(by_hostname.items()) if one is not None and is_address(name)
+        )
+        return next((self.by_id[number] for number, _ in ids.most_common(1)), None)
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,9 @@ from guardpanel.models.virtual_host import VirtualHost  # noqa: E402
 NOUNS: Mapping[str, Noun] = {
     noun.key: noun
     for noun in (
+        certificate.NOUN,
         traffic.NOUN,
         policy.NOUN,
-        certificate.NOUN,
         virtual_host.NOUN,
         rule_override.NOUN,
         rule_exclusion.NOUN,

@@ -1,6 +1,7 @@
 """How visitors reach a virtual host over TLS."""
 
 from guardpanel.models.meta import Choice, described
+from guardpanel.models.references import OptionalId
 from guardpanel.models.types import Fields, stored
 
 TWO_YEARS = 63_072_000
@@ -22,6 +23,13 @@ class HttpsColumns(Fields):
 
     https: bool = described(
         "HTTPS", False, hint="Serves its hostnames also on the HTTPS listener, over HTTP/1.1 and HTTP/2."
+    )
+    certificate_id: OptionalId = described(
+        "Certificate",
+        None,
+        unset="automatic",
+        hint="Automatic: for each hostname the best valid certificate. One of your choice is served for the hostnames that it "
+        "covers while it is valid. The others are automatic.",
     )
     https_redirect: bool = described(
         "Redirect to HTTPS",

@@ -18,10 +18,10 @@ from guardpanel.models.meta import Choice, described, lowered
 from guardpanel.models.noun import Noun
 from guardpanel.models.path_condition import Methods, PathMatch, PathText, path_for
 from guardpanel.models.patterns import pattern
+from guardpanel.models.references import OptionalId
 from guardpanel.models.rule_choices import Choices
 from guardpanel.models.types import Fields, Notes, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
-from guardpanel.models.virtual_host import OptionalId
 
 SHORT = 80
 LONGEST_CONDITION = 500

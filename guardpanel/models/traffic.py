@@ -12,6 +12,7 @@ from guardpanel.models.listener import Listeners, listener_in_words
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.networks import Networks
 from guardpanel.models.noun import Noun, Part
+from guardpanel.models.references import OptionalId
 from guardpanel.models.types import Fields, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
@@ -96,6 +97,13 @@ class TrafficColumns(Fields):
         False,
         hint="Ends TLS handshakes that name none of the hostnames served over HTTPS. When off, they get the default certificate.",
     )
+    default_certificate_id: OptionalId = described(
+        "Default certificate",
+        None,
+        unset="automatic",
+        hint="For TLS handshakes with an unknown name or none. Automatic: the one that covers most IP addresses with HTTPS, "
+        "otherwise a self-signed one.",
+    )
 
     @field_validator("max_connections", "max_requests_per_client")
     @classmethod
@@ -154,6 +162,7 @@ class Traffic(TrafficColumns, VersionedRow, table=True):
     )
 
     id: int | None = Field(default=1, primary_key=True)
+    default_certificate_id: int | None = Field(default=None, foreign_key="certificate.id", index=True)
     listeners: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
 
     def replace(self, fields: TrafficFields) -> Self:
@@ -174,6 +183,7 @@ NOUN = Noun(
     "traffic",
     "How requests reach HAProxy, for all virtual hosts: PROXY protocol, client IP.",
     parts=(Part("listeners", listener_in_words, known_by="address"),),
+    references={"default_certificate_id": "certificate"},
     only_name="Traffic settings",
     known_as=(
         "traffic settings client ip address trusted proxies networks x-forwarded-for x-forwarded-proto cf-connecting-ip "

@@ -20,6 +20,7 @@ from guardpanel.models.https import HttpsColumns
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policy import Policy
+from guardpanel.models.references import OptionalId, blank_is_none
 from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
 from guardpanel.models.types import Name, Notes, Path, hostname, refuse, shown, stored
 from guardpanel.models.types import lines as split_lines
@@ -45,20 +46,8 @@ def optional_hostname(text: str) -> str:
     return name
 
 
-def blank_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
-def an_id(number: int | None) -> int | None:
-    """An id that exceeds SQLite's integers refers to nothing."""
-    if number is not None and not 0 < number < 2**63:
-        raise refuse("Not found. It may have been deleted.")
-    return number
-
-
 OptionalHostname = Annotated[str, StringConstraints(max_length=300), AfterValidator(optional_hostname)]
 OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
-OptionalId = Annotated[int | None, BeforeValidator(blank_is_none), AfterValidator(an_id)]
 
 
 class VirtualHostColumns(HttpsColumns):
@@ -158,6 +147,7 @@ class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
+    certificate_id: int | None = Field(default=None, foreign_key="certificate.id", index=True)
 
     hostnames: list[Hostname] = Relationship(
         sa_relationship_kwargs={
@@ -231,7 +221,7 @@ NOUN = Noun(
         Part("hostnames", shown, Hostname, "virtual_host_id", value="name"),
         Part("servers", server_in_words, Server, "virtual_host_id", known_by="address"),
     ),
-    references={"policy_id": "policy"},
+    references={"policy_id": "policy", "certificate_id": "certificate"},
     menu=Menu(10, "globe", "v"),
     beside_name=lambda host: ", ".join(row.shown for row in host.hostnames if row.shown != host.name),
 )

@@ -1,14 +1,14 @@
 """Virtual hosts over TLS: HAProxy's list of certificates, and what each virtual host asks of a handshake."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from guardpanel.certificates.choosing import best_for
+from guardpanel.certificates.choosing import Choice
 from guardpanel.certificates.served import ServedCertificate
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.certificate import is_address
 from guardpanel.models.https import TlsProfile
-from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState
 
@@ -45,7 +45,7 @@ def files(state: DesiredState) -> dict[str, str]:
     hosts = served(state)
     if not hosts:
         return {}
-    return {"crt-list.txt": crt_list(hosts, choices(hosts, state.facts)), "tls.map": tls_map(hosts)}
+    return {"crt-list.txt": crt_list(hosts, chosen_for(hosts, state)), "tls.map": tls_map(hosts)}
 
 
 def secrets(state: DesiredState) -> dict[str, bytes]:
@@ -53,46 +53,40 @@ def secrets(state: DesiredState) -> dict[str, bytes]:
     hosts = served(state)
     if not hosts:
         return {}
-    chosen = choices(hosts, state.facts)
-    named = [certificate for name, certificate in chosen.items() if not is_address(name)]
-    used = {one.certificate_id: one for one in (*named, unnamed(chosen)) if one is not None}
+    chosen = chosen_for(hosts, state)
+    named = [certificate for name, certificate in chosen.by_name.items() if not is_address(name)]
+    used = {one.certificate_id: one for one in (*named, chosen.unnamed) if one is not None}
     return {DEFAULT: state.facts.default_certificate} | {file_of(one): one.pem for _, one in sorted(used.items())}
 
 
-def choices(hosts: Sequence[VirtualHostState], facts: EngineFacts) -> dict[str, ServedCertificate | None]:
-    """The certificate of each hostname. None: the default one."""
-    by_name: dict[str, list[ServedCertificate]] = defaultdict(list)
-    for one in facts.certificates.all:
-        for name in one.names:
-            by_name[name].append(one)
-    return {
-        name: best_for(
-            name, (*by_name.get(name, ()), *by_name.get(f"*.{name.partition('.')[2]}", ())), facts.certificates.at
-        )
-        for host in hosts
-        for name in host.hostnames
-    }
+@dataclass(frozen=True)
+class Chosen:
+    """None: the default one."""
+
+    by_name: Mapping[str, ServedCertificate | None]
+    unnamed: ServedCertificate | None
+    "Of handshakes with an unknown name, or none."
 
 
-def unnamed(chosen: Mapping[str, ServedCertificate | None]) -> ServedCertificate | None:
-    """Of handshakes without a name: that of most IP addresses, since a client names none (RFC 6066 §3)."""
-    addresses = Counter(one for name, one in sorted(chosen.items()) if one is not None and is_address(name))
-    return next((certificate for certificate, _ in addresses.most_common(1)), None)
+def chosen_for(hosts: Sequence[VirtualHostState], state: DesiredState) -> Chosen:
+    choice = Choice(state.facts.certificates.all, state.facts.certificates.at)
+    by_name = {name: choice.of(name, host.certificate_id) for host in hosts for name in host.hostnames}
+    return Chosen(by_name, choice.without_a_name(by_name, state.traffic.default_certificate_id))
 
 
 def file_of(one: ServedCertificate | None) -> str:
     return DEFAULT if one is None else f"certs/{one.certificate_id}.pem"
 
 
-def crt_list(hosts: Sequence[VirtualHostState], chosen: Mapping[str, ServedCertificate | None]) -> str:
+def crt_list(hosts: Sequence[VirtualHostState], chosen: Chosen) -> str:
     """`certs/default.pem [ssl-min-ver TLSv1.3] shop.example *.shop.example`. All names but IP addresses are listed: others that a
     certificate covers change nothing by themselves."""
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for host in hosts:
         for name in host.hostnames:
             if not is_address(name):
-                lines[file_of(chosen[name]), options(host)].append(name)
-    return f"{file_of(unnamed(chosen))} {UNNAMED}\n" + "".join(
+                lines[file_of(chosen.by_name[name]), options(host)].append(name)
+    return f"{file_of(chosen.unnamed)} {UNNAMED}\n" + "".join(
         " ".join(filter(None, (file, demands, *some))) + "\n"
         for (file, demands), names in sorted(lines.items())
         for some in _parts(sorted(names))

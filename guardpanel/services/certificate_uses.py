@@ -1,18 +1,19 @@
 """Where certificates are used: by virtual host, by hostname, and which of them end soon."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates import choosing, contents
-from guardpanel.certificates.choosing import WARNED_DAYS, State, best_for, state_of
-from guardpanel.models import Certificate, CertificateContent, Hostname, VirtualHost
-from guardpanel.models.certificate import Source
+from guardpanel.certificates.choosing import WARNED_DAYS, Choice, State, state_of
+from guardpanel.certificates.names import covers
+from guardpanel.models import Certificate, CertificateContent, Hostname, Traffic, VirtualHost
+from guardpanel.models.certificate import Source, is_address
 from guardpanel.models.types import shown
 
 MOST = 20
@@ -33,33 +34,21 @@ class Offer:
 
 @dataclass(frozen=True)
 class Covered:
-    """A hostname, and the certificate that it gets. None: no certificate covers it."""
+    """A hostname, and the certificate that it gets. None: the default one of the installation."""
 
     hostname: str
     offer: Offer | None
     state: State | None
+    fits: bool = True
+    "Of an IP address: whether what is served without a name covers it."
 
     @property
     def is_valid(self) -> bool:
         """Whether browsers can accept it today."""
-        return self.state is not None and self.state.key in {"valid", "expiring"}
+        return self.fits and self.state is not None and self.state.key in {"valid", "expiring"}
 
 
-class Offers:
-    """All current contents, by the names in them."""
-
-    def __init__(self, offers: Iterable[Offer]) -> None:
-        self._by_name: dict[str, list[Offer]] = defaultdict(list)
-        for offer in offers:
-            for name in offer.names:
-                self._by_name[name].append(offer)
-
-    def best(self, hostname: str, now: datetime) -> Offer | None:
-        wildcard = f"*.{hostname.partition('.')[2]}"
-        return best_for(hostname, (*self._by_name.get(hostname, ()), *self._by_name.get(wildcard, ())), now)
-
-
-async def offers(session: AsyncSession) -> Offers:
+async def offers(session: AsyncSession, now: datetime) -> Choice[Offer]:
     columns: tuple[Any, ...] = (
         Certificate.id, Certificate.name, Certificate.source, CertificateContent.names,
         CertificateContent.not_before, CertificateContent.not_after,
@@ -69,23 +58,49 @@ async def offers(session: AsyncSession) -> Offers:
         .join(CertificateContent, contents.belongs())
         .where(col(CertificateContent.id).in_(contents.newest()))
     )
-    return Offers(Offer(*row) for row in rows.all())
+    return Choice((Offer(*row) for row in rows.all()), now)
+
+
+async def as_options(session: AsyncSession) -> list[tuple[str, str]]:
+    """Id and name of each certificate, for a select."""
+    rows = await session.exec(select(Certificate.id, Certificate.name).order_by(func.lower(Certificate.name)))
+    return [(str(number), name) for number, name in rows.all()]
+
+
+async def named(session: AsyncSession, certificate_id: int | None) -> str:
+    """Empty if there is none."""
+    row = await session.get(Certificate, certificate_id) if certificate_id is not None else None
+    return row.name if row else ""
+
+
+async def chosen_for(session: AsyncSession, certificate_id: int) -> list[tuple[str, str]]:
+    """URL and name of each row that names it, without which it can't be deleted."""
+    hosts = await session.exec(
+        select(VirtualHost.id, VirtualHost.name)
+        .where(VirtualHost.certificate_id == certificate_id)
+        .order_by(func.lower(VirtualHost.name))
+    )
+    places = [(f"/virtual-hosts/{number}/edit#f-certificate_id", name) for number, name in hosts.all()]
+    default = await session.exec(select(Traffic.id).where(Traffic.default_certificate_id == certificate_id))
+    if default.first() is not None:
+        places.append(("/system/traffic/edit#f-default_certificate_id", "Traffic settings"))
+    return places
 
 
 async def used_by(session: AsyncSession, rows: Collection[Certificate]) -> Mapping[int, list[tuple[int, str]]]:
-    """The virtual hosts, as (id, name), whose hostnames get one of these certificates."""
+    """The virtual hosts with HTTPS, as (id, name), whose hostnames get one of these certificates."""
     if not rows:
         return {}
-    known, now, wanted = await offers(session), datetime.now(UTC), {row.id for row in rows}
+    known, wanted = await offers(session, datetime.now(UTC)), {row.id for row in rows}
     hostnames = await session.exec(
-        select(Hostname.name, VirtualHost.id, VirtualHost.name)
+        select(Hostname.name, VirtualHost.id, VirtualHost.name, VirtualHost.certificate_id)
         .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
-        .where(col(VirtualHost.enabled))
+        .where(col(VirtualHost.enabled), col(VirtualHost.https))
         .order_by(VirtualHost.name)
     )
     used: dict[int, dict[int, str]] = defaultdict(dict)
-    for hostname, number, name in hostnames.all():
-        offer = known.best(hostname, now)
+    for hostname, number, name, chosen_id in hostnames.all():
+        offer = known.of(hostname, chosen_id)
         if offer is not None and offer.certificate_id in wanted:
             used[offer.certificate_id][number or 0] = name
     return {certificate_id: list(hosts.items()) for certificate_id, hosts in used.items()}
@@ -93,10 +108,44 @@ async def used_by(session: AsyncSession, rows: Collection[Certificate]) -> Mappi
 
 async def coverage(session: AsyncSession, host: VirtualHost) -> list[Covered]:
     """What each of its hostnames gets."""
-    known, now = await offers(session), datetime.now(UTC)
-    found = [(row.name, known.best(row.name, now)) for row in host.hostnames]
-    states = await _states(session, {offer.certificate_id for _, offer in found if offer}, now)
-    return [Covered(shown(name), offer, states.get(offer.certificate_id) if offer else None) for name, offer in found]
+    names = [row.name for row in host.hostnames]
+    return await coverage_of(session, names, host.certificate_id, host.id)
+
+
+async def coverage_of(
+    session: AsyncSession, hostnames: Sequence[str], chosen_id: int | None, host_id: int | None = None
+) -> list[Covered]:
+    """What hostnames of a virtual host would get over HTTPS."""
+    now = datetime.now(UTC)
+    known = await offers(session, now)
+    gets = {name: known.of(name, chosen_id) for name in hostnames}
+    addresses = [name for name in hostnames if is_address(name)]
+    if addresses:
+        gets |= await _of_addresses(session, known, {name: gets[name] for name in addresses}, host_id)
+    states = await _states(session, {offer.certificate_id for offer in gets.values() if offer}, now)
+    return [
+        Covered(
+            shown(name),
+            offer,
+            states.get(offer.certificate_id) if offer else None,
+            offer is not None and covers(offer.names, name),
+        )
+        for name, offer in gets.items()
+    ]
+
+
+async def _of_addresses(
+    session: AsyncSession, known: Choice[Offer], own: dict[str, Offer | None], host_id: int | None
+) -> dict[str, Offer | None]:
+    """Clients name none of them: all get the same certificate."""
+    others = await session.exec(
+        select(Hostname.name, VirtualHost.certificate_id)
+        .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
+        .where(col(VirtualHost.enabled), col(VirtualHost.https), VirtualHost.id != host_id)
+    )
+    all_of_them = {name: known.of(name, chosen_id) for name, chosen_id in others.all() if is_address(name)} | own
+    chosen_id = (await session.exec(select(Traffic.default_certificate_id))).first()
+    return dict.fromkeys(own, known.without_a_name(all_of_them, chosen_id))
 
 
 async def _states(session: AsyncSession, certificate_ids: Collection[int], now: datetime) -> dict[int, State]:

@@ -14,7 +14,7 @@ from guardpanel.models import Certificate
 from guardpanel.models.certificate import LARGEST, CertificateFields, Source
 from guardpanel.models.issuing import AUTHORITIES, LETS_ENCRYPT, known_authority
 from guardpanel.sealing import KeyLost, Seal
-from guardpanel.services import certificates
+from guardpanel.services import certificate_uses, certificates
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import MOST_FIELDS, Form
@@ -85,7 +85,9 @@ class CertificateEditing(Editing[Certificate, CertificateFields]):
 
     async def beside_delete(self, ctx: Context, row: Certificate) -> Mapping[str, Any]:
         used = await certificates.used_by(ctx.session, [row])
-        return {"used": used.get(row.id or 0, []), "state": state_of(row.content, datetime.now(UTC))}
+        chosen_for = await certificate_uses.chosen_for(ctx.session, row.id or 0)
+        beside = {"used": used.get(row.id or 0, []), "state": state_of(row.content, datetime.now(UTC))}
+        return {**beside, "chosen_for": chosen_for, "is_kept": bool(chosen_for)}
 
 
 def take_held(form: CertificateForm, seal: Seal, place: str) -> None:

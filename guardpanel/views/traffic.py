@@ -8,7 +8,7 @@ from fastapi import Response
 from guardpanel.dependencies import Viewer
 from guardpanel.models import Traffic
 from guardpanel.models.traffic import TrafficFields
-from guardpanel.services import traffic
+from guardpanel.services import certificate_uses, traffic
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import last_changes
@@ -18,7 +18,12 @@ from guardpanel.views.editing import Editing
 class TrafficEditing(Editing[Traffic, TrafficFields]):
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
         by_memory = await traffic.capacity_of(ctx.changes, ctx.session, settings=False)
-        return {"by_memory": by_memory, "trail": [("System", "/system"), ("Traffic", self.noun.path)]}
+        names = await certificate_uses.as_options(ctx.session)
+        return {
+            "by_memory": by_memory,
+            "certificates": names,
+            "trail": [("System", "/system"), ("Traffic", self.noun.path)],
+        }
 
 
 EDITING = TrafficEditing(traffic.ROWS)
@@ -31,6 +36,7 @@ async def show(ctx: ContextDep, _viewer: Viewer) -> Response:
     row = await traffic.find(ctx.session)
     context = {
         "traffic": row,
+        "default_certificate": await certificate_uses.named(ctx.session, row.default_certificate_id),
         "https_bind": ctx.panel.settings.https_bind,
         "capacity": await traffic.capacity_of(ctx.changes, ctx.session),
         "memory": f"{ctx.facts.memory_mib / 1024:.1f} GiB",

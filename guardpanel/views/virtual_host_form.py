@@ -7,7 +7,7 @@ from guardpanel.errors import HostnameTakeover
 from guardpanel.models import VirtualHost
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import certificate_uses, policies, virtual_hosts
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
@@ -24,7 +24,10 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
         return Form.of(fields)
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
-        return {"policies": await policies.all_of_them(ctx.session)}
+        return {
+            "policies": await policies.all_of_them(ctx.session),
+            "certificates": await certificate_uses.as_options(ctx.session),
+        }
 
     async def beside_delete(self, ctx: Context, row: VirtualHost) -> Mapping[str, Any]:
         return {"heirs": await virtual_hosts.heirs(ctx.session, row)}

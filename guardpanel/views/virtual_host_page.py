@@ -30,6 +30,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "trial": trial,
         "binds": ctx.panel.settings.http_bind,
         "https_binds": ctx.panel.settings.https_bind,
+        "certificate": await certificate_uses.named(ctx.session, host.certificate_id),
         "coverage": await certificate_uses.coverage(ctx.session, host),
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
     }

@@ -59,7 +59,8 @@ async def current(panel: Panel) -> list[contents.CurrentContent]:
 async def test_a_pasted_certificate_is_listed_with_its_end_issuer_and_virtual_hosts(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
 ) -> None:
-    await ada_api.post("/api/v1/vhosts", json=a_vhost(domain="www.shop.example"))
+    await ada_api.post("/api/v1/vhosts", json=a_vhost(domain="www.shop.example", ssl_enabled=True))
+    await ada_api.post("/api/v1/vhosts", json=a_vhost(domain="plain.shop.example"))
 
     answer = await ada.post("/certificates", data={"source": "upload", **upload("*.shop.example")})
 
@@ -67,7 +68,7 @@ async def test_a_pasted_certificate_is_listed_with_its_end_issuer_and_virtual_ho
     for page in ("/certificates", "/certificates/1"):
         text = (await ada.get(page)).text
         assert "*.shop.example" in text and "Example Intermediate" in text and "days left" in text
-        assert 'href="/virtual-hosts/1"' in text
+        assert 'href="/virtual-hosts/1"' in text and 'href="/virtual-hosts/2"' not in text
     assert "www.shop.example" in (await ada.get("/certificates/1/delete")).text
     row = (await ada_api.get(f"{API}/1")).json()
     assert (row["state"], row["covers"], row["names"]) == ("valid", ["*.shop.example"], [])

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlmodel import col, update
 
-from guardpanel.certificates.choosing import best_for, state_of
+from guardpanel.certificates.choosing import Choice, best_for, state_of
 from guardpanel.certificates.contents import CurrentContent
 from guardpanel.errors import NotFound, RolledBack
 from guardpanel.models.certificate import Source
@@ -254,3 +254,31 @@ def test_the_best_certificate_is_valid_then_exact_then_acme_then_the_longest() -
         best = best_for("a.example", reversed(ranked[start:]), NOW)
         assert best is not None and best.certificate_id == start + 1
     assert best_for("b.other", ranked, NOW) is None
+
+
+def a_content(number: int, *names: str, days: float = 30) -> CurrentContent:
+    begin, end = NOW - timedelta(days=99), NOW + timedelta(days=days)
+    return CurrentContent(number, Source.UPLOAD, names, begin, end, "", "", b"")
+
+
+def test_a_chosen_certificate_is_served_where_it_covers_the_hostname_and_is_valid() -> None:
+    best, chosen, expired = a_content(1, "a.example"), a_content(2, "*.example"), a_content(3, "a.example", days=-1)
+    choice = Choice([best, chosen, expired], NOW)
+
+    assert choice.of("a.example") is best
+    assert choice.of("a.example", 2) is chosen
+    assert choice.of("a.example", 3) is best, "it expired"
+    assert choice.of("a.example", 4) is best, "it has no content yet"
+    assert choice.of("a.other", 2) is None, "it does not cover this one"
+    assert Choice([expired], NOW).of("a.example") is expired, "nothing else is better"
+
+
+def test_handshakes_without_a_name_get_the_chosen_certificate_or_that_of_most_addresses() -> None:
+    shop, two, more = a_content(1, "shop.example"), a_content(2, "192.0.2.1"), a_content(3, "192.0.2.2", "192.0.2.3")
+    choice = Choice([shop, two, more], NOW)
+    served = {name: choice.of(name) for name in ("shop.example", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")}
+
+    assert choice.without_a_name(served) is more
+    assert choice.without_a_name(served, 1) is shop
+    assert choice.without_a_name(served, 9) is more, "it has no content yet"
+    assert choice.without_a_name({"shop.example": shop}) is None

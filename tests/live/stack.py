@@ -20,6 +20,7 @@ import yaml
 
 from guardpanel import shipped
 from guardpanel.bundle import Bundle
+from guardpanel.certificates.served import NO_CERTIFICATES, ServedCertificates
 from guardpanel.engines import DROPS_TRAILERS, HAProxy, default_certificate
 from guardpanel.engines.status import UNINSPECTED, uninspected
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
@@ -62,6 +63,7 @@ class Stack:
         memory_mib: int = 2048,
         lua: bool = True,
         agent_seconds: int = 5,
+        certificates: ServedCertificates = NO_CERTIFICATES,
     ) -> None:
         """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners.
 
@@ -86,6 +88,7 @@ class Stack:
             runs_lua=lua and asyncio.run(HAProxy(haproxy).runs_lua()),
             lua_folder=str(self.folder),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
+            certificates=certificates,
         )
         (self.folder / shipped.lua_file()).write_text(shipped.lua())
         if events:

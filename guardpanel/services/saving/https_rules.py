@@ -1,7 +1,9 @@
 """Rules across rows about HTTPS (`invariants.py` has the others)."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
+from guardpanel.certificates.names import covers
 from guardpanel.models.certificate import is_address
 from guardpanel.services.saving.proposal import Proposal, Violation
 
@@ -28,3 +30,35 @@ def addresses_get_a_certificate(proposal: Proposal) -> Iterator[Violation]:
             words = f"{why} Traffic refuses them (Refuse unknown TLS names). Turn that off, or serve it without HTTPS."
             yield from proposal.at(("virtual_host", row["virtual_host_id"]), "hostnames", words)
             yield from proposal.at(strict[0], "strict_sni", f"{why} it is served over HTTPS. Leave this off.")
+
+
+def chosen_certificates_cover_a_hostname(proposal: Proposal) -> Iterator[Violation]:
+    """By what it consists of now, or is for. Others would never be served."""
+    chosen = [row for row in proposal.rows["virtualhost"] if row["certificate_id"] is not None]
+    if not chosen:
+        return
+    names = {row["id"]: {*row["names"]} for row in proposal.rows["certificate"]}
+    for one in proposal.facts.certificates.all:
+        names.setdefault(one.certificate_id, set()).update(one.names)
+    hostnames = defaultdict(list)
+    for row in proposal.rows["hostname"]:
+        hostnames[row["virtual_host_id"]].append(row["name"])
+    for row in chosen:
+        known = names.get(row["certificate_id"])
+        if known and not any(covers(known, name) for name in hostnames[row["id"]]):
+            words = f"It covers {in_few_words(known)}, and none of the hostnames. Choose another one, or automatic."
+            yield from proposal.at(("virtual_host", row["id"]), "certificate_id", words)
+
+
+def in_few_words(names: Iterable[str]) -> str:
+    """`a.example, b.example and 12 more`"""
+    few = sorted(names)
+    more = f" and {len(few) - 3} more" if len(few) > 3 else ""
+    return f"{', '.join(few[:3])}{more}"
+
+
+def strict_names_leave_no_default(proposal: Proposal) -> Iterator[Violation]:
+    for row in proposal.rows["traffic"]:
+        if row["strict_sni"] and row["default_certificate_id"] is not None:
+            words = "It would never be served: handshakes without a known name are refused. Choose automatic, or allow them."
+            yield from proposal.at(("traffic", row["id"]), "default_certificate_id", words)

@@ -16,7 +16,12 @@ from guardpanel.models.noun import Key
 from guardpanel.models.policy import KIB
 from guardpanel.models.types import in_circles, is_ourselves, shown
 from guardpanel.rendering.capacity import by_files
-from guardpanel.services.saving.https_rules import addresses_get_a_certificate, https_can_be_served
+from guardpanel.services.saving.https_rules import (
+    addresses_get_a_certificate,
+    chosen_certificates_cover_a_hostname,
+    https_can_be_served,
+    strict_names_leave_no_default,
+)
 from guardpanel.services.saving.proposal import Proposal, Row, Violation
 
 
@@ -63,7 +68,7 @@ def _without(proposal: Proposal, gone: Key, noun: str, field: str, users: Sequen
     word = NOUNS[gone[0]].word
     if gone in proposal.touched:
         name, them = proposal.name(gone, proposal.before), "it" if len(users) == 1 else "them"
-        used = f"{name} is used by {_some([row['name'] for row in users])}."
+        used = f"{name} is used by {_some([NOUNS[noun].name(row) for row in users])}."
         yield Violation(*gone, name, "", f"{used} Assign {them} another {word.lower()} first.")
     else:
         for row in users:
@@ -133,6 +138,8 @@ def connections_have_files(proposal: Proposal) -> Iterator[Violation]:
 RULES = (
     https_can_be_served,
     addresses_get_a_certificate,
+    chosen_certificates_cover_a_hostname,
+    strict_names_leave_no_default,
     names_are_free,
     hostnames_have_one_owner,
     what_is_named_exists,

@@ -1,10 +1,13 @@
 """Rules across rows: each breach is named once, by what the change touched, and in the same words for whoever asks."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from guardpanel.certificates.served import ServedCertificate, ServedCertificates
+from guardpanel.models.certificate import Source
 from guardpanel.models.policy import KIB
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
@@ -144,3 +147,51 @@ def test_violations_without_a_form_become_sentences(change: Change) -> None:
         "Virtual host shop.example: a.example belongs to b.example. Strict is used by shop.example. "
         "Virtual host shop.example: c.example belongs to d.example. And 2 more."
     )
+
+
+def served(number: int, *names: str) -> EngineFacts:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    one = ServedCertificate(number, Source.UPLOAD, names, moment, moment, b"")
+    return replace(FACTS, certificates=ServedCertificates((one,), moment))
+
+
+def with_certificate(**host: object) -> Rows:
+    shop = {"shop.example": {**SERVER, "certificate_id": 1, **host}}
+    return rows({}, shop, certificates=[{"name": "shop"}])
+
+
+def test_a_chosen_certificate_exists_and_covers_a_hostname() -> None:
+    gone = {**with_certificate(), "certificate": []}
+    words = "It covers a.example, b.example, c.example and 1 more, and none of the hostnames. Choose another one, or automatic."
+    others = served(1, "a.example", "b.example", "c.example", "d.example")
+
+    assert found(NOTHING, with_certificate(), served(1, "*.example")) == []
+    assert found(NOTHING, with_certificate()) == [], "nothing is known of it yet"
+    assert found(NOTHING, with_certificate(), others) == [("virtual_host", 1, "certificate_id", words)]
+    assert found(NOTHING, gone) == [
+        ("virtual_host", 1, "certificate_id", "Certificate not found. It may have been deleted.")
+    ]
+    used = "shop is used by shop.example. Assign it another certificate first."
+    assert found(with_certificate(), gone) == [("certificate", 1, "", used)]
+
+
+def test_a_certificate_that_is_being_ordered_can_be_chosen() -> None:
+    def ordered(name: str) -> Rows:
+        shop = {"shop.example": {**SERVER, "certificate_id": 1}}
+        return rows({}, shop, certificates=[{"name": "shop", "source": "acme", "names": [name]}])
+
+    assert found(NOTHING, ordered("shop.example")) == []
+    assert [field for _, _, field, _ in found(NOTHING, ordered("other.example"))] == ["certificate_id"]
+
+
+def test_the_default_certificate_is_served_to_somebody() -> None:
+    def settings(**traffic: object) -> Rows:
+        return rows({}, {}, traffic, certificates=[{"name": "shop"}])
+
+    strict = settings(strict_sni=True, default_certificate_id=1)
+
+    assert found(NOTHING, settings(default_certificate_id=1)) == []
+    assert [field for _, _, field, _ in found(NOTHING, strict)] == ["default_certificate_id"]
+    assert found(settings(default_certificate_id=1), {**settings(default_certificate_id=1), "certificate": []}) == [
+        ("certificate", 1, "", "shop is used by Traffic settings. Assign it another certificate first.")
+    ]

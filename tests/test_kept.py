@@ -4,8 +4,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-import yaml
-
+from guardpanel import readable_yaml
 from guardpanel.engines import agent_files
 from guardpanel.kept import Kept
 from guardpanel.rendering import DesiredState, coraza, render
@@ -43,13 +42,12 @@ def configuration(*thresholds: int) -> bytes:
 def test_only_new_applications_are_written_to_the_agents_file() -> None:
     agent_files.union((configuration(61, 62), configuration(63)), None)
     documents = configuration(61, 64), configuration(61, 62)
-    with patch.object(agent_files, "_dumped", wraps=agent_files._dumped) as dumped:
+    with patch.object(readable_yaml, "written", wraps=readable_yaml.written) as written:
         text = agent_files.union(documents, None)
-    assert dumped.call_count == 2  # the new one, and what is not an application
+    assert written.call_count == 2  # the new one, and what is not an application
     names = [{*(agent_files.applications_in(document) or {})} for document in (*documents, text)]
     assert names[2] == names[0] | names[1]
-    whole = yaml.dump(yaml.safe_load(text), Dumper=agent_files._Dumper, sort_keys=False, width=10**6)
-    assert text.decode() == whole
+    assert text.decode() == readable_yaml.written(readable_yaml.read(text))
 
 
 def test_results_used_last_are_kept_up_to_a_number_of_characters() -> None:

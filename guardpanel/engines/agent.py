@@ -11,11 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from guardpanel import readable_yaml
 from guardpanel.bundle import Application, Bundle
 from guardpanel.engines import evaluation, http
-from guardpanel.engines.agent_files import Loader, union, write_yaml
+from guardpanel.engines.agent_files import union, write_yaml
 from guardpanel.engines.agent_refusals import rejected
 from guardpanel.engines.evaluation import Evaluation
 from guardpanel.engines.files import content_of, write_atomically
@@ -111,7 +110,7 @@ class Agent:
         if not to_validate:
             return
         names = {app.name for app in to_validate}
-        document = await asyncio.to_thread(yaml.load, bundle.files["coraza.yaml"], Loader)
+        document = await asyncio.to_thread(readable_yaml.read, bundle.files["coraza.yaml"])
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
         with scratch() as folder:
             path = folder / "coraza.yaml"

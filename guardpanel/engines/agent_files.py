@@ -7,42 +7,26 @@ from typing import Any
 
 import yaml
 
+from guardpanel import readable_yaml
 from guardpanel.engines.files import content_of
 from guardpanel.engines.releases import Release
 from guardpanel.kept import Kept
 
 
-class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The fast safe loader, if libyaml is available."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes multi-line text as a literal block, which keeps directives readable."""
-
-
-_Dumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
-)
-
-
 @lru_cache(maxsize=8)
 def union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
     """The first configuration plus the applications of the others. Cached, since most saves change none."""
-    union: dict[str, Any] = yaml.load(documents[0], Loader=Loader)  # noqa: S506 a safe loader
+    union: dict[str, Any] = readable_yaml.read(documents[0])
     applications = {app["name"]: app for app in union["applications"]}
     for content in documents[1:]:
         for app in entries(content) or []:
             if keep is None or app["name"] in keep:
                 applications.setdefault(app["name"], app)
-    items = "".join(_written.get(repr(app), partial(_dumped, [app])) for _, app in sorted(applications.items()))
-    head = _dumped({name: value for name, value in union.items() if name != "applications"})
+    items = "".join(
+        _written.get(repr(app), partial(readable_yaml.written, [app])) for _, app in sorted(applications.items())
+    )
+    head = readable_yaml.written({name: value for name, value in union.items() if name != "applications"})
     return f"{head}applications:{f'{chr(10)}{items}' if items else f' []{chr(10)}'}".encode()
-
-
-def _dumped(document: object) -> str:
-    """Slow: 3 ms for an application."""
-    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10**6))
 
 
 _written: Kept[str] = Kept(16_000_000, len)
@@ -52,7 +36,7 @@ _written: Kept[str] = Kept(16_000_000, len)
 def entries(content: bytes) -> list[dict[str, Any]] | None:
     """The applications in an agent configuration. None if it is unreadable: it may have been edited."""
     try:
-        applications = yaml.load(content, Loader=Loader)["applications"]  # noqa: S506 a safe loader
+        applications = readable_yaml.read(content)["applications"]
         return [{**app, "name": str(app["name"])} for app in applications]
     except (yaml.YAMLError, ValueError, TypeError, KeyError):
         return None

@@ -5,9 +5,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import groupby
 
-import yaml
 from pydantic import BaseModel
 
+from guardpanel import readable_yaml
 from guardpanel.bundle import Application
 from guardpanel.kept import Kept
 from guardpanel.models.content_types import ReadAs, narrowness, readings
@@ -179,18 +179,7 @@ def _entry(app: Application) -> str:
 
 def _written(document: object) -> str:
     """Written by a library and read back: text can never become keys."""
-    text = str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10**6))
-    if yaml.safe_load(text) != document:
+    text = readable_yaml.written(document)
+    if readable_yaml.read(text) != document:
         raise ValueError("the agent's configuration does not read back as it was written")
     return text
-
-
-class _Dumper(yaml.SafeDumper):
-    """Several lines as a literal block, so that a person can read the directives."""
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text)

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from guardpanel import readable_yaml
 from guardpanel.engines import HAProxy
 from guardpanel.engines.machine import open_files
 from guardpanel.rendering import DesiredState, EngineFacts, render
@@ -314,8 +313,7 @@ def _live(database: sqlite3.Connection) -> tuple[int, str, bytes] | None:
 
 
 def _applications(content: bytes) -> dict[str, str]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return {one["name"]: one["directives"] for one in yaml.load(content, Loader=loader)["applications"]}
+    return {one["name"]: one["directives"] for one in readable_yaml.read(content)["applications"]}
 
 
 def exchange(place: Path | tuple[str, int], request: bytes, *, half_close: bool = False) -> bytes:

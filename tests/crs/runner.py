@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from guardpanel import readable_yaml
 from guardpanel.bundle import Bundle
 from guardpanel.rendering import Rows
 from tests.crs.server import reflected, server
@@ -66,10 +65,10 @@ class CrsStack(Stack):
         host = names.read_text().split()[1]
         names.write_text("".join(f"{name} {host}\n" for name in HOSTS.split()))
         file = self.folder / "coraza.yaml"
-        agent = yaml.safe_load(file.read_text())
+        agent = readable_yaml.read(file.read_text())
         for application in agent["applications"]:
             application["directives"] = application["directives"].replace(INCLUDE, SETUP + INCLUDE)
-        file.write_text(yaml.safe_dump(agent))
+        file.write_text(readable_yaml.written(agent))
         return bundle
 
     @property

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from guardpanel import readable_yaml
 from tests.haproxies import branch, candidates
 from tests.live.origins import origin
 from tests.live.stack import ROOT, Stack, agent_binary, wait_until
@@ -129,10 +128,10 @@ def of_the_agent(haproxy: str) -> Iterator[tuple[str, str]]:
         yield "status.json", http(stack, "GET", "/v1/status")
         yield "rules.json", shortened(http(stack, "GET", f"/v1/rules?application={name}"))
         yield "reload.json", http(stack, "POST", "/v1/reload")
-        document = yaml.safe_load((stack.folder / "coraza.yaml").read_text())
+        document = readable_yaml.read((stack.folder / "coraza.yaml").read_text())
         document["applications"][0]["directives"] += f"\n{REFUSED}\n"
         wrong = stack.folder / "coraza.yaml"
-        wrong.write_text(yaml.safe_dump(document))
+        wrong.write_text(readable_yaml.written(document))
         said = subprocess.run(
             [agent_binary(), "-config", wrong, "-validate"], capture_output=True, text=True, check=False
         )

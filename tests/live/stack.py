@@ -16,9 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
-from guardpanel import shipped
+from guardpanel import readable_yaml, shipped
 from guardpanel.bundle import Bundle
 from guardpanel.certificates.served import NO_CERTIFICATES, ServedCertificates
 from guardpanel.engines import DROPS_TRAILERS, HAProxy, default_certificate
@@ -145,10 +143,10 @@ class Stack:
             (release / path).write_bytes(self.impatient(content) if path == "coraza.cfg" else content)
         (self.folder / "next").symlink_to(release)
         (self.folder / "next").rename(self.folder / "current")
-        agent = yaml.safe_load(bundle.files["coraza.yaml"])
+        agent = readable_yaml.read(bundle.files["coraza.yaml"])
         self.applications |= {application["name"]: application for application in agent["applications"]}
         (self.folder / "coraza.yaml").write_text(
-            yaml.safe_dump({**agent, "applications": list(self.applications.values())})
+            readable_yaml.written({**agent, "applications": list(self.applications.values())})
         )
         self.bundle = bundle
         return bundle

@@ -7,8 +7,7 @@ import re
 import string
 from typing import Any
 
-import yaml
-
+from guardpanel import readable_yaml
 from guardpanel.bundle import Bundle
 from guardpanel.rendering import Rows
 from tests.live.origins import Origin
@@ -36,10 +35,10 @@ class TellingStack(Stack):
     def publish(self, rows: Rows) -> Bundle:
         bundle = super().publish(rows)
         file = self.folder / "coraza.yaml"
-        agent = yaml.safe_load(file.read_text())
+        agent = readable_yaml.read(file.read_text())
         for application in agent["applications"]:
             application["directives"] += SEEN
-        file.write_text(yaml.safe_dump(agent))
+        file.write_text(readable_yaml.written(agent))
         return bundle
 
     def evaluated(self, headers: dict[str, str], sent: Body) -> dict[str, Any]:

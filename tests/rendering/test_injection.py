@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
+from guardpanel import readable_yaml
 from guardpanel.bundle import Bundle
 from guardpanel.rendering import DesiredState, render
 from tests.corpus import CORPUS
@@ -58,7 +58,7 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
                 assert re.fullmatch(r"[!-~]+ [A-Za-z0-9_;-]+", line), line
             found[path] = [str(len(lines))]
         elif path == "coraza.yaml":
-            document = yaml.safe_load(text)
+            document = readable_yaml.read(text)
             found[path] = [
                 " ".join(line.split()[:1]) for one in document["applications"] for line in one["directives"].split("\n")
             ] + [*document, *document["applications"][0]]

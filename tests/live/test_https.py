@@ -145,6 +145,9 @@ def test_bodies_arrive_whole_over_http_2(stack: Stack) -> None:
             assert (sent.seen["length"], sent.verdict["verdict"]) == (size, ""), (host, size)
     over = over_h2(stack, "shop.test", method="POST", headers={"content-type": "text/plain"}, body=[b"x" * 131_073])
     assert (over.status, over.verdict["verdict"]) == (413, "over_limit")
+    passed = over_h2(stack, "watch.test", method="POST", headers={"content-type": "text/plain"}, body=[b"x" * 131_073])
+    assert (passed.seen["length"], passed.verdict["verdict"]) == (131_073, "over_limit")
+    assert passed.seen_headers["x-waf-body"] == "not-inspected"
 
 
 def test_fields_after_a_body_reach_no_server_over_http_2(stack: Stack, server: Origin) -> None:

@@ -14,6 +14,9 @@ RANKS = {Source.ACME: 0, Source.UPLOAD: 1, Source.LOCAL_CA: 2, Source.SELF_SIGNE
 WARNED_DAYS = (21, 7, 1)
 "Days left at which a certificate is announced, each more urgent."
 
+USUAL_LIFETIME = timedelta(days=90)
+"Of shorter ones, the same shares count: renewal is due when a third is left."
+
 
 class Candidate(Protocol):
     """A current content."""
@@ -114,8 +117,10 @@ def state_of(content: Content | None, now: datetime) -> State:
         return State("expired", "bad", f"Expired {_days(-left)} ago")
     if content.not_before > now:
         return State("not_yet", "warn", f"Valid in {_days(content.not_before - now)}")
-    if left <= timedelta(days=WARNED_DAYS[0]):
-        return State("expiring", "bad" if left <= timedelta(days=WARNED_DAYS[1]) else "warn", f"{_days(left)} left")
+    share = min(1.0, (content.not_after - content.not_before) / USUAL_LIFETIME)
+    if left <= timedelta(days=WARNED_DAYS[0]) * share:
+        is_urgent = left <= timedelta(days=WARNED_DAYS[1]) * share
+        return State("expiring", "bad" if is_urgent else "warn", f"{_days(left)} left")
     return State("valid", "ok", f"{_days(left)} left")
 
 

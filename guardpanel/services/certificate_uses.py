@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates import choosing, contents
-from guardpanel.certificates.choosing import WARNED_DAYS, Choice, State, state_of
+from guardpanel.certificates.choosing import USUAL_LIFETIME, WARNED_DAYS, Choice, State, state_of
 from guardpanel.certificates.names import covers
 from guardpanel.models import Certificate, CertificateContent, Hostname, Traffic, VirtualHost
 from guardpanel.models.certificate import Source, is_address
@@ -156,11 +156,13 @@ async def _states(session: AsyncSession, certificate_ids: Collection[int], now: 
 async def announced(session: AsyncSession) -> list[tuple[Certificate, State]]:
     """Those that ended, or end soon, the most urgent first."""
     now = datetime.now(UTC)
-    limit = now + timedelta(days=WARNED_DAYS[0])
+    begins, ends = (func.julianday(getattr(CertificateContent, name)) for name in ("not_before", "not_after"))
+    share = func.min(1.0, (ends - begins) / USUAL_LIFETIME.days)
+    is_soon = ends - func.julianday(now.isoformat()) < WARNED_DAYS[0] * share
     rows = await session.exec(
         select(Certificate)
         .join(CertificateContent, contents.belongs() & col(CertificateContent.id).in_(contents.newest()), isouter=True)
-        .where(col(CertificateContent.id).is_(None) | (col(CertificateContent.not_after) < limit))
+        .where(col(CertificateContent.id).is_(None) | is_soon)
         .order_by(col(CertificateContent.not_after))
         .limit(MOST)
     )

@@ -35,8 +35,8 @@ async def test_what_ends_soon_is_on_the_dashboard_and_in_the_metrics(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
 ) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost(domain="soon.example"))
-    for name, days in (("soon.example", 5.5), ("later.example", 60.5)):
-        one = made(name, by=intermediate(), days=(-1, days))
+    for name, days in (("soon.example", (-60, 5.5)), ("later.example", (-1, 60.5)), ("short.example", (-1, 5.5))):
+        one = made(name, by=intermediate(), days=days)
         body = {"name": name, "certificate": one.pem + intermediate().pem, "private_key": one.key_pem}
         assert (await ada_api.post(API, json=body)).status_code == 201
 
@@ -44,6 +44,7 @@ async def test_what_ends_soon_is_on_the_dashboard_and_in_the_metrics(
 
     section = dashboard.partition("Certificates that need attention")[2].partition("</section>")[0]
     assert "soon.example" in section and "5 days left" in section and "later.example" not in section
+    assert "short.example" not in section
     assert 'guardpanel_certificate_not_after_timestamp_seconds{certificate="later.example",id="2"}' in metrics
     assert 'href="/certificates/1"' in (await ada.get("/virtual-hosts/1")).text
 
@@ -230,7 +231,7 @@ async def test_another_master_key_is_said_on_every_page(
     ],
 )
 def test_states(days: float, key: str, words: str) -> None:
-    content = Content(b"x", NOW - timedelta(days=9), NOW + timedelta(days=days))
+    content = Content(b"x", NOW - timedelta(days=90), NOW + timedelta(days=days))
 
     assert (state_of(content, NOW).key, state_of(content, NOW).words) == (key, words)
 
@@ -254,6 +255,26 @@ def test_the_best_certificate_is_valid_then_exact_then_acme_then_the_longest() -
         best = best_for("a.example", reversed(ranked[start:]), NOW)
         assert best is not None and best.certificate_id == start + 1
     assert best_for("b.other", ranked, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "days", "tone"),
+    [
+        (6.7, 6.6, "ok"),
+        (6.7, 1.5, "warn"),
+        (6.7, 0.4, "bad"),
+        (45, 10.4, "warn"),
+        (45, 10.6, "ok"),
+        (90, 20.9, "warn"),
+        (90, 6.9, "bad"),
+        (365, 22, "ok"),
+        (365, 6.9, "bad"),
+    ],
+)
+def test_a_short_life_is_announced_by_its_share(lifetime: float, days: float, tone: str) -> None:
+    end = NOW + timedelta(days=days)
+
+    assert state_of(Content(b"x", end - timedelta(days=lifetime), end), NOW).tone == tone
 
 
 def a_content(number: int, *names: str, days: float = 30) -> CurrentContent:

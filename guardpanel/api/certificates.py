@@ -17,7 +17,7 @@ from guardpanel.services import certificates
 class CertificateRow(Row):
     """With what is served. Null without a content: it has to be uploaded again."""
 
-    state: str = Field(description="`valid`, `expiring`, `expired`, `not_yet`, `missing`, or `no_key`.")
+    state: str = Field(description="`valid`, `expiring`, `expired`, `revoked`, `not_yet`, `missing`, or `no_key`.")
     covers: list[str] = Field(description="The names in the certificate.")
     issuer: str | None
     serial: str | None = Field(description="Hexadecimal.")

@@ -104,6 +104,8 @@ class Content(Protocol):
     def not_before(self) -> datetime: ...
     @property
     def not_after(self) -> datetime: ...
+    @property
+    def revoked_at(self) -> datetime | None: ...
 
 
 def state_of(content: Content | None, now: datetime) -> State:
@@ -115,6 +117,8 @@ def state_of(content: Content | None, now: datetime) -> State:
     left = content.not_after - now
     if left <= timedelta():
         return State("expired", "bad", f"Expired {_days(-left)} ago")
+    if content.revoked_at is not None:
+        return State("revoked", "bad", "Revoked")
     if content.not_before > now:
         return State("not_yet", "warn", f"Valid in {_days(content.not_before - now)}")
     share = min(1.0, (content.not_after - content.not_before) / USUAL_LIFETIME)

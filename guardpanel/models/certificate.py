@@ -3,16 +3,18 @@
 from ipaddress import ip_address
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlalchemy import JSON, func, select
 from sqlalchemy.orm import aliased, foreign, relationship
 from sqlmodel import Field, Relationship
 
 from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.hostname import first_name
 from guardpanel.models.issuing import BindingInput, Challenge, IssuingColumns
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
 from guardpanel.models.types import Lines, Name, Notes, hostname, refuse, stored
+from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
 LARGEST = 64 * 1024
@@ -65,7 +67,7 @@ CertificateNames = Annotated[Lines, AfterValidator(certificate_names), Field(max
 class CertificateColumns(IssuingColumns):
     """What form, JSON and table have in common."""
 
-    name: Name = described("Name", max_length=100)
+    name: Name = described("Name", max_length=100, hint="Shown only in guardpanel. Defaults to the first hostname.")
     source: Source = described("Source", Source.UPLOAD, sa_type=stored(Source))
     names: CertificateNames = described(
         "Names",
@@ -83,6 +85,13 @@ class CertificateColumns(IssuingColumns):
 
 class CertificateFields(CertificateColumns):
     """What an operator sets, besides what is only taken (`CertificateInput`)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def named_after_first_hostname(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not str(data.get("name") or "").strip():
+            return {**data, "name": first_name(split_lines(data.get("names")))}
+        return data
 
     @field_validator("names")
     @classmethod

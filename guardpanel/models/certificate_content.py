@@ -41,6 +41,8 @@ class CertificateContent(SQLModel, table=True):
     "What is remarkable about it, as sentences."
     added_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     retired_at: datetime | None = None
+    revoked_at: datetime | None = None
+    "Since when its authority declares it invalid."
     orphaned_at: datetime | None = None
     "Since when its certificate has been deleted."
 

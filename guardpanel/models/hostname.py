@@ -39,8 +39,11 @@ def known_hostnames(names: list[str]) -> list[str]:
 Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=500)]
 
 
+UNNAMED = "unnamed"
+
+
 def first_name(names: object) -> str:
     try:
-        return shown(hostname(names[0]))[:100] if isinstance(names, list) and names else "unnamed"
+        return shown(hostname(names[0]))[:100] if isinstance(names, list) and names else UNNAMED
     except ValueError:
-        return "unnamed"
+        return UNNAMED

@@ -26,6 +26,23 @@ class Challenge(Choice):
     DNS_01 = "dns-01", "DNS-01", "A TXT record proves each hostname. Required for wildcards. See GUARDPANEL_DNS_SERVER."
 
 
+class Reason(Choice):
+    """Why a certificate is revoked (RFC 5280 §5.3.1)."""
+
+    SUPERSEDED = "superseded", "Replaced", "Another one with a new key is ordered now, and takes its place."
+    KEY_COMPROMISE = (
+        "key_compromise",
+        "Private key leaked",
+        "Somebody else may have the key. Another one with a new key is ordered now.",
+    )
+    NO_LONGER_USED = "no_longer_used", "No longer used", "No other one is ordered. Delete it here, too."
+
+    @property
+    def code(self) -> int:
+        """In a revocation list."""
+        return {Reason.KEY_COMPROMISE: 1, Reason.SUPERSEDED: 4, Reason.NO_LONGER_USED: 5}[self]
+
+
 def known_authority(url: str) -> str:
     """`Let’s Encrypt`. Empty for a directory without a name here."""
     return next((name for name, directory in AUTHORITIES.items() if directory == url), "")

@@ -35,10 +35,16 @@ async def _nothing(_: AsyncSession) -> None:
     """The rows stay as they are."""
 
 
-def must_not_leave_a_gap(before: CertificateContent | None, parsed: Parsed, now: datetime) -> None:
-    """Raises Invalid (422) at the field if it would end the use of a valid one before it is valid itself."""
+def gap(before: CertificateContent | None, parsed: Parsed, now: datetime) -> str:
+    """If it would end the use of a valid one before it is valid itself, says so."""
     begins = parsed.leaf.not_valid_before_utc
     if before is not None and before.not_before <= now < before.not_after and begins > now:
-        words = f"It is valid from {begins:%Y-%m-%d %H:%M} UTC, and would replace one that is valid now."
+        return f"It is valid from {begins:%Y-%m-%d %H:%M} UTC, and would replace one that is valid now."
+    return ""
+
+
+def must_not_leave_a_gap(before: CertificateContent | None, parsed: Parsed, now: datetime) -> None:
+    """Raises Invalid (422) at the field."""
+    if words := gap(before, parsed, now):
         instead = "Add it as another certificate: hostnames get it when the present one has expired"
         raise Invalid.at("certificate", f"{words} {instead}, or replace this one then.")

@@ -15,10 +15,11 @@ from guardpanel.certificates import contents, making
 from guardpanel.certificates.names import covers, day
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
-from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, NotFound, Stale
+from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, Stale
 from guardpanel.models import Certificate, CertificateContent, Hostname
 from guardpanel.models.certificate import NOUN, CertificateFields, CertificateInput, Source
 from guardpanel.models.certificate_content import LOCAL_AUTHORITY
+from guardpanel.models.hostname import UNNAMED
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses
 from guardpanel.services.certificate_choices import must_not_leave_a_gap
@@ -144,6 +145,8 @@ class Certificates(Crud[Certificate, CertificateFields]):
         known = _known_key(content, changes.seal)
         ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC), known)
         must_not_leave_a_gap(content, ready.parsed, datetime.now(UTC))
+        if ready.name == UNNAMED:
+            ready.name = ready.parsed.names[0][:100]
         async with changes.database.read() as session:
             lost = await uncovered(session, content, ready.parsed)
         must_be_confirmed([*ready.parsed.warnings, *lost], is_confirmed=bool(sent.save_anyway))
@@ -197,31 +200,6 @@ async def uncovered(session: AsyncSession, before: CertificateContent | None, pa
         return []
     more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
     return [f"It covers {', '.join(parsed.names[:3])}, and no longer {', '.join(lost[:3])}{more}."]
-
-
-async def use_again(
-    changes: Changes, request: SaveRequest, certificate_id: int, content_id: int
-) -> SaveResult[Certificate]:
-    """Serve a replaced content again. Raises NotFound (404), Invalid (422) if it expired, KeyLost (503) if its key was wiped."""
-    async with changes.database.read() as session:
-        await find(session, certificate_id)
-        its = await contents.all_of(session, certificate_id)
-    content = next((content for content in its if content.id == content_id), None)
-    if content is None:
-        raise NotFound("This certificate is no longer stored.")
-    parsed = parse(Material(content.chain.encode(), contents.key_of(content, changes.seal)), datetime.now(UTC))
-
-    def with_content(row: Certificate) -> Ready:
-        fields = CertificateInput(**fields_of(row).model_dump())
-        return Ready.model_construct(None, **dict(fields), parsed=parsed, renewed=False)
-
-    return await ROWS.refill(changes, request, certificate_id, with_content)
-
-
-async def earlier(session: AsyncSession, row: Certificate) -> list[CertificateContent]:
-    """What was served before, newest first."""
-    current = row.content.id if row.content else None
-    return [content for content in await contents.all_of(session, row.id or 0) if content.id != current]
 
 
 async def local_root(session: AsyncSession) -> CertificateContent | None:

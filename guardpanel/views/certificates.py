@@ -9,7 +9,7 @@ from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
 from guardpanel.models.certificate import Source
 from guardpanel.models.issuing import authority_name
-from guardpanel.services import certificates
+from guardpanel.services import certificates, earlier_certificates
 from guardpanel.views import orders
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.certificate_form import CertificateEditing
@@ -63,7 +63,7 @@ async def show(ctx: ContextDep, certificate_id: RowId, _viewer: Viewer) -> Respo
         "content": row.content,
         "state": state_of(row.content, datetime.now(UTC)),
         "used": (await certificates.used_by(ctx.session, [row])).get(certificate_id, []),
-        "earlier": await certificates.earlier(ctx.session, row),
+        "earlier": await earlier_certificates.earlier(ctx.session, row),
         **(await orders.beside(ctx, certificate_id)),
         "authority_name": authority_name(row.authority),
         **await detail(ctx, EDITING, certificates.ROWS, row),
@@ -97,7 +97,7 @@ async def _save(ctx: ContextDep, certificate_id: int, editor: Editor, content_id
         if content_id is None:
             saved = await certificates.renew(ctx.changes, request, certificate_id)
         else:
-            saved = await certificates.use_again(ctx.changes, request, certificate_id, content_id)
+            saved = await earlier_certificates.use_again(ctx.changes, request, certificate_id, content_id)
     except Problem as problem:
         return redirect(url, problem.message)
     return done(saved, url)

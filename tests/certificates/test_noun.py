@@ -24,7 +24,7 @@ from guardpanel.services import virtual_hosts
 from guardpanel.services.backups import restores, sealing
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.settings import Settings
-from tests.certificates.made import full_chain, intermediate, leaf
+from tests.certificates.made import full_chain, intermediate, leaf, made
 from tests.conftest import running
 from tests.factories import a_vhost
 from tests.fakes import FAKES
@@ -127,6 +127,32 @@ async def test_a_replaced_one_can_be_used_again(
     await ada.post("/certificates/1/contents/1/use", data={})
     assert [one.names for one in await current(panel)] == [("shop.example",)]
     assert "new certificate until" in (await ada.get("/changes")).text
+
+
+async def test_one_is_named_after_its_first_hostname_unless_it_has_another(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    uploaded = await ada_api.post(API, json=upload("www.shop.example") | {"name": ""})
+    own = await ada_api.post(API, json={"source": "self_signed", "names": ["*.intra.example"]})
+    typed = {"source": "local_ca", "names": "wiki.example", "name": "", "key_type": "ecdsa"}
+    assert (await ada.post("/certificates", data=typed)).status_code == 303
+
+    assert [answer.json()["name"] for answer in (uploaded, own)] == ["www.shop.example", "*.intra.example"]
+    assert (await ada_api.get(f"{API}/3")).json()["name"] == "wiki.example"
+
+
+async def test_one_that_is_not_valid_yet_is_not_used_again_over_a_valid_one(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    soon = made("shop.example", by=intermediate(), days=(1, 90))
+    first = upload() | {"certificate": soon.pem + intermediate().pem, "private_key": soon.key_pem, "save_anyway": True}
+    assert (await ada_api.post(API, json=first)).status_code == 201
+    assert (await ada_api.patch(f"{API}/1", json=upload())).status_code == 200
+    before = await current(panel)
+
+    await ada.post("/certificates/1/contents/1/use", data={})
+
+    assert await current(panel) == before
 
 
 async def test_the_same_key_needs_not_be_sent_again(ada_api: httpx2.AsyncClient, panel: Panel) -> None:

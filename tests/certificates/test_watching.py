@@ -15,7 +15,7 @@ from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_renewals, certificates, virtual_hosts
+from guardpanel.services import certificate_renewals, certificates, earlier_certificates, virtual_hosts
 from guardpanel.services.certificate_renewals import Pauses
 from guardpanel.services.saving.change import Change
 from tests.certificates.made import NOW, intermediate, made
@@ -28,6 +28,7 @@ class Content(NamedTuple):
     sealed_key: bytes | None
     not_before: datetime
     not_after: datetime
+    revoked_at: datetime | None = None
 
 
 @pytest.mark.anyio
@@ -129,7 +130,7 @@ async def test_an_edit_is_not_taken_back_by_a_renewal_that_waited_for_it(
 
     monkeypatch.setattr(panel.changes, "save", save_behind_an_edit)
     if is_used_again:
-        await certificates.use_again(panel.changes, certificate_renewals.AUTHOR, 1, 1)
+        await earlier_certificates.use_again(panel.changes, certificate_renewals.AUTHOR, 1, 1)
     else:
         await certificates.renew(panel.changes, certificate_renewals.AUTHOR, 1)
 
@@ -149,7 +150,7 @@ async def test_what_an_earlier_certificate_with_the_same_id_was_is_not_used_agai
         await session.exec(theirs.values(certificate_created_at=datetime.now(UTC) - timedelta(days=9)))
 
     with pytest.raises(NotFound):
-        await certificates.use_again(panel.changes, certificate_renewals.AUTHOR, 1, 1)
+        await earlier_certificates.use_again(panel.changes, certificate_renewals.AUTHOR, 1, 1)
 
     assert (await ada_api.get(f"{API}/1")).json()["covers"] == ["new.example"]
 

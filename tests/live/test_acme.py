@@ -15,11 +15,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.acme.dns_updates import only_itself
 from guardpanel.acme.preflight import Caa, Network
 from guardpanel.certificates import contents
+from guardpanel.certificates.choosing import state_of
 from guardpanel.certificates.reading import parse_pem
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import EngineUnavailable, Invalid
 from guardpanel.models import AcmePlan, Certificate, CertificateContent
 from guardpanel.models.certificate import CertificateFields
-from guardpanel.services import virtual_hosts
+from guardpanel.models.issuing import Reason
+from guardpanel.services import earlier_certificates, virtual_hosts
 from guardpanel.services.issuing import deeds, orders, plans
 from guardpanel.services.issuing.accounts import Accounts, key_of
 from guardpanel.services.issuing.checks import NOT_ASKED, Checks
@@ -443,7 +445,8 @@ async def test_a_revoked_certificate_is_replaced_and_a_forgotten_account_registe
     first = await issuing.content(number)
     assert first is not None, await issuing.words(number)
 
-    await deeds.revoke(issuing.issuer, number, "ada")
+    await deeds.revoke(issuing.issuer, number, "ada", Reason.KEY_COMPROMISE)
+    assert state_of(await issuing.content(number), datetime.now(UTC)).key == "revoked"
     assert "Revoked" in issuing.pebble.management(f"/cert-status-by-serial/{first.serial}")
     issuing.pebble.stop()
     issuing.pebble.start()  # It has forgotten everybody.
@@ -451,6 +454,8 @@ async def test_a_revoked_certificate_is_replaced_and_a_forgotten_account_registe
 
     second = await issuing.content(number)
     assert second is not None and second.serial != first.serial, await issuing.words(number)
+    with pytest.raises(Invalid, match="was revoked"):
+        await earlier_certificates.use_again(issuing.changes, SaveRequest("ada"), number, first.id or 0)
     words = await issuing.words(number)
     assert words[0] == "Ordering: Asked for by ada."
     assert "The authority no longer knows the account." in words

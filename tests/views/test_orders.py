@@ -68,7 +68,9 @@ async def test_a_certificate_is_added_and_its_orders_are_shown_and_asked_for(
     assert (await ada_api.post("/api/v1/certificates/1/orders")).status_code == 202
     refused = await ada_api.post("/api/v1/certificates/1/revocation")
     assert (refused.status_code, refused.json()["detail"]) == (409, "There is no certificate to revoke yet.")
-    assert (await ada.get("/certificates/1/revoke")).status_code == 200
+    assert "Private key leaked" in (await ada.get("/certificates/1/revoke")).text
+    unsaid = await ada.post("/certificates/1/revoke", data={"reason": "boredom"})
+    assert unsaid.headers["location"] == "/certificates/1/revoke"
     part = await ada.get("/certificates/1/orders", headers={"hx-request-type": "partial"})
     assert part.text.strip().startswith('<section class="section" id="orders"')
 

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
@@ -13,14 +14,13 @@ from guardpanel.certificates import contents
 from guardpanel.errors import Conflict, NotFound, Problem
 from guardpanel.models.acme import AcmeOrder, AcmePlan
 from guardpanel.models.certificate import Certificate, Source
+from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.issuing import Reason
 from guardpanel.services.issuing import orders, plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
 from guardpanel.services.issuing.plans import ASKED_FOR
 from guardpanel.services.issuing.steps import end_early
-
-SUPERSEDED = 4
-"RFC 5280 §5.3.1."
 
 
 class AuthorityRefused(Problem):
@@ -101,8 +101,8 @@ async def cancel(issuer: Issuer, certificate_id: int, order_id: int, who: str) -
     issuer.wake.set()
 
 
-async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: int = SUPERSEDED) -> None:
-    """Revoke the current one, and order another, which takes its place once it is issued. Raises AuthorityRefused (502)."""
+async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: Reason = Reason.SUPERSEDED) -> None:
+    """Revoke the current one, and order another, unless it is no longer used. Raises AuthorityRefused (502)."""
     async with issuer.changes.database.read() as session:
         certificate = await issued_here(session, certificate_id)
         content = await contents.current(session, certificate_id)
@@ -110,11 +110,15 @@ async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: int = SU
         raise Conflict("There is no certificate to revoke yet.")
     try:
         client = await issuer.accounts.authority(certificate.authority, certificate.contact)
-        await asyncio.to_thread(client.revoke, content.chain.encode(), reason)
+        await asyncio.to_thread(client.revoke, content.chain.encode(), reason.code)
     except AuthorityFault as refused:
         issuer.accounts.drop(certificate.authority)
         raise AuthorityRefused(str(refused)) from refused
-    await order_now(issuer, certificate_id, who)
+    async with issuer.changes.database.write() as session:
+        revoked = update(CertificateContent).where(col(CertificateContent.fingerprint) == content.fingerprint)
+        await session.exec(revoked.values(revoked_at=issuer.now()))
+    if reason is not Reason.NO_LONGER_USED:
+        await order_now(issuer, certificate_id, who)
 
 
 async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:

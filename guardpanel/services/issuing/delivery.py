@@ -10,6 +10,7 @@ from guardpanel.errors import Conflict, Invalid, Problem
 from guardpanel.models.acme import AcmeOrder
 from guardpanel.models.certificate import Certificate
 from guardpanel.sealing import KeyLost
+from guardpanel.services.certificate_choices import gap
 from guardpanel.services.issuing.orders import difference
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.change import Change, SaveRequest
@@ -35,6 +36,8 @@ async def deliver(changes: Changes, row: AcmeOrder, now: datetime) -> str:
         return "Its certificate was deleted meanwhile."
     if known is not None and known.fingerprint == parsed.fingerprint:
         return "In use."
+    if words := gap(known, parsed, now):
+        raise Conflict(words)
     change = Change(SaveRequest(AUTHOR), _summary(certificate, known is not None), "certificate", row.certificate_id)
 
     async def mutate(session: AsyncSession) -> None:

@@ -12,7 +12,7 @@ from guardpanel.engines.handshakes import first_of
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.errors import DeploymentFailed, RolledBack
 from guardpanel.models.certificate import Certificate, CertificateFields, Source
-from guardpanel.services import certificates, virtual_hosts
+from guardpanel.services import certificates, earlier_certificates, virtual_hosts
 from guardpanel.services.saving.changes import SaveResult
 from tests.live.lies.truth import ADA, last
 from tests.live.saves import Installation, a_virtual_host, installation_of
@@ -76,8 +76,8 @@ async def test_a_renewed_certificate_is_swapped_without_a_reload(swapped: Instal
     assert await swapped.look() == []
 
     async with swapped.changes.database.read() as session:
-        earlier = await certificates.earlier(session, await certificates.find(session, 1))
-    await certificates.use_again(swapped.changes, ADA, 1, earlier[0].id or 0)
+        earlier = await earlier_certificates.earlier(session, await certificates.find(session, 1))
+    await earlier_certificates.use_again(swapped.changes, ADA, 1, earlier[0].id or 0)
 
     assert await served(swapped) == {on_disk(swapped)} == {before}
     assert (await worker(swapped), await swapped.look()) == (pid, [])

@@ -14,6 +14,7 @@ from pathlib import Path
 from guardpanel import shipped
 from guardpanel.bundle import Bundle, Origin
 from guardpanel.engines import versions
+from guardpanel.engines.certificate_checks import CertificateChecks
 from guardpanel.engines.files import content_of, write_atomically
 from guardpanel.engines.process import Completed, run, run_here
 from guardpanel.engines.releases import Release
@@ -36,6 +37,7 @@ class HAProxy:
     def __init__(self, configured: str = "", run_dir: Path | None = None) -> None:
         """`run_dir`: where a configuration looks for its Lua filter."""
         self.configured, self._lua = configured, run_dir and run_dir / shipped.lua_file()
+        self._certificates = CertificateChecks()
 
     def binary(self) -> str:
         """GUARDPANEL_HAPROXY_BIN, else PATH, else the wheel's."""
@@ -101,9 +103,11 @@ class HAProxy:
         """Run `haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
         await self.version()
         await asyncio.to_thread(self.place_lua)
-        result = await run([self.binary(), "-c", "-f", release.path / "haproxy.cfg"], cwd=release.path)
-        if result.code != 0 or result.timed_out:
-            raise rejected(result, release.path, bundle.origins)
+        binary = self.binary()
+        with self._certificates.folder(release, bundle, f"{binary} {_changed(binary)}") as folder:
+            result = await run([binary, "-c", "-f", folder / "haproxy.cfg"], cwd=folder)
+            if result.code != 0 or result.timed_out:
+                raise rejected(result, folder, bundle.origins)
 
     def place_lua(self) -> None:
         """Before a configuration is loaded: write the filter if it is missing or different. If the disk cannot be written,

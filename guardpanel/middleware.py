@@ -22,6 +22,8 @@ COUNTED_METHODS = {*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE"}
 LARGEST_BODY = 256 * 1024
 LARGER_BODIES = {"/system/backup/upload": 1024**3}
 "By path. Only administrators get to the point where it is read."
+LARGER_BELOW = {"/client-cas": 2 * 1024**2, "/api/v1/client-cas": 2 * 1024**2}
+"By the beginning of the path: revocation lists, which forms and JSON encode."
 
 REQUESTS = Counter("guardpanel_http_requests", "HTTP requests to the panel.", ["method", "route", "status"])
 SECONDS = Histogram("guardpanel_http_request_duration_seconds", "Their duration.", ["route"])
@@ -112,6 +114,12 @@ class SameOrigin:
         return not origin or urlsplit(origin).netloc == headers.get("host", "").lower()
 
 
+def largest_body(path: str) -> int:
+    """Bytes of a request to the panel."""
+    below = next((size for start, size in LARGER_BELOW.items() if path.startswith(start)), LARGEST_BODY)
+    return LARGER_BODIES.get(path, below)
+
+
 class BodyLimit:
     """413 for a body over the limit, by its Content-Length or while it arrives."""
 
@@ -123,7 +131,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        largest = LARGER_BODIES.get(scope["path"], LARGEST_BODY)
+        largest = largest_body(scope["path"])
         length = Headers(scope=scope).get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length) > largest:
             await self.refuse(scope, receive, send, TooLarge(largest))

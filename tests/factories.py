@@ -39,6 +39,11 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 
 
+def a_client_ca(certificates: str, called: str = "Staff", **others: Any) -> Form:
+    """The form of a client CA."""
+    return {"version": "1", "name": called, "certificates": certificates, "revocation_lists": "", "notes": "", **others}
+
+
 def a_policy(called: str = "Strict", **others: Any) -> Form:
     """The form of a policy."""
     typed = {

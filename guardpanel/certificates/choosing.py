@@ -116,19 +116,19 @@ def state_of(content: Content | None, now: datetime) -> State:
         return State("no_key", "bad", "No private key")
     left = content.not_after - now
     if left <= timedelta():
-        return State("expired", "bad", f"Expired {_days(-left)} ago")
+        return State("expired", "bad", f"Expired {days(-left)} ago")
     if content.revoked_at is not None:
         return State("revoked", "bad", "Revoked")
     if content.not_before > now:
-        return State("not_yet", "warn", f"Valid in {_days(content.not_before - now)}")
+        return State("not_yet", "warn", f"Valid in {days(content.not_before - now)}")
     share = min(1.0, (content.not_after - content.not_before) / USUAL_LIFETIME)
     if left <= timedelta(days=WARNED_DAYS[0]) * share:
         is_urgent = left <= timedelta(days=WARNED_DAYS[1]) * share
-        return State("expiring", "bad" if is_urgent else "warn", f"{_days(left)} left")
-    return State("valid", "ok", f"{_days(left)} left")
+        return State("expiring", "bad" if is_urgent else "warn", f"{days(left)} left")
+    return State("valid", "ok", f"{days(left)} left")
 
 
-def _days(span: timedelta) -> str:
+def days(span: timedelta) -> str:
     """Rounded down: `21 days`, `1 day`, `5 hours`."""
     if span.days:
         return f"{span.days:,} day{'s' if span.days > 1 else ''}"

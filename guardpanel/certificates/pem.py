@@ -77,9 +77,31 @@ def contents_of(material: Material) -> Contents:
             raise Invalid.at(at, f"Larger than {LARGEST // 1024} KiB: not a certificate.")
         if at == "file" and not data:
             raise Invalid.at(at, NOT_A_CERTIFICATE)
-        if text := _utf8(data).strip() if at != "file" or b"-----BEGIN" in _utf8(data) else data:
+        if text := utf8(data).strip() if at != "file" or b"-----BEGIN" in utf8(data) else data:
             _Reader(contents, at, material.password).read(text)
     return contents
+
+
+def blocks(data: bytes, at: str) -> Iterator[tuple[str, bytes]]:
+    """The label and PEM text of each block. Raises Invalid at the field if one is cut off, or if there is none."""
+    place = 0
+    while begin := BEGIN.search(data, place):
+        label = begin[1].decode()
+        end = data.find(b"-----END " + begin[1] + b"-----", begin.end())
+        following = data.find(b"-----BEGIN", begin.end())
+        if end < 0 or 0 <= following < end:
+            raise Invalid.at(at, f"{_cut_off(label, is_last=following < 0)} is cut off.")
+        place = end + len(b"-----END ") + len(begin[1]) + 5
+        yield label, data[begin.start() : place] + b"\n"
+    if not place:
+        raise Invalid.at(at, NOT_A_CERTIFICATE if at != "private_key" else DAMAGED_KEY)
+    if data.find(b"-----BEGIN", place) >= 0:
+        raise Invalid.at(at, "The last line is cut off.")
+
+
+def _cut_off(label: str, *, is_last: bool) -> str:
+    kind = "private key" if "KEY" in label else "revocation list" if "CRL" in label else "certificate"
+    return f"A {kind}" if not is_last else f"The {kind}" if kind == "private key" else f"The last {kind}"
 
 
 class _Reader:
@@ -92,25 +114,10 @@ class _Reader:
 
     def read(self, data: bytes) -> None:
         if b"-----BEGIN" in data:
-            for label, block in self.blocks(data):
+            for label, block in blocks(data, self.at):
                 self.take(label, block)
         else:
-            self.take_binary(_decoded(data))
-
-    def blocks(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        place = 0
-        while begin := BEGIN.search(data, place):
-            label = begin[1].decode()
-            end = data.find(b"-----END " + begin[1] + b"-----", begin.end())
-            following = BEGIN.search(data, begin.end())
-            if end < 0 or (following and following.start() < end):
-                words = "private key" if "KEY" in label else "certificate"
-                which = "A" if following else "The last" if words == "certificate" else "The"
-                raise Invalid.at(self.at, f"{which} {words} is cut off.")
-            place = end + len(b"-----END ") + len(begin[1]) + 5
-            yield label, data[begin.start() : place] + b"\n"
-        if not place:
-            raise Invalid.at(self.at, NOT_A_CERTIFICATE if self.at != "private_key" else DAMAGED_KEY)
+            self.take_binary(decoded(data))
 
     def take(self, label: str, block: bytes) -> None:
         if label in IGNORED:
@@ -124,7 +131,7 @@ class _Reader:
             text = block.replace(label.encode(), b"CERTIFICATE")
             self.contents.add(self.certificate(text, number))
         elif label in {"PKCS7", "PKCS #7 SIGNED DATA"}:
-            self.take_pkcs7(_decoded(b"".join(block.strip().splitlines()[1:-1])))
+            self.take_pkcs7(decoded(b"".join(block.strip().splitlines()[1:-1])))
         else:
             raise Invalid.at(self.at, f"“{label}” can’t be used here. Give certificates and a private key.")
 
@@ -198,14 +205,14 @@ class _Reader:
         return False
 
 
-def _utf8(data: bytes) -> bytes:
+def utf8(data: bytes) -> bytes:
     """A text as editors save it: without a byte order mark, from UTF-16 if it is that."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace").encode()
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _decoded(data: bytes) -> bytes:
+def decoded(data: bytes) -> bytes:
     """A certificate without its first and last line, or the bytes of a file."""
     try:
         return base64.b64decode(b"".join(data.split()), validate=True)

@@ -117,14 +117,14 @@ def _chain(
 ) -> tuple[tuple[x509.Certificate, ...], list[x509.Certificate]]:
     """The intermediates from the leaf upwards, and the certificates that are not among them: roots and strangers."""
     left = [certificate for certificate in certificates if certificate != leaf]
-    strangers = [certificate for certificate in left if not _is_authority(certificate)]
+    strangers = [certificate for certificate in left if not is_authority(certificate)]
     if strangers:
         raise Invalid.at(LEAF, "Two certificates are not intermediates: upload them one at a time.")
     chain: list[x509.Certificate] = []
     top = leaf
-    while not _is_root(top):
-        parents = [certificate for certificate in left if _signed(certificate, top)]
-        parent = next((one for one in parents if not _is_root(one)), None)
+    while not is_root(top):
+        parents = [certificate for certificate in left if signed(certificate, top)]
+        parent = next((one for one in parents if not is_root(one)), None)
         if parent is None:
             break
         chain.append(parent)
@@ -136,7 +136,7 @@ def _chain(
 def _missing(leaf: x509.Certificate, chain: tuple[x509.Certificate, ...], others: list[x509.Certificate]) -> list[Flaw]:
     """Who signed the last certificate must be given, unless it is a root, which may be left out after an intermediate."""
     top = chain[-1] if chain else leaf
-    if chain or _is_root(leaf) or any(_signed(other, top) for other in others):
+    if chain or is_root(leaf) or any(signed(other, top) for other in others):
         return []
     issuer = called(leaf.issuer)
     return [
@@ -159,12 +159,13 @@ def _notices(
         notices.append(f"Left out: {', '.join(subject(other) for other in others[:5])}.")
     if names := names_left_out(leaf):
         notices.append(f"Left out, since hostnames have no underscore: {', '.join(map(printable, names[:5]))}.")
-    if _is_root(leaf):
+    if is_root(leaf):
         notices.append("It is self-signed: browsers warn about it.")
     return notices
 
 
-def _signed(parent: x509.Certificate, child: x509.Certificate) -> bool:
+def signed(parent: x509.Certificate, child: x509.Certificate) -> bool:
+    """Whether the parent’s key signed the child."""
     if parent.subject != child.issuer or parent == child:
         return False
     try:
@@ -176,7 +177,8 @@ def _signed(parent: x509.Certificate, child: x509.Certificate) -> bool:
     return True
 
 
-def _is_root(certificate: x509.Certificate) -> bool:
+def is_root(certificate: x509.Certificate) -> bool:
+    """Whether it is signed by itself."""
     return certificate.subject == certificate.issuer and _is_signed_by_itself(certificate)
 
 
@@ -190,12 +192,12 @@ def _is_signed_by_itself(certificate: x509.Certificate) -> bool:
     return True
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def is_authority(certificate: x509.Certificate) -> bool:
     """Also a root from before there were extensions."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     except x509.ExtensionNotFound:
-        return _is_root(certificate)
+        return is_root(certificate)
     except ValueError:
         return False
     return bool(extension.value.ca)

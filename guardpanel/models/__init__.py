@@ -16,6 +16,7 @@ SQLModel.metadata.naming_convention = {
 from guardpanel.models import (  # noqa: E402
     body_reading,
     certificate,
+    client_ca,
     custom_rule,
     policy,
     rule_exclusion,
@@ -27,6 +28,7 @@ from guardpanel.models.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, Ac
 from guardpanel.models.body_reading import BodyReading  # noqa: E402
 from guardpanel.models.certificate import Certificate  # noqa: E402
 from guardpanel.models.certificate_content import CertificateContent  # noqa: E402
+from guardpanel.models.client_ca import ClientCa  # noqa: E402
 from guardpanel.models.custom_rule import CustomRule  # noqa: E402
 from guardpanel.models.hostname import Hostname  # noqa: E402
 from guardpanel.models.noun import Noun  # noqa: E402
@@ -45,6 +47,7 @@ NOUNS: Mapping[str, Noun] = {
         certificate.NOUN,
         traffic.NOUN,
         policy.NOUN,
+        client_ca.NOUN,
         virtual_host.NOUN,
         rule_override.NOUN,
         rule_exclusion.NOUN,
@@ -65,6 +68,7 @@ __all__ = [
     "BodyReading",
     "Certificate",
     "CertificateContent",
+    "ClientCa",
     "CustomRule",
     "Deployment",
     "Hostname",

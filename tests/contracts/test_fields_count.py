@@ -13,6 +13,7 @@ from guardpanel.engines import RuleSet
 from guardpanel.engines.agent import Agent
 from guardpanel.panel import Panel
 from guardpanel.settings import Settings
+from tests.certificates.made import root
 from tests.conftest import ADA, PASSWORD
 from tests.events import a_failed_line, a_log_line, a_rule, an_event, store
 from tests.factories import a_react_policy, a_vhost
@@ -38,7 +39,7 @@ SAID: dict[str, Any] = {
     "seclang": "SecAction \"id:9000001,phase:2,pass,nolog,setvar:'tx.mine=1'\"",
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
     "only_if": ["action=save"], "profile": "webdav", "content_types": ["image/*"], "ends_on": "2027-01-31",
-    "names": ["changed.example"], "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
+    "certificates": root("Changed").pem, "names": ["changed.example"], "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
 
@@ -152,6 +153,8 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
             for name, value in body.items()
             if name != ("rule" if place and place[0] == "rule_id" else "rule_id")
         }
+    if "client-cas" in path:
+        return {"name": "Staff", "certificates": root().pem}
     if "certificates" in path:
         return {"name": "Mine", "source": "self_signed", "names": ["mine.example"]}
     if "body-readings" in path:

@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.certificates.test_client_cas import lists, whole
 from tests.e2e.conftest import PATIENCE_MS, Complaints, log_in
 from tests.panel import Panel, running_panel
 from tests.web import EMAIL, Person, a_host, a_policy, an_account
@@ -30,7 +31,7 @@ PAGES = (
     f"{NEWEST_EVENT}/fix", "/policies/1/test", "/policies/1/custom-rules/new", "/policies/1/custom-rules/1", "/policies/1/exclusions/new",
     "/policies/1/exclusions/1", "/policies/1/rules/new", "/policies/1/rules/1", "/virtual-hosts/1/recorded", "/event-groups?state=fixed",
     "/certificates", "/certificates?q=nothing", "/certificates/new", "/certificates/1", "/certificates/1/edit", "/certificates/1/delete",
-    "/certificates/2", "/certificates/2/preflight",
+    "/certificates/2", "/certificates/2/preflight", "/client-cas", "/client-cas/new", "/client-cas/1", "/client-cas/1/edit",
 )  # fmt: skip
 
 DARK = ("/policies/1/edit", "/changes/2?layout=two", "/certificates/2")
@@ -76,6 +77,10 @@ def filled(panel: Panel, origin: int) -> Panel:
         for fields in ({"source": "self_signed", "names": "shop.example\n*.tenants.example"}, AN_ORDER):
             assert ada.post("/certificates", {"name": "Shop", "key_type": "ecdsa", **fields}).status == 200
         assert ada.post("/certificates/1/renew", {}).status == 200
+        assert (
+            ada.post("/client-cas", {"name": "Staff", "certificates": whole(), "revocation_lists": lists()}).status
+            == 200
+        )
         text = 'SecRule ARGS:q "@rx ^x" "id:9000001,phase:2,deny,status:403,log,msg:\'Mine\'"'
         assert ada.post("/policies/1/custom-rules", {"seclang": text, "enabled": "on"}).status == 200
     httpx2.get(f"{panel.proxy}/?file=../../etc/passwd", headers={"host": long})

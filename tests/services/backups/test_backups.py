@@ -57,6 +57,7 @@ EVERY = (
     "server",
     "certificate",
     "certificatecontent",
+    "clientca",
     "revision",
     "deployment",
     "user",

@@ -1,0 +1,83 @@
+"""Client CAs: the authorities that sign visitors' certificates, and what they revoked. All of it is public."""
+
+from typing import Self
+
+from sqlmodel import Field
+
+from guardpanel.models.meta import described
+from guardpanel.models.noun import Menu, Noun
+from guardpanel.models.types import Fields, Name, Notes
+from guardpanel.models.versioned_row import VersionedRow
+
+LARGEST_KIB = 256
+LARGEST = LARGEST_KIB * 1024
+"Characters of a text, and bytes of a file."
+
+
+class ClientCaColumns(Fields):
+    """What form, JSON and table have in common."""
+
+    name: Name = described("Name", max_length=100)
+    certificates: str = described(
+        "CA certificates",
+        "",
+        max_length=LARGEST,
+        placeholder="-----BEGIN CERTIFICATE-----",
+        hint="PEM: the root, and the intermediates that sign client certificates. Several CAs may be together.",
+    )
+    revocation_lists: str = described(
+        "Revocation lists",
+        "",
+        max_length=LARGEST,
+        placeholder="-----BEGIN X509 CRL-----",
+        hint="PEM (CRL): one of each CA above, the root included, or none. Once one of them is past its next update, HAProxy "
+        "rejects every client certificate.",
+    )
+    notes: Notes = described("Notes", "")
+
+
+class ClientCaFields(ClientCaColumns):
+    """What an operator sets, besides files (`ClientCaInput`)."""
+
+
+class ClientCaInput(ClientCaFields):
+    """Plus files, which become the texts."""
+
+    file: str | None = described(
+        "Files",
+        "",
+        repr=False,
+        max_length=4 * LARGEST,
+        hint="Instead of pasting: certificates and revocation lists, PEM, DER or PKCS#7. They replace the text of their kind. "
+        "In JSON: Base64, one file per line.",
+    )
+
+
+class ClientCa(ClientCaColumns, VersionedRow, table=True):
+    """A row."""
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+
+    def replace(self, fields: ClientCaFields) -> Self:
+        for name in ClientCaColumns.model_fields:
+            setattr(self, name, getattr(fields, name))
+        return self
+
+
+NOUN = Noun(
+    "client_ca",
+    "client_cas",
+    "Client CA",
+    "Client CAs",
+    ClientCa,
+    ClientCaFields,
+    "/client-cas",
+    "client-cas",
+    "Client CAs: whose certificates visitors can present.",
+    has_own_names=True,
+    menu=Menu(16, "shield-check", "a"),
+    known_as="mtls mutual tls client certificates crl revocation",
+    sent=ClientCaInput,
+)

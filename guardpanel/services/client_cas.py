@@ -1,0 +1,78 @@
+"""Client CAs: read and judged before they are stored, and where they are used."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Unpack
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.certificates.choosing import State
+from guardpanel.certificates.client_authorities import FILE, judge, read
+from guardpanel.certificates.client_authority_state import Authority, authorities, state_of
+from guardpanel.errors import Invalid
+from guardpanel.models import ClientCa
+from guardpanel.models.client_ca import NOUN, ClientCaFields, ClientCaInput
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.paging import Page, holds
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+
+SORTS = {"name": col(ClientCa.name), "changed": col(ClientCa.updated_at)}
+
+
+class ClientCas(Crud[ClientCa, ClientCaFields]):
+    async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[ClientCa]:
+        """Those whose name or notes contain `q`."""
+        query = select(ClientCa)
+        if q:
+            query = query.where(holds(q, ClientCa.name, ClientCa.notes))
+        return await self.listed(session, query, SORTS, **paging)
+
+    async def create(self, changes: Changes, request: SaveRequest, fields: ClientCaFields) -> SaveResult[ClientCa]:
+        return await super().create(changes, request, await asyncio.to_thread(judged, fields, None))
+
+    async def update(
+        self, changes: Changes, request: SaveRequest, number: int, fields: ClientCaFields, version: int | None = None
+    ) -> SaveResult[ClientCa]:
+        async with changes.database.read() as session:
+            stored = self.fields_of(await self.find(session, number))
+        ready = await asyncio.to_thread(judged, fields, stored)
+        return await super().update(changes, request, number, ready, version)
+
+
+ROWS = ClientCas(NOUN, ClientCa, ClientCaFields)
+
+page, find, create, update, delete = ROWS.page, ROWS.find, ROWS.create, ROWS.update, ROWS.delete
+fields_of = ROWS.fields_of
+
+
+def judged(fields: ClientCaFields, stored: ClientCaFields | None) -> ClientCaFields:
+    """Only certificates and lists, without the text around them. What is stored already is not judged again: a list that ended
+    since must not prevent a new name. Raises Invalid (422) with words at the field."""
+    sent = ClientCaInput(**fields.model_dump())
+    found = read(sent.certificates, sent.revocation_lists, files_of(sent))
+    texts = {"certificates": found.certificates_pem, "revocation_lists": found.lists_pem}
+    if stored is None or texts != {name: getattr(stored, name) for name in texts}:
+        judge(found, datetime.now(UTC))
+    return ClientCaFields.model_construct(None, **{**fields.model_dump(exclude={FILE}), **texts})
+
+
+def files_of(sent: ClientCaInput) -> list[bytes]:
+    """Raises Invalid (422) if a file is not Base64."""
+    try:
+        return [base64.b64decode(line, validate=True) for line in (sent.file or "").split()]
+    except (binascii.Error, ValueError):
+        raise Invalid.at(FILE, "This is not Base64.") from None
+
+
+def authorities_of(row: ClientCa) -> tuple[Authority, ...]:
+    return authorities(row.certificates, row.revocation_lists)
+
+
+async def states(rows: Collection[ClientCa]) -> Mapping[int, State]:
+    """By id."""
+    now = datetime.now(UTC)
+    return await asyncio.to_thread(lambda: {row.id or 0: state_of(authorities_of(row), now) for row in rows})

@@ -1,0 +1,75 @@
+"""Client CAs: the list, the page of one, and their form."""
+
+import base64
+from datetime import UTC, datetime
+
+from fastapi import Response
+from starlette.datastructures import UploadFile
+
+from guardpanel.certificates.client_authorities import read
+from guardpanel.certificates.client_authority_state import list_state
+from guardpanel.dependencies import RowId, Viewer
+from guardpanel.errors import Invalid
+from guardpanel.models import ClientCa
+from guardpanel.models.client_ca import LARGEST, ClientCaFields
+from guardpanel.services import client_cas
+from guardpanel.views.answers import page
+from guardpanel.views.certificate_form import KEY, MOST_FILES
+from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.details import detail
+from guardpanel.views.editing import Editing
+from guardpanel.views.forms import MOST_FIELDS, Form
+from guardpanel.views.lists import Listing
+
+LEFT_OUT = "-----BEGIN PRIVATE KEY-----\n(left out)\n-----END PRIVATE KEY-----"
+"Refused like the key whose place it takes."
+
+
+class ClientCaEditing(Editing[ClientCa, ClientCaFields]):
+    async def read_form(self, ctx: Context) -> Form:
+        """With the texts of files in place of what was typed, as the operator then sees them. No private key gets into a page."""
+        async with ctx.request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as sent:
+            files = [part for part in sent.getlist("file") if isinstance(part, UploadFile) and part.filename]
+            contents = [await file.read(LARGEST + 1) for file in files]
+            form = await Form.read(ctx.request, self.noun.input)
+        for name in ("certificates", "revocation_lists"):
+            form.typed[name] = [KEY.sub(LEFT_OUT, form.value(name))]
+        try:
+            found = read("", "", contents)
+        except Invalid:
+            form.typed["file"] = ["\n".join(base64.b64encode(content).decode() for content in contents)]
+            return form
+        texts = {"certificates": found.certificates_pem, "revocation_lists": found.lists_pem}
+        form.typed |= {name: [text] for name, text in texts.items() if text} | {"file": [""]}
+        return form
+
+
+EDITING = ClientCaEditing(client_cas.ROWS)
+
+router = EDITING.router()
+
+
+@router.get("")
+async def index(ctx: ContextDep, _viewer: Viewer, q: str = "", sort: str = "name", offset: int = 0) -> Response:
+    listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200]})
+    rows = await client_cas.page(ctx.session, q=listing.kept["q"], **listing.paging)
+    context = {
+        "listing": listing,
+        "rows": rows,
+        "states": await client_cas.states(rows.items),
+        "authorities": {row.id: client_cas.authorities_of(row) for row in rows.items},
+    }
+    return await page(ctx.request, "client_cas/index.html", context)
+
+
+@router.get("/{client_ca_id}")
+async def show(ctx: ContextDep, client_ca_id: RowId, _viewer: Viewer) -> Response:
+    row = await client_cas.find(ctx.session, client_ca_id)
+    its = client_cas.authorities_of(row)
+    context = {
+        "authorities": its,
+        "state": (await client_cas.states([row]))[client_ca_id],
+        "list_state": list_state(its, datetime.now(UTC)),
+        **await detail(ctx, EDITING, client_cas.ROWS, row),
+    }
+    return await page(ctx.request, "client_cas/show.html", context)

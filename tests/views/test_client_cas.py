@@ -1,0 +1,55 @@
+"""The pages of client CAs."""
+
+import httpx2
+import pytest
+
+from tests.certificates.made import Made, intermediate, root
+from tests.certificates.test_client_cas import lists, whole
+from tests.factories import a_client_ca
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+PLACE = "/client-cas"
+
+
+async def test_one_is_added_shown_edited_found_and_deleted(ada: httpx2.AsyncClient) -> None:
+    made = await ada.post(PLACE, data=a_client_ca(whole(), notes="Cards of the staff"))
+    assert made.headers["location"] == f"{PLACE}/1"
+    for page in (PLACE, f"{PLACE}/1"):
+        assert "Example Root" in read((await ada.get(page)).text).text
+    assert f'href="{PLACE}/1"' in (await ada.get("/search?q=Staff")).text
+
+    edited = await ada.post(f"{PLACE}/1", data=a_client_ca(whole(), revocation_lists=lists()))
+
+    assert edited.headers["location"] == f"{PLACE}/1"
+    assert "Staff: revocation lists" in read((await ada.get("/changes")).text).text
+    assert (await ada.post(f"{PLACE}/1/delete", data={"version": "2"})).headers["location"] == PLACE
+
+
+async def test_files_become_the_text_of_the_form(ada: httpx2.AsyncClient) -> None:
+    files = [("file", ("ca.p7b", root().pkcs7([intermediate()]))), ("file", ("ca.crl", lists().encode()))]
+
+    rejected = await ada.post(PLACE, data=a_client_ca("", called=""), files=files)
+    form = read(rejected.text)
+    accepted = await ada.post(PLACE, data=a_client_ca("typed"), files=files)
+
+    assert rejected.status_code == 422
+    assert form.value("revocation_lists").strip() == lists().strip()
+    assert form.value("certificates").count("BEGIN CERTIFICATE") == 2
+    assert accepted.status_code == 303, read(accepted.text).text
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+async def test_no_page_shows_a_private_key_that_was_sent(ada: httpx2.AsyncClient, in_file: bool) -> None:
+    secret: Made = root()
+    text = whole() + secret.key_pem
+    files = [("file", ("ca.pem", text.encode()))] if in_file else []
+
+    rejected = await ada.post(PLACE, data=a_client_ca("" if in_file else text), files=files)
+
+    field = "file" if in_file else "certificates"
+    assert rejected.status_code == 422
+    assert "This contains a private key." in read(rejected.text).text
+    assert f'id="f-{field}-error"' in rejected.text
+    assert secret.key_pem.splitlines()[1] not in rejected.text

@@ -36,6 +36,11 @@ def test_a_request_is_read_as_it_would_be_sent(text: str, method: str, uri: str,
     assert (request.method, request.uri, request.body) == (method, uri, body)
 
 
+def test_what_haproxy_answers_itself_is_left_out() -> None:
+    assert "expect" not in headers("curl -H 'Expect: 100-continue' -d x x.test")
+    assert headers("curl -H 'Expect: more' -d x x.test")["expect"] == "more"
+
+
 def test_curls_headers_are_those_of_its_options() -> None:
     text = (
         "curl -u a:b -b 'c=d' -A mine -e 'http://y.test/' -H 'X-E: f' -H 'X-G;' --compressed -d x https://x.test:8443/"

@@ -16,6 +16,7 @@ from guardpanel.models.hostname import Hostname
 from guardpanel.services.events import EventDetail, Events, FiredRule, scores
 from guardpanel.services.fixes.blame import causes
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
+from guardpanel.services.fixes.hidden import hidden
 from guardpanel.services.fixes.ladder import Climb, Ladder
 from guardpanel.services.fixes.requests import MASKED, Request, request_of
 from guardpanel.services.fixes.widths import Width
@@ -111,6 +112,7 @@ async def climb(changes: Changes, case: Case) -> Climb:
         before=before,
         readings=case.ground.rows[BODY_READING.table_name],
         recorded=tuple(_missing(case, before)),
+        hidden=hidden(scores.causes(case.event), case.request),
     )
 
 

@@ -2,6 +2,10 @@
 
 import re
 
+from guardpanel.services.fixes.requests import MASKED
+
+UNKNOWN = "[^/]+"
+
 VARYING = re.compile(
     r"(?P<uuid>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
     r"|(?<![0-9A-Za-z])(?P<hash>(?=[a-f]*[0-9])[0-9a-f]{8,}|(?=[A-F]*[0-9])[0-9A-F]{8,})(?![0-9A-Za-z])"
@@ -23,6 +27,11 @@ def escaped(text: str) -> str:
     return SPECIAL.sub(r"\\\g<0>", text)
 
 
+def escaped_path(path: str) -> str:
+    """The same for a path whose secrets are masked: any text of a segment fits in their place."""
+    return UNKNOWN.join(escaped(part) for part in path.split(MASKED))
+
+
 def path_pattern(path: str) -> str:
     """A pattern for the whole path. Empty if nothing in it varies."""
     segments = [_segment(segment) for segment in path.split("/")]
@@ -31,6 +40,8 @@ def path_pattern(path: str) -> str:
 
 
 def _segment(segment: str) -> str:
+    if MASKED in segment:
+        return escaped_path(segment)
     if TOKEN.fullmatch(segment) and not VARYING.fullmatch(segment):
         return "[A-Za-z0-9_=-]{20,}"
     # A number within a word is part of the word: v2, oauth2, utf8.

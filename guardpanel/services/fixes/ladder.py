@@ -13,6 +13,7 @@ from guardpanel.services import exclusion_checks
 from guardpanel.services.fixes import policy_cures, restrictions, widths
 from guardpanel.services.fixes.blame import Blame, blame, causes
 from guardpanel.services.fixes.drafts import Draft
+from guardpanel.services.fixes.hidden import NOTHING_HIDDEN, Hidden
 from guardpanel.services.fixes.requests import Request
 from guardpanel.services.fixes.widths import Width
 
@@ -92,6 +93,7 @@ class Climb:
     "The policy's body readings."
     recorded: tuple[EvaluatedRule, ...] = ()
     "Rules that fired on what the event does not contain: they are excluded, too, but cannot be tried."
+    hidden: Hidden = NOTHING_HIDDEN
 
     @property
     def blocking_level(self) -> int:
@@ -99,7 +101,11 @@ class Climb:
 
     @property
     def blames(self) -> tuple[Blame, ...]:
-        return tuple(blame(rule) for rule in [*causes(self.before, self.blocking_level), *self.recorded])
+        return tuple(self._blames(self.before))
+
+    def _blames(self, evaluation: Evaluation) -> list[Blame]:
+        rules = [*causes(evaluation, self.blocking_level), *self.recorded]
+        return [blame(rule) for rule in self.hidden.added_to(rules)]
 
     async def each(self, widths: Sequence[Width] = tuple(Width)) -> AsyncGenerator[Rung]:
         """Those that differ, narrowest first, as soon as they are known. Close it to end the trials."""
@@ -133,7 +139,7 @@ class Climb:
             if evaluation.passes and (turn or not self.recorded):
                 break
             try:
-                grown = self._grown(width, draft, [*causes(evaluation, self.blocking_level), *self.recorded])
+                grown = self._grown(width, draft, self._blames(evaluation))
             except ValueError:
                 return Rung(width, draft, evaluation, "A field of this request cannot be named in an exclusion.")
             if grown == draft:
@@ -143,11 +149,11 @@ class Climb:
             draft, evaluation = grown, await judge(grown)
         if draft.is_empty or not _is_of(width, draft):
             return None
-        return Rung(width, draft, evaluation, "" if evaluation.passes else self._still_blocked(evaluation))
+        problem = self.hidden.problem(draft.exclusions) if evaluation.passes else self._still_blocked(evaluation)
+        return Rung(width, draft, evaluation, problem)
 
-    def _grown(self, width: Width, draft: Draft, rules: list[EvaluatedRule]) -> Draft:
+    def _grown(self, width: Width, draft: Draft, blames: list[Blame]) -> Draft:
         """With what these rules require."""
-        blames = [blame(rule) for rule in rules]
         settings, left = self._settings(width, draft, blames)
         draft = draft.together(settings)
         if not left or width is Width.SETTING:

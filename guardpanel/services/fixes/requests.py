@@ -21,8 +21,8 @@ STANDS_IN = "masked0"
 WHOLE_HEADERS = {"cookie": "masked=masked0", "authorization": "Bearer masked0", "proxy-authorization": "Bearer masked0"}
 "Replaces a header that is masked entirely."
 
-BARE = re.compile(rb"(?<=[:,\[])(\s*)\[masked\](?=\s*[,}\]])")
-"A number in JSON, since it has no quotes."
+BARE = re.compile(rb"(?<=[:,\[])(\s*)(?:\[masked\])+(?=\s*[,}\]])")
+"A number in JSON, since it has no quotes, or a text that was masked with its quotes."
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,18 @@ class Request:
     body: bytes = b""
     gaps: tuple[str, ...] = ()
     "What differs from the original, as sentences."
+    masked_uri: str = ""
+    "Its URL as the event has it, if parts of that are masked."
 
     @property
     def path(self) -> str:
         """As the engine compares it: decoded, without the query."""
-        return unquote(self.uri.partition("?")[0], errors="surrogateescape")
+        return _path_in(self.uri)
+
+    @property
+    def known_path(self) -> str:
+        """The same with MASKED where it is not known: a user's name may be both in a cookie and in a path."""
+        return _path_in(self.masked_uri or self.uri)
 
     @property
     def content_type(self) -> str:
@@ -86,6 +93,10 @@ class Request:
         }
 
 
+def _path_in(uri: str) -> str:
+    return unquote(uri.partition("?")[0], errors="surrogateescape")
+
+
 def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
@@ -112,7 +123,9 @@ def request_of(agent_line: bytes) -> Request:
 def _filled(request: Request, gaps: tuple[str, ...]) -> Request:
     headers = tuple((name, _header(name, value)) for name, value in request.headers)
     body = BARE.sub(rb"\g<1>0", request.body).replace(MASKED.encode(), STANDS_IN.encode())
-    filled = replace(request, uri=request.uri.replace(MASKED, STANDS_IN), headers=headers, gaps=gaps)
+    masked_uri = request.uri if MASKED in request.uri else ""
+    uri = request.uri.replace(MASKED, STANDS_IN)
+    filled = replace(request, uri=uri, masked_uri=masked_uri, headers=headers, gaps=gaps)
     return filled.with_body(body)
 
 

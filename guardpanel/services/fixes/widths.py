@@ -11,8 +11,8 @@ from guardpanel.models.rule_exclusion import RuleExclusionFields, Target
 from guardpanel.models.rule_override import KnownOverride, RuleAction
 from guardpanel.services.fixes.blame import Blame, Field
 from guardpanel.services.fixes.drafts import Draft
-from guardpanel.services.fixes.folding import escaped, json_name, name_pattern, path_pattern
-from guardpanel.services.fixes.requests import Request
+from guardpanel.services.fixes.folding import escaped, escaped_path, json_name, name_pattern, path_pattern
+from guardpanel.services.fixes.requests import MASKED, STANDS_IN, Request
 
 FIRST_OF_CRS = 900_000
 FAMILY = "attack-"
@@ -75,7 +75,7 @@ def condition(request: Request) -> str:
     arguments = [*request.query, *request.form]
     for name in FUNCTIONS:
         values = [value for key, value in arguments if key.lower().strip() == name]
-        if len(values) == 1 and PLAIN_VALUE.fullmatch(values[0]):
+        if len(values) == 1 and PLAIN_VALUE.fullmatch(values[0]) and STANDS_IN not in values[0]:
             exact = next(key for key, _ in arguments if key.lower().strip() == name)
             return f"{exact}={values[0]}"
     return ""
@@ -83,8 +83,8 @@ def condition(request: Request) -> str:
 
 def _where(width: Width, request: Request) -> dict[str, Any]:
     """Path, method and condition."""
-    pattern = path_pattern(request.path)
-    exactly = {**exact_path(request.path), "methods": [request.method]}
+    pattern = path_pattern(request.known_path)
+    exactly = {**exact_path(request.known_path), "methods": [request.method]}
     match width:
         case Width.CONDITION:
             function = condition(request)
@@ -98,11 +98,18 @@ def _where(width: Width, request: Request) -> dict[str, Any]:
 
 def exact_path(path: str) -> dict[str, Any]:
     """As fields of a row."""
+    if MASKED in path or not _is_plain(path):
+        return {"path_match": PathMatch.PATTERN, "path": escaped_path(path)}
+    return {"path_match": PathMatch.EXACT, "path": path}
+
+
+def _is_plain(path: str) -> bool:
+    """A decoded path may contain what the form reads differently."""
     try:
         plain_path(path)
-    except ValueError:  # A decoded path may contain what the form reads differently.
-        return {"path_match": PathMatch.PATTERN, "path": escaped(path)}
-    return {"path_match": PathMatch.EXACT, "path": path}
+    except ValueError:
+        return False
+    return True
 
 
 def _whats(width: Width, each: Blame) -> Iterator[tuple[list[str], Field]]:
@@ -120,9 +127,20 @@ def _whats(width: Width, each: Blame) -> Iterator[tuple[list[str], Field]]:
 
 
 def _field(width: Width, field: Field) -> dict[str, Any]:
+    if STANDS_IN in field.name:
+        return _masked(field)
     if width in {Width.FIELD_PATTERN, Width.PATTERNS} and field.target.has_names:
         return _folded(field)
     return {"target": field.target, "target_name": field.name}
+
+
+def _masked(field: Field) -> dict[str, Any]:
+    """A pattern, as nobody knows the name: a part of it is masked, and something else was evaluated in its place."""
+    target, name = field.target, field.name
+    if target is Target.JSON:
+        target, name = Target.ARGUMENT, f"json.{name}"
+    parts = [name_pattern(part) or escaped(part) for part in name.split(STANDS_IN)]
+    return {"target": target, "name_is_pattern": True, "target_name": ".+".join(parts)}
 
 
 def _folded(field: Field) -> dict[str, Any]:

@@ -49,6 +49,22 @@ def test_harmless_values_stand_in_for_masked_ones_and_that_is_said() -> None:
     assert request.gaps == ("Masked values in the URL, body and header cookie are replaced with harmless ones.",)
 
 
+def test_what_is_masked_in_a_path_stays_unknown() -> None:
+    """A user's name may be both in a cookie and in the path."""
+    request = request_of(as_line(an_event(method="PUT", uri="/dav/[masked]/My%20photos/a.jpg?x=[masked]")))
+
+    assert (request.uri, request.path) == ("/dav/masked0/My%20photos/a.jpg?x=masked0", "/dav/masked0/My photos/a.jpg")
+    assert request.known_path == "/dav/[masked]/My photos/a.jpg"
+
+
+def test_json_is_readable_whatever_was_masked_in_it() -> None:
+    headers = [["content-type", "application/json"]]
+    body = '{"a": [masked][masked], "b": [[masked], "[masked]x"]}'
+    request = request_of(as_line(an_event(method="POST", headers=headers, body=body)))
+
+    assert json.loads(request.body) == {"a": 0, "b": [0, "masked0x"]}
+
+
 def test_a_cut_body_is_closed_and_that_is_said() -> None:
     headers = [["content-type", 'multipart/form-data; boundary="xx"']]
     body = "--xx\r\ncontent-disposition: form-data; name=a\r\n\r\nlong"

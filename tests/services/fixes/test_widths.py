@@ -1,6 +1,7 @@
 """What a rung is made of: the fields that a rule is blamed for, and patterns for what differs between requests."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -135,3 +136,33 @@ def test_hostile_names_and_paths_are_refused_or_become_what_can_be_saved(text: s
         except ValueError:
             continue
         assert all(fields.rules for fields in draft.exclusions)
+
+
+MASKED_PATH = replace(a_request(uri="/dav/masked0/a.b/12"), masked_uri="/dav/[masked]/a.b/12")
+"What stands in for a secret is in no path of the application."
+
+
+@pytest.mark.parametrize(
+    ("width", "path"), [(Width.FIELD, r"/dav/[^/]+/a\.b/12"), (Width.PATH_PATTERN, r"/dav/[^/]+/a\.b/\d+")]
+)
+def test_any_text_fits_where_a_path_is_masked(width: Width, path: str) -> None:
+    (row,) = exclusions(width, [CONTENT], MASKED_PATH, None).exclusions
+
+    assert (row.path_match, row.path) == (PathMatch.PATTERN, path)
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern_of_names"),
+    [
+        (Field(Target.ARGUMENT, "user[masked0].x"), r"user\[.+\]\.x"),
+        (Field(Target.JSON, "users.masked0.7"), r"json\.users\..+\.\d+"),
+    ],
+)
+def test_any_text_fits_where_a_name_is_masked(field: Field, pattern_of_names: str) -> None:
+    (row,) = exclusions(Width.FIELD, [Blame(a_rule(941100), (field,))], a_request(), None).exclusions
+
+    assert (row.target, row.name_is_pattern, row.target_name) == (Target.ARGUMENT, True, pattern_of_names)
+
+
+def test_a_masked_value_is_no_condition() -> None:
+    assert condition(a_request(uri="/x?action=masked0")) == ""

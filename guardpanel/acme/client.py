@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin
 
 import josepy.errors
 import josepy.jwk
@@ -158,9 +159,13 @@ class Authority:
             request = messages.CertificateRequest(csr=x509.load_pem_x509_csr(csr))
             self.network.post(order.finalize, request, new_nonce_url=self._nonces(client))
 
-    def chain(self, url: str) -> str:
-        """The certificate and its intermediates, PEM."""
-        return self._read(url).text
+    def chains(self, url: str, *, with_others: bool = False) -> list[str]:
+        """The certificate and its intermediates, PEM: the authority's choice, and its alternatives."""
+        first = self._read(url)
+        with self._asking():  # Links that can't be read are the authority's fault, too.
+            links = requests.utils.parse_header_links(first.headers.get("Link", "")) if with_others else []
+            others = [urljoin(url, link["url"]) for link in links if link.get("rel") == "alternate"]
+            return [first.text, *(self._read(other).text for other in others)]
 
     def revoke(self, pem: bytes, reason: int) -> None:
         """`reason` is RFC 5280's (§5.3.1): 0 unspecified, 1 key compromised, 4 superseded, 5 no longer used."""

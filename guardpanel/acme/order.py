@@ -12,6 +12,7 @@ from typing import Protocol
 
 from acme import messages
 
+from guardpanel.acme.chains import choose_chain
 from guardpanel.acme.client import Authority, challenge_of
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind, fault_of_problem, fault_of_validation
 from guardpanel.acme.names import challenge_name
@@ -61,6 +62,10 @@ class Order:
     chain: str = ""
     "The certificate and its intermediates, PEM."
     fault: Fault | None = None
+    preferred_chain: str = ""
+    "The name of a chain's root. Empty: the authority's own choice."
+    note: str = ""
+    "About the last step, as a sentence."
     wait_seconds: float = 0.0
     "Until the next step."
     waits_for: str = ""
@@ -91,7 +96,7 @@ class Proofs(Protocol):
 
 def step(order: Order, authority: Authority, proofs: Proofs) -> Order:
     """The next thing to do. Raises AuthorityFault if it cannot be done now: the order stays as it is."""
-    order = replace(order, wait_seconds=0.0, waits_for="")
+    order = replace(order, wait_seconds=0.0, waits_for="", note="")
     match order.phase:
         case Phase.CLEAN:
             return order
@@ -124,7 +129,9 @@ def _asked(order: Order, authority: Authority) -> Order:
         case messages.STATUS_PROCESSING:
             return replace(order, phase=Phase.FINALIZED, wait_seconds=authority.seconds_to_wait())
         case messages.STATUS_VALID if body.certificate:
-            return replace(order, phase=Phase.ISSUED, chain=authority.chain(body.certificate))
+            chains = authority.chains(body.certificate, with_others=bool(order.preferred_chain))
+            chosen, note = choose_chain(chains, order.preferred_chain)
+            return replace(order, phase=Phase.ISSUED, chain=chosen, note=note)
     return replace(order, phase=Phase.FAILED, fault=_reason(authority, body))
 
 

@@ -23,8 +23,9 @@ class OrderStepOut(BaseModel):
 class OrderOut(BaseModel):
     id: int
     authority: str
+    rehearsal: bool = Field(description="At staging: what it issues is not put into use.")
     names: list[str]
-    state: str = Field(description="`open`, `issued`, `failed` or `canceled`.")
+    state: str = Field(description="`open`, `issued`, `passed` (at staging), `failed` or `canceled`.")
     started_at: datetime
     ended_at: datetime | None
     next_step_at: datetime | None = Field(description="While it is open.")
@@ -93,7 +94,8 @@ async def revoke_certificate(
 def _out(log: OrderLog) -> OrderOut:
     order = log.order
     return OrderOut(
-        id=order.id or 0, authority=order.authority, names=order.names, state=log.state, started_at=order.started_at,
+        id=order.id or 0, authority=order.authority, rehearsal=order.is_rehearsal, names=order.names,
+        state=log.state, started_at=order.started_at,
         ended_at=order.ended_at, next_step_at=order.next_step_at if log.is_open else None,
         steps=[OrderStepOut(at=step.at, words=step.words, detail=step.detail, failed=step.is_bad) for step in log.steps],
     )  # fmt: skip

@@ -80,6 +80,9 @@ class AcmeOrder(SQLModel, table=True):
     "By somebody who knows what preflight says."
     is_issued: bool = False
     "Served, and thereby over."
+    is_rehearsal: bool = False
+    "At staging: what it issues is not put into use."
+    preferred_chain: str = Field(default="", max_length=100)
 
     @property
     def place(self) -> str:
@@ -116,3 +119,11 @@ class AcmePlan(SQLModel, table=True):
     ask_again_at: datetime | None = None
     failures: int = 0
     "Consecutive failed orders."
+    authority: str = Field(default="", max_length=500)
+    "Which one of the certificate's is asked next. Empty: the first."
+    authority_failures: int = 0
+    "Consecutive failed orders there."
+    is_rehearsal: bool = False
+    "Its staging is asked before."
+    issued_by: str = Field(default="", max_length=500)
+    "Which authority issued the content. Empty: it is not known."

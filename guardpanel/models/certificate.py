@@ -10,7 +10,7 @@ from sqlmodel import Field, Relationship
 
 from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.models.hostname import first_name
-from guardpanel.models.issuing import BindingInput, Challenge, IssuingColumns
+from guardpanel.models.issuing import BindingInput, Challenge, IssuingColumns, authority_name
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
 from guardpanel.models.types import Lines, Name, Notes, hostname, refuse, stored
@@ -117,6 +117,13 @@ class CertificateFields(CertificateColumns):
             raise refuse(f"DNS-01 can’t prove {address}. Choose HTTP-01 for IP addresses.")
         return names
 
+    @field_validator("other_authorities")
+    @classmethod
+    def others_are_others(cls, urls: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("authority") in urls:
+            raise refuse(f"{authority_name(info.data['authority'])} is the first authority. Remove it here.")
+        return urls
+
 
 class CertificateInput(CertificateFields, BindingInput):
     """Plus what is taken and never shown again: it becomes a content."""
@@ -175,6 +182,11 @@ class Certificate(CertificateColumns, VersionedRow, table=True):
             CertificateContent, primaryjoin=_content_of, uselist=False, viewonly=True, lazy="selectin"
         )
     )
+
+    @property
+    def authorities(self) -> list[str]:
+        """In the order in which they are asked."""
+        return [self.authority, *self.other_authorities]
 
     def replace(self, fields: CertificateFields) -> Self:
         for name in CertificateColumns.model_fields:

@@ -4,10 +4,11 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
+from sqlalchemy import JSON
 
 from guardpanel.models.meta import Choice, described
-from guardpanel.models.types import Fields, refuse, stored, visible
+from guardpanel.models.types import Fields, lines, refuse, stored, visible
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -71,6 +72,22 @@ def directory(text: str) -> str:
     return text
 
 
+def directories(texts: list[str]) -> list[str]:
+    urls = [directory(text) for text in texts if text.strip()]
+    twice = next((url for index, url in enumerate(urls) if url in urls[:index]), "")
+    if twice:
+        raise refuse(f"{authority_name(twice)} is listed twice.")
+    return urls
+
+
+def directory_or_none(text: str) -> str:
+    return directory(text) if text.strip() else ""
+
+
+def issuer_name(text: str) -> str:
+    return visible(text.strip())
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
@@ -100,6 +117,9 @@ def binding_key(given: str | None) -> str:
 class BindingInput(Fields):
     """An external account. Its key is taken and never shown again."""
 
+    eab_authority: Annotated[str | None, AfterValidator(lambda text: directory_or_none(text or ""))] = described(
+        "External account at", "", max_length=500, hint="Which of the authorities it is for. Defaults to the first one."
+    )
     eab_key_id: Annotated[str | None, AfterValidator(lambda text: visible((text or "").strip()))] = described(
         "External account key ID", "", max_length=200, hint="Only if the authority requires an external account (EAB)."
     )
@@ -120,6 +140,26 @@ class IssuingColumns(Fields):
         LETS_ENCRYPT,
         max_length=500,
         hint="A name, such as Let’s Encrypt or ZeroSSL, or the https address of an ACME directory.",
+    )
+    other_authorities: Annotated[list[str], BeforeValidator(lines), AfterValidator(directories)] = described(
+        "Other authorities",
+        default_factory=list,
+        sa_type=JSON,
+        max_length=5,
+        hint="One per line, in order. The next one is asked when the one before fails or can’t be reached.",
+        placeholder="ZeroSSL",
+    )
+    staging_authority: Annotated[str, AfterValidator(directory_or_none)] = described(
+        "Staging authority",
+        "",
+        max_length=500,
+        hint="Tried after failures, before the authority is asked again. Let’s Encrypt’s own is known.",
+    )
+    preferred_chain: Annotated[str, AfterValidator(issuer_name)] = described(
+        "Preferred chain",
+        "",
+        max_length=100,
+        hint="The name of a root, for example ISRG Root X1. Defaults to the authority’s own choice.",
     )
     challenge: Challenge = described("Challenge", Challenge.HTTP_01, sa_type=stored(Challenge))
     profile: Annotated[str, AfterValidator(profile_name)] = described(

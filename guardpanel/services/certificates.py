@@ -24,7 +24,7 @@ from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses
 from guardpanel.services.certificate_choices import must_not_leave_a_gap
 from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.issuing.accounts import bind, must_be_whole
+from guardpanel.services.issuing.accounts import bind, bound_authority, must_be_whole
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
@@ -103,7 +103,7 @@ class Certificates(Crud[Certificate, CertificateFields]):
     async def also(self, session: AsyncSession, row: Certificate, fields: CertificateFields, seal: Seal) -> str:
         """The content."""
         if isinstance(fields, CertificateInput) and fields.eab_key and row.source is Source.ACME:
-            await bind(session, seal, row.authority, Binding(fields.eab_key_id or "", fields.eab_key))
+            await bind(session, seal, bound_authority(fields, row), Binding(fields.eab_key_id or "", fields.eab_key))
         parsed = fields.parsed if isinstance(fields, Ready) else None
         if parsed is None and row.source.is_made_here:
             parsed = await self._made(session, row, seal, anew=isinstance(fields, Ready) and fields.renewed)

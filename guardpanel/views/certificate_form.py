@@ -63,7 +63,8 @@ class CertificateEditing(Editing[Certificate, CertificateFields]):
 
     def typed(self, row: Certificate) -> dict[str, list[str]]:
         """Authorities by name."""
-        return {"authority": [known_authority(row.authority) or row.authority]}
+        one = {name: [_named(getattr(row, name))] for name in ("authority", "staging_authority")}
+        return {**one, "other_authorities": [_named(url) for url in row.other_authorities]}
 
     async def read_form(self, ctx: Context) -> Form:
         async with ctx.request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as sent:
@@ -88,6 +89,10 @@ class CertificateEditing(Editing[Certificate, CertificateFields]):
         chosen_for = await certificate_uses.chosen_for(ctx.session, row.id or 0)
         beside = {"used": used.get(row.id or 0, []), "state": state_of(row.content, datetime.now(UTC))}
         return {**beside, "chosen_for": chosen_for, "is_kept": bool(chosen_for)}
+
+
+def _named(url: str) -> str:
+    return known_authority(url) or url
 
 
 def take_held(form: CertificateForm, seal: Seal, place: str) -> None:

@@ -66,6 +66,7 @@ async def show(ctx: ContextDep, certificate_id: RowId, _viewer: Viewer) -> Respo
         "earlier": await earlier_certificates.earlier(ctx.session, row),
         **(await orders.beside(ctx, certificate_id)),
         "authority_name": authority_name(row.authority),
+        "other_authorities": [authority_name(url) for url in row.other_authorities],
         **await detail(ctx, EDITING, certificates.ROWS, row),
     }
     return await page(ctx.request, "certificates/show.html", context)

@@ -107,6 +107,7 @@ async def beside(ctx: Context, certificate_id: int) -> dict[str, Any]:
     return {
         "issuing": issuing,
         "order_steps": {log.order.id: steps_of(log) for log in issuing.logs},
+        "name_of": authority_name,
         "order_reasons": {log.order.id: reason_of(log) for log in issuing.logs},
         "now": datetime.now(UTC),
     }

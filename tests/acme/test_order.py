@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from guardpanel.acme.chains import root_name
 from guardpanel.acme.client import Authority, Binding
 from guardpanel.acme.dns_updates import DnsServer, DnsUpdates, TsigKey, only_itself, read_key
 from guardpanel.acme.faults import AuthorityFault, FaultKind
@@ -263,7 +264,7 @@ def strict(web: int, knot: Knot) -> Iterator[Pebble]:
         "externalAccountMACKeys": {EAB_KEY_ID: EAB_KEY},
         "domainBlocklist": ["blocked.acme.test"],
     }
-    with Pebble(web, knot.port, settings=demands) as server:
+    with Pebble(web, knot.port, settings=demands, PEBBLE_ALTERNATE_ROOTS="2") as server:
         yield server
 
 
@@ -286,8 +287,13 @@ def test_an_external_account_is_asked_for_and_bad_nonces_are_tried_again(strict:
 
     authority.network = stale = StaleNonces(authority.key, str(strict.ca_file))
     authority._client = None
-    assert finished(order("eab.acme.test"), authority, NoProofs()).is_issued
+    issued = finished(order("eab.acme.test"), authority, NoProofs())
+    assert issued.is_issued
     assert stale.used > 20
+    other_root = root_name(strict.management("/intermediates/2"))
+    assert root_name(issued.chain) != other_root
+    asked = replace(order("eab.acme.test"), preferred_chain=other_root.upper())
+    assert root_name(finished(asked, authority, NoProofs()).chain) == other_root
 
     blocked = fault(step, order("blocked.acme.test"), authority, NoProofs()).fault
     assert blocked.kind is FaultKind.REJECTED and "blocked.acme.test" in blocked.detail

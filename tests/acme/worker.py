@@ -46,7 +46,7 @@ class Scripted:
     faults: dict[str, deque[Exception]] = field(default_factory=lambda: defaultdict(deque))
     calls: Counter[str] = field(default_factory=Counter)
     orders: dict[str, messages.Order] = field(default_factory=dict)
-    chains: dict[str, str] = field(default_factory=dict)
+    issued: dict[str, str] = field(default_factory=dict)
     names: Sequence[str] | None = None
     "In the certificate, in place of those that were ordered."
 
@@ -73,12 +73,12 @@ class Scripted:
 
     def finalize(self, order: messages.Order, csr: bytes) -> None:
         self._note("finalize")
-        self.chains[order.finalize] = issued(csr, self.names)
+        self.issued[order.finalize] = issued(csr, self.names)
         self.orders[order.finalize] = order.update(status=messages.STATUS_VALID, certificate=order.finalize)
 
-    def chain(self, url: str) -> str:
-        self._note("chain")
-        return self.chains[url]
+    def chains(self, url: str, *, with_others: bool = False) -> list[str]:
+        self._note("chains")
+        return [self.issued[url]]
 
     def relinquish(self, order_url: str) -> None:
         self._note("relinquish")

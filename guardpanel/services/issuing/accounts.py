@@ -14,8 +14,11 @@ from guardpanel.acme.keys import account_key, new_key, thumbprint
 from guardpanel.database import Database
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models.acme import AcmeAccount, AcmeKey
-from guardpanel.models.issuing import BindingInput
+from guardpanel.models.issuing import BindingInput, IssuingColumns
 from guardpanel.sealing import KeyLost, Seal
+
+ACCOUNT = frozenset({"eab_key_id", "eab_key"})
+"Fields that an external account needs."
 
 
 @dataclass(frozen=True)
@@ -121,12 +124,20 @@ async def account_at(session: AsyncSession, authority: str, key: AccountKey) -> 
 def must_be_whole(sent: BindingInput, *, is_ordered: bool) -> None:
     """Raises Invalid (422) if only a part of an external account was sent, or if no authority is asked."""
     given = {name for name in BindingInput.model_fields if getattr(sent, name)}
-    if not given or (is_ordered and len(given) == len(BindingInput.model_fields)):
+    if not given or (is_ordered and given >= ACCOUNT):
         return
     words = (
         "Enter both the key ID and the key." if is_ordered else "Only certificates from an ACME authority have this."
     )
-    raise Invalid(words, dict.fromkeys(BindingInput.model_fields if is_ordered else given, FieldError(words)))
+    raise Invalid(words, dict.fromkeys(ACCOUNT if is_ordered else given, FieldError(words)))
+
+
+def bound_authority(sent: BindingInput, certificate: IssuingColumns) -> str:
+    """The authority that the external account is for. Raises Invalid (422) if the certificate does not name it."""
+    chosen = sent.eab_authority or certificate.authority
+    if chosen not in {certificate.authority, *certificate.other_authorities}:
+        raise Invalid.at("eab_authority", "Enter one of the authorities above.")
+    return chosen
 
 
 async def bind(session: AsyncSession, seal: Seal, authority: str, binding: Binding) -> None:

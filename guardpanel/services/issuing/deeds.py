@@ -8,6 +8,7 @@ from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
+from guardpanel.acme.limits import Reached
 from guardpanel.acme.order import Order, Phase
 from guardpanel.acme.preflight import Finding
 from guardpanel.certificates import contents
@@ -16,7 +17,7 @@ from guardpanel.models.acme import AcmeOrder, AcmePlan
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.models.issuing import Reason
-from guardpanel.services.issuing import orders, plans
+from guardpanel.services.issuing import choices, orders, plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
 from guardpanel.services.issuing.plans import ASKED_FOR
@@ -67,18 +68,28 @@ async def issued_here(session: AsyncSession, certificate_id: int) -> Certificate
 
 
 async def order_now(issuer: Issuer, certificate_id: int, who: str) -> None:
-    """Without preflight, and whatever the plan was. An order that waits goes on at once."""
-    now = issuer.now()
+    """Without preflight, and whatever the plan was. An order that waits goes on at once. Raises Conflict (409) if no authority
+    would take another one yet."""
     async with issuer.changes.database.write() as session:
         certificate = await issued_here(session, certificate_id)
-        waiting = [row for row in await orders.open_orders(session) if _goes_on(row, certificate)]
-        for row in waiting:
-            row.next_step_at, row.is_asked_for = now, True
-        if not waiting:
-            plan = await plans.plan_of(session, certificate_id) or AcmePlan(certificate_id=certificate_id)
-            plan.due_at, plan.why = now, f"{ASKED_FOR} {who}."
-            await session.merge(plan)
+        plan = await _ask_for(session, certificate, who, issuer.now())
+        choice = await choices.choose(session, plan, certificate, issuer.now()) if plan else None
+        if isinstance(choice, Reached):
+            raise Conflict(f"{choice.words} The next order is possible from {choice.until:%Y-%m-%d %H:%M} UTC.")
     issuer.wake.set()
+
+
+async def _ask_for(session: AsyncSession, certificate: Certificate, who: str, now: datetime) -> AcmePlan | None:
+    """The plan of the next order. None if one that waits goes on instead."""
+    waiting = [row for row in await orders.open_orders(session) if _goes_on(row, certificate)]
+    for row in waiting:
+        row.next_step_at, row.is_asked_for = now, True
+    if waiting:
+        return None
+    number = certificate.id or 0
+    plan = await session.merge(await plans.plan_of(session, number) or AcmePlan(certificate_id=number))
+    plan.due_at, plan.why, plan.is_rehearsal = now, f"{ASKED_FOR} {who}.", False
+    return plan
 
 
 def _goes_on(row: AcmeOrder, certificate: Certificate) -> bool:
@@ -105,20 +116,22 @@ async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: Reason =
     """Revoke the current one, and order another, unless it is no longer used. Raises AuthorityRefused (502)."""
     async with issuer.changes.database.read() as session:
         certificate = await issued_here(session, certificate_id)
-        content = await contents.current(session, certificate_id)
+        content, plan = await contents.current(session, certificate_id), await plans.plan_of(session, certificate_id)
     if content is None:
         raise Conflict("There is no certificate to revoke yet.")
+    url = choices.issued_by(plan, certificate)
     try:
-        client = await issuer.accounts.authority(certificate.authority, certificate.contact)
+        client = await issuer.accounts.authority(url, certificate.contact)
         await asyncio.to_thread(client.revoke, content.chain.encode(), reason.code)
     except AuthorityFault as refused:
-        issuer.accounts.drop(certificate.authority)
+        issuer.accounts.drop(url)
         raise AuthorityRefused(str(refused)) from refused
     async with issuer.changes.database.write() as session:
         revoked = update(CertificateContent).where(col(CertificateContent.fingerprint) == content.fingerprint)
         await session.exec(revoked.values(revoked_at=issuer.now()))
-    if reason is not Reason.NO_LONGER_USED:
-        await order_now(issuer, certificate_id, who)
+        if reason is not Reason.NO_LONGER_USED:
+            await _ask_for(session, certificate, who, issuer.now())
+    issuer.wake.set()
 
 
 async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:

@@ -19,7 +19,7 @@ from guardpanel.certificates import contents
 from guardpanel.models.acme import AcmeOrder, AcmePlan, AcmeStep
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.models.certificate_content import CertificateContent
-from guardpanel.services.issuing import orders, plans
+from guardpanel.services.issuing import choices, orders, plans
 from guardpanel.services.issuing.checks import Checks
 from guardpanel.services.issuing.steps import Steps
 from guardpanel.services.saving.changes import Changes
@@ -138,8 +138,8 @@ class Issuer:
                 continue
             if plan is None or not plans.is_current(plan, certificate, content) or _is_due(plan, content, self.now()):
                 await self._plan_one(number)
-            elif _is_question(plan, content, self.now()) and certificate.authority not in self.turns:
-                questions.setdefault(certificate.authority, []).append(number)
+            elif _is_question(plan, content, self.now()) and choices.issued_by(plan, certificate) not in self.turns:
+                questions.setdefault(choices.issued_by(plan, certificate), []).append(number)
         return questions
 
     async def _plan_one(self, number: int) -> None:
@@ -154,21 +154,31 @@ class Issuer:
             if not plans.is_current(plan, certificate, content):
                 plans.update(plan, certificate, content, await orders.history(session, number, content), now)
             if _is_due(plan, content, now):
-                await self._begin(session, plan, certificate, content)
+                choice = await choices.choose(session, plan, certificate, now)
+                if isinstance(choice, choices.Choice):
+                    await self._begin(session, plan, certificate, content, choice)
+                else:
+                    plans.limit(plan, choice, now)
             await session.merge(plan)
 
     async def _begin(
-        self, session: AsyncSession, plan: AcmePlan, certificate: Certificate, content: CertificateContent | None
+        self,
+        session: AsyncSession,
+        plan: AcmePlan,
+        certificate: Certificate,
+        content: CertificateContent | None,
+        choice: choices.Choice,
     ) -> None:
-        replaces = ""
-        if content is not None and plan.has_window and content.source == Source.ACME:
-            replaces = renewal_id(content.chain.encode())
-        order = await orders.begin(session, self.changes.seal, certificate, replaces, self.now())
+        order = await orders.begin(session, self.changes.seal, certificate, choice.authority, self.now())
+        order.is_rehearsal = choice.is_rehearsal
+        is_its_own = choice.authority == choices.issued_by(plan, certificate)
+        if content is not None and plan.has_window and content.source == Source.ACME and is_its_own:
+            order.replaces = renewal_id(content.chain.encode())
         # A renewal is asked for whatever this machine sees: it saw the names as it does now when they were proved.
         order.is_asked_for = content is not None or plan.why.startswith(plans.ASKED_FOR)
         session.add(AcmeStep(order_id=order.id or 0, words=f"{orders.ORDERING}{plan.why}"))
-        await orders.drop_old(session, certificate.id or 0)
-        plan.due_at, plan.why = None, ""
+        await orders.drop_old(session, certificate.id or 0, self.now())
+        plan.due_at, plan.why, plan.authority = None, "", plan.authority if choice.is_rehearsal else choice.authority
 
     async def _ask(self, url: str, numbers: list[int]) -> None:
         """When the authority suggests to renew these. A failure is one of the authority: the others are asked later, too."""

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.faults import Fault, FaultKind
 from guardpanel.acme.keys import fingerprint_of, is_rsa_request, new_key, new_rsa_key, signing_request
+from guardpanel.acme.limits import LONGEST
 from guardpanel.acme.order import Order, Phase, Record
 from guardpanel.errors import NotFound
 from guardpanel.models.acme import AcmeOrder, AcmeStep
@@ -50,9 +51,11 @@ class OrderLog:
 
     @property
     def state(self) -> str:
-        """`open`, `issued`, `failed` or `canceled`."""
+        """`open`, `issued`, `passed` (at staging), `failed` or `canceled`."""
         if self.order.is_issued:
             return "issued"
+        if has_passed(self.order):
+            return "passed"
         if self.is_open and self.order.phase != Phase.FAILED:
             return "open"
         fault = fault_in(self.order)
@@ -63,16 +66,23 @@ class OrderLog:
         return self.state == "open" and self.order.phase != Phase.ISSUED
 
 
-async def begin(session: AsyncSession, seal: Seal, certificate: Certificate, replaces: str, now: datetime) -> AcmeOrder:
+def has_passed(row: AcmeOrder) -> bool:
+    """Whether staging issued it."""
+    return row.is_rehearsal and row.phase in {Phase.ISSUED, Phase.CLEAN} and row.fault is None
+
+
+async def begin(
+    session: AsyncSession, seal: Seal, certificate: Certificate, authority: str, now: datetime
+) -> AcmeOrder:
     """With a new key, which is stored before the authority is asked."""
     key = await asyncio.to_thread(new_rsa_key if certificate.key_type is KeyType.RSA else new_key)
     row = AcmeOrder(
         certificate_id=certificate.id or 0,
-        authority=certificate.authority,
+        authority=authority,
         names=list(certificate.names),
         challenge=str(certificate.challenge.value),
         profile=certificate.profile,
-        replaces=replaces,
+        preferred_chain=certificate.preferred_chain,
         csr=signing_request(key, certificate.names),
         next_step_at=now,
         started_at=now,
@@ -86,14 +96,16 @@ async def begin(session: AsyncSession, seal: Seal, certificate: Certificate, rep
 def read(row: AcmeOrder) -> Order:
     return Order(
         names=tuple(row.names), challenge=row.challenge, csr=row.csr, profile=row.profile, replaces=row.replaces,
-        phase=Phase(row.phase), url=row.url, expires=row.expires,
+        phase=Phase(row.phase), url=row.url, expires=row.expires, preferred_chain=row.preferred_chain,
         records=tuple(Record(**record) for record in row.records), chain=row.chain, fault=fault_in(row),
     )  # fmt: skip
 
 
 def store(row: AcmeOrder, order: Order, now: datetime) -> str:
     """Take the order's new state into its row. Returns the step in words, or nothing if it only waited."""
-    words = WORDS.get(order.phase, "") if order.phase != row.phase else ""
+    words = f"{WORDS.get(order.phase, '')} {order.note}".strip() if order.phase != row.phase else ""
+    if row.is_rehearsal and order.phase is Phase.ISSUED:
+        words = "Staging issued it. It is not put into use."
     row.phase, row.url, row.expires, row.chain = order.phase.value, order.url, order.expires, order.chain
     row.replaces = order.replaces
     row.records = [asdict(record) for record in order.records]
@@ -124,12 +136,14 @@ def difference(row: AcmeOrder, certificate: Certificate) -> str:
     """What the certificate asks for that the order does not, as a sentence. Empty: the same."""
     if certificate.source is not Source.ACME:
         return "Its source was changed."
-    if row.authority != certificate.authority:
+    if not row.is_rehearsal and row.authority not in certificate.authorities:
         return "Its authority was changed."
     if {*row.names} != {*certificate.names}:
         return "Its names were changed."
     if row.profile != certificate.profile:
         return "Its profile was changed."
+    if row.preferred_chain != certificate.preferred_chain:
+        return "Its preferred chain was changed."
     if row.challenge != certificate.challenge.value and not row.is_issued:
         return "Its challenge was changed."
     if is_rsa_request(row.csr) is not (certificate.key_type is KeyType.RSA):
@@ -201,8 +215,9 @@ async def logs(session: AsyncSession, certificate_id: int, limit: int = 5) -> li
     return [OrderLog(row, tuple(step for step in found if step.order_id == row.id)) for row in rows]
 
 
-async def drop_old(session: AsyncSession, certificate_id: int) -> None:
-    """All but the newest."""
-    query = select(AcmeOrder).where(AcmeOrder.certificate_id == certificate_id, col(AcmeOrder.ended_at).is_not(None))
+async def drop_old(session: AsyncSession, certificate_id: int, now: datetime) -> None:
+    """All but the newest, and those that still count against an authority's limits."""
+    is_old = (col(AcmeOrder.ended_at).is_not(None), AcmeOrder.started_at < now - LONGEST)
+    query = select(AcmeOrder).where(AcmeOrder.certificate_id == certificate_id, *is_old)
     for row in (await session.exec(query.order_by(col(AcmeOrder.id).desc()).offset(KEPT))).all():
         await session.delete(row)

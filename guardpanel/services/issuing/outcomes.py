@@ -33,8 +33,8 @@ class Outcome(Enum):
     "Its records can’t be removed, and it was over before."
 
 
-def outcome_of(row: AcmeOrder, fault: Fault, now: datetime) -> Outcome:
-    """`row` counts this failure in its tries."""
+def outcome_of(row: AcmeOrder, fault: Fault, now: datetime, *, others_can_issue: bool = False) -> Outcome:
+    """`row` counts this failure in its tries. `others_can_issue`: an outage need not be waited for."""
     is_used_up = row.tries > len(UNREACHABLE_MINUTES)
     if has_result(row):
         return Outcome.ENDED if is_used_up else Outcome.LATER
@@ -46,12 +46,14 @@ def outcome_of(row: AcmeOrder, fault: Fault, now: datetime) -> Outcome:
         return Outcome.FAILED
     if row.phase == Phase.NEW and fault.kind in TRIED_AGAIN and is_used_up:
         return Outcome.FAILED
+    if fault.kind is FaultKind.UNREACHABLE and is_used_up and (others_can_issue or row.is_rehearsal):
+        return Outcome.FAILED
     return Outcome.LATER
 
 
 def has_result(row: AcmeOrder) -> bool:
     """Only its records are left."""
-    return row.is_issued or row.phase == Phase.FAILED
+    return row.is_issued or row.phase == Phase.FAILED or (row.is_rehearsal and row.phase == Phase.ISSUED)
 
 
 def wait_after(row: AcmeOrder) -> timedelta:

@@ -1,5 +1,6 @@
 """When each certificate is ordered: at once while it is missing or has other names, else before it expires."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel import col, delete, select
@@ -7,10 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.client import RenewalWindow
 from guardpanel.acme.faults import Fault, FaultKind
+from guardpanel.acme.limits import Reached
 from guardpanel.acme.renewal import NOT_RETRIED, moment_within, renewal_moment, retry_moment
-from guardpanel.models.acme import AcmePlan
+from guardpanel.models.acme import AcmeOrder, AcmePlan
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.services.issuing import choices
 from guardpanel.services.issuing.orders import History, difference, fault_in
 
 ASKED_FOR = "Asked for by"
@@ -48,11 +51,13 @@ def update(
 ) -> None:
     """After an edit of the certificate, or with another content."""
     fingerprint = content.fingerprint if content else ""
+    plan.issued_by = history.delivered.authority if history.delivered else ""
     is_kept = plan.fingerprint == fingerprint and _is_kept(plan, certificate, history)
     plan.certificate_version, plan.fingerprint = certificate.version, fingerprint
     if is_kept:
         return
     plan.failures, plan.has_window, plan.explanation, plan.ask_again_at = 0, False, "", None
+    plan.authority, plan.authority_failures, plan.is_rehearsal = "", 0, False
     if plan.due_at is not None and plan.why.startswith(ASKED_FOR):
         return
     if content is None:
@@ -73,7 +78,7 @@ def _is_kept(plan: AcmePlan, certificate: Certificate, history: History) -> bool
     fault = fault_in(last)
     if plan.failures and fault is not None:
         if fault.kind is FaultKind.RATE_LIMITED:
-            return last.authority == certificate.authority
+            return last.authority in certificate.authorities
         if fault.kind in NOT_RETRIED:
             return False
     return not difference(last, certificate)
@@ -107,22 +112,41 @@ def suggest(plan: AcmePlan, window: RenewalWindow | None, content: CertificateCo
         plan.due_at, plan.why = not_at_once(moment, content), "The authority suggests it."
 
 
-def postpone(plan: AcmePlan, fault: Fault, now: datetime) -> None:
+def postpone(plan: AcmePlan, certificate: Certificate | None, row: AcmeOrder, fault: Fault, now: datetime) -> None:
     """After a failed order. One that nobody wanted any more did not fail: what is wanted now is planned anew."""
-    if fault.kind is FaultKind.OUTDATED:
+    if fault.kind is FaultKind.OUTDATED or certificate is None:
         plan.certificate_version, plan.failures = 0, 0
         return
     if fault.kind is FaultKind.CANCELED:
         plan.due_at, plan.why = (now + DAILY if plan.fingerprint else None), f"{fault.message} Order it to try again."
         return
     plan.failures += 1
+    is_at_once = choices.after_failure(plan, certificate, row, fault)
+    plan.due_at = now if is_at_once else _retry(plan, certificate, row, fault, now)
+    words = choices.words_after(plan, certificate, row)
+    plan.why = words if plan.due_at else f"{words} Change it, or renew now."
+
+
+def _retry(plan: AcmePlan, certificate: Certificate, row: AcmeOrder, fault: Fault, now: datetime) -> datetime | None:
+    """None: not before somebody asks for it, unless there is a certificate to lose, or somebody else to ask."""
+    if fault.kind is FaultKind.RATE_LIMITED and row.authority != choices.current(plan, certificate):
+        fault = replace(fault, kind=FaultKind.VALIDATION, retry_at=None)
+    if row.is_rehearsal and not plan.is_rehearsal:
+        fault = replace(fault, kind=FaultKind.VALIDATION, retry_at=None)  # Of staging: production is asked next.
     moment = retry_moment(fault, plan.failures, now, f"{plan.certificate_id}")
-    if moment is None and plan.fingerprint:
-        moment = now + DAILY
-    plan.due_at, plan.why = (
-        moment,
-        "The last order failed." if moment else "The last order failed. Change it, or renew now.",
-    )
+    if moment is None and (plan.fingerprint or certificate.other_authorities):
+        return now + DAILY
+    return moment
+
+
+def note_passed(plan: AcmePlan, now: datetime) -> None:
+    """Staging issued it, so the authority is asked."""
+    plan.is_rehearsal, plan.due_at, plan.why = False, now, "Staging issued it."
+
+
+def limit(plan: AcmePlan, reached: Reached, now: datetime) -> None:
+    """Not before the limit ends."""
+    plan.due_at, plan.why = max(reached.until, now + LEAST_PAUSE), reached.words
 
 
 async def drop_orphans(session: AsyncSession) -> None:

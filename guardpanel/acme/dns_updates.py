@@ -26,6 +26,8 @@ TTL_SECONDS = 5
 TIMEOUT_SECONDS = 5.0
 DNS_PORT = 53
 
+ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-sha1")
+
 
 @dataclass(frozen=True)
 class TsigKey:
@@ -51,11 +53,21 @@ def read_key(text: str) -> TsigKey:
         algorithm = re.search(r'\balgorithm\s+"?([A-Za-z0-9.-]+)"?\s*;', block[2])
         secret = re.search(r'\bsecret\s+"?([A-Za-z0-9+/=]+)"?\s*;', block[2])
         if algorithm and secret:
-            return TsigKey(block[1], secret[1], algorithm[1].lower())
+            return _usable(TsigKey(block[1], secret[1], algorithm[1].lower()))
     line = re.search(r"^#?\s*(hmac-[a-z0-9-]+):([^\s:]+):([A-Za-z0-9+/=]+)\s*$", text, re.MULTILINE)
     if line:
-        return TsigKey(line[2], line[3], line[1])
+        return _usable(TsigKey(line[2], line[3], line[1]))
     raise ValueError("no key in it: expected what tsig-keygen writes")
+
+
+def _usable(key: TsigKey) -> TsigKey:
+    if key.algorithm.removesuffix(".") not in ALGORITHMS:
+        raise ValueError(f"{key.algorithm} is not supported. Use one of: {', '.join(ALGORITHMS)}")
+    try:
+        dns.tsigkeyring.from_text({key.name: key.secret})
+    except (ValueError, dns.exception.DNSException):
+        raise ValueError("its name or secret is cut off, or not Base64") from None
+    return key
 
 
 class DnsUpdates:
@@ -82,12 +94,9 @@ class DnsUpdates:
             self._send(update)
 
     def lagging(self, records: Sequence[Record]) -> str:
-        """A server that does not answer does not count: it may be hidden, and the authority asks others then."""
         for zone, own in self._by_zone(records).items():
-            for place in self._look_up_servers(self.server, zone):
-                for record in own:
-                    if self._has(place, record) is False:
-                        return f"{place[0]} does not return the TXT record of {record.name}.{_alias(place, record)}"
+            if missing := missing_record(self._look_up_servers(self.server, zone), own):
+                return missing
         return ""
 
     def _by_zone(self, records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -125,16 +134,25 @@ class DnsUpdates:
         if answer.rcode() != dns.rcode.NOERROR:
             raise _fault(f"The DNS server rejected the update: {dns.rcode.to_text(answer.rcode())}.")
 
-    def _has(self, place: tuple[str, int], record: Record) -> bool | None:
-        """None without an answer."""
-        question = dns.message.make_query(f"{record.name}.", "TXT")
-        with suppress(dns.exception.DNSException, OSError):
-            answer, _ = dns.query.udp_with_fallback(question, place[0], port=place[1], timeout=TIMEOUT_SECONDS)
-            texts = {
-                b"".join(data.strings).decode("latin-1") for rrset in answer.answer for data in rrset if _is_txt(data)
-            }
-            return record.value in texts
-        return None
+
+def missing_record(servers: Iterable[tuple[str, int]], records: Sequence[Record]) -> str:
+    """Which server does not return which record, in words. Empty: none. A server that does not answer does not count: it may be
+    hidden, and the authority asks others then."""
+    for place in servers:
+        for record in records:
+            if _has(place, record) is False:
+                return f"{place[0]} does not return the TXT record of {record.name}.{_alias(place, record)}"
+    return ""
+
+
+def _has(place: tuple[str, int], record: Record) -> bool | None:
+    """None without an answer."""
+    question = dns.message.make_query(f"{record.name}.", "TXT")
+    with suppress(dns.exception.DNSException, OSError):
+        answer, _ = dns.query.udp_with_fallback(question, place[0], port=place[1], timeout=TIMEOUT_SECONDS)
+        texts = {b"".join(data.strings).decode("latin-1") for rrset in answer.answer for data in rrset if _is_txt(data)}
+        return record.value in texts
+    return None
 
 
 def _alias(place: tuple[str, int], record: Record) -> str:

@@ -5,7 +5,6 @@ served or gone.
 """
 
 import os
-import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -19,8 +18,12 @@ TIMEOUT_SECONDS = 120
 
 
 class Hook:
-    def __init__(self, command: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self.words = shlex.split(command)
+    """`command`: the program and its first arguments. `what` it is, for sentences."""
+
+    def __init__(
+        self, command: Sequence[str], what: str = "The DNS hook", timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self.command, self.what = command, what
         self.timeout_seconds = timeout_seconds
 
     def add(self, records: Sequence[Record]) -> None:
@@ -37,21 +40,21 @@ class Hook:
     def _run(self, deed: str, record: Record) -> None:
         try:
             process = subprocess.Popen(
-                [*self.words, deed, record.name, record.value],
+                [*self.command, deed, record.name, record.value],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise _fault("The DNS hook can’t be run.", f"{self.words[0]}: {reason(error)}.") from error
+            raise _fault(f"{self.what} can’t be run.", f"{self.command[0]}: {reason(error)}.") from error
         try:
             output, _ = process.communicate(timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired as error:
             with suppress(ProcessLookupError):  # With its children.
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            raise _fault(f"The DNS hook did not end within {self.timeout_seconds:.0f} s.", "") from error
+            raise _fault(f"{self.what} did not end within {self.timeout_seconds:.0f} s.", "") from error
         if process.returncode:
             words = output.decode(errors="replace").strip()[-1000:]
-            raise _fault(f"The DNS hook failed: {deed} ended with {process.returncode}.", words)
+            raise _fault(f"{self.what} failed: {deed} ended with {process.returncode}.", words)
 
 
 def _fault(message: str, detail: str) -> AuthorityFault:

@@ -28,6 +28,7 @@ def doctor() -> None:
     """Check for problems that would keep guardpanel from running."""
     from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
+    from guardpanel.services.issuing.proofs import setup_problems
 
     settings = settings_or_say()
     for name in unknown_variables():
@@ -37,6 +38,7 @@ def doctor() -> None:
             *run(preflight.engines_found(settings)),
             *run(preflight.panel_tls(settings)),
             *preflight.machine(settings),
+            *((False, words) for words in setup_problems(settings)),
         ]
     )
 

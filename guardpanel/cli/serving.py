@@ -65,6 +65,7 @@ def _serve(*, supervise: bool) -> None:
     from guardpanel.engines import preflight
     from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Problem
+    from guardpanel.services.issuing.proofs import setup_problems
 
     _share_memory()
     settings = settings_or_say()
@@ -76,6 +77,8 @@ def _serve(*, supervise: bool) -> None:
         typer.echo(f"guardpanel: {name} is not a known setting. Check the spelling.", err=True)
     if settings.listens_beyond_loopback and settings.listen_tls == "off" and not settings.trusted_origins:
         typer.echo("guardpanel: passwords cross the network unencrypted, since GUARDPANEL_LISTEN_TLS is off.", err=True)
+    for words in setup_problems(settings):
+        typer.echo(f"guardpanel: {words} Certificates can’t be ordered with it.", err=True)
     with ExitStack() as held:
         try:
             held.enter_context(only_panel(settings.panel_lock))

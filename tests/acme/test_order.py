@@ -185,7 +185,7 @@ def test_a_hook_adds_and_removes_records(tmp_path: Path) -> None:
         f'#!/bin/sh\necho "$1 $2 $3" >>{folder}/log\n[ "$3" != bad ] || {{ echo no such zone; exit 3; }}\n'
     )
     script.chmod(0o755)
-    hook = Hook(f"'{script}'")
+    hook = Hook([str(script)])
 
     hook.add([Record("_acme-challenge.a.test", "x; rm -rf /")])
     hook.remove([Record("_acme-challenge.a.test", "x; rm -rf /")])
@@ -195,7 +195,7 @@ def test_a_hook_adds_and_removes_records(tmp_path: Path) -> None:
     )
     refused = fault(hook.add, [Record("_acme-challenge.a.test", "bad")]).fault
     assert "ended with 3" in refused.message and refused.detail == "no such zone"
-    missing = fault(Hook("/nowhere").add, [Record("a", "b")]).fault
+    missing = fault(Hook(["/nowhere"]).add, [Record("a", "b")]).fault
     assert (missing.message, missing.detail) == ("The DNS hook can’t be run.", "/nowhere: there is no such file.")
 
 

@@ -1,22 +1,26 @@
 """Where the proofs of an order's names come from: HAProxy, a DNS server, or a command, as the settings say."""
 
 import secrets
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from guardpanel.acme.dns_updates import DNS_PORT, DnsServer, DnsUpdates, ServersOf, name_servers, read_key
+from guardpanel.acme.dns_updates import DnsServer, DnsUpdates, ServersOf, TsigKey, name_servers, read_key
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.hook import Hook
+from guardpanel.acme.lexicon import Lexicon, problem_with
+from guardpanel.acme.lexicon_hook import read_options
 from guardpanel.acme.names import is_address
+from guardpanel.acme.network_words import reason
 from guardpanel.acme.order import HTTP_01, Order, Proofs, Record
 from guardpanel.engines import Engines
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import EngineUnavailable, Problem
 from guardpanel.settings import Settings
 
 PATH = "/.well-known/acme-challenge/"
 
-NO_DNS = "DNS-01 is not set up: set GUARDPANEL_DNS_SERVER or GUARDPANEL_DNS_HOOK."
+NO_DNS = "DNS-01 is not set up: set GUARDPANEL_DNS_SERVER, GUARDPANEL_DNS_LEXICON or GUARDPANEL_DNS_HOOK."
 
 
 class NoRecords:
@@ -72,25 +76,66 @@ class Proving:
         return NoRecords() if order.challenge == HTTP_01 else self.by_dns()
 
     def by_dns(self) -> Proofs:
-        if self.settings.dns_hook:
-            try:
-                return Hook(self.settings.dns_hook)
-            except ValueError as error:
-                words = f"GUARDPANEL_DNS_HOOK is not a command: {error}."
-                raise AuthorityFault(Fault(FaultKind.PROOF, words)) from error
-        if self.settings.dns_server:
-            return DnsUpdates(_server(self.settings), self.servers_of)
-        raise AuthorityFault(Fault(FaultKind.PROOF, NO_DNS))
-
-
-def _server(settings: Settings) -> DnsServer:
-    host, _, port = settings.dns_server.rpartition(":")
-    if not host or not port.isdigit():
-        host, port = settings.dns_server, str(DNS_PORT)
-    key = None
-    if settings.dns_key_file:
+        settings = self.settings
+        if settings.dns_hook:
+            return Hook(shlex.split(settings.dns_hook))
+        if settings.dns_lexicon:
+            return Lexicon(settings.dns_lexicon, settings.dns_lexicon_file, servers_of=self.servers_of)
+        if not settings.dns_server:
+            raise AuthorityFault(Fault(FaultKind.PROOF, NO_DNS))
         try:
-            key = read_key(Path(settings.dns_key_file).read_text())
-        except (OSError, ValueError) as error:
-            raise AuthorityFault(Fault(FaultKind.PROOF, f"The DNS key file can’t be read: {error}.")) from error
-    return DnsServer(host.removeprefix("[").removesuffix("]"), int(port), key)
+            return DnsUpdates(dns_server(settings), self.servers_of)
+        except Problem as problem:
+            raise AuthorityFault(Fault(FaultKind.PROOF, problem.message)) from problem
+
+
+def dns_server(settings: Settings) -> DnsServer:
+    """Raises Problem if its key can't be read."""
+    host, port = settings.dns_place
+    return DnsServer(host, port, _key(settings.dns_key_file) if settings.dns_key_file else None)
+
+
+def _key(file: str) -> TsigKey:
+    try:
+        return read_key(Path(file).read_text())
+    except OSError as error:
+        words = reason(error)
+    except UnicodeDecodeError:
+        words = "it is not text"
+    except ValueError as error:
+        words = str(error)
+    raise Problem(f"GUARDPANEL_DNS_KEY_FILE: {file}: {words}.")
+
+
+def setup_problems(settings: Settings) -> list[str]:
+    """What would keep orders from being made, as far as the settings tell. DNS-01 and authorities alone: sites are served."""
+    found = []
+    try:
+        if settings.dns_server:
+            dns_server(settings)
+    except Problem as problem:
+        found.append(problem.message)
+    if settings.dns_lexicon and (words := problem_with(settings.dns_lexicon)):
+        found.append(f"GUARDPANEL_DNS_LEXICON: {words}")
+    files = {name: getattr(settings, name) for name in ("dns_lexicon_file", "acme_ca_file")}
+    faults = {name: _file_problem(name, file) for name, file in files.items()}
+    found += [f"GUARDPANEL_{name.upper()}: {files[name]}: {words}." for name, words in faults.items() if words]
+    return found
+
+
+def _file_problem(name: str, file: str) -> str:
+    try:
+        if not file:
+            return ""
+        if name == "acme_ca_file":
+            return (
+                ""
+                if b"-----BEGIN CERTIFICATE-----" in Path(file).read_bytes()
+                else "no certificate in it: expected PEM"
+            )
+        read_options(file)
+    except OSError as error:
+        return reason(error)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -36,7 +36,7 @@ format: dev ## format the code and apply ruff's fixes
 	@cd spoa && ../tools/go.sh fmt ./...
 
 agent: dev ## the WAF agent's tests, with the race detector
-	@$(CHECK) agent
+	@$(CHECK) race
 
 unit: dev ## tests without engines (ARGS="-k words" selects tests; also for live and e2e)
 	@tools/install-dev.sh acme

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -66,3 +67,25 @@ def test_without_room_in_memory_a_gate_has_the_usual_folder(
     monkeypatch.setattr(check, "ROOM", room)
 
     assert check.folder_in_memory() is None
+
+
+def test_all_gates_are_run_but_the_one_for_who_changes_the_agent(
+    check: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def nothing_fails(gates: list[Any], _results: object) -> list[str]:
+        ran.append([gate.name for gate in gates])
+        return []
+
+    monkeypatch.setattr(check, "failures", nothing_fails)
+    monkeypatch.setattr(
+        check, "gates", lambda: {name: [check.Gate(name, ["true"])] for name in ("lint", "agent", "race")}
+    )
+    for asked in ([], ["race"]):
+        monkeypatch.setattr(sys, "argv", ["check.py", *asked])
+        with pytest.raises(SystemExit) as ended:
+            check.main()
+        assert ended.value.code == 0
+
+    assert ran == [["lint", "agent"], ["race"]]

@@ -26,6 +26,7 @@ from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.retention import Retention
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import name_following, startup
+from guardpanel.services.truth.blocking import BlockingWatch
 from guardpanel.services.truth.reconcile import Reconciler
 from guardpanel.settings import Settings
 
@@ -128,6 +129,7 @@ class Panel:
             self.starting = False
         self.reconciler.start()
         self.retention.start()
+        BlockingWatch(self.changes, self.events).follow()
         name_following.follow(self.changes)
         exclusion_ends.follow(self.changes)
         certificate_renewals.follow(self.changes)

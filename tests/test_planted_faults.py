@@ -91,6 +91,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "access log rotation": (supervisor, "rotate_access_log"),
             "start": (startup, "bring_up"),
             "event ingest check": (panel.ingest_watch, "ask"),
+            "blocking check": (panel.events, "unblocked"),
             "reconcile": (panel.engines, "inspect"),
             "server names": (panel.engines, "follow_names"),
             "rule exclusions": (exclusion_ends, "ending"),

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 REPORTING = frozenset({949, 959, 980})
 "Rule families (id // 1000) that add up and report the scores of requests, of responses, and of both."
 
+BLOCKING = 949_110
+"Of these, the one that blocks a request, or only fires where a policy detects."
+
 OUTBOUND = range(959_000, 960_000)
 "Of these, the one that blocks a response."
 

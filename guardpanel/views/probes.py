@@ -17,7 +17,10 @@ router = APIRouter()
 
 UP = Gauge("guardpanel_engine_up", "1 while an engine is responding.", ["engine"])
 REVISION = Gauge("guardpanel_live_revision", "Number of the live revision.")
-DRIFTED = Gauge("guardpanel_drifted", "1 while files on disk or running processes differ from the live revision.")
+DRIFTED = Gauge(
+    "guardpanel_drifted",
+    "1 while files or processes differ from the live revision, or attacks are not blocked.",
+)
 UNINSPECTED = Gauge(
     "guardpanel_uninspected_requests",
     "Requests that passed without a verdict since the last reload.",
@@ -73,7 +76,7 @@ async def metrics(panel: PanelDep) -> Response:
     UP.labels("haproxy").set(engines.haproxy.running)
     UP.labels("agent").set(engines.agent.running)
     REVISION.set((live.id or 0) if live else 0)
-    DRIFTED.set(bool(panel.changes.watch.drift))
+    DRIFTED.set(bool(panel.changes.watch.drift or panel.changes.watch.blocking))
     LOOK_AGE.set(panel.changes.watch.age)
     for health in panel.background.health:
         if health.succeeded_at is not None:

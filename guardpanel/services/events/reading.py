@@ -25,6 +25,7 @@ from guardpanel.services.events import (
     recorded,
     scan,
     state,
+    unblocked,
     uses,
 )
 from guardpanel.services.events.details import EventDetail, detail
@@ -37,6 +38,7 @@ from guardpanel.services.events.passing import Passing
 from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
+from guardpanel.services.events.unblocked import Expectation, Unblocked
 from guardpanel.services.events.uses import NOT_COUNTED, Uses
 from guardpanel.settings import Settings
 
@@ -175,6 +177,11 @@ class Events:
                 return recorded.forget(connection, hosts, names, client_key, datetime.now(UTC))
         except sqlite3.Error as error:
             raise StorageFailed(f"Recorded requests can’t be deleted: {error}.") from error
+
+    async def unblocked(self, expected: Mapping[str, Expectation], since: datetime) -> Unblocked | None:
+        """The newest request that should have been blocked and was not. `expected`: by application."""
+        nothing: Unblocked | None = None
+        return await self._read(lambda connection: unblocked.unblocked(connection, expected, since), nothing)
 
     async def uses(self, now: datetime) -> Uses:
         """How many requests met the conditions of each exclusion."""

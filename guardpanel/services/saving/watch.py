@@ -26,6 +26,8 @@ class Watch:
     "Why HAProxy does not have the current addresses of servers' names."
     ingest: str = ""
     "Why no events are recorded."
+    blocking: str = ""
+    "Which request reached a policy's threshold and was not blocked."
     keys: str = ""
     "Why private keys of certificates can't be used."
     panel_certificate: str = ""

@@ -96,6 +96,8 @@ def _as_it_is(engines: EnginesStatus, live: Revision | None, watch: Watch) -> Li
         return LiveLine("drift", what, f"differs from revision {number}, detected", watch.since, number, watch.drift)
     if engines.haproxy.checksum != live.checksum:
         return LiveLine("drift", "Drift: HAProxy", f"Not running revision {number}", revision=number)
+    if watch.blocking:
+        return LiveLine("drift", "Attacks aren’t blocked", watch.blocking, revision=number)
     if watch.names:
         return LiveLine("drift", "Servers keep old addresses", watch.names, revision=number)
     return LiveLine("ok", f"Revision {number} is live", "verified", watch.checked_at, number)

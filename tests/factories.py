@@ -34,6 +34,8 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "hsts_seconds": "0",
         "certificate_id": "",
         "tls_profile": "intermediate",
+        "client_certificates": "off",
+        "client_ca_id": "",
         "notes": "",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}

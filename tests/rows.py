@@ -7,6 +7,7 @@ from typing import Any
 from guardpanel.engines import default_certificate
 from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.certificate import CertificateFields
+from guardpanel.models.client_ca import ClientCaFields
 from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.rule_exclusion import RuleExclusionFields
@@ -38,6 +39,7 @@ def rows(
     custom_rules: Iterable[dict[str, Any]] = (),
     readings: Iterable[dict[str, Any]] = (),
     certificates: Iterable[dict[str, Any]] = (),
+    client_cas: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
@@ -78,5 +80,8 @@ def rows(
     made["certificate"] = [
         {"id": at, **CertificateFields.model_validate(certificate).model_dump(mode="json")}
         for at, certificate in enumerate(certificates, 1)
+    ]
+    made["clientca"] = [
+        {"id": at, **ClientCaFields.model_validate(one).model_dump(mode="json")} for at, one in enumerate(client_cas, 1)
     ]
     return made

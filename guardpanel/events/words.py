@@ -139,6 +139,7 @@ class Reason(StrEnum):
     MAINTENANCE = "maintenance"
     REFUSED = "refused"
     NO_PROXY_HEADER = "no_proxy_header"
+    NO_CLIENT_CERTIFICATE = "no_client_certificate"
 
 
 class ReasonWords(NamedTuple):
@@ -172,6 +173,9 @@ REASON_TABLE: Mapping[Reason, ReasonWords] = {
     Reason.REFUSED: ReasonWords(15, "Rejected by HAProxy", "Rejected. HAProxy does not accept this request."),
     Reason.NO_PROXY_HEADER: ReasonWords(
         16, "No PROXY header", "Rejected. The listener requires the PROXY protocol, and this connection did not use it."
+    ),
+    Reason.NO_CLIENT_CERTIFICATE: ReasonWords(
+        17, "No client certificate", "Rejected. The virtual host requires a client certificate, and this connection had none."
     ),
 }  # fmt: skip
 

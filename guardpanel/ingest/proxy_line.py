@@ -69,7 +69,11 @@ class _LogEntry(msgspec.Struct):
     waf_error: Any = NONE
 
 
-OF_A_VERDICT = {"maintenance": Reason.MAINTENANCE, "no_proxy": Reason.NO_PROXY_HEADER}
+OF_A_VERDICT = {
+    "maintenance": Reason.MAINTENANCE,
+    "no_proxy": Reason.NO_PROXY_HEADER,
+    "no_client_certificate": Reason.NO_CLIENT_CERTIFICATE,
+}
 
 LOGGED = msgspec.json.Decoder(_LogEntry)
 

@@ -18,6 +18,18 @@ class TlsProfile(Choice):
     MODERN = "modern", "Modern: TLS 1.3 only", "For browsers since 2019. Older clients and some programs can’t connect."
 
 
+class ClientCertificates(Choice):
+    """Whether visitors present a certificate in the TLS handshake."""
+
+    OFF = "off", "Off", "Visitors are not asked for one."
+    OPTIONAL = "optional", "Optional", "Visitors can present one. One that is not valid ends the connection."
+    REQUIRED = (
+        "required",
+        "Required",
+        "Visitors without a valid one can’t connect. HTTP is redirected to HTTPS, and gets 403 where it can’t be.",
+    )
+
+
 class HttpsColumns(Fields):
     """The fields that form, JSON and table share."""
 
@@ -46,3 +58,12 @@ class HttpsColumns(Fields):
         "Start with 300. 0 sends none.",
     )
     tls_profile: TlsProfile = described("TLS profile", TlsProfile.INTERMEDIATE, sa_type=stored(TlsProfile))
+    client_certificates: ClientCertificates = described(
+        "Client certificates", ClientCertificates.OFF, sa_type=stored(ClientCertificates)
+    )
+    client_ca_id: OptionalId = described("Client CA", None, unset="none")
+    client_certificate_headers: bool = described(
+        "Pass the client certificate to servers",
+        False,
+        hint="In Client-Cert (RFC 9440), X-SSL-Client-Subject, and X-SSL-Client-Fingerprint (SHA-256). Visitors can’t set these.",
+    )

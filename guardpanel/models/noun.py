@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Table
 from sqlmodel import SQLModel
 
+from guardpanel.models.meta import lowered
+
 Key = tuple[str, int]
 "A noun's key and a row's id."
 
@@ -106,6 +108,11 @@ class Noun:
     def title(self, name: str) -> str:
         """`Policy Strict`"""
         return self.only_name or f"{self.word} {name}"
+
+    @property
+    def in_sentence(self) -> str:
+        """`virtual host`, `client CA`"""
+        return lowered(self.word)
 
     def counted(self, number: int) -> str:
         """Singular or plural."""

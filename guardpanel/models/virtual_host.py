@@ -142,12 +142,14 @@ class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
     __table_args__ = (
         CheckConstraint("enforcement_mode in ('block', 'detect_only', 'off')", name="enforcement_mode"),
         CheckConstraint("tls_profile in ('intermediate', 'modern')", name="tls_profile"),
+        CheckConstraint("client_certificates in ('off', 'optional', 'required')", name="client_certificates"),
         {"sqlite_autoincrement": True},
     )
 
     id: int | None = Field(default=None, primary_key=True)
     policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
     certificate_id: int | None = Field(default=None, foreign_key="certificate.id", index=True)
+    client_ca_id: int | None = Field(default=None, foreign_key="clientca.id", index=True)
 
     hostnames: list[Hostname] = Relationship(
         sa_relationship_kwargs={
@@ -221,7 +223,7 @@ NOUN = Noun(
         Part("hostnames", shown, Hostname, "virtual_host_id", value="name"),
         Part("servers", server_in_words, Server, "virtual_host_id", known_by="address"),
     ),
-    references={"policy_id": "policy", "certificate_id": "certificate"},
+    references={"policy_id": "policy", "certificate_id": "certificate", "client_ca_id": "client_ca"},
     menu=Menu(10, "globe", "v"),
     beside_name=lambda host: ", ".join(row.shown for row in host.hostnames if row.shown != host.name),
 )

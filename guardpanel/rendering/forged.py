@@ -23,13 +23,17 @@ WHOLE = "|".join((
     f"x{ANY}(original|rewrite){ANY}(url|uri|host)",
 ))  # fmt: skip
 
-OURS = f"x{ANY}(request{ANY}id|waf[^a-z0-9])"
-"Names and prefixes that only guardpanel sets."
+OURS = "|".join((
+    f"x{ANY}(request{ANY}id|waf[^a-z0-9])",
+    f"(x{ANY})?((ssl|tls){ANY}(client|cert)|client{ANY}(cert|verify|dn([^a-z0-9]|$))|arr{ANY}client{ANY}cert|amzn{ANY}mtls)",
+))  # fmt: skip
+"""Names and prefixes that only guardpanel sets. Client certificates: Client-Cert (RFC 9440), X-SSL-Client-Subject, and what other
+proxies call them, such as SSL-Client-Verify, X-SSL-Cert, X-ARR-ClientCert, X-Amzn-Mtls-Clientcert."""
 
-FORGED = f"{ANYWHERE}|({ENDS})$|^({WHOLE})$|^{OURS}"
+FORGED = f"{ANYWHERE}|({ENDS})$|^({WHOLE})$|^({OURS})"
 "Matches one name."
 
-ANY_FORGED = f"{ANYWHERE}|({ENDS})(,|$)|(^|,)({WHOLE})(,|$)|(^|,){OURS}"
+ANY_FORGED = f"{ANYWHERE}|({ENDS})(,|$)|(^|,)({WHOLE})(,|$)|(^|,)({OURS})"
 "Matches within all names of a request, separated by commas: evaluated once, instead of FORGED for each header."
 
 

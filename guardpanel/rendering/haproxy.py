@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import acme, https, maps, trailers, waiting
+from guardpanel.rendering import acme, client_certificates, https, maps, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -25,6 +25,9 @@ BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
 "Bytes besides the body in a buffer or SPOP frame: headers, URL, HAProxy's metadata and its rewrite reserve."
 
 SMALLEST_BUFFER = 64 * KIB
+
+REWRITE = KIB
+"Bytes of the buffer for headers that are added."
 
 SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS = 8 * KIB, 4 * KIB
 "With coraza-spoa, instead of LARGEST_HEADERS and LARGEST_ADDRESS: together with the largest body and 4 KiB they are 64 KiB."
@@ -46,13 +49,17 @@ class Room(NamedTuple):
     headers: int
     address: int
     buffer: int
+    rewrite: int
+    "Of the buffer, for headers that are added."
 
 
 def room(state: DesiredState) -> Room:
     """What a request may take, and HAProxy's buffer, which becomes one frame for the agent."""
     if state.facts.small_frames:
-        return Room(SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS, SMALLEST_BUFFER)
-    return Room(LARGEST_HEADERS, LARGEST_ADDRESS, max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM))
+        return Room(SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS, SMALLEST_BUFFER, REWRITE)
+    more = client_certificates.room(state)
+    buffer = max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM) + more
+    return Room(LARGEST_HEADERS, LARGEST_ADDRESS, buffer, REWRITE + more)
 
 
 class ResponseHold(NamedTuple):
@@ -91,6 +98,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             any_forged=ANY_FORGED,
             named=any_spelling(state.traffic.client_ip_header),
             **https.parameters(state),
+            **client_certificates.parameters(state),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
             large_buffer=LARGE_BUFFER,
@@ -169,7 +177,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
     if state.proven_names:
         rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts.acme_thumbprint)
-    rendered |= https.files(state) | error_pages()
+    rendered |= https.files(state) | client_certificates.files(state) | error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
             rendered[f"ca/{host.id}.pem"] = host.tls_ca

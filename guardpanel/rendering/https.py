@@ -9,6 +9,7 @@ from guardpanel.certificates.served import ServedCertificate
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.certificate import is_address
 from guardpanel.models.https import TlsProfile
+from guardpanel.rendering import client_certificates
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState
 
@@ -45,7 +46,7 @@ def files(state: DesiredState) -> dict[str, str]:
     hosts = served(state)
     if not hosts:
         return {}
-    return {"crt-list.txt": crt_list(hosts, chosen_for(hosts, state)), "tls.map": tls_map(hosts)}
+    return {"crt-list.txt": crt_list(hosts, chosen_for(hosts, state), state), "tls.map": tls_map(hosts)}
 
 
 def secrets(state: DesiredState) -> dict[str, bytes]:
@@ -78,14 +79,14 @@ def file_of(one: ServedCertificate | None) -> str:
     return DEFAULT if one is None else f"certs/{one.certificate_id}.pem"
 
 
-def crt_list(hosts: Sequence[VirtualHostState], chosen: Chosen) -> str:
+def crt_list(hosts: Sequence[VirtualHostState], chosen: Chosen, state: DesiredState) -> str:
     """`certs/default.pem [ssl-min-ver TLSv1.3] shop.example *.shop.example`. All names but IP addresses are listed: others that a
     certificate covers change nothing by themselves."""
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for host in hosts:
         for name in host.hostnames:
             if not is_address(name):
-                lines[file_of(chosen.by_name[name]), options(host)].append(name)
+                lines[file_of(chosen.by_name[name]), options(host, state)].append(name)
     return f"{file_of(chosen.unnamed)} {UNNAMED}\n" + "".join(
         " ".join(filter(None, (file, demands, *some))) + "\n"
         for (file, demands), names in sorted(lines.items())
@@ -97,18 +98,24 @@ def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[start : start + NAMES_PER_LINE] for start in range(0, len(names), NAMES_PER_LINE))
 
 
-def options(host: VirtualHostState) -> str:
-    return "[ssl-min-ver TLSv1.3]" if host.tls_profile is TlsProfile.MODERN else ""
+def options(host: VirtualHostState, state: DesiredState) -> str:
+    version = ["ssl-min-ver TLSv1.3"] if host.tls_profile is TlsProfile.MODERN else []
+    words = " ".join([*version, *client_certificates.options(host, state)])
+    return f"[{words}]" if words else ""
 
 
 def demand(host: VirtualHostState) -> str:
-    """Equal for virtual hosts that may share a connection."""
-    return "modern" if host.tls_profile is TlsProfile.MODERN else ORDINARY
+    """Equal for virtual hosts that may share a connection: `-`, `modern`, `modern,required:3`"""
+    version = ["modern"] if host.tls_profile is TlsProfile.MODERN else []
+    return ",".join([*version, *client_certificates.demand(host)]) or ORDINARY
 
 
 def tls_map(hosts: Sequence[VirtualHostState]) -> str:
     """`17 -;1;300`: what a handshake has to fulfill, whether HTTP is redirected, seconds of HSTS."""
-    return "".join(f"{host.id} {demand(host)};{int(host.https_redirect)};{host.hsts_seconds}\n" for host in hosts)
+    return "".join(
+        f"{host.id} {demand(host)};{int(host.https_redirect or client_certificates.is_required(host))};{host.hsts_seconds}\n"
+        for host in hosts
+    )
 
 
 def parameters(state: DesiredState) -> Mapping[str, object]:

@@ -3,8 +3,9 @@ that a revision's snapshot renders exactly like the tables from which it was tak
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from guardpanel.models.enforcement import EnforcementMode, effective_mode
 from guardpanel.rendering import acme
@@ -14,6 +15,14 @@ from guardpanel.rendering.rows import Rows
 from guardpanel.rendering.traffic import TrafficState
 from guardpanel.rendering.tuning import UNTUNED, Tuning
 from guardpanel.rendering.virtual_host import ServerState, VirtualHostState
+
+
+class ClientCaState(NamedTuple):
+    """The texts of a client CA: PEM."""
+
+    id: int
+    certificates: str
+    revocation_lists: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class DesiredState:
     "Hostnames of disabled virtual hosts. They return 421, even if another's wildcard matches."
     proven_names: tuple[str, ...] = ()
     "Names that HAProxy proves to ACME authorities."
+    client_cas: Mapping[int, ClientCaState] = field(default_factory=dict)
 
     @classmethod
     def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
@@ -53,6 +63,10 @@ class DesiredState:
                 sorted(name for row in rows["virtualhost"] if not row["enabled"] for name in names[row["id"]])
             ),
             proven_names=acme.proven_names(rows),
+            client_cas={
+                row["id"]: ClientCaState(row["id"], row["certificates"], row["revocation_lists"])
+                for row in sorted(rows["clientca"], key=lambda row: row["id"])
+            },
         )
 
     @property

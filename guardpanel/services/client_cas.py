@@ -3,19 +3,21 @@
 import asyncio
 import base64
 import binascii
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates.choosing import State
 from guardpanel.certificates.client_authorities import FILE, judge, read
 from guardpanel.certificates.client_authority_state import Authority, authorities, state_of
 from guardpanel.errors import Invalid
-from guardpanel.models import ClientCa
+from guardpanel.models import ClientCa, VirtualHost
 from guardpanel.models.client_ca import NOUN, ClientCaFields, ClientCaInput
+from guardpanel.models.https import ClientCertificates
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
@@ -47,6 +49,44 @@ ROWS = ClientCas(NOUN, ClientCa, ClientCaFields)
 
 page, find, create, update, delete = ROWS.page, ROWS.find, ROWS.create, ROWS.update, ROWS.delete
 fields_of = ROWS.fields_of
+
+
+async def as_options(session: AsyncSession) -> list[tuple[str, str]]:
+    """Id and name of each, for a select."""
+    rows = await session.exec(select(ClientCa.id, ClientCa.name).order_by(func.lower(ClientCa.name)))
+    return [(str(number), name) for number, name in rows.all()]
+
+
+async def used_by(session: AsyncSession, rows: Collection[ClientCa]) -> Mapping[int, list[tuple[int, str]]]:
+    """The virtual hosts that ask for certificates of these, as (id, name)."""
+    used: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    hosts = select(VirtualHost.client_ca_id, VirtualHost.id, VirtualHost.name).order_by(VirtualHost.name)
+    hosts = hosts.where(col(VirtualHost.client_ca_id).in_([row.id for row in rows]))
+    for number, host_id, name in (await session.exec(hosts)).all():
+        used[number or 0].append((host_id or 0, name))
+    return used
+
+
+class AskedCa(NamedTuple):
+    row: ClientCa
+    state: State
+
+
+async def asked_by(session: AsyncSession, host: VirtualHost) -> AskedCa | None:
+    """The client CA whose certificates a virtual host accepts."""
+    if host.client_certificates is ClientCertificates.OFF:
+        return None
+    row = await session.get(ClientCa, host.client_ca_id)
+    return AskedCa(row, (await states([row]))[row.id or 0]) if row else None
+
+
+async def announced(session: AsyncSession) -> list[AskedCa]:
+    """Those in use whose certificates or lists ended or end soon."""
+    used = select(VirtualHost.client_ca_id).where(VirtualHost.client_certificates != ClientCertificates.OFF)
+    rows = (await session.exec(select(ClientCa).where(col(ClientCa.id).in_(used)).order_by(ClientCa.name))).all()
+    known = await states(rows)
+    asked = [AskedCa(row, known[row.id or 0]) for row in rows]
+    return sorted((one for one in asked if one.state.tone != "ok"), key=lambda one: one.state.tone)
 
 
 def judged(fields: ClientCaFields, stored: ClientCaFields | None) -> ClientCaFields:

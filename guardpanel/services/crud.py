@@ -169,7 +169,7 @@ class Crud(Generic[R, F]):
         self, changes: Changes, request: SaveRequest, number: int, version: int | None = None
     ) -> SaveResult[str]:
         """Returns the name of the deleted row."""
-        change = self._change(request, f"Deleted a {self.noun.word.lower()}", number)
+        change = self._change(request, f"Deleted a {self.noun.in_sentence}", number)
 
         async def mutate(session: AsyncSession) -> str:
             row = await self.find(session, number)
@@ -229,7 +229,7 @@ class Crud(Generic[R, F]):
     def _called(self, thing: Any) -> str:
         """`policy Strict`, `the traffic settings`"""
         only = self.noun.only_name
-        return f"the {only.lower()}" if only else f"{self.noun.word.lower()} {self.name(thing)}"
+        return f"the {only.lower()}" if only else f"{self.noun.in_sentence} {self.name(thing)}"
 
 
 def missing(noun: Noun) -> NotFound:

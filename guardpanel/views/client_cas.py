@@ -1,7 +1,9 @@
 """Client CAs: the list, the page of one, and their form."""
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import Response
 from starlette.datastructures import UploadFile
@@ -26,6 +28,10 @@ LEFT_OUT = "-----BEGIN PRIVATE KEY-----\n(left out)\n-----END PRIVATE KEY-----"
 
 
 class ClientCaEditing(Editing[ClientCa, ClientCaFields]):
+    async def beside_delete(self, ctx: Context, row: ClientCa) -> Mapping[str, Any]:
+        used = (await client_cas.used_by(ctx.session, [row])).get(row.id or 0, [])
+        return {"used": used, "is_kept": bool(used)}
+
     async def read_form(self, ctx: Context) -> Form:
         """With the texts of files in place of what was typed, as the operator then sees them. No private key gets into a page."""
         async with ctx.request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as sent:
@@ -58,6 +64,7 @@ async def index(ctx: ContextDep, _viewer: Viewer, q: str = "", sort: str = "name
         "rows": rows,
         "states": await client_cas.states(rows.items),
         "authorities": {row.id: client_cas.authorities_of(row) for row in rows.items},
+        "used": await client_cas.used_by(ctx.session, rows.items),
     }
     return await page(ctx.request, "client_cas/index.html", context)
 
@@ -70,6 +77,7 @@ async def show(ctx: ContextDep, client_ca_id: RowId, _viewer: Viewer) -> Respons
         "authorities": its,
         "state": (await client_cas.states([row]))[client_ca_id],
         "list_state": list_state(its, datetime.now(UTC)),
+        "used": (await client_cas.used_by(ctx.session, [row])).get(client_ca_id, []),
         **await detail(ctx, EDITING, client_cas.ROWS, row),
     }
     return await page(ctx.request, "client_cas/show.html", context)

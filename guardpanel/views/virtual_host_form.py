@@ -7,7 +7,7 @@ from guardpanel.errors import HostnameTakeover
 from guardpanel.models import VirtualHost
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.services import certificate_uses, policies, virtual_hosts
+from guardpanel.services import certificate_uses, client_cas, policies, virtual_hosts
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
@@ -27,6 +27,7 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
         return {
             "policies": await policies.all_of_them(ctx.session),
             "certificates": await certificate_uses.as_options(ctx.session),
+            "client_cas": await client_cas.as_options(ctx.session),
         }
 
     async def beside_delete(self, ctx: Context, row: VirtualHost) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from fastapi import Response
 from guardpanel.errors import StorageFailed
 from guardpanel.events.words import Kind
 from guardpanel.panel import Panel
-from guardpanel.services import certificate_uses, virtual_hosts
+from guardpanel.services import certificate_uses, client_cas, virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Trial
 from guardpanel.views.answers import by_name, page
@@ -31,6 +31,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "binds": ctx.panel.settings.http_bind,
         "https_binds": ctx.panel.settings.https_bind,
         "certificate": await certificate_uses.named(ctx.session, host.certificate_id),
+        "client_ca": await client_cas.asked_by(ctx.session, host),
         "coverage": await certificate_uses.coverage(ctx.session, host),
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
     }

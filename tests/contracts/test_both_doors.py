@@ -15,9 +15,11 @@ from guardpanel.app import create_app
 from guardpanel.panel import Panel
 from guardpanel.services.saving import snapshots
 from guardpanel.settings import Settings
+from tests.certificates.test_client_cas import lists, whole
 from tests.conftest import ADA, be_logged_in, have_token, running, someone
 from tests.factories import (
     a_body_reading,
+    a_client_ca,
     a_custom_rule,
     a_policy,
     a_traffic,
@@ -142,6 +144,9 @@ SAVES = [
     Save("a body reading", ("/policies/2/body-readings", a_body_reading(reason="Beacons")),
          ("POST", "/api/v1/policies/2/body-readings", {
              "path": "/api/event", "methods": ["POST"], "content_types": ["text/plain"], "read_as": "json", "reason": "Beacons"})),
+    Save("a client CA", ("/client-cas", a_client_ca(whole(), revocation_lists=lists(), notes="Two\r\nlines")),
+         ("POST", "/api/v1/client-cas", {
+             "name": "Staff", "certificates": whole(), "revocation_lists": lists(), "notes": "Two\nlines"})),
     Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 

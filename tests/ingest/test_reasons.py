@@ -28,6 +28,10 @@ LOGGED: dict[str, tuple[dict[str, Any], str]] = {
     "it is CONNECT": ({"ended": "LR--", "status": 405}, "malformed"),
     "its headers are too long": ({"ended": "LR--", "status": 431}, "too_long"),
     "maintenance": ({"ended": "LR--", "status": 503, "verdict": "maintenance"}, "maintenance"),
+    "no client certificate": (
+        {"ended": "LR--", "status": 403, "verdict": "no_client_certificate"},
+        "no_client_certificate",
+    ),
     "no memory": ({"ended": "RC--", "status": 503}, "no_resources"),
     "killed": ({"ended": "KD--", "status": -1}, "ended"),
     "a refusal of a later guardpanel": ({"ended": "LR--", "status": 429}, "refused"),

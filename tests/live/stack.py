@@ -288,11 +288,11 @@ class Stack:
 
     def answer(self, connection: socket.socket, request: Part) -> Response:
         method = request.split(b" ", 1)[0].decode("latin-1") if isinstance(request, bytes) else ""
-        raw = http.client.HTTPResponse(connection, method=method)
-        raw.begin()
-        body = raw.read()
-        headers = {name.lower(): value for name, value in raw.getheaders()}
-        return Response(raw.status, headers, body)
+        with contextlib.closing(http.client.HTTPResponse(connection, method=method)) as raw:
+            raw.begin()
+            body = raw.read()
+            headers = {name.lower(): value for name, value in raw.getheaders()}
+            return Response(raw.status, headers, body)
 
     def request(
         self,

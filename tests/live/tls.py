@@ -66,9 +66,9 @@ class Stream:
 class H2:
     """One connection. `with H2(address, "shop.test") as client: client.get("shop.test", "/")`."""
 
-    def __init__(self, address: Address, name: str) -> None:
+    def __init__(self, address: Address, name: str, client: ssl.SSLContext | None = None) -> None:
         self._open = contextlib.ExitStack()
-        self.socket = self._open.enter_context(handshake(address, name, context(h2=True)))
+        self.socket = self._open.enter_context(handshake(address, name, client or context(h2=True)))
         assert self.socket.selected_alpn_protocol() == "h2"
         config = h2.config.H2Configuration(
             header_encoding="latin-1", validate_outbound_headers=False, normalize_outbound_headers=False

@@ -41,6 +41,7 @@ KEYS = {
     "custom_rules",
     "readings",
     "certificates",
+    "client_cas",
 }
 
 
@@ -68,6 +69,7 @@ class Case:
             self.given.get("custom_rules", ()),
             self.given.get("readings", ()),
             self.given.get("certificates", ()),
+            self.given.get("client_cas", ()),
         )
 
     @property

@@ -53,6 +53,7 @@ def test_equal_states_give_equal_bytes() -> None:
         ("virtualhost", "health_check_path", "/up"),
         ("virtualhost", "enabled", False),
         ("virtualhost", "tls_name", "x.test"),
+        ("virtualhost", "client_certificates", "optional"),
         ("hostname", "name", "c.test"),
         ("server", "address", "192.0.2.9"),
         ("server", "weight", 7),

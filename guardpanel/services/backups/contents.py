@@ -119,7 +119,7 @@ def must_be_valid(rows: Rows) -> None:
         _check(partial(email, row["email"]), f"account {row['id']}")
     for noun in NOUNS.values():
         for row in differences.with_parts(noun, rows):
-            called = f"the {noun.only_name.lower()}" if noun.only_name else f"{noun.word.lower()} {row['id']}"
+            called = f"the {noun.only_name.lower()}" if noun.only_name else f"{noun.in_sentence} {row['id']}"
             _check(partial(noun.fields.model_validate, row), called)
 
 

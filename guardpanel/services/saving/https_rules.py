@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from guardpanel.certificates.names import covers
 from guardpanel.models.certificate import is_address
@@ -48,6 +49,25 @@ def chosen_certificates_cover_a_hostname(proposal: Proposal) -> Iterator[Violati
         if known and not any(covers(known, name) for name in hostnames[row["id"]]):
             words = f"It covers {in_few_words(known)}, and none of the hostnames. Choose another one, or automatic."
             yield from proposal.at(("virtual_host", row["id"]), "certificate_id", words)
+
+
+def client_certificates_are_checked(proposal: Proposal) -> Iterator[Violation]:
+    """What the handshake could not ask for, or HAProxy not check, would leave the virtual host open or closed to everyone."""
+    asking = {row["id"]: row for row in proposal.rows["virtualhost"] if row["client_certificates"] != "off"}
+    for number, row in asking.items():
+        at = partial(proposal.at, ("virtual_host", number))
+        if not row["https"]:
+            yield from at("client_certificates", "Visitors present certificates over HTTPS only. Turn on HTTPS, too.")
+        if row["client_ca_id"] is None:
+            yield from at("client_ca_id", "Choose the client CA whose certificates are accepted.")
+        if row["client_certificate_headers"] and proposal.facts.small_frames:
+            yield from at("client_certificate_headers", "With coraza-spoa, there is no room for them. Turn this off.")
+    for row in proposal.rows["hostname"] if asking else ():
+        if row["virtual_host_id"] in asking and is_address(row["name"]):
+            words = (
+                f"Clients send no TLS name for {row['name']}, so no certificate can be asked of them there. Remove it."
+            )
+            yield from proposal.at(("virtual_host", row["virtual_host_id"]), "hostnames", words)
 
 
 def in_few_words(names: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from guardpanel.rendering.capacity import by_files
 from guardpanel.services.saving.https_rules import (
     addresses_get_a_certificate,
     chosen_certificates_cover_a_hostname,
+    client_certificates_are_checked,
     https_can_be_served,
     strict_names_leave_no_default,
 )
@@ -37,7 +38,7 @@ def names_are_free(proposal: Proposal) -> Iterator[Violation]:
         for row in proposal.rows[noun.table_name] if noun.has_own_names else ():
             owner = owners.setdefault(row["name"].lower(), row["id"])
             if owner != row["id"]:
-                words = f"A {noun.word.lower()} named {{}} already exists."
+                words = f"A {noun.in_sentence} named {{}} already exists."
                 yield from proposal.between((noun.key, row["id"]), (noun.key, owner), "name", words)
 
 
@@ -69,7 +70,7 @@ def _without(proposal: Proposal, gone: Key, noun: str, field: str, users: Sequen
     if gone in proposal.touched:
         name, them = proposal.name(gone, proposal.before), "it" if len(users) == 1 else "them"
         used = f"{name} is used by {_some([NOUNS[noun].name(row) for row in users])}."
-        yield Violation(*gone, name, "", f"{used} Assign {them} another {word.lower()} first.")
+        yield Violation(*gone, name, "", f"{used} Assign {them} another {NOUNS[gone[0]].in_sentence} first.")
     else:
         for row in users:
             yield from proposal.at((noun, row["id"]), field, f"{word} not found. It may have been deleted.")
@@ -139,6 +140,7 @@ RULES = (
     https_can_be_served,
     addresses_get_a_certificate,
     chosen_certificates_cover_a_hostname,
+    client_certificates_are_checked,
     strict_names_leave_no_default,
     names_are_free,
     hostnames_have_one_owner,

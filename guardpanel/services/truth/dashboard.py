@@ -14,7 +14,8 @@ from guardpanel.engines import EnginesStatus, Servers, ServerStatus
 from guardpanel.engines.servers import is_up
 from guardpanel.models import Certificate, Deployment, Policy, Revision, RuleExclusion, Server, VirtualHost
 from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import certificate_uses, exclusion_ends, policies, virtual_hosts
+from guardpanel.services import certificate_uses, client_cas, exclusion_ends, policies, virtual_hosts
+from guardpanel.services.client_cas import AskedCa
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import live_line
@@ -53,6 +54,8 @@ class Overview:
     "Rule exclusions whose last day is near."
     certificates: Sequence[tuple[Certificate, State]] = ()
     "Those that ended, or end within 21 days."
+    client_cas: Sequence[AskedCa] = ()
+    "In use, and ended or about to end."
 
     @property
     def total(self) -> int:
@@ -118,6 +121,7 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
         problem=problem,
         ending=await exclusion_ends.announced(session),
         certificates=await certificate_uses.announced(session),
+        client_cas=await client_cas.announced(session),
     )
 
 

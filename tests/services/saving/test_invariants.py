@@ -195,3 +195,43 @@ def test_the_default_certificate_is_served_to_somebody() -> None:
     assert found(settings(default_certificate_id=1), {**settings(default_certificate_id=1), "certificate": []}) == [
         ("certificate", 1, "", "shop is used by Traffic settings. Assign it another certificate first.")
     ]
+
+
+@pytest.mark.parametrize(
+    ("host", "facts", "field", "words"),
+    [
+        ({"https": False}, FACTS, "client_certificates", "Visitors present certificates over HTTPS only."),
+        ({"client_ca_id": None}, FACTS, "client_ca_id", "Choose the client CA whose certificates are accepted."),
+        ({"client_ca_id": 2}, FACTS, "client_ca_id", "Client CA not found."),
+        (
+            {"client_certificate_headers": True},
+            FOREIGN,
+            "client_certificate_headers",
+            "With coraza-spoa, there is no room",
+        ),
+        ({"hostnames": "192.0.2.1"}, FACTS, "hostnames", "Clients send no TLS name for 192.0.2.1"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["optional", "required"])
+def test_client_certificates_can_be_asked_for(
+    mode: str, host: dict[str, Any], facts: EngineFacts, field: str, words: str
+) -> None:
+    usual = {**SERVER, "https": True, "client_certificates": mode, "client_ca_id": 1}
+    name = host.get("hostnames", "shop.example")
+    host = {key: value for key, value in host.items() if key != "hostnames"}
+    staff = [{"name": "Staff", "certificates": "x"}]
+    facts = replace(facts, https_binds=(("127.0.0.1", 8443),))
+
+    assert found(NOTHING, rows({}, {"shop.example": usual}, client_cas=staff), facts) == []
+    broken = found(NOTHING, rows({}, {name: usual | host}, client_cas=staff), facts)
+
+    assert [(key, at) for _, key, at, _ in broken] == [(1, field)]
+    assert broken[0][3].startswith(words)
+
+
+def test_a_client_ca_in_use_stays() -> None:
+    host = {"shop.example": {**SERVER, "https": True, "client_certificates": "optional", "client_ca_id": 1}}
+    before = rows({}, host, client_cas=[{"name": "Staff", "certificates": "x"}])
+
+    used = "Staff is used by shop.example. Assign it another client CA first."
+    assert ("client_ca", 1, "", used) in found(before, {**before, "clientca": []})

@@ -53,6 +53,8 @@ class Panel:
             self.environment["GUARDPANEL_AGENT_BIN"] = str(agent)
         self.process: subprocess.Popen[bytes] | None = None
         self.output = data.parent / f"{data.name}.out"
+        self.sessions: dict[str, dict[str, str]] = {}
+        "Cookies of those who have logged in, by email: a password is hashed slowly on purpose."
         self._read = 0
 
     @property

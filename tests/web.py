@@ -77,7 +77,13 @@ class Person:
     def __init__(self, panel: Panel, email: str = EMAIL) -> None:
         self.client = httpx2.Client(base_url=panel.url, timeout=60, follow_redirects=True, verify=panel.trusted)
         self.client.headers["origin"] = panel.url
-        answer = self.client.post("/login", data={"email": email, "password": PASSWORD, "next": "/"})
+        for name, value in panel.sessions.get(email, {}).items():
+            self.client.cookies.set(name, value, domain="127.0.0.1")
+        answer = self.client.get("/")
+        if answer.url.path == "/login":  # the first time, or the session has ended
+            self.client.cookies.clear()
+            answer = self.client.post("/login", data={"email": email, "password": PASSWORD, "next": "/"})
+            panel.sessions[email] = dict(self.client.cookies)
         assert answer.status_code == 200, answer.text
 
     def __enter__(self) -> Self:

@@ -1,7 +1,5 @@
 """From a blocked request to its fix in a browser: three clicks from the event, by keyboard, and without JavaScript."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -9,16 +7,13 @@ from tests.e2e.conftest import log_in
 from tests.e2e.test_accessibility import faults
 from tests.live.test_both_doors_live import bearer
 from tests.live.test_fix_live import event_of, post, prepare
-from tests.panel import Panel, origin_server, running_panel
-from tests.web import an_account
+from tests.panel import Panel
 
 
 @pytest.fixture(scope="module")
-def blog() -> Iterator[Panel]:
-    with running_panel() as panel, origin_server() as port:
-        an_account(panel)
-        prepare(panel, port)
-        yield panel
+def blog(panel: Panel, origin: int) -> Panel:
+    prepare(panel, origin)
+    return panel
 
 
 def blocked(panel: Panel, field: str) -> tuple[dict[str, str], str]:

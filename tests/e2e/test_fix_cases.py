@@ -2,17 +2,14 @@
 
 import logging
 import time
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import log_in
 from tests.live.fixing import IS_LONG, Site
 from tests.live.test_both_doors_live import bearer
 from tests.live.test_false_positives import CASES, Case
-from tests.panel import Panel, origin_server, running_panel
-from tests.web import an_account
+from tests.panel import Panel
 
 CHOSEN = CASES[:10] if IS_LONG else [CASES[5], CASES[9]]
 "Gutenberg and phpMyAdmin; ten in `make nightly`."
@@ -23,19 +20,11 @@ log = logging.getLogger(__name__)
 "Its lines appear with `-o log_cli=true --log-cli-level=INFO`."
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[Panel, int]]:
-    with running_panel() as panel, origin_server() as port:
-        an_account(panel)
-        yield panel, port
-
-
-def test_each_case_is_fixed_with_three_clicks(quiet_page: Page, served: tuple[Panel, int]) -> None:
-    panel, port = served
+def test_each_case_is_fixed_with_three_clicks(quiet_page: Page, panel: Panel, origin: int) -> None:
     log_in(quiet_page, panel)
     with bearer(panel) as api:
         for case in CHOSEN:
-            site = Site.of(panel, api, port, case)
+            site = Site.of(panel, api, origin, case)
             clicks, seconds = fixed(quiet_page, site, case)
             log.info("%s: %s: %d clicks, %.1f s", case["application"], case["name"], clicks, seconds)
             assert clicks <= MOST_CLICKS, case["name"]

@@ -140,7 +140,7 @@ class Stack:
         release = self.folder / "releases" / str(self.number)
         for path, content in {**bundle.files, **bundle.secrets}.items():
             (release / path).parent.mkdir(parents=True, exist_ok=True)
-            (release / path).write_bytes(self.impatient(content) if path == "coraza.cfg" else content)
+            (release / path).write_bytes(self.impatient(path, content))
         (self.folder / "next").symlink_to(release)
         (self.folder / "next").rename(self.folder / "current")
         agent = readable_yaml.read(bundle.files["coraza.yaml"])
@@ -151,10 +151,13 @@ class Stack:
         self.bundle = bundle
         return bundle
 
-    def impatient(self, engine: bytes) -> bytes:
-        before, seconds, after = engine.partition(b"timeout processing 5s")
-        assert seconds, "the product's patience is another one"
-        return b"%btimeout processing %ds%b" % (before, self.agent_seconds, after)
+    def impatient(self, path: str, content: bytes) -> bytes:
+        """Of a response, 2.6 gives the agent what is left of the server's time (_frontend.cfg.j2)."""
+        seconds = {"coraza.cfg": b"timeout processing 5s", "haproxy.cfg": b"wait-for-body time 25s"}.get(path)
+        if seconds is None or self.agent_seconds == 5:
+            return content
+        assert seconds in content or path == "haproxy.cfg", "the product's patience is another one"
+        return content.replace(seconds, b"%b %ds" % (seconds.rpartition(b" ")[0], self.agent_seconds))
 
     def start(self, command: list[str], log: str, stdout: str = "") -> subprocess.Popen[bytes]:
         with (self.folder / log).open("ab") as errors, (self.folder / (stdout or log)).open("ab") as output:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ class Bundle:
 
     `secrets` are files with private keys. The checksum does not cover them: new content under the same name needs no reload. They
     are never shown, compared or exported.
+
+    `data` are maps that change more often than the configuration that reads them. The checksum does not cover them either:
+    HAProxy takes their entries at run time.
     """
 
     files: Mapping[str, bytes]
@@ -48,10 +52,15 @@ class Bundle:
     "By file and 1-based line."
     named_servers: tuple["NamedServer", ...] = field(default=())
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    data: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def secrets_digest(self) -> str:
-        return digest_of({name: hashlib.sha256(content).hexdigest() for name, content in self.secrets.items()})
+        return digest_of(hashes(self.secrets))
+
+    @cached_property
+    def data_digest(self) -> str:
+        return digest_of(hashes(self.data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,11 @@ class NamedServer:
         return Origin("virtual_host", self.virtual_host_id, f"servers.{self.position}.address")
 
 
+def hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The SHA-256 (hex) of each file."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
 def digest_of(hashes: Mapping[str, str]) -> str:
-    """SHA-256 (hex) over the names and hashes of secrets. Empty without any."""
+    """SHA-256 (hex) over the names and hashes of files. Empty without any."""
     return hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest() if hashes else ""

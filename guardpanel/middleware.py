@@ -22,8 +22,14 @@ COUNTED_METHODS = {*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE"}
 LARGEST_BODY = 256 * 1024
 LARGER_BODIES = {"/system/backup/upload": 1024**3}
 "By path. Only administrators get to the point where it is read."
-LARGER_BELOW = {"/client-cas": 2 * 1024**2, "/api/v1/client-cas": 2 * 1024**2}
-"By the beginning of the path: revocation lists, which forms and JSON encode."
+LARGEST_LIST = 20 * 1024**2 + LARGEST_BODY
+LARGER_BELOW = {
+    "/client-cas": 2 * 1024**2,
+    "/api/v1/client-cas": 2 * 1024**2,
+    "/access/lists": LARGEST_LIST,
+    "/api/v1/address-lists": LARGEST_LIST,
+}
+"By the beginning of the path: revocation lists, which forms and JSON encode, and address lists."
 
 REQUESTS = Counter("guardpanel_http_requests", "HTTP requests to the panel.", ["method", "route", "status"])
 SECONDS = Histogram("guardpanel_http_request_duration_seconds", "Their duration.", ["route"])
@@ -37,7 +43,8 @@ class TooLarge(Problem):
     code = "too_large"
 
     def __init__(self, largest: int) -> None:
-        words = f"{largest // 1024**3} GiB" if largest >= 1024**3 else f"{largest // 1024} KiB"
+        units = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+        words = next(f"{largest // size} {unit}" for size, unit in units if largest >= size)
         super().__init__(f"At most {words} can be sent at once. Nothing was saved.")
 
 

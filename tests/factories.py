@@ -82,6 +82,20 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
     return {key: value for key, value in {**typed, **others}.items() if value is not None}
 
 
+def an_address_list(called: str = "Scanners", **others: Any) -> Form:
+    """The form of an address list."""
+    typed = {
+        "version": "1",
+        "name": called,
+        "kind": "deny",
+        "applies_to": "everywhere",
+        "virtual_host_ids": "",
+        "entries": "203.0.113.0/24",
+        "notes": "",
+    }
+    return {key: value for key, value in {**typed, **others}.items() if value is not None}
+
+
 def an_exclusion(**others: Any) -> Form:
     """The form of a rule exclusion."""
     typed = {

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from guardpanel.access import parsing
+from guardpanel.access.entries import Entries
 from guardpanel.engines import default_certificate
+from guardpanel.models.address_list import AddressListFields
 from guardpanel.models.body_reading import BodyReadingFields
 from guardpanel.models.certificate import CertificateFields
 from guardpanel.models.client_ca import ClientCaFields
@@ -40,6 +43,7 @@ def rows(
     readings: Iterable[dict[str, Any]] = (),
     certificates: Iterable[dict[str, Any]] = (),
     client_cas: Iterable[dict[str, Any]] = (),
+    address_lists: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
@@ -84,4 +88,21 @@ def rows(
     made["clientca"] = [
         {"id": at, **ClientCaFields.model_validate(one).model_dump(mode="json")} for at, one in enumerate(client_cas, 1)
     ]
+    made["addresslist"] = []
+    for at, one in enumerate(address_lists, 1):
+        fields = {name: value for name, value in one.items() if name != "entries"}
+        content = the_entries(one).reference.text
+        columns = AddressListFields.model_validate({"content": content, **fields}).model_dump(mode="json")
+        made["addresslist"].append({"id": at, **columns})
     return made
+
+
+def the_entries(listed: dict[str, Any]) -> Entries:
+    """Of a list, as it is typed."""
+    return parsing.parsed("\n".join(listed.get("entries", ())), is_deny=listed.get("kind", "deny") == "deny")
+
+
+def maps_of(address_lists: Iterable[dict[str, Any]]) -> dict[str, bytes]:
+    """For `EngineFacts.list_maps`."""
+    entries = [the_entries(one) for one in address_lists]
+    return {one.reference.digest: one.map for one in entries}

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from fastapi import Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from guardpanel.dependencies import Editor
+from guardpanel.dependencies import Editor, client_address
 from guardpanel.errors import FieldError, Invalid, Problem, Stale
 from guardpanel.models.types import kind_of, refuse
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
@@ -96,13 +96,14 @@ NamedVersion = Annotated[int | None, Depends(named_version)]
 
 
 async def save_request(
+    request: Request,
     user: Editor,
     overwrite_drift: Annotated[
         bool,
         Query(description="Save even if the configuration was changed outside guardpanel. Overwrites that change."),
     ] = False,
 ) -> SaveRequest:
-    return SaveRequest(user.email, over_drift=overwrite_drift)
+    return SaveRequest(user.email, over_drift=overwrite_drift, client=client_address(request))
 
 
 SaveRequestDep = Annotated[SaveRequest, Depends(save_request)]

@@ -2,7 +2,8 @@
 
 from guardpanel.engines.agent import AgentStatus, RunningApplication
 from guardpanel.engines.deployer import Deployer
-from guardpanel.engines.drift import Drift, Expected, Place
+from guardpanel.engines.differences import Drift, Place
+from guardpanel.engines.drift import Expected
 from guardpanel.engines.haproxy import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.protocol import Engines, EnginesStatus
 from guardpanel.engines.rule_set import Link, Rule, RuleRole, RuleSet

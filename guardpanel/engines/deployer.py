@@ -12,7 +12,8 @@ from guardpanel.engines.agent import Agent
 from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.answers import Answers
 from guardpanel.engines.coraza_spoa import agent_of
-from guardpanel.engines.drift import Drift, Expected, Inspector
+from guardpanel.engines.differences import Drift
+from guardpanel.engines.drift import Expected, Inspector
 from guardpanel.engines.files import sweep_drafts
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.master_cli import MasterCli

@@ -1,45 +1,24 @@
 """Drift: what differs on disk or in memory from the live revision. Files, sockets and processes are read anew each time."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import unified_diff
-from enum import StrEnum
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import proc
 from guardpanel.engines.agent import Agent, AgentStatus
 from guardpanel.engines.agent_files import applications_in
+from guardpanel.engines.differences import Drift, Place, differing
 from guardpanel.engines.files import content_of
+from guardpanel.engines.map_drift import MapInspector
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.engines.releases import ReleaseDamaged, Releases
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import EngineUnavailable
 
-MOST_LINES = 200
-"Lines of a difference that are shown."
-
 TRIES = 6
 "New connections per listener and look: a second HAProxy on the same port would accept a share of them."
-
-
-class Place(StrEnum):
-    FILES = "Release files"
-    HAPROXY = "HAProxy"
-    AGENT = "The WAF agent"
-    DATABASE = "The database"
-
-
-@dataclass(frozen=True)
-class Drift:
-    """A difference as a sentence, with the differing lines (as in a unified diff) if there are any."""
-
-    place: Place
-    what: str
-    lines: tuple[str, ...] = ()
-    ours: bool = False
-    "Caused by a crash or restart, not by a person: repaired at once."
 
 
 @dataclass(frozen=True)
@@ -57,6 +36,7 @@ class Inspector:
         self.cli = cli
         self.agent = agent
         self.verifier = verifier
+        self.maps = MapInspector(cli, releases)
 
     async def inspect(self, expected: Expected) -> list[Drift]:
         """All differences. An engine that does not respond is down, which is reported elsewhere."""
@@ -83,9 +63,9 @@ class Inspector:
         what = (
             f"{name} of release {expected.number} was {'changed' if path.exists() else 'removed'} outside guardpanel."
         )
-        if expected.bundle is None or not path.is_file() or name in self.releases.secrets(expected.number):
-            return Drift(Place.FILES, what)  # Lines of a private key are shown nowhere.
-        return Drift(Place.FILES, what, self._lines(expected.bundle.files.get(name, b""), content_of(path)))
+        if expected.bundle is None or not path.is_file() or name not in expected.bundle.files:
+            return Drift(Place.FILES, what)  # Lines of a private key are shown nowhere, and lists may be long.
+        return Drift(Place.FILES, what, self._lines(expected.bundle.files[name], content_of(path)))
 
     def _lines(self, want: bytes, have: bytes) -> tuple[str, ...]:
         """For display: without the secret by which HAProxy recognizes the panel."""
@@ -101,30 +81,10 @@ class Inspector:
             processes = await self.cli.processes()
             if not self.verifier.has_learned(expected.checksum):
                 self.verifier.learn(expected.checksum, await asyncio.to_thread(self.releases.files, expected.number))
-            drifts = [*await self._maps(expected), *await self._listeners(expected, processes)]
+            drifts = [*await self.maps.inspect(expected.number), *await self._listeners(expected, processes)]
             return drifts or await self._certificates(expected)
         except (EngineUnavailable, ReleaseDamaged):  # A damaged release is reported with the files.
             return []
-
-    async def _maps(self, expected: Expected) -> list[Drift]:
-        """Maps as the newest worker has them: the Runtime API can change them independently of their files."""
-        drifts = []
-        for number, name in sorted((await self.cli.maps()).items(), key=lambda entry: entry[1]):
-            text = await self.cli.map_entries(number)
-            if drift := await asyncio.to_thread(self._map, expected.number, name, text):
-                drifts.append(drift)
-        return drifts
-
-    def _map(self, number: int, name: str, entries: str) -> Drift | None:
-        path = self.releases.root / str(number) / name
-        if not path.is_file():
-            return None  # Reported with the files.
-        want = sorted(line for line in path.read_text("utf-8", "replace").split("\n") if line)
-        have = sorted(line.partition(" ")[2].rstrip() for line in entries.split("\n") if line.startswith("0x"))
-        if want == have:
-            return None
-        what = f"{name} in HAProxy’s memory differs from the file. It was changed through the Runtime API."
-        return Drift(Place.HAPROXY, what, self._lines("\n".join(want).encode(), "\n".join(have).encode()))
 
     async def _listeners(self, expected: Expected, processes: Processes) -> list[Drift]:
         drifts = []
@@ -229,21 +189,3 @@ def _strangers(host: str, port: int, own: set[int]) -> str:
         return ""
     processes = [f"process {pid} ({proc.command(pid)})" for pid in others[:3]]
     return "Another process, " + ", ".join(processes) + "," if processes else "Another process"
-
-
-def differing(want: bytes, have: bytes) -> tuple[str, ...]:
-    """Removed (`-`) and added (`+`) lines, in file order."""
-    old, new = (text.decode("utf-8", "replace").split("\n") for text in (want, have))
-    head = _same(old, new)
-    tail = _same(old[head:][::-1], new[head:][::-1])
-    changes = unified_diff(old[head : len(old) - tail], new[head : len(new) - tail], lineterm="", n=0)
-    lines = [line for line in list(changes)[2:] if not line.startswith("@@")]
-    if len(lines) <= MOST_LINES:
-        return tuple(lines)
-    return (*lines[:MOST_LINES], f"… {len(lines) - MOST_LINES} more lines")
-
-
-def _same(left: Sequence[str], right: Sequence[str]) -> int:
-    """The number of leading lines that are equal. They are skipped, since files are long and changes small."""
-    pairs = enumerate(zip(left, right, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))

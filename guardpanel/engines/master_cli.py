@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines import http
+from guardpanel.engines.map_commands import MapCommands
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
 LARGEST = 64 * 1024 * 1024
@@ -36,7 +37,7 @@ class Processes:
     uptime_seconds: int
 
 
-class MasterCli:
+class MasterCli(MapCommands):
     def __init__(self, path: Path) -> None:
         self.path = path
 

@@ -7,7 +7,8 @@ from typing import Protocol
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines.addresses import Addresses
 from guardpanel.engines.agent import Agent, AgentStatus
-from guardpanel.engines.drift import Drift, Expected
+from guardpanel.engines.differences import Drift
+from guardpanel.engines.drift import Expected
 from guardpanel.engines.haproxy import HAProxy
 from guardpanel.engines.releases import Release, Releases
 from guardpanel.engines.servers import Servers, ServerStatus

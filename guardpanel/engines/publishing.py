@@ -1,11 +1,13 @@
-"""Has HAProxy run a release: by a reload, or, if only contents of certificates differ, by a swap in the running process."""
+"""Has HAProxy run a release: by a reload, or, if only contents of certificates or entries of address lists differ, by a swap in
+the running process."""
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines.files import content_of
+from guardpanel.engines.map_swapping import MapSwapper
 from guardpanel.engines.protocol import Tell
 from guardpanel.engines.releases import Release, Releases
 from guardpanel.engines.reloading import Reloader
@@ -21,25 +23,32 @@ class Publisher:
     def __init__(self, releases: Releases, reloader: Reloader, telling: ServerSync, verifier: Verifier) -> None:
         self.releases, self.reloader, self.telling, self.verifier = releases, reloader, telling, verifier
         self.swapper = Swapper(reloader.cli, verifier)
+        self.maps = MapSwapper(reloader.cli)
 
     async def publish(self, release: Release, bundle: Bundle, tell: Tell, *, again: bool) -> None:
         """Have HAProxy run it, and prove its new certificates. `again`: by a reload in any case, and prove all of them."""
         keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
-        is_loaded = bool(keys) and not again and await self.reloader.has_loaded(bundle.checksum)
+        before = await asyncio.to_thread(self.releases.differing_data, release.number)
+        is_loaded = bool(keys or before) and not again and await self.reloader.has_loaded(bundle.checksum)
         tell("swap" if is_loaded else "reload")
         await asyncio.to_thread(self.releases.must_be_whole, release)
         if is_loaded:
-            await self._swap(release, bundle, keys, tell)
+            await self._swap(release, bundle, keys, before, tell)
         else:
-            await self._load(release, bundle, bundle.secrets if again else keys, again=again or bool(keys))
+            await self._load(release, bundle, bundle.secrets if again else keys, again=again or bool(keys or before))
 
-    async def _swap(self, release: Release, bundle: Bundle, keys: Collection[str], tell: Tell) -> None:
-        """The files are current before HAProxy gets the first certificate: one that starts meanwhile loads them."""
+    async def _swap(
+        self, release: Release, bundle: Bundle, keys: Collection[str], maps_before: Mapping[str, bytes], tell: Tell
+    ) -> None:
+        """The files are current before HAProxy gets the first certificate or entry: one that starts meanwhile loads them."""
         await asyncio.to_thread(self.releases.publish, release)
         try:
-            await self.swapper.swap(bundle, keys)
+            for file, before in maps_before.items():
+                await self.maps.swap(file, before, bundle.data[file])
+            if keys:
+                await self.swapper.swap(bundle, keys)
         except (NotSwapped, EngineUnavailable) as failed:
-            log.warning("reloading HAProxy, since certificates could not be swapped: %s", failed.message)
+            log.warning("reloading HAProxy, since a swap failed: %s", failed.message)
             tell("reload", failed.message)
             await self._load(release, bundle, keys, again=True)
 
@@ -52,9 +61,10 @@ class Publisher:
         await self.verifier.prove_certificates(bundle, keys)
 
     async def put_back(self, release: Release, bundle: Bundle) -> None:
-        """An earlier release, by a reload: which certificates HAProxy has by now is unknown."""
+        """An earlier release, by a reload: which certificates and entries HAProxy has by now is unknown."""
         keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
-        await self._load(release, bundle, keys, again=bool(keys))
+        data = await asyncio.to_thread(self.releases.differing_data, release.number)
+        await self._load(release, bundle, keys, again=bool(keys or data))
 
     async def load_again(self, release: Release) -> None:
         """The current release, as it is on disk."""

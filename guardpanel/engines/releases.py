@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guardpanel.bundle import Bundle, digest_of
+from guardpanel.bundle import Bundle, digest_of, hashes
 from guardpanel.engines.files import content_of, exchange, sync_directory, write_atomically, write_new
 from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
 
@@ -38,6 +38,8 @@ class Release:
     checksum: str
     secrets: str = ""
     "Digest of its files with private keys (`Bundle.secrets_digest`)."
+    data: str = ""
+    "Digest of its maps that change at run time (`Bundle.data_digest`)."
 
 
 class Releases:
@@ -66,14 +68,15 @@ class Releases:
             ) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        return Release(number, final, bundle.checksum, bundle.secrets_digest)
+        return Release(number, final, bundle.checksum, bundle.secrets_digest, bundle.data_digest)
 
     def _write(self, draft: Path, number: int, bundle: Bundle) -> None:
-        folders = {draft} | {(draft / name).parent for name in bundle.files}
+        public = {**bundle.files, **bundle.data}
+        folders = {draft} | {(draft / name).parent for name in public}
         secret_folders = {(draft / name).parent for name in bundle.secrets}
         for folder in sorted(folders | secret_folders):
             folder.mkdir(mode=0o700 if folder in secret_folders else 0o750, parents=True, exist_ok=True)
-        for name, content in bundle.files.items():
+        for name, content in public.items():
             self._place(draft / name, name, content)
         for name, content in bundle.secrets.items():
             self._place(draft / name, name, content, SECRET)
@@ -81,8 +84,10 @@ class Releases:
         manifest = {
             "release": number,
             "checksum": bundle.checksum,
-            "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(bundle.files.items())},
-            "secrets": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(bundle.secrets.items())},
+            **{
+                kind: dict(sorted(hashes(files).items()))
+                for kind, files in (("files", bundle.files), ("secrets", bundle.secrets), ("data", bundle.data))
+            },
         }
         write_new(draft / MANIFEST, json.dumps(manifest, indent=1).encode())
         for folder in sorted(folders, reverse=True):
@@ -109,7 +114,8 @@ class Releases:
             for name, digest in _hashes(manifest).items():
                 if hashlib.sha256(content_of(path / name)).hexdigest() != digest:
                     raise ReleaseDamaged(f"{name} of release {number} was changed outside guardpanel.")
-            return Release(number, path, manifest["checksum"], digest_of(manifest.get("secrets", {})))
+            digests = (digest_of(manifest.get(kind, {})) for kind in ("secrets", "data"))
+            return Release(number, path, manifest["checksum"], *digests)
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
@@ -150,18 +156,33 @@ class Releases:
         except (OSError, ValueError, KeyError):
             return ""
 
+    def data(self, number: int) -> dict[str, str]:
+        """From its manifest: the SHA-256 (hex) of each map that changes at run time, by name."""
+        return self._listed(number, "data")
+
     def secrets(self, number: int) -> dict[str, str]:
         """From its manifest: the SHA-256 (hex) of each file with a private key, by name. Empty without a manifest."""
+        return self._listed(number, "secrets")
+
+    def _listed(self, number: int, kind: str) -> dict[str, str]:
         try:
-            return dict(json.loads(content_of(self.root / str(number) / MANIFEST)).get("secrets", {}))
+            return dict(json.loads(content_of(self.root / str(number) / MANIFEST)).get(kind, {}))
         except (OSError, ValueError):
             return {}
 
     def differing_secrets(self, number: int) -> frozenset[str]:
         """The files with private keys of this release that the current one lacks, or has with other content."""
+        return self._differing(number, "secrets")
+
+    def differing_data(self, number: int) -> dict[str, bytes]:
+        """The same of the maps that change at run time, with their content in the current release."""
+        names = sorted(self._differing(number, "data"))
+        return {name: content_of(self.link / name) if (self.link / name).is_file() else b"" for name in names}
+
+    def _differing(self, number: int, kind: str) -> frozenset[str]:
         current = self.current_number()
-        known = self.secrets(current) if current is not None else {}
-        return frozenset(name for name, digest in self.secrets(number).items() if known.get(name) != digest)
+        known = self._listed(current, kind) if current is not None else {}
+        return frozenset(name for name, digest in self._listed(number, kind).items() if known.get(name) != digest)
 
     def forget_secrets(self, keep: Collection[int]) -> None:
         """Delete the private keys of all releases but these: a replaced key must not stay on disk."""
@@ -216,8 +237,8 @@ def _looks(path: Path) -> tuple[tuple[str, int, int, int], ...]:
 
 
 def _hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Of all files, those with private keys included."""
-    return {**manifest["files"], **manifest.get("secrets", {})}
+    """Of all files, those with private keys and those that change at run time included."""
+    return {**manifest["files"], **manifest.get("secrets", {}), **manifest.get("data", {})}
 
 
 def _digest(path: Path) -> str:

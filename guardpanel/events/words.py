@@ -36,6 +36,10 @@ class Verdict(StrEnum):
     "429: its client had too many requests in progress."
     TOO_MANY_BODIES = "too_many_bodies"
     "503: too many large bodies were being inspected and the policy fails closed, or too many large responses were in transit."
+    BANNED = "banned"
+    "403: its client was banned."
+    ON_DENY_LIST = "on_deny_list"
+    "403: its client is on a deny list."
     UNDELIVERED = "undelivered"
     "HAProxy could not deliver it, for a `Reason`, and there is nothing else to report."
 
@@ -103,6 +107,11 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.TOO_MANY_BODIES: VerdictWords(
         32, Outcome.DENIED, "Too many bodies", "Too many large bodies at a time",
         "Rejected. Too many large bodies were in progress.", "circle-x", "tone-bad"),
+    Verdict.BANNED: VerdictWords(
+        40, Outcome.DENIED, "Banned", "The client was banned", "Rejected. The client was banned.", "ban", "tone-accent"),
+    Verdict.ON_DENY_LIST: VerdictWords(
+        41, Outcome.DENIED, "On a deny list", "The client is on a deny list", "Rejected. The client is on a deny list.",
+        "ban", "tone-accent"),
     Verdict.UNDELIVERED: VerdictWords(
         10, Outcome.DENIED, "Not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
 }  # fmt: skip

@@ -135,6 +135,10 @@ def _verdict(entry: _LogEntry) -> Verdict | None:
             return Verdict.GREEDY
         case "bodies":
             return Verdict.TOO_MANY_BODIES
+        case "banned":
+            return Verdict.BANNED
+        case "denied":
+            return Verdict.ON_DENY_LIST
         case "unjudged":
             return Verdict.FAIL_OPEN if entry.fail == "open" else Verdict.AGENT_ERROR
     return Verdict.DETECTED if entry.rules not in {"", NONE} else None

@@ -16,9 +16,17 @@ STEP = 1_000
 MIB = 1024 * 1024
 
 ANYBODYS = tuple(
-    VERDICT_CODES[verdict] for verdict in (Verdict.UNKNOWN_HOST, Verdict.UNDELIVERED, Verdict.GREEDY, Verdict.CROWDED)
+    VERDICT_CODES[verdict]
+    for verdict in (
+        Verdict.UNKNOWN_HOST,
+        Verdict.UNDELIVERED,
+        Verdict.GREEDY,
+        Verdict.CROWDED,
+        Verdict.BANNED,
+        Verdict.ON_DENY_LIST,
+    )
 )
-"What anyone can cause at will: requests to unknown hosts, malformed and aborted ones, and too many at once."
+"What anyone can cause at will: requests to unknown hosts, malformed and aborted ones, too many at once, and rejected ones."
 SPARED = 10_000
 "The newest of each that are kept. Others are deleted first if space is short."
 

@@ -14,6 +14,7 @@ SQLModel.metadata.naming_convention = {
 }
 
 from guardpanel.models import (  # noqa: E402
+    address_list,
     body_reading,
     certificate,
     client_ca,
@@ -25,6 +26,8 @@ from guardpanel.models import (  # noqa: E402
     virtual_host,
 )
 from guardpanel.models.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep  # noqa: E402
+from guardpanel.models.address_list import AddressList  # noqa: E402
+from guardpanel.models.address_list_content import AddressListContent  # noqa: E402
 from guardpanel.models.body_reading import BodyReading  # noqa: E402
 from guardpanel.models.certificate import Certificate  # noqa: E402
 from guardpanel.models.certificate_content import CertificateContent  # noqa: E402
@@ -53,6 +56,7 @@ NOUNS: Mapping[str, Noun] = {
         rule_exclusion.NOUN,
         custom_rule.NOUN,
         body_reading.NOUN,
+        address_list.NOUN,
     )
 }
 "The nouns by key, in display order, which is also an order in which their rows can be inserted."
@@ -65,6 +69,8 @@ __all__ = [
     "AcmeOrder",
     "AcmePlan",
     "AcmeStep",
+    "AddressList",
+    "AddressListContent",
     "BodyReading",
     "Certificate",
     "CertificateContent",

@@ -52,7 +52,7 @@ Networks = Annotated[Lines, AfterValidator(known_networks), Field(max_length=2_0
 
 def network(text: str) -> str:
     """The network in canonical form. Raises ValueError with a message for the operator."""
-    parsed = _parsed(text)
+    parsed = read_network(text)
     if parsed.prefixlen < WIDEST[parsed.version]:
         raise ValueError(
             f"{parsed} is too large: any host in it could forge client addresses. Use /{WIDEST[parsed.version]} or smaller."
@@ -68,7 +68,8 @@ def network(text: str) -> str:
     return str(parsed.network_address) if parsed.prefixlen == parsed.max_prefixlen else str(parsed)
 
 
-def _parsed(text: str) -> Network:
+def read_network(text: str) -> Network:
+    """An address or a network, whatever its size. Raises ValueError with a message for the operator."""
     beginning = text[:60]
     if "%" in text:
         raise ValueError(f"{beginning} has a zone (%). Enter it without.")

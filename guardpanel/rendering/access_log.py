@@ -27,6 +27,7 @@ LINE = (
             "server_milliseconds": "%Tr",
             "ended": '"%tsc"',
             "verdict": '"%[var(txn.gp.verdict)]"',
+            "list": '"%[var(txn.gp.deny)]"',
             "application": '"%[var(txn.gp.app)]"',
             "policy": '"%[var(txn.gp.policy)]"',
             "checksum": f'"{CHECKSUM}"',

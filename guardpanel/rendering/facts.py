@@ -1,5 +1,6 @@
 """Where the engines meet and what they support: the same for every revision of an installation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from guardpanel.certificates.served import NO_CERTIFICATES, ServedCertificates
@@ -57,6 +58,12 @@ class EngineFacts:
 
     certificates: ServedCertificates = NO_CERTIFICATES
     "Not part of a snapshot: a restored revision is rendered with the newest contents."
+
+    list_maps: Mapping[str, bytes] = field(default_factory=dict, repr=False, hash=False)
+    "HAProxy's files of address lists, by the hash of their entries, which rows name."
+
+    bans_map: str = ""
+    "HAProxy's file of banned networks. It is not part of a release: bans are no configuration. Empty: nobody is banned."
 
     holds_responses: bool = False
     "HAProxy can wait for a response and continue with a partial one (2.8). 2.6 loses those whose server closes."

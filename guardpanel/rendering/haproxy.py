@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import acme, client_certificates, https, maps, trailers, waiting
+from guardpanel.rendering import access, acme, client_certificates, https, maps, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -99,6 +99,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             named=any_spelling(state.traffic.client_ip_header),
             **https.parameters(state),
             **client_certificates.parameters(state),
+            **access.parameters(state),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
             large_buffer=LARGE_BUFFER,
@@ -177,7 +178,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
     if state.proven_names:
         rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts.acme_thumbprint)
-    rendered |= https.files(state) | client_certificates.files(state) | error_pages()
+    rendered |= https.files(state) | access.files(state) | client_certificates.files(state) | error_pages()
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
             rendered[f"ca/{host.id}.pem"] = host.tls_ca

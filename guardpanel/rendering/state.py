@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from guardpanel.models.enforcement import EnforcementMode, effective_mode
 from guardpanel.rendering import acme
+from guardpanel.rendering.address_list import AddressListState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.rows import Rows
@@ -36,6 +37,7 @@ class DesiredState:
     tuning: Tuning = UNTUNED
     names_off: tuple[str, ...] = ()
     "Hostnames of disabled virtual hosts. They return 421, even if another's wildcard matches."
+    address_lists: tuple[AddressListState, ...] = ()
     proven_names: tuple[str, ...] = ()
     "Names that HAProxy proves to ACME authorities."
     client_cas: Mapping[int, ClientCaState] = field(default_factory=dict)
@@ -61,6 +63,9 @@ class DesiredState:
             tuning=Tuning.from_rows(rows),
             names_off=tuple(
                 sorted(name for row in rows["virtualhost"] if not row["enabled"] for name in names[row["id"]])
+            ),
+            address_lists=tuple(
+                AddressListState.from_row(row) for row in sorted(rows["addresslist"], key=lambda row: row["id"])
             ),
             proven_names=acme.proven_names(rows),
             client_cas={

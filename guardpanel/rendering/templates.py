@@ -26,6 +26,7 @@ def template(name: str) -> Template:
         word=tokens.word,
         log_format=tokens.log_format,
         seclang=tokens.seclang,
+        seconds_left=tokens.seconds_left,
         content_types=tokens.content_types,
     )
     environment.globals["origin"] = tokens.origin_mark

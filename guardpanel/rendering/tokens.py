@@ -51,6 +51,18 @@ def log_format(text: str) -> Token:
     return word(text.replace("%", "%%"))
 
 
+def seconds_left(path: str) -> Token:
+    """How long what the map at this path has of the client lasts, for HAProxy. It takes a word apart once more for the arguments
+    of a function, where double quotes keep a path's signs together (configuration manual §2.2)."""
+    if UNSAFE.search(path):
+        raise UnsafeText(f"a control character in {path!r}")
+    name = path if re.fullmatch(r"[A-Za-z0-9_./@+~-]+", path) else f'"{re.sub(QUOTED, BACKSLASHED, path)}"'
+    return word(f"src,map_ip_int({name},0),sub(txn.gp.now)")
+
+
+QUOTED, BACKSLASHED = r"([\"\\])", r"\\\1"
+
+
 def seclang(text: str) -> Token:
     """Text within a quoted SecLang argument: only characters without a special meaning."""
     if not re.fullmatch(r"[A-Za-z0-9 .,:/_|+#&^!$-]*", text) or "%{" in text:

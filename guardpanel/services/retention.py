@@ -21,6 +21,7 @@ from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services.backups.backups import Backups
+from guardpanel.services.list_contents import ListContents
 from guardpanel.services.saving.changes import Changes
 from guardpanel.settings import Settings
 
@@ -46,6 +47,7 @@ class Retention:
         self.changes = changes
         self.settings = settings
         self.backups = backups
+        self._list_contents = ListContents(changes.database)
 
     def start(self) -> None:
         self.changes.background.once("sweep", self._sweep)
@@ -77,6 +79,7 @@ class Retention:
             await contents.wipe_old(session, clock.AGES.now())
         while await self._drop_changes():
             await self._leave_room()
+        await self._list_contents.tidy(self._leave_room)
         for number in await self._old_releases():
             await asyncio.to_thread(self.changes.engines.releases.drop, number)
             await self._leave_room()

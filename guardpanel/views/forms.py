@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, get_origin
 from fastapi import Request
 from pydantic import BaseModel
 
+from guardpanel.dependencies import client_address
 from guardpanel.errors import FieldErrors, Problem, Stale
 from guardpanel.models import User
 from guardpanel.models.meta import About, about_field
@@ -49,6 +50,8 @@ class Form:
         "New at each rendering: a repeated key is the same save."
         self.content = ""
         "A digest of the URL and everything sent except the key."
+        self.client = ""
+        "The address that sent it."
         self.is_begun = False
         "Contains a value that the operator did not type and that is not saved yet."
         self.to_choose: frozenset[str] = frozenset()
@@ -76,6 +79,7 @@ class Form:
                 typed.setdefault(name, []).append(value)
         form = cls(renumbered(typed), model=model)
         form.content = digest(request.scope["path"], {**typed, "save_key": []})
+        form.client = client_address(request)
         return form
 
     def about(self, name: str) -> About:
@@ -130,7 +134,9 @@ class Form:
 
     def save_request(self, editor: User) -> SaveRequest:
         """Who saves this form, and the options of the save."""
-        return SaveRequest(editor.email, self.save_key, self.content, over_drift=self.checked("over_drift"))
+        return SaveRequest(
+            editor.email, self.save_key, self.content, over_drift=self.checked("over_drift"), client=self.client
+        )
 
     def fields(self, model: type[M]) -> M:
         """The validated input type. Raises Invalid with a message for each field."""

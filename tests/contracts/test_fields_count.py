@@ -39,7 +39,7 @@ SAID: dict[str, Any] = {
     "seclang": "SecAction \"id:9000001,phase:2,pass,nolog,setvar:'tx.mine=1'\"",
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
     "only_if": ["action=save"], "profile": "webdav", "content_types": ["image/*"], "ends_on": "2027-01-31",
-    "certificates": root("Changed").pem, "names": ["changed.example"], "other_authorities": ["https://changed.example/dir"], "staging_authority": "https://changed.example/trial", "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
+    "entries": ["changed"], "virtual_host_ids": [2], "content": f"1 entry ({'a' * 64})", "certificates": root("Changed").pem, "names": ["changed.example"], "other_authorities": ["https://changed.example/dir"], "staging_authority": "https://changed.example/trial", "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
 
@@ -157,6 +157,10 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
         return {"name": "Staff", "certificates": root().pem}
     if "certificates" in path:
         return {"name": "Mine", "source": "self_signed", "names": ["mine.example"]}
+    if path.endswith("/entries"):
+        return {"entries": ["203.0.113.7"]}
+    if "address-lists" in path:
+        return {"name": "Mine", "applies_to": "virtual_hosts", "virtual_host_ids": [1]}
     if "body-readings" in path:
         return {"path_match": "exact", "path": "/posts", "read_as": "json"}
     if path.endswith("/profiles"):
@@ -199,7 +203,18 @@ def shows(answered: Any, sent: Any) -> bool:
 
 def there(path: str) -> str:
     """Within a row that there is."""
+    path = path.replace("/{address_list_id}/", "/1/")
     return path.replace("/{policy_id}/", "/1/").replace("/{virtual_host_id}/", "/1/")
+
+
+async def what_it_is_within(client: httpx2.AsyncClient, path: str) -> None:
+    """What a row belongs to, or refers to."""
+    if "{virtual_host_id}/" in path or "address-lists" in path:
+        await client.post("/api/v1/vhosts", json=a_vhost() | {"policy_id": 1})
+    if "address-lists" in path:
+        await client.post("/api/v1/vhosts", json=a_vhost("other.example"))
+    if "{address_list_id}/" in path:
+        await client.post("/api/v1/address-lists", json={"name": "Theirs"})
 
 
 async def a_row(client: httpx2.AsyncClient, path: str) -> str:
@@ -217,6 +232,7 @@ async def test_a_field_that_is_changed_counts_in_a_patch(
     ada_api: httpx2.AsyncClient, settings: Settings, path: str
 ) -> None:
     """In a row that is sent back whole, as it was read, and beside nothing else."""
+    await what_it_is_within(ada_api, path)
     address = await a_row(ada_api, path)
 
     async def as_usual() -> dict[str, Any]:
@@ -254,8 +270,7 @@ def known(path: str) -> list[str]:
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_field_that_is_given_counts_in_a_post(ada_api: httpx2.AsyncClient, path: str) -> None:
     """A value, and null."""
-    if "{virtual_host_id}" in path:
-        await ada_api.post("/api/v1/vhosts", json=a_vhost() | {"policy_id": 1})
+    await what_it_is_within(ada_api, path)
     ignored = {}
     for _, place, schema in (case for case in bodies("post") if case[0] == path):
         body = usual(path, place)
@@ -277,6 +292,7 @@ async def test_a_value_of_another_kind_is_refused_at_its_field(
     ada_api: httpx2.AsyncClient, settings: Settings, path: str
 ) -> None:
     """JSON tells numbers, texts and truth apart: true is not stored as 1."""
+    await what_it_is_within(ada_api, path)
     method, address = ("POST", there(path)) if path in LISTS else ("PATCH", await a_row(ada_api, path))
     taken = {}
     for _, place, schema in (case for case in bodies(method.lower()) if case[0] == path):
@@ -420,6 +436,7 @@ LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "per_page": lambda page: page["per_page"] == 2,
     "q": lambda page: page["total"] == 0,
     "policy_id": lambda page: page["total"] == 0,
+    "kind": lambda problem: problem["errors"][0]["field"] == "kind",
     "source": lambda problem: problem["errors"][0]["field"] == "source",
     "findings": lambda problem: problem["errors"][0]["field"] == "findings",
     "policy": lambda problem: problem["detail"] == "Policy not found.",
@@ -429,6 +446,7 @@ LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 async def test_each_parameter_of_a_list_counts(ada_api: httpx2.AsyncClient) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    await ada_api.post("/api/v1/address-lists", json={"name": "Theirs"})
     for path, name in [
         (path, name) for method, path, name in parameters() if method == "get" and path not in OWN_FILTERS
     ]:

@@ -91,7 +91,7 @@ def test_pages_are_not_in_it_and_every_operation_is_described() -> None:
 
 def test_bodies_take_no_key_that_they_do_not_know() -> None:
     for path, method, operation in OPERATIONS:
-        if "requestBody" in operation:
+        if "application/json" in operation.get("requestBody", {}).get("content", ()):
             reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
             schema = KEPT["components"]["schemas"][reference.rsplit("/", 1)[1]]
             assert schema["additionalProperties"] is False, (path, method)

@@ -8,7 +8,8 @@ import pytest
 
 from guardpanel.engines import Deployer, deployer
 from guardpanel.engines.agent import Agent, AgentStatus
-from guardpanel.engines.drift import Drift, Expected, Inspector
+from guardpanel.engines.differences import Drift
+from guardpanel.engines.drift import Expected, Inspector
 from guardpanel.engines.master_cli import MasterCli, Processes
 from guardpanel.rendering import DesiredState, render
 from guardpanel.settings import Settings

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -62,6 +62,8 @@ class Stack:
         lua: bool = True,
         agent_seconds: int = 5,
         certificates: ServedCertificates = NO_CERTIFICATES,
+        list_maps: Mapping[str, bytes] | None = None,
+        bans: str = "",
     ) -> None:
         """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners.
 
@@ -87,8 +89,11 @@ class Stack:
             lua_folder=str(self.folder),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
             certificates=certificates,
+            list_maps=list_maps or {},
+            bans_map=str(self.folder / "bans.map"),
         )
         (self.folder / shipped.lua_file()).write_text(shipped.lua())
+        (self.folder / "bans.map").write_text(bans)
         if events:
             (self.folder / "log").mkdir()
             (self.folder / "log" / "access.json").symlink_to(self.folder / "access.json")
@@ -138,7 +143,7 @@ class Stack:
         bundle = render(DesiredState.from_rows(rows, self.facts))
         self.number += 1
         release = self.folder / "releases" / str(self.number)
-        for path, content in {**bundle.files, **bundle.secrets}.items():
+        for path, content in {**bundle.files, **bundle.secrets, **bundle.data}.items():
             (release / path).parent.mkdir(parents=True, exist_ok=True)
             (release / path).write_bytes(self.impatient(path, content))
         (self.folder / "next").symlink_to(release)

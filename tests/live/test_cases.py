@@ -15,6 +15,9 @@ from tests.rendering.case import Case, cases
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_path: Path) -> None:
     asked = HAProxy(haproxy)
+    bans = tmp_path / "a 'quoted', \\ \"odd\" (path)" / "bans.map"
+    bans.parent.mkdir()
+    bans.write_text("")
     states = tmp_path / "servers.state"
     states.write_text("1\n")  # as at the first start: no servers are known
     bundle = case.bundle(
@@ -23,10 +26,11 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         drops_trailers=asyncio.run(asked.knows(DROPS_TRAILERS)),
         runs_lua=asyncio.run(asked.runs_lua()),
         lua_folder=str(tmp_path),
+        bans_map=str(bans),
         holds_responses=asyncio.run(asked.holds_responses()),
     )
     (tmp_path / lua_file()).write_text(lua())
-    for path, content in {**bundle.files, **bundle.secrets}.items():
+    for path, content in {**bundle.files, **bundle.secrets, **bundle.data}.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(content)
 

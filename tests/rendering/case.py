@@ -14,7 +14,7 @@ import yaml
 from guardpanel.bundle import Bundle
 from guardpanel.listen_addresses import host_and_port
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
-from tests.rows import FACTS, rows
+from tests.rows import FACTS, maps_of, rows
 
 CASES = Path(__file__).parent / "cases"
 
@@ -42,6 +42,8 @@ KEYS = {
     "readings",
     "certificates",
     "client_cas",
+    "address_lists",
+    "bans_map",
 }
 
 
@@ -70,6 +72,7 @@ class Case:
             self.given.get("readings", ()),
             self.given.get("certificates", ()),
             self.given.get("client_cas", ()),
+            self.given.get("address_lists", ()),
         )
 
     @property
@@ -81,6 +84,8 @@ class Case:
             server_states="/var/lib/guardpanel/run/servers.state",
             lua_folder="/var/lib/guardpanel/run",
             acme_thumbprint="thumbprint-of-the-account-key_43-characters",
+            list_maps=maps_of(self.given.get("address_lists", ())),
+            bans_map=self.given.get("bans_map", "/var/lib/guardpanel/bans.map"),
             small_frames=AGENTS[self.given.get("agent", "guardpanel-spoa")],
             **VERSIONS[self.given.get("haproxy", "2.8")],
         )
@@ -93,7 +98,7 @@ class Case:
         bundle = self.bundle()
         return {
             path: unmarked(content.decode(), bundle.checksum)
-            for path, content in bundle.files.items()
+            for path, content in {**bundle.files, **bundle.data}.items()
             if not path.startswith("errors/")
         }
 

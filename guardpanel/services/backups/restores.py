@@ -26,7 +26,7 @@ from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
 from guardpanel.sealing import Seal
-from guardpanel.services.backups import keys
+from guardpanel.services.backups import keys, lists
 from guardpanel.services.backups.backups import Candidate
 from guardpanel.services.history import earlier_rows
 from guardpanel.services.saving import differences, facts, revisions, snapshots
@@ -130,6 +130,7 @@ async def _put(session: AsyncSession, candidate: Candidate, seal: Seal) -> None:
     await snapshots.put_back(session, await _with_own_facts(session, rows))
     session.expire_all()
     await keys.restore(session, candidate.database, seal)
+    await lists.restore(session, candidate.database)
 
 
 def _stamped(now: snapshots.Snapshot, rows: Rows, stamp: int) -> tuple[Rows, list[Key]]:

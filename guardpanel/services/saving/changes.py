@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.access.contents import ListMaps
 from guardpanel.background import Background, tell_fault
 from guardpanel.database import Database
 from guardpanel.engines import Engines
@@ -53,7 +54,7 @@ class Changes:
         self.engines = engines
         self.seal = seal
         self.background = background or Background()
-        self.renderer = Renderer(engines, facts, seal)
+        self.renderer = Renderer(engines, facts, seal, ListMaps(database))
         self.saves = Saves()
         self.watch = Watch()
         self.preparing = Preparing(database, engines, self.renderer)

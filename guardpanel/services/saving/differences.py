@@ -128,7 +128,8 @@ def _difference(
 
 def _texts(noun: Noun, field: About, before: Any, after: Any, names: Names, names_now: Names) -> tuple[str, str]:
     if isinstance(before, list) and isinstance(after, list):
-        old, new = _only_what_differs(_items(noun, field, before), _items(noun, field, after))
+        items = _items(noun, field, before, names), _items(noun, field, after, names_now)
+        old, new = _only_what_differs(*items)
         return "\n".join(old), "\n".join(new)
     return _text(noun, field, before, names), _text(noun, field, after, names_now)
 
@@ -170,7 +171,7 @@ def _changes(
         if was == now:
             continue
         if isinstance(now, list):
-            yield from _lists(noun, field, was, now)
+            yield from _lists(noun, field, was, now, names)
         else:
             yield _pair(field, _text(noun, field, was, names), _text(noun, field, now, names))
 
@@ -179,36 +180,38 @@ def _noun_of(fields: BaseModel) -> Noun:
     return next(noun for noun in NOUNS.values() if isinstance(fields, noun.fields))
 
 
-def _lists(noun: Noun, field: About, was: Sequence[Any], now: Sequence[Any]) -> list[str]:
-    old, new = _by_name(noun, field, was), _by_name(noun, field, now)
-    parts = [f"{field.item} {_item(noun, field, new[key])} added" for key in new if key not in old]
+def _lists(noun: Noun, field: About, was: Sequence[Any], now: Sequence[Any], names: Names) -> list[str]:
+    old, new = _by_name(noun, field, was, names), _by_name(noun, field, now, names)
+    parts = [f"{field.item} {_item(noun, field, new[key], names)} added" for key in new if key not in old]
     parts += [
         f"{field.item} {key[0]} {', '.join(_changes(noun, field.rows, old[key], new[key], {}))}"
         for key in new
         if key in old and old[key] != new[key]
     ]
-    parts += [f"{field.item} {_item(noun, field, old[key])} removed" for key in old if key not in new]
+    parts += [f"{field.item} {_item(noun, field, old[key], names)} removed" for key in old if key not in new]
     return parts if 0 < len(parts) <= 3 else [field.in_sentence]
 
 
-def _by_name(noun: Noun, field: About, values: Iterable[Any]) -> dict[tuple[str, int], Any]:
+def _by_name(noun: Noun, field: About, values: Iterable[Any], names: Names) -> dict[tuple[str, int], Any]:
     """A list's items by their identifying value, and its occurrence."""
     known_by = next((part.known_by for part in noun.parts if part.field == field.name), "")
     by_name: dict[tuple[str, int], Any] = {}
     times: Counter[str] = Counter()
     for value in values:
-        called = str(getattr(value, known_by)) if known_by else _item(noun, field, value)
+        called = str(getattr(value, known_by)) if known_by else _item(noun, field, value, names)
         by_name[called, times[called]] = value
         times[called] += 1
     return by_name
 
 
-def _items(noun: Noun, field: About, values: Iterable[Any]) -> list[str]:
-    """A list's items: parts described, others as they are."""
-    return [_item(noun, field, value) for value in values]
+def _items(noun: Noun, field: About, values: Iterable[Any], names: Names) -> list[str]:
+    """A list's items: parts described, rows by name, others as they are."""
+    return [_item(noun, field, value, names) for value in values]
 
 
-def _item(noun: Noun, field: About, value: Any) -> str:
+def _item(noun: Noun, field: About, value: Any, names: Names) -> str:
+    if field.name in noun.references:
+        return names.get(noun.references[field.name], {}).get(value, str(value))
     in_words = next((part.in_words for part in noun.parts if part.field == field.name), str)
     return in_words(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
 
@@ -223,7 +226,7 @@ def _pair(field: About, was: str, now: str) -> str:
 
 def _text(noun: Noun, field: About, value: object, names: Names) -> str:
     if isinstance(value, list):
-        return "\n".join(_items(noun, field, value))
+        return "\n".join(_items(noun, field, value, names))
     if field.name in noun.references and isinstance(value, int):
         return names.get(noun.references[field.name], {}).get(value, "")
     return field.text(value)

@@ -59,8 +59,9 @@ def what_is_named_exists(proposal: Proposal) -> Iterator[Violation]:
             there = {row["id"] for row in proposal.rows[NOUNS[key].table_name]}
             lost = defaultdict(list)
             for row in proposal.rows[noun.table_name]:
-                if row[field] is not None and row[field] not in there:
-                    lost[row[field]].append(row)
+                for number in row[field] if isinstance(row[field], list) else [row[field]]:
+                    if number is not None and number not in there:
+                        lost[number].append(row)
             for number, users in lost.items():
                 yield from _without(proposal, (key, number), noun.key, field, users)
 

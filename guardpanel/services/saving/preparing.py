@@ -98,11 +98,12 @@ class Preparing:
         return value, await self._staged(session, draft, bundle, live, same)
 
     async def _is_as(self, live: Revision, bundle: Bundle) -> bool:
-        """Private keys are not part of the checksum."""
+        """Private keys and entries of address lists are not part of the checksum."""
         if live.checksum != bundle.checksum:
             return False
-        released = await asyncio.to_thread(self.engines.releases.secrets, live.id or 0)
-        return digest_of(released) == bundle.secrets_digest
+        releases, number = self.engines.releases, live.id or 0
+        secrets, data = await asyncio.to_thread(lambda: (releases.secrets(number), releases.data(number)))
+        return (digest_of(secrets), digest_of(data)) == (bundle.secrets_digest, bundle.data_digest)
 
     async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
         """The current rows: those of the previous save, unless something else wrote since."""

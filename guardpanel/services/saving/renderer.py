@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.access.contents import ListMaps
 from guardpanel.bundle import Application, Bundle
 from guardpanel.certificates import contents
 from guardpanel.certificates.contents import CurrentContent
@@ -18,7 +19,7 @@ from guardpanel.engines.files import content_of
 from guardpanel.engines.handshakes import first_of
 from guardpanel.engines.releases import Release, ReleaseDamaged
 from guardpanel.models import Revision
-from guardpanel.rendering import DesiredState, EngineFacts, render
+from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.sealing import Seal
 from guardpanel.services.saving import invariants, refusals, snapshots
 from guardpanel.services.saving.change import Change
@@ -28,16 +29,21 @@ from guardpanel.services.saving.snapshots import Snapshot
 
 
 class Renderer:
-    def __init__(self, engines: Engines, facts: EngineFacts, seal: Seal) -> None:
+    def __init__(self, engines: Engines, facts: EngineFacts, seal: Seal, lists: ListMaps) -> None:
         self.seal = seal
+        self.lists = lists
         self.engines = engines
         self.facts = facts
         self._live: tuple[str, dict[str, Application]] | None = None
         "Checksum of the live bundle, and its applications by name."
 
     async def rendered(self, snapshot: Snapshot, facts: EngineFacts | None = None) -> Bundle:
-        """What the engines get from these rows. Runs in a thread."""
-        return await asyncio.to_thread(_rendered, snapshot, facts or self.facts)
+        """What the engines get from these rows. Raises NotFound if entries of their address lists are not stored any more."""
+        facts = facts or self.facts
+        rows = await asyncio.to_thread(snapshots.rows, snapshot)
+        references = [row["content"] for row in rows["addresslist"]]
+        facts = replace(facts, list_maps=await self.lists.of(references, facts.list_maps))
+        return await asyncio.to_thread(_rendered, rows, facts)
 
     async def accepted(self, change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:
         """What the engines get from a change. Raises Invalid (422) or Conflict (409) if it breaks a rule across rows."""
@@ -47,7 +53,8 @@ class Renderer:
         """The revision's release, staged again if it is missing or modified."""
         with suppress(ReleaseDamaged):
             release = self.engines.releases.open(number)
-            if (release.checksum, release.secrets) == (bundle.checksum, bundle.secrets_digest):
+            rendered = bundle.checksum, bundle.secrets_digest, bundle.data_digest
+            if (release.checksum, release.secrets, release.data) == rendered:
                 return release
         return self.engines.stage(bundle, number)
 
@@ -67,11 +74,13 @@ class Renderer:
         return frozenset(application.name for application in bundle.applications) - frozenset(before)
 
     async def facts_in(self, session: AsyncSession) -> EngineFacts:
-        """The facts with the installation's secret and certificates in this session: a restored backup has its own."""
+        """The facts with the installation's secret, certificates and address lists in this session: a restored backup has its
+        own."""
         return replace(
             self.facts,
             secret=await secret_of(session) or self.facts.secret,
             certificates=await self._certificates(session),
+            list_maps=await self.lists.current(session),
         )
 
     async def _certificates(self, session: AsyncSession) -> ServedCertificates:
@@ -101,8 +110,8 @@ class Renderer:
         self.engines.verifier.secret = facts.secret
 
 
-def _rendered(snapshot: Snapshot, facts: EngineFacts) -> Bundle:
-    return render(DesiredState.from_rows(snapshots.rows(snapshot), facts))
+def _rendered(rows: Rows, facts: EngineFacts) -> Bundle:
+    return render(DesiredState.from_rows(rows, facts))
 
 
 def _accepted(change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:

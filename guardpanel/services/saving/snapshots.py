@@ -142,6 +142,11 @@ def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
     return _of(old, touched), _of(new, touched)
 
 
+def _referred(value: Any) -> Sequence[Any]:
+    """The ids that a column has: one, or a list of them as JSON."""
+    return json.loads(value) if isinstance(value, str) else value if isinstance(value, list) else [value]
+
+
 def _add_referred(state: Mapping[str, Any], touched: dict[str, set[int]]) -> None:
     """The rows that the touched ones refer to: nouns precede those that refer to them."""
     for noun in reversed([*NOUNS.values()]):
@@ -150,7 +155,7 @@ def _add_referred(state: Mapping[str, Any], touched: dict[str, set[int]]) -> Non
         places = {name: at for at, name in enumerate(state[noun.table_name]["columns"])}
         for column, key in noun.references.items():
             if column in places:
-                touched[key] |= {row[places[column]] for row in rows}
+                touched[key] |= {number for row in rows for number in _referred(row[places[column]])}
 
 
 OWNERS = {

@@ -36,7 +36,7 @@ from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.services import certificates, policies, traffic, virtual_hosts
-from guardpanel.services.backups import archives, keys, restores, sealing
+from guardpanel.services.backups import archives, keys, lists, restores, sealing
 from guardpanel.services.backups.backups import Backups, Candidate
 from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew, WrongPassphrase
 from guardpanel.services.saving import revisions, snapshots
@@ -682,9 +682,9 @@ async def test_every_table_is_in_a_backup() -> None:
 
     from guardpanel.services.saving import snapshots
 
-    assert {table.name for table in (*snapshots.WHOLE, *restores.HISTORY, keys.TABLE, *keys.LEFT_OUT)} == set(
-        SQLModel.metadata.tables
-    )
+    assert {
+        table.name for table in (*snapshots.WHOLE, *restores.HISTORY, keys.TABLE, *keys.LEFT_OUT, lists.TABLE)
+    } == set(SQLModel.metadata.tables)
     assert VERA and Installation.__tablename__ in SQLModel.metadata.tables
 
 

@@ -1,0 +1,148 @@
+"""The entries of an address list: in order, without what others cover, and as canonical text.
+
+The longest prefix decides in HAProxy's maps (configuration manual, `map_ip`). So an entry within another one is kept only if it
+lasts longer: what HAProxy looks up is then always the end of all entries that contain the address.
+"""
+
+import hashlib
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from guardpanel.models.address_list import Reference
+
+FOREVER = 9_999_999_999
+"The end of what does not end, as HAProxy's maps have it: the year 2286 (seconds since 1970)."
+
+
+class Entry(NamedTuple):
+    network: str
+    "Canonical: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`."
+    ends_at: int = 0
+    "Seconds since 1970. 0: it does not end."
+    comment: str = ""
+
+    @property
+    def end(self) -> int:
+        """As HAProxy's maps have it."""
+        return self.ends_at or FOREVER
+
+    @property
+    def line(self) -> str:
+        return f"{self.network}\t{self.ends_at}\t{self.comment}\n"
+
+
+class Span(NamedTuple):
+    """The addresses of a network as numbers: sorted, each comes before those that it contains."""
+
+    first: int
+    "Of an IPv6 address, with IPV6 added."
+    negative_size: int
+    "So that of two with the same beginning, the larger one comes first."
+
+    @property
+    def last(self) -> int:
+        return self.first - self.negative_size - 1
+
+    def contains(self, other: "Span") -> bool:
+        return self.first <= other.first and other.last <= self.last
+
+
+IPV6 = 1 << 130
+"Above all addresses."
+
+
+def span(network: str) -> Span:
+    """Of a canonical network. There may be hundreds of thousands: faster than `ipaddress`."""
+    address, _, prefix = network.partition("/")
+    if ":" in address:
+        first = IPV6 + int.from_bytes(socket.inet_pton(socket.AF_INET6, address))
+        return Span(first, -(1 << (128 - int(prefix))) if prefix else -1)
+    first = int.from_bytes(socket.inet_pton(socket.AF_INET, address))
+    return Span(first, -(1 << (32 - int(prefix))) if prefix else -1)
+
+
+@dataclass(frozen=True)
+class Entries:
+    """In order. `doubles` and `covered` count what was left out."""
+
+    items: tuple[Entry, ...]
+    doubles: int = 0
+    covered: int = 0
+    whole: tuple[int, ...] = ()
+    "IP versions of which every address is in it."
+
+    @cached_property
+    def text(self) -> str:
+        return "".join(entry.line for entry in self.items)
+
+    @cached_property
+    def reference(self) -> Reference:
+        return Reference(len(self.items), digest_of(self.text))
+
+    @property
+    def map(self) -> bytes:
+        """HAProxy's file."""
+        return "".join(f"{entry.network} {entry.end}\n" for entry in self.items).encode()
+
+    @classmethod
+    def read(cls, text: str) -> "Entries":
+        """Canonical text."""
+        lines = (line.split("\t", 2) for line in text.splitlines())
+        return cls(tuple(Entry(network, int(ends_at), comment) for network, ends_at, comment in lines))
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ordered(entries: Iterable[Entry]) -> Entries:
+    """Of equal networks, the one that lasts longest, with the newest comment. Entries within others that last as long are left
+    out."""
+    by_network: dict[str, Entry] = {}
+    doubles = 0
+    for entry in entries:
+        before = by_network.get(entry.network)
+        if before is None:
+            by_network[entry.network] = entry
+            continue
+        doubles += 1
+        ends_at = 0 if not before.ends_at * entry.ends_at else max(before.ends_at, entry.ends_at)
+        by_network[entry.network] = Entry(entry.network, ends_at, entry.comment or before.comment)
+    spans = sorted([(span(network), entry) for network, entry in by_network.items()])
+    kept = tuple(_outermost(spans))
+    return Entries(kept, doubles, len(spans) - len(kept), tuple(_whole(spans)))
+
+
+def _outermost(spans: Iterable[tuple[Span, Entry]]) -> Iterator[Entry]:
+    around: list[tuple[int, int]] = []
+    for (first, negative_size), entry in spans:
+        last = first - negative_size - 1
+        while around and around[-1][0] < last:
+            around.pop()
+        if not around or around[-1][1] < entry.end:
+            around.append((last, entry.end))
+            yield entry
+
+
+def _whole(spans: Iterable[tuple[Span, Entry]]) -> Iterator[int]:
+    """The IP versions that these cover together."""
+    covered, after = {4: 0, 6: 0}, 0
+    for (first, negative_size), _ in spans:
+        if first >= after:
+            covered[6 if first >= IPV6 else 4] -= negative_size
+            after = first - negative_size
+    return (version for version, size in covered.items() if size == 1 << (128 if version == 6 else 32))
+
+
+def without(entries: Entries, networks: Iterable[str]) -> Entries:
+    gone = set(networks)
+    return Entries(tuple(entry for entry in entries.items if entry.network not in gone))
+
+
+def covering(entries: Iterable[Entry], network: str, now: float) -> list[Entry]:
+    """Those in effect that contain this network, widest first."""
+    inner = span(network)
+    return [entry for entry in entries if entry.end > now and span(entry.network).contains(inner)]

@@ -1,0 +1,147 @@
+"""Address lists as JSON, and their entries, of which there may be hundreds of thousands."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, Field
+
+from guardpanel.access.entries import Entry
+from guardpanel.access.parsing import text_of
+from guardpanel.api import nouns
+from guardpanel.api.nouns import ListQuery
+from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep, tag
+from guardpanel.api.shapes import Dialect, Row
+from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
+from guardpanel.models.address_list import NOUN, ListKind
+from guardpanel.services import address_lists
+from guardpanel.services.address_lists import Edit, adding, removing, replacing
+
+
+class AddressListRow(Row):
+    entry_count: int = Field(description="Number of entries.")
+
+
+class AddressListDialect(Dialect):
+    answer = AddressListRow
+
+    def out(self, row: Any) -> dict[str, Any]:
+        return {"entry_count": row.reference.total}
+
+
+class AddressListQuery(ListQuery):
+    kind: ListKind | None = None
+
+
+router = nouns.rows(NOUN, address_lists, AddressListDialect(), query=AddressListQuery, looks_in="names and notes")
+
+
+class AddressOut(BaseModel):
+    network: str
+    ends_at: datetime | None = Field(description="Null: it does not end.")
+    comment: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> "AddressOut":
+        ends_at = datetime.fromtimestamp(entry.ends_at, UTC) if entry.ends_at else None
+        return cls(network=entry.network, ends_at=ends_at, comment=entry.comment)
+
+
+class AddressPage(BaseModel):
+    items: list[AddressOut]
+    total: int
+    page: int
+    per_page: int
+
+
+class AddressQuery(BaseModel):
+    page: int = Field(default=1, ge=1, le=100_000)
+    per_page: int = Field(default=100, ge=1, le=10_000)
+    q: str = Field(default="", max_length=200, description="Part of a network or comment.")
+
+
+class EntriesIn(Body):
+    entries: list[str] = Field(
+        min_length=1,
+        max_length=10_000,
+        description="One per item, as a list is pasted: `192.0.2.7 until 2026-12-31  # reason`.",
+    )
+
+
+class EntriesSaved(BaseModel):
+    entry_count: int
+    version: int
+    deployment: DeploymentOut
+
+
+CONFIRM = Query(
+    description="Save even if the entries contain your own address, or that of a server or of this machine."
+)
+
+
+@router.get("/{address_list_id}/entries", name="list_address_list_entries")
+async def list_entries(
+    address_list_id: RowId, session: SessionDep, _user: Viewer, listing: Annotated[AddressQuery, Query()]
+) -> AddressPage:
+    """By address."""
+    row = await address_lists.find(session, address_list_id)
+    offset = (listing.page - 1) * listing.per_page
+    page = await address_lists.entries_page(session, row, q=listing.q, offset=offset, limit=listing.per_page)
+    items = [AddressOut.of(entry) for entry in page.items]
+    return AddressPage(items=items, total=page.total, page=listing.page, per_page=listing.per_page)
+
+
+@router.post("/{address_list_id}/entries", name="add_address_list_entries")
+async def add_entries(
+    address_list_id: RowId,
+    body: EntriesIn,
+    response: Response,
+    panel: PanelDep,
+    save_request: SaveRequestDep,
+    confirm: Annotated[bool, CONFIRM] = False,
+) -> EntriesSaved:
+    """Add entries, live without a reload. One that is there gets the given end and comment."""
+    edit = adding("\n".join(line.replace("\n", " ").replace("\r", " ") for line in body.entries))
+    return await _edited(panel, save_request, address_list_id, edit, response, confirmed=confirm)
+
+
+@router.put(
+    "/{address_list_id}/entries",
+    name="replace_address_list_entries",
+    openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def replace_entries(
+    address_list_id: RowId,
+    request: Request,
+    response: Response,
+    panel: PanelDep,
+    save_request: SaveRequestDep,
+    confirm: Annotated[bool, CONFIRM] = False,
+) -> EntriesSaved:
+    """Replace all entries by a text as it would be pasted, up to 20 MB."""
+    edit = replacing(text_of(await request.body()))
+    return await _edited(panel, save_request, address_list_id, edit, response, confirmed=confirm)
+
+
+@router.delete("/{address_list_id}/entries/{network:path}", name="remove_address_list_entry")
+async def remove_entry(
+    address_list_id: RowId, network: str, response: Response, panel: PanelDep, save_request: SaveRequestDep
+) -> EntriesSaved:
+    """The network as it is listed, `10.0.0.0/8`."""
+    return await _edited(panel, save_request, address_list_id, removing([network]), response)
+
+
+async def _edited(
+    panel: PanelDep,
+    save_request: SaveRequestDep,
+    number: int,
+    edit: Edit,
+    response: Response,
+    *,
+    confirmed: bool = False,
+) -> EntriesSaved:
+    saved = await address_lists.ROWS.edit(panel.changes, save_request, number, edit, confirmed=confirmed)
+    tag(response, saved.value.version)
+    return EntriesSaved(
+        entry_count=saved.value.reference.total, version=saved.value.version, deployment=DeploymentOut.of(saved)
+    )

@@ -1,0 +1,98 @@
+"""HAProxy's maps over its CLI: counted, changed by entry or as a whole, and asked for what they would answer.
+
+Maps are named by number: their files' names may hold what the CLI reads as something else. Formats as HAProxy 2.6 to 3.4 answer
+(Management Guide §9.3, `show map`, `prepare map`, `get map`).
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+from guardpanel.errors import EngineUnavailable
+
+CHUNK = 15_000
+"Bytes of a payload: with its command it fits the smallest buffer that is rendered."
+
+LISTED = re.compile(r"^(\d+) \((.+)\) pattern loaded from .*entry_cnt=(\d+)", re.MULTILINE)
+FOUND = re.compile(r'found=yes.*?key="([^"]*)", value="([^"]*)"')
+
+Line = tuple[str, str]
+"A network and its value."
+
+
+class MapState(NamedTuple):
+    number: int
+    entries: int
+    "Of all versions together, while one is prepared."
+
+
+class MapCommands(ABC):
+    @abstractmethod
+    async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str: ...
+
+    async def map_states(self) -> dict[str, MapState]:
+        """Of the newest worker's maps, by file as in the configuration."""
+        listed = await self._ask("@1 show map")
+        return {file: MapState(int(number), int(entries)) for number, file, entries in LISTED.findall(listed)}
+
+    async def look_up(self, number: int, address: str) -> Line | None:
+        """The entry that decides about an address, as this HAProxy finds it."""
+        answer = await self._ask(f"@1 get map #{number:d} {ip_address(address)}")
+        match = FOUND.search(answer)
+        if match is None and "found=no" not in answer:
+            raise EngineUnavailable(f"HAProxy returned an unexpected response to `get map`: {answer[:200]}")
+        return (canonical(match[1]), match[2]) if match else None
+
+    async def prepare_map(self, number: int) -> int:
+        """Begin a new version of it."""
+        answer = await self._ask(f"@1 prepare map #{number:d}")
+        match = re.search(r"New version created: (\d+)", answer)
+        if match is None:
+            raise EngineUnavailable(f"HAProxy prepared no new version of a map: {answer[:200]}")
+        return int(match[1])
+
+    async def fill_map(self, number: int, version: int, lines: Sequence[Line]) -> None:
+        """Raises EngineUnavailable if it does not take one of them."""
+        for chunk in _chunks(lines):
+            answer = (await self._ask(f"@1 add map @{version:d} #{number:d} <<\n{chunk}")).strip()
+            if answer:
+                raise EngineUnavailable(f"HAProxy did not take an entry of a map: {answer[:200]}")
+
+    async def commit_map(self, number: int, version: int) -> None:
+        answer = (await self._ask(f"@1 commit map @{version:d} #{number:d}")).strip()
+        if answer:
+            raise EngineUnavailable(f"HAProxy did not take the new version of a map: {answer[:200]}")
+
+    async def put_in_map(self, number: int, network: str, value: str, *, is_there: bool) -> None:
+        """A second `add` of a network would be hidden below the first one."""
+        await self._change(f"{'set' if is_there else 'add'} map #{number:d} {canonical(network)} {int(value):d}")
+
+    async def take_out_of_map(self, number: int, network: str) -> None:
+        await self._change(f"del map #{number:d} {canonical(network)}")
+
+    async def _change(self, command: str) -> None:
+        answer = (await self._ask(f"@1 {command}")).strip()
+        if answer:
+            raise EngineUnavailable(f"HAProxy did not change a map: {answer[:200]}")
+
+
+def canonical(network: str) -> str:
+    """As our files have it: without a prefix that says nothing."""
+    whole = ip_network(network)
+    return str(whole.network_address) if whole.prefixlen == whole.max_prefixlen else str(whole)
+
+
+def _chunks(lines: Iterable[Line]) -> Iterator[str]:
+    chunk: list[str] = []
+    size = 0
+    for network, value in lines:
+        line = f"{network} {value}\n"
+        if size + len(line) > CHUNK:
+            yield "".join(chunk)
+            chunk, size = [], 0
+        chunk.append(line)
+        size += len(line)
+    if chunk:
+        yield "".join(chunk)

@@ -1,0 +1,153 @@
+"""Address lists: named networks whose requests are exempt from bans and deny lists (allow), or rejected (deny).
+
+The entries are in `address_list_content.py`; a row names them by their hash, so that revisions stay small.
+"""
+
+import re
+from typing import Annotated, Any, NamedTuple, Self
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
+from sqlalchemy import JSON
+from sqlmodel import Field
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.noun import Noun
+from guardpanel.models.references import an_id
+from guardpanel.models.types import Fields, Name, Notes, refuse, stored
+from guardpanel.models.versioned_row import VersionedRow
+
+LARGEST_TEXT = 20 * 1024 * 1024
+"Bytes of a pasted or uploaded list."
+
+MOST_HOSTS = 500
+
+
+class ListKind(Choice):
+    DENY = "deny", "Deny", "Requests from these addresses get 403."
+    ALLOW = "allow", "Allow", "Never banned or denied. The WAF still inspects their requests."
+
+
+class AppliesTo(Choice):
+    EVERYWHERE = "everywhere", "All virtual hosts"
+    SOME = "virtual_hosts", "Some virtual hosts"
+
+
+class Reference(NamedTuple):
+    """What a row says of its entries."""
+
+    total: int
+    digest: str
+    "Of their canonical text (access/entries.py), in hexadecimal."
+
+    @property
+    def text(self) -> str:
+        return f"{self.total:,} {'entry' if self.total == 1 else 'entries'} ({self.digest})"
+
+    @classmethod
+    def read(cls, text: str) -> "Reference":
+        """Raises ValueError for any other text."""
+        match = REFERENCE.fullmatch(text)
+        if match is None:
+            raise ValueError(text)
+        return cls(int(match[1].replace(",", "")), match[2])
+
+
+REFERENCE = re.compile(r"(\d{1,3}(?:,\d{3}){0,2}) entr(?:y|ies) \(([0-9a-f]{64})\)", re.ASCII)
+
+EMPTY = Reference(0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+"Of no entries."
+
+
+def known_reference(text: str) -> str:
+    if not REFERENCE.fullmatch(text):
+        raise refuse("Not a reference to entries. Send them as `entries`, or leave this as it was read.")
+    return text
+
+
+def known_ids(ids: list[int]) -> list[int]:
+    return sorted({number for number in map(an_id, ids) if number is not None})
+
+
+def chosen_ids(value: object) -> object:
+    """As a form sends them: one or several, and an empty one if none is."""
+    values = [value] if isinstance(value, str) else value
+    return [number for number in values if number != ""] if isinstance(values, list) else values
+
+
+Ids = Annotated[list[int], BeforeValidator(chosen_ids), AfterValidator(known_ids), Field(max_length=MOST_HOSTS)]
+
+
+class AddressListColumns(Fields):
+    """The fields that form, JSON and table share."""
+
+    name: Name = described("Name", max_length=100)
+    kind: ListKind = described("Kind", ListKind.DENY, sa_type=stored(ListKind))
+    applies_to: AppliesTo = described("Applies to", AppliesTo.EVERYWHERE, sa_type=stored(AppliesTo))
+    virtual_host_ids: Ids = described("Virtual hosts", default_factory=list, sa_type=JSON, unset="none")
+    content: Annotated[str, AfterValidator(known_reference)] = described(
+        "Entries", EMPTY.text, max_length=100, hint="Their number and hash."
+    )
+    notes: Notes = described("Notes", "")
+
+
+class AddressListFields(AddressListColumns):
+    """What an operator sets, besides the entries themselves (`AddressListInput`)."""
+
+    @field_validator("virtual_host_ids")
+    @classmethod
+    def hosts_where_asked_for(cls, ids: list[int], info: ValidationInfo) -> list[int]:
+        if info.data.get("applies_to") is AppliesTo.SOME and not ids:
+            raise refuse("Choose at least one virtual host, or apply the list to all.")
+        return ids if info.data.get("applies_to") is AppliesTo.SOME else []
+
+
+class AddressListInput(AddressListFields):
+    """Plus the entries as text, which become a content."""
+
+    entries: str | None = described(
+        "New entries",
+        "",
+        max_length=LARGEST_TEXT,
+        hint="One address, network (10.0.0.0/8), or range (a-b) per line. Comments start with #, ;, or //. Of CSV, the first "
+        "column.",
+        placeholder="203.0.113.0/24  # reason",
+    )
+    save_anyway: bool | None = described("Save anyway", default=False, hint="Accept what the warnings say.")
+
+
+class AddressList(AddressListColumns, VersionedRow, table=True):
+    """A row."""
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+
+    def replace(self, fields: AddressListFields) -> Self:
+        for name in AddressListColumns.model_fields:
+            setattr(self, name, getattr(fields, name))
+        return self
+
+    @property
+    def reference(self) -> Reference:
+        return Reference.read(self.content)
+
+
+def _beside(row: Any) -> str:
+    return f"{row.kind.word}, {row.content.partition(' (')[0]}"
+
+
+NOUN = Noun(
+    "address_list",
+    "address_lists",
+    "Address list",
+    "Address lists",
+    AddressList,
+    AddressListFields,
+    "/access/lists",
+    "address-lists",
+    "Networks that are never banned, or always rejected.",
+    references={"virtual_host_ids": "virtual_host"},
+    has_own_names=True,
+    beside_name=_beside,
+    sent=AddressListInput,
+)

@@ -1,0 +1,207 @@
+"""Address lists: their pages, and their entries, which are read, judged and stored before a row names them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
+
+from pydantic_core import PydanticCustomError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.access import contents, parsing
+from guardpanel.access.entries import Entries, Entry, ordered, without
+from guardpanel.errors import Invalid, NotFound, Stale
+from guardpanel.models import AddressList
+from guardpanel.models.address_list import NOUN, AddressListFields, AddressListInput, ListKind, Reference
+from guardpanel.sealing import Seal
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.lockout import doors, must_not_lock_out
+from guardpanel.services.paging import Page, holds
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+
+SORTS = {"name": col(AddressList.name), "kind": col(AddressList.kind), "changed": col(AddressList.updated_at)}
+
+NAMED = 3
+"Entries that a summary names at most."
+
+Edit = Callable[[AddressList, Entries], Entries]
+
+
+class Ready(AddressListInput):
+    """The input with the entries that were read from it."""
+
+    parsed: Any = None
+    said: str = ""
+    "What became of the entries."
+
+
+class AddressLists(Crud[AddressList, AddressListFields]):
+    async def page(
+        self, session: AsyncSession, *, q: str = "", kind: ListKind | None = None, **paging: Unpack[Paging]
+    ) -> Page[AddressList]:
+        """Those whose name or notes contain `q`."""
+        wanted = select(AddressList)
+        if q:
+            wanted = wanted.where(holds(q, AddressList.name, AddressList.notes))
+        if kind is not None:
+            wanted = wanted.where(col(AddressList.kind) == kind)
+        return await self.listed(session, wanted, SORTS, **paging)
+
+    async def create(
+        self, changes: Changes, request: SaveRequest, fields: AddressListFields
+    ) -> SaveResult[AddressList]:
+        return await super().create(changes, request, await self._ready(changes, request.client, fields, None))
+
+    async def update(
+        self, changes: Changes, request: SaveRequest, number: int, fields: AddressListFields, version: int | None = None
+    ) -> SaveResult[AddressList]:
+        return await super().update(
+            changes, request, number, await self._ready(changes, request.client, fields, number), version
+        )
+
+    async def also(self, session: AsyncSession, row: AddressList, fields: AddressListFields, seal: Seal) -> str:  # noqa: ARG002
+        """The content that the row names."""
+        if not isinstance(fields, Ready):
+            return ""
+        await contents.add(session, fields.parsed)
+        return fields.said
+
+    async def edit(
+        self, changes: Changes, request: SaveRequest, number: int, edit: Edit, *, confirmed: bool = False
+    ) -> SaveResult[AddressList]:
+        """Other entries for the row as it is. An edit that is saved while this waits is read anew, never taken back. Raises
+        NeedsConfirmation (409) if they would lock somebody out."""
+        for is_last in (False, False, True):
+            async with changes.database.read() as session:
+                row = await self.find(session, number)
+                before = await contents.read(session, row.reference.digest)
+                open_doors = await doors(changes, session, request.client)
+            after = await asyncio.to_thread(edit, row, before)
+            if row.kind is ListKind.DENY and not confirmed:
+                await asyncio.to_thread(must_not_lock_out, open_doors, _new(before, after), "entries")
+            given = self.fields_of(row).model_dump() | {"content": after.reference.text}
+            fields = Ready.model_construct(None, **given, parsed=after, said=_said(before, after))
+            try:
+                return await super().update(changes, request, number, fields, row.version)
+            except Stale:
+                if is_last:
+                    raise
+        raise AssertionError
+
+    async def _ready(self, changes: Changes, client: str, fields: AddressListFields, number: int | None) -> Ready:
+        """With the entries that were sent, if any. Entries that become deny entries are judged, wherever they come from."""
+        sent = fields if isinstance(fields, AddressListInput) else AddressListInput(**fields.model_dump())
+        names_content = "content" in fields.model_fields_set
+        is_deny, text = sent.kind is ListKind.DENY, sent.entries or ""
+        async with changes.database.read() as session:
+            row = await self.find(session, number) if number is not None else None
+            was = await contents.read(session, row.reference.digest) if row else Entries(())
+            stored = await _stored(session, sent.content) if names_content else was
+            open_doors = await doors(changes, session, client)
+        entries = await asyncio.to_thread(read_text, text, is_deny=is_deny) if text.strip() else stored
+        new = await asyncio.to_thread(_new, was if row and row.kind is sent.kind else Entries(()), entries)
+        if is_deny and new:
+            await asyncio.to_thread(_must_be_fit_to_deny, entries)
+            if not sent.save_anyway:
+                await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
+        given = sent.model_dump() | {"content": entries.reference.text}
+        return Ready.model_construct(None, **given, parsed=entries, said=_said(was, entries) if row else "")
+
+
+def _must_be_fit_to_deny(entries: Entries) -> None:
+    """An allow list may have had what a deny list may not."""
+    _at_entries(lambda: parsing.must_fit(ordered(entries.items), is_deny=True))
+
+
+def read_text(text: str, *, is_deny: bool) -> Entries:
+    """Raises Invalid at `entries`, with each line that cannot be read."""
+    return _at_entries(lambda: parsing.parsed(text, is_deny=is_deny))
+
+
+def _at_entries(read: Callable[[], Entries]) -> Entries:
+    try:
+        return read()
+    except PydanticCustomError as error:
+        raise Invalid.at("entries", error.message()) from None
+
+
+def adding(text: str) -> Edit:
+    """The entries of a text beside those that are there. An entry that is there gets the end and the comment that are given."""
+
+    def edit(row: AddressList, before: Entries) -> Entries:
+        is_deny = row.kind is ListKind.DENY
+        new = read_text(text, is_deny=is_deny)
+        if not new.items:
+            raise Invalid.at("entries", "Enter at least one address or network.")
+        given = {entry.network for entry in new.items}
+        kept = [entry for entry in before.items if entry.network not in given]
+        after = ordered([*kept, *new.items])
+        return _at_entries(lambda: parsing.must_fit(after, is_deny=is_deny))
+
+    return edit
+
+
+def replacing(text: str) -> Edit:
+    return lambda row, _: read_text(text, is_deny=row.kind is ListKind.DENY)
+
+
+def removing(networks: Sequence[str]) -> Edit:
+    """Raises NotFound for one that is not in the list."""
+
+    def edit(row: AddressList, before: Entries) -> Entries:  # noqa: ARG001
+        there = {entry.network for entry in before.items}
+        try:
+            canonical = [parsing.network(network) for network in networks]
+        except ValueError as error:
+            raise Invalid.at("entries", f"{error}.") from None
+        if missing := [network for network in canonical if network not in there]:
+            raise NotFound(f"{missing[0]} is not in this list. It may have been removed.")
+        return without(before, canonical)
+
+    return edit
+
+
+async def _stored(session: AsyncSession, reference: str) -> Entries:
+    """What a row or a program names. Raises Invalid (422)."""
+    try:
+        return await contents.read(session, Reference.read(reference).digest)
+    except NotFound:
+        raise Invalid.at("content", "These entries are not stored here. Send them as `entries`.") from None
+
+
+def _said(before: Entries, after: Entries) -> str:
+    """`192.0.2.7 added`, `1,204 added`"""
+    was, now = ({entry.network for entry in entries.items} for entries in (before, after))
+    return ", ".join(filter(None, [_some(now - was, "added"), _some(was - now, "removed")]))
+
+
+def _some(networks: set[str], word: str) -> str:
+    if not networks:
+        return ""
+    return f"{', '.join(sorted(networks)) if len(networks) <= NAMED else f'{len(networks):,}'} {word}"
+
+
+def _new(before: Entries, after: Entries) -> list[str]:
+    known = {(entry.network, entry.ends_at) for entry in before.items}
+    return [entry.network for entry in after.items if (entry.network, entry.ends_at) not in known]
+
+
+async def entries_page(
+    session: AsyncSession, row: AddressList, *, q: str = "", offset: int = 0, limit: int = 50
+) -> Page[Entry]:
+    """By address. `q`: a part of a network or comment."""
+    entries = (await contents.read(session, row.reference.digest)).items
+    if q:
+        entries = await asyncio.to_thread(_matching, entries, q.lower())
+    return Page(list(entries[offset : offset + limit]), len(entries), offset, limit)
+
+
+def _matching(entries: Sequence[Entry], q: str) -> tuple[Entry, ...]:
+    return tuple(entry for entry in entries if q in entry.network or q in entry.comment.lower())
+
+
+ROWS = AddressLists(NOUN, AddressList, AddressListFields)
+
+page, find, create, update, delete, fields_of = (
+    ROWS.page, ROWS.find, ROWS.create, ROWS.update, ROWS.delete, ROWS.fields_of,
+)  # fmt: skip

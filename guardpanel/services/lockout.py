@@ -1,0 +1,65 @@
+"""Whom a ban or a deny list would reject by accident: the operator who saves it, this machine, and the servers."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.access.entries import span
+from guardpanel.errors import FieldError, NeedsConfirmation
+from guardpanel.models import Server
+from guardpanel.models.types import endpoint
+from guardpanel.services.saving.changes import Changes
+
+Doors = Mapping[str, str]
+"Addresses that should stay open, with what they are: `203.0.113.7` → `your own address`."
+
+LOOPBACK = {"127.0.0.1": "this machine (loopback)", "::1": "this machine (loopback)"}
+
+MOST_NAMED = 3
+
+
+async def doors(changes: Changes, session: AsyncSession, client: str) -> Doors:
+    """`client`: the operator's address, as the panel sees it."""
+    facts = changes.renderer.facts
+    own = {host: "an address of HAProxy" for host, _ in (*facts.http_binds, *facts.https_binds) if _is_one(host)}
+    stored = (await session.exec(select(Server.address, Server.scheme).distinct())).all()
+    servers = {endpoint(address, scheme=scheme).host: "a server" for address, scheme in stored}
+    yours = {_plain(client): "your own address"} if _is_one(client) else {}
+    return {**{host: words for host, words in servers.items() if _is_one(host)}, **own, **LOOPBACK, **yours}
+
+
+def must_not_lock_out(doors: Doors, networks: Iterable[str], field: str) -> None:
+    """Raises NeedsConfirmation (409) with each address that these networks contain."""
+    words = " ".join(locked_out(doors, networks))
+    if words:
+        raise NeedsConfirmation(words, {field: FieldError(words)})
+
+
+def locked_out(doors: Doors, networks: Iterable[str]) -> Sequence[str]:
+    """A sentence for each of the first."""
+    places = sorted((span(address).first, address) for address in doors)
+    firsts = [first for first, _ in places]
+    words: list[str] = []
+    for network in networks:
+        area = span(network)
+        at = bisect_left(firsts, area.first)
+        while at < len(places) and firsts[at] <= area.last and len(words) < MOST_NAMED:
+            address = places[at][1]
+            words.append(f"{network} {'is' if network == address else f'contains {address},'} {doors[address]}.")
+            at += 1
+    return words
+
+
+def _is_one(text: str) -> bool:
+    try:
+        return not ip_address(text).is_unspecified
+    except ValueError:
+        return False
+
+
+def _plain(text: str) -> str:
+    address = ip_address(text)
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,0 +1,102 @@
+"""Address lists, saved and in the real HAProxy: live without a reload, whatever happens meanwhile."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from guardpanel.errors import NeedsConfirmation
+from guardpanel.models.address_list import AddressListInput
+from guardpanel.services import address_lists, virtual_hosts
+from guardpanel.services.address_lists import adding, removing
+from guardpanel.services.history import history
+from guardpanel.services.saving.changes import SaveRequest
+from tests.live.origins import Origin
+from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.stack import DEADLINE
+from tests.live.wire import head
+
+pytestmark = pytest.mark.anyio
+
+ADA = SaveRequest("ada@example.org", client="192.0.2.200")
+
+
+@pytest.fixture
+async def here(haproxy: str, server: Origin) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as made:
+        host = a_virtual_host(int(server.address.rpartition(":")[2]), health_check=False)
+        await virtual_hosts.create(made.changes, ADA, host)
+        yield made
+
+
+def status(here: Installation, peer: str) -> int:
+    """That a visitor with this address gets."""
+    request = head("GET", "shop.example", "/", {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+    with socket.create_connection(here.settings.http_binds[0], DEADLINE, source_address=(peer, 0)) as connection:
+        connection.sendall(request)
+        return int(connection.recv(65536).split(b" ")[1])
+
+
+async def a_list(here: Installation, entries: str, **others: object) -> int:
+    fields = AddressListInput.model_validate({"name": "Scanners", "entries": entries, **others})
+    return (await address_lists.create(here.changes, ADA, fields)).value.id or 0
+
+
+async def worker(here: Installation) -> tuple[int, ...]:
+    return (await here.engines.cli.processes()).workers
+
+
+async def test_entries_go_live_without_a_reload_and_stay_over_one(here: Installation) -> None:
+    number = await a_list(here, "127.9.0.1")
+    before = await worker(here)
+    assert [status(here, peer) for peer in ("127.9.0.1", "127.9.1.7", "127.0.0.1")] == [403, 200, 200]
+
+    added = await address_lists.ROWS.edit(here.changes, ADA, number, adding("127.9.1.0/24  # all"))
+    assert [status(here, peer) for peer in ("127.9.0.1", "127.9.1.7")] == [403, 403]
+    await address_lists.ROWS.edit(here.changes, ADA, number, removing(["127.9.0.1"]))
+    assert [status(here, peer) for peer in ("127.9.0.1", "127.9.1.7")] == [200, 403]
+    many = "\n".join(f"127.8.{at // 250}.{at % 250}" for at in range(2000))
+    last = await address_lists.ROWS.edit(here.changes, ADA, number, adding(many))
+    assert [status(here, peer) for peer in ("127.8.7.9", "127.9.1.7", "127.9.0.1")] == [403, 403, 200]
+    assert await worker(here) == before
+    assert [step.name for step in added.steps if step.name in {"swap", "reload"}] == ["swap"]
+
+    assert await here.look() == []
+    await here.engines.reload_again()
+    assert await worker(here) != before
+    assert [status(here, peer) for peer in ("127.8.7.9", "127.9.1.7", "127.9.0.1")] == [403, 403, 200]
+
+    await history.undo(here.changes, ADA, last.change_id)
+    assert [status(here, peer) for peer in ("127.9.0.1", "127.9.1.7", "127.8.7.9")] == [200, 403, 200]
+
+
+async def test_a_list_that_was_changed_through_the_runtime_api_is_drift_and_no_swap_builds_on_it(
+    here: Installation,
+) -> None:
+    number = await a_list(here, "127.9.0.1\n127.9.0.2")
+    at = (await here.engines.cli.map_states())["lists/1.map"].number
+    await here.engines.cli.put_in_map(at, "127.7.7.7", "9999999999", is_there=False)
+
+    assert await here.look() == [
+        "HAProxy has 3 entries of lists/1.map, and the file has 2. It was changed through the Runtime API."
+    ]
+
+    over = SaveRequest("ada@example.org", over_drift=True)
+    before = await worker(here)
+    await address_lists.ROWS.edit(here.changes, over, number, adding("127.9.0.3"))
+    assert [status(here, peer) for peer in ("127.7.7.7", "127.9.0.1", "127.9.0.3")] == [200, 403, 403]
+    assert await worker(here) == before
+    assert await here.look() == []
+
+
+async def test_nobody_locks_himself_out_by_accident(here: Installation) -> None:
+    fields = AddressListInput(name="All", entries="192.0.2.0/24\n127.0.0.0/8")
+    with pytest.raises(NeedsConfirmation) as asked:
+        await address_lists.create(here.changes, ADA, fields)
+
+    assert "192.0.2.0/24 contains 192.0.2.200, your own address." in asked.value.message
+    assert "127.0.0.0/8 contains 127.0.0.1, this machine (loopback)." in asked.value.message
+    confirmed = fields.model_copy(update={"save_anyway": True})
+    assert (await address_lists.create(here.changes, ADA, confirmed)).value.reference.total == 2
+    assert status(here, "127.0.0.1") == 403
+    assert await here.look() == []

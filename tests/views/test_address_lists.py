@@ -1,0 +1,136 @@
+"""Address lists as pages and JSON."""
+
+import httpx2
+import pytest
+from sqlmodel import select
+
+from guardpanel.models import AddressListContent
+from guardpanel.panel import Panel
+from guardpanel.services import retention
+from tests.factories import a_vhost, an_address_list
+from tests.fakes import FakeEngines
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+PLACE, API = "/access/lists", "/api/v1/address-lists"
+
+
+def files(engines: FakeEngines) -> dict[str, bytes]:
+    assert engines.running is not None
+    return dict(engines.running.data)
+
+
+async def test_one_is_pasted_shown_extended_and_deleted(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    made = await ada.post(PLACE, data=an_address_list(entries="203.0.113.0/24 # scans\n203.0.113.7\n2001:db8::/32"))
+    assert made.headers["location"] == f"{PLACE}/1"
+    assert files(engines) == {"lists/1.map": b"203.0.113.0/24 9999999999\n2001:db8::/32 9999999999\n"}
+    configuration = engines.running.checksum if engines.running else ""
+
+    added = await ada.post(f"{PLACE}/1/entries", data={"entries": "198.51.100.7 until 2027-01-01"})
+    assert added.headers["location"] == f"{PLACE}/1"
+    removed = await ada.post(f"{PLACE}/1/entries", data={"remove": "203.0.113.0/24"})
+    assert removed.headers["location"] == f"{PLACE}/1"
+    assert files(engines) == {"lists/1.map": b"198.51.100.7 1798761600\n2001:db8::/32 9999999999\n"}
+    assert engines.running is not None
+    assert engines.running.checksum == configuration  # Entries are no configuration.
+
+    page = (await ada.get(f"{PLACE}/1")).text
+    assert "2027-01-01 00:00:00 UTC" in page
+    assert (await ada.get(f"{PLACE}/1/entries.txt")).text == "198.51.100.7 until 2027-01-01T00:00:00Z\n2001:db8::/32\n"
+    assert "network,ends,comment\n" in (await ada.get(f"{PLACE}/1/entries.csv")).text
+    assert f'href="{PLACE}/1"' in (await ada.get("/search?q=scanners")).text
+    changes = read((await ada.get("/changes")).text).text
+    assert "Scanners: entries, 198.51.100.7 added" in changes
+    assert "Scanners: entries, 203.0.113.0/24 removed" in changes
+
+    await ada.post(f"{PLACE}/1/delete", data={"version": "3"})
+    assert files(engines) == {}
+
+
+async def test_two_bad_lines_are_named_and_nothing_is_taken(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    typed = "203.0.113.0/24\n203.0.113.7/24\n198.51.100.1\nshop.example"
+    refused = await ada.post(PLACE, data=an_address_list(entries=typed))
+
+    page = read(refused.text)
+    assert refused.status_code == 422
+    assert "Line 2: 203.0.113.7/24 has host bits set. Enter 203.0.113.0/24." in page.text
+    assert "Line 4: shop.example is not an IP address" in page.text
+    assert page.value("entries") == typed
+    assert files(engines) == {}
+
+
+async def test_a_file_counts_as_pasted(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    long = "\n".join(f"10.{at // 250}.{at % 250}.0/24" for at in range(30_000)).encode()
+    form = an_address_list(entries="192.0.2.1")
+    made = await ada.post(PLACE, data=form, files={"file": ("drop.netset", b"# a\r\n" + long, "text/plain")})
+
+    assert made.headers["location"] == f"{PLACE}/1"
+    assert files(engines)["lists/1.map"].count(b"\n") == 30_001
+    assert "30,001" in (await ada.get(f"{PLACE}/1")).text
+
+
+async def test_the_own_address_is_denied_only_on_purpose(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    typed = an_address_list(entries="127.0.0.0/8")
+    asked = await ada.post(PLACE, data=typed)
+    assert asked.status_code == 409
+    assert "127.0.0.0/8 contains 127.0.0.1, your own address." in read(asked.text).text
+    assert files(engines) == {}
+
+    assert (await ada.post(PLACE, data=typed | {"save_anyway": "on"})).status_code == 303
+    again = await ada.post(f"{PLACE}/1/entries", data={"entries": "::1"})
+    assert again.status_code == 409
+
+
+async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    body = {"name": "Blog", "applies_to": "virtual_hosts", "virtual_host_ids": [1], "entries": "192.0.2.0/24"}
+    made = (await ada_api.post(API, json=body)).json()
+    assert (made["entry_count"], made["virtual_host_ids"]) == (1, [1])
+
+    added = await ada_api.post(f"{API}/1/entries", json={"entries": ["198.51.100.7 # x", "192.0.2.9"]})
+    assert (added.json()["entry_count"], added.headers["etag"]) == (2, '"2"')
+    listed = (await ada_api.get(f"{API}/1/entries", params={"per_page": 1, "page": 2})).json()
+    assert listed["items"] == [{"network": "198.51.100.7", "ends_at": None, "comment": "x"}]
+    assert (await ada_api.get(f"{API}/1/entries", params={"q": "x"})).json()["total"] == 1
+    assert (await ada_api.delete(f"{API}/1/entries/192.0.2.0/24")).json()["entry_count"] == 1
+    assert (await ada_api.delete(f"{API}/1/entries/192.0.2.0/24")).status_code == 404
+
+    asked = await ada_api.post(f"{API}/1/entries", json={"entries": ["::1"]})
+    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    assert (await ada_api.post(f"{API}/1/entries?confirm=true", json={"entries": ["::1"]})).json()["entry_count"] == 2
+    replaced = await ada_api.put(
+        f"{API}/1/entries", content="9.9.9.9\n9.9.9.9\n", headers={"content-type": "text/plain"}
+    )
+    assert replaced.json()["entry_count"] == 1
+    bad = await ada_api.put(f"{API}/1/entries", content="9.9.9.9/8")
+    assert (bad.status_code, bad.json()["errors"][0]["field"]) == (422, "entries")
+    assert files(engines) == {"lists/1.map": b"9.9.9.9 9999999999\n"}
+
+    lost = await ada_api.delete("/api/v1/vhosts/1")
+    assert (lost.status_code, "used by Blog" in lost.json()["detail"]) == (409, True)
+
+
+async def test_undo_brings_the_entries_back_and_what_no_change_names_is_deleted(
+    ada: httpx2.AsyncClient, panel: Panel, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AFTER_A_SAVE", 3600.0)
+    await ada.post(PLACE, data=an_address_list(entries="192.0.2.1"))
+    await ada.post(f"{PLACE}/1/entries", data={"entries": "192.0.2.9"})
+    last = (await ada.get("/changes")).text.split("/changes/")[1].split('"')[0].split("/")[0].split("?")[0]
+    assert (await ada.post(f"/changes/{last}/undo")).status_code == 303
+    assert files(engines) == {"lists/1.map": b"192.0.2.1 9999999999\n"}
+    assert await contents(panel) == 2
+
+    await panel.retention.tidy()
+    assert await contents(panel) == 2  # A change that can be restored has them.
+    panel.retention.settings = panel.settings.model_copy(update={"keep_revisions": 2})
+    for name in ("Other", "Another", "Third"):
+        await ada.post(PLACE, data=an_address_list(name, entries="192.0.2.1"))
+    await panel.retention.tidy()
+    assert await contents(panel) == 1
+
+
+async def contents(panel: Panel) -> int:
+    async with panel.database.read() as session:
+        return len((await session.exec(select(AddressListContent.digest))).all())

@@ -20,8 +20,8 @@ from guardpanel import __version__
 from guardpanel.cli import main
 from guardpanel.cli.serving import _url
 from guardpanel.cli.variables import described
-from guardpanel.engines.lock import only_panel
 from guardpanel.listen_addresses import haproxy_socket_limit
+from guardpanel.lock import only_panel
 from guardpanel.settings import Settings
 from tests.conftest import PASSWORD
 from tests.ports import free_port

@@ -44,8 +44,8 @@ def restore(
     passphrase_stdin: PassphraseStdin = False,
 ) -> None:
     """Restore a backup. Stop the panel first, or use System › Backup."""
-    from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Busy
+    from guardpanel.lock import only_panel
     from guardpanel.services.backups import restores
 
     settings = settings_or_say()

@@ -63,8 +63,8 @@ def _serve(*, supervise: bool) -> None:
 
     from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
-    from guardpanel.engines.lock import only_panel
     from guardpanel.errors import Problem
+    from guardpanel.lock import only_panel
     from guardpanel.services.issuing.proofs import setup_problems
 
     _share_memory()

@@ -15,7 +15,6 @@ from itertools import islice
 from time import monotonic, time
 
 from guardpanel import clock
-from guardpanel.engines.lock import only_ingest
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import recorded, retention, shaping
@@ -26,6 +25,7 @@ from guardpanel.ingest.segments import Place, Read, Segments
 from guardpanel.ingest.status import Status
 from guardpanel.ingest.stop_signal import StopEvent, StopSignal
 from guardpanel.ingest.store import Store
+from guardpanel.lock import only_ingest
 from guardpanel.settings import Settings
 
 log = logging.getLogger(__name__)

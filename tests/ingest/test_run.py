@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines.lock import only_ingest
 from guardpanel.engines.proc import is_process, listener_of
 from guardpanel.errors import Busy, StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import batches, run
 from guardpanel.ingest.run import Ingest
 from guardpanel.ingest.store import Store
+from guardpanel.lock import only_ingest
 from tests.events import a_log_line, an_event
 from tests.ingest.reading import FIRST, SECOND, Ground
 from tests.panel import ROOT

@@ -11,7 +11,7 @@ from sqlmodel import col, update
 
 from guardpanel import middleware
 from guardpanel.engines import Drift, Place
-from guardpanel.engines.lock import only_one
+from guardpanel.lock import only_one
 from guardpanel.models import User
 from guardpanel.models.user import Role
 from guardpanel.panel import Panel

@@ -20,9 +20,9 @@ from guardpanel.background import Background, tell_fault
 from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.answers import SAVE_PATIENCE_SECONDS
-from guardpanel.engines.lock import only_one
 from guardpanel.engines.reloading import START_PATIENCE_SECONDS
 from guardpanel.errors import ConfigRejected, Drifted, Problem
+from guardpanel.lock import only_one
 from guardpanel.rendering import EngineFacts
 from guardpanel.sealing import Seal
 from guardpanel.services.saving import revisions, snapshots

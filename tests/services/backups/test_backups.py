@@ -17,7 +17,6 @@ from sqlmodel import col, select, update
 
 from guardpanel.app import create_app
 from guardpanel.certificates import contents
-from guardpanel.engines.lock import only_one
 from guardpanel.errors import (
     Busy,
     ConfigRejected,
@@ -29,6 +28,7 @@ from guardpanel.errors import (
     Problem,
     RolledBack,
 )
+from guardpanel.lock import only_one
 from guardpanel.models import Deployment, Installation, User
 from guardpanel.models.certificate import CertificateFields, Source
 from guardpanel.models.policy import PolicyFields

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from guardpanel.cli import main
-from guardpanel.engines.lock import only_one, only_panel
 from guardpanel.errors import Busy
+from guardpanel.lock import only_one, only_panel
 
 HOLD = """
 import sys, subprocess
 from pathlib import Path
-from guardpanel.engines.lock import only_panel
+from guardpanel.lock import only_panel
 with only_panel(Path(sys.argv[1])):
     child = subprocess.Popen(["sleep", "60"])
     print(child.pid, flush=True)

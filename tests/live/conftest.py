@@ -7,6 +7,8 @@ import pytest
 
 from tests.haproxies import ONE, VERSIONS, haproxy_binary
 from tests.live.origins import Origin, origin
+from tests.live.over_h2 import over
+from tests.live.stack import Stack
 
 LONGEST = (
     "test_masters",
@@ -24,9 +26,13 @@ LONGEST = (
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "haproxy" in metafunc.fixturenames:
-        one = metafunc.definition.get_closest_marker("one_haproxy") is not None
-        metafunc.parametrize("haproxy", ONE if one else VERSIONS, indirect=True, scope="session")
+    one = metafunc.definition.get_closest_marker("one_haproxy") is not None
+    versions = ONE if one else VERSIONS
+    if "http" in metafunc.fixturenames:
+        ways = [*((version, "1.1") for version in versions), *((version, "2") for version in ONE)]
+        metafunc.parametrize(("haproxy", "http"), ways, indirect=["haproxy"], scope="session")
+    elif "haproxy" in metafunc.fixturenames:
+        metafunc.parametrize("haproxy", versions, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,6 +51,12 @@ def at_once() -> None:
 def haproxy(request: pytest.FixtureRequest) -> str:
     """The path of a binary: one of each version, never skipped."""
     return haproxy_binary(request.param)
+
+
+@pytest.fixture
+def channel(stack: Stack, http: str) -> Stack:
+    """A file's stack by HTTP/1.1, and over TLS by HTTP/2: what holds of the one holds of the other."""
+    return over(stack, http)
 
 
 @pytest.fixture(scope="module")

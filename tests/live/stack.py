@@ -50,6 +50,8 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = DEADLINE)
 class Stack:
     """`with Stack(haproxy, rows) as stack: stack.get("shop.test", "/")`."""
 
+    scheme = "http"
+
     def __init__(
         self,
         haproxy: str,

@@ -42,7 +42,7 @@ ATTACKS: dict[str, Attack] = {
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    common = {"servers": [{"address": server.address}], "health_check": False}
+    common = {"servers": [{"address": server.address}], "health_check": False, "https": True}
     given = rows(
         {
             "Block": {"enforcement_mode": "block"},
@@ -63,10 +63,10 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("place", ATTACKS)
-def test_a_blocking_policy_stops_the_attack(stack: Stack, server: Origin, place: str) -> None:
+def test_a_blocking_policy_stops_the_attack(channel: Stack, server: Origin, place: str) -> None:
     before = len(server.received)
 
-    answer = ATTACKS[place](stack, "block.test")
+    answer = ATTACKS[place](channel, "block.test")
 
     assert answer.status == 403
     assert answer.verdict["verdict"] == "blocked"
@@ -76,8 +76,8 @@ def test_a_blocking_policy_stops_the_attack(stack: Stack, server: Origin, place:
 
 
 @pytest.mark.parametrize("place", ATTACKS)
-def test_detect_only_passes_the_attack_and_tells_score_and_rules(stack: Stack, place: str) -> None:
-    answer = ATTACKS[place](stack, "watch.test")
+def test_detect_only_passes_the_attack_and_tells_score_and_rules(channel: Stack, place: str) -> None:
+    answer = ATTACKS[place](channel, "watch.test")
 
     assert answer.status == 200
     assert answer.seen["method"]
@@ -89,27 +89,27 @@ def test_detect_only_passes_the_attack_and_tells_score_and_rules(stack: Stack, p
 
 
 @pytest.mark.parametrize("place", ATTACKS)
-def test_without_a_policy_nothing_is_judged(stack: Stack, place: str) -> None:
+def test_without_a_policy_nothing_is_judged(channel: Stack, place: str) -> None:
     for host in ("off.test", "none.test"):
-        answer = ATTACKS[place](stack, host)
+        answer = ATTACKS[place](channel, host)
 
         assert answer.status == 200
         assert answer.verdict["score"] == ""
         assert answer.verdict["application"] == "-"
 
 
-def test_a_virtual_host_may_block_with_a_policy_that_only_detects(stack: Stack) -> None:
-    assert stack.get("own-mode.test", QUERY).status == 403
-    assert stack.get("watch.test", QUERY).status == 200
+def test_a_virtual_host_may_block_with_a_policy_that_only_detects(channel: Stack) -> None:
+    assert channel.get("own-mode.test", QUERY).status == 403
+    assert channel.get("watch.test", QUERY).status == 200
 
 
 @pytest.mark.parametrize("host", ["block.test", "watch.test"])
-def test_harmless_requests_pass_with_score_zero(stack: Stack, host: str) -> None:
+def test_harmless_requests_pass_with_score_zero(channel: Stack, host: str) -> None:
     answers = [
-        stack.get(host, "/articles?page=2&sort=name"),
-        stack.post(host, b"name=Ada&city=London", "application/x-www-form-urlencoded"),
-        stack.post(host, json.dumps({"name": "Ada", "tags": ["a", "b"]}).encode(), "application/json"),
-        stack.request("HEAD", host, "/"),
+        channel.get(host, "/articles?page=2&sort=name"),
+        channel.post(host, b"name=Ada&city=London", "application/x-www-form-urlencoded"),
+        channel.post(host, json.dumps({"name": "Ada", "tags": ["a", "b"]}).encode(), "application/json"),
+        channel.request("HEAD", host, "/"),
     ]
 
     assert [answer.status for answer in answers] == [200] * 4
@@ -146,9 +146,9 @@ def test_expect_100_continue_is_answered(stack: Stack) -> None:
         assert stack.answer(connection, head).seen["length"] == 5
 
 
-def test_the_block_page_shows_the_request_id_and_nothing_of_the_request(stack: Stack) -> None:
-    answer = stack.get("block.test", QUERY + "&x=%3Cscript%3E", {"cookie": "a=needle", "referer": "http://needle/"})
-    again = stack.get("block.test", QUERY)
+def test_the_block_page_shows_the_request_id_and_nothing_of_the_request(channel: Stack) -> None:
+    answer = channel.get("block.test", QUERY + "&x=%3Cscript%3E", {"cookie": "a=needle", "referer": "http://needle/"})
+    again = channel.get("block.test", QUERY)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
@@ -159,20 +159,20 @@ def test_the_block_page_shows_the_request_id_and_nothing_of_the_request(stack: S
     assert "server" not in answer.headers
 
 
-def test_a_visitor_sees_no_verdict_headers(stack: Stack) -> None:
+def test_a_visitor_sees_no_verdict_headers(channel: Stack) -> None:
     for target in ("/", QUERY):
-        answer = stack.get("block.test", target, {"x-gp-test": "wrong"})
+        answer = channel.get("block.test", target, {"x-gp-test": "wrong"})
 
         assert answer.verdict == {}
 
 
-def test_the_request_id_of_page_server_and_log_is_one(stack: Stack) -> None:
-    passed = stack.get("watch.test", "/the-same-id")
-    blocked = stack.get("block.test", QUERY)
+def test_the_request_id_of_page_server_and_log_is_one(channel: Stack) -> None:
+    passed = channel.get("watch.test", "/the-same-id")
+    blocked = channel.get("block.test", QUERY)
 
     assert passed.seen_headers["x-request-id"] == passed.verdict["request-id"]
-    assert stack.logged(passed)["path"] == "/the-same-id"
-    line = stack.logged(blocked)
+    assert channel.logged(passed)["path"] == "/the-same-id"
+    line = channel.logged(blocked)
     assert (line["status"], line["verdict"], line["rule"], line["virtual_host"]) == (
         403,
         "blocked",
@@ -181,10 +181,10 @@ def test_the_request_id_of_page_server_and_log_is_one(stack: Stack) -> None:
     )
 
 
-def test_maintenance_answers_for_the_servers(stack: Stack, server: Origin) -> None:
+def test_maintenance_answers_for_the_servers(channel: Stack, server: Origin) -> None:
     before = len(server.received)
 
-    answer = stack.get("resting.test", "/")
+    answer = channel.get("resting.test", "/")
 
     assert answer.status == 503
     assert "Under maintenance" in answer.text

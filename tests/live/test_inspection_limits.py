@@ -48,7 +48,7 @@ def whole(answer: Response, body: bytes) -> bool:
 
 
 def hosts(server: Origin, *names: str) -> dict[str, dict[str, object]]:
-    common = {"servers": [{"address": server.address}], "health_check": False}
+    common = {"servers": [{"address": server.address}], "health_check": False, "https": True}
     return {f"{name.lower()}.test": {"policy": name, **common} for name in names}
 
 
@@ -114,11 +114,11 @@ def ways(test: object) -> object:
 @ways
 @pytest.mark.parametrize("host", ["refuse.test", "pass.test"])
 @pytest.mark.parametrize("length", [LIMIT - 1, LIMIT])
-def test_up_to_the_limit_the_last_bytes_are_inspected(stack: Stack, length: int, host: str, way: str) -> None:
+def test_up_to_the_limit_the_last_bytes_are_inspected(channel: Stack, length: int, host: str, way: str) -> None:
     harmless, attack = form(length), form(length, ATTACK)
     assert len(harmless) == len(attack) == length
 
-    passed, blocked = sent(stack, host, harmless, way), sent(stack, host, attack, way)
+    passed, blocked = sent(channel, host, harmless, way), sent(channel, host, attack, way)
 
     assert whole(passed, harmless)
     assert passed.verdict["score"] == "0"
@@ -127,10 +127,10 @@ def test_up_to_the_limit_the_last_bytes_are_inspected(stack: Stack, length: int,
 
 
 @ways
-def test_above_the_limit_a_policy_refuses(stack: Stack, server: Origin, way: str) -> None:
+def test_above_the_limit_a_policy_refuses(channel: Stack, server: Origin, way: str) -> None:
     before = len(server.received)
 
-    answer = sent(stack, "refuse.test", form(LIMIT + 1), way)
+    answer = sent(channel, "refuse.test", form(LIMIT + 1), way)
 
     assert answer.status == 413
     assert answer.verdict["verdict"] == "over_limit"
@@ -141,10 +141,10 @@ def test_above_the_limit_a_policy_refuses(stack: Stack, server: Origin, way: str
 @ways
 @pytest.mark.parametrize("host", ["pass.test", "watch.test"])
 @pytest.mark.parametrize("length", [LIMIT + 1, 60 * KIB, 200 * KIB])
-def test_a_body_over_the_limit_passes_with_a_mark(stack: Stack, length: int, host: str, way: str) -> None:
+def test_a_body_over_the_limit_passes_with_a_mark(channel: Stack, length: int, host: str, way: str) -> None:
     body = form(length)
 
-    answer = sent(stack, host, body, way)
+    answer = sent(channel, host, body, way)
 
     assert whole(answer, body)
     assert answer.seen_headers["x-waf-body"] == "not-inspected"
@@ -152,16 +152,16 @@ def test_a_body_over_the_limit_passes_with_a_mark(stack: Stack, length: int, hos
     assert answer.verdict["score"] == "0"
 
 
-def test_a_body_within_the_limit_is_not_marked(stack: Stack) -> None:
-    answer = stack.post("pass.test", b"a=1", FORM, {"x-waf-body": "not-inspected", "x-waf-error": "not-inspected"})
+def test_a_body_within_the_limit_is_not_marked(channel: Stack) -> None:
+    answer = channel.post("pass.test", b"a=1", FORM, {"x-waf-body": "not-inspected", "x-waf-error": "not-inspected"})
 
     assert not {"x-waf-body", "x-waf-error"} & set(answer.seen_headers)
 
 
 @ways
 @pytest.mark.parametrize("kind", ["application/json", "text/xml", "multipart/form-data; boundary=xyz"])
-def test_a_body_that_was_not_looked_at_is_not_judged_as_malformed(stack: Stack, kind: str, way: str) -> None:
-    answer = sent(stack, "pass.test", b'{"a": "' + b"x" * LIMIT + b'"}', way, kind)
+def test_a_body_that_was_not_looked_at_is_not_judged_as_malformed(channel: Stack, kind: str, way: str) -> None:
+    answer = sent(channel, "pass.test", b'{"a": "' + b"x" * LIMIT + b'"}', way, kind)
 
     assert answer.status == 200, answer.verdict
     assert answer.verdict["rules"] == ""
@@ -208,24 +208,24 @@ def test_the_largest_limit_holds_with_the_largest_headers_and_the_longest_addres
 
 @ways
 @pytest.mark.parametrize("host", ["refuse.test", "pass.test"])
-def test_a_long_address_cannot_push_a_body_out_of_sight(stack: Stack, host: str, way: str) -> None:
+def test_a_long_address_cannot_push_a_body_out_of_sight(channel: Stack, host: str, way: str) -> None:
     body = form(LIMIT, ATTACK)
     for room in (8 * KIB + 1, 20 * KIB, 40 * KIB, 50 * KIB):
         target = "/" + "p" * room
         if way == "chunked":
-            answer = stack.chunked(host, pieces(body), FORM, target)
+            answer = channel.chunked(host, pieces(body), FORM, target)
         else:
-            answer = stack.request("POST", host, target, {"content-type": FORM}, body)
+            answer = channel.request("POST", host, target, {"content-type": FORM}, body)
 
         assert answer.status == 414, room
 
 
-def test_too_large_headers_are_refused(stack: Stack) -> None:
+def test_too_large_headers_are_refused(channel: Stack) -> None:
     fits = {f"x-filler-{at}": "v" * 1000 for at in range(31)}
     too_large = {f"x-filler-{at}": "v" * 1000 for at in range(33)}
 
-    assert stack.get("refuse.test", "/", fits).status == 200
-    answer = stack.get("refuse.test", "/", too_large)
+    assert channel.get("refuse.test", "/", fits).status == 200
+    answer = channel.get("refuse.test", "/", too_large)
     assert answer.status == 431
     assert answer.verdict["request-id"] in answer.text
 
@@ -304,31 +304,31 @@ def test_a_client_that_disconnects_mid_body_is_not_an_event(hurried: Stack, serv
 
 @ways
 @pytest.mark.parametrize("host", ["begin.test", "seven.test"])
-def test_of_a_larger_body_the_beginning_is_judged_and_the_rest_passes(stack: Stack, host: str, way: str) -> None:
+def test_of_a_larger_body_the_beginning_is_judged_and_the_rest_passes(channel: Stack, host: str, way: str) -> None:
     limit = LIMIT if host == "begin.test" else 7 * KIB
     for length in (limit + 1, 60 * KIB, 200 * KIB):
         harmless = form(length)
         attack = b"z=" + ATTACK + b"&" + harmless[len(ATTACK) + 3 :]
 
-        passed, blocked = sent(stack, host, harmless, way), sent(stack, host, attack, way)
+        passed, blocked = sent(channel, host, harmless, way), sent(channel, host, attack, way)
 
         assert whole(passed, harmless)
         assert passed.seen_headers["x-waf-body"] == f"first-{limit}"
         assert (passed.verdict["verdict"], passed.verdict["rules"]) == ("", "")
         assert blocked.status == 403
     beyond = form(limit) + b"&z=" + ATTACK
-    assert whole(sent(stack, host, beyond, way), beyond)
+    assert whole(sent(channel, host, beyond, way), beyond)
 
 
 @ways
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=xyz", "text/xml"])
-def test_a_beginning_that_ends_within_a_value_is_not_malformed(stack: Stack, kind: str, way: str) -> None:
+def test_a_beginning_that_ends_within_a_value_is_not_malformed(channel: Stack, kind: str, way: str) -> None:
     body = {
         "application/json": b'{"a": ["' + (b"word " * 50 + b'", "') * 300 + b'"]}',
         "text/xml": b"<a>" + (b"<b>" + b"word " * 50 + b"</b>") * 300 + b"</a>",
     }.get(kind, upload(60 * KIB))
 
-    answer = sent(stack, "begin.test", body, way, kind)
+    answer = sent(channel, "begin.test", body, way, kind)
 
     assert whole(answer, body)
     assert answer.verdict["rules"] == ""
@@ -345,10 +345,10 @@ def test_an_attack_after_a_pause_at_the_limit_is_not_taken_for_the_end(stack: St
 
 
 @ways
-def test_what_only_watches_refuses_no_body(stack: Stack, way: str) -> None:
+def test_what_only_watches_refuses_no_body(channel: Stack, way: str) -> None:
     body = form(200 * KIB, ATTACK)
 
-    answer = sent(stack, "watch.test", body, way)
+    answer = sent(channel, "watch.test", body, way)
 
     assert whole(answer, body)
     assert answer.seen_headers["x-waf-body"] == "not-inspected"

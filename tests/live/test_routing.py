@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.origins import Origin, origin
+from tests.live.over_h2 import NO_ANSWER
 from tests.live.stack import Stack
 from tests.live.wire import head
 from tests.rows import SECRET, rows
@@ -20,7 +21,7 @@ def other() -> Iterator[Origin]:
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
-    common = {"servers": [{"address": server.address}], "health_check": False, "policy": "Block"}
+    common = {"servers": [{"address": server.address}], "health_check": False, "policy": "Block", "https": True}
     hosts = {
         "shop.test www.shop.test": common,
         "*.wild.test": common,
@@ -28,7 +29,7 @@ def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
         "münchen.test": common,
         "192.0.2.7": common,
         "watch.test": {**common, "policy": "Watch"},
-        "off.test": {"servers": [{"address": server.address}], "health_check": False},
+        "off.test": {"servers": [{"address": server.address}], "health_check": False, "https": True},
         "gone.test gone.wild.test *.gone.test": {**common, "enabled": False},
     }
     with Stack(haproxy, rows({"Block": {"enforcement_mode": "block"}, "Watch": {}}, hosts)) as running:
@@ -51,13 +52,14 @@ def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
         "192.0.2.7:8080",
     ],
 )
-def test_a_known_name_reaches_its_server(stack: Stack, server: Origin, host: str) -> None:
-    answer = stack.get(host, "/some/where?a=1")
+def test_a_known_name_reaches_its_server(channel: Stack, server: Origin, host: str) -> None:
+    answer = channel.get(host, "/some/where?a=1")
 
     assert answer.seen["port"] == server.port
     assert answer.seen["target"] == "/some/where?a=1"
-    assert answer.seen_headers["host"] == host
-    assert answer.seen_headers["x-forwarded-host"] == host
+    seen = host.removesuffix(":443") if channel.scheme == "https" else host  # HAProxy leaves out a scheme's own port
+    assert answer.seen_headers["host"] == seen
+    assert answer.seen_headers["x-forwarded-host"] == seen
 
 
 @pytest.mark.parametrize(
@@ -95,37 +97,38 @@ def test_a_known_name_reaches_its_server(stack: Stack, server: Origin, host: str
         "x" * 300,
     ],
 )
-def test_any_other_name_reaches_no_server(stack: Stack, server: Origin, host: str) -> None:
+def test_any_other_name_reaches_no_server(channel: Stack, server: Origin, host: str) -> None:
     before = len(server.received)
 
-    answer = stack.get(host, "/")
+    answer = channel.get(host, "/")
 
-    assert answer.status in ({400, 421} if not host.isalnum() else {421})
+    refused = {400, 421} if channel.scheme == "http" else {400, 421, NO_ANSWER.status}
+    assert answer.status in (refused if not host.isalnum() else {421})
     assert len(server.received) == before
 
 
-def test_an_unknown_name_is_answered_with_421_before_anything_else(stack: Stack) -> None:
-    answer = stack.get("unknown.test", QUERY)
+def test_an_unknown_name_is_answered_with_421_before_anything_else(channel: Stack) -> None:
+    answer = channel.get("unknown.test", QUERY)
 
     assert answer.status == 421
     assert (answer.verdict["verdict"], answer.verdict["application"]) == ("unknown_host", "")
     assert answer.verdict["request-id"] in answer.text
 
 
-def test_an_exact_name_beats_a_wildcard(stack: Stack, server: Origin, other: Origin) -> None:
-    assert stack.get("exact.wild.test", "/").seen["port"] == other.port
-    assert stack.get("EXACT.WILD.test.:1", "/").seen["port"] == other.port
-    assert stack.get("exact2.wild.test", "/").seen["port"] == server.port
+def test_an_exact_name_beats_a_wildcard(channel: Stack, server: Origin, other: Origin) -> None:
+    assert channel.get("exact.wild.test", "/").seen["port"] == other.port
+    assert channel.get("EXACT.WILD.test.:1", "/").seen["port"] == other.port
+    assert channel.get("exact2.wild.test", "/").seen["port"] == server.port
 
 
-def test_a_disabled_host_does_not_fall_to_a_wildcard(stack: Stack, server: Origin) -> None:
-    assert stack.get("still.wild.test", "/").seen["port"] == server.port
+def test_a_disabled_host_does_not_fall_to_a_wildcard(channel: Stack, server: Origin) -> None:
+    assert channel.get("still.wild.test", "/").seen["port"] == server.port
     before = len(server.received)
 
-    answer = stack.get("GONE.wild.test:80", "/")
+    answer = channel.get("GONE.wild.test:80", "/")
 
     assert (answer.status, answer.verdict["verdict"], len(server.received)) == (421, "unknown_host", before)
-    line = stack.logged(answer)
+    line = channel.logged(answer)
     assert (line["host"], line["virtual_host"]) == ("gone.wild.test", "-")
 
 
@@ -229,7 +232,7 @@ def test_no_upgrade_but_websocket_reaches_a_server(stack: Stack) -> None:
     assert (seen["upgrade"], seen["connection"].lower()) == ("websocket", "upgrade")
 
 
-def test_clients_cannot_forge_our_headers(stack: Stack) -> None:
+def test_clients_cannot_forge_our_headers(channel: Stack) -> None:
     forged = {
         "x-gp-test": "wrong",
         "x-gp-application": "p1",
@@ -241,20 +244,20 @@ def test_clients_cannot_forge_our_headers(stack: Stack) -> None:
         "x-waf-error": "none",
     }
     for host in ("watch.test", "off.test"):
-        answer = stack.get(host, "/", forged)
+        answer = channel.get(host, "/", forged)
 
         assert not [name for name in answer.seen_headers if name.startswith(("x-gp-", "x-waf-"))]
         assert answer.verdict == {}
 
 
-def test_a_forged_probe_or_attack_header_changes_no_verdict(stack: Stack) -> None:
-    assert stack.get("shop.test", "/", {"X-GP-Attack": "1"}).verdict["rules"] == ""
-    assert stack.get("shop.test", QUERY, {"x-gp-application": "-"}).status == 403
-    assert stack.get("shop.test", QUERY, {"x-gp-probe": "wrong"}).status == 403
-    assert stack.get("shop.test", "/", {"X-GP-Attack": "1"}).status == 200
+def test_a_forged_probe_or_attack_header_changes_no_verdict(channel: Stack) -> None:
+    assert channel.get("shop.test", "/", {"X-GP-Attack": "1"}).verdict["rules"] == ""
+    assert channel.get("shop.test", QUERY, {"x-gp-application": "-"}).status == 403
+    assert channel.get("shop.test", QUERY, {"x-gp-probe": "wrong"}).status == 403
+    assert channel.get("shop.test", "/", {"X-GP-Attack": "1"}).status == 200
 
 
-def test_forwarding_headers_are_ours(stack: Stack) -> None:
+def test_forwarding_headers_are_ours(channel: Stack) -> None:
     forged = {
         "X-Forwarded-For": "192.0.2.1",
         "x-forwarded-proto": "https",
@@ -269,7 +272,7 @@ def test_forwarding_headers_are_ours(stack: Stack) -> None:
         "X-Forwarded-Prefix": "/x",
     }
     for host in ("watch.test", "off.test"):
-        answer = stack.get(host, "/", forged)
+        answer = channel.get(host, "/", forged)
 
         ours = {
             name: value
@@ -279,25 +282,25 @@ def test_forwarding_headers_are_ours(stack: Stack) -> None:
         assert ours == {
             "x-forwarded-for": "127.0.0.1",
             "x-real-ip": "127.0.0.1",
-            "x-forwarded-proto": "http",
+            "x-forwarded-proto": channel.scheme,
             "x-forwarded-host": host,
             "x-request-id": answer.verdict["request-id"],
         }
         assert len([name for name, _ in answer.seen["headers"] if name == "x-forwarded-for"]) == 1
 
 
-def test_a_server_cannot_speak_in_our_name_either(stack: Stack) -> None:
-    answer = stack.get("watch.test", "/", {"x-gp-test": "wrong"})
+def test_a_server_cannot_speak_in_our_name_either(channel: Stack) -> None:
+    answer = channel.get("watch.test", "/", {"x-gp-test": "wrong"})
 
     assert answer.status == 200
     assert answer.verdict == {}
-    assert stack.get("watch.test", "/").verdict["action"] == ""
+    assert channel.get("watch.test", "/").verdict["action"] == ""
 
 
-def test_the_secret_probe_is_answered_whatever_the_host(stack: Stack) -> None:
+def test_the_secret_probe_is_answered_whatever_the_host(channel: Stack) -> None:
     for host in ("unknown.test", "shop.test"):
-        answer = stack.get(host, QUERY, {"x-gp-probe": SECRET})
+        answer = channel.get(host, QUERY, {"x-gp-probe": SECRET})
 
         assert answer.status == 200
-        assert answer.verdict["checksum"] == stack.bundle.checksum
-    assert stack.get("unknown.test", "/", {"x-gp-probe": "wrong"}).status == 421
+        assert answer.verdict["checksum"] == channel.bundle.checksum
+    assert channel.get("unknown.test", "/", {"x-gp-probe": "wrong"}).status == 421

@@ -59,14 +59,15 @@ class Stream:
 
     @property
     def response(self) -> Response:
-        assert self.headers, f"reset with {self.reset}"
+        if not self.headers:
+            raise ConnectionResetError(f"reset with {self.reset}")
         return Response(int(self.headers[":status"]), self.headers, self.body)
 
 
 class H2:
     """One connection. `with H2(address, "shop.test") as client: client.get("shop.test", "/")`."""
 
-    def __init__(self, address: Address, name: str, client: ssl.SSLContext | None = None) -> None:
+    def __init__(self, address: Address, name: str | None, client: ssl.SSLContext | None = None) -> None:
         self._open = contextlib.ExitStack()
         self.socket = self._open.enter_context(handshake(address, name, client or context(h2=True)))
         assert self.socket.selected_alpn_protocol() == "h2"
@@ -87,10 +88,13 @@ class H2:
     def flush(self) -> None:
         self.socket.sendall(self.wire.data_to_send())
 
-    def begin(self, headers: Headers, *, end: bool) -> int:
+    def begin(self, headers: Headers, *, end: bool, first: bytes = b"") -> int:
+        """With the first part of the body in the same write, if there is one."""
         number = self.wire.get_next_available_stream_id()
         self.streams[number] = Stream()
         self.wire.send_headers(number, headers, end_stream=end)
+        if first:
+            self.wire.send_data(number, first)
         self.flush()
         return number
 
@@ -99,14 +103,16 @@ class H2:
         method: str,
         host: str,
         path: str,
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str] | Headers | None = None,
         body: Iterable[bytes] | None = None,
         trailers: Headers | None = None,
     ) -> Response:
-        """With `trailers`, the body's end is theirs."""
-        sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", **(headers or {})}
+        """With `trailers`, the body's end is theirs. Headers as a list are sent as they are."""
+        sent = headers
+        if not isinstance(sent, list):
+            sent = list({"user-agent": "Mozilla/5.0", "accept": "*/*", **(sent or {})}.items())
         pseudo = [(":method", method), (":scheme", "https"), (":authority", host), (":path", path)]
-        number = self.begin([*pseudo, *sent.items()], end=body is None and trailers is None)
+        number = self.begin([*pseudo, *sent], end=body is None and trailers is None)
         for part in body or ():
             self.send(number, part)
         with contextlib.suppress(h2.exceptions.StreamClosedError, OSError):  # answered before its end
@@ -137,7 +143,8 @@ class H2:
 
     def receive(self) -> None:
         data = self.socket.recv(65_536)
-        assert data, "the connection was closed"
+        if not data:
+            raise ConnectionResetError("the connection was closed")
         for event in self.wire.receive_data(data):
             stream = self.streams.get(getattr(event, "stream_id", 0) or 0)
             if stream is None:

@@ -89,7 +89,7 @@ def list_state(its: tuple[Authority, ...], now: datetime) -> State | None:
         return None
     left = min(ends) - now
     if left <= timedelta():
-        return State("crl_ended", "bad", f"CRL ended {days(-left)} ago: every client certificate is rejected")
+        return State("crl_ended", "bad", f"CRL ended {days(-left)} ago")
     if left <= timedelta(days=WARNED_DAYS[0]):
         tone = "bad" if left <= timedelta(days=WARNED_DAYS[1]) else "warn"
         return State("crl_ending", tone, f"CRL ends in {days(left)}")

@@ -195,7 +195,7 @@ def test_the_newest_list_of_a_ca_counts() -> None:
         (8, "valid", "ok", " days left"),
         (6.5, "crl_ending", "warn", "CRL ends in 6 days"),
         (0.5, "crl_ending", "bad", "CRL ends in 12 hours"),
-        (-1.5, "crl_ended", "bad", "CRL ended 1 day ago: every client certificate is rejected"),
+        (-1.5, "crl_ended", "bad", "CRL ended 1 day ago"),
     ],
 )
 def test_the_end_of_a_list_is_announced(left: float, key: str, tone: str, words: str) -> None:

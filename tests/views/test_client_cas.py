@@ -3,9 +3,11 @@
 import httpx2
 import pytest
 
+from guardpanel.models import ClientCa
+from guardpanel.panel import Panel
 from tests.certificates.made import Made, intermediate, root
 from tests.certificates.test_client_cas import lists, whole
-from tests.factories import a_client_ca
+from tests.factories import a_client_ca, a_virtual_host
 from tests.html import read
 
 pytestmark = pytest.mark.anyio
@@ -53,3 +55,24 @@ async def test_no_page_shows_a_private_key_that_was_sent(ada: httpx2.AsyncClient
     assert "This contains a private key." in read(rejected.text).text
     assert f'id="f-{field}-error"' in rejected.text
     assert secret.key_pem.splitlines()[1] not in rejected.text
+
+
+async def test_an_ended_list_is_said_wherever_its_virtual_host_is(ada: httpx2.AsyncClient, panel: Panel) -> None:
+    await ada.post(PLACE, data=a_client_ca(whole(), revocation_lists=lists()))
+    asking = {"https": "on", "client_certificates": "required", "client_ca_id": "1"}
+    added = await ada.post("/virtual-hosts", data=a_virtual_host(**asking))
+    assert added.status_code == 303, read(added.text).text
+    async with panel.database.write() as session:
+        row = await session.get(ClientCa, 1)
+        assert row is not None
+        row.revocation_lists = lists(days=(-30, -1.5))
+        session.add(row)
+
+    for page, words in {
+        "/": "HAProxy rejects every client certificate of its CA.",
+        PLACE: "CRL ended 1 day ago",
+        f"{PLACE}/1": "HAProxy rejects every client certificate of this CA",
+        "/virtual-hosts/1": "required, Staff CRL ended 1 day ago Every client certificate is rejected.",
+    }.items():
+        assert words in read((await ada.get(page)).text).text, page
+    assert "Staff is in use" in read((await ada.get(f"{PLACE}/1/delete")).text).text

@@ -2,15 +2,25 @@
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from guardpanel.models.certificate import CertificateInput, Source
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import certificates, policies, virtual_hosts
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 from tests.crash.outside import GUARDED, STEADY
 
 ADA = SaveRequest("ada@example.org")
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+"When all certificates begin to be valid."
 
 
 @dataclass(frozen=True)
@@ -33,18 +43,29 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    id: int
+    serial: str
+    "Hexadecimal, of its current content."
+
+
+@dataclass(frozen=True)
 class World:
-    """Virtual hosts and policies by name. Two worlds are the same if all but the ids agree."""
+    """Virtual hosts, policies and certificates by name. Two worlds are the same if all but the ids agree."""
 
     hosts: dict[str, Host]
     policies: dict[str, Rules]
+    certificates: dict[str, Certificate] = field(default_factory=dict)
 
     def same_as(self, other: "World") -> bool:
         return self.plain() == other.plain()
 
-    def plain(self) -> dict[str, Host | Rules]:
-        hosts = {name: replace(host, id=0) for name, host in self.hosts.items()}
-        return {**hosts, **{f"policy {name}": replace(policy, id=0) for name, policy in self.policies.items()}}
+    def plain(self) -> dict[str, Host | Rules | Certificate]:
+        return {
+            **{name: replace(host, id=0) for name, host in self.hosts.items()},
+            **{f"policy {name}": replace(policy, id=0) for name, policy in self.policies.items()},
+            **{f"certificate {name}": replace(one, id=0) for name, one in self.certificates.items()},
+        }
 
     def unlike(self, other: "World") -> str:
         """What differs, in words for a report."""
@@ -63,13 +84,14 @@ class Deed:
     do: Callable[[Changes], Awaitable[SaveResult[object]]]
 
 
-KINDS = ("route", "policy", "create", "delete", "bind", "notes", "policy_create")
-"Notes and a policy that nobody uses change rows, but not a byte of the engines' configuration."
+KINDS = ("route", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap")
+"""Notes and a policy that nobody uses change rows, but not a byte of the engines' configuration. `upload` brings a certificate or
+deletes it, which HAProxy is reloaded for; `swap` brings another content for it, which is swapped without a reload."""
 
 CHEAP = ("route", "create", "delete")
 "Those that bring no new application."
 
-ALWAYS_THERE = ("guard", "steady", "guarded")
+ALWAYS_THERE = ("guard", "sealed", "steady", "guarded")
 
 SPARE = 4
 "Virtual hosts beside the two that are always there."
@@ -101,18 +123,23 @@ def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
             return _policy(world, chance)
         case "policy_create":
             return _new_policy(world, chance)
+        case "upload" | "swap":
+            return _certificate(kind, world, chance)
         case _:
             return _create(world, chance, origin)
 
 
 def _always_there(kind: str, world: World, origin: int) -> Deed:
-    """The first saves of an installation: a policy that blocks, and the two virtual hosts of the visitors."""
+    """The first saves of an installation: a policy that blocks, a certificate, and the two virtual hosts of the visitors."""
+    if kind == "sealed":
+        return _certificate(kind, world, random.Random(0))
     if kind == "guard":
         fields = {**policies.DEFAULT.model_dump(), "name": "Guard", "enforcement_mode": "block"}
         guard = PolicyFields.model_validate(fields)
         return Deed(kind, kind, world, lambda changes: policies.create(changes, ADA, guard))
     name, policy = (STEADY, "Default") if kind == "steady" else (GUARDED, "Guard")
     host = _fields(Host(0, (name,), policy, (100,), enabled=True, notes=""), world.policies, origin)
+    host = host.model_copy(update={"https": True})
     return Deed(kind, kind, world, lambda changes: virtual_hosts.create(changes, ADA, host))
 
 
@@ -133,7 +160,7 @@ def _fields(host: Host, known: dict[str, Rules], origin: int) -> VirtualHostFiel
 
 
 def _update(kind: str, world: World, name: str, host: Host, origin: int) -> Deed:
-    after = World({**world.hosts, name: host}, world.policies)
+    after = replace(world, hosts={**world.hosts, name: host})
     fields = _fields(host, world.policies, origin)
     return Deed(kind, f"{kind} {name}", after, lambda changes: virtual_hosts.update(changes, ADA, host.id, fields))
 
@@ -142,12 +169,12 @@ def _create(world: World, chance: random.Random, origin: int) -> Deed:
     name = f"h{chance.randrange(10**6):06d}.example"
     host = Host(0, (name,), chance.choice(sorted(world.policies)), _weights(chance), enabled=True, notes="")
     fields = _fields(host, world.policies, origin)
-    after = World({**world.hosts, name: host}, world.policies)
+    after = replace(world, hosts={**world.hosts, name: host})
     return Deed("create", f"create {name}", after, lambda changes: virtual_hosts.create(changes, ADA, fields))
 
 
 def _delete(world: World, name: str) -> Deed:
-    after = World({other: host for other, host in world.hosts.items() if other != name}, world.policies)
+    after = replace(world, hosts={other: host for other, host in world.hosts.items() if other != name})
     gone = world.hosts[name].id
     return Deed("delete", f"delete {name}", after, lambda changes: virtual_hosts.delete(changes, ADA, gone))
 
@@ -165,7 +192,7 @@ def _policy(world: World, chance: random.Random) -> Deed:
             "inbound_anomaly_threshold": threshold,
         }
     )
-    after = World(world.hosts, {**world.policies, name: replace(rules, threshold=threshold)})
+    after = replace(world, policies={**world.policies, name: replace(rules, threshold=threshold)})
     return Deed("policy", f"policy {name}", after, lambda changes: policies.update(changes, ADA, rules.id, fields))
 
 
@@ -175,11 +202,46 @@ def _new_policy(world: World, chance: random.Random) -> Deed:
     spare = sorted(name for name in world.policies if name not in {"Default", "Guard", *used})
     if len(spare) >= 2:
         gone = world.policies[spare[0]].id
-        after = World(world.hosts, {name: one for name, one in world.policies.items() if name != spare[0]})
+        after = replace(world, policies={name: one for name, one in world.policies.items() if name != spare[0]})
         return Deed("policy_create", f"delete {spare[0]}", after, lambda changes: policies.delete(changes, ADA, gone))
     name = f"P{chance.randrange(10**6):06d}"
     fields = PolicyFields.model_validate(
         {**policies.DEFAULT.model_dump(), "name": name, "inbound_anomaly_threshold": 5, "enforcement_mode": "block"}
     )
-    after = World(world.hosts, {**world.policies, name: Rules(0, "block", 5)})
+    after = replace(world, policies={**world.policies, name: Rules(0, "block", 5)})
     return Deed("policy_create", f"policy {name}", after, lambda changes: policies.create(changes, ADA, fields))
+
+
+def _certificate(kind: str, world: World, chance: random.Random) -> Deed:
+    """Of the virtual host that is always there."""
+    now = world.certificates.get(STEADY)
+    if now is not None and kind == "upload":
+        gone = now.id
+        return Deed(
+            kind,
+            "delete the certificate",
+            replace(world, certificates={}),
+            lambda it: certificates.delete(it, ADA, gone),
+        )
+    serial = chance.getrandbits(120) | 1 << 120
+    fields = _uploaded(serial)
+    after = replace(world, certificates={STEADY: Certificate(0, f"{serial:X}")})
+    if now is None:
+        return Deed(kind, "upload a certificate", after, lambda it: certificates.create(it, ADA, fields))
+    number = now.id
+    return Deed(kind, "swap the certificate", after, lambda it: certificates.update(it, ADA, number, fields))
+
+
+def _uploaded(serial: int) -> CertificateInput:
+    """Self-signed. Harness and panel make the same key and number, each with a signature of its own."""
+    key, name = ec.derive_private_key(serial, ec.SECP256R1()), x509.Name([])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), serial, BEGAN, BEGAN + timedelta(days=3650))
+    names = x509.SubjectAlternativeName([x509.DNSName(STEADY)])
+    leaf = builder.add_extension(names, critical=True).sign(key, hashes.SHA256())
+    return CertificateInput(
+        name=STEADY,
+        source=Source.UPLOAD,
+        certificate=leaf.public_bytes(Encoding.PEM).decode(),
+        private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        save_anyway=True,
+    )

@@ -40,7 +40,8 @@ Mutation = Callable[[Panel, Shared], None]
 class Ground:
     def __init__(self, folder: Path, haproxy: str, origin: int) -> None:
         self.origin = origin
-        self.settings = Settings(data_dir=folder, http_bind=f"127.0.0.1:{free_port()}", haproxy_bin=haproxy)
+        binds = {"http_bind": f"127.0.0.1:{free_port()}", "https_bind": f"127.0.0.1:{free_port()}"}
+        self.settings = Settings(data_dir=folder, haproxy_bin=haproxy, **binds)  # type: ignore[arg-type]
         self.oracle = Oracle(self.settings)
         self.count = Count(folder / "requests")
         self.output = folder / "panel.out"

@@ -1,7 +1,9 @@
 """Faults planted in the product, to show that the sweeps would see them. Each takes away one thing that a promise rests on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from guardpanel.models import Deployment
 from guardpanel.panel import Panel
 from guardpanel.services.saving.change import PreparedSave
 from tests.crash.syscalls import Shared
@@ -36,6 +38,17 @@ def early_answer(_panel: Panel, shared: Shared) -> None:
     shared.tell("saved 1")
 
 
+def old_keys(panel: Panel, _shared: Shared) -> None:
+    """After a crash nobody has HAProxy load certificates that it may not have."""
+    prepared_before = panel.changes.deployments._prepared_before
+
+    async def without(deployment: Deployment) -> PreparedSave | None:
+        prepared = await prepared_before(deployment)
+        return prepared and replace(prepared, again=False)
+
+    panel.changes.deployments._prepared_before = without  # type: ignore[method-assign]
+
+
 MUTATIONS: dict[str, Callable[[Panel, Shared], None]] = {
-    one.__name__: one for one in (no_settle, half_settle, early_answer)
+    one.__name__: one for one in (no_settle, half_settle, early_answer, old_keys)
 }

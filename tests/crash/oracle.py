@@ -16,19 +16,32 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from guardpanel import readable_yaml
+from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import HAProxy
 from guardpanel.engines.machine import open_files
+from guardpanel.models.certificate import Source
 from guardpanel.rendering import DesiredState, EngineFacts, render
+from guardpanel.sealing import Seal
 from guardpanel.services.installation import asked_again
 from guardpanel.settings import Settings
-from tests.crash.deeds import Host, Rules, World
-from tests.crash.outside import ATTACK
+from tests.crash.deeds import Certificate, Host, Rules, World
+from tests.crash.outside import ATTACK, STEADY
+from tests.live.tls import leaf
 
-TABLES = ("traffic", "policy", "virtualhost", "hostname", "server")
+TABLES = ("traffic", "policy", "virtualhost", "hostname", "server", "certificate")
+CURRENT = """SELECT content.*, certificate.name FROM certificate JOIN certificatecontent AS content
+    ON content.certificate_id = certificate.id AND content.certificate_created_at = certificate.created_at
+    WHERE content.id = (SELECT max(id) FROM certificatecontent AS newest WHERE newest.retired_at IS NULL
+    AND newest.certificate_id = certificate.id AND newest.certificate_created_at = certificate.created_at)"""
+"The current content of each certificate, with its name."
+
 PATIENCE_SECONDS = 10.0
 PROBES = 4
 
@@ -79,6 +92,7 @@ class Oracle:
             self._deployments(database, seen)
             live = _live(database)
             known = dict(database.execute("SELECT name, value FROM installation").fetchall())
+            certificates = self._certificates(database)
             secret, memory = str(known["probe_secret"]), int(known["memory_mib"])
         if live is None:
             seen.wrong.append("no deployment is live")
@@ -86,7 +100,7 @@ class Oracle:
         seen.revision, checksum, snapshot = live
         self._rows_are_the_revisions(rows, snapshot, seen)
         files = self._release(seen.revision, checksum, seen)
-        self._rendered(rows, secret, memory, files, seen)
+        self._rendered(rows, secret, memory, certificates, files, seen)
         for ask in (self._haproxy, self._agent, self._traffic):
             try:
                 ask(checksum, files, secret, seen)
@@ -135,12 +149,35 @@ class Oracle:
         }
         if manifest["checksum"] != checksum:
             seen.wrong.append(f"release {revision} is {manifest['checksum'][:12]}, the database says {checksum[:12]}")
-        if manifest["files"] != {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}:
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        if {**manifest["files"], **manifest["secrets"]} != hashes:
             seen.wrong.append(f"release {revision}'s files are not those of its manifest")
         return files
 
+    def _certificates(self, database: sqlite3.Connection) -> ServedCertificates:
+        """As the database has them, opened with the key that stands beside it."""
+        seal = Seal.at(self.settings.secret_key)
+        served = [
+            ServedCertificate(
+                certificate_id=row["certificate_id"],
+                source=Source(row["source"]),
+                names=tuple(json.loads(row["names"])),
+                not_before=_moment(row["not_before"]),
+                not_after=_moment(row["not_after"]),
+                pem=row["chain"].encode() + seal.open(row["sealed_key"], f"certificate_content:{row['id']}"),
+            )
+            for row in database.execute(f"SELECT * FROM ({CURRENT}) ORDER BY certificate_id")
+        ]
+        return ServedCertificates(tuple(served), datetime.now(UTC))
+
     def _rendered(
-        self, rows: dict[str, list[dict[str, object]]], secret: str, memory: int, files: dict[str, bytes], seen: Seen
+        self,
+        rows: dict[str, list[dict[str, object]]],
+        secret: str,
+        memory: int,
+        certificates: ServedCertificates,
+        files: dict[str, bytes],
+        seen: Seen,
     ) -> None:
         facts = EngineFacts(
             http_binds=self.settings.http_binds,
@@ -153,11 +190,13 @@ class Oracle:
             lua_folder=str(self.settings.run_dir),
             memory_mib=memory,
             open_files=open_files(),
+            certificates=certificates,
+            default_certificate=self.settings.default_certificate.read_bytes(),
         )
         for ability, has_it in abilities(self.settings.haproxy_bin).items():
             facts = replace(facts, **{ability: has_it})  # type: ignore[arg-type]
-        wanted = render(DesiredState.from_rows(rows, facts)).files
-        if dict(wanted) != files:
+        wanted = render(DesiredState.from_rows(rows, facts))
+        if {**wanted.files, **wanted.secrets} != files:
             seen.wrong.append("the rows would render other files than the release has")
 
     # The live processes
@@ -245,10 +284,22 @@ class Oracle:
                 wanted = (200, 403 if mode == "block" else 200)
                 if (found := (self._get(name, "/")[0], self._get(name, ATTACK)[0])) != wanted:
                     seen.wrong.append(f"{name} answers {found} to a clean request and an attack, not {wanted}")
+        self._handshakes(seen)
         for name in self.origin_answers.keys() - asked.keys():
             if (status := self._get(name, "/")[0]) != 421:
                 seen.wrong.append(f"{name} is not among the virtual hosts, and answers {status}")
         self.origin_answers = asked
+
+    def _handshakes(self, seen: Seen) -> None:
+        """New connections get the certificate of the database, and without one the default."""
+        wanted = {int(one.serial, 16) for one in seen.world.certificates.values()}
+        default = x509.load_pem_x509_certificate(self.settings.default_certificate.read_bytes()).serial_number
+        for _ in range(PROBES):
+            der = leaf(self.settings.https_binds[0], STEADY)
+            if (serial := x509.load_der_x509_certificate(der).serial_number) not in (wanted or {default}):
+                seen.wrong.append(
+                    f"a handshake gets the certificate {serial:X}, not {[f'{one:X}' for one in wanted] or 'the default'}"
+                )
 
     def _get(self, host: str, target: str, more: str = "") -> tuple[int, str]:
         request = (
@@ -289,7 +340,11 @@ def world_of(database: sqlite3.Connection) -> World:
             bool(row["enabled"]),
             row["notes"],
         )
-    return World(hosts, policies)
+    certificates = {
+        row["name"]: Certificate(row["certificate_id"], row["serial"])
+        for row in database.execute(f"SELECT * FROM ({CURRENT})")
+    }
+    return World(hosts, policies, certificates)
 
 
 def _rows(database: sqlite3.Connection) -> dict[str, list[dict[str, object]]]:
@@ -310,6 +365,10 @@ def _live(database: sqlite3.Connection) -> tuple[int, str, bytes] | None:
         "WHERE d.outcome = 'live' ORDER BY d.id DESC LIMIT 1"
     ).fetchone()
     return (row["id"], row["checksum"], row["own"] or row["snapshot"]) if row else None
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _applications(content: bytes) -> dict[str, str]:

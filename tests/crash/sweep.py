@@ -201,6 +201,9 @@ def until(point: str | None, came: list[str]) -> Callable[[Call], Verdict]:
 
 
 PHASES = ("save", "roll_back", "start", "tidy")
+DEEP = ("route", "policy", "swap")
+"Kinds of save for the other phases."
+
 BEGINS = {"roll_back": FAILING, "tidy": f"{ENDED} 1"}
 "The word after which the points of a phase are counted."
 
@@ -216,7 +219,7 @@ def learned(sweep: Sweep, phases: Iterable[str], kinds: Iterable[str]) -> list[J
     """Every point of every phase, with a kind of save that comes by it."""
     found: dict[tuple[str, str], list[str]] = {}
     for phase in phases:
-        for kind in kinds if phase in {"save", "roll_back"} else ["route", "policy"]:
+        for kind in kinds if phase in {"save", "roll_back"} else [kind for kind in DEEP if kind in kinds]:
             if phase == "roll_back" and kind in {"notes", "policy_create"}:
                 continue  # nothing is deployed, so nothing is rolled back
             for point in sweep.one(phase, kind, None):

@@ -26,6 +26,7 @@ from guardpanel import readable_yaml
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import HAProxy
 from guardpanel.engines.machine import open_files
+from guardpanel.models import NOUNS
 from guardpanel.models.certificate import Source
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.sealing import Seal
@@ -35,7 +36,7 @@ from tests.crash.deeds import Certificate, Host, Rules, World
 from tests.crash.outside import ATTACK, STEADY
 from tests.live.tls import leaf
 
-TABLES = ("traffic", "policy", "virtualhost", "hostname", "server", "certificate")
+TABLES = tuple(table.name for noun in NOUNS.values() for table in noun.tables)
 CURRENT = """SELECT content.*, certificate.name FROM certificate JOIN certificatecontent AS content
     ON content.certificate_id = certificate.id AND content.certificate_created_at = certificate.created_at
     WHERE content.id = (SELECT max(id) FROM certificatecontent AS newest WHERE newest.retired_at IS NULL

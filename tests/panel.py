@@ -63,7 +63,7 @@ class Panel:
         path = self.data / "panel-certificate.pem"
         return ssl.create_default_context(cafile=path) if path.exists() else True
 
-    def command(self, *arguments: str, stdin: str = "") -> str:
+    def command(self, *arguments: str, stdin: str = "", code: int = 0) -> str:
         """Run another guardpanel command on the same data directory."""
         done = subprocess.run(
             [sys.executable, "-m", "guardpanel", *arguments],
@@ -75,7 +75,7 @@ class Panel:
             timeout=60,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
     def start(self) -> None:

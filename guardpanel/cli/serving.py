@@ -84,12 +84,22 @@ def _serve(*, supervise: bool) -> None:
             held.enter_context(only_panel(settings.panel_lock))
             preflight.refuse_busy_ports(settings, proxy=supervise)
             run(preflight.require_engines(settings))
+            _warn_of_no_tls(settings)
             tls = _own_tls(settings) if settings.serves_tls else None
             run(_announce(settings, tls, supervise=supervise))
         except Problem as problem:
             typer.echo(f"guardpanel: {problem.message}", err=True)
             raise typer.Exit(1) from problem
         uvicorn.Server(_config(settings, tls, supervise=supervise)).run()
+
+
+def _warn_of_no_tls(settings: "Settings") -> None:
+    from guardpanel.engines import preflight
+    from guardpanel.engines.haproxy import HAProxy
+
+    for is_well, words in run(preflight.https(settings, HAProxy(settings.haproxy_bin))):
+        if not is_well:
+            typer.echo(f"guardpanel: {words}", err=True)
 
 
 def _own_tls(settings: "Settings") -> "PanelTls":

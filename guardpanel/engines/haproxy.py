@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 ENGINE = "HAProxy"
 
+NO_TLS = "This HAProxy was built without TLS (OpenSSL)."
+
 DROPS_TRAILERS = "option http-drop-request-trailers"
 
 ALERT = re.compile(r"^\[ALERT\]\s+\(\d+\)\s*: (?:config : )?(.*)$")
@@ -77,19 +79,23 @@ class HAProxy:
 
     async def runs_lua(self) -> bool:
         """Whether it was built with Lua. False without HAProxy."""
-        try:
-            binary = self.binary()
-            return await asyncio.to_thread(_has, binary, _changed(binary), "LUA")
-        except EngineUnavailable:
-            return False
+        return await self._was_built_with("LUA", unknown=False)
 
     async def has_tls(self) -> bool:
         """Whether it was built with OpenSSL. True without HAProxy: nothing is known yet."""
+        return await self._was_built_with("OPENSSL", unknown=True)
+
+    async def http_3(self) -> str:
+        """Why virtual hosts have no HTTP/3. No build that guardpanel is tested with has QUIC, so it is never configured."""
+        has_quic = await self._was_built_with("QUIC", unknown=False)
+        return "not offered: guardpanel does not configure it" if has_quic else "not offered: this HAProxy has no QUIC"
+
+    async def _was_built_with(self, feature: str, *, unknown: bool) -> bool:
         try:
             binary = self.binary()
-            return await asyncio.to_thread(_has, binary, _changed(binary), "OPENSSL")
+            return await asyncio.to_thread(_has, binary, _changed(binary), feature)
         except EngineUnavailable:
-            return True
+            return unknown
 
     async def holds_responses(self) -> bool:
         """Whether `tcp-response content` may wait before `send-spoe-group`. 2.6.12 then loses responses whose server closes at

@@ -7,6 +7,7 @@ from guardpanel.certificates.names import day
 from guardpanel.engines import panel_certificate
 from guardpanel.engines.coraza_spoa import describe_version
 from guardpanel.engines.deployer import Deployer
+from guardpanel.engines.haproxy import NO_TLS, HAProxy
 from guardpanel.engines.panel_tls import PanelTls
 from guardpanel.engines.ports import must_be_free, refusal
 from guardpanel.engines.proc import listener_of
@@ -14,6 +15,10 @@ from guardpanel.engines.process import run
 from guardpanel.errors import EngineUnavailable, Problem
 from guardpanel.listen_addresses import host_and_port
 from guardpanel.settings import Settings
+
+ANOTHER_BUILD = (
+    "Virtual hosts can’t have HTTPS. Set GUARDPANEL_HAPROXY_BIN to another one, or GUARDPANEL_HTTPS_BIND to nothing."
+)
 
 
 def refuse_busy_ports(settings: Settings, *, proxy: bool) -> None:
@@ -38,6 +43,7 @@ async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
     try:
         version = ".".join(map(str, await engines.haproxy.version()))
         checks.append((True, f"HAProxy {version}: {engines.haproxy.binary()}"))
+        checks += await https(settings, engines.haproxy)
     except EngineUnavailable as error:
         checks.append((False, f"HAProxy: {error.message}"))
     try:
@@ -47,6 +53,15 @@ async def engines_found(settings: Settings) -> list[tuple[bool, str]]:
     except EngineUnavailable as error:
         checks.append((False, f"WAF agent: {error.message}"))
     return checks
+
+
+async def https(settings: Settings, haproxy: HAProxy) -> list[tuple[bool, str]]:
+    """Whether virtual hosts can have HTTPS and HTTP/3 with this build. Empty if they shall not."""
+    if not settings.https_binds:
+        return []
+    if not await haproxy.has_tls():
+        return [(False, f"HTTPS: {NO_TLS} {ANOTHER_BUILD}")]
+    return [(True, f"HTTPS with HTTP/2. HTTP/3: {await haproxy.http_3()}")]
 
 
 async def panel_tls(settings: Settings) -> list[tuple[bool, str]]:

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.engines.haproxy import NO_TLS
 from guardpanel.services import policies, traffic
 from guardpanel.services.saving import revisions
 from guardpanel.services.truth import live_line
@@ -30,6 +31,8 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)
                      for name, field in Settings.model_fields.items()],
         "capacity": await traffic.capacity_of(panel.changes, session),
+        "no_tls": "" if panel.changes.renderer.facts.has_tls else NO_TLS,
+        "http_3": await panel.changes.engines.haproxy.http_3(),
         "tls": panel.tls,
         "tls_address": panel.settings.listen,
         "panel_certificate_problem": panel.changes.watch.panel_certificate,

@@ -47,3 +47,12 @@ async def test_it_shows_the_panels_own_certificate(ada: Person, panel: Panel) ->
     for text in (page, line):
         assert "The panel’s certificate has expired. Replace own.pem." in text
     assert 'id="panel"' in (await ada.get("/metrics")).text
+
+
+async def test_it_says_what_an_haproxy_lacks(ada: Person, panel: Panel) -> None:
+    before = read((await ada.get("/system")).text).text
+    panel.changes.renderer.facts = replace(panel.changes.renderer.facts, has_tls=False)
+    without = read((await ada.get("/system")).text).text
+
+    assert "not offered: this HAProxy has no QUIC" in before and "built without TLS" not in before
+    assert "This HAProxy was built without TLS (OpenSSL). Virtual hosts can’t have HTTPS." in without

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from guardpanel.certificates.names import covers
+from guardpanel.engines.haproxy import NO_TLS
 from guardpanel.models.certificate import is_address
 from guardpanel.services.saving.proposal import Proposal, Violation
 
 
 def https_can_be_served(proposal: Proposal) -> Iterator[Violation]:
     if not proposal.facts.has_tls:
-        words = "This HAProxy was built without TLS (OpenSSL). Install another one, and set GUARDPANEL_HAPROXY_BIN."
+        words = f"{NO_TLS} Install another one, and set GUARDPANEL_HAPROXY_BIN."
     elif not proposal.facts.https_binds:
         words = "HAProxy has no HTTPS listener. Set GUARDPANEL_HTTPS_BIND."
     else:

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
-	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
+	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-certificates bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
@@ -114,6 +114,9 @@ bench-scale: dev ## saves, all pages and memory with 10 to 5,000 virtual hosts
 bench-first-host: dev ## time from the login page to the first live virtual host, in a browser
 	@tools/install-dev.sh chromium
 	@$(PYTHON_IN) -m bench.first_host
+
+bench-issue: dev ## time from saving a certificate until an ACME authority's is served (minutes)
+	@$(PYTHON_IN) -m bench.issue
 
 bench-changes: dev ## time of the Changes pages with thousands of virtual hosts
 	@$(PYTHON_IN) -m bench.changes $(ARGS)

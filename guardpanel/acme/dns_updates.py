@@ -4,7 +4,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dns.exception
 import dns.inet
@@ -32,7 +32,7 @@ ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-
 @dataclass(frozen=True)
 class TsigKey:
     name: str
-    secret: str
+    secret: str = field(repr=False)
     "Base64."
     algorithm: str = "hmac-sha256"
 

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from requests.adapters import HTTPAdapter
 
 from guardpanel.acme.chains import root_name
 from guardpanel.acme.client import Authority, Binding
@@ -120,6 +123,54 @@ def test_a_process_that_dies_after_any_step_resumes_the_same_order(
     assert pebble.orders() - before == 1
     assert at.is_issued
     assert not knot.texts("_acme-challenge.resumed.acme.test")
+
+
+class Failing(HTTPAdapter):
+    """One of the requests of an order fails, by its number: at the authority, or on the way back."""
+
+    def __init__(self, number: int, *, is_answer_lost: bool) -> None:
+        super().__init__()
+        self.left, self.is_answer_lost, self.has_failed = number, is_answer_lost, False
+
+    def send(self, request: requests.PreparedRequest, *rest: Any, **others: Any) -> requests.Response:
+        self.left -= request.method == "POST"
+        if self.left or self.has_failed or request.method != "POST":
+            return super().send(request, *rest, **others)
+        self.has_failed = True
+        if self.is_answer_lost:
+            super().send(request, *rest, **others)
+            raise requests.ConnectionError(request=request)
+        answer = requests.Response()
+        answer.status_code, answer.request, answer.url = 500, request, str(request.url)
+        answer._content = b'{"type": "urn:ietf:params:acme:error:serverInternal", "detail": "The database is down."}'
+        answer.headers.update({"Replay-Nonce": "bm9uY2U", "Content-Type": "application/problem+json"})
+        return answer
+
+
+@pytest.mark.parametrize("is_answer_lost", [False, True])
+def test_whichever_request_fails_the_same_order_goes_on(
+    authority: Authority, pebble: Pebble, key: bytes, *, is_answer_lost: bool
+) -> None:
+    account_url = authority.register("")
+    for number in range(1, 30):
+        at, before, faults = order(f"n{number}.acme.test"), pebble.orders(), []
+        asked = client(pebble, key, account_url)
+        asked.network.session.mount("https://", failing := Failing(number, is_answer_lost=is_answer_lost))
+        for _ in range(200):
+            if at.is_over:
+                break
+            try:
+                at = step(at, asked, NoProofs())
+            except AuthorityFault as refused:
+                faults.append(refused.fault)
+        assert at.is_issued and at.fault is None, (number, at)
+        if not failing.has_failed:
+            break
+        assert [fault.kind for fault in faults] == [FaultKind.UNREACHABLE], (number, faults)
+        assert is_answer_lost or faults[0].detail == "The database is down."
+        is_order_lost = is_answer_lost and number == 1  # Nobody knows it: the authority lets it expire.
+        assert pebble.orders() - before == 1 + is_order_lost, number
+    assert number > 6 and not failing.has_failed
 
 
 def test_the_authoritys_words_say_why_a_name_was_not_proved(authority: Authority, knot: Knot) -> None:

@@ -33,6 +33,8 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "tls_name": "",
         "hsts_seconds": "0",
         "certificate_id": "",
+        "new_certificate": "none",
+        "new_authority": "Let’s Encrypt",
         "tls_profile": "intermediate",
         "client_certificates": "off",
         "client_ca_id": "",

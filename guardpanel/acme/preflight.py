@@ -99,6 +99,21 @@ def findings(
     return side_by_side(looks, limit_seconds)
 
 
+def first_findings(
+    names: Sequence[str], *, by_dns: bool, caa_names: Sequence[str], network: Network = THIS_MACHINES
+) -> list[Finding]:
+    """Before HAProxy serves the names: without asking them for a proof."""
+    found = findings(names, by_http=False, thumbprint="", caa_names=caa_names, network=network)
+    if not by_dns:
+        looks = [(name, partial(_address_finding, name, network)) for name in names if not is_address(name)]
+        found += side_by_side(looks, LIMIT_SECONDS)
+    return found
+
+
+def _address_finding(name: str, network: Network) -> Finding | None:
+    return None if network.addresses(name) else Finding(name, "It does not resolve to an address.")
+
+
 def side_by_side(looks: Sequence[Look], limit_seconds: float) -> list[Finding]:
     """What they find, in order, with those that took too long. Their threads hold nobody up: whoever answers a byte at a time
     must not keep the panel from going on, or from ending."""

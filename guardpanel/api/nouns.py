@@ -116,7 +116,7 @@ class Rows:
         ) -> Any:
             row = await those.find(session, row_id)
             tag(response, row.version)
-            return self.shapes.read(**self._out(row), **await self.dialect.out_whole(session, row))
+            return self.shapes.read(**self._out(row) | await self.dialect.out_whole(session, row))
 
         return read
 

@@ -22,6 +22,20 @@ AUTHORITIES = {
 "Directories by name (RFC 8555 §7.1.1)."
 
 
+class NewCertificate(Choice):
+    """What a virtual host gets with a save."""
+
+    NONE = "none", "None", "It gets one of those that are listed."
+    ACME = (
+        "acme",
+        "From an authority",
+        "Ordered once the hostnames are live over HTTP. Redirect and HSTS begin when it is there.",
+    )
+    LOCAL_CA = "local_ca", "From the local CA", "For intranets. Browsers that trust this panel’s root accept it."
+    SELF_SIGNED = "self_signed", "Self-signed", "For trying. Browsers warn about it."
+    UPLOAD = "upload", "Upload", "In JSON: certificate and private_key."
+
+
 class Challenge(Choice):
     HTTP_01 = "http-01", "HTTP-01", "The authority asks each hostname on port 80, and HAProxy answers."
     DNS_01 = "dns-01", "DNS-01", "A TXT record proves each hostname. Required for wildcards. See GUARDPANEL_DNS_SERVER."
@@ -130,6 +144,26 @@ class BindingInput(Fields):
         max_length=1000,
         hint="It is stored encrypted until the account is registered.",
     )
+
+
+LONGEST_PEM = 64 * 1024
+"Characters of a pasted certificate."
+
+
+class NewCertificateInput(Fields):
+    """A certificate that is saved with a virtual host, for its hostnames. It turns HTTPS on."""
+
+    new_certificate: NewCertificate | None = described("New certificate", NewCertificate.NONE)
+    new_authority: Annotated[str | None, AfterValidator(lambda text: directory(text or LETS_ENCRYPT))] = described(
+        "Authority", LETS_ENCRYPT, max_length=500, hint="A name, or the https address of an ACME directory."
+    )
+    certificate: str | None = described(
+        "Certificate", "", repr=False, max_length=LONGEST_PEM, hint="PEM, with the intermediates. For an upload."
+    )
+    private_key: str | None = described(
+        "Private key", "", repr=False, max_length=LONGEST_PEM, hint="PEM. For an upload. It is never shown again."
+    )
+    save_anyway: bool | None = described("Save anyway", default=False, hint="Accept what the warnings say.")
 
 
 class IssuingColumns(Fields):

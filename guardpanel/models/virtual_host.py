@@ -14,9 +14,11 @@ from pydantic import (
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, Relationship
 
+from guardpanel.models.certificate import Certificate
 from guardpanel.models.enforcement import EnforcementMode, effective_mode
 from guardpanel.models.hostname import Hostname, Hostnames, first_name
 from guardpanel.models.https import HttpsColumns
+from guardpanel.models.issuing import NewCertificateInput
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policy import Policy
@@ -136,6 +138,10 @@ class VirtualHostFields(VirtualHostColumns):
         return pem
 
 
+class VirtualHostInput(VirtualHostFields, NewCertificateInput):
+    """Plus what is only taken: it becomes a certificate."""
+
+
 class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
     """A row with its hostnames and servers."""
 
@@ -151,6 +157,7 @@ class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
     certificate_id: int | None = Field(default=None, foreign_key="certificate.id", index=True)
     client_ca_id: int | None = Field(default=None, foreign_key="clientca.id", index=True)
 
+    certificate: Certificate | None = Relationship(sa_relationship_kwargs={"lazy": "raise", "viewonly": True})
     hostnames: list[Hostname] = Relationship(
         sa_relationship_kwargs={
             "lazy": "raise",
@@ -225,5 +232,6 @@ NOUN = Noun(
     ),
     references={"policy_id": "policy", "certificate_id": "certificate", "client_ca_id": "client_ca"},
     menu=Menu(10, "globe", "v"),
+    sent=VirtualHostInput,
     beside_name=lambda host: ", ".join(row.shown for row in host.hostnames if row.shown != host.name),
 )

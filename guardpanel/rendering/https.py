@@ -1,10 +1,11 @@
 """Virtual hosts over TLS: HAProxy's list of certificates, and what each virtual host asks of a handshake."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardpanel.certificates.choosing import Choice
+from guardpanel.certificates.names import covers
 from guardpanel.certificates.served import ServedCertificate
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.certificate import is_address
@@ -46,7 +47,8 @@ def files(state: DesiredState) -> dict[str, str]:
     hosts = served(state)
     if not hosts:
         return {}
-    return {"crt-list.txt": crt_list(hosts, chosen_for(hosts, state), state), "tls.map": tls_map(hosts)}
+    chosen = chosen_for(hosts, state)
+    return {"crt-list.txt": crt_list(hosts, chosen, state), "tls.map": tls_map(hosts, chosen, state.awaited_names)}
 
 
 def secrets(state: DesiredState) -> dict[str, bytes]:
@@ -110,12 +112,16 @@ def demand(host: VirtualHostState) -> str:
     return ",".join([*version, *client_certificates.demand(host)]) or ORDINARY
 
 
-def tls_map(hosts: Sequence[VirtualHostState]) -> str:
-    """`17 -;1;300`: what a handshake has to fulfill, whether HTTP is redirected, seconds of HSTS."""
-    return "".join(
-        f"{host.id} {demand(host)};{int(host.https_redirect or client_certificates.is_required(host))};{host.hsts_seconds}\n"
-        for host in hosts
-    )
+def tls_map(hosts: Sequence[VirtualHostState], chosen: Chosen, awaited: Collection[str]) -> str:
+    """`17 -;1;300`: what a handshake has to fulfill, whether HTTP is redirected, seconds of HSTS. Neither before the first
+    certificate is issued: browsers would refuse what visitors get."""
+    lines = []
+    for host in hosts:
+        waits = any(chosen.by_name[name] is None and covers(awaited, name) for name in host.hostnames)
+        redirect, hsts = (False, 0) if waits else (host.https_redirect, host.hsts_seconds)
+        redirect = redirect or client_certificates.is_required(host)
+        lines.append(f"{host.id} {demand(host)};{int(redirect)};{hsts}\n")
+    return "".join(lines)
 
 
 def parameters(state: DesiredState) -> Mapping[str, object]:

@@ -41,6 +41,8 @@ class DesiredState:
     proven_names: tuple[str, ...] = ()
     "Names that HAProxy proves to ACME authorities."
     client_cas: Mapping[int, ClientCaState] = field(default_factory=dict)
+    awaited_names: frozenset[str] = frozenset()
+    "Names of certificates that an authority has not issued yet."
 
     @classmethod
     def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
@@ -72,6 +74,7 @@ class DesiredState:
                 row["id"]: ClientCaState(row["id"], row["certificates"], row["revocation_lists"])
                 for row in sorted(rows["clientca"], key=lambda row: row["id"])
             },
+            awaited_names=acme.awaited_names(rows, {one.certificate_id for one in facts.certificates.all}),
         )
 
     @property

@@ -17,7 +17,7 @@ from guardpanel.sealing import Seal
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.lockout import doors, must_not_lock_out
 from guardpanel.services.paging import Page, holds
-from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(AddressList.name), "kind": col(AddressList.kind), "changed": col(AddressList.updated_at)}
 
@@ -59,7 +59,14 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             changes, request, number, await self._ready(changes, request.client, fields, number), version
         )
 
-    async def also(self, session: AsyncSession, row: AddressList, fields: AddressListFields, seal: Seal) -> str:  # noqa: ARG002
+    async def also(
+        self,
+        session: AsyncSession,
+        row: AddressList,  # noqa: ARG002
+        fields: AddressListFields,
+        seal: Seal,  # noqa: ARG002
+        change: Change,  # noqa: ARG002
+    ) -> str:
         """The content that the row names."""
         if not isinstance(fields, Ready):
             return ""

@@ -41,6 +41,8 @@ class Covered:
     state: State | None
     fits: bool = True
     "Of an IP address: whether what is served without a name covers it."
+    is_awaited: bool = False
+    "Its first certificate is being ordered: redirect and HSTS wait for it."
 
     @property
     def is_valid(self) -> bool:
@@ -123,15 +125,23 @@ async def coverage_of(
     if addresses:
         gets |= await _of_addresses(session, known, {name: gets[name] for name in addresses}, host_id)
     states = await _states(session, {offer.certificate_id for offer in gets.values() if offer}, now)
+    awaited = await _awaited(session, known)
     return [
         Covered(
             shown(name),
             offer,
             states.get(offer.certificate_id) if offer else None,
             offer is not None and covers(offer.names, name),
+            offer is None and covers(awaited, name),
         )
         for name, offer in gets.items()
     ]
+
+
+async def _awaited(session: AsyncSession, known: Choice[Offer]) -> set[str]:
+    """Names of certificates that an authority has not issued yet."""
+    rows = await session.exec(select(Certificate.id, Certificate.names).where(Certificate.source == Source.ACME))
+    return {name for number, names in rows.all() if number not in known.by_id for name in names}
 
 
 async def _of_addresses(
@@ -146,6 +156,11 @@ async def _of_addresses(
     all_of_them = {name: known.of(name, chosen_id) for name, chosen_id in others.all() if is_address(name)} | own
     chosen_id = (await session.exec(select(Traffic.default_certificate_id))).first()
     return dict.fromkeys(own, known.without_a_name(all_of_them, chosen_id))
+
+
+async def ends_of(session: AsyncSession, host: VirtualHost) -> list[datetime]:
+    """Of the certificates that its hostnames get."""
+    return [covered.offer.not_after for covered in await coverage(session, host) if covered.offer is not None]
 
 
 async def _states(session: AsyncSession, certificate_ids: Collection[int], now: datetime) -> dict[int, State]:

@@ -26,7 +26,7 @@ from guardpanel.services.certificate_choices import must_not_leave_a_gap
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.issuing.accounts import bind, bound_authority, must_be_whole
 from guardpanel.services.paging import Page, holds
-from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
 SORTS = {
     "name": col(Certificate.name),
@@ -100,7 +100,14 @@ class Certificates(Crud[Certificate, CertificateFields]):
                     raise
         raise AssertionError
 
-    async def also(self, session: AsyncSession, row: Certificate, fields: CertificateFields, seal: Seal) -> str:
+    async def also(
+        self,
+        session: AsyncSession,
+        row: Certificate,
+        fields: CertificateFields,
+        seal: Seal,
+        change: Change,  # noqa: ARG002
+    ) -> str:
         """The content."""
         if isinstance(fields, CertificateInput) and fields.eab_key and row.source is Source.ACME:
             await bind(session, seal, bound_authority(fields, row), Binding(fields.eab_key_id or "", fields.eab_key))

@@ -122,7 +122,7 @@ class Crud(Generic[R, F]):
             items += part
         return Page(items, total, offset, limit)
 
-    async def also(self, session: AsyncSession, row: R, fields: F, seal: Seal) -> str:  # noqa: ARG002
+    async def also(self, session: AsyncSession, row: R, fields: F, seal: Seal, change: Change) -> str:  # noqa: ARG002
         """What else is stored with a new or changed row, in the same transaction. Returns words for the list of changes."""
         return ""
 
@@ -138,7 +138,7 @@ class Crud(Generic[R, F]):
             session.add(row)
             await session.flush()
             change.noun_id = row.id
-            await self.also(session, row, fields, changes.seal)
+            await self.also(session, row, fields, changes.seal, change)
             return row
 
         return await changes.save(change, mutate)
@@ -158,7 +158,7 @@ class Crud(Generic[R, F]):
             words = in_words(was, now, await self.names(session))
             row.replace(self.to_store(row, fields, facts)).touch(await revisions.version_after(session, row.version))
             session.add(row)
-            if words := ", ".join(filter(None, [words, await self.also(session, row, fields, changes.seal)])):
+            if words := ", ".join(filter(None, [words, await self.also(session, row, fields, changes.seal, change)])):
                 names = [await self.parent_name(session), self.name(fields), words]
                 change.summary = ": ".join(filter(None, names))
             return row

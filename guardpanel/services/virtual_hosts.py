@@ -12,12 +12,52 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
+from guardpanel.sealing import Seal
+from guardpanel.services import https_doubts, new_certificates
 from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.new_certificates import Ready
 from guardpanel.services.paging import Page, holds
+from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
-WHOLE: tuple[Any, ...] = (selectinload(VirtualHost.hostnames), selectinload(VirtualHost.servers))  # type: ignore[arg-type]
+WHOLE: tuple[Any, ...] = (
+    selectinload(VirtualHost.hostnames),  # type: ignore[arg-type]
+    selectinload(VirtualHost.servers),  # type: ignore[arg-type]
+    selectinload(VirtualHost.certificate),  # type: ignore[arg-type]
+)
 
-ROWS = Crud(NOUN, VirtualHost, VirtualHostFields, *WHOLE)
+
+class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
+    async def create(
+        self, changes: Changes, request: SaveRequest, fields: VirtualHostFields
+    ) -> SaveResult[VirtualHost]:
+        return await super().create(changes, request, await self._ready(changes, fields, None))
+
+    async def update(
+        self, changes: Changes, request: SaveRequest, number: int, fields: VirtualHostFields, version: int | None = None
+    ) -> SaveResult[VirtualHost]:
+        return await super().update(changes, request, number, await self._ready(changes, fields, number), version)
+
+    async def also(
+        self, session: AsyncSession, row: VirtualHost, fields: VirtualHostFields, seal: Seal, change: Change
+    ) -> str:
+        """The certificate that comes with it."""
+        words = ""
+        if isinstance(fields, Ready) and fields.is_asked_for:
+            words = await new_certificates.add(session, row, fields, seal, change)
+        await session.refresh(row, ["certificate"])
+        return words
+
+    async def _ready(self, changes: Changes, fields: VirtualHostFields, number: int | None) -> Ready:
+        """Raises Invalid (422), and NeedsConfirmation (409) for what would keep visitors out."""
+        ready = await new_certificates.ready_of(fields)
+        names = (ready.parsed.names if ready.parsed else ready.hostnames) if ready.is_asked_for else ()
+        async with changes.database.read() as session:
+            row = await self.find(session, number) if number is not None else None
+            await https_doubts.must_be_meant(session, ready, row, names, is_meant=bool(ready.save_anyway))
+        return ready
+
+
+ROWS = VirtualHosts(NOUN, VirtualHost, VirtualHostFields, *WHOLE)
 
 find, create, update, delete, fields_of = ROWS.find, ROWS.create, ROWS.update, ROWS.delete, ROWS.fields_of
 

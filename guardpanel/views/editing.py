@@ -191,7 +191,7 @@ class Editing(Generic[R, F]):
     async def answer(
         self, ctx: Context, template: str, form: Form, row: R | None, problem: Problem | None, beside: Mapping[str, Any]
     ) -> Response:
-        refusal, rows = await refused(ctx.session, problem, self.noun.input), self.rows_in(ctx)
+        refusal, rows = await refused(ctx.session, problem, self.noun.input, form), self.rows_in(ctx)
         context = {
             "noun": self.noun,
             "form": form,

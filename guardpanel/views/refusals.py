@@ -20,14 +20,21 @@ from guardpanel.errors import (
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import label
 from guardpanel.services.saving import revisions
+from guardpanel.views.forms import Form
 from guardpanel.views.steps import shown_steps
 
 
-async def refused(session: SessionDep, problem: Problem | None, model: type[BaseModel]) -> dict[str, Any] | None:
-    """The summary of a rejection. An outdated form has its own box."""
+async def refused(
+    session: SessionDep, problem: Problem | None, model: type[BaseModel], form: Form | None = None
+) -> dict[str, Any] | None:
+    """The summary of a rejection. An outdated form has its own box. What was confirmed before needs no second confirmation."""
     if problem is None or isinstance(problem, Stale | NotFound):
         return None
-    return refusal(problem, await live_number(session), model)
+    summary = refusal(problem, await live_number(session), model)
+    if summary["confirm"] and form:
+        given = [one["name"] for one in CONFIRMATIONS if form.checked(one["name"])]
+        summary["confirm"] = summary["confirm"] | {"given": given}
+    return summary
 
 
 async def live_number(session: SessionDep) -> int | None:
@@ -120,4 +127,5 @@ OVER_DRIFT = {
 }
 HAND_OVER = {"name": "hand_over", "label": "Save and hand over"}
 SAVE_ANYWAY = {"name": "save_anyway", "label": "Save anyway"}
+CONFIRMATIONS = (OVER_DRIFT, HAND_OVER, SAVE_ANYWAY)
 "Buttons that submit the form again with a confirmation."

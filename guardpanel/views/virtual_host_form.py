@@ -3,14 +3,39 @@
 from collections.abc import Mapping
 from typing import Any
 
-from guardpanel.errors import HostnameTakeover
+from fastapi import Response
+
+from guardpanel.dependencies import Editor, IdInPath
+from guardpanel.errors import HostnameTakeover, Problem
 from guardpanel.models import VirtualHost
+from guardpanel.models.issuing import AUTHORITIES, LETS_ENCRYPT, NewCertificate, known_authority
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificate_uses, client_cas, policies, virtual_hosts
-from guardpanel.views.context import Context
+from guardpanel.services.issuing import deeds
+from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
+
+OFFERED = tuple(one for one in NewCertificate if one is not NewCertificate.UPLOAD)
+"An upload has a form of its own."
+
+
+def with_new_certificate(form: Form, kind: NewCertificate) -> Form:
+    form.typed |= {"new_certificate": [kind], "new_authority": [known_authority(LETS_ENCRYPT)]}
+    return form
+
+
+async def looked_at(ctx: Context, form: Form) -> dict[str, Any]:
+    """What would keep an authority from issuing a certificate for the typed names, as far as that can be seen before they are
+    live."""
+    names = [line for line in form.value("hostnames").splitlines() if line.strip()]
+    try:
+        found = await deeds.first_look(ctx.panel.issuer, names, form.value("new_authority"))
+    except Problem as problem:
+        return {"tone": "bad", "words": problem.message, "findings": []}
+    words = f"{len(found)} problem{'s' if len(found) > 1 else ''}" if found else "Nothing stands in the way so far"
+    return {"tone": "warn" if found else "ok", "words": words, "findings": found}
 
 
 class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
@@ -21,13 +46,50 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
             policy_id=min((policy.id or 0 for policy in choices), default=None),
             servers=[ServerFields.model_construct(address="")],
         )
-        return Form.of(fields)
+        return with_new_certificate(Form.of(fields, self.noun.input), NewCertificate.NONE)
+
+    def form_of(self, ctx: Context, row: VirtualHost) -> Form:
+        return with_new_certificate(super().form_of(ctx, row), NewCertificate.NONE)
+
+    async def edit_form(self, ctx: Context, row: VirtualHost) -> Form:
+        """With a certificate to order, where the page has a button for it."""
+        form, asked = self.form_of(ctx, row), ctx.request.query_params.get("new_certificate", "")
+        if asked in OFFERED:
+            form.typed["https"] = ["on"]
+            with_new_certificate(form, NewCertificate(asked)).is_begun = True
+        return form
+
+    async def create(self, ctx: ContextDep, editor: Editor) -> Response:
+        form = await self.read_form(ctx)
+        if form.checked("preflight"):
+            return await self.show_form(ctx, form, None)
+        return await super().create(ctx, editor)
+
+    async def update(self, row_id: IdInPath, ctx: ContextDep, editor: Editor) -> Response:
+        form = await self.read_form(ctx)
+        if form.checked("preflight"):
+            return await self.show_edit(ctx, form, row_id)
+        return await super().update(row_id, ctx, editor)
+
+    async def answer(
+        self,
+        ctx: Context,
+        template: str,
+        form: Form,
+        row: VirtualHost | None,
+        problem: Problem | None,
+        beside: Mapping[str, Any],
+    ) -> Response:
+        found = await looked_at(ctx, form) if form.checked("preflight") else None
+        return await super().answer(ctx, template, form, row, problem, {**beside, "preflight": found})
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
         return {
             "policies": await policies.all_of_them(ctx.session),
             "certificates": await certificate_uses.as_options(ctx.session),
             "client_cas": await client_cas.as_options(ctx.session),
+            "new_certificates": [(one.value, one.word, one.hint) for one in OFFERED],
+            "authorities": AUTHORITIES,
         }
 
     async def beside_delete(self, ctx: Context, row: VirtualHost) -> Mapping[str, Any]:

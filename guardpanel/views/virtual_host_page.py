@@ -2,15 +2,18 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fastapi import Response
 
 from guardpanel.errors import StorageFailed
 from guardpanel.events.words import Kind
+from guardpanel.models.certificate import Source
 from guardpanel.panel import Panel
 from guardpanel.services import certificate_uses, client_cas, virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials import Trial
+from guardpanel.views import orders
 from guardpanel.views.answers import by_name, page
 from guardpanel.views.context import Context
 from guardpanel.views.details import last_changes
@@ -20,7 +23,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
     host, engines = await virtual_hosts.find(ctx.session, virtual_host_id), ctx.panel.engines
     policy = await virtual_hosts.policy_of(ctx.session, host)
     named = [endpoint.host for row in host.servers if (endpoint := row.endpoint).is_name]
-    context = {
+    context: dict[str, Any] = {
         "host": host,
         "policy": policy,
         "mode": host.mode_under(policy),
@@ -35,6 +38,8 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "coverage": await certificate_uses.coverage(ctx.session, host),
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
     }
+    if host.certificate is not None and host.certificate.source is Source.ACME and host.certificate.content is None:
+        context |= {"ordered": host.certificate, **await orders.beside(ctx, host.certificate.id or 0)}
     return await page(ctx.request, "virtual_hosts/show.html", context)
 
 

@@ -12,7 +12,7 @@ from guardpanel.certificates.contents import CurrentContent
 from guardpanel.errors import NotFound, RolledBack
 from guardpanel.models.certificate import Source
 from guardpanel.models.certificate_content import CertificateContent
-from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
 from guardpanel.services import certificate_renewals, certificates, earlier_certificates, virtual_hosts
@@ -55,8 +55,14 @@ async def test_a_virtual_host_shows_what_https_lacks(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
 ) -> None:
     servers = [{"address": "192.0.2.1"}]
-    given = {"hostnames": ["shop.example"], "servers": servers, "https": True, "https_redirect": True}
-    await virtual_hosts.create(panel.changes, certificate_renewals.AUTHOR, VirtualHostFields.model_validate(given))
+    given = {
+        "hostnames": ["shop.example"],
+        "servers": servers,
+        "https": True,
+        "https_redirect": True,
+        "save_anyway": True,
+    }
+    await virtual_hosts.create(panel.changes, certificate_renewals.AUTHOR, VirtualHostInput.model_validate(given))
 
     uncovered = (await ada.get("/virtual-hosts/1")).text
     await ada_api.post(API, json={"name": "old", "source": "self_signed", "names": ["shop.example"]})

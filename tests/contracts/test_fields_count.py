@@ -44,8 +44,8 @@ SAID: dict[str, Any] = {
 "Another value where a text has a form. What is missing here is changed by its type."
 
 
-CONFIRMS = {"save_anyway"}
-"Says yes to a warning, and nothing without one: tests/certificates."
+CONFIRMS = {"save_anyway", "new_certificate"}
+"Says yes to a warning, and nothing without one; asks for another row beside this one: tests/certificates."
 
 
 def bodies(method: str) -> Iterator[tuple[str, Path_, dict[str, Any]]]:
@@ -175,7 +175,11 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
             for name, value in body.items()
             if name not in (ours if place and place[0] in theirs else theirs)
         }
-    body = a_react_policy(detection_paranoia_level=4) if "policies" in path else a_vhost()
+    body = (
+        a_react_policy(detection_paranoia_level=4)
+        if "policies" in path
+        else a_vhost(https_redirect=False, hsts_seconds=0)
+    )
     if place and place[0] == "servers":
         body["servers"] = [{"address": "127.0.0.1:3000"}]
     if place and str(place[0]).startswith("health_check"):

@@ -17,10 +17,12 @@ from guardpanel.acme.preflight import Caa, Network
 from guardpanel.certificates import contents
 from guardpanel.certificates.choosing import state_of
 from guardpanel.certificates.reading import parse_pem
+from guardpanel.engines.handshakes import first_of
 from guardpanel.errors import EngineUnavailable, Invalid
 from guardpanel.models import AcmePlan, Certificate, CertificateContent
 from guardpanel.models.certificate import CertificateFields
 from guardpanel.models.issuing import Reason
+from guardpanel.models.virtual_host import VirtualHostInput
 from guardpanel.services import earlier_certificates, virtual_hosts
 from guardpanel.services.issuing import deeds, orders, plans
 from guardpanel.services.issuing.accounts import Accounts, key_of
@@ -35,6 +37,7 @@ from guardpanel.services.saving.changes import SaveRequest
 from tests.acme.authority import KEY_NAME, SECRET, Knot, Pebble
 from tests.live.origins import Origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.tls import leaf
 from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
@@ -436,6 +439,38 @@ async def test_what_was_issued_is_put_into_use_later_if_that_fails_and_never_ord
     await issuing.look_in(timedelta(seconds=61))
     assert await issuing.content(number)
     assert issuing.pebble.orders() - before == 1
+
+
+@pytest.mark.one_haproxy
+async def test_a_virtual_host_is_saved_with_its_certificate_and_redirects_once_that_is_issued(issuing: Issuing) -> None:
+    settings = issuing.installation.settings
+    http_address, https_address = settings.http_binds[0], settings.https_binds[0]
+    given = a_virtual_host(9, hostnames=["begin.acme.test"]).model_dump()
+    asked = {
+        "https_redirect": True,
+        "hsts_seconds": 300,
+        "new_certificate": "acme",
+        "new_authority": issuing.pebble.url,
+    }
+
+    async def status() -> int:
+        async with httpx2.AsyncClient(base_url=f"http://{http_address[0]}:{http_address[1]}") as visitor:
+            return (await visitor.get("/", headers={"host": "begin.acme.test"})).status_code
+
+    saved = await virtual_hosts.create(
+        issuing.changes, SaveRequest("ada"), VirtualHostInput.model_validate(given | asked)
+    )
+    number = saved.value.certificate_id or 0
+    assert await status() == 503, "its server is not there, but it is not redirected"
+    before = await asyncio.to_thread(leaf, https_address, "begin.acme.test")
+
+    await issuing.issuer.look()
+
+    content = await issuing.content(number)
+    assert content is not None, await issuing.words(number)
+    served = await asyncio.to_thread(leaf, https_address, "begin.acme.test")
+    assert served == first_of(content.chain.encode()) != before
+    assert await status() == 308
 
 
 @pytest.mark.one_haproxy

@@ -7,22 +7,22 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from guardpanel.api.react.servers import CHECKS, BackendIn, BackendOut, backends_of, is_same, take_servers
-from guardpanel.api.saves import Body, refuse_unsupported
+from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.certificate import Source
 from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.types import hostname, shown
-from guardpanel.services import policies
+from guardpanel.services import certificate_uses, policies
 
 NAMES = {"description": "notes", "is_active": "enabled", "ssl_enabled": "https"}
 "The React panel's names for our fields."
 
-NO_CERTIFICATES = "Certificates can’t be pasted here yet. Leave ssl_cert and ssl_key empty."
+PASTED = {"ssl_cert": "certificate", "ssl_key": "private_key"}
 
-WITHOUT_CERTIFICATES: dict[str, Any] = {"ssl_provider": "none", "ssl_cert": None, "ssl_key": None}
-"What the React panel sends if there are none."
+PROVIDERS = {"none", "upload", "letsencrypt"}
 
 
 class ServerIn(Body):
@@ -50,9 +50,14 @@ class ReactVirtualHostIn(Body):
     description: str | None = Field(default=None, description="`notes` under the React panel's name.")
     is_active: bool | None = Field(default=None, description="`enabled` under the React panel's name.")
     ssl_enabled: bool | None = Field(default=None, description="`https` under the React panel's name.")
-    ssl_provider: str | None = None
-    ssl_cert: str | None = None
-    ssl_key: str | None = None
+    ssl_provider: str | None = Field(
+        default=None,
+        description="`none`, `upload`, or `letsencrypt`, which orders a certificate for the hostnames if it was something else.",
+    )
+    ssl_cert: str | None = Field(
+        default=None, repr=False, description="PEM, with the intermediates. Null keeps the current certificate."
+    )
+    ssl_key: str | None = Field(default=None, repr=False, description="PEM. It is never returned.")
 
 
 class BoundPolicyOut(BaseModel):
@@ -78,6 +83,7 @@ class ReactVirtualHostOut(Row):
 
 class Bound(BaseModel):
     policy: BoundPolicyOut | None
+    ssl_expires_at: datetime | None = Field(description="The earliest end of the certificates in use.")
 
 
 class VirtualHostDialect(Dialect):
@@ -92,7 +98,7 @@ class VirtualHostDialect(Dialect):
         sent = without_what_is_as_read(body, now | self.out(row)) if row else body
         fields = sent.model_dump(exclude_unset=True)
         names = names_in(sent)
-        refuse_unsupported(fields, WITHOUT_CERTIFICATES, NO_CERTIFICATES, nothing=(None, "", "upload"))
+        take_certificate(fields, provider_of(row) if row else "none", is_on=row.https if row else False)
         if fields.get("ssl_enabled", False) is None:
             fields["ssl_enabled"] = False
         if row and row.name == row.hostnames[0].shown and "name" not in fields:
@@ -116,13 +122,16 @@ class VirtualHostDialect(Dialect):
             "description": row.notes or None,
             "is_active": row.enabled,
             "ssl_enabled": row.https,
-            "ssl_provider": "upload" if row.https else "none",
-            "ssl_expires_at": None,
+            "ssl_provider": provider_of(row),
+            "ssl_expires_at": row.certificate.content.not_after
+            if row.https and row.certificate and row.certificate.content
+            else None,
         }
 
     async def out_whole(self, session: SessionDep, row: VirtualHost) -> dict[str, Any]:
         policy = await policies.find(session, row.policy_id) if row.policy_id is not None else None
-        return {"policy": bound(policy) if policy else None}
+        ends = await certificate_uses.ends_of(session, row) if row.https else []
+        return {"policy": bound(policy) if policy else None, "ssl_expires_at": min(ends, default=None)}
 
 
 TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())
@@ -148,6 +157,32 @@ def is_as_read(value: Any, read: Any) -> bool:
     return bool(value == read)
 
 
+def provider_of(row: VirtualHost) -> Literal["none", "upload", "letsencrypt"]:
+    """Of the certificate that was chosen."""
+    if not row.https:
+        return "none"
+    return "letsencrypt" if row.certificate and row.certificate.source is Source.ACME else "upload"
+
+
+def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> None:
+    """A pasted one, or one from Let’s Encrypt, as a new certificate. Null and the provider as it was keep what there is."""
+    provider = fields.pop("ssl_provider", None) or before
+    pasted = {ours: fields.pop(theirs, None) or "" for theirs, ours in PASTED.items()}
+    if provider not in PROVIDERS:
+        raise Invalid.at("ssl_provider", "Set ssl_provider to none, upload, or letsencrypt.")
+    asked = "ssl_cert" if pasted["certificate"] else "ssl_key" if pasted["private_key"] else ""
+    if not asked and (provider != "letsencrypt" or provider == before):
+        return
+    if not fields.get("ssl_enabled", is_on):
+        key = asked or "ssl_provider"
+        raise Invalid.at(key, f"{key} needs HTTPS. Set ssl_enabled to true, or leave {key} out.")
+    if asked and provider == "letsencrypt":
+        raise Invalid.at(
+            asked, f"Let’s Encrypt issues the certificate. Leave {asked} out, or set ssl_provider to upload."
+        )
+    fields |= {"new_certificate": "upload", **pasted} if asked else {"new_certificate": "acme"}
+
+
 def take_domain(fields: dict[str, Any], now: Mapping[str, Any]) -> None:
     """`domain` as the first hostname."""
     domain = fields.pop("domain", None)
@@ -163,6 +198,10 @@ def names_in(body: Any) -> dict[str, str]:
     """The names that this body uses for our fields."""
     sent = body.model_fields_set
     names = {ours: theirs for theirs, ours in NAMES.items() if theirs in sent}
+    names |= {ours: theirs for theirs, ours in PASTED.items() if theirs in sent and ours not in sent}
+    if "ssl_provider" in sent:
+        ours = {"new_certificate": "ssl_provider", "certificate_id": "ssl_cert" if body.ssl_cert else "ssl_provider"}
+        names |= {name: theirs for name, theirs in ours.items() if name not in sent}
     if "domain" in sent and "hostnames" not in sent:
         names |= {"hostnames": "domain", "hostnames.0": "domain"}
     if "servers" in sent:

@@ -1,12 +1,13 @@
 """Preflight: what would keep an authority from issuing, said before it is asked."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.order import HTTP_01, Order
-from guardpanel.acme.preflight import THIS_MACHINES, Finding, Network, findings
+from guardpanel.acme.preflight import THIS_MACHINES, Finding, Network, findings, first_findings
 from guardpanel.services.issuing.accounts import Accounts
 from guardpanel.services.issuing.proofs import Proving
 from guardpanel.services.saving.changes import Changes
@@ -49,6 +50,15 @@ class Checks:
             network=self.network,
         )
         return await asyncio.to_thread(look)
+
+    async def first_look(self, names: Sequence[str], authority: str, *, by_dns: bool) -> list[Finding]:
+        """Before HAProxy serves the names. Raises AuthorityFault if the authority does not answer, or DNS-01 is not set up."""
+        if by_dns:
+            self.proving.by_dns()
+        terms = await asyncio.to_thread((await self.accounts.reader(authority)).terms)
+        return await asyncio.to_thread(
+            first_findings, names, by_dns=by_dns, caa_names=terms.caa_names, network=self.network
+        )
 
     async def must_pass(self, order: Order, authority: str) -> None:
         """Raises AuthorityFault with all findings."""

@@ -1,6 +1,7 @@
 """What an operator does about a certificate's orders: order now, cancel, revoke, look beforehand."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,11 +13,12 @@ from guardpanel.acme.limits import Reached
 from guardpanel.acme.order import Order, Phase
 from guardpanel.acme.preflight import Finding
 from guardpanel.certificates import contents
-from guardpanel.errors import Conflict, NotFound, Problem
+from guardpanel.errors import Conflict, Invalid, NotFound, Problem
 from guardpanel.models.acme import AcmeOrder, AcmePlan
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.models.certificate_content import CertificateContent
-from guardpanel.models.issuing import Reason
+from guardpanel.models.hostname import known_hostnames
+from guardpanel.models.issuing import Reason, directory
 from guardpanel.services.issuing import choices, orders, plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
@@ -132,6 +134,22 @@ async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: Reason =
         if reason is not Reason.NO_LONGER_USED:
             await _ask_for(session, certificate, who, issuer.now())
     issuer.wake.set()
+
+
+async def first_look(issuer: Issuer, names: Sequence[str], authority: str) -> list[Finding]:
+    """What would go wrong with an order for names that HAProxy does not serve yet. Raises Invalid (422) for what is no name or
+    authority, and AuthorityRefused (502) if the authority does not answer."""
+    try:
+        wanted = known_hostnames(list(names))
+        url = directory(authority)
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+    by_dns = any(name.startswith("*.") for name in wanted)
+    try:
+        async with issuer.checking:
+            return await issuer.checks.first_look(wanted, url, by_dns=by_dns)
+    except AuthorityFault as refused:
+        raise AuthorityRefused(str(refused)) from refused
 
 
 async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:

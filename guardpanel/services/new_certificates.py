@@ -1,0 +1,103 @@
+"""A certificate that is saved with a virtual host, for its hostnames: ordered, made here, or pasted."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.certificates import contents
+from guardpanel.certificates.pem import Material
+from guardpanel.certificates.reading import Parsed, parse
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.models import Certificate, VirtualHost
+from guardpanel.models.certificate import CertificateFields, CertificateInput, Source
+from guardpanel.models.issuing import Challenge, NewCertificate
+from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
+from guardpanel.sealing import Seal
+from guardpanel.services import certificates
+from guardpanel.services.input import validated
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Change
+
+PASTED = ("certificate", "private_key")
+
+
+class Ready(VirtualHostInput):
+    """The input with what was read from it."""
+
+    parsed: Any = None
+
+    @property
+    def is_asked_for(self) -> bool:
+        return self.new_certificate not in {None, NewCertificate.NONE}
+
+
+async def ready_of(sent: VirtualHostFields) -> Ready:
+    """With HTTPS, if it gets a certificate. Raises Invalid (422) and NeedsConfirmation (409) with words at the field."""
+    ready = Ready.model_construct(None, **dict(sent))
+    if ready.new_certificate is not NewCertificate.UPLOAD:
+        words = "Only an upload has this. Choose it as the new certificate, or leave this out."
+        errors = {name: FieldError(words) for name in PASTED if getattr(ready, name)}
+        if errors:
+            raise Invalid(words, errors)
+    if not ready.is_asked_for:
+        return ready
+    ready.https = True
+    if ready.new_certificate is NewCertificate.UPLOAD:
+        if not ready.certificate:
+            raise Invalid.at("certificate", "Required: paste the certificate.")
+        material = Material(ready.certificate.encode(), (ready.private_key or "").encode())
+        ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC))
+        certificates.must_be_confirmed([*ready.parsed.warnings], is_confirmed=bool(ready.save_anyway))
+    fields_of_new(ready, "new")
+    return ready
+
+
+def fields_of_new(ready: Ready, name: str) -> CertificateFields:
+    """Raises Invalid (422) if there can be no such certificate for these hostnames."""
+    source = Source(str(ready.new_certificate))
+    is_wildcard = any(hostname.startswith("*.") for hostname in ready.hostnames)
+    given: dict[str, Any] = {"name": name, "source": source}
+    if source is not Source.UPLOAD:
+        given["names"] = ready.hostnames
+    if source is Source.ACME:
+        challenge = Challenge.DNS_01 if is_wildcard else Challenge.HTTP_01
+        given |= {"authority": ready.new_authority, "challenge": challenge}
+    try:
+        return validated(CertificateFields, given)
+    except Invalid as invalid:
+        words = " ".join(dict.fromkeys(error.message for error in invalid.errors.values()))
+        raise Invalid.at("new_certificate", words or invalid.message) from invalid
+
+
+async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal, change: Change) -> str:
+    """In the transaction of the save. An uploaded one that was chosen before is replaced. Returns words for the changes."""
+    known = await session.get(Certificate, host.certificate_id) if host.certificate_id is not None else None
+    if ready.parsed is not None and known is not None and known.source is Source.UPLOAD:
+        known.touch(await revisions.version_after(session, known.version))
+        await contents.add_content(session, seal, known, ready.parsed)
+        change.added.append(f"certificate:{known.id}")
+        return "certificate replaced"
+    row = Certificate().replace(fields_of_new(ready, await _free_name(session, host.name)))
+    session.add(row)
+    await session.flush()
+    await certificates.ROWS.also(session, row, _input(row, ready.parsed), seal, change)
+    host.certificate_id = row.id
+    session.add(host)
+    await session.flush()
+    change.added.append(f"certificate:{row.id}")
+    return f"new certificate {row.name}"
+
+
+def _input(row: Certificate, parsed: Parsed | None) -> CertificateInput:
+    fields = CertificateInput(**certificates.fields_of(row).model_dump())
+    return certificates.Ready.model_construct(None, **dict(fields), parsed=parsed, renewed=False)
+
+
+async def _free_name(session: AsyncSession, name: str) -> str:
+    """`shop.example`, or `shop.example 2`."""
+    taken = set((await session.exec(select(func.lower(Certificate.name)))).all())
+    names = (name if number == 1 else f"{name[:90]} {number}" for number in range(1, len(taken) + 2))
+    return next(free for free in names if free.lower() not in taken)

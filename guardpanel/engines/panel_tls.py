@@ -34,6 +34,7 @@ class PanelTls:
         self.problem = ""
         "What is wrong with the files. The certificate from before is served."
         self.stored: Callable[[], ServedCertificates] = lambda: NO_CERTIFICATES
+        self._was_asked = False
         self._host = host_and_port(settings.listen)[0]
         self._own_context = _usable(self.own.pem)
         self._context_of = lru_cache(CONTEXTS)(new_context)
@@ -45,6 +46,7 @@ class PanelTls:
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         """Called without a name, too. Must not raise: that ends the handshake."""
+        self._was_asked = True
         try:
             connection.context = self._context_of(pem) if (pem := self._covering(name)) else self._own_context
         except (ssl.SSLError, OSError):
@@ -79,13 +81,13 @@ class PanelTls:
         return f"The panel’s certificate {state}. Replace {path}."
 
     async def served_problem(self) -> str:
-        """Whether a new connection gets the panel's own certificate. Empty if it does."""
+        """Whether a new connection gets the panel's own certificate. Empty if it does, and before the server listens."""
         place = local(self._host), host_and_port(self.settings.listen)[1]
         expected = handshakes.first_of(self._covering(None) or self.own.pem)
         try:
             served = await handshakes.leaf(place, "")
-        except EngineUnavailable as error:
-            return error.message
+        except EngineUnavailable:
+            return f"The panel does not answer over TLS on {self.settings.listen}." if self._was_asked else ""
         if served == expected:
             return ""
         return f"Another certificate than the panel’s is served on {self.settings.listen}: another process may listen there."

@@ -189,7 +189,8 @@ async def test_the_served_certificate_is_looked_at(own: Settings) -> None:
         assert "another process may listen there" in await others.served_problem()
         checks = await preflight.panel_tls(own)
 
-    assert "No TLS connection" in await server.tls.served_problem()
+    assert "does not answer over TLS" in await server.tls.served_problem()
+    assert await others.served_problem() == "", "its server does not listen yet"
     assert checks == [
         (
             True,

@@ -11,6 +11,7 @@ from guardpanel.models.meta import about
 from guardpanel.services import custom_rules
 from guardpanel.services.custom_rules import seclang
 from guardpanel.services.rules import catalogue
+from guardpanel.services.trial_points import points_in_trial
 from guardpanel.services.trial_requests import REQUEST, try_rule
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
@@ -23,7 +24,7 @@ BOTH_CHANGED = "Builder and SecLang both changed. Choose which one counts: To Se
 TRY = "try"
 "Of the button that tries the pasted request."
 
-NOTHING_TRIED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": ""}
+NOTHING_TRIED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": "", "points": {}}
 
 OF_BUILDER = ("phase", "variables", "operator", "operator_argument", "negated", "transformations", "action", "points", "status",
               "name", "rule_id", "severity", "tags")  # fmt: skip
@@ -87,7 +88,8 @@ async def try_form(ctx: Context, policy_id: int, form: Form) -> Mapping[str, Any
         label_of = {**{name: field.title for name, field in about(CustomRuleFields).items()}, REQUEST: "Request"}
         words = [f"{label_of.get(name, name)}: {error.message}" for name, error in problem.errors.items()]
         return {**NOTHING_TRIED, "wrong": next(iter(words), problem.message)}
-    return {"tried": tried, "own_id": fields.rule_id, "wrong": ""}
+    points = await points_in_trial(ctx.changes.engines, ctx.session, policy_id, tried, fields)
+    return {"tried": tried, "own_id": fields.rule_id, "wrong": "", "points": points}
 
 
 def text_counts(form: Form) -> bool:

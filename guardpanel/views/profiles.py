@@ -21,6 +21,8 @@ from guardpanel.views.forms import Form
 from guardpanel.views.refusals import refused
 
 MOST_ATTACKED = 500
+
+VERSION = " (version "
 "Exclusions of a virtual host."
 
 router = APIRouter(prefix="/virtual-hosts/{virtual_host_id}/profiles")
@@ -76,7 +78,9 @@ async def show(
     }
     attacked = Question(virtual_host_id=virtual_host_id, flag=FlagKind.ATTACK_SEEN)
     found = await ledger.load(ctx.session, ctx.panel.engines, ctx.panel.events, attacked, limit=MOST_ATTACKED)
-    context["attacked"] = Counter(entry.source for entry in found.page.items)
-    context["source_of"] = lambda offer: Source(offer.profile.key, offer.version, offer.prefix).name
+    context["attacked"] = Counter(
+        entry.source.rpartition(VERSION)[0] + VERSION for entry in found.page.items if entry.source
+    )
+    context["source_of"] = lambda offer: Source(offer.profile.key, offer.version, offer.prefix).of_any_version
     context["offers"] = await offers(ctx.session, ctx.panel.engines, virtual_host_id)
     return await page(ctx.request, "profiles/index.html", context, status_code=problem.status if problem else 200)

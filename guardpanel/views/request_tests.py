@@ -10,6 +10,7 @@ from guardpanel.errors import Problem
 from guardpanel.models.meta import about
 from guardpanel.models.policy import PolicyFields
 from guardpanel.services import policies
+from guardpanel.services.trial_points import points_in_trial
 from guardpanel.services.trial_requests import REQUEST, try_policy
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
@@ -17,7 +18,7 @@ from guardpanel.views.forms import Form
 
 router = APIRouter(prefix="/policies/{policy_id}/test")
 
-UNTESTED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": ""}
+UNTESTED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": "", "points": {}}
 LABELS = {**{name: field.title for name, field in about(PolicyFields).items()}, REQUEST: "Request"}
 
 
@@ -50,4 +51,5 @@ async def _verdict(ctx: Context, policy_id: int, form: Form, *, is_draft: bool) 
     except Problem as problem:
         words = [f"{LABELS.get(name, name)}: {error.message}" for name, error in problem.errors.items()]
         return {**UNTESTED, "wrong": next(iter(words), problem.message)}
-    return {**UNTESTED, "tried": tried}
+    points = await points_in_trial(ctx.changes.engines, ctx.session, policy_id, tried)
+    return {**UNTESTED, "tried": tried, "points": points}

@@ -47,7 +47,7 @@ def journey(page: Page, panel: Panel, ada: Person, origin: int, host: str) -> No
     assert status(panel, host, "/index.php") == 403
 
     page.goto(f"{panel.url}/rules/ledger?policy={policy}")
-    expect(page.get_by_text("phpMyAdmin (version 1) below /db")).to_have_count(3)
+    expect(page.get_by_text("phpMyAdmin below /db (version 1)")).to_have_count(3)
 
     page.goto(f"{home}/profiles")
     section.get_by_role("button", name="Remove").click()

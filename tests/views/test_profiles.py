@@ -1,14 +1,17 @@
 """Application profiles on a virtual host: the page, and the same as JSON."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
+from sqlmodel import col, select
 
 from guardpanel.engines import RuleSet
 from guardpanel.engines.agent import Agent
 from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.rule_exclusion import RuleExclusion, Target
 from guardpanel.panel import Panel
 from guardpanel.services.profiles import catalogue
 from guardpanel.services.profiles.catalogue import Profile, profiles
@@ -54,10 +57,10 @@ async def test_a_profile_is_applied_in_one_save_with_one_undo(
     text = (await ada.get(PLACE)).text
     assert "applied, version 1, below /blog" in text
     ledger = (await ada_api.get("/api/v1/ledger")).json()["items"]
-    assert {entry["source"] for entry in ledger} == {"WordPress (version 1) below /blog"}
-    assert "WordPress (version 1) below /blog" in (await ada.get(f"/policies/1/exclusions/{rows[0]['id']}")).text
+    assert {entry["source"] for entry in ledger} == {"WordPress below /blog (version 1)"}
+    assert "WordPress below /blog (version 1)" in (await ada.get(f"/policies/1/exclusions/{rows[0]['id']}")).text
     changes = read((await ada.get("/changes")).text)
-    assert "shop.example: applied the profile WordPress (version 1) below /blog" in changes.text
+    assert "shop.example: applied the profile WordPress below /blog (version 1)" in changes.text
     newest = next(link["href"] for link in changes.find("a") if link["href"].startswith("/changes/"))
     assert (await ada.post(f"{newest}/undo")).status_code == 303
     assert await exclusions(ada_api) == []
@@ -193,3 +196,34 @@ async def test_attacks_in_its_fields_are_counted_as_in_the_ledger(
     (link,) = [link["href"] for link in page.find("a") if "attack_seen" in link["href"]]
     entries = read((await ada.get(link)).text)
     assert len([link for link in entries.find("a") if "/exclusions/" in link["href"]]) == ledger["total"]
+
+
+async def test_attacks_are_counted_whichever_version_of_a_profile_made_an_exclusion(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    """An update replaces some exclusions and keeps others, and the same profile below a path is another one."""
+    events = []
+    for prefix in ("", "/blog"):
+        await ada.post(PLACE, data={"profile": "wordpress", "path": prefix})
+    for row in await exclusions(ada_api):
+        if row["target"] == "argument" and row["target_name"] and row["path_match"] == "exact":
+            field = {"variable": "ARGS", "key": row["target_name"], "value": "x", "bytes": 1}
+            time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+            rules = [a_rule(944240, matches=[field])]
+            events.append(an_event(time=time, method=(row["methods"] or ["POST"])[0], uri=row["path"], rules=rules))
+    store(panel.settings.events_database, events, [a_log_line(event) for event in events])
+    async with panel.database.write() as session:
+        wanted = select(RuleExclusion).where(
+            col(RuleExclusion.target) == Target.ARGUMENT, col(RuleExclusion.target_name) != ""
+        )
+        earlier = (await session.exec(wanted)).all()[0]
+        earlier.source = earlier.source.replace(f" {profiles()['wordpress'].version}", " 9", 1)
+        session.add(earlier)
+
+    page = read((await ada.get(PLACE)).text)
+
+    counted = [int(number) for number in re.findall(r"fired in fields of (\d+) of its", " ".join(page.text.split()))]
+    links = [link["href"] for link in page.find("a") if "attack_seen" in link["href"]]
+    entries = [read((await ada.get(link)).text).find("a") for link in links]
+    assert len(counted) == len(links) == 2
+    assert [len([link for link in page if "/exclusions/" in link["href"]]) for page in entries] == counted

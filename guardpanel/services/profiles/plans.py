@@ -34,10 +34,15 @@ class Source:
 
     @property
     def name(self) -> str:
-        """`WordPress (version 1) below /blog`"""
+        """`WordPress below /blog (version 1)`"""
+        return f"{self.of_any_version}{self.version})"
+
+    @property
+    def of_any_version(self) -> str:
+        """How its name begins: an update keeps exclusions of earlier versions."""
         profile = profiles().get(self.profile)
-        name = f"{profile.name if profile else self.profile} (version {self.version})"
-        return f"{name} below {self.prefix}" if self.prefix else name
+        name = profile.name if profile else self.profile
+        return f"{name} below {self.prefix} (version " if self.prefix else f"{name} (version "
 
 
 @dataclass(frozen=True)

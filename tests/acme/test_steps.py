@@ -1,5 +1,6 @@
 """What becomes of an order when a step of it fails, whatever fails; and of one that is canceled."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -47,6 +48,20 @@ async def test_an_order_survives_whatever_a_step_raises_and_goes_on_later(
     assert len(await worker.logs(number)) == 1
     assert worker.at().calls["new_order"] <= 3
     assert worker.at().calls["finalize"] == (3 if method == "finalize" else 1)
+
+
+async def test_an_order_waits_for_the_save_of_its_certificate_to_be_live(worker: Worker) -> None:
+    """Its row can be read before HAProxy has it. HAProxy would not answer challenges yet, and the order would wait a minute."""
+    number, changes = await worker.add(), worker.panel.changes
+    async with changes.turn(), asyncio.timeout(30):
+        looking = asyncio.create_task(worker.look())
+        while not changes._turn._waiters:
+            await asyncio.sleep(0)
+        assert not worker.at().calls and not looking.done()
+    await looking
+
+    assert await worker.content(number)
+    assert not [step for step in (await worker.log(number)).steps if step.is_bad]
 
 
 @pytest.mark.parametrize(

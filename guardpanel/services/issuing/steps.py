@@ -83,6 +83,7 @@ class Steps:
         if order.phase in {Phase.ISSUED, Phase.FAILED}:
             await self._relinquish(row, order, contact)
             return await asyncio.to_thread(cleaned, order, self.proving.proofs(order))
+        await self.changes.settled()  # HAProxy answers challenges once the certificate's own save is live.
         if order.phase is Phase.NEW and not row.is_asked_for:
             await self.checks.must_pass(order, row.authority)
         if order.phase is Phase.PROVING:

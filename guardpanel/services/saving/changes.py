@@ -137,6 +137,11 @@ class Changes:
                 self.turns += 1
                 yield
 
+    async def settled(self) -> None:
+        """Wait for the end of a save whose rows can be read already, and that is not live yet."""
+        async with self._turn:
+            return
+
     # A save
 
     async def _save(self, change: Change, mutate: Mutation[T]) -> SaveResult[T]:

@@ -82,6 +82,12 @@ def state_of(its: tuple[Authority, ...], now: datetime) -> State:
     return State("valid", "ok", f"{days(first)} left")
 
 
+def end_of(its: tuple[Authority, ...]) -> datetime | None:
+    """Of the first revocation list, or of all the CAs. None: they can’t be read."""
+    last = max((authority.not_after for authority in its), default=None)
+    return min((authority.next_update for authority in its if authority.next_update), default=last)
+
+
 def list_state(its: tuple[Authority, ...], now: datetime) -> State | None:
     """Of the revocation list that ends first. None: there is nothing to say."""
     ends = [authority.next_update for authority in its if authority.next_update]

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates.choosing import State
 from guardpanel.certificates.client_authorities import FILE, judge, read
-from guardpanel.certificates.client_authority_state import Authority, authorities, state_of
+from guardpanel.certificates.client_authority_state import Authority, authorities, end_of, state_of
 from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa, VirtualHost
 from guardpanel.models.client_ca import NOUN, ClientCaFields, ClientCaInput
@@ -87,6 +87,13 @@ async def announced(session: AsyncSession) -> list[AskedCa]:
     known = await states(rows)
     asked = [AskedCa(row, known[row.id or 0]) for row in rows]
     return sorted((one for one in asked if one.state.tone != "ok"), key=lambda one: one.state.tone)
+
+
+async def ends(session: AsyncSession) -> list[tuple[int, str, datetime]]:
+    """Id, name, and since when HAProxy accepts no client certificate of it, for monitoring."""
+    rows = (await session.exec(select(ClientCa))).all()
+    its = await asyncio.to_thread(lambda: [(row, end_of(authorities_of(row))) for row in rows])
+    return [(row.id or 0, row.name, end) for row, end in its if end]
 
 
 def judged(fields: ClientCaFields, stored: ClientCaFields | None) -> ClientCaFields:

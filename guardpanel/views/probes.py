@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, Info, generate_latest
 
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep
-from guardpanel.services import certificate_uses
+from guardpanel.services import certificate_uses, client_cas
 from guardpanel.services.events import COUNTERS
 from guardpanel.services.saving import revisions
 from guardpanel.services.truth import readiness
@@ -47,6 +47,11 @@ ENDS = Gauge(
     "When a certificate expires. `panel`: of the panel’s own listener.",
     ["id", "certificate"],
 )
+CLIENT_CA_ENDS = Gauge(
+    "guardpanel_client_ca_not_after_timestamp_seconds",
+    "Since when HAProxy accepts no certificate of a client CA: the end of its first revocation list, else of its CAs.",
+    ["id", "client_ca"],
+)
 BUILD = Info("guardpanel_build", "This panel.")
 BUILD.info({"version": __version__})
 
@@ -73,6 +78,7 @@ async def metrics(panel: PanelDep) -> Response:
         live = await revisions.live(session)
         await panel.figures.count(session)
         ends = await certificate_uses.ends(session)
+        client_ca_ends = await client_cas.ends(session)
     UP.labels("haproxy").set(engines.haproxy.running)
     UP.labels("agent").set(engines.agent.running)
     REVISION.set((live.id or 0) if live else 0)
@@ -86,6 +92,9 @@ async def metrics(panel: PanelDep) -> Response:
     ENDS.clear()
     for number, name, moment in ends:
         ENDS.labels(str(number), name).set(moment.timestamp())
+    CLIENT_CA_ENDS.clear()
+    for number, name, moment in client_ca_ends:
+        CLIENT_CA_ENDS.labels(str(number), name).set(moment.timestamp())
     if panel.tls is not None:
         ENDS.labels("panel", "").set(panel.tls.own.not_after.timestamp())
     UNINSPECTED.clear()

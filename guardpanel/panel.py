@@ -17,6 +17,7 @@ from guardpanel.services import certificate_renewals, exclusion_ends, installati
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
+from guardpanel.services.bans import Bans
 from guardpanel.services.events import Events, state
 from guardpanel.services.events.watching import IngestWatch
 from guardpanel.services.figures import Figures
@@ -60,6 +61,7 @@ class Panel:
     events: Events
     ingest_watch: IngestWatch
     issuer: Issuer
+    bans: Bans
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     tls: PanelTls | None = None
@@ -102,6 +104,7 @@ class Panel:
             retention=retention,
             backups=backups,
             events=Events(settings, database),
+            bans=await Bans.opened(database, engines.bans),
             issuer=parts.issuer(changes, checks_of(changes, settings)),
             ingest_watch=IngestWatch(changes.watch, partial(parts.ask_ingest, settings)),
             supervisor=supervisor,
@@ -134,6 +137,7 @@ class Panel:
         exclusion_ends.follow(self.changes)
         certificate_renewals.follow(self.changes)
         self.issuer.follow()
+        self.bans.follow(self.background)
 
     async def close(self) -> None:
         await self.engines.close()

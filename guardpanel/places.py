@@ -30,6 +30,11 @@ class Places:
         return self.run_dir / "haproxy-probe.sock"
 
     @property
+    def bans_map(self) -> Path:
+        """Banned networks, which HAProxy reads at each start."""
+        return self.data_dir / "bans.map"
+
+    @property
     def server_states(self) -> Path:
         """The states and addresses of servers that HAProxy's next worker reads."""
         return self.run_dir / "servers.state"

@@ -18,6 +18,7 @@ from guardpanel.engines import (
     ServerStatus,
 )
 from guardpanel.engines.addresses import Addresses
+from guardpanel.engines.ban_map import BanMap
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.protocol import Tell
@@ -39,6 +40,7 @@ class FakeEngines:
         self.agent = agent_of(settings)
         self.addresses = Addresses(settings.server_addresses)
         cli = MasterCli(settings.master_socket)
+        self.bans = BanMap(settings.bans_map, cli)
         self.verifier = Verifier(cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.running: Bundle | None = None
         self.rejection: ConfigRejected | None = None

@@ -94,6 +94,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "blocking check": (panel.events, "unblocked"),
             "reconcile": (panel.engines, "inspect"),
             "server names": (panel.engines, "follow_names"),
+            "bans": (panel.bans.map, "write"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
             "panel certificate": (panel.tls, "refresh"),

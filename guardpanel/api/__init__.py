@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 
 from guardpanel.api import (
     auth,
+    bans,
     comparison,
     event_groups,
     fixes,
@@ -26,6 +27,7 @@ router = APIRouter(responses=problems.DOCUMENTED, dependencies=[Depends(only_kno
 for part in (
     auth,
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
+    bans,
     orders,
     rules,
     ledger,

@@ -11,6 +11,7 @@ from guardpanel.engines import ports
 from guardpanel.engines.agent import Agent
 from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.answers import Answers
+from guardpanel.engines.ban_map import BanMap
 from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.differences import Drift
 from guardpanel.engines.drift import Expected, Inspector
@@ -54,6 +55,7 @@ class Deployer:
         self.reloader = Reloader(self.cli, self.haproxy, self.releases)
         self.telling = ServerSync(settings, self.cli, self.releases)
         self.addresses = self.telling.addresses
+        self.bans = BanMap(settings.bans_map, self.cli)
         self.answers = Answers(self.cli, self.agent, self.releases)
         self.verifier = Verifier(self.cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.publisher = Publisher(self.releases, self.reloader, self.telling, self.verifier)

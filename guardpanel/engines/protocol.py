@@ -7,6 +7,7 @@ from typing import Protocol
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines.addresses import Addresses
 from guardpanel.engines.agent import Agent, AgentStatus
+from guardpanel.engines.ban_map import BanMap
 from guardpanel.engines.differences import Drift
 from guardpanel.engines.drift import Expected
 from guardpanel.engines.haproxy import HAProxy
@@ -39,6 +40,7 @@ class Engines(Protocol):
     agent: Agent
     verifier: Verifier
     addresses: Addresses
+    bans: BanMap
 
     def stage(self, bundle: Bundle, number: int) -> Release:
         """Write the bundle as the files of a release."""

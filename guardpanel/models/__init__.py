@@ -28,6 +28,7 @@ from guardpanel.models import (  # noqa: E402
 from guardpanel.models.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep  # noqa: E402
 from guardpanel.models.address_list import AddressList  # noqa: E402
 from guardpanel.models.address_list_content import AddressListContent  # noqa: E402
+from guardpanel.models.ban import Ban  # noqa: E402
 from guardpanel.models.body_reading import BodyReading  # noqa: E402
 from guardpanel.models.certificate import Certificate  # noqa: E402
 from guardpanel.models.certificate_content import CertificateContent  # noqa: E402
@@ -71,6 +72,7 @@ __all__ = [
     "AcmeStep",
     "AddressList",
     "AddressListContent",
+    "Ban",
     "BodyReading",
     "Certificate",
     "CertificateContent",

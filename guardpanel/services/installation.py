@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
 from guardpanel.engines import DROPS_TRAILERS, HAProxy, default_certificate, machine
+from guardpanel.engines.ban_map import existing
 from guardpanel.engines.coraza_spoa import agent_of, is_foreign
 from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Installation, Policy
@@ -34,6 +35,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         secret=secret,
         server_states=str(settings.server_states),
         lua_folder=str(settings.run_dir),
+        bans_map=str(await asyncio.to_thread(existing, settings.bans_map)),
         small_frames=is_foreign(agent_of(settings)),
         memory_mib=memory,
         open_files=machine.open_files(),

@@ -24,7 +24,7 @@ from guardpanel.services.truth import live_line
 from guardpanel.static_files import asset
 from guardpanel.views import formats, inert
 from guardpanel.views.compiled import CompiledTemplates
-from guardpanel.views.formats import ago, milliseconds, moment, seconds, thousands
+from guardpanel.views.formats import ago, left, milliseconds, moment, seconds, thousands
 from guardpanel.views.menu import MENU
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -57,7 +57,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.globals["asset"] = asset
-    env.filters.update(ago=ago, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds)
+    env.filters.update(
+        ago=ago, left=left, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds
+    )
     env.globals.update(
         by_name=by_name, fails_open=fails_open, over_words=over_words, policies_as_options=policies_as_options
     )

@@ -34,5 +34,15 @@ def milliseconds(value: float | None) -> str:
     return "—" if value is None else f"{value:.0f} ms"
 
 
+def left(ends_at: datetime | None, now: datetime) -> str:
+    """`in 3 d 4 h`, `in 12 min`; `never` without an end."""
+    if ends_at is None:
+        return "never"
+    minutes = int((ends_at - now).total_seconds()) // 60
+    days, hours = divmod(minutes // 60, 24)
+    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
+    return f"in {' '.join(parts)}" if days else f"in {' '.join([*parts, f'{minutes % 60} min'])}"
+
+
 def thousands(value: int) -> str:
     return f"{value:,}"

@@ -20,7 +20,7 @@ class Entry:
 OTHERS = (
     Entry(0, "/", "Dashboard", "layout-dashboard", "d"),
     Entry(20, "/events", "Events", "activity", "e"),
-    Entry(30, "/access/lists", "Access", "ban", "a"),
+    Entry(30, "/access", "Access", "ban", "a"),
     Entry(40, "/rules", "Rules", "list-checks", "r"),
     Entry(80, "/changes", "Changes", "history", "c"),
     Entry(90, "/system", "System", "server-cog", "s", apart=True),

@@ -12,10 +12,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
 from guardpanel.access.entries import Entries, digest_of
-from guardpanel.models import AddressListContent
+from guardpanel.models import AddressListContent, Ban
 from guardpanel.services.backups.sealing import BackupDamaged
 
 TABLE = SQLModel.metadata.tables[str(AddressListContent.__tablename__)]
+
+
+BANS = SQLModel.metadata.tables[str(Ban.__tablename__)]
+"Not restored: what is banned here now stays so. A backup has them, for whoever reads it."
 
 
 async def restore(session: AsyncSession, path: Path) -> None:

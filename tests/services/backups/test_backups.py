@@ -686,7 +686,8 @@ async def test_every_table_is_in_a_backup() -> None:
     from guardpanel.services.saving import snapshots
 
     assert {
-        table.name for table in (*snapshots.WHOLE, *restores.HISTORY, keys.TABLE, *keys.LEFT_OUT, lists.TABLE)
+        table.name
+        for table in (*snapshots.WHOLE, *restores.HISTORY, keys.TABLE, *keys.LEFT_OUT, lists.TABLE, lists.BANS)
     } == set(SQLModel.metadata.tables)
     assert VERA and Installation.__tablename__ in SQLModel.metadata.tables
 

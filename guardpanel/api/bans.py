@@ -1,0 +1,126 @@
+"""Bans as JSON, and as the React panel asks for them."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from guardpanel.api.saves import Body, SaveRequestDep
+from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
+from guardpanel.models import Ban
+from guardpanel.models.ban import BanFields, BanLength
+from guardpanel.services import bans
+from guardpanel.services.bans import Outcome
+from guardpanel.services.input import validated
+
+router = APIRouter(tags=["bans"])
+
+MOST = 10_000
+
+
+class BanOut(BaseModel):
+    id: int
+    network: str
+    ends_at: datetime | None = Field(description="Null: never.")
+    reason: str
+    origin: str = Field(description="What banned it: `hand`.")
+    created_by: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, ban: Ban) -> "BanOut":
+        return cls(**{name: getattr(ban, name) for name in cls.model_fields})
+
+
+class BanChanged(BanOut):
+    is_live: bool = Field(description="False: HAProxy does not respond. It is live as soon as HAProxy does.")
+
+
+class BanPage(BaseModel):
+    items: list[BanOut]
+    total: int
+    page: int
+    per_page: int
+
+
+class BanQuery(BaseModel):
+    page: int = Field(default=1, ge=1, le=100_000)
+    per_page: int = Field(default=50, ge=1, le=500)
+    q: str = Field(default="", max_length=200)
+
+
+class BanIn(Body):
+    network: str = Field(description="An IP address or a network.")
+    length: BanLength = BanLength.HOUR
+    until: str | None = Field(default=None, description="If `length` is `until`, in UTC unless it has a time zone.")
+    reason: str = ""
+
+    NULLABLE = frozenset({"until"})
+
+
+CONFIRM = Query(description="Ban it even if it contains your own address, or that of a server or of this machine.")
+
+
+@router.get("/api/v1/bans", name="list_bans")
+async def list_bans(session: SessionDep, _user: Viewer, listing: Annotated[BanQuery, Query()]) -> BanPage:
+    """Those in effect, newest first. `q` looks in networks, reasons and authors."""
+    offset = (listing.page - 1) * listing.per_page
+    page = await bans.active(session, q=listing.q, offset=offset, limit=listing.per_page)
+    items = [BanOut.of(ban) for ban in page.items]
+    return BanPage(items=items, total=page.total, page=listing.page, per_page=listing.per_page)
+
+
+@router.post("/api/v1/bans", name="create_ban", status_code=201)
+async def create_ban(
+    body: BanIn, panel: PanelDep, save_request: SaveRequestDep, confirm: Annotated[bool, CONFIRM] = False
+) -> BanChanged:
+    """Live at once, without a reload."""
+    fields = validated(BanFields, body.model_dump() | {"save_anyway": confirm})
+    return _changed(await panel.bans.add(panel.changes, fields, who=save_request.who, client=save_request.client))
+
+
+@router.delete("/api/v1/bans/{ban_id}", name="lift_ban")
+async def lift_ban(ban_id: RowId, panel: PanelDep, user: Editor) -> BanChanged:
+    return _changed(await panel.bans.lift(ban_id, who=user.email))
+
+
+def _changed(outcome: Outcome) -> BanChanged:
+    return BanChanged(**BanOut.of(outcome.ban).model_dump(), is_live=outcome.is_live)
+
+
+class BannedIp(BaseModel):
+    """Keys of the React panel. Bans hold on all virtual hosts, and nothing is counted for one that was made by hand."""
+
+    banned: bool = True
+    ip: str
+    vhost_id: int | None = None
+    domain: str | None = None
+    gpc0: int = 0
+    ban_threshold: int = 0
+    expires_in_seconds: int | None = Field(description="Null: never.")
+
+
+class BannedIps(BaseModel):
+    items: list[BannedIp]
+
+
+class Cleared(BaseModel):
+    ip: str
+    cleared: bool
+
+
+@router.get("/api/v1/security/banned-ips", name="list_banned_ips")
+async def list_banned_ips(panel: PanelDep, _user: Editor) -> BannedIps:
+    """For administrators."""
+    now = datetime.now(UTC)
+    async with panel.database.read() as session:
+        rows = (await bans.active(session, limit=MOST)).items
+    left = {ban.id: int((ban.ends_at - now).total_seconds()) if ban.ends_at else None for ban in rows}
+    return BannedIps(items=[BannedIp(ip=ban.network, expires_in_seconds=left[ban.id]) for ban in rows])
+
+
+@router.delete("/api/v1/security/banned-ips/{ip:path}", name="lift_banned_ip")
+async def lift_banned_ip(ip: str, panel: PanelDep, user: Editor) -> Cleared:
+    """Lift the ban of this address or network."""
+    return Cleared(ip=ip, cleared=await panel.bans.lift_network(ip, who=user.email))

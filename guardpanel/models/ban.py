@@ -1,0 +1,88 @@
+"""Bans: networks whose requests are rejected until a time. They are operational state, not configuration: no revision has them,
+and none is made for one. Rows stay after a ban has ended, as its history."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_validator
+from sqlmodel import Field, SQLModel
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.references import blank_is_none
+from guardpanel.models.types import Fields, notes, refuse
+
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+BY_HAND = "hand"
+
+
+class BanLength(Choice):
+    HOUR = "1h", "1 hour"
+    DAY = "1d", "1 day"
+    WEEK = "7d", "7 days"
+    UNTIL = "until", "Until"
+    FOREVER = "forever", "For ever"
+
+
+LENGTHS = {
+    BanLength.HOUR: timedelta(hours=1),
+    BanLength.DAY: timedelta(days=1),
+    BanLength.WEEK: timedelta(days=7),
+}
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment >= LATEST:
+        raise refuse("Enter a year before 2200, or ban it for ever.")
+    return moment.astimezone(UTC)
+
+
+Reason = Annotated[str, StringConstraints(max_length=500), AfterValidator(notes)]
+Moment = Annotated[datetime | None, BeforeValidator(blank_is_none), AfterValidator(in_utc)]
+
+
+class BanFields(Fields):
+    """What an operator sets."""
+
+    network: str = described(
+        "Address", max_length=200, placeholder="203.0.113.7", hint="An IP address, or a network such as 203.0.113.0/24."
+    )
+    length: BanLength = described("For", BanLength.HOUR)
+    until: Moment = described("Until", None, placeholder="2026-12-31 18:00", hint="UTC, if you choose Until.")
+    reason: Reason = described("Reason", "", hint="For the people who read this list. Visitors don’t see it.")
+    save_anyway: bool = described("Save anyway", default=False)
+
+    @model_validator(mode="after")
+    def has_an_end(self) -> Self:
+        if self.length is BanLength.UNTIL and self.until is None:
+            raise refuse("Enter when the ban ends.")
+        return self
+
+    def ends_at(self, now: datetime) -> datetime | None:
+        """None: never."""
+        if self.length in LENGTHS:
+            return now + LENGTHS[self.length]
+        return self.until if self.length is BanLength.UNTIL else None
+
+
+class Ban(SQLModel, table=True):
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    network: str = Field(max_length=50, index=True)
+    "Canonical, as address lists have it."
+    ends_at: datetime | None = None
+    "None: never."
+    reason: str = Field(default="", max_length=500)
+    origin: str = Field(default=BY_HAND, max_length=20)
+    "What banned it."
+    created_by: str = Field(default="", max_length=320)
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    lifted_at: datetime | None = None
+    "When it was ended before its time."
+    lifted_by: str = Field(default="", max_length=320)
+
+    def is_active(self, now: datetime) -> bool:
+        return self.lifted_at is None and (self.ends_at is None or self.ends_at > now)

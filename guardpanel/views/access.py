@@ -1,0 +1,33 @@
+"""Why an address is rejected, and a button that ends just that."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Response
+
+from guardpanel.dependencies import Viewer
+from guardpanel.errors import Problem
+from guardpanel.services import access_checks
+from guardpanel.views.answers import page, redirect
+from guardpanel.views.context import Context, ContextDep
+
+router = APIRouter(prefix="/access")
+
+
+@router.get("")
+async def first(_viewer: Viewer) -> Response:
+    return redirect("/access/bans")
+
+
+async def _answer(ctx: Context, q: str) -> access_checks.Answer:
+    return await access_checks.why(ctx.session, ctx.panel.engines.bans, ctx.panel.events, q)
+
+
+@router.get("/why")
+async def why(ctx: ContextDep, _viewer: Viewer, q: str = "") -> Response:
+    q, answer, problem = q.strip()[:200], None, None
+    try:
+        answer = await _answer(ctx, q) if q else None
+    except Problem as failed:
+        problem = failed
+    context = {"q": q, "answer": answer, "problem": problem, "now": datetime.now(UTC)}
+    return await page(ctx.request, "access/why.html", context, status_code=problem.status if problem else 200)

@@ -1,0 +1,137 @@
+"""Bans as pages, as JSON and as the React panel asks for them. HAProxy does not respond here: tests/live/test_bans.py has it."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+
+from guardpanel.panel import Panel
+from tests.corpus import CORPUS
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+PLACE, API, REACT = "/access/bans", "/api/v1/bans", "/api/v1/security/banned-ips"
+
+
+def a_ban(network: str = "203.0.113.7", **others: str) -> dict[str, str]:
+    return {"network": network, "length": "1h", "until": "", "reason": "", **others}
+
+
+def listed(panel: Panel) -> list[str]:
+    """What HAProxy reads."""
+    return panel.settings.bans_map.read_text().splitlines()
+
+
+async def test_one_is_set_shown_and_lifted(ada: httpx2.AsyncClient, panel: Panel) -> None:
+    assert read((await ada.get(f"{PLACE}?network=203.0.113.7")).text).value("network") == "203.0.113.7"
+    made = await ada.post(PLACE, data=a_ban(length="forever", reason="Scans of 24 Nov"))
+    assert made.headers["location"] == PLACE
+    assert listed(panel) == ["203.0.113.7 9999999999"]
+
+    page = read((await ada.get(PLACE)).text).text
+    assert "203.0.113.7 never Scans of 24 Nov ada@example.org" in page
+    assert "HAProxy is not responding: live as soon as it does" in page
+    assert (await ada.post(f"{PLACE}/1/lift")).status_code == 303
+    assert listed(panel) == []
+    page = read((await ada.get(PLACE)).text).text
+    assert "Nobody is banned." in page
+    assert "lifted by ada@example.org" in page
+    assert (await ada.get("/access")).headers["location"] == PLACE
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "words"),
+    [
+        (a_ban("203.0.113.7/24"), "network", "has host bits set. Enter 203.0.113.0/24."),
+        (a_ban("shop.example"), "network", "Names are not resolved here."),
+        (a_ban("0.0.0.0/0"), "network", "contains every address"),
+        (a_ban(""), "network", "is not an IP address"),
+        (a_ban(length="until", until="2001-01-01"), "until", "This time has passed."),
+        (a_ban(length="until", until="2300-01-01"), "until", "Enter a year before 2200"),
+        (a_ban(length="until", until="soon"), "until", ""),
+        (a_ban(length="2h"), "length", "Choose one of"),
+        (a_ban(reason="x" * 501), "reason", "At most 500 characters"),
+    ],
+)
+async def test_what_cannot_be_banned_is_said_at_its_field(
+    ada: httpx2.AsyncClient, panel: Panel, typed: dict[str, str], field: str, words: str
+) -> None:
+    refused = await ada.post(PLACE, data=typed)
+
+    page = read(refused.text)
+    assert refused.status_code == 422
+    assert words in page.text
+    assert page.value("network") == typed["network"]
+    assert f'id="f-{field}-error"' in refused.text
+    assert listed(panel) == []
+
+
+async def test_the_own_address_is_banned_only_on_purpose(ada: httpx2.AsyncClient, panel: Panel) -> None:
+    asked = await ada.post(PLACE, data=a_ban("127.0.0.1"))
+    assert asked.status_code == 409
+    assert "127.0.0.1 is your own address." in read(asked.text).text
+    assert listed(panel) == []
+
+    assert (await ada.post(PLACE, data=a_ban("127.0.0.1", save_anyway="on"))).status_code == 303
+    assert len(listed(panel)) == 1
+
+
+async def test_a_viewer_may_look(vera: httpx2.AsyncClient, panel: Panel) -> None:
+    assert "Ban an address" not in (await vera.get(PLACE)).text
+    assert (await vera.post(PLACE, data=a_ban())).status_code == 403
+    assert listed(panel) == []
+
+
+async def test_bans_over_json(ada_api: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel) -> None:
+    made = await ada_api.post(API, json={"network": "203.0.113.0/24", "length": "1d", "reason": "x"})
+    assert (made.status_code, made.json()["network"], made.json()["is_live"]) == (201, "203.0.113.0/24", False)
+    asked = await ada_api.post(API, json={"network": "::1", "length": "forever"})
+    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    assert (await ada_api.post(f"{API}?confirm=true", json={"network": "::1", "length": "forever"})).status_code == 201
+    assert [one["network"] for one in (await vera_api.get(API)).json()["items"]] == ["::1", "203.0.113.0/24"]
+    assert (await ada_api.delete(f"{API}/1")).json()["id"] == 1
+    assert (await ada_api.delete(f"{API}/1")).status_code == 404
+    assert (await vera_api.delete(f"{API}/2")).status_code == 403
+    assert listed(panel) == ["::1 9999999999"]
+
+
+async def test_the_react_panel_s_list_of_banned_addresses(
+    ada_api: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    """As it asks: the list (administrators alone), then one is lifted by its address, then the list again."""
+    until = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    await ada_api.post(API, json={"network": "2001:db8::7", "length": "until", "until": until})
+
+    (item,) = (await ada_api.get(REACT)).json()["items"]
+    left = item.pop("expires_in_seconds")
+    assert 7000 < left <= 7200
+    assert item == {
+        "banned": True, "ip": "2001:db8::7", "vhost_id": None, "domain": None, "gpc0": 0, "ban_threshold": 0,
+    }  # fmt: skip
+    assert (await vera_api.get(REACT)).status_code == 403
+    assert (await vera_api.delete(f"{REACT}/2001%3Adb8%3A%3A7")).status_code == 403
+    assert (await ada_api.delete(f"{REACT}/2001%3Adb8%3A%3A7")).json() == {"ip": "2001:db8::7", "cleared": True}
+    assert (await ada_api.delete(f"{REACT}/2001%3Adb8%3A%3A7")).json()["cleared"] is False
+    assert (await ada_api.delete(f"{REACT}/nobody")).status_code == 422
+    assert (await ada_api.get(REACT)).json() == {"items": []}
+    assert listed(panel) == []
+
+
+@pytest.mark.parametrize("text", CORPUS[::3])
+async def test_hostile_text_stays_text(ada_api: httpx2.AsyncClient, panel: Panel, text: str) -> None:
+    answer = await ada_api.post(API, json={"network": text, "reason": text})
+    reason = await ada_api.post(API, json={"network": "203.0.113.9", "reason": text})
+
+    assert answer.status_code == 422 or text in {"::1", "0.0.0.0"}
+    assert reason.status_code in {201, 422}
+    assert all(line.startswith(("203.0.113.9 ", "0.0.0.0 ")) for line in listed(panel))
+
+
+async def test_why_asks_for_an_address_or_a_request(ada: httpx2.AsyncClient) -> None:
+    assert (await ada.get("/access/why")).status_code == 200
+    wrong = await ada.get("/access/why?q=x")
+    assert wrong.status_code == 422
+    assert "Enter an IP address, or the ID of a request" in wrong.text
+    down = await ada.get("/access/why?q=203.0.113.7")
+    assert down.status_code == 503

@@ -40,7 +40,7 @@ NOT_SHOWN: dict[str, tuple[Callable[..., Form], list[str]]] = {
 PARTS = 4
 "Of the texts, for tests that run beside each other."
 
-TYPED = {path: [*HOSTILE, *CORPUS[at :: len(TEXTS)]] for at, path in enumerate(TEXTS)}
+TYPED = {path: [*dict.fromkeys([*HOSTILE, *CORPUS[at :: len(TEXTS)]])] for at, path in enumerate(TEXTS)}
 """In every field what is hostile; of the corpus each form its share, since one encoder writes all pages."""
 
 LONG = 1_000

@@ -471,6 +471,8 @@ async def test_a_virtual_host_is_saved_with_its_certificate_and_redirects_once_t
     served = await asyncio.to_thread(leaf, https_address, "begin.acme.test")
     assert served == first_of(content.chain.encode()) != before
     assert await status() == 308
+    await virtual_hosts.delete(issuing.changes, SaveRequest("ada"), saved.value.id or 0)
+    await issuing.remove(number)
 
 
 @pytest.mark.one_haproxy

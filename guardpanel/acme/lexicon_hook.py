@@ -75,7 +75,7 @@ def _words(error: Exception) -> str:
             return f"{response.url.split('?')[0]}: HTTP status {response.status_code}. {response.text}"
         case requests.RequestException():
             return f"The provider can’t be reached: {reason(error)}."
-    return f"{type(error).__name__}: {error}"
+    return str(error) or f"The provider gives no reason ({error.__class__.__name__})."
 
 
 def without_secrets(text: str, options: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help sslyze install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
-	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-memory bench-events bench-ingest bench-event-pages clean
+	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -193,6 +193,10 @@ bench-tls: dev ## HTTPS through the panel's HAProxy, compared with a hand-writte
 bench-certificates: dev ## 1,000 certificates: swaps during 20,000 handshakes, other saves, reload, memory (minutes)
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.certificates $(ARGS)
+
+bench-address-lists: dev ## 100,000 entries of an address list: import, one entry more, bans, reloads (a minute)
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.address_lists $(ARGS)
 
 bench-attack: dev ## the most expensive requests that the rule set allows, and how long others wait (minutes)
 	@tools/install-dev.sh haproxies

@@ -33,6 +33,8 @@ PAGES = (
     "/policies/1/exclusions/1", "/policies/1/rules/new", "/policies/1/rules/1", "/virtual-hosts/1/recorded", "/event-groups?state=fixed",
     "/certificates", "/certificates?q=nothing", "/certificates/new", "/certificates/1", "/certificates/1/edit", "/certificates/1/delete",
     "/certificates/2", "/certificates/2/preflight", "/client-cas", "/client-cas/new", "/client-cas/1", "/client-cas/1/edit",
+    "/access/bans", "/access/lists", "/access/lists/new", "/access/lists/1", "/access/lists/1/edit", "/access/lists/1/delete",
+    "/access/why?q=203.0.113.9", "/access/why?q=nobody",
 )  # fmt: skip
 
 DARK = ("/policies/1/edit", "/changes/2?layout=two", "/certificates/2")
@@ -86,6 +88,11 @@ def filled(panel: Panel, origin: int) -> Panel:
             == 200
         )
         text = 'SecRule ARGS:q "@rx ^x" "id:9000001,phase:2,deny,status:403,log,msg:\'Mine\'"'
+        listed = {"name": "Scanners", "kind": "deny", "entries": "203.0.113.0/24 # all\n198.51.100.7 until 2096-10-02"}
+        assert ada.post("/access/lists", {"applies_to": "everywhere", **listed}).status == 200
+        assert (
+            ada.post("/access/bans", {"network": "203.0.113.9", "length": "forever", "reason": "Scans"}).status == 200
+        )
         assert ada.post("/policies/1/custom-rules", {"seclang": text, "enabled": "on"}).status == 200
     httpx2.get(f"{panel.proxy}/?file=../../etc/passwd", headers={"host": long})
     httpx2.get(

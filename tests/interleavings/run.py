@@ -444,9 +444,7 @@ def make_template(path: Path) -> None:
         "content_type_readings": [],
         "skip_paths": [],
     }
-    render(
-        DesiredState.from_rows({"traffic": [], "policy": [row], "virtualhost": [], "hostname": [], "server": []}, facts)
-    )
+    render(DesiredState.from_rows({**snapshots.ABSENT, "traffic": [], "policy": [row]}, facts))
 
     async def make() -> None:
         database = Database(f"sqlite+aiosqlite:///{path}")

@@ -1,0 +1,96 @@
+"""Access in a browser: a ban from an event and back, and a list with two bad lines."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import log_in
+from tests.live.wire import head
+from tests.panel import Panel, running_panel
+from tests.web import Person, a_host, an_account
+
+VISITOR = "127.9.0.7"
+"Each address of 127.0.0.0/8 is this machine's."
+
+
+@pytest.fixture(scope="module")
+def panel(origin: int) -> Iterator[Panel]:
+    with running_panel() as running:
+        an_account(running)
+        with Person(running) as ada:
+            assert ada.post("/virtual-hosts", a_host(origin, hostnames="shop.example")).status == 200
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, panel: Panel) -> Iterator[Page]:
+    """Without JavaScript."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    log_in(page, panel)
+    yield page
+    context.close()
+
+
+def status(panel: Panel, target: str = "/") -> int:
+    """That the visitor gets."""
+    request = head("GET", "shop.example", target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+    with socket.create_connection(("127.0.0.1", panel.proxy_port), 20, source_address=(VISITOR, 0)) as visitor:
+        visitor.sendall(request)
+        return int(visitor.recv(65536).split(b" ")[1])
+
+
+def newest_event(panel: Panel, words: str) -> str:
+    """The address of the one that the list shows with these words."""
+    with Person(panel) as ada:
+        ends = time.monotonic() + 60
+        while time.monotonic() < ends:
+            listed = ada.get(f"/events?client={VISITOR}")
+            match = re.search(r'"(/events/[0-9a-f-]{36})"', listed.html)
+            if match and words in listed.text:
+                return match[1]
+            time.sleep(0.2)
+    raise AssertionError(listed.text + panel.logs())
+
+
+def test_a_client_is_banned_from_its_event_and_let_in_again(page: Page, panel: Panel) -> None:
+    status(panel, "/?a=1%27%20OR%20%271%27=%271")
+    page.goto(panel.url + newest_event(panel, "942"))
+    page.get_by_role("link", name="Ban client").click()
+    expect(page.get_by_label("Address", exact=True)).to_have_value(VISITOR)
+    page.get_by_label("1 day").check()
+    page.get_by_role("textbox", name="Reason").fill("Scans")
+    page.get_by_role("button", name="Ban", exact=True).click()
+    expect(page.locator("#toasts")).to_contain_text(f"Banned {VISITOR}. Live")
+    assert status(panel) == 403
+
+    page.goto(panel.url + newest_event(panel, "The client was banned"))
+    page.get_by_role("link", name="Why?").click()
+    expect(page.locator("#answer")).to_contain_text(f"{VISITOR} is banned.")
+    page.get_by_role("button", name=f"Lift the ban of {VISITOR}").click()
+    expect(page.locator("#answer")).to_contain_text(f"No list and no ban rejects {VISITOR}.")
+    assert status(panel) == 200
+
+
+def test_a_list_is_pasted_after_two_bad_lines_were_named(page: Page, panel: Panel) -> None:
+    page.goto(f"{panel.url}/access/lists")
+    page.get_by_role("link", name="Add deny list").click()
+    page.get_by_label("Name").fill("Scanners")
+    page.get_by_label("New entries").fill(f"{VISITOR} # seen today\n203.0.113.7/24\nshop.example\n")
+    page.get_by_role("button", name="Add address list and go live").click()
+    error = page.locator("#f-entries-error")
+    expect(error).to_contain_text("Line 2: 203.0.113.7/24 has host bits set. Enter 203.0.113.0/24.")
+    expect(error).to_contain_text("Line 3: shop.example is not an IP address")
+    assert status(panel) == 200
+
+    page.get_by_label("New entries").fill(f"{VISITOR} # seen today\n203.0.113.0/24\n")
+    page.get_by_role("button", name="Add address list and go live").click()
+    expect(page.get_by_role("heading", name="Scanners")).to_be_visible()
+    assert status(panel) == 403
+    page.get_by_role("button", name=f"Remove {VISITOR}").click()
+    expect(page.locator("#toasts")).to_contain_text("Live in")
+    assert status(panel) == 200

@@ -196,6 +196,10 @@ class Settings(Places, BaseSettings):
         return dns_host_and_port(self.dns_server)
 
     @property
+    def proves_by_dns(self) -> bool:
+        return bool(self.dns_server or self.dns_lexicon or self.dns_hook)
+
+    @property
     def http_binds(self) -> tuple[tuple[str, int], ...]:
         return tuple(host_and_port(part) for part in self.http_bind.split(","))
 

@@ -55,6 +55,8 @@ class EngineFacts:
     "For handshakes without a name, or with one that no other certificate covers: PEM, with its key."
     acme_thumbprint: str = ""
     "Of the key with which ACME authorities know this installation."
+    proves_by_dns: bool = True
+    "DNS-01 is set up. Without it, no authority issues wildcards."
 
     certificates: ServedCertificates = NO_CERTIFICATES
     "Not part of a snapshot: a restored revision is rendered with the newest contents."

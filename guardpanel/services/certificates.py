@@ -20,11 +20,13 @@ from guardpanel.models import Certificate, CertificateContent, Hostname
 from guardpanel.models.certificate import NOUN, CertificateFields, CertificateInput, Source
 from guardpanel.models.certificate_content import LOCAL_AUTHORITY
 from guardpanel.models.hostname import UNNAMED
+from guardpanel.models.issuing import Challenge
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses
 from guardpanel.services.certificate_choices import must_not_leave_a_gap
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.issuing.accounts import bind, bound_authority, must_be_whole
+from guardpanel.services.issuing.proofs import NO_DNS
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
@@ -135,11 +137,13 @@ class Certificates(Crud[Certificate, CertificateFields]):
         """Read and judged. Raises Invalid (422) with words at the field, and NeedsConfirmation (409)."""
         sent = fields if isinstance(fields, CertificateInput) else CertificateInput(**fields.model_dump())
         material, content = material_of(sent), None
+        before = None
         if number is not None:
             async with changes.database.read() as session:
-                content = await contents.current(session, number)
-                is_uploaded = (await self.find(session, number)).source is Source.UPLOAD
-                content = content if is_uploaded else None
+                content, before = await contents.current(session, number), await self.find(session, number)
+                content = content if before.source is Source.UPLOAD else None
+        if not changes.renderer.facts.proves_by_dns:
+            must_not_begin_dns(sent, before)
         must_be_whole(sent, is_ordered=sent.source is Source.ACME)
         ready = Ready.model_construct(None, **dict(sent), parsed=None, renewed=False)
         if sent.source is not Source.UPLOAD:
@@ -189,6 +193,13 @@ def must_be_empty(sent: CertificateInput) -> None:
     errors = {name: FieldError(words) for name in UPLOADED if getattr(sent, name)}
     if errors:
         raise Invalid(words, errors)
+
+
+def must_not_begin_dns(sent: CertificateFields, before: Certificate | None) -> None:
+    """Where it is not set up, although an edit may keep it. Raises Invalid (422)."""
+    known = before.challenge if before is not None and before.source is Source.ACME else None
+    if sent.source is Source.ACME and sent.challenge is Challenge.DNS_01 is not known:
+        raise Invalid.at("challenge", NO_DNS)
 
 
 def must_be_confirmed(warnings: list[str], *, is_confirmed: bool) -> None:

@@ -39,6 +39,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         small_frames=is_foreign(agent_of(settings)),
         memory_mib=memory,
         open_files=machine.open_files(),
+        proves_by_dns=settings.proves_by_dns,
     )
     return await _with_abilities(facts, haproxy)
 

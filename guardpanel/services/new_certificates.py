@@ -18,6 +18,7 @@ from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.sealing import Seal
 from guardpanel.services import certificates
 from guardpanel.services.input import validated
+from guardpanel.services.issuing.proofs import NO_DNS
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change
 
@@ -34,7 +35,7 @@ class Ready(VirtualHostInput):
         return self.new_certificate not in {None, NewCertificate.NONE}
 
 
-async def ready_of(sent: VirtualHostFields) -> Ready:
+async def ready_of(sent: VirtualHostFields, *, proves_by_dns: bool) -> Ready:
     """With HTTPS, if it gets a certificate. Raises Invalid (422) and NeedsConfirmation (409) with words at the field."""
     ready = Ready.model_construct(None, **dict(sent))
     if ready.new_certificate is not NewCertificate.UPLOAD:
@@ -51,7 +52,9 @@ async def ready_of(sent: VirtualHostFields) -> Ready:
         material = Material(ready.certificate.encode(), (ready.private_key or "").encode())
         ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC))
         certificates.must_be_confirmed([*ready.parsed.warnings], is_confirmed=bool(ready.save_anyway))
-    fields_of_new(ready, "new")
+    is_by_dns = fields_of_new(ready, "new").challenge is Challenge.DNS_01
+    if is_by_dns and ready.new_certificate is NewCertificate.ACME and not proves_by_dns:
+        raise Invalid.at("new_certificate", f"An authority issues wildcards by DNS-01 alone. {NO_DNS}")
     return ready
 
 

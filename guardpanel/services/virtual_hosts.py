@@ -49,7 +49,7 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
 
     async def _ready(self, changes: Changes, fields: VirtualHostFields, number: int | None) -> Ready:
         """Raises Invalid (422), and NeedsConfirmation (409) for what would keep visitors out."""
-        ready = await new_certificates.ready_of(fields)
+        ready = await new_certificates.ready_of(fields, proves_by_dns=changes.renderer.facts.proves_by_dns)
         names = (ready.parsed.names if ready.parsed else ready.hostnames) if ready.is_asked_for else ()
         async with changes.database.read() as session:
             row = await self.find(session, number) if number is not None else None

@@ -1,6 +1,7 @@
 """Virtual hosts in the contract of the React panel, and by our own keys."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -466,5 +467,22 @@ async def test_lets_encrypt_is_asked_once(ada_api: httpx2.AsyncClient, engines: 
     assert (row["source"], row["names"], row["authority"]) == ("acme", ["shop.example"], LETS_ENCRYPT)
     assert engines.running is not None
     assert engines.running.files["tls.map"] == b"1 -;0;0\n", "visitors are not sent where browsers refuse to go"
-    wildcard = await make(ada_api, "*.wild.example", ssl_enabled=True, ssl_provider="letsencrypt")
-    assert (await ada_api.get(f"{CERTIFICATES}/{wildcard['certificate_id']}")).json()["challenge"] == "dns-01"
+
+
+async def test_lets_encrypt_is_asked_for_a_wildcard_where_dns_proves_it(
+    ada_api: httpx2.AsyncClient, panel: Panel
+) -> None:
+    body = a_vhost("*.wild.example", ssl_enabled=True, ssl_provider="letsencrypt")
+
+    refused = await ada_api.post(VHOSTS, json=body)
+    before = (await ada_api.get(VHOSTS)).json()["total"]
+    panel.changes.renderer.use(replace(panel.changes.renderer.facts, proves_by_dns=True))
+    made = await ada_api.post(VHOSTS, json=body)
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["field"], before) == (422, "ssl_provider", 0)
+    assert "DNS-01 is not set up: set GUARDPANEL_DNS_SERVER" in error["message"]
+    certificate = f"{CERTIFICATES}/{made.json()['certificate_id']}"
+    assert (await ada_api.get(certificate)).json()["challenge"] == "dns-01"
+    panel.changes.renderer.use(replace(panel.changes.renderer.facts, proves_by_dns=False))
+    assert (await ada_api.patch(certificate, json={"notes": "x"})).status_code == 200

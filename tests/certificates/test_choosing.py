@@ -11,6 +11,7 @@ from guardpanel.acme.preflight import Finding
 from guardpanel.services.issuing import deeds
 from tests.certificates.made import full_chain, leaf
 from tests.factories import a_vhost, a_virtual_host
+from tests.web import Page
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +134,16 @@ async def test_names_are_looked_at_before_they_are_saved(
     assert "1 problem" in looked.text and "It does not resolve to an address for ZeroSSL." in looked.text
     assert 'value="ZeroSSL"' in looked.text and "<b>shop" not in wrong.text and 'id="preflight"' in wrong.text
     assert (await ada_api.get(API)).json()["total"] == 0
+
+
+async def test_a_wildcard_that_nothing_proves_is_told_at_the_choice(ada: httpx2.AsyncClient) -> None:
+    form = a_virtual_host("*.shop.example", new_certificate="acme", new_authority="ZeroSSL")
+
+    refused = Page(await ada.post("/virtual-hosts", data=form))
+
+    assert refused.status == 422
+    assert "DNS-01 is not set up" in refused.errors["new_certificate"]
+    assert "*.shop.example" in refused.values["hostnames"][0]
 
 
 async def test_names_that_no_certificate_can_have_are_told_at_the_choice(ada_api: httpx2.AsyncClient) -> None:

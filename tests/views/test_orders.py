@@ -28,6 +28,7 @@ async def test_each_mistake_is_told_at_its_field_and_nothing_is_lost(ada: Person
         ({"authority": "https://ada:secret@authority.test/dir"}, "authority", "https address"),
         ({"names": "*.shop.example"}, "names", "HTTP-01 can’t prove *.shop.example. Choose DNS-01 for wildcards."),
         ({"names": "192.0.2.1", "challenge": "dns-01"}, "names", "DNS-01 can’t prove 192.0.2.1."),
+        ({"names": "*.shop.example", "challenge": "dns-01"}, "challenge", "DNS-01 is not set up"),
         ({"profile": "short lived"}, "profile", "A profile’s name has"),
         ({"contact": "ada"}, "contact", "Enter an email address"),
         ({"eab_key_id": "kid-1"}, "eab_key", "Enter both"),

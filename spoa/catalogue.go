@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -99,7 +100,11 @@ func readCatalogue() (*Catalogue, error) {
 	catalogue := &Catalogue{Version: version, CorazaVersion: corazaVersion(), CRSVersion: crsVersion()}
 	worth := worths(rules)
 	for _, rule := range rules {
-		catalogue.Rules = append(catalogue.Rules, cataloguedAs(rule, read, worth))
+		one, err := cataloguedAs(rule, read, worth)
+		if err != nil {
+			return nil, err
+		}
+		catalogue.Rules = append(catalogue.Rules, one)
 	}
 	return catalogue, nil
 }
@@ -108,12 +113,15 @@ func includes(patterns []string) string {
 	return "Include " + strings.Join(patterns, "\nInclude ") + "\n"
 }
 
-func cataloguedAs(rule Rule, read *sources, worth map[string]int) CataloguedRule {
+func cataloguedAs(rule Rule, read *sources, worth map[string]int) (CataloguedRule, error) {
+	if err := rule.readPhrases(); err != nil {
+		return CataloguedRule{}, fmt.Errorf("rule %d: %w", rule.ID, err)
+	}
 	one := CataloguedRule{Rule: rule}
 	one.File, one.Line, one.SecLang = read.written(rule.raw, 1+len(rule.Chain))
 	one.Points, one.Direction = points(rule, worth)
 	one.Role = role(one)
-	return one
+	return one, nil
 }
 
 // worths are the points that rules set if the operator does not: `critical_anomaly_score` 5.

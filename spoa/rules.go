@@ -42,6 +42,10 @@ type Link struct {
 	Targets         []string `json:"targets"`
 	Transformations []string `json:"transformations"` // in order, without those before the last `none`
 
+	// Phrases are those of a @pmFromFile, at most mostPhrases of PhraseCount. Only in the catalogue.
+	Phrases     []string `json:"phrases,omitempty"`
+	PhraseCount int      `json:"phrase_count,omitempty"`
+
 	sets    []assignment
 	actions map[string]bool // by name, in lower case
 }

@@ -43,6 +43,8 @@ class LinkOut(BaseModel):
     targets: list[str] = Field(description="As in SecLang; exceptions begin with `!`.")
     transformations: list[str]
     sentence: str = Field(description="The link in plain words.")
+    phrases: list[str] = Field(description="Of the list that `pmFromFile` names, in lower case. At most 2,000.")
+    phrase_count: int = Field(description="How many phrases the list has.")
 
 
 class PolicyStateOut(BaseModel):
@@ -163,5 +165,6 @@ def links(rule: Rule) -> list[LinkOut]:
 def _link(link: Link, sentence: str) -> LinkOut:
     return LinkOut(
         operator=link.operator, argument=link.argument, negated=link.negated, targets=list(link.targets),
-        transformations=list(link.transformations), sentence=sentence,
+        transformations=list(link.transformations), sentence=sentence, phrases=list(link.phrases),
+        phrase_count=link.phrase_count,
     )  # fmt: skip

@@ -33,6 +33,10 @@ class Link:
     negated: bool
     targets: tuple[str, ...]
     transformations: tuple[str, ...]
+    phrases: tuple[str, ...] = ()
+    "Of the list that it compares with. Long ones are cut."
+    phrase_count: int = 0
+    "Of the whole list."
 
 
 @dataclass(frozen=True)
@@ -118,4 +122,7 @@ def _rule(fields: Mapping[str, Any]) -> Rule:
 def _link(fields: Mapping[str, Any]) -> Link:
     written = str(fields["operator"])
     name, _, argument = written.removeprefix("!").removeprefix("@").partition(" ")
-    return Link(name, argument, written.startswith("!"), tuple(fields["targets"]), tuple(fields["transformations"]))
+    return Link(
+        name, argument, written.startswith("!"), tuple(fields["targets"]), tuple(fields["transformations"]),
+        tuple(fields.get("phrases", ())), fields.get("phrase_count", 0),
+    )  # fmt: skip

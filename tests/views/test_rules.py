@@ -1,5 +1,6 @@
 """The pages of rules: the list, a rule in plain words, and what they say while the agent is away."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -93,6 +94,31 @@ async def test_every_rule_has_a_page_with_its_text_and_nothing_of_it_is_markup(a
         assert not page.find("img"), rule.id
         assert rule.seclang.splitlines()[0].strip()[:60] in page.text, rule.id
         assert explain(rule)[0].sentence in page.text
+
+
+async def test_the_phrases_of_a_list_are_on_the_page_and_in_json(ada: Client, ada_api: Client, rules: RuleSet) -> None:
+    page = await seen(ada, "/rules/930120")
+    (link,) = (await ada_api.get("/api/v1/rules/930120")).json()["links"]
+
+    assert len(link["phrases"]) == link["phrase_count"] > 900
+    assert "etc/passwd" in link["phrases"]
+    assert f"{link['phrase_count']} phrases" in page.text
+    assert " ".join(link["phrases"]) in page.text
+    assert not (await seen(ada, "/rules/942100")).find("pre")
+
+
+async def test_a_cut_list_says_how_many_there_are_and_is_only_text(ada: Client, engines: FakeEngines) -> None:
+    known, phrases = rule_set(), tuple(text for text in CORPUS if len(text) < LONGEST)
+    rule = known.rules[930120]
+    engines.agent.known_rules = replace(known, rules={930120: rule})
+    plain = await seen(ada, "/rules/930120")
+    cut = replace(rule, links=(replace(rule.links[0], phrases=phrases, phrase_count=12_345),))
+    engines.agent.known_rules = replace(known, rules={930120: cut})
+
+    page = await seen(ada, "/rules/930120")
+
+    assert f"12,345 phrases the first {len(phrases)}" in page.text
+    assert [name for name, _ in page.tags if name != "span"] == [name for name, _ in plain.tags if name != "span"]
 
 
 async def test_a_rule_says_what_policies_do_and_where_it_fired(ada: Client, panel: Panel, rules: RuleSet) -> None:

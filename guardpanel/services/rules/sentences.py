@@ -59,6 +59,9 @@ class LinkWords:
     "The transformations of a value before the link inspects it, in order."
     left_out: list[str]
     "Targets that the rule set excludes from it."
+    phrases: list[str]
+    "Of the list that it compares with. Long lists are cut."
+    phrase_count: int
 
 
 def title(rule: Rule) -> str:
@@ -68,7 +71,13 @@ def title(rule: Rule) -> str:
 
 def explain(rule: Rule) -> list[LinkWords]:
     """All links in order: all must match. Texts from the rule are safe to show (`guardpanel.events.texts`)."""
-    return [LinkWords(sentence(link), changes(link.transformations), left_out(link.targets)) for link in rule.links]
+    return [
+        LinkWords(
+            sentence(link), changes(link.transformations), left_out(link.targets), [shown(phrase) for phrase in link.phrases],
+            link.phrase_count,
+        )
+        for link in rule.links
+    ]  # fmt: skip
 
 
 def sentence(link: Link) -> str:

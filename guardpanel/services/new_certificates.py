@@ -16,7 +16,7 @@ from guardpanel.models.certificate import CertificateFields, CertificateInput, S
 from guardpanel.models.issuing import Challenge, NewCertificate
 from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.sealing import Seal
-from guardpanel.services import certificates
+from guardpanel.services import certificate_uses, certificates
 from guardpanel.services.input import validated
 from guardpanel.services.issuing.proofs import NO_DNS
 from guardpanel.services.saving import revisions
@@ -76,9 +76,10 @@ def fields_of_new(ready: Ready, name: str) -> CertificateFields:
 
 
 async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal, change: Change) -> str:
-    """In the transaction of the save. An uploaded one that was chosen before is replaced. Returns words for the changes."""
+    """In the transaction of the save. An uploaded one that was chosen before is replaced, if nothing else loses by it. Returns
+    words for the changes."""
     known = await session.get(Certificate, host.certificate_id) if host.certificate_id is not None else None
-    if ready.parsed is not None and known is not None and known.source is Source.UPLOAD:
+    if ready.parsed is not None and known is not None and await _is_its_own(session, known, Source.UPLOAD, host):
         known.touch(await revisions.version_after(session, known.version))
         await contents.add_content(session, seal, known, ready.parsed)
         change.added.append(f"certificate:{known.id}")
@@ -92,6 +93,15 @@ async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal
     await session.flush()
     change.added.append(f"certificate:{row.id}")
     return f"new certificate {row.name}"
+
+
+async def _is_its_own(session: AsyncSession, known: Certificate, source: Source, host: VirtualHost) -> bool:
+    """Whether it came from there, and neither another virtual host nor the traffic settings use it."""
+    if known.source is not source:
+        return False
+    number = known.id or 0
+    used = (await certificate_uses.used_by(session, [known])).get(number, [])
+    return len(await certificate_uses.chosen_for(session, number)) <= 1 and {user for user, _ in used} <= {host.id}
 
 
 def _input(row: Certificate, parsed: Parsed | None) -> CertificateInput:

@@ -9,7 +9,7 @@ from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
 from guardpanel.models.certificate import Source
 from guardpanel.models.issuing import authority_name
-from guardpanel.services import certificates, earlier_certificates
+from guardpanel.services import certificate_uses, certificates, earlier_certificates
 from guardpanel.views import orders
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.certificate_form import CertificateEditing
@@ -63,6 +63,7 @@ async def show(ctx: ContextDep, certificate_id: RowId, _viewer: Viewer) -> Respo
         "content": row.content,
         "state": state_of(row.content, datetime.now(UTC)),
         "used": (await certificates.used_by(ctx.session, [row])).get(certificate_id, []),
+        "chosen_for": await certificate_uses.chosen_for(ctx.session, certificate_id),
         "earlier": await earlier_certificates.earlier(ctx.session, row),
         **(await orders.beside(ctx, certificate_id)),
         "authority_name": authority_name(row.authority),

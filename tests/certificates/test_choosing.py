@@ -105,6 +105,8 @@ async def test_a_virtual_host_gets_a_certificate_in_its_own_form(
     assert ('id="orders"' in page) is (kind == "acme")
     assert ("redirect and HSTS" in page, "HTTP redirected" in page) == (kind == "acme", kind != "acme")
     assert "Added virtual host shop.example" in (await ada.get("/changes?noun=certificate&id=2")).text
+    waits = 'href="/virtual-hosts/1/edit#f-certificate_id"'
+    assert (waits in (await ada.get("/certificates/2")).text) is (kind == "acme")
 
 
 async def test_the_page_of_one_without_a_certificate_has_a_button_for_it(

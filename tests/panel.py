@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from guardpanel.database import migrate
@@ -149,11 +149,17 @@ def faults_of_panels() -> list[str]:
 
 @contextlib.contextmanager
 def running_panel(
-    haproxy: str = "", data: Path | None = None, agent: Path | None = None, *, tls: bool = False
+    haproxy: str = "",
+    data: Path | None = None,
+    agent: Path | None = None,
+    *,
+    tls: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Panel]:
     """A panel in a directory with a short path (HAProxy's sockets have room for 97 bytes), gone at the end."""
     parent = Path(tempfile.mkdtemp(prefix="gp"))
     panel = Panel(data or parent / "d", haproxy, agent, tls=tls)
+    panel.environment |= environment or {}
     if data is None:
         panel.data.mkdir(mode=0o700)
         (panel.data / "guardpanel.db").write_bytes(migrated())

@@ -94,7 +94,9 @@ class Settings(Places, BaseSettings):
         description="Number of successful changes to keep, and of unsuccessful ones. "
         "The live revision and the one before it are always kept.",
     )  # fmt: skip
-    keep_days: int = Field(default=400, ge=1, le=36_500, description="Delete changes after this many days.")
+    keep_days: int = Field(
+        default=400, ge=1, le=36_500, description="Delete changes and ended bans after this many days."
+    )
     event_days: int = Field(default=30, ge=1, le=3650, description="Delete events after this many days.")
     event_mib: int = Field(
         default=1024,

@@ -67,6 +67,7 @@ async def add(session: AsyncSession, entries: Entries) -> None:
     if reference.digest == EMPTY.digest:
         return
     values = await asyncio.to_thread(_row, entries)
+    _parsed.get(reference.digest, lambda: entries)  # It is rendered next.
     statement = insert(AddressListContent).values(**values).on_conflict_do_nothing()
     await (await session.connection()).execute(statement)
 

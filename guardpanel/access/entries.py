@@ -6,7 +6,8 @@ lasts longer: what HAProxy looks up is then always the end of all entries that c
 
 import hashlib
 import socket
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -71,8 +72,6 @@ class Entries:
     items: tuple[Entry, ...]
     doubles: int = 0
     covered: int = 0
-    whole: tuple[int, ...] = ()
-    "IP versions of which every address is in it."
 
     @cached_property
     def text(self) -> str:
@@ -81,6 +80,16 @@ class Entries:
     @cached_property
     def reference(self) -> Reference:
         return Reference(len(self.items), digest_of(self.text))
+
+    @property
+    def whole(self) -> list[int]:
+        """IP versions of which every address is in it."""
+        return [version for version in (4, 6) if _is_whole(self.items, version)]
+
+    def find(self, network: str) -> Entry | None:
+        """The entry of exactly this network."""
+        at = _place(self.items, span(network))
+        return self.items[at] if at < len(self.items) and self.items[at].network == network else None
 
     @property
     def map(self) -> bytes:
@@ -113,7 +122,7 @@ def ordered(entries: Iterable[Entry]) -> Entries:
         by_network[entry.network] = Entry(entry.network, ends_at, entry.comment or before.comment)
     spans = sorted([(span(network), entry) for network, entry in by_network.items()])
     kept = tuple(_outermost(spans))
-    return Entries(kept, doubles, len(spans) - len(kept), tuple(_whole(spans)))
+    return Entries(kept, doubles, len(spans) - len(kept))
 
 
 def _outermost(spans: Iterable[tuple[Span, Entry]]) -> Iterator[Entry]:
@@ -127,14 +136,57 @@ def _outermost(spans: Iterable[tuple[Span, Entry]]) -> Iterator[Entry]:
             yield entry
 
 
-def _whole(spans: Iterable[tuple[Span, Entry]]) -> Iterator[int]:
-    """The IP versions that these cover together."""
-    covered, after = {4: 0, 6: 0}, 0
-    for (first, negative_size), _ in spans:
-        if first >= after:
-            covered[6 if first >= IPV6 else 4] -= negative_size
-            after = first - negative_size
-    return (version for version, size in covered.items() if size == 1 << (128 if version == 6 else 32))
+def _span_of(entry: Entry) -> Span:
+    return span(entry.network)
+
+
+def _place(items: Sequence[Entry], place: Span) -> int:
+    """Of the first entry that is not before this place."""
+    return bisect_left(items, place, key=_span_of)
+
+
+def _is_whole(items: Sequence[Entry], version: int) -> bool:
+    """From the lowest address on, entry by entry, up to the first gap."""
+    first, size = (0, 1 << 32) if version == 4 else (IPV6, 1 << 128)
+    after = first
+    while after < first + size:
+        at = _place(items, Span(after, -size))
+        if at == len(items) or _span_of(items[at]).first != after:
+            return False
+        after = _span_of(items[at]).last + 1
+    return True
+
+
+def with_added(entries: Entries, new: Iterable[Entry]) -> Entries:
+    """What `ordered` makes of both, where an entry that is there gets the new end and comment. A few are added to hundreds of
+    thousands without sorting these again."""
+    items, new = list(entries.items), list(new)
+    for entry in new:
+        at = _place(items, _span_of(entry))
+        if at < len(items) and items[at].network == entry.network:
+            del items[at]
+    for entry in new:
+        _add(items, entry)
+    return Entries(tuple(items))
+
+
+def _add(items: list[Entry], entry: Entry) -> None:
+    place = _span_of(entry)
+    if any(around.end >= entry.end for around in _around(items, place)):
+        return
+    at, after = _place(items, place), _place(items, Span(place.last + 1, -1 << 130))
+    items[at:after] = [entry, *(inner for inner in items[at:after] if inner.end > entry.end)]
+
+
+def _around(items: Sequence[Entry], inner: Span) -> Iterator[Entry]:
+    """Those that contain a network, narrowest first."""
+    size, most = -inner.negative_size, 1 << (128 if inner.first >= IPV6 else 32)
+    while size < most:
+        size *= 2
+        wider = Span(inner.first & ~(size - 1), -size)
+        at = _place(items, wider)
+        if at < len(items) and _span_of(items[at]) == wider:
+            yield items[at]
 
 
 def without(entries: Entries, networks: Iterable[str]) -> Entries:

@@ -43,7 +43,7 @@ class BanMap:
             return False  # Its configuration has none yet.
         if state.entries != content.count(b"\n"):
             return True
-        entries = parsed(content)
+        entries = await asyncio.to_thread(parsed, content)
         networks = [*entries][self._next : self._next + SOME]
         self._next = self._next + SOME if self._next + SOME < len(entries) else 0
         for network in networks:

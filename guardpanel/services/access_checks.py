@@ -87,8 +87,8 @@ async def _in_list(
     if entry is None or int(entry[1]) <= datetime.now(UTC).timestamp():
         return None
     entries = await contents.read(session, row.reference.digest)
-    comment = next((one.comment for one in entries.items if one.network == entry[0]), "")
-    return Finding(entry[0], _moment(int(entry[1])), comment, listed=row)
+    listed = entries.find(entry[0])
+    return Finding(entry[0], _moment(int(entry[1])), listed.comment if listed else "", listed=row)
 
 
 async def _bans(session: AsyncSession, ban_map: BanMap, states: dict[str, MapState], address: str) -> list[Finding]:

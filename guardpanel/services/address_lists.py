@@ -9,10 +9,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents, parsing
-from guardpanel.access.entries import Entries, Entry, ordered, without
+from guardpanel.access.entries import Entries, Entry, with_added, without
 from guardpanel.errors import Invalid, NotFound, Stale
 from guardpanel.models import AddressList
-from guardpanel.models.address_list import NOUN, AddressListFields, AddressListInput, ListKind, Reference
+from guardpanel.models.address_list import NOUN, AddressListFields, AddressListInput, AppliesTo, ListKind, Reference
 from guardpanel.sealing import Seal
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.lockout import doors, must_not_lock_out
@@ -84,10 +84,11 @@ class AddressLists(Crud[AddressList, AddressListFields]):
                 before = await contents.read(session, row.reference.digest)
                 open_doors = await doors(changes, session, request.client)
             after = await asyncio.to_thread(edit, row, before)
+            new, said, reference = await asyncio.to_thread(_difference, before, after)
             if row.kind is ListKind.DENY and not confirmed:
-                await asyncio.to_thread(must_not_lock_out, open_doors, _new(before, after), "entries")
-            given = self.fields_of(row).model_dump() | {"content": after.reference.text}
-            fields = Ready.model_construct(None, **given, parsed=after, said=_said(before, after))
+                await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
+            given = self.fields_of(row).model_dump() | {"content": reference.text}
+            fields = Ready.model_construct(None, **given, parsed=after, said=said)
             try:
                 return await super().update(changes, request, number, fields, row.version)
             except Stale:
@@ -106,18 +107,29 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             stored = await _stored(session, sent.content) if names_content else was
             open_doors = await doors(changes, session, client)
         entries = await asyncio.to_thread(read_text, text, is_deny=is_deny) if text.strip() else stored
-        new = await asyncio.to_thread(_new, was if row and row.kind is sent.kind else Entries(()), entries)
+        new, said, reference = await asyncio.to_thread(_difference, was, entries)
+        if row is None or _applies_to_more(row, sent):
+            new = [entry.network for entry in entries.items]
         if is_deny and new:
             await asyncio.to_thread(_must_be_fit_to_deny, entries)
             if not sent.save_anyway:
                 await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
-        given = sent.model_dump() | {"content": entries.reference.text}
-        return Ready.model_construct(None, **given, parsed=entries, said=_said(was, entries) if row else "")
+        given = sent.model_dump() | {"content": reference.text}
+        return Ready.model_construct(None, **given, parsed=entries, said=said if row else "")
+
+
+def _applies_to_more(row: AddressList, sent: AddressListInput) -> bool:
+    """Whether its entries become those of another kind, or of virtual hosts on which they were not."""
+    if row.kind is not sent.kind:
+        return True
+    if row.applies_to is AppliesTo.EVERYWHERE:
+        return False
+    return sent.applies_to is AppliesTo.EVERYWHERE or not set(sent.virtual_host_ids) <= set(row.virtual_host_ids)
 
 
 def _must_be_fit_to_deny(entries: Entries) -> None:
     """An allow list may have had what a deny list may not."""
-    _at_entries(lambda: parsing.must_fit(ordered(entries.items), is_deny=True))
+    _at_entries(lambda: parsing.must_fit(entries, is_deny=True))
 
 
 def read_text(text: str, *, is_deny: bool) -> Entries:
@@ -140,9 +152,7 @@ def adding(text: str) -> Edit:
         new = read_text(text, is_deny=is_deny)
         if not new.items:
             raise Invalid.at("entries", "Enter at least one address or network.")
-        given = {entry.network for entry in new.items}
-        kept = [entry for entry in before.items if entry.network not in given]
-        after = ordered([*kept, *new.items])
+        after = with_added(before, new.items)
         return _at_entries(lambda: parsing.must_fit(after, is_deny=is_deny))
 
     return edit
@@ -156,12 +166,11 @@ def removing(networks: Sequence[str]) -> Edit:
     """Raises NotFound for one that is not in the list."""
 
     def edit(row: AddressList, before: Entries) -> Entries:  # noqa: ARG001
-        there = {entry.network for entry in before.items}
         try:
             canonical = [parsing.network(network) for network in networks]
         except ValueError as error:
             raise Invalid.at("entries", f"{error}.") from None
-        if missing := [network for network in canonical if network not in there]:
+        if missing := [network for network in canonical if before.find(network) is None]:
             raise NotFound(f"{missing[0]} is not in this list. It may have been removed.")
         return without(before, canonical)
 
@@ -176,21 +185,18 @@ async def _stored(session: AsyncSession, reference: str) -> Entries:
         raise Invalid.at("content", "These entries are not stored here. Send them as `entries`.") from None
 
 
-def _said(before: Entries, after: Entries) -> str:
-    """`192.0.2.7 added`, `1,204 added`"""
-    was, now = ({entry.network for entry in entries.items} for entries in (before, after))
-    return ", ".join(filter(None, [_some(now - was, "added"), _some(was - now, "removed")]))
+def _difference(before: Entries, after: Entries) -> tuple[list[str], str, Reference]:
+    """The networks that are new or last differently, `192.0.2.7 added` or `1,204 added` in words, and what names all of them."""
+    was, now = ({entry.network: entry.ends_at for entry in entries.items} for entries in (before, after))
+    new = [network for network, ends_at in now.items() if was.get(network) != ends_at]
+    said = ", ".join(filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")]))
+    return new, said, after.reference
 
 
 def _some(networks: set[str], word: str) -> str:
     if not networks:
         return ""
     return f"{', '.join(sorted(networks)) if len(networks) <= NAMED else f'{len(networks):,}'} {word}"
-
-
-def _new(before: Entries, after: Entries) -> list[str]:
-    known = {(entry.network, entry.ends_at) for entry in before.items}
-    return [entry.network for entry in after.items if (entry.network, entry.ends_at) not in known]
 
 
 async def entries_page(

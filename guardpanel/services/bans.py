@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from sqlmodel import col, func, or_, select
+from sqlmodel import col, delete, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import parsing
@@ -138,6 +138,13 @@ async def active(session: AsyncSession, *, q: str = "", offset: int = 0, limit: 
 
 async def ended(session: AsyncSession, *, q: str = "", offset: int = 0, limit: int = 50) -> Page[Ban]:
     return await _page(session, ~_active(datetime.now(UTC)), q, offset, limit)
+
+
+async def drop_ended(session: AsyncSession, oldest: datetime, most: int) -> int:
+    """Delete those that ended before a time, and at most so many. Returns their number."""
+    ended_at = func.coalesce(col(Ban.lifted_at), col(Ban.ends_at))
+    old = select(Ban.id).where(ended_at < oldest).limit(most)
+    return (await session.exec(delete(Ban).where(col(Ban.id).in_(old)))).rowcount
 
 
 async def _page(session: AsyncSession, which: Any, q: str, offset: int, limit: int) -> Page[Ban]:

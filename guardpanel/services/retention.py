@@ -1,4 +1,5 @@
-"""Deletes the past: all but the newest releases on disk, and the newest changes and their revisions in the database.
+"""Deletes the past: all but the newest releases on disk, the newest changes and their revisions in the database, and bans that
+ended long ago.
 
 In small complete steps between saves: a crash between two of them leaves less to do, and nothing half done. The live revision,
 the last good one before it and whatever an unfinished attempt needs are never deleted. SQLite's file does not shrink: new changes
@@ -9,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import col, delete, or_, select
@@ -20,6 +21,7 @@ from guardpanel.certificates import contents
 from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
+from guardpanel.services import bans
 from guardpanel.services.backups.backups import Backups
 from guardpanel.services.list_contents import ListContents
 from guardpanel.services.saving.changes import Changes
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 
 STEP = 10
 "Changes deleted per transaction: a concurrent save waits some milliseconds at most."
+
+BANS_STEP = 1000
+"The same of bans, which nothing refers to."
 
 PAUSE_SECONDS = 0.05
 "Seconds between two steps."
@@ -79,6 +84,8 @@ class Retention:
             await contents.wipe_old(session, clock.AGES.now())
         while await self._drop_changes():
             await self._leave_room()
+        while await self._drop_bans():
+            await self._leave_room()
         await self._list_contents.tidy(self._leave_room)
         for number in await self._old_releases():
             await asyncio.to_thread(self.changes.engines.releases.drop, number)
@@ -99,15 +106,22 @@ class Retention:
             await session.exec(delete(Revision).where(col(Revision.id).in_(unneeded)))
         return len(gone)
 
+    async def _drop_bans(self) -> int:
+        """One step. Returns the number of deleted bans, none of which is in effect."""
+        async with self.changes.database.write() as session:
+            return await bans.drop_ended(session, self._oldest(), BANS_STEP)
+
+    def _oldest(self) -> datetime:
+        return clock.AGES.now() - timedelta(days=self.settings.keep_days)
+
     async def _old_changes(self, session: AsyncSession) -> list[int]:
         """Beyond the configured number, or too old. Rejected ones are counted separately, so that they push no others out."""
-        oldest = clock.AGES.now() - timedelta(days=self.settings.keep_days)
         protected_ids = await protected(session)
         ids: list[int] = []
         for pool in (col(Deployment.outcome) == Outcome.LIVE, col(Deployment.outcome) != Outcome.LIVE):
             beyond = select(Deployment.id).where(pool).order_by(col(Deployment.id).desc())
             last = (await session.exec(beyond.offset(self.settings.keep_revisions).limit(1))).first() or 0
-            old = or_(col(Deployment.id) <= last, col(Deployment.started_at) < oldest)
+            old = or_(col(Deployment.id) <= last, col(Deployment.started_at) < self._oldest())
             chosen = (
                 select(Deployment.id)
                 .where(pool, old, col(Deployment.id).not_in(protected_ids))

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from pydantic_core import PydanticCustomError
 
 from guardpanel.access import parsing
-from guardpanel.access.entries import FOREVER, Entries, Entry, covering, ordered, span
+from guardpanel.access.entries import FOREVER, Entries, Entry, covering, ordered, span, with_added
 from guardpanel.engines.map_swapping import MapChange, deciding, parsed
 from tests.corpus import CORPUS
 
@@ -155,6 +155,27 @@ def test_the_longest_prefix_decides_as_all_entries_together(entries: list[Entry]
     found = deciding(parsed(ordered(entries).map), address)
 
     assert (found is not None and int(found[1]) > now) is bool(covering(entries, address, now))
+
+
+@given(lists, lists)
+def test_a_few_are_added_as_if_all_were_sorted_again(before: list[Entry], new: list[Entry]) -> None:
+    there, added = ordered(before), ordered(new)
+    replaced = {entry.network for entry in added.items}
+    kept = [entry for entry in there.items if entry.network not in replaced]
+
+    after = with_added(there, added.items)
+
+    assert after == Entries(ordered([*kept, *added.items]).items)
+    assert all(after.find(entry.network) == entry for entry in after.items)
+    assert after.find("10.9.0.0/24") is None
+
+
+def test_every_address_is_noticed_whatever_was_added_last() -> None:
+    halves = read("0.0.0.0/2\n64.0.0.0/2\n::/1\n2001:db8::/32")
+
+    assert halves.whole == []
+    assert with_added(halves, [Entry("128.0.0.0/1")]).whole == [4]
+    assert with_added(halves, [Entry("8000::/1")]).whole == [6]
 
 
 def test_networks_are_ordered_by_address() -> None:

@@ -11,7 +11,7 @@ from sqlmodel import col, select, update
 from guardpanel import clock
 from guardpanel.app import create_app
 from guardpanel.errors import Problem
-from guardpanel.models import Deployment, Revision
+from guardpanel.models import Ban, Deployment, Revision
 from guardpanel.models.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
@@ -109,6 +109,31 @@ async def test_changes_that_are_too_old_go_but_not_the_live_one_nor_the_good_one
     assert live is not None and live.id == 4
     assert last is not None
     assert (await history.undo(panel.changes, ADA, last)).is_new
+
+
+async def test_bans_that_ended_long_ago_go_in_steps_and_none_that_is_in_effect(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BANS_STEP", 1)
+    now = datetime.now(UTC)
+    old, recent = now - timedelta(days=401), now - timedelta(days=399)
+    bans = {
+        "ended": Ban(network="192.0.2.1", ends_at=old),
+        "lifted": Ban(network="192.0.2.2", lifted_at=old),
+        "lifted before its end": Ban(network="192.0.2.3", ends_at=recent, lifted_at=old),
+        "recently ended": Ban(network="192.0.2.4", ends_at=recent),
+        "recently lifted": Ban(network="192.0.2.5", lifted_at=recent),
+        "for ever": Ban(network="192.0.2.6", created_at=old),
+        "until later": Ban(network="192.0.2.7", created_at=old, ends_at=now + timedelta(days=1)),
+    }
+    async with panel.database.write() as session:
+        session.add_all(bans.values())
+
+    await panel.retention.tidy()
+
+    async with panel.database.read() as session:
+        left = (await session.exec(select(Ban.network).order_by(col(Ban.network)))).all()
+    assert left == [f"192.0.2.{last}" for last in (4, 5, 6, 7)]
 
 
 async def test_a_revision_before_many_saves_that_changed_nothing_for_the_engines_is_kept(panel: Panel) -> None:

@@ -82,6 +82,19 @@ async def test_the_own_address_is_denied_only_on_purpose(ada: httpx2.AsyncClient
     assert again.status_code == 409
 
 
+async def test_a_list_that_denies_more_sites_than_before_asks_again(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    some = {"applies_to": "virtual_hosts", "virtual_host_ids": [1]}
+    made = await ada_api.post(API, json={"name": "Own", **some, "entries": "127.0.0.1", "save_anyway": True})
+    assert made.status_code == 201
+
+    assert (await ada_api.patch(f"{API}/1", json={"notes": "Same sites"})).status_code == 200
+    asked = await ada_api.patch(f"{API}/1", json={"applies_to": "everywhere"})
+
+    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    assert (await ada_api.patch(f"{API}/1", json={"applies_to": "everywhere", "save_anyway": True})).status_code == 200
+
+
 async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost())
     body = {"name": "Blog", "applies_to": "virtual_hosts", "virtual_host_ids": [1], "entries": "192.0.2.0/24"}

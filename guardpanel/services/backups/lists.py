@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
-from guardpanel.access.entries import Entries, digest_of
+from guardpanel.access.entries import Entries, digest_of, ordered
 from guardpanel.models import AddressListContent, Ban
 from guardpanel.services.backups.sealing import BackupDamaged
 
@@ -43,6 +43,6 @@ def _entries(path: Path, at: int) -> Entries | None:
         entries = Entries.read(text)
     except (TypeError, ValueError, zlib.error):
         raise BackupDamaged("The address lists in this backup are damaged.") from None
-    if digest_of(text) != row[0]:
+    if digest_of(text) != row[0] or ordered(entries.items).text != text:
         raise BackupDamaged("The address lists in this backup are damaged.")
     return entries

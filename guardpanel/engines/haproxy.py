@@ -40,6 +40,10 @@ class HAProxy:
         """`run_dir`: where a configuration looks for its Lua filter."""
         self.configured, self._lua = configured, run_dir and run_dir / shipped.lua_file()
         self._certificates = CertificateChecks()
+        self._passed: tuple[str, ...] = ()
+        "What the last configuration that passed was, without the entries of its address lists."
+        self._entries = ""
+        "Their digest."
 
     def binary(self) -> str:
         """GUARDPANEL_HAPROXY_BIN, else PATH, else the wheel's."""
@@ -106,14 +110,20 @@ class HAProxy:
             return False
 
     async def check(self, release: Release, bundle: Bundle) -> None:
-        """Run `haproxy -c` on the staged files. Raises ConfigRejected with every complaint at its origin."""
+        """Run `haproxy -c` on the staged files, unless only entries of address lists differ from those that passed last. Raises
+        ConfigRejected with every complaint at its origin."""
         await self.version()
         await asyncio.to_thread(self.place_lua)
         binary = self.binary()
-        with self._certificates.folder(release, bundle, f"{binary} {_changed(binary)}") as folder:
-            result = await run([binary, "-c", "-f", folder / "haproxy.cfg"], cwd=folder)
-            if result.code != 0 or result.timed_out:
-                raise rejected(result, folder, bundle.origins)
+        identity = f"{binary} {_changed(binary)}"
+        around = (identity, bundle.checksum, bundle.secrets_digest, *sorted(bundle.data))
+        # HAProxy would read each entry again, of which there may be hundreds of thousands, in the one form that we write.
+        if around != self._passed or bundle.data_digest == self._entries:
+            with self._certificates.folder(release, bundle, identity) as folder:
+                result = await run([binary, "-c", "-f", folder / "haproxy.cfg"], cwd=folder)
+                if result.code != 0 or result.timed_out:
+                    raise rejected(result, folder, bundle.origins)
+        self._passed, self._entries = around, bundle.data_digest
 
     def place_lua(self) -> None:
         """Before a configuration is loaded: write the filter if it is missing or different. If the disk cannot be written,

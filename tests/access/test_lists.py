@@ -171,7 +171,7 @@ def test_a_few_are_added_as_if_all_were_sorted_again(before: list[Entry], new: l
 
 
 def test_every_address_is_noticed_whatever_was_added_last() -> None:
-    halves = read("0.0.0.0/2\n64.0.0.0/2\n::/1\n2001:db8::/32")
+    halves = ordered([Entry(network) for network in ("0.0.0.0/2", "64.0.0.0/2", "::/1", "2001:db8::/32")])
 
     assert halves.whole == []
     assert with_added(halves, [Entry("128.0.0.0/1")]).whole == [4]

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.database import Database
 from guardpanel.models import AcmeKey
 from guardpanel.sealing import Seal
-from guardpanel.services.issuing.accounts import account_at, key_of, own_thumbprint
+from guardpanel.services.issuing.accounts import Accounts, account_at, key_of, own_thumbprint
 
 pytestmark = pytest.mark.anyio
 
@@ -69,3 +69,22 @@ async def test_a_damaged_key_is_made_anew(database: Database) -> None:
 
     assert anew != own
     assert await own_thumbprint(database, OURS) == anew
+
+
+async def test_only_the_worker_gets_its_own_client_since_none_can_do_two_things_at_a_time(database: Database) -> None:
+    url, accounts = "https://authority.test/dir", Accounts(database, OURS, "")
+    async with database.write() as session:
+        (await account_at(session, url, await key_of(session, OURS))).url = "https://authority.test/1"
+
+    own = await accounts.authority(url)
+
+    assert await accounts.authority(url) is own
+    assert (
+        len(
+            {
+                id(own.network),
+                *(id(client.network) for client in (await accounts.reader(url), await accounts.another(url))),
+            }
+        )
+        == 3
+    )

@@ -9,7 +9,7 @@ from guardpanel.acme.chains import choose_chain
 from guardpanel.acme.faults import FaultKind
 from guardpanel.acme.limits import LIMITS, Past, reached
 from guardpanel.errors import Conflict
-from guardpanel.models import AcmeOrder
+from guardpanel.models import AcmeOrder, Certificate
 from guardpanel.models.issuing import LETS_ENCRYPT, STAGING
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import deeds
@@ -129,6 +129,48 @@ async def test_three_failures_an_outage_or_a_refusal_lead_to_the_next_authority_
 
 
 @pytest.mark.anyio
+async def test_failures_at_staging_count_and_lead_to_the_next_authority(worker: Worker) -> None:
+    number = await worker.add(staging_authority=TRIAL, other_authorities=[SECOND])
+    worker.at().fail("finalize", refusal(UNPROVED), refusal(UNPROVED))
+    worker.at(TRIAL).fail("finalize", *[refusal(UNPROVED)] * 9)
+
+    await worker.look()
+    await worker.until_due(number)
+    await worker.until_due(number)
+    plan = await worker.plan(number)
+    assert asked(worker) == {FIRST: 2, TRIAL: 1}
+    assert (plan.authority, plan.why) == (SECOND, "staging.test did not issue it. second.test is next.")
+
+    await worker.until_due(number)
+    assert await worker.content(number) and asked(worker) == {FIRST: 2, TRIAL: 1, SECOND: 1}
+
+
+@pytest.mark.anyio
+async def test_an_authority_that_is_added_during_a_limit_is_asked_at_once(worker: Worker) -> None:
+    number = await worker.add()
+    worker.at().fail("new_order", refusal(FaultKind.RATE_LIMITED, retry_at=worker.now() + 9 * DAY))
+    await worker.look()
+    await edit(worker, number, notes="x")
+    await worker.look(HOUR)
+    assert not await worker.content(number) and asked(worker) == {FIRST: 1}
+
+    await edit(worker, number, other_authorities=[SECOND])
+    await worker.look()
+
+    assert await worker.content(number) and asked(worker) == {FIRST: 1, SECOND: 1}
+    assert (await worker.words(number))[0] == "Ordering: second.test was added."
+
+
+async def edit(worker: Worker, number: int, **fields: Any) -> None:
+    async with worker.panel.database.write() as session:
+        row = await session.get(Certificate, number)
+        assert row is not None
+        for name, value in fields.items():
+            setattr(row, name, value)
+        row.version += 1
+
+
+@pytest.mark.anyio
 async def test_a_renewal_begins_with_the_first_one_and_what_another_issued_stays_in_use(worker: Worker) -> None:
     number = await worker.add(other_authorities=[SECOND])
     worker.at().fail("new_order", refusal(FaultKind.CLOSED_ACCOUNT))
@@ -138,7 +180,9 @@ async def test_a_renewal_begins_with_the_first_one_and_what_another_issued_stays
     assert (await worker.plan(number)).issued_by == SECOND
     assert worker.at(SECOND).calls["renewal_window"] and not worker.at().calls["renewal_window"]
 
+    asked_by_worker = worker.at(SECOND).calls["authority"]
     await deeds.revoke(worker.issuer, number, "ada")
+    assert worker.at(SECOND).calls["authority"] == asked_by_worker and worker.at(SECOND).calls["another"] == 1
     assert (worker.at(SECOND).calls["revoke"], worker.at().calls["revoke"]) == (1, 0)
     await worker.look()
     assert asked(worker) == {FIRST: 2, SECOND: 1}

@@ -129,7 +129,9 @@ class Worker:
         self.panel, self.ahead, self.records = panel, timedelta(0), Records()
         self.authorities: dict[str, Scripted] = {}
         self.findings: list[Finding] = []
-        accounts = SimpleNamespace(authority=self._authority, drop=lambda url: None, forget=self._forget)
+        accounts = SimpleNamespace(
+            authority=self._authority, another=self._another, drop=lambda url: None, forget=self._forget
+        )
         proving = SimpleNamespace(proofs=lambda order: self.records, prepare=self._prepare)
         checks: Any = _Checks(accounts, proving)  # type: ignore[arg-type]
         object.__setattr__(checks, "worker", self)
@@ -143,6 +145,10 @@ class Worker:
 
     async def _authority(self, url: str, contact: str = "") -> Scripted:
         self.at(url)._note("authority")
+        return self.at(url)
+
+    async def _another(self, url: str, contact: str = "") -> Scripted:
+        self.at(url)._note("another")
         return self.at(url)
 
     async def _forget(self, url: str) -> None:

@@ -61,23 +61,22 @@ class Accounts:
         self.seal = seal
         self.ca_file = ca_file
         self._clients: dict[str, Authority] = {}
-        "With their connections, directories and nonces. Each is used for one thing at a time."
+        "With their connections, directories and nonces. They are the worker’s, which uses each for one thing at a time."
 
     async def authority(self, url: str, contact: str = "") -> Authority:
-        """A client of the authority, registered there. Raises AuthorityFault."""
+        """The worker’s client of the authority, registered there. Raises AuthorityFault."""
         if url not in self._clients:
-            self._clients[url] = await self._registered(url, contact)
+            self._clients[url] = await self.another(url, contact)
         return self._clients[url]
 
     async def reader(self, url: str) -> Authority:
-        """A client for what needs no account."""
-        if url in self._clients:
-            return self._clients[url]
+        """A new client for what needs no account. Anybody may ask, while the worker uses its own."""
         async with self.database.read() as session:
             key = await key_of(session, self.seal)
         return Authority(url, account_key(key.pem), ca_file=self.ca_file)
 
-    async def _registered(self, url: str, contact: str) -> Authority:
+    async def another(self, url: str, contact: str = "") -> Authority:
+        """A new client, registered there, for what does not wait for the worker’s. Raises AuthorityFault."""
         async with self.database.write() as session:
             key = await key_of(session, self.seal)
             account = await account_at(session, url, key)

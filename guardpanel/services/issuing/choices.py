@@ -51,16 +51,15 @@ def current(plan: AcmePlan, certificate: Certificate) -> str:
 
 def after_failure(plan: AcmePlan, certificate: Certificate, row: AcmeOrder, fault: Fault) -> bool:
     """Choose who is asked next. Returns whether at once."""
-    if row.is_rehearsal:
-        plan.is_rehearsal = fault.kind not in NO_REHEARSAL
+    if row.is_rehearsal and fault.kind in NO_REHEARSAL:
+        plan.is_rehearsal = False
         return False
     plan.authority_failures += 1
-    authority = row.authority
-    others = certificate.authorities
-    if len(others) > 1 and (fault.kind in OTHERS_HELP or plan.authority_failures >= NEXT_AFTER):
-        index = (others.index(authority) + 1) % len(others) if authority in others else 0
-        plan.authority, plan.authority_failures, plan.is_rehearsal = others[index], 0, False
-        return fault.kind in OTHERS_HELP and index > 0
+    is_over = fault.kind in OTHERS_HELP and not row.is_rehearsal
+    if len(certificate.authorities) > 1 and (is_over or plan.authority_failures >= NEXT_AFTER):
+        return _go_to_next(plan, certificate, row) and is_over
+    if row.is_rehearsal:
+        return False
     is_about_names = fault.kind in {FaultKind.VALIDATION, FaultKind.OTHER}
     plan.is_rehearsal = bool(
         is_about_names and plan.failures >= REHEARSED_AFTER and staging_of(certificate, current(plan, certificate))
@@ -68,12 +67,21 @@ def after_failure(plan: AcmePlan, certificate: Certificate, row: AcmeOrder, faul
     return False
 
 
+def _go_to_next(plan: AcmePlan, certificate: Certificate, row: AcmeOrder) -> bool:
+    """Returns whether there is one that was not asked in this round."""
+    authority = current(plan, certificate) if row.is_rehearsal else row.authority
+    others = certificate.authorities
+    index = (others.index(authority) + 1) % len(others) if authority in others else 0
+    plan.authority, plan.authority_failures, plan.is_rehearsal = others[index], 0, False
+    return index > 0
+
+
 def words_after(plan: AcmePlan, certificate: Certificate, row: AcmeOrder) -> str:
     """What is tried next, as a sentence."""
     chosen = current(plan, certificate)
     if plan.is_rehearsal:
         return f"The last order failed. {authority_name(staging_of(certificate, chosen))} is tried first."
-    if chosen != row.authority and not row.is_rehearsal:
+    if row.authority != (staging_of(certificate, chosen) if row.is_rehearsal else chosen):
         return f"{authority_name(row.authority)} did not issue it. {authority_name(chosen)} is next."
     return "The last order failed."
 

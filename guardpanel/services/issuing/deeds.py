@@ -123,10 +123,9 @@ async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: Reason =
         raise Conflict("There is no certificate to revoke yet.")
     url = choices.issued_by(plan, certificate)
     try:
-        client = await issuer.accounts.authority(url, certificate.contact)
+        client = await issuer.accounts.another(url, certificate.contact)
         await asyncio.to_thread(client.revoke, content.chain.encode(), reason.code)
     except AuthorityFault as refused:
-        issuer.accounts.drop(url)
         raise AuthorityRefused(str(refused)) from refused
     async with issuer.changes.database.write() as session:
         revoked = update(CertificateContent).where(col(CertificateContent.fingerprint) == content.fingerprint)

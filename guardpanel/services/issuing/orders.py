@@ -153,10 +153,12 @@ def difference(row: AcmeOrder, certificate: Certificate) -> str:
 
 @dataclass(frozen=True)
 class History:
-    """`last`: the newest order. `delivered`: the one that the content came with. None: there was none, or it is not known."""
+    """`last`: the newest order. `delivered`: the one that the content came with. None: there was none, or it is not known.
+    `asked`: the authorities of all of them."""
 
     last: AcmeOrder | None = None
     delivered: AcmeOrder | None = None
+    asked: frozenset[str] = frozenset()
 
 
 async def history(session: AsyncSession, certificate_id: int, content: CertificateContent | None) -> History:
@@ -164,7 +166,7 @@ async def history(session: AsyncSession, certificate_id: int, content: Certifica
     rows = (await session.exec(query)).all()
     fingerprint = content.fingerprint if content else ""
     issued = (row for row in rows if row.is_issued and fingerprint_of(row.chain.encode()) == fingerprint)
-    return History(rows[0] if rows else None, next(issued, None))
+    return History(rows[0] if rows else None, next(issued, None), frozenset(row.authority for row in rows))
 
 
 async def last_step_at(session: AsyncSession, row: AcmeOrder) -> datetime:

@@ -13,6 +13,7 @@ from guardpanel.acme.renewal import NOT_RETRIED, moment_within, renewal_moment, 
 from guardpanel.models.acme import AcmeOrder, AcmePlan
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.issuing import authority_name
 from guardpanel.services.issuing import choices
 from guardpanel.services.issuing.orders import History, difference, fault_in
 
@@ -53,6 +54,9 @@ def update(
     fingerprint = content.fingerprint if content else ""
     plan.issued_by = history.delivered.authority if history.delivered else ""
     is_kept = plan.fingerprint == fingerprint and _is_kept(plan, certificate, history)
+    if is_kept and (added := _added_to_a_limit(plan, certificate, history, now)):
+        plan.authority, plan.authority_failures, plan.is_rehearsal = added, 0, False
+        plan.due_at, plan.why = now, f"{authority_name(added)} was added."
     plan.certificate_version, plan.fingerprint = certificate.version, fingerprint
     if is_kept:
         return
@@ -82,6 +86,14 @@ def _is_kept(plan: AcmePlan, certificate: Certificate, history: History) -> bool
         if fault.kind in NOT_RETRIED:
             return False
     return not difference(last, certificate)
+
+
+def _added_to_a_limit(plan: AcmePlan, certificate: Certificate, history: History, now: datetime) -> str:
+    """An authority that was never asked, while the limit that another one told is waited for. Empty: none."""
+    fault = fault_in(history.last) if plan.failures and history.last is not None else None
+    if fault is None or fault.kind is not FaultKind.RATE_LIMITED or plan.due_at is None or plan.due_at <= now:
+        return ""
+    return next((authority for authority in certificate.authorities if authority not in history.asked), "")
 
 
 def _difference(certificate: Certificate, content: CertificateContent, history: History) -> str:

@@ -25,8 +25,8 @@ class AuthorityOut(BaseModel):
 
 class ClientCaRow(Row):
     state: str = Field(
-        description="`valid`, `expiring`, `expired`, `expired_in_part`, `crl_ending`, `crl_ended` (every client certificate is "
-        "rejected), or `unreadable`."
+        description="`valid`, `expiring`, `expired`, `expired_in_part`, `not_yet`, `crl_ending`, `crl_ended` (every client "
+        "certificate is rejected), or `unreadable`."
     )
 
 

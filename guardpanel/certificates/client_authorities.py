@@ -14,7 +14,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from guardpanel.certificates.judging import SHORTEST_RSA, key_type
+from guardpanel.certificates.client_authority_chains import usable
+from guardpanel.certificates.judging import SHORTEST_RSA, UNREADABLE, key_type, unreadable_part
 from guardpanel.certificates.names import called, day
 from guardpanel.certificates.pem import NOT_A_CERTIFICATE, blocks, decoded, utf8
 from guardpanel.certificates.reading import is_authority, is_root, signed
@@ -59,6 +60,14 @@ def read(certificates: str, lists: str, files: Collection[bytes]) -> Authorities
         if text.strip():
             _read(typed, name, text.encode())
     return Authorities(sent.certificates or typed.certificates, sent.lists or typed.lists)
+
+
+def must_fit(found: Authorities, files: Collection[bytes]) -> None:
+    """As PEM text they are longer than as a binary file. Raises Invalid (422) where they were sent."""
+    for name, text in ((CERTIFICATES, found.certificates_pem), (LISTS, found.lists_pem)):
+        if len(text) > LARGEST:
+            words = f"{len(text):,} characters as PEM text, and at most {LARGEST:,} are kept ({LARGEST_KIB} KiB)."
+            raise Invalid.at(FILE if files else name, words)
 
 
 def _read(into: Authorities, at: str, data: bytes) -> None:
@@ -123,19 +132,29 @@ def _flaws(authorities: Authorities, now: datetime) -> Iterator[Flaw]:
     if not certificates:
         yield CERTIFICATES, NO_CERTIFICATE
         return
+    if odd := [(one, part) for one in certificates if (part := unreadable_part(one))]:
+        yield from ((CERTIFICATES, f"{called(one.subject)} can’t be used: {part}.") for one, part in odd)
+        return
     if (place := _twice(certificates)) is not None:
         yield CERTIFICATES, f"{called(certificates[place].subject)} is there twice: remove one."
     for certificate in certificates:
         yield from ((CERTIFICATES, words) for words in _flaws_of_certificate(certificate, certificates))
-    if all(certificate.not_valid_after_utc <= now for certificate in certificates):
-        last = max(certificate.not_valid_after_utc for certificate in certificates)
-        yield CERTIFICATES, f"Expired on {day(last)}: HAProxy would reject every client certificate."
+    yield from ((CERTIFICATES, words) for words in _flaws_of_time(certificates, now))
     if _twice(lists) is not None:
         yield LISTS, "A revocation list is there twice: remove one."
     for revoked in lists:
         yield from ((LISTS, words) for words in _flaws_of_list(revoked, certificates, now))
     if lists:
         yield from ((LISTS, words) for words in _flaws_of_lists(lists, certificates, now))
+
+
+def _flaws_of_time(certificates: Sequence[Certificate], now: datetime) -> Iterator[str]:
+    times = [usable(certificate, certificates) for certificate in certificates]
+    last, first = max(time.end for time in times), min(time.start for time in times)
+    if last <= now:
+        yield f"Expired on {day(last)}, a CA or the one that signed it: HAProxy would reject every client certificate."
+    elif first > now:
+        yield f"Valid from {first:%Y-%m-%d %H:%M} UTC on: HAProxy would reject every client certificate until then."
 
 
 def _twice(things: Sequence[Certificate] | Sequence[RevocationList]) -> int | None:
@@ -174,8 +193,29 @@ def _flaws_of_list(revoked: RevocationList, certificates: Sequence[Certificate],
         yield f"None of the CAs above signed the revocation list of {name}. Append that CA, or remove the list."
     elif not any(_may(certificate, "crl_sign") for certificate in signers):
         yield f"{name} may not sign revocation lists (its key usage). Remove them, or give another CA."
+    yield from (f"The revocation list of {name} {words}" for words in _is_no_whole_list(revoked))
     if revoked.last_update_utc > now:
         yield f"The revocation list of {name} is valid from {revoked.last_update_utc:%Y-%m-%d %H:%M} UTC on."
+
+
+def _is_no_whole_list(revoked: RevocationList) -> Iterator[str]:
+    """HAProxy would accept what only the base of a delta revokes, and everybody is locked out by a part of a list."""
+    try:
+        values = [extension.value for extension in revoked.extensions]
+    except UNREADABLE:
+        yield "can’t be used: its extensions can’t be read."
+        return
+    for value in values:
+        match value:
+            case x509.DeltaCRLIndicator():
+                yield "is a delta: it has only what was revoked since another one. Give the whole list."
+            case x509.IssuingDistributionPoint() as point if _is_a_part(point):
+                yield "is only for a part of its certificates: HAProxy would reject all. Give a list of all of them."
+
+
+def _is_a_part(point: x509.IssuingDistributionPoint) -> bool:
+    only = point.only_contains_user_certs, point.only_contains_ca_certs, point.only_contains_attribute_certs
+    return any(only) or point.indirect_crl or bool(point.only_some_reasons)
 
 
 def _flaws_of_lists(

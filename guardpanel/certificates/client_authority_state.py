@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes
 
 from guardpanel.certificates.choosing import State, days
 from guardpanel.certificates.client_authorities import Authorities, is_of, next_update, read
+from guardpanel.certificates.client_authority_chains import usable
 from guardpanel.certificates.names import called
 from guardpanel.certificates.reading import is_root
 from guardpanel.errors import Invalid
@@ -28,6 +29,9 @@ class Authority:
     fingerprint: str
     is_root: bool
     not_after: datetime
+    usable_from: datetime
+    usable_until: datetime
+    "The first end in its chain up to the root."
     has_list: bool
     revoked: int
     next_update: datetime | None
@@ -54,6 +58,7 @@ def _of(stored: Authorities) -> list[Authority]:
                 certificate.fingerprint(hashes.SHA256()).hex(),
                 is_root(certificate),
                 certificate.not_valid_after_utc,
+                *usable(certificate, stored.certificates),
                 bool(its),
                 len({entry.serial_number for revoked in its for entry in revoked}),
                 next_update(its) if its else None,
@@ -69,13 +74,15 @@ def state_of(its: tuple[Authority, ...], now: datetime) -> State:
     listed = list_state(its, now)
     if listed and listed.tone == "bad":
         return listed
-    left = max(authority.not_after for authority in its) - now
+    left = max(authority.usable_until for authority in its) - now
     if left <= timedelta():
         return State("expired", "bad", f"Expired {days(-left)} ago")
-    first = min((one.not_after for one in its if one.not_after > now), default=now) - now
+    if (start := min(authority.usable_from for authority in its)) > now:
+        return State("not_yet", "bad", f"Valid in {days(start - now)}")
+    first = min((one.usable_until for one in its if one.usable_until > now), default=now) - now
     if listed:
         return listed
-    if any(authority.not_after <= now for authority in its):
+    if any(authority.usable_until <= now for authority in its):
         return State("expired_in_part", "warn", "A CA expired")
     if first <= timedelta(days=CA_WARNED_DAYS):
         return State("expiring", "warn", f"A CA ends in {days(first)}")
@@ -83,9 +90,11 @@ def state_of(its: tuple[Authority, ...], now: datetime) -> State:
 
 
 def end_of(its: tuple[Authority, ...]) -> datetime | None:
-    """Of the first revocation list, or of all the CAs. None: they can’t be read."""
-    last = max((authority.not_after for authority in its), default=None)
-    return min((authority.next_update for authority in its if authority.next_update), default=last)
+    """Of the first revocation list or the last chain, whichever is sooner. None: they can’t be read."""
+    if not its:
+        return None
+    lists = (authority.next_update for authority in its if authority.next_update)
+    return min([*lists, max(authority.usable_until for authority in its)])
 
 
 def list_state(its: tuple[Authority, ...], now: datetime) -> State | None:

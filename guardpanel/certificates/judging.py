@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -16,6 +17,20 @@ SHORTEST_RSA, LONGEST_RSA = 2048, 8192
 CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 BROWSERS_TAKE = {"P-256", "P-384"}
 BROKEN = {"md2": "MD2", "md4": "MD4", "md5": "MD5", "sha1": "SHA-1"}
+
+
+UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"What the parts of a certificate raise that are only read when they are asked for."
+
+
+def unreadable_part(certificate: x509.Certificate) -> str:
+    """What is in it that OpenSSL’s and guardpanel’s readers can’t use, as the end of a sentence. Empty: nothing."""
+    for words, read in (("its key", certificate.public_key), ("its extensions", lambda: certificate.extensions)):
+        try:
+            read()
+        except UNREADABLE:
+            return f"{words} can’t be read"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,9 @@ def flaws_of_leaf(leaf: x509.Certificate, now: datetime) -> Iterator[Flaw]:
 def flaws_of_chain(chain: tuple[x509.Certificate, ...], now: datetime) -> Iterator[Flaw]:
     for intermediate in chain:
         name = called(intermediate.subject)
+        if part := unreadable_part(intermediate):
+            yield Flaw(f"The intermediate certificate {name} can’t be used: {part}.", is_fatal=True)
+            continue
         yield from flaws_of_signature(intermediate, name)
         if intermediate.not_valid_after_utc < now:
             yield Flaw(f"The intermediate certificate {name} expired on {day(intermediate.not_valid_after_utc)}.")

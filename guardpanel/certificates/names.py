@@ -37,7 +37,7 @@ def _alternatives(certificate: x509.Certificate) -> Iterable[x509.GeneralName]:
         return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise UnreadableName("its extensions can’t be read") from None
 
 

@@ -198,7 +198,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
         extension = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     except x509.ExtensionNotFound:
         return is_root(certificate)
-    except ValueError:
+    except judging.UNREADABLE:
         return False
     return bool(extension.value.ca)
 

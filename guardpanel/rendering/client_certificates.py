@@ -46,8 +46,9 @@ def demand(host: VirtualHostState) -> Iterator[str]:
 
 
 def passes(state: DesiredState) -> bool:
-    """coraza-spoa’s frames leave no room in the buffer for the headers."""
-    return not state.facts.small_frames and any(host.client_certificate_headers for host in asking(state))
+    """coraza-spoa’s frames leave no room in the buffer for the headers, and an HAProxy without TLS has nothing for them."""
+    can_pass = state.facts.has_tls and not state.facts.small_frames
+    return can_pass and any(host.client_certificate_headers for host in asking(state))
 
 
 def room(state: DesiredState) -> int:

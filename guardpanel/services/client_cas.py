@@ -12,7 +12,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates.choosing import State
-from guardpanel.certificates.client_authorities import FILE, judge, read
+from guardpanel.certificates.client_authorities import FILE, judge, must_fit, read
 from guardpanel.certificates.client_authority_state import Authority, authorities, end_of, state_of
 from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa, VirtualHost
@@ -100,7 +100,9 @@ def judged(fields: ClientCaFields, stored: ClientCaFields | None) -> ClientCaFie
     """Only certificates and lists, without the text around them. What is stored already is not judged again: a list that ended
     since must not prevent a new name. Raises Invalid (422) with words at the field."""
     sent = ClientCaInput(**fields.model_dump())
-    found = read(sent.certificates, sent.revocation_lists, files_of(sent))
+    files = files_of(sent)
+    found = read(sent.certificates, sent.revocation_lists, files)
+    must_fit(found, files)
     texts = {"certificates": found.certificates_pem, "revocation_lists": found.lists_pem}
     if stored is None or texts != {name: getattr(stored, name) for name in texts}:
         judge(found, datetime.now(UTC))

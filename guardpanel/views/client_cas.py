@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Response
 from starlette.datastructures import UploadFile
 
-from guardpanel.certificates.client_authorities import read
+from guardpanel.certificates.client_authorities import must_fit, read
 from guardpanel.certificates.client_authority_state import list_state
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.errors import Invalid
@@ -42,6 +42,7 @@ class ClientCaEditing(Editing[ClientCa, ClientCaFields]):
             form.typed[name] = [KEY.sub(LEFT_OUT, form.value(name))]
         try:
             found = read("", "", contents)
+            must_fit(found, contents)
         except Invalid:
             form.typed["file"] = ["\n".join(base64.b64encode(content).decode() for content in contents)]
             return form

@@ -13,12 +13,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from guardpanel.certificates.client_authorities import judge, read
-from guardpanel.certificates.client_authority_state import authorities, state_of
+from guardpanel.certificates.client_authority_state import authorities, end_of, state_of
 from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa
 from guardpanel.models.client_ca import LARGEST
 from guardpanel.panel import Panel
 from tests.certificates.made import DAY, NOW, Made, intermediate, leaf, made, root
+from tests.conftest import Person
 from tests.corpus import CORPUS
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,11 @@ PLACE = "/api/v1/client-cas"
 
 @cache
 def revoked(
-    by: Made, days: tuple[float, float] = (-1, 30), serials: Collection[int] = (), signer: Made | None = None
+    by: Made,
+    days: tuple[float, float] = (-1, 30),
+    serials: Collection[int] = (),
+    signer: Made | None = None,
+    extension: x509.ExtensionType | None = None,
 ) -> str:
     """A revocation list, PEM."""
     builder = (
@@ -40,6 +45,8 @@ def revoked(
     for serial in serials:
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
         builder = builder.add_revoked_certificate(entry)
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=True)
     return builder.sign((signer or by).key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
@@ -62,6 +69,31 @@ def lists(**of_intermediate: Any) -> str:
 
 def ended(name: str) -> Made:
     return made(common_name=name, kind=name, ca=True, days=(-300, -2))
+
+
+P_256, PRIME_239 = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030106")
+KEY_USAGE, BASIC_CONSTRAINTS = bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d13")
+
+
+def odd(part: bytes, other: bytes) -> str:
+    """A CA with another part in place of one. It is read before its signature is looked at."""
+    der = made(common_name="Odd", ca=True, more=usage(key_cert_sign=True)).der
+    assert der.count(part) == 1
+    return x509.load_der_x509_certificate(der.replace(part, other)).public_bytes(Encoding.PEM).decode()
+
+
+def a_part() -> x509.IssuingDistributionPoint:
+    return x509.IssuingDistributionPoint(None, None, True, False, None, False, False)
+
+
+@cache
+def old_root() -> Made:
+    return ended("Old Root")
+
+
+@cache
+def below(ca: Made, days: tuple[float, float] = (-1, 300)) -> Made:
+    return made(common_name="Below", kind="below", ca=True, by=ca, days=days)
 
 
 def bad() -> dict[str, tuple[str, str, str, str]]:
@@ -99,6 +131,12 @@ def bad() -> dict[str, tuple[str, str, str, str]]:
         "may not sign lists": (no_crl.pem, revoked(no_crl), ors, "No CRL may not sign revocation lists"),
         "damaged list": (whole(), lists().replace("MIG", "MIH", 1), ors, "Revocation list 1 is damaged."),
         "cut-off list": (whole(), lists()[:-40], ors, "The last revocation list is cut off."),
+        "delta": (whole(), lists(extension=x509.DeltaCRLIndicator(1)), ors, "The revocation list of Example Intermediate is a delta"),
+        "part of a list": (whole(), lists(extension=a_part()), ors, "is only for a part of its certificates"),
+        "curve that nobody knows": (odd(P_256, PRIME_239), "", ca, "Odd can’t be used: its key can’t be read."),
+        "extension twice": (odd(KEY_USAGE, BASIC_CONSTRAINTS), "", ca, "Odd can’t be used: its extensions can’t be read."),
+        "root expired": (old_root().pem + below(old_root()).pem, "", ca, "Expired on "),
+        "valid from tomorrow": (made(common_name="New", ca=True, days=(1, 300)).pem, "", ca, "Valid from "),
         "no list": (whole(), "hello", ors, "This is not a revocation list."),
     }  # fmt: skip
 
@@ -125,6 +163,23 @@ async def test_more_than_256_kib_are_rejected(ada_api: httpx2.AsyncClient) -> No
 
         assert answer.status_code == 422
         assert words in answer.json()["errors"][0]["message"]
+
+
+async def test_a_file_that_is_too_long_as_text_is_rejected_where_it_was_sent(
+    ada: Person, ada_api: httpx2.AsyncClient
+) -> None:
+    list_ = x509.load_pem_x509_crl(revoked(root(), serials=range(1, 10800)).encode()).public_bytes(Encoding.DER)
+    assert LARGEST / 1.3 < len(list_) < LARGEST
+    sent = {"name": "x", "certificates": root().pem}
+
+    answer = await ada_api.post(PLACE, json={**sent, "file": base64.b64encode(list_).decode()})
+    page = await ada.post("/client-cas", data=sent, files={"file": ("ca.crl", list_)})
+
+    assert (answer.status_code, page.status_code) == (422, 422)
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "file" and "characters as PEM text, and at most 262,144 are kept" in error["message"]
+    assert "as PEM text" in page.text
+    assert (await ada_api.get(PLACE)).json()["total"] == 0
 
 
 async def test_only_certificates_and_lists_are_stored(ada_api: httpx2.AsyncClient) -> None:
@@ -214,6 +269,20 @@ def test_the_end_of_a_ca_is_announced() -> None:
         return state_of(its, NOW + dt.timedelta(days=days)).key
 
     assert [key(days) for days in (900, 980, 1001, 3001)] == ["valid", "expiring", "expired_in_part", "expired"]
+
+
+def test_a_ca_is_of_use_while_its_whole_chain_is_valid() -> None:
+    ends_first = made(common_name="Root", kind="short root", ca=True, days=(-1, 5))
+    its = authorities(ends_first.pem + below(ends_first).pem, "")
+    with_lists = authorities(ends_first.pem, revoked(ends_first, days=(-1, 300)))
+    later = authorities(made(common_name="Later", ca=True, days=(3, 300)).pem, "")
+
+    assert state_of(its, NOW).words == "A CA ends in 5 days"
+    assert state_of(its, NOW + 6 * DAY).key == "expired"
+    assert (state_of(later, NOW).key, state_of(later, NOW).tone) == ("not_yet", "bad")
+    assert end_of(its) == end_of(with_lists) == NOW + 5 * DAY
+    assert end_of(authorities(whole(), lists())) == NOW + 30 * DAY
+    assert end_of(()) is None
 
 
 @pytest.mark.parametrize("field", ["certificates", "revocation_lists"])

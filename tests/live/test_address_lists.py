@@ -11,6 +11,7 @@ from guardpanel.services import address_lists, virtual_hosts
 from guardpanel.services.address_lists import adding, removing
 from guardpanel.services.history import history
 from guardpanel.services.saving.changes import SaveRequest
+from tests.faults import Faults
 from tests.live.origins import Origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import DEADLINE
@@ -86,6 +87,32 @@ async def test_a_list_that_was_changed_through_the_runtime_api_is_drift_and_no_s
     await address_lists.ROWS.edit(here.changes, over, number, adding("127.9.0.3"))
     assert [status(here, peer) for peer in ("127.7.7.7", "127.9.0.1", "127.9.0.3")] == [200, 403, 403]
     assert await worker(here) == before
+    assert await here.look() == []
+
+
+class Killed(BaseException):
+    """Nothing of ours catches it, as nothing runs after a SIGKILL."""
+
+
+@pytest.mark.one_haproxy
+async def test_entries_of_a_save_that_was_interrupted_before_its_swap_are_loaded(
+    here: Installation, monkeypatch: pytest.MonkeyPatch, faults: Faults
+) -> None:
+    faults.expect()
+    number = await a_list(here, "127.9.0.1")
+
+    async def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(here.engines.publisher.maps, "swap", killed)
+        with pytest.raises(Killed):
+            await address_lists.ROWS.edit(here.changes, ADA, number, adding("127.9.0.2"))
+    assert [status(here, peer) for peer in ("127.9.0.1", "127.9.0.2")] == [403, 200]
+
+    await here.changes.settle()
+
+    assert [status(here, peer) for peer in ("127.9.0.1", "127.9.0.2")] == [403, 403]
     assert await here.look() == []
 
 

@@ -1,5 +1,6 @@
 """What the cases (tests/rendering/cases) do not show: what is no line of a file, and what holds for every configuration."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -67,6 +68,17 @@ def test_without_lua_a_body_without_a_length_is_refused_where_it_would_pass_in_p
 
     assert ("return status 411" in text) is refused
 
+
+def test_an_haproxy_without_tls_is_asked_nothing_about_it() -> None:
+    """It does not know these fetches, and would not start."""
+    fetches = set()
+    for case in cases():
+        fetches |= set(re.findall(SSL_FETCH, case.bundle().files["haproxy.cfg"].decode()))
+        assert not re.findall(SSL_FETCH, case.bundle(has_tls=False).files["haproxy.cfg"].decode()), case.name
+    assert {"ssl_bc", "ssl_c_used", "ssl_fc"} <= fetches
+
+
+SSL_FETCH = r"\bssl_[bcf]c?\w*"
 
 ORDER = ["tcp-request connection", "tcp-request content", "http-request"]
 

@@ -145,8 +145,8 @@ class Deployments:
         release = Release(number, self.engines.releases.root / str(number), revision.checksum)
         before = snapshots.unpacked(deployment.before)
         changed = frozenset(app.name for app in bundle.applications)
-        # HAProxy’s checksum does not tell whether it loaded the keys: it loads them again.
-        again = bool(bundle.secrets)
+        # HAProxy’s checksum does not tell whether it loaded the keys and address lists: it loads them again.
+        again = bool(bundle.secrets or bundle.data)
         return PreparedSave(deployment.id or 0, number, release, bundle, before, previous, changed, again)
 
     async def _facts_before(self, prepared: PreparedSave) -> EngineFacts:

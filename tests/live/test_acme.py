@@ -445,7 +445,7 @@ async def test_what_was_issued_is_put_into_use_later_if_that_fails_and_never_ord
 async def test_a_virtual_host_is_saved_with_its_certificate_and_redirects_once_that_is_issued(issuing: Issuing) -> None:
     settings = issuing.installation.settings
     http_address, https_address = settings.http_binds[0], settings.https_binds[0]
-    given = a_virtual_host(9, hostnames=["begin.acme.test"]).model_dump()
+    given = a_virtual_host(9, hostnames=["begin.plain.acme.test"]).model_dump()
     asked = {
         "https_redirect": True,
         "hsts_seconds": 300,
@@ -455,20 +455,20 @@ async def test_a_virtual_host_is_saved_with_its_certificate_and_redirects_once_t
 
     async def status() -> int:
         async with httpx2.AsyncClient(base_url=f"http://{http_address[0]}:{http_address[1]}") as visitor:
-            return (await visitor.get("/", headers={"host": "begin.acme.test"})).status_code
+            return (await visitor.get("/", headers={"host": "begin.plain.acme.test"})).status_code
 
     saved = await virtual_hosts.create(
         issuing.changes, SaveRequest("ada"), VirtualHostInput.model_validate(given | asked)
     )
     number = saved.value.certificate_id or 0
     assert await status() == 503, "its server is not there, but it is not redirected"
-    before = await asyncio.to_thread(leaf, https_address, "begin.acme.test")
+    before = await asyncio.to_thread(leaf, https_address, "begin.plain.acme.test")
 
     await issuing.issuer.look()
 
     content = await issuing.content(number)
     assert content is not None, await issuing.words(number)
-    served = await asyncio.to_thread(leaf, https_address, "begin.acme.test")
+    served = await asyncio.to_thread(leaf, https_address, "begin.plain.acme.test")
     assert served == first_of(content.chain.encode()) != before
     assert await status() == 308
     await virtual_hosts.delete(issuing.changes, SaveRequest("ada"), saved.value.id or 0)

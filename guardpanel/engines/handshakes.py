@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
@@ -12,6 +12,9 @@ from guardpanel.engines.proxy_lines import certificate_lines
 from guardpanel.errors import EngineUnavailable
 
 END = "-----END CERTIFICATE-----"
+
+Places = Mapping[http.Place, bool]
+"HTTPS listeners, each with whether it expects a PROXY line from this machine."
 
 
 def leaves(bundle: Bundle, files: Collection[str]) -> Iterator[tuple[str, bytes]]:
@@ -27,39 +30,39 @@ def first_of(pem: bytes) -> bytes:
     return ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE") : text.index(END) + len(END)] + "\n")
 
 
-async def difference(places: Collection[http.Place], release: Path, file: str, name: str) -> str | None:
+async def difference(places: Places, release: Path, file: str, name: str) -> str | None:
     """Whether these listeners serve what is in a release's file. Raises EngineUnavailable."""
     try:
         wanted = first_of(await asyncio.to_thread(content_of, release / file))
     except (OSError, ValueError):
         return None  # Reported with the files.
-    for place in places:
-        if await leaf(place, name) != wanted:
+    for place, proxy_line in places.items():
+        if await leaf(place, name, proxy_line=proxy_line) != wanted:
             return f"HAProxy serves another certificate for {name} than {file}. It was changed through the Runtime API."
     return None
 
 
-async def other_than(places: Collection[http.Place], wanted: Collection[tuple[str, bytes]], tries: int) -> str | None:
+async def other_than(places: Places, wanted: Collection[tuple[str, bytes]], tries: int) -> str | None:
     """Where new connections to a listener get another certificate (DER) than wanted for a name. `tries`: at least so many per
     listener, since a second HAProxy on its port would accept a share of them. Raises EngineUnavailable."""
     each = -(-tries // max(1, len(wanted)))
-    asked = [(place, *line) for place in places for line in wanted for _ in range(each)]
+    asked = [(*place, *line) for place in places.items() for line in wanted for _ in range(each)]
     for start in range(0, len(asked), tries):
         some = asked[start : start + tries]
-        served = await asyncio.gather(*(leaf(place, name) for place, name, _ in some))
-        for (_, name, der), now in zip(some, served, strict=True):
+        served = await asyncio.gather(*(leaf(place, name, proxy_line=line) for place, line, name, _ in some))
+        for (*_, name, der), now in zip(some, served, strict=True):
             if now != der:
                 return f"A new connection for {name} still gets another certificate."
     return None
 
 
-async def leaf(place: http.Place, name: str) -> bytes:
+async def leaf(place: http.Place, name: str, *, proxy_line: bool = False) -> bytes:
     """The certificate of a new connection, as DER. Raises EngineUnavailable."""
     if isinstance(place, Path):
         raise EngineUnavailable(f"{place} is no listener for TLS.")
     try:
         async with asyncio.timeout(2):
-            _, writer = await asyncio.open_connection(*place, ssl=http.any_certificate(), server_hostname=name)
+            _, writer = await http.connected(place, name, proxy_line=proxy_line)
             try:
                 return writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
             finally:

@@ -48,7 +48,7 @@ async def ask(
     began = perf_counter()
     try:
         async with asyncio.timeout(timeout):
-            raw = await _exchange(place, _written(method, target, headers, body, proxy_line), tls_name)
+            raw = await _exchange(place, _written(method, target, headers, body), tls_name, proxy_line=proxy_line)
         status, answered, content = _parsed(raw)
     except (OSError, TimeoutError, ValueError) as error:
         kind = EngineSilent if isinstance(error, TimeoutError) else EngineUnavailable
@@ -56,15 +56,27 @@ async def ask(
     return Answer(status, answered, content, perf_counter() - began)
 
 
-async def _exchange(place: Place, request: bytes, tls_name: str | None = None) -> bytes:
+async def connected(
+    place: Place, tls_name: str | None = None, *, proxy_line: bool = False
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A new connection; the PROXY line comes before TLS. Raises OSError."""
     if isinstance(place, Path):
         reader, writer = await asyncio.open_unix_connection(str(place), limit=LARGEST)
-    elif tls_name is not None:
-        reader, writer = await asyncio.open_connection(
-            *place, limit=LARGEST, ssl=any_certificate(), server_hostname=tls_name
-        )
     else:
         reader, writer = await asyncio.open_connection(*place, limit=LARGEST)
+    try:
+        if proxy_line:
+            writer.write(b"PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n")
+        if tls_name is not None:
+            await writer.start_tls(any_certificate(), server_hostname=tls_name)
+    except BaseException:
+        writer.close()
+        raise
+    return reader, writer
+
+
+async def _exchange(place: Place, request: bytes, tls_name: str | None, *, proxy_line: bool) -> bytes:
+    reader, writer = await connected(place, tls_name, proxy_line=proxy_line)
     try:
         writer.write(request)
         await writer.drain()
@@ -84,7 +96,7 @@ def any_certificate() -> ssl.SSLContext:
     return context
 
 
-def _written(method: str, target: str, headers: Mapping[str, str], body: bytes, proxy_line: bool) -> bytes:
+def _written(method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
     lines = [
         f"{method} {target} HTTP/1.1",
         *(f"{name}: {value}" for name, value in headers.items()),
@@ -94,8 +106,7 @@ def _written(method: str, target: str, headers: Mapping[str, str], body: bytes, 
         lines.append(f"content-length: {len(body)}")
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("line break in a request header")
-    proxy = "PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n" if proxy_line else ""
-    return (proxy + "\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 
 
 def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:

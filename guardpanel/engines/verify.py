@@ -9,7 +9,7 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
-from guardpanel.engines.handshakes import difference, leaves, other_than
+from guardpanel.engines.handshakes import Places, difference, leaves, other_than
 from guardpanel.engines.master_cli import MasterCli
 from guardpanel.engines.patience import Patience
 from guardpanel.engines.proc import listener_of, processes_at
@@ -73,19 +73,19 @@ class Verifier:
         patience, lines = self._patience(self.cli.path), list(leaves(bundle, files))
         for start in range(0, len(lines), IN_A_ROW):  # Of many, a failed one is not repeated with all others.
             some = lines[start : start + IN_A_ROW]
-            await self._until(patience, partial(other_than, self._tls, some, IN_A_ROW))
+            await self._until(patience, partial(other_than, self._handshakes, some, IN_A_ROW))
 
     async def certificates(self, bundle: Bundle, files: Collection[str]) -> str | None:
         """The same at once: where new handshakes get another certificate."""
         self.learn(bundle.checksum, bundle.files)
-        return await other_than(self._tls, list(leaves(bundle, files)), IN_A_ROW)
+        return await other_than(self._handshakes, list(leaves(bundle, files)), IN_A_ROW)
 
     async def next_certificate(self, release: Path) -> str | None:
         """What is wrong with a certificate of this release: in turns, one per call, and the same while it is wrong. Raises
         EngineUnavailable."""
         if not self._lines:
             return None
-        wrong = await difference(self._tls, release, *self._lines[self._next_line % len(self._lines)])
+        wrong = await difference(self._handshakes, release, *self._lines[self._next_line % len(self._lines)])
         self._next_line += wrong is None
         return wrong
 
@@ -96,6 +96,10 @@ class Verifier:
 
     def has_learned(self, checksum: str) -> bool:
         return self._learned == checksum
+
+    @property
+    def _handshakes(self) -> Places:
+        return {place: self._proxy[place] for place in self._tls}
 
     @property
     def listeners(self) -> list[tuple[str, int]]:
@@ -170,30 +174,26 @@ class Verifier:
         A listener that expects the PROXY protocol from this machine closes connections without it, and any other returns 400 to
         it. So only one way works, and trying the other cannot mistake another server's response for ours.
         """
-        if place in self._tls:
-            return await http.ask(place, "GET", target, headers=headers, timeout=timeout, tls_name=self._tls[place])
+        name = self._tls.get(place)
+        ask = partial(http.ask, place, "GET", target, headers=headers, timeout=timeout, tls_name=name)
         try:
-            answer = await http.ask(
-                place, "GET", target, headers=headers, timeout=timeout, proxy_line=self._proxy[place]
-            )
+            answer = await ask(proxy_line=self._proxy[place])
         except EngineUnavailable as error:
             if isinstance(error.__cause__, TimeoutError | ConnectionRefusedError):
                 raise
-            other = await self._ask_otherwise(place, target, headers, timeout)
+            other = await self._ask_otherwise(place, ask)
             if other is None:
                 raise
             return other
         if answer.status == BAD_REQUEST and CHECKSUM not in answer.headers:
-            return await self._ask_otherwise(place, target, headers, timeout) or answer
+            return await self._ask_otherwise(place, ask) or answer
         return answer
 
-    async def _ask_otherwise(
-        self, place: http.Place, target: str, headers: Mapping[str, str], timeout: float
-    ) -> http.Answer | None:
+    async def _ask_otherwise(self, place: http.Place, ask: Callable[..., Awaitable[http.Answer]]) -> http.Answer | None:
         """Retry with a PROXY line if there was none, and vice versa. None if HAProxy does not recognize us that way."""
         other = not self._proxy[place]
         try:
-            answer = await http.ask(place, "GET", target, headers=headers, timeout=timeout, proxy_line=other)
+            answer = await ask(proxy_line=other)
         except EngineUnavailable:
             return None
         if CHECKSUM not in answer.headers:

@@ -1,4 +1,4 @@
-"""A listener of `GUARDPANEL_HTTP_BIND`: whether it uses the PROXY protocol, and which scheme visitors use."""
+"""A listener of HTTP or HTTPS: whether it uses the PROXY protocol, and which scheme visitors use."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -32,14 +32,14 @@ def listener_address(text: str) -> str:
     try:
         return bind_text(*host_and_port(visible(text)))
     except ValueError:
-        raise refuse(f"{text[:60]} is not address:port, as in GUARDPANEL_HTTP_BIND.") from None
+        raise refuse(f"{text[:60]} is not address:port, as in GUARDPANEL_HTTP_BIND or GUARDPANEL_HTTPS_BIND.") from None
 
 
 class ListenerFields(Fields):
     """Settings of one listener that differ from the defaults."""
 
     address: Annotated[str, AfterValidator(listener_address)] = described(
-        "Address", hint="As in GUARDPANEL_HTTP_BIND. For example, 0.0.0.0:80."
+        "Address", hint="As in GUARDPANEL_HTTP_BIND or GUARDPANEL_HTTPS_BIND. For example, 0.0.0.0:80."
     )
     proxy_protocol: ProxyProtocol = described("PROXY protocol", ProxyProtocol.OFF)
     proxy_networks: Networks = described(
@@ -51,7 +51,7 @@ class ListenerFields(Fields):
         "Visitor scheme",
         Scheme.HTTP,
         hint="HTTPS if TLS ends in front of this listener. A trusted proxy’s X-Forwarded-Proto, and port 443 in the PROXY "
-        "protocol, override it.",
+        "protocol, override it. Always HTTPS on a listener of GUARDPANEL_HTTPS_BIND.",
     )
 
     @model_validator(mode="before")
@@ -72,15 +72,16 @@ class ListenerFields(Fields):
         return self == ListenerFields.model_construct(address=self.address, proxy_networks=[])
 
 
-def by_address(listeners: list[ListenerFields]) -> list[ListenerFields]:
+def each_once(listeners: list[ListenerFields]) -> list[ListenerFields]:
+    """In the order in which they came, by which errors name them."""
     addresses = [listener.address for listener in listeners]
     for address in addresses:
         if addresses.count(address) > 1:
             raise refuse(f"{address} is listed twice.")
-    return sorted(listeners, key=lambda listener: listener.address)
+    return listeners
 
 
-Listeners = Annotated[list[ListenerFields], AfterValidator(by_address), Field(max_length=100)]
+Listeners = Annotated[list[ListenerFields], AfterValidator(each_once), Field(max_length=100)]
 
 
 def listener_in_words(listener: Mapping[str, Any]) -> str:

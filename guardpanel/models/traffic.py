@@ -168,7 +168,8 @@ class Traffic(TrafficColumns, VersionedRow, table=True):
     def replace(self, fields: TrafficFields) -> Self:
         for name in TrafficColumns.model_fields:
             setattr(self, name, getattr(fields, name))
-        self.listeners = [listener.model_dump(mode="json") for listener in fields.listeners if not listener.is_plain]
+        by_address = sorted(fields.listeners, key=lambda listener: listener.address)
+        self.listeners = [listener.model_dump(mode="json") for listener in by_address if not listener.is_plain]
         return self
 
 

@@ -170,9 +170,8 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     }
     if state.traffic.trusted_networks:
         rendered["trusted.map"] = maps.networks(state.traffic.trusted_networks)
-    for listener in state.traffic.listeners:
-        if listener.takes_proxy_protocol:
-            rendered[f"proxies_{listener.name}.map"] = maps.networks(listener.proxy_networks)
+    for listener in https.proxied(state):
+        rendered[f"proxies_{listener.name}.map"] = maps.networks(listener.proxy_networks)
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = maps.skips(state, endings=True)
         rendered["skip_paths.map"] = maps.skips(state, endings=False)

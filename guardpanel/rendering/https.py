@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from guardpanel.certificates.choosing import Choice
 from guardpanel.certificates.names import covers
 from guardpanel.certificates.served import ServedCertificate
-from guardpanel.listen_addresses import bind_text
 from guardpanel.models.certificate import is_address
 from guardpanel.models.https import TlsProfile
 from guardpanel.rendering import client_certificates
 from guardpanel.rendering.state import DesiredState
+from guardpanel.rendering.traffic import ListenerState
 from guardpanel.rendering.virtual_host import VirtualHostState
 
 DEFAULT = "certs/default.pem"
@@ -38,9 +38,10 @@ def served(state: DesiredState) -> tuple[VirtualHostState, ...]:
     return tuple(host for host in state.virtual_hosts if host.https)
 
 
-def binds(state: DesiredState) -> Sequence[tuple[str, str]]:
-    """HAProxy's name for each HTTPS listener, and its address."""
-    return [(f"tls{number}", bind_text(*bind)) for number, bind in enumerate(state.facts.https_binds, 1)]
+def proxied(state: DesiredState) -> Sequence[ListenerState]:
+    """The listeners that take the PROXY protocol from some networks."""
+    listeners = (*state.traffic.listeners, *(state.traffic.https_listeners if served(state) else ()))
+    return [listener for listener in listeners if listener.takes_proxy_protocol]
 
 
 def files(state: DesiredState) -> dict[str, str]:
@@ -129,7 +130,7 @@ def parameters(state: DesiredState) -> Mapping[str, object]:
     port = state.traffic.https_port or (state.facts.https_binds[0][1] if state.facts.https_binds else 443)
     return {
         "https": bool(served(state)),
-        "https_binds": binds(state),
+        "proxied_listeners": proxied(state),
         "https_port": port,
         "streams": STREAMS,
     }

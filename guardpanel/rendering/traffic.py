@@ -1,5 +1,7 @@
 """The traffic settings as the config templates see them: with all fields of their models."""
 
+from collections.abc import Iterable
+
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.listener import ListenerFields, ProxyProtocol
 from guardpanel.models.traffic import TrafficColumns
@@ -10,7 +12,7 @@ OF_LISTENER, OF_TRAFFIC = ColumnReader(ListenerFields), ColumnReader(TrafficColu
 
 
 class ListenerState(ListenerFields):
-    """A listener of GUARDPANEL_HTTP_BIND. `name` is HAProxy's name for it, and part of its networks' map."""
+    """A listener of HTTP or HTTPS. `name` is HAProxy's name for it, and part of its networks' map."""
 
     name: str
     bind: str
@@ -27,6 +29,8 @@ class ListenerState(ListenerFields):
 
 class TrafficState(TrafficColumns):
     listeners: tuple[ListenerState, ...]
+    "Of HTTP."
+    https_listeners: tuple[ListenerState, ...]
     takes_ipv6: bool
     "Whether a listener is an IPv6 socket, of HTTP or HTTPS."
 
@@ -37,16 +41,22 @@ class TrafficState(TrafficColumns):
     @property
     def may_see_mapped_addresses(self) -> bool:
         """IPv6 sockets and the PROXY protocol may present IPv4 visitors as `::ffff:192.0.2.7`."""
-        return self.takes_proxy_protocol or self.takes_ipv6
+        return self.takes_ipv6 or any(
+            listener.takes_proxy_protocol for listener in (*self.listeners, *self.https_listeners)
+        )
 
     @classmethod
     def from_row(cls, row: Row | None, facts: EngineFacts) -> "TrafficState":
         """None if nothing was ever set. Settings of a listener that no longer exists are kept for its return."""
         stored = {listener["address"]: listener for listener in row["listeners"]} if row else {}
-        listeners = tuple(
-            ListenerState.from_row(f"in{number}", bind_text(*bind), stored.get(bind_text(*bind)))
-            for number, bind in enumerate(facts.http_binds, 1)
-        )
+
+        def listeners(prefix: str, binds: Iterable[tuple[str, int]]) -> tuple[ListenerState, ...]:
+            addresses = enumerate((bind_text(*bind) for bind in binds), 1)
+            return tuple(
+                ListenerState.from_row(f"{prefix}{n}", address, stored.get(address)) for n, address in addresses
+            )
+
         takes_ipv6 = any(":" in host for host, _ in (*facts.http_binds, *facts.https_binds))
         values = OF_TRAFFIC.by_name(row) if row else {}
-        return cls.model_construct(None, listeners=listeners, takes_ipv6=takes_ipv6, **values)
+        http, https = listeners("in", facts.http_binds), listeners("tls", facts.https_binds)
+        return cls.model_construct(None, listeners=http, https_listeners=https, takes_ipv6=takes_ipv6, **values)

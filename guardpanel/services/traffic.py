@@ -1,5 +1,6 @@
 """The traffic settings: one row, read and saved."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -7,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models import Traffic
-from guardpanel.models.listener import ListenerFields
+from guardpanel.models.listener import ListenerFields, Scheme
 from guardpanel.models.traffic import NOUN, TrafficFields
 from guardpanel.rendering import DesiredState, EngineFacts, trailers
 from guardpanel.rendering.capacity import Capacity, capacity
@@ -31,7 +32,7 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
         listeners = [
             by_address.get(address) or ListenerFields(address=address) for address in sorted(_addresses(facts))
         ]
-        return fields.model_copy(update={"listeners": listeners})
+        return fields.model_copy(update={"listeners": _with_scheme(listeners, Scheme.HTTPS, facts)})
 
     def to_store(self, row: Traffic, fields: TrafficFields, facts: EngineFacts) -> TrafficFields:
         """Plus stored settings of listeners that do not exist at the moment: they may return."""
@@ -39,16 +40,21 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
         absent = [
             ListenerFields.model_validate(listener) for listener in row.listeners if listener["address"] not in known
         ]
-        return fields.model_copy(update={"listeners": [*fields.listeners, *absent]})
+        listeners = _with_scheme(fields.listeners, Scheme.HTTP, facts)  # The default: it is nothing that was set.
+        return fields.model_copy(update={"listeners": [*listeners, *absent]})
 
     def must_fit(self, fields: TrafficFields, facts: EngineFacts) -> None:
-        """The listeners must exist."""
-        known = _addresses(facts)
+        """The listeners must exist, and have HTTP only where that can be."""
+        known, over_tls = _addresses(facts), https_addresses(facts)
         words = f"but on {', '.join(known)}."
         errors = {
             f"listeners.{at}.address": FieldError(f"HAProxy does not listen on {listener.address}, {words}")
             for at, listener in enumerate(fields.listeners)
             if listener.address not in known
+        } | {
+            f"listeners.{at}.scheme": FieldError(f"Select HTTPS: visitors of {listener.address} always use TLS.")
+            for at, listener in enumerate(fields.listeners)
+            if listener.address in over_tls and listener.scheme is Scheme.HTTP and "scheme" in listener.model_fields_set
         }
         if errors:
             raise Invalid("Check the fields below.", errors)
@@ -66,6 +72,11 @@ async def update(
 ) -> SaveResult[Traffic]:
     """`version` is the one that the form was opened with. Raises Stale (412) if it is no longer current."""
     return await ROWS.update(changes, request, ID, fields, version)
+
+
+def https_addresses(facts: EngineFacts) -> list[str]:
+    """The listeners of HTTPS, if HAProxy has TLS."""
+    return [bind_text(*bind) for bind in facts.https_binds] if facts.has_tls else []
 
 
 def fields_of(traffic: Traffic, facts: EngineFacts) -> TrafficFields:
@@ -92,4 +103,13 @@ async def _state(changes: Changes, session: AsyncSession) -> DesiredState:
 
 
 def _addresses(facts: EngineFacts) -> list[str]:
-    return [bind_text(*bind) for bind in facts.http_binds]
+    return [*(bind_text(*bind) for bind in facts.http_binds), *https_addresses(facts)]
+
+
+def _with_scheme(listeners: Sequence[ListenerFields], scheme: Scheme, facts: EngineFacts) -> list[ListenerFields]:
+    """Those of HTTPS with this scheme."""
+    over_tls = https_addresses(facts)
+    return [
+        listener.model_copy(update={"scheme": scheme}) if listener.address in over_tls else listener
+        for listener in listeners
+    ]

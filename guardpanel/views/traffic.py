@@ -22,6 +22,7 @@ class TrafficEditing(Editing[Traffic, TrafficFields]):
         return {
             "by_memory": by_memory,
             "certificates": names,
+            "https_addresses": traffic.https_addresses(ctx.facts),
             "trail": [("System", "/system"), ("Traffic", self.noun.path)],
         }
 

@@ -1,20 +1,27 @@
 """The traffic settings: seen, edited, refused with words at the field, merged."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from guardpanel.listen_addresses import bind_text
 from guardpanel.panel import Panel
+from guardpanel.services import traffic
 from tests.conftest import Person
 from tests.factories import a_traffic
 
 pytestmark = pytest.mark.anyio
 
+LISTENER = {"proxy_protocol": "off", "proxy_networks": "", "scheme": "http"}
+
 
 def a_form(page: str, **others: str) -> dict[str, str]:
-    """The form for the listener that there is."""
-    address = page.split('name="listeners.0.address" value="')[1].split('"', maxsplit=1)[0]
-    return a_traffic(**{"listeners.0.address": address, **others})
+    """The form for the listeners that there are: of HTTP, and of HTTPS, whose scheme nobody can choose."""
+    hidden = re.findall(r'<input type="hidden" name="(listeners[.][0-9]+[.]\w+)" value="(.*?)"', page)
+    assert len(hidden) == 3
+    typed = {f"listeners.{at}.{name}": value for at in (0, 1) for name, value in LISTENER.items()}
+    return a_traffic(**(typed | dict(hidden) | others))
 
 
 async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
@@ -85,6 +92,23 @@ async def test_a_form_that_is_behind_shows_both_values(ada: Person) -> None:
     assert 'name="take.trusted_networks"' in page.text
     assert "10.0.0.0/8" in page.text
     assert 'name="take.listeners"' not in page.text
+
+
+async def test_a_listener_of_https_takes_the_proxy_protocol_and_no_other_scheme(ada_api: Person, panel: Panel) -> None:
+    address = bind_text(*panel.settings.https_binds[0])
+    listener = {"address": address, "proxy_protocol": "trusted", "proxy_networks": ["192.0.2.7"]}
+
+    refused = await ada_api.patch("/api/v1/traffic", json={"listeners": [{**listener, "scheme": "http"}]})
+    assert refused.status_code == 422
+    assert f"Select HTTPS: visitors of {address} always use TLS." in refused.text
+    assert [error["field"] for error in refused.json()["errors"]] == ["listeners.0.scheme"]
+    for sent in (listener, {**listener, "scheme": "https"}):
+        saved = await ada_api.patch("/api/v1/traffic", json={"listeners": [sent]})
+        assert {**listener, "scheme": "https"} in saved.json()["listeners"], saved.text
+
+    await ada_api.patch("/api/v1/traffic", json={"listeners": [{"address": address}]})
+    async with panel.changes.database.read() as session:
+        assert (await traffic.find(session)).listeners == [], "nothing is left that was set"
 
 
 async def test_a_viewer_sees_and_does_not_edit(vera: Person) -> None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
-from guardpanel.models.issuing import Reason
+from guardpanel.models.issuing import RevocationReason
 from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.orders import OrderLog
 
@@ -84,7 +84,7 @@ async def check_certificate_order(
 
 @router.post("/revocation", status_code=202)
 async def revoke_certificate(
-    certificate_id: RowId, panel: PanelDep, user: Editor, reason: Reason = Reason.SUPERSEDED
+    certificate_id: RowId, panel: PanelDep, user: Editor, reason: RevocationReason = RevocationReason.SUPERSEDED
 ) -> None:
     """Revoke the current certificate. Unless it is no longer used, another one is ordered, which takes its place once it is
     issued."""

@@ -45,7 +45,7 @@ class Challenge(Choice):
     )
 
 
-class Reason(Choice):
+class RevocationReason(Choice):
     """Why a certificate is revoked (RFC 5280 §5.3.1)."""
 
     SUPERSEDED = "superseded", "Replaced", "Another one with a new key is ordered now, and takes its place."
@@ -59,7 +59,9 @@ class Reason(Choice):
     @property
     def code(self) -> int:
         """In a revocation list."""
-        return {Reason.KEY_COMPROMISE: 1, Reason.SUPERSEDED: 4, Reason.NO_LONGER_USED: 5}[self]
+        return {RevocationReason.KEY_COMPROMISE: 1, RevocationReason.SUPERSEDED: 4, RevocationReason.NO_LONGER_USED: 5}[
+            self
+        ]
 
 
 def known_authority(url: str) -> str:

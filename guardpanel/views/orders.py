@@ -9,7 +9,7 @@ from guardpanel.acme.order import Phase
 from guardpanel.dependencies import Editor, RowId, Viewer, anew
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models.acme import AcmeStep
-from guardpanel.models.issuing import Reason, authority_name
+from guardpanel.models.issuing import RevocationReason, authority_name
 from guardpanel.services import certificates
 from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.orders import ORDERING, OrderLog
@@ -80,24 +80,28 @@ async def preflight(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> 
 async def confirm(certificate_id: RowId, ctx: ContextDep, _editor: Editor) -> Response:
     row = await certificates.find(ctx.session, certificate_id)
     await deeds.issued_here(ctx.session, certificate_id)
-    context = {"row": row, "authority": authority_name(row.authority), "form": Form({"reason": [Reason.SUPERSEDED]})}
-    context["reasons"] = [(reason.value, reason.word, reason.hint) for reason in Reason]
+    context = {
+        "row": row,
+        "authority": authority_name(row.authority),
+        "form": Form({"reason": [RevocationReason.SUPERSEDED]}),
+    }
+    context["reasons"] = [(reason.value, reason.word, reason.hint) for reason in RevocationReason]
     return await page(ctx.request, "certificates/revoke.html", context)
 
 
 @router.post("/revoke")
 async def revoke(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
     url, chosen = f"/certificates/{certificate_id}", (await Form.read(ctx.request)).value("reason")
-    if chosen not in set(Reason):
+    if chosen not in set(RevocationReason):
         return redirect(f"{url}/revoke", "Choose why it is revoked")
-    reason = Reason(chosen)
+    reason = RevocationReason(chosen)
     try:
         await deeds.revoke(ctx.panel.issuer, certificate_id, editor.email, reason)
     except NotFound:
         raise
     except Problem as problem:
         return redirect(url, problem.message)
-    another = "" if reason is Reason.NO_LONGER_USED else ". Another one is being ordered"
+    another = "" if reason is RevocationReason.NO_LONGER_USED else ". Another one is being ordered"
     return redirect(f"{url}#orders", f"Revoked{another}")
 
 

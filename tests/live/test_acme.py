@@ -21,7 +21,7 @@ from guardpanel.engines.handshakes import first_of
 from guardpanel.errors import EngineUnavailable, Invalid
 from guardpanel.models import AcmePlan, Certificate, CertificateContent
 from guardpanel.models.certificate import CertificateFields
-from guardpanel.models.issuing import Reason
+from guardpanel.models.issuing import RevocationReason
 from guardpanel.models.virtual_host import VirtualHostInput
 from guardpanel.services import earlier_certificates, virtual_hosts
 from guardpanel.services.issuing import deeds, orders, plans
@@ -482,7 +482,7 @@ async def test_a_revoked_certificate_is_replaced_and_a_forgotten_account_registe
     first = await issuing.content(number)
     assert first is not None, await issuing.words(number)
 
-    await deeds.revoke(issuing.issuer, number, "ada", Reason.KEY_COMPROMISE)
+    await deeds.revoke(issuing.issuer, number, "ada", RevocationReason.KEY_COMPROMISE)
     assert state_of(await issuing.content(number), datetime.now(UTC)).key == "revoked"
     assert "Revoked" in issuing.pebble.management(f"/cert-status-by-serial/{first.serial}")
     issuing.pebble.stop()

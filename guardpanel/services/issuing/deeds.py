@@ -18,7 +18,7 @@ from guardpanel.models.acme import AcmeOrder, AcmePlan
 from guardpanel.models.certificate import Certificate, Source
 from guardpanel.models.certificate_content import CertificateContent
 from guardpanel.models.hostname import known_hostnames
-from guardpanel.models.issuing import Reason, directory
+from guardpanel.models.issuing import RevocationReason, directory
 from guardpanel.services.issuing import choices, orders, plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
@@ -114,7 +114,9 @@ async def cancel(issuer: Issuer, certificate_id: int, order_id: int, who: str) -
     issuer.wake.set()
 
 
-async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: Reason = Reason.SUPERSEDED) -> None:
+async def revoke(
+    issuer: Issuer, certificate_id: int, who: str, reason: RevocationReason = RevocationReason.SUPERSEDED
+) -> None:
     """Revoke the current one, and order another, unless it is no longer used. Raises AuthorityRefused (502)."""
     async with issuer.changes.database.read() as session:
         certificate = await issued_here(session, certificate_id)
@@ -130,7 +132,7 @@ async def revoke(issuer: Issuer, certificate_id: int, who: str, reason: Reason =
     async with issuer.changes.database.write() as session:
         revoked = update(CertificateContent).where(col(CertificateContent.fingerprint) == content.fingerprint)
         await session.exec(revoked.values(revoked_at=issuer.now()))
-        if reason is not Reason.NO_LONGER_USED:
+        if reason is not RevocationReason.NO_LONGER_USED:
             await _ask_for(session, certificate, who, issuer.now())
     issuer.wake.set()
 

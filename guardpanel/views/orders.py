@@ -1,5 +1,6 @@
 """A certificate from an ACME authority: its orders with their steps, ordered now, revoked, and looked at beforehand."""
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,38 +42,26 @@ async def show(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Respo
 
 @router.post("/orders")
 async def order(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
-    url = f"/certificates/{certificate_id}"
-    try:
-        await deeds.order_now(ctx.panel.issuer, certificate_id, editor.email)
-    except NotFound:
-        raise
-    except Problem as problem:
-        return redirect(url, problem.message)
-    return redirect(f"{url}#orders", "Ordering. Its steps are below")
+    deed = deeds.order_now(ctx.panel.issuer, certificate_id, editor.email)
+    return await _done(deed, certificate_id, "Ordering. Its steps are below")
 
 
 @router.post("/orders/{order_id}/cancel")
 async def cancel(certificate_id: RowId, order_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
-    url = f"/certificates/{certificate_id}"
-    try:
-        await deeds.cancel(ctx.panel.issuer, certificate_id, order_id, editor.email)
-    except NotFound:
-        raise
-    except Problem as problem:
-        return redirect(url, problem.message)
-    return redirect(f"{url}#orders", "Canceled the order")
+    deed = deeds.cancel(ctx.panel.issuer, certificate_id, order_id, editor.email)
+    return await _done(deed, certificate_id, "Canceled the order")
 
 
 @router.get("/preflight")
 async def preflight(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
     row = await deeds.issued_here(ctx.session, certificate_id)
     await anew(ctx.session)
-    found, problem = [], ""
+    findings, problem = [], ""
     try:
-        found = await deeds.preflight(ctx.panel.issuer, certificate_id)
+        findings = await deeds.preflight(ctx.panel.issuer, certificate_id)
     except Problem as refused:
         problem = refused.message
-    context = {"row": row, "authority": authority_name(row.authority), "findings": found, "problem": problem}
+    context = {"row": row, "authority": authority_name(row.authority), "findings": findings, "problem": problem}
     return await page(ctx.request, "certificates/preflight.html", context)
 
 
@@ -91,18 +80,25 @@ async def confirm(certificate_id: RowId, ctx: ContextDep, _editor: Editor) -> Re
 
 @router.post("/revoke")
 async def revoke(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
-    url, chosen = f"/certificates/{certificate_id}", (await Form.read(ctx.request)).value("reason")
+    chosen = (await Form.read(ctx.request)).value("reason")
     if chosen not in set(RevocationReason):
-        return redirect(f"{url}/revoke", "Choose why it is revoked")
+        return redirect(f"/certificates/{certificate_id}/revoke", "Choose why it is revoked")
     reason = RevocationReason(chosen)
+    another = "" if reason is RevocationReason.NO_LONGER_USED else ". Another one is being ordered"
+    deed = deeds.revoke(ctx.panel.issuer, certificate_id, editor.email, reason)
+    return await _done(deed, certificate_id, f"Revoked{another}")
+
+
+async def _done(deed: Awaitable[object], certificate_id: int, words: str) -> Response:
+    """Back to the certificate's page, with why it was refused, if it was."""
+    url = f"/certificates/{certificate_id}"
     try:
-        await deeds.revoke(ctx.panel.issuer, certificate_id, editor.email, reason)
+        await deed
     except NotFound:
         raise
     except Problem as problem:
         return redirect(url, problem.message)
-    another = "" if reason is RevocationReason.NO_LONGER_USED else ". Another one is being ordered"
-    return redirect(f"{url}#orders", f"Revoked{another}")
+    return redirect(f"{url}#orders", words)
 
 
 async def beside(ctx: Context, certificate_id: int) -> dict[str, Any]:

@@ -26,6 +26,11 @@ Level = Literal["info", "warning", "error", "critical"]
 ACTIONS: dict[Outcome, Action] = {Outcome.DENIED: "deny", Outcome.WATCHED: "monitor", Outcome.PASSED: "allow"}
 "The React panel's names for what happened to a request."
 
+WAF_REFUSALS = frozenset({
+    Verdict.BLOCKED, Verdict.TOO_LARGE, Verdict.TOO_SLOW, Verdict.TRAILERS, Verdict.NO_LENGTH, Verdict.AGENT_ERROR,
+})  # fmt: skip
+"What the React panel counts as blocked: its log is the WAF's, which has no unknown hosts and no limits of HAProxy."
+
 LEVELS: dict[Severity, Level] = {
     Severity.EMERGENCY: "critical", Severity.ALERT: "critical", Severity.CRITICAL: "critical", Severity.ERROR: "error",
     Severity.WARNING: "warning", Severity.NOTICE: "info", Severity.INFO: "info", Severity.DEBUG: "info",
@@ -91,7 +96,10 @@ class LogQuery(BaseModel):
     )
     vhost: str = Field(default="", max_length=300, description="Exact host.")
     vhost_id: int | None = Field(default=None, ge=1, le=2**53)
-    action: Action | None = None
+    action: Action | None = Field(
+        default=None,
+        description="`deny`: rejected by the WAF or by what the policy says of bodies, not by HAProxy (see `verdict`).",
+    )
     kind: Literal["security", "delivery", "all"] | None = Field(
         default=None,
         description="`delivery`: requests that HAProxy could not deliver. Defaults to `security`, everything else, unless "
@@ -164,7 +172,11 @@ def kind_of(query: LogQuery) -> Kind | None:
 
 def with_sets(filters: EventFilter, query: LogQuery) -> EventFilter:
     """With the values that the React panel's coarser names stand for."""
-    verdicts = tuple(verdict for verdict, words in VERDICT_TABLE.items() if ACTIONS[words.outcome] == query.action)
+    verdicts = tuple(
+        verdict
+        for verdict, words in VERDICT_TABLE.items()
+        if ACTIONS[words.outcome] == query.action and (query.action != "deny" or verdict in WAF_REFUSALS)
+    )
     severities = tuple(severity for severity, level in LEVELS.items() if level == query.severity)
     return replace(filters, verdicts=verdicts, severities=severities, host=query.vhost)
 

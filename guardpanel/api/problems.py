@@ -24,6 +24,10 @@ from guardpanel.services.input import words
 MEDIA_TYPE = "application/problem+json"
 
 
+MOST_NAMED = 3
+"Fields with the same error that are named in `detail`."
+
+
 class FieldProblem(BaseModel):
     """The error of one field."""
 
@@ -122,9 +126,27 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
 
 
 def detail(problem: Problem) -> str:
-    """One readable string: the message, then each field with its error."""
-    fields = [f"{name}: {error.message}" for name, error in problem.errors.items() if error.message != problem.message]
-    return " ".join([problem.message, *fields])
+    """One readable string: the message, then the fields of each error. Rows count from 1."""
+    fields: dict[str, list[str]] = {}
+    for name, error in problem.errors.items():
+        if error.message != problem.message:
+            fields.setdefault(error.message, []).append(_readable(name))
+    return " ".join([problem.message, *(f"{_some(names)}: {message}" for message, names in fields.items())])
+
+
+def _readable(name: str) -> str:
+    """`backend 1 url` for `backends.0.url`."""
+    words: list[str] = []
+    for part in name.split("."):
+        if part.isdecimal() and words:
+            words[-1] = words[-1].removesuffix("s")
+        words.append(str(int(part) + 1) if part.isdecimal() else part)
+    return " ".join(words)
+
+
+def _some(names: list[str]) -> str:
+    """`a, b and 6 more`"""
+    return ", ".join(names) if len(names) <= MOST_NAMED else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 def invalid(error: RequestValidationError) -> Problem:

@@ -112,7 +112,13 @@ def test_detail_names_the_fields() -> None:
         "Check the fields below.", {"name": FieldError("Too long."), "servers.0.address": FieldError("No.")}
     )
 
-    assert detail(problem) == "Check the fields below. name: Too long. servers.0.address: No."
+    assert detail(problem) == "Check the fields below. name: Too long. server 1 address: No."
+
+
+def test_detail_says_an_error_of_several_fields_once() -> None:
+    errors = {f"backends.{at}.url": FieldError("No.") for at in range(8)}
+
+    assert detail(Invalid("Check.", errors)) == "Check. backend 1 url, backend 2 url and 6 more: No."
 
 
 async def test_what_was_typed_is_not_echoed(ada_api: httpx2.AsyncClient) -> None:

@@ -287,7 +287,7 @@ async def test_refused_input_changes_nothing(running: Installation, origin: int)
     before = released(running)
     own_port = running.settings.http_binds[0][1]
 
-    with pytest.raises(Invalid) as taken:
+    with pytest.raises(Conflict) as taken:
         await virtual_hosts.create(
             running.changes, SaveRequest("ada"), a_virtual_host(origin, hostnames=["SHOP.example."])
         )
@@ -302,7 +302,7 @@ async def test_refused_input_changes_nothing(running: Installation, origin: int)
     with pytest.raises(Conflict) as used:
         await policies.delete(running.changes, SaveRequest("ada"), 1)
 
-    assert "shop.example is already used by shop.example" in taken.value.errors["hostnames"].message
+    assert "A virtual host for shop.example already exists." in taken.value.errors["hostnames"].message
     assert "would create a loop" in looped.value.errors["servers.0.address"].message
     assert "shop.example" in used.value.message
     assert released(running) == before

@@ -63,7 +63,8 @@ class ReactPolicyIn(RateLimits):
     is_active: bool | None = Field(default=None, description="false: enforcement mode `off`.")
     paranoia_level: int | None = Field(
         default=None,
-        description="`blocking_paranoia_level` under the React panel's name. Raises the detection level if necessary.",
+        description="`blocking_paranoia_level` under the React panel's name. The detection level follows, unless it was set by "
+        "itself: then it is only raised if necessary.",
     )
 
 
@@ -142,7 +143,13 @@ def take_level(sent: dict[str, Any], now: dict[str, Any], read: dict[str, Any]) 
         sent.pop("blocking_paranoia_level", None)
     if sent.setdefault("blocking_paranoia_level", level) != level:
         raise Invalid.at("paranoia_level", "paranoia_level differs from blocking_paranoia_level. Send one of the two.")
-    sent.setdefault("detection_paranoia_level", max(level, now.get("detection_paranoia_level", 1)))
+    sent.setdefault("detection_paranoia_level", max(level, detection_alone(now)))
+
+
+def detection_alone(now: dict[str, Any]) -> int:
+    """The detection level if it was set by itself, else the lowest: the React panel knows one level only."""
+    detection = int(now.get("detection_paranoia_level", 1))
+    return 1 if detection == now.get("blocking_paranoia_level", detection) else detection
 
 
 MODE_KEYS: tuple[str, ...] = ("mode", "enforcement_mode", "is_active")

@@ -110,6 +110,8 @@ class VirtualHostDialect(Dialect):
             fields["notes"] = ""
         take_domain(fields, now)
         take_servers(fields, now, row)
+        if "backends" in sent.model_fields_set or not now.get("enabled", False):
+            has_a_server(now | fields)
         return {**now, **fields}, names
 
     def out(self, row: VirtualHost) -> dict[str, Any]:
@@ -132,6 +134,12 @@ class VirtualHostDialect(Dialect):
         policy = await policies.find(session, row.policy_id) if row.policy_id is not None else None
         ends = await certificate_uses.ends_of(session, row) if row.https else []
         return {"policy": bound(policy) if policy else None, "ssl_expires_at": min(ends, default=None)}
+
+
+def has_a_server(data: Mapping[str, Any]) -> None:
+    """The React panel has no maintenance page: it must not switch off all that answers."""
+    if data.get("enabled", True) and not any(server.get("enabled", True) for server in data.get("servers") or [{}]):
+        raise Invalid.at("backends", "An active virtual host needs an active backend. Set is_active to true for one.")
 
 
 TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())

@@ -39,7 +39,8 @@ def names_are_free(proposal: Proposal) -> Iterator[Violation]:
             owner = owners.setdefault(row["name"].lower(), row["id"])
             if owner != row["id"]:
                 words = f"A {noun.in_sentence} named {{}} already exists."
-                yield from proposal.between((noun.key, row["id"]), (noun.key, owner), "name", words)
+                keys = (noun.key, row["id"]), (noun.key, owner)
+                yield from proposal.between(*keys, "name", words, is_double=True)
 
 
 def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
@@ -48,8 +49,10 @@ def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
         number, name = row["virtual_host_id"], row["name"]
         owner = owners.setdefault(name, number)
         if owner != number:
+            keys = ("virtual_host", number), ("virtual_host", owner)
             words = f"{shown(name)} is already used by {{}}."
-            yield from proposal.between(("virtual_host", number), ("virtual_host", owner), "hostnames", words)
+            named = {shown(name): f"A virtual host for {shown(name)} already exists."}
+            yield from proposal.between(*keys, "hostnames", words, is_double=True, named=named)
 
 
 def what_is_named_exists(proposal: Proposal) -> Iterator[Violation]:

@@ -57,7 +57,18 @@ class Proposal:
         if key in self.touched:
             yield Violation(*key, self.name(key), field, message, is_double)
 
-    def between(self, late: Key, early: Key, field: str, words: str, *, is_double: bool = False) -> Iterator[Violation]:
-        """Of two conflicting rows, the one that the change touched, with the other's name inserted into `words`."""
+    def between(
+        self,
+        late: Key,
+        early: Key,
+        field: str,
+        words: str,
+        *,
+        is_double: bool = False,
+        named: Mapping[str, str] | None = None,
+    ) -> Iterator[Violation]:
+        """Of two conflicting rows, the one that the change touched, with the other's name inserted into `words`. `named`: the
+        words if the other has a name that would say nothing."""
         blamed, other = (late, early) if late in self.touched else (early, late)
-        yield from self.at(blamed, field, words.format(self.name(other)), is_double=is_double)
+        name = self.name(other)
+        yield from self.at(blamed, field, (named or {}).get(name) or words.format(name), is_double=is_double)

@@ -458,7 +458,7 @@ async def test_a_backup_with_values_that_are_refused_by_now_is_restored_without_
 BROKEN = [
     (
         "UPDATE hostname SET name = 'xn--bcher-kva.example'",
-        "*.shop.example: bücher.example is already used by bücher.example.",
+        "*.shop.example: A virtual host for bücher.example already exists.",
     ),
     (
         "UPDATE policy SET name = 'DEFAULT' WHERE name = 'Strict'",

@@ -333,7 +333,7 @@ async def name_taken(changes: Changes) -> tuple[int, tuple[str, int]]:
 
 @pytest.mark.parametrize(
     ("prepare", "words"),
-    [(hostname_moved, "Virtual host shop.example: www.shop.example is already used by www.shop.example."),
+    [(hostname_moved, "Virtual host shop.example: A virtual host for www.shop.example already exists."),
      (policy_deleted, "Virtual host shop.example: Policy not found. It may have been deleted."),
      (policy_in_use, "Strict is used by shop.example. Assign it another policy first."), (name_taken, "Policy Strict: A policy named strict already exists.")],
 )  # fmt: skip

@@ -100,6 +100,7 @@ class Rows:
         ) -> Any:
             """Add a row and go live."""
             data, names = self.dialect.take(body, None, {})
+            await self.dialect.settle(panel.database, None, data)
             with speaking(names):
                 saved = await those.create(panel.changes, save_request, validated(self.noun.input, data))
             return self._saved(response, saved)
@@ -155,6 +156,7 @@ class Rows:
         async with panel.database.read() as session:
             row = await those.find(session, row_id)
         data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
+        await self.dialect.settle(panel.database, row, data)
         with speaking(names):
             fields = validated(self.noun.input, data)
             saved: SaveResult[Any] = await those.update(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 from guardpanel.api.saves import Body, DeploymentOut
+from guardpanel.database import Database
 from guardpanel.dependencies import SessionDep
 from guardpanel.models.noun import Noun
 
@@ -42,6 +43,9 @@ class Dialect:
         """The new values of our fields, and the names that this body uses for them. `now`: the fields of `row`. Both are empty
         for a new row."""
         return {**now, **body.model_dump(exclude_unset=True)}, {}
+
+    async def settle(self, database: Database, row: Any, data: dict[str, Any]) -> None:
+        """Complete the new values by what other rows say. `row`: as for `take`."""
 
     def out(self, row: Any) -> dict[str, Any]:  # noqa: ARG002
         """The keys of `answer` that are not our fields or differ from them."""

@@ -79,6 +79,11 @@ async def all_of_them(session: AsyncSession) -> list[Policy]:
     return list((await session.exec(select(Policy).order_by(func.lower(Policy.name)))).all())
 
 
+async def default(session: AsyncSession) -> int | None:
+    """The oldest one: new virtual hosts start with it."""
+    return (await session.exec(select(func.min(col(Policy.id))))).one()
+
+
 async def used_by(session: AsyncSession) -> dict[int, int]:
     """The number of virtual hosts of each policy."""
     rows = await session.exec(

@@ -186,7 +186,8 @@ async def test_a_virtual_hosts_exclusions_are_deleted_with_it(ada_api: httpx2.As
 
 
 async def test_it_is_for_a_virtual_host_of_its_policy(ada_api: httpx2.AsyncClient) -> None:
-    await ada_api.post("/api/v1/vhosts", json=a_vhost("a.example"))
+    other = (await ada_api.post("/api/v1/policies", json={"name": "Other"})).json()["id"]
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("a.example", policy_id=other))
 
     answer = await ada_api.post(PLACE, json={**CONTENT, "virtual_host_id": 1})
 
@@ -198,7 +199,8 @@ async def test_what_stays_behind_when_a_virtual_host_gets_another_policy_can_be_
 ) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost("a.example", policy_id=1))
     made = await make(ada_api, virtual_host_id=1)
-    assert (await ada_api.patch("/api/v1/vhosts/1", json={"policy_id": None})).status_code == 200
+    other = (await ada_api.post("/api/v1/policies", json={"name": "Other"})).json()["id"]
+    assert (await ada_api.patch("/api/v1/vhosts/1", json={"policy_id": other})).status_code == 200
     assert (await ada_api.delete("/api/v1/vhosts/1")).status_code == 204
 
     change = (await ada.get("/changes")).text.partition("/undo")[0].rpartition("/changes/")[2]

@@ -74,12 +74,26 @@ async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx
         assert datetime.fromisoformat(moment).tzinfo is not None
 
 
-async def test_without_a_policy_it_is_null(ada_api: httpx2.AsyncClient) -> None:
-    await make(ada_api)
+async def test_no_policy_is_the_default_policy(ada_api: httpx2.AsyncClient) -> None:
+    strict = (await ada_api.post("/api/v1/policies", json=a_react_policy())).json()["id"]
+    least = {"domain": "b.example", "backend_url": "http://127.0.0.1:3000"}
+    made = [await make(ada_api), (await ada_api.post(VHOSTS, json=least)).json()]
+    chosen = (await ada_api.patch(ONE, json={"policy_id": strict})).json()
+    back = (await ada_api.patch(ONE, json=a_vhost(policy_id=None))).json()
 
-    read = (await ada_api.get(ONE)).json()
-    assert read["policy"] is None
-    assert read["policy_id"] is None
+    assert [one["policy_id"] for one in (*made, chosen, back)] == [1, 1, strict, 1]
+    assert (await ada_api.get(ONE)).json()["policy"]["name"] == "Default"
+
+
+async def test_a_virtual_host_without_a_policy_keeps_none(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.delete("/api/v1/policies/1")
+    await make(ada_api)
+    await ada_api.post("/api/v1/policies", json=a_react_policy())
+
+    after = (await ada_api.patch(ONE, json=a_vhost(description="Edited"))).json()
+
+    assert (after["description"], after["policy_id"]) == ("Edited", None)
+    assert (await ada_api.get(ONE)).json()["policy"] is None
 
 
 async def test_lists_are_paged_searched_and_counted_before_paging(ada_api: httpx2.AsyncClient) -> None:
@@ -104,15 +118,15 @@ async def test_an_invalid_page_is_rejected_by_name(ada_api: httpx2.AsyncClient, 
 
 
 async def test_patch_changes_the_named_keys_alone(ada_api: httpx2.AsyncClient) -> None:
+    strict = (await ada_api.post("/api/v1/policies", json=a_react_policy())).json()["id"]
     before = await make(ada_api, description="Our shop")
 
-    answer = await ada_api.patch(ONE, json={"policy_id": 1})
+    answer = await ada_api.patch(ONE, json={"policy_id": strict})
 
     after = answer.json()
     assert answer.status_code == 200
     changed = {key for key in before if before[key] != after[key]}
     assert changed == {"policy_id", "version", "updated_at", "deployment"}
-    assert (await ada_api.patch(ONE, json={"policy_id": None})).json()["policy_id"] is None
     assert (await ada_api.patch(ONE, json={"description": None})).json()["description"] is None
 
 

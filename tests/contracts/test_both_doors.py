@@ -68,9 +68,9 @@ SAVES = [
     ),
     Save(
         "an edit",
-        ("/virtual-hosts/1", a_virtual_host("old.example", version="1", policy_id="", notes="Edited", health_check=None)),
+        ("/virtual-hosts/1", a_virtual_host("old.example", version="1", notes="Edited", health_check=None)),
         ("PATCH", "/api/v1/vhosts/1", {
-            "policy_id": None, "description": "Edited",
+            "description": "Edited",
             "backends": [{"url": "http://127.0.0.1:3000", "health_check_enabled": False}],
         }),
     ),

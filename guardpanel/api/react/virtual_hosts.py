@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from guardpanel.api.react.servers import CHECKS, BackendIn, BackendOut, backends_of, is_same, take_servers
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
+from guardpanel.database import Database
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy, VirtualHost
@@ -39,9 +40,14 @@ class ServerIn(Body):
 class ReactVirtualHostIn(Body):
     """The keys of a write. Missing ones stay as they are (PATCH) or take their defaults (POST)."""
 
-    NULLABLE = frozenset({"description", "ssl_enabled", "ssl_provider", "ssl_cert", "ssl_key"})
+    NULLABLE = frozenset({"description", "policy_id", "ssl_enabled", "ssl_provider", "ssl_cert", "ssl_key"})
 
     domain: str | None = Field(default=None, max_length=300, description="The first hostname.")
+    policy_id: int | None = Field(
+        default=None,
+        description="Null, or none in a new one: the default policy, the oldest. A virtual host that has none keeps none. "
+        "For no inspection, set `enforcement_mode` to `off`.",
+    )
     backend_url: str | None = Field(default=None, max_length=500, description="The first server.")
     backends: list[BackendIn] | None = Field(
         default=None, max_length=200, description="`servers` under the React panel's names."
@@ -113,6 +119,12 @@ class VirtualHostDialect(Dialect):
         if "backends" in sent.model_fields_set or not now.get("enabled", False):
             has_a_server(now | fields)
         return {**now, **fields}, names
+
+    async def settle(self, database: Database, row: VirtualHost | None, data: dict[str, Any]) -> None:
+        """The React panel calls no policy *default policy*: it must not mean that nothing is inspected."""
+        if data.get("policy_id") is None and (row is None or row.policy_id is not None):
+            async with database.read() as session:
+                data["policy_id"] = await policies.default(session)
 
     def out(self, row: VirtualHost) -> dict[str, Any]:
         first = row.hostnames[0].name

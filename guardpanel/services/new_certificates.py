@@ -16,7 +16,7 @@ from guardpanel.models.certificate import CertificateFields, CertificateInput, S
 from guardpanel.models.issuing import Challenge, NewCertificate
 from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_uses, certificates
+from guardpanel.services import certificate_choices, certificate_uses, certificates
 from guardpanel.services.input import validated
 from guardpanel.services.issuing.proofs import NO_DNS
 from guardpanel.services.saving import revisions
@@ -79,7 +79,7 @@ async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal
     """In the transaction of the save. An uploaded one that was chosen before is replaced, if nothing else loses by it. Returns
     words for the changes."""
     known = await session.get(Certificate, host.certificate_id) if host.certificate_id is not None else None
-    if ready.parsed is not None and known is not None and await _is_its_own(session, known, Source.UPLOAD, host):
+    if ready.parsed is not None and known is not None and await _can_be_replaced(session, known, host, ready.parsed):
         known.touch(await revisions.version_after(session, known.version))
         await contents.add_content(session, seal, known, ready.parsed)
         change.added.append(f"certificate:{known.id}")
@@ -93,6 +93,13 @@ async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal
     await session.flush()
     change.added.append(f"certificate:{row.id}")
     return f"new certificate {row.name}"
+
+
+async def _can_be_replaced(session: AsyncSession, known: Certificate, host: VirtualHost, parsed: Parsed) -> bool:
+    """Not before the new pair is valid: as another certificate, it follows when the present one has expired."""
+    current = await contents.current(session, known.id or 0)
+    is_its_own = await _is_its_own(session, known, Source.UPLOAD, host)
+    return is_its_own and not certificate_choices.gap(current, parsed, datetime.now(UTC))
 
 
 async def _is_its_own(session: AsyncSession, known: Certificate, source: Source, host: VirtualHost) -> bool:

@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from tests.api.test_vhosts import CERTIFICATES, ONE, make, pasted
+from tests.certificates.made import intermediate, made
 from tests.fakes import FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -39,3 +40,17 @@ async def test_a_pasted_pair_leaves_the_certificate_of_unknown_names(ada_api: ht
 
     assert saved.json()["certificate_id"] == 2, saved.text
     assert (await ada_api.get(f"{CERTIFICATES}/1")).json()["covers"] == ["shop.example", "blog.example"]
+
+
+async def test_a_pair_that_is_not_valid_yet_becomes_another_certificate(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    await make(ada_api, **pasted("shop.example"))
+    early = made("shop.example", by=intermediate(), days=(1, 90))
+    body = {"new_certificate": "upload", "certificate": early.pem + intermediate().pem, "private_key": early.key_pem}
+
+    asked = await ada_api.patch(ONE, json=body)
+    saved = await ada_api.patch(ONE, json={**body, "save_anyway": True})
+
+    assert (asked.status_code, saved.status_code, saved.json()["certificate_id"]) == (409, 200, 2), saved.text
+    assert lines(engines) == ["certs/1.pem shop.example"], "until it is valid, or the present one has expired"

@@ -8,11 +8,12 @@ from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates import contents
+from guardpanel.certificates.names import covers
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import Certificate, VirtualHost
-from guardpanel.models.certificate import CertificateFields, CertificateInput, Source
+from guardpanel.models.certificate import CertificateFields, CertificateInput, Source, is_address
 from guardpanel.models.issuing import Challenge, NewCertificate
 from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.sealing import Seal
@@ -84,6 +85,11 @@ async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal
         await contents.add_content(session, seal, known, ready.parsed)
         change.added.append(f"certificate:{known.id}")
         return "certificate replaced"
+    if known is not None and ready.parsed is None and known.source.value == ready.new_certificate:
+        if _is_as_asked(known, ready):
+            return ""
+        if await _is_its_own(session, known, known.source, host):
+            return await _widened(session, known, ready, seal, change)
     row = Certificate().replace(fields_of_new(ready, await _free_name(session, host.name)))
     session.add(row)
     await session.flush()
@@ -93,6 +99,27 @@ async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal
     await session.flush()
     change.added.append(f"certificate:{row.id}")
     return f"new certificate {row.name}"
+
+
+def _is_as_asked(known: Certificate, ready: Ready) -> bool:
+    """Asked again, for example by HTTPS that was off in between: it is there, or ordered, already."""
+    is_covered = all(covers(known.names, name) for name in ready.hostnames)
+    return is_covered and (known.source is not Source.ACME or ready.new_authority in known.authorities)
+
+
+async def _widened(session: AsyncSession, known: Certificate, ready: Ready, seal: Seal, change: Change) -> str:
+    """For other hostnames, or from another authority. A second one would be renewed unused beside it."""
+    known.names = list(ready.hostnames)
+    if known.source is Source.ACME:
+        if ready.new_authority and ready.new_authority not in known.authorities:
+            known.authority = ready.new_authority
+        if known.challenge is Challenge.HTTP_01 or any(map(is_address, known.names)):
+            known.challenge = fields_of_new(ready, known.name).challenge
+    known.touch(await revisions.version_after(session, known.version))
+    session.add(known)
+    await certificates.ROWS.also(session, known, _input(known, None), seal, change)
+    change.added.append(f"certificate:{known.id}")
+    return f"certificate {known.name} for its hostnames"
 
 
 async def _can_be_replaced(session: AsyncSession, known: Certificate, host: VirtualHost, parsed: Parsed) -> bool:

@@ -1,8 +1,13 @@
 """A certificate that is saved with a virtual host: what becomes of the one it had, and of others that use it."""
 
+from dataclasses import replace
+from typing import Any
+
 import httpx2
 import pytest
 
+from guardpanel.models.issuing import AUTHORITIES
+from guardpanel.panel import Panel
 from tests.api.test_vhosts import CERTIFICATES, ONE, make, pasted
 from tests.certificates.made import intermediate, made
 from tests.fakes import FakeEngines
@@ -54,3 +59,46 @@ async def test_a_pair_that_is_not_valid_yet_becomes_another_certificate(
 
     assert (asked.status_code, saved.status_code, saved.json()["certificate_id"]) == (409, 200, 2), saved.text
     assert lines(engines) == ["certs/1.pem shop.example"], "until it is valid, or the present one has expired"
+
+
+async def test_https_off_and_on_orders_no_further_certificate(ada_api: httpx2.AsyncClient) -> None:
+    on: dict[str, Any] = {"ssl_enabled": True, "ssl_provider": "letsencrypt"}
+    await make(ada_api, **on)
+    await ada_api.patch(f"{CERTIFICATES}/1", json={"authority": "ZeroSSL"})
+
+    for _ in range(2):
+        off = await ada_api.patch(ONE, json={"ssl_enabled": False, "ssl_provider": "none"})
+        back = await ada_api.patch(ONE, json=on)
+
+    assert (off.status_code, back.status_code, back.json()["certificate_id"]) == (200, 200, 1), back.text
+    (row,) = (await ada_api.get(CERTIFICATES)).json()["items"]
+    assert (row["version"], row["authority"]) == (2, AUTHORITIES["ZeroSSL"])
+
+
+@pytest.mark.parametrize("kind", ["acme", "self_signed"])
+async def test_a_certificate_gets_a_hostname_more_and_no_second_beside_it(
+    ada_api: httpx2.AsyncClient, panel: Panel, kind: str
+) -> None:
+    await make(ada_api, new_certificate=kind)
+    panel.changes.renderer.use(replace(panel.changes.renderer.facts, proves_by_dns=True))
+    both = {"hostnames": ["shop.example", "*.shop.example"], "new_certificate": kind}
+
+    saved = await ada_api.patch(ONE, json=both)
+
+    assert (saved.status_code, saved.json()["certificate_id"]) == (200, 1), saved.text
+    (row,) = (await ada_api.get(CERTIFICATES)).json()["items"]
+    assert (row["names"], row["version"]) == (both["hostnames"], 2)
+    assert row["challenge"] == ("dns-01" if kind == "acme" else "http-01")
+    assert row["covers"] == ([] if kind == "acme" else both["hostnames"])
+
+
+async def test_a_certificate_that_others_use_stays_and_gets_one_beside_it(ada_api: httpx2.AsyncClient) -> None:
+    await make(ada_api, new_certificate="self_signed")
+    await ada_api.patch(f"{CERTIFICATES}/1", json={"names": ["shop.example", "blog.example"]})
+    await make(ada_api, "blog.example", ssl_enabled=True)
+
+    body = {"hostnames": ["shop.example", "www.shop.example"], "new_certificate": "self_signed"}
+    saved = await ada_api.patch(ONE, json=body)
+
+    assert saved.json()["certificate_id"] == 2, saved.text
+    assert (await ada_api.get(f"{CERTIFICATES}/1")).json()["names"] == ["shop.example", "blog.example"]

@@ -105,6 +105,8 @@ class VirtualHostDialect(Dialect):
         fields = sent.model_dump(exclude_unset=True)
         names = names_in(sent)
         take_certificate(fields, provider_of(row) if row else "none", is_on=row.https if row else False)
+        if row and row.certificate and row.certificate.source is Source.ACME:
+            fields.setdefault("new_authority", row.certificate.authority)
         if fields.get("ssl_enabled", False) is None:
             fields["ssl_enabled"] = False
         if row and row.name == row.hostnames[0].shown and "name" not in fields:

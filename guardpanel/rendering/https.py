@@ -16,6 +16,8 @@ from guardpanel.rendering.virtual_host import VirtualHostState
 
 DEFAULT = "certs/default.pem"
 
+AWAITED, AWAITED_WILDCARDS = "awaited.map", "awaited_wildcards.map"
+
 UNNAMED = "not-configured.invalid"
 """Stands for handshakes without a name in the first line of the list, whose certificate HAProxy serves to them. No site can have
 this name (RFC 2606 §2): the panel asks for it."""
@@ -49,7 +51,8 @@ def files(state: DesiredState) -> dict[str, str]:
     if not hosts:
         return {}
     chosen = chosen_for(hosts, state)
-    return {"crt-list.txt": crt_list(hosts, chosen, state), "tls.map": tls_map(hosts, chosen, state.awaited_names)}
+    awaited = awaited_maps(hosts, chosen, state.awaited_names)
+    return {"crt-list.txt": crt_list(hosts, chosen, state), "tls.map": tls_map(hosts), **awaited}
 
 
 def secrets(state: DesiredState) -> dict[str, bytes]:
@@ -113,23 +116,35 @@ def demand(host: VirtualHostState) -> str:
     return ",".join([*version, *client_certificates.demand(host)]) or ORDINARY
 
 
-def tls_map(hosts: Sequence[VirtualHostState], chosen: Chosen, awaited: Collection[str]) -> str:
-    """`17 -;1;300`: what a handshake has to fulfill, whether HTTP is redirected, seconds of HSTS. Neither before the first
-    certificate is issued: browsers would refuse what visitors get."""
-    lines = []
-    for host in hosts:
-        waits = any(chosen.by_name[name] is None and covers(awaited, name) for name in host.hostnames)
-        redirect, hsts = (False, 0) if waits else (host.https_redirect, host.hsts_seconds)
-        redirect = redirect or client_certificates.is_required(host)
-        lines.append(f"{host.id} {demand(host)};{int(redirect)};{hsts}\n")
-    return "".join(lines)
+def tls_map(hosts: Sequence[VirtualHostState]) -> str:
+    """`17 -;1;300`: what a handshake has to fulfill, whether HTTP is redirected, seconds of HSTS."""
+    return "".join(
+        f"{host.id} {demand(host)};{int(host.https_redirect or client_certificates.is_required(host))};{host.hsts_seconds}\n"
+        for host in hosts
+    )
+
+
+def awaited_maps(hosts: Sequence[VirtualHostState], chosen: Chosen, awaited: Collection[str]) -> dict[str, str]:
+    """`new.shop.example -;0;0`, in place of the line in tls.map: no redirect and no HSTS for a hostname whose first certificate
+    is still to be issued: browsers would refuse what visitors get. Wildcards are listed by parent. Empty if none is awaited."""
+    lines = [
+        (name, f"{demand(host)};{int(client_certificates.is_required(host))};0\n")
+        for host in hosts
+        for name in host.hostnames
+        if chosen.by_name[name] is None and covers(awaited, name)
+    ]
+    exact = "".join(f"{name} {line}" for name, line in sorted(lines) if not name.startswith("*."))
+    parents = "".join(f"{name[2:]} {line}" for name, line in sorted(lines) if name.startswith("*."))
+    return {AWAITED: exact, AWAITED_WILDCARDS: parents} if lines else {}
 
 
 def parameters(state: DesiredState) -> Mapping[str, object]:
     """What the templates need."""
+    hosts = served(state)
     port = state.traffic.https_port or (state.facts.https_binds[0][1] if state.facts.https_binds else 443)
     return {
-        "https": bool(served(state)),
+        "https": bool(hosts),
+        "awaits": bool(state.awaited_names and awaited_maps(hosts, chosen_for(hosts, state), state.awaited_names)),
         "proxied_listeners": proxied(state),
         "https_port": port,
         "streams": STREAMS,

@@ -482,7 +482,8 @@ async def test_lets_encrypt_is_asked_once(ada_api: httpx2.AsyncClient, engines: 
     (row,) = (await ada_api.get(CERTIFICATES)).json()["items"]
     assert (row["source"], row["names"], row["authority"]) == ("acme", ["shop.example"], LETS_ENCRYPT)
     assert engines.running is not None
-    assert engines.running.files["tls.map"] == b"1 -;0;0\n", "visitors are not sent where browsers refuse to go"
+    waits = engines.running.files["awaited.map"]
+    assert waits == b"shop.example -;0;0\n", "visitors are not sent where browsers refuse to go"
 
 
 async def test_lets_encrypt_is_asked_for_a_wildcard_where_dns_proves_it(

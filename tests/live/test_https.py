@@ -25,10 +25,12 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "moved.test": {**common, "https_redirect": True},
         "modern.test": {**common, "tls_profile": "modern"},
         "watch.test": {**common, "policy": "Watch"},
+        "begun.test new.test *.new.test": {**common, "https_redirect": True, "hsts_seconds": 300},
         "plain.test": {**common, "https": False, "hsts_seconds": 300, "https_redirect": True},
     }
     policies = {"Block": {"enforcement_mode": "block"}, "Watch": {}}
-    with Stack(haproxy, rows(policies, hosts)) as running:
+    ordered = {"name": "New", "source": "acme", "names": ["new.test", "*.new.test"], "challenge": "dns-01"}
+    with Stack(haproxy, rows(policies, hosts, certificates=[ordered])) as running:
         yield running
 
 
@@ -99,6 +101,15 @@ def test_http_is_redirected_to_the_listener_of_https(stack: Stack, server: Origi
     assert visited("/.well-known/acme-challenge/abc").status == 200
     assert over_tls(stack, "moved.test", "moved.test").status == 200
     assert stack.get("moved.test", "/").status == 200, "the panel's own test asks the policy"
+
+
+def test_a_hostname_whose_first_certificate_is_ordered_waits_alone(stack: Stack) -> None:
+    def visited(host: str) -> tuple[int, str | None]:
+        over_http = stack.send(head("GET", host, "/", {}))
+        return over_http.status, over_tls(stack, host, host).headers.get("strict-transport-security")
+
+    assert visited("begun.test") == (308, "max-age=300")
+    assert visited("new.test") == visited("any.new.test") == (200, None)
 
 
 def over_h2(stack: Stack, host: str, **request: object) -> Response:

@@ -134,6 +134,8 @@ async def revoke(
         await session.exec(revoked.values(revoked_at=issuer.now()))
         if reason is not RevocationReason.NO_LONGER_USED:
             await _ask_for(session, certificate, who, issuer.now())
+        elif (planned := await plans.plan_of(session, certificate_id)) is not None:
+            plans.end(planned)
     issuer.wake.set()
 
 

@@ -19,6 +19,8 @@ from guardpanel.services.issuing.orders import History, difference, fault_in
 
 ASKED_FOR = "Asked for by"
 
+REVOKED = "Revoked, since it is no longer used. Order it to have another."
+
 DAILY = timedelta(days=1)
 "Between attempts that will hardly succeed, for a certificate that is in use."
 
@@ -68,9 +70,17 @@ def update(
         plan.due_at, plan.why = now, "It was not issued yet."
     elif why := _difference(certificate, content, history):
         plan.due_at, plan.why = now, why
+    elif plan.why == REVOKED and content.revoked_at is not None:
+        end(plan)
     else:
         moment = renewal_moment(content.not_before, content.not_after, fingerprint)
         plan.due_at, plan.why, plan.ask_again_at = not_at_once(moment, content), "Most of its life will be over.", now
+
+
+def end(plan: AcmePlan) -> None:
+    """No other one is ordered for a certificate that is no longer used, nor is the authority asked when: its answer for a revoked
+    one is "now" (RFC 9773 §4.1)."""
+    plan.due_at, plan.why, plan.ask_again_at = None, REVOKED, None
 
 
 def _is_kept(plan: AcmePlan, certificate: Certificate, history: History) -> bool:
@@ -112,6 +122,8 @@ def not_at_once(moment: datetime, content: CertificateContent) -> datetime:
 
 def suggest(plan: AcmePlan, window: RenewalWindow | None, content: CertificateContent, now: datetime) -> None:
     """What the authority says of the renewal (RFC 9773). A moment that is drawn stays while the window does."""
+    if plan.why == REVOKED and plan.due_at is None:
+        return  # It was while the authority was asked.
     if window is None:
         plan.ask_again_at = now + DAILY
         return

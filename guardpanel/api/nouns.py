@@ -101,7 +101,7 @@ class Rows:
             """Add a row and go live."""
             data, names = self.dialect.take(body, None, {})
             await self.dialect.settle(panel.database, None, data)
-            with speaking(names):
+            with speaking(names, f"{self.noun.path}/new"):
                 saved = await those.create(panel.changes, save_request, validated(self.noun.input, data))
             return self._saved(response, saved)
 
@@ -157,7 +157,7 @@ class Rows:
             row = await those.find(session, row_id)
         data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
         await self.dialect.settle(panel.database, row, data)
-        with speaking(names):
+        with speaking(names, f"{self.noun.path}/{row_id}/edit"):
             fields = validated(self.noun.input, data)
             saved: SaveResult[Any] = await those.update(
                 panel.changes, save_request, row_id, fields, row.version if version is None else version

@@ -10,7 +10,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from guardpanel.dependencies import Editor, client_address
-from guardpanel.errors import FieldError, Invalid, Problem, Stale
+from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, Problem, Stale
 from guardpanel.models.types import kind_of, refuse
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
@@ -126,12 +126,15 @@ async def merging(attempt: Callable[[], Awaitable[SaveResult[T]]], version: int 
 
 
 @contextmanager
-def speaking(names: Mapping[str, str]) -> Iterator[None]:
-    """Errors of our fields, under the names that were sent: the longest prefix applies."""
+def speaking(names: Mapping[str, str], form: str = "") -> Iterator[None]:
+    """Errors of our fields, under the names that were sent: the longest prefix applies. `form`: where people can confirm what
+    a client without `save_anyway` can't."""
     try:
         yield
     except Problem as problem:
         problem.errors = {_renamed(name, names): error for name, error in problem.errors.items()}
+        if form and isinstance(problem, NeedsConfirmation):
+            problem.message += f" To save anyway, send save_anyway, or use guardpanel’s own form: {form}"
         raise
 
 

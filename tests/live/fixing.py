@@ -105,12 +105,18 @@ class Site:
     def event_of(self, question: EvaluatedRequest) -> str:
         """Of a request that is blocked now."""
         assert self.blocks(question)
-        wait_until(self._events, "the event is recorded")
+        wait_until(self._events, "both lines of the event are recorded")
         return self._events()[0]
 
     def _events(self) -> list[str]:
+        """Those of which both lines have arrived, HAProxy's and the agent's."""
         items = self.api.get("/logs", params={"vhost_id": self.host_id}).json()["items"]
-        return [item["producer_event_id"] for item in items]
+        return [item["producer_event_id"] for item in items if len(item["raw_context"] or ()) == 2]
+
+    def ladder(self, event: str) -> dict[str, Any]:
+        answer = self.api.get(f"/events/{event}/fix", params={"findings": False})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
     def evaluated(self, rung: dict[str, Any], questions: Sequence[EvaluatedRequest]) -> list[bool]:
         """Whether the agent blocks them under the draft of a rung, before it is saved."""

@@ -30,7 +30,7 @@ def test_a_case_is_fixed_live_and_undone(served: tuple[Panel, int], case: Case) 
         question = site.question(case["request"], {})
         neighbors = [site.question(case["request"], one["change"]) for one in case["neighbours"]]
         event = site.event_of(question)
-        ladder = api.get(f"/events/{event}/fix", params={"findings": False}).json()
+        ladder = site.ladder(event)
         rung = next(rung for rung in ladder["rungs"] if rung["width"] == ladder["narrowest"])
         evaluated = site.evaluated(rung, [question, *neighbors])
 

@@ -28,6 +28,24 @@ async def test_an_event_without_a_rule_says_that_it_cannot_be_fixed_here(ada: ht
     assert "Only requests on which rules fired can be fixed here." in answer.text
 
 
+@pytest.mark.parametrize("missing", ["The WAF agent’s line", "HAProxy’s line"])
+async def test_an_event_whose_other_line_is_still_to_come_says_so(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, missing: str
+) -> None:
+    event = an_event()
+    agent, proxy = ([], [a_log_line(event)]) if "agent" in missing else ([event], [])
+    store(panel.settings.events_database, agent, proxy)
+
+    answer = await ada_api.get(f"/api/v1/events/{event['id']}/fix")
+    page = await ada.get(f"/events/{event['id']}/fix")
+
+    assert (answer.status_code, page.status_code) == (409, 409)
+    assert answer.json()["detail"].startswith(
+        f"{missing} about this request has not arrived. Try again in a few seconds."
+    )
+    assert answer.json()["detail"] in read(page.text).text
+
+
 async def test_an_agent_that_is_away_is_said(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
 ) -> None:

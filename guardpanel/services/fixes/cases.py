@@ -26,6 +26,9 @@ from guardpanel.services.saving.changes import Changes
 
 RESPONSE_PHASES = {3, 4, 5}
 
+NOT_YET = "Try again in a few seconds. If it was lost, this request can’t be fixed here."
+"An event arrives in two lines, by HAProxy and by the WAF agent, in either order."
+
 
 @dataclass(frozen=True)
 class Case:
@@ -56,6 +59,8 @@ async def open_case(changes: Changes, events: Events, session: AsyncSession, req
     line = _fixable(event)
     host = await session.get(VirtualHost, event.item.virtual_host_id) if event.item.virtual_host_id else None
     policy = await session.get(Policy, host.policy_id) if host and host.policy_id else None
+    if host is None and event.proxy is None:
+        raise Conflict(f"HAProxy’s line about this request has not arrived. {NOT_YET}")
     if host is None:
         raise Conflict("Its virtual host was deleted. There is nothing left to change.")
     if policy is None or policy.id is None or host.id is None:
@@ -78,6 +83,8 @@ async def ground_now(changes: Changes, session: AsyncSession, policy_id: int, vi
 def _fixable(event: EventDetail) -> bytes:
     """The event's line by the agent. Raises Conflict if no rule is responsible, or only rules about the response."""
     found = scores.causes(event)
+    if event.agent_line is None and event.item.rules:
+        raise Conflict(f"The WAF agent’s line about this request has not arrived. {NOT_YET}")
     if event.agent_line is None or not found:
         raise Conflict("No rule caused this. Only requests on which rules fired can be fixed here.")
     if all(rule.phase in RESPONSE_PHASES for rule in found):

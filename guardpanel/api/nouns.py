@@ -100,7 +100,8 @@ class Rows:
         ) -> Any:
             """Add a row and go live."""
             data, names = self.dialect.take(body, None, {})
-            await self.dialect.settle(panel.database, None, data)
+            async with panel.database.read() as session:
+                await self.dialect.settle(session, None, data)
             with speaking(names, f"{self.noun.path}/new"):
                 saved = await those.create(panel.changes, save_request, validated(self.noun.input, data))
             return self._saved(response, saved)
@@ -155,8 +156,8 @@ class Rows:
         """Apply the given keys to the current row."""
         async with panel.database.read() as session:
             row = await those.find(session, row_id)
-        data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
-        await self.dialect.settle(panel.database, row, data)
+            data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
+            await self.dialect.settle(session, row, data)
         with speaking(names, f"{self.noun.path}/{row_id}/edit"):
             fields = validated(self.noun.input, data)
             saved: SaveResult[Any] = await those.update(

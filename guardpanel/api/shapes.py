@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 from guardpanel.api.saves import Body, DeploymentOut
-from guardpanel.database import Database
 from guardpanel.dependencies import SessionDep
 from guardpanel.models.noun import Noun
 
@@ -44,7 +43,7 @@ class Dialect:
         for a new row."""
         return {**now, **body.model_dump(exclude_unset=True)}, {}
 
-    async def settle(self, database: Database, row: Any, data: dict[str, Any]) -> None:
+    async def settle(self, session: SessionDep, row: Any, data: dict[str, Any]) -> None:
         """Complete the new values by what other rows say. `row`: as for `take`."""
 
     def out(self, row: Any) -> dict[str, Any]:  # noqa: ARG002

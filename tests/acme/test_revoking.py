@@ -6,7 +6,7 @@ import pytest
 
 from guardpanel.acme.client import RenewalWindow
 from guardpanel.models import Certificate
-from guardpanel.models.issuing import Reason
+from guardpanel.models.issuing import RevocationReason
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import deeds, plans
 from tests.acme.worker import Worker
@@ -22,7 +22,7 @@ async def test_no_other_one_is_ordered_for_one_that_is_no_longer_used_until_some
     window = RenewalWindow(worker.now() - 2 * DAY, worker.now() - DAY, "", worker.now())
     worker.at().renewal_window = lambda pem: window  # type: ignore[method-assign]
 
-    await deeds.revoke(worker.issuer, number, "ada", Reason.NO_LONGER_USED)
+    await deeds.revoke(worker.issuer, number, "ada", RevocationReason.NO_LONGER_USED)
     for _ in range(3):
         await worker.look(30 * DAY)
     async with panel.database.write() as session:

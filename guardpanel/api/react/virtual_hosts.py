@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from guardpanel.api.react.servers import CHECKS, BackendIn, BackendOut, backends_of, is_same, take_servers
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
-from guardpanel.database import Database
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy, VirtualHost
@@ -122,11 +121,10 @@ class VirtualHostDialect(Dialect):
             has_a_server(now | fields)
         return {**now, **fields}, names
 
-    async def settle(self, database: Database, row: VirtualHost | None, data: dict[str, Any]) -> None:
+    async def settle(self, session: SessionDep, row: VirtualHost | None, data: dict[str, Any]) -> None:
         """The React panel calls no policy *default policy*: it must not mean that nothing is inspected."""
         if data.get("policy_id") is None and (row is None or row.policy_id is not None):
-            async with database.read() as session:
-                data["policy_id"] = await policies.default(session)
+            data["policy_id"] = await policies.default(session)
 
     def out(self, row: VirtualHost) -> dict[str, Any]:
         first = row.hostnames[0].name
@@ -153,7 +151,9 @@ class VirtualHostDialect(Dialect):
 def has_a_server(data: Mapping[str, Any]) -> None:
     """The React panel has no maintenance page: it must not switch off all that answers."""
     if data.get("enabled", True) and not any(server.get("enabled", True) for server in data.get("servers") or [{}]):
-        raise Invalid.at("backends", "An active virtual host needs an active backend. Set is_active to true for one.")
+        raise Invalid.at(
+            "backends.0.is_active", "An active virtual host needs an active backend. Set is_active to true for one."
+        )
 
 
 TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())
@@ -196,8 +196,9 @@ def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> Non
     if not asked and (provider != "letsencrypt" or provider == before):
         return
     if not fields.get("ssl_enabled", is_on):
-        key = asked or "ssl_provider"
-        raise Invalid.at(key, f"{key} needs HTTPS. Set ssl_enabled to true, or leave {key} out.")
+        raise Invalid.at(
+            key := asked or "ssl_provider", f"{key} needs HTTPS. Set ssl_enabled to true, or leave {key} out."
+        )
     if asked and provider == "letsencrypt":
         raise Invalid.at(
             asked, f"Let’s Encrypt issues the certificate. Leave {asked} out, or set ssl_provider to upload."

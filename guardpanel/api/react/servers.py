@@ -147,3 +147,11 @@ def checks(backends: Sequence[Mapping[str, Any]], sent: Mapping[str, Any], now: 
     if errors:
         raise Invalid("Give all backends the same health check.", errors)
     return check
+
+
+def has_a_server(data: Mapping[str, Any]) -> None:
+    """The React panel has no maintenance page: it must not switch off all that answers."""
+    if data.get("enabled", True) and not any(server.get("enabled", True) for server in data.get("servers") or [{}]):
+        raise Invalid.at(
+            "backends.0.is_active", "An active virtual host needs an active backend. Set is_active to true for one."
+        )

@@ -6,7 +6,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from guardpanel.api.react.servers import CHECKS, BackendIn, BackendOut, backends_of, is_same, take_servers
+from guardpanel.api.react.servers import (
+    CHECKS,
+    BackendIn,
+    BackendOut,
+    backends_of,
+    has_a_server,
+    is_same,
+    take_servers,
+)
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
@@ -146,14 +154,6 @@ class VirtualHostDialect(Dialect):
         policy = await policies.find(session, row.policy_id) if row.policy_id is not None else None
         ends = await certificate_uses.ends_of(session, row) if row.https else []
         return {"policy": bound(policy) if policy else None, "ssl_expires_at": min(ends, default=None)}
-
-
-def has_a_server(data: Mapping[str, Any]) -> None:
-    """The React panel has no maintenance page: it must not switch off all that answers."""
-    if data.get("enabled", True) and not any(server.get("enabled", True) for server in data.get("servers") or [{}]):
-        raise Invalid.at(
-            "backends.0.is_active", "An active virtual host needs an active backend. Set is_active to true for one."
-        )
 
 
 TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())

@@ -25,3 +25,13 @@ def keys(body: BaseModel, now: Mapping[str, Any], read: Mapping[str, Any], says:
     ours = {name: value for name, value in sent.items() if not now or value != now[name]}
     new = {name: value for name, value in theirs.items() if not read or value != read[name]}
     return Keys(ours, theirs, new, {field: name for name in theirs for field in says[name] if field not in ours})
+
+
+def is_as_read(value: Any, read: Any) -> bool:
+    """Whether all keys that it has are as they were read."""
+    if isinstance(value, list):
+        return len(value) == len(read) and all(map(is_as_read, value, read))
+    if isinstance(value, dict):
+        there = dict(read)
+        return all(part == there[name] for name, part in value.items())
+    return bool(value == read)

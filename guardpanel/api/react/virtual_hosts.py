@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from guardpanel.api.react.keys import is_as_read
 from guardpanel.api.react.servers import (
     CHECKS,
     BackendIn,
@@ -167,16 +168,6 @@ def without_what_is_as_read(body: BaseModel, read: Mapping[str, Any]) -> BaseMod
         name for name in TWICE if name in fields and is_as_read(fields[name], read[name])
     )
     return sent
-
-
-def is_as_read(value: Any, read: Any) -> bool:
-    """Whether all keys that it has are as they were read."""
-    if isinstance(value, list):
-        return len(value) == len(read) and all(map(is_as_read, value, read))
-    if isinstance(value, dict):
-        there = dict(read)
-        return all(part == there[name] for name, part in value.items())
-    return bool(value == read)
 
 
 def provider_of(row: VirtualHost) -> Literal["none", "upload", "letsencrypt"]:

@@ -103,7 +103,8 @@ async def test_a_virtual_host_gets_a_certificate_in_its_own_form(
     assert (row["source"], row["names"], row["name"]) == (kind, ["shop.example", "192.0.2.1"], "shop.example 2")
     page = (await ada.get("/virtual-hosts/1")).text
     assert ('id="orders"' in page) is (kind == "acme")
-    assert ("redirect and HSTS" in page, "HTTP redirected" in page) == (kind == "acme", kind != "acme")
+    assert "HTTP redirected" in page, "shop.example has a certificate already"
+    assert ("redirect and HSTS" in page, "not yet for 192.0.2.1" in page) == (kind == "acme", kind == "acme")
     assert "Added virtual host shop.example" in (await ada.get("/changes?noun=certificate&id=2")).text
     waits = 'href="/virtual-hosts/1/edit#f-certificate_id"'
     assert (waits in (await ada.get("/certificates/2")).text) is (kind == "acme")

@@ -193,6 +193,7 @@ class Oracle:
             open_files=open_files(),
             certificates=certificates,
             default_certificate=self.settings.default_certificate.read_bytes(),
+            bans_map=str(self.settings.bans_map),
         )
         for ability, has_it in abilities(self.settings.haproxy_bin).items():
             facts = replace(facts, **{ability: has_it})  # type: ignore[arg-type]
@@ -247,9 +248,10 @@ class Oracle:
                     for entry in self.master(f"@1 show map #{line.split()[0]}").splitlines()
                     if entry
                 ]
-                wanted = [entry for entry in files[name].decode().splitlines() if entry and not entry.startswith("#")]
+                content = self.settings.bans_map.read_bytes() if name == "bans.map" else files[name]
+                wanted = [entry for entry in content.decode().splitlines() if entry and not entry.startswith("#")]
                 if sorted(running) != sorted(wanted):
-                    seen.wrong.append(f"HAProxy's {name} is not the release's")
+                    seen.wrong.append(f"HAProxy's {name} is not the one on disk")
 
     def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, seen: Seen) -> None:
         running = {str(one["name"]) for one in self.agent_status()["applications"]}

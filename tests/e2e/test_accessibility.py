@@ -67,7 +67,13 @@ def filled(panel: Panel, origin: int) -> Panel:
             assert ada.post("/virtual-hosts", a_host(origin, hostnames=names)).status == 200
         assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
         assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
-        assert ada.post("/virtual-hosts", a_host(origin, **{"servers.0.address": "nowhere.invalid:80"})).status == 422
+        assert (
+            ada.post(
+                "/virtual-hosts",
+                a_host(origin, hostnames="lost.example", **{"servers.0.address": "nowhere.invalid:80"}),
+            ).status
+            == 422
+        )
         exclusion = {
             "rules": "941100",
             "target": "argument",

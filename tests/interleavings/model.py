@@ -68,7 +68,7 @@ def must_be_current(now: State, key: str, version: int | None) -> None:
 def must_fit(made: State, key: str, fields: Mapping[str, Any]) -> None:
     noun = key.partition(":")[0]
     if any(row["name"] == fields["name"] for one, row in made.items() if one != key and one.startswith(noun)):
-        raise Refused("invalid")
+        raise Refused("conflict")
     if fields.get("policy") and f"policy:{fields['policy']}" not in made:
         raise Refused("invalid")
 

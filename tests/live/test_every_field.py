@@ -244,7 +244,15 @@ class Site:
         assert self.panel.process is not None
         children = Path(f"/proc/{self.panel.process.pid}/task").glob("*/children")
         pids = [int(pid) for path in children for pid in path.read_text().split()]
-        return [pid for pid in pids if name in Path(f"/proc/{pid}/cmdline").read_text().split("\0", 1)[0]]
+        return [pid for pid in pids if name in _command(pid)]
+
+
+def _command(pid: int) -> str:
+    """Empty for a process that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0", 1)[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from guardpanel.engines.handshakes import first_of
+from guardpanel.engines.ports import refusal
 from guardpanel.errors import ConfigRejected, DeploymentFailed, Invalid
 from guardpanel.models.certificate import CertificateFields, Source
 from guardpanel.models.traffic import TrafficFields
@@ -16,6 +17,7 @@ from guardpanel.services import certificates, traffic, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.faults import Faults
 from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.stack import wait_until
 from tests.live.tls import context, handshake, leaf
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +37,8 @@ async def test_a_save_with_https_is_live_over_tls_and_nowhere_else(running: Inst
         await virtual_hosts.create(running.changes, ADA, a_virtual_host(9, https=True))
     assert f"Cannot listen on 127.0.0.1:{place[1]}: Address already in use" in refused.value.output
     assert "It is used by process" in refused.value.output
+    # A child that was forked meanwhile, and has not begun its program yet, still has the port.
+    await asyncio.to_thread(wait_until, lambda: refusal(*place) is None, "the port is free again")
 
     saved = await virtual_hosts.create(running.changes, ADA, a_virtual_host(9, https=True))
 

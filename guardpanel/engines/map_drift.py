@@ -71,4 +71,4 @@ class MapInspector:
         return known[1]
 
 
-BY_RUNTIME_API = "It was changed through the Runtime API."
+BY_RUNTIME_API = "It was probably changed through the Runtime API."

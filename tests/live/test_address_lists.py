@@ -79,7 +79,7 @@ async def test_a_list_that_was_changed_through_the_runtime_api_is_drift_and_no_s
     await here.engines.cli.put_in_map(at, "127.7.7.7", "9999999999", is_there=False)
 
     assert await here.look() == [
-        "HAProxy has 3 entries of lists/1.map, and the file has 2. It was changed through the Runtime API."
+        "HAProxy has 3 entries of lists/1.map, and the file has 2. It was probably changed through the Runtime API."
     ]
 
     over = SaveRequest("ada@example.org", over_drift=True)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardpanel.engines.evaluation import EvaluatedRule, Match
+from guardpanel.events.folding import field_template, path_template
 from guardpanel.models.path_condition import PathMatch
 from guardpanel.models.patterns import pattern
 from guardpanel.models.rule_exclusion import Target
@@ -37,7 +38,10 @@ CONTENT = Blame(a_rule(941100), (Field(Target.ARGUMENT, "content"),))
         ("/posts/2176", r"/posts/\d+"),
         ("/v2/users/7c9e6679-7425-40de-944b-e07fc1f90ae7/x", "/v2/users/[0-9A-Fa-f-]{36}/x"),
         ("/o/5f2b6c1d9e.json", r"/o/[0-9A-Fa-f]{8,}\.json"),
-        ("/files/AbC123dEf456GhI789jKl", "/files/[A-Za-z0-9_=-]{20,}"),
+        ("/o/5F2b6c1D9e", "/o/[0-9A-Fa-f]{8,}"),
+        ("/files/AbC123dEf456GhI789jKl", "/files/[A-Za-z0-9_-]{20,}"),
+        ("/blog/2026-11-26T10:20:30Z/7", r"/blog/\d{4}-\d\d-\d\d[0-9TZ:.]*/\d+"),
+        ("/a-rather-long-title-of-page-2", r"/a-rather-long-title-of-page-\d+"),
         ("/wp-json/posts", ""),
         ("/oauth2/token", ""),
     ],
@@ -50,10 +54,49 @@ def test_what_varies_in_a_path_becomes_a_pattern(path: str, expected: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("rows[12][text]", r"rows\[\d+\]\[text\]"), ("item_3", r"item_\d+"), ("content", "")],
+    [("rows[12][text]", r"rows\[\d+\]\[text\]"), ("item_3", r"item_\d+"), ("content", ""), ("address1", r"address\d+")],
 )
 def test_what_varies_in_a_name_becomes_a_pattern(name: str, expected: str) -> None:
     assert name_pattern(name) == expected
+
+
+ID_KINDS = [
+    st.integers(0, 10**7).map(str),
+    st.dates().map(str),
+    st.datetimes().map(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}"),
+    st.uuids().map(str),
+    st.text("0123456789abcdef", min_size=8, max_size=40).map("a1{}".format),
+    st.text("0123456789abcdef", min_size=8, max_size=40).map("A1b{}".format),
+    st.text("abcXYZ019_-", min_size=10, max_size=30).map("aB3dE6gH9jK{}z".format),
+]
+"Two of the same kind are two requests of one group."
+
+PLACES = st.lists(
+    st.one_of(
+        st.sampled_from(["orders", "v2", "a.b", "item-", "(x)", "_", "é", "%41"]).map(lambda word: (word, word)),
+        *(st.tuples(kind, kind) for kind in ID_KINDS),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(PLACES, st.sampled_from(["/", "/a_", "/x.", "/new-"]))
+def test_the_pattern_of_a_path_matches_its_whole_group(places: list[tuple[str, str]], separator: str) -> None:
+    path, other = (separator + separator.join(pair[side] for pair in places) for side in (0, 1))
+
+    if path_template(path) == path_template(other):
+        assert re.fullmatch(path_pattern(path) or escaped(path), other)
+    assert bool(path_pattern(path)) == ("{" in path_template(path))
+
+
+@given(PLACES)
+def test_the_pattern_of_a_name_matches_the_fields_of_its_group(places: list[tuple[str, str]]) -> None:
+    name, other = ("[".join(pair[side] for pair in places) for side in (0, 1))
+
+    if field_template(name) == field_template(other):
+        assert re.fullmatch(name_pattern(name) or escaped(name), other)
+    assert bool(name_pattern(name)) == ("*" in field_template(name))
 
 
 def test_an_index_of_a_json_list_becomes_a_star() -> None:

@@ -19,11 +19,14 @@ const clientKeyFile = "record.key"
 // masks replace values by others of the same shape: equal ones by equal ones, as long as the process runs.
 type masks struct {
 	dir  string
-	seed maphash.Seed
+	hash func(text string) uint64 // decides what replaces a text; its seed is secret
 	key  []byte
 }
 
-func newMasks(dir string) *masks { return &masks{dir: dir, seed: maphash.MakeSeed()} }
+func newMasks(dir string) *masks {
+	seed := maphash.MakeSeed()
+	return &masks{dir: dir, hash: func(text string) uint64 { return maphash.String(seed, text) }}
+}
 
 // ready reads the key, or makes it. Without one nothing is recorded: it could not be found by its client's address.
 func (m *masks) ready() error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"hash/maphash"
 	"math/rand/v2"
 	"strings"
 	"unicode"
@@ -53,7 +52,7 @@ func isWordByte(b byte) bool {
 type dice struct{ *rand.PCG }
 
 func (m *masks) number(text string, salt int) dice {
-	return dice{rand.NewPCG(maphash.String(m.seed, text), uint64(salt))}
+	return dice{rand.NewPCG(m.hash(text), uint64(salt))}
 }
 
 func (d dice) next(sides int) byte { return byte(d.Uint64() % uint64(sides)) }
@@ -76,7 +75,7 @@ func (m *masks) word(word string) string {
 	for at := from; at < len(masked); at++ {
 		masked[at] = alike(masked[at], letters, random)
 	}
-	if string(masked) == word && from < len(word) {
+	for from < len(word) && (string(masked) == word || isKept(string(masked))) { // rules look for `by`, `hh` and `h1`, too
 		masked[from] = another(masked[from], letters)
 	}
 	return string(masked)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"net/http/httptest"
 	"net/netip"
@@ -48,11 +50,25 @@ func readRecorded(t *testing.T, dir string) (found []recorded, all string) {
 	return found, all
 }
 
-// recording is an agent that records all ordinary requests of application "small", and what it has written when it ends.
+// seededMasks replace as GUARDPANEL_MASK_SEED decides, the same in each run.
+func seededMasks(t *testing.T, dir string) *masks {
+	t.Helper()
+	m, seed := newMasks(dir), uint64(numberFrom(t, "GUARDPANEL_MASK_SEED", 1))
+	t.Logf("GUARDPANEL_MASK_SEED=%d", seed)
+	m.hash = func(text string) uint64 {
+		sum := fnv.New64a()
+		_, _ = sum.Write(append(binary.BigEndian.AppendUint64(nil, seed), text...))
+		return sum.Sum64()
+	}
+	return m
+}
+
+// recordingAgent is an agent that records all ordinary requests of application "small", and what it has written when it ends.
 func recordingAgent(t *testing.T, settings string) (*started, func() ([]recorded, string)) {
 	t.Helper()
 	dir := t.TempDir()
 	agent := startIn(t, apps(map[string]string{"small": recordComment + " " + settings + "\n" + small}), dir)
+	agent.applications.events.masks = seededMasks(t, dir)
 	return agent, func() ([]recorded, string) {
 		agent.drain()
 		return readRecorded(t, dir)
@@ -77,7 +93,7 @@ func TestAnOrdinaryRequestIsRecordedWithoutItsValues(t *testing.T) {
 		t.Fatalf("%d are recorded: %s", len(found), all)
 	}
 	one, line := found[0], strings.Split(all, "\n")[0]
-	for _, secret := range []string{"vera", "Vera", "Meier", "s3cr3t", "hunter", "abcdef", "midnight", "198.51", "203.0.113", "nchen", "C3%BC", "meier77"} {
+	for _, secret := range []string{"vera", "Vera", "Meier", "s3cr3t", "hunter", "0123456789abcdef", "midnight", "198.51", "203.0.113", "nchen", "C3%BC", "meier77"} {
 		if strings.Contains(line, secret) {
 			t.Errorf("%s is in %s", secret, line)
 		}
@@ -120,7 +136,7 @@ func TestAHostsDayIsSpreadOverItsHours(t *testing.T) {
 }
 
 func TestAValueIsReplacedByOneOfItsShape(t *testing.T) {
-	m := newMasks("")
+	m := seededMasks(t, "")
 	for name, one := range map[string]struct{ text, shape string }{
 		"a mail address": {"vera.meier@example.org", `^[a-z]{4}\.[a-z]{5}@[a-z]{7}\.org$`},
 		"a UUID":         {"9b2f6c1e-4f0a-4d7b-8c3e-5a6d7e8f9a0b", `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`},
@@ -163,7 +179,7 @@ func checkShape(t *testing.T, text, got string) {
 }
 
 func TestWhateverIsSentIsShaped(t *testing.T) {
-	random, m := rand.New(rand.NewPCG(20, 26)), newMasks("")
+	random, m := rand.New(rand.NewPCG(20, 26)), seededMasks(t, "")
 	pieces := []string{"a", "B", "é", "日", "Ж", "\xff", "0", "17", "x9", "deadbeef1", "eyJ", "eyJa", "select", "\xed\xa0\x80", "😀", "%41", "%", "\x00", "\n", "\"", "\\", "<", ">", "=", "&", "/", "--b", "²", "𠀀", ";"}
 	for range 20_000 {
 		var text string
@@ -179,8 +195,20 @@ func TestWhateverIsSentIsShaped(t *testing.T) {
 	}
 }
 
+func TestAReplacementIsNoWordThatRulesLookFor(t *testing.T) {
+	m := seededMasks(t, "")
+	for _, word := range []string{"vi", "Hb", "x1", "1e", "eyJh"} {
+		for hash := range uint64(1_000) {
+			m.hash = func(string) uint64 { return hash }
+			if got := m.word(word); isKept(got) || got == word {
+				t.Errorf("%q of %q", got, word)
+			}
+		}
+	}
+}
+
 func TestBodiesAreShapedByTheirFields(t *testing.T) {
-	m := newMasks("")
+	m := seededMasks(t, "")
 	for name, one := range map[string]struct{ kind, body, shape string }{
 		"JSON": {
 			"application/vnd.api+json", `{"user": {"first name": "Vera", "tags": ["müde", "\u00fcber\n\"x\""], "born": 1987, "ok": true}}`,
@@ -265,7 +293,7 @@ func TestAnOrdinaryRequestTakesNoPlaceOfAnEvent(t *testing.T) {
 func TestARecordedRequestIsJudgedAsTheRealOne(t *testing.T) {
 	agent := start(t, apps(map[string]string{"crs": crs()}))
 	agent.evaluating = 24 * time.Hour // however slow the machine
-	m := newMasks(t.TempDir())
+	m := seededMasks(t, t.TempDir())
 	if err := m.ready(); err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +341,7 @@ func BenchmarkOrdinary(b *testing.B) {
 func TestNoValueIsKeptAsANameOrWithinATag(t *testing.T) {
 	form, parts := "application/x-www-form-urlencoded", "multipart/form-data; boundary=B"
 	part := func(head string) string { return "--B\r\n" + head + "\r\n\r\nx\r\n--B--\r\n" }
-	m := newMasks(t.TempDir())
+	m := seededMasks(t, t.TempDir())
 	for _, one := range [][2]string{
 		{form, "vera.meier%40example.com=on"}, {form, "vera.meier%40example.com%=on"}, {form, "4111%2D11%311111=vera"},
 		{"application/xml", "<a><![CDATA[Vera <vera@example.com> wrote]]></a>"},
@@ -339,7 +367,7 @@ func TestNoValueIsKeptAsANameOrWithinATag(t *testing.T) {
 
 func TestNamesOfFieldsAndElementsStay(t *testing.T) {
 	parts := "multipart/form-data; boundary=B"
-	m := newMasks(t.TempDir())
+	m := seededMasks(t, t.TempDir())
 	for _, body := range []string{
 		"--B\r\nContent-Disposition: form-data; name=\"filename\"\r\n\r\n0\r\n--B--\r\n",
 		"--B\r\nContent-Disposition: form-data; name=\"a[0][b c]\"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n0\r\n--B--\r\n",

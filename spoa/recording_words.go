@@ -27,7 +27,7 @@ begin commit rollback grant revoke truncate merge call procedure function return
 echo print printf include require system passthru shell exec popen proc open close read write fopen fwrite file base64 decode encode
 cat ls cp mv rm chmod chown ps id who whoami uname curl wget nc bash sh zsh ksh python perl ruby node java gcc find grep sed awk head tail
 more less sort uniq time date env export sudo su kill ping host dig nslookup ifconfig netstat ssh scp tar unzip dir type copy move del
-net ipconfig powershell cmd start etc passwd shadow hosts proc self tmp var usr bin local home root windows win ini boot
+net ipconfig powershell cmd hh start etc passwd shadow hosts proc self tmp var usr bin local home root windows win ini boot
 for while do done foreach var let const new class this typeof function async await
 mutation query fragment subscription typename
 `

@@ -68,12 +68,14 @@ def forms() -> list[Form]:
     haproxies = (ROOT / ".tools" / "haproxies-all").read_text().strip()
     others = [f"--ignore=tests/{folder}" for folder in ("live", "load", "crash", "e2e", "parsers")]
     comparisons = {"GUARDPANEL_RX_COMPARISONS": some(12_000_000, 10_000), "GUARDPANEL_RX_SEED": str(SEED)}
+    masks = {"GUARDPANEL_MASK_SEED": str(SEED)}
     every = {"GUARDPANEL_CRS": "all"} if SCALE >= 1 else {}
     return [
         pytest("unit", "-n", "3", "tests", *others, GUARDPANEL_TEST_EXAMPLES=some(2_000, 20)),
-        go("agent", "-race", "-shuffle", str(SEED)),
+        go("agent", "-race", "-shuffle", str(SEED), **masks),
         go("rx-differential", "-run", "TestTheAutomaton", **comparisons),
         go("evaluate-crs", "-run", "TestEvaluateGivesTheVerdictOfTheLivePath", **every),
+        go("recorded-crs", "-run", "TestARecordedRequestIsJudgedAsTheRealOne", **every, **masks),
         go("soak", "-run", "TestSoak", GUARDPANEL_SOAK_SECONDS=some(600, 3)),
         go("reloads", "-run", "TestReloads", GUARDPANEL_RELOADS=some(1_000, 10)),
         pytest("live-all", "-n", "4", *TOGETHER, "tests/live", GUARDPANEL_TEST_HAPROXIES=haproxies),

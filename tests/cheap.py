@@ -1,6 +1,7 @@
 """What takes a good part of all tests' time and is no part of what they prove: it is done once, or not at all."""
 
 import asyncio
+import functools
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite.core
+import httpcore2
 import pytest
 from aiosqlite.core import set_exception, set_result
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
@@ -68,6 +70,14 @@ def migrated_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(database, "migrate", copy)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def authorities_once() -> Iterator[None]:
+    """Reading the authorities that a client trusts takes longer than the request that most of them are made for."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(httpcore2, "default_ssl_context", functools.cache(httpcore2.default_ssl_context))
         yield
 
 

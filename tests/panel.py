@@ -96,14 +96,15 @@ class Panel:
 
         ends = time.monotonic() + DEADLINE
         last = ""
-        while time.monotonic() < ends:
-            assert self.process is None or self.process.poll() is None, self.output.read_text()
-            with contextlib.suppress(httpx2.HTTPError):
-                answer = httpx2.get(f"{self.url}/readyz", timeout=5, verify=False)
-                last = answer.text
-                if answer.status_code == 200:
-                    return
-            time.sleep(0.1)
+        with httpx2.Client(timeout=5, verify=False) as client:
+            while time.monotonic() < ends:
+                assert self.process is None or self.process.poll() is None, self.output.read_text()
+                with contextlib.suppress(httpx2.HTTPError):
+                    answer = client.get(f"{self.url}/readyz")
+                    last = answer.text
+                    if answer.status_code == 200:
+                        return
+                time.sleep(0.1)
         raise AssertionError(f"not ready after {DEADLINE} s: {last}\n{self.output.read_text()}\n{self.logs()}")
 
     def logs(self) -> str:

@@ -1,18 +1,31 @@
 """What shares engines runs in one process of pytest-xdist: a file's tests on one HAProxy. As `--dist loadfile`, in whose place
-this is, but a file on two HAProxies is two parts, and the longest file of the browser tests, too."""
+this is, but a file on two HAProxies is two parts, and the longest file of the browser tests, too. The live tests of whole panels
+are one part, since they share one."""
 
 import re
 import zlib
+from pathlib import PurePath
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 VERSION = re.compile(r"\[(\d+\.\d+)\b")
 HALVED = "test_accessibility.py"
+SHARE_A_PANEL = (
+    "test_refusals_live",
+    "test_editing_live",
+    "test_fix_live",
+    "test_fixed_cases",
+    "test_exclusions_by_form",
+    "test_every_field",
+)
+"In the order in which they run: the last ones end processes."
 
 
 def part(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
+    if PurePath(file).stem in SHARE_A_PANEL:
+        return "a shared panel"
     if file.endswith(HALVED):
         return f"{file} {zlib.crc32(nodeid.encode()) % 2}"
     version = VERSION.search(nodeid)

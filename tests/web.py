@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Self
 
@@ -97,6 +99,15 @@ class Person:
 
     def post(self, path: str, fields: dict[str, object]) -> Page:
         return Page(self.client.post(path, data=fields))
+
+
+@contextmanager
+def bearer(panel: Panel) -> Iterator[httpx2.Client]:
+    """Ada's program."""
+    with httpx2.Client(base_url=f"{panel.url}/api/v1", timeout=60) as client:
+        answer = client.post("/auth/login", json={"email": EMAIL, "password": PASSWORD})
+        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
 
 
 def an_account(panel: Panel, email: str = EMAIL, role: str = "admin", password: str = PASSWORD) -> None:

@@ -1,4 +1,4 @@
-"""The same save through the form and through JSON: the same rows, and the same bytes for the engines."""
+"""The same save through the form and through JSON: the same rows, the same bytes for the engines, the same words of the change."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ import pytest
 
 from guardpanel.app import create_app
 from guardpanel.panel import Panel
-from guardpanel.services.saving import snapshots
+from guardpanel.services.saving import revisions, snapshots
 from guardpanel.settings import Settings
 from tests.certificates.test_client_cas import lists, whole
 from tests.conftest import ADA, be_logged_in, have_token, running, someone
@@ -242,19 +242,29 @@ async def state(panel: Panel) -> tuple[dict[str, list[dict[str, Any]]], dict[str
     }, files
 
 
+async def last_change(panel: Panel) -> tuple[str, str]:
+    async with panel.database.read() as session:
+        attempt = await revisions.last_deployment(session)
+    assert attempt is not None
+    return attempt.summary, attempt.outcome.value
+
+
 @pytest.mark.parametrize("save", SAVES, ids=lambda save: save.name)
 async def test_both_doors_save_the_same(place: Path, template: Path, save: Save) -> None:
     async with a_panel(place, template) as (client, panel):
         page = await by_form(client, save)
         rows, files = await state(panel)
+        change = await last_change(panel)
     async with a_panel(place, template) as (client, panel):
         document = await by_json(client, save)
         other_rows, other_files = await state(panel)
+        other_change = await last_change(panel)
 
     assert page.status_code == 303, page.text
     assert document.status_code in {200, 201, 204}, document.text
     assert rows == other_rows
     assert files == other_files
+    assert change == other_change
 
 
 async def test_both_doors_refuse_the_same(place: Path, template: Path) -> None:

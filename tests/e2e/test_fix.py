@@ -5,9 +5,9 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import log_in
 from tests.e2e.test_accessibility import faults
-from tests.live.test_both_doors_live import bearer
 from tests.live.test_fix_live import event_of, post, prepare
 from tests.panel import Panel
+from tests.web import bearer
 
 
 @pytest.fixture(scope="module")

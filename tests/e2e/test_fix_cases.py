@@ -7,9 +7,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import log_in
 from tests.live.fixing import IS_LONG, Site
-from tests.live.test_both_doors_live import bearer
 from tests.live.test_false_positives import CASES, Case
 from tests.panel import Panel
+from tests.web import bearer
 
 CHOSEN = CASES[:10] if IS_LONG else [CASES[5], CASES[9]]
 "Gutenberg and phpMyAdmin; ten in `make nightly`."

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.e2e.conftest import log_in
-from tests.live.test_both_doors_live import bearer
 from tests.panel import Panel
+from tests.web import bearer
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 

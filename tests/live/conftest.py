@@ -9,8 +9,12 @@ from tests.haproxies import ONE, VERSIONS, haproxy_binary
 from tests.live.origins import Origin, origin
 from tests.live.over_h2 import over
 from tests.live.stack import Stack
+from tests.panel import Panel, origin_server, running_panel
+from tests.together import SHARE_A_PANEL
+from tests.web import an_account
 
 LONGEST = (
+    *SHARE_A_PANEL,
     "test_masters",
     "test_reloads",
     "test_engines_come_and_go",
@@ -57,6 +61,22 @@ def haproxy(request: pytest.FixtureRequest) -> str:
 def channel(stack: Stack, http: str) -> Stack:
     """A file's stack by HTTP/1.1, and over TLS by HTTP/2: what holds of the one holds of the other."""
     return over(stack, http)
+
+
+@pytest.fixture(scope="session")
+def shared_panel() -> Iterator[Panel]:
+    """A whole panel on one HAProxy, with Ada's account, for files in SHARE_A_PANEL (tests/together.py): its start takes as much of the
+    processor's time as a dozen saves. Each has hostnames and policies of its own, and expects no ids."""
+    with running_panel(haproxy_binary(ONE[0])) as panel:
+        an_account(panel)
+        yield panel
+
+
+@pytest.fixture(scope="session")
+def origin_port() -> Iterator[int]:
+    """Of a server behind the shared panel's HAProxy."""
+    with origin_server() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

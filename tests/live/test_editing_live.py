@@ -13,7 +13,7 @@ from typing import TypeVar
 import httpx2
 import pytest
 
-from tests.panel import Panel, origin_server, running_panel
+from tests.panel import Panel
 from tests.web import Page, Person, a_host, a_policy, an_account
 
 pytestmark = pytest.mark.one_haproxy
@@ -24,17 +24,14 @@ GRACE = "grace@example.org"
 
 
 @pytest.fixture(scope="module")
-def origin() -> Iterator[int]:
-    with origin_server() as port:
-        yield port
+def origin(origin_port: int) -> int:
+    return origin_port
 
 
 @pytest.fixture(scope="module")
-def panel(haproxy: str) -> Iterator[Panel]:
-    with running_panel(haproxy) as running:
-        an_account(running)
-        an_account(running, GRACE)
-        yield running
+def panel(shared_panel: Panel) -> Panel:
+    an_account(shared_panel, GRACE)
+    return shared_panel
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,19 @@ import os
 import signal
 import socket
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+import httpx2
 import pytest
 
 from guardpanel.models import NOUNS
-from tests.haproxies import ONE, haproxy_binary
 from tests.live.stack import wait_until
-from tests.live.test_both_doors_live import bearer
 from tests.live.wire import head
-from tests.panel import Panel, origin_server, running_panel
-from tests.web import an_account
+from tests.panel import Panel
+from tests.web import bearer
 
 pytestmark = pytest.mark.one_haproxy
 
@@ -191,15 +189,15 @@ class Site:
         self.panel = panel
         with bearer(panel) as api:
             servers = [{"address": f"127.0.0.1:{port}"}]
-            hosts = [
-                {"hostnames": [name], "policy_id": 2, "servers": servers} for name in ("one.example", "two.example")
-            ]
-            rows = [("/policies", POLICY), *(("/vhosts", host) for host in hosts)]
+            policy = created(api, "/policies", POLICY)
+            one, _ = (
+                created(api, "/vhosts", {"hostnames": [name], "policy_id": policy, "servers": servers})
+                for name in ("one.example", "two.example")
+            )
             for place, bodies in PLACES.items():
-                rows += [(f"/policies/2/{place}", body) for body in bodies]
-            for path, body in rows:
-                answer = api.post(path, json=body)
-                assert answer.status_code == 201, (body, answer.text)
+                for body in bodies:
+                    its = {"virtual_host_id": one} if "virtual_host_id" in body else {}
+                    created(api, f"/policies/{policy}/{place}", body | its)
 
     def status(self, probe: Probe) -> int:
         headers = {"user-agent": "Mozilla/5.0", "accept": "*/*", **dict(probe.headers)}
@@ -242,7 +240,7 @@ class Site:
     def _end_an_exclusion(self) -> None:
         """As if its last day had been over while the panel did not run."""
         with closing(sqlite3.connect(self.panel.data / "guardpanel.db")) as database, database:
-            ended = database.execute("UPDATE ruleexclusion SET ends_on = '2020-01-01' WHERE ends_on IS NOT NULL")
+            ended = database.execute("UPDATE ruleexclusion SET ends_on = '2020-01-01' WHERE ends_on = '2999-12-31'")
             assert ended.rowcount == 1
 
     def _serves(self) -> bool:
@@ -258,6 +256,12 @@ class Site:
         return [pid for pid in pids if name in _command(pid)]
 
 
+def created(api: httpx2.Client, path: str, body: dict[str, Any]) -> int:
+    answer = api.post(path, json=body)
+    assert answer.status_code == 201, (body, answer.text)
+    return int(answer.json()["id"])
+
+
 def _command(pid: int) -> str:
     """Empty for a process that has ended."""
     try:
@@ -267,10 +271,8 @@ def _command(pid: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with running_panel(haproxy_binary(ONE[0])) as panel, origin_server() as port:
-        an_account(panel)
-        yield Site(panel, port)
+def site(shared_panel: Panel, origin_port: int) -> Site:
+    return Site(shared_panel, origin_port)
 
 
 @pytest.mark.live

@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.haproxies import ONE, haproxy_binary
-from tests.panel import Panel, origin_server, running_panel
-from tests.web import Person, a_host, a_policy, an_account
+from tests.panel import Panel
+from tests.web import Page, Person, a_host, a_policy
 
 pytestmark = pytest.mark.one_haproxy
 
@@ -149,7 +148,7 @@ class Visitor:
         self.port = panel.proxy_port
 
     def status(self, sent: Sent) -> int:
-        headers = {"host": "shop.example", "user-agent": "Mozilla/5.0", "accept": "*/*", **dict(sent.headers)}
+        headers = {"host": "excluded.example", "user-agent": "Mozilla/5.0", "accept": "*/*", **dict(sent.headers)}
         if sent.content_type:
             headers["content-type"] = sent.content_type
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
@@ -161,40 +160,48 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def panel() -> Iterator[Panel]:
-    """With a policy that blocks, and a virtual host that has it."""
-    with running_panel(haproxy_binary(ONE[0])) as panel, origin_server() as port:
-        an_account(panel)
-        types = "application/x-www-form-urlencoded\napplication/json"
-        policy = a_policy(
-            enforcement_mode="block", allowed_methods="GET\nPOST\nPUT", allowed_content_types=types, record_one_in="0"
-        )
-        with Person(panel) as ada:
-            assert ada.post("/policies", policy).status == 200
-            assert ada.post("/virtual-hosts", a_host(port, policy_id="2")).status == 200
-        yield panel
-
-
-@pytest.fixture(scope="module")
-def ada(panel: Panel) -> Iterator[Person]:
-    with Person(panel) as ada:
+def ada(shared_panel: Panel) -> Iterator[Person]:
+    with Person(shared_panel) as ada:
         yield ada
 
 
 @pytest.fixture(scope="module")
-def visitor(panel: Panel) -> Visitor:
-    return Visitor(panel)
+def exclusions(ada: Person, origin_port: int) -> str:
+    """The path of those of a policy that blocks, which a virtual host has."""
+    types = "application/x-www-form-urlencoded\napplication/json"
+    policy = a_policy(
+        name="Excluded", enforcement_mode="block", allowed_methods="GET\nPOST\nPUT", allowed_content_types=types,
+        record_one_in="0",
+    )  # fmt: skip
+    saved = ada.post("/policies", policy)
+    assert saved.status == 200, saved.text
+    place = place_of(ada, saved)
+    host = a_host(origin_port, hostnames="excluded.example", policy_id=place.removeprefix("/policies/"))
+    assert ada.post("/virtual-hosts", host).status == 200
+    return f"{place}/exclusions"
+
+
+def place_of(ada: Person, saved: Page) -> str:
+    """The path to which a save leads."""
+    return urlsplit(saved.url.removeprefix(str(ada.client.base_url).rstrip("/"))).path
+
+
+@pytest.fixture(scope="module")
+def visitor(shared_panel: Panel) -> Visitor:
+    return Visitor(shared_panel)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_an_exclusion_frees_what_it_names_until_it_is_deleted(ada: Person, visitor: Visitor, case: Any) -> None:
+def test_an_exclusion_frees_what_it_names_until_it_is_deleted(
+    ada: Person, exclusions: str, visitor: Visitor, case: Any
+) -> None:
     fields, freed, others = case
     assert visitor.statuses([*freed, *others]) == [403] * (len(freed) + len(others))
 
-    saved = ada.post("/policies/2/exclusions", {"target": "argument", "enabled": "on", **fields})
+    saved = ada.post(exclusions, {"target": "argument", "enabled": "on", **fields})
 
-    place = saved.url.removeprefix(str(ada.client.base_url).rstrip("/"))
-    assert "/policies/2/exclusions/" in place, saved.errors
+    place = place_of(ada, saved)
+    assert f"{exclusions}/" in place, saved.errors
     assert visitor.statuses(freed) == [200] * len(freed)
     assert visitor.statuses(others) == [403] * len(others)
     assert ada.post(f"{place}/delete", {"version": "1"}).status == 200
@@ -202,10 +209,12 @@ def test_an_exclusion_frees_what_it_names_until_it_is_deleted(ada: Person, visit
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
-def test_what_would_do_nothing_is_refused_at_its_field(ada: Person, visitor: Visitor, case: Any) -> None:
+def test_what_would_do_nothing_is_refused_at_its_field(
+    ada: Person, exclusions: str, visitor: Visitor, case: Any
+) -> None:
     fields, field, words = case
 
-    answer = ada.post("/policies/2/exclusions", {"target": "argument", "enabled": "on", **fields})
+    answer = ada.post(exclusions, {"target": "argument", "enabled": "on", **fields})
 
     assert (answer.status, set(answer.errors)) == (422, {field}), answer.errors
     assert words in answer.errors[field]

@@ -3,20 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 
 from guardpanel.engines import http
-from tests.haproxies import ONE, haproxy_binary
 from tests.html import read
 from tests.live.processes import hanging
 from tests.live.stack import wait_until
-from tests.live.test_both_doors_live import bearer
-from tests.panel import Panel, origin_server, running_panel
-from tests.web import Person, an_account
+from tests.panel import Panel
+from tests.web import Person, bearer
 
 pytestmark = pytest.mark.one_haproxy
 
@@ -26,11 +23,9 @@ ELSEWHERE = {"title": POST["content"], "content": "hi"}
 
 
 @pytest.fixture(scope="module")
-def panel() -> Iterator[Panel]:
-    with running_panel(haproxy_binary(ONE[0])) as panel, origin_server() as port:
-        an_account(panel)
-        prepare(panel, port)
-        yield panel
+def panel(shared_panel: Panel, origin_port: int) -> Panel:
+    prepare(shared_panel, origin_port)
+    return shared_panel
 
 
 def prepare(panel: Panel, port: int) -> None:
@@ -196,14 +191,14 @@ def test_the_page_follows_part_by_part(panel: Panel) -> None:
 def test_pages_that_are_closed_leave_their_turn_to_others_and_more_than_four_wait(panel: Panel) -> None:
     with bearer(panel) as api, Person(panel) as ada:
         event = event_of(api, {"title": "hi", "closed": POST["content"]}, panel)
-        for _ in range(6):
+        for _ in range(5):
             with ada.client.stream("GET", f"/events/{event}/fix/findings?width=field") as findings:
                 next(findings.iter_lines())
 
-        with ThreadPoolExecutor(6) as pool:
-            ladders = list(pool.map(lambda _: api.get(f"/events/{event}/fix").json(), range(6)))
+        with ThreadPoolExecutor(5) as pool:
+            ladders = list(pool.map(lambda _: api.get(f"/events/{event}/fix").json(), range(5)))
 
-    assert [(ladder["narrowest"], ladder["untried"]) for ladder in ladders] == [("field", "")] * 6
+    assert [(ladder["narrowest"], ladder["untried"]) for ladder in ladders] == [("field", "")] * 5
 
 
 def test_an_agent_that_hangs_is_said_and_the_page_can_be_left(panel: Panel) -> None:

@@ -6,31 +6,27 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.haproxies import haproxy_binary
-from tests.panel import Panel, origin_server, running_panel
-from tests.web import PASSWORD, Page, Person, a_host, a_policy, an_account
+from tests.panel import Panel
+from tests.web import PASSWORD, Page, Person, a_host, a_policy
 
 
 @pytest.fixture(scope="module")
-def origin() -> Iterator[int]:
-    with origin_server() as port:
-        yield port
+def origin(origin_port: int) -> int:
+    return origin_port
 
 
 @pytest.fixture(scope="module")
-def panel(origin: int) -> Iterator[Panel]:
-    with running_panel(haproxy_binary("2.8")) as running:
-        an_account(running)
-        # By the command, which has the panel as its neighbour.
-        running.command(
-            "user", "create", "vera@example.org", "--role", "viewer", "--password-stdin", stdin=PASSWORD + "\n"
+def panel(shared_panel: Panel, origin: int) -> Panel:
+    # By the command, which has the panel as its neighbour.
+    shared_panel.command(
+        "user", "create", "vera@example.org", "--role", "viewer", "--password-stdin", stdin=PASSWORD + "\n"
+    )
+    with Person(shared_panel) as person:
+        created = person.post(
+            "/virtual-hosts", a_host(origin, hostnames="shop.example\nbücher.example\n*.tenants.example")
         )
-        with Person(running) as person:
-            created = person.post(
-                "/virtual-hosts", a_host(origin, hostnames="shop.example\nbücher.example\n*.tenants.example")
-            )
-        assert created.status == 200, created.text
-        yield running
+    assert created.status == 200, created.text
+    return shared_panel
 
 
 @pytest.fixture(scope="module")

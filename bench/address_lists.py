@@ -10,12 +10,12 @@ from os import getloadavg
 from statistics import quantiles
 from time import perf_counter
 
-from guardpanel.engines.ban_map import BanMap
-from guardpanel.models.address_list import AddressListInput
-from guardpanel.models.ban import BanFields
+from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.models.access.address_list import AddressListInput
+from guardpanel.models.access.ban import BanFields
 from guardpanel.services import address_lists
+from guardpanel.services.access.bans import Bans
 from guardpanel.services.address_lists import adding
-from guardpanel.services.bans import Bans
 from guardpanel.services.saving.changes import SaveRequest
 from tests.haproxies import haproxy_binary
 from tests.live.saves import Installation, installation_of

@@ -32,8 +32,8 @@ from bench.stack import find_haproxy
 from guardpanel.certificates import contents, making
 from guardpanel.certificates.reading import Parsed
 from guardpanel.database import Database
-from guardpanel.engines.handshakes import first_of
-from guardpanel.models.certificate import Certificate, KeyType, Source
+from guardpanel.engines.tls.handshakes import first_of
+from guardpanel.models.certificates.certificate import Certificate, KeyType, Source
 from guardpanel.sealing import Seal
 from tests.live.tls import context, handshake
 from tests.panel import Panel, origin_server, running_panel

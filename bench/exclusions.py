@@ -16,8 +16,8 @@ import httpx2
 
 from guardpanel.database import Database
 from guardpanel.models import CustomRule, RuleExclusion
-from guardpanel.models.custom_rule import CustomRuleFields
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rules.custom_rule import CustomRuleFields
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from tests.live.judging import Judge, a_form
 from tests.panel import running_panel
 from tests.rows import rows

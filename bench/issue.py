@@ -16,9 +16,9 @@ from bench.stack import find_haproxy
 from guardpanel.acme.dns_updates import only_itself
 from guardpanel.acme.preflight import Network
 from guardpanel.certificates import contents
-from guardpanel.engines import handshakes
+from guardpanel.engines.tls import handshakes
 from guardpanel.models import Certificate
-from guardpanel.models.certificate import CertificateFields
+from guardpanel.models.certificates.certificate import CertificateFields
 from guardpanel.services import virtual_hosts
 from guardpanel.services.issuing import orders
 from guardpanel.services.issuing.accounts import Accounts

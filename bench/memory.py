@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from bench.stack import find_haproxy
-from guardpanel.models.policy_judging import LARGEST_BODY_KIB
+from guardpanel.models.policies.policy_judging import LARGEST_BODY_KIB
 from tests.haproxies import VERSIONS
 from tests.live.origins import certificate
 from tests.live.stack import Stack

@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
-from guardpanel.engines.replaying import RuleSetChoice, replay
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.engines.waf.replaying import RuleSetChoice, replay
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services.fixes.drafts import Draft, ground_of
 from tests.haproxies import haproxy_binary
 from tests.live.judging import a_form, a_request

@@ -21,7 +21,7 @@ import httpx2
 
 from guardpanel.database import Database
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from tests.panel import ROOT, Panel, origin_server, running_panel
 from tests.web import an_account

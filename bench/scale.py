@@ -26,8 +26,8 @@ import httpx2
 from bench.save import HAPROXIES, PASSWORD, log_in, percentile
 from guardpanel.database import Database
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from tests.panel import Panel, origin_server, running_panel
 

@@ -21,7 +21,7 @@ from bench.data_path import cell
 from bench.stack import Load, Report, Stack, find_haproxy, load_client, running_stack, the_agent
 from bench.terminator import accepts
 from guardpanel.certificates import making
-from guardpanel.models.certificate import KeyType
+from guardpanel.models.certificates.certificate import KeyType
 from tests.live.stack import wait_until
 from tests.ports import free_port
 

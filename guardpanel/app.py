@@ -21,7 +21,7 @@ from guardpanel import __version__, slow_steps, static_files
 from guardpanel.api import openapi, problems
 from guardpanel.api import router as api_router
 from guardpanel.dependencies import identify, is_api
-from guardpanel.engines.panel_tls import PanelTls
+from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.errors import NotFound, Problem, TooManyAttempts, Unauthorized
 from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
 from guardpanel.models import NOUNS

@@ -10,17 +10,18 @@ from typing import Any
 from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.engines import Deployer, Engines
-from guardpanel.engines.panel_tls import PanelTls
 from guardpanel.engines.supervisor import Supervisor
+from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_renewals, exclusion_ends, installation, panel_watch
+from guardpanel.services import exclusion_ends, installation, panel_watch
+from guardpanel.services.access.bans import Bans
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
-from guardpanel.services.bans import Bans
 from guardpanel.services.events import Events, state
 from guardpanel.services.events.watching import IngestWatch
 from guardpanel.services.figures import Figures
+from guardpanel.services.https import certificate_renewals
 from guardpanel.services.issuing.accounts import own_thumbprint
 from guardpanel.services.issuing.checks import Checks, checks_of
 from guardpanel.services.issuing.issuer import Issuer

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from guardpanel.models.policy_lists import MASKED_FIELDS
-from guardpanel.models.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS
+from guardpanel.models.policies.policy_lists import MASKED_FIELDS
+from guardpanel.models.policies.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS
 
 Form = dict[str, Any]
 

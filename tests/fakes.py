@@ -17,13 +17,13 @@ from guardpanel.engines import (
     Servers,
     ServerStatus,
 )
-from guardpanel.engines.addresses import Addresses
-from guardpanel.engines.ban_map import BanMap
-from guardpanel.engines.coraza_spoa import agent_of
-from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.protocol import Tell
 from guardpanel.engines.releases import Release, Releases
+from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.servers.addresses import Addresses
 from guardpanel.engines.verify import Verifier
+from guardpanel.engines.waf.coraza_spoa import agent_of
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Finding
 from guardpanel.panel import Parts
 from guardpanel.services.accounts.passwords import Passwords

@@ -6,15 +6,15 @@ from typing import Any
 
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries
-from guardpanel.engines import default_certificate
-from guardpanel.models.address_list import AddressListFields
-from guardpanel.models.body_reading import BodyReadingFields
-from guardpanel.models.certificate import CertificateFields
-from guardpanel.models.client_ca import ClientCaFields
-from guardpanel.models.custom_rule import CustomRuleFields
-from guardpanel.models.policy import PolicyFields
-from guardpanel.models.rule_exclusion import RuleExclusionFields
-from guardpanel.models.rule_override import RuleOverrideFields
+from guardpanel.engines.tls import default_certificate
+from guardpanel.models.access.address_list import AddressListFields
+from guardpanel.models.certificates.certificate import CertificateFields
+from guardpanel.models.certificates.client_ca import ClientCaFields
+from guardpanel.models.policies.body_reading import BodyReadingFields
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.rules.custom_rule import CustomRuleFields
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import EngineFacts, Rows

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from guardpanel.engines import RuleSet
-from guardpanel.engines.rule_set import ask_rule_set
+from guardpanel.engines.waf.rule_set import ask_rule_set
 from guardpanel.errors import EngineUnavailable
 from tests.live.stack import DEADLINE, agent_binary
 

@@ -5,7 +5,7 @@ from typing import Any
 from unittest.mock import patch
 
 from guardpanel import readable_yaml
-from guardpanel.engines import agent_files
+from guardpanel.engines.waf import agent_files
 from guardpanel.kept import Kept
 from guardpanel.rendering import DesiredState, coraza, render
 from tests.rows import FACTS, rows

@@ -16,12 +16,14 @@ import pytest
 
 import guardpanel
 from guardpanel.background import Background
-from guardpanel.engines import Deployer, deployer, panel_certificate, supervisor
-from guardpanel.engines.panel_tls import PanelTls
+from guardpanel.engines import Deployer, deployer, supervisor
 from guardpanel.engines.releases import Releases
+from guardpanel.engines.tls import panel_certificate
+from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.models import Session
 from guardpanel.panel import Panel
-from guardpanel.services import certificate_renewals, exclusion_ends
+from guardpanel.services import exclusion_ends
+from guardpanel.services.https import certificate_renewals
 from guardpanel.services.issuing import plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.truth import readiness, startup

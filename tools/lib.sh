@@ -53,6 +53,6 @@ haproxy_refusal() {
     [[ -n $version ]] || { echo "$1 is no HAProxy"; return; }
     .venv/bin/python -c '
 import sys
-from guardpanel.engines import versions
+from guardpanel.engines.haproxy import versions
 print(versions.refusal(tuple(map(int, sys.argv[1].split(".")))) or "", end="")' "$version"
 }

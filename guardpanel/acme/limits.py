@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from guardpanel.acme.names import is_address
-from guardpanel.models.issuing import LETS_ENCRYPT
+from guardpanel.models.certificates.issuing import LETS_ENCRYPT
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 

@@ -13,7 +13,7 @@ from guardpanel.api.nouns import ListQuery
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep, tag
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
-from guardpanel.models.address_list import NOUN, ListKind
+from guardpanel.models.access.address_list import NOUN, ListKind
 from guardpanel.services import address_lists
 from guardpanel.services.address_lists import Edit, adding, removing, replacing
 

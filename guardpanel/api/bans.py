@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from guardpanel.api.saves import Body, SaveRequestDep
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models import Ban
-from guardpanel.models.ban import BanFields, BanLength
-from guardpanel.services import bans
-from guardpanel.services.bans import Outcome
+from guardpanel.models.access.ban import BanFields, BanLength
+from guardpanel.services.access import bans
+from guardpanel.services.access.bans import Outcome
 from guardpanel.services.input import validated
 
 router = APIRouter(tags=["bans"])

@@ -10,7 +10,7 @@ from guardpanel.api.nouns import ListQuery
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.certificates.choosing import state_of
 from guardpanel.dependencies import SessionDep
-from guardpanel.models.certificate import NOUN, Source
+from guardpanel.models.certificates.certificate import NOUN, Source
 from guardpanel.services import certificates
 
 

@@ -9,7 +9,7 @@ from guardpanel.api import nouns
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.certificates.client_authority_state import state_of
 from guardpanel.dependencies import SessionDep
-from guardpanel.models.client_ca import NOUN
+from guardpanel.models.certificates.client_ca import NOUN
 from guardpanel.services import client_cas
 
 

@@ -2,7 +2,7 @@
 
 from guardpanel.api import nouns
 from guardpanel.api.react.custom_rules import CustomRuleDialect
-from guardpanel.models.custom_rule import NOUN
+from guardpanel.models.rules.custom_rule import NOUN
 from guardpanel.services import custom_rules
 
 router = nouns.rows(NOUN, custom_rules, CustomRuleDialect(), looks_in="messages, IDs and comments")

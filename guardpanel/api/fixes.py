@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.engines.evaluation import Evaluation
+from guardpanel.engines.waf.evaluation import Evaluation
 from guardpanel.services.fixes import applying, cases, live_proof, trial, words
 from guardpanel.services.fixes.applying import FixFields
 from guardpanel.services.fixes.attacks import Place

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
-from guardpanel.models.issuing import RevocationReason
+from guardpanel.models.certificates.issuing import RevocationReason
 from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.orders import OrderLog
 

@@ -2,7 +2,7 @@
 
 from guardpanel.api import nouns
 from guardpanel.api.react.policies import PolicyDialect
-from guardpanel.models.policy import NOUN
+from guardpanel.models.policies.policy import NOUN
 from guardpanel.services import policies
 
 router = nouns.rows(

@@ -6,12 +6,12 @@ from pydantic import BaseModel, Field
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import NotFound
-from guardpanel.models.rule_exclusion import RuleExclusionColumns
-from guardpanel.services.exclusion_words import reach
+from guardpanel.models.rules.rule_exclusion import RuleExclusionColumns
 from guardpanel.services.input import validated
 from guardpanel.services.profiles.applying import Offer, apply, offers, remove
 from guardpanel.services.profiles.catalogue import profiles
 from guardpanel.services.profiles.choice import ProfileChoice
+from guardpanel.services.rules.exclusion_words import reach
 
 router = APIRouter(prefix="/api/v1/vhosts/{virtual_host_id}/profiles", tags=["vhosts"])
 

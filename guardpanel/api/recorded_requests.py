@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.virtual_host import NOUN
-from guardpanel.services import recorded_requests
 from guardpanel.services.events.recorded import RecordedRequest
+from guardpanel.services.trials import recorded_requests
 
 router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/recorded", tags=[NOUN.tag])
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from guardpanel.certificates.names import covers
-from guardpanel.models.certificate import Source, is_address
+from guardpanel.models.certificates.certificate import Source, is_address
 
 RANKS = {Source.ACME: 0, Source.UPLOAD: 1, Source.LOCAL_CA: 2, Source.SELF_SIGNED: 3}
 

@@ -20,7 +20,7 @@ from guardpanel.certificates.names import called, day
 from guardpanel.certificates.pem import NOT_A_CERTIFICATE, blocks, decoded, utf8
 from guardpanel.certificates.reading import is_authority, is_root, signed
 from guardpanel.errors import FieldError, Invalid
-from guardpanel.models.client_ca import LARGEST, LARGEST_KIB
+from guardpanel.models.certificates.client_ca import LARGEST, LARGEST_KIB
 
 CERTIFICATES, LISTS, FILE = "certificates", "revocation_lists", "file"
 

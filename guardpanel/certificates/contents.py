@@ -12,8 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.certificates import judging
 from guardpanel.certificates.names import called
 from guardpanel.certificates.reading import Parsed
-from guardpanel.models.certificate import Certificate, Source
-from guardpanel.models.certificate_content import LOCAL_AUTHORITY, LONG_AGO, CertificateContent
+from guardpanel.models.certificates.certificate import Certificate, Source
+from guardpanel.models.certificates.certificate_content import LOCAL_AUTHORITY, LONG_AGO, CertificateContent
 from guardpanel.sealing import KeyLost, Seal
 
 KEPT = timedelta(days=7)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from guardpanel.certificates.reading import Parsed
-from guardpanel.models.certificate import KeyType, is_address
+from guardpanel.models.certificates.certificate import KeyType, is_address
 
 LIFETIME = timedelta(days=397)
 "Browsers accept no more (CA/Browser Forum, Apple) but for roots that operators add."

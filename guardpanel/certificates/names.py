@@ -6,7 +6,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from guardpanel.models.certificate import certificate_name
+from guardpanel.models.certificates.certificate import certificate_name
 from guardpanel.models.types import hidden_character
 
 

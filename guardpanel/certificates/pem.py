@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key, pkcs7, pkcs12
 
 from guardpanel.errors import Invalid
-from guardpanel.models.certificate import LARGEST
+from guardpanel.models.certificates.certificate import LARGEST
 
 BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 NOT_PRIVATE = "This is a public key, not the private key."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from guardpanel.models.certificate import Source
+from guardpanel.models.certificates.certificate import Source
 
 
 @dataclass(frozen=True, slots=True)

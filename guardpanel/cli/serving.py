@@ -10,7 +10,7 @@ from guardpanel.cli.running import database_of, run, settings_or_say
 if TYPE_CHECKING:
     import uvicorn
 
-    from guardpanel.engines.panel_tls import PanelTls
+    from guardpanel.engines.tls.panel_tls import PanelTls
     from guardpanel.settings import Settings
 
 ARENA_MAX = -8
@@ -95,7 +95,7 @@ def _serve(*, supervise: bool) -> None:
 
 def _warn_of_no_tls(settings: "Settings") -> None:
     from guardpanel.engines import preflight
-    from guardpanel.engines.haproxy import HAProxy
+    from guardpanel.engines.haproxy.haproxy import HAProxy
 
     for is_well, words in run(preflight.https(settings, HAProxy(settings.haproxy_bin))):
         if not is_well:
@@ -105,8 +105,8 @@ def _warn_of_no_tls(settings: "Settings") -> None:
 def _own_tls(settings: "Settings") -> "PanelTls":
     from datetime import UTC, datetime
 
-    from guardpanel.engines import panel_certificate
-    from guardpanel.engines.panel_tls import PanelTls
+    from guardpanel.engines.tls import panel_certificate
+    from guardpanel.engines.tls.panel_tls import PanelTls
 
     return PanelTls(settings, panel_certificate.read(settings, datetime.now(UTC)))
 

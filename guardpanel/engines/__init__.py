@@ -1,14 +1,14 @@
 """The only code that touches processes, sockets and release files."""
 
-from guardpanel.engines.agent import AgentStatus, RunningApplication
 from guardpanel.engines.deployer import Deployer
 from guardpanel.engines.differences import Drift, Place
 from guardpanel.engines.drift import Expected
-from guardpanel.engines.haproxy import DROPS_TRAILERS, HAProxy
+from guardpanel.engines.haproxy.haproxy import DROPS_TRAILERS, HAProxy
+from guardpanel.engines.haproxy.server_states import Servers, ServerStatus
+from guardpanel.engines.haproxy.status import HAProxyStatus
 from guardpanel.engines.protocol import Engines, EnginesStatus
-from guardpanel.engines.rule_set import Link, Rule, RuleRole, RuleSet
-from guardpanel.engines.servers import Servers, ServerStatus
-from guardpanel.engines.status import HAProxyStatus
+from guardpanel.engines.waf.agent import AgentStatus, RunningApplication
+from guardpanel.engines.waf.rule_set import Link, Rule, RuleRole, RuleSet
 
 __all__ = [
     "DROPS_TRAILERS",

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Collection
 
-from guardpanel.engines.agent import Agent
 from guardpanel.engines.answer_cache import AnswerCache
-from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.haproxy.reloading import patience_with
+from guardpanel.engines.haproxy.server_states import Servers, ServerStatus
+from guardpanel.engines.haproxy.status import LONGEST, haproxy_status, servers
 from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus
 from guardpanel.engines.releases import Releases
-from guardpanel.engines.reloading import patience_with
-from guardpanel.engines.servers import Servers, ServerStatus
-from guardpanel.engines.status import LONGEST, haproxy_status, servers
+from guardpanel.engines.waf.agent import Agent
 from guardpanel.errors import EngineUnavailable
 
 PAGE_PATIENCE_SECONDS = 0.1

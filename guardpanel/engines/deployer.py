@@ -7,25 +7,25 @@ from contextlib import asynccontextmanager, suppress
 
 from guardpanel.background import Background
 from guardpanel.bundle import Bundle, NamedServer
-from guardpanel.engines import ports
-from guardpanel.engines.agent import Agent
-from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.answers import Answers
-from guardpanel.engines.ban_map import BanMap
-from guardpanel.engines.coraza_spoa import agent_of
 from guardpanel.engines.differences import Drift
 from guardpanel.engines.drift import Expected, Inspector
 from guardpanel.engines.files import sweep_drafts
-from guardpanel.engines.haproxy import HAProxy
-from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.proc import listener_of
+from guardpanel.engines.haproxy import ports
+from guardpanel.engines.haproxy.haproxy import HAProxy
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.haproxy.reloading import START_PATIENCE_SECONDS, Reloader, StillLoading
+from guardpanel.engines.haproxy.server_states import Servers, ServerStatus
+from guardpanel.engines.processes.proc import listener_of
 from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus, Tell
 from guardpanel.engines.publishing import Publisher
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.engines.reloading import START_PATIENCE_SECONDS, Reloader, StillLoading
-from guardpanel.engines.server_sync import ServerSync
-from guardpanel.engines.servers import Servers, ServerStatus
+from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.servers.server_sync import ServerSync
 from guardpanel.engines.verify import Verifier
+from guardpanel.engines.waf.agent import Agent
+from guardpanel.engines.waf.agent_files import read_configuration
+from guardpanel.engines.waf.coraza_spoa import agent_of
 from guardpanel.errors import DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.settings import Settings
 

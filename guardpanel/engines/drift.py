@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
-from guardpanel.engines import proc
-from guardpanel.engines.agent import Agent, AgentStatus
-from guardpanel.engines.agent_files import applications_in
 from guardpanel.engines.differences import Drift, Place, differing
 from guardpanel.engines.files import content_of
-from guardpanel.engines.map_drift import MapInspector
-from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines.haproxy.master_cli import MasterCli, Processes
+from guardpanel.engines.processes import proc
 from guardpanel.engines.releases import ReleaseDamaged, Releases
+from guardpanel.engines.runtime.map_drift import MapInspector
 from guardpanel.engines.verify import Verifier
+from guardpanel.engines.waf.agent import Agent, AgentStatus
+from guardpanel.engines.waf.agent_files import applications_in
 from guardpanel.errors import EngineUnavailable
 
 TRIES = 6

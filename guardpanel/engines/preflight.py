@@ -4,14 +4,14 @@ import os
 from datetime import UTC, datetime
 
 from guardpanel.certificates.names import day
-from guardpanel.engines import panel_certificate
-from guardpanel.engines.coraza_spoa import describe_version
 from guardpanel.engines.deployer import Deployer
-from guardpanel.engines.haproxy import NO_TLS, HAProxy
-from guardpanel.engines.panel_tls import PanelTls
-from guardpanel.engines.ports import must_be_free, refusal
-from guardpanel.engines.proc import listener_of
-from guardpanel.engines.process import run
+from guardpanel.engines.haproxy.haproxy import NO_TLS, HAProxy
+from guardpanel.engines.haproxy.ports import must_be_free, refusal
+from guardpanel.engines.processes.proc import listener_of
+from guardpanel.engines.processes.process import run
+from guardpanel.engines.tls import panel_certificate
+from guardpanel.engines.tls.panel_tls import PanelTls
+from guardpanel.engines.waf.coraza_spoa import describe_version
 from guardpanel.errors import EngineUnavailable, Problem
 from guardpanel.listen_addresses import host_and_port
 from guardpanel.settings import Settings

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from guardpanel.bundle import Bundle, NamedServer
-from guardpanel.engines.addresses import Addresses
-from guardpanel.engines.agent import Agent, AgentStatus
-from guardpanel.engines.ban_map import BanMap
 from guardpanel.engines.differences import Drift
 from guardpanel.engines.drift import Expected
-from guardpanel.engines.haproxy import HAProxy
+from guardpanel.engines.haproxy.haproxy import HAProxy
+from guardpanel.engines.haproxy.server_states import Servers, ServerStatus
+from guardpanel.engines.haproxy.status import HAProxyStatus
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.engines.servers import Servers, ServerStatus
-from guardpanel.engines.status import HAProxyStatus
+from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.servers.addresses import Addresses
 from guardpanel.engines.verify import Verifier
+from guardpanel.engines.waf.agent import Agent, AgentStatus
 
 SERVERS_PATIENCE_SECONDS = 0.02
 "Seconds that a page waits for newer states of all servers. Thousands take twice that, and longer during a save."

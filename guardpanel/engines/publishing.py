@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines.files import content_of
-from guardpanel.engines.map_swapping import MapSwapper
+from guardpanel.engines.haproxy.reloading import Reloader
 from guardpanel.engines.protocol import Tell
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.engines.reloading import Reloader
-from guardpanel.engines.server_sync import ServerSync
-from guardpanel.engines.swapping import NotSwapped, Swapper
+from guardpanel.engines.runtime.map_swapping import MapSwapper
+from guardpanel.engines.runtime.swapping import NotSwapped, Swapper
+from guardpanel.engines.servers.server_sync import ServerSync
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import EngineUnavailable
 

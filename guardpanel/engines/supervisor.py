@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 
 from guardpanel.background import Background, end
-from guardpanel.engines.child import Child, ChildState
-from guardpanel.engines.proc import has_lost
-from guardpanel.engines.process import clean_environment
+from guardpanel.engines.processes.child import Child, ChildState
+from guardpanel.engines.processes.proc import has_lost
+from guardpanel.engines.processes.process import clean_environment
+from guardpanel.engines.processes.rotation import LARGEST_LOG, rotate, rotate_access_log
 from guardpanel.engines.protocol import Engines
-from guardpanel.engines.rotation import LARGEST_LOG, rotate, rotate_access_log
 from guardpanel.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http
-from guardpanel.engines.handshakes import Places, difference, leaves, other_than
-from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.patience import Patience
-from guardpanel.engines.proc import listener_of, processes_at
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.processes.patience import Patience
+from guardpanel.engines.processes.proc import listener_of, processes_at
 from guardpanel.engines.proxy_lines import certificate_lines, expected_of_us, local, tls_listeners
+from guardpanel.engines.tls.handshakes import Places, difference, leaves, other_than
 from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
 DEADLINE = 8.0

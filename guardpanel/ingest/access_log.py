@@ -1,8 +1,8 @@
 """HAProxy's log, read exactly once, also across rotations.
 
 HAProxy appends to the file that it was started with and opens no other, so the file only grows, by its offsets. Old parts are
-copied to an archive and their blocks are freed, which leaves a hole that reads as NULs (engines/rotation.py). An offset always
-means the same byte, and a late reader finds it in the archive.
+copied to an archive and their blocks are freed, which leaves a hole that reads as NULs (engines/processes/rotation.py). An offset
+always means the same byte, and a late reader finds it in the archive.
 """
 
 import os

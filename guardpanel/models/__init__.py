@@ -13,33 +13,26 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import (  # noqa: E402
-    address_list,
-    body_reading,
-    certificate,
-    client_ca,
-    custom_rule,
-    policy,
-    rule_exclusion,
-    rule_override,
-    traffic,
-    virtual_host,
-)
-from guardpanel.models.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep  # noqa: E402
-from guardpanel.models.address_list import AddressList  # noqa: E402
-from guardpanel.models.address_list_content import AddressListContent  # noqa: E402
-from guardpanel.models.ban import Ban  # noqa: E402
-from guardpanel.models.body_reading import BodyReading  # noqa: E402
-from guardpanel.models.certificate import Certificate  # noqa: E402
-from guardpanel.models.certificate_content import CertificateContent  # noqa: E402
-from guardpanel.models.client_ca import ClientCa  # noqa: E402
-from guardpanel.models.custom_rule import CustomRule  # noqa: E402
+from guardpanel.models import traffic, virtual_host  # noqa: E402
+from guardpanel.models.access import address_list  # noqa: E402
+from guardpanel.models.access.address_list import AddressList  # noqa: E402
+from guardpanel.models.access.address_list_content import AddressListContent  # noqa: E402
+from guardpanel.models.access.ban import Ban  # noqa: E402
+from guardpanel.models.certificates import certificate, client_ca  # noqa: E402
+from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep  # noqa: E402
+from guardpanel.models.certificates.certificate import Certificate  # noqa: E402
+from guardpanel.models.certificates.certificate_content import CertificateContent  # noqa: E402
+from guardpanel.models.certificates.client_ca import ClientCa  # noqa: E402
 from guardpanel.models.hostname import Hostname  # noqa: E402
 from guardpanel.models.noun import Noun  # noqa: E402
-from guardpanel.models.policy import Policy  # noqa: E402
+from guardpanel.models.policies import body_reading, policy  # noqa: E402
+from guardpanel.models.policies.body_reading import BodyReading  # noqa: E402
+from guardpanel.models.policies.policy import Policy  # noqa: E402
 from guardpanel.models.revision import Deployment, Revision  # noqa: E402
-from guardpanel.models.rule_exclusion import RuleExclusion  # noqa: E402
-from guardpanel.models.rule_override import RuleOverride  # noqa: E402
+from guardpanel.models.rules import custom_rule, rule_exclusion, rule_override  # noqa: E402
+from guardpanel.models.rules.custom_rule import CustomRule  # noqa: E402
+from guardpanel.models.rules.rule_exclusion import RuleExclusion  # noqa: E402
+from guardpanel.models.rules.rule_override import RuleOverride  # noqa: E402
 from guardpanel.models.server import Server  # noqa: E402
 from guardpanel.models.traffic import Traffic  # noqa: E402
 from guardpanel.models.user import AccessToken, Installation, Session, User  # noqa: E402

@@ -8,9 +8,9 @@ from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
-from guardpanel.models.content_types import NEVER_ALLOWED
 from guardpanel.models.networks import WIDEST, network
-from guardpanel.models.policy_lists import BETWEEN, REFUSED_METHODS, SAME_PLACE
+from guardpanel.models.policies.content_types import NEVER_ALLOWED
+from guardpanel.models.policies.policy_lists import BETWEEN, REFUSED_METHODS, SAME_PLACE
 
 Row = Mapping[str, Any]
 

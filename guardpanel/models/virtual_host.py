@@ -14,14 +14,14 @@ from pydantic import (
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, Relationship
 
-from guardpanel.models.certificate import Certificate
-from guardpanel.models.enforcement import EnforcementMode, effective_mode
+from guardpanel.models.certificates.certificate import Certificate
+from guardpanel.models.certificates.https import HttpsColumns
+from guardpanel.models.certificates.issuing import NewCertificateInput
 from guardpanel.models.hostname import Hostname, Hostnames, first_name
-from guardpanel.models.https import HttpsColumns
-from guardpanel.models.issuing import NewCertificateInput
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
-from guardpanel.models.policy import Policy
+from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
+from guardpanel.models.policies.policy import Policy
 from guardpanel.models.references import OptionalId, blank_is_none
 from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
 from guardpanel.models.types import Name, Notes, Path, hostname, refuse, shown, stored

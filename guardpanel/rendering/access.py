@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from guardpanel.models.address_list import EMPTY, ListKind
+from guardpanel.models.access.address_list import EMPTY, ListKind
 from guardpanel.rendering.state import DesiredState
 
 LISTS_MAP = "lists.map"

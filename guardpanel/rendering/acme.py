@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from guardpanel.models.certificate import is_address
+from guardpanel.models.certificates.certificate import is_address
 from guardpanel.rendering.rows import Rows
 
 HOSTS_MAP = "acme_hosts.map"

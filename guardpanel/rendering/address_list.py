@@ -3,7 +3,7 @@
 from collections import namedtuple
 from typing import TYPE_CHECKING, Self
 
-from guardpanel.models.address_list import AddressListColumns, AppliesTo, Reference
+from guardpanel.models.access.address_list import AddressListColumns, AppliesTo, Reference
 from guardpanel.rendering.rows import ColumnReader, Row
 
 COLUMNS = ColumnReader(AddressListColumns)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from guardpanel.models.body_reading import NOUN, BodyReading, BodyReadingColumns
-from guardpanel.models.content_types import ReadAs
-from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.policies.body_reading import NOUN, BodyReading, BodyReadingColumns
+from guardpanel.models.policies.content_types import ReadAs
+from guardpanel.models.policies.path_condition import PathMatch
 from guardpanel.rendering.conditions import Chain, Link, of_requests, own
 from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.templates import template

@@ -7,7 +7,7 @@ virtual hosts are as large as the largest body that a policy inspects.
 
 from typing import NamedTuple
 
-from guardpanel.models.policy import KIB
+from guardpanel.models.policies.policy import KIB
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.state import DesiredState
 

@@ -6,7 +6,7 @@ HAProxy 2.6 to 3.4 then serve it. Only `tune.ssl.cachesize 0` and `no-tls-ticket
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from guardpanel.models.https import ClientCertificates
+from guardpanel.models.certificates.https import ClientCertificates
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from guardpanel.models.path_condition import PathMatch
+from guardpanel.models.policies.path_condition import PathMatch
 from guardpanel.rendering.tokens import Token, built, exactly, literal, matching
 
 PLAIN = re.compile(r"[A-Za-z0-9_.-]+")

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from guardpanel import readable_yaml
 from guardpanel.bundle import Application
 from guardpanel.kept import Kept
-from guardpanel.models.content_types import ReadAs, narrowness, readings
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.policy import KIB
-from guardpanel.models.restrictions import CHECKED_FROM_LEVEL_2
+from guardpanel.models.policies.content_types import ReadAs, narrowness, readings
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy import KIB
+from guardpanel.models.policies.restrictions import CHECKED_FROM_LEVEL_2
 from guardpanel.rendering.body_readings import FOREIGN_PROCESSORS, PROCESSORS
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from guardpanel.models.custom_rule import CustomRule, CustomRuleColumns
-from guardpanel.models.custom_rule_checks import read
-from guardpanel.models.custom_rule_choices import CustomAction, RulePhase
-from guardpanel.models.custom_rule_text import link_of
-from guardpanel.models.seclang import Link, pretty
+from guardpanel.models.rules.custom_rule import CustomRule, CustomRuleColumns
+from guardpanel.models.rules.custom_rule_checks import read
+from guardpanel.models.rules.custom_rule_choices import CustomAction, RulePhase
+from guardpanel.models.rules.custom_rule_text import link_of
+from guardpanel.models.rules.seclang import Link, pretty
 from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.tokens import Token, rule
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import NOUN, RuleExclusion, RuleExclusionColumns, Target
+from guardpanel.models.rules.rule_choices import ids
+from guardpanel.models.rules.rule_exclusion import NOUN, RuleExclusion, RuleExclusionColumns, Target
 from guardpanel.rendering.conditions import PLAIN, Chain, Link, is_exactly, of_requests, own
 from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.templates import template

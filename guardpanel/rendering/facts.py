@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from guardpanel.certificates.served import NO_CERTIFICATES, ServedCertificates
-from guardpanel.models.policy import KIB, LARGEST_BODY_KIB_IN_SMALL_FRAMES
-from guardpanel.models.policy_judging import LARGEST_BODY_KIB
+from guardpanel.models.policies.policy import KIB, LARGEST_BODY_KIB_IN_SMALL_FRAMES
+from guardpanel.models.policies.policy_judging import LARGEST_BODY_KIB
 
 LARGEST_HEADERS = 32 * KIB
 "Bytes of all request headers together. More returns 431. Leaves room in HAProxy's buffer for the body."
@@ -38,8 +38,8 @@ class EngineFacts:
     "HAProxy was built with Lua. Without it, it cannot see trailers of a body that passes in parts."
 
     lua_folder: str = ""
-    """Where engines/haproxy.py puts the Lua filter. The path is absolute, since HAProxy reads it once per thread, first from the
-    configuration's directory and then from where it was started."""
+    """Where engines/haproxy/haproxy.py puts the Lua filter. The path is absolute, since HAProxy reads it once per thread, first
+    from the configuration's directory and then from where it was started."""
 
     memory_mib: int = 2048
     "Of the machine or container, as recorded by services/installation.py."

@@ -5,8 +5,8 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.policy import KIB
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
 from guardpanel.rendering import access, acme, client_certificates, https, maps, trailers, waiting
 from guardpanel.rendering.access_log import access_log

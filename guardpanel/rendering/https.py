@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from guardpanel.certificates.choosing import Choice
 from guardpanel.certificates.names import covers
 from guardpanel.certificates.served import ServedCertificate
-from guardpanel.models.certificate import is_address
-from guardpanel.models.https import TlsProfile
+from guardpanel.models.certificates.certificate import is_address
+from guardpanel.models.certificates.https import TlsProfile
 from guardpanel.rendering import client_certificates
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.traffic import ListenerState

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import waiting
 from guardpanel.rendering.coraza import Effective, effective
 from guardpanel.rendering.state import DesiredState

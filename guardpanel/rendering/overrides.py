@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from guardpanel.models.rule_override import FAMILY, RuleAction, RuleOverrideColumns
+from guardpanel.models.rules.rule_override import FAMILY, RuleAction, RuleOverrideColumns
 from guardpanel.rendering.rows import ColumnReader, Row
 from guardpanel.rendering.tokens import Token, built, literal
 

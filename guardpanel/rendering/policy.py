@@ -1,7 +1,7 @@
 """A policy as the config templates see it."""
 
-from guardpanel.models.enforcement import EnforcementMode, OverLimit, fails_open, over_limit_in
-from guardpanel.models.policy import KIB, PolicyFields
+from guardpanel.models.policies.enforcement import EnforcementMode, OverLimit, fails_open, over_limit_in
+from guardpanel.models.policies.policy import KIB, PolicyFields
 from guardpanel.rendering.rows import ColumnReader, Row
 
 OF_FIELDS = ColumnReader(PolicyFields)

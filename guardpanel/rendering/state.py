@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from guardpanel.models.enforcement import EnforcementMode, effective_mode
+from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
 from guardpanel.rendering import acme
 from guardpanel.rendering.address_list import AddressListState
 from guardpanel.rendering.facts import EngineFacts

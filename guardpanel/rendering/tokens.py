@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Any, LiteralString
 
 from guardpanel.bundle import Origin
-from guardpanel.models.content_types import CONTENT_TYPE, READINGS, expression
-from guardpanel.models.seclang import Link, NotSecLang, parse_link, written
+from guardpanel.models.policies.content_types import CONTENT_TYPE, READINGS, expression
+from guardpanel.models.rules.seclang import Link, NotSecLang, parse_link, written
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 "What ends a line for HAProxy, Coraza, YAML or Python, and other controls."

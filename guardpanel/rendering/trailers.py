@@ -1,7 +1,7 @@
 """Fields after a chunked body (trailers, RFC 9112 §7.1.2), for HAProxy versions without an option that drops them. A Lua filter
 detects them. Without Lua, a body that may have trailers does not pass: HAProxy rejects requests without a length."""
 
-from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import waiting
 from guardpanel.rendering.capacity import LARGE_BODY
 from guardpanel.rendering.state import DesiredState

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from guardpanel.models.content_types import ReadAs
+from guardpanel.models.policies.content_types import ReadAs
 from guardpanel.rendering import body_readings
 from guardpanel.rendering.body_readings import BodyReadingState
 from guardpanel.rendering.custom_rules import CustomRuleState, after_rule_set, before_rule_set

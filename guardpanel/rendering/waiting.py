@@ -8,8 +8,8 @@ continues with what has arrived. Its time is computed while the body arrives.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from guardpanel.models.enforcement import EnforcementMode, OverLimit
-from guardpanel.models.policy import KIB
+from guardpanel.models.policies.enforcement import EnforcementMode, OverLimit
+from guardpanel.models.policies.policy import KIB
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.virtual_host import VirtualHostState

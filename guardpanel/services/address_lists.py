@@ -12,10 +12,17 @@ from guardpanel.access import contents, parsing
 from guardpanel.access.entries import Entries, Entry, with_added, without
 from guardpanel.errors import Invalid, NotFound, Stale
 from guardpanel.models import AddressList
-from guardpanel.models.address_list import NOUN, AddressListFields, AddressListInput, AppliesTo, ListKind, Reference
+from guardpanel.models.access.address_list import (
+    NOUN,
+    AddressListFields,
+    AddressListInput,
+    AppliesTo,
+    ListKind,
+    Reference,
+)
 from guardpanel.sealing import Seal
+from guardpanel.services.access.lockout import doors, must_not_lock_out
 from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.lockout import doors, must_not_lock_out
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 

@@ -7,13 +7,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
 from guardpanel.models import BodyReading, Policy
-from guardpanel.models.body_reading import NOUN, BodyReadingColumns, BodyReadingFields
-from guardpanel.models.content_types import ReadAs, reading_of
+from guardpanel.models.policies.body_reading import NOUN, BodyReadingColumns, BodyReadingFields
+from guardpanel.models.policies.content_types import ReadAs, reading_of
 from guardpanel.rendering import EngineFacts, body_readings
 from guardpanel.rendering.body_readings import FOREIGN_PROCESSORS, BodyReadingState
 from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.exclusion_words import listed, requests_to
 from guardpanel.services.paging import Page, holds
+from guardpanel.services.rules.exclusion_words import listed, requests_to
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(BodyReading.name), "changed": col(BodyReading.updated_at)}

@@ -13,7 +13,7 @@ from guardpanel.certificates import choosing, contents
 from guardpanel.certificates.choosing import USUAL_LIFETIME, WARNED_DAYS, Choice, State, state_of
 from guardpanel.certificates.names import covers
 from guardpanel.models import Certificate, CertificateContent, Hostname, Traffic, VirtualHost
-from guardpanel.models.certificate import Source, is_address
+from guardpanel.models.certificates.certificate import Source, is_address
 from guardpanel.models.types import shown
 
 MOST = 20

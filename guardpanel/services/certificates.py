@@ -17,10 +17,10 @@ from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
 from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, Stale
 from guardpanel.models import Certificate, CertificateContent, Hostname
-from guardpanel.models.certificate import NOUN, CertificateFields, CertificateInput, Source
-from guardpanel.models.certificate_content import LOCAL_AUTHORITY
+from guardpanel.models.certificates.certificate import NOUN, CertificateFields, CertificateInput, Source
+from guardpanel.models.certificates.certificate_content import LOCAL_AUTHORITY
+from guardpanel.models.certificates.issuing import Challenge
 from guardpanel.models.hostname import UNNAMED
-from guardpanel.models.issuing import Challenge
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses
 from guardpanel.services.certificate_choices import must_not_leave_a_gap

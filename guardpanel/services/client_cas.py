@@ -16,8 +16,8 @@ from guardpanel.certificates.client_authorities import FILE, judge, must_fit, re
 from guardpanel.certificates.client_authority_state import Authority, authorities, end_of, state_of
 from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa, VirtualHost
-from guardpanel.models.client_ca import NOUN, ClientCaFields, ClientCaInput
-from guardpanel.models.https import ClientCertificates
+from guardpanel.models.certificates.client_ca import NOUN, ClientCaFields, ClientCaInput
+from guardpanel.models.certificates.https import ClientCertificates
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult

@@ -12,12 +12,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
-from guardpanel.models.custom_rule import NOUN, CustomRuleColumns, CustomRuleFields
-from guardpanel.models.custom_rule_checks import ALLOWED, RESPONSE_PHASES, phase_of, read
-from guardpanel.models.custom_rule_choices import CustomAction
-from guardpanel.models.custom_rule_text import FIRST_ID, LAST_ID, SCORE
-from guardpanel.models.rule_override import RuleAction
-from guardpanel.models.seclang import Action, NotSecLang, parse, pretty
+from guardpanel.models.rules.custom_rule import NOUN, CustomRuleColumns, CustomRuleFields
+from guardpanel.models.rules.custom_rule_checks import ALLOWED, RESPONSE_PHASES, phase_of, read
+from guardpanel.models.rules.custom_rule_choices import CustomAction
+from guardpanel.models.rules.custom_rule_text import FIRST_ID, LAST_ID, SCORE
+from guardpanel.models.rules.rule_override import RuleAction
+from guardpanel.models.rules.seclang import Action, NotSecLang, parse, pretty
 from guardpanel.rendering.custom_rules import links_of, seclang
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds

@@ -8,9 +8,11 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
-from guardpanel.engines import DROPS_TRAILERS, HAProxy, default_certificate, machine
-from guardpanel.engines.ban_map import existing
-from guardpanel.engines.coraza_spoa import agent_of, is_foreign
+from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.engines.processes import machine
+from guardpanel.engines.runtime.ban_map import existing
+from guardpanel.engines.tls import default_certificate
+from guardpanel.engines.waf.coraza_spoa import agent_of, is_foreign
 from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Installation, Policy
 from guardpanel.rendering import EngineFacts

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from functools import partial
 
-from guardpanel.engines.panel_tls import PanelTls
+from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.services.saving.changes import Changes
 
 EVERY_SECONDS = 60.0

@@ -7,8 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, VirtualHost
-from guardpanel.models.enforcement import EnforcementMode, FailMode
-from guardpanel.models.policy import KIB, NOUN, PolicyFields
+from guardpanel.models.policies.enforcement import EnforcementMode, FailMode
+from guardpanel.models.policies.policy import KIB, NOUN, PolicyFields
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import custom_rules
 from guardpanel.services.crud import Crud, Paging

@@ -15,7 +15,7 @@ from guardpanel.errors import NotFound
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import about
 from guardpanel.models.noun import Key, Noun
-from guardpanel.models.policy import NOUN
+from guardpanel.models.policies.policy import NOUN
 from guardpanel.rendering import Rows
 from guardpanel.services.history import history
 from guardpanel.services.saving import differences, snapshots

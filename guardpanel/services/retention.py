@@ -21,9 +21,9 @@ from guardpanel.certificates import contents
 from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services import bans
+from guardpanel.services.access import bans
+from guardpanel.services.access.list_contents import ListContents
 from guardpanel.services.backups.backups import Backups
-from guardpanel.services.list_contents import ListContents
 from guardpanel.services.saving.changes import Changes
 from guardpanel.settings import Settings
 

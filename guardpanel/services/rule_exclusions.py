@@ -10,14 +10,13 @@ from guardpanel import clock
 from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion, VirtualHost
-from guardpanel.models.rule_exclusion import NOUN, CheckedExclusion, RuleExclusionFields
+from guardpanel.models.rules.rule_exclusion import NOUN, CheckedExclusion, RuleExclusionFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
-from guardpanel.services import exclusion_checks
 from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.exclusion_checks import is_meant
 from guardpanel.services.paging import Page, holds
-from guardpanel.services.rules import catalogue
+from guardpanel.services.rules import catalogue, exclusion_checks
+from guardpanel.services.rules.exclusion_checks import is_meant
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 

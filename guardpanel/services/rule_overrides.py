@@ -8,11 +8,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
-from guardpanel.models.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
+from guardpanel.models.rules.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
 from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.exclusion_checks import STEERS, chosen, is_meant, most_of
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue
+from guardpanel.services.rules.exclusion_checks import STEERS, chosen, is_meant, most_of
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(RuleOverride.rule), "changed": col(RuleOverride.updated_at)}

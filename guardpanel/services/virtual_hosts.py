@@ -9,13 +9,13 @@ from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
-from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
-from guardpanel.services import https_doubts, new_certificates
 from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.new_certificates import Ready
+from guardpanel.services.https import https_doubts, new_certificates
+from guardpanel.services.https.new_certificates import Ready
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 

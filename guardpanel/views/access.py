@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from guardpanel.dependencies import Viewer
 from guardpanel.errors import Problem
-from guardpanel.services import access_checks
+from guardpanel.services.access import access_checks
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 

@@ -14,7 +14,7 @@ from guardpanel.access import contents, parsing
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
 from guardpanel.models import AddressList
-from guardpanel.models.address_list import LARGEST_TEXT, AddressListFields, ListKind
+from guardpanel.models.access.address_list import LARGEST_TEXT, AddressListFields, ListKind
 from guardpanel.services import address_lists, virtual_hosts
 from guardpanel.services.address_lists import Edit, adding, removing, replacing
 from guardpanel.views.answers import page

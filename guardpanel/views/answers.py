@@ -18,8 +18,8 @@ from guardpanel.engines import ServerStatus
 from guardpanel.events.crs import is_in_rule_set, is_reporting
 from guardpanel.events.words import VERDICT_TABLE, Verdict
 from guardpanel.models import NOUNS, Policy, User
-from guardpanel.models.enforcement import EnforcementMode, OverLimit
 from guardpanel.models.meta import about, lowered
+from guardpanel.models.policies.enforcement import EnforcementMode, OverLimit
 from guardpanel.services.truth import live_line
 from guardpanel.static_files import asset
 from guardpanel.views import formats, inert

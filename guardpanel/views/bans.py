@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import NotFound, Problem
-from guardpanel.models.ban import BanFields
-from guardpanel.services import bans
-from guardpanel.services.bans import Outcome
+from guardpanel.models.access.ban import BanFields
+from guardpanel.services.access import bans
+from guardpanel.services.access.bans import Outcome
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form

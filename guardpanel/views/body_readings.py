@@ -6,7 +6,7 @@ from fastapi import Path, Response
 
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models import BodyReading
-from guardpanel.models.body_reading import BodyReadingFields
+from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.services import body_readings
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep

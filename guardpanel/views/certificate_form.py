@@ -11,8 +11,8 @@ from starlette.datastructures import UploadFile
 
 from guardpanel.certificates.choosing import state_of
 from guardpanel.models import Certificate
-from guardpanel.models.certificate import LARGEST, CertificateFields, Source
-from guardpanel.models.issuing import AUTHORITIES, LETS_ENCRYPT, known_authority
+from guardpanel.models.certificates.certificate import LARGEST, CertificateFields, Source
+from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, known_authority
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses, certificates
 from guardpanel.views.context import Context

@@ -7,9 +7,10 @@ from fastapi import Response
 from guardpanel.certificates.choosing import state_of
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
-from guardpanel.models.certificate import Source
-from guardpanel.models.issuing import authority_name
-from guardpanel.services import certificate_uses, certificates, earlier_certificates
+from guardpanel.models.certificates.certificate import Source
+from guardpanel.models.certificates.issuing import authority_name
+from guardpanel.services import certificate_uses, certificates
+from guardpanel.services.https import earlier_certificates
 from guardpanel.views import orders
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.certificate_form import CertificateEditing

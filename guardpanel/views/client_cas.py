@@ -13,7 +13,7 @@ from guardpanel.certificates.client_authority_state import list_state
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa
-from guardpanel.models.client_ca import LARGEST, ClientCaFields
+from guardpanel.models.certificates.client_ca import LARGEST, ClientCaFields
 from guardpanel.services import client_cas
 from guardpanel.views.answers import page
 from guardpanel.views.certificate_form import KEY, MOST_FILES

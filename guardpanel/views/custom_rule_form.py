@@ -6,13 +6,13 @@ from typing import Any
 from guardpanel.engines import Rule
 from guardpanel.errors import FieldError, Invalid, Problem
 from guardpanel.models import CustomRule
-from guardpanel.models.custom_rule import CustomRuleFields
 from guardpanel.models.meta import about
+from guardpanel.models.rules.custom_rule import CustomRuleFields
 from guardpanel.services import custom_rules
 from guardpanel.services.custom_rules import seclang
 from guardpanel.services.rules import catalogue
-from guardpanel.services.trial_points import points_in_trial
-from guardpanel.services.trial_requests import REQUEST, try_rule
+from guardpanel.services.trials.trial_points import points_in_trial
+from guardpanel.services.trials.trial_requests import REQUEST, try_rule
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Response
 from guardpanel.acme.order import Phase
 from guardpanel.dependencies import Editor, RowId, Viewer, anew
 from guardpanel.errors import NotFound, Problem
-from guardpanel.models.acme import AcmeStep
-from guardpanel.models.issuing import RevocationReason, authority_name
+from guardpanel.models.certificates.acme import AcmeStep
+from guardpanel.models.certificates.issuing import RevocationReason, authority_name
 from guardpanel.services import certificates
 from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.orders import ORDERING, OrderLog

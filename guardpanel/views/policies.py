@@ -3,9 +3,9 @@
 from fastapi import Response
 
 from guardpanel.dependencies import RowId, Viewer
-from guardpanel.models.content_types import ReadAs
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.restrictions import EXTENSIONS, HEADERS
+from guardpanel.models.policies.content_types import ReadAs
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.restrictions import EXTENSIONS, HEADERS
 from guardpanel.services import body_readings, custom_rules, policies, rule_exclusions, rule_overrides, virtual_hosts
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.views.answers import page

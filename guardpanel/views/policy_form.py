@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from guardpanel.models import Policy
-from guardpanel.models.policy import KIB, PolicyFields
-from guardpanel.models.presets import PRESETS
-from guardpanel.models.restrictions import HEADERS
+from guardpanel.models.policies.policy import KIB, PolicyFields
+from guardpanel.models.policies.presets import PRESETS
+from guardpanel.models.policies.restrictions import HEADERS
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing

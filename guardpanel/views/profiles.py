@@ -7,13 +7,13 @@ from fastapi import APIRouter, Response
 from guardpanel.dependencies import Editor, RowId, Viewer, anew
 from guardpanel.errors import NotFound, Problem
 from guardpanel.services import policies, virtual_hosts
-from guardpanel.services.exclusion_words import reach
 from guardpanel.services.ledger import ledger
 from guardpanel.services.ledger.flags import FlagKind
 from guardpanel.services.ledger.ledger import Question
 from guardpanel.services.profiles.applying import apply, offers, remove
 from guardpanel.services.profiles.choice import ProfileChoice
 from guardpanel.services.profiles.plans import Source
+from guardpanel.services.rules.exclusion_words import reach
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.editing import done

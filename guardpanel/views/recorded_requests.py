@@ -4,8 +4,8 @@ from fastapi import APIRouter, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Invalid
-from guardpanel.services import recorded_requests
 from guardpanel.services.events.recorded import NEWEST
+from guardpanel.services.trials import recorded_requests
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Response
 from guardpanel.dependencies import Editor, RowId
 from guardpanel.errors import Problem
 from guardpanel.models.meta import about
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.services import policies
-from guardpanel.services.trial_points import points_in_trial
-from guardpanel.services.trial_requests import REQUEST, try_policy
+from guardpanel.services.trials.trial_points import points_in_trial
+from guardpanel.services.trials.trial_requests import REQUEST, try_policy
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form

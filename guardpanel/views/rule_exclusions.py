@@ -10,11 +10,11 @@ from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models import RuleExclusion
 from guardpanel.models.meta import label
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services import rule_exclusions, virtual_hosts
-from guardpanel.services.exclusion_checks import too_early
-from guardpanel.services.exclusion_words import prices, reach
 from guardpanel.services.profiles.plans import Source
+from guardpanel.services.rules.exclusion_checks import too_early
+from guardpanel.services.rules.exclusion_words import prices, reach
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail

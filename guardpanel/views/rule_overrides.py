@@ -6,7 +6,7 @@ from fastapi import Path, Response
 
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models import RuleOverride
-from guardpanel.models.rule_override import RuleOverrideFields
+from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.services import rule_overrides
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from guardpanel import __version__
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.engines.haproxy import NO_TLS
+from guardpanel.engines.haproxy.haproxy import NO_TLS
 from guardpanel.services import policies, traffic
 from guardpanel.services.saving import revisions
 from guardpanel.services.truth import live_line

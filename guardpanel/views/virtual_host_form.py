@@ -8,7 +8,7 @@ from fastapi import Response
 from guardpanel.dependencies import Editor, IdInPath
 from guardpanel.errors import HostnameTakeover, Problem
 from guardpanel.models import VirtualHost
-from guardpanel.models.issuing import AUTHORITIES, LETS_ENCRYPT, NewCertificate, known_authority
+from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, NewCertificate, known_authority
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificate_uses, client_cas, policies, virtual_hosts

@@ -8,11 +8,11 @@ from fastapi import Response
 
 from guardpanel.errors import StorageFailed
 from guardpanel.events.words import Kind
-from guardpanel.models.certificate import Source
+from guardpanel.models.certificates.certificate import Source
 from guardpanel.panel import Panel
 from guardpanel.services import certificate_uses, client_cas, virtual_hosts
 from guardpanel.services.events import EventFilter
-from guardpanel.services.trials import Trial
+from guardpanel.services.trials.trials import Trial
 from guardpanel.views import orders
 from guardpanel.views.answers import by_name, page
 from guardpanel.views.context import Context

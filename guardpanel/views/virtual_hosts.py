@@ -3,9 +3,10 @@
 from fastapi import Response
 
 from guardpanel.dependencies import RowId, Viewer
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.services import policies, trials, virtual_hosts
-from guardpanel.services.trials import Kind
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.trials import trials
+from guardpanel.services.trials.trials import Kind
 from guardpanel.views.answers import page
 from guardpanel.views.context import ContextDep
 from guardpanel.views.forms import Form

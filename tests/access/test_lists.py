@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from guardpanel.access import parsing
 from guardpanel.access.entries import FOREVER, Entries, Entry, covering, ordered, span, with_added
-from guardpanel.engines.map_swapping import MapChange, deciding, parsed
+from guardpanel.engines.runtime.map_swapping import MapChange, deciding, parsed
 from tests.corpus import CORPUS
 
 NEW_YEAR = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())

@@ -10,7 +10,7 @@ from guardpanel.acme.faults import FaultKind
 from guardpanel.acme.limits import LIMITS, Past, reached
 from guardpanel.errors import Conflict
 from guardpanel.models import AcmeOrder, Certificate
-from guardpanel.models.issuing import LETS_ENCRYPT, STAGING
+from guardpanel.models.certificates.issuing import LETS_ENCRYPT, STAGING
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import deeds
 from tests.acme.worker import FIRST, Worker, refusal

@@ -10,7 +10,7 @@ from guardpanel.acme.client import Authority, RenewalWindow
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.keys import account_key, new_key, new_rsa_key, signing_request
 from guardpanel.models import AcmeOrder, AcmePlan, Certificate, CertificateContent
-from guardpanel.models.certificate import KeyType, Source
+from guardpanel.models.certificates.certificate import KeyType, Source
 from guardpanel.services.issuing import plans
 from guardpanel.services.issuing.orders import History, stored_fault
 

@@ -6,7 +6,7 @@ import pytest
 
 from guardpanel.acme.client import RenewalWindow
 from guardpanel.models import Certificate
-from guardpanel.models.issuing import RevocationReason
+from guardpanel.models.certificates.issuing import RevocationReason
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import deeds, plans
 from tests.acme.worker import Worker

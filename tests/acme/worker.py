@@ -20,7 +20,7 @@ from guardpanel.acme.order import Order, Record
 from guardpanel.acme.preflight import Finding
 from guardpanel.certificates import contents
 from guardpanel.models import AcmePlan, Certificate, CertificateContent
-from guardpanel.models.certificate import CertificateFields
+from guardpanel.models.certificates.certificate import CertificateFields
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import orders, plans
 from guardpanel.services.issuing.checks import Checks

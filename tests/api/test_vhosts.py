@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from guardpanel.models.issuing import LETS_ENCRYPT
+from guardpanel.models.certificates.issuing import LETS_ENCRYPT
 from guardpanel.panel import Panel
 from tests.certificates.made import full_chain, leaf
 from tests.factories import a_react_policy, a_vhost

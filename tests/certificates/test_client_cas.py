@@ -16,7 +16,7 @@ from guardpanel.certificates.client_authorities import judge, read
 from guardpanel.certificates.client_authority_state import authorities, end_of, state_of
 from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa
-from guardpanel.models.client_ca import LARGEST
+from guardpanel.models.certificates.client_ca import LARGEST
 from guardpanel.panel import Panel
 from tests.certificates.made import DAY, NOW, Made, intermediate, leaf, made, root
 from tests.conftest import Person

@@ -16,7 +16,7 @@ from guardpanel.certificates.reading import parse_pem
 from guardpanel.database import Database
 from guardpanel.errors import Problem
 from guardpanel.models import Certificate, CertificateContent
-from guardpanel.models.certificate import CertificateInput, Source
+from guardpanel.models.certificates.certificate import CertificateInput, Source
 from guardpanel.sealing import KeyLost, Seal
 from tests.certificates.made import NOW, full_chain, leaf
 

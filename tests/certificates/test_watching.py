@@ -10,13 +10,14 @@ from sqlmodel import col, update
 from guardpanel.certificates.choosing import Choice, best_for, state_of
 from guardpanel.certificates.contents import CurrentContent
 from guardpanel.errors import NotFound, RolledBack
-from guardpanel.models.certificate import Source
-from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.certificates.certificate import Source
+from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_renewals, certificates, earlier_certificates, virtual_hosts
-from guardpanel.services.certificate_renewals import Pauses
+from guardpanel.services import certificates, virtual_hosts
+from guardpanel.services.https import certificate_renewals, earlier_certificates
+from guardpanel.services.https.certificate_renewals import Pauses
 from guardpanel.services.saving.change import Change
 from tests.certificates.made import NOW, intermediate, made
 from tests.factories import a_vhost

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from guardpanel.models.issuing import AUTHORITIES
+from guardpanel.models.certificates.issuing import AUTHORITIES
 from guardpanel.panel import Panel
 from tests.api.test_vhosts import CERTIFICATES, ONE, make, pasted
 from tests.certificates.made import intermediate, made

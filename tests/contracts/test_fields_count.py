@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from guardpanel.engines import RuleSet
-from guardpanel.engines.agent import Agent
+from guardpanel.engines.waf.agent import Agent
 from guardpanel.panel import Panel
 from guardpanel.settings import Settings
 from tests.certificates.made import root

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from guardpanel.models.certificate import CertificateInput, Source
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.certificates.certificate import CertificateInput, Source
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificates, policies, virtual_hosts
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult

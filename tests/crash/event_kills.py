@@ -25,7 +25,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from guardpanel.engines.proc import listener_of
+from guardpanel.engines.processes.proc import listener_of
 from guardpanel.events.lines import unpacked
 from guardpanel.ingest import agent_line, proxy_line, recorded
 from guardpanel.settings import Settings

@@ -25,9 +25,9 @@ from cryptography import x509
 from guardpanel import readable_yaml
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import HAProxy
-from guardpanel.engines.machine import open_files
+from guardpanel.engines.processes.machine import open_files
 from guardpanel.models import NOUNS
-from guardpanel.models.certificate import Source
+from guardpanel.models.certificates.certificate import Source
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.sealing import Seal
 from guardpanel.services.installation import asked_again

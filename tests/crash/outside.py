@@ -18,7 +18,8 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
-from guardpanel.engines import Deployer, child, supervisor
+from guardpanel.engines import Deployer, supervisor
+from guardpanel.engines.processes import child
 from guardpanel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from guardpanel.models.certificate import is_address
+from guardpanel.models.certificates.certificate import is_address
 from tests.acme.authority import Pebble
 from tests.certificates.made import full_chain, leaf, made, root
 from tests.e2e.conftest import log_in

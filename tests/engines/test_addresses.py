@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from guardpanel.engines.addresses import Addresses
-from guardpanel.engines.names import Resolution
+from guardpanel.engines.servers.addresses import Addresses
+from guardpanel.engines.servers.names import Resolution
 
 GONE = Resolution(problem="Name or service not known", is_none=True)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from guardpanel.bundle import Bundle
-from guardpanel.engines import HAProxy, default_certificate
-from guardpanel.engines.certificate_checks import CertificateChecks
+from guardpanel.engines import HAProxy
+from guardpanel.engines.haproxy.certificate_checks import CertificateChecks
 from guardpanel.engines.releases import Releases
+from guardpanel.engines.tls import default_certificate
 from guardpanel.errors import ConfigRejected
 
 CONFIG = b"""global

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from guardpanel.engines import coraza_spoa, spop
-from guardpanel.engines.agent import Agent, AgentStatus
-from guardpanel.engines.coraza_spoa import CorazaSpoa, agent_of
+from guardpanel.engines.waf import coraza_spoa, spop
+from guardpanel.engines.waf.agent import Agent, AgentStatus
+from guardpanel.engines.waf.coraza_spoa import CorazaSpoa, agent_of
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
-from guardpanel.models.policy import KIB
+from guardpanel.models.policies.policy import KIB
 from guardpanel.rendering import DesiredState, render
 from guardpanel.settings import Settings
 from tests.coraza_spoa import stand_in

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from guardpanel.engines.handover import COLUMNS, HEAD, Backends, Row, addresses_in, rows_in, servers_in, state_lines
+from guardpanel.engines.servers.handover import (
+    COLUMNS,
+    HEAD,
+    Backends,
+    Row,
+    addresses_in,
+    rows_in,
+    servers_in,
+    state_lines,
+)
 from guardpanel.rendering import DesiredState, render
 from tests.rows import FACTS, rows
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import machine
+from guardpanel.engines.processes import machine
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from guardpanel.bundle import Bundle, NamedServer
-from guardpanel.engines.names import Names, Resolution, must_have_addresses
+from guardpanel.engines.servers.names import Names, Resolution, must_have_addresses
 from guardpanel.errors import ConfigRejected
 from guardpanel.rendering import DesiredState, render
 from guardpanel.services.saving.refusals import field_error

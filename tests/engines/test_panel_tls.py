@@ -12,10 +12,11 @@ import pytest
 
 from guardpanel.certificates.making import LIFETIME
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
-from guardpanel.engines import panel_certificate, preflight
-from guardpanel.engines.panel_tls import PanelTls
+from guardpanel.engines import preflight
+from guardpanel.engines.tls import panel_certificate
+from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.errors import Problem
-from guardpanel.models.certificate import Source
+from guardpanel.models.certificates.certificate import Source
 from guardpanel.settings import Settings
 from tests.certificates.made import Made, full_chain, intermediate, leaf, made
 from tests.ports import free_port

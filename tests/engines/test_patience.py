@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from guardpanel.engines import patience
-from guardpanel.engines.patience import LONGEST, Patience
+from guardpanel.engines.processes import patience
+from guardpanel.engines.processes.patience import LONGEST, Patience
 from tests.live.processes import hanging
 from tests.live.stack import wait_until
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from guardpanel.engines import ports
+from guardpanel.engines.haproxy import ports
 from tests.ports import free_port
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import DROPS_TRAILERS, Deployer, HAProxy, master_cli
-from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines import DROPS_TRAILERS, Deployer, HAProxy
+from guardpanel.engines.haproxy import master_cli
+from guardpanel.engines.haproxy.master_cli import MasterCli, Processes
+from guardpanel.engines.haproxy.reloading import Reloader
 from guardpanel.engines.releases import Releases
-from guardpanel.engines.reloading import Reloader
 from guardpanel.engines.supervisor import Supervisor
 from guardpanel.errors import DeploymentFailed, EngineUnavailable
 from guardpanel.rendering import DesiredState, render
@@ -105,7 +106,7 @@ async def test_haproxy_that_loads_for_ever_is_given_up(
         async def reload(self) -> str:
             return LOADING
 
-    monkeypatch.setattr("guardpanel.engines.reloading.RELOAD_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("guardpanel.engines.haproxy.reloading.RELOAD_PATIENCE_SECONDS", 0.1)
     reloader.cli = Stuck(tmp_path / "m.sock", looks=1_000)
 
     with pytest.raises(DeploymentFailed, match="still loading"):

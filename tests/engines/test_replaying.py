@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import replaying
-from guardpanel.engines.replaying import Replays, RuleSetChoice, replay
+from guardpanel.engines.waf import replaying
+from guardpanel.engines.waf.replaying import Replays, RuleSetChoice, replay
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
 pytestmark = pytest.mark.anyio

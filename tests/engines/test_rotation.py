@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import rotation
+from guardpanel.engines.processes import rotation
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardpanel.engines.rule_set import parse
+from guardpanel.engines.waf.rule_set import parse
 from guardpanel.errors import EngineUnavailable
 
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from guardpanel.engines.servers import Servers, ServerStatus
+from guardpanel.engines.haproxy.server_states import Servers, ServerStatus
 
 COLUMNS = [
     *("pxname", "svname", "qcur", "qmax", "scur", "smax", "slim", "stot", "bin", "bout", "dreq", "dresp", "ereq"),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import spop
-from guardpanel.engines import spop_frames as frames
-from guardpanel.engines.spop_frames import Kind
+from guardpanel.engines.waf import spop
+from guardpanel.engines.waf import spop_frames as frames
+from guardpanel.engines.waf.spop_frames import Kind
 from guardpanel.errors import EngineUnavailable
 
 pytestmark = pytest.mark.anyio

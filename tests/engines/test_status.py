@@ -1,6 +1,6 @@
 """What is said of HAProxy, from what its processes answer."""
 
-from guardpanel.engines.status import uninspected
+from guardpanel.engines.haproxy.status import uninspected
 
 
 def test_requests_without_a_verdict_are_added_up_by_policy_wherever_they_are_counted() -> None:

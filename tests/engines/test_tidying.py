@@ -7,10 +7,10 @@ from collections.abc import Collection
 import pytest
 
 from guardpanel.engines import Deployer, deployer
-from guardpanel.engines.agent import Agent, AgentStatus
 from guardpanel.engines.differences import Drift
 from guardpanel.engines.drift import Expected, Inspector
-from guardpanel.engines.master_cli import MasterCli, Processes
+from guardpanel.engines.haproxy.master_cli import MasterCli, Processes
+from guardpanel.engines.waf.agent import Agent, AgentStatus
 from guardpanel.rendering import DesiredState, render
 from guardpanel.settings import Settings
 from tests.rows import FACTS, rows

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from guardpanel.bundle import Application, Origin
-from guardpanel.engines import agent_refusals
-from guardpanel.engines.agent import Agent, RunningApplication
-from guardpanel.engines.handover import rows_in
-from guardpanel.engines.haproxy import rejected
-from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.process import Completed, run
-from guardpanel.engines.servers import Servers
-from guardpanel.engines.status import haproxy_status
+from guardpanel.engines.haproxy.haproxy import rejected
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.haproxy.server_states import Servers
+from guardpanel.engines.haproxy.status import haproxy_status
+from guardpanel.engines.processes.process import Completed, run
+from guardpanel.engines.servers.handover import rows_in
+from guardpanel.engines.waf import agent_refusals
+from guardpanel.engines.waf.agent import Agent, RunningApplication
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable
 from guardpanel.views import refusals
 from tests.certificates.made import full_chain, leaf
@@ -67,7 +67,7 @@ def version_of(said: Path) -> str:
 
 
 def test_every_branch_that_is_promised_was_recorded() -> None:
-    from guardpanel.engines.versions import BRANCHES
+    from guardpanel.engines.haproxy.versions import BRANCHES
 
     assert {tuple(map(int, version_of(said).split("."))) for said in TRANSCRIPTS.glob("haproxy-*")} == set(BRANCHES)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import versions
-from guardpanel.engines.haproxy import HAProxy
+from guardpanel.engines.haproxy import versions
+from guardpanel.engines.haproxy.haproxy import HAProxy
 from guardpanel.errors import EngineUnavailable
 
 pytestmark = pytest.mark.anyio

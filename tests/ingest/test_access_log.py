@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import rotation
+from guardpanel.engines.processes import rotation
 from guardpanel.events.archives import archives
 from guardpanel.ingest.access_log import AccessLog, Position
 from tests.events import a_log_line, a_passed_line

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines.proc import is_process, listener_of
+from guardpanel.engines.processes.proc import is_process, listener_of
 from guardpanel.errors import Busy, StorageFailed
 from guardpanel.events import schema
 from guardpanel.ingest import batches, run

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guardpanel.engines import Deployer
-from guardpanel.engines.agent_files import read_configuration
+from guardpanel.engines.waf.agent_files import read_configuration
 from guardpanel.services import crud
 from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.changes import Changes

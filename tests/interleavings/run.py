@@ -28,7 +28,7 @@ from guardpanel.database import Database
 from guardpanel.engines.answer_cache import FRESH
 from guardpanel.errors import Problem
 from guardpanel.models import Policy
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.sealing import Seal

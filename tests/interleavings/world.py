@@ -12,13 +12,13 @@ from typing import Any
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import AgentStatus, Deployer, RunningApplication
-from guardpanel.engines.agent import Agent
-from guardpanel.engines.agent_files import read_configuration
 from guardpanel.engines.drift import Inspector
-from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.patience import Patience
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.processes.patience import Patience
 from guardpanel.engines.releases import Release
 from guardpanel.engines.verify import Verifier
+from guardpanel.engines.waf.agent import Agent
+from guardpanel.engines.waf.agent_files import read_configuration
 from guardpanel.errors import ConfigRejected, DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.settings import Settings
 from tests.interleavings.scheduler import Fate

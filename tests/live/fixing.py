@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 from guardpanel.database import Database
-from guardpanel.engines.evaluation import evaluate
+from guardpanel.engines.waf.evaluation import evaluate
 from guardpanel.models import NOUNS
 from guardpanel.rendering import Rows
 from guardpanel.services.fixes.drafts import Draft, ground_of

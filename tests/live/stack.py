@@ -19,8 +19,9 @@ from typing import Any, Self
 from guardpanel import readable_yaml, shipped
 from guardpanel.bundle import Bundle
 from guardpanel.certificates.served import NO_CERTIFICATES, ServedCertificates
-from guardpanel.engines import DROPS_TRAILERS, HAProxy, default_certificate
-from guardpanel.engines.status import UNINSPECTED, uninspected
+from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.engines.haproxy.status import UNINSPECTED, uninspected
+from guardpanel.engines.tls import default_certificate
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.settings import Settings
 from tests.live.wire import PROXY_LINE, Part, Response, head

@@ -17,13 +17,14 @@ from guardpanel.acme.preflight import Caa, Network
 from guardpanel.certificates import contents
 from guardpanel.certificates.choosing import state_of
 from guardpanel.certificates.reading import parse_pem
-from guardpanel.engines.handshakes import first_of
+from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.errors import EngineUnavailable, Invalid
 from guardpanel.models import AcmePlan, Certificate, CertificateContent
-from guardpanel.models.certificate import CertificateFields
-from guardpanel.models.issuing import RevocationReason
+from guardpanel.models.certificates.certificate import CertificateFields
+from guardpanel.models.certificates.issuing import RevocationReason
 from guardpanel.models.virtual_host import VirtualHostInput
-from guardpanel.services import earlier_certificates, virtual_hosts
+from guardpanel.services import virtual_hosts
+from guardpanel.services.https import earlier_certificates
 from guardpanel.services.issuing import deeds, orders, plans
 from guardpanel.services.issuing.accounts import Accounts, key_of
 from guardpanel.services.issuing.checks import NOT_ASKED, Checks

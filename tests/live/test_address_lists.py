@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from guardpanel.errors import NeedsConfirmation
-from guardpanel.models.address_list import AddressListInput
+from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.services import address_lists, virtual_hosts
 from guardpanel.services.address_lists import adding, removing
 from guardpanel.services.history import history

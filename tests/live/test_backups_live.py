@@ -19,8 +19,8 @@ import httpx2
 import pytest
 from sqlmodel import SQLModel
 
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.backups import copies, restores
 from guardpanel.services.backups.backups import Backups

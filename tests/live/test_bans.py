@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardpanel.engines.ban_map import BanMap
-from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.runtime.ban_map import BanMap
 from guardpanel.errors import EngineUnavailable, NeedsConfirmation
-from guardpanel.models.address_list import AddressListInput
-from guardpanel.models.ban import BanFields, BanLength
-from guardpanel.services import access_checks, address_lists, virtual_hosts
-from guardpanel.services.bans import Bans
+from guardpanel.models.access.address_list import AddressListInput
+from guardpanel.models.access.ban import BanFields, BanLength
+from guardpanel.services import address_lists, virtual_hosts
+from guardpanel.services.access import access_checks
+from guardpanel.services.access.bans import Bans
 from guardpanel.services.events import Events
 from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin

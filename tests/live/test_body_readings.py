@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.content_types import ReadAs
+from guardpanel.models.policies.content_types import ReadAs
 from tests.live.judging import EvaluatedRequest, Judge, a_request
 from tests.live.origins import Origin
 from tests.live.stack import Stack

@@ -10,10 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from guardpanel.engines.handshakes import first_of
+from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.errors import Conflict
-from guardpanel.models.certificate import CertificateFields, Source
-from guardpanel.models.client_ca import ClientCaFields
+from guardpanel.models.certificates.certificate import CertificateFields, Source
+from guardpanel.models.certificates.client_ca import ClientCaFields
 from guardpanel.services import certificates, client_cas, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.certificates.made import Made, intermediate, made, root

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES
-from guardpanel.models.presets import PRESETS
+from guardpanel.models.policies.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES
+from guardpanel.models.policies.presets import PRESETS
 from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.rows import SECRET, rows

@@ -15,11 +15,12 @@ import pytest
 from guardpanel.engines import AgentStatus
 from guardpanel.errors import ConfigRejected, Invalid, RolledBack
 from guardpanel.models import Revision
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.rendering import coraza
-from guardpanel.services import policies, trials, virtual_hosts
+from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import SaveRequest
+from guardpanel.services.trials import trials
 from tests.coraza_spoa import stand_in
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import agent_binary
@@ -96,7 +97,7 @@ async def test_the_status_says_what_is_known_and_no_more(running: Installation) 
 async def test_one_that_does_not_hear_the_signal_changes_nothing(
     haproxy: str, origin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guardpanel.engines.coraza_spoa.PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr("guardpanel.engines.waf.coraza_spoa.PATIENCE_SECONDS", 2.0)
     async with with_coraza_spoa(haproxy, origin, deaf=True) as running:
         file = running.engines.agent.configuration
         content = file.read_bytes()

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from guardpanel.engines.agent_refusals import rejected
-from guardpanel.engines.evaluation import evaluate
-from guardpanel.models.custom_rule import CustomRuleFields
+from guardpanel.engines.waf.agent_refusals import rejected
+from guardpanel.engines.waf.evaluation import evaluate
+from guardpanel.models.rules.custom_rule import CustomRuleFields
 from guardpanel.rendering import DesiredState, render
 from guardpanel.services.custom_rules import copy_of
 from guardpanel.services.fixes.drafts import Draft, ground_of
-from guardpanel.services.pasted_requests import read_request
+from guardpanel.services.trials.pasted_requests import read_request
 from tests.corpus import CORPUS
 from tests.live.judging import EvaluatedRequest, Judge, a_form, a_json, a_request
 from tests.live.origins import Origin

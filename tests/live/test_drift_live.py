@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from guardpanel.engines import Place
-from guardpanel.engines.process import clean_environment
+from guardpanel.engines.processes.process import clean_environment
 from guardpanel.errors import Drifted
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.backups.backups import Backups

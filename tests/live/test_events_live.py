@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from guardpanel.database import Database
-from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.rotation import rotate_access_log
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.processes.rotation import rotate_access_log
 from guardpanel.ingest.run import Ingest
 from guardpanel.services.events import EventDetail, EventFilter, EventItem, Events, Verdict
 from guardpanel.settings import Settings

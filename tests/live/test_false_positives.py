@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.rule_exclusion import RuleExclusionFields
-from guardpanel.services.exclusion_checks import must_have_effect
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
+from guardpanel.services.rules.exclusion_checks import must_have_effect
 from tests.live.judging import EvaluatedRequest, Judge
 from tests.rows import rows
 from tests.rule_set import rule_set

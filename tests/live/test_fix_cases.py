@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.engines.evaluation import Evaluation, evaluate
+from guardpanel.engines.waf.evaluation import Evaluation, evaluate
 from guardpanel.services.fixes.attacks import payloads
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
 from guardpanel.services.fixes.ladder import Climb, Ladder

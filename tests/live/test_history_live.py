@@ -8,7 +8,7 @@ import pytest
 
 from guardpanel.errors import ConfigRejected, DeploymentFailed, RolledBack
 from guardpanel.models import Deployment, Revision
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.history import comparisons, history

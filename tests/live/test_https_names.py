@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
-from guardpanel.models.certificate import Source
+from guardpanel.models.certificates.certificate import Source
 from guardpanel.rendering import Rows
 from tests.certificates.made import NOW, leaf, made
 from tests.live.stack import Stack

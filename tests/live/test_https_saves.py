@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from guardpanel.engines.handshakes import first_of
-from guardpanel.engines.ports import refusal
+from guardpanel.engines.haproxy.ports import refusal
+from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.errors import ConfigRejected, DeploymentFailed, Invalid
-from guardpanel.models.certificate import CertificateFields, Source
+from guardpanel.models.certificates.certificate import CertificateFields, Source
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services import certificates, traffic, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest

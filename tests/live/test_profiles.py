@@ -14,9 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from guardpanel.engines import RuleRole
-from guardpanel.models.rule_choices import ids
-from guardpanel.services.exclusion_checks import must_have_effect
+from guardpanel.models.rules.rule_choices import ids
 from guardpanel.services.profiles.catalogue import profiles
+from guardpanel.services.rules.exclusion_checks import must_have_effect
 from tests.live.judging import EvaluatedRequest, Judge, a_request
 from tests.rows import rows
 from tests.rule_set import rule_set

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardpanel.database import Database
-from guardpanel.engines.replaying import RuleSetChoice, replay
+from guardpanel.engines.waf.replaying import RuleSetChoice, replay
 from guardpanel.events.client_keys import client_key
 from guardpanel.ingest.run import Ingest
 from guardpanel.services.events import Events

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from guardpanel.engines.replaying import ReplayVerdict, RuleSetChoice, replay
+from guardpanel.engines.waf.replaying import ReplayVerdict, RuleSetChoice, replay
 from guardpanel.errors import EngineUnavailable
 from tests.live.judging import EvaluatedRequest, Judge, a_form, a_request
 from tests.rows import rows

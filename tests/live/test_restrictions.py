@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS, READABLE_CHARSETS
+from guardpanel.models.policies.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS, READABLE_CHARSETS
 from tests.live.judging import EvaluatedRequest, Judge, a_form, a_request
 from tests.rows import rows
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from guardpanel.engines.agent_refusals import rejected
+from guardpanel.engines.waf.agent_refusals import rejected
 from guardpanel.events import schema
 from guardpanel.ingest.run import Ingest
 from guardpanel.rendering import DesiredState, render

@@ -14,15 +14,16 @@ from sqlmodel import select
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import verify
-from guardpanel.engines.child import Child
-from guardpanel.engines.status import haproxy_status
+from guardpanel.engines.haproxy.status import haproxy_status
+from guardpanel.engines.processes.child import Child
 from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackFailed, RolledBack, Stale
 from guardpanel.models import Deployment, Policy
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import coraza, haproxy, templates
-from guardpanel.services import policies, trials, virtual_hosts
+from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
+from guardpanel.services.trials import trials
 from tests.live.saves import Installation, a_virtual_host, installation_of, is_shared
 from tests.panel import origin_server
 

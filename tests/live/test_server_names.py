@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import httpx2
 import pytest
 
-from guardpanel.engines.names import Names
+from guardpanel.engines.servers.names import Names
 from guardpanel.models import VirtualHost
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest, SaveResult

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from guardpanel.engines import server_sync
 from guardpanel.engines.files import write_atomically
+from guardpanel.engines.servers import server_sync
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.content_types import ReadAs
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.restrictions import CHARSETS, EXTENSIONS, HEADERS
+from guardpanel.models.policies.content_types import ReadAs
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.policies.restrictions import CHARSETS, EXTENSIONS, HEADERS
 from guardpanel.services.fixes.ladder import Ladder
 from guardpanel.services.fixes.widths import Width
 from guardpanel.services.fixes.words import seclang

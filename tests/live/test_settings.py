@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.body_reading import BodyReadingFields
-from guardpanel.models.restrictions import EXTENSIONS, HEADERS
+from guardpanel.models.policies.body_reading import BodyReadingFields
+from guardpanel.models.policies.restrictions import EXTENSIONS, HEADERS
 from guardpanel.services.body_readings import must_have_effect
 from tests.live.judging import Judge
 from tests.live.test_false_positives import Case, asked

@@ -11,12 +11,13 @@ import pytest
 from guardpanel.engines.verify import IN_A_ROW
 from guardpanel.ingest.recent_requests import NOT_OURS
 from guardpanel.listen_addresses import bind_text
-from guardpanel.models.certificate import CertificateFields, Source
+from guardpanel.models.certificates.certificate import CertificateFields, Source
 from guardpanel.models.traffic import TrafficFields
-from guardpanel.services import certificates, policies, traffic, trials, virtual_hosts
+from guardpanel.services import certificates, policies, traffic, virtual_hosts
 from guardpanel.services.history import history
 from guardpanel.services.saving.changes import SaveRequest
-from guardpanel.services.trials import Kind
+from guardpanel.services.trials import trials
+from guardpanel.services.trials.trials import Kind
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.tls import DEADLINE, context
 from tests.live.wire import head

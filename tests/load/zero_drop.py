@@ -27,8 +27,8 @@ from typing import Any
 
 import httpx2
 
-from guardpanel.engines.master_cli import MasterCli
-from guardpanel.engines.servers import Servers
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.haproxy.server_states import Servers
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.load.judge import BLOCKING, Host, Policy, State, Told, complaints
 from tests.panel import ROOT, Panel, running_panel

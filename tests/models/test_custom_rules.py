@@ -7,12 +7,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from guardpanel.models.custom_rule import CustomRuleFields
-from guardpanel.models.custom_rule_checks import ADDED
-from guardpanel.models.custom_rule_choices import CustomAction, Operator, RulePhase, RuleSeverity
-from guardpanel.models.custom_rule_text import built, link_of
-from guardpanel.models.seclang import parse, pretty, written
-from guardpanel.models.seclang_names import COLLECTIONS, SINGLE, TRANSFORMATIONS
+from guardpanel.models.rules.custom_rule import CustomRuleFields
+from guardpanel.models.rules.custom_rule_checks import ADDED
+from guardpanel.models.rules.custom_rule_choices import CustomAction, Operator, RulePhase, RuleSeverity
+from guardpanel.models.rules.custom_rule_text import built, link_of
+from guardpanel.models.rules.seclang import parse, pretty, written
+from guardpanel.models.rules.seclang_names import COLLECTIONS, SINGLE, TRANSFORMATIONS
 from guardpanel.services.custom_rules import copy_of
 from tests.rule_set import rule_set
 

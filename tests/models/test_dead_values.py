@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from guardpanel.models.content_types import ContentTypes
 from guardpanel.models.networks import Networks
-from guardpanel.models.policy_lists import Masks, Methods, Skips
+from guardpanel.models.policies.content_types import ContentTypes
+from guardpanel.models.policies.policy_lists import Masks, Methods, Skips
 
 DEAD: list[tuple[Any, str, str]] = [
     (Skips, "/a/./b", "never matches"),

@@ -10,7 +10,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.certificates import making
 from guardpanel.certificates.reading import Parsed
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
-from guardpanel.models.certificate import KeyType, Source
+from guardpanel.models.certificates.certificate import KeyType, Source
 from guardpanel.rendering import Rows
 from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.origins import origin

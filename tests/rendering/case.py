@@ -24,7 +24,7 @@ VERSIONS: Mapping[str, Mapping[str, Any]] = {
     "2.8": {"holds_responses": True, "runs_lua": True},
     "3.2": {"holds_responses": True, "runs_lua": True, "drops_trailers": True},
 }
-"What engines/haproxy.py finds these branches to be able to."
+"What engines/haproxy/haproxy.py finds these branches to be able to."
 
 AGENTS = {"guardpanel-spoa": False, "coraza-spoa": True}
 

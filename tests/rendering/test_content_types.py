@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from guardpanel.models.content_types import READINGS, ReadAs, reading_of
-from guardpanel.models.policy import PolicyFields
-from guardpanel.models.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES
+from guardpanel.models.policies.content_types import READINGS, ReadAs, reading_of
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.policies.policy_lists import DATA_TYPES, FILE_TYPES, FORM_TYPES
 from guardpanel.rendering.tokens import UnsafeText, content_types
 from tests.rendering.test_coraza import made
 

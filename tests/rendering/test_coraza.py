@@ -8,8 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 from guardpanel.bundle import Bundle
-from guardpanel.models.policy import PolicyFields
-from guardpanel.models.policy_lists import MASKED_FIELDS
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.policies.policy_lists import MASKED_FIELDS
 from guardpanel.rendering import DesiredState, render
 from tests.panel import ROOT
 from tests.rows import FACTS, rows

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from guardpanel.models import NOUNS
-from guardpanel.models.enforcement import EnforcementMode
 from guardpanel.models.listener import ListenerFields
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import Balance
 from guardpanel.rendering import DesiredState, render

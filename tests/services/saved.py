@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from guardpanel.database import Database
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import Rows
 from guardpanel.sealing import Seal

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardpanel.errors import Invalid
-from guardpanel.models.body_reading import BodyReadingFields
+from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.services.body_readings import ROWS, must_have_effect, prices, reach
 from tests.rows import FACTS
 

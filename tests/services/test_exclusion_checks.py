@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from guardpanel.errors import Invalid
-from guardpanel.models.rule_exclusion import RuleExclusionFields
-from guardpanel.services.exclusion_checks import must_have_effect, too_early
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
+from guardpanel.services.rules.exclusion_checks import must_have_effect, too_early
 from tests.rule_set import rule_set
 
 

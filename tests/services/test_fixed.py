@@ -7,7 +7,7 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import NotFound, RolledBack
-from guardpanel.models.rule_exclusion import NOUN, RuleExclusion, RuleExclusionFields
+from guardpanel.models.rules.rule_exclusion import NOUN, RuleExclusion, RuleExclusionFields
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.fixed import Fix

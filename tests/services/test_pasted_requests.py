@@ -3,7 +3,7 @@
 import pytest
 
 from guardpanel.errors import Invalid
-from guardpanel.services.pasted_requests import read_request
+from guardpanel.services.trials.pasted_requests import read_request
 
 
 def headers(text: str) -> dict[str, str]:

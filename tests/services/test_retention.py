@@ -12,7 +12,7 @@ from guardpanel import clock
 from guardpanel.app import create_app
 from guardpanel.errors import Problem
 from guardpanel.models import Ban, Deployment, Revision
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel

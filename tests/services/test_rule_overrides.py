@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from guardpanel.errors import Invalid
-from guardpanel.models.rule_override import RuleOverrideFields
+from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.services.rule_overrides import known
 from tests.rule_set import rule_set
 

@@ -14,10 +14,10 @@ import pytest
 from guardpanel.engines import Link, Rule, RuleRole, RuleSet
 from guardpanel.events import schema
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.rule_exclusion import Target
-from guardpanel.models.rule_override import RuleAction
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import Target
+from guardpanel.models.rules.rule_override import RuleAction
 from guardpanel.services import policies
 from guardpanel.services.events import fired
 from guardpanel.services.rules import catalogue

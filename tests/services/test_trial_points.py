@@ -1,7 +1,7 @@
 """Points beside the rules of a tested request: those of the rule set and of the policy's own rules, if they add up to its score."""
 
-from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
-from guardpanel.services.trial_points import explained
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
+from guardpanel.services.trials.trial_points import explained
 from tests.rule_set import rule_set
 
 

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.events import schema
 from guardpanel.ingest import recorded
-from guardpanel.models.rule_exclusion import RuleExclusion, RuleExclusionFields
+from guardpanel.models.rules.rule_exclusion import RuleExclusion, RuleExclusionFields
 from guardpanel.panel import Panel
 from guardpanel.services.fixes import fixed
 from guardpanel.services.history import history

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from guardpanel.engines import AgentStatus
-from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
 from guardpanel.errors import EngineSilent
 from guardpanel.panel import Panel
 from tests.events import a_log_line, an_event, store

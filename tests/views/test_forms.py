@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models.meta import label
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.views.forms import Form

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from guardpanel.engines.servers import ServerStatus
+from guardpanel.engines.haproxy.server_states import ServerStatus
 from tests.factories import a_virtual_host
 from tests.fakes import FakeEngines
 from tests.html import read

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from guardpanel.engines import RuleSet
-from guardpanel.engines.agent import Agent
+from guardpanel.engines.waf.agent import Agent
 from tests.corpus import CORPUS
 from tests.factories import an_exclusion
 from tests.html import read

@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import select
 
 from guardpanel.models import AcmeAccount
-from guardpanel.models.issuing import AUTHORITIES, LETS_ENCRYPT, directory
+from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, directory
 from guardpanel.panel import Panel
 from tests.conftest import Person
 

@@ -9,9 +9,9 @@ import pytest
 from sqlmodel import col, select
 
 from guardpanel.engines import RuleSet
-from guardpanel.engines.agent import Agent
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.rule_exclusion import RuleExclusion, Target
+from guardpanel.engines.waf.agent import Agent
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import RuleExclusion, Target
 from guardpanel.panel import Panel
 from guardpanel.services.profiles import catalogue
 from guardpanel.services.profiles.catalogue import Profile, profiles

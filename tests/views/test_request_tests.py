@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
 from tests.factories import a_policy
 from tests.fakes import FakeEngines
 from tests.html import read

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from guardpanel.engines import RuleRole, RuleSet
-from guardpanel.engines.agent import Agent
-from guardpanel.engines.coraza_spoa import CorazaSpoa
+from guardpanel.engines.waf.agent import Agent
+from guardpanel.engines.waf.coraza_spoa import CorazaSpoa
 from guardpanel.errors import EngineUnavailable
 from guardpanel.panel import Panel
 from guardpanel.services.rules.sentences import explain

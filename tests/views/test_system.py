@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardpanel.engines import panel_certificate
-from guardpanel.engines.panel_tls import PanelTls
+from guardpanel.engines.tls import panel_certificate
+from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.panel import Panel
 from tests.conftest import Person
 from tests.factories import a_virtual_host

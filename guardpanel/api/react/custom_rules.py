@@ -10,11 +10,19 @@ from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule
-from guardpanel.models.custom_rule import CustomRuleFields, Message
-from guardpanel.models.custom_rule_checks import phase_of
-from guardpanel.models.custom_rule_choices import OPERATORS, WRITTEN, Operator, RulePhase, RuleSeverity
-from guardpanel.models.custom_rule_text import FIRST_ID, built
-from guardpanel.models.seclang import Action, Link, NotSecLang, parse_actions, split_targets, written, written_actions
+from guardpanel.models.rules.custom_rule import CustomRuleFields, Message
+from guardpanel.models.rules.custom_rule_checks import phase_of
+from guardpanel.models.rules.custom_rule_choices import OPERATORS, WRITTEN, Operator, RulePhase, RuleSeverity
+from guardpanel.models.rules.custom_rule_text import FIRST_ID, built
+from guardpanel.models.rules.seclang import (
+    Action,
+    Link,
+    NotSecLang,
+    parse_actions,
+    split_targets,
+    written,
+    written_actions,
+)
 from guardpanel.services import custom_rules
 
 OF_ACTIONS = ("name", "action", "points", "severity", "tags", "status", "transformations")

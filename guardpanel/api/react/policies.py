@@ -12,7 +12,7 @@ from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
-from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.services import custom_rules, rule_exclusions, rule_overrides
 
 EXCLUSIONS, OVERRIDES, CUSTOM_RULES = ExclusionDialect(), OverrideDialect(), CustomRuleDialect()

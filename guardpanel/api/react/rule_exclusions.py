@@ -9,9 +9,9 @@ from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import NAMED, Target
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_choices import ids
+from guardpanel.models.rules.rule_exclusion import NAMED, Target
 
 ANY = "*"
 "A target value that means any field, as none may be blank."

@@ -8,7 +8,7 @@ from guardpanel.api.react.keys import keys
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.models import RuleOverride
-from guardpanel.models.rule_override import RuleAction
+from guardpanel.models.rules.rule_override import RuleAction
 
 SAYS = {"rule_id": ("rule",), "comment": ("reason",)}
 

@@ -21,8 +21,8 @@ from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.certificate import Source
-from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.certificates.certificate import Source
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.types import hostname, shown
 from guardpanel.services import certificate_uses, policies
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.engines.replaying import Replayed
+from guardpanel.engines.waf.replaying import Replayed
 from guardpanel.events.lines import unpacked
 from guardpanel.events.schema import id_of, time_of
 from guardpanel.events.texts import shown
@@ -53,7 +53,7 @@ class RecordedRequest:
 
     @property
     def as_asked(self) -> Mapping[str, Any]:
-        """For the agent's evaluate and replay (engines/replaying.py)."""
+        """For the agent's evaluate and replay (engines/waf/replaying.py)."""
         return {
             "method": self.method, "uri": self.uri, "version": self.version, "headers": [list(each) for each in self.headers],
             "body": base64.b64encode(self.body.encode("utf-8", "surrogateescape")).decode(), "partial": self.is_partial,

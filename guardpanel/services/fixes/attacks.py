@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from guardpanel.models.rule_exclusion import Target
+from guardpanel.models.rules.rule_exclusion import Target
 from guardpanel.services.fixes.blame import Field
 from guardpanel.services.fixes.requests import Request
 

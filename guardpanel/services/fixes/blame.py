@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
 from guardpanel.events.crs import copied_header, is_reporting
-from guardpanel.models.rule_exclusion import Target
+from guardpanel.models.rules.rule_exclusion import Target
 
 LONGEST_NAME = 200
 

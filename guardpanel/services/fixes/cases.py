@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.engines.evaluation import EvaluatedRule, Evaluation, Match
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
 from guardpanel.errors import Conflict, EngineUnavailable, NotFound
 from guardpanel.models import Policy, VirtualHost
-from guardpanel.models.body_reading import NOUN as BODY_READING
 from guardpanel.models.hostname import Hostname
+from guardpanel.models.policies.body_reading import NOUN as BODY_READING
 from guardpanel.services.events import EventDetail, Events, FiredRule, scores
 from guardpanel.services.fixes.blame import causes
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of

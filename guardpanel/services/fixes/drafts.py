@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from guardpanel.models import NOUNS
-from guardpanel.models.body_reading import BodyReadingFields
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.rule_exclusion import RuleExclusionFields
-from guardpanel.models.rule_override import RuleOverrideFields
+from guardpanel.models.policies.body_reading import BodyReadingFields
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import DesiredState, EngineFacts, Rows
 from guardpanel.rendering.coraza import application
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from guardpanel.engines.evaluation import EvaluatedRule, Match
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Match
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services.events import FiredRule
 from guardpanel.services.fixes.folding import name_pattern
 from guardpanel.services.fixes.requests import MASKED, STANDS_IN, Request

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardpanel.engines import RuleSet
-from guardpanel.engines.evaluation import EvaluatedRule, Evaluation
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation
 from guardpanel.errors import Invalid
-from guardpanel.services import exclusion_checks
 from guardpanel.services.fixes import policy_cures, restrictions, widths
 from guardpanel.services.fixes.blame import Blame, blame, causes
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.hidden import NOTHING_HIDDEN, Hidden
 from guardpanel.services.fixes.requests import Request
 from guardpanel.services.fixes.widths import Width
+from guardpanel.services.rules import exclusion_checks
 
 ROUNDS = 4
 "With another setting the request may get further, and other rules may fire."

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.engines.evaluation import Evaluation
+from guardpanel.engines.waf.evaluation import Evaluation
 from guardpanel.errors import EngineUnavailable
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.rule_exclusion import Target
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.rules.rule_exclusion import Target
 from guardpanel.rendering import DesiredState
 from guardpanel.rendering.coraza import applications, effective
 from guardpanel.services.fixes.attacks import carrier, families, payloads

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardpanel.database import Database
-from guardpanel.engines.replaying import Replayed
+from guardpanel.engines.waf.replaying import Replayed
 from guardpanel.models import VirtualHost
 from guardpanel.services.events import EventDetail, EventFilter, EventItem, Events
 from guardpanel.services.events.grouping import key_of

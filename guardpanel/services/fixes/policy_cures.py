@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guardpanel.errors import Invalid
-from guardpanel.models.body_reading import NOUN as BODY_READING
-from guardpanel.models.body_reading import BodyReadingFields
-from guardpanel.models.content_types import ReadAs, reading_of
-from guardpanel.models.policy import PolicyFields
-from guardpanel.models.policy_judging import MOST_ARGUMENTS
+from guardpanel.models.policies.body_reading import NOUN as BODY_READING
+from guardpanel.models.policies.body_reading import BodyReadingFields
+from guardpanel.models.policies.content_types import ReadAs, reading_of
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.policies.policy_judging import MOST_ARGUMENTS
 from guardpanel.services.fixes import restrictions
 from guardpanel.services.fixes.blame import Blame
 from guardpanel.services.fixes.drafts import Draft, is_for_the_same

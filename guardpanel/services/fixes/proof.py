@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guardpanel.engines.replaying import Replayed
-from guardpanel.models.rule_exclusion import Target
+from guardpanel.engines.waf.replaying import Replayed
+from guardpanel.models.rules.rule_exclusion import Target
 from guardpanel.services.fixes.attacks import Attack, Place, attacks
 from guardpanel.services.fixes.blame import Blame, fields_in
 from guardpanel.services.fixes.cases import Case

@@ -4,8 +4,8 @@ added to it, and a length is raised. Wider than an exclusion for one path, and r
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from guardpanel.models.restrictions import HTTP_VERSIONS, READABLE_CHARSETS
-from guardpanel.models.rule_exclusion import Target
+from guardpanel.models.policies.restrictions import HTTP_VERSIONS, READABLE_CHARSETS
+from guardpanel.models.rules.rule_exclusion import Target
 from guardpanel.services.fixes.blame import Blame
 from guardpanel.services.fixes.requests import Request
 

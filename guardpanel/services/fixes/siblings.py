@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guardpanel.engines.replaying import Replayed
+from guardpanel.engines.waf.replaying import Replayed
 from guardpanel.services.events import Events
 from guardpanel.services.events.grouping import key_of
 from guardpanel.services.fixes.cases import Case

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from guardpanel.engines.replaying import Replayed, RuleSetChoice
+from guardpanel.engines.waf.replaying import Replayed, RuleSetChoice
 from guardpanel.errors import EngineUnavailable
 from guardpanel.services.events import Events
 from guardpanel.services.fixes.cases import Case

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from guardpanel.models.meta import Choice
-from guardpanel.models.path_condition import PathMatch, plain_path
-from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import RuleExclusionFields, Target
-from guardpanel.models.rule_override import KnownOverride, RuleAction
+from guardpanel.models.policies.path_condition import PathMatch, plain_path
+from guardpanel.models.rules.rule_choices import ids
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
+from guardpanel.models.rules.rule_override import KnownOverride, RuleAction
 from guardpanel.services.fixes.blame import Blame, Field
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.folding import escaped, escaped_path, json_name, name_pattern, path_pattern

@@ -6,20 +6,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from guardpanel.models import Policy
-from guardpanel.models.body_reading import NOUN as BODY_READING
-from guardpanel.models.body_reading import BodyReadingFields
-from guardpanel.models.policy import PolicyFields
-from guardpanel.models.rule_override import RuleOverrideFields
+from guardpanel.models.policies.body_reading import NOUN as BODY_READING
+from guardpanel.models.policies.body_reading import BodyReadingFields
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.body_readings import BodyReadingState
 from guardpanel.rendering.body_readings import directives as reading_directives
 from guardpanel.rendering.exclusions import ExclusionState
-from guardpanel.services import body_readings, exclusion_words, policies
+from guardpanel.services import body_readings, policies
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.drafts import FIRST_ID, Draft
 from guardpanel.services.fixes.ladder import Rung
 from guardpanel.services.fixes.widths import Width
 from guardpanel.services.input import validated
+from guardpanel.services.rules import exclusion_words
 from guardpanel.services.saving.differences import in_words
 
 

@@ -13,8 +13,8 @@ from guardpanel.acme.client import Authority, Binding
 from guardpanel.acme.keys import account_key, new_key, thumbprint
 from guardpanel.database import Database
 from guardpanel.errors import FieldError, Invalid
-from guardpanel.models.acme import AcmeAccount, AcmeKey
-from guardpanel.models.issuing import BindingInput, IssuingColumns
+from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey
+from guardpanel.models.certificates.issuing import BindingInput, IssuingColumns
 from guardpanel.sealing import KeyLost, Seal
 
 ACCOUNT = frozenset({"eab_key_id", "eab_key"})

@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.acme.faults import Fault, FaultKind
 from guardpanel.acme.limits import LIMITS, LONGEST, Past, Reached, reached
 from guardpanel.acme.renewal import NOT_RETRIED
-from guardpanel.models.acme import AcmeOrder, AcmePlan
-from guardpanel.models.certificate import Certificate
-from guardpanel.models.issuing import LETS_ENCRYPT, STAGING, authority_name
+from guardpanel.models.certificates.acme import AcmeOrder, AcmePlan
+from guardpanel.models.certificates.certificate import Certificate
+from guardpanel.models.certificates.issuing import LETS_ENCRYPT, STAGING, authority_name
 from guardpanel.services.issuing.orders import fault_in
 
 REHEARSED_AFTER = 2

@@ -14,11 +14,11 @@ from guardpanel.acme.order import Order, Phase
 from guardpanel.acme.preflight import Finding
 from guardpanel.certificates import contents
 from guardpanel.errors import Conflict, Invalid, NotFound, Problem
-from guardpanel.models.acme import AcmeOrder, AcmePlan
-from guardpanel.models.certificate import Certificate, Source
-from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.certificates.acme import AcmeOrder, AcmePlan
+from guardpanel.models.certificates.certificate import Certificate, Source
+from guardpanel.models.certificates.certificate_content import CertificateContent
+from guardpanel.models.certificates.issuing import RevocationReason, directory
 from guardpanel.models.hostname import known_hostnames
-from guardpanel.models.issuing import RevocationReason, directory
 from guardpanel.services.issuing import choices, orders, plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog

@@ -7,8 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.certificates import contents
 from guardpanel.certificates.reading import Parsed, parse_pem
 from guardpanel.errors import Conflict, Invalid, Problem
-from guardpanel.models.acme import AcmeOrder
-from guardpanel.models.certificate import Certificate
+from guardpanel.models.certificates.acme import AcmeOrder
+from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.sealing import KeyLost
 from guardpanel.services.certificate_choices import gap
 from guardpanel.services.issuing.orders import difference

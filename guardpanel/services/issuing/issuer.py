@@ -16,9 +16,9 @@ from guardpanel.acme.faults import AuthorityFault
 from guardpanel.acme.keys import renewal_id
 from guardpanel.acme.order import Phase
 from guardpanel.certificates import contents
-from guardpanel.models.acme import AcmeOrder, AcmePlan, AcmeStep
-from guardpanel.models.certificate import Certificate, Source
-from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.certificates.acme import AcmeOrder, AcmePlan, AcmeStep
+from guardpanel.models.certificates.certificate import Certificate, Source
+from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.services.issuing import choices, orders, plans
 from guardpanel.services.issuing.checks import Checks
 from guardpanel.services.issuing.steps import Steps

@@ -14,9 +14,9 @@ from guardpanel.acme.keys import fingerprint_of, is_rsa_request, new_key, new_rs
 from guardpanel.acme.limits import LONGEST
 from guardpanel.acme.order import Order, Phase, Record
 from guardpanel.errors import NotFound
-from guardpanel.models.acme import AcmeOrder, AcmeStep
-from guardpanel.models.certificate import Certificate, KeyType, Source
-from guardpanel.models.certificate_content import CertificateContent
+from guardpanel.models.certificates.acme import AcmeOrder, AcmeStep
+from guardpanel.models.certificates.certificate import Certificate, KeyType, Source
+from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.sealing import Seal
 
 KEPT = 20

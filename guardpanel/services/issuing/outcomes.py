@@ -6,7 +6,7 @@ from enum import Enum, auto
 from guardpanel.acme.faults import Fault, FaultKind
 from guardpanel.acme.order import Phase
 from guardpanel.acme.renewal import UNREACHABLE_MINUTES
-from guardpanel.models.acme import AcmeOrder
+from guardpanel.models.certificates.acme import AcmeOrder
 
 ENDING = frozenset(
     {

@@ -10,10 +10,10 @@ from guardpanel.acme.client import RenewalWindow
 from guardpanel.acme.faults import Fault, FaultKind
 from guardpanel.acme.limits import Reached
 from guardpanel.acme.renewal import NOT_RETRIED, moment_within, renewal_moment, retry_moment
-from guardpanel.models.acme import AcmeOrder, AcmePlan
-from guardpanel.models.certificate import Certificate, Source
-from guardpanel.models.certificate_content import CertificateContent
-from guardpanel.models.issuing import authority_name
+from guardpanel.models.certificates.acme import AcmeOrder, AcmePlan
+from guardpanel.models.certificates.certificate import Certificate, Source
+from guardpanel.models.certificates.certificate_content import CertificateContent
+from guardpanel.models.certificates.issuing import authority_name
 from guardpanel.services.issuing import choices
 from guardpanel.services.issuing.orders import History, difference, fault_in
 

@@ -12,8 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.order import Order, Phase, cleaned, step
 from guardpanel.errors import Problem
-from guardpanel.models.acme import AcmeOrder, AcmeStep
-from guardpanel.models.certificate import Certificate
+from guardpanel.models.certificates.acme import AcmeOrder, AcmeStep
+from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.sealing import KeyLost
 from guardpanel.services.issuing import delivery, orders, plans
 from guardpanel.services.issuing.checks import Checks

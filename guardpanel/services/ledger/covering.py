@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection
 
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.rule_exclusion import RuleExclusion, Target
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import RuleExclusion, Target
 
 RulesOf = Callable[[RuleExclusion], Collection[int]]
 

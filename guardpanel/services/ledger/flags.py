@@ -9,12 +9,12 @@ from functools import cached_property
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.meta import Choice
-from guardpanel.models.rule_override import FAMILY, RuleAction
+from guardpanel.models.rules.rule_override import FAMILY, RuleAction
 from guardpanel.services.events.excluded import Seen
 from guardpanel.services.events.uses import DAYS, Uses
-from guardpanel.services.exclusion_checks import chosen
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.services.ledger.covering import is_covered
+from guardpanel.services.rules.exclusion_checks import chosen
 
 MOST_NAMED = 4
 "Rules that a sentence names."

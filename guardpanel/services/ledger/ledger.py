@@ -13,13 +13,13 @@ from guardpanel.models import NOUNS, Policy, RuleExclusion, RuleOverride, Virtua
 from guardpanel.models.meta import Choice
 from guardpanel.services import rule_exclusions
 from guardpanel.services.events import Events
-from guardpanel.services.exclusion_words import reach
 from guardpanel.services.ledger import flags
 from guardpanel.services.ledger.flags import Flag, FlagKind, Known
 from guardpanel.services.ledger.watching import watched
 from guardpanel.services.paging import Page
 from guardpanel.services.profiles.plans import Source
 from guardpanel.services.rules import catalogue
+from guardpanel.services.rules.exclusion_words import reach
 
 
 class EntryKind(Choice):

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Collection
 
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.rule_exclusion import RuleExclusion, Target
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import RuleExclusion, Target
 from guardpanel.rendering.exclusions import VARIABLES
 from guardpanel.services.events.excluded import Watched
 

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import Engines, RuleSet
 from guardpanel.errors import Conflict, Invalid
 from guardpanel.models import Policy, RuleExclusion, VirtualHost
-from guardpanel.models.rule_exclusion import CheckedExclusion
+from guardpanel.models.rules.rule_exclusion import CheckedExclusion
 from guardpanel.models.virtual_host import NOUN
 from guardpanel.services import virtual_hosts
 from guardpanel.services.profiles.catalogue import Profile, profiles

@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.shipped import profiles_directory
 
 

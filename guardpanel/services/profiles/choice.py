@@ -6,7 +6,7 @@ from pydantic import AfterValidator
 from sqlmodel import Field
 
 from guardpanel.models.meta import described
-from guardpanel.models.path_condition import plain_path
+from guardpanel.models.policies.path_condition import plain_path
 from guardpanel.models.types import Fields, refuse, visible
 from guardpanel.services.profiles.catalogue import profiles
 

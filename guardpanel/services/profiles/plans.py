@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from guardpanel.engines import RuleSet
 from guardpanel.models import RuleExclusion
-from guardpanel.models.rule_choices import ids
-from guardpanel.models.rule_exclusion import RuleExclusionColumns, RuleExclusionFields
+from guardpanel.models.rules.rule_choices import ids
+from guardpanel.models.rules.rule_exclusion import RuleExclusionColumns, RuleExclusionFields
 from guardpanel.services.profiles.catalogue import Profile, profiles
 
 OPERATORS_OWN = {"reason", "owner", "ends_on", "enabled"}

@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from guardpanel.engines import Rule, RuleRole
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
-from guardpanel.models.enforcement import EnforcementMode
-from guardpanel.models.path_condition import PathMatch
-from guardpanel.models.rule_exclusion import Target
-from guardpanel.models.rule_override import RuleAction
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import Target
+from guardpanel.models.rules.rule_override import RuleAction
 
 
 class StateKind(StrEnum):

@@ -20,7 +20,7 @@ from guardpanel.background import Background, tell_fault
 from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.answers import SAVE_PATIENCE_SECONDS
-from guardpanel.engines.reloading import START_PATIENCE_SECONDS
+from guardpanel.engines.haproxy.reloading import START_PATIENCE_SECONDS
 from guardpanel.errors import ConfigRejected, Drifted, Problem
 from guardpanel.lock import only_one
 from guardpanel.rendering import EngineFacts

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from guardpanel.certificates.names import covers
-from guardpanel.engines.haproxy import NO_TLS
-from guardpanel.models.certificate import is_address
+from guardpanel.engines.haproxy.haproxy import NO_TLS
+from guardpanel.models.certificates.certificate import is_address
 from guardpanel.services.saving.proposal import Proposal, Violation
 
 

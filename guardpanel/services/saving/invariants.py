@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from guardpanel.models import NOUNS
-from guardpanel.models.enforcement import OverLimit
 from guardpanel.models.noun import Key
-from guardpanel.models.policy import KIB
+from guardpanel.models.policies.enforcement import OverLimit
+from guardpanel.models.policies.policy import KIB
 from guardpanel.models.types import in_circles, is_ourselves, shown
 from guardpanel.rendering.capacity import by_files
 from guardpanel.services.saving.https_rules import (

@@ -16,8 +16,8 @@ from guardpanel.certificates.contents import CurrentContent
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import Engines
 from guardpanel.engines.files import content_of
-from guardpanel.engines.handshakes import first_of
 from guardpanel.engines.releases import Release, ReleaseDamaged
+from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.models import Revision
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.sealing import Seal

@@ -3,7 +3,7 @@
 from sqlmodel import col, select
 
 from guardpanel.engines import Drift, Place
-from guardpanel.engines.status import LONGEST
+from guardpanel.engines.haproxy.status import LONGEST
 from guardpanel.models import Server, VirtualHost
 from guardpanel.services.saving.changes import Changes
 

@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates.choosing import State
 from guardpanel.engines import EnginesStatus, Servers, ServerStatus
-from guardpanel.engines.servers import is_up
+from guardpanel.engines.haproxy.server_states import is_up
 from guardpanel.models import Certificate, Deployment, Policy, Revision, RuleExclusion, Server, VirtualHost
-from guardpanel.models.enforcement import EnforcementMode
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.services import certificate_uses, client_cas, exclusion_ends, policies, virtual_hosts
 from guardpanel.services.client_cas import AskedCa
 from guardpanel.services.saving import revisions

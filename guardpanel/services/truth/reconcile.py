@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines import Drift, Expected, Place
-from guardpanel.engines.disk import trouble
+from guardpanel.engines.processes.disk import trouble
 from guardpanel.errors import Busy, DeploymentFailed, EngineUnavailable, Problem
 from guardpanel.models import NOUNS, Revision
 from guardpanel.models.revision import Outcome

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from guardpanel.engines import deployer, reloading, verify
+from guardpanel.engines import deployer, verify
+from guardpanel.engines.haproxy import reloading
 from guardpanel.services import virtual_hosts
 from tests.live.lies.truth import ADA
 from tests.live.saves import Installation, a_virtual_host, installation_of

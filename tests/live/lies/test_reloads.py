@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guardpanel.engines import process
+from guardpanel.engines.processes import process
 from guardpanel.errors import ConfigRejected, RolledBack
 from guardpanel.models.revision import Outcome
 from tests.haproxies import branch

@@ -7,12 +7,13 @@ from ssl import TLSVersion
 
 import pytest
 
-from guardpanel.engines import swapping
-from guardpanel.engines.handshakes import first_of
-from guardpanel.engines.master_cli import MasterCli
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.runtime import swapping
+from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.errors import DeploymentFailed, RolledBack
-from guardpanel.models.certificate import Certificate, CertificateFields, Source
-from guardpanel.services import certificates, earlier_certificates, virtual_hosts
+from guardpanel.models.certificates.certificate import Certificate, CertificateFields, Source
+from guardpanel.services import certificates, virtual_hosts
+from guardpanel.services.https import earlier_certificates
 from guardpanel.services.saving.changes import SaveResult
 from tests.live.lies.truth import ADA, last
 from tests.live.saves import Installation, a_virtual_host, installation_of

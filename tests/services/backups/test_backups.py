@@ -30,9 +30,9 @@ from guardpanel.errors import (
 )
 from guardpanel.lock import only_one
 from guardpanel.models import Deployment, Installation, User
-from guardpanel.models.certificate import CertificateFields, Source
-from guardpanel.models.client_ca import ClientCaFields
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.certificates.certificate import CertificateFields, Source
+from guardpanel.models.certificates.client_ca import ClientCaFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel

@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Conflict
 from guardpanel.models import Policy
-from guardpanel.models.body_reading import BodyReadingFields
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.models.policies.body_reading import BodyReadingFields
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services import body_readings, policies
 from guardpanel.services.fixes import applying
 from guardpanel.services.fixes.applying import FixFields

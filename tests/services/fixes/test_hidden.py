@@ -1,7 +1,7 @@
 """What rules fired on and an event does not tell is excluded, too, or the rung says that it is not known."""
 
-from guardpanel.engines.evaluation import EvaluatedRule, Match
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Match
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services.events import FiredRule
 from guardpanel.services.events.details import RuleMatch
 from guardpanel.services.fixes.hidden import Hidden, hidden

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardpanel.engines.evaluation import EvaluatedRule, Match
+from guardpanel.engines.waf.evaluation import EvaluatedRule, Match
 from guardpanel.events.folding import field_template, path_template
-from guardpanel.models.path_condition import PathMatch
 from guardpanel.models.patterns import pattern
-from guardpanel.models.rule_exclusion import Target
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import Target
 from guardpanel.services.fixes.blame import Blame, Field, blame
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.folding import escaped, json_name, name_pattern, path_pattern

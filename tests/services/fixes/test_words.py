@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.words import scope
 

@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from guardpanel.errors import ConfigRejected, Conflict, NotFound, Problem, Stale
 from guardpanel.models import Deployment, Policy, Revision, VirtualHost
-from guardpanel.models.policy_lists import MASKED_FIELDS
+from guardpanel.models.policies.policy_lists import MASKED_FIELDS
 from guardpanel.models.traffic import ClientIpSource, TrafficFields
 from guardpanel.services import policies, traffic, virtual_hosts
 from guardpanel.services.history import history

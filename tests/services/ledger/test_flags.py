@@ -8,9 +8,9 @@ import pytest
 
 from guardpanel.events import schema
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
-from guardpanel.models.policy import PolicyFields
-from guardpanel.models.rule_exclusion import RuleExclusionFields
-from guardpanel.models.rule_override import KnownOverride
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
+from guardpanel.models.rules.rule_override import KnownOverride
 from guardpanel.services.events.excluded import Seen, seen
 from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses
 from guardpanel.services.ledger import flags

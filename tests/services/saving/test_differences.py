@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guardpanel.models.policy import PolicyFields
+from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services.saving.differences import MOST, Difference, between, first_between, in_words
 from tests.rows import rows

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
-from guardpanel.models.certificate import Source
-from guardpanel.models.policy import KIB
+from guardpanel.models.certificates.certificate import Source
+from guardpanel.models.policies.policy import KIB
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
 from guardpanel.services.saving.change import Change, SaveRequest

@@ -1,0 +1,1 @@
+"""What changes in the running HAProxy without a reload: certificates, entries of maps, bans."""

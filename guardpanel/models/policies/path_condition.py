@@ -1,0 +1,61 @@
+"""Which requests are meant: by path and method."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+from sqlmodel import Field
+
+from guardpanel.models.meta import Choice
+from guardpanel.models.patterns import pattern
+from guardpanel.models.policies.policy_lists import METHOD
+from guardpanel.models.types import Lines, refuse, visible
+
+
+class PathMatch(Choice):
+    ANY = "any", "Any path"
+    EXACT = "exact", "Exactly"
+    BELOW = "below", "This path and everything below"
+    PATTERN = "pattern", "Matches the pattern"
+
+
+def one_path(text: str) -> str:
+    text = visible(text.strip())
+    if len(text) > 500:
+        raise refuse("At most 500 characters.")
+    return text
+
+
+def known_methods(methods: list[str]) -> list[str]:
+    known = list(dict.fromkeys(visible(method.strip()).upper() for method in methods))
+    for method in known:
+        if not METHOD.fullmatch(method):
+            raise refuse(f"{method[:40]} is not an HTTP method.")
+    return known
+
+
+Methods = Annotated[Lines, AfterValidator(known_methods), Field(max_length=30)]
+PathText = Annotated[str, AfterValidator(one_path)]
+
+
+def path_for(match: PathMatch | None, path: str) -> str:
+    """The path as it is kept, or refused where such a condition could not read it. None: the match itself was refused."""
+    match match:
+        case PathMatch.ANY:
+            return ""
+        case PathMatch.PATTERN:
+            pattern(path)
+        case PathMatch.EXACT | PathMatch.BELOW:
+            plain_path(path)
+    return path
+
+
+def plain_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise refuse("Start the path with /.")
+    if "?" in path:
+        raise refuse("Enter the path without its query.")
+    if re.search(r"%[0-9A-Fa-f]{2}", path):
+        raise refuse("Enter the path decoded: é, not %C3%A9.")
+    if re.search(r"(?:^|/)\.{1,2}(?:/|$)", path):
+        raise refuse("Enter the path without . and .. segments.")

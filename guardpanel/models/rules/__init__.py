@@ -1,0 +1,1 @@
+"""Rule overrides, rule exclusions and custom rules, and the SecLang they become."""

@@ -1,0 +1,111 @@
+"""Why an address is rejected, or is not: asked of the running HAProxy, in the order in which it decides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.access import contents
+from guardpanel.access.entries import FOREVER, span
+from guardpanel.engines.haproxy.map_commands import MapState
+from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.errors import Invalid
+from guardpanel.models import AddressList, Ban
+from guardpanel.models.access.address_list import AppliesTo, ListKind
+from guardpanel.services.events import Events
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An entry that contains the address, in effect now."""
+
+    network: str
+    ends_at: datetime | None
+    comment: str
+    listed: AddressList | None = None
+    ban: Ban | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it holds on some virtual hosts alone."""
+        return self.listed is not None and self.listed.applies_to is AppliesTo.SOME
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`decides`: the first finding that holds on all virtual hosts, or on the one that was asked about."""
+
+    address: str
+    virtual_host_id: int | None
+    allow: Sequence[Finding]
+    bans: Sequence[Finding]
+    deny: Sequence[Finding]
+    request_id: str = ""
+
+    @property
+    def decides(self) -> Finding | None:
+        each = (*self.allow, *self.bans, *self.deny)
+        return next((finding for finding in each if self._holds(finding)), None)
+
+    def _holds(self, finding: Finding) -> bool:
+        if finding.listed is None or not finding.is_partial:
+            return True
+        return self.virtual_host_id in finding.listed.virtual_host_ids
+
+
+async def why(session: AsyncSession, ban_map: BanMap, events: Events, text: str) -> Answer:
+    """Of an IP address, or of a request by its id. Raises Invalid (422), NotFound (404), and EngineUnavailable (503)."""
+    address, virtual_host_id, request_id = await _asked(events, text.strip())
+    states = await ban_map.cli.map_states()
+    lists = (await session.exec(select(AddressList).order_by(col(AddressList.id)))).all()
+    found = [finding for row in lists if (finding := await _in_list(session, ban_map, row, states, address))]
+    by_kind = {kind: [one for one in found if one.listed is not None and one.listed.kind is kind] for kind in ListKind}
+    bans = await _bans(session, ban_map, states, address)
+    return Answer(address, virtual_host_id, by_kind[ListKind.ALLOW], bans, by_kind[ListKind.DENY], request_id)
+
+
+async def _asked(events: Events, text: str) -> tuple[str, int | None, str]:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        event = await events.pasted(text)
+        if event is None:
+            words = "Enter an IP address, or the ID of a request that is among the events."
+            raise Invalid.at("q", words) from None
+        return event.item.client, event.item.virtual_host_id, event.item.request_id
+    return str(getattr(address, "ipv4_mapped", None) or address), None, ""
+
+
+async def _in_list(
+    session: AsyncSession, ban_map: BanMap, row: AddressList, states: dict[str, MapState], address: str
+) -> Finding | None:
+    state = states.get(f"lists/{row.id}.map")
+    entry = await ban_map.cli.look_up(state.number, address) if state else None
+    if entry is None or int(entry[1]) <= datetime.now(UTC).timestamp():
+        return None
+    entries = await contents.read(session, row.reference.digest)
+    listed = entries.find(entry[0])
+    return Finding(entry[0], _moment(int(entry[1])), listed.comment if listed else "", listed=row)
+
+
+async def _bans(session: AsyncSession, ban_map: BanMap, states: dict[str, MapState], address: str) -> list[Finding]:
+    """Those that contain the address, if HAProxy has one of them."""
+    state = states.get(str(ban_map.path))
+    entry = await ban_map.cli.look_up(state.number, address) if state else None
+    now = datetime.now(UTC)
+    if entry is None or int(entry[1]) <= now.timestamp():
+        return []
+    inner = span(address)
+    bans = (await session.exec(select(Ban).where(col(Ban.lifted_at).is_(None)).order_by(col(Ban.id).desc()))).all()
+    return [
+        Finding(ban.network, ban.ends_at, ban.reason, ban=ban)
+        for ban in bans
+        if ban.is_active(now) and span(ban.network).contains(inner)
+    ]
+
+
+def _moment(end: int) -> datetime | None:
+    return None if end == FOREVER else datetime.fromtimestamp(end, UTC)

@@ -1,0 +1,184 @@
+"""Bans: set, lifted and listed, live within milliseconds and without a reload.
+
+The row is committed first, then the file is written, then HAProxy is told, and asked whether it has it. If HAProxy does not
+respond, a loop tells it when it does; it also reads the file at each start. So no ban is lost, whatever ends in between.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from sqlmodel import col, delete, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.access import parsing
+from guardpanel.access.entries import Entry, ordered
+from guardpanel.background import Background
+from guardpanel.database import Database
+from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.swapping import NotSwapped
+from guardpanel.errors import EngineUnavailable, Invalid, NotFound, StorageFailed
+from guardpanel.models import Ban
+from guardpanel.models.access.ban import BY_HAND, BanFields
+from guardpanel.services.access.lockout import doors, must_not_lock_out
+from guardpanel.services.paging import Page, holds
+from guardpanel.services.saving.changes import Changes
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 2.0
+"Seconds between two looks at HAProxy's map."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    ban: Ban
+    is_live: bool
+    "False: HAProxy does not respond. The ban holds as soon as it does."
+
+
+class Bans:
+    def __init__(self, database: Database, ban_map: BanMap) -> None:
+        self.database = database
+        self.map = ban_map
+        self._one = asyncio.Lock()
+
+    @classmethod
+    async def opened(cls, database: Database, ban_map: BanMap) -> Self:
+        """With its file, before HAProxy starts."""
+        bans = cls(database, ban_map)
+        await ban_map.write(await bans._content())
+        return bans
+
+    async def add(
+        self, changes: Changes, fields: BanFields, *, who: str, client: str, origin: str = BY_HAND
+    ) -> Outcome:
+        """Ban a network. One that is banned already gets the new end. Raises Invalid (422), and NeedsConfirmation (409) if it
+        would lock somebody out."""
+        now = datetime.now(UTC)
+        network, ends_at = _network(fields.network), fields.ends_at(now)
+        if ends_at is not None and ends_at <= now:
+            raise Invalid.at("until", "This time has passed.")
+        if not fields.save_anyway:
+            async with self.database.read() as session:
+                must_not_lock_out(await doors(changes, session, client), [network], "network")
+        ban = Ban(network=network, ends_at=ends_at, reason=fields.reason, origin=origin, created_by=who, created_at=now)
+        async with self._one:
+            async with self.database.write() as session:
+                await _lift(session, _of_network(network, now), who, now)
+                session.add(ban)
+            return Outcome(ban, await self._apply())
+
+    async def lift(self, ban_id: int, *, who: str) -> Outcome:
+        """Raises NotFound (404) for one that has ended."""
+        now = datetime.now(UTC)
+        async with self._one:
+            async with self.database.write() as session:
+                lifted = await _lift(session, col(Ban.id) == ban_id, who, now)
+            if not lifted:
+                raise NotFound("This ban has already ended.")
+            return Outcome(lifted[0], await self._apply())
+
+    async def lift_network(self, network: str, *, who: str) -> bool:
+        """Whether there was a ban of exactly this network."""
+        now, canonical = datetime.now(UTC), _network(network)
+        async with self._one:
+            async with self.database.write() as session:
+                lifted = await _lift(session, _of_network(canonical, now), who, now)
+            if lifted:
+                await self._apply()
+        return bool(lifted)
+
+    def follow(self, background: Background) -> None:
+        """Runs as long as the panel."""
+        background.keep("bans", self.look, EVERY_SECONDS)
+
+    async def look(self) -> None:
+        """Take out what has ended, and tell HAProxy what it lacks."""
+        async with self._one:
+            content = await self._content()
+            before = await self.map.write(content)
+            try:
+                if before != content:
+                    await self.map.tell(before, content)
+                if await self.map.differs(content):
+                    await self.map.tell(b"", content)  # As if it had none: all of them are sent.
+            except (EngineUnavailable, NotSwapped) as problem:
+                log.debug("HAProxy does not have all bans yet: %s", problem.message)
+
+    async def _apply(self) -> bool:
+        """Whether HAProxy has it."""
+        content = await self._content()
+        try:
+            before = await self.map.write(content)
+        except OSError as error:
+            words = f"The ban is stored, but its file could not be written: {error.strerror or error}."
+            raise StorageFailed(f"{words} It is tried again every {EVERY_SECONDS:.0f} s.") from error
+        try:
+            await self.map.tell(before, content)
+        except (EngineUnavailable, NotSwapped) as problem:
+            log.warning("HAProxy does not have a change of bans yet: %s", problem.message)
+            return False
+        return True
+
+    async def _content(self) -> bytes:
+        async with self.database.read() as session:
+            query = select(Ban.network, Ban.ends_at).where(_active(datetime.now(UTC)))
+            rows = (await session.exec(query)).all()
+        return await asyncio.to_thread(_map, rows)
+
+
+async def active(session: AsyncSession, *, q: str = "", offset: int = 0, limit: int = 50) -> Page[Ban]:
+    """Newest first."""
+    return await _page(session, _active(datetime.now(UTC)), q, offset, limit)
+
+
+async def ended(session: AsyncSession, *, q: str = "", offset: int = 0, limit: int = 50) -> Page[Ban]:
+    return await _page(session, ~_active(datetime.now(UTC)), q, offset, limit)
+
+
+async def drop_ended(session: AsyncSession, oldest: datetime, most: int) -> int:
+    """Delete those that ended before a time, and at most so many. Returns their number."""
+    ended_at = func.coalesce(col(Ban.lifted_at), col(Ban.ends_at))
+    old = select(Ban.id).where(ended_at < oldest).limit(most)
+    return (await session.exec(delete(Ban).where(col(Ban.id).in_(old)))).rowcount
+
+
+async def _page(session: AsyncSession, which: Any, q: str, offset: int, limit: int) -> Page[Ban]:
+    query = select(Ban).where(which)
+    if q:
+        query = query.where(holds(q, Ban.network, Ban.reason, Ban.created_by))
+    total = (await session.exec(select(func.count()).select_from(query.subquery()))).one()
+    rows = await session.exec(query.order_by(col(Ban.id).desc()).offset(offset).limit(limit))
+    return Page(list(rows.all()), total, offset, limit)
+
+
+async def _lift(session: AsyncSession, which: Any, who: str, now: datetime) -> list[Ban]:
+    bans = list((await session.exec(select(Ban).where(which, _active(now)))).all())
+    for ban in bans:
+        ban.lifted_at, ban.lifted_by = now, who
+        session.add(ban)
+    return bans
+
+
+def _active(now: datetime) -> Any:
+    return col(Ban.lifted_at).is_(None) & or_(col(Ban.ends_at).is_(None), col(Ban.ends_at) > now)
+
+
+def _of_network(network: str, now: datetime) -> Any:
+    return (col(Ban.network) == network) & _active(now)
+
+
+def _network(text: str) -> str:
+    try:
+        return parsing.network(text.strip())
+    except ValueError as error:
+        raise Invalid.at("network", f"{str(error).rstrip('.')}.") from None
+
+
+def _map(rows: Sequence[tuple[str, datetime | None]]) -> bytes:
+    entries = (Entry(network, int(ends_at.timestamp()) if ends_at else 0) for network, ends_at in rows)
+    return ordered(entries).map

@@ -1,0 +1,69 @@
+"""Deletes contents of address lists that neither a row nor a stored change names."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlmodel import col, delete, select
+
+from guardpanel.database import Database
+from guardpanel.models import AddressList, AddressListContent, Deployment, Revision
+from guardpanel.models.access.address_list import REFERENCE
+from guardpanel.services.saving import snapshots
+
+STATES: tuple[Any, ...] = (Revision.snapshot, Deployment.snapshot, Deployment.before)
+
+
+class ListContents:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._named: dict[tuple[str, int], frozenset[str]] = {}
+        "What stored states name: they never change, and each is unpacked once."
+
+    async def tidy(self, leave_room: Callable[[], Awaitable[None]]) -> None:
+        """Complete steps, between saves."""
+        unused = await self._unused()
+        if not unused:
+            return
+        named: dict[tuple[str, int], frozenset[str]] = {}
+        for column in STATES:
+            for number in await self._numbers(column):
+                key = f"{column}", number
+                if key not in self._named:
+                    self._named[key] = await self._read(column, number)
+                    await leave_room()
+                named[key] = self._named[key]
+        self._named = named
+        await self._delete(unused - frozenset().union(*named.values()))
+
+    async def _unused(self) -> frozenset[str]:
+        """Those that no row names."""
+        async with self.database.read() as session:
+            stored = (await session.exec(select(AddressListContent.digest))).all()
+            rows = (await session.exec(select(AddressList.content))).all() if stored else ()
+        return frozenset(stored) - _digests(" ".join(rows))
+
+    async def _numbers(self, column: Any) -> list[int]:
+        async with self.database.read() as session:
+            return list((await session.exec(select(column.class_.id).where(column.is_not(None)))).all())
+
+    async def _read(self, column: Any, number: int) -> frozenset[str]:
+        async with self.database.read() as session:
+            packed = (await session.exec(select(column).where(column.class_.id == number))).first()
+        return await asyncio.to_thread(_in, packed) if packed else frozenset()
+
+    async def _delete(self, digests: frozenset[str]) -> None:
+        """Unless a row names them by now."""
+        async with self.database.write() as session:
+            rows = (await session.exec(select(AddressList.content))).all()
+            gone = digests - _digests(" ".join(rows))
+            await session.exec(delete(AddressListContent).where(col(AddressListContent.digest).in_(gone)))
+
+
+def _in(packed: bytes) -> frozenset[str]:
+    return _digests(snapshots.unpacked(packed))
+
+
+def _digests(text: str) -> frozenset[str]:
+    return frozenset(match[2] for match in re.finditer(REFERENCE, text))

@@ -1,0 +1,117 @@
+"""Certificates that are made here are renewed before they end, and keys that the master key does not open are reported."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from guardpanel.certificates import contents
+from guardpanel.certificates.making import LIFETIME
+from guardpanel.errors import Busy, Drifted, EngineUnavailable, NotFound, Problem
+from guardpanel.models.certificates.certificate_content import CertificateContent
+from guardpanel.sealing import KeyLost, Seal
+from guardpanel.services import certificate_choices, certificates
+from guardpanel.services.saving.changes import Changes, SaveRequest
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 60.0
+AUTHOR = SaveRequest("guardpanel")
+
+
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=1)
+"Before a renewal that failed is tried again: each try may reload HAProxy twice."
+
+CHOICE = 0
+"No certificate's id: pauses between choices from all of them."
+
+
+@dataclass
+class Pauses:
+    """Renewals that failed, by certificate."""
+
+    failures: dict[int, int] = field(default_factory=dict)
+    until: dict[int, datetime] = field(default_factory=dict)
+
+    def is_over(self, number: int, now: datetime) -> bool:
+        return number not in self.until or now >= self.until[number]
+
+    def begin(self, number: int, now: datetime) -> timedelta:
+        """Twice as long each time."""
+        failures = self.failures[number] = self.failures.get(number, 0) + 1
+        pause = min(SHORTEST * (1 << min(failures - 1, 10)), LONGEST)
+        self.until[number] = now + pause
+        return pause
+
+    def forget(self, number: int) -> None:
+        self.failures.pop(number, None)
+        self.until.pop(number, None)
+
+
+def follow(changes: Changes) -> None:
+    """Runs as long as the panel."""
+    changes.background.keep("certificates", partial(_look, changes, Pauses()), EVERY_SECONDS)
+
+
+async def _look(changes: Changes, pauses: Pauses) -> None:
+    async with changes.database.read() as session:
+        current = await contents.current_of(session)
+    changes.watch.keys = (
+        KeyLost().message if any(is_lost(content, changes.seal) for content in current.values()) else ""
+    )
+    now = datetime.now(UTC)
+    try:
+        await renew(changes, now, pauses)
+        await _choose_again(changes, now, pauses)
+    except (Busy, Drifted, EngineUnavailable) as problem:
+        log.warning("cannot renew certificates yet: %s", problem.message)
+
+
+def is_lost(content: CertificateContent, seal: Seal) -> bool:
+    """Whether its key is stored, and our master key does not open it."""
+    try:
+        contents.key_of(content, seal)
+    except KeyLost:
+        return content.sealed_key is not None
+    return False
+
+
+async def _choose_again(changes: Changes, now: datetime, pauses: Pauses) -> None:
+    if not pauses.is_over(CHOICE, now):
+        return
+    try:
+        await certificate_choices.choose_again(changes, now)
+    except (Busy, EngineUnavailable):
+        raise
+    except Problem as problem:
+        pause = pauses.begin(CHOICE, now)
+        log.warning("cannot choose certificates again, trying again in %s: %s", pause, problem.message)
+    else:
+        pauses.forget(CHOICE)
+
+
+async def renew(changes: Changes, now: datetime, pauses: Pauses) -> None:
+    """Those that are made here and have less than a third of their life left. One that fails does not keep the others from
+    being renewed. Raises Busy, Drifted or EngineUnavailable, which no certificate is the reason for."""
+    async with changes.database.read() as session:
+        ends = {number: content.not_after for number, content in (await contents.current_of(session)).items()}
+        page = await certificates.page(session, limit=10_000)
+        due = [row.id or 0 for row in page.items if row.source.is_made_here and is_due(ends.get(row.id or 0), now)]
+    for number in due:
+        if not pauses.is_over(number, now):
+            continue
+        try:
+            await certificates.renew(changes, AUTHOR, number)
+        except (Busy, Drifted, EngineUnavailable):
+            raise
+        except NotFound:
+            pauses.forget(number)  # It was deleted meanwhile.
+        except Problem as problem:
+            pause = pauses.begin(number, now)
+            log.warning("cannot renew certificate %d, trying again in %s: %s", number, pause, problem.message)
+        else:
+            pauses.forget(number)
+
+
+def is_due(not_after: datetime | None, now: datetime, lifetime: timedelta = LIFETIME) -> bool:
+    return not_after is not None and not_after - now < lifetime / 3

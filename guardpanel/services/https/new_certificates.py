@@ -1,0 +1,150 @@
+"""A certificate that is saved with a virtual host, for its hostnames: ordered, made here, or pasted."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.certificates import contents
+from guardpanel.certificates.names import covers
+from guardpanel.certificates.pem import Material
+from guardpanel.certificates.reading import Parsed, parse
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.models import Certificate, VirtualHost
+from guardpanel.models.certificates.certificate import CertificateFields, CertificateInput, Source, is_address
+from guardpanel.models.certificates.issuing import Challenge, NewCertificate
+from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
+from guardpanel.sealing import Seal
+from guardpanel.services import certificate_choices, certificate_uses, certificates
+from guardpanel.services.input import validated
+from guardpanel.services.issuing.proofs import NO_DNS
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.changes import Change
+
+PASTED = ("certificate", "private_key")
+
+
+class Ready(VirtualHostInput):
+    """The input with what was read from it."""
+
+    parsed: Any = None
+
+    @property
+    def is_asked_for(self) -> bool:
+        return self.new_certificate not in {None, NewCertificate.NONE}
+
+
+async def ready_of(sent: VirtualHostFields, *, proves_by_dns: bool) -> Ready:
+    """With HTTPS, if it gets a certificate. Raises Invalid (422) and NeedsConfirmation (409) with words at the field."""
+    ready = Ready.model_construct(None, **dict(sent))
+    if ready.new_certificate is not NewCertificate.UPLOAD:
+        words = "Only an upload has this. Choose it as the new certificate, or leave this out."
+        errors = {name: FieldError(words) for name in PASTED if getattr(ready, name)}
+        if errors:
+            raise Invalid(words, errors)
+    if not ready.is_asked_for:
+        return ready
+    ready.https = True
+    if ready.new_certificate is NewCertificate.UPLOAD:
+        if not ready.certificate:
+            raise Invalid.at("certificate", "Required: paste the certificate.")
+        material = Material(ready.certificate.encode(), (ready.private_key or "").encode())
+        ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC))
+        certificates.must_be_confirmed([*ready.parsed.warnings], is_confirmed=bool(ready.save_anyway))
+    is_by_dns = fields_of_new(ready, "new").challenge is Challenge.DNS_01
+    if is_by_dns and ready.new_certificate is NewCertificate.ACME and not proves_by_dns:
+        raise Invalid.at("new_certificate", f"An authority issues wildcards by DNS-01 alone. {NO_DNS}")
+    return ready
+
+
+def fields_of_new(ready: Ready, name: str) -> CertificateFields:
+    """Raises Invalid (422) if there can be no such certificate for these hostnames."""
+    source = Source(str(ready.new_certificate))
+    is_wildcard = any(hostname.startswith("*.") for hostname in ready.hostnames)
+    given: dict[str, Any] = {"name": name, "source": source}
+    if source is not Source.UPLOAD:
+        given["names"] = ready.hostnames
+    if source is Source.ACME:
+        challenge = Challenge.DNS_01 if is_wildcard else Challenge.HTTP_01
+        given |= {"authority": ready.new_authority, "challenge": challenge}
+    try:
+        return validated(CertificateFields, given)
+    except Invalid as invalid:
+        words = " ".join(dict.fromkeys(error.message for error in invalid.errors.values()))
+        raise Invalid.at("new_certificate", words or invalid.message) from invalid
+
+
+async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal, change: Change) -> str:
+    """In the transaction of the save. An uploaded one that was chosen before is replaced, if nothing else loses by it. Returns
+    words for the changes."""
+    known = await session.get(Certificate, host.certificate_id) if host.certificate_id is not None else None
+    if ready.parsed is not None and known is not None and await _can_be_replaced(session, known, host, ready.parsed):
+        known.touch(await revisions.version_after(session, known.version))
+        await contents.add_content(session, seal, known, ready.parsed)
+        change.added.append(f"certificate:{known.id}")
+        return "certificate replaced"
+    if known is not None and ready.parsed is None and known.source.value == ready.new_certificate:
+        if _is_as_asked(known, ready):
+            return ""
+        if await _is_its_own(session, known, known.source, host):
+            return await _widened(session, known, ready, seal, change)
+    row = Certificate().replace(fields_of_new(ready, await _free_name(session, host.name)))
+    session.add(row)
+    await session.flush()
+    await certificates.ROWS.also(session, row, _input(row, ready.parsed), seal, change)
+    host.certificate_id = row.id
+    session.add(host)
+    await session.flush()
+    change.added.append(f"certificate:{row.id}")
+    return f"new certificate {row.name}"
+
+
+def _is_as_asked(known: Certificate, ready: Ready) -> bool:
+    """Asked again, for example by HTTPS that was off in between: it is there, or ordered, already."""
+    is_covered = all(covers(known.names, name) for name in ready.hostnames)
+    return is_covered and (known.source is not Source.ACME or ready.new_authority in known.authorities)
+
+
+async def _widened(session: AsyncSession, known: Certificate, ready: Ready, seal: Seal, change: Change) -> str:
+    """For other hostnames, or from another authority. A second one would be renewed unused beside it."""
+    known.names = list(ready.hostnames)
+    if known.source is Source.ACME:
+        if ready.new_authority and ready.new_authority not in known.authorities:
+            known.authority = ready.new_authority
+        if known.challenge is Challenge.HTTP_01 or any(map(is_address, known.names)):
+            known.challenge = fields_of_new(ready, known.name).challenge
+    known.touch(await revisions.version_after(session, known.version))
+    session.add(known)
+    await certificates.ROWS.also(session, known, _input(known, None), seal, change)
+    change.added.append(f"certificate:{known.id}")
+    return f"certificate {known.name} for its hostnames"
+
+
+async def _can_be_replaced(session: AsyncSession, known: Certificate, host: VirtualHost, parsed: Parsed) -> bool:
+    """Not before the new pair is valid: as another certificate, it follows when the present one has expired."""
+    current = await contents.current(session, known.id or 0)
+    is_its_own = await _is_its_own(session, known, Source.UPLOAD, host)
+    return is_its_own and not certificate_choices.gap(current, parsed, datetime.now(UTC))
+
+
+async def _is_its_own(session: AsyncSession, known: Certificate, source: Source, host: VirtualHost) -> bool:
+    """Whether it came from there, and neither another virtual host nor the traffic settings use it."""
+    if known.source is not source:
+        return False
+    number = known.id or 0
+    used = (await certificate_uses.used_by(session, [known])).get(number, [])
+    return len(await certificate_uses.chosen_for(session, number)) <= 1 and {user for user, _ in used} <= {host.id}
+
+
+def _input(row: Certificate, parsed: Parsed | None) -> CertificateInput:
+    fields = CertificateInput(**certificates.fields_of(row).model_dump())
+    return certificates.Ready.model_construct(None, **dict(fields), parsed=parsed, renewed=False)
+
+
+async def _free_name(session: AsyncSession, name: str) -> str:
+    """`shop.example`, or `shop.example 2`."""
+    taken = set((await session.exec(select(func.lower(Certificate.name)))).all())
+    names = (name if number == 1 else f"{name[:90]} {number}" for number in range(1, len(taken) + 2))
+    return next(free for free in names if free.lower() not in taken)

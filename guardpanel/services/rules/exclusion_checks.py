@@ -1,0 +1,158 @@
+"""Checks rule exclusions against the agent's rule set: rejects those that would have no effect, or more than they state. The
+engine accepts all of them silently (docs/exclusions.md), so the messages are ours."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from guardpanel.engines import Rule, RuleRole, RuleSet
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_choices import ids
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
+from guardpanel.rendering.exclusions import VARIABLES
+from guardpanel.services.rules.exclusion_words import kind
+from guardpanel.services.rules.targets import joined, looked_at
+
+FIRST_OF_CRS = 900_000
+"Earlier rules are Coraza's own: they precede an exclusion, which acts on them too late in phase 2."
+
+NO_SLASH = re.compile(r"\^?[A-Za-z0-9_~-](?![*?{])")
+"Pattern beginnings that no path has."
+
+MOST_PLACES = 6
+MOST_RULES = 5
+
+STEERS = {
+    RuleRole.EVALUATE: "adds up scores and blocks",
+    RuleRole.REPORT: "only logs scores",
+    RuleRole.SKIP: "decides which paranoia levels run",
+    RuleRole.PREPARE: "prepares other rules",
+}
+
+
+def must_have_effect(fields: RuleExclusionFields, known: RuleSet) -> None:
+    """Raises Invalid with the problem at each field."""
+    errors: dict[str, FieldError] = {}
+    for choice in fields.rules:
+        for field, words in _wrong(choice, fields, known):
+            errors.setdefault(field, FieldError(words))
+    if fields.path_match is PathMatch.PATTERN and "|" not in fields.path and NO_SLASH.match(fields.path):
+        errors["path"] = FieldError(
+            f"This never matches: a path begins with /. Enter /{fields.path.removeprefix('^')}."
+        )
+    if errors:
+        raise Invalid("Check the fields below.", errors)
+
+
+def too_early(fields: RuleExclusionFields, known: RuleSet) -> str:
+    """A sentence about rules for which it does nothing, if it affects others. Empty for none."""
+    if not fields.only_if:
+        return ""
+    rules = {rule.id: rule for choice in fields.rules for rule in chosen(choice, known) if rule.role is RuleRole.DETECT}
+    early = [str(number) for number, rule in sorted(rules.items()) if _comes_early(rule) and looks_at(rule, fields)]
+    if not early:
+        return ""
+    more = [f"{len(early) - MOST_RULES} more"] if len(early) > MOST_RULES else []
+    which = f"Rule {early[0]} runs" if len(early) == 1 else f"Rules {joined([*early[:MOST_RULES], *more])} run"
+    return f"{which} before arguments in the body are known: {'it inspects' if len(early) == 1 else 'they inspect'} as before."
+
+
+def chosen(choice: str, known: RuleSet) -> list[Rule]:
+    """The rules that an id, a range or a tag selects."""
+    numbers = ids(choice)
+    if numbers is not None and len(numbers) == 1:
+        return [rule for rule in [known.rules.get(numbers.start)] if rule]
+    return [rule for rule in known.rules.values() if is_meant(rule, choice)]
+
+
+def most_of(choice: str, rules: Sequence[Rule], known: RuleSet) -> str:
+    """A suggestion, if it selects more than half of all detecting rules."""
+    every = sum(rule.role is RuleRole.DETECT for rule in known.rules.values())
+    meant = sum(rule.role is RuleRole.DETECT for rule in rules)
+    return (
+        f"{choice} is {meant} of {every} rules. To block nothing, set the enforcement mode."
+        if 2 * meant > every
+        else ""
+    )
+
+
+def is_meant(rule: Rule, choice: str) -> bool:
+    numbers = ids(choice)
+    return choice in rule.tags if numbers is None else rule.id in numbers
+
+
+def _wrong(choice: str, fields: RuleExclusionFields, known: RuleSet) -> Iterator[tuple[str, str]]:
+    rules = chosen(choice, known)
+    detecting = [rule for rule in rules if rule.role is RuleRole.DETECT]
+    steering = next((rule for rule in rules if rule.role is not RuleRole.DETECT), None)
+    if not rules:
+        yield "rules", f"{_called(choice)} in OWASP CRS {known.crs_version}."
+    elif _is_everywhere(fields) and (words := most_of(choice, rules, known)):
+        yield "rules", words
+    elif steering and (fields.target is Target.REQUEST or not detecting):
+        yield "rules", _must_stay(choice, steering, detecting)
+    elif fields.only_if and all(_comes_early(rule) for rule in detecting):
+        yield "only_if", f"{choice} runs before arguments in the body are known. Remove the conditions, or that rule."
+    elif not any(looks_at(rule, fields) for rule in detecting):
+        yield _at(fields), _looks_elsewhere(choice, detecting, fields)
+
+
+def _called(choice: str) -> str:
+    if ids(choice) is None:
+        return f"No rule is tagged {choice}"
+    return f"There are no rules {choice}" if "-" in choice else f"There is no rule {choice}"
+
+
+def _must_stay(choice: str, steering: Rule, detecting: Sequence[Rule]) -> str:
+    which = f"Rule {choice}" if choice == str(steering.id) else f"{choice} includes {steering.id}, which"
+    later = next((rule.id for rule in detecting if rule.id > steering.id), None)
+    return f"{which} {STEERS[steering.role]}." + (f" Begin at {later}." if later and "-" in choice else "")
+
+
+def _is_everywhere(fields: RuleExclusionFields) -> bool:
+    return fields.target is Target.REQUEST and fields.path_match is PathMatch.ANY and not fields.only_if
+
+
+def _comes_early(rule: Rule) -> bool:
+    return rule.phase == 1 or rule.id < FIRST_OF_CRS
+
+
+def _at(fields: RuleExclusionFields) -> str:
+    return "target_name" if fields.target_name else "target"
+
+
+def _looks_elsewhere(choice: str, rules: Sequence[Rule], fields: RuleExclusionFields) -> str:
+    places = looked_at([target for rule in rules for link in rule.links for target in link.targets])[:MOST_PLACES]
+    subject = f"Rule {choice} doesn’t" if "-" not in choice and ids(choice) else f"The rules of {choice} don’t"
+    verb = "It inspects" if subject.startswith("Rule") else "They inspect"
+    return f"{subject} inspect {kind(fields)}. {verb} {joined(places)}."
+
+
+def looks_at(rule: Rule, fields: RuleExclusionFields) -> bool:
+    """Whether the excluded field is among the targets of one of its links."""
+    if fields.target is Target.REQUEST:
+        return True
+    targets = [target for link in rule.links for target in link.targets]
+    return any(_covers(target, fields) for target in targets) and not any(
+        target.startswith("!") and _names(target[1:], fields) for target in targets
+    )
+
+
+def _covers(target: str, fields: RuleExclusionFields) -> bool:
+    if target in VARIABLES[fields.target]:  # Also XML:/*.
+        return True
+    variable, _, key = target.partition(":")
+    if variable not in VARIABLES[fields.target] or not key:
+        return False
+    is_pattern = len(key) > 1 and key.startswith("/") and key.endswith("/")
+    return is_pattern or fields.name_is_pattern or not fields.target_name or _names(target, fields)
+
+
+def _names(target: str, fields: RuleExclusionFields) -> bool:
+    """Whether the target is a single named field, and exactly that is excluded. A typed pattern is never run here: Python could
+    take years for it, unlike the engine."""
+    variable, _, key = target.partition(":")
+    if variable not in VARIABLES[fields.target] or not (key and fields.target_name) or fields.name_is_pattern:
+        return False
+    name = f"json.{fields.target_name.removeprefix('json.')}" if fields.target is Target.JSON else fields.target_name
+    return name.lower() == key.lower()

@@ -1,0 +1,1 @@
+"""Requests that are tried on a policy, written, pasted or recorded."""

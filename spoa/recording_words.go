@@ -20,7 +20,7 @@ basic bearer digest negotiate gzip deflate br chunked keep alive close upgrade w
 quot amp lt gt nbsp apos href src alt title style class div span br hr img table tr td th ul ol li h1 h2 h3 h4 h5 h6 em strong
 pre code blockquote iframe script svg math object embed link meta base body head input button textarea label video audio source
 onload onerror onclick onmouseover onfocus alert prompt confirm eval expression import document window cookie location
-select insert update delete drop create alter table database union all distinct from where and or not in is like between exists
+select except intersect insert update delete drop create alter table database union all distinct from where and or not in is like between exists
 having group order by limit offset join left right inner outer cross as into values set case when then else end if concat char cast
 convert count sum min max avg substring sleep benchmark waitfor delay exec execute declare schema information user version
 begin commit rollback grant revoke truncate merge call procedure function return returns with using

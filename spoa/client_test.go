@@ -287,6 +287,7 @@ func startIn(t *testing.T, applications []ApplicationConfig, events string) *sta
 	if s.Agent, err = newAgent(s.file, s.events); err != nil {
 		t.Fatal(err)
 	}
+	s.patience, s.evaluating = 24*time.Hour, 24*time.Hour // however slow the machine
 	if err := s.listen(s.control); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 	"text/template"
-	"time"
 
 	crstests "github.com/corazawaf/coraza-coreruleset/v4/tests"
 	"gopkg.in/yaml.v3"
@@ -245,7 +244,6 @@ func crsShare() int {
 
 func TestEvaluateGivesTheVerdictOfTheLivePath(t *testing.T) {
 	agent := start(t, crsApplications())
-	agent.patience, agent.evaluating = 24*time.Hour, 24*time.Hour // however slow the machine
 	cases := crsCases(t, crsShare())
 	if len(cases) < 4680/crsShare()-1 {
 		t.Fatalf("only %d of the rule set's tests were found", len(cases))

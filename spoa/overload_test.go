@@ -160,7 +160,6 @@ func TestMonstrousBodiesDoNotStarveSmallRequests(t *testing.T) {
 	application.leave()
 	hold := &blockedWAF{WAF: application.waf, release: make(chan struct{})}
 	application.waf = hold
-	agent.patience = 24 * time.Hour
 	monsters := 10 * agent.admission.slots
 	answers := make(chan map[string]any, monsters)
 	for at := range monsters {

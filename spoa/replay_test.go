@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // replayed sends a head and lines over the control socket, and gives the answers' lines.
@@ -78,7 +77,6 @@ func under(applications ...string) ReplayHead {
 
 func TestAReplayGivesTheVerdictsOfEvaluateInOrder(t *testing.T) {
 	agent := start(t, crsApplications())
-	agent.evaluating = 24 * time.Hour // however slow the machine
 	cases := crsCases(t, crsShare())
 	var lines []string
 	for _, each := range cases {

@@ -186,7 +186,7 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
 
 
 def wait_for_socket(ground: Ground) -> int:
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while (pid := listener_of(ground.settings.ingest_socket)) is None:
         assert time.monotonic() < ends
         time.sleep(0.02)
@@ -198,7 +198,7 @@ def test_the_command_runs_alone_and_stops_on_request(ground: Ground) -> None:
     process = start(ground.settings.data_dir)
     try:
         pid = wait_for_socket(ground)
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while not ground.requests():
             assert time.monotonic() < ends
             time.sleep(0.02)
@@ -227,7 +227,7 @@ def test_it_ends_with_the_process_that_started_it(ground: Ground) -> None:
         parent.kill()
         parent.wait()
 
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while is_process(pid):
         assert time.monotonic() < ends
         time.sleep(0.05)

@@ -1,7 +1,6 @@
 """The agent's files: each line once, whatever became of the file."""
 
 import os
-import time
 
 import pytest
 
@@ -47,13 +46,12 @@ def test_half_a_line_waits_for_its_other_half(ground: Ground) -> None:
 
 
 def test_an_incomplete_last_line_is_counted_when_final(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "QUIET", 0.0)
+    monkeypatch.setattr(segments, "QUIET", -1.0)
     before, after = an_event(), an_event()
     ground.write(FIRST, before, as_line(an_event())[:100])
 
     ground.read_all()
     early = ground.counters
-    time.sleep(0.01)
     ground.write(SECOND, after)
     ground.read_all()
     ground.read_all()
@@ -76,9 +74,8 @@ def test_two_agents_may_write_at_once(ground: Ground) -> None:
 def test_an_agent_on_its_way_out_is_heard_though_its_segment_seemed_to_be_ended(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "QUIET", 0.0)
+    monkeypatch.setattr(segments, "QUIET", -1.0)
     ground.write(FIRST, an_event())
-    time.sleep(0.01)
     ground.write(SECOND, an_event())
     ground.read_all()
     ended = ground.ask("SELECT ended FROM segment WHERE name = ?", FIRST)
@@ -94,9 +91,8 @@ def test_an_agent_on_its_way_out_is_heard_though_its_segment_seemed_to_be_ended(
 def test_a_segment_that_went_after_it_was_read_to_its_end_is_no_loss(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "QUIET", 0.0)
+    monkeypatch.setattr(segments, "QUIET", -1.0)
     ground.write(FIRST, an_event())
-    time.sleep(0.01)
     ground.write(SECOND, an_event())
     ground.read_all()
 

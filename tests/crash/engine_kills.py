@@ -12,7 +12,7 @@ import random
 import signal
 from contextlib import suppress
 
-from tests.crash.living import Axis, Job, Living, command, living
+from tests.crash.living import Axis, Job, Living, command
 from tests.crash.sweep import is_waiting
 from tests.crash.syscalls import Call, Verdict
 
@@ -54,13 +54,12 @@ def do(found: Living, job: Job) -> None:
     found.result.hits += killer.hit
 
 
-def learned(haproxy: str, seed: int, who: list[str], kinds: list[str]) -> list[Job]:
+def learned(installation: Living, seed: int, who: list[str], kinds: list[str]) -> list[Job]:
     """Steps that act; and of those that wait every tenth."""
     found: dict[str, list[str]] = {}
-    with living(haproxy, seed, PATIENCE_SECONDS) as one:
-        for kind in kinds:
-            for point in one.one(kind, lambda _call, _occurrence: None, f"{kind} without a kill"):
-                found.setdefault(point, []).append(kind)
+    for kind in kinds:
+        for point in installation.one(kind, lambda _call, _occurrence: None, f"{kind} without a kill"):
+            found.setdefault(point, []).append(kind)
     points = [point for point in found if not is_waiting(point)]
     points += [point for point in found if is_waiting(point)][::10]
     chance = random.Random(seed)

@@ -13,7 +13,7 @@ import errno
 import random
 
 from tests.crash.deeds import KINDS
-from tests.crash.living import Axis, Harm, Job, Living, command, living
+from tests.crash.living import Axis, Job, Living, command
 from tests.crash.syscalls import Call, Fail, Short, Verdict
 
 WRITES = {"write", "pwrite64"}
@@ -77,24 +77,22 @@ def do(found: Living, job: Job) -> None:
     found.result.hits += harm.hit
 
 
-def learned(haproxy: str, seed: int, faults: list[str], kinds: list[str]) -> list[Job]:
+def learned(installation: Living, seed: int, faults: list[str], kinds: list[str]) -> list[Job]:
     """Every step of a save that touches a file, with every fault that it can meet."""
     found: dict[tuple[str, str], list[str]] = {}
-    nothing: Harm = lambda _call, _occurrence: None  # noqa: E731
-    with living(haproxy, seed, PATIENCE_SECONDS) as one:
-        for kind in kinds:
-            about_files: set[str] = set()
+    for kind in kinds:
+        about_files: set[str] = set()
 
-            def note(call: Call, occurrence: int, about_files: set[str] = about_files) -> Verdict:
-                if call.is_about_files:
-                    about_files.add(f"{call.label} #{occurrence}")
-                return nothing(call, occurrence)
+        def note(call: Call, occurrence: int, about_files: set[str] = about_files) -> Verdict:
+            if call.is_about_files:
+                about_files.add(f"{call.label} #{occurrence}")
+            return None
 
-            one.one(kind, note, f"{kind} without a fault")
-            for point in about_files:
-                for fault in faults:
-                    if can(fault, point.split(" ")[0]):
-                        found.setdefault((fault, point), []).append(kind)
+        installation.one(kind, note, f"{kind} without a fault")
+        for point in about_files:
+            for fault in faults:
+                if can(fault, point.split(" ")[0]):
+                    found.setdefault((fault, point), []).append(kind)
     chance = random.Random(seed)
     return [Job(fault, chance.choice(sorted(by)), point) for (fault, point), by in sorted(found.items())]
 

@@ -192,13 +192,16 @@ MOST = 10
 "Divergences after which a sweep gives up."
 
 
-def all_of(jobs: list[Job], haproxy: str, seed: int, patience: float, do: Does) -> Result:
-    """Every job; after a divergence on a new installation."""
-    total = Result(points=len(set(jobs)))
-    jobs = list(jobs)
-    while jobs and len(total.divergences) < MOST:
+def all_of(plan: Callable[[Living], list[Job]], haproxy: str, seed: int, patience: float, do: Does) -> Result:
+    """Every job of the plan, which is made on the first installation; after a divergence on a new one."""
+    total = Result()
+    jobs: list[Job] | None = None
+    while jobs != [] and len(total.divergences) < MOST:
         with living(haproxy, seed + total.passes, patience) as found:
             try:
+                if jobs is None:
+                    jobs = plan(found)
+                    total.points = len(set(jobs))
                 while jobs:
                     do(found, jobs.pop())
                     found.result.passes += 1
@@ -220,8 +223,8 @@ class Axis:
     choices: Sequence[str]
 
 
-Learns = Callable[[str, int, list[str], list[str]], list[Job]]
-"HAProxy's binary, seed, ways of harm and kinds of save: every job that there is."
+Learns = Callable[[Living, int, list[str], list[str]], list[Job]]
+"An installation, seed, ways of harm and kinds of save: every job that there is."
 
 
 def command(about: str | None, axis: Axis, kinds: Sequence[str], learned: Learns, do: Does, patience: float) -> None:
@@ -229,15 +232,19 @@ def command(about: str | None, axis: Axis, kinds: Sequence[str], learned: Learns
     asked = _arguments(about, axis).parse_args()
     began, haproxy, ways = time.monotonic(), haproxy_binary(asked.haproxy), asked.ways or list(axis.choices)
     chosen = asked.kind or list(kinds)
-    if asked.point:
-        jobs = [Job(way, chosen[0], asked.point) for way in ways]
-    else:
-        jobs = learned(haproxy, asked.seed, ways, chosen)
     name = f"HAProxy {asked.haproxy}, seed {asked.seed}"
-    print(f"{name}: {len(jobs)} points", flush=True)
-    jobs = jobs * asked.passes
-    random.Random(asked.seed).shuffle(jobs)
-    result = all_of(jobs[: asked.sample], haproxy, asked.seed, patience, do)
+
+    def plan(found: Living) -> list[Job]:
+        if asked.point:
+            jobs = [Job(way, chosen[0], asked.point) for way in ways]
+        else:
+            jobs = learned(found, asked.seed, ways, chosen)
+        print(f"{name}: {len(jobs)} points", flush=True)
+        passes: list[Job] = jobs * asked.passes
+        random.Random(asked.seed).shuffle(passes)
+        return passes[: asked.sample]
+
+    result = all_of(plan, haproxy, asked.seed, patience, do)
     print(f"{name}: {result} ({time.monotonic() - began:.0f} s)")
     for message, count in result.messages.most_common():
         print(f"  {count} × {message}")

@@ -1,5 +1,7 @@
 """Text that tries to be more than text: for every field that somebody can type into."""
 
+import os
+
 CORPUS: list[str] = [
     # Controls and what some program takes for the end of a line
     "a\nb",
@@ -189,3 +191,10 @@ HOSTILE: list[str] = [
 ]
 """One for each way out of what an encoder makes: a word of HAProxy, a log format, SecLang, YAML, HTML. Every field gets these,
 the whole corpus each encoder."""
+
+
+def share(number: int = 0, parts: int = 4) -> list[str]:
+    """What is hostile and a part of the corpus, for one of several fields whose text one encoder writes: together they meet all
+    of it. In `make nightly` each does."""
+    texts = CORPUS if "GUARDPANEL_TEST_ALL" in os.environ else CORPUS[number % parts :: parts]
+    return [*dict.fromkeys([*HOSTILE, *texts])]

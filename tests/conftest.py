@@ -114,6 +114,10 @@ def data_dir(folder: Path, template: Path) -> Path:
 
 @pytest.fixture
 def settings(folder: Path) -> Settings:
+    return settings_in(folder)
+
+
+def settings_in(folder: Path) -> Settings:
     return Settings(data_dir=folder, listen=f"127.0.0.1:{free_port()}", http_bind=f"127.0.0.1:{free_port()}")
 
 
@@ -125,10 +129,31 @@ def app_of(settings: Settings) -> "FastAPI":
 
 
 @pytest.fixture
-async def app(settings: Settings, data_dir: Path) -> AsyncIterator["FastAPI"]:
-    """Up, with its first revision live."""
+def app(request: pytest.FixtureRequest) -> Iterator["FastAPI"]:
+    """Up, with its first revision live. Tests that are marked `changes_nothing` share one, which starts once for all of a module:
+    to start takes longer than most of them. The first of them may make what they need, and none changes it."""
+    if request.node.get_closest_marker("changes_nothing") is None:
+        yield request.getfixturevalue("own_app")
+        return
+    kept: FastAPI = request.getfixturevalue("kept_app")
+    before = kept.state.panel.engines.deployments
+    yield kept
+    assert before == 1 or kept.state.panel.engines.deployments == before, "it is marked `changes_nothing`"
+
+
+@pytest.fixture
+async def own_app(settings: Settings, data_dir: Path) -> AsyncIterator["FastAPI"]:
     async with running(app_of(settings)) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+async def kept_app(template: Path) -> AsyncIterator["FastAPI"]:
+    folder = Path(tempfile.mkdtemp(prefix="gp"))
+    shutil.copy(template, folder / "guardpanel.db")
+    async with running(app_of(settings_in(folder))) as made:
+        yield made
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

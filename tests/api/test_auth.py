@@ -59,6 +59,7 @@ async def test_a_failed_login_has_a_detail_string(nobody: httpx2.AsyncClient, bo
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"email": "\\ud800@x.y", "password": "\\ud800"}', b"NaN"]
 )
+@pytest.mark.changes_nothing
 async def test_what_cannot_be_read_is_a_problem_and_no_fault(nobody: httpx2.AsyncClient, content: bytes) -> None:
     answer = await nobody.post(LOGIN, content=content, headers={"content-type": "application/json"})
 
@@ -140,6 +141,7 @@ async def test_a_disabled_account_loses_its_tokens(ada_api: httpx2.AsyncClient, 
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer gp_nothing", "bearer  x y", "Bearer é"]
 )
+@pytest.mark.changes_nothing
 async def test_anything_else_is_no_token(nobody: httpx2.AsyncClient, header: str) -> None:
     answer = await nobody.get(ME, headers=[(b"authorization", header.encode("latin-1"))])
 

@@ -122,6 +122,7 @@ async def test_actions_beyond_the_builder_are_kept_as_seclang(
         ({"actions": "deny,msg:'it\"s'"}, "actions"),
     ],
 )
+@pytest.mark.changes_nothing
 async def test_what_it_says_wrongly_is_refused_at_its_own_key(
     ada_api: httpx2.AsyncClient, body: dict[str, Any], field: str
 ) -> None:

@@ -142,6 +142,7 @@ async def test_what_the_react_panel_says_is_what_is_excluded(
         ({"target_value": "/[a[:alpha:]]/"}, "target_value"),
     ],
 )
+@pytest.mark.changes_nothing
 async def test_what_it_says_wrongly_is_refused_at_its_own_key(
     ada_api: httpx2.AsyncClient, body: dict[str, Any], field: str
 ) -> None:

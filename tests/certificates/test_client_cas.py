@@ -142,6 +142,7 @@ def bad() -> dict[str, tuple[str, str, str, str]]:
 
 
 @pytest.mark.parametrize("name", bad())
+@pytest.mark.changes_nothing
 async def test_a_bad_client_ca_is_rejected_at_its_field(ada_api: httpx2.AsyncClient, name: str) -> None:
     certificates, revocation_lists, field, words = bad()[name]
 

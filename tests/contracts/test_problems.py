@@ -48,6 +48,7 @@ CASES: list[tuple[str, str, dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "more", "status", "code"), CASES)
+@pytest.mark.changes_nothing
 async def test_problems_of_the_api(
     ada_api: httpx2.AsyncClient, method: str, path: str, more: dict[str, Any], status: int, code: str
 ) -> None:
@@ -83,6 +84,7 @@ def problems() -> list[Problem]:
 
 
 @pytest.mark.parametrize("problem", problems(), ids=lambda problem: type(problem).__name__)
+@pytest.mark.changes_nothing
 async def test_every_kind_of_problem_becomes_an_answer(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, problem: Problem, faults: Faults
 ) -> None:

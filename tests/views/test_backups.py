@@ -135,6 +135,7 @@ async def test_passwords_cannot_be_guessed_here_either(ada: httpx2.AsyncClient) 
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\x1f\x8b", b"<script>alert(1)</script>" * 1000])
+@pytest.mark.changes_nothing
 async def test_what_is_no_backup_is_refused_at_the_field(ada: httpx2.AsyncClient, panel: Panel, data: bytes) -> None:
     answer = await upload(ada, data, name="<b>x</b>")
 

@@ -56,6 +56,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("read_as", {"read_as": ""}, "Choose one of"),
     ],
 )
+@pytest.mark.changes_nothing
 async def test_an_ineffective_or_invalid_reading_is_rejected(
     ada: httpx2.AsyncClient, field: str, typed: dict[str, str], words: str
 ) -> None:

@@ -95,6 +95,7 @@ async def test_a_rule_is_not_tagged_with_what_its_policy_switches_off(ada: httpx
         ({"name": "it's"}, "name", "Names can contain"),
     ],
 )  # fmt: skip
+@pytest.mark.changes_nothing
 async def test_what_does_nothing_is_refused_at_its_field(
     ada: httpx2.AsyncClient, typed: dict[str, str], field: str, words: str
 ) -> None:
@@ -311,6 +312,7 @@ async def test_a_rule_for_responses_that_does_nothing_says_so(
         ('SecRule RESPONSE_STATUS "@eq 500" "id:9000001,phase:3,deny"', "does not inspect responses"),
     ],
 )  # fmt: skip
+@pytest.mark.changes_nothing
 async def test_seclang_that_could_do_harm_or_nothing_is_refused(ada: httpx2.AsyncClient, text: str, words: str) -> None:
     answer = await ada.post(PLACE, data={"seclang": text, "seclang_before": "", "enabled": "on"})
 

@@ -244,6 +244,7 @@ async def test_a_fix_is_over_when_its_exclusion_is_gone(
 
 
 @pytest.mark.parametrize("key", ["1-0123456789abcdef", "no-key", "1-0123456789ABCDEF", "%3Cscript%3E"])
+@pytest.mark.changes_nothing
 async def test_a_group_that_is_none_is_404(ada: Client, ada_api: Client, key: str) -> None:
     await seen(ada, f"/event-groups/{key}", 404)
     assert (await ada_api.get(f"/api/v1/event-groups/{key}")).status_code == 404

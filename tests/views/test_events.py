@@ -15,7 +15,7 @@ from guardpanel.events.words import VERDICT_TABLE, Verdict
 from guardpanel.panel import Panel
 from guardpanel.views.answers import environment
 from tests import events
-from tests.corpus import CORPUS, HOSTILE
+from tests.corpus import HOSTILE, share
 from tests.events import BY_SCORE, a_failed_line, a_log_line, a_rule, an_unreadable_line, store
 from tests.factories import a_virtual_host
 from tests.html import Read, read
@@ -196,6 +196,7 @@ async def test_days_are_typed_and_the_last_does_not_count(ada: Client, file: Pat
         ("q=a%00b", "q", "invisible character"),
     ],
 )
+@pytest.mark.changes_nothing
 async def test_bad_input_comes_back_with_words_at_its_field(
     ada: Client, file: Path, query: str, name: str, words: str
 ) -> None:
@@ -216,7 +217,7 @@ FIELDS = (
     "virtual_host", "policy", "verdict", "rule", "severity", "client", "path", "method", "time", "since", "until", "min_score", "q",
     "cursor",
 )  # fmt: skip
-TYPED = [one for one in [*CORPUS, *XSS[:10]] if len(one) < 10_000]
+TYPED = [one for one in [*share(1, 3), *XSS[:10]] if len(one) < 10_000]
 
 
 async def assert_only_text(client: Client, typed: dict[str, str], scripts: int) -> None:
@@ -239,6 +240,7 @@ async def test_whatever_is_typed_into_all_fields_is_only_text(ada: Client, file:
 
 
 @pytest.mark.parametrize("name", ["virtual_host", "path", "q", "method", "cursor"])
+@pytest.mark.changes_nothing
 async def test_whatever_is_looked_for_is_only_text(ada: Client, file: Path, name: str) -> None:
     store(file, [an_event()])
     scripts = len((await seen(ada, "/events")).find("script"))

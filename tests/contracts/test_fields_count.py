@@ -1,5 +1,6 @@
 """Every field and parameter of every operation counts: changing it shows in the answer, or is refused by its name."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -162,7 +163,7 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
     if "address-lists" in path:
         return {"name": "Mine", "applies_to": "virtual_hosts", "virtual_host_ids": [1]}
     if "body-readings" in path:
-        return {"path_match": "exact", "path": "/posts", "read_as": "json"}
+        return {"path_match": "exact", "path": "/posts", "methods": ["POST"], "read_as": "json"}
     if path.endswith("/profiles"):
         return {"profile": "graphql"}
     if "exclusions" in path:
@@ -235,7 +236,7 @@ LISTS = sorted({path for path, _, _ in bodies("post")})
 async def test_a_field_that_is_changed_counts_in_a_patch(
     ada_api: httpx2.AsyncClient, settings: Settings, path: str
 ) -> None:
-    """In a row that is sent back whole, as it was read, and beside nothing else."""
+    """In a row that is sent back whole, as it was read; and beside nothing else, when its value is put back."""
     await what_it_is_within(ada_api, path)
     address = await a_row(ada_api, path)
 
@@ -245,22 +246,29 @@ async def test_a_field_that_is_changed_counts_in_a_patch(
         return {name: row.get(name) for name in known(path)}
 
     whole_row = await as_usual()
-    for read in [whole_row, *({name: value} for name, value in whole_row.items())]:
-        same = await ada_api.patch(address, json=read)
-        assert same.status_code == 200, (read, same.text)
+    same = await ada_api.patch(address, json=whole_row)
+    assert same.status_code == 200, same.text
 
     ignored = {}
     for _, place, schema in (case for case in bodies("patch") if case[0] == path):
-        for alone in (False, True):
-            read = {name: value for name, value in whole_row.items() if not alone or name == place[0]}
-            value = changed(str(place[-1]), at(read, place), schema)
+        value = changed(str(place[-1]), at(whole_row, place), schema)
+        alone = {place[0]: whole_row[str(place[0])]}
 
-            answer = await ada_api.patch(address, json=put(read, place, value))
-
-            if not counts(answer, place, value):
-                ignored[named(place)] = answer.text
-            if answer.status_code == 200:
-                whole_row = await as_usual()
+        answer = await ada_api.patch(address, json=put(whole_row, place, value))
+        if not counts(answer, place, value):
+            ignored[named(place)] = answer.text
+        if answer.status_code == 200:
+            answer = await ada_api.patch(address, json=alone)
+            if {name: answer.json().get(name) for name in whole_row} == whole_row:
+                continue
+            whole_row = await as_usual()
+        same = await ada_api.patch(address, json=alone)
+        assert same.status_code == 200, (alone, same.text)
+        answer = await ada_api.patch(address, json=put(alone, place, value))
+        if not counts(answer, place, value):
+            ignored[named(place)] = answer.text
+        if answer.status_code == 200:
+            whole_row = await as_usual()
 
     assert not ignored
 
@@ -273,19 +281,46 @@ def known(path: str) -> list[str]:
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_field_that_is_given_counts_in_a_post(ada_api: httpx2.AsyncClient, path: str) -> None:
-    """A value, and null."""
     await what_it_is_within(ada_api, path)
     ignored = {}
     for _, place, schema in (case for case in bodies("post") if case[0] == path):
         body = usual(path, place)
-        for value in (changed(str(place[-1]), at(body, place), schema), None):
-            answer = await ada_api.post(there(path), json=put(body, place, value))
-            if not counts(answer, place, value) and (named(place), value) not in NOTHING:
-                ignored[named(place), value] = answer.text
-            if answer.status_code == 201 and "id" in answer.json():
-                await ada_api.delete(f"{there(path)}/{answer.json()['id']}")
+        value = changed(str(place[-1]), at(body, place), schema)
+        answer = await ada_api.post(there(path), json=put(body, place, value))
+        if not counts(answer, place, value) and (named(place), value) not in NOTHING:
+            ignored[named(place), value] = answer.text
+        if answer.status_code == 201 and "id" in answer.json():
+            await ada_api.delete(f"{there(path)}/{answer.json()['id']}")
 
     assert not ignored
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_null_counts_in_a_post(ada_api: httpx2.AsyncClient, path: str) -> None:
+    """In many fields at once: those where it is refused are named; the others show it when they are sent without these."""
+    await what_it_is_within(ada_api, path)
+    places = [place for _, place, _ in (case for case in bodies("post") if case[0] == path)]
+    apart = [place for place in places if len(place) > 1 or place[0] in {*TWICE, *itertools.chain(*TWICE.values())}]
+    for together in [[place for place in places if place not in apart], *([place] for place in apart)]:
+        left = together
+        while left and (refused := await null_refused(ada_api, path, left)):
+            left = [place for place in left if place not in refused]
+
+
+async def null_refused(client: httpx2.AsyncClient, path: str, places: list[Path_]) -> list[Path_]:
+    """Null in all of them. Those where it is refused, by name; none after all were taken and shown."""
+    body = usual(path, places[0])
+    for place in places:
+        body = put(body, place, None)
+    answer = await client.post(there(path), json=body)
+    counted = [place for place in places if counts(answer, place, None)]
+    if answer.status_code not in {200, 201}:
+        assert counted, (places, answer.text)
+        return counted
+    assert [place for place in places if place not in counted and (named(place), None) not in NOTHING] == []
+    if "id" in answer.json():
+        await client.delete(f"{there(path)}/{answer.json()['id']}")
+    return []
 
 
 WRONG_KIND: dict[str, tuple[Any, ...]] = {"integer": (True, False, "5"), "boolean": (1, 0, "yes"), "string": (5, True)}
@@ -295,19 +330,33 @@ WRONG_KIND: dict[str, tuple[Any, ...]] = {"integer": (True, False, "5"), "boolea
 async def test_a_value_of_another_kind_is_refused_at_its_field(
     ada_api: httpx2.AsyncClient, settings: Settings, path: str
 ) -> None:
-    """JSON tells numbers, texts and truth apart: true is not stored as 1."""
+    """JSON tells numbers, texts and truth apart: true is not stored as 1. Many at once, since each of them is named."""
     await what_it_is_within(ada_api, path)
     method, address = ("POST", there(path)) if path in LISTS else ("PATCH", await a_row(ada_api, path))
-    taken = {}
-    for _, place, schema in (case for case in bodies(method.lower()) if case[0] == path):
-        for value in WRONG_KIND.get(whole(schema).get("type", ""), ()):
-            answer = await ada_api.request(
-                method, address, json=put(usual(path, place, settings.http_bind), place, value)
-            )
-            if answer.status_code != 422 or not counts(answer, place, value):
-                taken[named(place), value] = answer.text
+    taken: dict[tuple[str, Any], str] = {}
+    for wrong in of_another_kind(path, method.lower()):
+        body = usual(path, next(iter(wrong)), settings.http_bind)
+        for place, value in wrong.items():
+            body = put(body, place, value)
+
+        answer = await ada_api.request(method, address, json=body)
+
+        assert answer.status_code == 422, answer.text
+        taken |= {
+            (named(place), value): answer.text for place, value in wrong.items() if not counts(answer, place, value)
+        }
 
     assert not taken
+
+
+def of_another_kind(path: str, method: str) -> Iterator[dict[Path_, Any]]:
+    """By place; those of rows within in a body of their own, in which these rows are."""
+    kinds: dict[tuple[str, int], dict[Path_, Any]] = {}
+    for _, place, schema in (case for case in bodies(method) if case[0] == path):
+        within = str(place[0]) if len(place) > 1 else ""
+        for turn, value in enumerate(WRONG_KIND.get(whole(schema).get("type", ""), ())):
+            kinds.setdefault((within, turn), {})[place] = value
+    yield from kinds.values()
 
 
 NOTHING = {("ssl_enabled", None), ("ssl_provider", None), ("policy_id", None)}

@@ -1,5 +1,6 @@
 """The short form of `make interleavings`; and the faults that it must find."""
 
+import os
 import subprocess
 import sys
 
@@ -16,13 +17,17 @@ def interleavings(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_no_update_is_lost_and_rows_are_what_runs() -> None:
-    done = interleavings("--rounds", "40", "--seed", "1")
+    done = interleavings("--rounds", "20", "--seed", "1")
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+IN_CI = ("what_a_crash_left_stays_open", "versions_are_not_compared")
+"One fault of a crash and one of people at once. The others are planted in `make nightly`."
+
+
 @pytest.mark.test_of("tests/interleavings", "guardpanel/services", "guardpanel/engines")
-@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("plant", PLANTS if "GUARDPANEL_TEST_ALL" in os.environ else IN_CI)
 def test_a_planted_fault_is_found(plant: str) -> None:
     done = interleavings("--rounds", "1000", "--seed", "1", "--plant", plant)
 

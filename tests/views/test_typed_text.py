@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from guardpanel.panel import Panel
-from tests.corpus import CORPUS, HOSTILE
+from tests.corpus import CORPUS, HOSTILE, share
 from tests.factories import Form, a_policy, a_virtual_host, an_exclusion
 from tests.fakes import FakeEngines
 from tests.html import Read, read
@@ -132,7 +132,7 @@ async def test_what_cannot_be_typed_is_only_text_too(
 async def test_the_log_in_page_shows_what_was_typed_as_text(
     nobody: httpx2.AsyncClient, panel: Panel, field: str
 ) -> None:
-    for typed in CORPUS if field == "email" else HOSTILE:
+    for typed in share() if field == "email" else HOSTILE:
         panel.accounts.attempts.__init__()  # type: ignore[misc]
         answer = await nobody.post("/login", data={"email": "a", "password": "b", "next": "/", field: typed})
         page = read(answer.text)

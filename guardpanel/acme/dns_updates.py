@@ -172,13 +172,13 @@ ServersOf = Callable[[DnsServer, str], Iterable[tuple[str, int]]]
 
 def name_servers(server: DnsServer, zone: str) -> list[tuple[str, int]]:
     """Those by public DNS, else the server itself."""
-    found = []
+    servers = []
     with suppress(dns.exception.DNSException):
         for data in dns.resolver.resolve(zone, "NS", lifetime=TIMEOUT_SECONDS):
             with suppress(dns.exception.DNSException):
                 addresses = dns.resolver.resolve(data.target, "A", lifetime=TIMEOUT_SECONDS)
-                found += [(address.to_text(), DNS_PORT) for address in addresses]
-    return found or only_itself(server, zone)
+                servers += [(address.to_text(), DNS_PORT) for address in addresses]
+    return servers or only_itself(server, zone)
 
 
 def only_itself(server: DnsServer, _zone: str) -> list[tuple[str, int]]:

@@ -158,8 +158,8 @@ def retry_time(response: requests.Response | None, now: datetime) -> datetime | 
 
 
 def named_time(detail: str) -> datetime | None:
-    found = NAMED_TIME.search(detail)
-    return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+    match = NAMED_TIME.search(detail)
+    return datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match else None
 
 
 def _forbidden(detail: str) -> tuple[FaultKind, str]:

@@ -70,12 +70,12 @@ class Reached:
 def reached(authority: str, names: Sequence[str], past: Iterable[Past], now: datetime) -> Reached | None:
     """The limit that holds longest, if another order would exceed one."""
     past, wanted = list(past), frozenset(names)
-    found = []
+    reached_limits = []
     for limit in LIMITS.get(authority, ()):
         moments = sorted(order.at for order in past if order.at > now - limit.period and limit.counts(order, wanted))
         if len(moments) >= limit.most:
-            found.append(Reached(limit.words, moments[-limit.most] + limit.period))
-    return max(found, key=lambda item: item.until, default=None)
+            reached_limits.append(Reached(limit.words, moments[-limit.most] + limit.period))
+    return max(reached_limits, key=lambda item: item.until, default=None)
 
 
 def _domains(names: Iterable[str]) -> frozenset[str]:

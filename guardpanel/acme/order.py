@@ -146,8 +146,8 @@ def _lookup(order: Order, authority: Authority) -> messages.Order:
 
 def _pending(order: Order, authority: Authority, body: messages.Order) -> Order:
     """Prove the names that are not proven, or wait for what the authority makes of their proofs."""
-    found = [authority.authorization(url) for url in body.authorizations]
-    waiting = [item for item in found if item.status == messages.STATUS_PENDING]
+    authorizations = [authority.authorization(url) for url in body.authorizations]
+    waiting = [item for item in authorizations if item.status == messages.STATUS_PENDING]
     if order.phase is Phase.ANSWERED and _answered(waiting):
         return replace(order, wait_seconds=authority.seconds_to_wait())
     open_challenges = [(item, challenge_of(item, order.challenge)) for item in waiting]

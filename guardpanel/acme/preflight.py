@@ -62,8 +62,8 @@ class Network:
 def addresses(name: str) -> list[str]:
     """IPv4 and IPv6 addresses, without repetitions. Empty if there are none."""
     with suppress(OSError, UnicodeError):
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(place[4][0]) for place in found))
+        infos = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(place[4][0]) for place in infos))
     return []
 
 
@@ -103,11 +103,11 @@ def first_findings(
     names: Sequence[str], *, by_dns: bool, caa_names: Sequence[str], network: Network = THIS_MACHINES
 ) -> list[Finding]:
     """Before HAProxy serves the names: without asking them for a proof."""
-    found = findings(names, by_http=False, thumbprint="", caa_names=caa_names, network=network)
+    findings_by_dns = findings(names, by_http=False, thumbprint="", caa_names=caa_names, network=network)
     if not by_dns:
         looks = [(name, partial(_address_finding, name, network)) for name in names if not is_address(name)]
-        found += side_by_side(looks, LIMIT_SECONDS)
-    return found
+        findings_by_dns += side_by_side(looks, LIMIT_SECONDS)
+    return findings_by_dns
 
 
 def _address_finding(name: str, network: Network) -> Finding | None:
@@ -134,11 +134,11 @@ def side_by_side(looks: Sequence[Look], limit_seconds: float) -> list[Finding]:
     late = wait(futures, limit_seconds).not_done
     waiting.clear()
     words = f"It took longer than {limit_seconds:.0f} s to look. A name server or an address does not answer."
-    found = [
+    results = [
         Finding(name, words) if future in late else future.result()
         for (name, _), future in zip(looks, futures, strict=True)
     ]
-    return list(dict.fromkeys(finding for finding in found if finding is not None))
+    return list(dict.fromkeys(finding for finding in results if finding is not None))
 
 
 def _caa_finding(name: str, caa_names: Sequence[str], network: Network) -> Finding | None:
@@ -147,9 +147,9 @@ def _caa_finding(name: str, caa_names: Sequence[str], network: Network) -> Findi
     for at in range(len(labels) - 1):
         parent = ".".join(labels[at:])
         records = network.caa(parent)
-        wanted = "issuewild" if is_wildcard(name) and any(one.tag == "issuewild" for one in records) else "issue"
-        allowed = [one.value.partition(";")[0].strip().lower() for one in records if one.tag == wanted]
-        if allowed and not {*allowed} & {one.lower() for one in caa_names}:
+        wanted = "issuewild" if is_wildcard(name) and any(record.tag == "issuewild" for record in records) else "issue"
+        allowed = [record.value.partition(";")[0].strip().lower() for record in records if record.tag == wanted]
+        if allowed and not {*allowed} & {name.lower() for name in caa_names}:
             who = ", ".join(filter(None, allowed)) or "nobody"
             return Finding(name, f"The CAA records of {parent} allow only {who} to issue.", is_certain=True)
         if records:

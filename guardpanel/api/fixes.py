@@ -121,7 +121,9 @@ class OthersOut(BaseModel):
         return cls(
             ordinary=others.ordinary,
             unfaithful=others.unfaithful,
-            newly_blocked=[OtherRequestOut(method=one.method, uri=one.uri, at=one.at) for one in others.newly_blocked],
+            newly_blocked=[
+                OtherRequestOut(method=event.method, uri=event.uri, at=event.at) for event in others.newly_blocked
+            ],
             events=others.events,
             unfaithful_events=others.unfaithful_events,
             newly_passing=[
@@ -220,16 +222,16 @@ async def apply_fix(
     ladder = await cases.ladder(panel.changes, case)
     rung = applying.require(ladder.rung(body.width), body.draft)
     saved = await applying.apply(panel.changes, asked, case, rung, fields)
-    shown = await live_proof.prove(panel.changes, session, case, ladder)
+    proof = await live_proof.prove(panel.changes, session, case, ladder)
     return FixedOut(
         policy_id=case.ground.policy_id,
         deployment=DeploymentOut.of(saved),
         proof=ProofOut(
-            verified=shown.holds,
-            passes=shown.passes,
-            tried=shown.tried,
-            blocked=shown.blocked,
-            message=shown.sentence,
+            verified=proof.holds,
+            passes=proof.passes,
+            tried=proof.tried,
+            blocked=proof.blocked,
+            message=proof.sentence,
         ),
         change_id=saved.change_id,
     )

@@ -78,8 +78,8 @@ async def check_certificate_order(
 ) -> list[PreflightFinding]:
     """What would keep the authority from issuing, as far as this machine can see. Empty: nothing."""
     await anew(session)
-    found = await deeds.preflight(panel.issuer, certificate_id)
-    return [PreflightFinding(name=item.name, words=item.words, certain=item.is_certain) for item in found]
+    findings = await deeds.preflight(panel.issuer, certificate_id)
+    return [PreflightFinding(name=item.name, words=item.words, certain=item.is_certain) for item in findings]
 
 
 @router.post("/revocation", status_code=202)

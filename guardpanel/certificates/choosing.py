@@ -39,22 +39,22 @@ C = TypeVar("C", bound=Candidate)
 def best_for(hostname: str, candidates: Iterable[C], now: datetime) -> C | None:
     """Valid before not valid, exact before wildcard, ACME before uploaded before local, the one that lasts longest. None if
     none covers the hostname."""
-    fitting = [one for one in candidates if covers(one.names, hostname)]
-    return min(fitting, key=lambda one: _order(hostname, one, now), default=None)
+    fitting = [candidate for candidate in candidates if covers(candidate.names, hostname)]
+    return min(fitting, key=lambda candidate: _order(hostname, candidate, now), default=None)
 
 
-def _order(hostname: str, one: Candidate, now: datetime) -> tuple[bool, bool, int, float, int]:
+def _order(hostname: str, candidate: Candidate, now: datetime) -> tuple[bool, bool, int, float, int]:
     return (
-        not is_valid(one, now),
-        hostname not in one.names,
-        RANKS[one.source],
-        -one.not_after.timestamp(),
-        one.certificate_id,
+        not is_valid(candidate, now),
+        hostname not in candidate.names,
+        RANKS[candidate.source],
+        -candidate.not_after.timestamp(),
+        candidate.certificate_id,
     )
 
 
-def is_valid(one: Candidate, now: datetime) -> bool:
-    return one.not_before <= now < one.not_after
+def is_valid(candidate: Candidate, now: datetime) -> bool:
+    return candidate.not_before <= now < candidate.not_after
 
 
 class Choice(Generic[C]):
@@ -64,10 +64,10 @@ class Choice(Generic[C]):
         self.now = now
         self.by_id: dict[int, C] = {}
         self._by_name: dict[str, list[C]] = defaultdict(list)
-        for one in candidates:
-            self.by_id[one.certificate_id] = one
-            for name in one.names:
-                self._by_name[name].append(one)
+        for candidate in candidates:
+            self.by_id[candidate.certificate_id] = candidate
+            for name in candidate.names:
+                self._by_name[name].append(candidate)
 
     def of(self, hostname: str, chosen_id: int | None = None) -> C | None:
         """The chosen one, where it covers the hostname and is valid; otherwise the best. None: the default one."""
@@ -83,7 +83,9 @@ class Choice(Generic[C]):
         if chosen_id is not None and chosen_id in self.by_id:
             return self.by_id[chosen_id]
         ids = Counter(
-            one.certificate_id for name, one in sorted(by_hostname.items()) if one is not None and is_address(name)
+            candidate.certificate_id
+            for name, candidate in sorted(by_hostname.items())
+            if candidate is not None and is_address(name)
         )
         return next((self.by_id[number] for number, _ in ids.most_common(1)), None)
 

@@ -62,9 +62,9 @@ def read(certificates: str, lists: str, files: Collection[bytes]) -> Authorities
     return Authorities(sent.certificates or typed.certificates, sent.lists or typed.lists)
 
 
-def must_fit(found: Authorities, files: Collection[bytes]) -> None:
+def must_fit(authorities: Authorities, files: Collection[bytes]) -> None:
     """As PEM text they are longer than as a binary file. Raises Invalid (422) where they were sent."""
-    for name, text in ((CERTIFICATES, found.certificates_pem), (LISTS, found.lists_pem)):
+    for name, text in ((CERTIFICATES, authorities.certificates_pem), (LISTS, authorities.lists_pem)):
         if len(text) > LARGEST:
             words = f"{len(text):,} characters as PEM text, and at most {LARGEST:,} are kept ({LARGEST_KIB} KiB)."
             raise Invalid.at(FILE if files else name, words)
@@ -132,8 +132,10 @@ def _flaws(authorities: Authorities, now: datetime) -> Iterator[Flaw]:
     if not certificates:
         yield CERTIFICATES, NO_CERTIFICATE
         return
-    if odd := [(one, part) for one in certificates if (part := unreadable_part(one))]:
-        yield from ((CERTIFICATES, f"{called(one.subject)} can’t be used: {part}.") for one, part in odd)
+    if odd := [(certificate, part) for certificate in certificates if (part := unreadable_part(certificate))]:
+        yield from (
+            (CERTIFICATES, f"{called(certificate.subject)} can’t be used: {part}.") for certificate, part in odd
+        )
         return
     if (place := _twice(certificates)) is not None:
         yield CERTIFICATES, f"{called(certificates[place].subject)} is there twice: remove one."

@@ -48,10 +48,10 @@ def authorities(certificates: str, revocation_lists: str) -> tuple[Authority, ..
 
 
 def _of(stored: Authorities) -> list[Authority]:
-    found = []
+    authorities = []
     for certificate in stored.certificates:
         its = [revoked for revoked in stored.lists if is_of(revoked, certificate)]
-        found.append(
+        authorities.append(
             Authority(
                 called(certificate.subject),
                 certificate.subject.rfc4514_string()[:300],
@@ -64,7 +64,7 @@ def _of(stored: Authorities) -> list[Authority]:
                 next_update(its) if its else None,
             )
         )
-    return found
+    return authorities
 
 
 def state_of(its: tuple[Authority, ...], now: datetime) -> State:
@@ -79,7 +79,7 @@ def state_of(its: tuple[Authority, ...], now: datetime) -> State:
         return State("expired", "bad", f"Expired {days(-left)} ago")
     if (start := min(authority.usable_from for authority in its)) > now:
         return State("not_yet", "bad", f"Valid in {days(start - now)}")
-    first = min((one.usable_until for one in its if one.usable_until > now), default=now) - now
+    first = min((authority.usable_until for authority in its if authority.usable_until > now), default=now) - now
     if listed:
         return listed
     if any(authority.usable_until <= now for authority in its):

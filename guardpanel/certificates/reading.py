@@ -34,7 +34,7 @@ class Parsed:
     @property
     def chain_pem(self) -> str:
         """The leaf, then its intermediates."""
-        return b"".join(one.public_bytes(Encoding.PEM) for one in (self.leaf, *self.chain)).decode()
+        return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in (self.leaf, *self.chain)).decode()
 
     @property
     def key_pem(self) -> bytes:
@@ -124,7 +124,7 @@ def _chain(
     top = leaf
     while not is_root(top):
         parents = [certificate for certificate in left if signed(certificate, top)]
-        parent = next((one for one in parents if not is_root(one)), None)
+        parent = next((parent for parent in parents if not is_root(parent)), None)
         if parent is None:
             break
         chain.append(parent)
@@ -153,7 +153,7 @@ def _notices(
     given: list[x509.Certificate],
 ) -> list[str]:
     notices = []
-    if [one for one in given if one not in others] != [leaf, *chain]:
+    if [certificate for certificate in given if certificate not in others] != [leaf, *chain]:
         notices.append("The certificates were put in order.")
     if others:
         notices.append(f"Left out: {', '.join(subject(other) for other in others[:5])}.")

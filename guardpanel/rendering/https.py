@@ -62,8 +62,12 @@ def secrets(state: DesiredState) -> dict[str, bytes]:
         return {}
     chosen = chosen_for(hosts, state)
     named = [certificate for name, certificate in chosen.by_name.items() if not is_address(name)]
-    used = {one.certificate_id: one for one in (*named, chosen.unnamed) if one is not None}
-    return {DEFAULT: state.facts.default_certificate} | {file_of(one): one.pem for _, one in sorted(used.items())}
+    used = {
+        certificate.certificate_id: certificate for certificate in (*named, chosen.unnamed) if certificate is not None
+    }
+    return {DEFAULT: state.facts.default_certificate} | {
+        file_of(certificate): certificate.pem for _, certificate in sorted(used.items())
+    }
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ def chosen_for(hosts: Sequence[VirtualHostState], state: DesiredState) -> Chosen
     return Chosen(by_name, choice.without_a_name(by_name, state.traffic.default_certificate_id))
 
 
-def file_of(one: ServedCertificate | None) -> str:
-    return DEFAULT if one is None else f"certs/{one.certificate_id}.pem"
+def file_of(certificate: ServedCertificate | None) -> str:
+    return DEFAULT if certificate is None else f"certs/{certificate.certificate_id}.pem"
 
 
 def crt_list(hosts: Sequence[VirtualHostState], chosen: Chosen, state: DesiredState) -> str:

@@ -74,7 +74,9 @@ class DesiredState:
                 row["id"]: ClientCaState(row["id"], row["certificates"], row["revocation_lists"])
                 for row in sorted(rows["clientca"], key=lambda row: row["id"])
             },
-            awaited_names=acme.awaited_names(rows, {one.certificate_id for one in facts.certificates.all}),
+            awaited_names=acme.awaited_names(
+                rows, {certificate.certificate_id for certificate in facts.certificates.all}
+            ),
         )
 
     @property

@@ -91,11 +91,11 @@ class AddressLists(Crud[AddressList, AddressListFields]):
                 before = await contents.read(session, row.reference.digest)
                 open_doors = await doors(changes, session, request.client)
             after = await asyncio.to_thread(edit, row, before)
-            new, said, reference = await asyncio.to_thread(_difference, before, after)
+            new, words, reference = await asyncio.to_thread(_difference, before, after)
             if row.kind is ListKind.DENY and not confirmed:
                 await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
             given = self.fields_of(row).model_dump() | {"content": reference.text}
-            fields = Ready.model_construct(None, **given, parsed=after, said=said)
+            fields = Ready.model_construct(None, **given, parsed=after, said=words)
             try:
                 return await super().update(changes, request, number, fields, row.version)
             except Stale:
@@ -114,7 +114,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             stored = await _stored(session, sent.content) if names_content else was
             open_doors = await doors(changes, session, client)
         entries = await asyncio.to_thread(read_text, text, is_deny=is_deny) if text.strip() else stored
-        new, said, reference = await asyncio.to_thread(_difference, was, entries)
+        new, words, reference = await asyncio.to_thread(_difference, was, entries)
         if row is None or _applies_to_more(row, sent):
             new = [entry.network for entry in entries.items]
         if is_deny and new:
@@ -122,7 +122,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             if not sent.save_anyway:
                 await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
         given = sent.model_dump() | {"content": reference.text}
-        return Ready.model_construct(None, **given, parsed=entries, said=said if row else "")
+        return Ready.model_construct(None, **given, parsed=entries, said=words if row else "")
 
 
 def _applies_to_more(row: AddressList, sent: AddressListInput) -> bool:
@@ -196,8 +196,10 @@ def _difference(before: Entries, after: Entries) -> tuple[list[str], str, Refere
     """The networks that are new or last differently, `192.0.2.7 added` or `1,204 added` in words, and what names all of them."""
     was, now = ({entry.network: entry.ends_at for entry in entries.items} for entries in (before, after))
     new = [network for network, ends_at in now.items() if was.get(network) != ends_at]
-    said = ", ".join(filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")]))
-    return new, said, after.reference
+    words = ", ".join(
+        filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")])
+    )
+    return new, words, after.reference
 
 
 def _some(networks: set[str], word: str) -> str:

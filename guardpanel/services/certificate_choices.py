@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 def is_outdated(certificates: ServedCertificates, now: datetime) -> bool:
     """Whether one of them expired or became valid since they were chosen from."""
-    return any(one.is_valid(certificates.at) != one.is_valid(now) for one in certificates.all)
+    return any(candidate.is_valid(certificates.at) != candidate.is_valid(now) for candidate in certificates.all)
 
 
 async def choose_again(changes: Changes, now: datetime) -> None:

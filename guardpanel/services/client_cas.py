@@ -86,7 +86,7 @@ async def announced(session: AsyncSession) -> list[AskedCa]:
     rows = (await session.exec(select(ClientCa).where(col(ClientCa.id).in_(used)).order_by(ClientCa.name))).all()
     known = await states(rows)
     asked = [AskedCa(row, known[row.id or 0]) for row in rows]
-    return sorted((one for one in asked if one.state.tone != "ok"), key=lambda one: one.state.tone)
+    return sorted((notice for notice in asked if notice.state.tone != "ok"), key=lambda notice: notice.state.tone)
 
 
 async def ends(session: AsyncSession) -> list[tuple[int, str, datetime]]:
@@ -101,11 +101,11 @@ def judged(fields: ClientCaFields, stored: ClientCaFields | None) -> ClientCaFie
     since must not prevent a new name. Raises Invalid (422) with words at the field."""
     sent = ClientCaInput(**fields.model_dump())
     files = files_of(sent)
-    found = read(sent.certificates, sent.revocation_lists, files)
-    must_fit(found, files)
-    texts = {"certificates": found.certificates_pem, "revocation_lists": found.lists_pem}
+    authorities = read(sent.certificates, sent.revocation_lists, files)
+    must_fit(authorities, files)
+    texts = {"certificates": authorities.certificates_pem, "revocation_lists": authorities.lists_pem}
     if stored is None or texts != {name: getattr(stored, name) for name in texts}:
-        judge(found, datetime.now(UTC))
+        judge(authorities, datetime.now(UTC))
     return ClientCaFields.model_construct(None, **{**fields.model_dump(exclude={FILE}), **texts})
 
 

@@ -63,8 +63,8 @@ class CertificateEditing(Editing[Certificate, CertificateFields]):
 
     def typed(self, row: Certificate) -> dict[str, list[str]]:
         """Authorities by name."""
-        one = {name: [_named(getattr(row, name))] for name in ("authority", "staging_authority")}
-        return {**one, "other_authorities": [_named(url) for url in row.other_authorities]}
+        names = {name: [_named(getattr(row, name))] for name in ("authority", "staging_authority")}
+        return {**names, "other_authorities": [_named(url) for url in row.other_authorities]}
 
     async def read_form(self, ctx: Context) -> Form:
         async with ctx.request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as sent:

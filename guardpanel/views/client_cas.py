@@ -41,12 +41,12 @@ class ClientCaEditing(Editing[ClientCa, ClientCaFields]):
         for name in ("certificates", "revocation_lists"):
             form.typed[name] = [KEY.sub(LEFT_OUT, form.value(name))]
         try:
-            found = read("", "", contents)
-            must_fit(found, contents)
+            authorities = read("", "", contents)
+            must_fit(authorities, contents)
         except Invalid:
             form.typed["file"] = ["\n".join(base64.b64encode(content).decode() for content in contents)]
             return form
-        texts = {"certificates": found.certificates_pem, "revocation_lists": found.lists_pem}
+        texts = {"certificates": authorities.certificates_pem, "revocation_lists": authorities.lists_pem}
         form.typed |= {name: [text] for name, text in texts.items() if text} | {"file": [""]}
         return form
 

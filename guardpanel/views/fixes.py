@@ -51,8 +51,8 @@ async def apply(request: Request, request_id: str, panel: PanelDep, session: Ses
         await anew(session)
         return await _page(request, panel, session, request_id, form, problem, is_whole=True)
     await anew(session)
-    shown = await live_proof.prove(panel.changes, session, case, ladder)
-    message = f"{saved.sentence}. {shown.sentence}."
+    proof = await live_proof.prove(panel.changes, session, case, ladder)
+    message = f"{saved.sentence}. {proof.sentence}."
     return redirect(f"/events/{case.event.item.request_id}", message, undo_url=f"/changes/{saved.change_id}/undo")
 
 

@@ -121,17 +121,17 @@ def reason_of(log: OrderLog) -> str:
 
 def steps_of(log: OrderLog) -> list[dict[str, object]]:
     """For the list of steps: each with the seconds since the one before, and the one in progress at the end."""
-    shown: list[dict[str, object]] = []
+    steps: list[dict[str, object]] = []
     before = log.order.started_at
     for step in log.steps[1:] if reason_of(log) else log.steps:
         seconds = None if step.is_bad else f"{(step.at - before).total_seconds():.1f}"
-        shown.append({"state": _state(step), "text": f"{step.words} {step.detail}".strip(), "seconds": seconds})
+        steps.append({"state": _state(step), "text": f"{step.words} {step.detail}".strip(), "seconds": seconds})
         before = step.at
     if log.is_open:
         waits = log.order.next_step_at > datetime.now(UTC) and log.order.tries
         text = f"Next try at {log.order.next_step_at:%Y-%m-%d %H:%M} UTC." if waits else _in_progress(log)
-        shown.append({"state": "waiting" if waits else "now", "text": text, "seconds": None})
-    return shown
+        steps.append({"state": "waiting" if waits else "now", "text": text, "seconds": None})
+    return steps
 
 
 def _in_progress(log: OrderLog) -> str:

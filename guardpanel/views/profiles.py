@@ -77,9 +77,9 @@ async def show(
         "is_removal": ctx.request.scope["path"].endswith("/remove"),
     }
     attacked = Question(virtual_host_id=virtual_host_id, flag=FlagKind.ATTACK_SEEN)
-    found = await ledger.load(ctx.session, ctx.panel.engines, ctx.panel.events, attacked, limit=MOST_ATTACKED)
+    attacked_fields = await ledger.load(ctx.session, ctx.panel.engines, ctx.panel.events, attacked, limit=MOST_ATTACKED)
     context["attacked"] = Counter(
-        entry.source.rpartition(VERSION)[0] + VERSION for entry in found.page.items if entry.source
+        entry.source.rpartition(VERSION)[0] + VERSION for entry in attacked_fields.page.items if entry.source
     )
     context["source_of"] = lambda offer: Source(offer.profile.key, offer.version, offer.prefix).of_any_version
     context["offers"] = await offers(ctx.session, ctx.panel.engines, virtual_host_id)

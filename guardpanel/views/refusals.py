@@ -32,7 +32,7 @@ async def refused(
         return None
     summary = refusal(problem, await live_number(session), model)
     if summary["confirm"] and form:
-        given = [one["name"] for one in CONFIRMATIONS if form.checked(one["name"])]
+        given = [confirmation["name"] for confirmation in CONFIRMATIONS if form.checked(confirmation["name"])]
         summary["confirm"] = summary["confirm"] | {"given": given}
     return summary
 

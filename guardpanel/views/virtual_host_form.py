@@ -17,7 +17,7 @@ from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
 
-OFFERED = tuple(one for one in NewCertificate if one is not NewCertificate.UPLOAD)
+OFFERED = tuple(choice for choice in NewCertificate if choice is not NewCertificate.UPLOAD)
 "An upload has a form of its own."
 
 
@@ -31,11 +31,13 @@ async def looked_at(ctx: Context, form: Form) -> dict[str, Any]:
     live."""
     names = [line for line in form.value("hostnames").splitlines() if line.strip()]
     try:
-        found = await deeds.first_look(ctx.panel.issuer, names, form.value("new_authority"))
+        findings = await deeds.first_look(ctx.panel.issuer, names, form.value("new_authority"))
     except Problem as problem:
         return {"tone": "bad", "words": problem.message, "findings": []}
-    words = f"{len(found)} problem{'s' if len(found) > 1 else ''}" if found else "Nothing stands in the way so far"
-    return {"tone": "warn" if found else "ok", "words": words, "findings": found}
+    words = (
+        f"{len(findings)} problem{'s' if len(findings) > 1 else ''}" if findings else "Nothing stands in the way so far"
+    )
+    return {"tone": "warn" if findings else "ok", "words": words, "findings": findings}
 
 
 class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
@@ -80,15 +82,15 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
         problem: Problem | None,
         beside: Mapping[str, Any],
     ) -> Response:
-        found = await looked_at(ctx, form) if form.checked("preflight") else None
-        return await super().answer(ctx, template, form, row, problem, {**beside, "preflight": found})
+        look = await looked_at(ctx, form) if form.checked("preflight") else None
+        return await super().answer(ctx, template, form, row, problem, {**beside, "preflight": look})
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
         return {
             "policies": await policies.all_of_them(ctx.session),
             "certificates": await certificate_uses.as_options(ctx.session),
             "client_cas": await client_cas.as_options(ctx.session),
-            "new_certificates": [(one.value, one.word, one.hint) for one in OFFERED],
+            "new_certificates": [(choice.value, choice.word, choice.hint) for choice in OFFERED],
             "authorities": AUTHORITIES,
         }
 

@@ -70,8 +70,8 @@ class MapSwapper:
         for network in change.gone:
             await self.cli.take_out_of_map(number, network)
         for network, value in change.new.items():
-            found = await self.cli.look_up(number, _first(network))
-            await self.cli.put_in_map(number, network, value, is_there=found is not None and found[0] == network)
+            answer = await self.cli.look_up(number, _first(network))
+            await self.cli.put_in_map(number, network, value, is_there=answer is not None and answer[0] == network)
 
     async def _replace(self, file: str, state: MapState, change: MapChange) -> None:
         version = await self.cli.prepare_map(state.number)
@@ -87,11 +87,11 @@ class MapSwapper:
             raise NotSwapped(f"HAProxy has {state.entries:,} entries of {file}, not {len(change.after):,}.")
         some = [*islice(change.new, PROVED), *islice(change.gone, PROVED)]
         for network in some if change.size > ONE_BY_ONE else [*change.new, *change.gone]:
-            wanted, found = (
+            wanted, answered = (
                 deciding(change.after, _first(network)),
                 await self.cli.look_up(state.number, _first(network)),
             )
-            if found != wanted:
+            if answered != wanted:
                 raise NotSwapped(f"HAProxy does not have {network} of {file} as it is in the file.")
 
 

@@ -57,7 +57,7 @@ class PanelTls:
         if self.settings.listen_certificate_file:
             return b""
         now = datetime.now(UTC)
-        valid = (one for one in self.stored().all if one.is_valid(now))
+        valid = (candidate for candidate in self.stored().all if candidate.is_valid(now))
         best = best_for((name or self._host).lower().rstrip("."), valid, now)
         return best.pem if best else b""
 

@@ -61,8 +61,10 @@ async def why(session: AsyncSession, ban_map: BanMap, events: Events, text: str)
     address, virtual_host_id, request_id = await _asked(events, text.strip())
     states = await ban_map.cli.map_states()
     lists = (await session.exec(select(AddressList).order_by(col(AddressList.id)))).all()
-    found = [finding for row in lists if (finding := await _in_list(session, ban_map, row, states, address))]
-    by_kind = {kind: [one for one in found if one.listed is not None and one.listed.kind is kind] for kind in ListKind}
+    findings = [finding for row in lists if (finding := await _in_list(session, ban_map, row, states, address))]
+    by_kind = {
+        kind: [item for item in findings if item.listed is not None and item.listed.kind is kind] for kind in ListKind
+    }
     bans = await _bans(session, ban_map, states, address)
     return Answer(address, virtual_host_id, by_kind[ListKind.ALLOW], bans, by_kind[ListKind.DENY], request_id)
 

@@ -57,9 +57,9 @@ def _note_what_is_left_out(path: Path) -> None:
     (path.parent / LEFT_OUT).write_text(former.without(state))
 
 
-def _parsed(found: sqlite3.Cursor) -> list[dict[str, Any]]:
-    names = [name for name, *_ in found.description]
-    rows = [dict(zip(names, values, strict=True)) for values in found]
+def _parsed(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
+    names = [name for name, *_ in cursor.description]
+    rows = [dict(zip(names, values, strict=True)) for values in cursor]
     return [
         {name: json.loads(value) if name in LISTS and value else value for name, value in row.items()} for row in rows
     ]

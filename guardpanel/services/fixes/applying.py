@@ -50,9 +50,9 @@ def digest(draft: Draft) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def require(rung: Rung | None, shown: str) -> Rung:
+def require(rung: Rung | None, shown_digest: str) -> Rung:
     """Raises Conflict for an unknown rung, or one that changed since it was shown."""
-    if rung is None or (shown and shown != digest(rung.draft)):
+    if rung is None or (shown_digest and shown_digest != digest(rung.draft)):
         raise Conflict(CHANGED)
     if not rung.works:
         raise Conflict(f"This does not let the request pass. {rung.problem}")

@@ -82,12 +82,12 @@ async def ground_now(changes: Changes, session: AsyncSession, policy_id: int, vi
 
 def _fixable(event: EventDetail) -> bytes:
     """The event's line by the agent. Raises Conflict if no rule is responsible, or only rules about the response."""
-    found = scores.causes(event)
+    causes = scores.causes(event)
     if event.agent_line is None and event.item.rules:
         raise Conflict(f"The WAF agent’s line about this request has not arrived. {NOT_YET}")
-    if event.agent_line is None or not found:
+    if event.agent_line is None or not causes:
         raise Conflict("No rule caused this. Only requests on which rules fired can be fixed here.")
-    if all(rule.phase in RESPONSE_PHASES for rule in found):
+    if all(rule.phase in RESPONSE_PHASES for rule in causes):
         raise Conflict(
             "Only rules about the response fired. The event does not have the response, so no fix can be tried."
         )

@@ -70,10 +70,10 @@ async def page(
     events: Events, database: Database, asked: EventFilter, *, state: GroupState | None, offset: int, limit: int
 ) -> GroupPage:
     """Open ones first, of these the ones that are probably no attack. Invalid names a field that cannot be meant."""
-    found = await events.groups(asked)
-    groups = [group for group in await _known(events, database, found.groups) if state in {None, group.state}]
+    of_events = await events.groups(asked)
+    groups = [group for group in await _known(events, database, of_events.groups) if state in {None, group.state}]
     groups.sort(key=_rank)
-    return GroupPage(groups[offset : offset + limit], len(groups), found.is_whole, found.stopped)
+    return GroupPage(groups[offset : offset + limit], len(groups), of_events.is_whole, of_events.stopped)
 
 
 async def likely_false_positives(events: Events, database: Database, now: datetime) -> list[EventGroup]:
@@ -88,8 +88,8 @@ async def find(events: Events, database: Database, key: str) -> EventGroup | Non
     group = GroupKey.read(key)
     if group is None:
         return None
-    found = await events.groups(EventFilter(group=group))
-    return next(iter(await _known(events, database, found.groups)), None)
+    groups = (await events.groups(EventFilter(group=group))).groups
+    return next(iter(await _known(events, database, groups)), None)
 
 
 def _rank(group: EventGroup) -> tuple[bool, int, int, int]:

@@ -60,8 +60,8 @@ class OthersTrial:
             host = await session.get(VirtualHost, case.virtual_host.id)
             recorded = await hosts_of(session, host, await events.recorded_hosts()) if host else []
         kept = await events.recorded(recorded, MOST_ORDINARY)
-        found = await events.page(EventFilter(virtual_host_id=case.virtual_host.id), limit=MOST_EVENTS)
-        details = await events.several([item.request_id for item in found.items if item.rules])
+        similar = await events.page(EventFilter(virtual_host_id=case.virtual_host.id), limit=MOST_EVENTS)
+        details = await events.several([item.request_id for item in similar.items if item.rules])
         return cls(kept.newest, await asyncio.to_thread(_asked, list(details.values()), key_of(case.event)))
 
     def add(self, answer: Replayed) -> None:

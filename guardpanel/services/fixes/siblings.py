@@ -38,8 +38,8 @@ class SiblingsTrial:
     @classmethod
     async def of(cls, events: Events, case: Case) -> "SiblingsTrial":
         group = key_of(case.event)
-        found = await events.of_group(group, MOST) if group else {}
-        lines = [event.agent_line for key, event in found.items() if key != case.event.item.request_id]
+        siblings = await events.of_group(group, MOST) if group else {}
+        lines = [event.agent_line for key, event in siblings.items() if key != case.event.item.request_id]
         requests = await asyncio.to_thread(lambda: [request_of(line) for line in lines if line])
         return cls([request.question() for request in requests], sum(bool(request.gaps) for request in requests))
 

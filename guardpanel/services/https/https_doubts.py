@@ -41,22 +41,22 @@ async def must_be_meant(
         return
     names, number = list(fields.hostnames), row.id if row else None
     now = await certificate_uses.coverage_of(session, names, fields.certificate_id, number)
-    found = doubts(fields, dict(zip(names, now, strict=True)), new_names)
-    if found and row is not None and row.https:
+    open_doubts = doubts(fields, dict(zip(names, now, strict=True)), new_names)
+    if open_doubts and row is not None and row.https:
         known = dict(
             zip([name.name for name in row.hostnames], await certificate_uses.coverage(session, row), strict=True)
         )
         before = doubts(row, known, ())
-        found = {key: covered for key, covered in found.items() if key not in before}
-    if found:
-        errors = in_words(found, await certificate_uses.named(session, fields.certificate_id))
+        open_doubts = {key: covered for key, covered in open_doubts.items() if key not in before}
+    if open_doubts:
+        errors = in_words(open_doubts, await certificate_uses.named(session, fields.certificate_id))
         raise NeedsConfirmation(" ".join(errors.values()), {name: FieldError(text) for name, text in errors.items()})
 
 
 def doubts(
     fields: VirtualHostFields | VirtualHost, coverage: Mapping[str, Covered], new_names: Sequence[str]
 ) -> Doubts:
-    found: dict[tuple[str, str], Covered] = {}
+    doubtful: dict[tuple[str, str], Covered] = {}
     for name, covered in coverage.items():
         if covers(new_names, name):
             continue
@@ -66,21 +66,21 @@ def doubts(
             and not covered.is_awaited
             and (offer is None or offer.certificate_id != fields.certificate_id)
         ):
-            found["certificate_id", name] = covered
+            doubtful["certificate_id", name] = covered
         if offer is not None and not covered.fits:
-            found["hostnames", name] = covered
+            doubtful["hostnames", name] = covered
         if not covered.is_valid and not covered.is_awaited:
             if fields.https_redirect:
-                found["https_redirect", name] = covered
+                doubtful["https_redirect", name] = covered
             if fields.hsts_seconds:
-                found["hsts_seconds", name] = covered
-    return found
+                doubtful["hsts_seconds", name] = covered
+    return doubtful
 
 
-def in_words(found: Doubts, chosen: str) -> dict[str, str]:
+def in_words(doubts_by_kind: Doubts, chosen: str) -> dict[str, str]:
     names: dict[str, list[str]] = defaultdict(list)
     offers: dict[str, str] = {}
-    for (field, name), covered in found.items():
+    for (field, name), covered in doubts_by_kind.items():
         names[field].append(shown(name))
         offers[field] = covered.offer.name if covered.offer else ""
     return {

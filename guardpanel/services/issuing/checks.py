@@ -62,7 +62,7 @@ class Checks:
 
     async def must_pass(self, order: Order, authority: str) -> None:
         """Raises AuthorityFault with all findings."""
-        found = await self.findings(order, authority)
-        if found:
-            detail = "\n".join(f"{finding.name}: {finding.words}" for finding in found)
+        findings = await self.findings(order, authority)
+        if findings:
+            detail = "\n".join(f"{finding.name}: {finding.words}" for finding in findings)
             raise AuthorityFault(Fault(FaultKind.PROOF, NOT_ASKED, detail))

@@ -211,10 +211,10 @@ async def logs(session: AsyncSession, certificate_id: int, limit: int = 5) -> li
     query = select(AcmeOrder).where(AcmeOrder.certificate_id == certificate_id)
     rows = (await session.exec(query.order_by(col(AcmeOrder.id).desc()).limit(limit))).all()
     ids = [row.id for row in rows]
-    found = (
+    entries = (
         await session.exec(select(AcmeStep).where(col(AcmeStep.order_id).in_(ids)).order_by(col(AcmeStep.id)))
     ).all()
-    return [OrderLog(row, tuple(step for step in found if step.order_id == row.id)) for row in rows]
+    return [OrderLog(row, tuple(step for step in entries if step.order_id == row.id)) for row in rows]
 
 
 async def drop_old(session: AsyncSession, certificate_id: int, now: datetime) -> None:

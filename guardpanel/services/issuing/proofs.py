@@ -109,18 +109,18 @@ def _key(file: str) -> TsigKey:
 
 def setup_problems(settings: Settings) -> list[str]:
     """What would keep orders from being made, as far as the settings tell. DNS-01 and authorities alone: sites are served."""
-    found = []
+    problems = []
     try:
         if settings.dns_server:
             dns_server(settings)
     except Problem as problem:
-        found.append(problem.message)
+        problems.append(problem.message)
     if settings.dns_lexicon and (words := problem_with(settings.dns_lexicon)):
-        found.append(f"GUARDPANEL_DNS_LEXICON: {words}")
+        problems.append(f"GUARDPANEL_DNS_LEXICON: {words}")
     files = {name: getattr(settings, name) for name in ("dns_lexicon_file", "acme_ca_file")}
     faults = {name: _file_problem(name, file) for name, file in files.items()}
-    found += [f"GUARDPANEL_{name.upper()}: {files[name]}: {words}." for name, words in faults.items() if words]
-    return found
+    problems += [f"GUARDPANEL_{name.upper()}: {files[name]}: {words}." for name, words in faults.items() if words]
+    return problems
 
 
 def _file_problem(name: str, file: str) -> str:

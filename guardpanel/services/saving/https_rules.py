@@ -40,8 +40,8 @@ def chosen_certificates_cover_a_hostname(proposal: Proposal) -> Iterator[Violati
     if not chosen:
         return
     names = {row["id"]: {*row["names"]} for row in proposal.rows["certificate"]}
-    for one in proposal.facts.certificates.all:
-        names.setdefault(one.certificate_id, set()).update(one.names)
+    for certificate in proposal.facts.certificates.all:
+        names.setdefault(certificate.certificate_id, set()).update(certificate.names)
     hostnames = defaultdict(list)
     for row in proposal.rows["hostname"]:
         hostnames[row["virtual_host_id"]].append(row["name"])

@@ -86,12 +86,17 @@ class Renderer:
     async def _certificates(self, session: AsyncSession) -> ServedCertificates:
         """Without their key, those of the live release go on being served."""
         served = []
-        for one in await contents.current_contents(session, self.seal):
-            pem = one.pem or await asyncio.to_thread(self._released, one)
+        for content in await contents.current_contents(session, self.seal):
+            pem = content.pem or await asyncio.to_thread(self._released, content)
             if pem:
                 served.append(
                     ServedCertificate(
-                        one.certificate_id, one.source, one.names, one.not_before, one.not_after, pem.rstrip() + b"\n"
+                        content.certificate_id,
+                        content.source,
+                        content.names,
+                        content.not_before,
+                        content.not_after,
+                        pem.rstrip() + b"\n",
                     )
                 )
         return ServedCertificates(tuple(served), datetime.now(UTC))

@@ -47,11 +47,11 @@ class BlockingWatch:
         since = datetime.now(UTC) - RECENT
         if last is not None:
             since = max(since, last.started_at + timedelta(seconds=last.seconds))
-        found = await self.events.unblocked(expected, since)
+        unblocked = await self.events.unblocked(expected, since)
         self.changes.watch.blocking = (
-            f"Request {found.request_id} scored {found.score} of {found.expected.threshold} and was not blocked. "
+            f"Request {unblocked.request_id} scored {unblocked.score} of {unblocked.expected.threshold} and was not blocked. "
             "Rule 949110 is missing or off."
-            if found
+            if unblocked
             else ""
         )
 

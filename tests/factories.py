@@ -120,7 +120,7 @@ def an_exclusion(**others: Any) -> Form:
 
 def an_override(**others: Any) -> Form:
     """The form of a rule override."""
-    return {"version": "1", "rule": "942100", "action": "disable", "reason": "", **others}
+    return {"version": "1", "rule": "942100", "action": "disable", "reason": "", "owner": "", **others}
 
 
 def a_custom_rule(**others: Any) -> Form:

@@ -32,12 +32,12 @@ class EntryOut(BaseModel):
     vhost: str | None
     reason: str
     source: str = Field(description="The application profile that made it. Empty: a person.")
-    owner: str = Field(description="Empty for a rule override.")
+    owner: str = Field(description="Who answers for it.")
     ends_on: date | None
     enabled: bool
     changed_at: datetime
     requests_30_days: int | None = Field(
-        description="Requests that met its conditions; not all of them would have been blocked. Null: not counted."
+        description="Requests that met its conditions, or fired the rule that an override lets count. Null: not counted."
     )
     last_used_at: datetime | None
     checked_with: str | None = Field(description="The OWASP CRS version by which it was checked when it was saved.")

@@ -1,7 +1,7 @@
 """Rule exclusions: their lists, and what would do nothing, or more than it says."""
 
 from datetime import date
-from typing import Unpack
+from typing import TypeVar, Unpack
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -11,6 +11,7 @@ from guardpanel.engines import Rule
 from guardpanel.errors import Invalid
 from guardpanel.models import RuleExclusion, VirtualHost
 from guardpanel.models.rules.rule_exclusion import NOUN, CheckedExclusion, RuleExclusionFields
+from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
 from guardpanel.services.crud import Crud, Paging
@@ -19,6 +20,8 @@ from guardpanel.services.rules import catalogue, exclusion_checks
 from guardpanel.services.rules.exclusion_checks import is_meant
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+
+Owned = TypeVar("Owned", RuleExclusionFields, RuleOverrideFields)
 
 SORTS = {"name": col(RuleExclusion.name), "changed": col(RuleExclusion.updated_at)}
 
@@ -36,7 +39,7 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
     ) -> SaveResult[RuleExclusion]:
         await must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
-        return await super().create(changes, request, await checked(changes, _owned(fields, request)))
+        return await super().create(changes, request, await checked(changes, owned(fields, request)))
 
     async def update(
         self,
@@ -48,8 +51,7 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
     ) -> SaveResult[RuleExclusion]:
         await must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
-        owned = _owned(fields, request)
-        return await super().update(changes, request, number, await checked(changes, owned), version)
+        return await super().update(changes, request, number, await checked(changes, owned(fields, request)), version)
 
     async def end(self, changes: Changes, request: SaveRequest, number: int) -> SaveResult[RuleExclusion]:
         """Disable one whose last day is over. Its author is nobody who could be told of a conflict: it is as it is now."""
@@ -98,7 +100,8 @@ def today() -> date:
     return clock.AGES.now().date()
 
 
-def _owned(fields: RuleExclusionFields, request: SaveRequest) -> RuleExclusionFields:
+def owned(fields: Owned, request: SaveRequest) -> Owned:
+    """Whoever saves it owns it, unless somebody is named."""
     return fields if fields.owner else fields.model_copy(update={"owner": request.who})
 
 

@@ -11,6 +11,7 @@ from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.rules.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
+from guardpanel.services.rule_exclusions import owned
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.exclusion_checks import STEERS, chosen, is_meant, most_of
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
@@ -20,16 +21,16 @@ SORTS = {"name": col(RuleOverride.rule), "changed": col(RuleOverride.updated_at)
 
 class RuleOverrides(Crud[RuleOverride, RuleOverrideFields]):
     async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[RuleOverride]:
-        """Those whose rule or reason holds `q`."""
+        """Those whose rule, reason or owner holds `q`."""
         query = select(RuleOverride)
         if q:
-            query = query.where(holds(q, RuleOverride.name, RuleOverride.reason))
+            query = query.where(holds(q, RuleOverride.name, RuleOverride.reason, RuleOverride.owner))
         return await self.listed(session, query, SORTS, **paging)
 
     async def create(
         self, changes: Changes, request: SaveRequest, fields: RuleOverrideFields
     ) -> SaveResult[RuleOverride]:
-        return await super().create(changes, request, await self._known(changes, fields))
+        return await super().create(changes, request, await self._known(changes, owned(fields, request)))
 
     async def update(
         self,
@@ -39,7 +40,8 @@ class RuleOverrides(Crud[RuleOverride, RuleOverrideFields]):
         fields: RuleOverrideFields,
         version: int | None = None,
     ) -> SaveResult[RuleOverride]:
-        return await super().update(changes, request, number, await self._known(changes, fields), version)
+        known_fields = await self._known(changes, owned(fields, request))
+        return await super().update(changes, request, number, known_fields, version)
 
     async def _known(self, changes: Changes, fields: RuleOverrideFields) -> KnownOverride:
         """With what the rule set says of it. Invalid where that says that nothing would come of it."""

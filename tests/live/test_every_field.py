@@ -160,7 +160,7 @@ IN_EVENTS = {"custom_rule": {"rule_id", "name", "severity", "tags"}, "policy": {
 "What the event of a request shows."
 
 NOTES = {
-    "rule_override": {"reason"}, "rule_exclusion": {"reason", "owner"}, "custom_rule": {"comment"}, "body_reading": {"reason"},
+    "rule_override": {"reason", "owner"}, "rule_exclusion": {"reason", "owner"}, "custom_rule": {"comment"}, "body_reading": {"reason"},
 }  # fmt: skip
 "For people: engines get none of them."
 

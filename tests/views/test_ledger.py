@@ -27,7 +27,7 @@ async def filled(client: httpx2.AsyncClient) -> None:
     for place, typed in (
         ("exclusions", an_exclusion(reason="Editors write HTML", owner="Zoe")),
         ("exclusions", an_exclusion(rules="942100", owner="Abel", ends_on="2999-01-01")),
-        ("rules", {"rule": "942100", "action": "disable", "reason": "Search box"}),
+        ("rules", {"rule": "942100", "action": "disable", "reason": "Search box", "owner": "Ben"}),
     ):
         answer = await client.post(f"/policies/1/{place}", data=typed)
         assert answer.status_code == 303, answer.text[-3000:]
@@ -63,7 +63,8 @@ async def test_all_are_listed_with_what_is_to_be_said(ada: httpx2.AsyncClient) -
         ("?flag=redundant", ["exclusions/2"]),
         ("?q=editors", ["exclusions/1"]),
         ("?policy=2", []),
-        ("?sort=owner", ["rules/1", "exclusions/2", "exclusions/1"]),
+        ("?sort=owner", ["exclusions/2", "rules/1", "exclusions/1"]),
+        ("?q=ben", ["rules/1"]),
         ("?sort=-ends", ["rules/1", "exclusions/1", "exclusions/2"]),
         ("?sort=nothing&kind=x&flag=x&policy=x", ["exclusions/1", "exclusions/2", "rules/1"]),
     ],

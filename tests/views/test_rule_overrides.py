@@ -17,7 +17,9 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient) ->
 
     made = await ada.post(PLACE, data=an_override(reason="Static pages"))
     assert made.headers["location"] == f"{PLACE}/1"
-    assert "942100 off" in (await ada.get(f"{PLACE}/1")).text
+    page = (await ada.get(f"{PLACE}/1")).text
+    assert "942100 off" in page
+    assert "ada@example.org" in page  # its owner, as nobody else is named
     assert f'href="{PLACE}/1"' in (await ada.get("/policies/1")).text
     assert f'href="{PLACE}/1"' in (await ada.get("/search?q=942100")).text
 

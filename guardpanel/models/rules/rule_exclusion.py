@@ -20,7 +20,7 @@ from guardpanel.models.patterns import pattern
 from guardpanel.models.policies.path_condition import Methods, PathMatch, PathText, path_for
 from guardpanel.models.references import OptionalId
 from guardpanel.models.rules.rule_choices import Choices
-from guardpanel.models.types import Fields, Notes, refuse, stored, visible
+from guardpanel.models.types import Fields, Notes, Owner, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 SHORT = 80
@@ -81,7 +81,6 @@ def known_conditions(conditions: list[str]) -> list[str]:
 
 Conditions = Annotated[list[str], BeforeValidator(conditions), AfterValidator(known_conditions), Field(max_length=10)]
 FieldName = Annotated[str, StringConstraints(max_length=200), AfterValidator(one_name)]
-Owner = Annotated[str, StringConstraints(max_length=255), AfterValidator(lambda text: visible(text.strip()))]
 LastDay = Annotated[date | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 

@@ -9,7 +9,7 @@ from sqlmodel import Field
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.rules.rule_choices import must_be_free
-from guardpanel.models.types import Fields, Notes, refuse, stored, visible
+from guardpanel.models.types import Fields, Notes, Owner, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 FAMILY = re.compile(r"9[1-9][0-9]")
@@ -46,6 +46,7 @@ class RuleOverrideColumns(Fields):
     )
     action: RuleAction = described("State", RuleAction.DISABLE, sa_type=stored(RuleAction))
     reason: Notes = described("Reason", "")
+    owner: Owner = described("Owner", "", hint="Defaults to your email address.")
 
 
 class RuleOverrideFields(RuleOverrideColumns):

@@ -39,7 +39,7 @@ from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
 from guardpanel.services.events.unblocked import Expectation, Unblocked
-from guardpanel.services.events.uses import NOT_COUNTED, Uses
+from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses
 from guardpanel.settings import Settings
 
 T = TypeVar("T")
@@ -186,6 +186,13 @@ class Events:
     async def uses(self, now: datetime) -> Uses:
         """How many requests met the conditions of each exclusion."""
         return await self._read(lambda connection: uses.uses(connection, now), NOT_COUNTED)
+
+    async def uses_of_rules(self, wanted: Sequence[tuple[int, int, int]], now: datetime) -> Mapping[int, Use]:
+        """Requests that fired a rule in a policy, by a key: `wanted` has keys, rules, and policies."""
+        nothing: Mapping[int, Use] = {}
+        return (
+            await self._read(lambda connection: uses.of_rules(connection, wanted, now), nothing) if wanted else nothing
+        )
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""

@@ -1,11 +1,11 @@
 """How many requests met the conditions of each rule exclusion (docs/events.md). Not all of them would have been blocked."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from guardpanel.events.schema import EPOCH
+from guardpanel.events.schema import EPOCH, id_of, time_of
 
 DAYS = 30
 
@@ -30,6 +30,9 @@ class Uses:
 
 NOT_COUNTED = Uses(None)
 
+MOST = 20_000
+"Events of a rule that are looked at, newest first."
+
 
 def uses(connection: sqlite3.Connection, now: datetime) -> Uses:
     first = (now - EPOCH).days - DAYS + 1
@@ -41,3 +44,16 @@ def uses(connection: sqlite3.Connection, now: datetime) -> Uses:
     by_exclusion = {exclusion: Use(requests, datetime.fromtimestamp(last, UTC)) for exclusion, requests, last in rows}
     (day,) = connection.execute("SELECT min(day) FROM exclusion_use WHERE exclusion = 0").fetchone()
     return Uses(None if day is None else EPOCH + timedelta(days=day), by_exclusion)
+
+
+def of_rules(
+    connection: sqlite3.Connection, wanted: Iterable[tuple[int, int, int]], now: datetime
+) -> Mapping[int, Use]:
+    """Events of a rule in a policy: `wanted` has a key, the rule, and the policy."""
+    question = (
+        "SELECT count(*), max(event.id) FROM (SELECT event FROM event_rule WHERE rule = ? AND event >= ? "
+        "ORDER BY event DESC LIMIT ?) AS newest CROSS JOIN event ON event.id = newest.event WHERE policy = ?"
+    )
+    first = id_of(now - timedelta(days=DAYS))
+    found = {key: connection.execute(question, (rule, first, MOST, policy)).fetchone() for key, rule, policy in wanted}
+    return {key: Use(requests, time_of(last) if last else None) for key, (requests, last) in found.items()}

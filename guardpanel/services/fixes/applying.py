@@ -13,8 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import Conflict
 from guardpanel.models import NOUNS, Policy
 from guardpanel.models.meta import described, lowered
-from guardpanel.models.rules.rule_exclusion import LastDay, Owner
-from guardpanel.models.types import Fields, Notes
+from guardpanel.models.rules.rule_exclusion import LastDay
+from guardpanel.models.types import Fields, Notes, Owner
 from guardpanel.services import policies
 from guardpanel.services.events.grouping import key_of
 from guardpanel.services.fixes import fixed

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.meta import Choice
 from guardpanel.models.rules.rule_override import FAMILY, RuleAction
 from guardpanel.services.events.excluded import Seen
-from guardpanel.services.events.uses import DAYS, Uses
+from guardpanel.services.events.uses import DAYS, Use, Uses
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.services.ledger.covering import is_covered
 from guardpanel.services.rules.exclusion_checks import chosen
@@ -48,6 +48,8 @@ class Known:
     "By the id of the exclusion."
     uses: Uses
     today: date
+    counting: Mapping[int, Use] = field(default_factory=dict)
+    "By the id of the override: uses of rules that count above their level."
 
     @cached_property
     def by_policy(self) -> Mapping[int, list[RuleExclusion]]:
@@ -99,7 +101,8 @@ def of_exclusion(row: RuleExclusion, known: Known) -> list[Flag]:
 
 
 def of_override(row: RuleOverride, known: Known) -> list[Flag]:
-    message = _without_effect_off(row, known) if row.action is RuleAction.DISABLE else ""
+    is_off = row.action is RuleAction.DISABLE
+    message = _without_effect_off(row, known) if is_off else _without_effect_on(row, known)
     return [Flag(FlagKind.REDUNDANT, message)] if message else []
 
 
@@ -151,6 +154,16 @@ def _without_effect_off(row: RuleOverride, known: Known) -> str:
         if other.id != row.id and not (known.rules[other.rule] == rules and (other.id or 0) > (row.id or 0))
     ]
     return _off_anyway(rules, policy, others, known)
+
+
+def _without_effect_on(row: RuleOverride, known: Known) -> str:
+    """Its rule is off, or counts by itself since the policy's blocking level was raised."""
+    policy, rules = known.policies.get(row.policy_id or 0), known.rules[row.rule]
+    if known.rule_set is None or policy is None or not rules:
+        return ""
+    if row.level and row.level <= policy.blocking_paranoia_level:
+        return f"Its rule counts anyway: the blocking paranoia level is {policy.blocking_paranoia_level}."
+    return _off_anyway(rules, policy, known.switched_off.get(policy.id or 0, []), known)
 
 
 def _off_anyway(rules: Collection[int], policy: Policy, overrides: Iterable[RuleOverride], known: Known) -> str:

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import Engines
 from guardpanel.models import NOUNS, Policy, RuleExclusion, RuleOverride, VirtualHost
 from guardpanel.models.meta import Choice
+from guardpanel.models.rules.rule_override import RuleAction
 from guardpanel.services import rule_exclusions
 from guardpanel.services.events import Events
 from guardpanel.services.ledger import flags
@@ -51,7 +52,7 @@ class Entry:
     enabled: bool
     changed_at: datetime
     requests: int | None
-    "That met its conditions in 30 days; None: not counted."
+    "That met its conditions in 30 days, or fired the rule that an override lets count; None: not counted."
     last_used: datetime | None
     crs_version: str
     "By which it was checked when it was saved; empty: not known."
@@ -128,7 +129,12 @@ async def load(
         rows.policies, rows.exclusions, rows.overrides, rule_set, {}, await events.uses(now), rule_exclusions.today()
     )
     wanted = [watched(row, known.rules_of(row)) for row in rows.exclusions if row.enabled]
-    known = replace(known, seen=await events.on_excluded(wanted, now))
+    counting = [
+        (row.id or 0, int(row.rule), row.policy_id or 0) for row in rows.overrides if row.action is RuleAction.ENABLE
+    ]
+    known = replace(
+        known, seen=await events.on_excluded(wanted, now), counting=await events.uses_of_rules(counting, now)
+    )
     entries = [entry for entry in _entries(rows, known) if question.matches(entry)]
     entries.sort(key=SORTS.get(sort, SORTS["policy"]), reverse=descending)
     return Ledger(
@@ -190,6 +196,7 @@ def _exclusion(row: RuleExclusion, rows: _Rows, known: Known) -> Entry:
 
 
 def _override(row: RuleOverride, rows: _Rows, known: Known) -> Entry:
+    use = known.counting.get(row.id or 0)
     return Entry(
         EntryKind.OVERRIDE,
         row.id or 0,
@@ -202,12 +209,12 @@ def _override(row: RuleOverride, rows: _Rows, known: Known) -> Entry:
         "",
         row.reason,
         "",
-        "",
+        row.owner,
         None,
         True,
         row.updated_at,
-        None,
-        None,
+        use.requests if use else None,
+        use.last if use else None,
         "",
         tuple(flags.of_override(row, known)),
     )

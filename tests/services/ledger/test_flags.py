@@ -10,9 +10,9 @@ from guardpanel.events import schema
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
-from guardpanel.models.rules.rule_override import KnownOverride
+from guardpanel.models.rules.rule_override import KnownOverride, RuleAction
 from guardpanel.services.events.excluded import Seen, seen
-from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses
+from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses, of_rules
 from guardpanel.services.ledger import flags
 from guardpanel.services.ledger.flags import Known
 from guardpanel.services.ledger.watching import fixed_beginning, watched
@@ -161,6 +161,25 @@ def test_an_override_within_another_is_redundant() -> None:
     assert messages(an_override(1, "942200")) == ["Its rule is off in this policy: the detection paranoia level is 1."]
 
 
+@pytest.mark.parametrize(
+    ("others", "policy", "message"),
+    [
+        ((), {"detection_paranoia_level": 2}, []),
+        ((), {"detection_paranoia_level": 2, "blocking_paranoia_level": 2},
+         ["Its rule counts anyway: the blocking paranoia level is 2."]),
+        ((), {}, ["Its rule is off in this policy: the detection paranoia level is 1."]),
+        (("942",), {"detection_paranoia_level": 2}, ["Its rule is off in this policy: 942."]),
+    ],
+)  # fmt: skip
+def test_an_override_of_a_rule_that_counts_anyway_or_never_is_redundant(
+    others: tuple[str, ...], policy: dict[str, Any], message: list[str]
+) -> None:
+    fields = KnownOverride(rule="942330", action=RuleAction.ENABLE, level=2, points=5)
+    row = RuleOverride(id=1, policy_id=1).replace(fields)
+
+    assert messages(row, *(an_override(2, rule) for rule in others), **policy) == message
+
+
 def blocked(path: str, *rules: dict[str, Any], **others: Any) -> dict[str, Any]:
     return an_event(method="POST", uri=path, rules=list(rules), **others)
 
@@ -243,3 +262,16 @@ def test_an_attack_is_said_with_its_rules() -> None:
 )
 def test_a_pattern_is_known_by_its_fixed_beginning(pattern: str, beginning: str) -> None:
     assert fixed_beginning(pattern) == beginning
+
+
+def test_a_use_of_a_rule_that_counts_is_a_request_in_its_policy_that_fired_it(tmp_path: Path) -> None:
+    events = [blocked("/", a_rule(rule), time=time) for rule, time in (
+        (942330, "2026-11-26T00:00:00.000000Z"), (942330, "2026-11-25T00:00:00.000000Z"),
+        (942330, "2026-10-20T00:00:00.000000Z"), (942100, "2026-11-26T00:00:00.000000Z"))]  # fmt: skip
+    store(tmp_path / "events.db", events, [a_log_line(event, policy="1", virtual_host="1") for event in events])
+    connection = schema.open_to_read(tmp_path / "events.db")
+
+    uses = of_rules(connection, [(7, 942330, 1), (8, 942330, 2)], NOW)
+
+    connection.close()
+    assert uses == {7: Use(2, datetime(2026, 11, 26, tzinfo=UTC)), 8: Use(0, None)}

@@ -25,7 +25,7 @@ from pytest_timeout import Settings, is_debugging
 GRACE = 60.0
 "Seconds for fixtures to be torn down after a test has hung."
 
-LIMITS = {"live": 180, "load": 180, "e2e": 180, "parsers": 180, "interleavings": 600, "crash": 600}
+LIMITS = {"interleavings": 600, "crash": 600}
 "Seconds by folder of tests, far more than any needs on a busy machine. pyproject.toml has the limit of all others."
 
 TESTS = Path(__file__).parent

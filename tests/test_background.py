@@ -59,7 +59,7 @@ async def kept(step: Script, pause: float = 7.0, longest: float = LONGEST) -> tu
     naps = Naps()
     tasks = Background(naps, lambda: NOW)
     tasks.keep("retention", step, pause, longest=longest)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await step.over.wait()
         await asyncio.sleep(0)
     [health] = tasks.health
@@ -120,7 +120,7 @@ async def test_a_pause_that_fails_ends_nothing(faults: Faults) -> None:
     pause = Script(broken)
     tasks.keep("retention", fine, pause)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await pause.over.wait()
     await tasks.close()
 
@@ -130,7 +130,7 @@ async def test_a_pause_that_fails_ends_nothing(faults: Faults) -> None:
 async def test_a_single_deed_is_tried_until_it_is_done(faults: Faults) -> None:
     faults.expect()
     tasks = Background(Naps(), lambda: NOW)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await tasks.once("sessions", Script(broken, broken))
 
     [health] = tasks.health
@@ -145,7 +145,7 @@ async def test_closing_ends_what_is_under_way() -> None:
         await asyncio.Event().wait()
 
     running = tasks.keep("reconcile", wait_forever, 1.0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await begun.wait()
         await tasks.close()
 

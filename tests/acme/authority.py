@@ -28,7 +28,7 @@ from tests.ports import free_port
 TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "acme"
 ZONE = "acme.test"
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 "Until a server that was started answers."
 
 KEY_NAME, SECRET = "panel", base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()

@@ -179,7 +179,7 @@ class Ground:
         wait_until(self.is_done, "everything is read", 600)
         assert self.process is not None
         self.process.terminate()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
 
     def is_done(self) -> bool:
         with closing(sqlite3.connect(f"file:{self.settings.events_database}?mode=ro", uri=True)) as events:

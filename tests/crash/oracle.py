@@ -43,7 +43,7 @@ CURRENT = """SELECT content.*, certificate.name FROM certificate JOIN certificat
     AND newest.certificate_id = certificate.id AND newest.certificate_created_at = certificate.created_at)"""
 "The current content of each certificate, with its name."
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 PROBES = 4
 
 

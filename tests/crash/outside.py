@@ -25,7 +25,7 @@ from guardpanel.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 PAUSE_SECONDS = float(os.environ.get("GUARDPANEL_TEST_PAUSE", "0.04"))
 "Seconds between two requests of one visitor: the machine's two cores are for the saves. Short forms have longer ones."
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 
 STEADY, GUARDED = "steady.example", "guarded.example"

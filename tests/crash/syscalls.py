@@ -199,7 +199,7 @@ class Child:
         self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
 
     def _take_listener(self) -> int:
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + 60
         while not self.shared.listener:
             assert time.monotonic() < ends, "the child does not start"
             time.sleep(0.0005)

@@ -33,7 +33,7 @@ def chromium() -> str:
     return found
 
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 "Milliseconds for whatever a page is to show: the machine may be busy, and a page asks every 5 s."
 
 expect.set_options(timeout=PATIENCE_MS)

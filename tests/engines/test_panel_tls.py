@@ -38,7 +38,7 @@ class Listening:
         client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
         if version:
             client.minimum_version = client.maximum_version = version
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await asyncio.open_connection("127.0.0.1", self.port, ssl=client, server_hostname=name or "")
 
     async def leaf(self, name: str | None, version: ssl.TLSVersion | None = None) -> bytes:

@@ -27,7 +27,7 @@ class SlowAgent(Agent):
 
     def write(self, document: bytes, keep: Collection[str] | None = None) -> bool:
         self.begun.set()
-        assert self.may_end.wait(10)
+        assert self.may_end.wait(60)
         self.ended.set()
         return True
 
@@ -103,7 +103,7 @@ async def test_a_look_during_the_agents_reload_reports_no_drift(settings: Settin
     agent.read = "what it had read"
 
     tidying = asyncio.create_task(engines.drop_unused())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await agent.reloading.wait()
         look = asyncio.create_task(engines.inspect(Expected(1, bundle.checksum)))
         await agent.asked.wait()

@@ -42,7 +42,7 @@ class Judge:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def answers(self) -> bool:
         """Its socket is there a moment before it listens."""

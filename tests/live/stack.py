@@ -30,7 +30,7 @@ from tests.rows import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 "Seconds for anything that must happen."
 
 
@@ -134,10 +134,10 @@ class Stack:
                 process.terminate()
         for process in self.processes:
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
+                process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # What runs

@@ -71,7 +71,7 @@ def test_without_an_agent_closed_refuses_and_open_passes_and_counts(stack: Stack
 def test_an_agent_that_dies_is_never_taken_for_a_yes(stack: Stack) -> None:
     """From the kill until the health check knows: each answer is a refusal, none is a pass."""
     stack.agent.kill()
-    stack.agent.wait(10)
+    stack.agent.wait(60)
     statuses = []
 
     def down() -> bool:
@@ -121,7 +121,7 @@ def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: 
         connection.sendall(request)
         wait_until(lambda: len(server.received) > reached, "the server has the request")
         stack.agent.kill()
-        stack.agent.wait(10)
+        stack.agent.wait(60)
         answer = stack.answer(connection, request)
 
     assert answer.status == 503

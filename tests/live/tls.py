@@ -16,7 +16,7 @@ from tests.live.wire import Response
 
 Address = tuple[str, int]
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 Headers = list[tuple[str, str]]
 

@@ -49,7 +49,7 @@ def agent(folder: Path) -> Iterator["Agent"]:
             yield Agent(connection)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def configured(folder: Path) -> str:

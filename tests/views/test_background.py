@@ -53,7 +53,7 @@ def broken(owner: object, name: str, error: Exception) -> Iterator[Callable[[], 
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0.005)
 

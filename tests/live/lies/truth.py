@@ -83,7 +83,7 @@ async def visit(running: Installation, host: str = "shop.example") -> tuple[int,
         "GET",
         "/x",
         headers={"host": host, "user-agent": "Mozilla/5.0", "accept": "*/*", "x-gp-test": secret},
-        timeout=20,
+        timeout=60,
     )
     body = answer.body if answer.status == 200 else b""
     return answer.status, answer.headers.get("x-gp-checksum", ""), body

@@ -136,7 +136,9 @@ def gates() -> dict[str, list[Gate]]:
         "load": [
             go_test("go test (visitors)", VISITORS, minutes=15, seconds=10),
             go_test("go test (load client)", LOAD, minutes=15, seconds=10),
-            pytest("saves under load (HAProxy 2.6 and 2.8)", "tests/load", minutes=15, seconds=60),
+            pytest(
+                "saves under load (HAProxy 2.6 and 2.8)", "-n", "2", *TOGETHER, "tests/load", minutes=15, seconds=60
+            ),
         ],
         "crash": [pytest("kill sweeps and file faults, short", "-n", "3", "tests/crash", minutes=20, seconds=90)],
         "e2e": [pytest("browser tests", "-n", "3", *TOGETHER, "tests/e2e", minutes=20, seconds=120)],

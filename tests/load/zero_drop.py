@@ -13,6 +13,7 @@ connection that ends without an answer is a lost request. Afterwards each answer
 
 import argparse
 import asyncio
+import fcntl
 import json
 import random
 import subprocess
@@ -116,9 +117,11 @@ class Visitors:
         self.servers: list[int] = ports["servers"]
         self.ill: list[int] = ports["ill"]
 
-    def come(self, panel: Panel, seed: int) -> None:
-        host, port = "127.0.0.1", panel.proxy_port
-        self._write({"Proxy": f"{host}:{port}", "Secret": secret(panel), "Seed": seed, "Fleets": FLEETS})
+    def come(self, panel: Panel, seed: int, calm: int = 1) -> None:
+        """With pauses that many times as long."""
+        fleets = [{**fleet, "PauseMS": int(str(fleet["PauseMS"])) * calm} for fleet in FLEETS]
+        proxy = f"127.0.0.1:{panel.proxy_port}"
+        self._write({"Proxy": proxy, "Secret": secret(panel), "Seed": seed, "Fleets": fleets})
 
     def acknowledged(self) -> int:
         """A save is live; how many requests there were so far."""
@@ -144,7 +147,9 @@ class Visitors:
 @contextmanager
 def visitors() -> Iterator[Visitors]:
     built = ROOT / ".tools" / "bin" / "visitors"
-    subprocess.run([ROOT / "tools" / "go.sh", "build", "-o", built, "."], cwd=VISITORS, check=True)
+    with built.with_suffix(".lock").open("w") as building:  # for whoever else may run it meanwhile
+        fcntl.flock(building, fcntl.LOCK_EX)
+        subprocess.run([ROOT / "tools" / "go.sh", "build", "-o", built, "."], cwd=VISITORS, check=True)
     with subprocess.Popen([built], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Visitors(process)
@@ -352,13 +357,13 @@ def take_token(client: httpx2.Client) -> None:
     client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
-def run(version: str, saves: int, requests: int, seed: int) -> Result:
-    """At least so many saves, and go on until there were so many requests."""
+def run(version: str, saves: int, requests: int, seed: int, calm: int = 1) -> Result:
+    """At least so many saves, and go on until there were so many requests; `calm` as in Visitors.come."""
     with visitors() as load, running_panel(haproxy_binary(version)) as panel, closing(logged_in(panel)) as client:
         operator = Operator(panel, client, load.servers, seed)
         operator.ill = load.ill
         before = add_ill(operator, panel)
-        load.come(panel, seed)
+        load.come(panel, seed, calm)
         asked, is_well = max(load.acknowledged() for _ in range(before)), False
         while len(operator.seconds) < saves or asked < requests:
             if not is_well and len(operator.seconds) > saves / 2:

@@ -1,14 +1,16 @@
 """The real engines: what HAProxy's version may decide runs on each that guardpanel promises to work with, what the agent or
 the panel decides on one of them (`pytest.mark.one_haproxy`); `make live-all` runs all on all."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.haproxies import ONE, VERSIONS, haproxy_binary
+from tests.haproxies import NEEDED, ONE, VERSIONS, haproxy_binary
 from tests.live.origins import Origin, origin
 from tests.live.over_h2 import over
 from tests.live.stack import Stack
+from tests.pairs import superfluous
 from tests.panel import Panel, origin_server, running_panel
 from tests.together import SHARE_A_PANEL
 from tests.web import an_account
@@ -22,8 +24,10 @@ LONGEST = (
     "test_saves_live",
     "test_drift_live",
     "test_coraza_spoa",
-    "test_inspection_limits",
+    "test_backups_live",
     "test_inspection_responses",
+    "test_inspection_around_bodies",
+    "test_inspection_limits",
     "test_server_states",
 )
 "They begin first, while all others fill the rest."
@@ -39,7 +43,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("haproxy", versions, indirect=True, scope="session")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if VERSIONS == NEEDED and "GUARDPANEL_TEST_ALL" not in os.environ:
+        others = set(superfluous(items))
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     for item in items:
         if "/live/" in str(item.path):
             item.add_marker(pytest.mark.live)

@@ -30,7 +30,7 @@ from tests.factories import an_exclusion
 from tests.live.origins import certificate
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import wait_until
-from tests.panel import ROOT, Panel, origin_server
+from tests.panel import ROOT, Panel
 from tests.web import Person, a_host, a_policy, an_account
 
 pytestmark = pytest.mark.one_haproxy
@@ -41,12 +41,6 @@ KEYS = {table.name: next(iter(table.primary_key)).name for table in SQLModel.met
 "By table: the column that orders its rows."
 
 Rows = dict[str, list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def origin_port() -> Iterator[int]:
-    with origin_server() as port:
-        yield port
 
 
 def rows(data: Path) -> Rows:
@@ -88,7 +82,7 @@ def fill(panel: Panel, port: int) -> None:
 
 
 class Saving(threading.Thread):
-    """Somebody who adds one virtual host after the other."""
+    """Somebody who adds one virtual host after the other, for as long as the command takes, which mostly starts Python."""
 
     def __init__(self, panel: Panel, port: int) -> None:
         super().__init__(daemon=True)
@@ -101,6 +95,7 @@ class Saving(threading.Thread):
             while not self.enough.is_set():
                 fields = a_host(self.port, hostnames=f"h{len(self.statuses)}.example")
                 self.statuses.append(ada.post("/virtual-hosts", fields).status)
+                self.enough.wait(0.1)
 
 
 @dataclass
@@ -214,6 +209,12 @@ async def two(haproxy: str) -> AsyncIterator[tuple[Installation, Installation]]:
         yield machines[0], machines[1]
 
 
+@pytest.fixture
+async def installation(haproxy: str) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as machine:
+        yield machine
+
+
 @pytest.mark.anyio
 async def test_a_restore_goes_live_with_the_backups_secret(
     two: tuple[Installation, Installation], origin_port: int
@@ -241,9 +242,8 @@ async def test_a_restore_goes_live_with_the_backups_secret(
 
 @pytest.mark.anyio
 async def test_an_old_worker_says_which_configuration_it_still_runs(
-    two: tuple[Installation, Installation], origin_port: int
+    installation: Installation, origin_port: int
 ) -> None:
-    installation = two[0]
     await virtual_hosts.create(installation.changes, SaveRequest("ada"), a_virtual_host(origin_port))
     before = (await installation.engines.status()).haproxy.checksum
     assert await installation.engines.drop_unused() == set()

@@ -116,6 +116,7 @@ async def test_entries_of_a_save_that_was_interrupted_before_its_swap_are_loaded
     assert await here.look() == []
 
 
+@pytest.mark.one_haproxy
 async def test_nobody_locks_himself_out_by_accident(here: Installation) -> None:
     fields = AddressListInput(name="All", entries="192.0.2.0/24\n127.0.0.0/8")
     with pytest.raises(NeedsConfirmation) as asked:

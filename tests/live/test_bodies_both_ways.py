@@ -7,6 +7,8 @@ import re
 import string
 from typing import Any
 
+import pytest
+
 from guardpanel import readable_yaml
 from guardpanel.bundle import Bundle
 from guardpanel.rendering import Rows
@@ -55,6 +57,7 @@ class TellingStack(Stack):
         return answer
 
 
+@pytest.mark.one_haproxy
 def test_a_body_is_read_alike_through_haproxy_and_when_the_agent_is_asked(haproxy: str, server: Origin) -> None:
     hosts = {"a.test": {"policy": "P", "servers": [{"address": server.address}], "health_check": False}}
     bodies = [

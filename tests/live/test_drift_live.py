@@ -234,6 +234,7 @@ async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Inst
     assert "nonsense" not in path.read_text()
 
 
+@pytest.mark.one_haproxy
 async def test_pruned_releases_are_not_reported_as_drift(running: Installation, origin: int) -> None:
     settings = running.settings.model_copy(update={"keep_releases": 2})
     retention = Retention(running.changes, settings, Backups(settings))
@@ -242,7 +243,7 @@ async def test_pruned_releases_are_not_reported_as_drift(running: Installation, 
         visitor.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
         used = {one.name for one in (await agent.status()).applications}
 
-        for threshold in range(10, 16):
+        for threshold in range(10, 14):
             fields = policies.DEFAULT.model_copy(update={"inbound_anomaly_threshold": threshold})
             await policies.update(running.changes, ADA, 1, fields)
         await retention.tidy()

@@ -117,6 +117,7 @@ async def restarted(running: Installation, before: int | None) -> bool:
     return running.supervisor.haproxy.pid not in {before, None}
 
 
+@pytest.mark.one_haproxy
 async def test_a_name_that_resolves_later_is_served_when_it_does(running: Installation, resolver: Resolver) -> None:
     with origin() as server:
         resolver.is_silent = True
@@ -132,6 +133,7 @@ async def test_a_name_that_resolves_later_is_served_when_it_does(running: Instal
         assert await running.look() == []
 
 
+@pytest.mark.one_haproxy
 async def test_names_of_a_configuration_that_was_changed_by_hand_are_held(
     running: Installation, resolver: Resolver
 ) -> None:

@@ -19,7 +19,7 @@ from tests.live.saves import Installation, a_virtual_host, installation_of
 
 pytestmark = pytest.mark.anyio
 
-SAVES, VISITS = 10, 6
+SAVES, VISITS = 5, 6
 
 
 @pytest.fixture
@@ -123,6 +123,7 @@ async def test_a_reload_that_we_did_not_make_takes_no_server_down(running: Insta
         assert [await state(running, name) for name in ("s1", "s2")] == ["UP", "UP"]
 
 
+@pytest.mark.one_haproxy
 async def test_a_disk_that_takes_no_states_takes_no_server_down(
     running: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +169,7 @@ async def test_what_is_found_over_the_runtime_api_alone_is_not_handed_on(running
         assert [line for line in lines if "be_" in line and not line.startswith("#")] == []
 
 
+@pytest.mark.one_haproxy
 async def test_a_server_given_by_a_name_is_checked_from_its_first_save_on(running: Installation) -> None:
     """Its address comes from the file that says what checks found: that must not say that nothing checks it."""
     with origin() as server:

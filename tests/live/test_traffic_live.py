@@ -78,6 +78,7 @@ async def test_a_listener_that_expects_the_proxy_protocol_can_still_be_proved_wa
     assert await running.look() == []
 
 
+@pytest.mark.one_haproxy
 async def test_a_listener_of_https_takes_the_proxy_protocol_before_tls(running: Installation, origin: int) -> None:
     """From its networks alone. Saves, swaps and looks go on, from where a PROXY line is expected and where not."""
     place, changes = running.settings.https_binds[0], running.changes

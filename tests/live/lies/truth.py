@@ -106,7 +106,7 @@ async def visitors(running: Installation) -> AsyncIterator[Visits]:
                 seen.resets += isinstance(error.__cause__, ConnectionResetError)
                 if not isinstance(error.__cause__, ConnectionResetError) or seen.resets > kept_its_listeners(running):
                     seen.lost.append(error.message)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
 
     task = asyncio.create_task(come())
     try:

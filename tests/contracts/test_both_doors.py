@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from guardpanel.app import create_app
+from guardpanel.bundle import Bundle
 from guardpanel.panel import Panel
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.settings import Settings
@@ -191,26 +192,44 @@ def place() -> Path:
     return Path(tempfile.mkdtemp(prefix="gp")) / "d"
 
 
+live: list[Bundle] = []
+"What the engines run with these rows."
+
+
 @asynccontextmanager
 async def a_panel(place: Path, template: Path) -> AsyncIterator[tuple[httpx2.AsyncClient, Panel]]:
-    empty(place, template)
-    settings = Settings(data_dir=place, listen="127.0.0.1:8000", http_bind="127.0.0.1:8080")
+    """With some rows, which are saved once."""
+    filled = place.parent / "filled"
+    if not filled.exists():
+        place.mkdir()
+        shutil.copy(template, place / "guardpanel.db")
+        async with started(place) as (client, panel):
+            await fill(client)
+            live[:] = [running_in(panel)]
+        place.rename(filled)
+    shutil.copytree(filled, place, symlinks=True)
     try:
-        async with running(create_app(settings, parts=FAKES)) as app, someone(app) as client:
-            be_logged_in(client, ADA)
-            await client.post("/policies", data=a_policy("Used"))
-            await client.post("/virtual-hosts", data=a_virtual_host("old.example"))
-            await client.post("/policies/1/exclusions", data=an_exclusion())
-            await client.post("/policies/1/rules", data=an_override(rule="941100"))
-            yield client, app.state.panel
+        async with started(place) as (client, panel):
+            assert isinstance(panel.engines, FakeEngines)
+            (panel.engines.running,) = live
+            yield client, panel
     finally:
         shutil.rmtree(place)
 
 
-def empty(place: Path, template: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    shutil.copy(template, place / "guardpanel.db")
+@asynccontextmanager
+async def started(place: Path) -> AsyncIterator[tuple[httpx2.AsyncClient, Panel]]:
+    settings = Settings(data_dir=place, listen="127.0.0.1:8000", http_bind="127.0.0.1:8080")
+    async with running(create_app(settings, parts=FAKES)) as app, someone(app) as client:
+        be_logged_in(client, ADA)
+        yield client, app.state.panel
+
+
+async def fill(client: httpx2.AsyncClient) -> None:
+    await client.post("/policies", data=a_policy("Used"))
+    await client.post("/virtual-hosts", data=a_virtual_host("old.example"))
+    await client.post("/policies/1/exclusions", data=an_exclusion())
+    await client.post("/policies/1/rules", data=an_override(rule="941100"))
 
 
 async def by_form(client: httpx2.AsyncClient, save: Save) -> httpx2.Response:
@@ -225,16 +244,21 @@ async def by_json(client: httpx2.AsyncClient, save: Save) -> httpx2.Response:
     return await client.request(method, path, headers=headers, json=body)
 
 
+def running_in(panel: Panel) -> Bundle:
+    assert isinstance(panel.engines, FakeEngines)
+    assert panel.engines.running is not None
+    return panel.engines.running
+
+
 async def state(panel: Panel) -> tuple[dict[str, list[dict[str, Any]]], dict[str, bytes]]:
     """The rows without their clock, and the bytes without the installation's secret."""
     async with panel.database.read() as session:
         rows = snapshots.rows(await snapshots.take(session))
-    assert isinstance(panel.engines, FakeEngines)
-    assert panel.engines.running is not None
-    secret, checksum = panel.changes.renderer.facts.secret.encode(), panel.engines.running.checksum.encode()
+    bundle = running_in(panel)
+    secret, checksum = panel.changes.renderer.facts.secret.encode(), bundle.checksum.encode()
     files = {
         name: text.replace(secret, b"SECRET").replace(checksum, b"SUM").replace(checksum[:12], b"SUM")
-        for name, text in panel.engines.running.files.items()
+        for name, text in bundle.files.items()
     }
     return {
         table: [{key: value for key, value in row.items() if key not in CLOCK} for row in found]

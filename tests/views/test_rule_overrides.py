@@ -54,6 +54,7 @@ async def test_a_duplicate_is_reported_at_its_field(ada: httpx2.AsyncClient) -> 
         ("x y", "is not a rule ID"),
     ],
 )
+@pytest.mark.changes_nothing
 async def test_what_is_no_rule_is_refused(ada: httpx2.AsyncClient, rule: str, words: str) -> None:
     answer = await ada.post(PLACE, data=an_override(rule=rule))
 

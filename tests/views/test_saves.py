@@ -33,6 +33,7 @@ async def test_nothing_is_said_of_a_save_that_has_not_begun(vera: httpx2.AsyncCl
 
 
 @pytest.mark.parametrize("key", ["x", "A" * 32, "0" * 65, "%2e%2e"])
+@pytest.mark.changes_nothing
 async def test_what_is_no_key_is_nothing(vera: httpx2.AsyncClient, key: str) -> None:
     assert (await vera.get(f"/saves/{key}")).status_code == 404
 

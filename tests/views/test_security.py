@@ -62,6 +62,7 @@ def test_the_walk_finds_the_routes() -> None:
     assert len(WRITES) >= 10
 
 
+@pytest.mark.changes_nothing
 async def test_every_address_refuses_who_is_not_logged_in(nobody: httpx2.AsyncClient) -> None:
     answers = {(method, path): await nobody.request(method, url(path)) for method, path in GUARDED}
 
@@ -75,6 +76,7 @@ def asks_to_log_in(path: str, answer: httpx2.Response) -> bool:
     return answer.status_code == 303 and answer.headers["location"].startswith("/login")
 
 
+@pytest.mark.changes_nothing
 async def test_no_write_is_open_to_a_viewer(vera: httpx2.AsyncClient, vera_api: httpx2.AsyncClient) -> None:
     asked = [(method, path, vera_api if path.startswith("/api/") else vera) for method, path in WRITES]
     answers = {(method, path): await person.request(method, url(path)) for method, path, person in asked}
@@ -87,11 +89,13 @@ async def test_no_write_is_open_to_a_viewer(vera: httpx2.AsyncClient, vera_api: 
     assert not open_to_her
 
 
+@pytest.mark.changes_nothing
 async def test_a_session_cookie_is_no_key_to_the_api(ada: httpx2.AsyncClient) -> None:
     assert (await ada.get("/api/v1/policies")).status_code == 401
     assert (await ada.get("/api/v1/policies", headers={"host": "x/?"})).status_code == 401
 
 
+@pytest.mark.changes_nothing
 async def test_a_token_is_no_key_to_the_pages(ada_api: httpx2.AsyncClient) -> None:
     assert (await ada_api.get("/policies")).status_code == 303
 
@@ -99,6 +103,7 @@ async def test_a_token_is_no_key_to_the_pages(ada_api: httpx2.AsyncClient) -> No
 @pytest.mark.parametrize(
     "path", ["/", "/login", "/nothing", "/healthz", "/api/v1/policies", "/api/v1/nothing", "/policies/77"]
 )
+@pytest.mark.changes_nothing
 async def test_every_answer_has_its_headers(ada: httpx2.AsyncClient, path: str) -> None:
     answer = await ada.get(path)
 
@@ -110,10 +115,12 @@ async def test_every_answer_has_its_headers(ada: httpx2.AsyncClient, path: str) 
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
+@pytest.mark.changes_nothing
 async def test_pages_can_be_told_from_their_parts(ada: httpx2.AsyncClient) -> None:
     assert (await ada.get("/")).headers["vary"] == "HX-Request-Type"
 
 
+@pytest.mark.changes_nothing
 async def test_static_files_are_kept_for_ever_under_their_hash(ada: httpx2.AsyncClient) -> None:
     files = re.findall(r'(?:href|src)="(/static/[^"#]+)"', (await ada.get("/")).text)
 
@@ -136,10 +143,12 @@ async def test_static_files_are_kept_for_ever_under_their_hash(ada: httpx2.Async
         "/static/x/",
     ],
 )
+@pytest.mark.changes_nothing
 async def test_nothing_else_is_static(nobody: httpx2.AsyncClient, path: str) -> None:
     assert (await nobody.get(path)).status_code in {307, 404}
 
 
+@pytest.mark.changes_nothing
 async def test_an_old_hash_is_not_kept(nobody: httpx2.AsyncClient) -> None:
     assert (await nobody.get("/static/00000000/css/base.css")).headers["cache-control"] == "no-cache"
 
@@ -149,6 +158,7 @@ async def test_an_old_hash_is_not_kept(nobody: httpx2.AsyncClient) -> None:
     [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"}, {"origin": "null"},
      {"origin": "http://panel.test:81"}, {"sec-fetch-site": "cross-site", "origin": "http://panel.test"}],
 )  # fmt: skip
+@pytest.mark.changes_nothing
 async def test_another_site_cannot_send_our_forms(ada: httpx2.AsyncClient, headers: dict[str, str]) -> None:
     answer = await ada.post("/virtual-hosts", data=a_virtual_host(), headers=headers)
     api = await ada.post("/api/v1/auth/refresh", headers=headers)
@@ -249,6 +259,7 @@ async def test_a_fault_of_ours_says_nothing_of_the_inside(
     assert "/etc/secret" in caplog.text
 
 
+@pytest.mark.changes_nothing
 async def test_unknown_url_returns_404_with_a_link(ada: httpx2.AsyncClient, nobody: httpx2.AsyncClient) -> None:
     known, unknown = await ada.get("/nothing"), await nobody.get("/nothing")
 
@@ -260,6 +271,7 @@ async def test_unknown_url_returns_404_with_a_link(ada: httpx2.AsyncClient, nobo
 @pytest.mark.parametrize(
     "path", ["/policies/abc", "/policies/0", "/virtual-hosts/1.5", "/virtual-hosts/99999999999999999999999"]
 )
+@pytest.mark.changes_nothing
 async def test_invalid_id_returns_404(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, path: str) -> None:
     assert (await ada.get(path)).status_code == 404
     assert (await ada_api.get("/api/v1" + path.replace("virtual-hosts", "vhosts"))).status_code == 404

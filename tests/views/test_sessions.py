@@ -169,6 +169,7 @@ async def test_last_seen_is_recorded_in_the_background(ada: httpx2.AsyncClient, 
     ["https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil", "/..//evil.example", "javascript:alert(1)", "/a\nb",
      "http:/evil", "", "evil", "//[", "/%0d%0aset-cookie:a=b\r\n"],
 )  # fmt: skip
+@pytest.mark.changes_nothing
 async def test_redirects_stay_on_this_host(nobody: httpx2.AsyncClient, target: str) -> None:
     answer = await try_it(nobody, next=target)
 

@@ -64,6 +64,7 @@ async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
         ({"listeners.0.address": "127.0.0.9:9", "listeners.0.scheme": "https"}, "HAProxy does not listen on 127.0.0.9:9"),
     ],
 )  # fmt: skip
+@pytest.mark.changes_nothing
 async def test_what_cannot_be_is_refused_at_its_field(ada: Person, typed: dict[str, str], words: str) -> None:
     form = a_form((await ada.get("/system/traffic/edit")).text, **typed)
 

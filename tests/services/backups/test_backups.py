@@ -386,41 +386,41 @@ async def _all(panel: Panel) -> list[Deployment]:
         return list((await session.exec(select(Deployment))).all())
 
 
-@pytest.mark.parametrize(
-    ("statement", "words"),
-    [
-        ("UPDATE policy SET name = 'x\n    http-request allow' WHERE id = 1", "data in this backup, policy 1: name"),
-        (
-            "UPDATE policy SET blocking_paranoia_level = 9, detection_paranoia_level = 9 WHERE id = 1",
-            "data in this backup, policy 1",
-        ),
-        (
-            "UPDATE hostname SET name = 'a b' WHERE virtual_host_id = 1",
-            "data in this backup, virtual host 1: hostnames",
-        ),
-        ("UPDATE server SET address = 'x y'", "data in this backup, virtual host 1: servers.0.address"),
-        ("UPDATE virtualhost SET health_check_path = '/ x'", "data in this backup, virtual host 1: health_check_path"),
-        ("UPDATE virtualhost SET tls_ca = '/etc/passwd'", "data in this backup, virtual host 1: tls_ca"),
-        ("UPDATE user SET email = 'nobody' WHERE id = 1", "data in this backup, account 1"),
-        ("UPDATE installation SET value = 'x\"y' WHERE name = 'probe_secret'", "secret"),
-        ("UPDATE user SET created_at = 'once' WHERE id = 1", "The data in this backup is not valid"),
-        ("CREATE TRIGGER t AFTER INSERT ON user BEGIN DELETE FROM user; END", "damaged"),
-        ("DROP TABLE server", "The data in this backup is not valid"),
-        ("DELETE FROM policy", "damaged"),
-        ("DELETE FROM alembic_version", "damaged"),
-    ],
-)
-async def test_rows_that_no_form_would_have_taken_are_refused(
-    panel: Panel, other_folder: Path, statement: str, words: str
-) -> None:
+ROWS_THAT_ARE_REFUSED = [
+    ("UPDATE policy SET name = 'x\n    http-request allow' WHERE id = 1", "data in this backup, policy 1: name"),
+    (
+        "UPDATE policy SET blocking_paranoia_level = 9, detection_paranoia_level = 9 WHERE id = 1",
+        "data in this backup, policy 1",
+    ),
+    (
+        "UPDATE hostname SET name = 'a b' WHERE virtual_host_id = 1",
+        "data in this backup, virtual host 1: hostnames",
+    ),
+    ("UPDATE server SET address = 'x y'", "data in this backup, virtual host 1: servers.0.address"),
+    ("UPDATE virtualhost SET health_check_path = '/ x'", "data in this backup, virtual host 1: health_check_path"),
+    ("UPDATE virtualhost SET tls_ca = '/etc/passwd'", "data in this backup, virtual host 1: tls_ca"),
+    ("UPDATE user SET email = 'nobody' WHERE id = 1", "data in this backup, account 1"),
+    ("UPDATE installation SET value = 'x\"y' WHERE name = 'probe_secret'", "secret"),
+    ("UPDATE user SET created_at = 'once' WHERE id = 1", "The data in this backup is not valid"),
+    ("CREATE TRIGGER t AFTER INSERT ON user BEGIN DELETE FROM user; END", "damaged"),
+    ("DROP TABLE server", "The data in this backup is not valid"),
+    ("DELETE FROM policy", "damaged"),
+    ("DELETE FROM alembic_version", "damaged"),
+]
+
+
+async def test_rows_that_no_form_would_have_taken_are_refused(panel: Panel, tmp_path: Path) -> None:
     await fill(panel)
-    data, before = changed(await backup(panel), other_folder, statement), tables(panel)
+    made, before = await backup(panel), tables(panel)
 
-    with pytest.raises(Invalid, match=words):
-        await taken(panel, data)
+    for number, (statement, words) in enumerate(ROWS_THAT_ARE_REFUSED):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises(Invalid, match=words):
+            await taken(panel, changed(made, folder, statement))
 
-    assert tables(panel) == before
-    assert list(panel.settings.restore_dir.glob("*")) == []
+        assert tables(panel) == before, statement
+        assert list(panel.settings.restore_dir.glob("*")) == [], statement
 
 
 FORMER = (
@@ -470,28 +470,28 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("running_engines", [True, False])
-@pytest.mark.parametrize(("statement", "words"), BROKEN)
 async def test_a_backup_obeys_the_rules_that_every_save_does(
-    panel: Panel, other: Panel, other_folder: Path, tmp_path: Path, statement: str, words: str, running_engines: bool
+    panel: Panel, other: Panel, tmp_path: Path, running_engines: bool
 ) -> None:
     assert isinstance(other.engines, FakeEngines)
     ours = f"127.0.0.1:{other.settings.http_binds[0][1]}"
     other.changes.renderer.facts = replace(other.changes.renderer.facts, open_files=10_000)
     await fill(panel)
-    data = changed(await backup(panel), tmp_path, statement.format(ours=ours))
-    candidate, before, checks = await taken(other, data), tables(other), other.engines.checks
+    made = await backup(panel)
     other.engines.is_up = running_engines
-    restored_there = (
-        restores.restore(other.changes, SaveRequest(ADA), candidate)
-        if running_engines
-        else restores.from_command(other.changes, candidate)
-    )
+    for statement, words in BROKEN:
+        candidate = await taken(other, changed(made, tmp_path, statement.format(ours=ours)))
+        before, checks = tables(other), other.engines.checks
 
-    with pytest.raises(Conflict) as refused:
-        await restored_there
+        with pytest.raises(Conflict) as refused:
+            await (
+                restores.restore(other.changes, SaveRequest(ADA), candidate)
+                if running_engines
+                else restores.from_command(other.changes, candidate)
+            )
 
-    assert words.format(ours=ours) in refused.value.message
-    assert (tables(other), other.engines.checks) == (before, checks)
+        assert words.format(ours=ours) in refused.value.message
+        assert (tables(other), other.engines.checks) == (before, checks), statement
 
 
 async def test_a_backup_of_a_newer_guardpanel_is_said_to_be_newer(panel: Panel, other_folder: Path) -> None:

@@ -25,6 +25,12 @@ def test_builder_and_seclang_follow_each_other(quiet_page: Page, panel: Panel) -
     text.fill(text.input_value().replace("ARGS:q", "ARGS:p"))
     expect(builder).to_have_value("ARGS:p")
 
+    right = text.input_value()
+    text.fill(right.replace("log,", "log,exec:/bin/sh,"))
+    expect(page.locator("#seclang-side")).to_contain_text("The builder follows once the SecLang is right.")
+    text.fill(right)
+    expect(page.locator("#seclang-side")).not_to_contain_text("The builder follows")
+
     page.locator("#f-request").fill("curl 'http://x.test/?p=needle'")
     page.get_by_role("button", name="Test request").click()
     expect(page.get_by_text("This rule matches.")).to_be_visible()

@@ -112,7 +112,7 @@ def filled(panel: Panel, origin: int) -> Panel:
 def newest_event(filled: Panel) -> str:
     """Its request id, once the ingest has read it."""
     with Person(filled) as ada:
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 60
         while time.monotonic() < ends:
             if found := re.search(r'"/events/([0-9a-f-]{36})"', ada.get("/events").html):
                 return found[1]

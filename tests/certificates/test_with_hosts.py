@@ -8,7 +8,8 @@ import pytest
 
 from guardpanel.models.certificates.issuing import AUTHORITIES
 from guardpanel.panel import Panel
-from tests.api.test_vhosts import CERTIFICATES, ONE, make, pasted
+from tests.api.test_vhost_certificates import CERTIFICATES, pasted
+from tests.api.test_vhosts import ONE, make
 from tests.certificates.made import intermediate, made
 from tests.fakes import FakeEngines
 

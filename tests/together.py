@@ -19,7 +19,7 @@ SHARE_A_PANEL = (
     "test_exclusions_by_form",
     "test_every_field",
 )
-"In the order in which they run: the last ones end processes."
+"In the order in which they run: the last one ends the panel."
 
 
 def part(nodeid: str) -> str:

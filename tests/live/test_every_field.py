@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -271,8 +272,10 @@ def _command(pid: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(shared_panel: Panel, origin_port: int) -> Site:
-    return Site(shared_panel, origin_port)
+def site(shared_panel: Panel, origin_port: int) -> Iterator[Site]:
+    """The last that needs the panel: idle to the end of all tests, it would take as much of the processor as its start."""
+    yield Site(shared_panel, origin_port)
+    shared_panel.stop()
 
 
 @pytest.mark.live

@@ -23,8 +23,8 @@ from tests.haproxies import VERSIONS, haproxy_binary
 from tests.live.saves import Installation, a_virtual_host
 
 ADA = SaveRequest("ada")
-TRIES = 24
-"New connections that say what is live: one HAProxy of two on a port is missed once in 2^24."
+TRIES = 12
+"New connections that say what is live: one HAProxy of two on a port is missed once in 2^12, and each test asks several times."
 
 LOADED_BY_A_WORKER = {haproxy_binary(version) for version in VERSIONS if version not in {"2.6", "2.8", "3.0"}}
 "Binaries from 3.1 on: the new worker reads the configuration, and their master ends without its file."

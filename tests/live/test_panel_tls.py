@@ -1,4 +1,8 @@
-"""`guardpanel up` that serves HTTPS itself: what it prints, sets and serves, and a certificate exchanged while pages are open."""
+"""`guardpanel up` that serves HTTPS itself: what it prints, sets and serves, and a certificate exchanged while pages are open.
+
+For that it needs no HAProxy with TLS. None of the builds at hand lacks it, so a script says for one of them that it does: that is told at
+start, by doctor, and at the field before a save fails.
+"""
 
 import re
 import socket
@@ -11,14 +15,24 @@ import pytest
 from tests.certificates.made import intermediate, leaf
 from tests.live import tls
 from tests.panel import Panel, running_panel
-from tests.web import Person, an_account
+from tests.web import Person, a_host, an_account
 
 pytestmark = pytest.mark.one_haproxy
 
+WITHOUT = """#!/bin/sh
+[ "$1 $2" != "-cc feature(OPENSSL)" ] || exit 1
+exec {binary} "$@"
+"""
+
+WORDS = "This HAProxy was built without TLS (OpenSSL)."
+
 
 @pytest.fixture(scope="module")
-def panel(haproxy: str) -> Iterator[Panel]:
-    with running_panel(haproxy, tls=True) as running:
+def panel(haproxy: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    binary = tmp_path_factory.mktemp("bin") / "haproxy"
+    binary.write_text(WITHOUT.format(binary=haproxy))
+    binary.chmod(0o755)
+    with running_panel(str(binary), tls=True) as running:
         yield running
 
 
@@ -42,7 +56,11 @@ def test_the_first_start_prints_https_and_the_fingerprint(panel: Panel, ada: Per
     assert f"http://127.0.0.1:{panel.port}" not in output
     system = ada.client.get("/system").text
     assert fingerprint in system and "The panel’s certificate fails" not in system
-    assert f"SHA-256 {fingerprint}" in panel.command("doctor")
+    doctor = panel.command("doctor", code=1)
+    assert f"SHA-256 {fingerprint}" in doctor
+    assert f"missing  HTTPS: {WORDS}" in doctor
+    assert f"guardpanel: HTTPS: {WORDS}" in output
+    assert WORDS in system
     assert panel.command("health") == ""
 
 
@@ -86,3 +104,11 @@ def test_a_certificate_of_the_store_is_used_at_once(panel: Panel, ada: Person) -
             assert connection.getpeercert(binary_form=True) == one.der
     metrics = httpx2.get(f"{panel.url}/metrics", verify=panel.trusted).text
     assert 'guardpanel_certificate_not_after_timestamp_seconds{certificate="",id="panel"}' in metrics
+
+
+def test_https_of_visitors_is_refused_in_words(ada: Person) -> None:
+    refused = ada.post("/virtual-hosts", {**a_host(9, hostnames="shop.example"), "https": "on"})
+    saved = ada.post("/virtual-hosts", a_host(9, hostnames="shop.example"))
+
+    assert (refused.status, refused.errors["https"].startswith(WORDS)) == (422, True)
+    assert saved.status == 200

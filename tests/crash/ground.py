@@ -92,6 +92,7 @@ def ground(haproxy: str, data: Path | None = None) -> Iterator[Ground]:
             program(partial(keep_engines, folder, bind, haproxy), folder / "engines.out"),
         ):
             _first(made)
+            _wait(lambda: not made.oracle.old_workers(), "the end of workers that know no virtual host")
             made.count.count_again()
             _wait(lambda: made.count.asked > 0, "the first request")
             yield made

@@ -25,6 +25,7 @@ from cryptography import x509
 from guardpanel import readable_yaml
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import HAProxy
+from guardpanel.engines.haproxy.master_cli import parse_processes
 from guardpanel.engines.processes.machine import open_files
 from guardpanel.models import NOUNS
 from guardpanel.models.certificates.certificate import Source
@@ -226,6 +227,10 @@ class Oracle:
             elif len(fields) > 1 and section == "# workers":
                 workers.append(int(fields[0]))
         return master, workers
+
+    def old_workers(self) -> tuple[int, ...]:
+        """Who may still answer on connections that are kept, or were accepted before a reload."""
+        return parse_processes(self.master("show proc")).old_workers
 
     def agent_status(self) -> dict[str, Any]:
         answer = exchange(

@@ -200,7 +200,7 @@ class Forgetful(DnsUpdates):
 
 
 def test_a_wildcard_is_never_proved_by_http(authority: Authority) -> None:
-    """A name of its own: an authority may remember that another has been proved, and asks for no proof then."""
+    """A name that no other test proves: pebble may take an earlier proof for it (authority.py)."""
     refused = fault(finished, order("*.never.acme.test"), authority, NoProofs()).fault
     assert refused.message == "The authority does not offer HTTP-01 for *.never.acme.test. Choose another challenge."
 

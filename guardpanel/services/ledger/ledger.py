@@ -130,7 +130,10 @@ async def load(
     )
     wanted = [watched(row, known.rules_of(row)) for row in rows.exclusions if row.enabled]
     counting = [
-        (row.id or 0, int(row.rule), row.policy_id or 0) for row in rows.overrides if row.action is RuleAction.ENABLE
+        (row.id or 0, rule, row.policy_id or 0)
+        for row in rows.overrides
+        if row.action is RuleAction.ENABLE
+        for rule in known.rules[row.rule]
     ]
     known = replace(
         known, seen=await events.on_excluded(wanted, now), counting=await events.uses_of_rules(counting, now)

@@ -13,30 +13,30 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import traffic, virtual_host  # noqa: E402
-from guardpanel.models.access import address_list  # noqa: E402
-from guardpanel.models.access.address_list import AddressList  # noqa: E402
-from guardpanel.models.access.address_list_content import AddressListContent  # noqa: E402
-from guardpanel.models.access.ban import Ban  # noqa: E402
-from guardpanel.models.certificates import certificate, client_ca  # noqa: E402
-from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep  # noqa: E402
-from guardpanel.models.certificates.certificate import Certificate  # noqa: E402
-from guardpanel.models.certificates.certificate_content import CertificateContent  # noqa: E402
-from guardpanel.models.certificates.client_ca import ClientCa  # noqa: E402
-from guardpanel.models.hostname import Hostname  # noqa: E402
-from guardpanel.models.noun import Noun  # noqa: E402
-from guardpanel.models.policies import body_reading, policy  # noqa: E402
-from guardpanel.models.policies.body_reading import BodyReading  # noqa: E402
-from guardpanel.models.policies.policy import Policy  # noqa: E402
-from guardpanel.models.revision import Deployment, Revision  # noqa: E402
-from guardpanel.models.rules import custom_rule, rule_exclusion, rule_override  # noqa: E402
-from guardpanel.models.rules.custom_rule import CustomRule  # noqa: E402
-from guardpanel.models.rules.rule_exclusion import RuleExclusion  # noqa: E402
-from guardpanel.models.rules.rule_override import RuleOverride  # noqa: E402
-from guardpanel.models.server import Server  # noqa: E402
-from guardpanel.models.traffic import Traffic  # noqa: E402
-from guardpanel.models.user import AccessToken, Installation, Session, User  # noqa: E402
-from guardpanel.models.virtual_host import VirtualHost  # noqa: E402
+from guardpanel.models import traffic, virtual_host
+from guardpanel.models.access import address_list
+from guardpanel.models.access.address_list import AddressList
+from guardpanel.models.access.address_list_content import AddressListContent
+from guardpanel.models.access.ban import Ban
+from guardpanel.models.certificates import certificate, client_ca
+from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep
+from guardpanel.models.certificates.certificate import Certificate
+from guardpanel.models.certificates.certificate_content import CertificateContent
+from guardpanel.models.certificates.client_ca import ClientCa
+from guardpanel.models.hostname import Hostname
+from guardpanel.models.noun import Noun
+from guardpanel.models.policies import body_reading, policy
+from guardpanel.models.policies.body_reading import BodyReading
+from guardpanel.models.policies.policy import Policy
+from guardpanel.models.revision import Deployment, Revision
+from guardpanel.models.rules import custom_rule, rule_exclusion, rule_override
+from guardpanel.models.rules.custom_rule import CustomRule
+from guardpanel.models.rules.rule_exclusion import RuleExclusion
+from guardpanel.models.rules.rule_override import RuleOverride
+from guardpanel.models.server import Server
+from guardpanel.models.traffic import Traffic
+from guardpanel.models.user import AccessToken, Installation, Session, User
+from guardpanel.models.virtual_host import VirtualHost
 
 NOUNS: Mapping[str, Noun] = {
     noun.key: noun

@@ -187,9 +187,8 @@ def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> Non
     if not asked and (provider != "letsencrypt" or provider == before):
         return
     if not fields.get("ssl_enabled", is_on):
-        raise Invalid.at(
-            key := asked or "ssl_provider", f"{key} needs HTTPS. Set ssl_enabled to true, or leave {key} out."
-        )
+        key = asked or "ssl_provider"
+        raise Invalid.at(key, f"{key} needs HTTPS. Set ssl_enabled to true, or leave {key} out.")
     if asked and provider == "letsencrypt":
         raise Invalid.at(
             asked, f"Let’s Encrypt issues the certificate. Leave {asked} out, or set ssl_provider to upload."

@@ -158,7 +158,7 @@ class Pebble(Server):
         self.environment = {
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": "0",
-            # Nevertheless one in a hundred: it asks `rand.Intn(100) > 0`. Who expects a proof needs a name not proved before.
+            # Nevertheless one in a hundred: a random 0 to 99 must be above it. Who expects a proof needs a name not proved before.
             "PEBBLE_AUTHZREUSE": "0",
             **environment,
         }

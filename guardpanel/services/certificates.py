@@ -116,10 +116,11 @@ class Certificates(Crud[Certificate, CertificateFields]):
         parsed = fields.parsed if isinstance(fields, Ready) else None
         if parsed is None and row.source.is_made_here:
             parsed = await self._made(session, row, seal, anew=isinstance(fields, Ready) and fields.renewed)
+        if parsed is not None:
+            await contents.add_content(session, seal, row, parsed)
+        await session.refresh(row, ["content"])  # Also of a new row without one: it is shown after the session.
         if parsed is None:
             return ""
-        await contents.add_content(session, seal, row, parsed)
-        await session.refresh(row, ["content"])
         return f"new certificate until {day(parsed.leaf.not_valid_after_utc)}"
 
     async def _made(self, session: AsyncSession, row: Certificate, seal: Seal, *, anew: bool) -> Parsed | None:

@@ -18,6 +18,7 @@ from guardpanel.app import create_app
 from guardpanel.certificates import contents
 from guardpanel.cli import main
 from guardpanel.models import CertificateContent
+from guardpanel.models.certificates.issuing import LETS_ENCRYPT
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.services import virtual_hosts
@@ -253,3 +254,13 @@ async def test_backups_have_keys_only_with_a_passphrase(
 
     assert [bool(one.pem) for one in await current(other)] == [bool(words)] * 2
     assert [bool(one.pem) for one in await current(panel)] == [True, True]
+
+
+async def test_one_that_is_still_to_be_issued_is_answered_over_json(ada_api: httpx2.AsyncClient) -> None:
+    body = {"name": "shop", "source": "acme", "names": ["shop.example"], "authority": LETS_ENCRYPT}
+
+    saved = await ada_api.post("/api/v1/certificates", json=body)
+    edited = await ada_api.patch("/api/v1/certificates/1", json={"notes": "Ask Vera"})
+
+    assert (saved.status_code, saved.json()["state"], saved.json()["serial"]) == (201, "missing", None), saved.text
+    assert (edited.status_code, edited.json()["notes"]) == (200, "Ask Vera")

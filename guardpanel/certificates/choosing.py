@@ -31,21 +31,24 @@ class Candidate(Protocol):
     def not_before(self) -> datetime: ...
     @property
     def not_after(self) -> datetime: ...
+    @property
+    def revoked_at(self) -> datetime | None: ...
 
 
 C = TypeVar("C", bound=Candidate)
 
 
 def best_for(hostname: str, candidates: Iterable[C], now: datetime) -> C | None:
-    """Valid before not valid, exact before wildcard, ACME before uploaded before local, the one that lasts longest. None if
-    none covers the hostname."""
+    """Valid before revoked before not valid, exact before wildcard, ACME before uploaded before local, the one that lasts
+    longest. None if none covers the hostname."""
     fitting = [candidate for candidate in candidates if covers(candidate.names, hostname)]
     return min(fitting, key=lambda candidate: _order(hostname, candidate, now), default=None)
 
 
-def _order(hostname: str, candidate: Candidate, now: datetime) -> tuple[bool, bool, int, float, int]:
+def _order(hostname: str, candidate: Candidate, now: datetime) -> tuple[bool, bool, bool, int, float, int]:
     return (
         not is_valid(candidate, now),
+        candidate.revoked_at is not None,  # Some clients don't ask for revocations. All look at the dates.
         hostname not in candidate.names,
         RANKS[candidate.source],
         -candidate.not_after.timestamp(),
@@ -55,6 +58,10 @@ def _order(hostname: str, candidate: Candidate, now: datetime) -> tuple[bool, bo
 
 def is_valid(candidate: Candidate, now: datetime) -> bool:
     return candidate.not_before <= now < candidate.not_after
+
+
+def _is_usable(candidate: Candidate, now: datetime) -> bool:
+    return is_valid(candidate, now) and candidate.revoked_at is None
 
 
 class Choice(Generic[C]):
@@ -70,9 +77,9 @@ class Choice(Generic[C]):
                 self._by_name[name].append(candidate)
 
     def of(self, hostname: str, chosen_id: int | None = None) -> C | None:
-        """The chosen one, where it covers the hostname and is valid; otherwise the best. None: the default one."""
+        """The chosen one, where it covers the hostname, is valid and not revoked; otherwise the best. None: the default one."""
         chosen = self.by_id.get(chosen_id) if chosen_id is not None else None
-        if chosen is not None and is_valid(chosen, self.now) and covers(chosen.names, hostname):
+        if chosen is not None and _is_usable(chosen, self.now) and covers(chosen.names, hostname):
             return chosen
         wildcard = f"*.{hostname.partition('.')[2]}"
         return best_for(hostname, (*self._by_name.get(hostname, ()), *self._by_name.get(wildcard, ())), self.now)

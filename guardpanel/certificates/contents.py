@@ -34,6 +34,7 @@ class CurrentContent:
     "SHA-256, hexadecimal."
     serial: str
     pem: bytes = field(repr=False)
+    revoked_at: datetime | None = None
 
 
 def belongs() -> Any:
@@ -112,6 +113,13 @@ async def current_contents(session: AsyncSession, seal: Seal) -> list[CurrentCon
     return [_opened(content, Source(source), seal) for content, source in rows.all()]
 
 
+async def revoked(session: AsyncSession) -> frozenset[int]:
+    """The certificates whose current content is revoked."""
+    is_revoked = col(CertificateContent.revoked_at).is_not(None)
+    current = select(CertificateContent.certificate_id).where(is_revoked, col(CertificateContent.id).in_(newest()))
+    return frozenset((await session.exec(current)).all())
+
+
 def _opened(content: CertificateContent, source: Source, seal: Seal) -> CurrentContent:
     try:
         pem = content.chain.encode() + key_of(content, seal)
@@ -119,7 +127,7 @@ def _opened(content: CertificateContent, source: Source, seal: Seal) -> CurrentC
         pem = b""
     return CurrentContent(
         content.certificate_id, source, tuple(content.names), content.not_before, content.not_after,
-        content.fingerprint, content.serial, pem,
+        content.fingerprint, content.serial, pem, content.revoked_at,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ class ServedCertificate:
     not_after: datetime
     pem: bytes = field(repr=False)
     "Leaf, intermediates, key."
+    revoked_at: datetime | None = None
 
     def is_valid(self, moment: datetime) -> bool:
         return self.not_before <= moment < self.not_after

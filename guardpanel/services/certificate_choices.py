@@ -1,11 +1,13 @@
-"""Hostnames get other certificates when one expires or becomes valid: a save chooses, and time goes on without one.
+"""Hostnames get other certificates when one expires, is revoked or becomes valid: a save chooses, and time goes on without one.
 What is not valid yet replaces nothing that is."""
 
 import logging
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.certificates import contents
 from guardpanel.certificates.reading import Parsed
 from guardpanel.certificates.served import ServedCertificates
 from guardpanel.errors import Invalid
@@ -15,17 +17,23 @@ from guardpanel.services.saving.changes import Change, Changes, SaveRequest
 log = logging.getLogger(__name__)
 
 
-def is_outdated(certificates: ServedCertificates, now: datetime) -> bool:
-    """Whether one of them expired or became valid since they were chosen from."""
-    return any(candidate.is_valid(certificates.at) != candidate.is_valid(now) for candidate in certificates.all)
+def is_outdated(certificates: ServedCertificates, revoked: Collection[int], now: datetime) -> bool:
+    """Whether one of them expired, was revoked or became valid since they were chosen from. `revoked`: by id, now."""
+    return any(
+        candidate.is_valid(certificates.at) != candidate.is_valid(now)
+        or (candidate.revoked_at is not None) != (candidate.certificate_id in revoked)
+        for candidate in certificates.all
+    )
 
 
 async def choose_again(changes: Changes, now: datetime) -> None:
     """Only if it is due, and not over what was changed outside guardpanel. Raises what `Changes.save` raises."""
     by_hand = any(not drift.ours for drift in changes.watch.drift)
-    if by_hand or not is_outdated(changes.renderer.facts.certificates, now):
+    async with changes.database.read() as session:
+        revoked = await contents.revoked(session)
+    if by_hand or not is_outdated(changes.renderer.facts.certificates, revoked, now):
         return
-    words = "Chose certificates again, since one expired or became valid"
+    words = "Chose certificates again, since one expired, was revoked or became valid"
     saved = await changes.save(Change(SaveRequest("guardpanel"), words, quiet=True), _nothing)
     if saved.is_new:
         log.info("%s: revision %d", words, saved.revision)

@@ -30,6 +30,7 @@ class Offer:
     names: Sequence[str]
     not_before: datetime
     not_after: datetime
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Covered:
 async def offers(session: AsyncSession, now: datetime) -> Choice[Offer]:
     columns: tuple[Any, ...] = (
         Certificate.id, Certificate.name, Certificate.source, CertificateContent.names,
-        CertificateContent.not_before, CertificateContent.not_after,
+        CertificateContent.not_before, CertificateContent.not_after, CertificateContent.revoked_at,
     )  # fmt: skip
     rows = await session.exec(
         select(*columns)

@@ -244,11 +244,12 @@ def test_states(days: float, key: str, words: str) -> None:
     assert (state_of(content, NOW).key, state_of(content, NOW).words) == (key, words)
 
 
-def test_the_best_certificate_is_valid_then_exact_then_acme_then_the_longest() -> None:
-    def one(number: int, name: str, source: Source = Source.UPLOAD, days: float = 30) -> CurrentContent:
-        return CurrentContent(
-            number, source, (name,), NOW - timedelta(days=99), NOW + timedelta(days=days), "", "", b""
-        )
+def test_the_best_certificate_is_valid_then_not_revoked_then_exact_then_acme_then_the_longest() -> None:
+    def one(
+        number: int, name: str, source: Source = Source.UPLOAD, days: float = 30, revoked: datetime | None = None
+    ) -> CurrentContent:
+        begin, end = NOW - timedelta(days=99), NOW + timedelta(days=days)
+        return CurrentContent(number, source, (name,), begin, end, "", "", b"", revoked)
 
     ranked = [
         one(1, "a.example", Source.ACME),
@@ -257,7 +258,9 @@ def test_the_best_certificate_is_valid_then_exact_then_acme_then_the_longest() -
         one(4, "a.example", Source.LOCAL_CA),
         one(5, "a.example", Source.SELF_SIGNED),
         one(6, "*.example", Source.ACME),
-        one(7, "a.example", Source.ACME, days=-1),
+        one(7, "a.example", Source.ACME, revoked=NOW),
+        one(8, "a.example", Source.ACME, days=-1),
+        one(9, "a.example", Source.ACME, days=-1, revoked=NOW),
     ]
     for start in range(len(ranked)):
         best = best_for("a.example", reversed(ranked[start:]), NOW)
@@ -285,19 +288,21 @@ def test_a_short_life_is_announced_by_its_share(lifetime: float, days: float, to
     assert state_of(Content(b"x", end - timedelta(days=lifetime), end), NOW).tone == tone
 
 
-def a_content(number: int, *names: str, days: float = 30) -> CurrentContent:
+def a_content(number: int, *names: str, days: float = 30, revoked: datetime | None = None) -> CurrentContent:
     begin, end = NOW - timedelta(days=99), NOW + timedelta(days=days)
-    return CurrentContent(number, Source.UPLOAD, names, begin, end, "", "", b"")
+    return CurrentContent(number, Source.UPLOAD, names, begin, end, "", "", b"", revoked)
 
 
 def test_a_chosen_certificate_is_served_where_it_covers_the_hostname_and_is_valid() -> None:
     best, chosen, expired = a_content(1, "a.example"), a_content(2, "*.example"), a_content(3, "a.example", days=-1)
-    choice = Choice([best, chosen, expired], NOW)
+    revoked = a_content(5, "a.example", revoked=NOW)
+    choice = Choice([best, chosen, expired, revoked], NOW)
 
     assert choice.of("a.example") is best
     assert choice.of("a.example", 2) is chosen
     assert choice.of("a.example", 3) is best, "it expired"
     assert choice.of("a.example", 4) is best, "it has no content yet"
+    assert choice.of("a.example", 5) is best, "it is revoked"
     assert choice.of("a.other", 2) is None, "it does not cover this one"
     assert Choice([expired], NOW).of("a.example") is expired, "nothing else is better"
 

@@ -1,6 +1,7 @@
 """What an operator does about a certificate's orders: order now, cancel, revoke, look beforehand."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +20,14 @@ from guardpanel.models.certificates.certificate import Certificate, Source
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.models.certificates.issuing import RevocationReason, directory
 from guardpanel.models.hostname import known_hostnames
+from guardpanel.services import certificate_choices
 from guardpanel.services.issuing import choices, orders, plans
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
 from guardpanel.services.issuing.plans import ASKED_FOR
 from guardpanel.services.issuing.steps import end_early
+
+log = logging.getLogger(__name__)
 
 
 class AuthorityRefused(Problem):
@@ -117,7 +121,8 @@ async def cancel(issuer: Issuer, certificate_id: int, order_id: int, who: str) -
 async def revoke(
     issuer: Issuer, certificate_id: int, who: str, reason: RevocationReason = RevocationReason.SUPERSEDED
 ) -> None:
-    """Revoke the current one, and order another, unless it is no longer used. Raises AuthorityRefused (502)."""
+    """Revoke the current one, serve another that covers its hostnames, and order a new one, unless it is no longer used. Raises
+    AuthorityRefused (502)."""
     async with issuer.changes.database.read() as session:
         certificate = await issued_here(session, certificate_id)
         content, plan = await contents.current(session, certificate_id), await plans.plan_of(session, certificate_id)
@@ -137,6 +142,10 @@ async def revoke(
         elif (planned := await plans.plan_of(session, certificate_id)) is not None:
             plans.end(planned)
     issuer.wake.set()
+    try:
+        await certificate_choices.choose_again(issuer.changes, issuer.now())
+    except Problem as problem:  # It is revoked all the same, and the next look chooses again.
+        log.warning("cannot choose certificates after a revocation yet: %s", problem.message)
 
 
 async def first_look(issuer: Issuer, names: Sequence[str], authority: str) -> list[Finding]:

@@ -97,6 +97,7 @@ class Renderer:
                         content.not_before,
                         content.not_after,
                         pem.rstrip() + b"\n",
+                        content.revoked_at,
                     )
                 )
         return ServedCertificates(tuple(served), datetime.now(UTC))

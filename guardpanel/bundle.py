@@ -55,12 +55,25 @@ class Bundle:
     data: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
-    def secrets_digest(self) -> str:
-        return digest_of(hashes(self.secrets))
+    def by_kind(self) -> Mapping[str, Mapping[str, bytes]]:
+        """As in a release's manifest."""
+        return {"files": self.files, "secrets": self.secrets, "data": self.data}
 
     @cached_property
+    def hashes(self) -> Mapping[str, Mapping[str, str]]:
+        """The SHA-256 (hex) of each file, by kind."""
+        return {
+            kind: {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+            for kind, files in self.by_kind.items()
+        }
+
+    @property
+    def secrets_digest(self) -> str:
+        return digest_of(self.hashes["secrets"])
+
+    @property
     def data_digest(self) -> str:
-        return digest_of(hashes(self.data))
+        return digest_of(self.hashes["data"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +88,6 @@ class NamedServer:
     @property
     def origin(self) -> Origin:
         return Origin("virtual_host", self.virtual_host_id, f"servers.{self.position}.address")
-
-
-def hashes(files: Mapping[str, bytes]) -> dict[str, str]:
-    """The SHA-256 (hex) of each file."""
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:

@@ -16,6 +16,9 @@ from guardpanel.models.certificates.certificate import Certificate, Source
 from guardpanel.models.certificates.certificate_content import LOCAL_AUTHORITY, LONG_AGO, CertificateContent
 from guardpanel.sealing import KeyLost, Seal
 
+FEW = 500
+"Contents that are asked for by their ids. SQLite limits how many a query may name."
+
 KEPT = timedelta(days=7)
 "For which the key of a replaced or deleted certificate can be taken back."
 
@@ -102,15 +105,39 @@ async def current_of(
     return {row.certificate_id: row for row in (await session.exec(query)).all()}
 
 
-async def current_contents(session: AsyncSession, seal: Seal) -> list[CurrentContent]:
-    """Of all certificates that have one, by certificate id."""
-    rows = await session.exec(
-        select(CertificateContent, Certificate.source)
-        .join(Certificate, belongs())
-        .where(col(CertificateContent.id).in_(newest()))
-        .order_by(col(CertificateContent.certificate_id))
-    )
-    return [_opened(content, Source(source), seal) for content, source in rows.all()]
+class CurrentContents:
+    """What all certificates consist of now, each opened once: every save asks for them."""
+
+    def __init__(self, seal: Seal) -> None:
+        self.seal = seal
+        self._opened: dict[tuple[Any, ...], CurrentContent] = {}
+        "By id, and what may change. A restored backup may give the id to another one, which is sealed differently."
+
+    async def of(self, session: AsyncSession) -> list[CurrentContent]:
+        """Of all certificates that have one, by certificate id."""
+        columns: tuple[Any, ...] = (
+            CertificateContent.id, CertificateContent.sealed_key, Certificate.source, CertificateContent.revoked_at,
+            CertificateContent.not_before, CertificateContent.not_after,
+        )  # fmt: skip
+        found = await session.exec(
+            select(*columns)
+            .join(Certificate, belongs())
+            .where(col(CertificateContent.id).in_(newest()))
+            .order_by(col(CertificateContent.certificate_id))
+        )
+        keys = [(row[0], row[1] or b"", Source(row[2]), *row[3:]) for row in found.all()]
+        known = {key: content for key in keys if (content := self._opened.get(key)) and content.pem}
+        rows = await _rows(session, [key[0] for key in keys if key not in known])
+        current = {key: known.get(key) or _opened(rows[key[0]], key[2], self.seal) for key in keys}
+        self._opened = current
+        return list(current.values())
+
+
+async def _rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, CertificateContent]:
+    if not ids:
+        return {}
+    query = select(CertificateContent).where(col(CertificateContent.id).in_(ids if len(ids) <= FEW else newest()))
+    return {row.id or 0: row for row in (await session.exec(query)).all()}
 
 
 async def revoked(session: AsyncSession) -> frozenset[int]:

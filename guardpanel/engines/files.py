@@ -2,20 +2,77 @@
 
 import ctypes
 import errno
+import hashlib
 import os
 import stat
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 
-def content_of(path: Path) -> bytes:
+def content_of(path: Path | str) -> bytes:
     """A regular file's bytes. Raises OSError for anything else: reading a pipe would block forever."""
+    return _read(path)[1]
+
+
+def _read(path: Path | str) -> tuple[os.stat_result, bytes]:
+    """With its state from before it was read. Without a Python file around it: a release may have a thousand."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        return file.read()
+        parts = [os.read(descriptor, state.st_size + 1)]
+        while parts[-1]:
+            parts.append(os.read(descriptor, READ_AT_ONCE))
+        return state, b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+READ_AT_ONCE = 1 << 20
+"Bytes, of a file that is longer than it was when it was opened."
+
+
+class _State(NamedTuple):
+    size: int
+    modified: int
+    changed: int
+    "Nanoseconds. No program can set it: a write, a rename and another link do."
+
+    @classmethod
+    def of(cls, known: os.stat_result) -> "_State":
+        return cls(known.st_size, known.st_mtime_ns, known.st_ctime_ns)
+
+
+class Digests:
+    """SHA-256 (hex) of files, which are only read again if they look touched."""
+
+    TICK_NANOSECONDS = 50_000_000
+    "Change times are this exact at worst (Linux: 10 ms): if a file changed just now, another change might look the same."
+
+    MOST = 50_000
+    "Files whose digests are kept."
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[_State, str]] = {}
+        "By device and inode."
+
+    def of(self, path: str) -> str:
+        """Raises OSError for anything but a regular file."""
+        looks = os.stat(path)  # noqa: PTH116 a thousand paths take longer to make than to look at
+        known = self._known.get((looks.st_dev, looks.st_ino))
+        if known is not None and known[0] == _State.of(looks):
+            return known[1]
+        state, content = _read(path)
+        digest = hashlib.sha256(content).hexdigest()
+        if time.time_ns() - state.st_ctime_ns > self.TICK_NANOSECONDS:
+            if len(self._known) >= self.MOST:
+                self._known.clear()
+            self._known[state.st_dev, state.st_ino] = _State.of(state), digest
+        return digest
 
 
 RENAME_EXCHANGE = 2

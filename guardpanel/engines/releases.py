@@ -9,14 +9,14 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guardpanel.bundle import Bundle, digest_of, hashes
-from guardpanel.engines.files import content_of, exchange, sync_directory, write_atomically, write_new
+from guardpanel.bundle import Bundle, digest_of
+from guardpanel.engines.files import Digests, content_of, exchange, sync_directory, write_atomically, write_new
 from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
 
 MANIFEST = "manifest.json"
@@ -46,8 +46,7 @@ class Releases:
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "releases"
         self.link = data_dir / "current"
-        self._sound: tuple[int, tuple[tuple[str, int, int, int], ...]] | None = None
-        "The last release that was verified, and the state of its files then."
+        self._digests = Digests()
 
     def stage(self, number: int, bundle: Bundle) -> Release:
         """Write the bundle as release `number`, replacing one that an interrupted save left or that was damaged. Raises
@@ -71,40 +70,30 @@ class Releases:
         return Release(number, final, bundle.checksum, bundle.secrets_digest, bundle.data_digest)
 
     def _write(self, draft: Path, number: int, bundle: Bundle) -> None:
-        public = {**bundle.files, **bundle.data}
-        folders = {draft} | {(draft / name).parent for name in public}
-        secret_folders = {(draft / name).parent for name in bundle.secrets}
+        folders = {draft, *_folders(draft, bundle.files), *_folders(draft, bundle.data)}
+        secret_folders = _folders(draft, bundle.secrets)
         for folder in sorted(folders | secret_folders):
             folder.mkdir(mode=0o700 if folder in secret_folders else 0o750, parents=True, exist_ok=True)
-        for name, content in public.items():
-            self._place(draft / name, name, content)
-        for name, content in bundle.secrets.items():
-            self._place(draft / name, name, content, SECRET)
-        folders |= secret_folders
-        manifest = {
-            "release": number,
-            "checksum": bundle.checksum,
-            **{
-                kind: dict(sorted(hashes(files).items()))
-                for kind, files in (("files", bundle.files), ("secrets", bundle.secrets), ("data", bundle.data))
-            },
-        }
+        for kind, files in bundle.by_kind.items():
+            for name, digest in bundle.hashes[kind].items():
+                self._place(f"{draft}/{name}", name, files[name], digest, SECRET if kind == "secrets" else PUBLIC)
+        manifest = {"release": number, "checksum": bundle.checksum, **bundle.hashes}
         write_new(draft / MANIFEST, json.dumps(manifest, indent=1).encode())
-        for folder in sorted(folders, reverse=True):
+        for folder in sorted(folders | secret_folders, reverse=True):
             sync_directory(folder)
 
-    def _place(self, path: Path, name: str, content: bytes, mode: int = PUBLIC) -> None:
+    def _place(self, path: str, name: str, content: bytes, digest: str, mode: int) -> None:
         """Most files equal those of the previous release: a hard link needs neither write nor fsync."""
-        before = self.link / name
+        before = f"{self.link}/{name}"
         try:
-            known = before.stat()
+            known = os.stat(before)  # noqa: PTH116 as in `Digests`
             is_open = mode == SECRET and stat.S_IMODE(known.st_mode) != SECRET
-            if known.st_size == len(content) and not is_open and content_of(before) == content:
-                path.hardlink_to(before)
+            if known.st_size == len(content) and not is_open and self._digests.of(before) == digest:
+                os.link(before, path)
                 return
         except OSError:
             pass  # There is no previous one, or the file system has no links.
-        write_new(path, content, mode)
+        write_new(Path(path), content, mode)
 
     def open(self, number: int) -> Release:
         """The release, if it is complete: every file has the hash that its manifest lists."""
@@ -112,36 +101,42 @@ class Releases:
         try:
             manifest = json.loads(content_of(path / MANIFEST))
             for name, digest in _hashes(manifest).items():
-                if hashlib.sha256(content_of(path / name)).hexdigest() != digest:
-                    raise ReleaseDamaged(f"{name} of release {number} was changed outside guardpanel.")
+                if self._digests.of(f"{path}/{name}") != digest:
+                    raise _changed(number, name)
             digests = (digest_of(manifest.get(kind, {})) for kind in ("secrets", "data"))
             return Release(number, path, manifest["checksum"], *digests)
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def files(self, number: int) -> dict[str, bytes]:
-        """The files that the engines got, by name, without private keys. Raises ReleaseDamaged if it is incomplete."""
-        path = self.open(number).path
-        try:
-            names = json.loads(content_of(path / MANIFEST))["files"]
-            return {name: content_of(path / name) for name in names}
-        except OSError as error:
-            raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
-
-    def damaged(self, number: int) -> list[str] | None:
-        """The files that were modified. None if the release is missing or incomplete. Files are only read again if they look
-        touched: their change time cannot be forged."""
+        """The files that the engines got, by name. Private keys and what changes at run time are not looked at. Raises
+        ReleaseDamaged if it is incomplete."""
         path = self.root / str(number)
         try:
-            looks = _looks(path)
-            if self._sound == (number, looks):
-                return []
+            listed = json.loads(content_of(path / MANIFEST))["files"]
+            files = {name: content_of(path / name) for name in listed}
+        except (OSError, ValueError, KeyError) as error:
+            raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
+        for name, content in files.items():
+            if hashlib.sha256(content).hexdigest() != listed[name]:
+                raise _changed(number, name)
+        return files
+
+    def damaged(self, number: int) -> list[str] | None:
+        """The files that were modified. None if the release is missing or incomplete."""
+        path = self.root / str(number)
+        try:
             files = _hashes(json.loads(content_of(path / MANIFEST)))
         except (OSError, ValueError, KeyError):
             return None
-        changed = [name for name, digest in files.items() if _digest(path / name) != digest]
-        self._sound = None if changed else (number, looks)
-        return changed
+        return [name for name, digest in files.items() if self._digest(f"{path}/{name}") != digest]
+
+    def _digest(self, path: str) -> str:
+        """SHA-256 (hex). Empty for an unreadable file."""
+        try:
+            return self._digests.of(path)
+        except OSError:
+            return ""
 
     def current_number(self) -> int | None:
         try:
@@ -191,7 +186,8 @@ class Releases:
             if not names:
                 continue
             for name in names:
-                (path / name).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{path}/{name}")  # noqa: PTH108 as in `Digests`
             manifest = json.loads(content_of(path / MANIFEST))
             write_atomically(path / MANIFEST, json.dumps(manifest | {"secrets": {}}, indent=1).encode())
 
@@ -230,20 +226,14 @@ class Releases:
         return sorted(int(path.name) for path in self.root.glob("[0-9]*") if path.name.isdigit())
 
 
-def _looks(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Name, inode, size and change time of every file below."""
-    files = sorted(file for file in path.rglob("*") if not file.is_dir())
-    return tuple((str(file), now.st_ino, now.st_size, now.st_ctime_ns) for file in files for now in [file.lstat()])
+def _folders(draft: Path, names: Iterable[str]) -> set[Path]:
+    return {draft / folder for folder in {name.rpartition("/")[0] for name in names}}
+
+
+def _changed(number: int, name: str) -> ReleaseDamaged:
+    return ReleaseDamaged(f"{name} of release {number} was changed outside guardpanel.")
 
 
 def _hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Of all files, those with private keys and those that change at run time included."""
     return {**manifest["files"], **manifest.get("secrets", {}), **manifest.get("data", {})}
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 (hex). Empty for an unreadable file."""
-    try:
-        return hashlib.sha256(content_of(path)).hexdigest()
-    except OSError:
-        return ""

@@ -89,7 +89,7 @@ async def test_the_newest_content_is_current_and_its_key_opens(session: AsyncSes
     newer = await add(session, seal, first, "new.example", "*.new.example")
     await add(session, seal, second)
 
-    shop, other = await contents.current_contents(session, seal)
+    shop, other = await contents.CurrentContents(seal).of(session)
 
     assert (shop.certificate_id, other.certificate_id) == (first.id, second.id)
     assert shop.names == ("new.example", "*.new.example") and shop.source is Source.UPLOAD
@@ -101,10 +101,42 @@ async def test_the_newest_content_is_current_and_its_key_opens(session: AsyncSes
     assert set(await contents.current_of(session, [first.id or 0])) == {first.id}
 
 
+class WatchedSeal(Seal):
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        self.opened: list[str] = []
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        self.opened.append(place)
+        return super().open(sealed, place)
+
+
+async def test_contents_are_opened_once_until_something_about_them_changes(session: AsyncSession, seal: Seal) -> None:
+    watched = WatchedSeal(seal.key)
+    current, row = contents.CurrentContents(watched), await a_certificate(session)
+    content = await add(session, seal, row)
+    first, (second,) = await current.of(session), await current.of(session)
+    assert first == [second] and watched.opened == [content.place]
+
+    content.revoked_at = NOW
+    row.source = Source.ACME
+    (changed,) = await current.of(session)
+    assert (changed.revoked_at, changed.source, changed.pem) == (NOW, Source.ACME, second.pem)
+    other = leaf("other.example")  # As in a restored backup: another one has its id.
+    content.chain, content.names = other.pem, ["other.example"]
+    content.sealed_key = seal.seal(other.key_pem.encode(), content.place)
+    (restored,) = await current.of(session)
+    assert restored.pem == (other.pem + other.key_pem).encode() and restored.names == ("other.example",)
+    content.sealed_key, content.names = None, ["third.example"]
+    assert [(lost.pem, lost.names) for lost in await current.of(session)] == [(b"", ("third.example",))]
+    content.names = ["fourth.example"]
+    assert [lost.names for lost in await current.of(session)] == [("fourth.example",)]
+
+
 async def test_no_repr_shows_a_key_or_a_password(session: AsyncSession, seal: Seal) -> None:
     """One `%r` in a log would leak them."""
     await add(session, seal, await a_certificate(session))
-    (content,) = await contents.current_contents(session, seal)
+    (content,) = await contents.CurrentContents(seal).of(session)
     key, password = leaf("shop.example").key_pem, "hunter2 and more"
     sent = CertificateInput(name="shop", private_key=key, file="AAAA", password=password, eab_key="k" * 16)
     material = Material(b"", key.encode(), (key.encode(),), password)
@@ -120,7 +152,7 @@ async def test_another_master_key_leaves_certificates_without_pem(
 ) -> None:
     await add(session, seal, await a_certificate(session))
 
-    (lost,) = await contents.current_contents(session, Seal.at(folder / "other.key"))
+    (lost,) = await contents.CurrentContents(Seal.at(folder / "other.key")).of(session)
 
     assert lost.pem == b"" and lost.names == ("shop.example",)
 
@@ -161,5 +193,5 @@ async def test_replaced_keys_are_wiped_after_a_week_and_deleted_ones_too_unless_
     await session.flush()
     assert await keys(6.9) == [True, True, True, True]
     assert await keys(7.1) == [False, True, False, True]
-    current = await contents.current_contents(session, seal)
+    current = await contents.CurrentContents(seal).of(session)
     assert [one.certificate_id for one in current] == [row.id, undone_id]

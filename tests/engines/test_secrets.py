@@ -1,5 +1,7 @@
 """Private keys in releases: readable by their owner alone, covered by the manifest, shown nowhere, and gone once replaced."""
 
+import hashlib
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from guardpanel.bundle import Bundle
+from guardpanel.engines import files
+from guardpanel.engines.files import Digests
 from guardpanel.engines.releases import ReleaseDamaged, Releases
 
 KEY = b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
@@ -69,3 +73,62 @@ def test_replaced_keys_do_not_stay_on_disk(releases: Releases) -> None:
     assert not (releases.root / "1" / "certs" / "17.pem").exists()
     assert releases.files(1) == {"haproxy.cfg": b"global\n"}
     assert (releases.open(1).secrets, releases.open(3).secrets) == ("", BUNDLE.secrets_digest)
+
+
+def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are read from now on."""
+    paths, read = list[str](), files._read
+
+    def watched(path: Path | str) -> tuple[os.stat_result, bytes]:
+        paths.append(str(path))
+        return read(path)
+
+    monkeypatch.setattr(files, "_read", watched)
+    return paths
+
+
+def test_a_file_is_read_again_only_if_it_looks_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Digests, "TICK_NANOSECONDS", -1)
+    digests, path, paths = Digests(), tmp_path / "17.pem", read_files(monkeypatch)
+    path.write_bytes(b"first")
+    before, times = digests.of(str(path)), path.stat()
+
+    assert digests.of(str(path)) == before and len(paths) == 1
+    monkeypatch.undo()
+    while path.stat().st_ctime_ns == times.st_ctime_ns:  # Until the clock of files ticks.
+        path.write_bytes(b"other")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert digests.of(str(path)) == hashlib.sha256(b"other").hexdigest() != before
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        digests.of(str(path))
+
+
+def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Digests, "TICK_NANOSECONDS", 10**18)
+    digests, path, paths = Digests(), tmp_path / "17.pem", read_files(monkeypatch)
+    path.write_bytes(b"first")
+
+    digests.of(str(path)), digests.of(str(path))
+
+    assert len(paths) == 2
+
+
+def test_a_pipe_in_a_release_is_not_waited_for(releases: Releases) -> None:
+    releases.stage(1, BUNDLE)
+    path = releases.root / "1" / "certs" / "17.pem"
+    path.unlink()
+    os.mkfifo(path)
+
+    assert releases.damaged(1) == ["certs/17.pem"]
+
+
+def test_a_changed_key_does_not_hide_the_files_that_are_shown(releases: Releases) -> None:
+    releases.stage(1, BUNDLE)
+    (releases.root / "1" / "certs" / "17.pem").unlink()
+
+    assert releases.files(1) == {"haproxy.cfg": b"global\n"}
+    (releases.root / "1" / "haproxy.cfg").write_bytes(b"globus\n")
+    with pytest.raises(ReleaseDamaged, match=r"haproxy\.cfg of release 1 was changed"):
+        releases.files(1)

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,8 @@ class CertificateChecks:
         block ends without an error, the configuration has passed."""
         lines = bundle.files.get(LIST, b"").decode().splitlines()
         around = repr((haproxy, SETTINGS.findall(bundle.files["haproxy.cfg"]))).encode()
-        digests = [_digest(line, bundle, around) for line in lines]
+        named = {**bundle.hashes["files"], **bundle.hashes["secrets"]}
+        digests = [_digest(line, named, around) for line in lines]
         new = [line for line, digest in zip(lines, digests, strict=True) if digest not in self._passed]
         left = new if lines[:1] == new[:1] else [*lines[:1], *new]
         if len(left) == len(lines):
@@ -40,13 +41,11 @@ class CertificateChecks:
         self._passed = frozenset(digests)
 
 
-def _digest(line: str, bundle: Bundle, around: bytes) -> str:
-    """Of everything on which it depends whether HAProxy accepts this line, files that it names included."""
-    words = re.split(r"[\s\[\]]+", line)
-    named = [content for files in (bundle.files, bundle.secrets) for word in words if (content := files.get(word))]
-    return hashlib.sha256(
-        b"\0".join((around, line.encode(), *(hashlib.sha256(content).digest() for content in named)))
-    ).hexdigest()
+def _digest(line: str, named: Mapping[str, str], around: bytes) -> str:
+    """Of everything on which it depends whether HAProxy accepts this line, files that it names included. `named`: hash of each
+    file."""
+    files = [digest for word in re.split(r"[\s\[\]]+", line) if (digest := named.get(word))]
+    return hashlib.sha256(b"\0".join((around, line.encode(), *(digest.encode() for digest in files)))).hexdigest()
 
 
 @contextmanager

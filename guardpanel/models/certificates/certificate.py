@@ -38,6 +38,9 @@ class KeyType(Choice):
 
 
 def is_address(name: str) -> bool:
+    """A save asks for thousands of hostnames. Those without a colon and a digit at the end are none."""
+    if ":" not in name and not name[-1:].isdigit():
+        return False
     try:
         ip_address(name)
     except ValueError:

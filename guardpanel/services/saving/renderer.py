@@ -11,8 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.contents import ListMaps
 from guardpanel.bundle import Application, Bundle
-from guardpanel.certificates import contents
-from guardpanel.certificates.contents import CurrentContent
+from guardpanel.certificates.contents import CurrentContent, CurrentContents
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import Engines
 from guardpanel.engines.files import content_of
@@ -30,7 +29,7 @@ from guardpanel.services.saving.snapshots import Snapshot
 
 class Renderer:
     def __init__(self, engines: Engines, facts: EngineFacts, seal: Seal, lists: ListMaps) -> None:
-        self.seal = seal
+        self.contents = CurrentContents(seal)
         self.lists = lists
         self.engines = engines
         self.facts = facts
@@ -86,7 +85,7 @@ class Renderer:
     async def _certificates(self, session: AsyncSession) -> ServedCertificates:
         """Without their key, those of the live release go on being served."""
         served = []
-        for content in await contents.current_contents(session, self.seal):
+        for content in await self.contents.of(session):
             pem = content.pem or await asyncio.to_thread(self._released, content)
             if pem:
                 served.append(

@@ -179,7 +179,9 @@ async def test_the_master_key_is_in_an_encrypted_backup_and_in_no_file_beside_it
     assert len(looked_at) >= 3
     assert not any(secret in text for text in looked_at for secret in (key, key.hex().encode()))
     async with other.database.read() as session:
-        assert [bool(content.pem) for content in await contents.current_contents(session, other.changes.seal)] == [True]
+        assert [bool(content.pem) for content in await contents.CurrentContents(other.changes.seal).of(session)] == [
+            True
+        ]
 
 
 async def test_where_no_engine_runs_the_next_start_makes_it_live(

@@ -30,10 +30,6 @@ class Entry(NamedTuple):
         """As HAProxy's maps have it."""
         return self.ends_at or FOREVER
 
-    @property
-    def line(self) -> str:
-        return f"{self.network}\t{self.ends_at}\t{self.comment}\n"
-
 
 class Span(NamedTuple):
     """The addresses of a network as numbers: sorted, each comes before those that it contains."""
@@ -75,7 +71,7 @@ class Entries:
 
     @cached_property
     def text(self) -> str:
-        return "".join(entry.line for entry in self.items)
+        return "".join([f"{network}\t{ends_at}\t{comment}\n" for network, ends_at, comment in self.items])
 
     @cached_property
     def reference(self) -> Reference:
@@ -94,7 +90,7 @@ class Entries:
     @property
     def map(self) -> bytes:
         """HAProxy's file."""
-        return "".join(f"{entry.network} {entry.end}\n" for entry in self.items).encode()
+        return "".join([f"{network} {ends_at or FOREVER}\n" for network, ends_at, _ in self.items]).encode()
 
     @classmethod
     def read(cls, text: str) -> "Entries":

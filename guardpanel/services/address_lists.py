@@ -194,7 +194,7 @@ async def _stored(session: AsyncSession, reference: str) -> Entries:
 
 def _difference(before: Entries, after: Entries) -> tuple[list[str], str, Reference]:
     """The networks that are new or last differently, `192.0.2.7 added` or `1,204 added` in words, and what names all of them."""
-    was, now = ({entry.network: entry.ends_at for entry in entries.items} for entries in (before, after))
+    was, now = ({network: ends_at for network, ends_at, _ in entries.items} for entries in (before, after))
     new = [network for network, ends_at in now.items() if was.get(network) != ends_at]
     words = ", ".join(
         filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")])

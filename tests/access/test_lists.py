@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -198,3 +199,25 @@ def test_a_change_has_what_differs() -> None:
 
     assert (dict(change.gone), dict(change.new)) == ({"192.0.2.7": "6"}, {"10.0.0.0/8": "7", "192.0.2.8": "6"})
     assert FOREVER == 9_999_999_999
+
+
+def test_only_the_lines_that_differ_are_compared_whatever_they_are() -> None:
+    chance = random.Random(17)
+
+    def network() -> str:
+        return f"10.0.{chance.randrange(3)}.{chance.randrange(12)}"
+
+    def file(entries: dict[str, str]) -> bytes:
+        return "".join(f"{network} {value}\n" for network, value in sorted(entries.items())).encode()
+
+    for _ in range(2000):
+        before = {network(): chance.choice(["1", "11", "21"]) for _ in range(chance.randrange(8))}
+        after = before | {network(): chance.choice(["1", "11", "21"]) for _ in range(chance.randrange(3))}
+        for gone in chance.sample(sorted(after), min(len(after), chance.randrange(3))):
+            del after[gone]
+
+        change = MapChange.between(file(before), file(after))
+
+        assert change.after == after
+        assert change.gone == {name: value for name, value in before.items() if name not in after}
+        assert change.new == {name: value for name, value in after.items() if before.get(name) != value}

@@ -14,8 +14,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from guardpanel.certificates.reading import Parsed
 from guardpanel.models.certificates.certificate import KeyType, is_address
 
-LIFETIME = timedelta(days=397)
-"Browsers accept no more (CA/Browser Forum, Apple) but for roots that operators add."
+LIFETIME = timedelta(days=366)
+"Of a self-signed one, Mozilla's most for intermediate. No shorter: visitors that accepted it are asked again by each new one."
+
+SIGNED_LIFETIME = timedelta(days=90)
+"Of one by the local authority, Mozilla's most for modern: a new one costs nobody anything."
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 CLOCKS = timedelta(hours=1)
@@ -28,14 +31,15 @@ LONGEST_COMMON_NAME = 64
 def self_signed(names: Sequence[str], key_type: KeyType, now: datetime) -> Parsed:
     key = _key(key_type)
     name = _subject(names)
-    leaf = _leaf(names, key, name, now).sign(key, hashes.SHA256())
+    leaf = _leaf(names, key, name, now, now - CLOCKS + LIFETIME).sign(key, hashes.SHA256())
     return Parsed(leaf, (), key, notices=("It is self-signed: browsers warn about it.",), names=tuple(names))
 
 
 def by_authority(names: Sequence[str], key_type: KeyType, authority: Parsed, now: datetime) -> Parsed:
     """Signed by the local authority, whose root browsers must trust."""
     key, issuer = _key(key_type), authority.leaf
-    builder = _leaf(names, key, issuer.subject, now, until=issuer.not_valid_after_utc)
+    ends = min(now - CLOCKS + SIGNED_LIFETIME, issuer.not_valid_after_utc)
+    builder = _leaf(names, key, issuer.subject, now, ends)
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = builder.add_extension(
         x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
@@ -60,10 +64,7 @@ def stored_authority(chain: str, key: bytes) -> Parsed:
     return Parsed(x509.load_pem_x509_certificate(chain.encode()), (), load_pem_private_key(key, None))
 
 
-def _leaf(
-    names: Sequence[str], key: Any, issuer: x509.Name, now: datetime, until: datetime | None = None
-) -> x509.CertificateBuilder:
-    ends = min(now + LIFETIME, until or now + LIFETIME)
+def _leaf(names: Sequence[str], key: Any, issuer: x509.Name, now: datetime, ends: datetime) -> x509.CertificateBuilder:
     builder = _certificate(key, _subject(names), issuer, now, ends)
     alternative = [x509.IPAddress(ip_address(name)) if is_address(name) else x509.DNSName(name) for name in names]
     for extension, is_critical in (

@@ -1,11 +1,12 @@
 """Certificates that end: on the dashboard, in the metrics, renewed when they are made here. Keys that nobody can open."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import httpx2
 import pytest
-from sqlmodel import col, update
+from sqlmodel import col, select, update
 
 from guardpanel.certificates.choosing import Choice, best_for, state_of
 from guardpanel.certificates.contents import CurrentContent
@@ -85,14 +86,30 @@ async def test_what_is_made_here_is_renewed_before_it_ends(ada_api: httpx2.Async
         await ada_api.post(
             API, json={"name": source, "source": source, "names": [f"{source.replace('_', '-')}.example"]}
         )
-    before = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
 
-    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=250), Pauses())
-    kept = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
-    await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=270), Pauses())
-    renewed = [row["serial"] for row in (await ada_api.get(API)).json()["items"]]
+    async def serials(days: float) -> dict[str, str]:
+        """After a look on a later day."""
+        await certificate_renewals.renew(panel.changes, datetime.now(UTC) + timedelta(days=days), Pauses())
+        return {row["name"]: row["serial"] for row in (await ada_api.get(API)).json()["items"]}
 
-    assert kept == before and not set(renewed) & set(before)
+    before = await serials(59.5)
+    by_ca = await serials(60.5)
+    assert by_ca["self_signed"] == before["self_signed"] and by_ca["local_ca"] != before["local_ca"]
+    assert (await serials(243.5))["self_signed"] == before["self_signed"]
+    assert (await serials(244.5))["self_signed"] != before["self_signed"]
+    by_ca_days, own_days = ((row.not_after - row.not_before).days for row in await first_two(panel))
+    assert (by_ca_days, own_days) == (90, 366), "as Mozilla's profiles allow at most"
+
+
+async def first_two(panel: Panel) -> Sequence[CertificateContent]:
+    """Contents of the certificates 1 and 2."""
+    query = (
+        select(CertificateContent)
+        .where(col(CertificateContent.certificate_id) > 0)
+        .order_by(col(CertificateContent.id))
+    )
+    async with panel.database.read() as session:
+        return (await session.exec(query.limit(2))).all()
 
 
 @pytest.mark.anyio

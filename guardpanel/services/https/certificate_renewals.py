@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from guardpanel.certificates import contents
-from guardpanel.certificates.making import LIFETIME
 from guardpanel.errors import Busy, Drifted, EngineUnavailable, NotFound, Problem
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.sealing import KeyLost, Seal
@@ -94,9 +93,9 @@ async def renew(changes: Changes, now: datetime, pauses: Pauses) -> None:
     """Those that are made here and have less than a third of their life left. One that fails does not keep the others from
     being renewed. Raises Busy, Drifted or EngineUnavailable, which no certificate is the reason for."""
     async with changes.database.read() as session:
-        ends = {number: content.not_after for number, content in (await contents.current_of(session)).items()}
+        current = await contents.current_of(session)
         page = await certificates.page(session, limit=10_000)
-        due = [row.id or 0 for row in page.items if row.source.is_made_here and is_due(ends.get(row.id or 0), now)]
+        due = [row.id or 0 for row in page.items if row.source.is_made_here and is_due(current.get(row.id or 0), now)]
     for number in due:
         if not pauses.is_over(number, now):
             continue
@@ -113,5 +112,5 @@ async def renew(changes: Changes, now: datetime, pauses: Pauses) -> None:
             pauses.forget(number)
 
 
-def is_due(not_after: datetime | None, now: datetime, lifetime: timedelta = LIFETIME) -> bool:
-    return not_after is not None and not_after - now < lifetime / 3
+def is_due(content: CertificateContent | None, now: datetime) -> bool:
+    return content is not None and content.not_after - now < (content.not_after - content.not_before) / 3

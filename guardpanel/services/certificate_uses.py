@@ -31,6 +31,8 @@ class Offer:
     not_before: datetime
     not_after: datetime
     revoked_at: datetime | None
+    sealed_key: bytes | None
+    "Its first byte: whether there is one."
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,21 @@ class Covered:
         """Whether browsers can accept it today."""
         return self.fits and self.state is not None and self.state.key in {"valid", "expiring"}
 
+    @property
+    def need(self) -> State | None:
+        """What visitors lack, or will soon. None: nothing."""
+        if self.is_awaited:
+            return State("awaited", "warn", "No certificate yet")
+        if self.state is None or not self.fits:
+            return State("missing", "bad", "No certificate")
+        return None if self.state.tone == "ok" else self.state
+
 
 async def offers(session: AsyncSession, now: datetime) -> Choice[Offer]:
     columns: tuple[Any, ...] = (
         Certificate.id, Certificate.name, Certificate.source, CertificateContent.names,
         CertificateContent.not_before, CertificateContent.not_after, CertificateContent.revoked_at,
+        func.substr(CertificateContent.sealed_key, 1, 1),
     )  # fmt: skip
     rows = await session.exec(
         select(*columns)
@@ -109,6 +121,22 @@ async def used_by(session: AsyncSession, rows: Collection[Certificate]) -> Mappi
     return {certificate_id: list(hosts.items()) for certificate_id, hosts in used.items()}
 
 
+async def used_by_it_alone(session: AsyncSession, host: VirtualHost) -> list[Certificate]:
+    """Those from an authority that no other virtual host gets or names: they are renewed for none, once this one is gone."""
+    known = await offers(session, datetime.now(UTC))
+    rows = await session.exec(
+        select(Hostname.name, VirtualHost.id, VirtualHost.certificate_id)
+        .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
+        .where(col(VirtualHost.https) | col(VirtualHost.certificate_id).is_not(None))
+    )
+    own, others = set[int | None](), {(await session.exec(select(Traffic.default_certificate_id))).first()}
+    for hostname, number, chosen_id in rows.all():
+        offer = known.of(hostname, chosen_id)
+        (own if number == host.id else others).update((chosen_id, offer.certificate_id if offer else None))
+    alone = select(Certificate).where(col(Certificate.id).in_(own - others), Certificate.source == Source.ACME)
+    return list((await session.exec(alone.order_by(func.lower(Certificate.name)))).all())
+
+
 async def coverage(session: AsyncSession, host: VirtualHost) -> list[Covered]:
     """What each of its hostnames gets."""
     names = [row.name for row in host.hostnames]
@@ -125,21 +153,22 @@ async def coverage_of(
     addresses = [name for name in hostnames if is_address(name)]
     if addresses:
         gets |= await _of_addresses(session, known, {name: gets[name] for name in addresses}, host_id)
-    states = await _states(session, {offer.certificate_id for offer in gets.values() if offer}, now)
-    awaited = await _awaited(session, known)
-    return [
-        Covered(
-            shown(name),
-            offer,
-            states.get(offer.certificate_id) if offer else None,
-            offer is not None and covers(offer.names, name),
-            offer is None and covers(awaited, name),
-        )
-        for name, offer in gets.items()
-    ]
+    coming = await awaited(session, known)
+    return [covered_by(name, offer, coming, now) for name, offer in gets.items()]
 
 
-async def _awaited(session: AsyncSession, known: Choice[Offer]) -> set[str]:
+def covered_by(name: str, offer: Offer | None, awaited: set[str], now: datetime) -> Covered:
+    """`awaited`: the names of certificates that are not issued yet."""
+    return Covered(
+        shown(name),
+        offer,
+        state_of(offer, now) if offer else None,
+        offer is not None and covers(offer.names, name),
+        offer is None and covers(awaited, name),
+    )
+
+
+async def awaited(session: AsyncSession, known: Choice[Offer]) -> set[str]:
     """Names of certificates that an authority has not issued yet."""
     rows = await session.exec(select(Certificate.id, Certificate.names).where(Certificate.source == Source.ACME))
     return {name for number, names in rows.all() if number not in known.by_id for name in names}
@@ -162,11 +191,6 @@ async def _of_addresses(
 async def ends_of(session: AsyncSession, host: VirtualHost) -> list[datetime]:
     """Of the certificates that its hostnames get."""
     return [covered.offer.not_after for covered in await coverage(session, host) if covered.offer is not None]
-
-
-async def _states(session: AsyncSession, certificate_ids: Collection[int], now: datetime) -> dict[int, State]:
-    current = await contents.current_of(session, list(certificate_ids))
-    return {number: state_of(content, now) for number, content in current.items()}
 
 
 async def announced(session: AsyncSession) -> list[tuple[Certificate, State]]:

@@ -1,5 +1,6 @@
 """Certificates that end: on the dashboard, in the metrics, renewed when they are made here. Keys that nobody can open."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from guardpanel.certificates.contents import CurrentContent
 from guardpanel.errors import NotFound, RolledBack
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.certificates.certificate_content import CertificateContent
+from guardpanel.models.certificates.issuing import LETS_ENCRYPT
 from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
@@ -50,6 +52,54 @@ async def test_what_ends_soon_is_on_the_dashboard_and_in_the_metrics(
     assert "short.example" not in section
     assert 'guardpanel_certificate_not_after_timestamp_seconds{certificate="later.example",id="2"}' in metrics
     assert 'href="/certificates/1"' in (await ada.get("/virtual-hosts/1")).text
+
+
+@pytest.mark.anyio
+async def test_virtual_hosts_whose_certificate_visitors_reject_are_first_on_the_dashboard(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    for name, days in (("soon.example", 5.5), ("good.example", 60.5), ("tomorrow.example", 1.5)):
+        one = made(name, by=intermediate(), days=(-60, days))
+        body = {"name": f"of {name}", "certificate": one.pem + intermediate().pem, "private_key": one.key_pem}
+        assert (await ada_api.post(API, json=body)).status_code == 201
+    for names in (["good.example"], ["soon.example", "tomorrow.example"], ["good.example.test", "192.0.2.1"]):
+        host = a_vhost(names[0], hostnames=names, ssl_enabled=True, save_anyway=True)
+        assert (await ada_api.post("/api/v1/vhosts", json=host)).status_code == 201
+    awaited = {"name": "awaited", "source": "acme", "names": ["new.example"], "authority": LETS_ENCRYPT}
+    saved = await ada_api.post(API, json=awaited)
+    assert (saved.status_code, saved.json()["state"]) == (201, "missing"), saved.text
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("new.example", ssl_enabled=True))
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("plain.example"))
+
+    text = re.sub(r"<[^>]+>|\s+", " ", (await ada.get("/")).text)
+    section = " ".join(text.partition("HTTPS that needs attention")[2].partition("View all")[0].split())
+
+    assert section.startswith(
+        "3 good.example.test No certificate soon.example tomorrow.example 1 day left new.example No certificate yet"
+    )
+    assert "of tomorrow.example" not in text, "it is named with its virtual host"
+
+
+@pytest.mark.anyio
+async def test_the_deletion_of_a_virtual_host_names_the_certificates_that_are_renewed_for_no_other(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    async def named() -> list[str]:
+        page = (await ada.get("/virtual-hosts/1/delete")).text
+        return re.findall(r"No other virtual host uses the ACME certificate <a href=\"(/certificates/\d+)\"", page)
+
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("shop.example", ssl_enabled=True))
+    for source in ("self_signed", "acme"):
+        body = {"name": source, "source": source, "names": ["shop.example", "other.example"]}
+        more = {"authority": LETS_ENCRYPT} if source == "acme" else {}
+        assert (await ada_api.post(API, json=body | more)).status_code == 201
+    assert await named() == [], "it gets the self-signed one"
+
+    await ada_api.patch("/api/v1/vhosts/1", json={"certificate_id": 2, "save_anyway": True})
+    assert await named() == ["/certificates/2"]
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("other.example"))
+    chosen = await ada_api.patch("/api/v1/vhosts/2", json={"certificate_id": 2, "save_anyway": True})
+    assert chosen.status_code == 200 and await named() == [], chosen.text
 
 
 @pytest.mark.anyio

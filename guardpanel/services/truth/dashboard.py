@@ -16,6 +16,7 @@ from guardpanel.models import Certificate, Deployment, Policy, Revision, RuleExc
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.services import certificate_uses, client_cas, exclusion_ends, policies, virtual_hosts
 from guardpanel.services.client_cas import AskedCa
+from guardpanel.services.https.hosts_in_need import HostInNeed, hosts_in_need
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import live_line
@@ -52,7 +53,9 @@ class Overview:
     problem: str | None
     ending: Sequence[RuleExclusion] = ()
     "Rule exclusions whose last day is near."
+    hosts_in_need: Sequence[HostInNeed] = ()
     certificates: Sequence[tuple[Certificate, State]] = ()
+    "Others that end soon."
     "Those that ended, or end within 21 days."
     client_cas: Sequence[AskedCa] = ()
     "In use, and ended or about to end."
@@ -110,6 +113,8 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
     by_state = await asyncio.to_thread(_by_state, servers, await _out_of_use(session), set(resting))
     states = Counter({state: len(ids) for state, ids in by_state.items()}) + Counter(resting.values())
     states["unknown"] += max(0, modes.total() - states.total())
+    in_need = await hosts_in_need(session)
+    named = {host.covered.offer.certificate_id for host in in_need if host.covered.offer}
     return Overview(
         engines=engines,
         live=await revisions.live(session),
@@ -120,7 +125,8 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
         modes=modes,
         problem=problem,
         ending=await exclusion_ends.announced(session),
-        certificates=await certificate_uses.announced(session),
+        hosts_in_need=in_need,
+        certificates=[row for row in await certificate_uses.announced(session) if row[0].id not in named],
         client_cas=await client_cas.announced(session),
     )
 

@@ -208,6 +208,20 @@ async def test_a_step_that_ends_after_the_cancellation_changes_nothing(worker: W
         assert await worker.content(number) is None
 
 
+async def test_the_authority_is_told_of_an_order_that_is_canceled_while_it_is_asked_for_it(worker: Worker) -> None:
+    number = await worker.add()
+    await worker.issuer._plan()
+    row = next(iter((await worker.issuer._ready()).values()))
+    await deeds.cancel(worker.issuer, number, row.id or 0, "ada")
+
+    await worker.issuer.steps.advance(row)  # What had begun before.
+    await worker.look()
+
+    log = await worker.log(number)
+    assert (log.state, log.is_open, worker.at().calls["new_order"]) == ("canceled", False, 1)
+    assert log.order.url in worker.at().orders and worker.at().calls["relinquish"] == 1
+
+
 async def test_a_renewal_that_is_canceled_is_tried_a_day_later(worker: Worker) -> None:
     number = await worker.add()
     await worker.look()

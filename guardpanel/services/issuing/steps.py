@@ -113,8 +113,9 @@ class Steps:
     async def _store(self, row: AcmeOrder, after: Order) -> None:
         async with self.changes.database.write() as session:
             stored = await orders.find(session, row.id or 0)
-            if has_result(stored) and not has_result(row):
-                return  # It was canceled meanwhile.
+            if has_result(stored) and not has_result(row):  # It was canceled meanwhile.
+                stored.url = stored.url or after.url  # The authority is told.
+                return
             is_new_failure = after.phase is Phase.FAILED and stored.phase != Phase.FAILED
             words = orders.store(stored, after, self.now())
             if is_new_failure and after.fault is not None:

@@ -1,6 +1,7 @@
 """The panel's own TLS: which certificate a handshake gets, and that none of it breaks what is open."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -140,6 +141,9 @@ async def test_a_stored_certificate_that_openssl_refuses_leaves_the_own_one(own:
         server.tls.stored = lambda: broken
 
         assert await server.leaf("panel.example") == of(server.tls)
+        assert await server.tls.served_problem() == "", "it is not for the address by which the panel is opened"
+        broken = replace(broken, all=(replace(broken.all[0], names=("127.0.0.1",)),))
+        assert "the one under Certificates for 127.0.0.1 can’t be used" in await server.tls.served_problem()
 
 
 async def test_files_are_exchanged_while_connections_are_open(files: Settings) -> None:
@@ -219,6 +223,25 @@ def test_the_self_signed_certificate_is_stored_once_and_renewed(own: Settings) -
     path.mkdir()
     with pytest.raises(Problem, match=r"panel-certificate\.pem: "):
         panel_certificate.read(own, now)
+
+
+def test_a_self_signed_certificate_that_cannot_be_read_now_is_not_replaced(
+    own: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    now = datetime.now(UTC)
+    tls = PanelTls(own, first := panel_certificate.read(own, now))
+    before = own.panel_certificate.read_bytes()
+    monkeypatch.setattr(panel_certificate, "content_of", fail)
+    tls.refresh(now)
+
+    assert "panel-certificate.pem: Input/output error." in tls.problem and tls.own == first
+    assert own.panel_certificate.read_bytes() == before
+    monkeypatch.undo()
+    tls.refresh(now)
+    assert tls.problem == "" and tls.own.fingerprint == first.fingerprint
 
 
 def test_the_self_signed_certificate_says_nothing_of_its_key(own: Settings) -> None:

@@ -48,12 +48,17 @@ def read(settings: Settings, now: datetime) -> PanelCertificate:
 
 
 def current(settings: Settings) -> PanelCertificate | None:
-    """None if the self-signed one is lost or unreadable. Raises Problem with what to change."""
+    """None if the self-signed one is lost, or is none. Raises Problem with what to change: what can't be read now is not
+    replaced, since browsers were told to trust it."""
     if settings.listen_certificate_file:
         return _described(_from_files(settings), is_made_here=False)
-    with suppress(OSError, Invalid):
-        return _described(parse(Material(content_of(settings.panel_certificate)), LONG_AGO), is_made_here=True)
-    return None
+    path = settings.panel_certificate
+    try:
+        return _described(parse(Material(content_of(path)), LONG_AGO), is_made_here=True)
+    except (FileNotFoundError, Invalid):
+        return None
+    except OSError as error:
+        raise Problem(f"{path}: {error.strerror or error}.") from error
 
 
 def _from_files(settings: Settings) -> Parsed:

@@ -61,6 +61,18 @@ class PanelTls:
         best = best_for((name or self._host).lower().rstrip("."), valid, now)
         return best.pem if best else b""
 
+    def _refusal(self, stored: bytes) -> str:
+        """Why OpenSSL does not take the store's certificate. Empty if it does, and without one."""
+        try:
+            if stored:
+                self._context_of(stored)
+        except (ssl.SSLError, OSError) as error:
+            return (
+                f"The panel serves its self-signed certificate: the one under Certificates for {self._host} can’t be used for "
+                f"the panel ({_words(error)}). Its key or signature may be too weak."
+            )
+        return ""
+
     def refresh(self, now: datetime) -> None:
         """Read the files again, or renew the self-signed certificate. What can't be used changes nothing."""
         try:
@@ -81,16 +93,21 @@ class PanelTls:
         return f"The panel’s certificate {state}. Replace {path}."
 
     async def served_problem(self) -> str:
-        """Whether a new connection gets the panel's own certificate. Empty if it does, and before the server listens."""
+        """Whether a new connection gets the certificate that it should. Empty if it does, and before the server listens."""
         place = local(self._host), host_and_port(self.settings.listen)[1]
-        expected = handshakes.first_of(self._covering(None) or self.own.pem)
+        refusal = self._refusal(stored := self._covering(None))
+        expected = handshakes.first_of(self.own.pem if refusal or not stored else stored)
         try:
             served = await handshakes.leaf(place, "")
         except EngineUnavailable:
             return f"The panel does not answer over TLS on {self.settings.listen}." if self._was_asked else ""
         if served == expected:
-            return ""
+            return refusal
         return f"Another certificate than the panel’s is served on {self.settings.listen}: another process may listen there."
+
+
+def _words(error: ssl.SSLError | OSError) -> str:
+    return str(getattr(error, "reason", None) or error)
 
 
 def new_context(pem: bytes) -> ssl.SSLContext:
@@ -109,4 +126,4 @@ def _usable(pem: bytes) -> ssl.SSLContext:
     try:
         return new_context(pem)
     except ssl.SSLError as error:
-        raise Problem(f"The panel can’t use its certificate: {error.reason or error}.") from error
+        raise Problem(f"The panel can’t use its certificate: {_words(error)}.") from error

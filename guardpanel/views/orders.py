@@ -8,10 +8,9 @@ from fastapi import APIRouter, Response
 
 from guardpanel.acme.order import Phase
 from guardpanel.dependencies import Editor, RowId, Viewer, anew
-from guardpanel.errors import NotFound, Problem
+from guardpanel.errors import Conflict, NotFound, Problem
 from guardpanel.models.certificates.acme import AcmeStep
 from guardpanel.models.certificates.issuing import RevocationReason, authority_name
-from guardpanel.services import certificates
 from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.orders import ORDERING, OrderLog
 from guardpanel.views.answers import page, redirect
@@ -54,7 +53,10 @@ async def cancel(certificate_id: RowId, order_id: RowId, ctx: ContextDep, editor
 
 @router.get("/preflight")
 async def preflight(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
-    row = await deeds.issued_here(ctx.session, certificate_id)
+    try:
+        row = await deeds.issued_here(ctx.session, certificate_id)
+    except Conflict as refused:
+        return redirect(f"/certificates/{certificate_id}", refused.message)
     await anew(ctx.session)
     findings, problem = [], ""
     try:
@@ -67,8 +69,10 @@ async def preflight(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> 
 
 @router.get("/revoke")
 async def confirm(certificate_id: RowId, ctx: ContextDep, _editor: Editor) -> Response:
-    row = await certificates.find(ctx.session, certificate_id)
-    await deeds.issued_here(ctx.session, certificate_id)
+    try:
+        row = await deeds.revocable(ctx.session, certificate_id)
+    except Conflict as refused:
+        return redirect(f"/certificates/{certificate_id}", refused.message)
     context = {
         "row": row,
         "authority": authority_name(row.authority),

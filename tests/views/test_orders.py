@@ -6,6 +6,7 @@ from sqlmodel import select
 from guardpanel.models import AcmeAccount
 from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, directory
 from guardpanel.panel import Panel
+from tests.certificates.made import full_chain, leaf
 from tests.conftest import Person
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +42,35 @@ async def test_each_mistake_is_told_at_its_field_and_nothing_is_lost(ada: Person
         assert words in answer.text, (changed, field)
         assert 'value="Shop"' in answer.text
         assert EAB_KEY not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("upload", "Only the CA that issued this certificate can revoke it. Ask there, then replace it."),
+        (
+            "self_signed",
+            "No browser asks whether a certificate that is made here was revoked. Renew it to have a new key.",
+        ),
+    ],
+)
+async def test_what_no_authority_issued_says_what_to_do_instead_of_revoking_it(
+    ada: Person, ada_api: Person, source: str, words: str
+) -> None:
+    pair = {"certificate": full_chain("shop.example"), "private_key": leaf("shop.example").key_pem}
+    body = pair if source == "upload" else {"source": source, "names": ["shop.example"]}
+    assert (await ada_api.post("/api/v1/certificates", json={"name": "Shop", **body})).status_code == 201
+
+    asked = await ada.get("/certificates/1/revoke")
+    assert (asked.status_code, asked.headers["location"]) == (303, "/certificates/1")
+    assert words in (await ada.get("/certificates/1")).text
+    sent = await ada.post("/certificates/1/revoke", data={"reason": "superseded"})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/certificates/1")
+    assert words in (await ada.get("/certificates/1")).text
+    refused = await ada_api.post("/api/v1/certificates/1/revocation")
+    assert (refused.status_code, refused.json()["detail"]) == (409, words)
+    looked = await ada.get("/certificates/1/preflight")
+    assert (looked.status_code, looked.headers["location"]) == (303, "/certificates/1")
 
 
 async def test_a_certificate_is_added_and_its_orders_are_shown_and_asked_for(

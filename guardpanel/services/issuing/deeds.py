@@ -73,6 +73,18 @@ async def issued_here(session: AsyncSession, certificate_id: int) -> Certificate
     return certificate
 
 
+async def revocable(session: AsyncSession, certificate_id: int) -> Certificate:
+    """Raises NotFound, or Conflict (409) with what to do instead."""
+    certificate = await session.get(Certificate, certificate_id)
+    if certificate is not None and certificate.source is Source.UPLOAD:
+        raise Conflict("Only the CA that issued this certificate can revoke it. Ask there, then replace it.")
+    if certificate is not None and certificate.source.is_made_here:
+        raise Conflict(
+            "No browser asks whether a certificate that is made here was revoked. Renew it to have a new key."
+        )
+    return await issued_here(session, certificate_id)
+
+
 async def order_now(issuer: Issuer, certificate_id: int, who: str) -> None:
     """Without preflight, and whatever the plan was. An order that waits goes on at once. Raises Conflict (409) if no authority
     would take another one yet."""
@@ -124,7 +136,7 @@ async def revoke(
     """Revoke the current one, serve another that covers its hostnames, and order a new one, unless it is no longer used. Raises
     AuthorityRefused (502)."""
     async with issuer.changes.database.read() as session:
-        certificate = await issued_here(session, certificate_id)
+        certificate = await revocable(session, certificate_id)
         content, plan = await contents.current(session, certificate_id), await plans.plan_of(session, certificate_id)
     if content is None:
         raise Conflict("There is no certificate to revoke yet.")

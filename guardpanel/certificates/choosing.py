@@ -60,7 +60,7 @@ def is_valid(candidate: Candidate, now: datetime) -> bool:
     return candidate.not_before <= now < candidate.not_after
 
 
-def _is_usable(candidate: Candidate, now: datetime) -> bool:
+def is_usable(candidate: Candidate, now: datetime) -> bool:
     return is_valid(candidate, now) and candidate.revoked_at is None
 
 
@@ -79,7 +79,7 @@ class Choice(Generic[C]):
     def of(self, hostname: str, chosen_id: int | None = None) -> C | None:
         """The chosen one, where it covers the hostname, is valid and not revoked; otherwise the best. None: the default one."""
         chosen = self.by_id.get(chosen_id) if chosen_id is not None else None
-        if chosen is not None and _is_usable(chosen, self.now) and covers(chosen.names, hostname):
+        if chosen is not None and is_usable(chosen, self.now) and covers(chosen.names, hostname):
             return chosen
         wildcard = f"*.{hostname.partition('.')[2]}"
         return best_for(hostname, (*self._by_name.get(hostname, ()), *self._by_name.get(wildcard, ())), self.now)

@@ -134,6 +134,18 @@ async def test_a_handshake_gets_the_valid_certificate_that_covers_its_name(
     }  # fmt: skip
 
 
+async def test_a_revoked_certificate_is_not_served_for_the_panel(own: Settings) -> None:
+    exact, wildcard = leaf("panel.example"), made("*.example")
+    both = stored(exact, wildcard)
+    revoked = replace(both.all[0], revoked_at=datetime.now(UTC))
+    async with listening(own) as server:
+        server.tls.stored = lambda: replace(both, all=(revoked,))
+        assert await server.leaf("panel.example") == of(server.tls)
+
+        server.tls.stored = lambda: replace(both, all=(revoked, both.all[1]))
+        assert await server.leaf("panel.example") == wildcard.der
+
+
 async def test_a_stored_certificate_that_openssl_refuses_leaves_the_own_one(own: Settings) -> None:
     broken = stored(made("panel.example"))
     broken = replace(broken, all=(replace(broken.all[0], pem=b"-----BEGIN CERTIFICATE-----\nx"),))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from guardpanel.certificates.choosing import WARNED_DAYS, best_for
+from guardpanel.certificates.choosing import WARNED_DAYS, best_for, is_usable
 from guardpanel.certificates.names import day
 from guardpanel.certificates.served import NO_CERTIFICATES, ServedCertificates
 from guardpanel.engines.proxy_lines import local
@@ -53,12 +53,13 @@ class PanelTls:
             connection.context = self._own_context  # OpenSSL refuses some that HAProxy takes, such as short keys.
 
     def _covering(self, name: str | None) -> bytes:
-        """A valid certificate of the store, as PEM. Empty if there is none."""
+        """A valid certificate of the store, as PEM. Empty if there is none. A revoked one is worse than a self-signed one:
+        browsers that ask for revocations let nobody accept it."""
         if self.settings.listen_certificate_file:
             return b""
         now = datetime.now(UTC)
-        valid = (candidate for candidate in self.stored().all if candidate.is_valid(now))
-        best = best_for((name or self._host).lower().rstrip("."), valid, now)
+        usable = (candidate for candidate in self.stored().all if is_usable(candidate, now))
+        best = best_for((name or self._host).lower().rstrip("."), usable, now)
         return best.pem if best else b""
 
     def _refusal(self, stored: bytes) -> str:

@@ -13,6 +13,9 @@ BIND = re.compile(r"^ +bind (\S+) (?:proto h1|ssl crt-list .*) name (\S+)$", re.
 
 TLS_BIND = re.compile(r"^ +bind (\S+) ssl crt-list ", re.MULTILINE)
 
+LONGEST_NAME = 253
+"Of a hostname, without the final dot. OpenSSL sends no longer one."
+
 
 def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
     """By address and port, as this machine connects."""
@@ -26,9 +29,14 @@ def expected_of_us(files: Mapping[str, bytes]) -> dict[Place, bool]:
 
 
 def certificate_lines(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
-    """The file of each line of crt-list.txt, and the first name in it (one below a wildcard)."""
+    """The file of each line of crt-list.txt, and a name that gets it: the first, or one below it if that is a wildcard."""
     words = [re.sub(r"\[.*?\] ", "", line).split() for line in files.get("crt-list.txt", b"").decode().splitlines()]
-    return [(file, name.replace("*.", "guardpanel-probe.", 1)) for file, name, *_ in words]
+    return [(file, _below(name) if name.startswith("*.") else name) for file, name, *_ in words]
+
+
+def _below(wildcard: str) -> str:
+    """A name that it covers and nobody has. A wildcard of 253 characters leaves room for one (RFC 1035 §2.3.4)."""
+    return f"{'guardpanel-probe'[: LONGEST_NAME - len(wildcard) + 1]}{wildcard[1:]}"
 
 
 def tls_listeners(files: Mapping[str, bytes]) -> dict[Place, str]:

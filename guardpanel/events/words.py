@@ -29,7 +29,7 @@ class Verdict(StrEnum):
     TRAILERS = "trailers"
     "400: fields followed its body, which rules on headers would not see."
     NO_LENGTH = "no_length"
-    "411: its body would pass in parts, and this HAProxy cannot see fields after a body without a length."
+    "411: its body would pass in parts, and this HAProxy cannot see fields after it. Over HTTP/2, they can follow any body."
     CROWDED = "crowded"
     "503: visitors used all connections available to them."
     GREEDY = "greedy"
@@ -96,8 +96,8 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
         22, Outcome.DENIED, "Trailers, rejected", "Header fields after the body (trailers)",
         "Rejected. Header fields after the body (trailers) can’t be inspected.", "ban", "tone-accent"),
     Verdict.NO_LENGTH: VerdictWords(
-        23, Outcome.DENIED, "No length, rejected", "The body has no Content-Length and can’t be checked for trailers",
-        "Rejected. The body has no Content-Length, and this HAProxy can’t check it for trailers.", "ban", "tone-accent"),
+        23, Outcome.DENIED, "Unchecked end, rejected", "The body would pass in parts and can’t be checked for trailers",
+        "Rejected. The body would pass in parts, and this HAProxy can’t check it for trailers.", "ban", "tone-accent"),
     Verdict.CROWDED: VerdictWords(
         30, Outcome.DENIED, "Too many connections", "The connection limit was reached",
         "Rejected. The connection limit was reached.", "circle-x", "tone-bad"),

@@ -104,7 +104,7 @@ class Rows:
                 await self.dialect.settle(session, None, data)
             with speaking(names, f"{self.noun.path}/new"):
                 saved = await those.create(panel.changes, save_request, validated(self.noun.input, data))
-            return self._saved(response, saved)
+            return await self._saved(response, saved)
 
         return create
 
@@ -118,7 +118,8 @@ class Rows:
         ) -> Any:
             row = await those.find(session, row_id)
             tag(response, row.version)
-            return self.shapes.read(**self._out(row) | await self.dialect.out_whole(session, row))
+            out = await asyncio.to_thread(self._out, row)
+            return self.shapes.read(**out | await self.dialect.out_whole(session, row))
 
         return read
 
@@ -134,7 +135,7 @@ class Rows:
         ) -> Any:
             """Change the given keys and go live."""
             attempt = partial(self._update, panel, those, save_request, row_id, body, version)
-            return self._saved(response, await merging(attempt, version))
+            return await self._saved(response, await merging(attempt, version))
 
         return update
 
@@ -168,9 +169,10 @@ class Rows:
     def _page(self, rows: list[Any], counts: Mapping[str, int]) -> Any:
         return self.shapes.page(items=[self._out(row) for row in rows], **counts)
 
-    def _saved(self, response: Response, saved: SaveResult[Any]) -> Any:
+    async def _saved(self, response: Response, saved: SaveResult[Any]) -> Any:
         tag(response, saved.value.version)
-        return self.shapes.saved(**self._out(saved.value), deployment=DeploymentOut.of(saved))
+        out = await asyncio.to_thread(self._out, saved.value)  # It may read the row's certificates.
+        return self.shapes.saved(**out, deployment=DeploymentOut.of(saved))
 
     def _out(self, row: Any) -> dict[str, Any]:
         return self.shapes.own_of(self.service.ROWS.values_of(row), row) | self.dialect.out(row)

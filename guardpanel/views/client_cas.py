@@ -1,7 +1,8 @@
 """Client CAs: the list, the page of one, and their form."""
 
+import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,15 +41,19 @@ class ClientCaEditing(Editing[ClientCa, ClientCaFields]):
             form = await Form.read(ctx.request, self.noun.input)
         for name in ("certificates", "revocation_lists"):
             form.typed[name] = [KEY.sub(LEFT_OUT, form.value(name))]
-        try:
-            authorities = read("", "", contents)
-            must_fit(authorities, contents)
-        except Invalid:
-            form.typed["file"] = ["\n".join(base64.b64encode(content).decode() for content in contents)]
-            return form
-        texts = {"certificates": authorities.certificates_pem, "revocation_lists": authorities.lists_pem}
-        form.typed |= {name: [text] for name, text in texts.items() if text} | {"file": [""]}
+        form.typed |= await asyncio.to_thread(_typed, contents)
         return form
+
+
+def _typed(contents: Sequence[bytes]) -> dict[str, list[str]]:
+    """What the fields have after files were chosen. A file that can't be read stays one, and is refused there."""
+    try:
+        authorities = read("", "", contents)
+        must_fit(authorities, contents)
+    except Invalid:
+        return {"file": ["\n".join(base64.b64encode(content).decode() for content in contents)]}
+    texts = {"certificates": authorities.certificates_pem, "revocation_lists": authorities.lists_pem}
+    return {name: [text] for name, text in texts.items() if text} | {"file": [""]}
 
 
 EDITING = ClientCaEditing(client_cas.ROWS)
@@ -73,10 +78,11 @@ async def index(ctx: ContextDep, _viewer: Viewer, q: str = "", sort: str = "name
 @router.get("/{client_ca_id}")
 async def show(ctx: ContextDep, client_ca_id: RowId, _viewer: Viewer) -> Response:
     row = await client_cas.find(ctx.session, client_ca_id)
+    state = (await client_cas.states([row]))[client_ca_id]  # In a thread: it reads the texts, which are kept then.
     its = client_cas.authorities_of(row)
     context = {
         "authorities": its,
-        "state": (await client_cas.states([row]))[client_ca_id],
+        "state": state,
         "list_state": list_state(its, datetime.now(UTC)),
         "used": (await client_cas.used_by(ctx.session, [row])).get(client_ca_id, []),
         **await detail(ctx, EDITING, client_cas.ROWS, row),

@@ -229,7 +229,7 @@ class Crud(Generic[R, F]):
     def _called(self, thing: Any) -> str:
         """`policy Strict`, `the traffic settings`"""
         only = self.noun.only_name
-        return f"the {only.lower()}" if only else f"{self.noun.in_sentence} {self.name(thing)}"
+        return f"the {lowered(only)}" if only else f"{self.noun.in_sentence} {self.name(thing)}"
 
 
 def missing(noun: Noun) -> NotFound:

@@ -58,7 +58,13 @@ def environment() -> Environment:
     )
     env.globals["asset"] = asset
     env.filters.update(
-        ago=ago, left=left, moment=moment, seconds=seconds, thousands=thousands, milliseconds=milliseconds
+        ago=ago,
+        left=left,
+        lowered=lowered,
+        milliseconds=milliseconds,
+        moment=moment,
+        seconds=seconds,
+        thousands=thousands,
     )
     env.globals.update(
         by_name=by_name, fails_open=fails_open, over_words=over_words, policies_as_options=policies_as_options

@@ -21,6 +21,7 @@ from guardpanel.database import is_known_schema
 from guardpanel.errors import Invalid, StorageFailed
 from guardpanel.models import NOUNS, User
 from guardpanel.models.former_values import LISTS, NOW
+from guardpanel.models.meta import lowered
 from guardpanel.models.user import email
 from guardpanel.rendering import Rows
 from guardpanel.services.backups.copies import database_at
@@ -119,7 +120,7 @@ def must_be_valid(rows: Rows) -> None:
         _check(partial(email, row["email"]), f"account {row['id']}")
     for noun in NOUNS.values():
         for row in differences.with_parts(noun, rows):
-            called = f"the {noun.only_name.lower()}" if noun.only_name else f"{noun.in_sentence} {row['id']}"
+            called = f"the {lowered(noun.only_name)}" if noun.only_name else f"{noun.in_sentence} {row['id']}"
             _check(partial(noun.fields.model_validate, row), called)
 
 

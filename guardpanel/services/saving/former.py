@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from guardpanel.models import NOUNS
 from guardpanel.models.former_values import mended
-from guardpanel.models.meta import label
+from guardpanel.models.meta import label, lowered
 from guardpanel.models.noun import Key
 from guardpanel.rendering import Rows
 
@@ -20,7 +20,7 @@ def without(state: Rows, touched: Container[Key] | None = None) -> str:
             if touched is None or (noun.key, row["id"]) in touched:
                 _, dropped = mended(noun.table_name, row)
                 words += [
-                    f"{noun.name(row)}: {label(noun.fields, value.field).lower()} {value.value}" for value in dropped
+                    f"{noun.name(row)}: {lowered(label(noun.fields, value.field))} {value.value}" for value in dropped
                 ]
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
     return f", without values that are no longer accepted ({'; '.join(words[:MOST_NAMED])}{more})" if words else ""

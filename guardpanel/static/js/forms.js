@@ -40,7 +40,7 @@ const controlOf = (form, name) => one(`[name="${CSS.escape(name)}"]`, form);
 function labelOf(control) {
   const group = control.type === "radio" && control.closest("fieldset");
   const text = (group && one("legend", group)?.textContent) || control.getAttribute("aria-label") || control.labels?.[0]?.firstChild.textContent || control.name;
-  return text.trim().replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase());
+  return text.trim().replace(/^[A-Z](?=[^A-Z\s]*(\s|$))/, (letter) => letter.toLowerCase()); // a name, such as SecLang, stays as it is
 }
 
 function rowOf(control) {

@@ -186,9 +186,9 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
 
 @cache
 def error_pages() -> dict[str, str]:
-    """By path. They are shipped with the program."""
-    pages = sorted((config_templates() / "haproxy" / "errors").glob("*.html"))
-    return {f"errors/{page.name}": page.read_text("utf-8") for page in pages}
+    """By path. They are the same in every configuration."""
+    names = sorted(page.name for page in (config_templates() / "haproxy" / "errors").glob("[!_]*.html"))
+    return {f"errors/{name}": template(f"haproxy/errors/{name}").render() for name in names}
 
 
 def hops(traffic: TrafficState) -> Sequence[int]:

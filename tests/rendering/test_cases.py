@@ -1,8 +1,9 @@
 """What is rendered, whole: `cases/` is to be read."""
 
+import re
+
 import pytest
 
-from guardpanel.shipped import config_templates
 from tests.rendering.case import CASES, KEYS, Case, cases, contents
 
 HOW = "`make cases` writes them anew; look at what it says before you commit it"
@@ -31,10 +32,14 @@ def test_the_contents_list_every_case() -> None:
     assert (CASES / "README.md").read_text("utf-8") == contents(), HOW
 
 
-def test_every_configuration_has_what_is_the_same_everywhere_as_it_is_written(case: Case) -> None:
+def test_every_configuration_has_a_whole_page_for_each_refusal(case: Case) -> None:
     files = case.bundle().files
-    pages = {path: text for path, text in files.items() if path.startswith("errors/")}
+    pages = {path: data.decode() for path, data in files.items() if path.startswith("errors/")}
+    configuration = files["haproxy.cfg"].decode()
 
-    assert pages == {
-        f"errors/{page.name}": page.read_bytes() for page in (config_templates() / "haproxy" / "errors").iterdir()
-    }
+    assert set(re.findall(r"lf-file (errors/\S+)", configuration)) <= set(pages)
+    for path, page in pages.items():
+        title, heading = (re.findall(rf"<{tag}>(.+)</{tag}>\n", page) for tag in ("title", "h1"))
+        assert (len(title), title) == (1, heading), path
+        assert page.startswith("<!doctype html>\n"), path
+        assert page.endswith("\n<p><code>%[unique-id]</code></p>\n</html>\n"), path

@@ -181,8 +181,9 @@ class running:  # noqa: N801 used like a function
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr("guardpanel.app.warm_up", lambda _: None)
             await self.lifespan.__aenter__()
-        while self.app.state.panel.starting:
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(60):
+            while self.app.state.panel.starting:
+                await asyncio.sleep(0.005)
         assert self.app.state.panel.problem is None
         return self.app
 

@@ -1,29 +1,19 @@
-"""Every field and parameter of every operation counts: changing it shows in the answer, or is refused by its name."""
+"""Every field of every operation counts: changing it shows in the answer, or is refused by its name."""
 
 import itertools
-import json
-import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from guardpanel.engines import RuleSet
-from guardpanel.engines.waf.agent import Agent
-from guardpanel.panel import Panel
 from guardpanel.settings import Settings
 from tests.certificates.made import root
-from tests.conftest import ADA, PASSWORD
-from tests.events import a_failed_line, a_log_line, a_rule, an_event, store
+from tests.contracts.operations import DOCUMENT, there
 from tests.factories import a_react_policy, a_vhost
-from tests.rule_set import rule_set
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi.json").read_text())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 Path_ = tuple[str | int, ...]
@@ -43,7 +33,6 @@ SAID: dict[str, Any] = {
     "entries": ["changed"], "virtual_host_ids": [2], "content": f"1 entry ({'a' * 64})", "certificates": root("Changed").pem, "names": ["changed.example"], "other_authorities": ["https://changed.example/dir"], "staging_authority": "https://changed.example/trial", "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
-
 
 CONFIRMS = {"save_anyway", "new_certificate"}
 "Says yes to a warning, and nothing without one; asks for another row beside this one: tests/certificates."
@@ -131,8 +120,8 @@ TWICE = {
 }  # fmt: skip
 "Said by these, too: beside them it would be refused at the other's name."
 
-
 OVERRIDES = "/api/v1/policies/{policy_id}/rules"
+
 CUSTOM_RULES = "/api/v1/policies/{policy_id}/custom-rules"
 
 
@@ -206,12 +195,6 @@ def shows(answered: Any, sent: Any) -> bool:
     return bool(answered == sent)
 
 
-def there(path: str) -> str:
-    """Within a row that there is."""
-    path = path.replace("/{address_list_id}/", "/1/")
-    return path.replace("/{policy_id}/", "/1/").replace("/{virtual_host_id}/", "/1/")
-
-
 async def what_it_is_within(client: httpx2.AsyncClient, path: str) -> None:
     """What a row belongs to, or refers to."""
     if "{virtual_host_id}/" in path or "address-lists" in path:
@@ -229,6 +212,7 @@ async def a_row(client: httpx2.AsyncClient, path: str) -> str:
 
 
 ROWS = sorted({path for path, _, _ in bodies("patch")})
+
 LISTS = sorted({path for path, _, _ in bodies("post")})
 
 
@@ -361,163 +345,3 @@ def of_another_kind(path: str, method: str) -> Iterator[dict[Path_, Any]]:
 
 NOTHING = {("ssl_enabled", None), ("ssl_provider", None), ("policy_id", None)}
 "Says that there is no certificate, as the answer does in another word; is answered with the default policy."
-
-
-def parameters() -> Iterator[tuple[str, str, str]]:
-    for path, operations in DOCUMENT["paths"].items():
-        for method, operation in operations.items():
-            yield from ((method, path, one["name"]) for one in operation.get("parameters", ()) if one["in"] == "query")
-
-
-EVENT = an_event(
-    host="blog.example", client="2001:db8::1", method="POST", uri="/wp-login.php", rules=[a_rule(932160, severity="warning")],
-    scores={"blocking_inbound_anomaly_score": 9}, verdict="detected", time="2026-11-27T00:00:00Z",
-)  # fmt: skip
-
-FOUND: dict[str, str] = {
-    "vhost": "blog.example", "vhost_id": "2", "action": "monitor", "verdict": "detected", "policy_id": "2", "severity": "warning",
-    "method": "POST", "source_ip": "2001:db8::1", "path": "/wp-", "rule_id": "932160", "min_score": "9",
-    "date_from": "2026-11-26T23:00:00Z", "q": "wp-login", "kind": "delivery", "reason": "server_timeout",
-}  # fmt: skip
-"By parameter of the logs: what finds that event alone."
-
-
-async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
-    others = [an_event(), an_event()]
-    store(
-        panel.settings.events_database,
-        [EVENT, *others],
-        [
-            a_failed_line(EVENT, virtual_host="2", policy="2", ended="sH--", server="s1", rules="932160"),
-            *(a_log_line(one) for one in others),
-        ],
-    )
-    pages = {"page": ("2", []), "page_size": ("1", [EVENT["id"]]), "per_page": ("1", [EVENT["id"]])}
-    before = {"date_to": ("2026-11-26T23:00:00Z", [one["id"] for one in reversed(others)])}
-    for name in (name for _, path, name in parameters() if path.endswith("/logs")):
-        value, expected = (pages | before).get(name) or (FOUND[name], [EVENT["id"]])
-
-        answer = await ada_api.get("/api/v1/logs", params={name: value})
-
-        assert [one["producer_event_id"] for one in answer.json()["items"]] == expected, name
-
-
-RULES = "/api/v1/rules"
-
-RULES_FOUND: dict[str, str] = {
-    "page": "2", "per_page": "7", "q": "libinjection", "kind": "all", "family": "942", "paranoia_level": "3", "severity": "notice",
-    "phase": "4", "tag": "attack-xss", "sort": "-points",
-}  # fmt: skip
-"By parameter of the rules: what gives another list."
-
-
-async def test_each_filter_of_the_rules_counts(ada_api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def answer(_agent: Agent) -> RuleSet:
-        return rule_set()
-
-    monkeypatch.setattr(Agent, "rule_set", answer)
-    usual = [rule["id"] for rule in (await ada_api.get(RULES)).json()["items"]]
-    for name in (name for _, path, name in parameters() if path == RULES):
-        found = await ada_api.get(RULES, params={name: RULES_FOUND[name]})
-
-        assert [rule["id"] for rule in found.json()["items"]] not in (usual, []), name
-
-
-LEDGER = "/api/v1/ledger"
-
-LEDGER_FOUND: dict[str, tuple[str, list[str]]] = {
-    "page": ("2", []), "per_page": ("1", ["941100"]), "q": ("own reason", ["942100"]), "kind": ("rule_override", ["942200"]),
-    "policy_id": ("2", []), "vhost_id": ("1", []), "flag": ("redundant", ["942200"]),
-    "sort": ("-name", ["942200", "942100", "941100"]),
-}  # fmt: skip
-"By parameter of the ledger: a value, and what it leaves."
-
-
-async def test_each_filter_of_the_ledger_counts(ada_api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def answer(_agent: Agent) -> RuleSet:
-        return rule_set()
-
-    monkeypatch.setattr(Agent, "rule_set", answer)
-    body = {"target_name": "content", "path_match": "any"}
-    for rule, reason in (("941100", ""), ("942100", "Its own reason")):
-        await ada_api.post("/api/v1/policies/1/exclusions", json={**body, "rules": [rule], "reason": reason})
-    await ada_api.post("/api/v1/policies/1/rules", json={"rule": "942200", "action": "disable"})
-    for name in (name for _, path, name in parameters() if path == LEDGER):
-        value, expected = LEDGER_FOUND[name]
-
-        found = await ada_api.get(LEDGER, params={name: value})
-
-        assert [entry["rules"][0] for entry in found.json()["items"]] == expected, name
-
-
-GROUPS = "/api/v1/event-groups"
-
-
-async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
-    others = [an_event(rules=[a_rule(941100)]), an_event(rules=[a_rule(920270)])]
-    store(
-        panel.settings.events_database,
-        [EVENT, *others],
-        [
-            a_failed_line(EVENT, virtual_host="2", policy="2", ended="sH--", server="s1", rules="932160"),
-            *(a_log_line(one) for one in others),
-        ],
-    )
-    usual = [group["newest_request_id"] for group in (await ada_api.get(GROUPS)).json()["items"]]
-    ids = sorted(one["id"] for one in others)
-    expected = {
-        "page": ("2", []),
-        "page_size": ("1", usual[:1]),
-        "per_page": ("1", usual[:1]),
-        "date_to": ("2026-11-26T23:00:00Z", ids),
-        "state": ("fixed", []),
-    }
-    for name in (name for _, path, name in parameters() if path == GROUPS):
-        value, left = expected.get(name) or (FOUND[name], [EVENT["id"]])
-
-        answer = await ada_api.get(GROUPS, params={name: value})
-
-        found = [group["newest_request_id"] for group in answer.json()["items"]]
-        assert (found if name in {"page_size", "per_page"} else sorted(found)) == left, name
-    assert len(usual) == 3
-
-
-OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER, GROUPS}
-
-LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
-    "page": lambda page: page["page"] == 2 and not page["items"],
-    "per_page": lambda page: page["per_page"] == 2,
-    "q": lambda page: page["total"] == 0,
-    "policy_id": lambda page: page["total"] == 0,
-    "kind": lambda problem: problem["errors"][0]["field"] == "kind",
-    "source": lambda problem: problem["errors"][0]["field"] == "source",
-    "findings": lambda problem: problem["errors"][0]["field"] == "findings",
-    "policy": lambda problem: problem["detail"] == "Policy not found.",
-    "revision": lambda comparison: comparison["before"] == "Default, revision 2",
-}
-
-
-async def test_each_parameter_of_a_list_counts(ada_api: httpx2.AsyncClient) -> None:
-    await ada_api.post("/api/v1/vhosts", json=a_vhost())
-    await ada_api.post("/api/v1/address-lists", json={"name": "Theirs"})
-    for path, name in [
-        (path, name) for method, path, name in parameters() if method == "get" and path not in OWN_FILTERS
-    ]:
-        answer = await ada_api.get(there(path), params={name: "zzz" if name == "q" else "2"})
-
-        assert LISTED[name](answer.json()), (path, name)
-
-
-async def test_a_parameter_that_is_not_known_is_refused_by_its_name(ada_api: httpx2.AsyncClient) -> None:
-    await ada_api.post("/api/v1/vhosts", json=a_vhost())
-    before = (await ada_api.get("/api/v1/runtime/status")).json()["revision"]
-    for path, methods in DOCUMENT["paths"].items():
-        for method in methods:
-            body = {"email": ADA, "password": PASSWORD} if path.endswith("login") else {}
-            address = re.sub(r"\{\w+\}", "1", path)
-
-            answer = await ada_api.request(method, address, params={"serverity": "critical"}, json=body)
-
-            refused = (answer.status_code, [one["field"] for one in answer.json()["errors"]])
-            assert refused == (422, ["serverity"]), (method, path)
-    assert (await ada_api.get("/api/v1/runtime/status")).json()["revision"] == before

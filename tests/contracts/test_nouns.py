@@ -11,21 +11,24 @@ from guardpanel.models import NOUNS
 PACKAGE = Path(__file__).parents[2] / "guardpanel"
 
 MODULES = [
-    "app.py",
+    "app.py", "errors.py", "api/nouns.py", "models/meta.py", "models/noun.py", "models/versioned_row.py", "rendering/rows.py",
+    *(f"services/{name}.py" for name in ("crud", "input", "paging", "retention", "row_fields", "search")),
+    *(f"services/backups/{name}.py" for name in ("archives", "backups", "contents", "copies", "restores")),
+    *(f"services/history/{name}.py" for name in ("comparisons", "earlier_rows", "edits", "history", "text_differences")),
     *(
-        f"services/{name}.py"
+        f"services/saving/{name}.py"
         for name in (
-            "backups/backups", "saving/change", "saving/changes", "history/comparisons", "crud", "saving/differences", "history/earlier_rows", "history/edits", "history/history",
-            "truth/reconcile", "backups/restores",
-            "saving/revisions", "search", "saving/snapshots",
+            "change", "changes", "deployments", "differences", "former", "preparing", "progress", "proposal", "refusals", "revisions",
+            "snapshots",
         )
     ),
-    *(f"views/{name}.py" for name in ("changes", "editing", "menu", "merging", "search")),
+    *(f"services/truth/{name}.py" for name in ("readiness", "reconcile", "startup")),
+    *(f"views/{name}.py" for name in ("changes", "details", "diffs", "editing", "forms", "lists", "menu", "merging", "search")),
 ]  # fmt: skip
 
 TEMPLATES = [
     *(f"changes/{name}.html" for name in ("_files", "_words", "index", "restore", "show")),
-    *(f"shared/{name}.html" for name in ("_shortcuts", "_side", "delete", "edit", "merge", "new")),
+    *(f"shared/{name}.html" for name in ("_shortcuts", "_side", "delete", "detail", "edit", "merge", "new")),
     "backups/confirm.html",
     "search/index.html",
 ]

@@ -214,14 +214,14 @@ async def read_fix(
 
 @router.post("/{event_id}/fix")
 async def apply_fix(
-    event_id: str, body: FixBody, panel: PanelDep, session: SessionDep, asked: SaveRequestDep
+    event_id: str, body: FixBody, panel: PanelDep, session: SessionDep, request: SaveRequestDep
 ) -> FixedOut:
     """Save a rung and make it live."""
     fields = validated(FixFields, body.model_dump(include=set(FixFields.model_fields)))
     case = await cases.open_case(panel.changes, panel.events, session, event_id)
     ladder = await cases.ladder(panel.changes, case)
     rung = applying.require(ladder.rung(body.width), body.draft)
-    saved = await applying.apply(panel.changes, asked, case, rung, fields)
+    saved = await applying.apply(panel.changes, request, case, rung, fields)
     proof = await live_proof.prove(panel.changes, session, case, ladder)
     return FixedOut(
         policy_id=case.ground.policy_id,

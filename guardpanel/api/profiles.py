@@ -58,11 +58,11 @@ async def list_vhost_profiles(
 
 @router.post("", status_code=201)
 async def apply_vhost_profile(
-    virtual_host_id: RowId, body: ProfileBody, panel: PanelDep, asked: SaveRequestDep
+    virtual_host_id: RowId, body: ProfileBody, panel: PanelDep, request: SaveRequestDep
 ) -> ProfileSaved:
     """Add the rule exclusions of a profile, or update them: one save."""
     choice = validated(ProfileChoice, body.model_dump())
-    saved = await apply(panel.changes, asked, virtual_host_id, choice)
+    saved = await apply(panel.changes, request, virtual_host_id, choice)
     return ProfileSaved(
         profile=saved.value.profile, path=saved.value.prefix, version=saved.value.version,
         deployment=DeploymentOut.of(saved),
@@ -74,13 +74,13 @@ async def remove_vhost_profile(
     virtual_host_id: RowId,
     profile: str,
     panel: PanelDep,
-    asked: SaveRequestDep,
+    request: SaveRequestDep,
     path: str = "",
 ) -> None:
     """Delete all rule exclusions that the profile made there. `path`: where it is applied."""
     if profile not in profiles():
         raise NotFound("Application profile not found.")
-    await remove(panel.changes, asked, virtual_host_id, validated(ProfileChoice, {"profile": profile, "path": path}))
+    await remove(panel.changes, request, virtual_host_id, validated(ProfileChoice, {"profile": profile, "path": path}))
 
 
 def _out(offer: Offer) -> ProfileOut:

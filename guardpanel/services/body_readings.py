@@ -44,15 +44,17 @@ class BodyReadings(Crud[BodyReading, BodyReadingFields]):
             wanted = wanted.where(holds(q, BodyReading.name, BodyReading.reason))
         return await self.listed(session, wanted, SORTS, **paging)
 
-    async def create(self, changes: Changes, asked: SaveRequest, fields: BodyReadingFields) -> SaveResult[BodyReading]:
-        await self._must_have_effect(changes, fields)
-        return await super().create(changes, asked, fields)
-
-    async def update(
-        self, changes: Changes, asked: SaveRequest, number: int, fields: BodyReadingFields, version: int | None = None
+    async def create(
+        self, changes: Changes, request: SaveRequest, fields: BodyReadingFields
     ) -> SaveResult[BodyReading]:
         await self._must_have_effect(changes, fields)
-        return await super().update(changes, asked, number, fields, version)
+        return await super().create(changes, request, fields)
+
+    async def update(
+        self, changes: Changes, request: SaveRequest, number: int, fields: BodyReadingFields, version: int | None = None
+    ) -> SaveResult[BodyReading]:
+        await self._must_have_effect(changes, fields)
+        return await super().update(changes, request, number, fields, version)
 
     def must_fit(self, fields: BodyReadingFields, facts: EngineFacts) -> None:
         if facts.small_frames and fields.read_as not in FOREIGN_PROCESSORS:

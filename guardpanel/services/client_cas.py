@@ -85,8 +85,8 @@ async def announced(session: AsyncSession) -> list[AskedCa]:
     used = select(VirtualHost.client_ca_id).where(VirtualHost.client_certificates != ClientCertificates.OFF)
     rows = (await session.exec(select(ClientCa).where(col(ClientCa.id).in_(used)).order_by(ClientCa.name))).all()
     known = await states(rows)
-    asked = [AskedCa(row, known[row.id or 0]) for row in rows]
-    return sorted((notice for notice in asked if notice.state.tone != "ok"), key=lambda notice: notice.state.tone)
+    notices = [AskedCa(row, known[row.id or 0]) for row in rows]
+    return sorted((notice for notice in notices if notice.state.tone != "ok"), key=lambda notice: notice.state.tone)
 
 
 async def ends(session: AsyncSession) -> list[tuple[int, str, datetime]]:

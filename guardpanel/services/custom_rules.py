@@ -39,15 +39,15 @@ class CustomRules(Crud[CustomRule, CustomRuleFields]):
             wanted = wanted.where(holds(q, CustomRule.name, CustomRule.comment, cast(col(CustomRule.rule_id), String)))
         return await self.listed(session, wanted, SORTS, **paging)
 
-    async def create(self, changes: Changes, asked: SaveRequest, fields: CustomRuleFields) -> SaveResult[CustomRule]:
+    async def create(self, changes: Changes, request: SaveRequest, fields: CustomRuleFields) -> SaveResult[CustomRule]:
         await self._must_have_effect(changes, fields)
-        return await super().create(changes, asked, fields)
+        return await super().create(changes, request, fields)
 
     async def update(
-        self, changes: Changes, asked: SaveRequest, number: int, fields: CustomRuleFields, version: int | None = None
+        self, changes: Changes, request: SaveRequest, number: int, fields: CustomRuleFields, version: int | None = None
     ) -> SaveResult[CustomRule]:
         await self._must_have_effect(changes, fields)
-        return await super().update(changes, asked, number, fields, version)
+        return await super().update(changes, request, number, fields, version)
 
     async def _must_have_effect(self, changes: Changes, fields: CustomRuleFields) -> None:
         """Raises Invalid for a tag that the policy switches off, as the rule would be, too, and for responses that it never

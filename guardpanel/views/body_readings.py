@@ -17,11 +17,8 @@ from guardpanel.views.forms import Form
 
 class BodyReadingEditing(Editing[BodyReading, BodyReadingFields]):
     async def new_form(self, ctx: Context) -> Form:
-        """With the values in the URL: links from events fill the form in."""
         form = Form.of(BodyReadingFields.model_construct(None, methods=["POST"]))
-        query = ctx.request.query_params
-        form.typed |= {name: query.getlist(name) for name in BodyReadingFields.model_fields if name in query}
-        return form
+        return form.filled_in(ctx.request.query_params)
 
 
 EDITING = BodyReadingEditing(body_readings.ROWS)

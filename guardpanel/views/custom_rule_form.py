@@ -48,7 +48,7 @@ class CustomRuleEditing(Editing[CustomRule, CustomRuleFields]):
         number = await custom_rules.next_id(ctx.session, policy_id)
         form = Form.of(CustomRuleFields.model_construct(None, rule_id=number, name="", variables=[]))
         given = ctx.request.query_params
-        form.typed |= {name: [given[name]] for name in CustomRuleFields.model_fields if name in given}
+        form.filled_in(given)
         if rule := await _rule_named(ctx, given.get("instead_of", "")):
             form.typed["seclang"] = [custom_rules.copy_of(rule, number)]
             form.typed["comment"] = [f"Instead of rule {rule.id}. Switch that off in this policy, or both add points."]

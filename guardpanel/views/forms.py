@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar, get_origin
 
 from fastapi import Request
 from pydantic import BaseModel
+from starlette.datastructures import QueryParams
 
 from guardpanel.dependencies import client_address
 from guardpanel.errors import FieldErrors, Problem, Stale
@@ -68,6 +69,11 @@ class Form:
             else:
                 typed[name] = _texts(value)
         return cls(typed, model=model or (type(fields) if fields else None))
+
+    def filled_in(self, query: QueryParams) -> Self:
+        """With the values that the URL has for its fields: links from events fill a new form in."""
+        self.typed |= {name: query.getlist(name) for name in (self.model or BaseModel).model_fields if name in query}
+        return self
 
     @classmethod
     async def read(cls, request: Request, model: type[BaseModel] | None = None) -> Self:

@@ -29,9 +29,7 @@ MOST_HOSTS = 500
 class RuleExclusionEditing(Editing[RuleExclusion, RuleExclusionFields]):
     async def new_form(self, ctx: Context) -> Form:
         form = Form.of(RuleExclusionFields.model_construct(None, methods=["POST"]))
-        query = ctx.request.query_params
-        form.typed |= {name: [query[name]] for name in RuleExclusionFields.model_fields if name in query}
-        return form
+        return form.filled_in(ctx.request.query_params)
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
         policy_id = self.rows_in(ctx).parent_id

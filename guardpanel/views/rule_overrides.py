@@ -17,9 +17,8 @@ from guardpanel.views.forms import Form
 
 class RuleOverrideEditing(Editing[RuleOverride, RuleOverrideFields]):
     async def new_form(self, ctx: Context) -> Form:
-        form = Form.of(RuleOverrideFields.model_construct(None))
-        form.typed["rule"] = [ctx.request.query_params.get("rule", "")]
-        return form
+        form = Form.of(RuleOverrideFields.model_construct(None, rule=""))
+        return form.filled_in(ctx.request.query_params)
 
 
 EDITING = RuleOverrideEditing(rule_overrides.ROWS)

@@ -46,9 +46,9 @@ async def other_than(places: Places, wanted: Collection[tuple[str, bytes]], trie
     """Where new connections to a listener get another certificate (DER) than wanted for a name. `tries`: at least so many per
     listener, since a second HAProxy on its port would accept a share of them. Raises EngineUnavailable."""
     each = -(-tries // max(1, len(wanted)))
-    asked = [(*place, *line) for place in places.items() for line in wanted for _ in range(each)]
-    for start in range(0, len(asked), tries):
-        some = asked[start : start + tries]
+    handshakes = [(*place, *line) for place in places.items() for line in wanted for _ in range(each)]
+    for start in range(0, len(handshakes), tries):
+        some = handshakes[start : start + tries]
         served = await asyncio.gather(*(leaf(place, name, proxy_line=line) for place, line, name, _ in some))
         for (*_, name, der), now in zip(some, served, strict=True):
             if now != der:

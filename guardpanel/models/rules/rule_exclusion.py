@@ -1,6 +1,5 @@
 """A rule switched off for one field of certain requests, because legitimate visitors trigger it there."""
 
-from datetime import date
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,6 +18,7 @@ from guardpanel.models.noun import Noun
 from guardpanel.models.patterns import pattern
 from guardpanel.models.policies.path_condition import Methods, PathMatch, PathText, path_for
 from guardpanel.models.references import OptionalId
+from guardpanel.models.rules.ownership import LastDay, last_day_field, owner_field
 from guardpanel.models.rules.rule_choices import Choices
 from guardpanel.models.types import Fields, Notes, Owner, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
@@ -81,7 +81,6 @@ def known_conditions(conditions: list[str]) -> list[str]:
 
 Conditions = Annotated[list[str], BeforeValidator(conditions), AfterValidator(known_conditions), Field(max_length=10)]
 FieldName = Annotated[str, StringConstraints(max_length=200), AfterValidator(one_name)]
-LastDay = Annotated[date | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
 class RuleExclusionColumns(Fields):
@@ -117,14 +116,8 @@ class RuleExclusionColumns(Fields):
     )
     virtual_host_id: OptionalId = described("Virtual host", None, unset="All that use this policy")
     reason: Notes = described("Reason", "")
-    owner: Owner = described("Owner", "", hint="Defaults to your email address.")
-    ends_on: LastDay = described(
-        "Last day",
-        None,
-        unset="none",
-        placeholder="2026-12-31",
-        hint="Disabled after this day (UTC), by a change of its own.",
-    )
+    owner: Owner = owner_field()
+    ends_on: LastDay = last_day_field()
     enabled: bool = described("Enabled", True)
 
     @field_validator("target_name")

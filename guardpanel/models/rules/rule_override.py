@@ -8,6 +8,7 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
+from guardpanel.models.rules.ownership import owner_field
 from guardpanel.models.rules.rule_choices import must_be_free
 from guardpanel.models.types import Fields, Notes, Owner, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
@@ -46,7 +47,7 @@ class RuleOverrideColumns(Fields):
     )
     action: RuleAction = described("State", RuleAction.DISABLE, sa_type=stored(RuleAction))
     reason: Notes = described("Reason", "")
-    owner: Owner = described("Owner", "", hint="Defaults to your email address.")
+    owner: Owner = owner_field()
 
 
 class RuleOverrideFields(RuleOverrideColumns):

@@ -98,13 +98,13 @@ class FoundGroups:
 NOTHING = FoundGroups()
 
 
-def find(connection: sqlite3.Connection, asked: EventFilter) -> FoundGroups:
+def find(connection: sqlite3.Connection, filters: EventFilter) -> FoundGroups:
     """Raises Invalid, by field, for what cannot be meant."""
     rows: list[GroupRow] = []
     groups: list[FoundGroup] = []
     try:
         with scan.patience(connection, scan.PATIENCE_SECONDS):
-            rows = _rows(connection, asked)
+            rows = _rows(connection, filters)
             groups.extend(_group(connection, row) for row in rows)
     except scan.TimeUp:
         return FoundGroups(groups, rows[0].groups if rows else 0, is_whole=False, stopped=True)
@@ -112,9 +112,9 @@ def find(connection: sqlite3.Connection, asked: EventFilter) -> FoundGroups:
     return FoundGroups(groups, total, total <= MOST_GROUPS and seen < MOST_EVENTS)
 
 
-def _rows(connection: sqlite3.Connection, asked: EventFilter) -> list[GroupRow]:
-    where = [*conditions(connection, asked), Condition("+shape IS NOT NULL", None, ())]
-    question, values = scan.question(connection, where, paging.span_of(asked), MOST_EVENTS, upwards=False)
+def _rows(connection: sqlite3.Connection, filters: EventFilter) -> list[GroupRow]:
+    where = [*conditions(connection, filters), Condition("+shape IS NOT NULL", None, ())]
+    question, values = scan.question(connection, where, paging.span_of(filters), MOST_EVENTS, upwards=False)
     text = ROWS.format(question=question, network=NETWORK, blocked=BLOCKED, most=MOST_GROUPS)
     return [GroupRow(*row) for row in connection.execute(text, values)]
 

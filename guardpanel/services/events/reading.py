@@ -102,9 +102,9 @@ class Events:
         ]
         return {event.item.request_id: event for event in details}
 
-    async def groups(self, asked: EventFilter) -> FoundGroups:
+    async def groups(self, filters: EventFilter) -> FoundGroups:
         """Which groups there are among the newest events that match. Invalid names a field that cannot be meant."""
-        return await self._read(lambda connection: groups.find(connection, asked), groups.NOTHING)
+        return await self._read(lambda connection: groups.find(connection, filters), groups.NOTHING)
 
     async def of_group(self, group: str, limit: int) -> dict[str, EventDetail]:
         """All details of a group's newest events, by request id. Empty if this is not the key of a group."""

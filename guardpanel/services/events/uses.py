@@ -55,5 +55,5 @@ def of_rules(
         "ORDER BY event DESC LIMIT ?) AS newest CROSS JOIN event ON event.id = newest.event WHERE policy = ?"
     )
     first = id_of(now - timedelta(days=DAYS))
-    found = {key: connection.execute(question, (rule, first, MOST, policy)).fetchone() for key, rule, policy in wanted}
-    return {key: Use(requests, time_of(last) if last else None) for key, (requests, last) in found.items()}
+    counts = {key: connection.execute(question, (rule, first, MOST, policy)).fetchone() for key, rule, policy in wanted}
+    return {key: Use(requests, time_of(last) if last else None) for key, (requests, last) in counts.items()}

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import Conflict
 from guardpanel.models import NOUNS, Policy
 from guardpanel.models.meta import described, lowered
-from guardpanel.models.rules.rule_exclusion import LastDay
+from guardpanel.models.rules.ownership import LastDay, last_day_field, owner_field
 from guardpanel.models.types import Fields, Notes, Owner
 from guardpanel.services import policies
 from guardpanel.services.events.grouping import key_of
@@ -33,14 +33,8 @@ class FixFields(Fields):
     """The operator's notes on a fix, which are stored in its exclusions."""
 
     reason: Notes = described("Reason", "")
-    owner: Owner = described("Owner", "", hint="Defaults to your email address.")
-    ends_on: LastDay = described(
-        "Last day",
-        None,
-        unset="none",
-        placeholder="2026-12-31",
-        hint="Disabled after this day (UTC), by a change of its own.",
-    )
+    owner: Owner = owner_field()
+    ends_on: LastDay = last_day_field()
 
 
 def digest(draft: Draft) -> str:
@@ -59,9 +53,11 @@ def require(rung: Rung | None, shown_digest: str) -> Rung:
     return rung
 
 
-async def apply(changes: Changes, asked: SaveRequest, case: Case, rung: Rung, fields: FixFields) -> SaveResult[Policy]:
-    change = Change(asked, f"Fixed a false positive in {case.policy.name}", policies.ROWS.noun.key, case.policy.id)
-    draft = _signed(rung.draft, asked, fields)
+async def apply(
+    changes: Changes, request: SaveRequest, case: Case, rung: Rung, fields: FixFields
+) -> SaveResult[Policy]:
+    change = Change(request, f"Fixed a false positive in {case.policy.name}", policies.ROWS.noun.key, case.policy.id)
+    draft = _signed(rung.draft, request, fields)
 
     async def mutate(session: AsyncSession) -> Policy:
         policy = await policies.find(session, case.policy.id or 0)
@@ -82,8 +78,8 @@ async def apply(changes: Changes, asked: SaveRequest, case: Case, rung: Rung, fi
     return await changes.save(change, mutate)
 
 
-def _signed(draft: Draft, asked: SaveRequest, fields: FixFields) -> Draft:
-    own = {"reason": fields.reason, "owner": fields.owner or asked.who, "ends_on": fields.ends_on}
+def _signed(draft: Draft, request: SaveRequest, fields: FixFields) -> Draft:
+    own = {"reason": fields.reason, "owner": fields.owner or request.who, "ends_on": fields.ends_on}
     return Draft(draft.policy, tuple((key, _named(row, own)) for key, row in draft.rows))
 
 

@@ -67,10 +67,10 @@ class GroupPage:
 
 
 async def page(
-    events: Events, database: Database, asked: EventFilter, *, state: GroupState | None, offset: int, limit: int
+    events: Events, database: Database, filters: EventFilter, *, state: GroupState | None, offset: int, limit: int
 ) -> GroupPage:
     """Open ones first, of these the ones that are probably no attack. Invalid names a field that cannot be meant."""
-    of_events = await events.groups(asked)
+    of_events = await events.groups(filters)
     groups = [group for group in await _known(events, database, of_events.groups) if state in {None, group.state}]
     groups.sort(key=_rank)
     return GroupPage(groups[offset : offset + limit], len(groups), of_events.is_whole, of_events.stopped)
@@ -78,8 +78,8 @@ async def page(
 
 async def likely_false_positives(events: Events, database: Database, now: datetime) -> list[EventGroup]:
     """Open groups of the last day that are probably no attack. Visitors wait for a decision about them."""
-    asked = EventFilter(since=now - timedelta(days=1))
-    groups = await page(events, database, asked, state=GroupState.OPEN, offset=0, limit=MOST_GROUPS)
+    filters = EventFilter(since=now - timedelta(days=1))
+    groups = await page(events, database, filters, state=GroupState.OPEN, offset=0, limit=MOST_GROUPS)
     return [group for group in groups.items if group.triage.likelihood is Likelihood.FALSE_POSITIVE]
 
 

@@ -59,12 +59,12 @@ def _offer(
     return Offer(profile, prefix, min(versions, default=None), plan(profile, prefix, host_id, rows, level, rule_set))
 
 
-async def apply(changes: Changes, asked: SaveRequest, host_id: int, choice: ProfileChoice) -> SaveResult[Source]:
+async def apply(changes: Changes, request: SaveRequest, host_id: int, choice: ProfileChoice) -> SaveResult[Source]:
     """Add what the profile has and is not there, and remove what it no longer has."""
     profile = profiles()[choice.profile]
     rule_set = (await catalogue.load(changes.engines)).rule_set
     source, crs = Source(profile.key, profile.version, choice.path), rule_set.crs_version if rule_set else ""
-    change = Change(asked, f"Applied the profile {profile.name}", NOUN.key, host_id)
+    change = Change(request, f"Applied the profile {profile.name}", NOUN.key, host_id)
 
     async def mutate(session: AsyncSession) -> Source:
         host = await virtual_hosts.find(session, host_id)
@@ -74,17 +74,17 @@ async def apply(changes: Changes, asked: SaveRequest, host_id: int, choice: Prof
         rows = applied(await _rows(session, host)).get((profile.key, choice.path), [])
         made = plan(profile, choice.path, host_id, rows, await _level(session, host), rule_set)
         await _put(
-            session, made, RuleExclusion(policy_id=host.policy_id, source=str(source), crs_version=crs), asked.who
+            session, made, RuleExclusion(policy_id=host.policy_id, source=str(source), crs_version=crs), request.who
         )
         return source
 
     return await changes.save(change, mutate)
 
 
-async def remove(changes: Changes, asked: SaveRequest, host_id: int, choice: ProfileChoice) -> SaveResult[str]:
+async def remove(changes: Changes, request: SaveRequest, host_id: int, choice: ProfileChoice) -> SaveResult[str]:
     """Delete all that a profile made there. Its value is the profile's name."""
     name = profiles()[choice.profile].name
-    change = Change(asked, f"Removed the profile {name}", NOUN.key, host_id)
+    change = Change(request, f"Removed the profile {name}", NOUN.key, host_id)
 
     async def mutate(session: AsyncSession) -> str:
         host = await virtual_hosts.find(session, host_id)

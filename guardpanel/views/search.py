@@ -4,12 +4,13 @@ from fastapi import APIRouter, Request, Response
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.models import NOUNS
+from guardpanel.models.meta import lowered
 from guardpanel.services import search
 from guardpanel.views.answers import page
 
 router = APIRouter()
 
-NAMES = [noun.plural.lower() for noun in NOUNS.values() if not (noun.only_name or noun.within)]
+NAMES = [lowered(noun.plural) for noun in NOUNS.values() if not (noun.only_name or noun.within)]
 
 
 @router.get("/search")

@@ -160,7 +160,7 @@ async def test_a_look_that_is_too_old_verifies_nothing(panel: Panel, ada: httpx2
 
     for text in (page, read((await ada.get("/live")).text).text):
         assert "Not verified for 12 s" in text
-        assert "Revision 1 was live" in text
+        assert "Revision 1 last verified" in text
         assert "verified just now" not in text
         assert "proved live" not in text
     assert (answer["state"], answer["words"]) == ("unverified", "Not verified for 12 s")

@@ -59,7 +59,7 @@ async def test_a_virtual_hosts_requests_are_those_of_its_hostnames(ada: httpx2.A
     keep(panel, *(a_request(host=name, uri=f"/{name}") for name in hosts))
 
     assert set(await listed(ada)) == {"/shop.example", "/a.shops.example"}
-    assert "Recorded requests" in (await ada.get("/virtual-hosts/1")).text
+    assert "View requests" in (await ada.get("/virtual-hosts/1")).text
 
 
 @pytest.mark.usefixtures("host")

@@ -67,7 +67,9 @@ async def test_a_nul_in_a_question_lists_nothing(ada: httpx2.AsyncClient, path: 
 
 
 async def test_without_a_question_it_says_what_can_be_found(ada: httpx2.AsyncClient) -> None:
-    assert "Enter a search term" in read((await ada.get("/search")).text).text
+    page = read((await ada.get("/search")).text)
+
+    assert "Enter a search term" in page.text and "client CAs" in page.text
 
 
 async def test_whatever_is_typed_is_only_text(ada: httpx2.AsyncClient) -> None:

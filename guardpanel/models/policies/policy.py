@@ -106,6 +106,7 @@ class PolicyFields(JudgingFields):
     record_one_in: int = described(
         "Recorded requests",
         100,
+        short="Recorded",
         ge=0,
         le=1_000_000,
         hint="One in this many requests that fire no rule is stored, with every value masked, to try changes on. 0 for none.",

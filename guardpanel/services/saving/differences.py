@@ -142,7 +142,7 @@ def _only_what_differs(before: list[str], after: list[str]) -> tuple[list[str], 
     same = len(after) - len(come)
     if not (gone or come) or same == 0:
         return before, after
-    rest = [f"and {same} that stay"]
+    rest = [f"and {same} that stay" if same > 1 else "and 1 that stays"]
     return gone + rest, come + rest
 
 

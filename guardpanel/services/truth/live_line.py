@@ -55,7 +55,7 @@ def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None
 def _if_still_so(line: LiveLine, watch: Watch, failing: str) -> LiveLine:
     """The result of the last look, unless it is outdated."""
     if watch.is_old:
-        before = f"{line.text}, detected" if line.drift else f"Revision {line.revision} was live"
+        before = f"{line.text}, detected" if line.drift else f"Revision {line.revision} last verified"
         detail = before if line.moment else "since guardpanel started"
         return replace(line, state="unverified", text=f"Not verified {watch.how_long}", detail=detail, why=failing)
     if not watch.has_looked:

@@ -4,6 +4,10 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/corazawaf/coraza/v3/types"
+	variable "github.com/corazawaf/coraza/v3/types/variables"
 )
 
 const (
@@ -81,4 +85,39 @@ func lower(text string) string {
 		}
 	}
 	return string(b)
+}
+
+// deepestSecret limits the nesting of XML that is parsed for an event. What rules inspect has the policy's limit.
+const deepestSecret = 1024
+
+// takeSecrets collects the values of masked headers and arguments, which rules may also have seen elsewhere.
+func (e *Event) takeSecrets(transaction types.Transaction, headers string) {
+	eachHeader(headers, func(name, value string) {
+		if e.mask.hides(name) {
+			e.secrets.addHeader(name, value)
+		}
+	})
+	body := string(e.message.Body)
+	for _, value := range e.mask.assigned(body) { // no collection has XML values by name
+		e.secrets.add(body[value.from:value.to])
+	}
+	state, ok := transaction.(plugintypes.TransactionState)
+	if !ok {
+		return
+	}
+	if variables := state.Variables(); len(variables.RequestXML().FindAll()) > 0 {
+		kind := strings.Join(variables.RequestHeaders().Get("content-type"), ";")
+		eachInXML(body, kind, deepestSecret, func(name, value string) {
+			if e.mask.hides(name) {
+				e.secrets.add(value)
+			}
+		})
+	}
+	for _, collection := range []variable.RuleVariable{variable.ArgsGet, variable.ArgsPost, variable.ArgsPath, variable.RequestCookies} {
+		for _, argument := range state.Collection(collection).FindAll() {
+			if e.mask.hides(argument.Key()) {
+				e.secrets.add(argument.Value())
+			}
+		}
+	}
 }

@@ -30,6 +30,11 @@ class Places:
         return self.run_dir / "haproxy-probe.sock"
 
     @property
+    def tables_socket(self) -> Path:
+        """Where a HAProxy worker gets the previous one's counts of requests at a reload."""
+        return self.run_dir / "tables.sock"
+
+    @property
     def bans_map(self) -> Path:
         """Banned networks, which HAProxy reads at each start."""
         return self.data_dir / "bans.map"

@@ -40,6 +40,10 @@ class Verdict(StrEnum):
     "403: its client was banned."
     ON_DENY_LIST = "on_deny_list"
     "403: its client is on a deny list."
+    LIMITED = "limited"
+    "429: its client was over a limit of the policy."
+    LIMITED_PASSED = "limited_passed"
+    "Its client was over a limit of the policy, which only detects."
     UNDELIVERED = "undelivered"
     "HAProxy could not deliver it, for a `Reason`, and there is nothing else to report."
 
@@ -112,6 +116,12 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.ON_DENY_LIST: VerdictWords(
         41, Outcome.DENIED, "On a deny list", "The client is on a deny list", "Rejected. The client is on a deny list.",
         "ban", "tone-accent"),
+    Verdict.LIMITED: VerdictWords(
+        42, Outcome.DENIED, "Over the limit, rejected", "The client exceeded the policy’s client limits",
+        "Rejected. The client exceeded the policy’s client limits.", "ban", "tone-accent"),
+    Verdict.LIMITED_PASSED: VerdictWords(
+        43, Outcome.PASSED, "Over the limit, passed", "The client exceeded the policy’s client limits",
+        "Passed. The client exceeded the policy’s client limits, and the policy only detects.", "triangle-alert", "tone-warn"),
     Verdict.UNDELIVERED: VerdictWords(
         10, Outcome.DENIED, "Not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
 }  # fmt: skip

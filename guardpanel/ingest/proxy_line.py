@@ -139,6 +139,10 @@ def _verdict(entry: _LogEntry) -> Verdict | None:
             return Verdict.BANNED
         case "denied":
             return Verdict.ON_DENY_LIST
+        case "limited":
+            return Verdict.LIMITED
+        case "limited_passed" if entry.rules in {"", NONE}:
+            return Verdict.LIMITED_PASSED
         case "unjudged":
             return Verdict.FAIL_OPEN if entry.fail == "open" else Verdict.AGENT_ERROR
     return Verdict.DETECTED if entry.rules not in {"", NONE} else None

@@ -24,6 +24,8 @@ ANYBODYS = tuple(
         Verdict.CROWDED,
         Verdict.BANNED,
         Verdict.ON_DENY_LIST,
+        Verdict.LIMITED,
+        Verdict.LIMITED_PASSED,
     )
 )
 "What anyone can cause at will: requests to unknown hosts, malformed and aborted ones, too many at once, and rejected ones."

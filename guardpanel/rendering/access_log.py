@@ -28,6 +28,7 @@ LINE = (
             "ended": '"%tsc"',
             "verdict": '"%[var(txn.gp.verdict)]"',
             "list": '"%[var(txn.gp.deny)]"',
+            "limit": '"%[var(txn.gp.limited)]"',
             "application": '"%[var(txn.gp.app)]"',
             "policy": '"%[var(txn.gp.policy)]"',
             "checksum": f'"{CHECKSUM}"',

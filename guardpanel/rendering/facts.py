@@ -70,6 +70,13 @@ class EngineFacts:
     holds_responses: bool = False
     "HAProxy can wait for a response and continue with a partial one (2.8). 2.6 loses those whose server closes."
 
+    more_counters: bool = False
+    "HAProxy can count a request in more than 3 tables (2.8)."
+
+    tables_socket: str = ""
+    """Where a new worker gets the old one's counts of requests. Its path is part of the configuration. Empty: a reload forgets
+    them."""
+
     @property
     def largest_body(self) -> int:
         """Bytes of a request body that can be inspected. A policy's limit may be higher."""

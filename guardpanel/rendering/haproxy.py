@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import access, acme, client_certificates, https, maps, trailers, waiting
+from guardpanel.rendering import access, acme, client_certificates, https, limits, maps, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -100,6 +100,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             **https.parameters(state),
             **client_certificates.parameters(state),
             **access.parameters(state),
+            **limits.parameters(state),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
             large_buffer=LARGE_BUFFER,

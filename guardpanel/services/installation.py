@@ -36,6 +36,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         system_ca=settings.system_ca,
         secret=secret,
         server_states=str(settings.server_states),
+        tables_socket=str(settings.tables_socket),
         lua_folder=str(settings.run_dir),
         bans_map=str(await asyncio.to_thread(existing, settings.bans_map)),
         small_frames=is_foreign(agent_of(settings)),
@@ -71,6 +72,7 @@ async def _with_abilities(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
         runs_lua=await haproxy.runs_lua(),
         has_tls=await haproxy.has_tls(),
         holds_responses=await haproxy.holds_responses(),
+        more_counters=await haproxy.has_more_counters(),
     )
 
 

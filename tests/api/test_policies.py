@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.factories import a_react_policy
+from tests.factories import a_react_policy, a_vhost
 from tests.fakes import FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -129,9 +129,10 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"content_type_readings": ["image/*"]}, "content_type_readings"), ({"content_type_readings": ["a/b = yaml"]}, "content_type_readings"),
      ({"content_type_readings": ["a/b = json", "A/B=xml"]}, "content_type_readings"), ({"content_type_readings": ["a b = json"]}, "content_type_readings"),
      ({"skip_paths": ["/"]}, "skip_paths"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
-     ({"ddos_protection_enabled": True}, "ddos_protection_enabled"), ({"auto_ban_enabled": True}, "auto_ban_enabled"),
+     ({"ddos_protection_enabled": "perhaps"}, "ddos_protection_enabled"), ({"client_limits": True}, "client_limits"), ({"auto_ban_enabled": True}, "auto_ban_enabled"),
      ({"geoip_mode": "blocklist"}, "geoip_mode"), ({"geoip_countries": ["DE"]}, "geoip_countries"),
-     ({"max_connections_per_ip": 1}, "max_connections_per_ip"), ({"rate_limit_requests": None}, "rate_limit_requests"),
+     ({"max_connections_per_ip": 0}, "max_connections_per_ip"), ({"rate_limit_window_seconds": 3601}, "rate_limit_window_seconds"),
+     ({"rate_limit_requests": 0}, "rate_limit_requests"), ({"rate_limit_requests": None}, "rate_limit_requests"),
      ({"is_active": None}, "is_active"), ({"blocking_paranoia_level": 2, "paranoia_level": 3}, "paranoia_level"),
      ({"mode": "detect_only", "is_active": False}, "is_active"), ({"is_active": False, "enforcement_mode": "off", "mode": "detect_only"}, "enforcement_mode"),
      ({"geoip_mode": "x"}, "geoip_mode")],
@@ -158,10 +159,34 @@ async def test_a_refusal_names_the_key_that_was_sent(
 async def test_what_is_not_supported_yet_says_what_it_stays(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
 
-    refused = (await ada_api.patch(ONE, json={"max_connections_per_ip": 1, "rate_limit_requests": 100})).json()
+    refused = (await ada_api.patch(ONE, json={"ban_threshold": 1, "ban_duration_seconds": 600})).json()
 
-    assert refused["errors"][0]["message"] == "Not supported yet. Leave it at 20."
-    assert "max_connections_per_ip: Not supported yet. Leave it at 20." in refused["detail"]
+    assert refused["errors"][0]["message"] == "Not supported yet. Leave it at 10."
+    assert "ban_threshold: Not supported yet. Leave it at 10." in refused["detail"]
+
+
+async def test_the_react_panels_limits_are_ours_and_stay_while_they_are_off(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    await make(ada_api)
+    numbers: dict[str, Any] = {"rate_limit_requests": 7, "rate_limit_window_seconds": 30, "max_connections_per_ip": 3}
+    host = a_vhost(policy_id=2)
+    assert (await ada_api.post("/api/v1/vhosts", json=host)).status_code == 201
+
+    on = (await ada_api.patch(ONE, json=a_react_policy(ddos_protection_enabled=True, **numbers))).json()
+    limited = rendered(engines)
+    off = (await ada_api.patch(ONE, json=a_react_policy(**numbers))).json()
+
+    for answer, switch in ((on, True), (off, False)):
+        assert {name: answer[name] for name in numbers} == numbers
+        assert answer["ddos_protection_enabled"] is switch
+    assert ";30:7:3:refuse:35;" in limited
+    assert ";-;0" in rendered(engines)
+
+
+def rendered(engines: FakeEngines) -> str:
+    assert engines.running is not None
+    return engines.running.files["vhosts.map"].decode()
 
 
 async def test_a_mode_is_not_chosen_for_a_policy_that_stays_inactive(ada_api: httpx2.AsyncClient) -> None:

@@ -92,6 +92,8 @@ class Stack:
             runs_lua=lua and asyncio.run(HAProxy(haproxy).runs_lua()),
             lua_folder=str(self.folder),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
+            more_counters=asyncio.run(HAProxy(haproxy).has_more_counters()),
+            tables_socket=str(self.folder / "tables.sock"),
             certificates=certificates,
             list_maps=list_maps or {},
             bans_map=str(self.folder / "bans.map"),

@@ -1,4 +1,4 @@
-"""Who may come: the order of allow list, ban, deny list and WAF as one table, and where and how long each counts."""
+"""Who may come: the order of allow list, ban, deny list, limit and WAF as one table, and where and how long each counts."""
 
 import json
 import socket
@@ -25,12 +25,14 @@ class Chosen(NamedTuple):
     allowed: bool
     banned: bool
     denied: bool
+    limited: bool
     attacks: bool
 
     @property
     def address(self) -> str:
         """Each address of 127.0.0.0/8 is this machine's."""
-        return f"127.{10 + self.allowed * 1 + self.banned * 2 + self.denied * 4}.0.{1 + self.attacks}"
+        listed = self.allowed * 1 + self.banned * 2 + self.denied * 4
+        return f"127.{10 + listed}.{self.limited:d}.{1 + self.attacks}"
 
     @property
     def expected(self) -> tuple[int, str]:
@@ -39,10 +41,12 @@ class Chosen(NamedTuple):
             return 403, "banned"
         if self.denied and not self.allowed:
             return 403, "denied"
+        if self.limited and not self.allowed:
+            return 429, "limited"
         return (403, "blocked") if self.attacks else (200, "-")
 
 
-TABLE = [Chosen(*row) for row in product((False, True), repeat=4)]
+TABLE = [Chosen(*row) for row in product((False, True), repeat=5)]
 
 
 def networks(name: str) -> list[str]:
@@ -65,7 +69,13 @@ BANS += f"127.50.0.1 {FOREVER}\n127.50.0.2 {PAST}\n127.50.1.0/24 {FOREVER}\n"
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     host = {"servers": [{"address": server.address}], "health_check": False, "policy": "Block"}
-    given = rows({"Block": {"enforcement_mode": "block"}}, {"shop.test": host, "blog.test": host}, address_lists=LISTS)
+    once = {"client_limits": True, "rate_limit_requests": 1, "rate_limit_window_seconds": 3600}
+    policies: dict[str, dict[str, Any]] = {
+        "Block": {"enforcement_mode": "block"},
+        "Once": {"enforcement_mode": "block", **once},
+    }
+    hosts = {"shop.test": host, "blog.test": host, "once.test": {**host, "policy": "Once"}}
+    given = rows(policies, hosts, address_lists=LISTS)
     with Stack(haproxy, given, list_maps=maps_of(LISTS), bans=BANS) as running:
         yield running
 
@@ -78,28 +88,34 @@ def ask(stack: Stack, peer: str, target: str = CLEAN, host: str = "shop.test") -
         return stack.answer(connection, request)
 
 
-def logged(stack: Stack, peer: str) -> dict[str, Any]:
-    """The last line about this address."""
+def logged(stack: Stack, peer: str, number: int) -> dict[str, Any]:
+    """The last line about this address, of so many."""
 
     def lines() -> list[dict[str, Any]]:
         text = (stack.folder / "access.json").read_text()
         every = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
         return [line for line in every if line["client"] == peer]
 
-    wait_until(lines, "HAProxy writes its log")
+    wait_until(lambda: len(lines()) == number, "HAProxy writes its log")
     return lines()[-1]
 
 
 @pytest.mark.parametrize("chosen", TABLE, ids=lambda chosen: "".join("-+"[bit] for bit in chosen))
-def test_the_order_is_allow_ban_deny_waf(stack: Stack, chosen: Chosen) -> None:
-    answer = ask(stack, chosen.address, ATTACK if chosen.attacks else CLEAN)
-    line = logged(stack, chosen.address)
+def test_the_order_is_allow_ban_deny_limit_waf(stack: Stack, chosen: Chosen) -> None:
+    host = "once.test" if chosen.limited else "shop.test"
+    if chosen.limited:
+        ask(stack, chosen.address, host=host)
+
+    answer = ask(stack, chosen.address, ATTACK if chosen.attacks else CLEAN, host)
+    line = logged(stack, chosen.address, 1 + chosen.limited)
 
     assert (answer.status, line["verdict"]) == chosen.expected
     assert line["list"] == ("2" if chosen.expected[1] == "denied" else "-")
-    if answer.status == 403:
+    assert line["limit"] == ("rate" if chosen.expected[1] == "limited" else "-")
+    if answer.status != 200:
         assert line["id"].encode() in answer.body
-    assert ("retry-after" in answer.headers) is False  # Longer than a year: nobody is told to come back.
+    # A ban that is longer than a year: nobody is told to come back.
+    assert ("retry-after" in answer.headers) is (chosen.expected[1] == "limited")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         lua_folder=str(tmp_path),
         bans_map=str(bans),
         holds_responses=asyncio.run(asked.holds_responses()),
+        more_counters=asyncio.run(asked.has_more_counters()),
     )
     (tmp_path / lua_file()).write_text(lua())
     for path, content in {**bundle.files, **bundle.secrets, **bundle.data}.items():

@@ -20,9 +20,9 @@ CASES = Path(__file__).parent / "cases"
 
 VERSIONS: Mapping[str, Mapping[str, Any]] = {
     "2.6": {"holds_responses": False, "runs_lua": True},
-    "2.8 without Lua": {"holds_responses": True, "runs_lua": False},
-    "2.8": {"holds_responses": True, "runs_lua": True},
-    "3.2": {"holds_responses": True, "runs_lua": True, "drops_trailers": True},
+    "2.8 without Lua": {"holds_responses": True, "more_counters": True, "runs_lua": False},
+    "2.8": {"holds_responses": True, "more_counters": True, "runs_lua": True},
+    "3.2": {"holds_responses": True, "more_counters": True, "runs_lua": True, "drops_trailers": True},
 }
 "What engines/haproxy/haproxy.py finds these branches to be able to."
 
@@ -82,6 +82,7 @@ class Case:
             http_binds=tuple(host_and_port(bind) for bind in self.given.get("binds", ["0.0.0.0:80"])),
             https_binds=(("0.0.0.0", 443),),
             server_states="/var/lib/guardpanel/run/servers.state",
+            tables_socket="/var/lib/guardpanel/run/tables.sock",
             lua_folder="/var/lib/guardpanel/run",
             acme_thumbprint="thumbprint-of-the-account-key_43-characters",
             list_maps=maps_of(self.given.get("address_lists", ())),

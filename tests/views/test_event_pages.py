@@ -98,6 +98,8 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
         "no_length": ("Rejected. The body would pass in parts", {"status": 411}),
         "unjudged": ("Rejected. The WAF gave no verdict.", {"fail": "closed", "waf_error": "2"}),
         "unjudged ": ("Passed. The WAF gave no verdict.", {"fail": "open"}),
+        "limited": ("Requests at once", {"status": 429, "limit": "at_once"}),
+        "limited_passed": ("Requests per period", {"status": 200, "limit": "rate"}),
     }
     for verdict, (words, fields) in verdicts.items():
         line = a_log_line(an_event(rules=[]), verdict=verdict.strip(), rules="", score="", **fields)
@@ -114,6 +116,8 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
         "Too large, passed",
         "No verdict, rejected",
         "No verdict, passed",
+        "Over the limit, rejected",
+        "Over the limit, passed",
     ):
         assert words in page.text
 

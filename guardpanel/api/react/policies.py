@@ -1,5 +1,6 @@
 """Policies as the React panel reads and writes them."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
@@ -25,14 +26,14 @@ MOST_RULES = 1_000
 GeoipMode = Literal["off", "allowlist", "blocklist"]
 
 
-class RateLimits(Body):
-    """The React panel's keys for rate limits, bans and countries, which guardpanel does not have yet: only the values that reads
+NAMES = {"ddos_protection_enabled": "client_limits", "max_connections_per_ip": "requests_at_once"}
+"The React panel's names for our fields."
+
+
+class Unsupported(Body):
+    """The React panel's keys for automatic bans and countries, which guardpanel does not have yet: only the values that reads
     return are accepted."""
 
-    ddos_protection_enabled: bool | None = None
-    rate_limit_requests: int | None = None
-    rate_limit_window_seconds: int | None = None
-    max_connections_per_ip: int | None = None
     auto_ban_enabled: bool | None = None
     ban_threshold: int | None = None
     ban_duration_seconds: int | None = None
@@ -40,11 +41,7 @@ class RateLimits(Body):
     geoip_countries: list[str] | None = Field(default=None, max_length=250)
 
 
-LIMITS_OFF: dict[str, Any] = {
-    "ddos_protection_enabled": False,
-    "rate_limit_requests": 100,
-    "rate_limit_window_seconds": 10,
-    "max_connections_per_ip": 20,
+UNSUPPORTED: dict[str, Any] = {
     "auto_ban_enabled": False,
     "ban_threshold": 10,
     "ban_duration_seconds": 600,
@@ -54,7 +51,7 @@ LIMITS_OFF: dict[str, Any] = {
 "What reads return for them: the original's defaults."
 
 
-class ReactPolicyIn(RateLimits):
+class ReactPolicyIn(Unsupported):
     """The keys of a write. Missing ones stay as they are (PATCH) or take their defaults (POST)."""
 
     NULLABLE = frozenset({"description"})
@@ -65,6 +62,12 @@ class ReactPolicyIn(RateLimits):
         default=None,
         description="`blocking_paranoia_level` under the React panel's name. The detection level follows, unless it was set by "
         "itself: then it is only raised if necessary.",
+    )
+    ddos_protection_enabled: bool | None = Field(
+        default=None, description="Client limits, under the React panel's name: the three numbers act only if it is on."
+    )
+    max_connections_per_ip: int | None = Field(
+        default=None, description="Requests at once by one client, under the React panel's name."
     )
 
 
@@ -77,8 +80,6 @@ class ReactPolicyOut(Row):
     is_active: bool
     paranoia_level: int
     ddos_protection_enabled: bool
-    rate_limit_requests: int
-    rate_limit_window_seconds: int
     max_connections_per_ip: int
     auto_ban_enabled: bool
     ban_threshold: int
@@ -99,21 +100,24 @@ class PolicyDialect(Dialect):
     body: ClassVar[type[Body]] = ReactPolicyIn
     answer: ClassVar[type[BaseModel]] = ReactPolicyOut
     whole: ClassVar[type[BaseModel]] = RuleLists
+    renamed: ClassVar[Mapping[str, str]] = NAMES
 
     def take(self, body: BaseModel, row: Policy | None, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         sent = body.model_dump(exclude_unset=True)
-        refuse_unsupported(sent, LIMITS_OFF, "guardpanel does not support rate limits, bans, and country rules yet.")
+        refuse_unsupported(sent, UNSUPPORTED, "guardpanel does not support automatic bans and country rules yet.")
         read = now | self.out(row) if row else {}
         names = names_in(body)
         take_level(sent, now, read)
         take_mode(sent, read)
+        sent |= {ours: sent.pop(theirs) for theirs, ours in NAMES.items() if theirs in sent}
         if sent.get("description", "") is None:
             sent["description"] = ""
         return {**now, **sent}, names
 
     def out(self, row: Policy) -> dict[str, Any]:
         return {
-            **LIMITS_OFF,
+            **UNSUPPORTED,
+            **{theirs: getattr(row, ours) for theirs, ours in NAMES.items()},
             **shown_mode(row.enforcement_mode),
             "description": row.description or None,
             "paranoia_level": row.blocking_paranoia_level,
@@ -180,7 +184,8 @@ def names_in(body: BaseModel) -> dict[str, str]:
     """The names that this body uses for our fields."""
     sent = body.model_fields_set
     levels = ("blocking_paranoia_level", "detection_paranoia_level") if "paranoia_level" in sent else ()
-    return {ours: "paranoia_level" for ours in levels if ours not in sent}
+    levels_named = {ours: "paranoia_level" for ours in levels if ours not in sent}
+    return levels_named | {ours: theirs for theirs, ours in NAMES.items() if theirs in sent}
 
 
 def shown_mode(mode: EnforcementMode) -> dict[str, Any]:

@@ -104,8 +104,15 @@ class HAProxy:
     async def holds_responses(self) -> bool:
         """Whether `tcp-response content` may wait before `send-spoe-group`. 2.6.12 then loses responses whose server closes at
         once. This cannot be probed, so the version decides. False without HAProxy."""
+        return await self._is_at_least(2, 8)
+
+    async def has_more_counters(self) -> bool:
+        """Whether it knows `tune.stick-counters`. False without HAProxy."""
+        return await self._is_at_least(2, 8)
+
+    async def _is_at_least(self, *version: int) -> bool:
         try:
-            return await self.version() >= (2, 8)
+            return await self.version() >= version
         except EngineUnavailable:
             return False
 

@@ -14,7 +14,7 @@ from guardpanel.models.policies.enforcement import (
     fails_open,
     over_limit_in,
 )
-from guardpanel.models.policies.policy_judging import JudgingFields
+from guardpanel.models.policies.policy_limits import LimitFields
 from guardpanel.models.policies.policy_lists import (
     DATA_TYPES,
     FORM_TYPES,
@@ -41,7 +41,7 @@ LARGEST_BODY_KIB_IN_SMALL_FRAMES = 48
 "With coraza-spoa, whose frames have 64 KiB: headers, URL and HAProxy's own data need their share."
 
 
-class PolicyFields(JudgingFields):
+class PolicyFields(LimitFields):
     """What an operator sets: the input of the form and the JSON body, and the columns of the table."""
 
     allowed_methods: Methods = described(

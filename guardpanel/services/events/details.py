@@ -64,6 +64,8 @@ class ProxyWords:
     waf_milliseconds: str
     score: str
     rules: tuple[int, ...]
+    limit: str
+    "`rate` or `at_once`: the limit of the policy that the client exceeded."
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
         waf_milliseconds=_word(entry, "waf_milliseconds"),
         score=_word(entry, "score"),
         rules=rule_ids(entry.get("rules", "")),
+        limit=_word(entry, "limit"),
     )
 
 

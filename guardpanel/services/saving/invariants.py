@@ -16,6 +16,7 @@ from guardpanel.models.policies.enforcement import OverLimit
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.types import in_circles, is_ourselves, shown
 from guardpanel.rendering.capacity import by_files
+from guardpanel.rendering.limits import MOST_PERIODS
 from guardpanel.services.saving.https_rules import (
     addresses_get_a_certificate,
     chosen_certificates_cover_a_hostname,
@@ -140,6 +141,21 @@ def connections_have_files(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.at(("traffic", row["id"]), "max_connections", f"At most {most:,} here: {files}")
 
 
+def limits_have_few_periods(proposal: Proposal) -> Iterator[Violation]:
+    """HAProxy has a table for each, which takes memory, and each is asked about with every request."""
+    limited = [row for row in proposal.rows["policy"] if row["client_limits"]]
+    periods = sorted({row["rate_limit_window_seconds"] for row in limited})
+    if len(periods) > MOST_PERIODS:
+        listed = ", ".join(map(str, periods))
+        words = (
+            f"Policies would use {len(periods)} different periods ({listed} s). At most {MOST_PERIODS} are possible."
+        )
+        for row in limited:
+            yield from proposal.at(
+                ("policy", row["id"]), "rate_limit_window_seconds", f"{words} Use one of another policy."
+            )
+
+
 RULES = (
     https_can_be_served,
     addresses_get_a_certificate,
@@ -155,6 +171,7 @@ RULES = (
     no_server_is_haproxy,
     bodies_fit_the_agent,
     connections_have_files,
+    limits_have_few_periods,
 )
 
 

@@ -11,6 +11,7 @@ from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.policies.policy import KIB
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.capacity import by_files
+from guardpanel.rendering.limits import MOST_PERIODS
 from guardpanel.services.saving.change import Change, SaveRequest
 from guardpanel.services.saving.invariants import violations
 from guardpanel.services.saving.proposal import Proposal, Violation
@@ -235,3 +236,24 @@ def test_a_client_ca_in_use_stays() -> None:
 
     used = "Staff is used by shop.example. Assign it another client CA first."
     assert ("client_ca", 1, "", used) in found(before, {**before, "clientca": []})
+
+
+def limited(*periods: int) -> Rows:
+    each = {"client_limits": True}
+    return rows({f"P{seconds}": {**each, "rate_limit_window_seconds": seconds} for seconds in periods}, {})
+
+
+def test_policies_use_few_periods_and_the_change_is_blamed() -> None:
+    few = tuple(range(1, MOST_PERIODS + 1))
+    words = (
+        "Policies would use 9 different periods (1, 2, 3, 4, 5, 6, 7, 8, 60 s). At most 8 are possible. "
+        "Use one of another policy."
+    )
+
+    assert found(rows({}, {}), limited(*few)) == []
+    assert found(limited(*few), limited(*few, 60)) == [("policy", 9, "rate_limit_window_seconds", words)]
+    assert found(limited(*few), {**limited(*few, 60), "policy": [*limited(*few)["policy"], without_limits(60)]}) == []
+
+
+def without_limits(seconds: int) -> dict[str, Any]:
+    return {**limited(seconds)["policy"][0], "id": 9, "client_limits": False}

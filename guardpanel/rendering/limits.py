@@ -1,0 +1,66 @@
+"""How many requests a client may send (docs/limits.md): what vhosts.map says of a policy's limits, and the tables that count.
+
+A table counts over one time, so there is one for each period in use, and its keys begin with the policy's id.
+"""
+
+from typing import Any
+
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.rendering import waiting
+from guardpanel.rendering.policy import PolicyState
+from guardpanel.rendering.state import DesiredState
+
+NONE = "-"
+
+TABLE_ENTRIES = 100_000
+"Clients that one table remembers, 27 MB of them. The oldest makes room for a new one."
+
+MOST_PERIODS = 8
+"Tables."
+
+KEY_LENGTH = 64
+"Characters: a policy's id, a colon, and an IPv6 network."
+
+RETRY_AT_ONCE = 5
+"Seconds until another try of a client with too many requests at once, of which nobody knows how long they take."
+
+MORE_COUNTER, OLD_COUNTER = 3, 0
+"HAProxy's counter of a request that is used: the fourth. Where there are three, the one of what passed without a verdict."
+
+
+def limits(policy: PolicyState, mode: EnforcementMode) -> str:
+    """`10:100:20:refuse:11`: the period in seconds, requests in it, requests at once, what becomes of more, and the seconds after
+    which a client with too many in a period may try again."""
+    if not policy.client_limits:
+        return NONE
+    period, most = policy.rate_limit_window_seconds, policy.rate_limit_requests
+    then = "refuse" if mode is EnforcementMode.BLOCK else "watch"
+    return f"{period}:{most}:{policy.requests_at_once}:{then}:{period - -period // most}"
+
+
+def parameters(state: DesiredState) -> dict[str, Any]:
+    """What the templates need."""
+    limited = periods(state)
+    shares = bool(limited) and not state.facts.more_counters
+    return {
+        "limit_periods": limited,
+        "limit_entries": TABLE_ENTRIES,
+        "limit_key_length": KEY_LENGTH,
+        "retry_at_once": RETRY_AT_ONCE,
+        "limit_counter": MORE_COUNTER if state.facts.more_counters else OLD_COUNTER,
+        "shares_counters": shares,
+        "uninspected_counter": 2 if shares else 0,
+        "inspecting_policies": waiting.policies_over(state, 0) if shares else [],
+    }
+
+
+def periods(state: DesiredState) -> list[int]:
+    """Seconds, of policies in effect."""
+    used = {state.effective(host) for host in state.virtual_hosts}
+    return sorted(
+        {
+            policy.rate_limit_window_seconds
+            for policy, mode in used
+            if policy and policy.client_limits and mode is not EnforcementMode.OFF
+        }
+    )

@@ -1,0 +1,192 @@
+"""How often a client may ask, and how much at once: who is over a limit is told so, nobody else notices, and a reload forgets nothing."""
+
+import contextlib
+import json
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live.origins import Origin
+from tests.live.stack import DEADLINE, Stack, wait_until
+from tests.live.wire import Response, head
+from tests.rows import maps_of, rows
+
+PROXY = "127.0.2.1"
+"Says who the client is, so that one machine can be many."
+
+ATTACK = "/?q=1%27%20OR%20%271%27%3D%271"
+
+MOST, LONG, AT_ONCE = 4, 3600, 2
+
+LARGE = 200 * 1024
+
+COLD_SECONDS = 6
+"2.6 and 2.8: a worker that did not follow another one passes nothing on before."
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "Block": {"rate_limit_requests": MOST, "rate_limit_window_seconds": LONG, "requests_at_once": 1000},
+    "Watch": {"rate_limit_requests": 1, "rate_limit_window_seconds": LONG, "enforcement_mode": "detect_only"},
+    "Slides": {"rate_limit_requests": 1, "rate_limit_window_seconds": 2},
+    "Few": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "requests_at_once": AT_ONCE},
+    "Large": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "body_limit_kib": 4096},
+    "Open": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "fail_mode": "open"},
+    "Unlimited": {"client_limits": False, "rate_limit_requests": 1},
+}
+OPEN = 6
+
+LISTS: list[dict[str, Any]] = [{"name": "Office", "kind": "allow", "entries": ["198.51.100.0/24"]}]
+
+
+def state(server: Origin) -> Any:
+    common = {"servers": [{"address": server.address}], "health_check": False}
+    given = {"enforcement_mode": "block", "client_limits": True, "allowed_content_types": ["application/octet-stream"]}
+    hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES}
+    hosts["block2.test"] = hosts["block.test"]
+    hosts["off.test"] = {**hosts["block.test"], "enforcement_mode": "off"}
+    traffic = {"client_ip_source": "x_forwarded_for", "trusted_networks": [PROXY]}
+    return rows({name: {**given, **own} for name, own in POLICIES.items()}, hosts, traffic, address_lists=LISTS)
+
+
+@pytest.fixture(scope="module")
+def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
+    server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n", *[b"x", 0.2] * 600]
+    with Stack(haproxy, state(server), list_maps=maps_of(LISTS)) as running:
+        yield running
+
+
+def request(client: str, host: str, target: str = "/", body: bytes = b"") -> bytes:
+    sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "x-forwarded-for": client}
+    if body:
+        sent |= {"content-type": "application/octet-stream", "content-length": str(len(body))}
+    return head("POST" if body else "GET", host, target, sent) + body
+
+
+def connected(stack: Stack, sent: bytes) -> socket.socket:
+    connection = socket.create_connection(stack.address, DEADLINE, source_address=(PROXY, 0))
+    connection.sendall(sent)
+    return connection
+
+
+def ask(stack: Stack, client: str, host: str, target: str = "/", body: bytes = b"") -> Response:
+    sent = request(client, host, target, body)
+    with connected(stack, sent) as connection:
+        return stack.answer(connection, sent)
+
+
+def statuses(stack: Stack, client: str, host: str, times: int, body: bytes = b"") -> list[int]:
+    return [ask(stack, client, host, body=body).status for _ in range(times)]
+
+
+def verdicts(stack: Stack, client: str, number: int) -> list[str]:
+    """Of a client's requests, which are so many."""
+
+    def lines() -> list[dict[str, Any]]:
+        text = (stack.folder / "access.json").read_text()
+        every = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+        return [line for line in every if line["client"] == client]
+
+    wait_until(lambda: len(lines()) == number, "HAProxy has written its log")
+    return [line["verdict"] for line in lines()]
+
+
+def in_progress(stack: Stack, table: str, key: str) -> int:
+    found = re.search(rf"key={re.escape(key)} .*conn_cur=(\d+)", stack.command(f"@1 show table {table}"))
+    return int(found[1]) if found else 0
+
+
+def test_so_many_requests_pass_and_no_more(stack: Stack, server: Origin) -> None:
+    client, reached = "203.0.113.1", len(server.received)
+
+    assert statuses(stack, client, "block.test", MOST) == [200] * MOST
+    refused = ask(stack, client, "block2.test", ATTACK)  # To another virtual host of the policy.
+
+    assert (refused.status, refused.headers["retry-after"]) == (429, str(LONG + LONG // MOST))
+    assert b"Too many requests" in refused.body
+    assert len(server.received) == reached + MOST
+    assert verdicts(stack, client, MOST + 1) == ["-"] * MOST + ["limited"]
+    assert statuses(stack, "203.0.113.2", "block.test", 1) == [200]  # Somebody else.
+    assert statuses(stack, client, "few.test", 1) == [200]  # Another policy.
+
+
+@pytest.mark.parametrize("host", ["unlimited.test", "off.test"])
+def test_without_limits_nothing_is_counted(stack: Stack, host: str) -> None:
+    assert statuses(stack, "203.0.113.3", host, MOST + 2) == [200] * (MOST + 2)
+
+
+def test_who_is_on_an_allow_list_and_the_panel_have_no_limits(stack: Stack) -> None:
+    assert statuses(stack, "198.51.100.7", "block.test", MOST + 2) == [200] * (MOST + 2)
+    assert [stack.get("block.test", "/").status for _ in range(MOST + 2)] == [200] * (MOST + 2)
+
+
+def test_a_network_of_ipv6_is_one_client(stack: Stack) -> None:
+    clients = ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:1::3", "2001:db8:0:1::4"]
+
+    assert [ask(stack, client, "block.test").status for client in clients] == [200] * MOST
+    assert ask(stack, "2001:db8:0:1::5", "block.test").status == 429
+    assert ask(stack, "2001:db8:0:2::5", "block.test").status == 200
+
+
+def test_a_policy_that_only_detects_lets_pass_and_says_so(stack: Stack) -> None:
+    client = "203.0.113.4"
+
+    assert statuses(stack, client, "watch.test", 3) == [200] * 3
+
+    assert verdicts(stack, client, 3) == ["-", "limited_passed", "limited_passed"]
+
+
+def test_rejected_requests_do_not_count_so_that_there_is_room_again(stack: Stack) -> None:
+    """However busy the machine is: the client never pauses."""
+    wait_until(lambda: ask(stack, "203.0.113.5", "slides.test").status == 429, "a second one in 2 s")
+
+    wait_until(lambda: ask(stack, "203.0.113.5", "slides.test").status == 200, "it is served again")
+
+
+def test_so_many_requests_at_once_and_no_more(stack: Stack) -> None:
+    client, key = "203.0.113.6", "4:203.0.113.6"
+    with contextlib.ExitStack() as open_ones:
+        held = [open_ones.enter_context(connected(stack, request(client, "few.test", "/hold"))) for _ in range(AT_ONCE)]
+        wait_until(lambda: in_progress(stack, f"requests_per_{LONG}", key) == AT_ONCE, "both are in progress")
+
+        refused = ask(stack, client, "few.test")
+        assert (refused.status, refused.headers["retry-after"]) == (429, "5")
+        assert ask(stack, "203.0.113.7", "few.test").status == 200
+
+        held[0].close()
+        wait_until(lambda: ask(stack, client, "few.test").status == 200, "there is room for one")
+
+
+def test_large_bodies_count_as_any_request(stack: Stack) -> None:
+    """2.6 has too few counters for everything that it counts of these."""
+    client, body = "203.0.113.8", b"\0" * LARGE
+
+    assert statuses(stack, client, "large.test", 3, body) == [200, 200, 429]
+    assert statuses(stack, client, "large.test", 1) == [429]
+
+
+def test_a_reload_forgets_nothing(stack: Stack, server: Origin) -> None:
+    client = "203.0.113.9"
+    wait_until(lambda: up_for(stack) >= COLD_SECONDS, "the first worker passes on what it counted")
+    assert statuses(stack, client, "block.test", MOST - 1) == [200] * (MOST - 1)
+
+    stack.reload(state(server))
+    wait_until(lambda: f"key=1:{client} " in stack.command(f"@1 show table requests_per_{LONG}"), "it is passed on")
+
+    assert statuses(stack, client, "block.test", 3) == [200, 429, 429]
+
+
+def up_for(stack: Stack) -> int:
+    """Seconds."""
+    return int(stack.command("@1 show info").split("Uptime_sec: ")[1].split()[0])
+
+
+def test_what_passes_without_a_verdict_is_counted_and_limited(stack: Stack) -> None:
+    stack.stop_agent()
+    stack.wait_for_server("waf_agent", "agent", "DOWN")
+    before = stack.uninspected(OPEN)
+
+    assert statuses(stack, "203.0.113.10", "open.test", 3) == [200, 200, 429]
+
+    assert stack.uninspected(OPEN) == before + 2

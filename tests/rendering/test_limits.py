@@ -1,0 +1,48 @@
+"""What vhosts.map says of a policy's limits, and which tables count."""
+
+from typing import Any
+
+import pytest
+
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.rendering import DesiredState
+from guardpanel.rendering.limits import KEY_LENGTH, limits, periods
+from tests.rows import FACTS, rows
+
+HOST = {"servers": [{"address": "10.0.0.5:3000"}]}
+
+
+def state(*policies: dict[str, Any], **host: Any) -> DesiredState:
+    named = {f"P{number}": policy for number, policy in enumerate(policies)}
+    return DesiredState.from_rows(
+        rows(named, {f"{name}.example": {**HOST, "policy": name, **host} for name in named}), FACTS
+    )
+
+
+@pytest.mark.parametrize(
+    ("requests", "seconds", "retry"), [(100, 10, 11), (5, 60, 72), (1, 10, 20), (1_000_000, 1, 2), (3, 10, 14)]
+)
+def test_visitors_are_told_when_a_request_would_pass(requests: int, seconds: int, retry: int) -> None:
+    """HAProxy's window is the current period, and what has not faded of the one before."""
+    policy = {"client_limits": True, "rate_limit_requests": requests, "rate_limit_window_seconds": seconds}
+
+    assert limits(state(policy).policies[1], EnforcementMode.BLOCK) == f"{seconds}:{requests}:20:refuse:{retry}"
+
+
+def test_a_policy_that_only_detects_refuses_nothing() -> None:
+    policy = state({"client_limits": True}).policies[1]
+
+    assert limits(policy, EnforcementMode.DETECT_ONLY) == "10:100:20:watch:11"
+
+
+def test_there_is_one_table_for_each_period_in_use() -> None:
+    on = {"client_limits": True}
+
+    assert periods(state(on, {**on, "rate_limit_window_seconds": 5}, {"rate_limit_window_seconds": 7}, on)) == [5, 10]
+    assert periods(state(on, enforcement_mode="off")) == []
+    assert periods(state(on, enabled=False)) == []
+
+
+def test_a_key_is_never_cut() -> None:
+    """Clients whose keys are equal after that would share a count."""
+    assert len(f"{2**63}:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") <= KEY_LENGTH

@@ -14,6 +14,7 @@ from guardpanel.engines.supervisor import Supervisor
 from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.sealing import Seal
 from guardpanel.services import exclusion_ends, installation, panel_watch
+from guardpanel.services.access.automatic_bans import AutomaticBans
 from guardpanel.services.access.bans import Bans
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
@@ -139,6 +140,7 @@ class Panel:
         certificate_renewals.follow(self.changes)
         self.issuer.follow()
         self.bans.follow(self.background)
+        AutomaticBans(self.changes, self.events, self.bans).follow()
 
     async def close(self) -> None:
         await self.engines.close()

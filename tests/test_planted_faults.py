@@ -23,6 +23,7 @@ from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.models import Session
 from guardpanel.panel import Panel
 from guardpanel.services import exclusion_ends
+from guardpanel.services.access import automatic_bans
 from guardpanel.services.https import certificate_renewals
 from guardpanel.services.issuing import plans
 from guardpanel.services.issuing.issuer import Issuer
@@ -97,6 +98,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "reconcile": (panel.engines, "inspect"),
             "server names": (panel.engines, "follow_names"),
             "bans": (panel.bans.map, "write"),
+            "automatic bans": (automatic_bans, "_rules"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
             "panel certificate": (panel.tls, "refresh"),

@@ -142,5 +142,6 @@ def a_policy(**others: object) -> dict[str, object]:
         "detection_paranoia_level": "1", "inbound_anomaly_threshold": "5", "outbound_anomaly_threshold": "4",
         "body_limit_kib": "128", "argument_limit": "1000", "json_value_limit": "5000", "over_limit": "refuse", "upload_seconds": "10", "upload_rate_kib": "16", "response_seconds": "5", "record_one_in": "100", "record_per_day": "240", "record_days": "7",
         "streamed_responses": "judge_beginning", "fail_mode": "by_mode", "allowed_methods": "GET\nHEAD\nPOST",
-        "allowed_content_types": "application/json", "content_type_readings": "", "skip_paths": "", **others,
+        "allowed_content_types": "application/json", "content_type_readings": "", "skip_paths": "", "rate_limit_requests": "100", "rate_limit_window_seconds": "10",
+        "requests_at_once": "20", "ban_threshold": "10", "ban_window_seconds": "600", "ban_duration_seconds": "600", **others,
     }  # fmt: skip

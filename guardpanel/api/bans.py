@@ -24,7 +24,7 @@ class BanOut(BaseModel):
     network: str
     ends_at: datetime | None = Field(description="Null: never.")
     reason: str
-    origin: str = Field(description="What banned it: `hand`.")
+    origin: str = Field(description="What banned it: `hand` or `automatic`.")
     created_by: str
     created_at: datetime
 

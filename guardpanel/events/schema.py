@@ -110,6 +110,17 @@ CREATE TABLE forgotten (   -- recorded requests that were deleted: lines of them
 ) WITHOUT ROWID;
 """
 
+STRIKES = """
+CREATE TABLE strike (        -- rejected requests (ingest/strikes.py)
+    policy INTEGER NOT NULL,
+    client TEXT NOT NULL,        -- an IPv4 address, or the first 64 bits of an IPv6 address as a network
+    second INTEGER NOT NULL,     -- since 1970
+    number INTEGER NOT NULL,
+    PRIMARY KEY (policy, client, second)
+) WITHOUT ROWID;
+CREATE INDEX strike_second ON strike (second);
+"""
+
 AGENT, PROXY = 1, 2
 "Bits of the column `heard`."
 
@@ -117,7 +128,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
 once for several batches."""
 
-VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN)
+VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN, STRIKES)
 "What each version adds to the one before."
 
 

@@ -37,6 +37,8 @@ OF_A_BODY = {Verdict.TOO_LARGE_PASSED, Verdict.TOO_SLOW_PASSED, Verdict.AGENT_ER
 "Verdicts that a client could cause by disconnecting in the middle of its body: these count as aborted."
 
 
+STRIKES = {Verdict.BLOCKED, Verdict.LIMITED}
+
 BAD_REQUEST = 400
 
 BAD_GATEWAY = 502
@@ -95,6 +97,8 @@ class ProxyLine(NamedTuple):
     rules: tuple[int, ...]
     reason: int | None
     line: bytes
+    is_strike: bool = False
+    "Rejected for what it is, or for how many there were: not a response, which is the server's."
 
 
 def read(line: bytes) -> ProxyLine | None:
@@ -197,6 +201,7 @@ def _taken(entry: _LogEntry, verdict: Verdict, why: Reason | None, line: bytes) 
         rules=_rules(entry.rules),
         reason=REASON_CODES[why] if why else None,
         line=line,
+        is_strike=verdict in STRIKES and entry.server_milliseconds < 0,
     )
 
 

@@ -17,7 +17,7 @@ from time import monotonic, time
 from guardpanel import clock
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.ingest import recorded, retention, shaping
+from guardpanel.ingest import recorded, retention, shaping, strikes
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.batches import Batch, batches
 from guardpanel.ingest.recent_requests import RecentRequests
@@ -131,6 +131,7 @@ class Ingest:
         counted = batch.counted
         if batch.agent or batch.proxy:
             counted += self.store.add(batch.agent, batch.proxy)
+            strikes.add(self.connection, batch.proxy)
         counted["recorded"] += recorded.add(self.connection, batch.recorded)
         if batch.uses:
             self.store.add_uses(batch.uses)
@@ -143,6 +144,7 @@ class Ingest:
         with self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
             recorded.remove_ended(self.connection, schema.id_of(clock.AGES.now()))
+            strikes.remove_old(self.connection, clock.AGES.now())
         bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
         if not retention.too_many(self.connection, **bounds):
             self._next_tidying = monotonic() + TIDY_EVERY_SECONDS

@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.origins import Origin
 from tests.live.stack import DEADLINE, Stack, wait_until
-from tests.live.wire import Response, head
+from tests.live.wire import Part, Response, head
 from tests.rows import maps_of, rows
 
 PROXY = "127.0.2.1"
@@ -52,7 +52,8 @@ def state(server: Origin) -> Any:
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n", *[b"x", 0.2] * 600]
+    slowly: list[Part] = [b"x", 0.2] * 600
+    server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n", *slowly]
     with Stack(haproxy, state(server), list_maps=maps_of(LISTS)) as running:
         yield running
 

@@ -26,25 +26,22 @@ MOST_RULES = 1_000
 GeoipMode = Literal["off", "allowlist", "blocklist"]
 
 
-NAMES = {"ddos_protection_enabled": "client_limits", "max_connections_per_ip": "requests_at_once"}
+NAMES = {
+    "ddos_protection_enabled": "client_limits",
+    "max_connections_per_ip": "requests_at_once",
+    "auto_ban_enabled": "automatic_bans",
+}
 "The React panel's names for our fields."
 
 
 class Unsupported(Body):
-    """The React panel's keys for automatic bans and countries, which guardpanel does not have yet: only the values that reads
-    return are accepted."""
+    """The React panel's keys for countries, which guardpanel does not have yet: only what reads return is accepted."""
 
-    auto_ban_enabled: bool | None = None
-    ban_threshold: int | None = None
-    ban_duration_seconds: int | None = None
     geoip_mode: GeoipMode | None = None
     geoip_countries: list[str] | None = Field(default=None, max_length=250)
 
 
 UNSUPPORTED: dict[str, Any] = {
-    "auto_ban_enabled": False,
-    "ban_threshold": 10,
-    "ban_duration_seconds": 600,
     "geoip_mode": "off",
     "geoip_countries": [],
 }
@@ -69,6 +66,9 @@ class ReactPolicyIn(Unsupported):
     max_connections_per_ip: int | None = Field(
         default=None, description="Requests at once by one client, under the React panel's name."
     )
+    auto_ban_enabled: bool | None = Field(
+        default=None, description="Automatic bans, under the React panel's name: after `ban_threshold` rejections."
+    )
 
 
 class ReactPolicyOut(Row):
@@ -82,8 +82,6 @@ class ReactPolicyOut(Row):
     ddos_protection_enabled: bool
     max_connections_per_ip: int
     auto_ban_enabled: bool
-    ban_threshold: int
-    ban_duration_seconds: int
     geoip_mode: GeoipMode
     geoip_countries: list[str]
 
@@ -104,7 +102,7 @@ class PolicyDialect(Dialect):
 
     def take(self, body: BaseModel, row: Policy | None, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         sent = body.model_dump(exclude_unset=True)
-        refuse_unsupported(sent, UNSUPPORTED, "guardpanel does not support automatic bans and country rules yet.")
+        refuse_unsupported(sent, UNSUPPORTED, "guardpanel does not support country rules yet.")
         read = now | self.out(row) if row else {}
         names = names_in(body)
         take_level(sent, now, read)

@@ -13,6 +13,8 @@ from guardpanel.models.types import Fields, notes, refuse
 
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 BY_HAND = "hand"
+AUTOMATIC = "automatic"
+"Origins."
 
 
 class BanLength(Choice):

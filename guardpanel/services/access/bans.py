@@ -6,9 +6,10 @@ respond, a loop tells it when it does; it also reads the file at each start. So 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any, Self
 
 from sqlmodel import col, delete, func, or_, select
@@ -22,7 +23,7 @@ from guardpanel.engines.runtime.ban_map import BanMap
 from guardpanel.engines.runtime.swapping import NotSwapped
 from guardpanel.errors import EngineUnavailable, Invalid, NotFound, StorageFailed
 from guardpanel.models import Ban
-from guardpanel.models.access.ban import BY_HAND, BanFields
+from guardpanel.models.access.ban import AUTOMATIC, BY_HAND, LATEST, BanFields
 from guardpanel.services.access.lockout import doors, must_not_lock_out
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes
@@ -71,6 +72,16 @@ class Bans:
                 await _lift(session, _of_network(network, now), who, now)
                 session.add(ban)
             return Outcome(ban, await self._apply())
+
+    async def add_new(self, bans: Sequence[Ban]) -> Sequence[Ban]:
+        """Of these, the bans of networks that are within no ban yet. However many there are, HAProxy's map changes once."""
+        async with self._one:
+            async with self.database.write() as session:
+                new = await _not_banned(session, bans)
+                session.add_all(new)
+            if new:
+                await self._apply()
+        return new
 
     async def lift(self, ban_id: int, *, who: str) -> Outcome:
         """Raises NotFound (404) for one that has ended."""
@@ -140,6 +151,20 @@ async def ended(session: AsyncSession, *, q: str = "", offset: int = 0, limit: i
     return await _page(session, ~_active(datetime.now(UTC)), q, offset, limit)
 
 
+async def ends(session: AsyncSession, networks: Collection[str]) -> Mapping[str, datetime]:
+    """When the last ban of exactly these networks ends, or ended. LATEST: never."""
+    ends_at: Any = func.max(func.coalesce(col(Ban.lifted_at), col(Ban.ends_at), LATEST))
+    query = select(Ban.network, ends_at).where(col(Ban.network).in_(networks)).group_by(col(Ban.network))
+    return dict((await session.exec(query)).all())
+
+
+async def served(session: AsyncSession, networks: Collection[str], since: datetime) -> Mapping[str, int]:
+    """How many automatic bans of exactly these networks were made since then, without those that were lifted."""
+    query = select(Ban.network, func.count()).where(col(Ban.network).in_(networks), col(Ban.lifted_at).is_(None))
+    query = query.where(col(Ban.origin) == AUTOMATIC, col(Ban.created_at) > since).group_by(col(Ban.network))
+    return dict((await session.exec(query)).all())
+
+
 async def drop_ended(session: AsyncSession, oldest: datetime, most: int) -> int:
     """Delete those that ended before a time, and at most so many. Returns their number."""
     ended_at = func.coalesce(col(Ban.lifted_at), col(Ban.ends_at))
@@ -156,6 +181,11 @@ async def _page(session: AsyncSession, which: Any, q: str, offset: int, limit: i
     return Page(list(rows.all()), total, offset, limit)
 
 
+async def _not_banned(session: AsyncSession, bans: Sequence[Ban]) -> list[Ban]:
+    banned = set((await session.exec(select(Ban.network).where(_active(datetime.now(UTC))))).all())
+    return [ban for ban in bans if banned.isdisjoint(_around(ban.network))]
+
+
 async def _lift(session: AsyncSession, which: Any, who: str, now: datetime) -> list[Ban]:
     bans = list((await session.exec(select(Ban).where(which, _active(now)))).all())
     for ban in bans:
@@ -170,6 +200,13 @@ def _active(now: datetime) -> Any:
 
 def _of_network(network: str, now: datetime) -> Any:
     return (col(Ban.network) == network) & _active(now)
+
+
+def _around(network: str) -> Iterator[str]:
+    """This network, and each that contains it, as bans have them."""
+    yield network
+    for prefix in range(ip_network(network).prefixlen):
+        yield str(ip_network(network).supernet(new_prefix=prefix))
 
 
 def _network(text: str) -> str:

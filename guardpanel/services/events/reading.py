@@ -25,6 +25,7 @@ from guardpanel.services.events import (
     recorded,
     scan,
     state,
+    strikes,
     unblocked,
     uses,
 )
@@ -102,6 +103,10 @@ class Events:
         ]
         return {event.item.request_id: event for event in details}
 
+    async def struck(self, count: strikes.Count) -> strikes.Struck:
+        """Clients whose requests were rejected."""
+        return await self._read(count, strikes.NOBODY)
+
     async def groups(self, filters: EventFilter) -> FoundGroups:
         """Which groups there are among the newest events that match. Invalid names a field that cannot be meant."""
         return await self._read(lambda connection: groups.find(connection, filters), groups.NOTHING)
@@ -109,14 +114,11 @@ class Events:
     async def of_group(self, group: str, limit: int) -> dict[str, EventDetail]:
         """All details of a group's newest events, by request id. Empty if this is not the key of a group."""
         key = GroupKey.read(group)
+        if key is None:
+            return {}
         in_group = EventFilter(group=key)
-        ids: list[str] = []
-        if key is not None:
-            matching = await self._read(
-                lambda connection: paging.page(connection, in_group, None, limit), paging.NOTHING
-            )
-            ids = [row[1] for row in matching.rows]
-        return await self.several(ids)
+        matching = await self._read(lambda connection: paging.page(connection, in_group, None, limit), paging.NOTHING)
+        return await self.several([row[1] for row in matching.rows])
 
     async def find(self, request_id: str) -> EventDetail | None:
         """All details of a request's event. None if there is none, or if it was deleted."""

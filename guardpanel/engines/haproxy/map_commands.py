@@ -1,4 +1,5 @@
-"""HAProxy's maps over its CLI: counted, changed by entry or as a whole, and asked for what they would answer.
+"""HAProxy's maps over its CLI: counted, changed by entry or as a whole, and asked for what they would answer. And what a table
+has counted of a key.
 
 Maps are named by number: their files' names may hold what the CLI reads as something else. Formats as HAProxy 2.6 to 3.4 answer
 (Management Guide §9.3, `show map`, `prepare map`, `get map`).
@@ -16,6 +17,9 @@ CHUNK = 15_000
 "Bytes of a payload: with its command it fits the smallest buffer that is rendered."
 
 LISTED = re.compile(r"^(\d+) \((.+)\) pattern loaded from .*entry_cnt=(\d+)", re.MULTILINE)
+COUNT = re.compile(r"\b(\w+)(?:\(\d+\))?=(\d+)")
+"Of a table's entry: `http_req_rate(10000)=3`."
+
 FOUND = re.compile(r'found=yes.*?key="([^"]*)", value="([^"]*)"')
 
 Line = tuple[str, str]
@@ -44,6 +48,14 @@ class MapCommands(ABC):
         if match is None and "found=no" not in answer:
             raise EngineUnavailable(f"HAProxy returned an unexpected response to `get map`: {answer[:200]}")
         return (canonical(match[1]), match[2]) if match else None
+
+    async def counts(self, table: str, key: str) -> dict[str, int]:
+        """What a table has counted of a key, by name: `conn_cur`. Empty: nothing, or there is no such table."""
+        if not re.fullmatch(r"[a-z0-9_]{1,64}", table) or not re.fullmatch(r"[0-9a-f.:]{1,64}", key):
+            raise ValueError(f"not a table's name and key: {table!r}, {key!r}")
+        answer = await self._ask(f"@1 show table {table} key {key}")
+        entry = next((line for line in answer.splitlines() if f" key={key} " in line), "")
+        return {name: int(number) for name, number in COUNT.findall(entry.partition(f" key={key} ")[2])}
 
     async def prepare_map(self, number: int) -> int:
         """Begin a new version of it."""

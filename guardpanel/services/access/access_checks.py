@@ -15,6 +15,7 @@ from guardpanel.engines.runtime.ban_map import BanMap
 from guardpanel.errors import Invalid
 from guardpanel.models import AddressList, Ban
 from guardpanel.models.access.address_list import AppliesTo, ListKind
+from guardpanel.services.access.limit_checks import Used, used
 from guardpanel.services.events import Events
 
 
@@ -43,12 +44,18 @@ class Answer:
     allow: Sequence[Finding]
     bans: Sequence[Finding]
     deny: Sequence[Finding]
+    limits: Sequence[Used]
     request_id: str = ""
 
     @property
     def decides(self) -> Finding | None:
         each = (*self.allow, *self.bans, *self.deny)
         return next((finding for finding in each if self._holds(finding)), None)
+
+    @property
+    def over(self) -> Used | None:
+        """The limit that rejects or reports the next request, unless a finding decides before."""
+        return None if self.decides else next((one for one in self.limits if one.is_over), None)
 
     def _holds(self, finding: Finding) -> bool:
         if finding.listed is None or not finding.is_partial:
@@ -66,7 +73,8 @@ async def why(session: AsyncSession, ban_map: BanMap, events: Events, text: str)
         kind: [item for item in findings if item.listed is not None and item.listed.kind is kind] for kind in ListKind
     }
     bans = await _bans(session, ban_map, states, address)
-    return Answer(address, virtual_host_id, by_kind[ListKind.ALLOW], bans, by_kind[ListKind.DENY], request_id)
+    limits = await used(session, ban_map.cli, address)
+    return Answer(address, virtual_host_id, by_kind[ListKind.ALLOW], bans, by_kind[ListKind.DENY], limits, request_id)
 
 
 async def _asked(events: Events, text: str) -> tuple[str, int | None, str]:

@@ -1,0 +1,47 @@
+"""How much of policies' client limits an address has used up: asked of the running HAProxy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.engines.haproxy.map_commands import MapCommands
+from guardpanel.models import Policy
+
+KEY_BITS = {4: 32, 6: 64}
+"As config_templates/haproxy/_limits.cfg.j2 has them."
+
+
+@dataclass(frozen=True)
+class Used:
+    """Of one policy's limits, now."""
+
+    policy: Policy
+    requests: int
+    "In the policy's period. It fades, so a part of a request may be left."
+    at_once: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the next request would be."""
+        return self.requests >= self.policy.rate_limit_requests or self.at_once >= self.policy.requests_at_once
+
+
+async def used(session: AsyncSession, cli: MapCommands, address: str) -> Sequence[Used]:
+    """By policy, where HAProxy has counted requests of this address. Raises EngineUnavailable (503)."""
+    query = select(Policy).where(col(Policy.client_limits)).order_by(col(Policy.name))
+    each = [await _of_policy(cli, policy, address) for policy in await session.exec(query)]
+    return [one for one in each if one.requests or one.at_once]
+
+
+async def _of_policy(cli: MapCommands, policy: Policy, address: str) -> Used:
+    table = f"requests_per_{policy.rate_limit_window_seconds}"
+    counts = await cli.counts(table, f"{policy.id}:{_network(address)}")
+    return Used(policy, counts.get("http_req_rate", 0), counts.get("conn_cur", 0))
+
+
+def _network(address: str) -> str:
+    whole = ip_network(address)
+    return str(whole.supernet(new_prefix=KEY_BITS[whole.version]).network_address)

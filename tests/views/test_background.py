@@ -151,7 +151,7 @@ async def test_a_look_that_is_too_old_verifies_nothing(panel: Panel, ada: httpx2
     await take_token(ada, ADA)
     clock.now += 10
     assert (await ada.get("/readyz")).json()["ready"] is True
-    assert "verified just now" in read((await ada.get("/live")).text).text
+    assert "Revision 1 is live verified" in read((await ada.get("/live")).text).text
 
     clock.now += 2
     page = read((await ada.get("/")).text).text
@@ -161,8 +161,7 @@ async def test_a_look_that_is_too_old_verifies_nothing(panel: Panel, ada: httpx2
     for text in (page, read((await ada.get("/live")).text).text):
         assert "Not verified for 12 s" in text
         assert "Revision 1 last verified" in text
-        assert "verified just now" not in text
-        assert "proved live" not in text
+        assert "Revision 1 is live" not in text
     assert (answer["state"], answer["words"]) == ("unverified", "Not verified for 12 s")
     assert (ready.status_code, ready.json()["revision"]) == (503, "revision 1 is not verified for 12 s")
     assert figure((await ada.get("/metrics")).text, "guardpanel_verified_age_seconds") == 12
@@ -197,7 +196,7 @@ async def test_a_loop_that_is_dead_cannot_say_that_all_is_verified(
     assert "reconcile: failed" in text
 
     await until(lambda: panel.changes.watch.age == 0)
-    assert "verified just now" in read((await ada.get("/live")).text).text
+    assert "Revision 1 is live verified" in read((await ada.get("/live")).text).text
 
 
 async def test_an_ingest_that_stores_nothing_is_reported_everywhere(panel: Panel, ada: httpx2.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from os import getloadavg
 from statistics import quantiles
 from time import perf_counter
 
-from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.ban import BanFields
 from guardpanel.services import address_lists
@@ -60,7 +60,7 @@ async def measure(here: Installation) -> None:
         fields = AddressListInput(name=name, entries=entries(count))
         return (await address_lists.create(here.changes, ADA, fields)).value.id or 0
 
-    bans = Bans(here.changes.database, BanMap(here.settings.bans_map, here.engines.cli))
+    bans = Bans(here.changes.database, OutsideMap(here.settings.bans_map, here.engines.cli))
     await several("a ban", ban)
     await several("reload without a list", lambda _: here.engines.reload_again(), 5)
     small = await add("Small", 1_000)

@@ -37,6 +37,7 @@ from guardpanel.views import (
     drift,
     event_groups,
     events,
+    feeds,
     fix_streams,
     fixes,
     ledger,
@@ -65,7 +66,7 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, access, bans, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, request_tests,
+    dashboard, access, bans, feeds, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, request_tests,
     changes, drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
 )  # fmt: skip
 

@@ -43,6 +43,9 @@ class Bundle:
 
     `data` are maps that change more often than the configuration that reads them. The checksum does not cover them either:
     HAProxy takes their entries at run time.
+
+    `outside` are maps outside the release, by absolute path. HAProxy does not start without them; what is in them is no
+    configuration.
     """
 
     files: Mapping[str, bytes]
@@ -53,6 +56,7 @@ class Bundle:
     named_servers: tuple["NamedServer", ...] = field(default=())
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     data: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    outside: tuple[str, ...] = ()
 
     @property
     def by_kind(self) -> Mapping[str, Mapping[str, bytes]]:

@@ -16,6 +16,7 @@ from guardpanel.sealing import Seal
 from guardpanel.services import exclusion_ends, installation, panel_watch
 from guardpanel.services.access.automatic_bans import AutomaticBans
 from guardpanel.services.access.bans import Bans
+from guardpanel.services.access.feeds import Feeds
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
@@ -64,6 +65,7 @@ class Panel:
     ingest_watch: IngestWatch
     issuer: Issuer
     bans: Bans
+    feeds: Feeds
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     tls: PanelTls | None = None
@@ -93,7 +95,6 @@ class Panel:
         accounts = Accounts(database, parts.passwords(), background)
         reconciler = Reconciler(changes, settings.data_dir, repairs=settings.drift == "repair")
         backups = Backups(settings)
-        retention = Retention(changes, settings, backups)
         return cls(
             settings=settings,
             database=database,
@@ -103,10 +104,11 @@ class Panel:
             accounts=accounts,
             figures=figures,
             reconciler=reconciler,
-            retention=retention,
+            retention=Retention(changes, settings, backups),
             backups=backups,
             events=Events(settings, database),
             bans=await Bans.opened(database, engines.bans),
+            feeds=await Feeds.opened(changes, engines.feeds, settings.feed_reach),
             issuer=parts.issuer(changes, checks_of(changes, settings)),
             ingest_watch=IngestWatch(changes.watch, partial(parts.ask_ingest, settings)),
             supervisor=supervisor,
@@ -141,6 +143,7 @@ class Panel:
         self.issuer.follow()
         self.bans.follow(self.background)
         AutomaticBans(self.changes, self.events, self.bans).follow()
+        self.feeds.follow(self.background)
 
     async def close(self) -> None:
         await self.engines.close()

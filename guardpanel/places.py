@@ -40,6 +40,11 @@ class Places:
         return self.data_dir / "bans.map"
 
     @property
+    def feeds_dir(self) -> Path:
+        """What feeds fill lists with, which HAProxy reads at each start."""
+        return self.data_dir / "feeds"
+
+    @property
     def server_states(self) -> Path:
         """The states and addresses of servers that HAProxy's next worker reads."""
         return self.run_dir / "servers.state"

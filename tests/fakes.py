@@ -20,7 +20,7 @@ from guardpanel.engines import (
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.protocol import Tell
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.outside_map import OutsideMap, OutsideMaps
 from guardpanel.engines.servers.addresses import Addresses
 from guardpanel.engines.verify import Verifier
 from guardpanel.engines.waf.coraza_spoa import agent_of
@@ -40,7 +40,8 @@ class FakeEngines:
         self.agent = agent_of(settings)
         self.addresses = Addresses(settings.server_addresses)
         cli = MasterCli(settings.master_socket)
-        self.bans = BanMap(settings.bans_map, cli)
+        self.bans = OutsideMap(settings.bans_map, cli)
+        self.feeds = OutsideMaps(settings.feeds_dir, cli)
         self.verifier = Verifier(cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.running: Bundle | None = None
         self.rejection: ConfigRejected | None = None

@@ -99,6 +99,8 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "server names": (panel.engines, "follow_names"),
             "bans": (panel.bans.map, "write"),
             "automatic bans": (automatic_bans, "_rules"),
+            "feeds": (panel.feeds, "_due"),
+            "feed maps": (panel.feeds, "_fed"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
             "panel certificate": (panel.tls, "refresh"),

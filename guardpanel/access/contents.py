@@ -15,7 +15,7 @@ from guardpanel.database import Database
 from guardpanel.errors import NotFound, StorageFailed
 from guardpanel.kept import Kept
 from guardpanel.models import AddressList, AddressListContent
-from guardpanel.models.access.address_list import EMPTY, Reference
+from guardpanel.models.access.reference import EMPTY, Reference
 
 GONE = "The entries of an address list are no longer stored."
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from guardpanel.models.access.address_list import Reference
+from guardpanel.models.access.reference import Reference
 
 FOREVER = 9_999_999_999
 "The end of what does not end, as HAProxy's maps have it: the year 2286 (seconds since 1970)."

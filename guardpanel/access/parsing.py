@@ -17,6 +17,10 @@ from guardpanel.models.networks import MAPPED, read_network
 from guardpanel.models.types import refuse
 
 MOST_ENTRIES = 500_000
+MOST_LINES = 1_000_000
+"With comments and blank ones: each takes memory and time, and 20 MB can have twenty million of them."
+LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"As `splitlines` has them."
 LONGEST_LINE = 1024
 "Characters."
 MOST_NAMED = 20
@@ -29,9 +33,9 @@ HEADERS = {"ip", "ips", "address", "addresses", "network", "cidr", "ip_address",
 "First columns of a CSV file's first line."
 
 HTML = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
-COMMENT = re.compile(r"\s*(?:#|;|//)\s*(.*)")
+COMMENT = re.compile(r"(?:#|;|//)(.*)")
 PLAIN = re.compile(r"(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?:/32)?\s*", re.ASCII)
-UNTIL = re.compile(r"\s+until\s+(\S.*)$")
+UNTIL = re.compile(r"\suntil\s+(\S.*)$")
 RANGE = re.compile(r"([0-9A-Fa-f.:]+)\s*[-–]\s*([0-9A-Fa-f.:]+)")
 
 
@@ -52,6 +56,7 @@ def parsed(text: str, *, is_deny: bool) -> Entries:
     _must_be_a_list(text)
     entries: list[Entry] = []
     wrong: list[str] = []
+    wrong_count = 0
     is_export = text.lstrip("\ufeff").startswith(HEADER)
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         try:
@@ -60,12 +65,14 @@ def parsed(text: str, *, is_deny: bool) -> Entries:
             if number > 1 or not _is_header(line):
                 entries += _exported(line) if is_export else _entries(line)
         except ValueError as error:
-            wrong.append(f"Line {number}: {str(error).rstrip('.')}.")
+            wrong_count += 1
+            if len(wrong) < MOST_NAMED:
+                wrong.append(f"Line {number}: {str(error).rstrip('.')}.")
         if len(entries) > MOST_ENTRIES:
             raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most. Nothing was taken.")
     if wrong:
-        more = f" And {len(wrong) - MOST_NAMED:,} more." if len(wrong) > MOST_NAMED else ""
-        raise refuse(" ".join(wrong[:MOST_NAMED]) + more)
+        more = f" And {wrong_count - MOST_NAMED:,} more." if wrong_count > MOST_NAMED else ""
+        raise refuse(" ".join(wrong) + more)
     return must_fit(ordered(entries), is_deny=is_deny)
 
 
@@ -83,6 +90,8 @@ def _must_be_a_list(text: str) -> None:
         raise refuse("This is a web page (HTML), not a list of addresses. Download the list itself.")
     if "\0" in text[:100_000]:
         raise refuse("This is not a text file. Unpack it first if it is compressed.")
+    if sum(map(text.count, LINE_ENDS)) > MOST_LINES:
+        raise refuse(f"A list can have {MOST_LINES:,} lines at most. Nothing was taken.")
 
 
 def _is_header(line: str) -> bool:
@@ -98,6 +107,7 @@ def _entries(line: str) -> Iterable[Entry]:
 def _annotated(line: str) -> Iterator[Entry]:
     match = COMMENT.search(line)
     rest, comment = (line[: match.start()], match[1]) if match else (line, "")
+    rest = rest.rstrip()
     rest, until = (rest[: ends.start()], ends[1]) if (ends := UNTIL.search(rest)) else (rest, "")
     first, *others = (column.strip().strip('"').strip() for column in re.split(r"[,\t]", rest.strip()))
     if not first:

@@ -19,14 +19,14 @@ from guardpanel.services.address_lists import Edit, adding, removing, replacing
 
 
 class AddressListRow(Row):
-    entry_count: int = Field(description="Number of entries.")
+    entry_count: int | None = Field(description="Number of entries. Null: a feed fills the list, see there.")
 
 
 class AddressListDialect(Dialect):
     answer = AddressListRow
 
     def out(self, row: Any) -> dict[str, Any]:
-        return {"entry_count": row.reference.total}
+        return {"entry_count": None if row.is_fed else row.reference.total}
 
 
 class AddressListQuery(ListQuery):

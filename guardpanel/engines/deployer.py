@@ -20,7 +20,7 @@ from guardpanel.engines.processes.proc import listener_of
 from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus, Tell
 from guardpanel.engines.publishing import Publisher
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.outside_map import OutsideMap, OutsideMaps
 from guardpanel.engines.servers.server_sync import ServerSync
 from guardpanel.engines.verify import Verifier
 from guardpanel.engines.waf.agent import Agent
@@ -55,7 +55,8 @@ class Deployer:
         self.reloader = Reloader(self.cli, self.haproxy, self.releases)
         self.telling = ServerSync(settings, self.cli, self.releases)
         self.addresses = self.telling.addresses
-        self.bans = BanMap(settings.bans_map, self.cli)
+        self.bans = OutsideMap(settings.bans_map, self.cli)
+        self.feeds = OutsideMaps(settings.feeds_dir, self.cli)
         self.answers = Answers(self.cli, self.agent, self.releases)
         self.verifier = Verifier(self.cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.publisher = Publisher(self.releases, self.reloader, self.telling, self.verifier)

@@ -106,6 +106,15 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o640) -> None:
             draft.unlink(missing_ok=True)
 
 
+def make_empty(*paths: Path) -> None:
+    """Empty files where there are none: HAProxy does not start without them."""
+    for path in paths:
+        if not path.is_file():
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # Somebody has just written it.
+                write_new(path, b"")
+
+
 def write_new(path: Path, content: bytes, mode: int = 0o640) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:

@@ -11,7 +11,7 @@ from guardpanel.engines.haproxy.haproxy import HAProxy
 from guardpanel.engines.haproxy.server_states import Servers, ServerStatus
 from guardpanel.engines.haproxy.status import HAProxyStatus
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.outside_map import OutsideMap, OutsideMaps
 from guardpanel.engines.servers.addresses import Addresses
 from guardpanel.engines.verify import Verifier
 from guardpanel.engines.waf.agent import Agent, AgentStatus
@@ -40,7 +40,8 @@ class Engines(Protocol):
     agent: Agent
     verifier: Verifier
     addresses: Addresses
-    bans: BanMap
+    bans: OutsideMap
+    feeds: OutsideMaps
 
     def stage(self, bundle: Bundle, number: int) -> Release:
         """Write the bundle as the files of a release."""

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from guardpanel.bundle import Bundle, digest_of
-from guardpanel.engines.files import Digests, content_of, exchange, sync_directory, write_atomically, write_new
+from guardpanel.engines.files import (
+    Digests,
+    content_of,
+    exchange,
+    make_empty,
+    sync_directory,
+    write_atomically,
+    write_new,
+)
 from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
 
 MANIFEST = "manifest.json"
@@ -54,6 +62,7 @@ class Releases:
         final, draft = self.root / str(number), self.root / f".tmp-{number}-{os.getpid()}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            make_empty(*map(Path, bundle.outside))
             shutil.rmtree(draft, ignore_errors=True)
             self._write(draft, number, bundle)
             if final.exists():

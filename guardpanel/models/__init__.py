@@ -18,6 +18,7 @@ from guardpanel.models.access import address_list
 from guardpanel.models.access.address_list import AddressList
 from guardpanel.models.access.address_list_content import AddressListContent
 from guardpanel.models.access.ban import Ban
+from guardpanel.models.access.feed import Feed
 from guardpanel.models.certificates import certificate, client_ca
 from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep
 from guardpanel.models.certificates.certificate import Certificate
@@ -72,6 +73,7 @@ __all__ = [
     "ClientCa",
     "CustomRule",
     "Deployment",
+    "Feed",
     "Hostname",
     "Installation",
     "Policy",

@@ -35,4 +35,5 @@ def render(state: DesiredState) -> Bundle:
         named_servers=haproxy.named_servers(state),
         secrets=https.secrets(state),
         data=access.list_files(state),
+        outside=access.outside(state),
     )

@@ -3,7 +3,9 @@
 from collections import namedtuple
 from typing import TYPE_CHECKING, Self
 
-from guardpanel.models.access.address_list import AddressListColumns, AppliesTo, Reference
+from guardpanel.models.access.address_list import AddressListColumns, AppliesTo
+from guardpanel.models.access.feed import FilledFrom
+from guardpanel.models.access.reference import Reference
 from guardpanel.rendering.rows import ColumnReader, Row
 
 COLUMNS = ColumnReader(AddressListColumns)
@@ -27,6 +29,10 @@ class AddressListState(Values):
     def file(self) -> str:
         """HAProxy's map: `10.0.0.0/8 9999999999`, a network and when its entry ends."""
         return f"lists/{self.id}.map"
+
+    @property
+    def is_fed(self) -> bool:
+        return self.filled_from is not FilledFrom.HAND
 
     @property
     def is_everywhere(self) -> bool:

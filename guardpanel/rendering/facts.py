@@ -67,6 +67,9 @@ class EngineFacts:
     bans_map: str = ""
     "HAProxy's file of banned networks. It is not part of a release: bans are no configuration. Empty: nobody is banned."
 
+    feeds_dir: str = "/var/lib/guardpanel/feeds"
+    "The directory with HAProxy's files of lists that feeds fill, which are not part of a release either."
+
     holds_responses: bool = False
     "HAProxy can wait for a response and continue with a partial one (2.8). 2.6 loses those whose server closes."
 

@@ -4,23 +4,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
-from pydantic_core import PydanticCustomError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents, parsing
 from guardpanel.access.entries import Entries, Entry, with_added, without
-from guardpanel.errors import Invalid, NotFound, Stale
+from guardpanel.errors import Conflict, Invalid, NotFound, Stale
 from guardpanel.models import AddressList
-from guardpanel.models.access.address_list import (
-    NOUN,
-    AddressListFields,
-    AddressListInput,
-    AppliesTo,
-    ListKind,
-    Reference,
-)
+from guardpanel.models.access.address_list import NOUN, AddressListFields, AddressListInput, AppliesTo, ListKind
+from guardpanel.models.access.feed import FilledFrom
+from guardpanel.models.access.reference import EMPTY, Reference
 from guardpanel.sealing import Seal
+from guardpanel.services.access import feed_maps, feed_states
+from guardpanel.services.access.list_texts import at_entries, must_be_fit_to_deny, read_text
 from guardpanel.services.access.lockout import doors, must_not_lock_out
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
@@ -40,6 +36,8 @@ class Ready(AddressListInput):
     parsed: Any = None
     said: str = ""
     "What became of the entries."
+    begins_feed: bool = False
+    "From now on a feed fills the list. Until its first download is accepted, what is there applies."
 
 
 class AddressLists(Crud[AddressList, AddressListFields]):
@@ -69,15 +67,19 @@ class AddressLists(Crud[AddressList, AddressListFields]):
     async def also(
         self,
         session: AsyncSession,
-        row: AddressList,  # noqa: ARG002
+        row: AddressList,
         fields: AddressListFields,
         seal: Seal,  # noqa: ARG002
         change: Change,  # noqa: ARG002
     ) -> str:
-        """The content that the row names."""
+        """The content that the row names, or that its feed begins with."""
         if not isinstance(fields, Ready):
             return ""
         await contents.add(session, fields.parsed)
+        if fields.begins_feed:
+            feed = await feed_states.find(session, row) or feed_states.new(row)
+            feed.content = fields.parsed.reference.text
+            session.add(feed)
         return fields.said
 
     async def edit(
@@ -88,6 +90,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         for is_last in (False, False, True):
             async with changes.database.read() as session:
                 row = await self.find(session, number)
+                must_be_by_hand(row)
                 before = await contents.read(session, row.reference.digest)
                 open_doors = await doors(changes, session, request.client)
             after = await asyncio.to_thread(edit, row, before)
@@ -107,22 +110,43 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         """With the entries that were sent, if any. Entries that become deny entries are judged, wherever they come from."""
         sent = fields if isinstance(fields, AddressListInput) else AddressListInput(**fields.model_dump())
         names_content = "content" in fields.model_fields_set
-        is_deny, text = sent.kind is ListKind.DENY, sent.entries or ""
+        is_deny, is_fed, text = sent.kind is ListKind.DENY, sent.filled_from is not FilledFrom.HAND, sent.entries or ""
         async with changes.database.read() as session:
             row = await self.find(session, number) if number is not None else None
-            was = await contents.read(session, row.reference.digest) if row else Entries(())
-            stored = await _stored(session, sent.content) if names_content else was
+            _must_be_sent_by_hand(sent, row)
+            was = await entries_of(session, row) if row else Entries(())
+            is_kept = is_fed or (row is not None and row.is_fed and sent.content == row.content)
+            stored = await _stored(session, sent.content) if names_content and not is_kept else was
             open_doors = await doors(changes, session, client)
         entries = await asyncio.to_thread(read_text, text, is_deny=is_deny) if text.strip() else stored
         new, words, reference = await asyncio.to_thread(_difference, was, entries)
         if row is None or _applies_to_more(row, sent):
             new = [entry.network for entry in entries.items]
         if is_deny and new:
-            await asyncio.to_thread(_must_be_fit_to_deny, entries)
+            await asyncio.to_thread(must_be_fit_to_deny, entries)
             if not sent.save_anyway:
                 await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
-        given = sent.model_dump() | {"content": reference.text}
-        return Ready.model_construct(None, **given, parsed=entries, said=words if row else "")
+        given = sent.model_dump() | {"content": EMPTY.text if is_fed else reference.text}
+        begins_feed = is_fed and row is not None and not row.is_fed
+        if begins_feed and number is not None:
+            await feed_maps.begin(changes.engines.feeds, number, entries)
+        return Ready.model_construct(None, **given, parsed=entries, said=words if row else "", begins_feed=begins_feed)
+
+
+def must_be_by_hand(row: AddressList) -> None:
+    """Raises Conflict (409): the next download would take back what somebody enters."""
+    if row.is_fed:
+        raise Conflict("This list is filled from elsewhere. Add the entries to another list, or choose By hand first.")
+
+
+def _must_be_sent_by_hand(sent: AddressListInput, row: AddressList | None) -> None:
+    if sent.filled_from is FilledFrom.HAND:
+        return
+    words = "These come from elsewhere. Leave this as it is, or choose By hand."
+    if (sent.entries or "").strip():
+        raise Invalid.at("entries", words)
+    if sent.content != EMPTY.text and (row is None or sent.content != row.content):
+        raise Invalid.at("content", words)
 
 
 def _applies_to_more(row: AddressList, sent: AddressListInput) -> bool:
@@ -134,23 +158,6 @@ def _applies_to_more(row: AddressList, sent: AddressListInput) -> bool:
     return sent.applies_to is AppliesTo.EVERYWHERE or not set(sent.virtual_host_ids) <= set(row.virtual_host_ids)
 
 
-def _must_be_fit_to_deny(entries: Entries) -> None:
-    """An allow list may have had what a deny list may not."""
-    _at_entries(lambda: parsing.must_fit(entries, is_deny=True))
-
-
-def read_text(text: str, *, is_deny: bool) -> Entries:
-    """Raises Invalid at `entries`, with each line that cannot be read."""
-    return _at_entries(lambda: parsing.parsed(text, is_deny=is_deny))
-
-
-def _at_entries(read: Callable[[], Entries]) -> Entries:
-    try:
-        return read()
-    except PydanticCustomError as error:
-        raise Invalid.at("entries", error.message()) from None
-
-
 def adding(text: str) -> Edit:
     """The entries of a text beside those that are there. An entry that is there gets the end and the comment that are given."""
 
@@ -160,7 +167,7 @@ def adding(text: str) -> Edit:
         if not new.items:
             raise Invalid.at("entries", "Enter at least one address or network.")
         after = with_added(before, new.items)
-        return _at_entries(lambda: parsing.must_fit(after, is_deny=is_deny))
+        return at_entries(lambda: parsing.must_fit(after, is_deny=is_deny))
 
     return edit
 
@@ -208,11 +215,18 @@ def _some(networks: set[str], word: str) -> str:
     return f"{', '.join(sorted(networks)) if len(networks) <= NAMED else f'{len(networks):,}'} {word}"
 
 
+async def entries_of(session: AsyncSession, row: AddressList) -> Entries:
+    """What applies: what was entered, or the last download that was good."""
+    feed = await feed_states.find(session, row) if row.is_fed else None
+    reference = feed.reference if feed else row.reference
+    return await contents.read(session, reference.digest)
+
+
 async def entries_page(
     session: AsyncSession, row: AddressList, *, q: str = "", offset: int = 0, limit: int = 50
 ) -> Page[Entry]:
     """By address. `q`: a part of a network or comment."""
-    entries = (await contents.read(session, row.reference.digest)).items
+    entries = (await entries_of(session, row)).items
     if q:
         entries = await asyncio.to_thread(_matching, entries, q.lower())
     return Page(list(entries[offset : offset + limit]), len(entries), offset, limit)

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.database import Database
 from guardpanel.engines import DROPS_TRAILERS, HAProxy
 from guardpanel.engines.processes import machine
-from guardpanel.engines.runtime.ban_map import existing
+from guardpanel.engines.runtime.outside_map import existing
 from guardpanel.engines.tls import default_certificate
 from guardpanel.engines.waf.coraza_spoa import agent_of, is_foreign
 from guardpanel.errors import EngineUnavailable
@@ -39,6 +39,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         tables_socket=str(settings.tables_socket),
         lua_folder=str(settings.run_dir),
         bans_map=str(await asyncio.to_thread(existing, settings.bans_map)),
+        feeds_dir=str(settings.feeds_dir),
         small_frames=is_foreign(agent_of(settings)),
         memory_mib=memory,
         open_files=machine.open_files(),

@@ -21,7 +21,7 @@ from guardpanel.certificates import contents
 from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
-from guardpanel.services.access import bans
+from guardpanel.services.access import bans, feed_states
 from guardpanel.services.access.list_contents import ListContents
 from guardpanel.services.backups.backups import Backups
 from guardpanel.services.saving.changes import Changes
@@ -82,6 +82,7 @@ class Retention:
         """One pass: changes first, since a release is deleted with its revision."""
         async with self.changes.database.write() as session:
             await contents.wipe_old(session, clock.AGES.now())
+            await feed_states.drop_orphans(session, self._oldest())
         while await self._drop_changes():
             await self._leave_room()
         while await self._drop_bans():

@@ -19,7 +19,7 @@ async def first(_viewer: Viewer) -> Response:
 
 
 async def _answer(ctx: Context, q: str) -> access_checks.Answer:
-    return await access_checks.why(ctx.session, ctx.panel.engines.bans, ctx.panel.events, q)
+    return await access_checks.why(ctx.session, ctx.panel.engines, ctx.panel.events, q)
 
 
 @router.get("/why")

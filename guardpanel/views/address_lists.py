@@ -10,17 +10,19 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from starlette.datastructures import UploadFile
 
-from guardpanel.access import contents, parsing
+from guardpanel.access import parsing
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import LARGEST_TEXT, AddressListFields, ListKind
 from guardpanel.services import address_lists, virtual_hosts
+from guardpanel.services.access import feed_states
 from guardpanel.services.address_lists import Edit, adding, removing, replacing
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail
 from guardpanel.views.editing import Editing, done
+from guardpanel.views.feeds import feed_context
 from guardpanel.views.forms import MOST_FIELDS, Form
 from guardpanel.views.lists import Listing
 from guardpanel.views.refusals import refused
@@ -68,7 +70,12 @@ async def index(
     listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200], "kind": kind})
     chosen = ListKind(kind) if kind in set(ListKind) else None
     rows = await address_lists.page(ctx.session, q=listing.kept["q"], kind=chosen, **listing.paging)
-    context = {"listing": listing, "rows": rows, "kinds": {kind.value: kind.word for kind in ListKind}}
+    now = datetime.now(UTC)
+    feeds = {
+        row.id: (feed, feed.is_stale(row.feed_every.length, now)) for row, feed in await feed_states.fed(ctx.session)
+    }
+    kinds = {kind.value: kind.word for kind in ListKind}
+    context = {"listing": listing, "rows": rows, "kinds": kinds, "feeds": feeds}
     return await page(ctx.request, "address_lists/index.html", context)
 
 
@@ -92,6 +99,7 @@ async def _show(ctx: Context, number: int, form: Form, listing: Listing, problem
         "ends": [_moment(entry.ends_at) for entry in entries.items],
         "now": datetime.now(UTC),
         "hosts": [(number, names.get(number, str(number))) for number in row.virtual_host_ids],
+        **await feed_context(ctx, row),
         **await detail(ctx, EDITING, address_lists.ROWS, row),
     }
     status = problem.status if problem else 200
@@ -126,7 +134,7 @@ def _edit(form: Form) -> Edit:
 @router.get("/{address_list_id}/entries.{kind}")
 async def export(ctx: ContextDep, address_list_id: RowId, kind: str, _viewer: Viewer) -> Response:
     row = await address_lists.find(ctx.session, address_list_id)
-    entries = await contents.read(ctx.session, row.reference.digest)
+    entries = await address_lists.entries_of(ctx.session, row)
     write, media_type = (_csv, "text/csv") if kind == "csv" else (parsing.as_text, "text/plain")
     text = await asyncio.to_thread(write, entries)
     name = f"address-list-{address_list_id}.{'csv' if kind == 'csv' else 'txt'}"

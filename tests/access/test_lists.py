@@ -51,6 +51,8 @@ def refused(text: str, *, is_deny: bool = True) -> str:
         ("2001:db8:: - 2001:db8::1", [Entry("2001:db8::/127")]),
         ("192.0.2.7 until 2027-01-01  # till then", [Entry("192.0.2.7", NEW_YEAR, "till then")]),
         ("192.0.2.7 until 2027-01-01T01:00+01:00", [Entry("192.0.2.7", NEW_YEAR)]),
+        ("192.0.2.7  until  2027-01-01 \t ", [Entry("192.0.2.7", NEW_YEAR)]),
+        (" " * 1024, []),
         ("ip,country", []),
     ],
 )
@@ -101,6 +103,7 @@ def test_twenty_lines_are_named_and_the_others_counted() -> None:
         ("<!DOCTYPE html><html>", "This is a web page (HTML)"),
         ("  <html lang=en>", "This is a web page (HTML)"),
         ("PK\3\4\0\0", "This is not a text file."),
+        ("\r" * 600_000 + "\n\x0b" * 300_000, "A list can have 1,000,000 lines at most."),
         ("0.0.0.0/1\n128.0.0.0/1", "These deny every IPv4 address."),
         ("\n".join(f"{at}.0.0.0/8" for at in range(256)), "These deny every IPv4 address."),
     ],

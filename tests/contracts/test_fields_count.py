@@ -150,7 +150,8 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
     if path.endswith("/entries"):
         return {"entries": ["203.0.113.7"]}
     if "address-lists" in path:
-        return {"name": "Mine", "applies_to": "virtual_hosts", "virtual_host_ids": [1]}
+        fed = {"filled_from": "url", "feed_url": "https://lists.example/drop.txt"}
+        return {"name": "Mine", "applies_to": "virtual_hosts", "virtual_host_ids": [1], **fed}
     if "body-readings" in path:
         return {"path_match": "exact", "path": "/posts", "methods": ["POST"], "read_as": "json"}
     if path.endswith("/profiles"):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guardpanel.engines.haproxy.master_cli import MasterCli
-from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.errors import EngineUnavailable, NeedsConfirmation
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.ban import BanFields, BanLength
@@ -40,7 +40,7 @@ async def here(haproxy: str, server: Origin) -> AsyncIterator[Installation]:
 
 def bans_of(here: Installation) -> Bans:
     """As a panel has them that has just started."""
-    return Bans(here.changes.database, BanMap(here.settings.bans_map, here.engines.cli))
+    return Bans(here.changes.database, OutsideMap(here.settings.bans_map, here.engines.cli))
 
 
 async def ban(here: Installation, bans: Bans, network: str, **others: object) -> int:
@@ -127,7 +127,7 @@ async def test_why_an_address_is_rejected_is_asked_of_haproxy(here: Installation
 
     async def why(address: str) -> tuple[str, list[int]]:
         async with database.read() as session:
-            answer = await access_checks.why(session, bans.map, events, address)
+            answer = await access_checks.why(session, here.engines, events, address)
         one = answer.decides
         what = "nothing" if one is None else one.listed.name if one.listed else "ban"
         return f"{what} {one.network if one else ''}", [len(answer.allow), len(answer.bans), len(answer.deny)]
@@ -147,7 +147,7 @@ async def test_while_haproxy_is_down_a_ban_waits_and_the_own_address_asks(here: 
     with pytest.raises(NeedsConfirmation, match=r"192.0.2.0/24 contains 192.0.2.200, your own address."):
         await bans.add(here.changes, BanFields(network="192.0.2.0/24"), who=ADA.who, client=ADA.client)
     nobody = MasterCli(here.settings.run_dir / "nobody.sock")
-    elsewhere = Bans(here.changes.database, BanMap(here.settings.bans_map, nobody))
+    elsewhere = Bans(here.changes.database, OutsideMap(here.settings.bans_map, nobody))
 
     outcome = await elsewhere.add(here.changes, BanFields(network=BANNED), who=ADA.who, client=ADA.client)
 

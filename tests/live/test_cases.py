@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from guardpanel.engines import DROPS_TRAILERS, HAProxy
+from guardpanel.engines.files import make_empty
 from guardpanel.settings import Settings
 from guardpanel.shipped import lua, lua_file
 from tests.rendering.case import Case, cases
@@ -27,10 +28,12 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         runs_lua=asyncio.run(asked.runs_lua()),
         lua_folder=str(tmp_path),
         bans_map=str(bans),
+        feeds_dir=str(bans.parent / "feeds"),
         holds_responses=asyncio.run(asked.holds_responses()),
         more_counters=asyncio.run(asked.has_more_counters()),
     )
     (tmp_path / lua_file()).write_text(lua())
+    make_empty(*map(Path, bundle.outside))
     for path, content in {**bundle.files, **bundle.secrets, **bundle.data}.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(content)

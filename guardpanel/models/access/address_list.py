@@ -3,13 +3,14 @@
 The entries are in `address_list_content.py`; a row names them by their hash, so that revisions stay small.
 """
 
-import re
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON
 from sqlmodel import Field
 
+from guardpanel.models.access.feed import LONGEST_URL, FeedInterval, FeedUrl, FilledFrom
+from guardpanel.models.access.reference import EMPTY, REFERENCE, Reference
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.references import an_id
@@ -30,32 +31,6 @@ class ListKind(Choice):
 class AppliesTo(Choice):
     EVERYWHERE = "everywhere", "All virtual hosts"
     SOME = "virtual_hosts", "Some virtual hosts"
-
-
-class Reference(NamedTuple):
-    """What a row says of its entries."""
-
-    total: int
-    digest: str
-    "Of their canonical text (access/entries.py), in hexadecimal."
-
-    @property
-    def text(self) -> str:
-        return f"{self.total:,} {'entry' if self.total == 1 else 'entries'} ({self.digest})"
-
-    @classmethod
-    def read(cls, text: str) -> "Reference":
-        """Raises ValueError for any other text."""
-        match = REFERENCE.fullmatch(text)
-        if match is None:
-            raise ValueError(text)
-        return cls(int(match[1].replace(",", "")), match[2])
-
-
-REFERENCE = re.compile(r"(\d{1,3}(?:,\d{3}){0,2}) entr(?:y|ies) \(([0-9a-f]{64})\)", re.ASCII)
-
-EMPTY = Reference(0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-"Of no entries."
 
 
 def known_reference(text: str) -> str:
@@ -87,6 +62,11 @@ class AddressListColumns(Fields):
     content: Annotated[str, AfterValidator(known_reference)] = described(
         "Entries", EMPTY.text, max_length=100, hint="Their number and hash."
     )
+    filled_from: FilledFrom = described("Entries come from", FilledFrom.HAND, sa_type=stored(FilledFrom))
+    feed_url: FeedUrl = described(
+        "URL", "", max_length=LONGEST_URL, placeholder="https://lists.example/drop.txt", hint="If they come from a URL."
+    )
+    feed_every: FeedInterval = described("Download every", FeedInterval.HOUR, sa_type=stored(FeedInterval))
     notes: Notes = described("Notes", "")
 
 
@@ -99,6 +79,13 @@ class AddressListFields(AddressListColumns):
         if info.data.get("applies_to") is AppliesTo.SOME and not ids:
             raise refuse("Choose at least one virtual host, or apply the list to all.")
         return ids if info.data.get("applies_to") is AppliesTo.SOME else []
+
+    @field_validator("feed_url")
+    @classmethod
+    def url_where_asked_for(cls, url: str, info: ValidationInfo) -> str:
+        if info.data.get("filled_from") is FilledFrom.URL and not url:
+            raise refuse("Enter the URL of the list.")
+        return url if info.data.get("filled_from") is FilledFrom.URL else ""
 
 
 class AddressListInput(AddressListFields):
@@ -129,11 +116,16 @@ class AddressList(AddressListColumns, VersionedRow, table=True):
 
     @property
     def reference(self) -> Reference:
+        """Of the entries that were entered. Those of a feed are in its state."""
         return Reference.read(self.content)
+
+    @property
+    def is_fed(self) -> bool:
+        return self.filled_from is not FilledFrom.HAND
 
 
 def _beside(row: Any) -> str:
-    return f"{row.kind.word}, {row.content.partition(' (')[0]}"
+    return f"{row.kind.word}, {'from a URL' if row.is_fed else row.content.partition(' (')[0]}"
 
 
 NOUN = Noun(

@@ -10,11 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
 from guardpanel.access.entries import FOREVER, span
+from guardpanel.engines import Engines
 from guardpanel.engines.haproxy.map_commands import MapState
-from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.errors import Invalid
 from guardpanel.models import AddressList, Ban
 from guardpanel.models.access.address_list import AppliesTo, ListKind
+from guardpanel.services.access import feed_states
 from guardpanel.services.access.limit_checks import Used, used
 from guardpanel.services.events import Events
 
@@ -63,17 +65,17 @@ class Answer:
         return self.virtual_host_id in finding.listed.virtual_host_ids
 
 
-async def why(session: AsyncSession, ban_map: BanMap, events: Events, text: str) -> Answer:
+async def why(session: AsyncSession, engines: Engines, events: Events, text: str) -> Answer:
     """Of an IP address, or of a request by its id. Raises Invalid (422), NotFound (404), and EngineUnavailable (503)."""
     address, virtual_host_id, request_id = await _asked(events, text.strip())
-    states = await ban_map.cli.map_states()
+    states = await engines.bans.cli.map_states()
     lists = (await session.exec(select(AddressList).order_by(col(AddressList.id)))).all()
-    findings = [finding for row in lists if (finding := await _in_list(session, ban_map, row, states, address))]
+    findings = [finding for row in lists if (finding := await _in_list(session, engines, row, states, address))]
     by_kind = {
         kind: [item for item in findings if item.listed is not None and item.listed.kind is kind] for kind in ListKind
     }
-    bans = await _bans(session, ban_map, states, address)
-    limits = await used(session, ban_map.cli, address)
+    bans = await _bans(session, engines.bans, states, address)
+    limits = await used(session, engines.bans.cli, address)
     return Answer(address, virtual_host_id, by_kind[ListKind.ALLOW], bans, by_kind[ListKind.DENY], limits, request_id)
 
 
@@ -90,18 +92,19 @@ async def _asked(events: Events, text: str) -> tuple[str, int | None, str]:
 
 
 async def _in_list(
-    session: AsyncSession, ban_map: BanMap, row: AddressList, states: dict[str, MapState], address: str
+    session: AsyncSession, engines: Engines, row: AddressList, states: dict[str, MapState], address: str
 ) -> Finding | None:
-    state = states.get(f"lists/{row.id}.map")
-    entry = await ban_map.cli.look_up(state.number, address) if state else None
+    state = states.get(str(engines.feeds.of(row.id or 0).path) if row.is_fed else f"lists/{row.id}.map")
+    entry = await engines.bans.cli.look_up(state.number, address) if state else None
     if entry is None or int(entry[1]) <= datetime.now(UTC).timestamp():
         return None
-    entries = await contents.read(session, row.reference.digest)
+    feed = await feed_states.find(session, row) if row.is_fed else None
+    entries = await contents.read(session, (feed or row).reference.digest)
     listed = entries.find(entry[0])
     return Finding(entry[0], _moment(int(entry[1])), listed.comment if listed else "", listed=row)
 
 
-async def _bans(session: AsyncSession, ban_map: BanMap, states: dict[str, MapState], address: str) -> list[Finding]:
+async def _bans(session: AsyncSession, ban_map: OutsideMap, states: dict[str, MapState], address: str) -> list[Finding]:
     """Those that contain the address, if HAProxy has one of them."""
     state = states.get(str(ban_map.path))
     entry = await ban_map.cli.look_up(state.number, address) if state else None

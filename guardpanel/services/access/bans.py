@@ -19,7 +19,7 @@ from guardpanel.access import parsing
 from guardpanel.access.entries import Entry, ordered
 from guardpanel.background import Background
 from guardpanel.database import Database
-from guardpanel.engines.runtime.ban_map import BanMap
+from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.engines.runtime.swapping import NotSwapped
 from guardpanel.errors import EngineUnavailable, Invalid, NotFound, StorageFailed
 from guardpanel.models import Ban
@@ -42,13 +42,13 @@ class Outcome:
 
 
 class Bans:
-    def __init__(self, database: Database, ban_map: BanMap) -> None:
+    def __init__(self, database: Database, ban_map: OutsideMap) -> None:
         self.database = database
         self.map = ban_map
         self._one = asyncio.Lock()
 
     @classmethod
-    async def opened(cls, database: Database, ban_map: BanMap) -> Self:
+    async def opened(cls, database: Database, ban_map: OutsideMap) -> Self:
         """With its file, before HAProxy starts."""
         bans = cls(database, ban_map)
         await ban_map.write(await bans._content())

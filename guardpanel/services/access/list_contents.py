@@ -1,4 +1,4 @@
-"""Deletes contents of address lists that neither a row nor a stored change names."""
+"""Deletes contents of address lists that neither a list, a feed nor a stored change names."""
 
 import asyncio
 import re
@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlmodel import col, delete, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
-from guardpanel.models import AddressList, AddressListContent, Deployment, Revision
-from guardpanel.models.access.address_list import REFERENCE
+from guardpanel.models import AddressList, AddressListContent, Deployment, Feed, Revision
+from guardpanel.models.access.reference import REFERENCE
 from guardpanel.services.saving import snapshots
 
 STATES: tuple[Any, ...] = (Revision.snapshot, Deployment.snapshot, Deployment.before)
@@ -41,8 +42,8 @@ class ListContents:
         """Those that no row names."""
         async with self.database.read() as session:
             stored = (await session.exec(select(AddressListContent.digest))).all()
-            rows = (await session.exec(select(AddressList.content))).all() if stored else ()
-        return frozenset(stored) - _digests(" ".join(rows))
+            named = await _named(session) if stored else frozenset()
+        return frozenset(stored) - named
 
     async def _numbers(self, column: Any) -> list[int]:
         async with self.database.read() as session:
@@ -56,9 +57,14 @@ class ListContents:
     async def _delete(self, digests: frozenset[str]) -> None:
         """Unless a row names them by now."""
         async with self.database.write() as session:
-            rows = (await session.exec(select(AddressList.content))).all()
-            gone = digests - _digests(" ".join(rows))
+            gone = digests - await _named(session)
             await session.exec(delete(AddressListContent).where(col(AddressListContent.digest).in_(gone)))
+
+
+async def _named(session: AsyncSession) -> frozenset[str]:
+    """By lists and feeds, as they are."""
+    columns = (AddressList.content, Feed.content, Feed.waiting)
+    return _digests(" ".join([text for column in columns for text in (await session.exec(select(column))).all()]))
 
 
 def _in(packed: bytes) -> frozenset[str]:

@@ -1,13 +1,14 @@
 """Whom a ban or a deny list would reject by accident: the operator who saves it, this machine, and the servers."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
+from itertools import islice
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.access.entries import span
+from guardpanel.access.entries import Entries, span, without
 from guardpanel.errors import FieldError, NeedsConfirmation
 from guardpanel.models import Server
 from guardpanel.models.types import endpoint
@@ -40,17 +41,32 @@ def must_not_lock_out(doors: Doors, networks: Iterable[str], field: str) -> None
 
 def locked_out(doors: Doors, networks: Iterable[str]) -> Sequence[str]:
     """A sentence for each of the first."""
+    return [
+        f"{network} {'is' if network == address else f'contains {address},'} {doors[address]}."
+        for network, address in islice(_closed(doors, networks), MOST_NAMED)
+    ]
+
+
+def without_doors(entries: Entries, doors: Doors) -> tuple[Entries, str]:
+    """What may be denied without anybody looking, and the sentences of what was left out."""
+    networks = [entry.network for entry in entries.items]
+    closed = {network for network, _ in _closed(doors, networks)}
+    if not closed:
+        return entries, ""
+    more = f" {len(closed):,} entries in all." if len(closed) > MOST_NAMED else ""
+    return without(entries, closed), " ".join(locked_out(doors, networks)) + more
+
+
+def _closed(doors: Doors, networks: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Networks with each address in them that should stay open."""
     places = sorted((span(address).first, address) for address in doors)
     firsts = [first for first, _ in places]
-    words: list[str] = []
     for network in networks:
         area = span(network)
         at = bisect_left(firsts, area.first)
-        while at < len(places) and firsts[at] <= area.last and len(words) < MOST_NAMED:
-            address = places[at][1]
-            words.append(f"{network} {'is' if network == address else f'contains {address},'} {doors[address]}.")
+        while at < len(places) and firsts[at] <= area.last:
+            yield network, places[at][1]
             at += 1
-    return words
 
 
 def _is_one(text: str) -> bool:

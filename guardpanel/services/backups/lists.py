@@ -1,18 +1,23 @@
-"""Entries of address lists in backups."""
+"""Entries of address lists in backups, and what feeds have filled lists with."""
 
 import asyncio
 import sqlite3
 import zlib
 from contextlib import closing
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from sqlmodel import SQLModel
+from pydantic_core import PydanticCustomError
+from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
 from guardpanel.access.entries import Entries, digest_of, ordered
-from guardpanel.models import AddressListContent, Ban
+from guardpanel.models import AddressListContent, Ban, Feed
+from guardpanel.models.access.feed import feed_url
+from guardpanel.models.access.reference import Reference
+from guardpanel.models.types import notes
 from guardpanel.services.backups.sealing import BackupDamaged
 
 TABLE = SQLModel.metadata.tables[str(AddressListContent.__tablename__)]
@@ -22,13 +27,45 @@ BANS = SQLModel.metadata.tables[str(Ban.__tablename__)]
 "Not restored: what is banned here now stays so. A backup has them, for whoever reads it."
 
 
+FEEDS = SQLModel.metadata.tables[str(Feed.__tablename__)]
+
+DAMAGED = "The address lists in this backup are damaged."
+
+
 async def restore(session: AsyncSession, path: Path) -> None:
     """Add the backup's contents to those that are here. Raises BackupDamaged (422) if one is not what its hash says."""
     for at in count():
         entries = await asyncio.to_thread(_entries, path, at)
         if entries is None:
-            return
+            break
         await contents.add(session, entries)
+    await _restore_feeds(session, path)
+
+
+async def _restore_feeds(session: AsyncSession, path: Path) -> None:
+    """What applied there applies here until the next download. The state of a list that is here already stays."""
+    here = {(feed.address_list_id, feed.list_created_at) for feed in (await session.exec(select(Feed))).all()}
+    for feed in await asyncio.to_thread(_feeds, path):
+        if (feed.address_list_id, feed.list_created_at) not in here:
+            await contents.read(session, feed.reference.digest)
+            session.add(feed)
+
+
+def _feeds(path: Path) -> list[Feed]:
+    columns = ("address_list_id", "list_created_at", "accepted_url", "content", "accepted_by")
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute(f"SELECT {', '.join(columns)} FROM feed ORDER BY id").fetchall()  # noqa: S608
+    try:
+        return [_feed(*row) for row in rows]
+    except (PydanticCustomError, TypeError, ValueError):
+        raise BackupDamaged(DAMAGED) from None
+
+
+def _feed(list_id: int, created_at: str, accepted_url: str, content: str, accepted_by: str) -> Feed:
+    moment = datetime.fromisoformat(f"{created_at}+00:00")
+    feed = Feed(address_list_id=int(list_id), list_created_at=moment, content=Reference.read(content).text)
+    feed.accepted_url, feed.accepted_by = feed_url(accepted_url), notes(accepted_by)[:320]
+    return feed
 
 
 def _entries(path: Path, at: int) -> Entries | None:
@@ -42,7 +79,7 @@ def _entries(path: Path, at: int) -> Entries | None:
         text = zlib.decompress(row[1]).decode()
         entries = Entries.read(text)
     except (TypeError, ValueError, zlib.error):
-        raise BackupDamaged("The address lists in this backup are damaged.") from None
+        raise BackupDamaged(DAMAGED) from None
     if digest_of(text) != row[0] or ordered(entries.items).text != text:
-        raise BackupDamaged("The address lists in this backup are damaged.")
+        raise BackupDamaged(DAMAGED)
     return entries

@@ -28,6 +28,7 @@ from guardpanel.services.events import (
     strikes,
     unblocked,
     uses,
+    visitors,
 )
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Seen, Watched
@@ -41,6 +42,7 @@ from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
 from guardpanel.services.events.unblocked import Expectation, Unblocked
 from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses
+from guardpanel.services.events.visitors import Visitor
 from guardpanel.settings import Settings
 
 T = TypeVar("T")
@@ -149,18 +151,19 @@ class Events:
 
     async def on_excluded(self, watched: Sequence[Watched], now: datetime) -> Mapping[int, Seen]:
         """Which rules fired on what exclusions exclude, by the exclusion's id."""
-        nothing: Mapping[int, Seen] = {}
-        return await self._read(lambda connection: excluded.seen(connection, watched, now), nothing)
+        return await self._read(lambda connection: excluded.seen(connection, watched, now), {})
 
     async def fields_that_pass(self, hosts: Sequence[str]) -> Passing:
         """The fields of the newest recorded ordinary requests of these hosts."""
-        nothing: Passing = {}
-        return await self._read(lambda connection: passing.fields_that_pass(connection, hosts), nothing)
+        return await self._read(lambda connection: passing.fields_that_pass(connection, hosts), {})
+
+    async def visitors(self, since: datetime) -> Sequence[Visitor]:
+        """Clients of events since then."""
+        return await self._read(lambda connection: visitors.visitors(connection, since), ())
 
     async def recorded_hosts(self) -> list[str]:
         """Hosts of which ordinary requests are recorded."""
-        nothing: list[str] = []
-        return await self._read(recorded.hosts, nothing)
+        return await self._read(recorded.hosts, [])
 
     async def recorded(self, hosts: Sequence[str], limit: int) -> Kept:
         """The recorded ordinary requests of these hosts, newest first."""
@@ -191,10 +194,7 @@ class Events:
 
     async def uses_of_rules(self, wanted: Sequence[tuple[int, int, int]], now: datetime) -> Mapping[int, Use]:
         """Requests that fired a rule in a policy, by a key: `wanted` has keys, rules, and policies."""
-        nothing: Mapping[int, Use] = {}
-        return (
-            await self._read(lambda connection: uses.of_rules(connection, wanted, now), nothing) if wanted else nothing
-        )
+        return await self._read(lambda connection: uses.of_rules(connection, wanted, now), {}) if wanted else {}
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""

@@ -333,7 +333,15 @@ async def test_every_table_is_in_a_backup() -> None:
 
     assert {
         table.name
-        for table in (*snapshots.WHOLE, *restores.HISTORY, keys.TABLE, *keys.LEFT_OUT, lists.TABLE, lists.BANS)
+        for table in (
+            *snapshots.WHOLE,
+            *restores.HISTORY,
+            keys.TABLE,
+            *keys.LEFT_OUT,
+            lists.TABLE,
+            lists.BANS,
+            lists.FEEDS,
+        )
     } == set(SQLModel.metadata.tables)
     assert VERA and Installation.__tablename__ in SQLModel.metadata.tables
 

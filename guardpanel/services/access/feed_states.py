@@ -1,0 +1,120 @@
+"""What a download changes in the state of a feed: it applies, it waits until somebody accepts it, or nothing changes."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import col, delete, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.access.downloading import NO_MARKS, Marks
+from guardpanel.access.entries import Entries
+from guardpanel.errors import Conflict, NotFound
+from guardpanel.models import AddressList, Feed
+from guardpanel.models.access.feed import FilledFrom
+from guardpanel.models.access.reference import Reference
+
+SHORTEST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
+"After a failure. It doubles with each in a row, up to the feed's interval."
+
+FIRST = "This is the first download from this URL."
+HALVED = "It has less than half of the entries."
+
+
+async def find(session: AsyncSession, row: AddressList) -> Feed | None:
+    """None before the first download."""
+    query = select(Feed).where(Feed.address_list_id == row.id, Feed.list_created_at == row.created_at)
+    return (await session.exec(query)).first()
+
+
+async def find_list(session: AsyncSession, list_id: int) -> AddressList:
+    """Raises NotFound (404)."""
+    row = (await session.exec(select(AddressList).where(AddressList.id == list_id))).first()
+    if row is None:
+        raise NotFound("Address list not found. It may have been deleted.")
+    return row
+
+
+async def state_of(session: AsyncSession, row: AddressList) -> Feed:
+    """A new one before the first download."""
+    return await find(session, row) or new(row)
+
+
+def new(row: AddressList) -> Feed:
+    return Feed(address_list_id=row.id or 0, list_created_at=row.created_at)
+
+
+async def fed(session: AsyncSession, *sources: FilledFrom) -> list[tuple[AddressList, Feed]]:
+    """The lists that something fills, with their state. One that was never tried has a new one."""
+    query = select(AddressList).where(col(AddressList.filled_from) != FilledFrom.HAND).order_by(col(AddressList.id))
+    rows = [row for row in (await session.exec(query)).all() if not sources or row.filled_from in sources]
+    states = {(feed.address_list_id, feed.list_created_at): feed for feed in (await session.exec(select(Feed))).all()}
+    return [(row, states.get((row.id or 0, row.created_at)) or new(row)) for row in rows]
+
+
+def due_at(row: AddressList, feed: Feed) -> datetime | None:
+    """None: now."""
+    if feed.tried_at is None or feed.url != row.feed_url:
+        return None
+    wait = row.feed_every.length
+    if feed.failures:
+        wait = min(wait, LONGEST_RETRY, SHORTEST_RETRY * 2 ** min(feed.failures - 1, 16))
+    return feed.tried_at + wait
+
+
+def is_due(row: AddressList, feed: Feed, now: datetime) -> bool:
+    moment = due_at(row, feed)
+    return moment is None or moment <= now
+
+
+def marks_of(row: AddressList, feed: Feed) -> Marks:
+    """To ask whether the last answer still holds. Not after failures, since what was wrong with it may have been here."""
+    is_known = feed.url == row.feed_url and not feed.failures
+    return Marks(feed.etag, feed.last_modified) if is_known else NO_MARKS
+
+
+def note_failure(feed: Feed, row: AddressList, problem: str, now: datetime) -> None:
+    feed.tried_at, feed.problem, feed.failures = now, problem[:5000], feed.failures + 1
+    if feed.url != row.feed_url:
+        feed.url, feed.waiting, feed.waiting_because = row.feed_url, "", ""
+
+
+def note_unchanged(feed: Feed, now: datetime) -> None:
+    feed.tried_at = feed.checked_at = now
+    feed.problem, feed.failures = "", 0
+
+
+def note_download(feed: Feed, row: AddressList, entries: Entries, marks: Marks, left_out: str, now: datetime) -> None:
+    note_unchanged(feed, now)
+    feed.url, feed.etag, feed.last_modified = row.feed_url, marks.etag, marks.last_modified
+    feed.left_out = left_out
+    reference = entries.reference
+    feed.waiting = feed.waiting_because = ""
+    if feed.accepted_url != row.feed_url:
+        feed.waiting, feed.waiting_because = reference.text, FIRST
+    elif reference.total * 2 < feed.reference.total:
+        feed.waiting, feed.waiting_because = reference.text, HALVED
+    elif reference.text != feed.content:
+        feed.content, feed.changed_at = reference.text, now
+
+
+def waiting(feed: Feed, row: AddressList, digest: str) -> Reference:
+    """What waits. Raises Conflict if nothing does, or something else than what was looked at."""
+    reference = feed.waiting_reference
+    if reference is None or feed.url != row.feed_url:
+        raise Conflict("Nothing waits any more. Reload this page.")
+    if digest not in {"", reference.digest}:
+        raise Conflict("Another download waits by now. Look at it first.")
+    return reference
+
+
+def accept(feed: Feed, entries: Entries, left_out: str, who: str, now: datetime) -> None:
+    """What waited, less what may not be denied, applies."""
+    feed.content, feed.left_out = entries.reference.text, left_out or feed.left_out
+    feed.changed_at, feed.accepted_by, feed.accepted_url = now, who, feed.url
+    feed.waiting = feed.waiting_because = ""
+
+
+async def drop_orphans(session: AsyncSession, oldest: datetime) -> None:
+    """Delete the states of lists that are gone and were tried last before a time."""
+    same = (col(AddressList.id) == Feed.address_list_id) & (col(AddressList.created_at) == Feed.list_created_at)
+    is_gone = ~select(AddressList.id).where(same).exists()
+    await session.exec(delete(Feed).where(is_gone, func.coalesce(Feed.tried_at, Feed.list_created_at) < oldest))

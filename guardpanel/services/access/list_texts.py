@@ -1,0 +1,26 @@
+"""Texts of address lists, read with messages for whoever sent them."""
+
+from collections.abc import Callable
+
+from pydantic_core import PydanticCustomError
+
+from guardpanel.access import parsing
+from guardpanel.access.entries import Entries
+from guardpanel.errors import Invalid
+
+
+def read_text(text: str, *, is_deny: bool) -> Entries:
+    """Raises Invalid at `entries`, with each line that cannot be read."""
+    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny))
+
+
+def must_be_fit_to_deny(entries: Entries) -> None:
+    """An allow list may have had what a deny list may not."""
+    at_entries(lambda: parsing.must_fit(entries, is_deny=True))
+
+
+def at_entries(read: Callable[[], Entries]) -> Entries:
+    try:
+        return read()
+    except PydanticCustomError as error:
+        raise Invalid.at("entries", error.message()) from None

@@ -1,0 +1,325 @@
+"""Feeds as pages and JSON. HAProxy does not respond here: tests/live/test_feeds.py has it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlmodel import select
+
+from guardpanel.feed_reach import FeedReach
+from guardpanel.models import AddressListContent, Feed
+from guardpanel.panel import Panel
+from tests.events import a_log_line, an_event, store
+from tests.factories import an_address_list
+from tests.fakes import FakeEngines
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+PLACE, API = "/access/lists", "/api/v1/address-lists"
+FIRST = "This is the first download from this URL."
+ENTRIES = "203.0.113.0/24\n198.51.100.7\n198.51.100.8\n198.51.100.9\n"
+
+
+@pytest.fixture
+def source(panel: Panel, tmp_path: Path) -> Path:
+    """A file that a list is filled from."""
+    panel.feeds.reach = FeedReach((), tmp_path)
+    path = tmp_path / "drop.txt"
+    path.write_text(ENTRIES)
+    return path
+
+
+@pytest.fixture
+async def listed(ada: httpx2.AsyncClient, source: Path) -> Path:
+    form = an_address_list(filled_from="url", feed_url=f"file://{source}", entries="")
+    assert (await ada.post(PLACE, data=form)).headers["location"] == f"{PLACE}/1"
+    return source
+
+
+async def downloaded(ada: httpx2.AsyncClient) -> str:
+    """The list's page after a download."""
+    answer = await ada.post(f"{PLACE}/1/feed/download")
+    assert answer.headers["location"] == f"{PLACE}/1"
+    return read((await ada.get(f"{PLACE}/1")).text).text
+
+
+async def accepted(ada: httpx2.AsyncClient) -> None:
+    await downloaded(ada)
+    assert (await ada.post(f"{PLACE}/1/feed/accept")).headers["location"] == f"{PLACE}/1"
+
+
+def applies(panel: Panel) -> list[str]:
+    """What HAProxy reads."""
+    lines = (panel.settings.feeds_dir / "1.map").read_text().splitlines()
+    return [line.removesuffix(" 9999999999") for line in lines]
+
+
+async def test_a_list_is_filled_once_somebody_accepts_the_first_download(
+    ada: httpx2.AsyncClient, panel: Panel, engines: FakeEngines, listed: Path
+) -> None:
+    assert engines.running is not None
+    assert engines.running.outside == (str(panel.settings.feeds_dir / "1.map"),)
+    assert engines.running.data == {}
+    assert f"{panel.settings.feeds_dir}/1.map" in engines.running.files["haproxy.cfg"].decode()
+
+    page = await downloaded(ada)
+    assert "Waits for you 4 entries" in page
+    assert f"{FIRST} Nothing applies until you accept it." in page
+    assert "There were no events in the last 7 days to try it on." in page
+    assert applies(panel) == []
+
+    before = engines.deployments
+    await accepted(ada)
+    assert applies(panel) == ["198.51.100.7", "198.51.100.8", "198.51.100.9", "203.0.113.0/24"]
+    assert engines.deployments == before  # It is no configuration.
+    page = read((await ada.get(f"{PLACE}/1")).text).text
+    assert "Waits for you" not in page
+    assert "Accepted by ada@example.org" in page
+    assert "Entries 4" in page
+    assert (await ada.get(f"{PLACE}/1/entries.txt")).text.startswith("198.51.100.7\n")
+
+    listed.write_text(ENTRIES + "192.0.2.1 # new\n")
+    await downloaded(ada)
+    assert applies(panel)[0] == "192.0.2.1"
+    assert "Waits for you" not in (await ada.get(f"{PLACE}/1")).text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "It has no entries."),
+        ("# nothing\n", "It has no entries."),
+        ("203.0.113.0/24\nshop.example\n", "Line 2: shop.example is not an IP address"),
+        ("<!doctype html><title>404</title>", "This is a web page (HTML)"),
+        ("0.0.0.0/1\n128.0.0.0/1\n", "These deny every IPv4 address."),
+        ("203.0.113.0/24\0", "This is not a text file."),
+        (None, "The file can’t be read: No such file or directory."),
+    ],
+)
+async def test_the_last_good_download_stays(
+    ada: httpx2.AsyncClient, panel: Panel, listed: Path, content: str | None, words: str
+) -> None:
+    await accepted(ada)
+    before = applies(panel)
+    if content is None:
+        listed.unlink()
+    else:
+        listed.write_text(content)
+
+    page = await downloaded(ada)
+    assert "Download failed" in page
+    assert words in page
+    assert "The last good entries still apply." in page
+    assert applies(panel) == before
+
+    listed.write_text(ENTRIES)
+    assert "Download failed" not in await downloaded(ada)
+
+
+async def test_less_than_half_is_asked_for(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
+    await accepted(ada)
+    listed.write_text("198.51.100.7\n198.51.100.8\n")
+    await downloaded(ada)
+    assert applies(panel) == ["198.51.100.7", "198.51.100.8"]  # Half of it.
+
+    listed.write_text(ENTRIES)
+    await downloaded(ada)
+    listed.write_text("192.0.2.1\n")
+    assert (
+        "It has less than half of the entries. The earlier download applies until you accept it."
+        in await downloaded(ada)
+    )
+    assert len(applies(panel)) == 4
+    listed.write_text(ENTRIES)
+    assert "less than half" not in await downloaded(ada)  # Nobody has to answer any more.
+
+    listed.write_text("192.0.2.1\n")
+    await accepted(ada)
+    assert applies(panel) == ["192.0.2.1"]
+    again = await ada.post(f"{PLACE}/1/feed/accept", follow_redirects=True)
+    assert "Nothing waits any more." in read(again.text).text
+
+
+async def test_this_machine_and_servers_are_left_out_of_what_is_denied(
+    ada: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    listed.write_text(ENTRIES + "127.0.0.0/8\n::1\n")
+    page = await downloaded(ada)
+    assert "127.0.0.0/8 contains 127.0.0.1, this machine (loopback). ::1 is this machine (loopback)." in page
+    await accepted(ada)
+    assert len(applies(panel)) == 4
+
+
+async def test_it_is_tried_on_the_last_weeks_visitors(
+    ada: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    blocked, passed = an_event(client="198.51.100.7"), an_event(client="203.0.113.9")
+    other = an_event(client="192.0.2.77")
+    logged = [a_log_line(event, client=event["client"]) for event in (blocked, passed, other)]
+    store(panel.settings.events_database, [blocked, passed, other], logged)
+
+    page = await downloaded(ada)
+    assert "It contains 2 of the 3 clients with events in the last 7 days." in page
+    trial = (await vera_api.get(f"{API}/1/feed/trial")).json()
+    assert (trial["clients"], trial["contained_count"], trial["warnings"]) == (3, 2, [])
+    assert {visitor["address"] for visitor in trial["contained"]} == {"198.51.100.7", "203.0.113.9"}
+
+    listed.write_text("192.0.2.78\n2001:db8::/32\n")
+    assert "It contains none of the 3 clients with events in the last 7 days." in await downloaded(ada)
+
+
+async def test_entries_come_from_one_place(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, engines: FakeEngines, source: Path
+) -> None:
+    fed = {"filled_from": "url", "feed_url": f"file://{source}"}
+    both = await ada.post(PLACE, data=an_address_list(**fed, entries="192.0.2.1"))
+    assert both.status_code == 422
+    assert "These come from elsewhere." in read(both.text).text
+
+    await ada_api.post(API, json={"name": "Mine", "entries": "192.0.2.1"})
+    changed = await ada_api.patch(f"{API}/1", json=fed)
+    assert (changed.status_code, changed.json()["entry_count"]) == (200, None)
+    assert applies(panel) == ["192.0.2.1"]  # At once, and until the first download is accepted.
+    await panel.feeds.mend()
+    assert applies(panel) == ["192.0.2.1"]
+    assert (await ada_api.post(f"{API}/1/entries", json={"entries": ["192.0.2.9"]})).status_code == 409
+
+    await ada_api.post(f"{API}/1/feed/download")
+    state = (await ada_api.get(f"{API}/1/feed")).json()
+    assert (state["entry_count"], state["waiting_count"], state["waiting_because"]) == (1, 4, FIRST)
+    assert (await ada_api.post(f"{API}/1/feed/accept")).json()["entry_count"] == 4
+
+    by_hand = await ada_api.patch(f"{API}/1", json={"filled_from": "hand"})
+    assert (by_hand.json()["entry_count"], by_hand.json()["feed_url"]) == (4, "")
+    assert engines.running is not None
+    assert engines.running.data["lists/1.map"].count(b"\n") == 4
+    assert (await ada_api.get(f"{API}/1/feed")).status_code == 409
+    assert (await ada_api.post(f"{API}/1/feed/download")).status_code == 409
+
+
+async def test_only_what_was_looked_at_is_accepted(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    await downloaded(ada)
+    digest = read((await ada.get(f"{PLACE}/1")).text).value("digest")
+    assert digest == (await ada_api.get(f"{API}/1/feed")).json()["waiting_digest"]
+    listed.write_text("192.0.2.1\n")
+    await downloaded(ada)
+
+    refused = await ada.post(f"{PLACE}/1/feed/accept", data={"digest": digest}, follow_redirects=True)
+    assert "Another download waits by now." in read(refused.text).text
+    assert (await ada_api.post(f"{API}/1/feed/accept", params={"digest": digest})).status_code == 409
+    assert applies(panel) == []
+    now = (await ada_api.get(f"{API}/1/feed")).json()["waiting_digest"]
+    assert (await ada_api.post(f"{API}/1/feed/accept", params={"digest": now})).json()["entry_count"] == 1
+
+
+async def test_a_list_that_denies_by_now_is_judged_anew(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, source: Path
+) -> None:
+    source.write_text("0.0.0.0/1\n128.0.0.0/1\n127.0.0.1\n")
+    fields = {"name": "Ours", "kind": "allow", "filled_from": "url", "feed_url": f"file://{source}"}
+    await ada_api.post(API, json=fields)
+    await downloaded(ada)
+    assert (await ada_api.patch(f"{API}/1", json={"kind": "deny"})).status_code == 200
+
+    assert (await ada_api.post(f"{API}/1/feed/accept")).status_code == 422
+    refused = await ada.post(f"{PLACE}/1/feed/accept", follow_redirects=True)
+    assert "These deny every IPv4 address." in read(refused.text).text
+    source.write_text("127.0.0.1\n192.0.2.1\n")
+    await downloaded(ada)
+    await accepted(ada)
+    assert applies(panel) == ["192.0.2.1"]
+
+
+async def test_another_url_is_another_list(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
+    await accepted(ada)
+    other = listed.with_name("other.txt")
+    other.write_text("192.0.2.1\n192.0.2.2\n192.0.2.3\n192.0.2.4\n")
+    form = an_address_list(filled_from="url", feed_url=f"file://{other}", entries="")
+    assert (await ada.post(f"{PLACE}/1", data=form)).status_code == 303
+
+    assert f"{FIRST} The earlier download applies until you accept it." in await downloaded(ada)
+    assert "198.51.100.7" in applies(panel)
+    other.unlink()
+    await downloaded(ada)
+    form = an_address_list(filled_from="url", feed_url=f"file://{listed}", entries="", version="2")
+    assert (await ada.post(f"{PLACE}/1", data=form)).status_code == 303
+    refused = await ada.post(f"{PLACE}/1/feed/accept", follow_redirects=True)
+    assert "Nothing waits any more." in read(refused.text).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "Enter the URL of the list."),
+        ("http://lists.example/drop.txt", "starts with https:// or file:///"),
+        ("https://ada:secret@lists.example/", "Remove the user name and password"),
+    ],
+)
+@pytest.mark.changes_nothing
+async def test_a_bad_url_is_said_at_its_field(ada: httpx2.AsyncClient, typed: str, words: str) -> None:
+    refused = await ada.post(PLACE, data=an_address_list(filled_from="url", feed_url=typed, entries=""))
+    page = read(refused.text)
+    assert refused.status_code == 422
+    assert words in page.text
+    assert page.value("feed_url") == typed
+    assert 'id="f-feed_url-error"' in refused.text
+
+
+async def test_files_outside_of_the_settings_are_not_read(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
+    panel.feeds.reach = FeedReach()
+    assert "GUARDPANEL_FEED_FILES names no directory" in await downloaded(ada)
+
+
+async def test_a_viewer_may_look(ada: httpx2.AsyncClient, vera: httpx2.AsyncClient, listed: Path) -> None:
+    await downloaded(ada)
+    page = (await vera.get(f"{PLACE}/1")).text
+    assert "Waits for you" in page
+    assert "Download now" not in page
+    assert (await vera.post(f"{PLACE}/1/feed/accept")).status_code == 403
+    assert (await vera.post(f"{PLACE}/1/feed/download")).status_code == 403
+
+
+async def test_a_stale_feed_is_marked(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
+    await accepted(ada)
+    assert "stale" not in (await ada.get(PLACE)).text
+    async with panel.database.write() as session:
+        feed = (await session.exec(select(Feed))).one()
+        feed.checked_at = datetime.now(UTC) - timedelta(hours=3, minutes=1)
+        session.add(feed)
+    assert "stale" in (await ada.get(PLACE)).text
+    assert "stale" in (await ada.get(f"{PLACE}/1")).text
+
+
+async def test_what_is_due_is_downloaded(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
+    await panel.feeds.download_due()
+    assert "Waits for you" in (await ada.get(f"{PLACE}/1")).text
+    await accepted(ada)
+    listed.write_text(ENTRIES + "192.0.2.1\n")
+    await panel.feeds.download_due()
+    assert len(applies(panel)) == 4  # It is not due.
+    async with panel.database.write() as session:
+        feed = (await session.exec(select(Feed))).one()
+        feed.tried_at = datetime.now(UTC) - timedelta(hours=1)
+        session.add(feed)
+    await panel.feeds.download_due()
+    assert len(applies(panel)) == 5
+
+
+async def test_an_undone_deletion_brings_the_entries_back(
+    ada: httpx2.AsyncClient, panel: Panel, engines: FakeEngines, listed: Path
+) -> None:
+    await accepted(ada)
+    await ada.post(f"{PLACE}/1/delete", data={"version": "1"})
+    await panel.retention.tidy()
+    async with panel.database.read() as session:
+        assert len((await session.exec(select(AddressListContent.digest))).all()) == 1
+    last = (await ada.get("/changes")).text.split("/changes/")[1].split('"')[0].split("/")[0].split("?")[0]
+    assert (await ada.post(f"/changes/{last}/undo")).status_code == 303
+    assert engines.running is not None
+    assert engines.running.outside
+    assert "Entries 4" in read((await ada.get(f"{PLACE}/1")).text).text
+    assert len(applies(panel)) == 4

@@ -221,6 +221,21 @@ def a_react_policy(name: str = "Strict", **others: Any) -> dict[str, Any]:
     }
 
 
+def a_path_binding(**others: Any) -> Form:
+    """The form of a path binding."""
+    typed = {
+        "path_match": "below",
+        "path": "/api",
+        "policy_id": "",
+        "enforcement_mode": "detect_only",
+        "redirect": "no",
+        "redirect_to": "",
+        "redirect_rest": "on",
+        "notes": "",
+    }
+    return {**typed, **others}
+
+
 def a_body_reading(**others: Any) -> Form:
     """The form of a body reading."""
     typed = {

@@ -10,6 +10,7 @@ from guardpanel.engines.tls import default_certificate
 from guardpanel.models.access.address_list import AddressListFields
 from guardpanel.models.certificates.certificate import CertificateFields
 from guardpanel.models.certificates.client_ca import ClientCaFields
+from guardpanel.models.path_binding import PathBindingFields
 from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.rules.custom_rule import CustomRuleFields
@@ -41,6 +42,7 @@ def rows(
     overrides: Iterable[dict[str, Any]] = (),
     custom_rules: Iterable[dict[str, Any]] = (),
     readings: Iterable[dict[str, Any]] = (),
+    paths: Iterable[dict[str, Any]] = (),
     certificates: Iterable[dict[str, Any]] = (),
     client_cas: Iterable[dict[str, Any]] = (),
     address_lists: Iterable[dict[str, Any]] = (),
@@ -81,6 +83,10 @@ def rows(
         {"id": at, "policy_id": ids[one["policy"]], **BodyReadingFields.model_validate(one).model_dump(mode="json")}
         for at, one in enumerate(readings, 1)
     ]
+    made["pathbinding"] = [
+        {"id": at, "virtual_host_id": bound.get("virtual_host_id", 1), **_path(bound, ids)}
+        for at, bound in enumerate(paths, 1)
+    ]
     made["certificate"] = [
         {"id": at, **CertificateFields.model_validate(certificate).model_dump(mode="json")}
         for at, certificate in enumerate(certificates, 1)
@@ -95,6 +101,13 @@ def rows(
         columns = AddressListFields.model_validate({"content": content, **fields}).model_dump(mode="json")
         made["addresslist"].append({"id": at, **columns})
     return made
+
+
+def _path(bound: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
+    """Of virtual host 1 unless it says another."""
+    typed = {name: value for name, value in bound.items() if name not in {"policy", "virtual_host_id"}}
+    policy_id = ids[bound["policy"]] if "policy" in bound else None
+    return PathBindingFields.model_validate({"policy_id": policy_id, **typed}).model_dump()
 
 
 def the_entries(listed: dict[str, Any]) -> Entries:

@@ -13,7 +13,7 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import traffic, virtual_host
+from guardpanel.models import path_binding, traffic, virtual_host
 from guardpanel.models.access import address_list
 from guardpanel.models.access.address_list import AddressList
 from guardpanel.models.access.address_list_content import AddressListContent
@@ -26,6 +26,7 @@ from guardpanel.models.certificates.certificate_content import CertificateConten
 from guardpanel.models.certificates.client_ca import ClientCa
 from guardpanel.models.hostname import Hostname
 from guardpanel.models.noun import Noun
+from guardpanel.models.path_binding import PathBinding
 from guardpanel.models.policies import body_reading, policy
 from guardpanel.models.policies.body_reading import BodyReading
 from guardpanel.models.policies.policy import Policy
@@ -47,6 +48,7 @@ NOUNS: Mapping[str, Noun] = {
         policy.NOUN,
         client_ca.NOUN,
         virtual_host.NOUN,
+        path_binding.NOUN,
         rule_override.NOUN,
         rule_exclusion.NOUN,
         custom_rule.NOUN,
@@ -76,6 +78,7 @@ __all__ = [
     "Feed",
     "Hostname",
     "Installation",
+    "PathBinding",
     "Policy",
     "Revision",
     "RuleExclusion",

@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import access, acme, client_certificates, https, limits, maps, trailers, waiting
+from guardpanel.rendering import access, acme, client_certificates, https, limits, maps, paths, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -71,6 +71,16 @@ class ResponseHold(NamedTuple):
     "Bytes of a body that suffice."
 
 
+def holds(state: DesiredState) -> dict[int, ResponseHold]:
+    """By virtual host, where responses are held. One section serves all of its paths: the longest hold of their policies."""
+    longest: dict[int, ResponseHold] = {}
+    for _, host in state.bound:
+        if hold := held(state, host):
+            before = longest.get(host.id, hold)
+            longest[host.id] = ResponseHold(*map(max, before, hold))
+    return longest
+
+
 def held(state: DesiredState, host: VirtualHostState) -> ResponseHold | None:
     """None if responses are not inspected, or if this HAProxy cannot hold them."""
     policy, mode = state.effective(host)
@@ -101,6 +111,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             **client_certificates.parameters(state),
             **access.parameters(state),
             **limits.parameters(state),
+            **paths.parameters(state),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
             large_buffer=LARGE_BUFFER,
@@ -127,9 +138,9 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
         )
     )
     before, after = frame.split(BACKENDS + "\n")
-    texts, line = [before], before.count("\n")
+    texts, line, held_for = [before], before.count("\n"), holds(state)
     for host in state.virtual_hosts:
-        text, lines, own = backend(host, state.facts.system_ca, bool(state.facts.server_states), held(state, host))
+        text, lines, own = backend(host, state.facts.system_ca, bool(state.facts.server_states), held_for.get(host.id))
         texts.append(text)
         for at, origin in own:
             origins[line + at] = origin
@@ -178,7 +189,9 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
     if state.proven_names:
         rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts.acme_thumbprint)
-    rendered |= https.files(state) | access.files(state) | client_certificates.files(state) | error_pages()
+    rendered |= (
+        https.files(state) | access.files(state) | paths.files(state) | client_certificates.files(state) | error_pages()
+    )
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
             rendered[f"ca/{host.id}.pem"] = host.tls_ca

@@ -56,7 +56,7 @@ def parameters(state: DesiredState) -> dict[str, Any]:
 
 def periods(state: DesiredState) -> list[int]:
     """Seconds, of policies in effect."""
-    used = {state.effective(host) for host in state.virtual_hosts}
+    used = {state.effective(host) for _, host in state.bound}
     return sorted(
         {
             policy.rate_limit_window_seconds

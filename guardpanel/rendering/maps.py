@@ -32,11 +32,11 @@ def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
     """The fields that `_frontend.cfg.j2` reads. All values are ours. There are few policies and many virtual hosts."""
     known: dict[Effective | None, str] = {}
     lines = []
-    for host in state.virtual_hosts:
+    for place, host in state.bound:
         key = effective(state, host)
         if key not in known:
             known[key] = binding(key, names, state)
-        lines.append(f"{host.id} be_{host.id};{known[key]};{int(host.maintenance)}\n")
+        lines.append(f"{place} be_{host.id};{known[key]};{int(host.maintenance)}\n")
     return "".join(lines)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
 from guardpanel.rendering import acme
 from guardpanel.rendering.address_list import AddressListState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.policy import PolicyState
-from guardpanel.rendering.rows import Rows
+from guardpanel.rendering.rows import ColumnReader, Row, Rows
 from guardpanel.rendering.traffic import TrafficState
 from guardpanel.rendering.tuning import UNTUNED, Tuning
 from guardpanel.rendering.virtual_host import ServerState, VirtualHostState
@@ -24,6 +25,36 @@ class ClientCaState(NamedTuple):
     id: int
     certificates: str
     revocation_lists: str
+
+
+OF_PATH = ColumnReader(PathBindingColumns)
+
+
+class PathState(NamedTuple):
+    """A path with a policy or mode of its own."""
+
+    id: int
+    virtual_host_id: int
+    path: str
+    path_match: BoundPath
+    policy_id: int | None
+    enforcement_mode: EnforcementMode | None
+    redirect: Redirect
+    redirect_to: str
+    redirect_rest: bool
+
+    @classmethod
+    def from_row(cls, row: Row) -> "PathState":
+        values = {"id": row["id"], "virtual_host_id": row["virtual_host_id"], **OF_PATH.by_name(row)}
+        return cls(**{name: values[name] for name in cls._fields})
+
+
+class BoundHost(NamedTuple):
+    """What requests get: a virtual host with its own policy and mode or, for path binding 4 of host 17 (`17.4`), with the
+    path's."""
+
+    key: str
+    host: VirtualHostState
 
 
 @dataclass(frozen=True)
@@ -41,6 +72,8 @@ class DesiredState:
     proven_names: tuple[str, ...] = ()
     "Names that HAProxy proves to ACME authorities."
     client_cas: Mapping[int, ClientCaState] = field(default_factory=dict)
+    paths: tuple[PathState, ...] = ()
+    "Of enabled virtual hosts."
     awaited_names: frozenset[str] = frozenset()
     "Names of certificates that an authority has not issued yet."
 
@@ -51,6 +84,7 @@ class DesiredState:
             names[row["virtual_host_id"]].append(row["name"])
         for row in sorted(rows["server"], key=lambda row: row["position"]):
             servers[row["virtual_host_id"]].append(ServerState.from_row(row))
+        enabled = {row["id"] for row in rows["virtualhost"] if row["enabled"]}
         return cls(
             facts=facts,
             policies={
@@ -69,6 +103,11 @@ class DesiredState:
             address_lists=tuple(
                 AddressListState.from_row(row) for row in sorted(rows["addresslist"], key=lambda row: row["id"])
             ),
+            paths=tuple(
+                PathState.from_row(row)
+                for row in sorted(rows.get("pathbinding", ()), key=lambda row: row["id"])
+                if row["virtual_host_id"] in enabled
+            ),
             proven_names=acme.proven_names(rows),
             client_cas={
                 row["id"]: ClientCaState(row["id"], row["certificates"], row["revocation_lists"])
@@ -82,10 +121,30 @@ class DesiredState:
     @property
     def body_limit(self) -> int:
         """The largest body limit of a policy that is in effect, in bytes. It determines HAProxy's buffers."""
-        used = {self.effective(host) for host in self.virtual_hosts}
+        used = {self.effective(bound.host) for bound in self.bound}
         return max(
             (policy.body_limit for policy, mode in used if policy and mode is not EnforcementMode.OFF), default=0
         )
+
+    @cached_property
+    def bound(self) -> tuple[BoundHost, ...]:
+        """Everything that requests are bound to: each virtual host, and each of its paths."""
+        return (
+            *(BoundHost(str(host.id), host) for host in self.virtual_hosts),
+            *(bound for _, bound in self.bound_paths),
+        )
+
+    @cached_property
+    def bound_paths(self) -> tuple[tuple[PathState, BoundHost], ...]:
+        hosts = {host.id: host for host in self.virtual_hosts} if self.paths else {}
+        return tuple((path, self._bound(path, hosts[path.virtual_host_id])) for path in self.paths)
+
+    @staticmethod
+    def _bound(path: PathState, host: VirtualHostState) -> BoundHost:
+        inherited = host.enforcement_mode if path.policy_id is None else None
+        policy_id = host.policy_id if path.policy_id is None else path.policy_id
+        own = host._replace(policy_id=policy_id, enforcement_mode=path.enforcement_mode or inherited)
+        return BoundHost(f"{host.id}.{path.id}", own)
 
     @cached_property
     def with_own(self) -> frozenset[tuple[int, int]]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         @classmethod
         def _make(cls, values: Iterable[Any]) -> Self: ...
 
+        def _replace(self, **values: Any) -> Self: ...
+
 else:
     ServerValues = namedtuple("ServerValues", ("position", "endpoint", *OF_SERVER.names))  # noqa: PYI024 not by hand
     VirtualHostValues = namedtuple("VirtualHostValues", ("id", "hostnames", "servers", *OF_HOST.names))  # noqa: PYI024

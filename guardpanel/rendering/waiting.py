@@ -109,15 +109,15 @@ def response_limits(state: DesiredState) -> list[int]:
 
 
 def patience_map(state: DesiredState) -> str:
-    """By virtual host `limit;milliseconds;bytes a second;over the limit;policy`, if late bodies pass."""
+    """By virtual host, or path of one, `limit;milliseconds;bytes a second;over the limit;policy`, if late bodies pass."""
     known: dict[object, str] = {}
     lines = []
-    for host in state.virtual_hosts:
+    for place, host in state.bound:
         key = host.policy_id, host.enforcement_mode
         if key not in known:
             known[key] = _patience(state, host)
         if known[key] and not host.maintenance:
-            lines.append(f"{host.id} {known[key]}\n")
+            lines.append(f"{place} {known[key]}\n")
     return "".join(lines)
 
 
@@ -147,7 +147,7 @@ def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -
 
 def _effective(state: DesiredState) -> set[tuple[PolicyState, EnforcementMode]]:
     """Every policy in each mode that virtual hosts use, except off."""
-    one_of_each = {(host.policy_id, host.enforcement_mode): host for host in state.virtual_hosts}
+    one_of_each = {(host.policy_id, host.enforcement_mode): host for _, host in state.bound}
     effective: set[tuple[PolicyState, EnforcementMode]] = set()
     for host in one_of_each.values():
         policy, mode = state.effective(host)

@@ -6,7 +6,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
-from guardpanel.models import CustomRule, Policy, VirtualHost
+from guardpanel.models import CustomRule, PathBinding, Policy, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode, FailMode
 from guardpanel.models.policies.policy import KIB, NOUN, PolicyFields
 from guardpanel.rendering import EngineFacts
@@ -85,12 +85,10 @@ async def default(session: AsyncSession) -> int | None:
 
 
 async def used_by(session: AsyncSession) -> dict[int, int]:
-    """The number of virtual hosts of each policy."""
-    rows = await session.exec(
-        select(VirtualHost.policy_id, func.count())
-        .where(col(VirtualHost.policy_id).is_not(None))
-        .group_by(col(VirtualHost.policy_id))
-    )
+    """The number of virtual hosts of each policy, with those that only have paths with it."""
+    whole = select(VirtualHost.policy_id, VirtualHost.id)
+    both = whole.union(select(PathBinding.policy_id, PathBinding.virtual_host_id)).subquery()
+    rows = await session.exec(select(both.c.policy_id, func.count()).group_by(both.c.policy_id))
     return {policy_id: count for policy_id, count in rows.all() if policy_id is not None}
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Hostname, Policy, Server, VirtualHost
+from guardpanel.models import Hostname, PathBinding, Policy, Server, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
@@ -80,12 +80,14 @@ async def page(
     mode: EnforcementMode | None = None,
     **paging: Unpack[Paging],
 ) -> Page[VirtualHost]:
-    """Those whose name, hostnames, servers or policy contain `q`, with the effective `mode` if given."""
+    """Those whose name, hostnames, servers or policy contain `q`, with the effective `mode` if given.
+    `policy_id`: theirs, or that of some of their paths."""
     query = select(VirtualHost).join(Policy, isouter=True)
     if q:
         query = query.where(_matches(q))
     if policy_id is not None:
-        query = query.where(col(VirtualHost.policy_id) == policy_id)
+        bound = select(PathBinding.virtual_host_id).where(PathBinding.policy_id == policy_id)
+        query = query.where(or_(col(VirtualHost.policy_id) == policy_id, col(VirtualHost.id).in_(bound)))
     if mode is not None:
         query = query.where(mode.value == EFFECTIVE_MODE)
     return await ROWS.listed(session, query, SORTS, **paging)
@@ -124,6 +126,16 @@ async def some_names(session: AsyncSession, limit: int) -> list[str]:
 
 async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy | None:
     return await session.get(Policy, virtual_host.policy_id) if virtual_host.policy_id is not None else None
+
+
+async def policy_at(session: AsyncSession, virtual_host: VirtualHost, policy_id: int | None) -> Policy | None:
+    """The one with this id if some path of the virtual host has it. Otherwise the virtual host's."""
+    bound = select(PathBinding.id).where(
+        PathBinding.virtual_host_id == virtual_host.id, PathBinding.policy_id == policy_id
+    )
+    if policy_id is not None and (await session.exec(bound)).first():
+        return await session.get(Policy, policy_id)
+    return await policy_of(session, virtual_host)
 
 
 class Heir(NamedTuple):

@@ -10,13 +10,16 @@ from guardpanel.errors import StorageFailed
 from guardpanel.events.words import Kind
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.panel import Panel
-from guardpanel.services import certificate_uses, client_cas, virtual_hosts
+from guardpanel.services import certificate_uses, client_cas, path_bindings, policies, virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials.trials import Trial
 from guardpanel.views import orders
 from guardpanel.views.answers import by_name, page
 from guardpanel.views.context import Context
 from guardpanel.views.details import last_changes
+
+MOST_PATHS = 200
+"Path bindings on the page."
 
 
 async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = None) -> Response:
@@ -37,6 +40,9 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "client_ca": await client_cas.asked_by(ctx.session, host),
         "coverage": await certificate_uses.coverage(ctx.session, host),
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
+        "paths": await path_bindings.ROWS.under(virtual_host_id).page(ctx.session, limit=MOST_PATHS),
+        "policies": {choice.id: choice for choice in await policies.all_of_them(ctx.session)},
+        "path_mode": path_bindings.mode_of,
     }
     if host.certificate is not None and host.certificate.source is Source.ACME and host.certificate.content is None:
         context |= {"ordered": host.certificate, **await orders.beside(ctx, host.certificate.id or 0)}

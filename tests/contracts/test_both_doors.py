@@ -22,6 +22,7 @@ from tests.factories import (
     a_body_reading,
     a_client_ca,
     a_custom_rule,
+    a_path_binding,
     a_policy,
     a_traffic,
     a_vhost,
@@ -145,6 +146,14 @@ SAVES = [
     Save("a body reading", ("/policies/2/body-readings", a_body_reading(reason="Beacons")),
          ("POST", "/api/v1/policies/2/body-readings", {
              "path": "/api/event", "methods": ["POST"], "content_types": ["text/plain"], "read_as": "json", "reason": "Beacons"})),
+    Save("a path binding", ("/virtual-hosts/1/paths", a_path_binding(path="/Caf\u00e9/", policy_id="2", notes="Two\r\nlines")),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {
+             "path": "/Caf\u00e9", "policy_id": 2, "enforcement_mode": "detect_only", "notes": "Two\nlines"})),
+    Save("a redirect", ("/virtual-hosts/1/paths", a_path_binding(
+            path="/old", enforcement_mode="", redirect="308", redirect_to="https://NEW.example:8443/a")),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/old", "redirect": "308", "redirect_to": "https://new.example:8443/a"})),
+    Save("a path binding by the panel before", ("/virtual-hosts/1/paths", a_path_binding(policy_id="1", enforcement_mode="", notes="Old")),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {"path_prefix": "/api", "policy_id": 1, "priority": 0, "comment": "Old"})),
     Save("a client CA", ("/client-cas", a_client_ca(whole(), revocation_lists=lists(), notes="Two\r\nlines")),
          ("POST", "/api/v1/client-cas", {
              "name": "Staff", "certificates": whole(), "revocation_lists": lists(), "notes": "Two\nlines"})),
@@ -176,6 +185,12 @@ REFUSED = [
          ("POST", "/api/v1/policies/1/exclusions", {"rules": ["941100"], "path": "posts"})),
     Save("a host with another policy", ("/policies/2/exclusions", an_exclusion(virtual_host_id="1")),
          ("POST", "/api/v1/policies/2/exclusions", {"rules": ["941100"], "path": "/", "virtual_host_id": 1})),
+    Save("a path binding without an effect", ("/virtual-hosts/1/paths", a_path_binding(enforcement_mode="")),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/api"})),
+    Save("a path that is none to bind", ("/virtual-hosts/1/paths", a_path_binding(path="api")),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {"path_prefix": "api", "enforcement_mode": "detect_only"})),
+    Save("a path that is encoded", ("/virtual-hosts/1/paths", a_path_binding(path="/a%20b")),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/a%20b", "enforcement_mode": "detect_only"})),
     Save("everybody trusted", ("/system/traffic", a_traffic(trusted_networks="0.0.0.0/0")),
          ("PATCH", "/api/v1/traffic", {"trusted_networks": ["0.0.0.0/0"]})),
     Save("nobody trusted", ("/system/traffic", a_traffic(client_ip_source="x_forwarded_for")),

@@ -25,7 +25,7 @@ SAID: dict[str, Any] = {
     "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "allowed_charsets": ["koi8-r"], "allowed_http_versions": ["1.1"],
     "restricted_headers": ["x-changed"], "restricted_extensions": [".changed"], "masked_fields": ["pin"], "geoip_countries": ["DE"],
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
-    "rule": "942200", "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "scope_path": "/changed", "methods": ["PUT"],
+    "rule": "942200", "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "path_prefix": "/changed", "scope_path": "/changed", "methods": ["PUT"],
     "variables": "ARGS:changed|!ARGS:/(?i)^x/", "transformations": ["lowercase"], "tags": ["attack-sqli"],
     "seclang": "SecAction \"id:9000001,phase:2,pass,nolog,setvar:'tx.mine=1'\"",
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
@@ -154,6 +154,9 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
         return {"name": "Mine", "applies_to": "virtual_hosts", "virtual_host_ids": [1], **fed}
     if "body-readings" in path:
         return {"path_match": "exact", "path": "/posts", "methods": ["POST"], "read_as": "json"}
+    if "/policy-bindings" in path:
+        prefix = "path_prefix" if place and place[0] in {"path_prefix", "comment"} else "path"
+        return {prefix: "/api", "enforcement_mode": "detect_only", "redirect_to": "/new"}
     if path.endswith("/profiles"):
         return {"profile": "graphql"}
     if "exclusions" in path:

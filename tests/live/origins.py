@@ -82,7 +82,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         seen = {
             "method": self.command,
-            "target": self.path,
+            "target": self.requestline.split()[1],
             "version": self.request_version,
             "headers": [[name.lower(), value] for name, value in self.headers.items()],
             "trailers": self.trailers,

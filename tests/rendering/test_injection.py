@@ -245,3 +245,24 @@ def test_what_is_typed_into_a_body_reading_is_refused_or_stays_within_its_place(
         assert "%{" not in "".join(lines), text
 
     assert taken > 1 or place in {"methods", "content types", "subtypes"}
+
+
+@pytest.mark.parametrize("match", ["below", "exact"])
+def test_what_is_typed_as_a_bound_path_is_refused_or_stays_one_key_of_a_map(match: str) -> None:
+    """HAProxy ends a map's key at a space or tab, and an entry at the end of its line."""
+    taken, host = 0, {"servers": [{"address": "192.0.2.10:80"}], "policy": "Harmless"}
+    for text in share(["below", "exact"].index(match)):
+        path = {"path": f"/{text}", "path_match": match, "enforcement_mode": "off"}
+        try:
+            given = rows({"Harmless": {}}, {"shop.example": host}, paths=[path])
+        except ValidationError as error:
+            for problem in error.errors():
+                assert len(problem["msg"]) > 10
+            continue
+        taken += 1
+        files = render(DesiredState.from_rows(given, FACTS)).files
+        for name in ("paths", "paths_exact", "paths_written", "paths_written_exact"):
+            lines = files[f"{name}.map"].decode()
+            assert lines == "" or re.fullmatch(r"1:/[^ \t\r\n]* 1\.1(:weak)?\n", lines), (text, lines)
+
+    assert taken > 1

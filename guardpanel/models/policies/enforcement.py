@@ -57,6 +57,13 @@ def effective_mode(own: EnforcementMode | None, policy: HasMode | None) -> Enfor
     return own or policy.enforcement_mode
 
 
+def bound_mode(
+    own: EnforcementMode | None, policy_id: int | None, of_host: EnforcementMode | None, policy: HasMode | None
+) -> EnforcementMode:
+    """The effective mode of a path: its own, or that of its policy. Without a policy of its own it is the virtual host's."""
+    return effective_mode(own or (of_host if policy_id is None else None), policy)
+
+
 def over_limit_in(over_limit: OverLimit, mode: EnforcementMode) -> OverLimit:
     """What the choice means in this mode. Never returns BY_MODE."""
     if over_limit is OverLimit.BY_MODE:

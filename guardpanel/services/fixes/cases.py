@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlmodel import col, func, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
@@ -13,6 +13,7 @@ from guardpanel.errors import Conflict, EngineUnavailable, NotFound
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.hostname import Hostname
 from guardpanel.models.policies.body_reading import NOUN as BODY_READING
+from guardpanel.services import virtual_hosts
 from guardpanel.services.events import EventDetail, Events, FiredRule, scores
 from guardpanel.services.fixes.blame import causes
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
@@ -58,15 +59,14 @@ async def open_case(changes: Changes, events: Events, session: AsyncSession, req
         raise NotFound("Event not found.")
     line = _fixable(event)
     host = await session.get(VirtualHost, event.item.virtual_host_id) if event.item.virtual_host_id else None
-    policy = await session.get(Policy, host.policy_id) if host and host.policy_id else None
+    policy = await virtual_hosts.policy_at(session, host, event.item.policy_id) if host else None
     if host is None and event.proxy is None:
         raise Conflict(f"HAProxy’s line about this request has not arrived. {NOT_YET}")
     if host is None:
         raise Conflict("Its virtual host was deleted. There is nothing left to change.")
     if policy is None or policy.id is None or host.id is None:
         raise Conflict(f"{host.name} has no policy anymore: nothing inspects such requests.")
-    using = select(func.count()).select_from(VirtualHost).where(col(VirtualHost.policy_id) == policy.id)
-    others = (await session.exec(using)).one() - 1
+    others = (await virtual_hosts.page(session, policy_id=policy.id, limit=1)).total - 1
     ground = await ground_now(changes, session, policy.id, host.id)
     names = (await session.exec(select(Hostname.name).where(Hostname.virtual_host_id == host.id))).all()
     hostname = min(names, key=lambda name: name.startswith("*.")).replace("*.", "www.", 1)

@@ -59,7 +59,8 @@ async def prove(changes: Changes, session: AsyncSession, case: Case, ladder: Lad
 async def _prove(changes: Changes, session: AsyncSession, case: Case, ladder: Ladder) -> LiveProof:
     ground = await ground_now(changes, session, case.ground.policy_id, case.ground.virtual_host_id)
     state = DesiredState.from_rows(ground.rows, ground.facts)
-    key = effective(state, state.virtual_hosts[0]) if state.virtual_hosts else None
+    host = next((bound.host for bound in state.bound if bound.host.policy_id == case.ground.policy_id), None)
+    key = effective(state, host) if host else None
     name = applications(state)[0].get(key, "") if key else ""
     if not key or not name:
         return LiveProof(True, 0, 0, f"{case.virtual_host.name} is disabled, or its WAF is off.")

@@ -17,6 +17,7 @@ from guardpanel.models.policies.policy import KIB
 from guardpanel.models.types import in_circles, is_ourselves, shown
 from guardpanel.rendering.capacity import by_files
 from guardpanel.rendering.limits import MOST_PERIODS
+from guardpanel.rendering.paths import lower
 from guardpanel.services.saving.https_rules import (
     addresses_get_a_certificate,
     chosen_certificates_cover_a_hostname,
@@ -111,6 +112,16 @@ def requests_are_read_in_one_way(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.between(*keys, "path", "{} is for the same requests.", is_double=True)
 
 
+def paths_are_bound_once(proposal: Proposal) -> Iterator[Violation]:
+    """Upper and lower case are the same to HAProxy."""
+    owners: dict[tuple[int, str, str], int] = {}
+    for row in proposal.rows["pathbinding"]:
+        owner = owners.setdefault((row["virtual_host_id"], row["path_match"], lower(row["path"])), row["id"])
+        if owner != row["id"]:
+            keys = ("path_binding", row["id"]), ("path_binding", owner)
+            yield from proposal.between(*keys, "path", "{} is bound already.", is_double=True)
+
+
 def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
     binds = (*proposal.facts.http_binds, *proposal.facts.https_binds)
     ports = tuple(f":{port}" for _, port in binds)
@@ -167,6 +178,7 @@ RULES = (
     what_is_named_exists,
     rules_are_overridden_once,
     requests_are_read_in_one_way,
+    paths_are_bound_once,
     custom_rules_have_own_ids,
     no_server_is_haproxy,
     bodies_fit_the_agent,

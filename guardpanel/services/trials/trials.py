@@ -62,8 +62,10 @@ class Trial:
         return self.sentence.partition(": ")[2]
 
 
-async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | None, kind: Kind) -> Trial:
-    """Send it to the first public listener with the virtual host's name. Raises nothing."""
+async def send(
+    changes: Changes, virtual_host: VirtualHost, policy: Policy | None, kind: Kind, mode: EnforcementMode | None = None
+) -> Trial:
+    """Send it to the first public listener with the virtual host's name. `policy`, `mode`: of its home page. Raises nothing."""
     verifier = changes.engines.verifier
     name = next((row.name for row in virtual_host.hostnames if not row.name.startswith("*.")), None)
     name = name or virtual_host.hostnames[0].name.replace("*.", "www.", 1)
@@ -73,13 +75,12 @@ async def send(changes: Changes, virtual_host: VirtualHost, policy: Policy | Non
     except EngineUnavailable as error:
         return _trial(kind, False, error.message, None, policy, (), None)
     rules = await _rules(changes, answer)
-    ok, sentence = _judged(kind, answer, virtual_host, policy)
+    ok, sentence = _judged(kind, answer, mode or virtual_host.mode_under(policy), policy)
     return _trial(kind, ok, sentence, answer, policy, rules, _number(answer, "x-gp-score"))
 
 
-def _judged(kind: Kind, answer: http.Answer, virtual_host: VirtualHost, policy: Policy | None) -> tuple[bool, str]:
+def _judged(kind: Kind, answer: http.Answer, mode: EnforcementMode, policy: Policy | None) -> tuple[bool, str]:
     """Whether the outcome is what the policy prescribes, and a sentence about it."""
-    mode = virtual_host.mode_under(policy)
     took = f"{answer.status} in {round(1000 * answer.seconds)} ms"
     header = answer.headers.get
     blocked = header("x-gp-verdict") == "blocked"

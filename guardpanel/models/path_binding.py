@@ -1,0 +1,198 @@
+"""Path bindings: what a path of a virtual host gets that its other paths do not."""
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from sqlmodel import Field
+
+from guardpanel.models.meta import Choice, described
+from guardpanel.models.noun import Noun
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.path_condition import one_path, plain_path
+from guardpanel.models.references import OptionalId
+from guardpanel.models.types import Fields, Notes, refuse, server_host, split_port, stored, visible
+from guardpanel.models.versioned_row import VersionedRow
+from guardpanel.models.virtual_host import OptionalMode
+
+LONGEST_TARGET = 1000
+
+LONGEST_PATH = 200
+"Bytes, percent-encoded: the key of a map in HAProxy, where each request looks for it."
+
+
+class BoundPath(Choice):
+    BELOW = "below", "This path and everything below"
+    EXACT = "exact", "Exactly"
+
+
+class Redirect(Choice):
+    """By status (RFC 9110 §15.4)."""
+
+    NO = "no", "No redirect"
+    MOVED = "301", "Permanent (301)"
+    PERMANENT = "308", "Permanent, same method (308)"
+    FOUND = "302", "Temporary (302)"
+    TEMPORARY = "307", "Temporary, same method (307)"
+
+
+SIGN = r"(?:[A-Za-z0-9/._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
+TARGET = re.compile(rf"(?:(?P<scheme>https?)://(?P<host>[^/?#]+))?(?P<path>/{SIGN}*)?(?P<query>\?(?:{SIGN}|\?)*)?")
+"What a visitor’s browser reads in one way: ASCII, encoded, without a fragment."
+
+
+def redirect_target(text: str) -> str:
+    """`https://new.example`, `https://new.example/shop` or `/new`: never another site's by what a visitor sends."""
+    target = visible(text.strip())
+    if not target:
+        return ""
+    parts = TARGET.fullmatch(target)
+    if not re.match("https?://|/(?!/)", target):
+        raise refuse("Start with https:// or with a single /.")
+    if parts is None or len(target) > LONGEST_TARGET:
+        raise refuse(
+            f"Enter a URL or a path of letters, digits and the signs of URLs, encoded: {LONGEST_TARGET} at most."
+        )
+    if not parts["host"]:
+        return target
+    return f"{parts['scheme']}://{site(parts['host'])}{parts['path'] or ''}{parts['query'] or ''}"
+
+
+def site(text: str) -> str:
+    """A hostname or address, with a port if it has one."""
+    host, port = split_port(text)
+    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise refuse("The port must be between 1 and 65535.")
+    name = server_host(host)[0]
+    return (f"[{name}]" if ":" in name else name) + (f":{port}" if port else "")
+
+
+def bound_path(text: str) -> str:
+    """A path that HAProxy compares with what it decodes: without what is decoded to something else."""
+    path = one_path(text)
+    if not path:
+        raise refuse("Enter a path, such as /login.")
+    plain_path(path)
+    if character := re.search(r"[\s\\;#%\"'<>^`{|}]|//", path):
+        raise refuse(f"Enter the path without {character[0].strip() or 'spaces'}.")
+    if re.search(r"\.(/|$)", path):
+        raise refuse("No part of the path may end in a dot.")
+    if len(path.encode()) > LONGEST_PATH:
+        raise refuse(f"At most {LONGEST_PATH} bytes.")
+    return path.removesuffix("/") or "/"
+
+
+class PathBindingColumns(Fields):
+    """What form, JSON and table have in common."""
+
+    path_match: BoundPath = described("Path match", BoundPath.BELOW, sa_type=stored(BoundPath))
+    path: Annotated[str, AfterValidator(bound_path)] = described(
+        "Path",
+        placeholder="/login",
+        hint="Without the query, decoded: /café. Upper case and lower case are the same, and so are /login and /login/.",
+    )
+    redirect: Redirect = described(
+        "Redirect",
+        Redirect.NO,
+        sa_type=stored(Redirect),
+        hint="Instead of the servers. Redirected requests are not inspected.",
+    )
+    policy_id: OptionalId = described("Policy", None, unset="Same as virtual host")
+    enforcement_mode: OptionalMode = described(
+        "Enforcement mode",
+        None,
+        sa_type=stored(EnforcementMode),
+        short="Mode",
+        unset="Same as policy",
+        hint="Overrides the policy’s mode. Off skips inspection.",
+    )
+    redirect_to: Annotated[str, AfterValidator(redirect_target)] = described(
+        "Redirect to", "", placeholder="https://new.example/shop", hint="A URL, or a path of this virtual host."
+    )
+    redirect_rest: bool = described(
+        "Keep the rest", True, hint="What follows the path, and the query, are added to the target."
+    )
+    notes: Notes = described("Notes", "")
+
+
+class PathBindingFields(PathBindingColumns):
+    """What an operator sets: the input of the form, of the JSON body and of the table."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def what_is_asked_for(cls, data: Any) -> Any:
+        """Also where they are not sent: what is left out would not be looked at."""
+        return {"enforcement_mode": None, "redirect_to": "", **data} if isinstance(data, dict) else data
+
+    @field_validator("path")
+    @classmethod
+    def not_all_of_it(cls, path: str, info: ValidationInfo) -> str:
+        if path == "/" and info.data.get("path_match") is BoundPath.BELOW:
+            raise refuse("Everything below / is the virtual host itself. For the home page alone, match exactly.")
+        return path
+
+    @field_validator("enforcement_mode")
+    @classmethod
+    def some_difference(cls, mode: EnforcementMode | None, info: ValidationInfo) -> EnforcementMode | None:
+        others = info.data.get("redirect", ""), info.data.get("policy_id", "")
+        if mode is None and others == (Redirect.NO, None):
+            raise refuse("Choose a policy, a mode or a redirect. Without any, the path is like the rest.")
+        return mode
+
+    @field_validator("redirect_to")
+    @classmethod
+    def leads_elsewhere(cls, target: str, info: ValidationInfo) -> str:
+        is_redirect = info.data.get("redirect", Redirect.NO) is not Redirect.NO
+        if is_redirect and not target:
+            raise refuse("Enter where to.")
+        path = info.data.get("path", "")
+        here = target.partition("?")[0].lower()
+        below = here.startswith(f"{path}/".lower()) and info.data.get("path_match") is BoundPath.BELOW
+        if is_redirect and path and (below or here.removesuffix("/") == path.lower().removesuffix("/")):
+            raise refuse("That is the path itself: visitors would be redirected in a circle.")
+        return target
+
+    @field_validator("redirect_rest")
+    @classmethod
+    def rest_has_its_place(cls, keeps: bool, info: ValidationInfo) -> bool:
+        if keeps and "?" in info.data.get("redirect_to", ""):
+            raise refuse("The target has a query already. Clear this, or leave the target’s query out.")
+        return keeps
+
+    @property
+    def name(self) -> str:
+        """`/login/…` for a path and everything below, `/login` for exactly that."""
+        return self.path + "/…" * (self.path_match is BoundPath.BELOW)
+
+
+class PathBinding(PathBindingColumns, VersionedRow, table=True):
+    """A row. Its name is made of its fields."""
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    virtual_host_id: int | None = Field(
+        default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
+    )
+    policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
+    name: str = Field(default="", max_length=510)
+
+    def replace(self, fields: PathBindingFields) -> Self:
+        for name in (*PathBindingColumns.model_fields, "name"):
+            setattr(self, name, getattr(fields, name))
+        return self
+
+
+NOUN = Noun(
+    "path_binding",
+    "path_bindings",
+    "Path binding",
+    "Path bindings",
+    PathBinding,
+    PathBindingFields,
+    "/virtual-hosts/{virtual_host_id}/paths",
+    "vhosts/{virtual_host_id}/policy-bindings",
+    "What some paths of a virtual host get that its other paths do not: a policy, or a mode.",
+    references={"virtual_host_id": "virtual_host", "policy_id": "policy"},
+    within="virtual_host_id",
+)

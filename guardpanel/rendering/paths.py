@@ -1,0 +1,127 @@
+"""Which path of a virtual host gets which policy: maps from canonical paths to what is bound to them.
+
+HAProxy decodes the path of a request and looks for the longest binding with which it begins (map_beg, in any order of the file).
+Keys are as HAProxy makes paths there: lower case, and with a final slash, so that `/login` also is `/login/` but not `/login2`.
+"""
+
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from guardpanel.models.path_binding import BoundPath, Redirect
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.rendering.state import BoundHost, DesiredState, PathState
+from guardpanel.rendering.tokens import Token
+
+HOSTS_MAP, BELOW_MAP, EXACT_MAP = "path_hosts.map", "paths.map", "paths_exact.map"
+REDIRECTS_MAP = "redirects.map"
+WRITTEN_BELOW_MAP, WRITTEN_EXACT_MAP = "paths_written.map", "paths_written_exact.map"
+
+UNESCAPED = "/!$&()*+,:=@-._~"
+"What clients leave as it is in a path (RFC 3986 §3.3)."
+
+WEAK = "weak"
+"Marks what inspects less than the virtual host: it only gets requests whose path is written as such."
+
+STRICTNESS = (EnforcementMode.OFF, EnforcementMode.DETECT_ONLY, EnforcementMode.BLOCK)
+
+
+class Entry(NamedTuple):
+    """Of a map, without its key's beginning."""
+
+    virtual_host_id: int
+    path: str
+    value: str
+    is_exact: bool
+    is_weak: bool
+
+    @property
+    def line(self) -> str:
+        """As decoded: `17:/café/ 17.4`."""
+        return f"{self.virtual_host_id}:{with_slash(lower(self.path))} {self.value}{f':{WEAK}' * self.is_weak}\n"
+
+    @property
+    def written_line(self) -> str:
+        """As written in a request: `17:/caf%c3%a9/ 17.4`. One that is exact has no other spelling: `17:/café 17.4`"""
+        path = quote(self.path, safe=UNESCAPED).lower()
+        return f"{self.virtual_host_id}:{path if self.is_exact else with_slash(path)} {self.value}{f':{WEAK}' * self.is_weak}\n"
+
+
+def lower(path: str) -> str:
+    """As HAProxy's `lower`: ASCII letters alone."""
+    return path.encode().lower().decode()
+
+
+def with_slash(path: str) -> str:
+    return path.removesuffix("/") + "/"
+
+
+def entries(state: DesiredState) -> list[Entry]:
+    hosts = {host.id: host for host in state.virtual_hosts}
+    return [
+        Entry(
+            path.virtual_host_id,
+            path.path,
+            bound.key,
+            path.path_match is BoundPath.EXACT,
+            is_weak(state, bound, BoundHost(str(path.virtual_host_id), hosts[path.virtual_host_id])),
+        )
+        for path, bound in state.bound_paths
+    ]
+
+
+def is_weak(state: DesiredState, path: BoundHost, whole: BoundHost) -> bool:
+    """Whether a path's mode is weaker than the virtual host's."""
+    modes = [state.effective(bound.host)[1] for bound in (path, whole)]
+    return STRICTNESS.index(modes[0]) < STRICTNESS.index(modes[1])
+
+
+def redirects(state: DesiredState) -> list[tuple[str, PathState]]:
+    return [(bound.key, path) for path, bound in state.bound_paths if path.redirect is not Redirect.NO]
+
+
+def depth(path: PathState) -> int:
+    """How many parts of a request's path its target replaces. 0: all, and the query."""
+    is_below = path.path_match is BoundPath.BELOW
+    return path.path.count("/") if path.redirect_rest and (is_below or path.path != "/") else 0
+
+
+def parts_replaced(state: DesiredState) -> list[int]:
+    return sorted({depth(path) for _, path in redirects(state)} - {0})
+
+
+def redirects_map(state: DesiredState) -> str:
+    """`17.4 301;1;https://new.example`: status, parts that are replaced, target."""
+    return "".join(
+        f"{key} {path.redirect};{depth(path)};{path.redirect_to.removesuffix('/') if depth(path) else path.redirect_to}\n"
+        for key, path in redirects(state)
+    )
+
+
+def parameters(state: DesiredState) -> dict[str, Any]:
+    """What the config templates need."""
+    bound = entries(state)
+    return {
+        "paths": bool(bound),
+        "redirect_codes": sorted({int(path.redirect) for _, path in redirects(state)}),
+        "redirect_depths": [(parts, Token(f"(/+[^/]*){{{parts}}}")) for parts in parts_replaced(state)],
+        "weak_paths": any(entry.is_weak for entry in bound),
+        "early_rule": Token("tcp-request content"),
+        "rule": Token("http-request"),
+    }
+
+
+def files(state: DesiredState) -> dict[str, str]:
+    bound = sorted(entries(state))
+    if not bound:
+        return {}
+    maps = {
+        HOSTS_MAP: "".join(f"{number} 1\n" for number in sorted({entry.virtual_host_id for entry in bound})),
+        BELOW_MAP: "".join(entry.line for entry in bound if not entry.is_exact),
+        EXACT_MAP: "".join(entry.line for entry in bound if entry.is_exact),
+    }
+    if redirects(state):
+        maps[REDIRECTS_MAP] = redirects_map(state)
+    if any(entry.is_weak for entry in bound):
+        maps[WRITTEN_BELOW_MAP] = "".join(entry.written_line for entry in bound if not entry.is_exact)
+        maps[WRITTEN_EXACT_MAP] = "".join(entry.written_line for entry in bound if entry.is_exact)
+    return maps

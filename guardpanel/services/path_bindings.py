@@ -1,0 +1,71 @@
+"""Path bindings: their lists, and what one does in a sentence."""
+
+from typing import Unpack
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.models import PathBinding, Policy, VirtualHost
+from guardpanel.models.path_binding import NOUN, BoundPath, PathBindingColumns, PathBindingFields, Redirect
+from guardpanel.models.policies.enforcement import EnforcementMode, bound_mode
+from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.paging import Page, holds
+
+SORTS = {"name": col(PathBinding.path), "changed": col(PathBinding.updated_at)}
+
+DOES = {
+    EnforcementMode.BLOCK: "are inspected, and attacks blocked,",
+    EnforcementMode.DETECT_ONLY: "are inspected, and nothing is blocked,",
+    EnforcementMode.OFF: "are not inspected",
+}
+
+
+class PathBindings(Crud[PathBinding, PathBindingFields]):
+    async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[PathBinding]:
+        """Those whose path or notes contain `q`."""
+        wanted = select(PathBinding)
+        if q:
+            wanted = wanted.where(holds(q, PathBinding.name, PathBinding.notes))
+        return await self.listed(session, wanted, SORTS, **paging)
+
+
+def mode_of(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> EnforcementMode:
+    """`policy`: the path's own, or else the virtual host's."""
+    return bound_mode(fields.enforcement_mode, fields.policy_id, host.enforcement_mode, policy)
+
+
+async def at_home(session: AsyncSession, host: VirtualHost) -> tuple[Policy | None, EnforcementMode]:
+    """Policy and mode of a virtual host's home page, which may be bound exactly."""
+    home = select(PathBinding).where(PathBinding.virtual_host_id == host.id, PathBinding.path == "/")
+    bound = (await session.exec(home)).first()
+    policy_id = bound.policy_id if bound and bound.policy_id is not None else host.policy_id
+    policy = await session.get(Policy, policy_id) if policy_id is not None else None
+    return policy, mode_of(bound, host, policy) if bound else host.mode_under(policy)
+
+
+def reach(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> str:
+    """`Requests for /login and everything below are inspected, and attacks blocked, by policy Strict.`"""
+    mode = mode_of(fields, host, policy)
+    where = f"{fields.path} and everything below" if fields.path_match is BoundPath.BELOW else f"exactly {fields.path}"
+    if fields.redirect is not Redirect.NO:
+        rest = ", with what follows and the query" if fields.redirect_rest else ""
+        return f"Requests for {where} are redirected ({fields.redirect}) to {fields.redirect_to}{rest}."
+    by = f" by policy {policy.name}" if policy and mode is not EnforcementMode.OFF else ""
+    return f"Requests for {where} {DOES[mode]}{by}."
+
+
+def prices(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> list[str]:
+    """What is lost there."""
+    match mode_of(fields, host, policy):
+        case EnforcementMode.OFF if policy is None:
+            return ["Without a policy, nothing is inspected."]
+        case EnforcementMode.OFF:
+            return [
+                "Any attack on these paths passes. Their spellings that a server might read otherwise are inspected."
+            ]
+    return []
+
+
+ROWS = PathBindings(NOUN, PathBinding, PathBindingFields)
+
+page, fields_of = ROWS.page, ROWS.fields_of

@@ -1,0 +1,53 @@
+"""Path bindings: the page of one, and its form."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Path, Response
+
+from guardpanel.dependencies import RowId, Viewer
+from guardpanel.models import PathBinding
+from guardpanel.models.path_binding import PathBindingFields
+from guardpanel.services import path_bindings, policies, virtual_hosts
+from guardpanel.views.answers import page
+from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.details import detail
+from guardpanel.views.editing import Editing
+from guardpanel.views.forms import Form
+
+
+class PathBindingEditing(Editing[PathBinding, PathBindingFields]):
+    async def new_form(self, ctx: Context) -> Form:
+        """With the values in the URL: links from events fill the form in."""
+        form, query = Form.of(PathBindingFields.model_construct(None)), ctx.request.query_params
+        form.typed |= {name: [query[name]] for name in PathBindingFields.model_fields if name in query}
+        return form
+
+    async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
+        return {"policies": await policies.all_of_them(ctx.session)}
+
+
+EDITING = PathBindingEditing(path_bindings.ROWS)
+
+router = EDITING.router()
+
+
+@router.get("/{path_binding_id}")
+async def show(
+    ctx: ContextDep,
+    virtual_host_id: Annotated[RowId, Path(alias="virtual_host_id")],
+    path_binding_id: RowId,
+    _viewer: Viewer,
+) -> Response:
+    rows = path_bindings.ROWS.under(virtual_host_id)
+    row, host = await rows.find(ctx.session, path_binding_id), await virtual_hosts.find(ctx.session, virtual_host_id)
+    policy = await policies.find(ctx.session, number) if (number := row.policy_id or host.policy_id) else None
+    fields = rows.fields_of(row)
+    context = {
+        "fields": fields,
+        "policy": policy,
+        "mode": path_bindings.mode_of(fields, host, policy),
+        "reach": path_bindings.reach(fields, host, policy),
+        "prices": path_bindings.prices(fields, host, policy),
+    }
+    return await page(ctx.request, "path_bindings/show.html", context | await detail(ctx, EDITING, rows, row))

@@ -1,0 +1,124 @@
+"""The pages of path bindings."""
+
+import httpx2
+import pytest
+
+from tests.factories import a_path_binding, a_policy, a_virtual_host
+from tests.fakes import FakeEngines
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+PLACE = "/virtual-hosts/1/paths"
+MOVED = {"enforcement_mode": "", "redirect": "301"}
+
+
+def file(engines: FakeEngines, name: str) -> str:
+    assert engines.running is not None
+    return engines.running.files.get(name, b"").decode()
+
+
+async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    await ada.post("/policies", data=a_policy("Strict"))
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example", policy_id="1"))
+    made = await ada.post(
+        PLACE, data=a_path_binding(path="/login/", policy_id="2", enforcement_mode="block", notes="Ask Ada")
+    )
+    assert made.headers["location"] == f"{PLACE}/1"
+    page = read((await ada.get(f"{PLACE}/1")).text).text
+    assert "Requests for /login and everything below are inspected, and attacks blocked, by policy Strict." in page
+    assert file(engines, "paths.map") == "1:/login/ 1.1\n"
+    assert "1.1 be_1;p" in file(engines, "vhosts.map")
+
+    assert f'href="{PLACE}/1"' in (await ada.get("/virtual-hosts/1")).text
+    assert f'href="{PLACE}/1"' in (await ada.get("/search?q=login")).text
+    assert "some paths" in (await ada.get("/policies/2")).text
+    assert "1 virtual host" in read((await ada.get("/policies/2/delete")).text).text
+
+    await ada.post(f"{PLACE}/1", data=a_path_binding(path="/login", policy_id="", enforcement_mode="off", version="1"))
+    assert "Any attack on these paths passes." in read((await ada.get(f"{PLACE}/1")).text).text
+    assert file(engines, "vhosts.map").endswith("1.1 be_1;-;0;pass;open;0;0;pass;-;0\n")
+    changes = read((await ada.get("/changes")).text).text
+    assert "shop.example: added path binding /login/…" in changes
+
+    gone = await ada.post(f"{PLACE}/1/delete", data={"version": "2"})
+    assert gone.headers["location"] == "/virtual-hosts/1"
+    assert file(engines, "paths.map") == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "words"),
+    [
+        ("path", {"path": ""}, "Enter a path, such as /login."),
+        ("path", {"path": "login"}, "Start the path with /."),
+        ("path", {"path": "/a?b"}, "Enter the path without its query."),
+        ("path", {"path": "/a%20b"}, "Enter the path decoded"),
+        ("path", {"path": "/a b"}, "Enter the path without spaces."),
+        ("path", {"path": "/a;b"}, "Enter the path without ;."),
+        ("path", {"path": "/a//b"}, "Enter the path without //."),
+        ("path", {"path": "/a\\b"}, "Enter the path without \\."),
+        ("path", {"path": "/../b"}, "without . and .. segments"),
+        ("path", {"path": "/a./b"}, "No part of the path may end in a dot."),
+        ("path", {"path": "/"}, "Everything below / is the virtual host itself."),
+        ("path", {"path": "/" + "é" * 120}, "At most 200 bytes."),
+        ("enforcement_mode", {"enforcement_mode": ""}, "Choose a policy, a mode or a redirect."),
+        ("redirect_to", {**MOVED, "redirect_to": ""}, "Enter where to."),
+        ("redirect_to", {**MOVED, "redirect_to": "//evil.example"}, "Start with https:// or with a single /."),
+        ("redirect_to", {**MOVED, "redirect_to": "new"}, "Start with https:// or with a single /."),
+        ("redirect_to", {**MOVED, "redirect_to": "javascript:alert(1)"}, "Start with https:// or with a single /."),
+        ("redirect_to", {**MOVED, "redirect_to": "/\\evil.example"}, "letters, digits and the signs of URLs"),
+        ("redirect_to", {**MOVED, "redirect_to": "https://a@evil.example/"}, "hostname"),
+        (
+            "redirect_to",
+            {**MOVED, "redirect_to": "https://new.example:99999/"},
+            "The port must be between 1 and 65535.",
+        ),
+        ("redirect_to", {**MOVED, "redirect_to": "/a\r\nSet-Cookie: a=b"}, "invisible character"),
+        ("redirect_to", {**MOVED, "redirect_to": "/caf\u00e9"}, "encoded"),
+        ("redirect_to", {**MOVED, "redirect_to": "/100%"}, "encoded"),
+        ("redirect_to", {**MOVED, "redirect_to": "/API/v2"}, "in a circle"),
+        ("redirect_to", {**MOVED, "redirect_to": "/api?x=1"}, "in a circle"),
+        (
+            "redirect_rest",
+            {**MOVED, "redirect_to": "/new?x=1", "redirect_rest": "on"},
+            "The target has a query already.",
+        ),
+        ("policy_id", {"policy_id": "77"}, "Policy not found."),
+    ],
+)
+async def test_what_cannot_be_bound_is_rejected(
+    ada: httpx2.AsyncClient, field: str, typed: dict[str, str], words: str
+) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    answer = await ada.post(PLACE, data=a_path_binding(**typed))
+
+    assert answer.status_code == 422
+    assert f'id="f-{field}-error"' in answer.text
+    assert words in read(answer.text).text
+
+
+async def test_a_path_is_bound_once(ada: httpx2.AsyncClient) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    await ada.post(PLACE, data=a_path_binding(path="/Login"))
+
+    double = await ada.post(PLACE, data=a_path_binding(path="/login/"))
+    exact = await ada.post(PLACE, data=a_path_binding(path="/login", path_match="exact"))
+
+    assert double.status_code == 409
+    assert "/Login/… is bound already." in read(double.text).text
+    assert exact.status_code == 303
+
+
+async def test_paths_go_with_their_virtual_host_and_come_back_with_it(
+    ada: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    await ada.post(PLACE, data=a_path_binding())
+    assert "1 path binding" in read((await ada.get("/virtual-hosts/1/delete")).text).text
+    await ada.post("/virtual-hosts/1/delete", data={"version": "1"})
+    assert file(engines, "paths.map") == ""
+
+    last = (await ada.get("/changes")).text
+    number = max(int(part.split('"')[0]) for part in last.split("/changes/")[1:] if part.split('"')[0].isdigit())
+    await ada.post(f"/changes/{number}/undo")
+    assert file(engines, "paths.map").startswith("1:/api/ ")

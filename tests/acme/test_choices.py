@@ -7,7 +7,7 @@ import pytest
 
 from guardpanel.acme.chains import choose_chain
 from guardpanel.acme.faults import FaultKind
-from guardpanel.acme.limits import LIMITS, Past, reached
+from guardpanel.acme.limits import LIMITS, Limit, Past, reached
 from guardpanel.errors import Conflict
 from guardpanel.models import AcmeOrder, Certificate
 from guardpanel.models.certificates.issuing import LETS_ENCRYPT, STAGING
@@ -153,6 +153,27 @@ async def test_an_authority_that_is_added_during_a_limit_is_asked_at_once(worker
     await edit(worker, number, notes="x")
     await worker.look(HOUR)
     assert not await worker.content(number) and asked(worker) == {FIRST: 1}
+
+    await edit(worker, number, other_authorities=[SECOND])
+    await worker.look()
+
+    assert await worker.content(number) and asked(worker) == {FIRST: 1, SECOND: 1}
+    assert (await worker.words(number))[0] == "Ordering: second.test was added."
+
+
+@pytest.mark.anyio
+async def test_an_authority_that_is_added_during_a_limit_that_we_count_is_asked_at_once(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS, FIRST, (Limit(1, 6 * DAY, "takes 1 order in 6 days", lambda _past, _names: True),))
+    number = await worker.add()
+    worker.at().fail("finalize", refusal(UNPROVED))
+    await worker.look()
+    await worker.look(DAY)
+    assert (await worker.plan(number)).why == "first.test takes 1 order in 6 days."
+    await edit(worker, number, notes="x")
+    await worker.look(HOUR)
+    assert asked(worker) == {FIRST: 1}
 
     await edit(worker, number, other_authorities=[SECOND])
     await worker.look()

@@ -125,6 +125,13 @@ async def limit_at(
     return limit and Reached(f"{authority_name(authority)} {limit.words}.", limit.until)
 
 
+def waits_for_own_limit(plan: AcmePlan) -> bool:
+    """Whether it was postponed by a limit that our own orders reached."""
+    return any(
+        plan.why == f"{authority_name(url)} {limit.words}." for url, limits in LIMITS.items() for limit in limits
+    )
+
+
 async def _told(session: AsyncSession, authority: str, certificate: Certificate, now: datetime) -> Reached | None:
     own = (AcmeOrder.certificate_id == certificate.id, AcmeOrder.authority == authority)
     row = (await session.exec(select(AcmeOrder).where(*own).order_by(col(AcmeOrder.id).desc()).limit(1))).first()

@@ -99,9 +99,10 @@ def _is_kept(plan: AcmePlan, certificate: Certificate, history: History) -> bool
 
 
 def _added_to_a_limit(plan: AcmePlan, certificate: Certificate, history: History, now: datetime) -> str:
-    """An authority that was never asked, while the limit that another one told is waited for. Empty: none."""
+    """An authority that was never asked, while a limit of another one is waited for. Empty: none."""
     fault = fault_in(history.last) if plan.failures and history.last is not None else None
-    if fault is None or fault.kind is not FaultKind.RATE_LIMITED or plan.due_at is None or plan.due_at <= now:
+    is_told = fault is not None and fault.kind is FaultKind.RATE_LIMITED
+    if plan.due_at is None or plan.due_at <= now or not (is_told or choices.waits_for_own_limit(plan)):
         return ""
     return next((authority for authority in certificate.authorities if authority not in history.asked), "")
 

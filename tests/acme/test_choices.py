@@ -9,7 +9,7 @@ from guardpanel.acme.chains import choose_chain
 from guardpanel.acme.faults import FaultKind
 from guardpanel.acme.limits import LIMITS, Limit, Past, reached
 from guardpanel.errors import Conflict
-from guardpanel.models import AcmeOrder, Certificate
+from guardpanel.models import AcmeOrder
 from guardpanel.models.certificates.issuing import LETS_ENCRYPT, STAGING
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import deeds
@@ -150,11 +150,11 @@ async def test_an_authority_that_is_added_during_a_limit_is_asked_at_once(worker
     number = await worker.add()
     worker.at().fail("new_order", refusal(FaultKind.RATE_LIMITED, retry_at=worker.now() + 9 * DAY))
     await worker.look()
-    await edit(worker, number, notes="x")
+    await worker.edit(number, notes="x")
     await worker.look(HOUR)
     assert not await worker.content(number) and asked(worker) == {FIRST: 1}
 
-    await edit(worker, number, other_authorities=[SECOND])
+    await worker.edit(number, other_authorities=[SECOND])
     await worker.look()
 
     assert await worker.content(number) and asked(worker) == {FIRST: 1, SECOND: 1}
@@ -171,24 +171,15 @@ async def test_an_authority_that_is_added_during_a_limit_that_we_count_is_asked_
     await worker.look()
     await worker.look(DAY)
     assert (await worker.plan(number)).why == "first.test takes 1 order in 6 days."
-    await edit(worker, number, notes="x")
+    await worker.edit(number, notes="x")
     await worker.look(HOUR)
     assert asked(worker) == {FIRST: 1}
 
-    await edit(worker, number, other_authorities=[SECOND])
+    await worker.edit(number, other_authorities=[SECOND])
     await worker.look()
 
     assert await worker.content(number) and asked(worker) == {FIRST: 1, SECOND: 1}
     assert (await worker.words(number))[0] == "Ordering: second.test was added."
-
-
-async def edit(worker: Worker, number: int, **fields: Any) -> None:
-    async with worker.panel.database.write() as session:
-        row = await session.get(Certificate, number)
-        assert row is not None
-        for name, value in fields.items():
-            setattr(row, name, value)
-        row.version += 1
 
 
 @pytest.mark.anyio

@@ -169,6 +169,17 @@ class Worker:
 
         return (await self.panel.changes.save(Change(SaveRequest("ada"), "Added", "certificate"), mutate)).value
 
+    async def edit(self, number: int, **fields: Any) -> None:
+        """By a save. What is changed in the database alone is drift: once that is seen, no certificate is put into use."""
+
+        async def mutate(session: AsyncSession) -> None:
+            row = await session.get_one(Certificate, number)
+            for name, value in fields.items():
+                setattr(row, name, value)
+            row.version += 1
+
+        await self.panel.changes.save(Change(SaveRequest("ada"), "Edited", "certificate", number), mutate)
+
     async def look(self, ahead: timedelta = timedelta(0)) -> None:
         """After this time has passed, too."""
         self.ahead += ahead

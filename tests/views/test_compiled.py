@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
+from guardpanel.views.answers import compile_templates
 from guardpanel.views.compiled import CompiledTemplates
 
 compiled: list[str] = []
@@ -32,6 +33,11 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert page(tmp_path) == "as it was"
     assert compiled
     return tmp_path
+
+
+def test_every_template_of_the_panel_compiles() -> None:
+    """Jinja's syntax is read when a page is first shown: what only a rare page includes would be found by its visitor."""
+    compile_templates()
 
 
 def test_the_next_start_compiles_nothing(templates: Path) -> None:

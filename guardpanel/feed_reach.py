@@ -3,12 +3,14 @@
 A URL is typed by whoever may edit lists. Without this, the panel would ask for it what only this machine can reach.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 NAT64 = IPv6Network("64:ff9b::/96")
 "Its addresses contain those of IPv4 (RFC 6052 §2.1)."
@@ -26,12 +28,23 @@ class FeedReach:
     files: Path | None = None
     "Files below it may be read."
     ca_file: str = ""
+    public: bool = True
+    "Public addresses, too."
+
+    def for_crowdsec(self, scheme: str) -> "FeedReach":
+        """Also this machine, and without TLS nothing beyond it but the networks of the settings: the key is in each request."""
+        return replace(self, networks=(*self.networks, *LOOPBACK), public=scheme == "https")
 
     def allows(self, address: Address) -> bool:
         """Whether a connection to it may be opened."""
         if any(address.version == network.version and address in network for network in self.networks):
             return True
-        return all(map(_is_public, (address, *_within(address))))
+        return self.public and all(map(_is_public, (address, *_within(address))))
+
+    @property
+    def refusal(self) -> str:
+        """Of an address that is not allowed, for the end of a sentence."""
+        return "which is not a public address" if self.public else "to which keys are sent over https alone"
 
 
 def list_networks(text: str) -> tuple[Network, ...]:

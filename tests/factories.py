@@ -101,6 +101,7 @@ def an_address_list(called: str = "Scanners", **others: Any) -> Form:
         "filled_from": "hand",
         "feed_url": "",
         "feed_every": "1h",
+        "feed_key": "",
         "entries": "203.0.113.0/24",
         "notes": "",
     }

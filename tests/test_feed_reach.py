@@ -28,6 +28,16 @@ def test_public_addresses_are_allowed(address: str) -> None:
     assert FeedReach().allows(ip_address(address))
 
 
+def test_keys_leave_this_machine_over_https_alone() -> None:
+    for scheme, address, allowed in (
+        ("http", "127.0.0.1", True), ("http", "::1", True), ("https", "127.0.0.1", True), ("http", "10.0.0.1", True),
+        ("http", "9.9.9.9", False), ("https", "9.9.9.9", True), ("https", "192.168.0.1", False), ("http", "169.254.169.254", False),
+        ("http", "0.0.0.0", False), ("http", "::ffff:127.0.0.1", False),
+    ):  # fmt: skip
+        reach = FeedReach(list_networks("10.0.0.0/8")).for_crowdsec(scheme)
+        assert reach.allows(ip_address(address)) is allowed, (scheme, address)
+
+
 def test_networks_of_the_settings_are_read_or_named() -> None:
     assert FeedReach(list_networks("10.0.0.0/8")).allows(ip_address("10.9.9.9"))
     assert not FeedReach(list_networks("10.0.0.0/8")).allows(ip_address("192.168.0.1"))

@@ -101,6 +101,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "automatic bans": (automatic_bans, "_rules"),
             "feeds": (panel.feeds, "_due"),
             "feed maps": (panel.feeds, "_fed"),
+            "CrowdSec": (panel.feeds.crowdsec, "_fed"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
             "panel certificate": (panel.tls, "refresh"),

@@ -73,7 +73,7 @@ async def _addresses(host: str, port: int, reach: FeedReach) -> Sequence[str]:
     allowed = [address for address in addresses if reach.allows(ip_address(address))]
     if not allowed:
         raise DownloadFailed(
-            f"{host} is {addresses[0]}, which is not a public address. Allow its network in GUARDPANEL_FEED_NETWORKS."
+            f"{host} is {addresses[0]}, {reach.refusal}. Allow its network in GUARDPANEL_FEED_NETWORKS."
         )
     return allowed
 

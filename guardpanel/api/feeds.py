@@ -37,7 +37,7 @@ class FeedOut(BaseModel):
             **same,
             entry_count=feed.reference.total,
             next_at=feed_states.due_at(row, feed),
-            is_stale=feed.is_stale(row.feed_every.length, datetime.now(UTC)),
+            is_stale=feed.is_stale(row.feed_interval, datetime.now(UTC)),
             waiting_count=waiting.total if waiting else None,
             waiting_digest=waiting.digest if waiting else "",
         )

@@ -69,10 +69,10 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         session: AsyncSession,
         row: AddressList,
         fields: AddressListFields,
-        seal: Seal,  # noqa: ARG002
+        seal: Seal,
         change: Change,  # noqa: ARG002
     ) -> str:
-        """The content that the row names, or that its feed begins with."""
+        """The content that the row names, or that its feed begins with, and the feed's key."""
         if not isinstance(fields, Ready):
             return ""
         await contents.add(session, fields.parsed)
@@ -80,7 +80,9 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             feed = await feed_states.find(session, row) or feed_states.new(row)
             feed.content = fields.parsed.reference.text
             session.add(feed)
-        return fields.said
+        if fields.feed_key:
+            await feed_states.keep_key(session, row, fields.feed_key, seal)
+        return ", ".join(filter(None, [fields.said, "another key" if fields.feed_key else ""]))
 
     async def edit(
         self, changes: Changes, request: SaveRequest, number: int, edit: Edit, *, confirmed: bool = False
@@ -114,6 +116,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         async with changes.database.read() as session:
             row = await self.find(session, number) if number is not None else None
             _must_be_sent_by_hand(sent, row)
+            await feed_states.must_have_a_key(session, sent, row)
             was = await entries_of(session, row) if row else Entries(())
             is_kept = is_fed or (row is not None and row.is_fed and sent.content == row.content)
             stored = await _stored(session, sent.content) if names_content and not is_kept else was

@@ -71,9 +71,7 @@ async def index(
     chosen = ListKind(kind) if kind in set(ListKind) else None
     rows = await address_lists.page(ctx.session, q=listing.kept["q"], kind=chosen, **listing.paging)
     now = datetime.now(UTC)
-    feeds = {
-        row.id: (feed, feed.is_stale(row.feed_every.length, now)) for row, feed in await feed_states.fed(ctx.session)
-    }
+    feeds = {row.id: (feed, feed.is_stale(row.feed_interval, now)) for row, feed in await feed_states.fed(ctx.session)}
     kinds = {kind.value: kind.word for kind in ListKind}
     context = {"listing": listing, "rows": rows, "kinds": kinds, "feeds": feeds}
     return await page(ctx.request, "address_lists/index.html", context)

@@ -30,7 +30,7 @@ async def feed_context(ctx: Context, row: AddressList) -> Mapping[str, Any]:
     trial = await feed_trials.tried(ctx.changes, ctx.session, ctx.panel.events, row, feed, client)
     return {
         "feed": feed,
-        "is_stale": feed.is_stale(row.feed_every.length, now),
+        "is_stale": feed.is_stale(row.feed_interval, now),
         "next_at": feed_states.due_at(row, feed),
         "trial": trial,
         "most_visitors": MOST_VISITORS,

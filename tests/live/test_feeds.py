@@ -13,6 +13,7 @@ from guardpanel.services.access import access_checks
 from guardpanel.services.access.feeds import Feeds
 from guardpanel.services.events import Events
 from guardpanel.services.saving.changes import SaveRequest
+from tests.lapi import KEY, lapi
 from tests.live.origins import Origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import DEADLINE
@@ -78,3 +79,31 @@ async def test_a_feed_fills_a_list_without_a_reload_and_is_mended(here: Installa
     await events.close()
     assert answer.decides is not None
     assert answer.decides.network == "127.9.1.0/24"
+
+
+async def test_bans_of_a_crowdsec_are_live_as_they_begin_and_end(here: Installation) -> None:
+    feeds = Feeds(here.changes, here.engines.feeds, FeedReach())
+
+    async def ask() -> None:
+        for stream in feeds.crowdsec._streams.values():
+            stream.due_at = 0.0
+        await feeds.crowdsec.ask_due(feeds.reach)
+
+    with lapi() as crowdsec:
+        crowdsec.ban(LISTED)
+        fields = {"name": "CrowdSec", "filled_from": "crowdsec", "feed_url": crowdsec.url, "feed_key": KEY}
+        await address_lists.create(here.changes, ADA, AddressListInput.model_validate(fields))
+        workers = (await here.engines.cli.processes()).workers
+        assert statuses(here) == [200, 200]
+        await ask()
+        assert statuses(here) == [403, 200]
+        crowdsec.ban("127.9.1.0/24")
+        await ask()
+        assert statuses(here) == [403, 403]
+        crowdsec.lift(LISTED)
+        await ask()
+        await feeds.mend()
+        assert statuses(here) == [200, 403]
+        assert (await here.engines.cli.processes()).workers == workers
+        await here.engines.reload_again()
+        assert statuses(here) == [200, 403]

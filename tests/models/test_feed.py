@@ -6,7 +6,7 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from guardpanel.models import Feed
-from guardpanel.models.access.feed import feed_url
+from guardpanel.models.access.feed import crowdsec_key, crowdsec_url, feed_url, source_url
 from tests.corpus import CORPUS
 
 
@@ -60,11 +60,44 @@ def test_what_is_no_such_url_is_refused(typed: str, words: str) -> None:
     assert words in refused.value.message()
 
 
+@pytest.mark.parametrize(
+    ("typed", "url"),
+    [
+        ("", ""),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/"),
+        ("http://[::1]:8080/", "http://[::1]:8080/"),
+        ("http://lapi.example:80/base", "http://lapi.example/base/"),
+        ("https://lapi.example:443/", "https://lapi.example/"),
+    ],
+)
+def test_urls_of_crowdsec_are_canonical(typed: str, url: str) -> None:
+    assert crowdsec_url(typed) == url
+    assert crowdsec_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "typed", ["file:///etc/passwd", "http://127.0.0.1:8080/?startup=true", "http://a:b@127.0.0.1/"]
+)
+def test_what_is_no_url_of_crowdsec_is_refused(typed: str) -> None:
+    with pytest.raises(PydanticCustomError):
+        crowdsec_url(typed)
+
+
+def test_hostile_text_is_no_key() -> None:
+    for text in CORPUS:
+        try:
+            key = crowdsec_key(text)
+        except PydanticCustomError:
+            continue
+        assert key.isascii()
+        assert not set(key) & set(" \r\n\t\0")
+
+
 def test_hostile_text_is_no_url() -> None:
     for text in CORPUS:
         for typed in (text, f"https://lists.example/{text}", f"https://{text}/"):
             try:
-                url = feed_url(typed)
+                url = source_url(typed)
             except PydanticCustomError:
                 continue
             assert not set(url) & set(" \r\n\t\0"), text

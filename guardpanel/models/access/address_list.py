@@ -3,13 +3,23 @@
 The entries are in `address_list_content.py`; a row names them by their hash, so that revisions stay small.
 """
 
+from datetime import timedelta
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON
 from sqlmodel import Field
 
-from guardpanel.models.access.feed import LONGEST_URL, FeedInterval, FeedUrl, FilledFrom
+from guardpanel.models.access.feed import (
+    FOLLOWED,
+    LONGEST_URL,
+    FeedInterval,
+    FeedKey,
+    FeedUrl,
+    FilledFrom,
+    crowdsec_url,
+    feed_url,
+)
 from guardpanel.models.access.reference import EMPTY, REFERENCE, Reference
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
@@ -64,9 +74,15 @@ class AddressListColumns(Fields):
     )
     filled_from: FilledFrom = described("Entries come from", FilledFrom.HAND, sa_type=stored(FilledFrom))
     feed_url: FeedUrl = described(
-        "URL", "", max_length=LONGEST_URL, placeholder="https://lists.example/drop.txt", hint="If they come from a URL."
+        "URL",
+        "",
+        max_length=LONGEST_URL,
+        placeholder="https://lists.example/drop.txt",
+        hint="If they come from one. CrowdSec’s local API: http://127.0.0.1:8080/.",
     )
-    feed_every: FeedInterval = described("Download every", FeedInterval.HOUR, sa_type=stored(FeedInterval))
+    feed_every: FeedInterval = described(
+        "Download every", FeedInterval.HOUR, sa_type=stored(FeedInterval), hint="CrowdSec is asked every 10 s."
+    )
     notes: Notes = described("Notes", "")
 
 
@@ -80,12 +96,23 @@ class AddressListFields(AddressListColumns):
             raise refuse("Choose at least one virtual host, or apply the list to all.")
         return ids if info.data.get("applies_to") is AppliesTo.SOME else []
 
+    @field_validator("filled_from")
+    @classmethod
+    def bans_are_denied(cls, source: FilledFrom, info: ValidationInfo) -> FilledFrom:
+        if source is FilledFrom.CROWDSEC and info.data.get("kind") is ListKind.ALLOW:
+            raise refuse("CrowdSec says whom to ban. Choose Deny above.")
+        return source
+
     @field_validator("feed_url")
     @classmethod
     def url_where_asked_for(cls, url: str, info: ValidationInfo) -> str:
-        if info.data.get("filled_from") is FilledFrom.URL and not url:
+        source = info.data.get("filled_from")
+        if source is FilledFrom.URL and not url:
             raise refuse("Enter the URL of the list.")
-        return url if info.data.get("filled_from") is FilledFrom.URL else ""
+        if source is FilledFrom.CROWDSEC and not url:
+            raise refuse("Enter the URL of CrowdSec’s local API, for example http://127.0.0.1:8080/.")
+        read = {FilledFrom.URL: feed_url, FilledFrom.CROWDSEC: crowdsec_url}.get(source) if source else None
+        return read(url) if read else ""
 
 
 class AddressListInput(AddressListFields):
@@ -99,7 +126,21 @@ class AddressListInput(AddressListFields):
         "column.",
         placeholder="203.0.113.0/24  # reason",
     )
+    feed_key: FeedKey = described(
+        "CrowdSec key",
+        "",
+        repr=False,
+        max_length=500,
+        hint="What “cscli bouncers add guardpanel” prints. It is stored encrypted and never shown again. Empty keeps it.",
+    )
     save_anyway: bool | None = described("Save anyway", default=False, hint="Accept what the warnings say.")
+
+    @field_validator("feed_key")
+    @classmethod
+    def key_where_asked_for(cls, key: str | None, info: ValidationInfo) -> str | None:
+        if key and info.data.get("filled_from") not in {FilledFrom.CROWDSEC, None}:
+            raise refuse("Only CrowdSec has a key.")
+        return key
 
 
 class AddressList(AddressListColumns, VersionedRow, table=True):
@@ -123,9 +164,22 @@ class AddressList(AddressListColumns, VersionedRow, table=True):
     def is_fed(self) -> bool:
         return self.filled_from is not FilledFrom.HAND
 
+    @property
+    def is_followed(self) -> bool:
+        """All the time, rather than downloaded by schedule."""
+        return self.filled_from is FilledFrom.CROWDSEC
+
+    @property
+    def feed_interval(self) -> timedelta:
+        """After three of them without a good answer, the feed is stale."""
+        return FOLLOWED if self.is_followed else self.feed_every.length
+
+
+SOURCES = {FilledFrom.HAND: "", FilledFrom.URL: "from a URL", FilledFrom.CROWDSEC: "from CrowdSec"}
+
 
 def _beside(row: Any) -> str:
-    return f"{row.kind.word}, {'from a URL' if row.is_fed else row.content.partition(' (')[0]}"
+    return f"{row.kind.word}, {SOURCES[row.filled_from] or row.content.partition(' (')[0]}"
 
 
 NOUN = Noun(

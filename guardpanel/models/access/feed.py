@@ -27,6 +27,7 @@ class FilledFrom(Choice):
 
     HAND = "hand", "By hand", "You enter them."
     URL = "url", "A URL", "Downloaded again and again. You look at the first download before it applies."
+    CROWDSEC = "crowdsec", "CrowdSec", "Whom a CrowdSec bans, within 10 s, and until it lifts the ban."
 
 
 class FeedInterval(Choice):
@@ -48,6 +49,9 @@ INTERVALS = {
     FeedInterval.DAY: timedelta(days=1),
     FeedInterval.WEEK: timedelta(days=7),
 }
+
+FOLLOWED = timedelta(minutes=1)
+"How often the state of what is asked all the time is stored."
 
 STALE_AFTER = 3
 "Intervals without a successful download."
@@ -85,6 +89,14 @@ class Feed(SQLModel, table=True):
     "Why the last try failed."
     left_out: str = Field(default="", max_length=1000)
     "What of it would lock servers or this machine out, in sentences."
+    sealed_key: bytes | None = None
+    "CrowdSec's."
+    key_url: str = Field(default="", max_length=LONGEST_URL)
+    "To which it may be sent: whoever changes the list's URL has to know the key."
+
+    @property
+    def key_place(self) -> str:
+        return key_place(self.address_list_id, self.key_url)
 
     @property
     def reference(self) -> Reference:
@@ -100,8 +112,29 @@ class Feed(SQLModel, table=True):
         return self.failures > 0 if last is None else now - last > interval * STALE_AFTER
 
 
+def key_place(list_id: object, url: object) -> str:
+    """Where a key is sealed. It opens for no other list or URL, and does in a restored backup."""
+    return f"feed:{list_id}:{url}"
+
+
 def feed_url(text: str) -> str:
     """`https://lists.example/drop.txt` or `file:///srv/lists/drop.txt`, in canonical form."""
+    url = source_url(text)
+    if url.startswith("http:"):
+        raise refuse("Enter a URL that starts with https:// or file:///.")
+    return url
+
+
+def crowdsec_url(text: str) -> str:
+    """`http://127.0.0.1:8080/`: of its local API, as it is in `local_api_credentials.yaml`."""
+    url = source_url(text)
+    if url.startswith("file:") or "?" in url:
+        raise refuse("Enter the URL of CrowdSec’s local API, for example http://127.0.0.1:8080/.")
+    return url if url.endswith("/") or not url else f"{url}/"
+
+
+def source_url(text: str) -> str:
+    """Of either, in canonical form."""
     text = visible(text.strip())
     if not text:
         return ""
@@ -116,19 +149,22 @@ def feed_url(text: str) -> str:
         raise refuse("Remove the part after #: servers never see it.")
     if parts.scheme == "file":
         return _file(parts)
-    if parts.scheme != "https":
+    if parts.scheme not in PORTS:
         raise refuse("Enter a URL that starts with https:// or file:///.")
-    return _https(parts)
+    return _web(parts)
 
 
-def _https(parts: SplitResult) -> str:
+PORTS = {"https": 443, "http": 80}
+
+
+def _web(parts: SplitResult) -> str:
     if parts.username is not None or parts.password is not None:
         raise refuse("Remove the user name and password: everybody who sees this list would see them.")
     if not parts.hostname:
         raise refuse("The URL has no hostname.")
     host = _host(parts.hostname)
-    port = f":{parts.port}" if parts.port not in {None, 443} else ""
-    return f"https://{host}{port}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    port = f":{parts.port}" if parts.port not in {None, PORTS[parts.scheme]} else ""
+    return f"{parts.scheme}://{host}{port}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
 
 
 def _host(text: str) -> str:
@@ -151,4 +187,15 @@ def _file(parts: SplitResult) -> str:
     return f"file://{parts.path}"
 
 
-FeedUrl = Annotated[str, AfterValidator(feed_url)]
+FeedUrl = Annotated[str, AfterValidator(source_url)]
+
+
+def crowdsec_key(text: str | None) -> str:
+    """As `cscli bouncers add` prints it."""
+    key = visible((text or "").strip())
+    if not re.fullmatch(r"[\x21-\x7e]*", key):
+        raise refuse("This is not a key: it has blanks, or letters beyond ASCII.")
+    return key
+
+
+FeedKey = Annotated[str | None, AfterValidator(crowdsec_key)]

@@ -7,10 +7,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.downloading import NO_MARKS, Marks
 from guardpanel.access.entries import Entries
-from guardpanel.errors import Conflict, NotFound
+from guardpanel.errors import Conflict, Invalid, NotFound
 from guardpanel.models import AddressList, Feed
+from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.feed import FilledFrom
 from guardpanel.models.access.reference import Reference
+from guardpanel.sealing import Seal
 
 SHORTEST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
 "After a failure. It doubles with each in a row, up to the feed's interval."
@@ -38,6 +40,23 @@ async def state_of(session: AsyncSession, row: AddressList) -> Feed:
     return await find(session, row) or new(row)
 
 
+async def must_have_a_key(session: AsyncSession, sent: AddressListInput, row: AddressList | None) -> None:
+    """Raises Invalid unless it is sent, or was given for this URL: a key is sent nowhere else."""
+    if sent.filled_from is not FilledFrom.CROWDSEC or sent.feed_key:
+        return
+    feed = await find(session, row) if row else None
+    if feed is None or not feed.sealed_key or feed.key_url != sent.feed_url:
+        raise Invalid.at("feed_key", "Enter the key for this URL. “cscli bouncers add guardpanel” prints one.")
+
+
+async def keep_key(session: AsyncSession, row: AddressList, key: str, seal: Seal) -> None:
+    feed = await state_of(session, row)
+    feed.key_url = row.feed_url
+    feed.sealed_key = seal.seal(key.encode(), feed.key_place)
+    session.add(feed)
+    await session.flush()
+
+
 def new(row: AddressList) -> Feed:
     return Feed(address_list_id=row.id or 0, list_created_at=row.created_at)
 
@@ -54,7 +73,7 @@ def due_at(row: AddressList, feed: Feed) -> datetime | None:
     """None: now."""
     if feed.tried_at is None or feed.url != row.feed_url:
         return None
-    wait = row.feed_every.length
+    wait = row.feed_interval
     if feed.failures:
         wait = min(wait, LONGEST_RETRY, SHORTEST_RETRY * 2 ** min(feed.failures - 1, 16))
     return feed.tried_at + wait
@@ -94,6 +113,14 @@ def note_download(feed: Feed, row: AddressList, entries: Entries, marks: Marks, 
         feed.waiting, feed.waiting_because = reference.text, HALVED
     elif reference.text != feed.content:
         feed.content, feed.changed_at = reference.text, now
+
+
+def note_followed(feed: Feed, row: AddressList, entries: Entries, left_out: str, now: datetime) -> None:
+    """What CrowdSec bans by now."""
+    note_unchanged(feed, now)
+    feed.url, feed.left_out = row.feed_url, left_out
+    if entries.reference.text != feed.content:
+        feed.content, feed.changed_at = entries.reference.text, now
 
 
 def waiting(feed: Feed, row: AddressList, digest: str) -> Reference:

@@ -25,6 +25,7 @@ from guardpanel.models import AddressList, Feed
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.models.access.feed import FilledFrom
 from guardpanel.services.access import feed_states
+from guardpanel.services.access.crowdsec import LOOK_SECONDS, CrowdSec
 from guardpanel.services.access.feed_maps import FeedMaps
 from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_text
 from guardpanel.services.access.lockout import doors, without_doors
@@ -46,6 +47,7 @@ class Feeds:
     def __init__(self, changes: Changes, maps: OutsideMaps, reach: FeedReach) -> None:
         self.changes, self.reach = changes, reach
         self.maps = FeedMaps(maps)
+        self.crowdsec = CrowdSec(changes, self.maps)
         self._one: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         "By list: whoever downloads it, or accepts what was downloaded."
         self._some = asyncio.Semaphore(AT_ONCE)
@@ -66,6 +68,7 @@ class Feeds:
         """Runs as long as the panel."""
         background.keep("feeds", self.download_due, EVERY_SECONDS)
         background.keep("feed maps", self.mend, MEND_SECONDS)
+        background.keep("CrowdSec", lambda: self.crowdsec.ask_due(self.reach), LOOK_SECONDS)
 
     async def download_due(self) -> None:
         """Whatever becomes of one, the others are downloaded. Raises the first failure that is not a feed's own afterwards."""
@@ -118,9 +121,12 @@ class Feeds:
             await self.download(list_id)
 
     async def _mend(self, row: AddressList, feed: Feed) -> Problem | None:
+        live = self.crowdsec.entries_of(row, feed)
+        digest = live.reference.digest if live else feed.reference.digest
+        current = partial(self._current, row, live)
         try:
-            if await self._apply(row, feed):
-                await self.maps.mend(row.id or 0, partial(self._current, row))
+            if await self.maps.apply(row.id or 0, digest, current):
+                await self.maps.mend(row.id or 0, current)
         except Problem as problem:
             return problem
         return None
@@ -174,8 +180,10 @@ class Feeds:
         """Whether HAProxy has what applies."""
         return await self.maps.apply(row.id or 0, feed.reference.digest, partial(self._current, row))
 
-    async def _current(self, row: AddressList) -> Entries:
+    async def _current(self, row: AddressList, live: Entries | None = None) -> Entries:
         """What applies, as of now."""
+        if live is not None:
+            return live
         async with self.changes.database.read() as session:
             feed = await feed_states.state_of(session, row)
             return await contents.read(session, feed.reference.digest)

@@ -20,6 +20,7 @@ from guardpanel.models import (
     Certificate,
     CertificateContent,
 )
+from guardpanel.models.access.feed import key_place
 from guardpanel.sealing import KEY, KeyLost, Seal
 
 TABLE = SQLModel.metadata.tables[str(CertificateContent.__tablename__)]
@@ -40,6 +41,7 @@ def leave_out(path: Path, *, keeps_keys: bool) -> None:
             database.execute(f"DELETE FROM {table.name}")  # noqa: S608
         if not keeps_keys:
             database.execute("UPDATE certificatecontent SET sealed_key = NULL")
+            database.execute("UPDATE feed SET sealed_key = NULL")
 
 
 def take_over(path: Path, key: bytes, seal: Seal) -> None:
@@ -53,6 +55,12 @@ def take_over(path: Path, key: bytes, seal: Seal) -> None:
             database.execute(
                 "UPDATE certificatecontent SET sealed_key = ? WHERE id = ?",
                 (_resealed(sealed_key, place, theirs, seal), number),
+            )
+        feeds = database.execute("SELECT id, address_list_id, key_url, sealed_key FROM feed WHERE sealed_key NOT NULL")
+        for number, list_id, url, sealed_key in feeds.fetchall():
+            place = key_place(list_id, url)
+            database.execute(
+                "UPDATE feed SET sealed_key = ? WHERE id = ?", (_resealed(sealed_key, place, theirs, seal), number)
             )
 
 

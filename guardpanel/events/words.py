@@ -44,6 +44,12 @@ class Verdict(StrEnum):
     "429: its client was over a limit of the policy."
     LIMITED_PASSED = "limited_passed"
     "Its client was over a limit of the policy, which only detects."
+    COUNTRY = "country"
+    "403: its client is from a country that the policy keeps out."
+    NETWORK = "network"
+    "403: its client is from a network that the policy keeps out."
+    GEO_PASSED = "geo_passed"
+    "Its client is from where the policy keeps clients out, but it only detects."
     UNDELIVERED = "undelivered"
     "HAProxy could not deliver it, for a `Reason`, and there is nothing else to report."
 
@@ -122,6 +128,15 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.LIMITED_PASSED: VerdictWords(
         43, Outcome.PASSED, "Over the limit, passed", "The client exceeded the policy’s client limits",
         "Passed. The client exceeded the policy’s client limits, and the policy only detects.", "triangle-alert", "tone-warn"),
+    Verdict.COUNTRY: VerdictWords(
+        44, Outcome.DENIED, "Country, rejected", "The policy rejects clients from this country",
+        "Rejected. The policy rejects clients from this country.", "ban", "tone-accent"),
+    Verdict.NETWORK: VerdictWords(
+        45, Outcome.DENIED, "Network, rejected", "The policy rejects clients from this network",
+        "Rejected. The policy rejects clients from this network.", "ban", "tone-accent"),
+    Verdict.GEO_PASSED: VerdictWords(
+        46, Outcome.PASSED, "Country or network, passed", "The policy would reject clients from this country or network",
+        "Passed. The policy rejects clients from this country or network only in mode Block.", "triangle-alert", "tone-warn"),
     Verdict.UNDELIVERED: VerdictWords(
         10, Outcome.DENIED, "Not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
 }  # fmt: skip

@@ -147,6 +147,12 @@ def _verdict(entry: _LogEntry) -> Verdict | None:
             return Verdict.LIMITED
         case "limited_passed" if entry.rules in {"", NONE}:
             return Verdict.LIMITED_PASSED
+        case "country":
+            return Verdict.COUNTRY
+        case "network":
+            return Verdict.NETWORK
+        case "geo_passed" if entry.rules in {"", NONE}:
+            return Verdict.GEO_PASSED
         case "unjudged":
             return Verdict.FAIL_OPEN if entry.fail == "open" else Verdict.AGENT_ERROR
     return Verdict.DETECTED if entry.rules not in {"", NONE} else None

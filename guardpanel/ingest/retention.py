@@ -26,6 +26,9 @@ ANYBODYS = tuple(
         Verdict.ON_DENY_LIST,
         Verdict.LIMITED,
         Verdict.LIMITED_PASSED,
+        Verdict.COUNTRY,
+        Verdict.NETWORK,
+        Verdict.GEO_PASSED,
     )
 )
 "What anyone can cause at will: requests to unknown hosts, malformed and aborted ones, too many at once, and rejected ones."

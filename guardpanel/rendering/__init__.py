@@ -4,7 +4,7 @@ unchanged configuration needs no reload."""
 import hashlib
 
 from guardpanel.bundle import Bundle
-from guardpanel.rendering import access, coraza, haproxy, https
+from guardpanel.rendering import access, coraza, geo, haproxy, https
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.rows import Rows
 from guardpanel.rendering.state import DesiredState
@@ -35,5 +35,5 @@ def render(state: DesiredState) -> Bundle:
         named_servers=haproxy.named_servers(state),
         secrets=https.secrets(state),
         data=access.list_files(state),
-        outside=access.outside(state),
+        outside=access.outside(state) + geo.outside(state),
     )

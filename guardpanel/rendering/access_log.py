@@ -29,6 +29,8 @@ LINE = (
             "verdict": '"%[var(txn.gp.verdict)]"',
             "list": '"%[var(txn.gp.deny)]"',
             "limit": '"%[var(txn.gp.limited)]"',
+            "country": '"%[var(txn.gp.country)]"',
+            "network": '"%[var(txn.gp.asn)]"',
             "application": '"%[var(txn.gp.app)]"',
             "policy": '"%[var(txn.gp.policy)]"',
             "checksum": f'"{CHECKSUM}"',

@@ -70,6 +70,13 @@ class EngineFacts:
     feeds_dir: str = "/var/lib/guardpanel/feeds"
     "The directory with HAProxy's files of lists that feeds fill, which are not part of a release either."
 
+    geo_dir: str = "/var/lib/guardpanel/geo"
+    "The directory with HAProxy's files of countries and networks. They are large, change alone, and are not part of a release."
+
+    has_countries: bool = True
+    has_networks: bool = True
+    "There is something in them. Without it, no policy can ask."
+
     holds_responses: bool = False
     "HAProxy can wait for a response and continue with a partial one (2.8). 2.6 loses those whose server closes."
 

@@ -8,7 +8,7 @@ from guardpanel.bundle import NamedServer, Origin
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import access, acme, client_certificates, https, limits, maps, paths, trailers, waiting
+from guardpanel.rendering import access, acme, client_certificates, geo, https, limits, maps, paths, trailers, waiting
 from guardpanel.rendering.access_log import access_log
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
@@ -112,6 +112,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             **access.parameters(state),
             **limits.parameters(state),
             **paths.parameters(state),
+            **geo.parameters(state),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
             large_buffer=LARGE_BUFFER,
@@ -190,7 +191,12 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if state.proven_names:
         rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts.acme_thumbprint)
     rendered |= (
-        https.files(state) | access.files(state) | paths.files(state) | client_certificates.files(state) | error_pages()
+        https.files(state)
+        | access.files(state)
+        | geo.files(state)
+        | paths.files(state)
+        | client_certificates.files(state)
+        | error_pages()
     )
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":

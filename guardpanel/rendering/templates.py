@@ -27,6 +27,7 @@ def template(name: str) -> Template:
         log_format=tokens.log_format,
         seclang=tokens.seclang,
         seconds_left=tokens.seconds_left,
+        of_client=tokens.of_client,
         content_types=tokens.content_types,
     )
     environment.globals["origin"] = tokens.origin_mark

@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 
 from guardpanel.bundle import Origin
 from guardpanel.models.policies.content_types import CONTENT_TYPE, READINGS, expression
+from guardpanel.models.policies.countries import UNKNOWN
 from guardpanel.models.rules.seclang import Link, NotSecLang, parse_link, written
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
@@ -52,12 +53,21 @@ def log_format(text: str) -> Token:
 
 
 def seconds_left(path: str) -> Token:
-    """How long what the map at this path has of the client lasts, for HAProxy. It takes a word apart once more for the arguments
-    of a function, where double quotes keep a path's signs together (configuration manual §2.2)."""
+    """How long what the map at this path has of the client lasts, for HAProxy."""
+    return word(f"src,map_ip_int({_argument(path)},0),sub(txn.gp.now)")
+
+
+def of_client(path: str) -> Token:
+    """What the map at this path has of the client, for HAProxy. `--` if it has nothing."""
+    return word(f"src,map_ip({_argument(path)},{UNKNOWN})")
+
+
+def _argument(path: str) -> str:
+    """HAProxy takes a word apart once more for the arguments of a function, where double quotes keep a path's signs together
+    (configuration manual §2.2)."""
     if UNSAFE.search(path):
         raise UnsafeText(f"a control character in {path!r}")
-    name = path if re.fullmatch(r"[A-Za-z0-9_./@+~-]+", path) else f'"{re.sub(QUOTED, BACKSLASHED, path)}"'
-    return word(f"src,map_ip_int({name},0),sub(txn.gp.now)")
+    return path if re.fullmatch(r"[A-Za-z0-9_./@+~-]+", path) else f'"{re.sub(QUOTED, BACKSLASHED, path)}"'
 
 
 QUOTED, BACKSLASHED = r"([\"\\])", r"\\\1"

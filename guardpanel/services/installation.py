@@ -40,6 +40,7 @@ async def engine_facts(database: Database, settings: Settings) -> EngineFacts:
         lua_folder=str(settings.run_dir),
         bans_map=str(await asyncio.to_thread(existing, settings.bans_map)),
         feeds_dir=str(settings.feeds_dir),
+        geo_dir=str(settings.geo_dir),
         small_frames=is_foreign(agent_of(settings)),
         memory_mib=memory,
         open_files=machine.open_files(),

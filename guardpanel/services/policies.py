@@ -9,8 +9,10 @@ from guardpanel.errors import Invalid
 from guardpanel.models import CustomRule, PathBinding, Policy, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode, FailMode
 from guardpanel.models.policies.policy import KIB, NOUN, PolicyFields
+from guardpanel.models.policies.policy_geo import GeoMode
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import custom_rules
+from guardpanel.services.access.geo_doubts import must_let_in
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
@@ -19,11 +21,18 @@ MOST_NAMED = 5
 
 
 class Policies(Crud[Policy, PolicyFields]):
+    async def create(self, changes: Changes, request: SaveRequest, fields: PolicyFields) -> SaveResult[Policy]:
+        await must_let_in(changes, request.client, fields, None)
+        return await super().create(changes, request, fields)
+
     async def update(
         self, changes: Changes, request: SaveRequest, number: int, fields: PolicyFields, version: int | None = None
     ) -> SaveResult[Policy]:
         if not fields.response_inspection:
             await _must_leave_custom_rules(changes, number)
+        async with changes.database.read() as session:
+            row = await session.get(Policy, number)
+        await must_let_in(changes, request.client, fields, row)
         return await super().update(changes, request, number, fields, version)
 
 
@@ -77,6 +86,11 @@ async def page(
 async def all_of_them(session: AsyncSession) -> list[Policy]:
     """The choices of a select, by name."""
     return list((await session.exec(select(Policy).order_by(func.lower(Policy.name)))).all())
+
+
+async def asking_where_from(session: AsyncSession) -> list[Policy]:
+    """Those that allow or reject countries or networks."""
+    return [policy for policy in await all_of_them(session) if {policy.country_mode, policy.asn_mode} != {GeoMode.OFF}]
 
 
 async def default(session: AsyncSession) -> int | None:

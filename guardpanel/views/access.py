@@ -19,7 +19,8 @@ async def first(_viewer: Viewer) -> Response:
 
 
 async def _answer(ctx: Context, q: str) -> access_checks.Answer:
-    return await access_checks.why(ctx.session, ctx.panel.engines, ctx.panel.events, q)
+    geo_dir = ctx.panel.settings.geo_dir
+    return await access_checks.why(ctx.session, ctx.panel.engines, ctx.panel.events, q, geo_dir)
 
 
 @router.get("/why")

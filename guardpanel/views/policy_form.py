@@ -35,6 +35,7 @@ class PolicyEditing(Editing[Policy, PolicyFields]):
             "presets": PRESET_NAMES,
             "largest_body_kib": ctx.facts.largest_body // KIB,
             "restricted_headers": HEADERS,
+            "geo": await ctx.panel.geo.statuses(),
         }
 
     async def beside_delete(self, ctx: Context, row: Policy) -> Mapping[str, Any]:

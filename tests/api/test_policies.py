@@ -130,7 +130,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"content_type_readings": ["a/b = json", "A/B=xml"]}, "content_type_readings"), ({"content_type_readings": ["a b = json"]}, "content_type_readings"),
      ({"skip_paths": ["/"]}, "skip_paths"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
      ({"ddos_protection_enabled": "perhaps"}, "ddos_protection_enabled"), ({"client_limits": True}, "client_limits"), ({"auto_ban_enabled": 7}, "auto_ban_enabled"), ({"ban_threshold": 0}, "ban_threshold"),
-     ({"geoip_mode": "blocklist"}, "geoip_mode"), ({"geoip_countries": ["DE"]}, "geoip_countries"),
+     ({"geoip_mode": "blocklist"}, "geoip_mode"), ({"geoip_countries": ["Atlantis"]}, "geoip_countries"), ({"country_mode": "reject", "countries": ["DE"]}, "country_mode"),
      ({"max_connections_per_ip": 0}, "max_connections_per_ip"), ({"rate_limit_window_seconds": 3601}, "rate_limit_window_seconds"),
      ({"rate_limit_requests": 0}, "rate_limit_requests"), ({"rate_limit_requests": None}, "rate_limit_requests"),
      ({"is_active": None}, "is_active"), ({"blocking_paranoia_level": 2, "paranoia_level": 3}, "paranoia_level"),
@@ -154,15 +154,6 @@ async def test_a_refusal_names_the_key_that_was_sent(
     assert engines.deployments == deployments
     after = (await ada_api.get(ONE)).json()
     assert all(after[key] == value for key, value in before.items() if key != "deployment")
-
-
-async def test_what_is_not_supported_yet_says_what_it_stays(ada_api: httpx2.AsyncClient) -> None:
-    await make(ada_api)
-
-    refused = (await ada_api.patch(ONE, json={"geoip_mode": "blocklist", "geoip_countries": []})).json()
-
-    assert refused["errors"][0]["message"] == 'Not supported yet. Leave it at "off".'
-    assert 'geoip_mode: Not supported yet. Leave it at "off".' in refused["detail"]
 
 
 async def test_the_react_panels_limits_are_ours_and_stay_while_they_are_off(

@@ -83,3 +83,21 @@ def test_what_could_not_be_read_is_an_event_of_no_host(ground: Ground) -> None:
         "SELECT virtual_host, method, host.text, path.text FROM event JOIN host ON host.id = host JOIN path ON path.id = path"
     )
     assert rows == [(None, "", "", "")] * 3
+
+
+@pytest.mark.parametrize(
+    ("logged", "verdict"),
+    [
+        ({"verdict": "country", "status": 403, "ended": "LR--"}, "country"),
+        ({"verdict": "network", "status": 403, "ended": "LR--"}, "network"),
+        ({"verdict": "geo_passed"}, "geo_passed"),
+        ({"verdict": "geo_passed", "rules": "942100"}, "detected"),
+    ],
+)
+def test_where_a_client_is_from_is_a_verdict_of_its_own(ground: Ground, logged: dict[str, Any], verdict: str) -> None:
+    ground.log(a_passed_line(country="AQ", network="AS64500", **logged))
+
+    ground.read_all()
+
+    ((code, reason),) = ground.ask("SELECT verdict, reason FROM event")
+    assert (VERDICTS[code], reason) == (verdict, None)

@@ -68,6 +68,7 @@ class Stack:
         certificates: ServedCertificates = NO_CERTIFICATES,
         list_maps: Mapping[str, bytes] | None = None,
         bans: str = "",
+        countries: str = "",
     ) -> None:
         """With `events`, the folder is a data directory for the ingest. All is asked of the first of the listeners.
 
@@ -97,9 +98,11 @@ class Stack:
             certificates=certificates,
             list_maps=list_maps or {},
             bans_map=str(self.folder / "bans.map"),
+            geo_dir=str(self.folder),
         )
         (self.folder / shipped.lua_file()).write_text(shipped.lua())
         (self.folder / "bans.map").write_text(bans)
+        (self.folder / "country.map").write_text(countries)
         if events:
             (self.folder / "log").mkdir()
             (self.folder / "log" / "access.json").symlink_to(self.folder / "access.json")

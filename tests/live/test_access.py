@@ -1,4 +1,4 @@
-"""Who may come: the order of allow list, ban, deny list, limit and WAF as one table, and where and how long each counts."""
+"""Who may come: the order of allow list, ban, deny list, country, limit and WAF as one table, and where and how long each counts."""
 
 import json
 import socket
@@ -25,6 +25,7 @@ class Chosen(NamedTuple):
     allowed: bool
     banned: bool
     denied: bool
+    foreign: bool
     limited: bool
     attacks: bool
 
@@ -32,7 +33,7 @@ class Chosen(NamedTuple):
     def address(self) -> str:
         """Each address of 127.0.0.0/8 is this machine's."""
         listed = self.allowed * 1 + self.banned * 2 + self.denied * 4
-        return f"127.{10 + listed}.{self.limited:d}.{1 + self.attacks}"
+        return f"127.{10 + listed}.{self.limited + 2 * self.foreign}.{1 + self.attacks}"
 
     @property
     def expected(self) -> tuple[int, str]:
@@ -41,12 +42,14 @@ class Chosen(NamedTuple):
             return 403, "banned"
         if self.denied and not self.allowed:
             return 403, "denied"
+        if self.foreign and not self.allowed:
+            return 403, "country"
         if self.limited and not self.allowed:
             return 429, "limited"
         return (403, "blocked") if self.attacks else (200, "-")
 
 
-TABLE = [Chosen(*row) for row in product((False, True), repeat=5)]
+TABLE = [Chosen(*row) for row in product((False, True), repeat=6)]
 
 
 def networks(name: str) -> list[str]:
@@ -62,6 +65,8 @@ LISTS: list[dict[str, Any]] = [
     {"name": "Nobody yet", "entries": []},
 ]  # fmt: skip
 
+COUNTRIES = "".join(f"127.{second}.0.0/16 DE\n127.{second}.2.0/23 AQ\n" for second in range(10, 71))
+
 BANS = "".join(f"{network} {FUTURE}\n" for network in networks("banned"))
 BANS += f"127.50.0.1 {FOREVER}\n127.50.0.2 {PAST}\n127.50.1.0/24 {FOREVER}\n"
 
@@ -69,14 +74,12 @@ BANS += f"127.50.0.1 {FOREVER}\n127.50.0.2 {PAST}\n127.50.1.0/24 {FOREVER}\n"
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     host = {"servers": [{"address": server.address}], "health_check": False, "policy": "Block"}
+    asks: dict[str, Any] = {"enforcement_mode": "block", "country_mode": "reject", "countries": ["AQ"]}
     once = {"client_limits": True, "rate_limit_requests": 1, "rate_limit_window_seconds": 3600}
-    policies: dict[str, dict[str, Any]] = {
-        "Block": {"enforcement_mode": "block"},
-        "Once": {"enforcement_mode": "block", **once},
-    }
+    policies = {"Block": asks, "Once": {**asks, **once}}
     hosts = {"shop.test": host, "blog.test": host, "once.test": {**host, "policy": "Once"}}
     given = rows(policies, hosts, address_lists=LISTS)
-    with Stack(haproxy, given, list_maps=maps_of(LISTS), bans=BANS) as running:
+    with Stack(haproxy, given, list_maps=maps_of(LISTS), bans=BANS, countries=COUNTRIES) as running:
         yield running
 
 
@@ -105,7 +108,7 @@ def logged(stack: Stack, peer: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("chosen", TABLE, ids=lambda chosen: "".join("-+"[bit] for bit in chosen))
-def test_the_order_is_allow_ban_deny_limit_waf(stack: Stack, chosen: Chosen) -> None:
+def test_the_order_is_allow_ban_deny_country_limit_waf(stack: Stack, chosen: Chosen) -> None:
     host = "once.test" if chosen.limited else "shop.test"
     if chosen.limited:
         ask(stack, chosen.address, FIRST, host)
@@ -115,6 +118,8 @@ def test_the_order_is_allow_ban_deny_limit_waf(stack: Stack, chosen: Chosen) -> 
 
     assert (answer.status, line["verdict"]) == chosen.expected
     assert line["list"] == ("2" if chosen.expected[1] == "denied" else "-")
+    is_asked = chosen.expected[1] in {"country", "limited", "blocked", "-"} and not chosen.allowed
+    assert line["country"] == (("AQ" if chosen.foreign else "DE") if is_asked else "-")
     assert line["limit"] == ("rate" if chosen.expected[1] == "limited" else "-")
     if answer.status != 200:
         assert line["id"].encode() in answer.body

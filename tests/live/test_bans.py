@@ -127,7 +127,7 @@ async def test_why_an_address_is_rejected_is_asked_of_haproxy(here: Installation
 
     async def why(address: str) -> tuple[str, list[int]]:
         async with database.read() as session:
-            answer = await access_checks.why(session, here.engines, events, address)
+            answer = await access_checks.why(session, here.engines, events, address, here.settings.geo_dir)
         one = answer.decides
         what = "nothing" if one is None else one.listed.name if one.listed else "ban"
         return f"{what} {one.network if one else ''}", [len(answer.allow), len(answer.bans), len(answer.deny)]

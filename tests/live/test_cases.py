@@ -29,6 +29,7 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         lua_folder=str(tmp_path),
         bans_map=str(bans),
         feeds_dir=str(bans.parent / "feeds"),
+        geo_dir=str(bans.parent / "geo"),
         holds_responses=asyncio.run(asked.holds_responses()),
         more_counters=asyncio.run(asked.has_more_counters()),
     )

@@ -75,7 +75,7 @@ async def test_a_feed_fills_a_list_without_a_reload_and_is_mended(here: Installa
 
     events = Events(here.settings, here.changes.database)
     async with here.changes.database.read() as session:
-        answer = await access_checks.why(session, here.engines, events, OTHER)
+        answer = await access_checks.why(session, here.engines, events, OTHER, here.settings.geo_dir)
     await events.close()
     assert answer.decides is not None
     assert answer.decides.network == "127.9.1.0/24"

@@ -59,6 +59,8 @@ def test_equal_states_give_equal_bytes() -> None:
         ("server", "weight", 7),
         ("server", "enabled", False),
         ("server", "backup", True),
+        ("policy", "country_mode", "reject"),
+        ("policy", "asn_mode", "allow_only"),
         ("policy", "skip_paths", [".js"]),
         ("policy", "body_limit_kib", 1),
         ("policy", "argument_limit", 900),

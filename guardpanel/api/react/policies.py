@@ -8,12 +8,14 @@ from pydantic import BaseModel, Field
 from guardpanel.api.react.custom_rules import CustomRuleDialect, ReactCustomRuleOut
 from guardpanel.api.react.rule_exclusions import ExclusionDialect, ReactExclusionOut
 from guardpanel.api.react.rule_overrides import OverrideDialect, ReactOverrideOut
-from guardpanel.api.saves import Body, refuse_unsupported
+from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
 from guardpanel.errors import Invalid
 from guardpanel.models import Policy
+from guardpanel.models.policies.countries import MOST_COUNTRIES, UNKNOWN
 from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy_geo import GeoMode
 from guardpanel.services import custom_rules, rule_exclusions, rule_overrides
 
 EXCLUSIONS, OVERRIDES, CUSTOM_RULES = ExclusionDialect(), OverrideDialect(), CustomRuleDialect()
@@ -24,6 +26,9 @@ MOST_RULES = 1_000
 "Maximum rules of each kind in the response for one policy."
 
 GeoipMode = Literal["off", "allowlist", "blocklist"]
+GEOIP_MODES: dict[GeoMode, GeoipMode] = {
+    GeoMode.OFF: "off", GeoMode.ALLOW_ONLY: "allowlist", GeoMode.REJECT: "blocklist"
+}  # fmt: skip
 
 
 NAMES = {
@@ -33,22 +38,13 @@ NAMES = {
 }
 "The React panel's names for our fields."
 
-
-class Unsupported(Body):
-    """The React panel's keys for countries, which guardpanel does not have yet: only what reads return is accepted."""
-
-    geoip_mode: GeoipMode | None = None
-    geoip_countries: list[str] | None = Field(default=None, max_length=250)
+GEOIP_NAMES = {"country_mode": "geoip_mode", "countries": "geoip_countries"}
+"Its names beside ours: both may be sent."
+UNSET: dict[str, Any] = {"country_mode": GeoMode.OFF, "countries": []}
+"What they are in a new row."
 
 
-UNSUPPORTED: dict[str, Any] = {
-    "geoip_mode": "off",
-    "geoip_countries": [],
-}
-"What reads return for them: the original's defaults."
-
-
-class ReactPolicyIn(Unsupported):
+class ReactPolicyIn(Body):
     """The keys of a write. Missing ones stay as they are (PATCH) or take their defaults (POST)."""
 
     NULLABLE = frozenset({"description"})
@@ -68,6 +64,12 @@ class ReactPolicyIn(Unsupported):
     )
     auto_ban_enabled: bool | None = Field(
         default=None, description="Automatic bans, under the React panel's name: after `ban_threshold` rejections."
+    )
+    geoip_mode: GeoipMode | None = Field(default=None, description="`country_mode` under the React panel's name.")
+    geoip_countries: list[str] | None = Field(
+        default=None,
+        max_length=MOST_COUNTRIES,
+        description="`countries` under the React panel's name, without `--`, which stays.",
     )
 
 
@@ -102,23 +104,24 @@ class PolicyDialect(Dialect):
 
     def take(self, body: BaseModel, row: Policy | None, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         sent = body.model_dump(exclude_unset=True)
-        refuse_unsupported(sent, UNSUPPORTED, "guardpanel does not support country rules yet.")
         read = now | self.out(row) if row else {}
         names = names_in(body)
         take_level(sent, now, read)
         take_mode(sent, read)
         sent |= {ours: sent.pop(theirs) for theirs, ours in NAMES.items() if theirs in sent}
+        names |= take_countries(sent, now)
         if sent.get("description", "") is None:
             sent["description"] = ""
         return {**now, **sent}, names
 
     def out(self, row: Policy) -> dict[str, Any]:
         return {
-            **UNSUPPORTED,
             **{theirs: getattr(row, ours) for theirs, ours in NAMES.items()},
             **shown_mode(row.enforcement_mode),
             "description": row.description or None,
             "paranoia_level": row.blocking_paranoia_level,
+            "geoip_mode": GEOIP_MODES[row.country_mode],
+            "geoip_countries": without_unknown(row.countries),
         }
 
     async def out_whole(self, session: SessionDep, row: Policy) -> dict[str, Any]:
@@ -152,6 +155,36 @@ def detection_alone(now: dict[str, Any]) -> int:
     """The detection level if it was set by itself, else the lowest: the React panel knows one level only."""
     detection = int(now.get("detection_paranoia_level", 1))
     return 1 if detection == now.get("blocking_paranoia_level", detection) else detection
+
+
+def take_countries(sent: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
+    """Which countries, by the React panel's keys. What is as it was read says nothing. Returns the names that count."""
+    mode, countries = sent.pop("geoip_mode", None), sent.pop("geoip_countries", None)
+    before = now.get("countries", [])
+    said: dict[str, Any] = {}
+    if mode is not None:
+        said["country_mode"] = next(own for own, theirs in GEOIP_MODES.items() if theirs == mode)
+    if countries is not None:
+        is_same = countries == without_unknown(before)
+        said["countries"] = before if is_same else [*countries, *(code for code in before if code == UNKNOWN)]
+    for ours, value in said.items():
+        _take_twin(sent, now.get(ours, UNSET[ours]), ours, value)
+    return {ours: GEOIP_NAMES[ours] for ours in said if ours not in sent or sent[ours] == said[ours]}
+
+
+def _take_twin(sent: dict[str, Any], before: object, ours: str, value: object) -> None:
+    if value == before:
+        return
+    if ours in sent and sent[ours] == before:
+        del sent[ours]
+    if sent.setdefault(ours, value) != value:
+        theirs = GEOIP_NAMES[ours]
+        raise Invalid.at(theirs, f"{theirs} contradicts {ours}. Send one of the two.")
+
+
+def without_unknown(codes: list[str]) -> list[str]:
+    """The React panel knows none but real countries."""
+    return [code for code in codes if code != UNKNOWN]
 
 
 MODE_KEYS: tuple[str, ...] = ("mode", "enforcement_mode", "is_active")

@@ -22,6 +22,9 @@ COUNT = re.compile(r"\b(\w+)(?:\(\d+\))?=(\d+)")
 
 FOUND = re.compile(r'found=yes.*?key="([^"]*)", value="([^"]*)"')
 
+VALUE = re.compile(r"[A-Za-z0-9-]{1,20}")
+"What maps of ours have: a time, a country, a network."
+
 Line = tuple[str, str]
 "A network and its value."
 
@@ -79,7 +82,9 @@ class MapCommands(ABC):
 
     async def put_in_map(self, number: int, network: str, value: str, *, is_there: bool) -> None:
         """A second `add` of a network would be hidden below the first one."""
-        await self._change(f"{'set' if is_there else 'add'} map #{number:d} {canonical(network)} {int(value):d}")
+        if not VALUE.fullmatch(value):
+            raise ValueError(value)
+        await self._change(f"{'set' if is_there else 'add'} map #{number:d} {canonical(network)} {value}")
 
     async def take_out_of_map(self, number: int, network: str) -> None:
         await self._change(f"del map #{number:d} {canonical(network)}")

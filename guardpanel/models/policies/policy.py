@@ -14,7 +14,7 @@ from guardpanel.models.policies.enforcement import (
     fails_open,
     over_limit_in,
 )
-from guardpanel.models.policies.policy_limits import LimitFields
+from guardpanel.models.policies.policy_geo import GeoFields
 from guardpanel.models.policies.policy_lists import (
     DATA_TYPES,
     FORM_TYPES,
@@ -41,7 +41,7 @@ LARGEST_BODY_KIB_IN_SMALL_FRAMES = 48
 "With coraza-spoa, whose frames have 64 KiB: headers, URL and HAProxy's own data need their share."
 
 
-class PolicyFields(LimitFields):
+class PolicyFields(GeoFields):
     """What an operator sets: the input of the form and the JSON body, and the columns of the table."""
 
     allowed_methods: Methods = described(
@@ -119,6 +119,12 @@ class PolicyFields(LimitFields):
     )
 
 
+class PolicyInput(PolicyFields):
+    """What is sent: the fields, and what is said to a question."""
+
+    save_anyway: bool | None = described("Save anyway", default=False, hint="Accept what the warnings say.")
+
+
 class Policy(PolicyFields, VersionedRow, table=True):
     """A row. `version` counts its edits; a form or an If-Match that names an older one is stale."""
 
@@ -165,4 +171,5 @@ NOUN = Noun(
     "How the WAF treats the traffic of the virtual hosts bound to it.",
     has_own_names=True,
     menu=Menu(30, "shield", "p"),
+    sent=PolicyInput,
 )

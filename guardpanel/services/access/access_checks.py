@@ -1,9 +1,10 @@
 """Why an address is rejected, or is not: asked of the running HAProxy, in the order in which it decides."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,6 +18,7 @@ from guardpanel.errors import Invalid
 from guardpanel.models import AddressList, Ban
 from guardpanel.models.access.address_list import AppliesTo, ListKind
 from guardpanel.services.access import feed_states
+from guardpanel.services.access.geo_checks import NOWHERE, Place, Where, rejecting, where_is
 from guardpanel.services.access.limit_checks import Used, used
 from guardpanel.services.events import Events
 
@@ -30,11 +32,17 @@ class Finding:
     comment: str
     listed: AddressList | None = None
     ban: Ban | None = None
+    place: Place | None = None
 
     @property
     def is_partial(self) -> bool:
         """Whether it holds on some virtual hosts alone."""
-        return self.listed is not None and self.listed.applies_to is AppliesTo.SOME
+        return self.place is not None or (self.listed is not None and self.listed.applies_to is AppliesTo.SOME)
+
+    @property
+    def virtual_host_ids(self) -> Collection[int]:
+        """If it is partial."""
+        return self.place.virtual_host_ids if self.place else self.listed.virtual_host_ids if self.listed else ()
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,14 @@ class Answer:
     bans: Sequence[Finding]
     deny: Sequence[Finding]
     limits: Sequence[Used]
+    places: Sequence[Finding] = ()
+    "Policies that reject the country or network."
+    where: Where = NOWHERE
     request_id: str = ""
 
     @property
     def decides(self) -> Finding | None:
-        each = (*self.allow, *self.bans, *self.deny)
+        each = (*self.allow, *self.bans, *self.deny, *self.places)
         return next((finding for finding in each if self._holds(finding)), None)
 
     @property
@@ -60,12 +71,10 @@ class Answer:
         return None if self.decides else next((one for one in self.limits if one.is_over), None)
 
     def _holds(self, finding: Finding) -> bool:
-        if finding.listed is None or not finding.is_partial:
-            return True
-        return self.virtual_host_id in finding.listed.virtual_host_ids
+        return not finding.is_partial or self.virtual_host_id in finding.virtual_host_ids
 
 
-async def why(session: AsyncSession, engines: Engines, events: Events, text: str) -> Answer:
+async def why(session: AsyncSession, engines: Engines, events: Events, text: str, geo_dir: Path) -> Answer:
     """Of an IP address, or of a request by its id. Raises Invalid (422), NotFound (404), and EngineUnavailable (503)."""
     address, virtual_host_id, request_id = await _asked(events, text.strip())
     states = await engines.bans.cli.map_states()
@@ -76,7 +85,10 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     }
     bans = await _bans(session, engines.bans, states, address)
     limits = await used(session, engines.bans.cli, address)
-    return Answer(address, virtual_host_id, by_kind[ListKind.ALLOW], bans, by_kind[ListKind.DENY], limits, request_id)
+    where = await where_is(engines.bans.cli, states, geo_dir, address)
+    places = [Finding(place.found, None, "", place=place) for place in await rejecting(session, where)]
+    allow, deny = by_kind[ListKind.ALLOW], by_kind[ListKind.DENY]
+    return Answer(address, virtual_host_id, allow, bans, deny, limits, places, where, request_id)
 
 
 async def _asked(events: Events, text: str) -> tuple[str, int | None, str]:

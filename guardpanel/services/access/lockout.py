@@ -28,7 +28,7 @@ async def doors(changes: Changes, session: AsyncSession, client: str) -> Doors:
     own = {host: "an address of HAProxy" for host, _ in (*facts.http_binds, *facts.https_binds) if _is_one(host)}
     stored = (await session.exec(select(Server.address, Server.scheme).distinct())).all()
     servers = {endpoint(address, scheme=scheme).host: "a server" for address, scheme in stored}
-    yours = {_plain(client): "your own address"} if _is_one(client) else {}
+    yours = {yours: "your own address"} if (yours := plain_address(client)) else {}
     return {**{host: words for host, words in servers.items() if _is_one(host)}, **own, **LOOPBACK, **yours}
 
 
@@ -74,6 +74,11 @@ def _is_one(text: str) -> bool:
         return not ip_address(text).is_unspecified
     except ValueError:
         return False
+
+
+def plain_address(text: str) -> str:
+    """An address as HAProxy sees it. Empty if it is none."""
+    return _plain(text) if _is_one(text) else ""
 
 
 def _plain(text: str) -> str:

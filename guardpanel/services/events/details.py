@@ -55,6 +55,9 @@ class ProxyWords:
     "Empty: no server was chosen."
     peer: str
     "Who connected, or whom the PROXY protocol named: a proxy, if the client is someone else."
+    country: str
+    "Of the client, as HAProxy's data has it, or `--`. Empty: no policy asked."
+    network: str
     scheme: str
     "The scheme that the visitor used."
     server_milliseconds: int | None
@@ -169,6 +172,8 @@ def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
         milliseconds=entry.get("milliseconds"),
         server="" if server.startswith("<") else shown(server),
         peer=_word(entry, "peer"),
+        country=_word(entry, "country"),
+        network=_word(entry, "network"),
         scheme=_word(entry, "scheme"),
         server_milliseconds=entry.get("server_milliseconds"),
         ended=_word(entry, "ended"),

@@ -14,6 +14,7 @@ from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key
 from guardpanel.models.policies.enforcement import OverLimit
 from guardpanel.models.policies.policy import KIB
+from guardpanel.models.policies.policy_geo import GeoMode
 from guardpanel.models.types import in_circles, is_ourselves, shown
 from guardpanel.rendering.capacity import by_files
 from guardpanel.rendering.limits import MOST_PERIODS
@@ -167,6 +168,17 @@ def limits_have_few_periods(proposal: Proposal) -> Iterator[Violation]:
             )
 
 
+def where_visitors_come_from_is_known(proposal: Proposal) -> Iterator[Violation]:
+    """Without data, HAProxy would take all visitors for unknown ones."""
+    known = {"country_mode": proposal.facts.has_countries, "asn_mode": proposal.facts.has_networks}
+    variables = {"country_mode": "GUARDPANEL_GEO_COUNTRY_FILE", "asn_mode": "GUARDPANEL_GEO_ASN_FILE"}
+    for row in proposal.rows["policy"]:
+        for field, is_known in known.items():
+            if not is_known and row[field] != GeoMode.OFF:
+                words = f"guardpanel has no data for this. Set {variables[field]} to a .mmdb file, or choose Off."
+                yield from proposal.at(("policy", row["id"]), field, words)
+
+
 RULES = (
     https_can_be_served,
     addresses_get_a_certificate,
@@ -184,6 +196,7 @@ RULES = (
     bodies_fit_the_agent,
     connections_have_files,
     limits_have_few_periods,
+    where_visitors_come_from_is_known,
 )
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,7 +19,7 @@ from guardpanel.engines.files import content_of
 from guardpanel.engines.releases import Release, ReleaseDamaged
 from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.models import Revision
-from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
+from guardpanel.rendering import DesiredState, EngineFacts, Rows, geo, render
 from guardpanel.sealing import Seal
 from guardpanel.services.saving import invariants, refusals, snapshots
 from guardpanel.services.saving.change import Change
@@ -80,6 +81,8 @@ class Renderer:
             secret=await secret_of(session) or self.facts.secret,
             certificates=await self._certificates(session),
             list_maps=await self.lists.current(session),
+            has_countries=_is_filled(self.facts.geo_dir, geo.COUNTRIES),
+            has_networks=_is_filled(self.facts.geo_dir, geo.NETWORKS),
         )
 
     async def _certificates(self, session: AsyncSession) -> ServedCertificates:
@@ -113,6 +116,11 @@ class Renderer:
     def use(self, facts: EngineFacts) -> None:
         self.facts = facts
         self.engines.verifier.secret = facts.secret
+
+
+def _is_filled(directory: str, file: str) -> bool:
+    path = Path(directory, file)
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _rendered(rows: Rows, facts: EngineFacts) -> Bundle:

@@ -1,0 +1,82 @@
+"""Which policies reject an address because of its country or network, as the running HAProxy has them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.access.geo_files import GeoKind
+from guardpanel.engines.haproxy.map_commands import Line, MapCommands, MapState
+from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.policies.countries import UNKNOWN
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy_geo import GeoMode, rejects
+from guardpanel.services.access.geo import FIELDS, MAPS
+
+
+@dataclass(frozen=True)
+class Where:
+    """What HAProxy says of an address, by kind: an entry of its map. A kind that no policy asks about is missing."""
+
+    address: str
+    entries: Mapping[GeoKind, Line]
+
+    @property
+    def words(self) -> str:
+        """`DE, AS64500`"""
+        return ", ".join(
+            f"unknown {kind.value}" if value == UNKNOWN else value for kind, (_, value) in self.entries.items()
+        )
+
+
+NOWHERE = Where("", {})
+
+
+@dataclass(frozen=True)
+class Place:
+    """A policy that rejects it, on these virtual hosts."""
+
+    policy: Policy
+    kind: GeoKind
+    value: str
+    found: str
+    "The network that HAProxy's map has it for, or the address."
+    virtual_host_ids: Collection[int]
+
+    @property
+    def field(self) -> str:
+        return FIELDS[self.kind]
+
+
+async def where_is(cli: MapCommands, states: Mapping[str, MapState], geo_dir: Path, address: str) -> Where:
+    """Raises EngineUnavailable."""
+    entries = {}
+    for kind, file in MAPS.items():
+        if state := states.get(str(geo_dir / file)):
+            entries[kind] = await cli.look_up(state.number, address) or (address, UNKNOWN)
+    return Where(address, entries)
+
+
+async def rejecting(session: AsyncSession, where: Where) -> Sequence[Place]:
+    if not where.entries:
+        return ()
+    query = select(VirtualHost, Policy).join(Policy).where(col(VirtualHost.enabled))
+    asking = query.where((Policy.country_mode != GeoMode.OFF) | (Policy.asn_mode != GeoMode.OFF))
+    hosts: dict[int, list[int]] = {}
+    policies: dict[int, Policy] = {}
+    for host, policy in (await session.exec(asking.order_by(col(Policy.id)))).all():
+        if host.mode_under(policy) is EnforcementMode.BLOCK:
+            policies[policy.id or 0] = policy
+            hosts.setdefault(policy.id or 0, []).append(host.id or 0)
+    return [
+        Place(policy, kind, value, found, hosts[number])
+        for number, policy in policies.items()
+        for kind, (found, value) in where.entries.items()
+        if rejects(*_choice(policy, kind), value)
+    ]
+
+
+def _choice(policy: Policy, kind: GeoKind) -> tuple[GeoMode, list[str]]:
+    return (policy.country_mode, policy.countries) if kind is GeoKind.COUNTRY else (policy.asn_mode, policy.asns)

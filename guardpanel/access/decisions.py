@@ -8,6 +8,7 @@ so what counts is the value, not the decision's id.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from guardpanel.access import parsing
@@ -16,7 +17,8 @@ from guardpanel.access.fetching import DownloadFailed
 from guardpanel.events.texts import shown
 
 PATH = "v1/decisions/stream"
-SCOPES = {"ip", "range"}
+RANGE = "range"
+SCOPES = {"ip", RANGE}
 BAN = "ban"
 
 DURATION = re.compile(r"(-?)((?:\d{1,12}(?:\.\d{1,12})?(?:h|ms|us|µs|ns|m|s))+)", re.ASCII)
@@ -77,7 +79,9 @@ def _network(decision: Any) -> str:
     """Empty for what is not a ban of addresses, such as a captcha, or the ban of a country."""
     try:
         if str(decision["type"]).lower() == BAN and str(decision["scope"]).lower() in SCOPES:
-            return parsing.network(str(decision["value"]).strip())
+            value = str(decision["value"]).strip()
+            is_range = str(decision["scope"]).lower() == RANGE
+            return parsing.network(str(ip_network(value, strict=False)) if is_range else value)
     except (KeyError, TypeError, ValueError):
         pass
     return ""

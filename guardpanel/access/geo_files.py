@@ -91,11 +91,11 @@ class _Opened:
         self.path, self.whole = path, whole
 
     def __enter__(self) -> Any:
+        with self.path.open("rb"):
+            pass  # The reader's own words for a file that it may not read say less.
         import maxminddb  # Few installations have such a file.
 
         self.wrong: tuple[type[Exception], ...] = (maxminddb.InvalidDatabaseError, *DAMAGED)
-        with self.path.open("rb"):
-            pass  # The reader's own words for a file that it may not read say less.
         mode = maxminddb.MODE_AUTO if self.whole else maxminddb.MODE_MMAP
         try:
             self.database = maxminddb.open_database(self.path, mode)

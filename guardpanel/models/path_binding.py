@@ -64,7 +64,7 @@ def site(text: str) -> str:
     if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise refuse("The port must be between 1 and 65535.")
     name = server_host(host)[0]
-    return (f"[{name}]" if ":" in name else name) + (f":{port}" if port else "")
+    return (f"[{name}]" if ":" in name else name) + (f":{int(port)}" if port else "")
 
 
 def bound_path(text: str) -> str:
@@ -89,7 +89,7 @@ class PathBindingColumns(Fields):
     path: Annotated[str, AfterValidator(bound_path)] = described(
         "Path",
         placeholder="/login",
-        hint="Without the query, decoded: /café. Upper case and lower case are the same, and so are /login and /login/.",
+        hint="Without the query, decoded: /café. A to Z are the same as a to z, and /login is the same as /login/.",
     )
     redirect: Redirect = described(
         "Redirect",

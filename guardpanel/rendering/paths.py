@@ -9,18 +9,20 @@ from urllib.parse import quote
 
 from guardpanel.models.path_binding import BoundPath, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.rendering.state import BoundHost, DesiredState, PathState
+from guardpanel.rendering.state import DesiredState, PathState
 from guardpanel.rendering.tokens import Token
+from guardpanel.rendering.virtual_host import VirtualHostState
 
 HOSTS_MAP, BELOW_MAP, EXACT_MAP = "path_hosts.map", "paths.map", "paths_exact.map"
 REDIRECTS_MAP = "redirects.map"
+STRONG_BELOW_MAP, STRONG_EXACT_MAP = "paths_strong.map", "paths_strong_exact.map"
 WRITTEN_BELOW_MAP, WRITTEN_EXACT_MAP = "paths_written.map", "paths_written_exact.map"
 
 UNESCAPED = "/!$&()*+,:=@-._~"
 "What clients leave as it is in a path (RFC 3986 §3.3)."
 
 WEAK = "weak"
-"Marks what inspects less than the virtual host: it only gets requests whose path is written as such."
+"Marks what inspects less than what is around it: it only gets requests whose path is written as such."
 
 STRICTNESS = (EnforcementMode.OFF, EnforcementMode.DETECT_ONLY, EnforcementMode.BLOCK)
 
@@ -56,23 +58,34 @@ def with_slash(path: str) -> str:
 
 
 def entries(state: DesiredState) -> list[Entry]:
-    hosts = {host.id: host for host in state.virtual_hosts}
+    """Weak is what is less strict than the virtual host, or than a path around it."""
+    around = {(host.id, ""): strictness(state, host) for host in state.virtual_hosts} if state.paths else {}
+    for path, bound in state.bound_paths:
+        if path.path_match is BoundPath.BELOW:
+            around[path.virtual_host_id, lower(path.path)] = strictness(state, bound.host)
     return [
         Entry(
             path.virtual_host_id,
             path.path,
             bound.key,
             path.path_match is BoundPath.EXACT,
-            is_weak(state, bound, BoundHost(str(path.virtual_host_id), hosts[path.virtual_host_id])),
+            any(
+                around.get((path.virtual_host_id, outer), 0) > strictness(state, bound.host)
+                for outer in outer_paths(lower(path.path))
+            ),
         )
         for path, bound in state.bound_paths
     ]
 
 
-def is_weak(state: DesiredState, path: BoundHost, whole: BoundHost) -> bool:
-    """Whether a path's mode is weaker than the virtual host's."""
-    modes = [state.effective(bound.host)[1] for bound in (path, whole)]
-    return STRICTNESS.index(modes[0]) < STRICTNESS.index(modes[1])
+def strictness(state: DesiredState, host: VirtualHostState) -> int:
+    return STRICTNESS.index(state.effective(host)[1])
+
+
+def outer_paths(path: str) -> list[str]:
+    """`/api/v1` → ``, `/api`, `/api/v1`."""
+    parts = path.rstrip("/").split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def redirects(state: DesiredState) -> list[tuple[str, PathState]]:
@@ -81,8 +94,7 @@ def redirects(state: DesiredState) -> list[tuple[str, PathState]]:
 
 def depth(path: PathState) -> int:
     """How many parts of a request's path its target replaces. 0: all, and the query."""
-    is_below = path.path_match is BoundPath.BELOW
-    return path.path.count("/") if path.redirect_rest and (is_below or path.path != "/") else 0
+    return path.path.count("/") if path.redirect_rest else 0
 
 
 def parts_replaced(state: DesiredState) -> list[int]:
@@ -122,6 +134,8 @@ def files(state: DesiredState) -> dict[str, str]:
     if redirects(state):
         maps[REDIRECTS_MAP] = redirects_map(state)
     if any(entry.is_weak for entry in bound):
+        maps[STRONG_BELOW_MAP] = "".join(entry.line for entry in bound if not entry.is_exact and not entry.is_weak)
+        maps[STRONG_EXACT_MAP] = "".join(entry.line for entry in bound if entry.is_exact and not entry.is_weak)
         maps[WRITTEN_BELOW_MAP] = "".join(entry.written_line for entry in bound if not entry.is_exact)
         maps[WRITTEN_EXACT_MAP] = "".join(entry.written_line for entry in bound if entry.is_exact)
     return maps

@@ -79,6 +79,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         if fields.begins_feed:
             feed = await feed_states.find(session, row) or feed_states.new(row)
             feed.content = fields.parsed.reference.text
+            feed.etag = feed.last_modified = ""  # What they are of is not what applies any more.
             session.add(feed)
         if fields.feed_key:
             await feed_states.keep_key(session, row, fields.feed_key, seal)

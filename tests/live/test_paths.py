@@ -32,6 +32,7 @@ PATHS: list[dict[str, Any]] = [
     {"path": "/docs/Überblick", "policy": "API"},
     {"path": "/", "path_match": "exact", "policy": "Uploads"},
     {"path": "/health", "path_match": "exact", "enforcement_mode": "off"},
+    {"path": "/admin/open", "policy": "API"},
     {"path": "/admin/report", "path_match": "exact", "policy": "Uploads"},
 ]
 OFF = "off"
@@ -39,6 +40,7 @@ OFF = "off"
 REDIRECTS: list[dict[str, Any]] = [
     {"virtual_host_id": 3, **redirect}
     for redirect in (
+        {"path": "/", "path_match": "exact", "redirect": "302", "redirect_to": "/shop"},
         {"path": "/blog", "redirect": "301", "redirect_to": "https://blog.test"},
         {"path": "/blog/old/posts", "redirect": "308", "redirect_to": "/archive/"},
         {"path": "/up", "redirect": "302", "redirect_to": "/"},
@@ -78,7 +80,8 @@ SPELLINGS: dict[str, dict[str, str]] = {
     "a weaker path, spelled otherwise": {
         "/%61pi/x": "Site", "/ap%69": "Site", "/%73tatic/x": "Site", "//static/x": "Site", "/static;x/y": "Site", "/stati%63": "Site",
         "/%68ealth": "Site", "//health": "Site", "/health;a=1": "Site", "/static%2fx": "Site", "/api%5cx": "Site", "/api;v=1/x": "Site",
-        "/x/..;/static": "400", "/%61pi/login": "Admin",
+        "/x/..;/static": "400", "/%61pi/login": "Admin", "/admin/open/x": "API", "/%61dmin/open;x/y": "Admin", "//admin/open/y": "Admin",
+        "/admin/open;/y": "Admin", "/admin/open./y": "Admin",
     },
     "slashes and parameters": {
         "//admin": "Admin", "///admin//x": "Admin", "/admin;": "Admin", "/admin;a=1/x": "Admin", "/;x/admin": "Admin", "/admin/;/x": "Admin",
@@ -92,7 +95,7 @@ SPELLINGS: dict[str, dict[str, str]] = {
     "steps": {
         "/./admin": "400", "/x/../admin": "400", "/static/../admin": "400", "/static/%2e%2e/admin": "400", "/static/.%2e/admin": "400",
         "/static/..;/admin": "400", "/static/..;x=1/admin": "400", "/static%2f..%2fadmin": "400", "/static/..%5cadmin": "400",
-        "/static\\..\\admin": "400", "/%2e/admin": "400", "/upload/..": "400", "/upload/.": "400", "/%2e%2e;/admin": "400",
+        "/static\\..\\admin": "400", "/%2e/admin": "400", "/static/..%20/admin": "400", "/static/.%20./admin": "400", "/upload/..": "400", "/upload/.": "400", "/%2e%2e;/admin": "400",
     },
     "encoded twice": {
         "/%2561dmin": "400", "/static/%252e%252e/admin": "400", "/static%252f..%252fadmin": "400", "/admin%252fx": "Admin",
@@ -100,7 +103,9 @@ SPELLINGS: dict[str, dict[str, str]] = {
     },
     "what cannot be decoded": {
         "/admin%": "400", "/admin%zz": "400", "/%u0061dmin": "400", "/admin%00": "400", "/admin%00.css": "400", "/static/x%0a/y": "400",
-        "/%c0%afadmin": "400", "/static/%c0%ae%c0%ae/admin": "400", "/admin%7f": "400", "/%ff/admin": "400", "/admin::$DATA": "400",
+        "/static/%e0%80%ae%e0%80%ae/admin": "400", "/static/%f0%80%80%ae/admin": "400", "/static/..%253b/x": "400", "/admin%2500": "400",
+        "/%e2%82%ac/x": "Site", "/%f0%9f%98%80": "Site", "/%e0%a4%85": "Site", "/.well-known/x": "Site",
+        "/%c0%afadmin": "400", "/static/%c0%ae%c0%ae/admin": "400", "/admin%7f": "400", "/%ff/admin": "400", "/admin::$DATA": "400", "/admin:$i30:$x": "400",
         "/admin%3a%3a$DATA": "400",
     },
 }  # fmt: skip
@@ -209,6 +214,7 @@ async def test_a_binding_is_live_with_its_save_and_after_a_reload(haproxy: str, 
 @pytest.mark.parametrize(
     ("target", "status", "location"),
     [
+        ("/?utm=1", 302, "/shop?utm=1"),
         ("/blog", 301, "https://blog.test"),
         ("/blog/", 301, "https://blog.test/"),
         ("/Blog/A%20b/c?q=1&r=%2F", 301, "https://blog.test/A%20b/c?q=1&r=%2F"),

@@ -23,6 +23,7 @@ class OneMap:
     path: Path
     is_away: bool = False
     running: bytes = b""
+    writes: int = 0
     asked: list[str] = field(default_factory=list)
 
     async def write(self, content: bytes) -> bytes:

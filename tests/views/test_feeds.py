@@ -323,3 +323,18 @@ async def test_an_undone_deletion_brings_the_entries_back(
     assert engines.running.outside
     assert "Entries 4" in read((await ada.get(f"{PLACE}/1")).text).text
     assert len(applies(panel)) == 4
+
+
+async def test_what_was_edited_by_hand_ends_with_the_next_download(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    """The file is the one that was accepted, but it is not what applies."""
+    await accepted(ada)
+    entries = applies(panel)
+    await ada_api.patch(f"{API}/1", json={"filled_from": "hand"})
+    await ada_api.put(f"{API}/1/entries", content="192.0.2.77", headers={"content-type": "text/plain"})
+    await ada_api.patch(f"{API}/1", json={"filled_from": "url", "feed_url": f"file://{listed}"})
+    assert applies(panel) == ["192.0.2.77"]
+
+    await ada_api.post(f"{API}/1/feed/download")
+    assert applies(panel) == entries

@@ -27,9 +27,12 @@ class OutsideMap:
         self.path, self.cli = path, cli
         self._swapper = MapSwapper(cli)
         self._next = 0
+        self.writes = 0
+        "How often the file was written: whoever wrote it last knows what it has."
 
     async def write(self, content: bytes) -> bytes:
         """Returns what the file had. Raises OSError."""
+        self.writes += 1
         return await asyncio.to_thread(self._write, content)
 
     async def tell(self, before: bytes, after: bytes) -> None:

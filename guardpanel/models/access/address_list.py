@@ -131,7 +131,7 @@ class AddressListInput(AddressListFields):
         "",
         repr=False,
         max_length=500,
-        hint="What “cscli bouncers add guardpanel” prints. It is stored encrypted and never shown again. Empty keeps it.",
+        hint="What “cscli bouncers add guardpanel” prints. It is stored encrypted. An edit without it keeps it.",
     )
     save_anyway: bool | None = described("Save anyway", default=False, hint="Accept what the warnings say.")
 

@@ -28,7 +28,7 @@ class GeoFields(LimitFields):
         "Visitors by country",
         GeoMode.OFF,
         sa_type=stored(GeoMode),
-        hint="Others get 403 in mode Block. In Detect only, they pass and are events. Never of a client on an allow list.",
+        hint="In mode Block, visitors who are kept out get 403. In Detect only, they are events. Allow lists come first.",
     )
     asns: Networks = described(
         "Networks",

@@ -32,6 +32,8 @@ class Written:
     digest: str
     total: int
     samples: Mapping[str, Line]
+    writes: int
+    "Of the file until then: a save writes it, too (`begin`)."
     is_told: bool = False
     "HAProxy has confirmed that it has it."
     at: int = 0
@@ -61,7 +63,7 @@ class FeedMaps:
         (507)."""
         async with self._one:
             written = self._written.get(list_id)
-            if written is not None and written.digest == digest:
+            if written is not None and (written.digest, written.writes) == (digest, self._maps.of(list_id).writes):
                 return written.is_told or await self._tell(list_id, b"", (await current()).map)
             entries = await current()
             before = await self._write(list_id, entries)
@@ -89,7 +91,9 @@ class FeedMaps:
         except OSError as error:
             words = f"The list is stored, but its file could not be written: {error.strerror or error}."
             raise StorageFailed(f"{words} It is tried again every 10 s.") from error
-        self._written[list_id] = Written(entries.reference.digest, len(entries.items), samples)
+        self._written[list_id] = Written(
+            entries.reference.digest, len(entries.items), samples, self._maps.of(list_id).writes
+        )
         return before
 
     async def _tell(self, list_id: int, before: bytes, after: bytes) -> bool:

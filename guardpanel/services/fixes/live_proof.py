@@ -48,6 +48,10 @@ class LiveProof:
         )
 
 
+MODES = (EnforcementMode.BLOCK, EnforcementMode.DETECT_ONLY, EnforcementMode.OFF)
+"A virtual host and its paths may have the policy in different modes: the strictest is looked at."
+
+
 async def prove(changes: Changes, session: AsyncSession, case: Case, ladder: Ladder) -> LiveProof:
     """Raises nothing: the fix is live, whatever can be shown of it."""
     try:
@@ -59,8 +63,8 @@ async def prove(changes: Changes, session: AsyncSession, case: Case, ladder: Lad
 async def _prove(changes: Changes, session: AsyncSession, case: Case, ladder: Ladder) -> LiveProof:
     ground = await ground_now(changes, session, case.ground.policy_id, case.ground.virtual_host_id)
     state = DesiredState.from_rows(ground.rows, ground.facts)
-    host = next((bound.host for bound in state.bound if bound.host.policy_id == case.ground.policy_id), None)
-    key = effective(state, host) if host else None
+    keys = [key for _, host in state.bound if (key := effective(state, host)) and key[0] == case.ground.policy_id]
+    key = min(keys, key=lambda each: MODES.index(each[1]), default=None)
     name = applications(state)[0].get(key, "") if key else ""
     if not key or not name:
         return LiveProof(True, 0, 0, f"{case.virtual_host.name} is disabled, or its WAF is off.")

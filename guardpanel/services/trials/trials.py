@@ -18,6 +18,10 @@ from guardpanel.services.saving.changes import Changes
 PROBE_RULES = range(190000, 190200)
 
 
+REDIRECTS = (301, 302, 307, 308)
+NO_SERVER = (None, "", "-", "<NOSRV>")
+
+
 class Kind(StrEnum):
     CLEAN = "clean"
     ATTACK = "attack"
@@ -93,7 +97,9 @@ def _judged(kind: Kind, answer: http.Answer, mode: EnforcementMode, policy: Poli
         return True, f"{name}: {took}; maintenance page"
     if blocked:
         return kind is Kind.ATTACK and mode is EnforcementMode.BLOCK, f"{name} blocked: {took}"
-    if header("x-gp-server") in {None, "", "-", "<NOSRV>"}:
+    if answer.status in REDIRECTS and header("x-gp-server") in NO_SERVER:
+        return True, f"{name} redirected: {took}"
+    if header("x-gp-server") in NO_SERVER:
         return False, f"{name}: {took}; no server responded"
     if kind is Kind.CLEAN:
         return answer.status < 500, f"{name} passed: {took}"

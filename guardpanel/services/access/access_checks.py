@@ -59,6 +59,8 @@ class Answer:
     "Policies that reject the country or network."
     where: Where = NOWHERE
     request_id: str = ""
+    policy_id: int | None = None
+    "Of the request that was asked about: a path of its virtual host may have another policy than the rest."
 
     @property
     def decides(self) -> Finding | None:
@@ -71,12 +73,14 @@ class Answer:
         return None if self.decides else next((one for one in self.limits if one.is_over), None)
 
     def _holds(self, finding: Finding) -> bool:
+        if finding.place is not None and self.policy_id is not None and finding.place.policy.id != self.policy_id:
+            return False
         return not finding.is_partial or self.virtual_host_id in finding.virtual_host_ids
 
 
 async def why(session: AsyncSession, engines: Engines, events: Events, text: str, geo_dir: Path) -> Answer:
     """Of an IP address, or of a request by its id. Raises Invalid (422), NotFound (404), and EngineUnavailable (503)."""
-    address, virtual_host_id, request_id = await _asked(events, text.strip())
+    address, virtual_host_id, request_id, policy_id = await _asked(events, text.strip())
     states = await engines.bans.cli.map_states()
     lists = (await session.exec(select(AddressList).order_by(col(AddressList.id)))).all()
     findings = [finding for row in lists if (finding := await _in_list(session, engines, row, states, address))]
@@ -88,10 +92,10 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     where = await where_is(engines.bans.cli, states, geo_dir, address)
     places = [Finding(place.found, None, "", place=place) for place in await rejecting(session, where)]
     allow, deny = by_kind[ListKind.ALLOW], by_kind[ListKind.DENY]
-    return Answer(address, virtual_host_id, allow, bans, deny, limits, places, where, request_id)
+    return Answer(address, virtual_host_id, allow, bans, deny, limits, places, where, request_id, policy_id)
 
 
-async def _asked(events: Events, text: str) -> tuple[str, int | None, str]:
+async def _asked(events: Events, text: str) -> tuple[str, int | None, str, int | None]:
     try:
         address = ip_address(text)
     except ValueError:
@@ -99,8 +103,8 @@ async def _asked(events: Events, text: str) -> tuple[str, int | None, str]:
         if event is None:
             words = "Enter an IP address, or the ID of a request that is among the events."
             raise Invalid.at("q", words) from None
-        return event.item.client, event.item.virtual_host_id, event.item.request_id
-    return str(getattr(address, "ipv4_mapped", None) or address), None, ""
+        return event.item.client, event.item.virtual_host_id, event.item.request_id, event.item.policy_id or None
+    return str(getattr(address, "ipv4_mapped", None) or address), None, "", None
 
 
 async def _in_list(

@@ -9,9 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.geo_files import GeoKind
 from guardpanel.engines.haproxy.map_commands import Line, MapCommands, MapState
-from guardpanel.models import Policy, VirtualHost
+from guardpanel.models import PathBinding, Policy, VirtualHost
+from guardpanel.models.path_binding import Redirect
 from guardpanel.models.policies.countries import UNKNOWN
-from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
 from guardpanel.models.policies.policy_geo import GeoMode, rejects
 from guardpanel.services.access.geo import FIELDS, MAPS
 
@@ -36,7 +37,7 @@ NOWHERE = Where("", {})
 
 @dataclass(frozen=True)
 class Place:
-    """A policy that rejects it, on these virtual hosts."""
+    """A policy that rejects it, on these virtual hosts or some of their paths."""
 
     policy: Policy
     kind: GeoKind
@@ -62,20 +63,36 @@ async def where_is(cli: MapCommands, states: Mapping[str, MapState], geo_dir: Pa
 async def rejecting(session: AsyncSession, where: Where) -> Sequence[Place]:
     if not where.entries:
         return ()
-    query = select(VirtualHost, Policy).join(Policy).where(col(VirtualHost.enabled))
-    asking = query.where((Policy.country_mode != GeoMode.OFF) | (Policy.asn_mode != GeoMode.OFF))
-    hosts: dict[int, list[int]] = {}
-    policies: dict[int, Policy] = {}
-    for host, policy in (await session.exec(asking.order_by(col(Policy.id)))).all():
-        if host.mode_under(policy) is EnforcementMode.BLOCK:
-            policies[policy.id or 0] = policy
-            hosts.setdefault(policy.id or 0, []).append(host.id or 0)
+    asking = (Policy.country_mode != GeoMode.OFF) | (Policy.asn_mode != GeoMode.OFF)
+    policies = (await session.exec(select(Policy).where(asking).order_by(col(Policy.id)))).all()
+    hosts = await _blocking(session, {policy.id or 0: policy for policy in policies})
     return [
-        Place(policy, kind, value, found, hosts[number])
-        for number, policy in policies.items()
+        Place(policy, kind, value, found, hosts[policy.id])
+        for policy in policies
+        if policy.id in hosts
         for kind, (found, value) in where.entries.items()
         if rejects(*_choice(policy, kind), value)
     ]
+
+
+async def _blocking(session: AsyncSession, policies: Mapping[int, Policy]) -> Mapping[int | None, Collection[int]]:
+    """By policy: the enabled virtual hosts on which it blocks, or on some paths of which."""
+    hosts: dict[int | None, set[int]] = {}
+    enabled = select(VirtualHost).where(col(VirtualHost.enabled))
+    paths = (
+        select(PathBinding, VirtualHost)
+        .join(VirtualHost)
+        .where(col(VirtualHost.enabled), PathBinding.redirect == Redirect.NO)
+    )
+    uses = [(host, host.policy_id, host.enforcement_mode) for host in (await session.exec(enabled)).all()]
+    for path, host in (await session.exec(paths)).all():
+        inherited = host.enforcement_mode if path.policy_id is None else None
+        uses.append((host, path.policy_id or host.policy_id, path.enforcement_mode or inherited))
+    for host, number, mode in uses:
+        policy = policies.get(number or 0)
+        if policy is not None and effective_mode(mode, policy) is EnforcementMode.BLOCK:
+            hosts.setdefault(number, set()).add(host.id or 0)
+    return hosts
 
 
 def _choice(policy: Policy, kind: GeoKind) -> tuple[GeoMode, list[str]]:

@@ -57,7 +57,11 @@ class ListMaps:
 
 
 async def _map(session: AsyncSession, digest: str) -> bytes:
-    entries = await read(session, digest)
+    return await map_of(await read(session, digest))
+
+
+async def map_of(entries: Entries) -> bytes:
+    """HAProxy's map, made in a thread: a long list takes a second."""
     return await asyncio.to_thread(lambda: entries.map)
 
 

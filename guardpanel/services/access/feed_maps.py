@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from guardpanel.access import contents
 from guardpanel.access.entries import Entries, span
 from guardpanel.engines.haproxy.map_commands import Line
 from guardpanel.engines.runtime.outside_map import SOME, OutsideMaps, existing
@@ -64,10 +65,9 @@ class FeedMaps:
         async with self._one:
             written = self._written.get(list_id)
             if written is not None and (written.digest, written.writes) == (digest, self._maps.of(list_id).writes):
-                return written.is_told or await self._tell(list_id, b"", (await current()).map)
+                return written.is_told or await self._tell(list_id, b"", await contents.map_of(await current()))
             entries = await current()
-            before = await self._write(list_id, entries)
-            return await self._tell(list_id, before, entries.map)
+            return await self._tell(list_id, *await self._write(list_id, entries))
 
     async def mend(self, list_id: int, current: Current) -> None:
         """Tell HAProxy everything if it decides otherwise than what was written."""
@@ -81,10 +81,12 @@ class FeedMaps:
                 return
             entries = await current()
             if entries.reference.digest == written.digest:
-                await self._tell(list_id, b"", entries.map)  # As if it had none: all of them are sent.
+                await self._tell(
+                    list_id, b"", await contents.map_of(entries)
+                )  # As if it had none: all of them are sent.
 
-    async def _write(self, list_id: int, entries: Entries) -> bytes:
-        """What the file had."""
+    async def _write(self, list_id: int, entries: Entries) -> tuple[bytes, bytes]:
+        """What the file had, and has."""
         content, samples = await asyncio.to_thread(lambda: (entries.map, samples_of(entries)))
         try:
             before = await self._maps.of(list_id).write(content)
@@ -94,7 +96,7 @@ class FeedMaps:
         self._written[list_id] = Written(
             entries.reference.digest, len(entries.items), samples, self._maps.of(list_id).writes
         )
-        return before
+        return before, content
 
     async def _tell(self, list_id: int, before: bytes, after: bytes) -> bool:
         try:
@@ -108,7 +110,7 @@ class FeedMaps:
 
 async def begin(maps: OutsideMaps, list_id: int, entries: Entries) -> None:
     """The file of a list that something fills from the next save on: HAProxy reads it then. Raises StorageFailed (507)."""
-    content = await asyncio.to_thread(lambda: entries.map)
+    content = await contents.map_of(entries)
     try:
         await maps.of(list_id).write(content)
     except OSError as error:

@@ -135,7 +135,9 @@ class Feeds:
         """What of a download may apply, and what was left out of it. Raises Invalid and DownloadFailed."""
         async with self._reading:
             entries = await asyncio.to_thread(_parsed, got.body, is_deny=row.kind is ListKind.DENY)
-            return await self._fit(row, entries)
+            fitting, left_out = await self._fit(row, entries)
+            await asyncio.to_thread(lambda: fitting.reference)  # Kept with them: to hash a long list takes a second.
+            return fitting, left_out
 
     async def _fit(self, row: AddressList, entries: Entries) -> tuple[Entries, str]:
         if row.kind is not ListKind.DENY:

@@ -21,7 +21,7 @@ class FeedOut(BaseModel):
     checked_at: datetime | None = Field(description="When a download was last good, or nothing had changed.")
     tried_at: datetime | None
     next_at: datetime | None = Field(description="Null: at once.")
-    is_stale: bool = Field(description="No download has been good for three intervals.")
+    is_stale: bool = Field(description="No download has been good for three intervals, or the first one failed.")
     failures: int = Field(description="In a row.")
     problem: str = Field(description="Why the last download failed. Empty: it did not.")
     left_out: str = Field(description="Entries of the last download that would lock servers or this machine out.")

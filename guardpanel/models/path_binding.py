@@ -144,7 +144,7 @@ class PathBindingFields(PathBindingColumns):
     def leads_elsewhere(cls, target: str, info: ValidationInfo) -> str:
         is_redirect = info.data.get("redirect", Redirect.NO) is not Redirect.NO
         if is_redirect and not target:
-            raise refuse("Enter where to.")
+            raise refuse("Enter a URL or a path to redirect to.")
         path = info.data.get("path", "")
         here = target.partition("?")[0].lower()
         below = here.startswith(f"{path}/".lower()) and info.data.get("path_match") is BoundPath.BELOW

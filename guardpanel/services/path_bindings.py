@@ -56,13 +56,14 @@ def reach(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) 
 
 def prices(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> list[str]:
     """What is lost there."""
+    if fields.redirect is not Redirect.NO:
+        kept = fields.policy_id is not None or fields.enforcement_mode is not None
+        return ["Its policy and mode are kept, and have no effect while it redirects."] * kept
     match mode_of(fields, host, policy):
         case EnforcementMode.OFF if policy is None:
             return ["Without a policy, nothing is inspected."]
         case EnforcementMode.OFF:
-            return [
-                "Any attack on these paths passes. Their spellings that a server might read otherwise are inspected."
-            ]
+            return ["Any attack on these paths passes. Other spellings of them get what is around them."]
     return []
 
 

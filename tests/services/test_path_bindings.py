@@ -41,6 +41,17 @@ def test_a_sentence_says_what_it_does(fields: dict[str, Any], words: str) -> Non
     assert path_bindings.reach(asked(**fields), VirtualHost(enforcement_mode=None), STRICT) == f"Requests {words}"
 
 
+def test_what_has_no_effect_is_said() -> None:
+    host, moved = VirtualHost(enforcement_mode=None), {"redirect": "301", "redirect_to": "/new"}
+    assert path_bindings.prices(asked(policy_id=2, **moved), host, STRICT) == [
+        "Its policy and mode are kept, and have no effect while it redirects."
+    ]
+    assert path_bindings.prices(asked(**moved), host, None) == []
+    assert path_bindings.prices(asked(enforcement_mode="off"), host, None) == [
+        "Without a policy, nothing is inspected."
+    ]
+
+
 @pytest.mark.parametrize(
     ("own", "policy_id", "of_host", "mode"),
     [

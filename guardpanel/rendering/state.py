@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
-from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
+from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
 from guardpanel.rendering import acme
 from guardpanel.rendering.address_list import AddressListState
 from guardpanel.rendering.facts import EngineFacts
@@ -141,10 +141,8 @@ class DesiredState:
 
     @staticmethod
     def _bound(path: PathState, host: VirtualHostState) -> BoundHost:
-        inherited = host.enforcement_mode if path.policy_id is None else None
-        policy_id = host.policy_id if path.policy_id is None else path.policy_id
-        own = host._replace(policy_id=policy_id, enforcement_mode=path.enforcement_mode or inherited)
-        return BoundHost(f"{host.id}.{path.id}", own)
+        policy_id, mode = at_path(path, host)
+        return BoundHost(f"{host.id}.{path.id}", host._replace(policy_id=policy_id, enforcement_mode=mode))
 
     @cached_property
     def with_own(self) -> frozenset[tuple[int, int]]:

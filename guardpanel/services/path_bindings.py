@@ -7,9 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import PathBinding, Policy, VirtualHost
 from guardpanel.models.path_binding import NOUN, BoundPath, PathBindingColumns, PathBindingFields, Redirect
-from guardpanel.models.policies.enforcement import EnforcementMode, bound_mode
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
+from guardpanel.services.policy_uses import Place
 
 SORTS = {"name": col(PathBinding.path), "changed": col(PathBinding.updated_at)}
 
@@ -31,16 +32,7 @@ class PathBindings(Crud[PathBinding, PathBindingFields]):
 
 def mode_of(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> EnforcementMode:
     """`policy`: the path's own, or else the virtual host's."""
-    return bound_mode(fields.enforcement_mode, fields.policy_id, host.enforcement_mode, policy)
-
-
-async def at_home(session: AsyncSession, host: VirtualHost) -> tuple[Policy | None, EnforcementMode]:
-    """Policy and mode of a virtual host's home page, which may be bound exactly."""
-    home = select(PathBinding).where(PathBinding.virtual_host_id == host.id, PathBinding.path == "/")
-    bound = (await session.exec(home)).first()
-    policy_id = bound.policy_id if bound and bound.policy_id is not None else host.policy_id
-    policy = await session.get(Policy, policy_id) if policy_id is not None else None
-    return policy, mode_of(bound, host, policy) if bound else host.mode_under(policy)
+    return Place.of(host, fields).mode_under(policy)
 
 
 def reach(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> str:

@@ -6,7 +6,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid
-from guardpanel.models import CustomRule, PathBinding, Policy, VirtualHost
+from guardpanel.models import CustomRule, Policy
 from guardpanel.models.policies.enforcement import EnforcementMode, FailMode
 from guardpanel.models.policies.policy import KIB, NOUN, PolicyFields
 from guardpanel.models.policies.policy_geo import GeoMode
@@ -96,14 +96,6 @@ async def asking_where_from(session: AsyncSession) -> list[Policy]:
 async def default(session: AsyncSession) -> int | None:
     """The oldest one: new virtual hosts start with it."""
     return (await session.exec(select(func.min(col(Policy.id))))).one()
-
-
-async def used_by(session: AsyncSession) -> dict[int, int]:
-    """The number of virtual hosts of each policy, with those that only have paths with it."""
-    whole = select(VirtualHost.policy_id, VirtualHost.id)
-    both = whole.union(select(PathBinding.policy_id, PathBinding.virtual_host_id)).subquery()
-    rows = await session.exec(select(both.c.policy_id, func.count()).group_by(both.c.policy_id))
-    return {policy_id: count for policy_id, count in rows.all() if policy_id is not None}
 
 
 def fitting(fields: PolicyFields, facts: EngineFacts) -> PolicyFields:

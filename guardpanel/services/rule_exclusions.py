@@ -14,7 +14,7 @@ from guardpanel.models.rules.rule_exclusion import NOUN, CheckedExclusion, RuleE
 from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
-from guardpanel.services import virtual_hosts
+from guardpanel.services import policy_uses
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue, exclusion_checks
@@ -75,7 +75,7 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
             return
         async with changes.database.read() as session:
             host = await session.get(VirtualHost, fields.virtual_host_id)
-            policy = await virtual_hosts.policy_at(session, host, self.parent_id) if host else None
+            policy = await policy_uses.policy_used(session, host, self.parent_id) if host else None
         if host is not None and (policy is None or policy.id != self.parent_id):
             raise Invalid.at("virtual_host_id", f"{host.name} does not use this policy.")
 

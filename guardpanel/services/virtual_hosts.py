@@ -8,11 +8,12 @@ from sqlalchemy.orm import selectinload
 from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Hostname, PathBinding, Policy, Server, VirtualHost
+from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
+from guardpanel.services import policy_uses
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.https import https_doubts, new_certificates
 from guardpanel.services.https.new_certificates import Ready
@@ -86,8 +87,9 @@ async def page(
     if q:
         query = query.where(_matches(q))
     if policy_id is not None:
-        bound = select(PathBinding.virtual_host_id).where(PathBinding.policy_id == policy_id)
-        query = query.where(or_(col(VirtualHost.policy_id) == policy_id, col(VirtualHost.id).in_(bound)))
+        uses = policy_uses.users()
+        using = select(uses.c.virtual_host_id).where(uses.c.policy_id == policy_id)
+        query = query.where(col(VirtualHost.id).in_(using))
     if mode is not None:
         query = query.where(mode.value == EFFECTIVE_MODE)
     return await ROWS.listed(session, query, SORTS, **paging)
@@ -126,16 +128,6 @@ async def some_names(session: AsyncSession, limit: int) -> list[str]:
 
 async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy | None:
     return await session.get(Policy, virtual_host.policy_id) if virtual_host.policy_id is not None else None
-
-
-async def policy_at(session: AsyncSession, virtual_host: VirtualHost, policy_id: int | None) -> Policy | None:
-    """The one with this id if some path of the virtual host has it. Otherwise the virtual host's."""
-    bound = select(PathBinding.id).where(
-        PathBinding.virtual_host_id == virtual_host.id, PathBinding.policy_id == policy_id
-    )
-    if policy_id is not None and (await session.exec(bound)).first():
-        return await session.get(Policy, policy_id)
-    return await policy_of(session, virtual_host)
 
 
 class Heir(NamedTuple):

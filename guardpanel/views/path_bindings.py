@@ -8,7 +8,8 @@ from fastapi import Path, Response
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models import PathBinding
 from guardpanel.models.path_binding import PathBindingFields
-from guardpanel.services import path_bindings, policies, virtual_hosts
+from guardpanel.services import path_bindings, policies, policy_uses, virtual_hosts
+from guardpanel.services.policy_uses import Place
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail
@@ -41,12 +42,12 @@ async def show(
 ) -> Response:
     rows = path_bindings.ROWS.under(virtual_host_id)
     row, host = await rows.find(ctx.session, path_binding_id), await virtual_hosts.find(ctx.session, virtual_host_id)
-    policy = await policies.find(ctx.session, number) if (number := row.policy_id or host.policy_id) else None
-    fields = rows.fields_of(row)
+    place, fields = Place.of(host, row), rows.fields_of(row)
+    policy = await policy_uses.policy_of(ctx.session, place)
     context = {
         "fields": fields,
         "policy": policy,
-        "mode": path_bindings.mode_of(fields, host, policy),
+        "mode": place.mode_under(policy),
         "reach": path_bindings.reach(fields, host, policy),
         "prices": path_bindings.prices(fields, host, policy),
     }

@@ -6,7 +6,15 @@ from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models.policies.content_types import ReadAs
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.restrictions import EXTENSIONS, HEADERS
-from guardpanel.services import body_readings, custom_rules, policies, rule_exclusions, rule_overrides, virtual_hosts
+from guardpanel.services import (
+    body_readings,
+    custom_rules,
+    policies,
+    policy_uses,
+    rule_exclusions,
+    rule_overrides,
+    virtual_hosts,
+)
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.views.answers import page
 from guardpanel.views.context import ContextDep
@@ -30,7 +38,7 @@ async def index(
     listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200], "mode": mode})
     chosen = EnforcementMode(mode) if mode in set(EnforcementMode) else None
     rows = await policies.page(ctx.session, q=listing.kept["q"], mode=chosen, **listing.paging)
-    context = {"listing": listing, "found": rows, "used": await policies.used_by(ctx.session)}
+    context = {"listing": listing, "found": rows, "used": await policy_uses.host_counts(ctx.session)}
     return await page(ctx.request, "policies/index.html", context)
 
 

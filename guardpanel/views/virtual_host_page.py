@@ -10,7 +10,7 @@ from guardpanel.errors import StorageFailed
 from guardpanel.events.words import Kind
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.panel import Panel
-from guardpanel.services import certificate_uses, client_cas, path_bindings, policies, virtual_hosts
+from guardpanel.services import certificate_uses, client_cas, path_bindings, policies, policy_uses, virtual_hosts
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials.trials import Trial
 from guardpanel.views import orders
@@ -25,6 +25,7 @@ MOST_PATHS = 200
 async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = None) -> Response:
     host, engines = await virtual_hosts.find(ctx.session, virtual_host_id), ctx.panel.engines
     policy = await virtual_hosts.policy_of(ctx.session, host)
+    paths = await path_bindings.ROWS.under(virtual_host_id).page(ctx.session, limit=MOST_PATHS)
     named = [endpoint.host for row in host.servers if (endpoint := row.endpoint).is_name]
     context: dict[str, Any] = {
         "host": host,
@@ -40,9 +41,9 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "client_ca": await client_cas.asked_by(ctx.session, host),
         "coverage": await certificate_uses.coverage(ctx.session, host),
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
-        "paths": await path_bindings.ROWS.under(virtual_host_id).page(ctx.session, limit=MOST_PATHS),
+        "paths": paths,
+        "places": policy_uses.places(host, paths.items),
         "policies": {choice.id: choice for choice in await policies.all_of_them(ctx.session)},
-        "path_mode": path_bindings.mode_of,
     }
     if host.certificate is not None and host.certificate.source is Source.ACME and host.certificate.content is None:
         context |= {"ordered": host.certificate, **await orders.beside(ctx, host.certificate.id or 0)}

@@ -4,7 +4,7 @@ from fastapi import Response
 
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.services import path_bindings, policies, virtual_hosts
+from guardpanel.services import policies, policy_uses, virtual_hosts
 from guardpanel.services.trials import trials
 from guardpanel.services.trials.trials import Kind
 from guardpanel.views.answers import page
@@ -49,5 +49,5 @@ async def try_it(virtual_host_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Re
     """Send a request through the public listener and show the response."""
     kind = Kind.ATTACK if (await Form.read(ctx.request)).value("kind") == Kind.ATTACK else Kind.CLEAN
     host = await virtual_hosts.find(ctx.session, virtual_host_id)
-    policy, mode = await path_bindings.at_home(ctx.session, host)
+    policy, mode = await policy_uses.at_home(ctx.session, host)
     return await show_one(ctx, virtual_host_id, await trials.send(ctx.changes, host, policy, kind, mode))

@@ -12,7 +12,7 @@ from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering.paths import entries
 from guardpanel.rendering.state import DesiredState
-from guardpanel.services import path_bindings, policies, virtual_hosts
+from guardpanel.services import path_bindings, policies, policy_uses, virtual_hosts
 from guardpanel.services.saving.change import SaveRequest
 from tests.rows import FACTS, rows
 from tests.services.saved import saving
@@ -108,7 +108,7 @@ async def test_the_home_page_may_be_bound_exactly(template: Path) -> None:
         fields = VirtualHostFields.model_validate({"hostnames": ["a.test"], "servers": [{"address": "192.0.2.1:80"}]})
         host = (await virtual_hosts.create(changes, ADA, fields)).value
         async with changes.database.read() as session:
-            assert await path_bindings.at_home(session, host) == (None, OFF)
+            assert await policy_uses.at_home(session, host) == (None, OFF)
 
         below = path_bindings.ROWS.under(host.id or 0)
         await below.create(changes, ADA, asked(policy_id=strict.id))
@@ -116,8 +116,8 @@ async def test_the_home_page_may_be_bound_exactly(template: Path) -> None:
             changes, ADA, asked(path="/", path_match="exact", policy_id=strict.id, enforcement_mode="detect_only")
         )
         async with changes.database.read() as session:
-            policy, mode = await path_bindings.at_home(session, host)
+            policy, mode = await policy_uses.at_home(session, host)
             assert (policy and policy.name, mode) == ("Strict", DETECT)
-            bound = await virtual_hosts.policy_at(session, host, strict.id)
-            assert (bound and bound.name, await virtual_hosts.policy_at(session, host, 1)) == ("Strict", None)
-            assert (await policies.used_by(session)) == {strict.id: 1}
+            bound = await policy_uses.policy_used(session, host, strict.id)
+            assert (bound and bound.name, await policy_uses.policy_used(session, host, 1)) == ("Strict", None)
+            assert (await policy_uses.host_counts(session)) == {strict.id: 1}

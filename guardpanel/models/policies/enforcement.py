@@ -50,6 +50,16 @@ class HasMode(Protocol):
     def enforcement_mode(self) -> EnforcementMode: ...
 
 
+class ChoosesPolicy(Protocol):
+    """A virtual host, or a path of one."""
+
+    @property
+    def policy_id(self) -> int | None: ...
+
+    @property
+    def enforcement_mode(self) -> EnforcementMode | None: ...
+
+
 def effective_mode(own: EnforcementMode | None, policy: HasMode | None) -> EnforcementMode:
     """The effective mode of a virtual host: its own, or its policy's. Without a policy, nothing is inspected."""
     if policy is None:
@@ -57,11 +67,11 @@ def effective_mode(own: EnforcementMode | None, policy: HasMode | None) -> Enfor
     return own or policy.enforcement_mode
 
 
-def bound_mode(
-    own: EnforcementMode | None, policy_id: int | None, of_host: EnforcementMode | None, policy: HasMode | None
-) -> EnforcementMode:
-    """The effective mode of a path: its own, or that of its policy. Without a policy of its own it is the virtual host's."""
-    return effective_mode(own or (of_host if policy_id is None else None), policy)
+def at_path(path: ChoosesPolicy, host: ChoosesPolicy) -> tuple[int | None, EnforcementMode | None]:
+    """Policy and own mode of a path: the virtual host's where it has none. A policy of its own comes with that policy's mode."""
+    if path.policy_id is not None:
+        return path.policy_id, path.enforcement_mode
+    return host.policy_id, path.enforcement_mode or host.enforcement_mode
 
 
 def over_limit_in(over_limit: OverLimit, mode: EnforcementMode) -> OverLimit:

@@ -9,11 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.geo_files import GeoKind
 from guardpanel.engines.haproxy.map_commands import Line, MapCommands, MapState
-from guardpanel.models import PathBinding, Policy, VirtualHost
-from guardpanel.models.path_binding import Redirect
+from guardpanel.models import Policy
 from guardpanel.models.policies.countries import UNKNOWN
-from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy_geo import GeoMode, rejects
+from guardpanel.services import policy_uses
 from guardpanel.services.access.geo import FIELDS, MAPS
 
 
@@ -78,20 +78,9 @@ async def rejecting(session: AsyncSession, where: Where) -> Sequence[Place]:
 async def _blocking(session: AsyncSession, policies: Mapping[int, Policy]) -> Mapping[int | None, Collection[int]]:
     """By policy: the enabled virtual hosts on which it blocks, or on some paths of which."""
     hosts: dict[int | None, set[int]] = {}
-    enabled = select(VirtualHost).where(col(VirtualHost.enabled))
-    paths = (
-        select(PathBinding, VirtualHost)
-        .join(VirtualHost)
-        .where(col(VirtualHost.enabled), PathBinding.redirect == Redirect.NO)
-    )
-    uses = [(host, host.policy_id, host.enforcement_mode) for host in (await session.exec(enabled)).all()]
-    for path, host in (await session.exec(paths)).all():
-        inherited = host.enforcement_mode if path.policy_id is None else None
-        uses.append((host, path.policy_id or host.policy_id, path.enforcement_mode or inherited))
-    for host, number, mode in uses:
-        policy = policies.get(number or 0)
-        if policy is not None and effective_mode(mode, policy) is EnforcementMode.BLOCK:
-            hosts.setdefault(number, set()).add(host.id or 0)
+    for place in await policy_uses.inspected(session, policies.keys()):
+        if place.mode_under(policies[place.policy_id or 0]) is EnforcementMode.BLOCK:
+            hosts.setdefault(place.policy_id, set()).add(place.virtual_host.id or 0)
     return hosts
 
 

@@ -13,7 +13,7 @@ from guardpanel.errors import Conflict, EngineUnavailable, NotFound
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.hostname import Hostname
 from guardpanel.models.policies.body_reading import NOUN as BODY_READING
-from guardpanel.services import virtual_hosts
+from guardpanel.services import policy_uses, virtual_hosts
 from guardpanel.services.events import EventDetail, Events, FiredRule, scores
 from guardpanel.services.fixes.blame import causes
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
@@ -59,7 +59,7 @@ async def open_case(changes: Changes, events: Events, session: AsyncSession, req
         raise NotFound("Event not found.")
     line = _fixable(event)
     host = await session.get(VirtualHost, event.item.virtual_host_id) if event.item.virtual_host_id else None
-    policy = await virtual_hosts.policy_at(session, host, event.item.policy_id) if host else None
+    policy = await policy_uses.policy_used(session, host, event.item.policy_id) if host else None
     if host is None and event.proxy is None:
         raise Conflict(f"HAProxy’s line about this request has not arrived. {NOT_YET}")
     if host is None:

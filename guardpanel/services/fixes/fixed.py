@@ -17,7 +17,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import NotFound
 from guardpanel.events.grouping import GroupKey
-from guardpanel.models import NOUNS, Deployment, PathBinding, Policy, VirtualHost
+from guardpanel.models import NOUNS, Deployment, Policy
+from guardpanel.services import policy_uses
 
 MOST = 500
 "Recently fixed groups of a policy that are remembered. Every revision contains them."
@@ -77,10 +78,9 @@ async def _this_change(session: AsyncSession) -> int:
 
 async def _by_virtual_host(session: AsyncSession, ids: Collection[int]) -> dict[int | None, Mapping[str, int]]:
     """Of its policy, and of those of its paths."""
-    whole = select(VirtualHost.id, VirtualHost.policy_id).where(col(VirtualHost.id).in_(ids))
-    paths = select(PathBinding.virtual_host_id, PathBinding.policy_id).where(col(PathBinding.virtual_host_id).in_(ids))
-    users = whole.union(paths).subquery()
-    rows = await session.exec(select(users.c.id, Policy.fixed_groups).join(Policy, col(Policy.id) == users.c.policy_id))
+    uses = policy_uses.users()
+    fixed_on = select(uses.c.virtual_host_id, Policy.fixed_groups).join(Policy, col(Policy.id) == uses.c.policy_id)
+    rows = await session.exec(fixed_on.where(uses.c.virtual_host_id.in_(ids)))
     by_host: dict[int | None, Mapping[str, int]] = {}
     for number, fixed in rows.all():
         by_host[number] = {**by_host.get(number, {}), **fixed}

@@ -72,8 +72,8 @@ class Watch:
         return self.metric(f"request_seconds_sum{of}"), self.metric(f"request_seconds_count{of}")
 
     def metric(self, name: str) -> float:
-        found = re.search(rf"^guardpanel_spoa_{re.escape(name)} (\S+)$", self.stack.agent("/metrics"), re.MULTILINE)
-        return float(found[1]) if found else 0.0
+        match = re.search(rf"^guardpanel_spoa_{re.escape(name)} (\S+)$", self.stack.agent("/metrics"), re.MULTILINE)
+        return float(match[1]) if match else 0.0
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ def worst_of_each_kind(stack: Stack, load: Load, times: int, kinds: list[str] | 
         if kinds and kind not in kinds:
             continue
         costs = [cost(stack, load, kind, name, request, times) for name, request in named.items()]
-        for one in costs:
+        for costing in costs:
             print(
-                f"| {kind} | {one.name} | {len(one.request):,} | {number(one.milliseconds)} | {one.statuses} |",
+                f"| {kind} | {costing.name} | {len(costing.request):,} | {number(costing.milliseconds)} | {costing.statuses} |",
                 flush=True,
             )
-        worst.append(max(costs, key=lambda one: one.milliseconds))
-    return sorted(worst, key=lambda one: -one.milliseconds)
+        worst.append(max(costs, key=lambda costing: costing.milliseconds))
+    return sorted(worst, key=lambda costing: -costing.milliseconds)
 
 
 def cost(stack: Stack, load: Load, kind: str, name: str, request: bytes, times: int) -> Worst:
@@ -118,16 +118,16 @@ def cost(stack: Stack, load: Load, kind: str, name: str, request: bytes, times: 
 
 
 def beside(
-    stack: Stack, visitor: Load, attacker: Load, one: Worst | None, connections: int, seconds: float
+    stack: Stack, visitor: Load, attacker: Load, attack: Worst | None, connections: int, seconds: float
 ) -> tuple[Report, Report | None, Usage]:
     """The visitor's report, the attacker's, and what the engines did."""
     watch = Watch(stack, application(stack, SITE))
     with watch():
-        if one:
-            attacker.begin(stack.panel, [one.request], seconds + 1, Connections=connections, **ATTACKER)
+        if attack:
+            attacker.begin(stack.panel, [attack.request], seconds + 1, Connections=connections, **ATTACKER)
             time.sleep(0.5)
-        seen = visitor.run(stack.panel, [request(SITE)], seconds, **VISITOR)
-    return seen, attacker.report() if one else None, watch.usage
+        report = visitor.run(stack.panel, [request(SITE)], seconds, **VISITOR)
+    return report, attacker.report() if attack else None, watch.usage
 
 
 def application(stack: Stack, host: str) -> str:
@@ -153,14 +153,14 @@ HEAD = (
 )
 
 
-def row(one: Worst, connections: int, quiet: Report, seen: Report, attack: Report, usage: Usage) -> str:
-    ratio = seen.percentile(0.99) / quiet.percentile(0.99)
-    missed = sum(seen.failures.values()) + seen.answers - seen.passed
-    took = seen.seconds
+def row(worst: Worst, connections: int, quiet: Report, busy: Report, attack: Report, usage: Usage) -> str:
+    ratio = busy.percentile(0.99) / quiet.percentile(0.99)
+    missed = sum(busy.failures.values()) + busy.answers - busy.passed
+    took = busy.seconds
     return (
-        f"| {one.kind}, {one.name} | {connections} | {number(attack.answers / attack.seconds)} | {times(quiet)} | {times(seen)} "
-        f"| {ratio:.2f} × | {missed} of {seen.answers} | {number(usage.visitors_ms)} | {usage.queue} "
-        f"| {usage.haproxy / took:.2f}, {usage.agent / took:.2f}, {seen.processor / took:.3f} |"
+        f"| {worst.kind}, {worst.name} | {connections} | {number(attack.answers / attack.seconds)} | {times(quiet)} "
+        f"| {times(busy)} | {ratio:.2f} × | {missed} of {busy.answers} | {number(usage.visitors_ms)} | {usage.queue} "
+        f"| {usage.haproxy / took:.2f}, {usage.agent / took:.2f}, {busy.processor / took:.3f} |"
     )
 
 
@@ -184,12 +184,12 @@ def main() -> None:
         worst = worst_of_each_kind(stack, attacker, given.times, given.kinds)
         print(f"\nHAProxy {given.haproxy}\n\n{HEAD}", flush=True)
         beside(stack, visitor, attacker, None, 0, 1)
-        for one in worst[: given.attacks]:
+        for candidate in worst[: given.attacks]:
             for connections in given.connections:
                 quiet, _, _ = beside(stack, visitor, attacker, None, 0, given.seconds)
-                seen, attack, usage = beside(stack, visitor, attacker, one, connections, given.seconds)
+                busy, attack, usage = beside(stack, visitor, attacker, candidate, connections, given.seconds)
                 assert attack
-                print(row(one, connections, quiet, seen, attack, usage), flush=True)
+                print(row(candidate, connections, quiet, busy, attack, usage), flush=True)
 
 
 if __name__ == "__main__":

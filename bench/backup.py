@@ -85,12 +85,12 @@ def say(what: str, took: list[float]) -> None:
 
 
 async def measure(hosts: int, revisions: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="gp") as one, tempfile.TemporaryDirectory(prefix="gp") as two:
-        panel, other = await a_panel(one), await a_panel(two)
+    with tempfile.TemporaryDirectory(prefix="gp") as first, tempfile.TemporaryDirectory(prefix="gp") as second:
+        panel, other = await a_panel(first), await a_panel(second)
         await fill(panel, hosts, revisions)
         gc.collect()
         gc.freeze()  # as the app does at its start
-        size = (Path(one) / "guardpanel.db").stat().st_size / 2**20
+        size = (Path(first) / "guardpanel.db").stat().st_size / 2**20
         print(f"{hosts:,} virtual hosts, {revisions:,} revisions, a database of {size:.0f} MiB")
         say("a save alone", await timed("saves alone", saves(panel, "alone", 30)))
         out = io.BytesIO()
@@ -116,8 +116,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--hosts", type=int, default=1000)
     parser.add_argument("--revisions", type=int, default=300)
-    asked = parser.parse_args()
-    asyncio.run(measure(asked.hosts, asked.revisions))
+    arguments = parser.parse_args()
+    asyncio.run(measure(arguments.hosts, arguments.revisions))
 
 
 if __name__ == "__main__":

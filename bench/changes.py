@@ -91,10 +91,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--rounds", type=int, default=20)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print("| virtual hosts | page | wall ms, median / worst | processor ms, median / worst |\n|---|---|---|---|")
-    for hosts in asked.hosts:
-        asyncio.run(size(hosts, asked.rounds))
+    for hosts in arguments.hosts:
+        asyncio.run(size(hosts, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def fill_events(path: Path, number: int) -> None:
     store, made, began = Store(connection), some(number, chance), time.perf_counter()
     while batch := list(islice(made, BATCH)):
         agent = [agent_line.read(as_line(event), "") for event, _ in batch]
-        proxy = [found for _, line in batch if (found := proxy_line.read(as_line(line)))]
+        proxy = [read for _, line in batch if (read := proxy_line.read(as_line(line)))]
         connection.execute("BEGIN IMMEDIATE")
         store.add(agent, proxy)
         connection.execute("COMMIT")
@@ -98,19 +98,19 @@ def known(path: Path) -> dict[str, str]:
     """Values that there are: the commonest and the rarest."""
     connection = sqlite3.connect(path)
 
-    def one(question: str) -> str:
+    def value(question: str) -> str:
         return str(connection.execute(question).fetchone()[0])
 
     by_client = "SELECT text FROM event JOIN client ON client.id = event.client GROUP BY client.id ORDER BY count(*)"
-    found = {
-        "id": one("SELECT request_id FROM event ORDER BY id LIMIT 1 OFFSET 1000"),
-        "busy": one(f"{by_client} DESC LIMIT 1"),
-        "rare": one(f"{by_client} LIMIT 1"),
-        "middle": one("SELECT id FROM event ORDER BY id LIMIT 1 OFFSET (SELECT count(*) / 2 FROM event)"),
+    values = {
+        "id": value("SELECT request_id FROM event ORDER BY id LIMIT 1 OFFSET 1000"),
+        "busy": value(f"{by_client} DESC LIMIT 1"),
+        "rare": value(f"{by_client} LIMIT 1"),
+        "middle": value("SELECT id FROM event ORDER BY id LIMIT 1 OFFSET (SELECT count(*) / 2 FROM event)"),
         "day": datetime.now(UTC).date().isoformat(),
     }
     connection.close()
-    return found
+    return values
 
 
 def pages(at: dict[str, str]) -> list[str]:
@@ -127,9 +127,9 @@ def pages(at: dict[str, str]) -> list[str]:
         f"cursor=before-{at['middle']}&rule=920100&verdict=detected",
         f"since={at['day']}&verdict=blocked",
     ]  # fmt: skip
-    anytime = [one if one.startswith(("time", "since")) or not one else f"{one}&time=all" for one in lists]
+    anytime = [query if query.startswith(("time", "since")) or not query else f"{query}&time=all" for query in lists]
     return [
-        *(f"/events?{one}" if one else "/events" for one in anytime),
+        *(f"/events?{query}" if query else "/events" for query in anytime),
         "/event-groups", "/event-groups?time=all", "/event-groups?time=all&virtual_host=1", "/event-groups?time=all&rule=920100",
         f"/events/{at['id']}", f"/search?q={at['id']}", "/api/v1/logs", "/api/v1/logs?page_size=500", "/api/v1/logs?page=100",
         "/api/v1/logs?page_size=1&action=deny", "/api/v1/logs?page_size=1&severity=critical",
@@ -142,12 +142,12 @@ def measure(panel: Panel, rounds: int) -> None:
     for _ in range(rounds):
         for path in wanted:
             measured.timed(path, lambda path=path: measured.browser.get(path))  # type: ignore[misc]
-    told(measured.times)
+    print_table(measured.times)
 
 
-def told(times: Times) -> None:
-    times.wall["all"] = [one for taken in times.wall.values() for one in taken]
-    times.cpu["all"] = [one for taken in times.cpu.values() for one in taken]
+def print_table(times: Times) -> None:
+    times.wall["all"] = [seconds for taken in times.wall.values() for seconds in taken]
+    times.cpu["all"] = [seconds for taken in times.cpu.values() for seconds in taken]
     print("\n| page | ms, p50 / p95 | of the panel's processor, p50 |\n|---|---|---|")
     for path in times.wall:
         print(re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "{request id}", times.row(path)))

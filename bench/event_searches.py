@@ -22,41 +22,41 @@ async def search(settings: Settings, times: int) -> None:
     await database.migrate()
     events = Events(settings, database)
     with closing(schema.open_to_read(settings.events_database)) as connection:
-        asked = searches(connection)
+        questions = searches(connection)
     everything: list[float] = []
     print("\n| search | events | page p50 ms | p95 ms | worst ms |\n|---|---|---|---|---|")
-    for name, fields in asked.items():
-        took, found = await timed(events, EventFilter(**fields), times)
+    for name, fields in questions.items():
+        took, count = await timed(events, EventFilter(**fields), times)
         everything += took
-        print(line(name, found, took), flush=True)
+        print(line(name, count, took), flush=True)
     print(line("**all**", "", everything))
     await events.close()
     await database.close()
 
 
-async def timed(events: Events, asked: EventFilter, times: int) -> tuple[list[float], str]:
+async def timed(events: Events, filters: EventFilter, times: int) -> tuple[list[float], str]:
     """Milliseconds of each page, and how many events there are."""
-    took, found = [], ""
+    took, count = [], ""
     for at in range(times):
         cursor = None
         for number in range(1 + at % 3):
             began = time.perf_counter()
-            page = await events.page(asked, cursor=cursor)
+            page = await events.page(filters, cursor=cursor)
             took.append((time.perf_counter() - began) * 1000)
-            found = found if number else counted(page.count, exact=page.count_is_exact, stopped=page.stopped)
+            count = count if number else counted(page.count, exact=page.count_is_exact, stopped=page.stopped)
             cursor = page.next_cursor
             if cursor is None:
                 break
-    return took, found
+    return took, count
 
 
 def counted(count: int, *, exact: bool, stopped: str | None) -> str:
     return f"{count:,}{'' if exact else '+'}{' (stopped)' if stopped else ''}"
 
 
-def line(name: str, found: str, took: list[float]) -> str:
+def line(name: str, count: str, took: list[float]) -> str:
     p95 = sorted(took)[int(len(took) * 0.95)]
-    return f"| {name} | {found} | {statistics.median(took):.0f} | {p95:.0f} | {max(took):.0f} |"
+    return f"| {name} | {count} | {statistics.median(took):.0f} | {p95:.0f} | {max(took):.0f} |"
 
 
 def searches(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:

@@ -60,7 +60,7 @@ def saves(most: int) -> None:
             client.post("/api/v1/policies/1/exclusions", json=exclusion(at)).raise_for_status()
             took.append(time.perf_counter() - began)
             if len(took) in {LAST, most // 2, most}:
-                print(f"{len(took):5d} exclusions: a save {told(took[-LAST:])} s", flush=True)
+                print(f"{len(took):5d} exclusions: a save {in_words(took[-LAST:])} s", flush=True)
 
 
 async def store(url: str, most: int) -> None:
@@ -98,19 +98,22 @@ def saves_beside_custom_rules(most: int) -> None:
                 client.post("/api/v1/policies/1/exclusions", json=exclusion(at)).raise_for_status()
                 took.append(time.perf_counter() - began)
             text = len((panel.data / "current" / "coraza.yaml").read_text())
-    print(f"{most:5d} exclusions and custom rules each, {text:,} characters: a save {told(took)} s", flush=True)
+    print(f"{most:5d} exclusions and custom rules each, {text:,} characters: a save {in_words(took)} s", flush=True)
 
 
 def requests(most: int) -> None:
     for number in (0, most):
         given = [{"policy": "Strict", **exclusion(at)} for at in range(number)]
         with Judge(rows({"Strict": {"enforcement_mode": "block"}}, {}, exclusions=given)) as judge:
-            asked = a_form("/elsewhere", {"title": "An ordinary title", "text": "An ordinary text. " * 10})
-            took = [judge.says(asked)["seconds"]["inspect"] for _ in range(REQUESTS)]
-        print(f"{number:5d} exclusions: a form to another path {told([1000 * one for one in took])} ms", flush=True)
+            request = a_form("/elsewhere", {"title": "An ordinary title", "text": "An ordinary text. " * 10})
+            took = [judge.says(request)["seconds"]["inspect"] for _ in range(REQUESTS)]
+        print(
+            f"{number:5d} exclusions: a form to another path {in_words([1000 * seconds for seconds in took])} ms",
+            flush=True,
+        )
 
 
-def told(took: list[float]) -> str:
+def in_words(took: list[float]) -> str:
     return f"p50 {statistics.median(took):.2f}, at most {max(took):.2f}"
 
 

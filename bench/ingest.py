@@ -55,10 +55,10 @@ BROWSER = {
     "accept-encoding": "gzip, deflate", "cookie": "session=0123456789abcdef; theme=dark", "referer": "http://shop.example/",
 }  # fmt: skip
 
-Said = dict[str, Any]
+Event = dict[str, Any]
 
 
-def captured() -> list[tuple[Said, Said]]:
+def captured() -> list[tuple[Event, Event]]:
     """What the agent and HAProxy really write of these attacks, and of a form."""
     policies = {
         "Blocks": {"enforcement_mode": "block"},
@@ -79,13 +79,13 @@ def captured() -> list[tuple[Said, Said]]:
                 }
                 stack.send(head("POST", host, "/wp-json/wp/v2/posts", sent), body)
             time.sleep(0.5)
-            told = [
+            events = [
                 json.loads(line)
                 for path in (stack.folder / "events").iterdir()
                 for line in path.read_bytes().split(b"\n")[:-1]
             ]
             logged = {line["id"]: line for line in stack.access_log()}
-            return [(event, logged[event["id"]]) for event in told]
+            return [(event, logged[event["id"]]) for event in events]
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Crowd:
         begins = [self.chance.choice(["/shop", "/blog", "/api/v2", "/wp-content"]) for _ in range(30_000)]
         self.paths = [f"{begin}/{self.chance.getrandbits(40):010x}" for begin in begins]
 
-    def some(self, pairs: list[tuple[Said, Said]], moment: datetime) -> tuple[bytes, bytes]:
+    def some(self, pairs: list[tuple[Event, Event]], moment: datetime) -> tuple[bytes, bytes]:
         event, logged = self.chance.choice(pairs)
         request = a_request_id_of(moment, self.chance.getrandbits(74))
         client = self.clients[int(len(self.clients) * self.chance.random() ** 3)]
@@ -121,11 +121,11 @@ class Crowd:
         return as_line(event), as_line(logged)
 
 
-def as_line(said: Said) -> bytes:
-    return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
+def as_line(event: Event) -> bytes:
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
 
 
-def fill(settings: Settings, pairs: list[tuple[Said, Said]], events: int) -> None:
+def fill(settings: Settings, pairs: list[tuple[Event, Event]], events: int) -> None:
     """Round by round: lines are written, then read while the clock runs."""
     crowd, began = Crowd(random.Random(7)), datetime.now(UTC) - timedelta(days=DAYS)
     passed = as_line(

@@ -67,9 +67,9 @@ async def measured(port: int, knot: Knot, pebble: Pebble, challenge: str) -> lis
                 await virtual_hosts.create(installation.changes, SaveRequest("ada"), host)
             issuer = worker(installation, pebble, port)
             issuer.follow()
-            found = [await one_order(installation, pebble, name, challenge) for name in names]
+            results = [await one_order(installation, pebble, name, challenge) for name in names]
             await installation.changes.background.close()
-            return found
+            return results
 
 
 def worker(installation: Installation, pebble: Pebble, port: int) -> Issuer:

@@ -139,15 +139,15 @@ def worker(stack: Stack) -> int:
     return next(int(fields[0]) for fields in lines if fields[1:2] == ["worker"])
 
 
-def told(connections: list[socket.socket]) -> Counter[str]:
+def refusals(connections: list[socket.socket]) -> Counter[str]:
     """Statuses of those who were refused."""
-    found: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
     for connection in connections:
         with contextlib.suppress(OSError):  # nothing was said, or it was cut off
             status = connection.recv(12, socket.MSG_PEEK | socket.MSG_DONTWAIT)[9:12].decode("latin-1")
             if status != "200":
-                found[status] += 1
-    return found
+                statuses[status] += 1
+    return statuses
 
 
 def measure(haproxy: str, case: Case, count: int, clients: int) -> str:
@@ -166,9 +166,9 @@ def measure(haproxy: str, case: Case, count: int, clients: int) -> str:
             connection.connect(running.address)
             case.begin(connection)
             connections.append(connection)
-        after, refused = settled(pid), told(connections)
-        said = ", ".join(f"{number} × {status or 'closed'}" for status, number in sorted(refused.items())) or "—"
-        return f"| {haproxy} | {case.words} | {clients} | {before:.0f} | {after:.0f} | {said} |"
+        after, refused = settled(pid), refusals(connections)
+        listed = ", ".join(f"{number} × {status or 'closed'}" for status, number in sorted(refused.items())) or "—"
+        return f"| {haproxy} | {case.words} | {clients} | {before:.0f} | {after:.0f} | {listed} |"
 
 
 def one_connection(haproxy: str) -> str:
@@ -187,10 +187,10 @@ def one_connection(haproxy: str) -> str:
         numbers = [client.begin(sent, end=False) for _ in range(at_once)]
         for number in numbers:
             client.send(number, b"x" * (int(length) - 1000))
-        told = Counter(client.streams[number].headers.get(":status", "—") for number in numbers)
-        said = ", ".join(f"{count} × {status}" for status, count in sorted(told.items()) if status != "—") or "—"
+        statuses = Counter(client.streams[number].headers.get(":status", "—") for number in numbers)
+        listed = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()) if status != "—") or "—"
         words = f"{at_once} of {STREAMS} uploads of 4 MB in one HTTP/2 connection"
-        return f"| {haproxy} | {words} | 1 | {before:.0f} | {settled(pid):.0f} | {said} |"
+        return f"| {haproxy} | {words} | 1 | {before:.0f} | {settled(pid):.0f} | {listed} |"
 
 
 def main() -> None:
@@ -199,15 +199,15 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
     parser.add_argument("--connections", type=int, default=300)
     parser.add_argument("--clients", type=int, nargs="+", default=[300, 1], help="from so many addresses")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     print(
-        f"| HAProxy | {asked.connections} stalled | clients | MiB before | MiB then | refused |\n|---|---|---|---|---|---|"
+        f"| HAProxy | {arguments.connections} stalled | clients | MiB before | MiB then | refused |\n|---|---|---|---|---|---|"
     )
-    for haproxy, name, clients in product(asked.haproxy, asked.cases, asked.clients):
-        print(measure(haproxy, CASES[name], asked.connections, clients), flush=True)
-    for haproxy in asked.haproxy:
+    for haproxy, name, clients in product(arguments.haproxy, arguments.cases, arguments.clients):
+        print(measure(haproxy, CASES[name], arguments.connections, clients), flush=True)
+    for haproxy in arguments.haproxy:
         print(one_connection(haproxy), flush=True)
 
 

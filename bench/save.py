@@ -28,8 +28,8 @@ from tests.web import an_account
 
 PASSWORD = "correct horse battery staple"
 
-FOUND = ROOT / ".tools" / "haproxies"
-HAPROXIES = FOUND.read_text().strip().split(":") if FOUND.exists() else ["haproxy"]
+BUILT = ROOT / ".tools" / "haproxies"
+HAPROXIES = BUILT.read_text().strip().split(":") if BUILT.exists() else ["haproxy"]
 "2.6 and 2.8, as the live tests have them."
 
 REST = 0.25
@@ -169,8 +169,8 @@ def main() -> None:
     arguments.add_argument("--kinds", nargs="+", default=["routing", "policy"])
     given = arguments.parse_args()
     for binary in given.haproxy:
-        said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stdout
-        print(f"\n{said.split(' - ')[0].split('-')[0]}\n", flush=True)
+        version = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stdout
+        print(f"\n{version.split(' - ')[0].split('-')[0]}\n", flush=True)
         print(
             "| change | virtual hosts | save p50 / p95 ms | by hand p50 / p95 ms | p95 ratio | a save's steps | by hand |"
         )

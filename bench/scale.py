@@ -124,8 +124,8 @@ class Measured:
     def memory(self) -> dict[str, float]:
         """MiB: now, and the most ever."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
-        return {"now": int(found["VmRSS"]) / 1024, "most": int(found["VmHWM"]) / 1024}
+        sizes = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
+        return {"now": int(sizes["VmRSS"]) / 1024, "most": int(sizes["VmHWM"]) / 1024}
 
 
 def save(measured: Measured, name: str, path: str, body: dict[str, object]) -> None:
@@ -206,16 +206,16 @@ def report(measured: Measured, memory: dict[str, float]) -> None:
 
 def slow_steps(output: str, limit: int) -> None:
     """What held the event loop up: where it was in our code, how often, and the longest (all, and on a processor)."""
-    found: dict[str, list[tuple[int, int]]] = {}
+    steps: dict[str, list[tuple[int, int]]] = {}
     for late, own, stack in re.findall(r"was busy for (\d+) ms \((\d+) of a processor\) in\n((?:  .*\n)+)", output):
         ours = re.findall(r"guardpanel/(\S+)\", line (\d+), in (\S+)", stack) or re.findall(
             r"([^/]+)\", line (\d+), in (\S+)", stack
         )
-        found.setdefault(":".join(ours[-1]), []).append((int(late), int(own)))
+        steps.setdefault(":".join(ours[-1]), []).append((int(late), int(own)))
     counted = [float(seconds) for seconds in re.findall(r"Executing .* took ([0-9.]+) seconds", output)]
-    print(f"\nsteps over {limit} ms: {sum(map(len, found.values()))}; by asyncio's own count {len(counted)}, "
+    print(f"\nsteps over {limit} ms: {sum(map(len, steps.values()))}; by asyncio's own count {len(counted)}, "
           f"the longest {1000 * max(counted, default=0):.0f} ms\n")  # fmt: skip
-    for place, times in sorted(found.items(), key=lambda item: -max(own for _, own in item[1])):
+    for place, times in sorted(steps.items(), key=lambda item: -max(own for _, own in item[1])):
         print(
             f"- {len(times)} × {place}: {max(late for late, _ in times)} ms, {max(own for _, own in times)} of a processor"
         )

@@ -19,14 +19,14 @@ from tests.haproxies import haproxy_binary
 from tests.load.zero_drop import logged_in, percentile
 from tests.panel import ROOT, Panel, running_panel
 
-FOUND = ROOT / ".tools" / "haproxies"
+BUILT = ROOT / ".tools" / "haproxies"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def find_haproxy(version: str) -> str:
     """2.6 or 2.8, as the live tests have them."""
-    if FOUND.exists():
-        os.environ.setdefault("GUARDPANEL_TEST_HAPROXIES", FOUND.read_text().strip())
+    if BUILT.exists():
+        os.environ.setdefault("GUARDPANEL_TEST_HAPROXIES", BUILT.read_text().strip())
     return haproxy_binary(version)
 
 
@@ -96,9 +96,9 @@ class Load:
         print(json.dumps(plan), file=self.process.stdin, flush=True)
 
     def report(self) -> Report:
-        said = self._read()
-        statuses = {int(status): count for status, count in said["Statuses"].items()}
-        return Report(said["Seconds"], said["Processor"], statuses, said["Failures"], said["Times"])
+        answer = self._read()
+        statuses = {int(status): count for status, count in answer["Statuses"].items()}
+        return Report(answer["Seconds"], answer["Processor"], statuses, answer["Failures"], answer["Times"])
 
     def run(self, panel: Panel, requests: list[bytes], seconds: float, **plan: Any) -> Report:
         self.begin(panel, requests, seconds, **plan)

@@ -91,7 +91,7 @@ def compare(load: Load, stack: Stack, ports: Ports, shape: str, rounds: int, sec
 def ratio(reports: dict[str, list[Report]], way: str) -> str:
     """To those alone, in each round; the median, and from where to where."""
     pairs = zip(reports[way], reports[ALONE], strict=True)
-    ratios = sorted(one.per_second / alone.per_second for one, alone in pairs)
+    ratios = sorted(terminator.per_second / alone.per_second for terminator, alone in pairs)
     return f"{statistics.median(ratios):.2f} × ({ratios[0]:.2f}–{ratios[-1]:.2f})"
 
 

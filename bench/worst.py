@@ -70,23 +70,23 @@ def candidates(host: str) -> dict[str, dict[str, bytes]]:
         "multipart": lambda value: post(MULTIPART, parts(900, value)),
     }
     short = {"words": text(60), "select": "select a from", "quotes": "'a 'b 'c"}
-    found = {
+    requests = {
         kind: {name: make(value.replace(" ", "+")) for name, value in short.items()} for kind, make in each.items()
     }
-    found["long field"] = {name: post(FORM, b"a=" + value.encode()) for name, value in NEARLY.items()}
-    found["deep JSON"] = {
+    requests["long field"] = {name: post(FORM, b"a=" + value.encode()) for name, value in NEARLY.items()}
+    requests["deep JSON"] = {
         "900 deep": post(JSON, nested(900, text(64 << 10))),
         "10,000 deep": post(JSON, nested(10_000, "a")),
     }
-    found["many JSON values"]["9,000 short ones"] = post(JSON, items(9_000, "a b"))
-    found["multipart"]["in multipart"] = post(MULTIPART, multipart_in_multipart())
-    found["XML"] = {"6,000 elements": post("application/xml", xml())}
-    found["text/plain"] = {
+    requests["many JSON values"]["9,000 short ones"] = post(JSON, items(9_000, "a b"))
+    requests["multipart"]["in multipart"] = post(MULTIPART, multipart_in_multipart())
+    requests["XML"] = {"6,000 elements": post("application/xml", xml())}
+    requests["text/plain"] = {
         name: post("text/plain", value.encode()) for name, value in NEARLY.items() if name != "words"
     }
-    found["heads"] = {
+    requests["heads"] = {
         "80 headers": request(host, more=headers(80, "select 'a (b) from")),
         "400 cookies": request(host, more=cookies(400)),
         "a long query": request(host, path="/?" + fields(600, "'a+b").decode()),
     }
-    return found
+    return requests

@@ -4,13 +4,13 @@ import unicodedata
 
 import pytest
 
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from tests.corpus import CORPUS
 
 
 @pytest.mark.parametrize("sent", ["GET /?id=1' OR '1'='1", "żółw ıı שלום 猫 😀 café e\u0301", "[masked]", "\\x1b", ""])
 def test_what_can_be_seen_stays_as_it_is(sent: str) -> None:
-    assert shown(sent) == sent
+    assert legible(sent) == sent
 
 
 @pytest.mark.parametrize(
@@ -31,21 +31,21 @@ def test_what_can_be_seen_stays_as_it_is(sent: str) -> None:
     ],
 )
 def test_what_cannot_be_seen_is_an_escape(sent: str, words: str) -> None:
-    assert shown(sent) == words
+    assert legible(sent) == words
 
 
 def test_a_body_keeps_its_lines() -> None:
-    assert shown("a\r\n\tb\x0b", "\n\r\t") == "a\r\n\tb\\x0b"
+    assert legible("a\r\n\tb\x0b", "\n\r\t") == "a\r\n\tb\\x0b"
 
 
 def test_every_byte_that_is_no_text_can_be_shown() -> None:
-    words = shown(bytes(range(256)).decode("utf-8", "surrogateescape"))
+    words = legible(bytes(range(256)).decode("utf-8", "surrogateescape"))
 
     assert all(f"\\x{number:02x}" in words for number in range(0x80, 0x100))
 
 
 def test_no_text_whatever_leaves_something_that_cannot_be_seen() -> None:
-    words = shown("".join(chr(number) for number in range(0x3100)) + "".join(CORPUS))
+    words = legible("".join(chr(number) for number in range(0x3100)) + "".join(CORPUS))
 
     assert all(character.isprintable() for character in words)
     assert not {unicodedata.category(character) for character in words} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

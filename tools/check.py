@@ -147,9 +147,9 @@ def gates() -> dict[str, list[Gate]]:
 
 
 def go_tool(name: str) -> Path | None:
-    said = subprocess.run([GO, "env", "GOROOT"], capture_output=True, text=True, cwd=ROOT, check=False)
-    found = Path(said.stdout.strip()) / "bin" / name
-    return found if said.returncode == 0 and found.exists() else None
+    result = subprocess.run([GO, "env", "GOROOT"], capture_output=True, text=True, cwd=ROOT, check=False)
+    tool = Path(result.stdout.strip()) / "bin" / name
+    return tool if result.returncode == 0 and tool.exists() else None
 
 
 def no_go() -> Gate:
@@ -161,18 +161,18 @@ def pytest_arguments() -> list[str]:
 
 
 def main() -> None:
-    asked = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    names = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     if "GUARDPANEL_TEST_HAPROXIES" not in os.environ and HAPROXIES.exists():
         os.environ["GUARDPANEL_TEST_HAPROXIES"] = HAPROXIES.read_text().strip()
     groups = gates()
-    if unknown := set(asked) - set(groups):
+    if unknown := set(names) - set(groups):
         sys.exit(f"no such gates: {', '.join(unknown)}; there are {', '.join(groups)}")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one worker has compiled, no other need compile
     os.environ.setdefault("PYTHONHASHSEED", "1")  # equal runs, down to the order of a set
     usual = [group for group in groups if group not in ASKED_FOR]
     results = Results()
     began = time.monotonic()
-    failed = failures([gate for group in asked or usual for gate in groups[group]], results)
+    failed = failures([gate for group in names or usual for gate in groups[group]], results)
     took = f"{time.monotonic() - began:.0f} s, {processor():.0f} s of the processor's time"
     print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'All gates passed'} ({took})")
     if results:
@@ -244,17 +244,17 @@ class Run:
         """Run it. Its exit code and what it printed."""
         began = time.monotonic()
         try:
-            code, told = self._start().wait(self.gate.minutes * 60), ""
+            code, note = self._start().wait(self.gate.minutes * 60), ""
         except OSError as error:
-            code, told = 1, f"cannot run {self.gate.command[0]}: {error.strerror}"
+            code, note = 1, f"cannot run {self.gate.command[0]}: {error.strerror}"
         except subprocess.TimeoutExpired:
             self.stop()
-            code, told = 1, f"\nended: it ran longer than {self.gate.minutes} minutes"
+            code, note = 1, f"\nended: it ran longer than {self.gate.minutes} minutes"
         finally:
             if self.folder:
                 shutil.rmtree(self.folder, ignore_errors=True)
         self.seconds = time.monotonic() - began
-        return code, self.printed() + told
+        return code, self.printed() + note
 
     def _start(self) -> "subprocess.Popen[bytes]":
         if self.gate.report:

@@ -14,7 +14,7 @@ from typing import Any
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries, Entry, ordered
 from guardpanel.access.fetching import DownloadFailed
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 
 PATH = "v1/decisions/stream"
 RANGE = "range"
@@ -96,4 +96,4 @@ def _end(decision: Mapping[str, Any], now: float) -> int:
 
 
 def _words(decision: Mapping[str, Any]) -> str:
-    return shown(" ".join(str(decision.get("scenario") or "").split())[: parsing.LONGEST_COMMENT])
+    return legible(" ".join(str(decision.get("scenario") or "").split())[: parsing.LONGEST_COMMENT])

@@ -66,10 +66,10 @@ async def get(url: SplitResult, headers: Mapping[str, str], reach: FeedReach, *,
 async def _addresses(host: str, port: int, reach: FeedReach) -> Sequence[str]:
     """Those that may be connected to."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        results = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         raise DownloadFailed(f"{host} can’t be resolved.") from None
-    addresses = list(dict.fromkeys(str(place[0]).partition("%")[0] for *_, place in found))
+    addresses = list(dict.fromkeys(str(place[0]).partition("%")[0] for *_, place in results))
     allowed = [address for address in addresses if reach.allows(ip_address(address))]
     if not allowed:
         raise DownloadFailed(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv6Network, ip_address, summarize_address_range
 
 from guardpanel.access.entries import Entries, Entry, ordered
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.models.networks import MAPPED, read_network
 from guardpanel.models.types import refuse
 
@@ -61,7 +61,7 @@ def parsed(text: str, *, is_deny: bool) -> Entries:
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         try:
             if len(line) > LONGEST_LINE:
-                raise BadLine(f"longer than {LONGEST_LINE:,} characters ({shown(line[:40])}…)")
+                raise BadLine(f"longer than {LONGEST_LINE:,} characters ({legible(line[:40])}…)")
             if number > 1 or not _is_header(line):
                 entries += _exported(line) if is_export else _entries(line)
         except ValueError as error:
@@ -112,10 +112,10 @@ def _annotated(line: str) -> Iterator[Entry]:
     first, *others = (column.strip().strip('"').strip() for column in re.split(r"[,\t]", rest.strip()))
     if not first:
         if any(others) or until:
-            raise BadLine(f"no address in the first column ({shown(line[:40])})")
+            raise BadLine(f"no address in the first column ({legible(line[:40])})")
         return
     if others and _is_address(others[0]):
-        raise BadLine(f"two addresses. Write a range as {shown(first[:45])}-{others[0]}")
+        raise BadLine(f"two addresses. Write a range as {legible(first[:45])}-{others[0]}")
     yield from _of(first, _end(until), _plain(comment))
 
 
@@ -136,7 +136,7 @@ def _of(text: str, ends_at: int, comment: str) -> Iterator[Entry]:
         networks = list(summarize_address_range(ip_address(match[1]), ip_address(match[2])))
     except (ValueError, TypeError):
         raise BadLine(
-            f"{shown(text[:60])} is not a range. Write the lower address first, both IPv4 or both IPv6"
+            f"{legible(text[:60])} is not a range. Write the lower address first, both IPv4 or both IPv6"
         ) from None
     yield from (Entry(network(str(part)), ends_at, comment) for part in networks)
 
@@ -146,7 +146,7 @@ def network(text: str) -> str:
     try:
         whole = read_network(text)
     except ValueError as error:
-        raise BadLine(shown(str(error))) from None
+        raise BadLine(legible(str(error))) from None
     if whole.prefixlen == 0:
         raise BadLine(f"{whole} contains every address")
     if isinstance(whole, IPv6Network) and whole.supernet_of(MAPPED):
@@ -177,13 +177,13 @@ def _end(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise BadLine(f"{shown(text[:40])} is not a date or time, for example 2026-12-31T18:00Z") from None
+        raise BadLine(f"{legible(text[:40])} is not a date or time, for example 2026-12-31T18:00Z") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _plain(comment: str) -> str:
     """Without what cannot be seen."""
-    return shown(" ".join(comment.split())[:LONGEST_COMMENT])
+    return legible(" ".join(comment.split())[:LONGEST_COMMENT])
 
 
 # Exports

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from guardpanel.api.saves import speaking
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.events.words import VERDICT_TABLE, Kind, Outcome, Reason, Severity, Verdict
 from guardpanel.services.events import EventDetail, EventFilter, EventItem
 from guardpanel.services.events.conditions import REQUEST_ID
@@ -219,9 +219,9 @@ def context(detail: EventDetail) -> dict[str, Any]:
 def readable(value: Any) -> Any:
     match value:
         case str():
-            return shown(value, "\n\r\t")
+            return legible(value, "\n\r\t")
         case list():
             return [readable(item) for item in value]
         case dict():
-            return {shown(name): readable(item) for name, item in value.items()}
+            return {legible(name): readable(item) for name, item in value.items()}
     return value

@@ -159,9 +159,9 @@ def _flaws_of_time(certificates: Sequence[Certificate], now: datetime) -> Iterat
         yield f"Valid from {first:%Y-%m-%d %H:%M} UTC on: HAProxy would reject every client certificate until then."
 
 
-def _twice(things: Sequence[Certificate] | Sequence[RevocationList]) -> int | None:
+def _twice(items: Sequence[Certificate] | Sequence[RevocationList]) -> int | None:
     """The place of the first repetition."""
-    encoded = [thing.public_bytes(Encoding.DER) for thing in things]
+    encoded = [item.public_bytes(Encoding.DER) for item in items]
     return next((place for place, der in enumerate(encoded) if der in encoded[:place]), None)
 
 

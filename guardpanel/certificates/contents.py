@@ -119,13 +119,13 @@ class CurrentContents:
             CertificateContent.id, CertificateContent.sealed_key, Certificate.source, CertificateContent.revoked_at,
             CertificateContent.not_before, CertificateContent.not_after,
         )  # fmt: skip
-        found = await session.exec(
+        result = await session.exec(
             select(*columns)
             .join(Certificate, belongs())
             .where(col(CertificateContent.id).in_(newest()))
             .order_by(col(CertificateContent.certificate_id))
         )
-        keys = [(row[0], row[1] or b"", Source(row[2]), *row[3:]) for row in found.all()]
+        keys = [(row[0], row[1] or b"", Source(row[2]), *row[3:]) for row in result.all()]
         known = {key: content for key in keys if (content := self._opened.get(key)) and content.pem}
         rows = await _rows(session, [key[0] for key in keys if key not in known])
         current = {key: known.get(key) or _opened(rows[key[0]], key[2], self.seal) for key in keys}

@@ -126,15 +126,15 @@ class Verifier:
         while True:
             over = patience.had_its_seconds
             try:
-                seen = await proof()
+                flaw = await proof()
             except EngineSilent as error:
-                seen, over = error.message, patience.is_over
+                flaw, over = error.message, patience.is_over
             except EngineUnavailable as error:
-                seen = error.message
-            if seen is None:
+                flaw = error.message
+            if flaw is None:
                 return
             if over:
-                raise _not_proved(seen)
+                raise _not_proved(flaw)
             await asyncio.sleep(pause)
             pause *= 2
 
@@ -205,10 +205,10 @@ class Verifier:
         """Check that it denies (or detects) an attack, and passes a clean request."""
         attack = await self._judged(name, {"x-gp-attack": "1"})
         clean = await self._judged(name, {})
-        for seen in (attack, clean):
-            if _header(seen, "x-gp-error"):
+        for answer in (attack, clean):
+            if _header(answer, "x-gp-error"):
                 raise EngineSilent(
-                    f"The WAF agent gave no verdict for application {name} (error {_header(seen, 'x-gp-error')})."
+                    f"The WAF agent gave no verdict for application {name} (error {_header(answer, 'x-gp-error')})."
                 )
         if COUNT_RULE not in _header(attack, "x-gp-rules").split(","):
             return f"Application {name} did not detect the test attack."
@@ -232,8 +232,10 @@ class Verifier:
         return await self.ask(self.binds[0], "/", answers, timeout=6.0)
 
 
-def _not_proved(seen: str) -> DeploymentFailed:
-    return DeploymentFailed(f"The new configuration could not be verified: {seen}", step="verify", evidence=seen)
+def _not_proved(evidence: str) -> DeploymentFailed:
+    return DeploymentFailed(
+        f"The new configuration could not be verified: {evidence}", step="verify", evidence=evidence
+    )
 
 
 def _header(answer: http.Answer, name: str) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 
 LONGEST = 300
 "Maximum characters of a template."
@@ -60,7 +60,7 @@ Piece = tuple[str, str]
 @lru_cache(MOST_KEPT)
 def path_template(path: str) -> str:
     """Of a path without its query."""
-    plain = shown(ESCAPED.sub(_decoded, LONE_PERCENT.sub("%25", path)) if "%" in path else path)
+    plain = legible(ESCAPED.sub(_decoded, LONE_PERCENT.sub("%25", path)) if "%" in path else path)
     if "//" in plain:
         plain = re.sub(r"/{2,}", "/", plain)
     return _cut("".join(f"{{{kind}}}" if kind else text for text, kind in path_pieces(plain)))
@@ -69,7 +69,7 @@ def path_template(path: str) -> str:
 @lru_cache(MOST_KEPT)
 def field_template(key: str) -> str:
     """Of the name of a field: `json.items.0.text` and `items[3][name]` have an index in them."""
-    return _cut("".join(ANY if kind else text for text, kind in field_pieces(shown(key))))
+    return _cut("".join(ANY if kind else text for text, kind in field_pieces(legible(key))))
 
 
 def path_pieces(path: str) -> Iterator[Piece]:

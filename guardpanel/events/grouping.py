@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 from guardpanel.events.crs import fired_on, is_reporting
 from guardpanel.events.folding import field_template, path_template
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 
 INITIALIZING = 901
 "The family of CRS's setup rules."
@@ -106,5 +106,5 @@ def field_name(variable: str, key: str) -> str:
     """Empty for variables that are not part of a request."""
     if variable in NO_PLACE:
         return ""
-    name = SAME.get(variable, shown(variable))
+    name = SAME.get(variable, legible(variable))
     return f"{name}:{field_template(key)}" if key else name

@@ -20,7 +20,7 @@ MOST_MARKS = 2
 "Combining marks per letter that are drawn: a pile of them covers the lines around it."
 
 
-def shown(text: str, allow: str = "") -> str:
+def legible(text: str, allow: str = "") -> str:
     r"""With `\\xff` for a byte that is not UTF-8, and `\\x1b`, `\\u202e` or `\\U000e0001` for invisible characters."""
     if text.isprintable() and (text.isascii() or max(text) < FIRST_MARK):
         return text

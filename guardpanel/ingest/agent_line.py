@@ -13,7 +13,7 @@ from guardpanel.events.crs import is_reporting
 from guardpanel.events.grouping import Cause, Fired, cause_of, shape_of
 from guardpanel.events.lines import parsed
 from guardpanel.events.schema import id_of
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.events.words import SEVERITY_CODES, VERDICT_CODES, Severity
 
 VERSION = 1
@@ -113,12 +113,12 @@ def _is_of_another_version(line: bytes) -> bool:
 
 def _taken(event: _Event, line: bytes, place: str) -> AgentLine:
     rules, severity, cause = _judged(event.rules, event.scores.get("blocking_paranoia_level"))
-    method, path = shown(event.method)[:LONGEST_METHOD], shown(event.uri.partition("?")[0])[:LONGEST_PATH]
+    method, path = legible(event.method)[:LONGEST_METHOD], legible(event.uri.partition("?")[0])[:LONGEST_PATH]
     return AgentLine(
-        request_id=shown(event.id)[:LONGEST_ID] or place,
+        request_id=legible(event.id)[:LONGEST_ID] or place,
         moment=moment_of(event.time),
-        application=shown(event.application)[:LONGEST_ID],
-        client=shown(event.client)[:LONGEST_ID],
+        application=legible(event.application)[:LONGEST_ID],
+        client=legible(event.client)[:LONGEST_ID],
         method=method,
         host=hostname(event.host),
         path=path,
@@ -175,7 +175,7 @@ def checked_moment(moment: int) -> int:
 @lru_cache(MOST_KEPT)
 def hostname(header: str) -> str:
     """As HAProxy compares it: in lower case, without the port and a final dot."""
-    name = shown(header).lower()
+    name = legible(header).lower()
     if not name.startswith("["):
         name = name.partition(":")[0]
     return name.rstrip(".")[:LONGEST_HOST]

@@ -9,7 +9,7 @@ import msgspec
 
 from guardpanel.events.lines import parsed
 from guardpanel.events.schema import A_MICROSECOND
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.events.words import REASON_CODES, VERDICT_CODES, Reason, Verdict
 from guardpanel.ingest.agent_line import (
     LONGEST_HOST,
@@ -196,9 +196,9 @@ def _taken(entry: _LogEntry, verdict: Verdict, why: Reason | None, line: bytes) 
         virtual_host=_number(entry.virtual_host),
         policy=_number(entry.policy) or None,
         application=_text(entry.application)[:LONGEST_ID],
-        checksum=shown(entry.checksum)[:12],
-        client=shown(entry.client)[:LONGEST_ID],
-        method="" if entry.method == NEVER_WAS_ONE else shown(entry.method)[:LONGEST_METHOD],
+        checksum=legible(entry.checksum)[:12],
+        client=legible(entry.client)[:LONGEST_ID],
+        method="" if entry.method == NEVER_WAS_ONE else legible(entry.method)[:LONGEST_METHOD],
         host=_text(entry.host)[:LONGEST_HOST],
         path=_text(entry.path).partition("?")[0][:LONGEST_PATH],
         verdict=VERDICT_CODES[verdict],
@@ -213,7 +213,7 @@ def _taken(entry: _LogEntry, verdict: Verdict, why: Reason | None, line: bytes) 
 
 def _id(text: str, line: bytes) -> str:
     """HAProxy does not identify unreadable requests. Use the line's own bytes."""
-    return shown(text)[:LONGEST_ID] if text != NONE else f"unread-{blake2b(line, digest_size=12).hexdigest()}"
+    return legible(text)[:LONGEST_ID] if text != NONE else f"unread-{blake2b(line, digest_size=12).hexdigest()}"
 
 
 @lru_cache(MOST_KEPT)
@@ -223,7 +223,7 @@ def _rules(listed: str) -> tuple[int, ...]:
 
 
 def _text(text: str) -> str:
-    return "" if text == NONE else shown(text)
+    return "" if text == NONE else legible(text)
 
 
 def _number(text: str) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 
 KEPT = 20
 "Requests to keep, and as many whose forwarded headers were ignored."
@@ -54,5 +54,5 @@ def _read(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
             entry = LOGGED.decode(line)
         except msgspec.DecodeError:
             continue
-        texts = {name: shown(str(getattr(entry, name)))[:500] for name in TEXTS}
+        texts = {name: legible(str(getattr(entry, name)))[:500] for name in TEXTS}
         yield {"time": entry.time, "status": entry.status, **texts}

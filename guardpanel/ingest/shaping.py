@@ -25,7 +25,7 @@ def shape_some(connection: sqlite3.Connection) -> None:
     if not rows:
         connection.execute("DELETE FROM shapeless")
         return
-    lines = {event: line for event, heard, stored in rows if heard & AGENT and (line := _read(stored))}
+    lines = {event: line for event, sources, stored in rows if sources & AGENT and (line := _read(stored))}
     connection.executemany(
         "UPDATE event SET shape = ? WHERE id = ?",
         [(line.shape, event) for event, line in lines.items()],

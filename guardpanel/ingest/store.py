@@ -92,7 +92,8 @@ class Store:
             (json.dumps(requests),),
         )
         return {
-            request: StoredRequest(event, bool(heard & AGENT), bool(heard & PROXY)) for request, event, heard in rows
+            request: StoredRequest(event, bool(sources & AGENT), bool(sources & PROXY))
+            for request, event, sources in rows
         }
 
     def _learn(self, agent: Sequence[AgentLine], proxy: Sequence[ProxyLine]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from sqlmodel import Field, SQLModel
 
-from guardpanel.models.types import Lines, hostname, refuse, shown
+from guardpanel.models.types import Lines, display_name, hostname, refuse
 
 
 class Hostname(SQLModel, table=True):
@@ -21,8 +21,8 @@ class Hostname(SQLModel, table=True):
     name: str = Field(max_length=255, index=True)
 
     @property
-    def shown(self) -> str:
-        return shown(self.name)
+    def display_name(self) -> str:
+        return display_name(self.name)
 
 
 def known_hostnames(names: list[str]) -> list[str]:
@@ -44,6 +44,6 @@ UNNAMED = "unnamed"
 
 def first_name(names: object) -> str:
     try:
-        return shown(hostname(names[0]))[:100] if isinstance(names, list) and names else UNNAMED
+        return display_name(hostname(names[0]))[:100] if isinstance(names, list) and names else UNNAMED
     except ValueError:
         return UNNAMED

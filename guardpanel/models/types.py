@@ -76,7 +76,7 @@ def hostname(typed: str) -> str:
     return wildcard + canonical
 
 
-def shown(canonical: str) -> str:
+def display_name(canonical: str) -> str:
     """A canonical hostname in its original script, or unchanged if it cannot be decoded."""
     if "xn--" not in canonical:
         return canonical

@@ -24,7 +24,7 @@ from guardpanel.models.policies.enforcement import EnforcementMode, effective_mo
 from guardpanel.models.policies.policy import Policy
 from guardpanel.models.references import OptionalId, blank_is_none
 from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
-from guardpanel.models.types import Name, Notes, Path, hostname, refuse, shown, stored
+from guardpanel.models.types import Name, Notes, Path, display_name, hostname, refuse, stored
 from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
@@ -200,12 +200,12 @@ class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
     def also(self) -> str:
         """What a list shows after the name: further hostnames, shortened."""
         first, *others = self.hostnames
-        words = [] if first.shown == first.name or self.name == first.name else [first.name]
-        if self.name != first.shown:
-            words.append(first.shown)
+        words = [] if first.display_name == first.name or self.name == first.name else [first.name]
+        if self.name != first.display_name:
+            words.append(first.display_name)
         parent = first.name.removeprefix("*.")
         if len(others) == 1:
-            other = others[0].shown
+            other = others[0].display_name
             words.append("+ " + other.removesuffix("." + parent) if other.endswith("." + parent) else f"+ {other}")
         elif others:
             words.append(f"+ {len(others)} names")
@@ -227,11 +227,11 @@ NOUN = Noun(
     "vhosts",
     "Virtual hosts: hostnames served together, with their servers and policy.",
     parts=(
-        Part("hostnames", shown, Hostname, "virtual_host_id", value="name"),
+        Part("hostnames", display_name, Hostname, "virtual_host_id", value="name"),
         Part("servers", server_in_words, Server, "virtual_host_id", known_by="address"),
     ),
     references={"policy_id": "policy", "certificate_id": "certificate", "client_ca_id": "client_ca"},
     menu=Menu(10, "globe", "v"),
     sent=VirtualHostInput,
-    beside_name=lambda host: ", ".join(row.shown for row in host.hostnames if row.shown != host.name),
+    beside_name=lambda host: ", ".join(row.display_name for row in host.hostnames if row.display_name != host.name),
 )

@@ -43,9 +43,9 @@ def files(state: DesiredState) -> dict[str, str]:
 
 def outside(state: DesiredState) -> tuple[str, ...]:
     """Files that HAProxy needs and no release has."""
-    asked = parameters(state)
+    needs = parameters(state)
     steps = {"by_country": "countries_map", "by_network": "networks_map"}
-    return tuple(asked[file] for step, file in steps.items() if asked[step])
+    return tuple(needs[file] for step, file in steps.items() if needs[step])
 
 
 def _hosts(state: DesiredState) -> Iterator[str]:

@@ -34,7 +34,7 @@ class Ready(AddressListInput):
     """The input with the entries that were read from it."""
 
     parsed: Any = None
-    said: str = ""
+    outcome: str = ""
     "What became of the entries."
     begins_feed: bool = False
     "From now on a feed fills the list. Until its first download is accepted, what is there applies."
@@ -83,7 +83,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             session.add(feed)
         if fields.feed_key:
             await feed_states.keep_key(session, row, fields.feed_key, seal)
-        return ", ".join(filter(None, [fields.said, "another key" if fields.feed_key else ""]))
+        return ", ".join(filter(None, [fields.outcome, "another key" if fields.feed_key else ""]))
 
     async def edit(
         self, changes: Changes, request: SaveRequest, number: int, edit: Edit, *, confirmed: bool = False
@@ -101,7 +101,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             if row.kind is ListKind.DENY and not confirmed:
                 await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
             given = self.fields_of(row).model_dump() | {"content": reference.text}
-            fields = Ready.model_construct(None, **given, parsed=after, said=words)
+            fields = Ready.model_construct(None, **given, parsed=after, outcome=words)
             try:
                 return await super().update(changes, request, number, fields, row.version)
             except Stale:
@@ -134,7 +134,9 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         begins_feed = is_fed and row is not None and not row.is_fed
         if begins_feed and number is not None:
             await feed_maps.begin(changes.engines.feeds, number, entries)
-        return Ready.model_construct(None, **given, parsed=entries, said=words if row else "", begins_feed=begins_feed)
+        return Ready.model_construct(
+            None, **given, parsed=entries, outcome=words if row else "", begins_feed=begins_feed
+        )
 
 
 def must_be_by_hand(row: AddressList) -> None:

@@ -14,7 +14,7 @@ from guardpanel.certificates.choosing import USUAL_LIFETIME, WARNED_DAYS, Choice
 from guardpanel.certificates.names import covers
 from guardpanel.models import Certificate, CertificateContent, Hostname, Traffic, VirtualHost
 from guardpanel.models.certificates.certificate import Source, is_address
-from guardpanel.models.types import shown
+from guardpanel.models.types import display_name
 
 MOST = 20
 "Certificates that the dashboard lists."
@@ -160,7 +160,7 @@ async def coverage_of(
 def covered_by(name: str, offer: Offer | None, awaited: set[str], now: datetime) -> Covered:
     """`awaited`: the names of certificates that are not issued yet."""
     return Covered(
-        shown(name),
+        display_name(name),
         offer,
         state_of(offer, now) if offer else None,
         offer is not None and covers(offer.names, name),

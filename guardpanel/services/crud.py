@@ -222,14 +222,14 @@ class Crud(Generic[R, F]):
         parent = await self.parent_name(session)
         return f"{parent}: {lowered(summary)}" if parent else summary
 
-    def name(self, thing: Any) -> str:
+    def name(self, row: Any) -> str:
         """The name of a row or of its fields."""
-        return self.noun.only_name or str(thing.name)
+        return self.noun.only_name or str(row.name)
 
-    def _called(self, thing: Any) -> str:
+    def _called(self, row: Any) -> str:
         """`policy Strict`, `the traffic settings`"""
         only = self.noun.only_name
-        return f"the {lowered(only)}" if only else f"{self.noun.in_sentence} {self.name(thing)}"
+        return f"the {lowered(only)}" if only else f"{self.noun.in_sentence} {self.name(row)}"
 
 
 def missing(noun: Noun) -> NotFound:

@@ -85,7 +85,7 @@ async def index(
         for noun_key, numbers in choices.items()
     }
     context = {
-        "listing": listing, "found": rows, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": options, "there": there,
+        "listing": listing, "results": rows, "nouns": NOUNS, "outcomes": OUTCOMES, "choices": options, "there": there,
         "outcome_labels": {name: words.capitalize() for name, words in OUTCOMES.items()},
         "authors": {author: author for author in await revisions.authors(session)},
         "live_revision": await live_number(session),
@@ -163,10 +163,10 @@ def only(form: Form) -> Key | None:
 
 async def put_back(session: SessionDep, word: str, saved: SaveResult[Key | None], back: str = "") -> Response:
     """Back to the page that asked, or to the row if it still exists."""
-    thing = saved.value
+    key = saved.value
     url = back or "/changes"
-    if thing and not back:
-        noun, link = NOUNS[thing[0]], (await history.there(session, {thing})).get(thing)
+    if key and not back:
+        noun, link = NOUNS[key[0]], (await history.there(session, {key})).get(key)
         url = link.url if link else url if noun.within else noun.path
     return redirect(url, f"{word}. {saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
 

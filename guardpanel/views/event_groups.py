@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.services.events import EventDetail
 from guardpanel.services.events.question import EventQuestion, filter_of
 from guardpanel.services.fixes import event_groups
@@ -41,7 +41,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
     except Invalid as problem:
         filters.form.refused(problem)
     context = {
-        "filters": filters, "found": groups, "ingest": await panel.events.ingest_state(), "places_of": places,
+        "filters": filters, "results": groups, "ingest": await panel.events.ingest_state(), "places_of": places,
         "readings": READINGS, "limit": LIMIT, **await choices(session, filters),
     }  # fmt: skip
     return await page(request, "event_groups/index.html", context, status_code=200 if groups else 422)
@@ -60,7 +60,7 @@ async def show(request: Request, key: str, panel: PanelDep, session: SessionDep,
     await session.commit()
     group = await event_groups.find(panel.events, panel.database, key)
     if group is None:
-        context = {"key": shown(key[:100]), "days": panel.settings.event_days}
+        context = {"key": legible(key[:100]), "days": panel.settings.event_days}
         return await page(request, "event_groups/missing.html", context, status_code=404)
     newest = list((await panel.events.of_group(key, NEWEST)).values())
     context = {

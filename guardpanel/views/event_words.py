@@ -101,7 +101,7 @@ def line(item: EventItem) -> str:
     return VERDICT_TABLE[item.verdict].line
 
 
-FOUND = re.compile(r"Matched Data: (.+?) found within ", re.DOTALL)
+MATCHED_DATA = re.compile(r"Matched Data: (.+?) found within ", re.DOTALL)
 
 LONGEST_HIT = 512
 
@@ -119,7 +119,7 @@ def found_by(rule: FiredRule) -> list[str]:
     fired_on = {place for place in _fired_on(rule) if place[0] in PLACES}
     matches = [match for match in rule.matches if (match.variable, match.key) in fired_on]
     values = [match.value for match in matches if len(match.value) < LONGEST_HIT]
-    named = FOUND.match(rule.data)
+    named = MATCHED_DATA.match(rule.data)
     if named and any(named[1] in value for value in values):
         return [named[1]]
     return [value for value in values if "[masked]" not in value]

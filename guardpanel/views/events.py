@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.events.words import REASON_TABLE
 from guardpanel.services import custom_rules, policies, virtual_hosts
 from guardpanel.services.events import EventDetail, EventPage, scores
@@ -47,7 +47,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
             return redirect(filters.url())
         filters.form.refused(problem)
     context = {
-        "filters": filters, "found": events, "ingest": await panel.events.ingest_state(),
+        "filters": filters, "results": events, "ingest": await panel.events.ingest_state(),
         "event_line": line, "reasons": REASON_TABLE, **await choices(session, filters),
     }  # fmt: skip
     return await page(request, "events/index.html", context, status_code=200 if events else 422)
@@ -62,7 +62,7 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
     group, revision = await event_groups.find(panel.events, panel.database, key_of(event)), event.item.revision
     context = {
         **parts(event, await custom_rules.points_in(session, event.item.policy_id)),
-        "group": group, "readings": READINGS, "event": event, "told": EventSentences(event),
+        "group": group, "readings": READINGS, "event": event, "sentences": EventSentences(event),
         "reason_line": REASON_TABLE[event.item.reason].line if event.item.reason else None,
         "change": await revisions.change_of(session, revision) if revision else None,
     }  # fmt: skip
@@ -83,7 +83,7 @@ async def download(request_id: str, panel: PanelDep, session: SessionDep, _viewe
 async def missing(request: Request, panel: PanelDep, request_id: str) -> Response:
     """Explains why an event may be missing."""
     context = {
-        "request_id": shown(request_id[:100]), "days": panel.settings.event_days,
+        "request_id": legible(request_id[:100]), "days": panel.settings.event_days,
         "ingest": await panel.events.ingest_state(),
     }  # fmt: skip
     return await page(request, "events/missing.html", context, status_code=404)

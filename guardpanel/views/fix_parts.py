@@ -28,7 +28,7 @@ def choice(case: Case, ladder: Ladder, rung: Rung, *, is_chosen: bool) -> Mappin
     }  # fmt: skip
 
 
-def shown(case: Case, ladder: Ladder, rung: Rung, findings: Findings | None = None) -> Mapping[str, Any]:
+def context(case: Case, ladder: Ladder, rung: Rung, findings: Findings | None = None) -> Mapping[str, Any]:
     """A rung with what it does. Without findings, they follow in a stream of their own."""
     return {
         "case": case, "before": ladder.before.score, "width": rung.width.value, "works": rung.works,

@@ -35,7 +35,7 @@ async def show_rung(
     """One rung: what a choice of the ladder shows."""
     case = await cases.open_case(panel.changes, panel.events, session, request_id)
     ladder, rung = await _one(panel, case, width)
-    return await page(request, "events/_fix_rung.html", {"rung": fix_parts.shown(case, ladder, rung)})
+    return await page(request, "events/_fix_rung.html", {"rung": fix_parts.context(case, ladder, rung)})
 
 
 @router.get("/findings")
@@ -73,7 +73,7 @@ async def _ladder(panel: Panel, case: Case, width: str) -> AsyncGenerator[bytes]
                 )
                 if chosen:
                     is_chosen = True
-                    yield part("rung", fix_parts.html("rung", rung=fix_parts.shown(case, ladder, rung)))
+                    yield part("rung", fix_parts.html("rung", rung=fix_parts.context(case, ladder, rung)))
                     yield part("apply", way="show")
         yield part("ladder-state", fix_parts.html("state", ladder=climb.ladder(rungs), problem="", case=case))
     except EngineUnavailable as reason:
@@ -85,7 +85,7 @@ async def _findings(panel: Panel, case: Case, width: str) -> AsyncGenerator[byte
         ladder, rung = await _one(panel, case, width)
         async with aclosing(trial.run(panel.changes, panel.events, case, ladder, rung)) as steps:
             async for findings in steps:
-                context = fix_parts.shown(case, ladder, rung, findings)
+                context = fix_parts.context(case, ladder, rung, findings)
                 yield part("findings", fix_parts.html("findings", rung=context))
     except (EngineUnavailable, NotFound) as reason:
         problem = {"findings": trial.Findings(problem=reason.message), "subject": "", "works": False}

@@ -90,4 +90,4 @@ async def _whole(panel: Panel, case: Case, ladder: Ladder, width: str) -> dict[s
     findings = None
     if rung.works:
         findings = await trial.whole(panel.changes, panel.events, case, ladder, rung)
-    return {"choices": choices, "rung": fix_parts.shown(case, ladder, rung, findings)}
+    return {"choices": choices, "rung": fix_parts.context(case, ladder, rung, findings)}

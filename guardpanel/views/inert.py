@@ -1,6 +1,6 @@
 """Text from strangers, in pieces that templates write as text nodes.
 
-`guardpanel.events.texts.shown` has already made invisible characters visible. Here, masked parts are separated and matches of
+`guardpanel.events.texts.legible` has already made invisible characters visible. Here, masked parts are separated and matches of
 rules marked.
 """
 

@@ -40,7 +40,7 @@ async def index(
     context = {
         "listing": listing,
         "ledger": ledger,
-        "found": ledger.page,
+        "results": ledger.page,
         "kinds": {kind.value: kind.word for kind in EntryKind},
         "flag_words": {flag.value: flag.word for flag in FlagKind},
     }

@@ -38,7 +38,7 @@ async def index(
     listing = Listing(EDITING.noun.path, sort, offset, {"q": q.strip()[:200], "mode": mode})
     chosen = EnforcementMode(mode) if mode in set(EnforcementMode) else None
     rows = await policies.page(ctx.session, q=listing.kept["q"], mode=chosen, **listing.paging)
-    context = {"listing": listing, "found": rows, "used": await policy_uses.host_counts(ctx.session)}
+    context = {"listing": listing, "results": rows, "used": await policy_uses.host_counts(ctx.session)}
     return await page(ctx.request, "policies/index.html", context)
 
 

@@ -34,7 +34,7 @@ class RuleExclusionEditing(Editing[RuleExclusion, RuleExclusionFields]):
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
         policy_id = self.rows_in(ctx).parent_id
         hosts = await virtual_hosts.page(ctx.session, policy_id=policy_id, limit=MOST_HOSTS)
-        return {"hosts": [(str(host.id), host.name) for host in hosts.items], "said": None}
+        return {"hosts": [(str(host.id), host.name) for host in hosts.items], "sentences": None}
 
     async def answer(
         self,
@@ -63,7 +63,7 @@ async def say(ctx: ContextDep, policy_id: PolicyId, _editor: Editor) -> Response
     """A preview of the form: what it would do, or its first error. Saves nothing."""
     form = await Form.read(ctx.request, RuleExclusionFields)
     sentences = await _preview(ctx, form) if form.value("rules").strip() else None
-    return await page(ctx.request, "rule_exclusions/_reach.html", {"said": sentences, "policy_id": policy_id})
+    return await page(ctx.request, "rule_exclusions/_reach.html", {"sentences": sentences, "policy_id": policy_id})
 
 
 async def _preview(ctx: Context, form: Form) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines import RuleRole
 from guardpanel.errors import Invalid, NotFound
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.services import custom_rules, policies, rule_exclusions, rule_overrides
 from guardpanel.services.events.fired import MOST, MOST_LISTED
 from guardpanel.services.rules import catalogue
@@ -30,7 +30,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
     loaded = await catalogue.load(panel.engines)
     filters = RuleFilters(request.query_params)
     context = {
-        "loaded": loaded, "filters": filters, "found": None, "family": family, "most_listed": MOST_LISTED, "title_of": title,
+        "loaded": loaded, "filters": filters, "results": None, "family": family, "most_listed": MOST_LISTED, "title_of": title,
     }  # fmt: skip
     if loaded.rule_set is None:
         return await page(request, "rules/index.html", context)
@@ -41,7 +41,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
         return await page(request, "rules/index.html", context, status_code=422)
     matches = search(loaded.rule_set, question, RulePaging(**filters.listing.paging))
     counts = await panel.events.fired_counts([rule.id for rule in matches.items], datetime.now(UTC))
-    return await page(request, "rules/index.html", {**context, "found": matches, "counts": counts})
+    return await page(request, "rules/index.html", {**context, "results": matches, "counts": counts})
 
 
 @router.get("/{rule_id}")
@@ -69,7 +69,8 @@ async def show(request: Request, rule_id: str, panel: PanelDep, session: Session
         "exclusions": exclusions, "policies": {policy.id: policy.name for policy in rows},
         "loaded": loaded, "rule": rule, "name": title(rule), "role": ROLES[rule.role],
         "family": family(rule.family), "links": explain(rule),
-        "phase": PHASES[rule.phase], "states": states(rule, rows, exclusions, overrides), "seclang": shown(rule.seclang, BREAKS),
+        "phase": PHASES[rule.phase], "states": states(rule, rows, exclusions, overrides),
+        "seclang": legible(rule.seclang, BREAKS),
         "no_copy": custom_rules.why_no_copy(rule) if rule.role is RuleRole.DETECT else "",
         "fired": await panel.events.fired(number, datetime.now(UTC)), "most": MOST,
     }  # fmt: skip

@@ -17,4 +17,4 @@ NAMES = [lowered(noun.plural) for noun in NOUNS.values() if not (noun.only_name 
 async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer, q: str = "") -> Response:
     q = q.strip()[:200]
     results = await search.find(session, panel.events, panel.engines, q) if q else None
-    return await page(request, "search/index.html", {"q": q, "found": results, "names": NAMES})
+    return await page(request, "search/index.html", {"q": q, "results": results, "names": NAMES})

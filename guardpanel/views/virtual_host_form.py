@@ -55,10 +55,10 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
 
     async def edit_form(self, ctx: Context, row: VirtualHost) -> Form:
         """With a certificate to order, where the page has a button for it."""
-        form, asked = self.form_of(ctx, row), ctx.request.query_params.get("new_certificate", "")
-        if asked in OFFERED:
+        form, offer = self.form_of(ctx, row), ctx.request.query_params.get("new_certificate", "")
+        if offer in OFFERED:
             form.typed["https"] = ["on"]
-            with_new_certificate(form, NewCertificate(asked)).is_begun = True
+            with_new_certificate(form, NewCertificate(offer)).is_begun = True
         return form
 
     async def create(self, ctx: ContextDep, editor: Editor) -> Response:
@@ -103,7 +103,9 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
         if form.checked("hand_over"):
             return
         heirs = await virtual_hosts.heirs(ctx.session, row, fields.hostnames)
-        handed_over = [f"{heir.name.shown} to {heir.wildcard.shown} of {heir.virtual_host.name}" for heir in heirs]
+        handed_over = [
+            f"{heir.name.display_name} to {heir.wildcard.display_name} of {heir.virtual_host.name}" for heir in heirs
+        ]
         more = f" and {len(handed_over) - 5} more" if len(handed_over) > 5 else ""
         if handed_over:
             raise HostnameTakeover(
@@ -111,4 +113,4 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
             )
 
     def typed(self, row: VirtualHost) -> dict[str, list[str]]:
-        return {"hostnames": [name.shown for name in row.hostnames]}
+        return {"hostnames": [name.display_name for name in row.hostnames]}

@@ -32,7 +32,7 @@ async def index(
     )  # fmt: skip
     backends = [f"be_{host.id}" for host in hosts.items if host.enabled]
     context = {
-        "listing": listing, "found": hosts, "policies": {choice.id: choice for choice in choices}, "chosen": chosen,
+        "listing": listing, "results": hosts, "policies": {choice.id: choice for choice in choices}, "chosen": chosen,
         "policy_names": {choice.id: choice.name for choice in choices},
         "servers": await ctx.panel.engines.servers(backends),
     }  # fmt: skip

@@ -27,7 +27,7 @@ from guardpanel.services import custom_rules
 
 OF_ACTIONS = ("name", "action", "points", "severity", "tags", "status", "transformations")
 
-SAYS = {
+MEANINGS = {
     "variables": ("variables",),
     "operator": ("operator",),
     "operator_argument": ("operator_argument",),
@@ -77,7 +77,7 @@ class CustomRuleDialect(Dialect):
         self, body: BaseModel, row: CustomRule | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
         read = self.out(row) if row else {}
-        read_keys = keys(body, now, read, SAYS)
+        read_keys = keys(body, now, read, MEANINGS)
         new = read_keys.new
         columns: dict[str, Any] = {
             name: new[name] or "" for name in ("variables", "operator", "operator_argument", "comment") if name in new

@@ -17,14 +17,16 @@ class Keys(NamedTuple):
     "The key that set each of our fields."
 
 
-def keys(body: BaseModel, now: Mapping[str, Any], read: Mapping[str, Any], says: Mapping[str, Collection[str]]) -> Keys:
-    """`now` are our fields and `read` its keys of the current row. Both are empty for a new one. `says` maps its keys to our
+def keys(
+    body: BaseModel, now: Mapping[str, Any], read: Mapping[str, Any], meanings: Mapping[str, Collection[str]]
+) -> Keys:
+    """`now` are our fields and `read` its keys of the current row. Both are empty for a new one. `meanings` maps its keys to our
     fields."""
     sent = body.model_dump(exclude_unset=True)
-    theirs = {name: sent.pop(name) for name in says if name in sent}
+    theirs = {name: sent.pop(name) for name in meanings if name in sent}
     ours = {name: value for name, value in sent.items() if not now or value != now[name]}
     new = {name: value for name, value in theirs.items() if not read or value != read[name]}
-    return Keys(ours, theirs, new, {field: name for name in theirs for field in says[name] if field not in ours})
+    return Keys(ours, theirs, new, {field: name for name in theirs for field in meanings[name] if field not in ours})
 
 
 def is_as_read(value: Any, read: Any) -> bool:

@@ -11,7 +11,7 @@ from guardpanel.errors import Invalid
 from guardpanel.models import PathBinding
 from guardpanel.models.path_binding import BoundPath
 
-SAYS = {"path_prefix": ("path", "path_match"), "comment": ("notes",), "priority": ()}
+MEANINGS = {"path_prefix": ("path", "path_match"), "comment": ("notes",), "priority": ()}
 
 
 class ReactBindingIn(Body):
@@ -36,7 +36,7 @@ class BindingDialect(Dialect):
     def take(
         self, body: BaseModel, row: PathBinding | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        sent = keys(body, now, self.out(row) if row else {}, SAYS)
+        sent = keys(body, now, self.out(row) if row else {}, MEANINGS)
         if sent.theirs.get("priority"):
             raise Invalid.at("priority", "The longest path wins, whatever the order: leave the priority at 0.")
         ours: dict[str, Any] = {}

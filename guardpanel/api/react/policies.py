@@ -161,15 +161,15 @@ def take_countries(sent: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     """Which countries, by the React panel's keys. What is as it was read says nothing. Returns the names that count."""
     mode, countries = sent.pop("geoip_mode", None), sent.pop("geoip_countries", None)
     before = now.get("countries", [])
-    said: dict[str, Any] = {}
+    choice: dict[str, Any] = {}
     if mode is not None:
-        said["country_mode"] = next(own for own, theirs in GEOIP_MODES.items() if theirs == mode)
+        choice["country_mode"] = next(own for own, theirs in GEOIP_MODES.items() if theirs == mode)
     if countries is not None:
         is_same = countries == without_unknown(before)
-        said["countries"] = before if is_same else [*countries, *(code for code in before if code == UNKNOWN)]
-    for ours, value in said.items():
+        choice["countries"] = before if is_same else [*countries, *(code for code in before if code == UNKNOWN)]
+    for ours, value in choice.items():
         _take_twin(sent, now.get(ours, UNSET[ours]), ours, value)
-    return {ours: GEOIP_NAMES[ours] for ours in said if ours not in sent or sent[ours] == said[ours]}
+    return {ours: GEOIP_NAMES[ours] for ours in choice if ours not in sent or sent[ours] == choice[ours]}
 
 
 def _take_twin(sent: dict[str, Any], before: object, ours: str, value: object) -> None:

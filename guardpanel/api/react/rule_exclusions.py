@@ -24,7 +24,7 @@ TARGETS = {
 }
 TYPES = {target: kind for kind, target in TARGETS.items()} | {Target.JSON: "args"}
 
-SAYS = {
+MEANINGS = {
     "rule_id": ("rules",),
     "target_type": ("target",),
     "target_value": ("target_name", "name_is_pattern"),
@@ -68,7 +68,7 @@ class ExclusionDialect(Dialect):
         self, body: BaseModel, row: RuleExclusion | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
         read = self.out(row) if row else {}
-        sent = keys(body, now, read, SAYS)
+        sent = keys(body, now, read, MEANINGS)
         data = {**now, **_our_fields(sent.new, {**read, **sent.theirs}), **sent.ours}
         if row and not row.target.has_names and data["target"] in NAMED and not {*NAMES} & body.model_fields_set:
             raise Invalid.at("target_name", "Enter the field’s name, or an empty one for every field of its kind.")

@@ -10,7 +10,7 @@ from guardpanel.api.shapes import Dialect, Row
 from guardpanel.models import RuleOverride
 from guardpanel.models.rules.rule_override import RuleAction
 
-SAYS = {"rule_id": ("rule",), "comment": ("reason",)}
+MEANINGS = {"rule_id": ("rule",), "comment": ("reason",)}
 
 
 class ReactOverrideIn(Body):
@@ -34,7 +34,7 @@ class OverrideDialect(Dialect):
     def take(
         self, body: BaseModel, row: RuleOverride | None, now: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        sent = keys(body, now, self.out(row) if row else {}, SAYS)
+        sent = keys(body, now, self.out(row) if row else {}, MEANINGS)
         ours = {"rule": str(sent.new["rule_id"])} if "rule_id" in sent.new else {}
         if "comment" in sent.new:
             ours["reason"] = sent.new["comment"] or ""

@@ -23,7 +23,7 @@ from guardpanel.errors import Invalid
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.models.types import hostname, shown
+from guardpanel.models.types import display_name, hostname
 from guardpanel.services import certificate_uses, policies
 
 NAMES = {"description": "notes", "is_active": "enabled", "ssl_enabled": "https"}
@@ -117,7 +117,7 @@ class VirtualHostDialect(Dialect):
             fields.setdefault("new_authority", row.certificate.authority)
         if fields.get("ssl_enabled", False) is None:
             fields["ssl_enabled"] = False
-        if row and row.name == row.hostnames[0].shown and "name" not in fields:
+        if row and row.name == row.hostnames[0].display_name and "name" not in fields:
             del now["name"]  # The name was derived from the first hostname, and follows it.
         for theirs, ours in NAMES.items():
             if theirs in fields:
@@ -139,7 +139,7 @@ class VirtualHostDialect(Dialect):
         first = row.hostnames[0].name
         return {
             "domain": first,
-            "domain_shown": shown(first),
+            "domain_shown": display_name(first),
             "backend_url": row.servers[0].url,
             "backends": backends_of(row),
             "description": row.notes or None,
@@ -183,17 +183,17 @@ def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> Non
     pasted = {ours: fields.pop(theirs, None) or "" for theirs, ours in PASTED.items()}
     if provider not in PROVIDERS:
         raise Invalid.at("ssl_provider", "Set ssl_provider to none, upload, or letsencrypt.")
-    asked = "ssl_cert" if pasted["certificate"] else "ssl_key" if pasted["private_key"] else ""
-    if not asked and (provider != "letsencrypt" or provider == before):
+    pasted_key = "ssl_cert" if pasted["certificate"] else "ssl_key" if pasted["private_key"] else ""
+    if not pasted_key and (provider != "letsencrypt" or provider == before):
         return
     if not fields.get("ssl_enabled", is_on):
-        key = asked or "ssl_provider"
+        key = pasted_key or "ssl_provider"
         raise Invalid.at(key, f"{key} needs HTTPS. Set ssl_enabled to true, or leave {key} out.")
-    if asked and provider == "letsencrypt":
+    if pasted_key and provider == "letsencrypt":
         raise Invalid.at(
-            asked, f"Let’s Encrypt issues the certificate. Leave {asked} out, or set ssl_provider to upload."
+            pasted_key, f"Let’s Encrypt issues the certificate. Leave {pasted_key} out, or set ssl_provider to upload."
         )
-    fields |= {"new_certificate": "upload", **pasted} if asked else {"new_certificate": "acme"}
+    fields |= {"new_certificate": "upload", **pasted} if pasted_key else {"new_certificate": "acme"}
 
 
 def take_domain(fields: dict[str, Any], now: Mapping[str, Any]) -> None:

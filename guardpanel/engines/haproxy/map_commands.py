@@ -20,7 +20,7 @@ LISTED = re.compile(r"^(\d+) \((.+)\) pattern loaded from .*entry_cnt=(\d+)", re
 COUNT = re.compile(r"\b(\w+)(?:\(\d+\))?=(\d+)")
 "Of a table's entry: `http_req_rate(10000)=3`."
 
-FOUND = re.compile(r'found=yes.*?key="([^"]*)", value="([^"]*)"')
+ENTRY = re.compile(r'found=yes.*?key="([^"]*)", value="([^"]*)"')
 
 VALUE = re.compile(r"[A-Za-z0-9-]{1,20}")
 "What maps of ours have: a time, a country, a network."
@@ -47,7 +47,7 @@ class MapCommands(ABC):
     async def look_up(self, number: int, address: str) -> Line | None:
         """The entry that decides about an address, as this HAProxy finds it."""
         answer = await self._ask(f"@1 get map #{number:d} {ip_address(address)}")
-        match = FOUND.search(answer)
+        match = ENTRY.search(answer)
         if match is None and "found=no" not in answer:
             raise EngineUnavailable(f"HAProxy returned an unexpected response to `get map`: {answer[:200]}")
         return (canonical(match[1]), match[2]) if match else None

@@ -39,20 +39,20 @@ def known_choices(entries: list[str]) -> list[str]:
 
 def must_be_free(entry: str) -> None:
     """Reject what is not a rule, and rules that all others depend on."""
-    meant = ids(entry)
-    if meant is None:
+    numbers = ids(entry)
+    if numbers is None:
         if not TAG.fullmatch(entry):
             raise refuse(f"{entry[:60]} is not a rule ID (942100), range (942100-942199), or tag (attack-sqli).")
         if entry in EVERYTHING:
             raise refuse(f"{entry} includes the rules that add up the score and block. Choose a narrower tag.")
         return
-    if not meant:
+    if not numbers:
         raise refuse(f"The range {entry} ends before it begins.")
     for needed, what in NEEDED.items():
-        if meant.start < needed.stop and needed.start < meant.stop:
-            first = max(meant.start, needed.start)
-            raise refuse(f"{'Rule ' + entry if len(meant) == 1 else f'{entry} includes {first}, which'} {what}.")
-    if meant.start < OURS.stop and OURS.start < meant.stop:
+        if numbers.start < needed.stop and needed.start < numbers.stop:
+            first = max(numbers.start, needed.start)
+            raise refuse(f"{'Rule ' + entry if len(numbers) == 1 else f'{entry} includes {first}, which'} {what}.")
+    if numbers.start < OURS.stop and OURS.start < numbers.stop:
         raise refuse(f"{entry} are guardpanel’s own rules. Change the policy’s limits instead.")
 
 

@@ -70,7 +70,7 @@ class Answer:
     @property
     def over(self) -> Used | None:
         """The limit that rejects or reports the next request, unless a finding decides before."""
-        return None if self.decides else next((one for one in self.limits if one.is_over), None)
+        return None if self.decides else next((limit for limit in self.limits if limit.is_over), None)
 
     def _holds(self, finding: Finding) -> bool:
         if finding.place is not None and self.policy_id is not None and finding.place.policy.id != self.policy_id:
@@ -90,7 +90,7 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     bans = await _bans(session, engines.bans, states, address)
     limits = await used(session, engines.bans.cli, address)
     where = await where_is(engines.bans.cli, states, geo_dir, address)
-    places = [Finding(place.found, None, "", place=place) for place in await rejecting(session, where)]
+    places = [Finding(place.network, None, "", place=place) for place in await rejecting(session, where)]
     allow, deny = by_kind[ListKind.ALLOW], by_kind[ListKind.DENY]
     return Answer(address, virtual_host_id, allow, bans, deny, limits, places, where, request_id, policy_id)
 

@@ -82,7 +82,7 @@ class CrowdSec:
         async with self._one:
             streams = [(row, feed, self._stream(row, feed)) for row, feed in await self._fed()]
             self._streams = {row.id or 0: stream for row, _, stream in streams}
-            due = [self._ask(*one, reach) for one in streams if one[2].due_at <= monotonic()]
+            due = [self._ask(*stream, reach) for stream in streams if stream[2].due_at <= monotonic()]
             for failure in filter(None, await asyncio.gather(*due, return_exceptions=True)):
                 raise failure
 

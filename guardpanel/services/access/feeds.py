@@ -82,11 +82,11 @@ class Feeds:
                 feed = await feed_states.state_of(session, row)
             _must_be_from_a_url(row)
             try:
-                got = await download(row.feed_url, feed_states.marks_of(row, feed), self.reach)
-                entries, left_out = await self._read(row, got) if got else (None, "")
+                downloaded = await download(row.feed_url, feed_states.marks_of(row, feed), self.reach)
+                entries, left_out = await self._read(row, downloaded) if downloaded else (None, "")
             except (DownloadFailed, Invalid) as problem:
                 return await self._note_failure(row, problem)
-            return await self._note(row, got, entries, left_out)
+            return await self._note(row, downloaded, entries, left_out)
 
     async def accept(self, list_id: int, *, who: str, digest: str = "") -> bool:
         """What waits applies from now on. `digest`: of what was looked at. Returns whether HAProxy has it. Raises NotFound (404),
@@ -131,10 +131,10 @@ class Feeds:
             return problem
         return None
 
-    async def _read(self, row: AddressList, got: Download) -> tuple[Entries, str]:
+    async def _read(self, row: AddressList, download: Download) -> tuple[Entries, str]:
         """What of a download may apply, and what was left out of it. Raises Invalid and DownloadFailed."""
         async with self._reading:
-            entries = await asyncio.to_thread(_parsed, got.body, is_deny=row.kind is ListKind.DENY)
+            entries = await asyncio.to_thread(_parsed, download.body, is_deny=row.kind is ListKind.DENY)
             fitting, left_out = await self._fit(row, entries)
             await asyncio.to_thread(lambda: fitting.reference)  # Kept with them: to hash a long list takes a second.
             return fitting, left_out
@@ -155,14 +155,14 @@ class Feeds:
             session.add(feed)
         return feed
 
-    async def _note(self, row: AddressList, got: Download | None, entries: Entries | None, left_out: str) -> Feed:
+    async def _note(self, row: AddressList, download: Download | None, entries: Entries | None, left_out: str) -> Feed:
         async with self.changes.database.write() as session:
             feed, now = await self._again(session, row), datetime.now(UTC)
-            if got is None or entries is None:
+            if download is None or entries is None:
                 feed_states.note_unchanged(feed, now)
             else:
                 await contents.add(session, entries)
-                feed_states.note_download(feed, row, entries, got.marks, left_out, now)
+                feed_states.note_download(feed, row, entries, download.marks, left_out, now)
             session.add(feed)
         await self._apply(row, feed)
         return feed

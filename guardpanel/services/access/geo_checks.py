@@ -42,7 +42,7 @@ class Place:
     policy: Policy
     kind: GeoKind
     value: str
-    found: str
+    network: str
     "The network that HAProxy's map has it for, or the address."
     virtual_host_ids: Collection[int]
 
@@ -67,10 +67,10 @@ async def rejecting(session: AsyncSession, where: Where) -> Sequence[Place]:
     policies = (await session.exec(select(Policy).where(asking).order_by(col(Policy.id)))).all()
     hosts = await _blocking(session, {policy.id or 0: policy for policy in policies})
     return [
-        Place(policy, kind, value, found, hosts[policy.id])
+        Place(policy, kind, value, network, hosts[policy.id])
         for policy in policies
         if policy.id in hosts
-        for kind, (found, value) in where.entries.items()
+        for kind, (network, value) in where.entries.items()
         if rejects(*_choice(policy, kind), value)
     ]
 

@@ -33,7 +33,7 @@ async def used(session: AsyncSession, cli: MapCommands, address: str) -> Sequenc
     """By policy, where HAProxy has counted requests of this address. Raises EngineUnavailable (503)."""
     query = select(Policy).where(col(Policy.client_limits)).order_by(col(Policy.name))
     each = [await _of_policy(cli, policy, address) for policy in await session.exec(query)]
-    return [one for one in each if one.requests or one.at_once]
+    return [limit for limit in each if limit.requests or limit.at_once]
 
 
 async def _of_policy(cli: MapCommands, policy: Policy, address: str) -> Used:

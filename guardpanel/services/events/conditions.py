@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from guardpanel.errors import Invalid
 from guardpanel.events import addresses
 from guardpanel.events.grouping import GroupKey
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.events.words import REASON_CODES, SEVERITY_CODES, VERDICT_CODES, Kind, Verdict
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.paging import like
@@ -63,7 +63,7 @@ def conditions(connection: sqlite3.Connection, filters: EventFilter) -> list[Con
         *_equal("severity", SEVERITY_CODES[filters.severity] if filters.severity else None),
         *_among("verdict", [VERDICT_CODES[verdict] for verdict in filters.verdicts]),
         *_among("severity", [SEVERITY_CODES[severity] for severity in filters.severities]),
-        *_equal("method", shown(filters.method.strip()).upper() or None),
+        *_equal("method", legible(filters.method.strip()).upper() or None),
     ]
     if filters.group is not None:
         chosen += _group(filters.group)
@@ -74,13 +74,13 @@ def conditions(connection: sqlite3.Connection, filters: EventFilter) -> list[Con
             Condition("+score >= ?", "score >= ?", (min(filters.min_score, LARGEST),), ordered=False, ranged=True)
         )
     if filters.host.strip():
-        chosen.append(_named(connection, "host", "text = ?", (shown(filters.host.strip()).lower(),)))
+        chosen.append(_named(connection, "host", "text = ?", (legible(filters.host.strip()).lower(),)))
     if filters.client.strip():
         chosen.append(_client(connection, filters.client, "client"))
     if filters.path.strip():
-        chosen.append(_path(connection, shown(filters.path.strip())))
+        chosen.append(_path(connection, legible(filters.path.strip())))
     if filters.q.strip():
-        chosen.append(_free(connection, shown(filters.q.strip())))
+        chosen.append(_free(connection, legible(filters.q.strip())))
     return chosen
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from guardpanel.events.lines import parsed
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.events.words import Severity
 from guardpanel.services.events.items import EventItem
 
@@ -115,18 +115,18 @@ def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) 
         scores=event.get("scores", {}),
         rules=tuple(_rule(rule) for rule in event.get("rules", ())),
         rules_cut=event.get("rules_cut", 0),
-        uri=shown(event.get("uri", item.path)),
+        uri=legible(event.get("uri", item.path)),
         uri_cut="uri_cut" in event,
-        version=shown(event.get("version", "")),
-        headers=tuple((shown(name), shown(value)) for name, value in event.get("headers", ())),
+        version=legible(event.get("version", "")),
+        headers=tuple((legible(name), legible(value)) for name, value in event.get("headers", ())),
         headers_cut="headers_cut" in event,
-        body=shown(event.get("body", ""), BREAKS),
+        body=legible(event.get("body", ""), BREAKS),
         body_bytes=event.get("body_bytes", 0),
         body_cut="body_cut" in event,
         body_unread="body_unread" in event,
-        phase=shown(event.get("phase", "")),
-        crs_version=shown(event.get("crs", "")),
-        action=shown(event.get("action", "")),
+        phase=legible(event.get("phase", "")),
+        crs_version=legible(event.get("crs", "")),
+        action=legible(event.get("action", "")),
         deciding_rule=event.get("rule"),
         response_status=event.get("response_status"),
         client_port=event.get("client_port"),
@@ -143,9 +143,9 @@ def _rule(rule: Mapping[str, Any]) -> FiredRule:
         phase=rule.get("phase", 0),
         severity=Severity(rule["severity"]) if rule.get("severity") in set(Severity) else None,
         paranoia_level=int(level) if level.isdigit() else None,
-        message=shown(rule.get("message", "")),
-        data=shown(rule.get("data", "")),
-        tags=tuple(shown(tag) for tag in rule.get("tags", ())),
+        message=legible(rule.get("message", "")),
+        data=legible(rule.get("data", "")),
+        tags=tuple(legible(tag) for tag in rule.get("tags", ())),
         disrupts=bool(rule.get("disrupts")),
         matches=tuple(_match(match) for match in rule.get("matches", ())),
         matches_cut=rule.get("matches_cut", 0),
@@ -154,9 +154,9 @@ def _rule(rule: Mapping[str, Any]) -> FiredRule:
 
 def _match(match: Mapping[str, Any]) -> RuleMatch:
     return RuleMatch(
-        variable=shown(match.get("variable", "")),
-        key=shown(match.get("key", "")),
-        value=shown(match.get("value", "")),
+        variable=legible(match.get("variable", "")),
+        key=legible(match.get("key", "")),
+        value=legible(match.get("value", "")),
         value_cut="value_cut" in match,
         chain=match.get("chain", 0),
         bytes=match.get("bytes", 0),
@@ -170,7 +170,7 @@ def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
         status=entry.get("status"),
         bytes=entry.get("bytes"),
         milliseconds=entry.get("milliseconds"),
-        server="" if server.startswith("<") else shown(server),
+        server="" if server.startswith("<") else legible(server),
         peer=_word(entry, "peer"),
         country=_word(entry, "country"),
         network=_word(entry, "network"),
@@ -202,12 +202,12 @@ def words_of(rule: int, agent_line: bytes | None) -> str:
     if agent_line is None:
         return ""
     fired = parsed(agent_line, RULES).rules
-    return next((shown(fired_rule.message) for fired_rule in fired if fired_rule.id == rule), "")
+    return next((legible(fired_rule.message) for fired_rule in fired if fired_rule.id == rule), "")
 
 
 def _word(entry: Mapping[str, Any], name: str) -> str:
     """HAProxy writes `-` for an unset value."""
-    text = shown(entry.get(name, ""))
+    text = legible(entry.get(name, ""))
     return "" if text == "-" else text
 
 

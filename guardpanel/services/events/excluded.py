@@ -77,22 +77,22 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Attacks:
     requests: int
     rules: tuple[int, ...]
     "The rules that fired, by ID."
 
 
-def seen(connection: sqlite3.Connection, watched: Sequence[Watched], now: datetime) -> Mapping[int, Seen]:
-    """By the id of the exclusion, if anything was seen."""
+def attacks(connection: sqlite3.Connection, watched: Sequence[Watched], now: datetime) -> Mapping[int, Attacks]:
+    """By the id of the exclusion, if there were any."""
     since, left = id_of(now - SPAN), MOST_IN_ALL
-    answers: dict[int, Seen] = {}
+    answers: dict[int, Attacks] = {}
     for row in watched:
         lines = _lines(connection, row, since, min(left, MOST_EVENTS))
         left -= len(lines)
         fired = [[rule.id for rule in _rules(line) if row.sees(rule)] for line in lines]
         if any(fired):
-            answers[row.id] = Seen(sum(map(bool, fired)), tuple(sorted({rule for rules in fired for rule in rules})))
+            answers[row.id] = Attacks(sum(map(bool, fired)), tuple(sorted({rule for rules in fired for rule in rules})))
         if left <= 0:
             break
     return answers

@@ -108,8 +108,8 @@ def find(connection: sqlite3.Connection, filters: EventFilter) -> FoundGroups:
             groups.extend(_group(connection, row) for row in rows)
     except scan.TimeUp:
         return FoundGroups(groups, rows[0].groups if rows else 0, is_whole=False, stopped=True)
-    seen, total = sum(row.requests for row in rows), rows[0].groups if rows else 0
-    return FoundGroups(groups, total, total <= MOST_GROUPS and seen < MOST_EVENTS)
+    events, total = sum(row.requests for row in rows), rows[0].groups if rows else 0
+    return FoundGroups(groups, total, total <= MOST_GROUPS and events < MOST_EVENTS)
 
 
 def _rows(connection: sqlite3.Connection, filters: EventFilter) -> list[GroupRow]:

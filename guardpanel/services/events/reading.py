@@ -31,7 +31,7 @@ from guardpanel.services.events import (
     visitors,
 )
 from guardpanel.services.events.details import EventDetail, detail
-from guardpanel.services.events.excluded import Seen, Watched
+from guardpanel.services.events.excluded import Attacks, Watched
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.fired import NEVER, Fired
 from guardpanel.services.events.groups import FoundGroups
@@ -149,9 +149,9 @@ class Events:
         nothing: Mapping[int, int] = dict.fromkeys(rules, 0)
         return await self._read(lambda connection: fired.counts(connection, rules, now), nothing)
 
-    async def on_excluded(self, watched: Sequence[Watched], now: datetime) -> Mapping[int, Seen]:
+    async def on_excluded(self, watched: Sequence[Watched], now: datetime) -> Mapping[int, Attacks]:
         """Which rules fired on what exclusions exclude, by the exclusion's id."""
-        return await self._read(lambda connection: excluded.seen(connection, watched, now), {})
+        return await self._read(lambda connection: excluded.attacks(connection, watched, now), {})
 
     async def fields_that_pass(self, hosts: Sequence[str]) -> Passing:
         """The fields of the newest recorded ordinary requests of these hosts."""

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines.waf.replaying import Replayed
 from guardpanel.events.lines import unpacked
 from guardpanel.events.schema import id_of, time_of
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.models import Hostname, VirtualHost
 
 BREAKS = "\n\r\t"
@@ -47,8 +47,8 @@ class RecordedRequest:
     def displayable(self) -> "RecordedRequest":
         """With texts that can be shown."""
         return replace(
-            self, host=shown(self.host), method=shown(self.method), uri=shown(self.uri), version=shown(self.version),
-            headers=tuple((shown(name), shown(value)) for name, value in self.headers), body=shown(self.body, BREAKS),
+            self, host=legible(self.host), method=legible(self.method), uri=legible(self.uri), version=legible(self.version),
+            headers=tuple((legible(name), legible(value)) for name, value in self.headers), body=legible(self.body, BREAKS),
         )  # fmt: skip
 
     @property

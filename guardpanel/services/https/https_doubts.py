@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.certificates.names import covers
 from guardpanel.errors import FieldError, NeedsConfirmation
 from guardpanel.models import VirtualHost
-from guardpanel.models.types import shown
+from guardpanel.models.types import display_name
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificate_uses
 from guardpanel.services.certificate_uses import Covered
@@ -81,7 +81,7 @@ def in_words(doubts_by_kind: Doubts, chosen: str) -> dict[str, str]:
     names: dict[str, list[str]] = defaultdict(list)
     offers: dict[str, str] = {}
     for (field, name), covered in doubts_by_kind.items():
-        names[field].append(shown(name))
+        names[field].append(display_name(name))
         offers[field] = covered.offer.name if covered.offer else ""
     return {
         field: _sentence(words, names[field], chosen, offers[field]) for field, words in WORDS.items() if field in names

@@ -118,9 +118,9 @@ async def limit_at(
     session: AsyncSession, authority: str, certificate: Certificate, now: datetime, *, is_exempt: bool
 ) -> Reached | None:
     """The one that the authority told, or that our own orders reach."""
-    told = await _told(session, authority, certificate, now)
-    if told is not None or authority not in LIMITS or is_exempt:
-        return told
+    announced = await _told(session, authority, certificate, now)
+    if announced is not None or authority not in LIMITS or is_exempt:
+        return announced
     limit = reached(authority, certificate.names, await _past(session, authority, certificate.names, now), now)
     return limit and Reached(f"{authority_name(authority)} {limit.words}.", limit.until)
 

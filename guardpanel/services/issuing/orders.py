@@ -154,11 +154,11 @@ def difference(row: AcmeOrder, certificate: Certificate) -> str:
 @dataclass(frozen=True)
 class History:
     """`last`: the newest order. `delivered`: the one that the content came with. None: there was none, or it is not known.
-    `asked`: the authorities of all of them."""
+    `authorities`: those of all orders."""
 
     last: AcmeOrder | None = None
     delivered: AcmeOrder | None = None
-    asked: frozenset[str] = frozenset()
+    authorities: frozenset[str] = frozenset()
 
 
 async def history(session: AsyncSession, certificate_id: int, content: CertificateContent | None) -> History:

@@ -104,7 +104,7 @@ def _added_to_a_limit(plan: AcmePlan, certificate: Certificate, history: History
     is_told = fault is not None and fault.kind is FaultKind.RATE_LIMITED
     if plan.due_at is None or plan.due_at <= now or not (is_told or choices.waits_for_own_limit(plan)):
         return ""
-    return next((authority for authority in certificate.authorities if authority not in history.asked), "")
+    return next((authority for authority in certificate.authorities if authority not in history.authorities), "")
 
 
 def _difference(certificate: Certificate, content: CertificateContent, history: History) -> str:

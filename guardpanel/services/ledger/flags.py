@@ -10,7 +10,7 @@ from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.meta import Choice
 from guardpanel.models.rules.rule_override import FAMILY, RuleAction
-from guardpanel.services.events.excluded import Seen
+from guardpanel.services.events.excluded import Attacks
 from guardpanel.services.events.uses import DAYS, Use, Uses
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.services.ledger.covering import is_covered
@@ -44,7 +44,7 @@ class Known:
     exclusions: Sequence[RuleExclusion]
     overrides: Sequence[RuleOverride]
     rule_set: RuleSet | None
-    seen: Mapping[int, Seen]
+    attacks: Mapping[int, Attacks]
     "By the id of the exclusion."
     uses: Uses
     today: date
@@ -95,8 +95,8 @@ def of_exclusion(row: RuleExclusion, known: Known) -> list[Flag]:
         last = known.uses.of(row.id or 0).last
         message = f"No request has met its conditions in {DAYS} days."
         flags.append(Flag(FlagKind.NEVER_USED, f"{message} The last was on {last:%Y-%m-%d}." if last else message))
-    if (seen := known.seen.get(row.id or 0)) and seen.requests:
-        flags.append(Flag(FlagKind.ATTACK_SEEN, _attack(seen)))
+    if (attacks := known.attacks.get(row.id or 0)) and attacks.requests:
+        flags.append(Flag(FlagKind.ATTACK_SEEN, _attack(attacks)))
     return flags
 
 
@@ -189,9 +189,9 @@ def _is_of_responses(rule: Rule, policy: Policy) -> bool:
     return rule.phase in {3, 4} and not policy.response_inspection
 
 
-def _attack(seen: Seen) -> str:
-    names = [str(rule) for rule in seen.rules[:MOST_NAMED]]
-    more = len(seen.rules) - len(names)
+def _attack(attacks: Attacks) -> str:
+    names = [str(rule) for rule in attacks.rules[:MOST_NAMED]]
+    more = len(attacks.rules) - len(names)
     listed = ", ".join(names) + (f" and {more} more" if more else "")
-    requests = f"{seen.requests:,} request{'' if seen.requests == 1 else 's'}"
+    requests = f"{attacks.requests:,} request{'' if attacks.requests == 1 else 's'}"
     return f"Other rules fired on what is excluded, in {requests} of the last 30 days: {listed}."

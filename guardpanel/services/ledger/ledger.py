@@ -136,7 +136,7 @@ async def load(
         for rule in known.rules[row.rule]
     ]
     known = replace(
-        known, seen=await events.on_excluded(wanted, now), counting=await events.uses_of_rules(counting, now)
+        known, attacks=await events.on_excluded(wanted, now), counting=await events.uses_of_rules(counting, now)
     )
     entries = [entry for entry in _entries(rows, known) if question.matches(entry)]
     entries.sort(key=SORTS.get(sort, SORTS["policy"]), reverse=descending)

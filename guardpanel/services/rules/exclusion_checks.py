@@ -68,10 +68,10 @@ def chosen(choice: str, known: RuleSet) -> list[Rule]:
 def most_of(choice: str, rules: Sequence[Rule], known: RuleSet) -> str:
     """A suggestion, if it selects more than half of all detecting rules."""
     every = sum(rule.role is RuleRole.DETECT for rule in known.rules.values())
-    meant = sum(rule.role is RuleRole.DETECT for rule in rules)
+    selected = sum(rule.role is RuleRole.DETECT for rule in rules)
     return (
-        f"{choice} is {meant} of {every} rules. To block nothing, set the enforcement mode."
-        if 2 * meant > every
+        f"{choice} is {selected} of {every} rules. To block nothing, set the enforcement mode."
+        if 2 * selected > every
         else ""
     )
 

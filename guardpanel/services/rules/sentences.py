@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from guardpanel.engines import Link, Rule, RuleRole
-from guardpanel.events.texts import shown
+from guardpanel.events.texts import legible
 from guardpanel.services.rules.targets import FLAGS, changes, joined, left_out, looked_at, place
 
 MOST_PHRASES = 8
@@ -73,7 +73,7 @@ def explain(rule: Rule) -> list[LinkWords]:
     """All links in order: all must match. Texts from the rule are safe to show (`guardpanel.events.texts`)."""
     return [
         LinkWords(
-            sentence(link), changes(link.transformations), left_out(link.targets), [shown(phrase) for phrase in link.phrases],
+            sentence(link), changes(link.transformations), left_out(link.targets), [legible(phrase) for phrase in link.phrases],
             link.phrase_count,
         )
         for link in rule.links
@@ -85,7 +85,7 @@ def sentence(link: Link) -> str:
         return "Runs for every request."
     if link.operator in ALWAYS:
         return "Always matches."
-    where, argument = shown(joined(looked_at(link.targets))), _argument(link.argument)
+    where, argument = legible(joined(looked_at(link.targets))), _argument(link.argument)
     if link.operator in COMPARISONS:
         return _compared(link, where, argument)
     what = OPERATORS.get(link.operator)
@@ -209,5 +209,5 @@ def _macro(match: re.Match[str]) -> str:
 
 def _argument(argument: str) -> str:
     """The beginning of an argument, with values of the request described."""
-    text = shown(MACRO.sub(_macro, argument))
+    text = legible(MACRO.sub(_macro, argument))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

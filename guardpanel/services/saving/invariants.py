@@ -15,7 +15,7 @@ from guardpanel.models.noun import Key
 from guardpanel.models.policies.enforcement import OverLimit
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.policies.policy_geo import GeoMode
-from guardpanel.models.types import in_circles, is_ourselves, shown
+from guardpanel.models.types import display_name, in_circles, is_ourselves
 from guardpanel.rendering.capacity import by_files
 from guardpanel.rendering.limits import MOST_PERIODS
 from guardpanel.rendering.paths import lower
@@ -53,8 +53,8 @@ def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
         owner = owners.setdefault(name, number)
         if owner != number:
             keys = ("virtual_host", number), ("virtual_host", owner)
-            words = f"{shown(name)} is already used by {{}}."
-            named = {shown(name): f"A virtual host for {shown(name)} already exists."}
+            words = f"{display_name(name)} is already used by {{}}."
+            named = {display_name(name): f"A virtual host for {display_name(name)} already exists."}
             yield from proposal.between(*keys, "hostnames", words, is_double=True, named=named)
 
 

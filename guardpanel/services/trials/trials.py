@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 TARGETS = {Kind.CLEAN: "/", Kind.ATTACK: "/?id=1%27%20OR%20%271%27=%271"}
-SHOWN = {Kind.CLEAN: "GET /", Kind.ATTACK: "GET /?id=1' OR '1'='1"}
+REQUEST_LINES = {Kind.CLEAN: "GET /", Kind.ATTACK: "GET /?id=1' OR '1'='1"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _trial(
         kind=kind,
         ok=ok,
         sentence=sentence,
-        request_line=SHOWN[kind],
+        request_line=REQUEST_LINES[kind],
         status=answer.status if answer else None,
         milliseconds=round(1000 * answer.seconds) if answer else 0,
         server="" if server in {"-", "<NOSRV>"} else server,

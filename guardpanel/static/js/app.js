@@ -1,20 +1,20 @@
 // What the browser adds to every page: focus, toasts, menus, theme, keys. Listeners on the document, found by data attributes.
 
-const one = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 // ---- each time content arrives -------------------------------------------------------------
 
 function ready(wholePage) {
   follow();
-  all("[data-toast]:not([data-seen])").forEach(announce);
-  const refusal = one("[data-refusal]:not([data-seen])");
+  $$("[data-toast]:not([data-seen])").forEach(announce);
+  const refusal = $("[data-refusal]:not([data-seen])");
   refusal?.setAttribute("data-seen", "");
   if (refusal) refusal.focus();
-  else if (wholePage && !one("[autofocus]") && document.activeElement === document.body) one("#main")?.focus({ preventScroll: true });
+  else if (wholePage && !$("[autofocus]") && document.activeElement === document.body) $("#main")?.focus({ preventScroll: true });
   const keys = localStorage.getItem("keys") ?? "on";
   document.documentElement.dataset.keys = keys;
-  for (const box of all("[data-keys-switch]")) box.checked = keys === "on";
+  for (const box of $$("[data-keys-switch]")) box.checked = keys === "on";
 }
 
 function announce(toast) {
@@ -31,7 +31,7 @@ function announce(toast) {
 
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => ctx.swap !== "none" && ready(ctx.target === document.body));
 document.addEventListener("htmx:error", ({ detail }) => {
-  const detailOf = detail.ctx?.sourceElement.matches("#live-slot") && one(".live-detail");
+  const detailOf = detail.ctx?.sourceElement.matches("#live-slot") && $(".live-detail");
   if (detailOf) detailOf.textContent = "guardpanel is not responding";
 });
 document.addEventListener("htmx:before:swap", (event) => {
@@ -47,7 +47,7 @@ const streams = new Map();
 
 function follow() {
   for (const place of streams.keys()) if (!place.isConnected) end(place);
-  for (const place of all("[data-stream]:not([data-followed])")) {
+  for (const place of $$("[data-stream]:not([data-followed])")) {
     const source = new EventSource(place.dataset.stream);
     place.dataset.followed = "running";
     streams.set(place, source);
@@ -73,12 +73,12 @@ function fill({ into, html, way }) {
   follow();
 }
 
-addEventListener("pageshow", ({ persisted }) => persisted && one("[data-followed=running]") && location.reload());
+addEventListener("pageshow", ({ persisted }) => persisted && $("[data-followed=running]") && location.reload());
 
 // ---- clicks --------------------------------------------------------------------------------
 
 const clicks = {
-  "[data-open]": (button) => one(`#${button.dataset.open}`).showModal(),
+  "[data-open]": (button) => $(`#${button.dataset.open}`).showModal(),
   "[data-open-menu]": openMenu,
   ".menu-dialog .side-close": (link) => link.closest("dialog").close(),
   "[data-dismiss]": (button) => button.closest("[data-toast]").remove(),
@@ -86,28 +86,28 @@ const clicks = {
   "[data-stream-stop]": (button) => end(button.closest("[data-stream]"), "stopped"),
 };
 document.addEventListener("click", (event) => {
-  for (const open of all("details[data-popover][open], .user[open]")) if (!open.contains(event.target) || event.target.closest("[data-open]")) open.open = false;
+  for (const open of $$("details[data-popover][open], .user[open]")) if (!open.contains(event.target) || event.target.closest("[data-open]")) open.open = false;
   if (event.target.matches("dialog")) event.target.close();
   for (const [selector, does] of Object.entries(clicks)) {
-    const found = event.target.closest(selector);
-    if (!found) continue;
+    const element = event.target.closest(selector);
+    if (!element) continue;
     event.preventDefault();
-    does(found);
+    does(element);
   }
 }, true);
 
 function openMenu() {
-  const [side, dialog] = [one("#menu"), document.createElement("dialog")];
+  const [side, dialog] = [$("#menu"), document.createElement("dialog")];
   dialog.className = "menu-dialog";
   dialog.setAttribute("aria-label", "Menu");
   dialog.append(...side.children);
   dialog.addEventListener("close", () => (side.append(...dialog.children), dialog.remove()));
-  one(".app").append(dialog);
+  $(".app").append(dialog);
   dialog.showModal();
 }
 
 async function copy(button) {
-  const [source, label] = [one(`#${button.dataset.copy}`), one("[data-label]", button)];
+  const [source, label] = [$(`#${button.dataset.copy}`), $("[data-label]", button)];
   const done = await navigator.clipboard?.writeText(source.innerText).then(() => true, () => false); // needs https or localhost
   if (!done) getSelection().selectAllChildren(source);
   label.textContent = done ? "Copied" : "Selected, press Ctrl C";
@@ -116,7 +116,7 @@ async function copy(button) {
 
 function showTheme(form, theme) {
   document.documentElement.dataset.theme = theme;
-  for (const button of all("button[name=theme]", form)) button.setAttribute("aria-pressed", String(button.value === theme));
+  for (const button of $$("button[name=theme]", form)) button.setAttribute("aria-pressed", String(button.value === theme));
 }
 
 document.addEventListener("submit", ({ target, submitter }) => target.matches("[data-theme-form]") && showTheme(target, submitter.value), true);
@@ -128,9 +128,9 @@ let goUntil = 0;
 document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (key === "Escape") {
-    const open = one("details[data-popover][open], .user[open]");
-    if (open) (open.open = false), one("summary", open).focus();
-    else if (!one("dialog[open]")) one("[data-toast]")?.remove();
+    const open = $("details[data-popover][open], .user[open]");
+    if (open) (open.open = false), $("summary", open).focus();
+    else if (!$("dialog[open]")) $("[data-toast]")?.remove();
   } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !target.closest?.("input:not([type=checkbox], [type=radio]), select, textarea, dialog") && document.documentElement.dataset.keys === "on") {
     if (press(key)) event.preventDefault();
   }
@@ -140,21 +140,21 @@ function press(key) {
   const going = performance.now() < goUntil;
   goUntil = key === "g" ? performance.now() + 1000 : 0;
   const letter = /^[a-z]$/.test(key);
-  const link = letter && ((going && one(`.nav a[data-go="${key}"]`)) || one(`[data-key="${key}"]`));
+  const link = letter && ((going && $(`.nav a[data-go="${key}"]`)) || $(`[data-key="${key}"]`));
   if (link) return link.click(), true;
-  if (key === "/") return one("[data-search]")?.checkVisibility() ? one("[data-search]").focus() : one('.bar a[href="/search"]')?.click(), true;
-  if (key === "?") return one("#shortcuts")?.showModal(), true;
+  if (key === "/") return $("[data-search]")?.checkVisibility() ? $("[data-search]").focus() : $('.bar a[href="/search"]')?.click(), true;
+  if (key === "?") return $("#shortcuts")?.showModal(), true;
   if (key === "j" || key === "k") return step(key === "j" ? 1 : -1), true;
-  if (key === "x") return one("tr.current .c-check input")?.click(), true;
+  if (key === "x") return $("tr.current .c-check input")?.click(), true;
   return false;
 }
 
 function step(by) {
-  const rows = all(".table tbody tr");
+  const rows = $$(".table tbody tr");
   const row = rows[rows.findIndex((each) => each.matches(".current")) + by];
   if (!row) return;
   for (const each of rows) each.classList.toggle("current", each === row);
-  one("a", row)?.focus();
+  $("a", row)?.focus();
 }
 
 document.addEventListener("change", ({ target }) => {

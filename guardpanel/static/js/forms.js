@@ -1,12 +1,12 @@
 // Forms: what is not saved yet, one submit at a time, the steps of a save, repeated rows. Forms also work without it.
 
-const one = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const isBusy = (form) => form.hasAttribute("data-busy");
 
 function ready() {
-  for (const row of all("[data-spare]")) if (all("[data-row]", row.parentElement).length > 1) row.remove();
-  all("form[data-save]").forEach(watch);
+  for (const row of $$("[data-spare]")) if ($$("[data-row]", row.parentElement).length > 1) row.remove();
+  $$("form[data-save]").forEach(watch);
 }
 
 // ---- unsaved changes -----------------------------------------------------------------------
@@ -15,13 +15,13 @@ const saved = new Map(); // action of a form -> its fields as they were before a
 let leaving = false;
 
 const keyOf = (form) => form.getAttribute("action") || location.pathname;
-const changedForm = () => all("form[data-save]").find((form) => !isBusy(form) && changes(form).length);
+const changedForm = () => $$("form[data-save]").find((form) => !isBusy(form) && changes(form).length);
 
 function watch(form) {
   if (form.hasAttribute("data-watched")) return;
   form.setAttribute("data-watched", "");
-  if (!saved.has(keyOf(form)) || !one("[data-refusal]")) saved.set(keyOf(form), fieldsOf(form));
-  tell(form);
+  if (!saved.has(keyOf(form)) || !$("[data-refusal]")) saved.set(keyOf(form), fieldsOf(form));
+  updateSaveBar(form);
 }
 
 function fieldsOf(form) {
@@ -35,21 +35,21 @@ function fieldsOf(form) {
   return fields;
 }
 
-const controlOf = (form, name) => one(`[name="${CSS.escape(name)}"]`, form);
+const controlOf = (form, name) => $(`[name="${CSS.escape(name)}"]`, form);
 
 function labelOf(control) {
   const group = control.type === "radio" && control.closest("fieldset");
-  const text = (group && one("legend", group)?.textContent) || control.getAttribute("aria-label") || control.labels?.[0]?.firstChild.textContent || control.name;
+  const text = (group && $("legend", group)?.textContent) || control.getAttribute("aria-label") || control.labels?.[0]?.firstChild.textContent || control.name;
   return text.trim().replace(/^[A-Z](?=[^A-Z\s]*(\s|$))/, (letter) => letter.toLowerCase()); // a name, such as SecLang, stays as it is
 }
 
 function rowOf(control) {
   const row = control.closest("[data-row]");
   const list = row?.closest("[data-rows]");
-  return list && `${list.dataset.rowWord} ${all("[data-row]", list).indexOf(row) + 1}`;
+  return list && `${list.dataset.rowWord} ${$$("[data-row]", list).indexOf(row) + 1}`;
 }
 
-const rowFields = (form, name) => all("[name]", controlOf(form, name).closest("[data-row]"));
+const rowFields = (form, name) => $$("[name]", controlOf(form, name).closest("[data-row]"));
 
 function changes(form) {
   const before = saved.get(keyOf(form)) ?? new Map();
@@ -65,12 +65,12 @@ function changes(form) {
   return [...words];
 }
 
-function tell(form) {
-  const [bar, place] = [one(".savebar", form), one("[data-unsaved]", form)];
+function updateSaveBar(form) {
+  const [bar, place] = [$(".savebar", form), $("[data-unsaved]", form)];
   if (!bar || !place) return;
   const words = changes(form);
   const lead = document.createElement("b");
-  lead.textContent = words.length === 1 ? "1 unsaved change" : words.length ? `${words.length} unsaved changes` : one("[data-refusal]") ? "Not saved" : "";
+  lead.textContent = words.length === 1 ? "1 unsaved change" : words.length ? `${words.length} unsaved changes` : $("[data-refusal]") ? "Not saved" : "";
   const rest = words.length > 4 ? `${words.slice(0, 4).join(", ")} and ${words.length - 4} more` : words.join(", ");
   if (form.hasAttribute("data-lost")) place.textContent = "No response from guardpanel. Check Changes to see whether the save went live.";
   else place.replaceChildren(lead, rest && `: ${rest}`);
@@ -86,7 +86,7 @@ function mayLeave() {
 document.addEventListener("input", ({ target }) => {
   if (!target.form?.matches("[data-save]")) return;
   chooseMine(target);
-  tell(target.form);
+  updateSaveBar(target.form);
 });
 addEventListener("beforeunload", (event) => !leaving && changedForm() && event.preventDefault());
 window.navigation?.addEventListener("navigate", (event) => {
@@ -98,7 +98,7 @@ window.navigation?.addEventListener("navigate", (event) => {
 // ---- a form that is behind: whoever types into a field means their own value -----------------
 
 function chooseMine(control) {
-  const mine = one(`[data-choice][name="take.${CSS.escape(control.name.split(".")[0])}"][value="mine"]`, control.form);
+  const mine = $(`[data-choice][name="take.${CSS.escape(control.name.split(".")[0])}"][value="mine"]`, control.form);
   if (mine) mine.checked = true;
 }
 
@@ -116,10 +116,10 @@ document.addEventListener("submit", (event) => {
   }
   form.setAttribute("data-busy", "");
   form.removeAttribute("data-lost");
-  setTimeout(() => isBusy(form) && hold(form, button)); // after the browser has read the fields
+  setTimeout(() => isBusy(form) && lock(form, button)); // after the browser has read the fields
 }, true);
 
-function hold(form, button) {
+function lock(form, button) {
   if (button) button.disabled = true;
   const stop = form.matches("[data-save]") ? showSteps(form) : () => {};
   running.set(form, () => {
@@ -128,28 +128,28 @@ function hold(form, button) {
   });
 }
 
-function release(form) {
+function unlock(form) {
   running.get(form)?.();
   running.delete(form);
   form.removeAttribute("data-busy");
-  if (form.matches("[data-save]")) tell(form);
+  if (form.matches("[data-save]")) updateSaveBar(form);
 }
 
 function showSteps(form) {
-  const [box, label, button] = [one("[data-steps]", form), one("[data-save-button] [data-label]", form), one("[data-save-button]", form)];
-  const [words, started, key] = [label.textContent, performance.now(), one("[name=save_key]", form)?.value];
+  const [box, label, button] = [$("[data-steps]", form), $("[data-save-button] [data-label]", form), $("[data-save-button]", form)];
+  const [words, started, key] = [label.textContent, performance.now(), $("[name=save_key]", form)?.value];
   const parts = [...form.children].filter((part) => !part.matches(".savebar"));
   for (const part of parts) part.inert = true;
   button.disabled = true;
   const count = () => (label.textContent = `Going live, ${((performance.now() - started) / 1000).toFixed(1)} s`);
   count();
-  let asked = false;
+  let isAsking = false;
   const ask = async () => {
-    if (asked || !key) return;
-    asked = true;
+    if (isAsking || !key) return;
+    isAsking = true;
     const answer = await fetch(`/saves/${encodeURIComponent(key)}`, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (answer?.status === 200) draw(box, await answer.text());
-    asked = false;
+    isAsking = false;
   };
   const timers = [setInterval(count, 100), setInterval(ask, 150)];
   return () => {
@@ -162,21 +162,21 @@ function showSteps(form) {
 }
 
 function draw(box, html) {
-  const fresh = one(".steps", new DOMParser().parseFromString(html, "text/html"));
-  const shown = one(".steps", box);
+  const fresh = $(".steps", new DOMParser().parseFromString(html, "text/html"));
+  const current = $(".steps", box);
   if (!fresh) return;
-  if (!shown) return box.replaceChildren(fresh);
+  if (!current) return box.replaceChildren(fresh);
   [...fresh.children].forEach((step, n) => {
-    if (!shown.children[n]) shown.append(step);
-    else if (shown.children[n].outerHTML !== step.outerHTML) shown.children[n].replaceWith(step);
+    if (!current.children[n]) current.append(step);
+    else if (current.children[n].outerHTML !== step.outerHTML) current.children[n].replaceWith(step);
   });
 }
 
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
-  for (const form of all("form[data-busy]")) {
-    release(form);
-    const key = one("[name=save_key]", form);
+  for (const form of $$("form[data-busy]")) {
+    unlock(form);
+    const key = $("[name=save_key]", form);
     if (key) key.value = uuid(); // the old one names the save that has ended
   }
 });
@@ -198,7 +198,7 @@ document.addEventListener("htmx:config:request", (event) => {
   const leaves = ctx.target === document.body && ctx.swap !== "none" && !isRestore(ctx) && !ctx.sourceElement.matches("[data-save]");
   if (leaves && !mayLeave()) {
     event.preventDefault();
-    if (ctx.sourceElement.matches("form")) release(ctx.sourceElement);
+    if (ctx.sourceElement.matches("form")) unlock(ctx.sourceElement);
   }
 });
 document.addEventListener("htmx:before:history:update", (event) => {
@@ -211,7 +211,7 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   ready();
 });
 document.addEventListener("htmx:error", ({ detail }) => detail.ctx?.sourceElement.toggleAttribute("data-lost", true));
-document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.sourceElement.matches("form") && release(ctx.sourceElement));
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.sourceElement.matches("form") && unlock(ctx.sourceElement));
 
 // ---- repeated rows, Discard and Ctrl S -----------------------------------------------------
 
@@ -222,29 +222,29 @@ const clicks = {
 };
 document.addEventListener("click", (event) => {
   for (const [selector, does] of Object.entries(clicks)) {
-    const found = event.target.closest(selector);
-    if (found && selector !== "[data-discard]") event.preventDefault();
-    if (found) does(found);
+    const element = event.target.closest(selector);
+    if (element && selector !== "[data-discard]") event.preventDefault();
+    if (element) does(element);
   }
 }, true);
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
-  const form = event.target.closest?.("form[data-save]") ?? one("form[data-save]");
+  const form = event.target.closest?.("form[data-save]") ?? $("form[data-save]");
   if (form) event.preventDefault();
-  if (form && !isBusy(form) && !one("[data-clean]", form)) form.requestSubmit(one("[data-save-button]", form));
+  if (form && !isBusy(form) && !$("[data-clean]", form)) form.requestSubmit($("[data-save-button]", form));
 });
 
 function addRow(button) {
-  const list = one(`[data-rows="${button.dataset.addRow}"]`, button.form);
-  const row = one("template", list).content.firstElementChild.cloneNode(true);
-  const number = Math.max(Number(list.dataset.next ?? 0), all("[data-row]", list).length);
+  const list = $(`[data-rows="${button.dataset.addRow}"]`, button.form);
+  const row = $("template", list).content.firstElementChild.cloneNode(true);
+  const number = Math.max(Number(list.dataset.next ?? 0), $$("[data-row]", list).length);
   list.dataset.next = number + 1;
-  for (const element of [row, ...all("*", row)])
+  for (const element of [row, ...$$("*", row)])
     for (const { name, value } of [...element.attributes]) if (value.includes("__")) element.setAttribute(name, value.replaceAll("__n__", number).replaceAll("__number__", number + 1));
-  list.insertBefore(row, one("template", list));
-  one("input, select", row).focus();
-  tell(button.form);
+  list.insertBefore(row, $("template", list));
+  $("input, select", row).focus();
+  updateSaveBar(button.form);
 }
 
 function removeRow(button) {
@@ -252,8 +252,8 @@ function removeRow(button) {
   const next = row.nextElementSibling?.matches("[data-row]") ? row.nextElementSibling : null;
   const list = row.closest("[data-rows]");
   row.remove();
-  (next ? one("input, select", next) : one(`[data-add-row="${list.dataset.rows}"]`, form))?.focus();
-  tell(form);
+  (next ? $("input, select", next) : $(`[data-add-row="${list.dataset.rows}"]`, form))?.focus();
+  updateSaveBar(form);
 }
 
 ready();

@@ -11,7 +11,7 @@ from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.models.rules.rule_override import KnownOverride, RuleAction
-from guardpanel.services.events.excluded import Seen, seen
+from guardpanel.services.events.excluded import Attacks, attacks
 from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses, of_rules
 from guardpanel.services.ledger import flags
 from guardpanel.services.ledger.flags import Known
@@ -34,12 +34,15 @@ def an_override(number: int, rule: str, action: str = "disable") -> RuleOverride
 
 
 def known(
-    *rows: RuleExclusion | RuleOverride, seen: dict[int, Seen] | None = None, uses: Uses = NOT_COUNTED, **policy: Any
+    *rows: RuleExclusion | RuleOverride,
+    attacks: dict[int, Attacks] | None = None,
+    uses: Uses = NOT_COUNTED,
+    **policy: Any,
 ) -> Known:
     table = Policy(id=1).replace(PolicyFields.model_validate({"name": "Strict", **policy}))
     exclusions = [row for row in rows if isinstance(row, RuleExclusion)]
     overrides = [row for row in rows if isinstance(row, RuleOverride)]
-    return Known({1: table}, exclusions, overrides, rule_set(), seen or {}, uses, TODAY)
+    return Known({1: table}, exclusions, overrides, rule_set(), attacks or {}, uses, TODAY)
 
 
 def messages(*rows: RuleExclusion | RuleOverride, **others: Any) -> list[str]:
@@ -188,10 +191,10 @@ def hit(rule: int, key: str, variable: str = "ARGS") -> dict[str, Any]:
     return a_rule(rule, matches=[{"variable": variable, "key": key, "value": "x", "bytes": 1}])
 
 
-def watch(folder: Path, row: RuleExclusion, *events: dict[str, Any], now: datetime = NOW) -> Seen | None:
+def watch(folder: Path, row: RuleExclusion, *events: dict[str, Any], now: datetime = NOW) -> Attacks | None:
     store(folder / "events.db", events, [a_log_line(event, policy="1", virtual_host="1") for event in events])
     connection = schema.open_to_read(folder / "events.db")
-    answer = seen(connection, [watched(row, {int(rule) for rule in row.rules})], now).get(row.id or 0)
+    answer = attacks(connection, [watched(row, {int(rule) for rule in row.rules})], now).get(row.id or 0)
     connection.close()
     return answer
 
@@ -215,7 +218,7 @@ def test_an_attack_in_the_excluded_field_is_seen(
 ) -> None:
     answer = watch(tmp_path, an_exclusion(**others), blocked(path, rule, a_rule(949110)))
 
-    assert answer == Seen(1, (942100,))
+    assert answer == Attacks(1, (942100,))
 
 
 @pytest.mark.parametrize(
@@ -242,8 +245,8 @@ def test_an_old_attack_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_an_attack_is_said_with_its_rules() -> None:
-    attack = {1: Seen(1_200, (932100, 932160, 942100, 942190, 942270))}
-    assert messages(an_exclusion(), seen=attack) == [
+    attack = {1: Attacks(1_200, (932100, 932160, 942100, 942190, 942270))}
+    assert messages(an_exclusion(), attacks=attack) == [
         "Other rules fired on what is excluded, in 1,200 requests of the last 30 days: 932100, 932160, 942100, 942190 and 1 more."
     ]
 

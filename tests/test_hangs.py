@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from tests.hangs import kept_up, left
 from tests.panel import ROOT
 
 HANGING = """
@@ -56,3 +58,21 @@ def test_each_hang_fails_where_it_is_and_the_next_test_runs(tmp_path: Path) -> N
     assert done.stdout.count("Failed: hangs: not over after 2 s") >= 3
     for place in ("await asyncio.gather(", "# in the fixture", "# in a child", "# in no loop", "torn down"):
         assert place in done.stdout, place
+
+
+def test_seconds_of_a_busy_machine_do_not_count_up_to_three_limits() -> None:
+    assert left(limit=60, took=60, counted=60) == 0
+    assert left(limit=60, took=60, counted=20) == 40
+    assert left(limit=60, took=170, counted=20) == 10
+    assert left(limit=60, took=180, counted=20) == 0
+
+
+def test_the_clock_of_limits_stands_still_while_a_processor_or_the_disk_is_waited_for(tmp_path: Path) -> None:
+    for resource, microseconds in (("cpu", 2_000_000), ("io", 3_000_000)):
+        line = f"some avg10=0.00 avg60=0.00 avg300=0.00 total={microseconds}"
+        (tmp_path / resource).write_text(f"{line}\n{line.replace('some', 'full')}\n")
+
+    before, kept, after = time.monotonic(), kept_up(tmp_path), time.monotonic()
+
+    assert before <= kept + 3 <= after
+    assert kept_up(tmp_path / "no such folder") == 0

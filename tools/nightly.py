@@ -71,7 +71,7 @@ def forms() -> list[Form]:
     masks = {"GUARDPANEL_MASK_SEED": str(SEED)}
     every = {"GUARDPANEL_CRS": "all"} if SCALE >= 1 else {}
     return [
-        pytest("unit", "-n", "3", "tests", *others, GUARDPANEL_TEST_EXAMPLES=some(2_000, 20)),
+        pytest("unit", "-n", "3", "--timeout=600", "tests", *others, GUARDPANEL_TEST_EXAMPLES=some(2_000, 20)),
         go("agent", "-race", "-shuffle", str(SEED), **masks),
         go("rx-differential", "-run", "TestTheAutomaton", **comparisons),
         go("evaluate-crs", "-run", "TestEvaluateGivesTheVerdictOfTheLivePath", **every),

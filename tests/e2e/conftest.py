@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -33,8 +34,11 @@ def chromium() -> str:
     return found
 
 
-PATIENCE_MS = 60_000
-"Milliseconds for whatever a page is to show: the machine may be busy, and a page asks every 5 s."
+PATIENCE_MS = 20_000
+"Milliseconds for whatever a page is to show, ten times what the longest save takes."
+
+POLL_MS = 5_000
+"Between two times that a page asks what is live (templates/shared/_side.html)."
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -101,6 +105,17 @@ def no_script(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     yield page
     context.close()
+
+
+def ask_until(page: Page, holds: Callable[[], bool]) -> None:
+    """Put the clock of a page ahead to the next time that it asks what is live, as often as needed: guardpanel itself looks about
+    every two seconds. The page's clock must be Playwright's (`page.clock.install()`)."""
+    ends = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < ends, page.locator("body").inner_text()
+        with page.expect_response("**/live"):
+            page.clock.run_for(POLL_MS)
+        page.wait_for_timeout(100)
 
 
 def log_in(page: Page, panel: Panel) -> None:

@@ -8,7 +8,7 @@ import socket
 import httpx2
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import log_in
+from tests.e2e.conftest import ask_until, log_in
 from tests.panel import Panel
 
 
@@ -36,13 +36,14 @@ def visit(panel: Panel) -> int:
 
 def test_drift_is_shown_asked_about_and_mended(quiet_page: Page, panel: Panel, origin: int) -> None:
     page = quiet_page
+    page.clock.install()
     log_in(page, panel)
     add_host(page, panel, origin)
     page.goto(f"{panel.url}/policies")
     change_map(panel)
 
     banner = page.locator("#banner")
-    expect(banner).to_contain_text("Drift from revision")
+    ask_until(page, lambda: "Drift from revision" in banner.inner_text())
     expect(page.locator("#live-slot")).to_contain_text("Drift: HAProxy")
     assert visit(panel) != 200
 
@@ -65,7 +66,7 @@ def test_drift_is_shown_asked_about_and_mended(quiet_page: Page, panel: Panel, o
     # Overwritten when told to.
     change_map(panel)
     page.goto(f"{panel.url}/policies/1/edit")
-    expect(banner).to_contain_text("Drift from revision")
+    ask_until(page, lambda: "Drift from revision" in banner.inner_text())
     page.get_by_label("Inbound anomaly threshold").fill("6")
     page.get_by_role("button", name="Save and go live").click()
     page.get_by_role("button", name="Save and overwrite it").click()
@@ -95,16 +96,17 @@ def test_the_same_without_javascript(no_script: Page, panel: Panel, origin: int)
 
 
 def test_an_agent_that_dies_is_said_to_be_gone_and_back(quiet_page: Page, panel: Panel) -> None:
-    page = quiet_page
+    page, banner = quiet_page, quiet_page.locator("#banner")
+    page.clock.install()
     log_in(page, panel)
     pid = agent(panel)
     os.kill(pid, signal.SIGSTOP)
-    expect(page.locator("#banner")).to_contain_text("The WAF agent is not responding")
+    ask_until(page, lambda: "The WAF agent is not responding" in banner.inner_text())
     expect(page.locator("#live-slot")).to_contain_text("The WAF agent is not responding")
 
     os.kill(pid, signal.SIGKILL)
 
-    expect(page.locator("#banner")).to_be_empty()
+    ask_until(page, lambda: not banner.inner_text())
     expect(page.locator("#live-slot")).to_contain_text("is live")
     assert agent(panel) != pid
 

@@ -126,7 +126,7 @@ async def test_background_tasks_survive_unexpected_errors(panel: Panel, planted:
     engines.tidy()
 
     told: dict[str, tuple[int, str, str]] = {}
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while planted.left:
             for health in panel.background.failing:
                 if health.failures >= LEAST and health.name in planted.left:

@@ -55,7 +55,7 @@ def serve(certificate: Made, folder: Path) -> Iterator[Origin]:
         def do_GET(self) -> None:
             origin.asked.append(str(self.headers))
             if self.path == "/slow":
-                origin.hold.wait(30)
+                origin.hold.wait(60)
             self.wfile.write(origin.answers.get(self.path, response("404 Not Found")))
 
         def log_message(self, *_: object) -> None:

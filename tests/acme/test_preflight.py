@@ -82,7 +82,7 @@ async def test_operators_preflights_run_two_at_a_time(panel: Any) -> None:
 
     worker.issuer.checks = SimpleNamespace(findings=findings)  # type: ignore[assignment]
     looks = [asyncio.create_task(deeds.preflight(worker.issuer, number)) for number in numbers]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while running < CHECKS_AT_ONCE:
             await asyncio.sleep(0)
     open_door.set()

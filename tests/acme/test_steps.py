@@ -53,7 +53,7 @@ async def test_an_order_survives_whatever_a_step_raises_and_goes_on_later(
 async def test_an_order_waits_for_the_save_of_its_certificate_to_be_live(worker: Worker) -> None:
     """Its row can be read before HAProxy has it. HAProxy would not answer challenges yet, and the order would wait a minute."""
     number, changes = await worker.add(), worker.panel.changes
-    async with changes.turn(), asyncio.timeout(30):
+    async with changes.turn(), asyncio.timeout(60):
         looking = asyncio.create_task(worker.look())
         while not changes._turn._waiters:
             await asyncio.sleep(0)

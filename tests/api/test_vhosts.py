@@ -357,7 +357,7 @@ async def test_pages_answer_while_saves_wait_for_their_turn(ada_api: httpx2.Asyn
     await make(ada_api)
     async with panel.changes.turn():
         saves = [asyncio.create_task(ada_api.patch(ONE, json={"description": str(n)})) for n in range(12)]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(panel.changes._turn._waiters or ()) < len(saves):
                 await asyncio.sleep(0.005)
             assert (await ada_api.get(ONE)).status_code == 200

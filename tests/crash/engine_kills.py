@@ -17,7 +17,6 @@ from tests.crash.sweep import is_waiting
 from tests.crash.syscalls import Call, Verdict
 
 WHO = ("agent", "worker", "master")
-PATIENCE_SECONDS = 40.0
 
 
 class Killer:
@@ -67,7 +66,7 @@ def learned(installation: Living, seed: int, who: list[str], kinds: list[str]) -
 
 
 def main() -> None:
-    command(__doc__, Axis("who", WHO), ("route", "policy", "create", "delete"), learned, do, PATIENCE_SECONDS)
+    command(__doc__, Axis("who", WHO), ("route", "policy", "create", "delete"), learned, do)
 
 
 if __name__ == "__main__":

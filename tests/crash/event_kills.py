@@ -147,7 +147,7 @@ class Ground:
         """As visitors, on kept connections, until the end."""
         chance = random.Random(1)
         while not ending.is_set():
-            connection = http.client.HTTPConnection(*self.stack.address, timeout=10)
+            connection = http.client.HTTPConnection(*self.stack.address, timeout=60)
             with closing(connection), suppress(OSError, http.client.HTTPException):
                 for _ in range(50):
                     headers = {"host": chance.choice(HOSTS), "user-agent": "Mozilla/5.0", "accept": "*/*"}

@@ -31,8 +31,6 @@ LASTING = {
     "readonly": TAKES_SPACE | SYNCS | {"unlink", "unlinkat", "rmdir", "chmod"},
 }
 
-PATIENCE_SECONDS = 15.0
-
 
 def can(fault: str, name: str) -> bool:
     """Whether this call can fail so: a sync has no space to ask for, only writes can be short."""
@@ -98,7 +96,7 @@ def learned(installation: Living, seed: int, faults: list[str], kinds: list[str]
 
 
 def main() -> None:
-    command(__doc__, Axis("fault", FAULTS), KINDS, learned, do, PATIENCE_SECONDS)
+    command(__doc__, Axis("fault", FAULTS), KINDS, learned, do)
 
 
 if __name__ == "__main__":

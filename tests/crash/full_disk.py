@@ -64,7 +64,7 @@ def inside(asked: argparse.Namespace) -> int:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=True)
     chance = random.Random(asked.seed)
     with ground(haproxy_binary(asked.haproxy), folder) as made:
-        found = Living(made, asked.seed, patience=15.0)
+        found = Living(made, asked.seed)
         try:
             for free_kib in FREE_KIB * asked.rounds:
                 save_when(found, chance.choice(KINDS), free_kib)

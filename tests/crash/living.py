@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.crash.deeds import CHEAP, KINDS, Deed, World, choose
 from tests.crash.ground import BROKEN, ENDED, REFUSED, SAVED, SAVING, UP, Ground, ground
-from tests.crash.oracle import world_in
+from tests.crash.oracle import PATIENCE_SECONDS, world_in
 from tests.crash.syscalls import Call, Child, Verdict
 from tests.haproxies import VERSIONS, haproxy_binary
 
@@ -72,10 +72,9 @@ Harm = Callable[[Call, int], Verdict]
 
 
 class Living:
-    def __init__(self, made: Ground, seed: int, patience: float) -> None:
+    def __init__(self, made: Ground, seed: int) -> None:
         self.ground = made
         self.chance = random.Random(seed)
-        self.patience = patience
         "Seconds until everybody must agree again."
         self.result = Result()
         self._child: Child | None = None
@@ -124,7 +123,7 @@ class Living:
         self.result.unclear.append(words)
 
     def agreed(self, child: Child, wanted: tuple[World, ...], what: str) -> None:
-        seen = self.ground.look(self.patience, child)
+        seen = self.ground.look(PATIENCE_SECONDS, child)
         if seen.wrong:
             raise Diverged(f"{what}: {'; '.join(seen.wrong)}; attempts {seen.attempts[-2:]}")
         if not any(seen.world.same_as(world) for world in wanted):
@@ -165,9 +164,9 @@ def _plain(refused: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def living(haproxy: str, seed: int, patience: float) -> Iterator[Living]:
+def living(haproxy: str, seed: int) -> Iterator[Living]:
     with ground(haproxy) as made:
-        found = Living(made, seed, patience)
+        found = Living(made, seed)
         try:
             yield found
         finally:
@@ -192,12 +191,12 @@ MOST = 10
 "Divergences after which a sweep gives up."
 
 
-def all_of(plan: Callable[[Living], list[Job]], haproxy: str, seed: int, patience: float, do: Does) -> Result:
+def all_of(plan: Callable[[Living], list[Job]], haproxy: str, seed: int, do: Does) -> Result:
     """Every job of the plan, which is made on the first installation; after a divergence on a new one."""
     total = Result()
     jobs: list[Job] | None = None
     while jobs != [] and len(total.divergences) < MOST:
-        with living(haproxy, seed + total.passes, patience) as found:
+        with living(haproxy, seed + total.passes) as found:
             try:
                 if jobs is None:
                     jobs = plan(found)
@@ -227,7 +226,7 @@ Learns = Callable[[Living, int, list[str], list[str]], list[Job]]
 "An installation, seed, ways of harm and kinds of save: every job that there is."
 
 
-def command(about: str | None, axis: Axis, kinds: Sequence[str], learned: Learns, do: Does, patience: float) -> None:
+def command(about: str | None, axis: Axis, kinds: Sequence[str], learned: Learns, do: Does) -> None:
     """The sweep as a command; exits with 1 after a divergence, an end without clear words, or a request that failed."""
     asked = _arguments(about, axis).parse_args()
     began, haproxy, ways = time.monotonic(), haproxy_binary(asked.haproxy), asked.ways or list(axis.choices)
@@ -244,7 +243,7 @@ def command(about: str | None, axis: Axis, kinds: Sequence[str], learned: Learns
         random.Random(asked.seed).shuffle(passes)
         return passes[: asked.sample]
 
-    result = all_of(plan, haproxy, asked.seed, patience, do)
+    result = all_of(plan, haproxy, asked.seed, do)
     print(f"{name}: {result} ({time.monotonic() - began:.0f} s)")
     for message, count in result.messages.most_common():
         print(f"  {count} × {message}")

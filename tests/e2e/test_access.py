@@ -39,7 +39,7 @@ def page(browser: Browser, panel: Panel) -> Iterator[Page]:
 def status(panel: Panel, target: str = "/") -> int:
     """That the visitor gets."""
     request = head("GET", "shop.example", target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
-    with socket.create_connection(("127.0.0.1", panel.proxy_port), 20, source_address=(VISITOR, 0)) as visitor:
+    with socket.create_connection(("127.0.0.1", panel.proxy_port), 60, source_address=(VISITOR, 0)) as visitor:
         visitor.sendall(request)
         return int(visitor.recv(65536).split(b" ")[1])
 

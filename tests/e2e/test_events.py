@@ -34,7 +34,7 @@ for (const name of ['alert', 'confirm', 'prompt']) window[name] = (words) => see
 
 def send(panel: Panel, request: bytes) -> str:
     """The status line of the answer; empty where HAProxy hangs up."""
-    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", panel.proxy_port), 20) as visitor:
+    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", panel.proxy_port), 60) as visitor:
         visitor.sendall(request)
         return visitor.makefile("rb").readline().decode("latin-1").strip()
     return ""

@@ -203,7 +203,7 @@ def test_the_command_runs_alone_and_stops_on_request(ground: Ground) -> None:
             assert time.monotonic() < ends
             time.sleep(0.02)
         process.terminate()
-        code = process.wait(30)
+        code = process.wait(60)
     finally:
         process.kill()
 

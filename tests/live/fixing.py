@@ -90,7 +90,7 @@ class Site:
         """Whether it is blocked on its way through HAProxy."""
         body = base64.b64decode(question["body"])
         with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", self.panel.proxy_port, timeout=30)
+            http.client.HTTPConnection("127.0.0.1", self.panel.proxy_port, timeout=60)
         ) as connection:
             connection.putrequest(question["method"], question["uri"], skip_host=True, skip_accept_encoding=True)
             names = set()

@@ -247,7 +247,7 @@ async def test_an_old_worker_says_which_configuration_it_still_runs(
     await virtual_hosts.create(installation.changes, SaveRequest("ada"), a_virtual_host(origin_port))
     before = (await installation.engines.status()).haproxy.checksum
     assert await installation.engines.drop_unused() == set()
-    with closing(socket.create_connection(installation.settings.http_binds[0], 10)) as open_request:
+    with closing(socket.create_connection(installation.settings.http_binds[0], 60)) as open_request:
         open_request.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
         await virtual_hosts.create(
             installation.changes, SaveRequest("ada"), a_virtual_host(origin_port, hostnames=["next.example"])

@@ -58,7 +58,7 @@ async def running(haproxy: str, origin: int) -> AsyncIterator[Installation]:
 
 
 async def visit(running: Installation, path: str = "/", **more: object) -> httpx2.Response:
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         return await client.request("GET", running.proxy + path, headers={"host": "shop.example"}, **more)  # type: ignore[arg-type]
 
 

@@ -239,7 +239,7 @@ async def test_pruned_releases_are_not_reported_as_drift(running: Installation, 
     settings = running.settings.model_copy(update={"keep_releases": 2})
     retention = Retention(running.changes, settings, Backups(settings))
     agent = running.engines.agent
-    with closing(socket.create_connection(running.settings.http_binds[0], 10)) as visitor:
+    with closing(socket.create_connection(running.settings.http_binds[0], 60)) as visitor:
         visitor.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
         used = {one.name for one in (await agent.status()).applications}
 

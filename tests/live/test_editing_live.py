@@ -51,7 +51,7 @@ def at_once(*calls: Callable[[], T]) -> list[T]:
     start, found = threading.Barrier(len(calls)), dict[int, T]()
 
     def run(at: int) -> None:
-        start.wait(30)
+        start.wait(60)
         found[at] = calls[at]()
 
     threads = [threading.Thread(target=run, args=(at,)) for at in range(len(calls))]

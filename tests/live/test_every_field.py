@@ -208,7 +208,7 @@ class Site:
         if probe.content_type:
             headers |= {"content-type": probe.content_type, "content-length": str(len(probe.body))}
         sent = head(probe.method, probe.host, probe.target, {**headers, "connection": "close"})
-        with closing(socket.create_connection(("127.0.0.1", self.panel.proxy_port), timeout=30)) as connection:
+        with closing(socket.create_connection(("127.0.0.1", self.panel.proxy_port), timeout=60)) as connection:
             connection.sendall(sent.replace(b"HTTP/1.1", f"HTTP/{probe.version}".encode(), 1) + probe.body.encode())
             return int(connection.makefile("rb").readline().split()[1])
 

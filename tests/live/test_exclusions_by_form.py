@@ -163,7 +163,7 @@ class Visitor:
         headers = {"host": "excluded.example", "user-agent": "Mozilla/5.0", "accept": "*/*", **dict(sent.headers)}
         if sent.content_type:
             headers["content-type"] = sent.content_type
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request(sent.method, sent.target, sent.body or None, headers)
             return connection.getresponse().status
 

@@ -75,7 +75,7 @@ def test_cookies_are_bound_to_the_host_and_there_is_no_hsts(panel: Panel, ada: P
 
 
 def test_plain_http_gets_no_answer(panel: Panel) -> None:
-    with socket.create_connection(("127.0.0.1", panel.port), 30) as plain:
+    with socket.create_connection(("127.0.0.1", panel.port), 60) as plain:
         plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: panel.test\r\n\r\n")
 
         assert plain.recv(1000) == b""

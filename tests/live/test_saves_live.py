@@ -349,7 +349,7 @@ async def test_the_same_key_twice_is_one_save(running: Installation, origin: int
 @pytest.mark.one_haproxy
 async def test_a_save_continues_when_the_browser_disconnects(running: Installation, origin: int) -> None:
     task = asyncio.create_task(virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not running.changes.is_saving:  # One that has not begun ends with its request.
             await asyncio.sleep(0)
     task.cancel()

@@ -20,5 +20,5 @@ def checked(haproxy: str, folder: Path, length: int) -> "subprocess.CompletedPro
         f"defaults\n mode http\n timeout client 1s\nfrontend one\n bind unix@{path}\n http-request deny\n"
     )
     return subprocess.run(
-        [haproxy, "-c", "-f", folder / "haproxy.cfg"], capture_output=True, text=True, check=False, timeout=30
+        [haproxy, "-c", "-f", folder / "haproxy.cfg"], capture_output=True, text=True, check=False, timeout=60
     )

@@ -271,6 +271,6 @@ async def test_saves_go_on_during_a_pass(app: FastAPI, panel: Panel) -> None:
 
 
 async def until(true: object) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not true():  # type: ignore[operator]
             await asyncio.sleep(0.02)

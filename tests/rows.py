@@ -117,5 +117,5 @@ def the_entries(listed: dict[str, Any]) -> Entries:
 
 def maps_of(address_lists: Iterable[dict[str, Any]]) -> dict[str, bytes]:
     """For `EngineFacts.list_maps`."""
-    entries = [the_entries(one) for one in address_lists]
-    return {one.reference.digest: one.map for one in entries}
+    entries = [the_entries(row) for row in address_lists]
+    return {entry.reference.digest: entry.map for entry in entries}

@@ -28,7 +28,7 @@ def test_schemas_are_those_that_alembic_knows_in_its_order() -> None:
     config.set_main_option("script_location", str(database.MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
 
-    assert [one.revision for one in scripts.walk_revisions()] == list(reversed(database.SCHEMAS))
+    assert [revision.revision for revision in scripts.walk_revisions()] == list(reversed(database.SCHEMAS))
     assert scripts.get_heads() == [database.SCHEMAS[-1]]
 
 
@@ -44,7 +44,7 @@ def test_a_schema_that_is_not_known_is_left_as_it_is(data_dir: Path, schemas: li
     file = data_dir / "guardpanel.db"
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("DELETE FROM alembic_version")
-        connection.executemany("INSERT INTO alembic_version VALUES (?)", [[one] for one in schemas])
+        connection.executemany("INSERT INTO alembic_version VALUES (?)", [[schema] for schema in schemas])
     before = file.read_bytes()
 
     with pytest.raises(StorageFailed, match=f"schema is {', '.join(schemas)}"):

@@ -193,7 +193,7 @@ def test_exports_are_read_back() -> None:
 
     assert read(parsing.as_text(entries)).items == entries.items
     again = read(out.getvalue())
-    assert [(one.network, one.ends_at) for one in again.items] == [(one.network, one.ends_at) for one in entries.items]
+    assert [(item.network, item.ends_at) for item in again.items] == [(item.network, item.ends_at) for item in entries.items]
     assert "'=cmd" in out.getvalue()  # No spreadsheet computes it.
 
 

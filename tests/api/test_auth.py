@@ -85,7 +85,7 @@ async def test_without_a_cookie_there_is_nothing_to_refresh(nobody: httpx2.Async
 async def test_two_tabs_may_refresh_at_once(ada_api: httpx2.AsyncClient) -> None:
     answers = await asyncio.gather(*(ada_api.post(REFRESH) for _ in range(4)))
 
-    tokens = {one.json()["access_token"] for one in answers}
+    tokens = {answer.json()["access_token"] for answer in answers}
     assert len(tokens) == 4
     for token in tokens:
         assert (await ada_api.get(ME, headers={"authorization": f"Bearer {token}"})).status_code == 200
@@ -155,4 +155,4 @@ async def test_the_database_has_no_token_in_it(nobody: httpx2.AsyncClient, panel
     async with panel.database.read() as session:
         kept = (await session.exec(select(AccessToken.secret_hash))).all()
     assert kept
-    assert all(token not in one and token.removeprefix("gp_") not in one for one in kept)
+    assert all(token not in row and token.removeprefix("gp_") not in row for row in kept)

@@ -32,7 +32,7 @@ def file(panel: Panel) -> Path:
 async def ids(client: Client, query: str) -> list[str]:
     answer = await client.get(f"{LOGS}?{query}")
     assert answer.status_code == 200, answer.text
-    return [one["producer_event_id"] for one in answer.json()["items"]]
+    return [item["producer_event_id"] for item in answer.json()["items"]]
 
 
 async def test_an_event_has_what_the_react_panel_reads(ada_api: Client, file: Path) -> None:
@@ -92,7 +92,7 @@ async def test_two_events_of_one_rule_each_keep_their_words(ada_api: Client, fil
 
     for size in (50, 500):
         page = (await ada_api.get(LOGS, params={"page_size": size})).json()
-        assert [one["rule_message"] for one in page["items"]] == ["New words", "Old words"]
+        assert [item["rule_message"] for item in page["items"]] == ["New words", "Old words"]
 
 
 async def test_undelivered_requests_can_be_listed(ada_api: Client, file: Path) -> None:
@@ -136,7 +136,7 @@ async def test_empty_values_ask_for_nothing_and_old_events_are_there(ada_api: Cl
 async def test_pages_go_by_number(ada_api: Client, file: Path) -> None:
     kept = [an_event() for _ in range(7)]
     store(file, kept)
-    newest = [one["id"] for one in reversed(kept)]
+    newest = [row["id"] for row in reversed(kept)]
 
     assert await ids(ada_api, "page_size=3") == newest[:3]
     assert await ids(ada_api, "page_size=3&page=3") == newest[6:]
@@ -144,7 +144,7 @@ async def test_pages_go_by_number(ada_api: Client, file: Path) -> None:
     page = (await ada_api.get(f"{LOGS}?page_size=1&action=deny")).json()
     assert (page["total"], page["page_size"], len(page["items"])) == (7, 1, 1)
     assert (await ada_api.get(f"{LOGS}?page_size=500&page=10000")).json()["items"] == []
-    assert all(one["raw_context"] is None for one in (await ada_api.get(f"{LOGS}?page_size=51")).json()["items"])
+    assert all(item["raw_context"] is None for item in (await ada_api.get(f"{LOGS}?page_size=51")).json()["items"])
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ async def test_what_cannot_be_meant_is_refused_by_its_own_name(ada_api: Client, 
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()
-    assert [one["field"] for one in document["errors"]] == [field]
+    assert [error["field"] for error in document["errors"]] == [field]
     assert isinstance(document["detail"], str)
 
 

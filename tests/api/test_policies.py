@@ -50,7 +50,7 @@ async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx
     listed, read = (await ada_api.get(POLICIES)).json(), (await ada_api.get(ONE)).json()
 
     assert listed["total"] == 2
-    item = next(one for one in listed["items"] if one["id"] == 2)
+    item = next(item for item in listed["items"] if item["id"] == 2)
     expected = {
         "id": 2, "name": "Strict", "description": None, "enforcement_mode": "block", "paranoia_level": 1, "is_active": True,
         "inbound_anomaly_threshold": 5, "outbound_anomaly_threshold": 4, "ddos_protection_enabled": False, "rate_limit_requests": 100,
@@ -187,7 +187,7 @@ async def test_a_mode_is_not_chosen_for_a_policy_that_stays_inactive(ada_api: ht
     refused = await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="block", is_active=False))
     taken = await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="block", is_active=True))
 
-    assert (refused.status_code, [one["field"] for one in refused.json()["errors"]]) == (422, ["enforcement_mode"])
+    assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, ["enforcement_mode"])
     assert (taken.json()["mode"], taken.json()["is_active"]) == ("block", True)
 
 

@@ -95,7 +95,7 @@ async def test_the_react_panel_adds_reads_and_changes_one(ada_api: httpx2.AsyncC
     made = (await ada_api.post(PLACE, json=REACT)).json()
     read = (await ada_api.get("/api/v1/policies/1")).json()["rule_exclusions"]
 
-    assert [{name: one[name] for name in ("id", *REACT)} for one in read] == [{"id": made["id"], **REACT}]
+    assert [{name: row[name] for name in ("id", *REACT)} for row in read] == [{"id": made["id"], **REACT}]
     changed = await ada_api.patch(f"{PLACE}/{made['id']}", json={**REACT, "rule_id": 942100, "comment": "Editors"})
     assert (changed.json()["rules"], changed.json()["reason"]) == (["942100"], "Editors")
     assert engines.running is not None
@@ -148,7 +148,7 @@ async def test_what_it_says_wrongly_is_refused_at_its_own_key(
 ) -> None:
     answer = await ada_api.post(PLACE, json={**REACT, **body})
 
-    assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, [field])
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
 
 
 async def test_a_placebo_is_refused_unless_it_is_disabled(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
@@ -157,7 +157,7 @@ async def test_a_placebo_is_refused_unless_it_is_disabled(ada_api: httpx2.AsyncC
 
     answer = await ada_api.post(PLACE, json=placebo)
 
-    assert [one["field"] for one in answer.json()["errors"]] == ["target_value"]
+    assert [error["field"] for error in answer.json()["errors"]] == ["target_value"]
     assert "doesn’t inspect the header “x-name”" in answer.json()["errors"][0]["message"]
     assert (await ada_api.post(PLACE, json={**placebo, "enabled": False})).status_code == 201
 
@@ -172,7 +172,7 @@ async def test_one_for_a_virtual_host_has_an_application_of_its_own(
     assert engines.running is not None
     bindings = dict(line.split(" ", 1) for line in engines.running.files["vhosts.map"].decode().splitlines())
     first, second = (bindings[number].split(";")[1] for number in ("1", "2"))
-    rules = {one.name: one.directives for one in engines.running.applications}
+    rules = {application.name: application.directives for application in engines.running.applications}
     assert "ARGS:content" in rules[first]
     assert "ARGS:content" not in rules[second]
 
@@ -192,7 +192,7 @@ async def test_it_is_for_a_virtual_host_of_its_policy(ada_api: httpx2.AsyncClien
 
     answer = await ada_api.post(PLACE, json={**CONTENT, "virtual_host_id": 1})
 
-    assert [one["message"] for one in answer.json()["errors"]] == ["a.example does not use this policy."]
+    assert [error["message"] for error in answer.json()["errors"]] == ["a.example does not use this policy."]
 
 
 async def test_what_stays_behind_when_a_virtual_host_gets_another_policy_can_be_restored(

@@ -71,7 +71,7 @@ async def test_a_rule_can_count_above_its_level_where_it_runs(
     await ada_api.patch("/api/v1/policies/1", json={"detection_paranoia_level": 2})
     made = await ada_api.post(PLACE, json=enable)
 
-    assert [one["field"] for one in refused.json()["errors"]] == ["rule_id"]
+    assert [error["field"] for error in refused.json()["errors"]] == ["rule_id"]
     assert made.status_code == 201
     assert "SecRuleUpdateActionById 942330 \"setvar:'tx.inbound_anomaly_score_pl1=+5'" in directives(engines)
     await ada_api.patch("/api/v1/policies/1", json={"blocking_paranoia_level": 2})

@@ -108,9 +108,9 @@ async def test_lists_are_paged_searched_and_counted_before_paging(ada_api: httpx
     beyond = (await ada_api.get(VHOSTS, params={"page": 9, "per_page": 500})).json()
     found = (await ada_api.get(VHOSTS, params={"q": ":3004"})).json()
 
-    assert ([one["domain"] for one in second["items"]], second["total"]) == (["s2.example", "s3.example"], 5)
+    assert ([item["domain"] for item in second["items"]], second["total"]) == (["s2.example", "s3.example"], 5)
     assert (beyond["items"], beyond["total"]) == ([], 5)
-    assert ([one["domain"] for one in found["items"]], found["total"]) == (["s4.example"], 1)
+    assert ([item["domain"] for item in found["items"]], found["total"]) == (["s4.example"], 1)
 
 
 @pytest.mark.parametrize("query", [{"page": 0}, {"per_page": 501}, {"per_page": 0}, {"page": "x"}, {"q": "x" * 201}])
@@ -162,7 +162,7 @@ async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncC
     assert after["hostnames"] == ["shop.example", "www.shop.example"]
     assert after["maintenance"] is True
     assert [
-        (one["url"], one["weight"], one["backup"], one["is_active"], one["resolve_later"]) for one in after["backends"]
+        (backend["url"], backend["weight"], backend["backup"], backend["is_active"], backend["resolve_later"]) for backend in after["backends"]
     ] == [
         ("http://127.0.0.1:3000", 7, False, True, False),
         ("https://app.test:443", 100, True, False, True),
@@ -185,7 +185,7 @@ async def test_backend_url_alone_changes_the_first_server(ada_api: httpx2.AsyncC
 
     after = (await ada_api.patch(ONE, json={"backend_url": "http://127.0.0.1:4000"})).json()
 
-    assert [one["url"] for one in after["backends"]] == ["http://127.0.0.1:4000", "http://127.0.0.1:3001"]
+    assert [backend["url"] for backend in after["backends"]] == ["http://127.0.0.1:4000", "http://127.0.0.1:3001"]
 
 
 async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
@@ -348,7 +348,7 @@ async def test_patches_of_different_keys_at_once_both_stay(ada_api: httpx2.Async
 
     answers = await asyncio.gather(*(ada_api.patch(ONE, json=body) for body in bodies))
 
-    assert [one.status_code for one in answers] == [200] * 4
+    assert [answer.status_code for answer in answers] == [200] * 4
     after = (await ada_api.get(ONE)).json()
     assert all(after[key] == value for body in bodies for key, value in body.items())
 

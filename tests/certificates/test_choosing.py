@@ -58,7 +58,7 @@ async def test_visitors_are_not_sent_to_https_without_a_certificate_unless_that_
     asked = await ada.post("/virtual-hosts", data=a_virtual_host(https="on", hsts_seconds="300"))
 
     assert (refused.status_code, refused.json()["code"]) == (409, "needs_confirmation")
-    assert [one["field"] for one in refused.json()["errors"]] == ["https_redirect", "hsts_seconds"]
+    assert [error["field"] for error in refused.json()["errors"]] == ["https_redirect", "hsts_seconds"]
     assert asked.status_code == 409 and "Browsers that get HSTS refuse shop.example" in asked.text
     assert (await ada_api.get(API)).json()["total"] == 0
     assert (await ada_api.post(API, json=body | {"save_anyway": True})).status_code == 201

@@ -192,7 +192,7 @@ async def test_only_certificates_and_lists_are_stored(ada_api: httpx2.AsyncClien
     assert (made_.json()["certificates"], made_.json()["revocation_lists"]) == (whole(), lists())
     row = (await ada_api.get(f"{PLACE}/1")).json()
     assert row["state"] == "valid"
-    assert [one["subject"] for one in row["authorities"]] == ["CN=Example Root", "CN=Example Intermediate"]
+    assert [authority["subject"] for authority in row["authorities"]] == ["CN=Example Root", "CN=Example Intermediate"]
     assert row["authorities"][1]["next_update"].startswith(f"{NOW + 30 * DAY:%Y-%m-%d}")
 
 

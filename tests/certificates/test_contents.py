@@ -55,7 +55,7 @@ def test_the_master_key_is_made_once_for_its_owner_only(folder: Path) -> None:
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert Seal.at(path).key == seal.key == path.read_bytes()
-    assert [one.name for one in folder.iterdir()] == ["secret.key"]
+    assert [path.name for path in folder.iterdir()] == ["secret.key"]
     assert Seal.at(folder / "other.key").key != seal.key
 
 

@@ -185,7 +185,7 @@ def counts(answer: httpx2.Response, place: Path_, value: Any) -> bool:
     if answer.status_code in {200, 201}:
         return shows(at(answer.json(), place), value)
     problems = answer.json().get("errors", [])
-    refused = {one["field"] for one in problems}
+    refused = {problem["field"] for problem in problems}
     return answer.status_code == 422 and any(f"{name}.".startswith(f"{named(place)}.") for name in refused)
 
 

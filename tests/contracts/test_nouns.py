@@ -44,7 +44,7 @@ def names() -> set[str]:
         found |= {
             noun.table_name,
             noun.fields.__name__,
-            *(one.__name__ for one in tables),
+            *(table.__name__ for table in tables),
             *(part.owner for part in parts),
         }
     return found - {"settings"}  # GUARDPANEL_*, too

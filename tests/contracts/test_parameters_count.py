@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 def parameters() -> Iterator[tuple[str, str, str]]:
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
-            yield from ((method, path, one["name"]) for one in operation.get("parameters", ()) if one["in"] == "query")
+            yield from ((method, path, parameter["name"]) for parameter in operation.get("parameters", ()) if parameter["in"] == "query")
 
 
 EVENT = an_event(
@@ -45,17 +45,17 @@ async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel
         [EVENT, *others],
         [
             a_failed_line(EVENT, virtual_host="2", policy="2", ended="sH--", server="s1", rules="932160"),
-            *(a_log_line(one) for one in others),
+            *(a_log_line(other) for other in others),
         ],
     )
     pages = {"page": ("2", []), "page_size": ("1", [EVENT["id"]]), "per_page": ("1", [EVENT["id"]])}
-    before = {"date_to": ("2026-11-26T23:00:00Z", [one["id"] for one in reversed(others)])}
+    before = {"date_to": ("2026-11-26T23:00:00Z", [other["id"] for other in reversed(others)])}
     for name in (name for _, path, name in parameters() if path.endswith("/logs")):
         value, expected = (pages | before).get(name) or (FOUND[name], [EVENT["id"]])
 
         answer = await ada_api.get("/api/v1/logs", params={name: value})
 
-        assert [one["producer_event_id"] for one in answer.json()["items"]] == expected, name
+        assert [item["producer_event_id"] for item in answer.json()["items"]] == expected, name
 
 
 RULES = "/api/v1/rules"
@@ -116,11 +116,11 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
         [EVENT, *others],
         [
             a_failed_line(EVENT, virtual_host="2", policy="2", ended="sH--", server="s1", rules="932160"),
-            *(a_log_line(one) for one in others),
+            *(a_log_line(other) for other in others),
         ],
     )
     usual = [group["newest_request_id"] for group in (await ada_api.get(GROUPS)).json()["items"]]
-    ids = sorted(one["id"] for one in others)
+    ids = sorted(other["id"] for other in others)
     expected = {
         "page": ("2", []),
         "page_size": ("1", usual[:1]),
@@ -174,6 +174,6 @@ async def test_a_parameter_that_is_not_known_is_refused_by_its_name(ada_api: htt
 
             answer = await ada_api.request(method, address, params={"serverity": "critical"}, json=body)
 
-            refused = (answer.status_code, [one["field"] for one in answer.json()["errors"]])
+            refused = (answer.status_code, [error["field"] for error in answer.json()["errors"]])
             assert refused == (422, ["serverity"]), (method, path)
     assert (await ada_api.get("/api/v1/runtime/status")).json()["revision"] == before

@@ -96,7 +96,7 @@ async def test_every_kind_of_problem_becomes_an_answer(
     document = assert_is_problem(await ada_api.get("/api/v1/runtime/status"), problem.status, problem.code)
 
     assert document["detail"].startswith("Words.")
-    assert [one["field"] for one in document["errors"]] == list(problem.errors)
+    assert [error["field"] for error in document["errors"]] == list(problem.errors)
     del panel.engines.status
     page = await ada.get("/policies/77")
     assert page.headers["content-type"].startswith("text/html")

@@ -259,7 +259,7 @@ class Oracle:
                     seen.wrong.append(f"HAProxy's {name} is not the one on disk")
 
     def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, seen: Seen) -> None:
-        running = {str(one["name"]) for one in self.agent_status()["applications"]}
+        running = {str(application["name"]) for application in self.agent_status()["applications"]}
         wanted = _applications(files["coraza.yaml"])
         kept = _applications((self.settings.run_dir / "coraza.yaml").read_bytes())
         if missing := wanted.keys() - running:
@@ -270,12 +270,12 @@ class Oracle:
     def _at_rest(self, files: dict[str, bytes], seen: Seen) -> None:
         """Seconds after a save: no application too many, no leftovers on disk."""
         wanted = _applications(files["coraza.yaml"]).keys()
-        running = {str(one["name"]) for one in self.agent_status()["applications"]}
+        running = {str(application["name"]) for application in self.agent_status()["applications"]}
         kept = _applications((self.settings.run_dir / "coraza.yaml").read_bytes()).keys()
         if not wanted == running == kept:
             seen.wrong.append(f"live: {sorted(wanted)}; the agent runs {sorted(running)}, its file has {sorted(kept)}")
         places = (self.folder, self.folder / "releases", self.settings.run_dir)
-        if left := [one.name for place in places for one in place.iterdir() if one.name.startswith(".")]:
+        if left := [path.name for place in places for path in place.iterdir() if path.name.startswith(".")]:
             seen.wrong.append(f"left behind: {', '.join(sorted(left))}")
 
     def _traffic(self, checksum: str, _files: dict[str, bytes], secret: str, seen: Seen) -> None:
@@ -300,7 +300,7 @@ class Oracle:
 
     def _handshakes(self, seen: Seen) -> None:
         """New connections get the certificate of the database, and without one the default."""
-        wanted = {int(one.serial, 16) for one in seen.world.certificates.values()}
+        wanted = {int(certificate.serial, 16) for certificate in seen.world.certificates.values()}
         default = x509.load_pem_x509_certificate(self.settings.default_certificate.read_bytes()).serial_number
         for _ in range(PROBES):
             der = leaf(self.settings.https_binds[0], STEADY)
@@ -380,7 +380,7 @@ def _moment(text: str) -> datetime:
 
 
 def _applications(content: bytes) -> dict[str, str]:
-    return {one["name"]: one["directives"] for one in readable_yaml.read(content)["applications"]}
+    return {application["name"]: application["directives"] for application in readable_yaml.read(content)["applications"]}
 
 
 def exchange(place: Path | tuple[str, int], request: bytes, *, half_close: bool = False) -> bytes:

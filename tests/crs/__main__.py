@@ -36,7 +36,7 @@ def main() -> None:
         for test, (_, why) in failed.items() if only else ():
             sys.stdout.write(f"    {test}: {why}\n")
     if given.compare:
-        new = {test for found in results.values() for test in failures(found)} - known()
+        new = {test for result in results.values() for test in failures(result)} - known()
         sys.exit(f"fail, and docs/fidelity.md does not list them: {', '.join(sorted(new))}" if new else 0)
     if not only:
         write(results)

@@ -33,7 +33,7 @@ def test_each_case_is_fixed_with_three_clicks(quiet_page: Page, panel: Panel, or
 def fixed(page: Page, site: Site, case: Case) -> tuple[int, float]:
     """From the event's page until the fix is live, and undone. Clicks and seconds."""
     question = site.question(case["request"], {})
-    neighbors = [site.question(case["request"], one["change"]) for one in case["neighbours"]]
+    neighbors = [site.question(case["request"], neighbor["change"]) for neighbor in case["neighbours"]]
     page.goto(f"{site.panel.url}/events/{site.event_of(question)}")
     clicked: list[Locator] = []
 
@@ -51,6 +51,6 @@ def fixed(page: Page, site: Site, case: Case) -> tuple[int, float]:
     live = [site.blocks(each) for each in (question, *neighbors)]
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone. Live in")).to_be_visible()
-    assert live == [False, *(one["expect"] == "blocked" for one in case["neighbours"])], case["name"]
+    assert live == [False, *(neighbor["expect"] == "blocked" for neighbor in case["neighbours"])], case["name"]
     assert site.blocks(question)
     return len(clicked), seconds

@@ -153,10 +153,10 @@ def test_the_file_has_no_key_that_coraza_spoa_refuses() -> None:
 
     assert set(document) <= TOP
     assert len(document["applications"]) == 2
-    for one in document["applications"]:
-        assert set(one) <= OF_APPLICATION
-        assert one["log_format"] in {"console", "json"}
-        assert one["transaction_ttl_ms"] > 0
+    for application in document["applications"]:
+        assert set(application) <= OF_APPLICATION
+        assert application["log_format"] in {"console", "json"}
+        assert application["transaction_ttl_ms"] > 0
     assert "default_application" not in document
     assert document["bind"] == "unix:///run/guardpanel/agent.sock"
 

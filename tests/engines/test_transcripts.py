@@ -69,7 +69,7 @@ def version_of(said: Path) -> str:
 def test_every_branch_that_is_promised_was_recorded() -> None:
     from guardpanel.engines.haproxy.versions import BRANCHES
 
-    assert {tuple(map(int, version_of(said).split("."))) for said in TRANSCRIPTS.glob("haproxy-*")} == set(BRANCHES)
+    assert {tuple(map(int, version_of(path).split("."))) for path in TRANSCRIPTS.glob("haproxy-*")} == set(BRANCHES)
 
 
 async def test_processes_are_told_apart(said: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_the_last_requests_are_kept_newest_first_without_the_panels_own() -> Non
     recent.see([line(client=f"192.0.2.{number}") for number in range(100)])
     recent.see([line(client="203.0.113.9"), line(client="127.0.0.1", panel="1")])
 
-    clients = [one["client"] for one in recent.describe()["requests"]]
+    clients = [request["client"] for request in recent.describe()["requests"]]
     assert clients == ["203.0.113.9", *(f"192.0.2.{number}" for number in range(99, 100 - KEPT, -1))]
 
 

@@ -196,8 +196,8 @@ class Life:
         """Ids and versions."""
         async with self.changes.database.read() as session:
             if noun == "policy":
-                return [(one.id or 0, one.version) for one in await policies.all_of_them(session)]
-            return [(one.id or 0, one.version) for one in (await virtual_hosts.page(session)).items]
+                return [(row.id or 0, row.version) for row in await policies.all_of_them(session)]
+            return [(item.id or 0, item.version) for item in (await virtual_hosts.page(session)).items]
 
     async def do(self, operation: dict[str, Any], asked: SaveRequest) -> int:
         """The same calls as the pages'. The number of the change."""
@@ -259,7 +259,7 @@ class Life:
     async def check(self) -> None:
         attempts = self.attempts()
         assert not self.world.wrong, self.world.wrong[0]
-        assert not [one for one in attempts if one[2] == "deploying"], f"left open: {attempts}"
+        assert not [attempt for attempt in attempts if attempt[2] == "deploying"], f"left open: {attempts}"
         states = self.check_history(attempts)
         self.check_answers(attempts, states)
         async with self.changes.database.read() as session:
@@ -277,7 +277,7 @@ class Life:
         assert number is not None, "nothing is current"
         release = self.changes.engines.releases.open(number)
         assert release.checksum == bundle.checksum, f"release {number} on disk is {release.checksum}"
-        lost = {one.name for one in bundle.applications} - set(self.world.applications)
+        lost = {application.name for application in bundle.applications} - set(self.world.applications)
         assert not lost, f"the agent does not have {lost}"
 
     def check_history(self, attempts: list[tuple[int, str, str]]) -> dict[int, model.State]:

@@ -48,7 +48,7 @@ def _ours(case: Case) -> Case:
     """Its policy in our fields, without what the fix itself is to add."""
     policy, settings = case["policy"], case["fix"].get("settings", [])
     level = policy["paranoia_level"]
-    added = {str(entry) for one in settings if "add" in one for entry in one["add"]}
+    added = {str(entry) for setting in settings if "add" in setting for entry in setting["add"]}
     lists = {
         name: [entry for entry in policy[name] if entry not in added]
         for name in ("allowed_methods", "allowed_content_types")

@@ -24,7 +24,7 @@ class Judge:
     def __init__(self, rows: Rows) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gpj"))
         bundle = render(DesiredState.from_rows(rows, FACTS))
-        self.applications = {number: one.name for one in bundle.applications for number in one.policy_ids}
+        self.applications = {number: application.name for application in bundle.applications for number in application.policy_ids}
         "By policy."
         configuration = (
             bundle.files["coraza.yaml"].decode().replace(FACTS.agent_socket, str(self.folder / "agent.sock"))

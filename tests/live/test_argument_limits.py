@@ -105,7 +105,7 @@ def test_as_many_as_a_policy_takes_pass(stack: Stack) -> None:
         stack.post("block.test", json.dumps({"passwords": passwords}).encode(), JSON),
     ]
 
-    assert [(one.status, one.verdict["rules"]) for one in answers] == [(200, "")] * 3
+    assert [(answer.status, answer.verdict["rules"]) for answer in answers] == [(200, "")] * 3
 
 
 def test_a_file_of_json_is_read_where_the_policy_asks(stack: Stack) -> None:

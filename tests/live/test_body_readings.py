@@ -103,7 +103,7 @@ def test_only_matching_requests_are_parsed_differently(judge: Judge, tried: Trie
     _, freed, others = tried
 
     assert [judge.says(asked)["verdict"] for asked in freed] == ["pass"] * len(freed)
-    assert [judge.says(asked)["verdict"] for asked in others] == ["blocked"] * len(others)
+    assert [judge.says(other)["verdict"] for other in others] == ["blocked"] * len(others)
 
 
 @pytest.mark.parametrize("how", ATTACKS)

@@ -263,7 +263,7 @@ def test_balance_by_source_is_by_the_client(stack: Stack, server: Origin) -> Non
         stack.reload(made)
         clients = [f"X-Forwarded-For: 203.0.113.{number}" for number in range(16)]
 
-        first, again = ([ask(stack, one, peer=PROXY).seen["port"] for one in clients] for _ in range(2))
+        first, again = ([ask(stack, client, peer=PROXY).seen["port"] for client in clients] for _ in range(2))
 
     assert first == again
     assert set(first) == {server.port, other.port}
@@ -347,14 +347,14 @@ def test_behind_something_that_ends_tls_visitors_are_who_they_are(
     headers = seen(page)  # 200: no redirect to where it is already
     assert headers["x-forwarded-for"] == [VISITORS[0]]
     assert headers["x-forwarded-proto"] == ["https"]
-    before = {one["id"] for one in agents_events(stack)}
+    before = {event["id"] for event in agents_events(stack)}
     for visitor in VISITORS:
         assert visit(stack, terminator[way], visitor, ATTACK).status == 403
     # The agent shares itself out by this address (spoa/admission.go), and so does every event.
     judged: dict[str, str] = {}
 
     def all_are_told() -> bool:
-        judged.update({one["id"]: one["client"] for one in agents_events(stack) if one["id"] not in before})
+        judged.update({event["id"]: event["client"] for event in agents_events(stack) if event["id"] not in before})
         logged = {line["id"]: line["client"] for line in stack.access_log() if line["id"] in judged}
         return sorted(judged.values()) == VISITORS and logged == judged
 

@@ -241,7 +241,7 @@ async def test_pruned_releases_are_not_reported_as_drift(running: Installation, 
     agent = running.engines.agent
     with closing(socket.create_connection(running.settings.http_binds[0], 60)) as visitor:
         visitor.sendall(b"POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 9\r\n\r\n")
-        used = {one.name for one in (await agent.status()).applications}
+        used = {application.name for application in (await agent.status()).applications}
 
         for threshold in range(10, 14):
             fields = policies.DEFAULT.model_copy(update={"inbound_anomaly_threshold": threshold})
@@ -249,7 +249,7 @@ async def test_pruned_releases_are_not_reported_as_drift(running: Installation, 
         await retention.tidy()
 
         assert await running.look() == []
-        kept = {one.name for one in (await agent.status()).applications}
+        kept = {application.name for application in (await agent.status()).applications}
         assert used < kept, "the old worker's application stays while it has a visitor"
         assert len(kept) == len(used) + 1, "all between went"
     await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=[next(names)]))

@@ -117,7 +117,7 @@ async def test_an_attack_is_recorded_with_all_its_rules(stack: Stack) -> None:
         "blocks.test",
         "/list",
     )
-    assert item.application == line["application"] in {one.name for one in stack.bundle.applications}
+    assert item.application == line["application"] in {application.name for application in stack.bundle.applications}
     assert line["checksum"] == stack.bundle.checksum
     assert set(map(int, line["rules"].split(","))) <= set(item.rules)
     assert {rule.id for rule in event.rules} == set(item.rules)

@@ -167,13 +167,13 @@ class Relay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one in self.sockets:
+        for connection in self.sockets:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in self.threads:
             thread.join()
-        for one in self.sockets:
-            one.close()
+        for connection in self.sockets:
+            connection.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

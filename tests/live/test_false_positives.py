@@ -28,7 +28,7 @@ def judge() -> Iterator[Judge]:
     """Of each case the policy with its exclusions, and at the end one of each without."""
     policies = {f"{with_them} {at}": {"enforcement_mode": "block", **case["policy"]}
                 for with_them in ("With", "Without") for at, case in enumerate(CASES)}  # fmt: skip
-    given = [{"policy": f"With {at}", **one} for at, case in enumerate(CASES) for one in case["exclusions"]]
+    given = [{"policy": f"With {at}", **exclusion} for at, case in enumerate(CASES) for exclusion in case["exclusions"]]
     with Judge(rows(policies, {}, exclusions=given)) as made:
         yield made
 
@@ -51,13 +51,13 @@ def test_exclusions_pass_only_their_request(judge: Judge, at: int) -> None:
         judge.says(asked(case["request"], {}), at + 1),
         judge.says(asked(case["request"], {}), at + 1 + len(CASES)),
     )
-    neighbours = [judge.says(asked(case["request"], one["change"]), at + 1)["verdict"] for one in case["neighbours"]]
+    neighbours = [judge.says(asked(case["request"], neighbor["change"]), at + 1)["verdict"] for neighbor in case["neighbours"]]
 
     assert (freed["verdict"], blocked["verdict"]) == ("pass", "blocked")
-    assert neighbours == [one["expect"] for one in case["neighbours"]]
+    assert neighbours == [neighbor["expect"] for neighbor in case["neighbours"]]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_none_of_them_is_taken_for_a_placebo(case: Case) -> None:
-    for one in case["exclusions"]:
-        must_have_effect(RuleExclusionFields.model_validate(one), rule_set())
+    for exclusion in case["exclusions"]:
+        must_have_effect(RuleExclusionFields.model_validate(exclusion), rule_set())

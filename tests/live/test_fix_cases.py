@@ -39,7 +39,7 @@ class Trial:
     def __init__(self, judge: Judge, case: Case) -> None:
         policy = {"enforcement_mode": "block", **case["policy"]}
         self.judge, self.request = judge, a_request(asked(case["request"], {}))
-        readings = [{"policy": "Blocks", **one} for one in case.get("readings", ())]
+        readings = [{"policy": "Blocks", **reading} for reading in case.get("readings", ())]
         self.ground: Ground = ground_of(rows({"Blocks": policy}, HOST, readings=readings), FACTS, 1, 1)
 
     async def under(self, draft: Draft, request: dict[str, Any] | None = None) -> Evaluation:
@@ -68,14 +68,14 @@ def test_the_narrowest_rung_passes_only_its_request(judge: Judge, case: Case) ->
         ladder = await trial.ladder()
         assert ladder.chosen is not None
         draft = ladder.chosen.draft
-        verdicts = [await trial.under(draft, asked(case["request"], one["change"])) for one in case["neighbours"]]
+        verdicts = [await trial.under(draft, asked(case["request"], neighbor["change"])) for neighbor in case["neighbours"]]
         return ladder, [each.verdict for each in verdicts]
 
     ladder, neighbours = asyncio.run(tried())
 
     assert ladder.before.verdict == "blocked"
     assert ladder.chosen is not None and ladder.chosen.evaluation is not None and ladder.chosen.evaluation.passes
-    assert neighbours == [one["expect"] for one in case["neighbours"]]
+    assert neighbours == [neighbor["expect"] for neighbor in case["neighbours"]]
 
 
 @pytest.mark.parametrize("family", payloads())

@@ -16,7 +16,7 @@ def test_a_case_is_fixed_live_and_undone(shared_panel: Panel, origin_port: int, 
     with bearer(shared_panel) as api:
         site = Site.of(shared_panel, api, origin_port, case)
         question = site.question(case["request"], {})
-        neighbors = [site.question(case["request"], one["change"]) for one in case["neighbours"]]
+        neighbors = [site.question(case["request"], neighbor["change"]) for neighbor in case["neighbours"]]
         event = site.event_of(question)
         ladder = site.ladder(event)
         rung = next(rung for rung in ladder["rungs"] if rung["width"] == ladder["narrowest"])
@@ -31,4 +31,4 @@ def test_a_case_is_fixed_live_and_undone(shared_panel: Panel, origin_port: int, 
     assert live == evaluated
     assert (live[0], again, applied.json()["proof"]["verified"]) == (False, True, True), applied.json()["proof"]
     if not FOLDER:  # neighbors of others' cases are what their own fix leaves
-        assert live[1:] == [one["expect"] == "blocked" for one in case["neighbours"]]
+        assert live[1:] == [neighbor["expect"] == "blocked" for neighbor in case["neighbours"]]

@@ -122,7 +122,7 @@ async def test_networks_are_kept_out_and_why_says_so(here: Installation, tmp_pat
             answer = await access_checks.why(session, here.engines, events, address, here.settings.geo_dir)
         assert answer.decides is None  # Another virtual host may have another policy.
         return answer.where.words, [
-            f"{one.place.kind} {one.place.value} {one.network}" for one in answer.places if one.place
+            f"{place.place.kind} {place.place.value} {place.network}" for place in answer.places if place.place
         ]
 
     assert await why(GERMAN) == ("DE, AS64500", ["network AS64500 127.9.0.0/24"])

@@ -122,7 +122,7 @@ async def test_a_restore_that_haproxy_refuses_keeps_its_words_and_what_runs(runn
         wanted, live = await history.after(session, attempt), await history.at_revision(session, fixed.revision)
     assert wanted is not None
     compared = await comparisons.compare(running.changes, live, wanted)
-    assert [(one.name, one.kind) for one in compared.nouns] == [("shop.example", "changed")]
+    assert [(noun.name, noun.kind) for noun in compared.nouns] == [("shop.example", "changed")]
     assert any("nowhere.invalid" in line.new for file in compared.haproxy.files for hunk in file.hunks for line in hunk)
 
 

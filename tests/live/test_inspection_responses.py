@@ -61,7 +61,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         head_lines = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
         pieces = [first, *[piece] * 5, last]
         server.answers[path] = [
-            head_lines, *(part for one in pieces for part in (b"%x\r\n%b\r\n" % (len(one), one), 0.3)), b"0\r\n\r\n"
+            head_lines, *(part for piece in pieces for part in (b"%x\r\n%b\r\n" % (len(piece), piece), 0.3)), b"0\r\n\r\n"
         ]  # fmt: skip
         server.answers[path + "/thought-about"] = [0.2, *server.answers[path]]
         server.answers[path + "/thought-about-long"] = [1.4, *server.answers[path]]

@@ -60,7 +60,7 @@ async def test_an_ordinary_request_is_kept_without_values_replayed_and_deleted(s
 
     hosts = await events.recorded_hosts()
     kept = await events.recorded(hosts, 10)
-    application = next(one.name for one in stack.bundle.applications if 1 in one.policy_ids)
+    application = next(application.name for application in stack.bundle.applications if 1 in application.policy_ids)
     draft = RuleSetChoice(directives="SecRuleEngine On\nSecAction \"id:190001,phase:1,deny,status:403,msg:'all'\"\n")
     choices = [RuleSetChoice(application=application), draft]
     counted = await tally(replay(stack.folder / "control.sock", choices, [each.as_asked for each in kept.newest]))
@@ -86,7 +86,7 @@ async def test_a_recorded_request_that_no_longer_passes_as_it_is_is_counted_apar
         "uri": "/?q=%3Cscript%3Ealert(1)%3C/script%3E",
         "headers": [["host", "blocks.test"]],
     }
-    application = next(one.name for one in stack.bundle.applications if 1 in one.policy_ids)
+    application = next(application.name for application in stack.bundle.applications if 1 in application.policy_ids)
     choices = [RuleSetChoice(application=application)] * 2
     requests: list[dict[str, Any]] = [
         hostile,

@@ -197,7 +197,7 @@ def test_an_exclusion_affects_only_what_it_names(judge: Judge, tried: Tried) -> 
     _, freed, others = tried
 
     assert [judge.fired(asked) for asked in freed] == [set() for _ in freed]
-    assert all(judge.fired(asked) for asked in others), [judge.fired(asked) for asked in others]
+    assert all(judge.fired(other) for other in others), [judge.fired(other) for other in others]
 
 
 def test_whatever_a_field_is_called_it_can_be_excluded(judge: Judge) -> None:

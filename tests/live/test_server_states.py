@@ -49,7 +49,7 @@ class Operator:
     async def save(self) -> None:
         self.weight += 1
         fields = a_virtual_host(
-            0, servers=[{"address": one.address, "weight": self.weight} for one in self.servers], policy_id=None,
+            0, servers=[{"address": server.address, "weight": self.weight} for server in self.servers], policy_id=None,
             health_check_path="/health", **{f"health_check_{name}": value for name, value in self.checks.items()},
         )  # fmt: skip
         changes = self.running.changes

@@ -56,7 +56,7 @@ def configured(folder: Path) -> str:
     """A policy's application as it is rendered, named `whole`; and without the rule set, but telling what it sees: `engine`."""
     bundle = render(DesiredState.from_rows(rows({"P": POLICY}, {}), FACTS))
     written = yaml.safe_load(bundle.files["coraza.yaml"])
-    (whole,) = [one for one in written["applications"] if one["name"] in {made.name for made in bundle.applications}]
+    (whole,) = [application for application in written["applications"] if application["name"] in {made.name for made in bundle.applications}]
     lines = [line for line in whole["directives"].splitlines(keepends=True) if not line.startswith(RULE_SET)]
     written["bind"] = f"unix://{folder}/agent.sock"
     written["applications"] = [

@@ -28,18 +28,18 @@ class Outcome:
 
 def report(outcomes: Sequence[Outcome]) -> str:
     lines = [
-        f"body {one.number}: {one.body.kind}\n    {one.body}\n    {one.findings[0]}\n"
-        for one in outcomes
-        if one.findings
+        f"body {outcome.number}: {outcome.body.kind}\n    {outcome.body}\n    {outcome.findings[0]}\n"
+        for outcome in outcomes
+        if outcome.findings
     ]
     return "\n".join([*lines, by_kind(outcomes), "", by_reader(outcomes)])
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> str:
     rows = ["| bodies | | refused | inspected | findings |", "|---|--:|--:|--:|--:|"]
-    kinds = Counter(kind_of(one) for one in outcomes)
+    kinds = Counter(kind_of(outcome) for outcome in outcomes)
     for kind, number in [*sorted(kinds.items()), ("all", len(outcomes))]:
-        these = [one for one in outcomes if kind in ("all", kind_of(one))]
+        these = [outcome for outcome in outcomes if kind in ("all", kind_of(outcome))]
         refused, found = sum(one.refused for one in these), sum(bool(one.findings) for one in these)
         rows.append(f"| {kind} | {number:,} | {refused:,} | {number - refused - found:,} | {found:,} |")
     return "\n".join(rows)
@@ -51,10 +51,10 @@ def kind_of(outcome: Outcome) -> str:
 
 def by_reader(outcomes: Sequence[Outcome]) -> str:
     all_of, passed = Counter[str](), Counter[str]()
-    for one in outcomes:
-        for reader, number in one.handed:
+    for outcome in outcomes:
+        for reader, number in outcome.handed:
             all_of[reader] += number
-            passed[reader] += 0 if one.refused else number
+            passed[reader] += 0 if outcome.refused else number
     rows = [f"| {reader} | {all_of[reader]:,} | {passed[reader]:,} |" for reader in sorted(all_of)]
     return "\n".join(["| parser | values handed out | of bodies that were not refused |", "|---|--:|--:|", *rows])
 

@@ -112,7 +112,7 @@ def test_live_processes_report_the_checksum() -> None:
 
 def test_no_mark_is_left_and_every_file_ends_with_its_line() -> None:
     bundle = made()
-    texts = {**bundle.files, **{one.name: one.directives.encode() for one in bundle.applications}}
+    texts = {**bundle.files, **{application.name: application.directives.encode() for application in bundle.applications}}
     for path, content in texts.items():
         assert not re.search(rb"[\x00-\x08\x0b-\x1f]", content), path
         assert content.endswith(b"\n") or not content, path

@@ -27,7 +27,7 @@ def chosen(directives: str, header: str) -> str:
 
 
 TYPES = [
-    *FORM_TYPES, *DATA_TYPES, *(one.replace("*", "x") for one in FILE_TYPES), "image/svg+xml", "application/vnd.a+json", "application/vnd.b+json",
+    *FORM_TYPES, *DATA_TYPES, *(file.replace("*", "x") for file in FILE_TYPES), "image/svg+xml", "application/vnd.a+json", "application/vnd.b+json",
     "text/x-my-log", "text/xml-external", "multipart/mixed", "application/x-git-upload-pack-request", "application/grpc-web+proto", "a/b",
 ]  # fmt: skip
 

@@ -116,7 +116,7 @@ def test_the_agents_file_reads_back_as_the_applications() -> None:
 
     assert document["bind"] == "unix:///run/guardpanel/agent.sock"
     assert "default_application" not in document
-    assert [(one["name"], one["directives"], one["response_check"]) for one in document["applications"]] == [
+    assert [(application["name"], application["directives"], application["response_check"]) for application in document["applications"]] == [
         (application.name, application.directives, application.response_check) for application in bundle.applications
     ]
 
@@ -127,7 +127,7 @@ def test_every_rule_has_its_own_id() -> None:
     for application in made({"A": {}, "B": {"enforcement_mode": "block"}}).applications:
         ids = [int(found) for found in re.findall(r"\bid:(\d+)", application.directives)]
         assert len(ids) == len(set(ids))
-        assert all(100_000 <= one < 200_000 for one in ids)
+        assert all(100_000 <= number < 200_000 for number in ids)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ ORDER = ["tcp-request connection", "tcp-request content", "http-request"]
 def test_rules_stand_in_the_order_in_which_haproxy_asks_them(case: Case) -> None:
     """It warns of each that does not, at every check."""
     words = [line.split() for line in case.kept()["haproxy.cfg"].splitlines()]
-    rules = [f"{one[0]} {one[1]}" if one[0] == "tcp-request" else one[0] for one in words if len(one) > 2]
+    rules = [f"{word[0]} {word[1]}" if word[0] == "tcp-request" else word[0] for word in words if len(word) > 2]
     rules = [rule for rule in rules if rule in ORDER]
 
     assert set(rules) == set(ORDER)

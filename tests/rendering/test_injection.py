@@ -60,7 +60,7 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
         elif path == "coraza.yaml":
             document = readable_yaml.read(text)
             found[path] = [
-                " ".join(line.split()[:1]) for one in document["applications"] for line in one["directives"].split("\n")
+                " ".join(line.split()[:1]) for application in document["applications"] for line in application["directives"].split("\n")
             ] + [*document, *document["applications"][0]]
         else:
             found[path] = [" ".join(line.split()[:1]) for line in lines]

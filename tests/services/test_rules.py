@@ -172,7 +172,7 @@ def test_a_policy_says_what_it_does_with_a_rule(
 ) -> None:
     policy = Policy(**{**policies.DEFAULT.model_dump(), "id": 1, "enforcement_mode": EnforcementMode.BLOCK, **fields})
 
-    assert [one.kind for one in states(rules.rules[number], [policy])] == [kind]
+    assert [state.kind for state in states(rules.rules[number], [policy])] == [kind]
 
 
 class SilentAgent:

@@ -90,7 +90,7 @@ async def test_bans_over_json(ada_api: httpx2.AsyncClient, vera_api: httpx2.Asyn
     asked = await ada_api.post(API, json={"network": "::1", "length": "forever"})
     assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
     assert (await ada_api.post(f"{API}?confirm=true", json={"network": "::1", "length": "forever"})).status_code == 201
-    assert [one["network"] for one in (await vera_api.get(API)).json()["items"]] == ["::1", "203.0.113.0/24"]
+    assert [item["network"] for item in (await vera_api.get(API)).json()["items"]] == ["::1", "203.0.113.0/24"]
     assert (await ada_api.delete(f"{API}/1")).json()["id"] == 1
     assert (await ada_api.delete(f"{API}/1")).status_code == 404
     assert (await vera_api.delete(f"{API}/2")).status_code == 403

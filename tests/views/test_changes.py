@@ -36,13 +36,13 @@ async def test_the_list_links_each_change_and_offers_the_way_back(ada: Client) -
     page = await seen(ada, "/changes")
 
     assert page.text.index("Added virtual host blog.example") < page.text.index("Added virtual host shop.example")
-    assert [found["href"] for found in page.find("a") if found["href"].startswith("/changes/") and "/restore" not in found["href"]] == [
+    assert [link["href"] for link in page.find("a") if link["href"].startswith("/changes/") and "/restore" not in link["href"]] == [
         "/changes/3", "/changes/2", "/changes/1"
     ]  # fmt: skip
-    assert [found["action"] for found in page.find("form", method="post") if "/changes" in found["action"]] == [
+    assert [form["action"] for form in page.find("form", method="post") if "/changes" in form["action"]] == [
         "/changes/3/undo"
     ]
-    assert {found["href"] for found in page.find("a") if found["href"].endswith("/restore")} == {
+    assert {link["href"] for link in page.find("a") if link["href"].endswith("/restore")} == {
         "/changes/2/restore",
         "/changes/1/restore",
     }
@@ -67,7 +67,7 @@ async def test_the_list_is_narrowed_by_thing_person_outcome_and_words(
         ("noun=virtual_host&id=99", []),
     ):
         page = await seen(ada, f"/changes?{query}")
-        links = [found["href"] for found in page.find("a") if found["href"].removeprefix("/changes/").isdigit()]
+        links = [link["href"] for link in page.find("a") if link["href"].removeprefix("/changes/").isdigit()]
         assert len(links) == len(words), query
         assert all(word in page.text for word in words), query
     assert "No matching changes" in page.text
@@ -114,7 +114,7 @@ async def test_the_files_are_shown_by_engine_and_side_by_side(ada: Client) -> No
     assert "coraza.yaml" in one.text and "haproxy.cfg" not in one.text
     assert two.find("div", **{"class": "diff two"})
     assert "haproxy.cfg" in odd.text
-    assert {found["href"] for found in one.find("a", **{"aria-current": "true"}) if "?" in found["href"]} == {
+    assert {link["href"] for link in one.find("a", **{"aria-current": "true"}) if "?" in link["href"]} == {
         "/changes/2?files=agent&layout=one#files"
     }
 
@@ -153,20 +153,20 @@ async def test_undo_from_the_toast_of_any_save(ada: Client, panel: Panel) -> Non
         ("/policies", a_policy("Strict"), "/policies"),
     ):
         page = await seen(ada, (await ada.post(path, data=form)).headers["location"])
-        (toast,) = [found["action"] for found in page.find("form", method="post") if found["action"].endswith("/undo")]
+        (toast,) = [form["action"] for form in page.find("form", method="post") if form["action"].endswith("/undo")]
         undone = await ada.post(toast)
         after = await seen(ada, undone.headers["location"])
 
         assert undone.headers["location"] == gone
         assert "Undone. Live in" in after.text
-        (again,) = [found["action"] for found in after.find("form", method="post") if found["action"].endswith("/undo")]
+        (again,) = [form["action"] for form in after.find("form", method="post") if form["action"].endswith("/undo")]
         assert (await ada.post(again)).headers["location"].startswith(f"{path}/")
 
 
 async def test_undo_of_a_deletion_leads_to_what_is_back(ada: Client) -> None:
     where = await add_host(ada, "shop.example")
     page = await seen(ada, (await ada.post(f"{where}/delete", data={"version": "1"})).headers["location"])
-    (toast,) = [found["action"] for found in page.find("form", method="post") if found["action"].endswith("/undo")]
+    (toast,) = [form["action"] for form in page.find("form", method="post") if form["action"].endswith("/undo")]
 
     undone = await ada.post(toast)
 
@@ -287,7 +287,7 @@ async def test_a_refused_restore_shows_the_engines_words(ada: Client, engines: F
     assert answer.status_code == 422
     assert "HAProxy rejected this change" in page.text and "Revision 3 is still live." in page.text
     assert "[ALERT] haproxy.cfg:212 : <b>this</b> is refused" in page.text
-    assert not [one for one in page.find("a") if one["href"].startswith("#f-")]
+    assert not [link for link in page.find("a") if link["href"].startswith("#f-")]
     assert page.find("form", **{"data-save": ""})
 
 
@@ -303,11 +303,11 @@ async def test_a_refused_change_shows_all_words_as_text_and_what_it_would_have_d
 
     assert "Rejected change" in page.text and "HAProxy rejected this change." in page.text
     assert "<script>alert(1)</script>" in page.text and "<script>alert" not in answer.text
-    assert [found["data-line"] for found in page.find("li") if "data-line" in found] == ["1"]
+    assert [item["data-line"] for item in page.find("li") if "data-line" in item] == ["1"]
     assert "what it would have changed" in page.text and "Load balancing Round robin First available" in page.text
     assert "balance first" in page.text
-    assert not [one for one in page.find("form") if one.get("action", "").endswith("/undo")]
-    assert not [one for one in page.find("a") if one["href"].endswith("/restore")]
+    assert not [form for form in page.find("form") if form.get("action", "").endswith("/undo")]
+    assert not [link for link in page.find("a") if link["href"].endswith("/restore")]
 
 
 async def test_a_rolled_back_change_shows_its_steps(ada: Client, engines: FakeEngines) -> None:
@@ -319,7 +319,7 @@ async def test_a_rolled_back_change_shows_its_steps(ada: Client, engines: FakeEn
 
     assert "Rolled back" in page.text and "It broke at verify." in page.text and "what was seen" in page.text
     assert "Virtual host shop.example added" in page.text
-    assert not [one for one in page.find("a") if one["href"] == "/virtual-hosts/1"]
+    assert not [link for link in page.find("a") if link["href"] == "/virtual-hosts/1"]
 
 
 async def test_a_save_without_a_reload_says_that(ada: Client) -> None:
@@ -359,8 +359,8 @@ async def test_a_viewer_may_look_and_not_change(ada: Client, vera: Client, engin
 
     for path in ("/changes", "/changes/1", "/changes/2"):
         page = await seen(vera, path)
-        assert not [one for one in page.find("form", method="post") if one["action"].startswith("/changes")]
-        assert not [one for one in page.find("a") if one["href"].endswith("/restore")]
+        assert not [form for form in page.find("form", method="post") if form["action"].startswith("/changes")]
+        assert not [link for link in page.find("a") if link["href"].endswith("/restore")]
     for path in ("/changes/2/undo", "/changes/1/restore", "/changes/1/note"):
         assert (await vera.post(path, data={"note": "x"})).status_code == 403
     assert (await vera.get("/changes/1/restore")).status_code == 403

@@ -197,7 +197,7 @@ async def test_an_id_is_found_as_it_was_pasted(ada: Client, file: Path) -> None:
     assert f"/events/{event['id']}" not in hrefs(await seen(ada, f"/search?q={event['id'][:-1]}"))
 
 
-@pytest.mark.parametrize("sent", XSS, ids=[one[:30] for one in XSS])
+@pytest.mark.parametrize("sent", XSS, ids=[text[:30] for text in XSS])
 @pytest.mark.changes_nothing
 async def test_what_a_stranger_sent_is_only_text(ada: Client, file: Path, sent: str) -> None:
     clean = an_event()

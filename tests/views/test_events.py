@@ -61,11 +61,11 @@ async def seen(client: Client, path: str, status: int = 200) -> Read:
 
 def links(page: Read) -> list[str]:
     """The events that a list leads to."""
-    return [found["href"].removeprefix("/events/") for found in page.find("a") if found["href"].startswith("/events/")]
+    return [link["href"].removeprefix("/events/") for link in page.find("a") if link["href"].startswith("/events/")]
 
 
 def hrefs(page: Read) -> list[str]:
-    return [found["href"] for found in page.find("a")]
+    return [link["href"] for link in page.find("a")]
 
 
 async def test_the_list_says_what_was_found_where_and_what_became_of_it(ada: Client, file: Path) -> None:
@@ -251,7 +251,7 @@ async def test_whatever_is_looked_for_is_only_text(ada: Client, file: Path, name
 async def test_pages_lead_to_older_and_newer_events(ada: Client, file: Path) -> None:
     kept = [an_event(1 + at / 100) for at in range(120)]
     store(file, kept)
-    ids = [one["id"] for one in kept]
+    ids = [row["id"] for row in kept]
 
     first = await seen(ada, "/events?client=192.0.2.7")
     (older,) = first.find("a", rel="next")

@@ -28,7 +28,7 @@ def test_a_whole_form_becomes_the_input_type() -> None:
     ).fields(VirtualHostFields)
 
     assert fields.hostnames == ["shop.example", "www.shop.example"]
-    assert [(one.address, one.backup, one.enabled) for one in fields.servers] == [
+    assert [(server.address, server.backup, server.enabled) for server in fields.servers] == [
         ("127.0.0.1:3000", False, True),
         ("b.test:80", True, False),
     ]

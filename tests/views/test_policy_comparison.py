@@ -17,7 +17,7 @@ API = "/api/v1/policies/1/compare"
 async def told(client: httpx2.AsyncClient, **query: int) -> list[tuple[str, str, str]]:
     answer = await client.get(API, params=query)
     assert answer.status_code == 200, answer.text
-    return [(one["noun"], one["kind"], one["name"]) for one in answer.json()["differences"]]
+    return [(difference["noun"], difference["kind"], difference["name"]) for difference in answer.json()["differences"]]
 
 
 async def test_a_policy_is_as_it_is(ada_api: httpx2.AsyncClient) -> None:
@@ -42,9 +42,9 @@ async def test_what_two_policies_have_in_common_is_no_difference(
     ]  # fmt: skip
     fields: dict[str, Any] = {
         field["name"]: (field["before"], field["after"])
-        for one in (await ada_api.get(API, params={"policy": 2})).json()["differences"]
-        for field in one["fields"]
-        if one["kind"] == "changed"
+        for difference in (await ada_api.get(API, params={"policy": 2})).json()["differences"]
+        for field in difference["fields"]
+        if difference["kind"] == "changed"
     }
     assert (fields["blocking_paranoia_level"], fields["reason"]) == (
         ("2", str(own["blocking_paranoia_level"])),

@@ -99,7 +99,7 @@ async def test_an_operators_own_words_survive_an_update(ada_api: httpx2.AsyncCli
 
     await ada_api.post(API, json={"profile": "graphql"})
 
-    kept = next(one for one in await exclusions(ada_api) if one["id"] == row["id"])
+    kept = next(exclusion for exclusion in await exclusions(ada_api) if exclusion["id"] == row["id"])
     assert (kept["reason"], kept["owner"]) == ("Ours", "Zoe")
     assert (await ada_api.get("/api/v1/ledger?q=GraphQL")).json()["total"] == len(profiles()["graphql"].exclusions)
 

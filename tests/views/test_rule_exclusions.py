@@ -195,6 +195,6 @@ async def test_a_rules_page_lists_what_excludes_it_and_begins_another(
 
     page = read((await ada.get("/rules/941100")).text)
 
-    listed = [one["href"] for one in page.find("a") if one.get("href", "").startswith(f"{PLACE}/")]
+    listed = [link["href"] for link in page.find("a") if link.get("href", "").startswith(f"{PLACE}/")]
     assert sorted(listed) == [f"{PLACE}/1", f"{PLACE}/2", f"{PLACE}/3", f"{PLACE}/new?rules=941100"]
     assert read((await ada.get(f"{PLACE}/new?rules=941100")).text).value("rules") == "941100"

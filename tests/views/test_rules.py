@@ -76,7 +76,7 @@ async def test_an_invalid_filter_is_reported(ada: Client, rules: RuleSet, query:
 
 async def test_whatever_is_typed_is_only_text(ada: Client, rules: RuleSet) -> None:
     plain = await seen(ada, "/rules?q=nothing")
-    for text in (one for one in CORPUS if len(one) < LONGEST):
+    for text in (text for text in CORPUS if len(text) < LONGEST):
         answer = await ada.get("/rules", params={"q": text, "tag": text, "sort": text, "offset": text})
         assert answer.status_code in {200, 422}, text
         page = read(answer.text)
@@ -200,7 +200,7 @@ async def test_json_says_what_the_page_says(ada_api: Client, rules: RuleSet) -> 
     rule = (await ada_api.get("/api/v1/rules/942100")).json()
     assert (rule["points"], rule["paranoia_level"], rule["family_name"]) == (5, 1, "SQL injection")
     assert rule["links"][0]["sentence"] == explain(rules.rules[942100])[0].sentence
-    assert [one["state"] for one in rule["policies"]] == ["scores"]
+    assert [policy["state"] for policy in rule["policies"]] == ["scores"]
     assert (await ada_api.get("/api/v1/rules/999999")).status_code == 404
     assert (await ada_api.get("/api/v1/rules", params={"phase": "9"})).status_code == 422
     assert (await ada_api.get("/api/v1/rules", params={"sort": "name"})).status_code == 422

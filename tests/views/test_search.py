@@ -75,7 +75,7 @@ async def test_without_a_question_it_says_what_can_be_found(ada: httpx2.AsyncCli
 async def test_whatever_is_typed_is_only_text(ada: httpx2.AsyncClient) -> None:
     plain = read((await ada.get("/search", params={"q": "nothing"})).text)
 
-    for q in (one for one in share(2) if len(one) < 10_000):
+    for q in (text for text in share(2) if len(text) < 10_000):
         answer = await ada.get("/search", params={"q": q})
         assert answer.status_code == 200, q
         page = read(answer.text)

@@ -283,4 +283,4 @@ async def test_many_pages_at_once_do_not_wait_for_each_other(ada: httpx2.AsyncCl
             *(ada.get(path) for path in ("/policies", "/nothing", "/policies/9") for _ in range(15))
         )
 
-    assert {one.status_code for one in answers} == {200, 404}
+    assert {answer.status_code for answer in answers} == {200, 404}

@@ -50,7 +50,7 @@ async def test_the_cookie_cannot_be_read_by_scripts_and_holds_nothing_but_chance
     assert len(secret) == 43
     async with panel.database.read() as session:
         kept = (await session.exec(select(Session.secret_hash))).all()
-    assert all(secret not in one and len(one) == 64 for one in kept)
+    assert all(secret not in row and len(row) == 64 for row in kept)
 
 
 async def test_over_https_the_cookie_is_bound_to_this_host(app: FastAPI) -> None:
@@ -96,7 +96,7 @@ async def test_many_failures_are_slowed_down(nobody: httpx2.AsyncClient) -> None
 async def test_many_failures_at_once_are_slowed_down(nobody: httpx2.AsyncClient) -> None:
     answers = await asyncio.gather(*(try_it(nobody, password="wrong") for _ in range(20)))
 
-    assert sum(one.status_code == 401 for one in answers) <= 6
+    assert sum(answer.status_code == 401 for answer in answers) <= 6
 
 
 async def test_a_good_log_in_does_not_clear_the_failures_of_its_address(

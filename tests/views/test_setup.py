@@ -49,7 +49,7 @@ async def test_the_link_makes_the_first_administrator_and_logs_in(
     assert "HAProxy is running" in page.text
     assert answer.headers["location"] == "/"
     assert (await visitor.get("/")).status_code == 200
-    assert [(one.email, one.role) for one in await users(panel)] == [(ADA, Role.ADMIN)]
+    assert [(user.email, user.role) for user in await users(panel)] == [(ADA, Role.ADMIN)]
 
 
 async def test_the_link_works_once(visitor: httpx2.AsyncClient, panel: Panel, link: str) -> None:
@@ -67,7 +67,7 @@ async def test_two_at_the_same_moment_make_one_account(visitor: httpx2.AsyncClie
         *(visitor.post(link, data={**ACCOUNT, "email": f"a{n}@example.org"}) for n in range(5))
     )
 
-    assert sorted(one.status_code for one in answers) == [303, 404, 404, 404, 404]
+    assert sorted(answer.status_code for answer in answers) == [303, 404, 404, 404, 404]
     assert len(await users(panel)) == 1
 
 

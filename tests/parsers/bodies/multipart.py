@@ -121,11 +121,11 @@ def of_lines(chance: Random, form: Form) -> None:
     odd = chance.choice(("\n", "\n", "\r", "\r\r\n", "\n\r", "\r\n\n"))
     which = chance.choice(("opening", "between", "closing", "headers", "blank", "all"))
     if which in {"headers", "all"}:
-        for one in form.parts:
-            one.break_ = odd
+        for part in form.parts:
+            part.break_ = odd
     if which in {"blank", "all"}:
-        for one in form.parts:
-            one.blank = odd
+        for part in form.parts:
+            part.blank = odd
     for line in ("opening", "between", "closing"):
         if which in {line, "all"}:
             setattr(form, line, getattr(form, line).replace("\r\n", odd))

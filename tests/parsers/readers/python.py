@@ -42,7 +42,7 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         body = Body(asked["type"], base64.b64decode(asked["content"]))
-        found = [[one.reader, one.place, one.name, base64.b64encode(one.text).decode()] for one in read(body, loop)]
+        found = [[row.reader, row.place, row.name, base64.b64encode(row.text).decode()] for row in read(body, loop)]
         print(json.dumps(found), flush=True)
 
 

@@ -69,7 +69,7 @@ async def test_no_long_queue_forms(monkeypatch: pytest.MonkeyPatch) -> None:
 
     answers = await asyncio.gather(*(cheap.matches(None, "x") for _ in range(10)), return_exceptions=True)
 
-    assert sum(isinstance(one, TooManyAttempts) for one in answers) == 7
+    assert sum(isinstance(answer, TooManyAttempts) for answer in answers) == 7
     assert not await cheap.matches(None, "x")
 
 

@@ -202,6 +202,6 @@ async def test_a_restore_waits_for_a_save_of_this_process(panel: Panel) -> None:
     _, candidate = await asyncio.gather(asyncio.gather(*adding), restored(panel, data))
 
     async with panel.database.read() as session:
-        made = [one.summary for one in (await revisions.page(session)).items]
+        made = [item.summary for item in (await revisions.page(session)).items]
     assert candidate.summary in made
-    assert all(one.outcome is Outcome.LIVE for one in (await all_deployments(panel)))
+    assert all(deployment.outcome is Outcome.LIVE for deployment in (await all_deployments(panel)))

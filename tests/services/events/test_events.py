@@ -261,7 +261,7 @@ async def test_the_events_of_an_earlier_version_stay(settings: Settings, events:
         await events.page(EventFilter())
     store(settings.events_database, [an_event()])
 
-    assert [one.message for one in (await events.page(EventFilter())).items][1:] == ["Words of then"]
+    assert [item.message for item in (await events.page(EventFilter())).items][1:] == ["Words of then"]
     assert (await events.page(EventFilter(kind=Kind.DELIVERY))).items == []
 
 

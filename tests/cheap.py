@@ -42,8 +42,8 @@ def compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(AsyncEngine, "__init__", share)
         # It is a part of the cache's key.
-        patched.setattr(SQLiteDialect_aiosqlite, "__eq__", lambda one, other: type(one) is type(other))
-        patched.setattr(SQLiteDialect_aiosqlite, "__hash__", lambda one: hash(type(one)))
+        patched.setattr(SQLiteDialect_aiosqlite, "__eq__", lambda dialect, other: type(dialect) is type(other))
+        patched.setattr(SQLiteDialect_aiosqlite, "__hash__", lambda dialect: hash(type(dialect)))
         yield
 
 

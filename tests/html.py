@@ -23,12 +23,18 @@ class Read:
 
     def find(self, tag: str, **attributes: str) -> list[dict[str, str]]:
         wanted = attributes.items()
-        return [found for name, found in self.tags if name == tag and all(found.get(k) == v for k, v in wanted)]
+        return [
+            attributes
+            for name, attributes in self.tags
+            if name == tag and all(attributes.get(k) == v for k, v in wanted)
+        ]
 
     def error_at(self, name: str) -> bool:
         """Whether the field is marked as wrong, with words at it."""
-        marked = any(found.get("name") == name and found.get("aria-invalid") == "true" for _, found in self.tags)
-        return marked and any(found.get("id") == f"f-{name}-error" for _, found in self.tags)
+        marked = any(
+            attributes.get("name") == name and attributes.get("aria-invalid") == "true" for _, attributes in self.tags
+        )
+        return marked and any(attributes.get("id") == f"f-{name}-error" for _, attributes in self.tags)
 
 
 class _Reader(HTMLParser):
@@ -44,24 +50,24 @@ class _Reader(HTMLParser):
         return j
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        self.page.tags.append((tag, found))
+        attributes = {name: value or "" for name, value in attrs}
+        self.page.tags.append((tag, attributes))
         self.skipped += tag in SKIPPED
         if tag == "textarea":
-            self.textarea = found.get("name", "")
+            self.textarea = attributes.get("name", "")
             self.page.values[self.textarea] = [""]
         elif tag == "select":
-            self.select = found.get("name", "")
-        elif tag == "option" and self.select is not None and "selected" in found:
-            self.page.values.setdefault(self.select, []).append(found.get("value", ""))
+            self.select = attributes.get("name", "")
+        elif tag == "option" and self.select is not None and "selected" in attributes:
+            self.page.values.setdefault(self.select, []).append(attributes.get("value", ""))
         elif tag == "input":
-            self._input(found)
+            self._input(attributes)
 
-    def _input(self, found: dict[str, str]) -> None:
-        if found.get("type") in {"checkbox", "radio"} and "checked" not in found:
+    def _input(self, attributes: dict[str, str]) -> None:
+        if attributes.get("type") in {"checkbox", "radio"} and "checked" not in attributes:
             return
-        if "name" in found:
-            self.page.values.setdefault(found["name"], []).append(found.get("value", "on"))
+        if "name" in attributes:
+            self.page.values.setdefault(attributes["name"], []).append(attributes.get("value", "on"))
 
     def handle_endtag(self, tag: str) -> None:
         self.skipped -= tag in SKIPPED

@@ -46,9 +46,13 @@ class Lapi:
     def stream(self, key: str, *, startup: bool) -> dict[str, Any]:
         """What this key lacks. Of the ends, the last one is sent again, as LAPI's overlap of two seconds does. Nothing is null."""
         known, ends = self._told.get(key, (set(), 0))
-        new = [one for one in self.active.values() if startup or one["id"] not in known]
-        deleted = self.ended if startup else [one for one in self.ended[max(0, ends - 1) :] if self._has_ended(one)]
-        self._told[key] = known | {one["id"] for one in self.active.values()}, len(self.ended)
+        new = [decision for decision in self.active.values() if startup or decision["id"] not in known]
+        deleted = (
+            self.ended
+            if startup
+            else [decision for decision in self.ended[max(0, ends - 1) :] if self._has_ended(decision)]
+        )
+        self._told[key] = known | {decision["id"] for decision in self.active.values()}, len(self.ended)
         return {"new": new or None, "deleted": deleted or None}
 
     def _has_ended(self, decision: dict[str, Any]) -> bool:

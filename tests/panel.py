@@ -121,9 +121,9 @@ class Panel:
 
     @property
     def setup_link(self) -> str:
-        found = re.search(r"https?://\S+/setup/\S+", self.output.read_text())
-        assert found, self.output.read_text()
-        return found[0]
+        match = re.search(r"https?://\S+/setup/\S+", self.output.read_text())
+        assert match, self.output.read_text()
+        return match[0]
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

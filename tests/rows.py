@@ -67,21 +67,29 @@ def rows(
             made["server"].append({"virtual_host_id": host_id, "position": position, **server.model_dump()})
     made["certificate"] = []
     made["ruleexclusion"] = [
-        {"id": at, "policy_id": ids[one["policy"]], **RuleExclusionFields.model_validate(one).model_dump(mode="json")}
-        for at, one in enumerate(exclusions, 1)
+        {
+            "id": at,
+            "policy_id": ids[exclusion["policy"]],
+            **RuleExclusionFields.model_validate(exclusion).model_dump(mode="json"),
+        }
+        for at, exclusion in enumerate(exclusions, 1)
     ]
     made["ruleoverride"] = [
-        {"id": at, "policy_id": ids[one["policy"]], "level": 0, "points": 0, "is_outbound": False, **one,
-         **RuleOverrideFields.model_validate(one).model_dump(mode="json")}
-        for at, one in enumerate(overrides, 1)
+        {"id": at, "policy_id": ids[override["policy"]], "level": 0, "points": 0, "is_outbound": False, **override,
+         **RuleOverrideFields.model_validate(override).model_dump(mode="json")}
+        for at, override in enumerate(overrides, 1)
     ]  # fmt: skip
     made["customrule"] = [
         {"id": at, "policy_id": ids[rule["policy"]], **CustomRuleFields.model_validate(rule).model_dump(mode="json")}
         for at, rule in enumerate(custom_rules, 1)
     ]
     made["bodyreading"] = [
-        {"id": at, "policy_id": ids[one["policy"]], **BodyReadingFields.model_validate(one).model_dump(mode="json")}
-        for at, one in enumerate(readings, 1)
+        {
+            "id": at,
+            "policy_id": ids[reading["policy"]],
+            **BodyReadingFields.model_validate(reading).model_dump(mode="json"),
+        }
+        for at, reading in enumerate(readings, 1)
     ]
     made["pathbinding"] = [
         {"id": at, "virtual_host_id": bound.get("virtual_host_id", 1), **_path(bound, ids)}
@@ -92,7 +100,8 @@ def rows(
         for at, certificate in enumerate(certificates, 1)
     ]
     made["clientca"] = [
-        {"id": at, **ClientCaFields.model_validate(one).model_dump(mode="json")} for at, one in enumerate(client_cas, 1)
+        {"id": at, **ClientCaFields.model_validate(client_ca).model_dump(mode="json")}
+        for at, client_ca in enumerate(client_cas, 1)
     ]
     made["addresslist"] = []
     for at, one in enumerate(address_lists, 1):

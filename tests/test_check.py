@@ -82,8 +82,8 @@ def test_all_gates_are_run_but_the_one_for_who_changes_the_agent(
     monkeypatch.setattr(
         check, "gates", lambda: {name: [check.Gate(name, ["true"])] for name in ("lint", "agent", "race")}
     )
-    for asked in ([], ["race"]):
-        monkeypatch.setattr(sys, "argv", ["check.py", *asked])
+    for names in ([], ["race"]):
+        monkeypatch.setattr(sys, "argv", ["check.py", *names])
         with pytest.raises(SystemExit) as ended:
             check.main()
         assert ended.value.code == 0

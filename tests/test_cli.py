@@ -111,11 +111,11 @@ def test_an_address_has_one_account(run: CliRunner) -> None:
 
 def test_rendered_files_can_be_looked_at(run: CliRunner) -> None:
     files = run.invoke(main, ["render"]).output.split()
-    shown = run.invoke(main, ["render", "haproxy.cfg"])
+    rendered = run.invoke(main, ["render", "haproxy.cfg"])
     missing = run.invoke(main, ["render", "../etc/passwd"])
 
     assert {"haproxy.cfg", "coraza.yaml", "hosts.map"} <= set(files)
-    assert "description guardpanel" in shown.output.replace('"', "").replace("'", "")
+    assert "description guardpanel" in rendered.output.replace('"', "").replace("'", "")
     assert missing.exit_code == 1
     assert "No file named" in missing.output
 
@@ -291,14 +291,14 @@ def test_what_cannot_be_restored_says_why(run: CliRunner, folder: Path) -> None:
     assert run.invoke(main, ["backup", str(sealed), "--passphrase-stdin"], input=words).exit_code == 0
     cut.write_bytes(sealed.read_bytes()[:-1])
 
-    said = [
+    messages = [
         run.invoke(main, ["restore", str(path), *more], input=typed)
         for path, more, typed in (
             (sealed, [], ""), (sealed, ["--passphrase-stdin"], "wrong\n"), (cut, ["--passphrase-stdin"], words), (Path("/etc/passwd"), [], ""),
         )
     ]  # fmt: skip
     with only_panel(folder / "made" / "here" / "panel.lock"):
-        said.append(run.invoke(main, ["restore", str(sealed), "--passphrase-stdin"], input=words))
+        messages.append(run.invoke(main, ["restore", str(sealed), "--passphrase-stdin"], input=words))
 
     expected = [
         "encrypted. Enter its passphrase",
@@ -307,7 +307,7 @@ def test_what_cannot_be_restored_says_why(run: CliRunner, folder: Path) -> None:
         "not a guardpanel backup",
         "Use System › Backup",
     ]
-    for done, sentence in zip(said, expected, strict=True):
+    for done, sentence in zip(messages, expected, strict=True):
         assert done.exit_code == 1
         assert sentence in done.output
         assert "Traceback" not in done.output

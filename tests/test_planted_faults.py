@@ -125,13 +125,13 @@ async def test_background_tasks_survive_unexpected_errors(panel: Panel, planted:
     engines = Deployer(panel.settings, "secret", panel.background)
     engines.tidy()
 
-    told: dict[str, tuple[int, str, str]] = {}
+    results: dict[str, tuple[int, str, str]] = {}
     async with asyncio.timeout(60):
         while planted.left:
             for health in panel.background.failing:
                 if health.failures >= LEAST and health.name in planted.left:
                     parts = await readiness.parts(panel.changes, starting=False, problem=None)
-                    told[health.name] = (health.restarts, health.fault, parts["background"])
+                    results[health.name] = (health.restarts, health.fault, parts["background"])
                     planted.left.discard(health.name)
             await asyncio.sleep(0.005)
         while panel.background.failing:
@@ -140,7 +140,7 @@ async def test_background_tasks_survive_unexpected_errors(panel: Panel, planted:
 
     assert {health.name for health in panel.background.health} == planted.names
     logged = [logging.Formatter().format(record) for record in faults.found]
-    for name, (restarts, kind, words) in told.items():
+    for name, (restarts, kind, words) in results.items():
         assert restarts >= LEAST
         assert kind == "Unforeseen"
         assert f"{name}: failed " in words

@@ -23,15 +23,15 @@ KINDS = {".py", ".j2", ".lock", ""}
 
 @functools.cache
 def digest(folders: tuple[str, ...]) -> str:
-    found = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(sys.version.encode())
     for path in sorted(file for folder in (*folders, *ALWAYS) for file in files(ROOT / folder)):
-        found.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
-    return found.hexdigest()
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def files(place: Path) -> Iterator[Path]:
-    found = [place] if place.is_file() else place.rglob("*")
-    yield from (path for path in found if path.suffix in KINDS and path.is_file())
+    files = [place] if place.is_file() else place.rglob("*")
+    yield from (path for path in files if path.suffix in KINDS and path.is_file())
 
 
 def green(item: pytest.Item) -> Path:

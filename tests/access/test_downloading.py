@@ -99,12 +99,12 @@ async def test_a_list_is_downloaded_and_the_server_asked_whether_it_changed(orig
     origin.answers["/drop.txt"] = response(
         "200 OK", LIST, 'etag: "one"', "last-modified: Sat, 28 Nov 2026 10:00:00 GMT"
     )
-    got = await download(origin.url("/drop.txt"), NO_MARKS, reach)
-    assert got == Download(LIST, Marks('"one"', "Sat, 28 Nov 2026 10:00:00 GMT"))
+    downloaded = await download(origin.url("/drop.txt"), NO_MARKS, reach)
+    assert downloaded == Download(LIST, Marks('"one"', "Sat, 28 Nov 2026 10:00:00 GMT"))
     assert "if-none-match" not in origin.asked[-1].lower()
 
     origin.answers["/drop.txt"] = b"HTTP/1.1 304 Not Modified\r\n\r\n"
-    assert await download(origin.url("/drop.txt"), got.marks, reach) is None
+    assert await download(origin.url("/drop.txt"), downloaded.marks, reach) is None
     assert 'if-none-match: "one"' in origin.asked[-1]
     assert "if-modified-since: Sat, 28 Nov 2026 10:00:00 GMT" in origin.asked[-1]
 
@@ -113,9 +113,9 @@ async def test_redirects_lead_to_https_alone(origin: Origin, reach: FeedReach) -
     origin.answers["/drop.txt"] = response("200 OK", LIST)
     origin.answers["/moved"] = response("302 Found", b"", "location: /drop.txt#top")
     origin.answers["/round"] = response("301 Moved", b"", "location: /round")
-    got = await download(origin.url("/moved"), NO_MARKS, reach)
-    assert got is not None
-    assert got.body == LIST
+    downloaded = await download(origin.url("/moved"), NO_MARKS, reach)
+    assert downloaded is not None
+    assert downloaded.body == LIST
     assert "more than 5 times" in await failure(origin.url("/round"), reach)
     for location in ("http://localhost/", "file:///etc/passwd", "//user:x@localhost/", "", "gopher://x", "https://[x"):
         origin.answers["/away"] = response("302 Found", b"", f"location: {location}")
@@ -166,9 +166,9 @@ async def test_a_body_in_pieces_of_a_byte_leaves_others_their_turn(origin: Origi
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(others())
-    got = await download(origin.url("/pieces"), NO_MARKS, reach)
+    downloaded = await download(origin.url("/pieces"), NO_MARKS, reach)
     beside.cancel()
-    assert got == Download(b"#" * 3_000)
+    assert downloaded == Download(b"#" * 3_000)
     assert turns >= 3_000
 
 
@@ -225,12 +225,12 @@ async def test_files_are_read_below_their_directory_alone(reach: FeedReach, tmp_
     (reach.files / "link.txt").symlink_to(outside)
     url = f"file://{reach.files}/drop%20list.txt"
 
-    got = await download(url, NO_MARKS, reach)
-    assert got is not None
-    assert got.body == LIST
-    assert await download(url, got.marks, reach) is None
+    downloaded = await download(url, NO_MARKS, reach)
+    assert downloaded is not None
+    assert downloaded.body == LIST
+    assert await download(url, downloaded.marks, reach) is None
     inside.write_bytes(LIST * 2)
-    assert await download(url, got.marks, reach) is not None
+    assert await download(url, downloaded.marks, reach) is not None
 
     for path in (outside, reach.files / "link.txt", reach.files / ".." / outside.name):
         message = await failure(f"file://{path}", reach)

@@ -84,17 +84,17 @@ def test_a_line_is_read_as_it_is_published(line: str, entries: list[Entry]) -> N
     ],
 )
 def test_a_line_that_cannot_be_read_is_named_and_nothing_is_taken(line: str, words: str) -> None:
-    said = refused(f"192.0.2.1\n{line}\n192.0.2.3")
+    message = refused(f"192.0.2.1\n{line}\n192.0.2.3")
 
-    assert said.startswith("Line 2: ")
-    assert words in said
+    assert message.startswith("Line 2: ")
+    assert words in message
 
 
 def test_twenty_lines_are_named_and_the_others_counted() -> None:
-    said = refused("\n".join(["x"] * 23))
+    message = refused("\n".join(["x"] * 23))
 
-    assert said.count("Line ") == 20
-    assert said.endswith("And 3 more.")
+    assert message.count("Line ") == 20
+    assert message.endswith("And 3 more.")
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ lists = some.lists(some.builds(Entry, networks, some.sampled_from([0, 100, 200, 
 def test_the_longest_prefix_decides_as_all_entries_together(entries: list[Entry], now: int, third: int) -> None:
     """HAProxy looks one entry up: an address is listed by it if it is by any of those that were given."""
     address = f"10.0.{third}.1"
-    found = deciding(parsed(ordered(entries).map), address)
+    entry = deciding(parsed(ordered(entries).map), address)
 
-    assert (found is not None and int(found[1]) > now) is bool(covering(entries, address, now))
+    assert (entry is not None and int(entry[1]) > now) is bool(covering(entries, address, now))
 
 
 @given(lists, lists)
@@ -193,7 +193,9 @@ def test_exports_are_read_back() -> None:
 
     assert read(parsing.as_text(entries)).items == entries.items
     again = read(out.getvalue())
-    assert [(item.network, item.ends_at) for item in again.items] == [(item.network, item.ends_at) for item in entries.items]
+    assert [(item.network, item.ends_at) for item in again.items] == [
+        (item.network, item.ends_at) for item in entries.items
+    ]
     assert "'=cmd" in out.getvalue()  # No spreadsheet computes it.
 
 

@@ -125,7 +125,7 @@ async def everything_happens(panel: Panel, ada: Person, ada_api: Person) -> list
 
 async def pages(ada: Person, ada_api: Person) -> dict[str, bytes]:
     """Every page that a link leads to, from the first one on, and every list in JSON with its first rows."""
-    found: dict[str, bytes] = {}
+    answers: dict[str, bytes] = {}
     waiting, kinds = (
         deque(["/", "/metrics", "/readyz", "/system/backup", "/search?q=o", "/certificates"]),
         Counter[str](),
@@ -133,18 +133,18 @@ async def pages(ada: Person, ada_api: Person) -> dict[str, bytes]:
     while waiting:
         path = waiting.popleft()
         kinds[kind := re.sub(r"[0-9]+", "1", path.split("?")[0])] += 1
-        if path in found or kinds[kind] > MOST_OF_A_KIND or path.startswith(("/static", "/api", "/logout")):
+        if path in answers or kinds[kind] > MOST_OF_A_KIND or path.startswith(("/static", "/api", "/logout")):
             continue
-        found[path] = (await ada.get(path)).content
+        answers[path] = (await ada.get(path)).content
         waiting += [
-            html.unescape(link) for link in re.findall(r'href="(/[^"#]*)"', found[path].decode("utf-8", "replace"))
+            html.unescape(link) for link in re.findall(r'href="(/[^"#]*)"', answers[path].decode("utf-8", "replace"))
         ]
     for path, operations in json.loads((ROOT / "openapi.json").read_text())["paths"].items():
         if "get" in operations:
             for number in (1, 3) if "{" in path else [1]:
                 url = re.sub(r"\{[^}]*\}", str(number), path)
-                found[url] = (await ada_api.get(url)).content
-    return found
+                answers[url] = (await ada_api.get(url)).content
+    return answers
 
 
 def inside(data: bytes) -> bytes:
@@ -160,7 +160,7 @@ def inside(data: bytes) -> bytes:
 
 def stored(panel: Panel) -> dict[str, bytes]:
     """Every file of the installation, those that hold a key left out: their modes are asserted."""
-    found = {}
+    files = {}
     for path in panel.settings.data_dir.rglob("*"):
         if not path.is_file():
             continue
@@ -169,8 +169,8 @@ def stored(panel: Panel) -> dict[str, bytes]:
             assert mode == 0o600, (path, oct(mode))
             assert path.parent.name != "certs" or stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path
         else:
-            found[str(path)] = path.read_bytes()
-    return found
+            files[str(path)] = path.read_bytes()
+    return files
 
 
 async def test_no_secret_is_anywhere_but_where_it_is_sealed(
@@ -179,9 +179,11 @@ async def test_no_secret_is_anywhere_but_where_it_is_sealed(
     caplog.set_level(logging.DEBUG, "guardpanel")
     answers = await everything_happens(panel, ada, ada_api)
     secrets = await secrets_of(panel)
-    shown = await pages(ada, ada_api)
-    assert len(shown) > 80 and b"Failing" in shown["/certificates"] and b"Failing" in shown["/api/v1/certificates"]
-    assert b"guardpanel_" in shown["/metrics"] and "of a step" in caplog.text
+    visited = await pages(ada, ada_api)
+    assert (
+        len(visited) > 80 and b"Failing" in visited["/certificates"] and b"Failing" in visited["/api/v1/certificates"]
+    )
+    assert b"guardpanel_" in visited["/metrics"] and "of a step" in caplog.text
     backup = io.BytesIO()
     await panel.backups.write(backup, "")
     looked_at = {
@@ -189,7 +191,7 @@ async def test_no_secret_is_anywhere_but_where_it_is_sealed(
         "log": caplog.text.encode(),
         "backup": inside(backup.getvalue()),
         "objects": repr([Binding("kid-1", EAB), dns_server(panel.settings)]).encode(),
-        **shown,
+        **visited,
         **stored(panel),
     }
 

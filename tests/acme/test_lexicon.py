@@ -31,11 +31,11 @@ RECORDS = [Record(f"_acme-challenge.{ZONE}", value) for value in ("first-value",
 
 
 def command_lines() -> list[bytes]:
-    found = []
+    settings = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            found.append(path.read_bytes())
-    return [line for line in found if b"lexicon_hook" in line]
+            settings.append(path.read_bytes())
+    return [line for line in settings if b"lexicon_hook" in line]
 
 
 class Api(BaseHTTPRequestHandler):
@@ -206,16 +206,16 @@ def test_files_that_cannot_be_used_are_told_at_the_start_and_by_doctor_with_no_w
     others = {"dns_key_file": {"dns_server": "192.0.2.1"}, "dns_lexicon_file": {"dns_lexicon": "cloudflare"}}
     settings = Settings(data_dir=folder, **{name: str(file)}, **others.get(name, {}))  # type: ignore[arg-type]
 
-    (found,) = setup_problems(settings)
+    (problem,) = setup_problems(settings)
 
-    assert found.startswith(f"GUARDPANEL_{name.upper()}: {file}: ") and words in found
-    assert "c2VjcmV" not in found
+    assert problem.startswith(f"GUARDPANEL_{name.upper()}: {file}: ") and words in problem
+    assert "c2VjcmV" not in problem
     if name == "dns_key_file":
-        with pytest.raises(Problem, match=re.escape(found)):
+        with pytest.raises(Problem, match=re.escape(problem)):
             dns_server(settings)
     for variable, text in {name: str(file), "data_dir": str(folder), **others.get(name, {})}.items():
         monkeypatch.setenv(f"GUARDPANEL_{variable.upper()}", text)
     monkeypatch.setenv("GUARDPANEL_HAPROXY_BIN", "/nowhere")
     done = {command: CliRunner().invoke(main, [command]) for command in ("up", "doctor")}
-    assert all(result.exit_code == 1 and found in result.output for result in done.values()), done["up"].output
+    assert all(result.exit_code == 1 and problem in result.output for result in done.values()), done["up"].output
     assert "Certificates can’t be ordered with it." in done["up"].output

@@ -154,13 +154,13 @@ def test_whichever_request_fails_the_same_order_goes_on(
     account_url = authority.register("")
     for number in range(1, 30):
         at, before, faults = order(f"n{number}.acme.test"), pebble.orders(), []
-        asked = client(pebble, key, account_url)
-        asked.network.session.mount("https://", failing := Failing(number, is_answer_lost=is_answer_lost))
+        acme = client(pebble, key, account_url)
+        acme.network.session.mount("https://", failing := Failing(number, is_answer_lost=is_answer_lost))
         for _ in range(200):
             if at.is_over:
                 break
             try:
-                at = step(at, asked, NoProofs())
+                at = step(at, acme, NoProofs())
             except AuthorityFault as refused:
                 faults.append(refused.fault)
         assert at.is_issued and at.fault is None, (number, at)
@@ -342,8 +342,8 @@ def test_an_external_account_is_asked_for_and_bad_nonces_are_tried_again(strict:
     assert stale.used > 20
     other_root = root_name(strict.management("/intermediates/2"))
     assert root_name(issued.chain) != other_root
-    asked = replace(order("eab.acme.test"), preferred_chain=other_root.upper())
-    assert root_name(finished(asked, authority, NoProofs()).chain) == other_root
+    preferring = replace(order("eab.acme.test"), preferred_chain=other_root.upper())
+    assert root_name(finished(preferring, authority, NoProofs()).chain) == other_root
 
     blocked = fault(step, order("blocked.acme.test"), authority, NoProofs()).fault
     assert blocked.kind is FaultKind.REJECTED and "blocked.acme.test" in blocked.detail

@@ -98,7 +98,9 @@ def test_a_note_orders_nothing_sooner_and_what_was_refused_for_good_is_tried_aft
     for kind, later in ((FaultKind.RATE_LIMITED, True), (FaultKind.VALIDATION, True), (FaultKind.BINDING, False)):
         failed = order(is_issued=False, fault=stored_fault(Fault(kind, "No.")))
         plan = AcmePlan(certificate_id=1, certificate_version=1, failures=3, due_at=NOW + 8 * HOUR)
-        plans.update(plan, certificate(notes="new"), None, History(failed, asked=frozenset({failed.authority})), NOW)
+        plans.update(
+            plan, certificate(notes="new"), None, History(failed, authorities=frozenset({failed.authority})), NOW
+        )
         assert (plan.due_at, plan.failures) == ((NOW + 8 * HOUR, 3) if later else (NOW, 0)), kind
         assert plans.is_current(plan, certificate(), None)
 

@@ -37,12 +37,12 @@ def test_a_name_server_that_never_answers_takes_no_longer_than_the_limit_and_the
             silent.wait(60)
         return []
 
-    found = look(["slow.example", "gone.example"], Network(addresses, lambda _: []), 2)
+    findings = look(["slow.example", "gone.example"], Network(addresses, lambda _: []), 2)
     silent.set()
 
-    assert [finding.name for finding in found] == ["slow.example", "gone.example"]
-    assert found[0].words.startswith("It took longer than 2 s to look. A name server or an address does not answer.")
-    assert found[1].words == "It does not resolve to an address."
+    assert [finding.name for finding in findings] == ["slow.example", "gone.example"]
+    assert findings[0].words.startswith("It took longer than 2 s to look. A name server or an address does not answer.")
+    assert findings[1].words == "It does not resolve to an address."
 
 
 def test_a_hundred_names_are_looked_at_side_by_side_and_found_in_order() -> None:
@@ -53,10 +53,10 @@ def test_a_hundred_names_are_looked_at_side_by_side_and_found_in_order() -> None
         return [Caa("issue", "other.test")]
 
     names = [f"n{number}.example" for number in range(AT_ONCE * 12)]
-    found = look(names, Network(lambda _: [], caa), 60)
+    findings = look(names, Network(lambda _: [], caa), 60)
 
-    assert [finding.name for finding in found if finding.is_certain] == names
-    assert [finding.name for finding in found if not finding.is_certain] == names
+    assert [finding.name for finding in findings if finding.is_certain] == names
+    assert [finding.name for finding in findings if not finding.is_certain] == names
 
 
 def test_what_fails_in_a_look_is_not_swallowed() -> None:
@@ -118,14 +118,14 @@ def fault(url: str) -> AuthorityFault:
 
 def test_an_authority_that_cannot_be_reached_is_told_in_words(answering: Any, web: int, pebble: Pebble) -> None:
     port = free_port()
-    told = {
+    records = {
         f"http://127.0.0.1:{port}/dir": f"127.0.0.1:{port}: the connection was refused.",
         "http://nowhere.invalid/dir": "nowhere.invalid: its name does not resolve.",
         f"https://127.0.0.1:{web}/dir": f"127.0.0.1:{web}: it does not speak TLS as expected.",
         pebble.url: f"127.0.0.1:{pebble.port}: its certificate is not trusted",
         f"http://127.0.0.1:{answering(b'')}/dir": "it closed the connection without an answer.",
     }
-    for url, words in told.items():
+    for url, words in records.items():
         refused = fault(url).fault
         assert refused.message == UNREACHABLE, url
         assert words in refused.detail, (url, refused.detail)
@@ -153,10 +153,10 @@ def test_every_kind_of_network_fault_has_words(error: Exception, words: str) -> 
 
 
 def test_no_module_of_acme_shows_pythons_words() -> None:
-    shown = [
+    leaks = [
         f"{path.name}: {line.strip()}"
         for path in (ROOT / "guardpanel" / "acme").glob("*.py")
         for line in path.read_text().splitlines()
         if "type(error)" in line or "{error}" in line
     ]
-    assert not shown
+    assert not leaks

@@ -97,8 +97,8 @@ class Scripted:
 def issued(csr: bytes, names: Sequence[str] | None) -> str:
     """By the tests' intermediate."""
     request, by = x509.load_pem_x509_csr(csr), intermediate()
-    asked = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    alternative = asked if names is None else x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+    requested = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    alternative = requested if names is None else x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
     moment = datetime.now(UTC)
     builder = x509.CertificateBuilder(by.certificate.subject, x509.Name([]), request.public_key())
     builder = builder.serial_number(x509.random_serial_number()).add_extension(alternative, critical=False)

@@ -42,12 +42,12 @@ async def test_an_event_has_what_the_react_panel_reads(ada_api: Client, file: Pa
 
     page = (await ada_api.get(LOGS)).json()
 
-    (one,) = page["items"]
+    (logged,) = page["items"]
     assert page | {"items": []} == {
         "items": [], "total": 1, "total_is_exact": True, "page": 1, "page_size": 50, "per_page": 50
     }  # fmt: skip
-    assert set(one) >= READ
-    assert one | {"raw_context": None} == {
+    assert set(logged) >= READ
+    assert logged | {"raw_context": None} == {
         "id": int(datetime.fromisoformat(event["time"]).timestamp() * 1_000_000), "producer_event_id": event["id"],
         "event_at": event["time"].replace(".000000", ""), "vhost": "shop.example", "vhost_id": 1, "action": "deny", "verdict": "blocked",
         "source_ip": "192.0.2.7", "method": "GET", "request_uri": event["uri"], "status_code": 403, "rule_id": 942100,
@@ -55,9 +55,9 @@ async def test_an_event_has_what_the_react_panel_reads(ada_api: Client, file: Pa
         "paranoia_level": 1, "severity": "critical", "message": None, "policy_id": 1, "policy_name": "Default",
         "application": "p1a2b3c4d5e6f", "revision": None, "reason": None, "raw_context": None,
     }  # fmt: skip
-    assert one["raw_context"]["agent"]["rules"][0]["id"] == 942100
-    assert one["raw_context"]["haproxy"]["ended"] == "PR--"
-    assert one["id"] < 2**53
+    assert logged["raw_context"]["agent"]["rules"][0]["id"] == 942100
+    assert logged["raw_context"]["haproxy"]["ended"] == "PR--"
+    assert logged["id"] < 2**53
 
 
 FILTERS: list[tuple[str, dict[str, Any]]] = [
@@ -107,8 +107,8 @@ async def test_undelivered_requests_can_be_listed(ada_api: Client, file: Path) -
         "kind=delivery&reason=server_timeout": [timed_out],
     }.items():  # fmt: skip
         assert await ids(ada_api, query) == [event["id"] for event in expected], query
-    (one,) = (await ada_api.get(LOGS, params={"reason": "no_server"})).json()["items"]
-    assert (one["verdict"], one["reason"], one["action"], one["status_code"]) == (
+    (failed,) = (await ada_api.get(LOGS, params={"reason": "no_server"})).json()["items"]
+    assert (failed["verdict"], failed["reason"], failed["action"], failed["status_code"]) == (
         "undelivered",
         "no_server",
         "deny",
@@ -193,10 +193,10 @@ async def test_bytes_that_are_no_text_stand_there_as_escapes(ada_api: Client, fi
 
     answer = await ada_api.get(LOGS)
 
-    (one,) = answer.json()["items"]
-    assert one["request_uri"] == "/\\xff\\u202e"
-    assert one["raw_context"]["agent"]["body"] == "a\nb\\x1b"
-    assert one["raw_context"]["agent"]["headers"] == [["x", "\\x80"]]
+    (event,) = answer.json()["items"]
+    assert event["request_uri"] == "/\\xff\\u202e"
+    assert event["raw_context"]["agent"]["body"] == "a\nb\\x1b"
+    assert event["raw_context"]["agent"]["headers"] == [["x", "\\x80"]]
 
 
 async def test_reading_requires_a_login(vera_api: Client, nobody: Client) -> None:

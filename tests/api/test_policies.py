@@ -57,8 +57,8 @@ async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx
         "rate_limit_window_seconds": 10, "max_connections_per_ip": 20, "auto_ban_enabled": False, "ban_threshold": 10,
         "ban_duration_seconds": 600, "geoip_mode": "off", "geoip_countries": [],
     }  # fmt: skip
-    for one in (item, read):
-        assert {key: one[key] for key in expected} == expected
+    for policy in (item, read):
+        assert {key: policy[key] for key in expected} == expected
     assert read["rule_overrides"] == read["rule_exclusions"] == read["custom_rules"] == []
     assert read["created_at"].endswith("Z")
 
@@ -73,8 +73,8 @@ async def test_off_reads_as_inactive_for_the_react_panel_and_as_off_for_us(ada_a
     on = (await ada_api.patch(ONE, json={"is_active": True})).json()
     blocking = (await ada_api.patch(ONE, json={"mode": "block"})).json()
 
-    for one in (off, edited):
-        assert (one["mode"], one["enforcement_mode"], one["is_active"]) == ("off", "detect_only", False)
+    for answer in (off, edited):
+        assert (answer["mode"], answer["enforcement_mode"], answer["is_active"]) == ("off", "detect_only", False)
     assert (on["mode"], on["is_active"]) == ("detect_only", True)
     assert (blocking["mode"], blocking["enforcement_mode"]) == ("block", "block")
     assert (await ada_api.patch(ONE, json={"is_active": True})).json()["mode"] == "block"
@@ -98,7 +98,8 @@ async def test_detection_follows_the_react_panel_s_level_unless_it_was_set_by_it
     both = (await ada_api.patch(ONE, json={"paranoia_level": 1, "detection_paranoia_level": 2})).json()
 
     levels = [
-        (one["blocking_paranoia_level"], one["detection_paranoia_level"]) for one in (up, down, kept, raised, both)
+        (policy["blocking_paranoia_level"], policy["detection_paranoia_level"])
+        for policy in (up, down, kept, raised, both)
     ]
     assert levels == [(3, 3), (2, 2), (1, 3), (4, 4), (1, 2)]
 

@@ -215,11 +215,11 @@ async def test_what_stays_behind_when_a_virtual_host_gets_another_policy_can_be_
 
 async def test_another_target_does_not_exclude_every_field_by_itself(ada_api: httpx2.AsyncClient) -> None:
     made = await make(ada_api, rules=["941100"], target="request", target_name="")
-    one = f"{PLACE}/{made['id']}"
+    url = f"{PLACE}/{made['id']}"
 
-    refused = await ada_api.patch(one, json={"target": "argument"})
+    refused = await ada_api.patch(url, json={"target": "argument"})
 
     assert refused.status_code == 422
     assert "Enter the field’s name" in refused.text
-    assert (await ada_api.patch(one, json={"target": "argument", "target_name": ""})).status_code == 200
-    assert (await ada_api.patch(one, json={"target": "cookie"})).json()["target"] == "cookie"
+    assert (await ada_api.patch(url, json={"target": "argument", "target_name": ""})).status_code == 200
+    assert (await ada_api.patch(url, json={"target": "cookie"})).json()["target"] == "cookie"

@@ -26,9 +26,9 @@ async def test_the_list_is_an_array_and_the_policy_has_them(ada_api: httpx2.Asyn
     listed = (await ada_api.get(PLACE)).json()
     nested = (await ada_api.get("/api/v1/policies/1")).json()["rule_overrides"]
 
-    for found in (listed, nested):
-        assert [{name: one[name] for name in ("id", *REACT)} for one in found] == [{"id": made["id"], **REACT}]
-        assert found[0]["created_at"].endswith("Z")
+    for rows in (listed, nested):
+        assert [{name: row[name] for name in ("id", *REACT)} for row in rows] == [{"id": made["id"], **REACT}]
+        assert rows[0]["created_at"].endswith("Z")
     assert (await ada_api.get("/api/v1/policies/9/rules")).status_code == 404
 
 

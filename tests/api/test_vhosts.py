@@ -59,16 +59,16 @@ async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx
     listed, read = (await ada_api.get(VHOSTS)).json(), (await ada_api.get(ONE)).json()
 
     assert (listed["total"], listed["page"], listed["per_page"]) == (1, 1, 50)
-    for one in (listed["items"][0], read):
-        assert one["domain"] == "shop.example"
-        assert one["backend_url"] == "http://127.0.0.1:3000"
-        assert one["backends"] == [
+    for host in (listed["items"][0], read):
+        assert host["domain"] == "shop.example"
+        assert host["backend_url"] == "http://127.0.0.1:3000"
+        assert host["backends"] == [
             {"id": 1, "url": "http://127.0.0.1:3000", "is_active": True, "weight": 100, "backup": False, "resolve_later": False,
              "health_check_enabled": True, "health_check_path": "/", "health_check_interval_seconds": 5, "health_check_fall": 3,
              "health_check_rise": 2}
         ]  # fmt: skip
-        assert (one["ssl_enabled"], one["ssl_provider"], one["ssl_expires_at"]) == (False, "none", None)
-        assert (one["is_active"], one["policy_id"], one["description"]) == (True, 1, None)
+        assert (host["ssl_enabled"], host["ssl_provider"], host["ssl_expires_at"]) == (False, "none", None)
+        assert (host["is_active"], host["policy_id"], host["description"]) == (True, 1, None)
     assert read["policy"] == {
         "id": 1, "name": "Default", "enforcement_mode": "detect_only", "is_active": True, "paranoia_level": 1,
         "inbound_anomaly_threshold": 5,
@@ -85,7 +85,7 @@ async def test_no_policy_is_the_default_policy(ada_api: httpx2.AsyncClient) -> N
     chosen = (await ada_api.patch(ONE, json={"policy_id": strict})).json()
     back = (await ada_api.patch(ONE, json=a_vhost(policy_id=None))).json()
 
-    assert [one["policy_id"] for one in (*made, chosen, back)] == [1, 1, strict, 1]
+    assert [host["policy_id"] for host in (*made, chosen, back)] == [1, 1, strict, 1]
     assert (await ada_api.get(ONE)).json()["policy"]["name"] == "Default"
 
 
@@ -106,11 +106,11 @@ async def test_lists_are_paged_searched_and_counted_before_paging(ada_api: httpx
 
     second = (await ada_api.get(VHOSTS, params={"page": 2, "per_page": 2})).json()
     beyond = (await ada_api.get(VHOSTS, params={"page": 9, "per_page": 500})).json()
-    found = (await ada_api.get(VHOSTS, params={"q": ":3004"})).json()
+    matches = (await ada_api.get(VHOSTS, params={"q": ":3004"})).json()
 
     assert ([item["domain"] for item in second["items"]], second["total"]) == (["s2.example", "s3.example"], 5)
     assert (beyond["items"], beyond["total"]) == ([], 5)
-    assert ([item["domain"] for item in found["items"]], found["total"]) == (["s4.example"], 1)
+    assert ([item["domain"] for item in matches["items"]], matches["total"]) == (["s4.example"], 1)
 
 
 @pytest.mark.parametrize("query", [{"page": 0}, {"per_page": 501}, {"per_page": 0}, {"page": "x"}, {"q": "x" * 201}])
@@ -162,7 +162,8 @@ async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncC
     assert after["hostnames"] == ["shop.example", "www.shop.example"]
     assert after["maintenance"] is True
     assert [
-        (backend["url"], backend["weight"], backend["backup"], backend["is_active"], backend["resolve_later"]) for backend in after["backends"]
+        (backend["url"], backend["weight"], backend["backup"], backend["is_active"], backend["resolve_later"])
+        for backend in after["backends"]
     ] == [
         ("http://127.0.0.1:3000", 7, False, True, False),
         ("https://app.test:443", 100, True, False, True),

@@ -68,13 +68,13 @@ class Made:
 
     def pkcs12(self, password: str = "", chain: Sequence["Made"] = (), *, with_key: bool = True) -> bytes:
         how = BestAvailableEncryption(password.encode()) if password else NoEncryption()
-        others = [one.certificate for one in chain]
+        others = [issuer.certificate for issuer in chain]
         if not with_key:
             return pkcs12.serialize_key_and_certificates(None, None, None, [self.certificate, *others], how)
         return pkcs12.serialize_key_and_certificates(b"x", self.key, self.certificate, others, how)
 
     def pkcs7(self, chain: Sequence["Made"] = (), encoding: Encoding = Encoding.DER) -> bytes:
-        return pkcs7.serialize_certificates([self.certificate, *(one.certificate for one in chain)], encoding)
+        return pkcs7.serialize_certificates([self.certificate, *(issuer.certificate for issuer in chain)], encoding)
 
 
 def subject(common_name: str) -> x509.Name:

@@ -32,11 +32,11 @@ async def test_a_certificate_that_leaves_hostnames_out_is_chosen_after_a_confirm
     form = a_virtual_host(both, https="on", certificate_id=str(number))
 
     none = await ada.post("/virtual-hosts", data=form | {"certificate_id": str(other)})
-    asked = await ada.post("/virtual-hosts", data=form)
+    question = await ada.post("/virtual-hosts", data=form)
 
-    assert asked.status_code == 409
-    assert "shop.example does not cover www.shop.example: it gets another certificate" in asked.text
-    assert 'id="f-certificate_id-error"' in asked.text and 'name="save_anyway"' in asked.text
+    assert question.status_code == 409
+    assert "shop.example does not cover www.shop.example: it gets another certificate" in question.text
+    assert 'id="f-certificate_id-error"' in question.text and 'name="save_anyway"' in question.text
     none = await ada.post("/virtual-hosts", data=form | {"certificate_id": str(other), "save_anyway": "on"})
     assert none.status_code == 422 and "It covers other.example, and none of the hostnames." in none.text
     assert (await ada.post("/virtual-hosts", data=form | {"save_anyway": "on"})).status_code == 303
@@ -55,11 +55,11 @@ async def test_visitors_are_not_sent_to_https_without_a_certificate_unless_that_
     body = a_vhost(ssl_enabled=True, https_redirect=True, hsts_seconds=300)
 
     refused = await ada_api.post(API, json=body)
-    asked = await ada.post("/virtual-hosts", data=a_virtual_host(https="on", hsts_seconds="300"))
+    question = await ada.post("/virtual-hosts", data=a_virtual_host(https="on", hsts_seconds="300"))
 
     assert (refused.status_code, refused.json()["code"]) == (409, "needs_confirmation")
     assert [error["field"] for error in refused.json()["errors"]] == ["https_redirect", "hsts_seconds"]
-    assert asked.status_code == 409 and "Browsers that get HSTS refuse shop.example" in asked.text
+    assert question.status_code == 409 and "Browsers that get HSTS refuse shop.example" in question.text
     assert (await ada_api.get(API)).json()["total"] == 0
     assert (await ada_api.post(API, json=body | {"save_anyway": True})).status_code == 201
     assert (await ada_api.patch(f"{API}/1", json={"description": "It is not asked again"})).status_code == 200

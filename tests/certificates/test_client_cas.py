@@ -293,10 +293,10 @@ def test_hostile_text_is_rejected_or_left_out(field: str) -> None:
         sent = {"certificates": whole(), "revocation_lists": lists()}
         sent[field] = text + sent[field]
         try:
-            found = read(sent["certificates"], sent["revocation_lists"], ())
+            reading = read(sent["certificates"], sent["revocation_lists"], ())
         except Invalid as error:
             rejected += 1
             assert error.errors[field].message  # noqa: PT017 some texts are rejected
         else:
-            assert (found.certificates_pem, found.lists_pem) == (whole(), lists())
+            assert (reading.certificates_pem, reading.lists_pem) == (whole(), lists())
     assert rejected < len(CORPUS)

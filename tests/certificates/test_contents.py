@@ -177,7 +177,7 @@ async def test_replaced_keys_are_wiped_after_a_week_and_deleted_ones_too_unless_
     session: AsyncSession, seal: Seal
 ) -> None:
     row, deleted, undone = [await a_certificate(session, name) for name in ("row", "deleted", "undone")]
-    ids = [(await add(session, seal, one)).id for one in (row, row, deleted, undone)]
+    ids = [(await add(session, seal, owner)).id for owner in (row, row, deleted, undone)]
     undone_id, created_at = undone.id, undone.created_at
     await session.delete(deleted)
     await session.delete(undone)
@@ -194,4 +194,4 @@ async def test_replaced_keys_are_wiped_after_a_week_and_deleted_ones_too_unless_
     assert await keys(6.9) == [True, True, True, True]
     assert await keys(7.1) == [False, True, False, True]
     current = await contents.CurrentContents(seal).of(session)
-    assert [one.certificate_id for one in current] == [row.id, undone_id]
+    assert [content.certificate_id for content in current] == [row.id, undone_id]

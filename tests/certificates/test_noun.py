@@ -123,10 +123,10 @@ async def test_a_replaced_one_can_be_used_again(
 
     assert (await ada_api.patch(f"{API}/1", json=upload("new.example", save_anyway=True))).status_code == 200
 
-    assert [one.names for one in await current(panel)] == [("new.example",)]
+    assert [content.names for content in await current(panel)] == [("new.example",)]
     assert (await ada.get("/certificates/1")).text.count("Use again") == 1
     await ada.post("/certificates/1/contents/1/use", data={})
-    assert [one.names for one in await current(panel)] == [("shop.example",)]
+    assert [content.names for content in await current(panel)] == [("shop.example",)]
     assert "new certificate until" in (await ada.get("/changes")).text
 
 
@@ -233,7 +233,7 @@ async def test_a_deletion_can_be_undone(ada: httpx2.AsyncClient, ada_api: httpx2
     undo = re.findall(r"/changes/(\d+)", page.text)
     await ada.post(f"/changes/{max(map(int, undo))}/undo", data={})
 
-    assert [(one.certificate_id, one.fingerprint, bool(one.pem)) for one in await current(panel)] == [
+    assert [(content.certificate_id, content.fingerprint, bool(content.pem)) for content in await current(panel)] == [
         (certificate_id, fingerprint, True)
     ]
 
@@ -252,8 +252,8 @@ async def test_backups_have_keys_only_with_a_passphrase(
         candidate = await machine.backups.take(file, words)
         await restores.restore(machine.changes, SaveRequest("ada"), candidate)
 
-    assert [bool(one.pem) for one in await current(other)] == [bool(words)] * 2
-    assert [bool(one.pem) for one in await current(panel)] == [True, True]
+    assert [bool(content.pem) for content in await current(other)] == [bool(words)] * 2
+    assert [bool(content.pem) for content in await current(panel)] == [True, True]
 
 
 async def test_one_that_is_still_to_be_issued_is_answered_over_json(ada_api: httpx2.AsyncClient) -> None:

@@ -59,9 +59,9 @@ def cases() -> tuple[Case, ...]:
     return (*of_keys(), *of_chains(), *of_forms(), *of_times_and_names(), *of_weak_ones(), *of_files())
 
 
-def alone(one: Made) -> tuple[str, str]:
+def alone(certificate: Made) -> tuple[str, str]:
     """With its chain, and its key."""
-    return one.pem + intermediate().pem, one.key_pem
+    return certificate.pem + intermediate().pem, certificate.key_pem
 
 
 def signed(*names: str, **others: object) -> tuple[str, str]:
@@ -106,24 +106,24 @@ def _plain() -> object:
 
 
 def of_chains() -> list[Case]:
-    one, middle, top, stranger = leaf(), intermediate(), root(), root("Stranger Root")
+    lowest, middle, top, stranger = leaf(), intermediate(), root(), root("Stranger Root")
     missing = "Example Intermediate that signed this one is missing. Browsers will refuse it."
     twin = made("shop.example", by=middle)
     return [
-        Case("in order", one.pem + middle.pem, one.key_pem),
-        Case("reversed, with root", top.pem + middle.pem + one.pem, one.key_pem, noticed="put in order"),
-        Case("root included", one.pem + middle.pem + top.pem, one.key_pem, noticed="Left out: Example Root."),
-        Case("stranger included", one.pem + middle.pem + stranger.pem, one.key_pem, noticed="Left out: Stranger Root."),
-        Case("intermediate missing", one.pem, one.key_pem, warned=missing),
-        Case("unrelated intermediate", one.pem + stranger.pem, one.key_pem, warned=missing, noticed="Left out: Stranger Root."),
-        Case("only the root", one.pem + top.pem, one.key_pem, warned=missing),
-        Case("signed by a root", made("shop.example", by=top).pem + top.pem, key("leaf") and one.key_pem, noticed="Left out"),
-        Case("same certificate twice", one.pem * 2 + middle.pem, one.key_pem),
-        Case("two leaves", one.pem + leaf("other.example", kind="other").pem, one.key_pem, at="certificate", words="Two certificates are not intermediates"),
-        Case("two of one key", one.pem + twin.pem + middle.pem, one.key_pem, at="certificate", words="Several certificates belong to this key"),
+        Case("in order", lowest.pem + middle.pem, lowest.key_pem),
+        Case("reversed, with root", top.pem + middle.pem + lowest.pem, lowest.key_pem, noticed="put in order"),
+        Case("root included", lowest.pem + middle.pem + top.pem, lowest.key_pem, noticed="Left out: Example Root."),
+        Case("stranger included", lowest.pem + middle.pem + stranger.pem, lowest.key_pem, noticed="Left out: Stranger Root."),
+        Case("intermediate missing", lowest.pem, lowest.key_pem, warned=missing),
+        Case("unrelated intermediate", lowest.pem + stranger.pem, lowest.key_pem, warned=missing, noticed="Left out: Stranger Root."),
+        Case("only the root", lowest.pem + top.pem, lowest.key_pem, warned=missing),
+        Case("signed by a root", made("shop.example", by=top).pem + top.pem, key("leaf") and lowest.key_pem, noticed="Left out"),
+        Case("same certificate twice", lowest.pem * 2 + middle.pem, lowest.key_pem),
+        Case("two leaves", lowest.pem + leaf("other.example", kind="other").pem, lowest.key_pem, at="certificate", words="Two certificates are not intermediates"),
+        Case("two of one key", lowest.pem + twin.pem + middle.pem, lowest.key_pem, at="certificate", words="Several certificates belong to this key"),
         Case("only the authority's", middle.pem, middle.key_pem, at="certificate", words="certificate of an authority"),
         Case("expired intermediate", *_below_expired(), warned="intermediate certificate Old Intermediate expired on"),
-        Case("self-signed", made("shop.example").pem, one.key_pem, noticed="self-signed"),
+        Case("self-signed", made("shop.example").pem, lowest.key_pem, noticed="self-signed"),
     ]  # fmt: skip
 
 
@@ -220,8 +220,8 @@ def of_weak_ones() -> list[Case]:
 
 
 def of_files() -> list[Case]:
-    one, chain = leaf(), [intermediate()]
-    encrypted, open_ = one.pkcs12("secret", chain), one.pkcs12("", chain)
+    own, chain = leaf(), [intermediate()]
+    encrypted, open_ = own.pkcs12("secret", chain), own.pkcs12("", chain)
     wrong = "The password is wrong, or the file is damaged."
     return [
         Case("PKCS#12", files=(encrypted,), password="secret"),
@@ -230,14 +230,14 @@ def of_files() -> list[Case]:
         Case("PKCS#12, wrong password", files=(encrypted,), password="x", at="password", words=wrong),
         Case("PKCS#12, damaged", files=(encrypted[:300] + bytes([encrypted[300] ^ 1]) + encrypted[301:],), password="secret", at="password", words=wrong),
         Case("PKCS#12, cut off", files=(encrypted[:500],), password="secret", at="file", words="This is not a certificate."),
-        Case("PKCS#12 without key", files=(one.pkcs12("secret", chain, with_key=False),), password="secret", at="file", words="This file holds no private key."),
-        Case("PKCS#12 without intermediate", files=(one.pkcs12("secret"),), password="secret", warned="is missing"),
-        Case("DER and key file", files=(one.der, one.key_pem.encode(), intermediate().der)),
-        Case("DER alone", files=(one.der,), at="private_key", words="Required"),
-        Case("PKCS#7 and key", private_key=one.key_pem, files=(one.pkcs7(chain),)),
-        Case("PKCS#7 in PEM", private_key=one.key_pem, files=(one.pkcs7(chain, Encoding.PEM),)),
-        Case("PEM file of everything", files=((full_chain() + one.key_pem).encode(),)),
-        Case("PEM in UTF-16", files=((full_chain() + one.key_pem).encode("utf-16"),)),
+        Case("PKCS#12 without key", files=(own.pkcs12("secret", chain, with_key=False),), password="secret", at="file", words="This file holds no private key."),
+        Case("PKCS#12 without intermediate", files=(own.pkcs12("secret"),), password="secret", warned="is missing"),
+        Case("DER and key file", files=(own.der, own.key_pem.encode(), intermediate().der)),
+        Case("DER alone", files=(own.der,), at="private_key", words="Required"),
+        Case("PKCS#7 and key", private_key=own.key_pem, files=(own.pkcs7(chain),)),
+        Case("PKCS#7 in PEM", private_key=own.key_pem, files=(own.pkcs7(chain, Encoding.PEM),)),
+        Case("PEM file of everything", files=((full_chain() + own.key_pem).encode(),)),
+        Case("PEM in UTF-16", files=((full_chain() + own.key_pem).encode("utf-16"),)),
         Case("DER key", full_chain(), files=(key("leaf").private_bytes(Encoding.DER, PrivateFormat.PKCS8, _plain()),)),
         Case("a picture", files=(b"\x89PNG\r\n\x1a\n" + bytes(100),), at="file", words="This is not a certificate."),
         Case("an archive", files=(b"PK\x03\x04" + bytes(100),), at="file", words="This is not a certificate."),
@@ -299,10 +299,10 @@ async def test_none_of_them_changes_anything_and_no_key_is_shown(
         "/system",
         "/search?q=good",
     ]
-    seen = [page.text, caplog.text, *(answer.text for answer in answers)]
-    seen += [(await ada.get(path)).text for path in pages]
-    seen += [(await ada_api.get(path)).text for path in ("/api/v1/certificates", "/api/v1/certificates/1")]
-    everything = "".join(seen)
+    texts = [page.text, caplog.text, *(answer.text for answer in answers)]
+    texts += [(await ada.get(path)).text for path in pages]
+    texts += [(await ada_api.get(path)).text for path in ("/api/v1/certificates", "/api/v1/certificates/1")]
+    everything = "".join(texts)
     for canary in ("PRIVATE KEY-----\nM", *canaries(), "hunter2hunter2"):
         assert canary not in everything
     stored = b"".join(path.read_bytes() for path in panel.settings.data_dir.glob("guardpanel.db*"))
@@ -319,7 +319,7 @@ def body(case: Case) -> dict[str, str]:
 
 def canaries() -> list[str]:
     """A line from the midst of each key."""
-    return [one.key_pem.splitlines()[2] for one in (leaf(), leaf("good.example"))]
+    return [certificate.key_pem.splitlines()[2] for certificate in (leaf(), leaf("good.example"))]
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ async def test_what_ends_soon_is_on_the_dashboard_and_in_the_metrics(
 ) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost(domain="soon.example"))
     for name, days in (("soon.example", (-60, 5.5)), ("later.example", (-1, 60.5)), ("short.example", (-1, 5.5))):
-        one = made(name, by=intermediate(), days=days)
-        body = {"name": name, "certificate": one.pem + intermediate().pem, "private_key": one.key_pem}
+        certificate = made(name, by=intermediate(), days=days)
+        body = {"name": name, "certificate": certificate.pem + intermediate().pem, "private_key": certificate.key_pem}
         assert (await ada_api.post(API, json=body)).status_code == 201
 
     dashboard, metrics = (await ada.get("/")).text, (await ada.get("/metrics")).text
@@ -59,8 +59,12 @@ async def test_virtual_hosts_whose_certificate_visitors_reject_are_first_on_the_
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
 ) -> None:
     for name, days in (("soon.example", 5.5), ("good.example", 60.5), ("tomorrow.example", 1.5)):
-        one = made(name, by=intermediate(), days=(-60, days))
-        body = {"name": f"of {name}", "certificate": one.pem + intermediate().pem, "private_key": one.key_pem}
+        certificate = made(name, by=intermediate(), days=(-60, days))
+        body = {
+            "name": f"of {name}",
+            "certificate": certificate.pem + intermediate().pem,
+            "private_key": certificate.key_pem,
+        }
         assert (await ada_api.post(API, json=body)).status_code == 201
     for names in (["good.example"], ["soon.example", "tomorrow.example"], ["good.example.test", "192.0.2.1"]):
         host = a_vhost(names[0], hostnames=names, ssl_enabled=True, save_anyway=True)
@@ -236,8 +240,12 @@ async def test_hostnames_get_another_certificate_when_theirs_expires_or_a_better
     host = {"hostnames": ["a.shop.example"], "servers": [{"address": "127.0.0.1:80"}], "policy_id": 1, "https": True}
     await virtual_hosts.create(panel.changes, certificate_renewals.AUTHOR, VirtualHostFields.model_validate(host))
     for name, days in (("*.shop.example", (-1, 80)), ("a.shop.example", (-1, 20)), ("a.shop.example", (10, 90))):
-        one = made(name, by=intermediate(), days=days)
-        body = {"name": f"{name} {days}", "certificate": one.pem + intermediate().pem, "private_key": one.key_pem}
+        certificate = made(name, by=intermediate(), days=days)
+        body = {
+            "name": f"{name} {days}",
+            "certificate": certificate.pem + intermediate().pem,
+            "private_key": certificate.key_pem,
+        }
         assert (await ada_api.post(API, json=body | {"save_anyway": True})).status_code == 201
 
     async def chosen(days: float, pauses: Pauses, **shifts: Any) -> tuple[str, int | None]:
@@ -269,9 +277,9 @@ async def test_hostnames_get_another_certificate_when_theirs_expires_or_a_better
 @pytest.mark.anyio
 async def test_one_that_is_not_valid_yet_does_not_replace_a_valid_one(ada_api: httpx2.AsyncClient) -> None:
     def body(*days: float) -> dict[str, object]:
-        one = made("shop.example", by=intermediate(), days=(days[0], days[1]))
-        pem = one.pem + intermediate().pem
-        return {"name": "shop", "certificate": pem, "private_key": one.key_pem, "save_anyway": True}
+        certificate = made("shop.example", by=intermediate(), days=(days[0], days[1]))
+        pem = certificate.pem + intermediate().pem
+        return {"name": "shop", "certificate": pem, "private_key": certificate.key_pem, "save_anyway": True}
 
     serial = (await ada_api.post(API, json=body(-1, 80))).json()["serial"]
 

@@ -55,10 +55,10 @@ async def test_a_pair_that_is_not_valid_yet_becomes_another_certificate(
     early = made("shop.example", by=intermediate(), days=(1, 90))
     body = {"new_certificate": "upload", "certificate": early.pem + intermediate().pem, "private_key": early.key_pem}
 
-    asked = await ada_api.patch(ONE, json=body)
+    question = await ada_api.patch(ONE, json=body)
     saved = await ada_api.patch(ONE, json={**body, "save_anyway": True})
 
-    assert (asked.status_code, saved.status_code, saved.json()["certificate_id"]) == (409, 200, 2), saved.text
+    assert (question.status_code, saved.status_code, saved.json()["certificate_id"]) == (409, 200, 2), saved.text
     assert lines(engines) == ["certs/1.pem shop.example"], "until it is valid, or the present one has expired"
 
 

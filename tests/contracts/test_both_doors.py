@@ -276,8 +276,8 @@ async def state(panel: Panel) -> tuple[dict[str, list[dict[str, Any]]], dict[str
         for name, text in bundle.files.items()
     }
     return {
-        table: [{key: value for key, value in row.items() if key not in CLOCK} for row in found]
-        for table, found in rows.items()
+        table: [{key: value for key, value in row.items() if key not in CLOCK} for row in own]
+        for table, own in rows.items()
     }, files
 
 

@@ -17,12 +17,12 @@ def test_every_random_choice_of_a_test_has_a_seed() -> None:
         *(path for at in ("spoa", "bench", "tests") for path in (ROOT / at).rglob("*_test.go")),
     ]
 
-    found = [
+    unseeded = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sorted(tests)
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if SHARED.search(line)
     ]
 
-    assert found == []
+    assert unseeded == []
     assert all(map(SHARED.search, ("rand" + ".IntN(6)", "random" + ".choice(words)")))

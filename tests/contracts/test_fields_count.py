@@ -64,9 +64,9 @@ def whole(schema: dict[str, Any]) -> dict[str, Any]:
     """What a reference leads to, and what may stand there beside null."""
     if "$ref" in schema:
         return whole(SCHEMAS[schema["$ref"].rsplit("/", 1)[1]])
-    for one in schema.get("anyOf", ()):
-        if one.get("type") != "null":
-            return whole(one)
+    for option in schema.get("anyOf", ()):
+        if option.get("type") != "null":
+            return whole(option)
     return schema
 
 
@@ -81,7 +81,7 @@ def changed(name: str, value: Any, schema: dict[str, Any]) -> Any:
         case "integer":
             return 1 if value is None else value + 1
         case "string" if "enum" in schema:
-            return next(one for one in schema["enum"] if one != value)
+            return next(choice for choice in schema["enum"] if choice != value)
         case "string":
             return f"{value or ''}changed"
         case "array" if "properties" in whole(schema["items"]):
@@ -104,7 +104,7 @@ def put(body: Any, place: Path_, value: Any) -> Any:
         return value
     part, *rest = place
     if isinstance(part, int):
-        return [put(one, tuple(rest), value) if number == part else one for number, one in enumerate(body)]
+        return [put(item, tuple(rest), value) if number == part else item for number, item in enumerate(body)]
     return {**body, part: put(body.get(part), tuple(rest), value)}
 
 

@@ -36,18 +36,18 @@ TEMPLATES = [
 
 def names() -> set[str]:
     """How nouns and their parts may be called in code."""
-    found: set[str] = set()
+    words: set[str] = set()
     for noun in NOUNS.values():
         parts = [part for part in noun.parts if part.table]
         tables = [noun.table, *(part.table for part in parts if part.table)]
-        found |= {noun.key, noun.module, noun.key.replace("_", " "), noun.plural.lower(), *noun.references}
-        found |= {
+        words |= {noun.key, noun.module, noun.key.replace("_", " "), noun.plural.lower(), *noun.references}
+        words |= {
             noun.table_name,
             noun.fields.__name__,
             *(table.__name__ for table in tables),
             *(part.owner for part in parts),
         }
-    return found - {"settings"}  # GUARDPANEL_*, too
+    return words - {"settings"}  # GUARDPANEL_*, too
 
 
 NAMED = re.compile(rf"(?<![A-Za-z])({'|'.join(sorted(names()))})(?![A-Za-z])")
@@ -55,18 +55,18 @@ NAMED = re.compile(rf"(?<![A-Za-z])({'|'.join(sorted(names()))})(?![A-Za-z])")
 
 def words_of(code: str) -> list[str]:
     """Identifiers and texts of a module, without what it says of itself."""
-    found: list[str] = []
+    places: list[str] = []
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.Expr(value=ast.Constant() as docstring):
                 docstring.value = ""
             case ast.Constant(value=str() as text):
-                found.append(text)
+                places.append(text)
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.FunctionDef(name=name):
-                found.append(name)
+                places.append(name)
             case ast.alias(name=name):
-                found.append(name)
-    return found
+                places.append(name)
+    return places
 
 
 @pytest.mark.parametrize("path", MODULES)

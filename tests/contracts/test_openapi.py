@@ -51,14 +51,14 @@ def test_every_error_is_documented_as_a_problem() -> None:
 
 
 def test_operations_with_if_match_return_the_version() -> None:
-    found = {
+    operations = {
         operation["operationId"]: "etag" in operation["responses"]["412"].get("headers", {})
         for _, _, operation in OPERATIONS
     }
 
     rows = [noun.table.__name__ for noun in NOUNS.values() if not noun.only_name]
     changes = {f"update{noun.table.__name__}" for noun in NOUNS.values()} | {f"delete{name}" for name in rows}
-    assert {name for name, told in found.items() if told} == changes
+    assert {name for name, is_told in operations.items() if is_told} == changes
     assert "current" in KEPT["components"]["schemas"]["ProblemDocument"]["properties"]
 
 

@@ -22,7 +22,11 @@ pytestmark = pytest.mark.anyio
 def parameters() -> Iterator[tuple[str, str, str]]:
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
-            yield from ((method, path, parameter["name"]) for parameter in operation.get("parameters", ()) if parameter["in"] == "query")
+            yield from (
+                (method, path, parameter["name"])
+                for parameter in operation.get("parameters", ())
+                if parameter["in"] == "query"
+            )
 
 
 EVENT = an_event(
@@ -74,9 +78,9 @@ async def test_each_filter_of_the_rules_counts(ada_api: httpx2.AsyncClient, monk
     monkeypatch.setattr(Agent, "rule_set", answer)
     usual = [rule["id"] for rule in (await ada_api.get(RULES)).json()["items"]]
     for name in (name for _, path, name in parameters() if path == RULES):
-        found = await ada_api.get(RULES, params={name: RULES_FOUND[name]})
+        filtered = await ada_api.get(RULES, params={name: RULES_FOUND[name]})
 
-        assert [rule["id"] for rule in found.json()["items"]] not in (usual, []), name
+        assert [rule["id"] for rule in filtered.json()["items"]] not in (usual, []), name
 
 
 LEDGER = "/api/v1/ledger"
@@ -101,9 +105,9 @@ async def test_each_filter_of_the_ledger_counts(ada_api: httpx2.AsyncClient, mon
     for name in (name for _, path, name in parameters() if path == LEDGER):
         value, expected = LEDGER_FOUND[name]
 
-        found = await ada_api.get(LEDGER, params={name: value})
+        filtered = await ada_api.get(LEDGER, params={name: value})
 
-        assert [entry["rules"][0] for entry in found.json()["items"]] == expected, name
+        assert [entry["rules"][0] for entry in filtered.json()["items"]] == expected, name
 
 
 GROUPS = "/api/v1/event-groups"
@@ -133,8 +137,8 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
 
         answer = await ada_api.get(GROUPS, params={name: value})
 
-        found = [group["newest_request_id"] for group in answer.json()["items"]]
-        assert (found if name in {"page_size", "per_page"} else sorted(found)) == left, name
+        newest = [group["newest_request_id"] for group in answer.json()["items"]]
+        assert (newest if name in {"page_size", "per_page"} else sorted(newest)) == left, name
     assert len(usual) == 3
 
 

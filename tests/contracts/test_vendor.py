@@ -22,9 +22,9 @@ def test_a_vendored_file_is_the_recorded_one(path: str) -> None:
 
 
 def test_nothing_else_lies_among_the_vendored_files() -> None:
-    found = {f"vendor/{file.name}" for file in (STATIC / "vendor").iterdir()}
+    files = {f"vendor/{file.name}" for file in (STATIC / "vendor").iterdir()}
 
-    assert found - set(FILES) == {"vendor/VENDOR.json"}
+    assert files - set(FILES) == {"vendor/VENDOR.json"}
 
 
 def test_each_package_names_its_version_licence_and_tarball() -> None:

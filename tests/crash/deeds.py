@@ -64,7 +64,7 @@ class World:
         return {
             **{name: replace(host, id=0) for name, host in self.hosts.items()},
             **{f"policy {name}": replace(policy, id=0) for name, policy in self.policies.items()},
-            **{f"certificate {name}": replace(one, id=0) for name, one in self.certificates.items()},
+            **{f"certificate {name}": replace(certificate, id=0) for name, certificate in self.certificates.items()},
         }
 
     def unlike(self, other: "World") -> str:
@@ -202,7 +202,7 @@ def _new_policy(world: World, chance: random.Random) -> Deed:
     spare = sorted(name for name in world.policies if name not in {"Default", "Guard", *used})
     if len(spare) >= 2:
         gone = world.policies[spare[0]].id
-        after = replace(world, policies={name: one for name, one in world.policies.items() if name != spare[0]})
+        after = replace(world, policies={name: policy for name, policy in world.policies.items() if name != spare[0]})
         return Deed("policy_create", f"delete {spare[0]}", after, lambda changes: policies.delete(changes, ADA, gone))
     name = f"P{chance.randrange(10**6):06d}"
     fields = PolicyFields.model_validate(

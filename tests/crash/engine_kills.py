@@ -22,10 +22,10 @@ WHO = ("agent", "worker", "master")
 class Killer:
     """Kills an engine when the save comes by the point. Its pid is asked for before the save."""
 
-    def __init__(self, found: Living, job: Job) -> None:
-        self.found, self.job = found, job
+    def __init__(self, panel: Living, job: Job) -> None:
+        self.found, self.job = panel, job
         self.hit = False
-        oracle = found.ground.oracle
+        oracle = panel.ground.oracle
         self.agent = int(oracle.agent_status()["pid"])
         self.master, self.workers = oracle.haproxy_processes()
 
@@ -45,24 +45,24 @@ class Killer:
         return {"agent": self.agent, "master": self.master, "worker": self.workers[0]}[self.job.by]
 
 
-def do(found: Living, job: Job) -> None:
-    found.agreed(found.child(), (found.world(),), "before a pass")
-    found.ground.count.count_again()
-    killer = Killer(found, job)
-    found.one(job.kind, killer, f"{job.by} killed at {job.point}, {job.kind}")
-    found.result.hits += killer.hit
+def do(panel: Living, job: Job) -> None:
+    panel.agreed(panel.child(), (panel.world(),), "before a pass")
+    panel.ground.count.count_again()
+    killer = Killer(panel, job)
+    panel.one(job.kind, killer, f"{job.by} killed at {job.point}, {job.kind}")
+    panel.result.hits += killer.hit
 
 
 def learned(installation: Living, seed: int, who: list[str], kinds: list[str]) -> list[Job]:
     """Steps that act; and of those that wait every tenth."""
-    found: dict[str, list[str]] = {}
+    kinds_at: dict[str, list[str]] = {}
     for kind in kinds:
         for point in installation.one(kind, lambda _call, _occurrence: None, f"{kind} without a kill"):
-            found.setdefault(point, []).append(kind)
-    points = [point for point in found if not is_waiting(point)]
-    points += [point for point in found if is_waiting(point)][::10]
+            kinds_at.setdefault(point, []).append(kind)
+    points = [point for point in kinds_at if not is_waiting(point)]
+    points += [point for point in kinds_at if is_waiting(point)][::10]
     chance = random.Random(seed)
-    return [Job(one_of, chance.choice(found[point]), point) for point in points for one_of in who]
+    return [Job(one_of, chance.choice(kinds_at[point]), point) for point in points for one_of in who]
 
 
 def main() -> None:

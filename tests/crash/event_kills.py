@@ -164,8 +164,8 @@ class Ground:
         for number in range(events // PER_SEGMENT):
             with (self.settings.events_dir / f"{number + 1:020d}.jsonl").open("wb") as segment:
                 for _ in range(PER_SEGMENT):
-                    said = {**self.chance.choice(lines), "id": str(uuid.UUID(int=self.chance.getrandbits(128)))}
-                    segment.write(json.dumps(said, separators=(",", ":")).encode() + b"\n")
+                    copy = {**self.chance.choice(lines), "id": str(uuid.UUID(int=self.chance.getrandbits(128)))}
+                    segment.write(json.dumps(copy, separators=(",", ":")).encode() + b"\n")
 
     def segments(self) -> list[Path]:
         return sorted(self.settings.events_dir.glob("*.jsonl"))
@@ -194,22 +194,22 @@ class Ground:
         )
 
     def truth(self) -> Truth:
-        found = Truth()
+        truth = Truth()
         for path in self.segments():
             *lines, rest = path.read_bytes().split(b"\n")
-            found.counted["torn"] += bool(rest) and path != self.segments()[-1]
+            truth.counted["torn"] += bool(rest) and path != self.segments()[-1]
             ordinary = [line for line in lines if line.startswith(recorded.MARK)]
-            found.recorded.update(ordinary)
-            found.agent.update(agent_line.read(line, "").request_id for line in lines if line not in ordinary)
+            truth.recorded.update(ordinary)
+            truth.agent.update(agent_line.read(line, "").request_id for line in lines if line not in ordinary)
         for line in self.settings.access_log.read_bytes().split(b"\n")[:-1]:
-            if said := proxy_line.read(line):
-                found.proxy[said.request_id] += 1
+            if read := proxy_line.read(line):
+                truth.proxy[read.request_id] += 1
             else:
-                found.counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
-        found.counted["recorded"] = found.recorded.total()
-        found.counted["events"] = len({*found.agent, *found.proxy})
-        found.counted["repeated"] = sum(count - 1 for one in (found.agent, found.proxy) for count in one.values())
-        return found
+                truth.counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
+        truth.counted["recorded"] = truth.recorded.total()
+        truth.counted["events"] = len({*truth.agent, *truth.proxy})
+        truth.counted["repeated"] = sum(count - 1 for counts in (truth.agent, truth.proxy) for count in counts.values())
+        return truth
 
     def faults(self, truth: Truth) -> list[str]:
         with closing(sqlite3.connect(self.settings.events_database)) as events:
@@ -225,16 +225,16 @@ class Ground:
             "the agent's": ({row[0] for row in stored if unpacked(row[2])[0] and row[1] & 1}, truth.agent),
             "HAProxy's": ({row[0] for row in stored if unpacked(row[2])[1] and row[1] & 2}, truth.proxy),
         }
-        found = [f"the file is damaged: {sound}"] if sound != "ok" else []
+        wrong = [f"the file is damaged: {sound}"] if sound != "ok" else []
         for whose, (have, want) in heard.items():
-            found += [f"{len(want.keys() - have)} of {whose} lost"] if want.keys() - have else []
-            found += [f"{len(have - want.keys())} of {whose} from nowhere"] if have - want.keys() else []
-        found += ["recorded requests are not those of the files"] if ordinary != truth.recorded else []
-        found += ["rules that are not their events'"] if rules != listed else []
+            wrong += [f"{len(want.keys() - have)} of {whose} lost"] if want.keys() - have else []
+            wrong += [f"{len(have - want.keys())} of {whose} from nowhere"] if have - want.keys() else []
+        wrong += ["recorded requests are not those of the files"] if ordinary != truth.recorded else []
+        wrong += ["rules that are not their events'"] if rules != listed else []
         for name in {*counters, *truth.counted}:
             if counters[name] != truth.counted[name]:
-                found.append(f"{name}: {counters[name]} counted, {truth.counted[name]} are there")
-        return found
+                wrong.append(f"{name}: {counters[name]} counted, {truth.counted[name]} are there")
+        return wrong
 
 
 def written(path: Path) -> int:

@@ -69,15 +69,15 @@ class Harmed:
         return None
 
 
-def do(found: Living, job: Job) -> None:
+def do(panel: Living, job: Job) -> None:
     harm = Harmed(job.by, job.point)
-    found.one(job.kind, harm, f"{job.by} at {job.point}, {job.kind}")
-    found.result.hits += harm.hit
+    panel.one(job.kind, harm, f"{job.by} at {job.point}, {job.kind}")
+    panel.result.hits += harm.hit
 
 
 def learned(installation: Living, seed: int, faults: list[str], kinds: list[str]) -> list[Job]:
     """Every step of a save that touches a file, with every fault that it can meet."""
-    found: dict[tuple[str, str], list[str]] = {}
+    points: dict[tuple[str, str], list[str]] = {}
     for kind in kinds:
         about_files: set[str] = set()
 
@@ -90,9 +90,9 @@ def learned(installation: Living, seed: int, faults: list[str], kinds: list[str]
         for point in about_files:
             for fault in faults:
                 if can(fault, point.split(" ")[0]):
-                    found.setdefault((fault, point), []).append(kind)
+                    points.setdefault((fault, point), []).append(kind)
     chance = random.Random(seed)
-    return [Job(fault, chance.choice(sorted(by)), point) for (fault, point), by in sorted(found.items())]
+    return [Job(fault, chance.choice(sorted(by)), point) for (fault, point), by in sorted(points.items())]
 
 
 def main() -> None:

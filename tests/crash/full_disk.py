@@ -46,39 +46,39 @@ def filled(folder: Path, free_kib: int) -> Iterator[None]:
         ballast.unlink()
 
 
-def save_when(found: Living, kind: str, free_kib: int) -> None:
+def save_when(panel: Living, kind: str, free_kib: int) -> None:
     """A save on a disk with so much space; then agreement and another save, with plenty."""
     what = f"{kind} with {free_kib} KiB free"
-    child, before = found.child(), found.world()
-    deed, number = found.order(child, before, kind)
-    with filled(found.ground.folder, free_kib):
+    child, before = panel.child(), panel.world()
+    deed, number = panel.order(child, before, kind)
+    with filled(panel.ground.folder, free_kib):
         if not child.run(f"{ENDED} {number}"):
-            raise Diverged(f"{what}: the panel died: {found.ground.words()}")
-    found.judge(child, number, before, deed, f"{what} ({deed.words})")
-    found.result.passes += 1
+            raise Diverged(f"{what}: the panel died: {panel.ground.words()}")
+    panel.judge(child, number, before, deed, f"{what} ({deed.words})")
+    panel.result.passes += 1
 
 
-def inside(asked: argparse.Namespace) -> int:
+def inside(arguments: argparse.Namespace) -> int:
     """In the namespace."""
     folder = Path(tempfile.mkdtemp(prefix="gpf"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=True)
-    chance = random.Random(asked.seed)
-    with ground(haproxy_binary(asked.haproxy), folder) as made:
-        found = Living(made, asked.seed)
+    chance = random.Random(arguments.seed)
+    with ground(haproxy_binary(arguments.haproxy), folder) as made:
+        panel = Living(made, arguments.seed)
         try:
-            for free_kib in FREE_KIB * asked.rounds:
-                save_when(found, chance.choice(KINDS), free_kib)
+            for free_kib in FREE_KIB * arguments.rounds:
+                save_when(panel, chance.choice(KINDS), free_kib)
         except Diverged as diverged:
             print(f"DIVERGED {diverged}", flush=True)
-            found.result.divergences.append(str(diverged))
+            panel.result.divergences.append(str(diverged))
         finally:
-            found.end()
-        found.result.asked, found.result.failed = made.count.asked, made.count.failed
+            panel.end()
+        panel.result.asked, panel.result.failed = made.count.asked, made.count.failed
         print(made.count.failures(), end="")
-    print(f"HAProxy {asked.haproxy}, seed {asked.seed}, a full disk: {found.result}")
-    for message, count in found.result.messages.most_common():
+    print(f"HAProxy {arguments.haproxy}, seed {arguments.seed}, a full disk: {panel.result}")
+    for message, count in panel.result.messages.most_common():
         print(f"  {count} × {message}")
-    return 1 if found.result.divergences or found.result.unclear or found.result.failed else 0
+    return 1 if panel.result.divergences or panel.result.unclear or panel.result.failed else 0
 
 
 def main() -> None:
@@ -87,11 +87,20 @@ def main() -> None:
     parser.add_argument("--haproxy", choices=VERSIONS, default="2.8")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.inside:
-        sys.exit(inside(asked))
+    arguments = parser.parse_args()
+    if arguments.inside:
+        sys.exit(inside(arguments))
     own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
-    again = [*own, sys.executable, "-m", "tests.crash.full_disk", *sys.argv[1:], "--seed", str(asked.seed), "--inside"]
+    again = [
+        *own,
+        sys.executable,
+        "-m",
+        "tests.crash.full_disk",
+        *sys.argv[1:],
+        "--seed",
+        str(arguments.seed),
+        "--inside",
+    ]
     sys.exit(subprocess.run(again, check=False).returncode)
 
 

@@ -64,12 +64,12 @@ class Ground:
     def look(self, seconds: float = 0.0, child: Child | None = None) -> Seen:
         """What the oracle finds; asked again for that long while something is wrong, and the panel lives on meanwhile."""
         ends = time.monotonic() + seconds
-        while (seen := self.oracle.look()).wrong and time.monotonic() < ends:
+        while (findings := self.oracle.look()).wrong and time.monotonic() < ends:
             if child is not None:
                 child.live(0.3)
             else:
                 time.sleep(0.1)
-        return seen
+        return findings
 
     def words(self) -> str:
         return self.output.read_text()[-4000:] if self.output.exists() else ""

@@ -123,11 +123,11 @@ class Living:
         self.result.unclear.append(words)
 
     def agreed(self, child: Child, wanted: tuple[World, ...], what: str) -> None:
-        seen = self.ground.look(PATIENCE_SECONDS, child)
-        if seen.wrong:
-            raise Diverged(f"{what}: {'; '.join(seen.wrong)}; attempts {seen.attempts[-2:]}")
-        if not any(seen.world.same_as(world) for world in wanted):
-            raise Diverged(f"{what}: what was answered is not so: {seen.world.unlike(wanted[0])}")
+        findings = self.ground.look(PATIENCE_SECONDS, child)
+        if findings.wrong:
+            raise Diverged(f"{what}: {'; '.join(findings.wrong)}; attempts {findings.attempts[-2:]}")
+        if not any(findings.world.same_as(world) for world in wanted):
+            raise Diverged(f"{what}: what was answered is not so: {findings.world.unlike(wanted[0])}")
 
     def next_save(self, child: Child, what: str) -> None:
         deed, number = self.order(child, self.world(), self.chance.choice(CHEAP))
@@ -166,12 +166,12 @@ def _plain(refused: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def living(haproxy: str, seed: int) -> Iterator[Living]:
     with ground(haproxy) as made:
-        found = Living(made, seed)
+        panel = Living(made, seed)
         try:
-            yield found
+            yield panel
         finally:
-            found.end()
-            found.result.asked, found.result.failed = made.count.asked, made.count.failed
+            panel.end()
+            panel.result.asked, panel.result.failed = made.count.asked, made.count.failed
             if made.count.failed:
                 print(made.count.failures(), flush=True)
 
@@ -196,21 +196,21 @@ def all_of(plan: Callable[[Living], list[Job]], haproxy: str, seed: int, do: Doe
     total = Result()
     jobs: list[Job] | None = None
     while jobs != [] and len(total.divergences) < MOST:
-        with living(haproxy, seed + total.passes) as found:
+        with living(haproxy, seed + total.passes) as panel:
             try:
                 if jobs is None:
-                    jobs = plan(found)
+                    jobs = plan(panel)
                     total.points = len(set(jobs))
                 while jobs:
-                    do(found, jobs.pop())
-                    found.result.passes += 1
-                    if found.result.passes % 100 == 0:
-                        print(f"  {found.result.passes}, {len(jobs)} left", flush=True)
+                    do(panel, jobs.pop())
+                    panel.result.passes += 1
+                    if panel.result.passes % 100 == 0:
+                        print(f"  {panel.result.passes}, {len(jobs)} left", flush=True)
             except Diverged as diverged:
                 print(f"DIVERGED {diverged}", flush=True)
-                found.result.divergences.append(str(diverged))
-                found.result.passes += 1
-        total.add(found.result)
+                panel.result.divergences.append(str(diverged))
+                panel.result.passes += 1
+        total.add(panel.result)
     return total
 
 
@@ -228,22 +228,22 @@ Learns = Callable[[Living, int, list[str], list[str]], list[Job]]
 
 def command(about: str | None, axis: Axis, kinds: Sequence[str], learned: Learns, do: Does) -> None:
     """The sweep as a command; exits with 1 after a divergence, an end without clear words, or a request that failed."""
-    asked = _arguments(about, axis).parse_args()
-    began, haproxy, ways = time.monotonic(), haproxy_binary(asked.haproxy), asked.ways or list(axis.choices)
-    chosen = asked.kind or list(kinds)
-    name = f"HAProxy {asked.haproxy}, seed {asked.seed}"
+    arguments = _arguments(about, axis).parse_args()
+    began, haproxy, ways = time.monotonic(), haproxy_binary(arguments.haproxy), arguments.ways or list(axis.choices)
+    chosen = arguments.kind or list(kinds)
+    name = f"HAProxy {arguments.haproxy}, seed {arguments.seed}"
 
-    def plan(found: Living) -> list[Job]:
-        if asked.point:
-            jobs = [Job(way, chosen[0], asked.point) for way in ways]
+    def plan(panel: Living) -> list[Job]:
+        if arguments.point:
+            jobs = [Job(way, chosen[0], arguments.point) for way in ways]
         else:
-            jobs = learned(found, asked.seed, ways, chosen)
+            jobs = learned(panel, arguments.seed, ways, chosen)
         print(f"{name}: {len(jobs)} points", flush=True)
-        passes: list[Job] = jobs * asked.passes
-        random.Random(asked.seed).shuffle(passes)
-        return passes[: asked.sample]
+        passes: list[Job] = jobs * arguments.passes
+        random.Random(arguments.seed).shuffle(passes)
+        return passes[: arguments.sample]
 
-    result = all_of(plan, haproxy, asked.seed, do)
+    result = all_of(plan, haproxy, arguments.seed, do)
     print(f"{name}: {result} ({time.monotonic() - began:.0f} s)")
     for message, count in result.messages.most_common():
         print(f"  {count} × {message}")

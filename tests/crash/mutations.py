@@ -50,5 +50,5 @@ def old_keys(panel: Panel, _shared: Shared) -> None:
 
 
 MUTATIONS: dict[str, Callable[[Panel, Shared], None]] = {
-    one.__name__: one for one in (no_settle, half_settle, early_answer, old_keys)
+    mutation.__name__: mutation for mutation in (no_settle, half_settle, early_answer, old_keys)
 }

@@ -51,18 +51,18 @@ PROBES = 4
 @functools.cache
 def abilities(haproxy: str) -> dict[str, bool]:
     """What the binary can, as facts of the renderer. Asked by a fork: who forks panels has neither threads nor a loop."""
-    told, tells = os.pipe()
+    reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             facts = asyncio.run(asked_again(EngineFacts((), "", "", "", ""), HAProxy(haproxy)))
             values = {place.name: getattr(facts, place.name) for place in fields(EngineFacts)}
             known = {name: value for name, value in values.items() if isinstance(value, bool)}
-            os.write(tells, json.dumps(known).encode())
+            os.write(writing, json.dumps(known).encode())
         finally:
             os._exit(0)
-    os.close(tells)
-    with os.fdopen(told, "rb") as answer:
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
         known_abilities: dict[str, bool] = json.loads(answer.read())
     os.waitpid(pid, 0)
     return known_abilities
@@ -89,71 +89,75 @@ class Oracle:
     def look(self, *, at_rest: bool = False) -> Seen:
         """Ask everybody. Raises nothing of what is found. `at_rest`: the agent must have let go of what nobody needs."""
         with opened(self.folder) as database:
-            seen = Seen(world_of(database), 0)
+            findings = Seen(world_of(database), 0)
             rows = _rows(database)
-            self._deployments(database, seen)
+            self._deployments(database, findings)
             live = _live(database)
             known = dict(database.execute("SELECT name, value FROM installation").fetchall())
             certificates = self._certificates(database)
             secret, memory = str(known["probe_secret"]), int(known["memory_mib"])
         if live is None:
-            seen.wrong.append("no deployment is live")
-            return seen
-        seen.revision, checksum, snapshot = live
-        self._rows_are_the_revisions(rows, snapshot, seen)
-        files = self._release(seen.revision, checksum, seen)
-        self._rendered(rows, secret, memory, certificates, files, seen)
+            findings.wrong.append("no deployment is live")
+            return findings
+        findings.revision, checksum, snapshot = live
+        self._rows_are_the_revisions(rows, snapshot, findings)
+        files = self._release(findings.revision, checksum, findings)
+        self._rendered(rows, secret, memory, certificates, files, findings)
         for ask in (self._haproxy, self._agent, self._traffic):
             try:
-                ask(checksum, files, secret, seen)
+                ask(checksum, files, secret, findings)
             except (OSError, ValueError, KeyError, IndexError) as error:
-                seen.wrong.append(f"{ask.__name__}: {error!r}")
+                findings.wrong.append(f"{ask.__name__}: {error!r}")
         if at_rest:
-            self._at_rest(files, seen)
-        return seen
+            self._at_rest(files, findings)
+        return findings
 
     # The database
 
-    def _deployments(self, database: sqlite3.Connection, seen: Seen) -> None:
-        found = database.execute("SELECT id, outcome, message, before FROM deployment ORDER BY id").fetchall()
-        seen.attempts = [(row["id"], row["outcome"], row["message"]) for row in found]
-        for row in found:
+    def _deployments(self, database: sqlite3.Connection, findings: Seen) -> None:
+        rows = database.execute("SELECT id, outcome, message, before FROM deployment ORDER BY id").fetchall()
+        findings.attempts = [(row["id"], row["outcome"], row["message"]) for row in rows]
+        for row in rows:
             if row["outcome"] == "deploying":
-                seen.wrong.append(f"deployment {row['id']} is still deploying")
+                findings.wrong.append(f"deployment {row['id']} is still deploying")
             elif row["before"] is not None:
-                seen.wrong.append(f"deployment {row['id']} is {row['outcome']} and keeps the rows before it")
-        if (said := database.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
-            seen.wrong.append(f"the database is damaged: {said}")
+                findings.wrong.append(f"deployment {row['id']} is {row['outcome']} and keeps the rows before it")
+        if (verdict := database.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
+            findings.wrong.append(f"the database is damaged: {verdict}")
 
-    def _rows_are_the_revisions(self, rows: dict[str, list[dict[str, object]]], snapshot: bytes, seen: Seen) -> None:
+    def _rows_are_the_revisions(
+        self, rows: dict[str, list[dict[str, object]]], snapshot: bytes, findings: Seen
+    ) -> None:
         kept = json.loads(zlib.decompress(snapshot))
         for table in TABLES:
             wanted = [dict(zip(kept[table]["columns"], row, strict=True)) for row in kept[table]["rows"]]
             if rows[table] != wanted:
-                seen.wrong.append(f"the rows of {table} are not those of revision {seen.revision}")
+                findings.wrong.append(f"the rows of {table} are not those of revision {findings.revision}")
 
     # The release on disk
 
-    def _release(self, revision: int, checksum: str, seen: Seen) -> dict[str, bytes]:
+    def _release(self, revision: int, checksum: str, findings: Seen) -> dict[str, bytes]:
         """`current` leads to it, and every file is what the manifest says; the files."""
         link, path = self.folder / "current", self.folder / "releases" / str(revision)
         if not link.is_symlink() or link.resolve() != path:
-            seen.wrong.append(f"current leads to {link.resolve().name}, revision {revision} is live")
+            findings.wrong.append(f"current leads to {link.resolve().name}, revision {revision} is live")
         try:
             manifest = json.loads((path / "manifest.json").read_bytes())
         except (OSError, ValueError) as error:
-            seen.wrong.append(f"release {revision} has no manifest: {error}")
+            findings.wrong.append(f"release {revision} has no manifest: {error}")
             return {}
         files = {
-            str(one.relative_to(path)): one.read_bytes()
-            for one in path.rglob("*")
-            if one.is_file() and one.name != "manifest.json"
+            str(file.relative_to(path)): file.read_bytes()
+            for file in path.rglob("*")
+            if file.is_file() and file.name != "manifest.json"
         }
         if manifest["checksum"] != checksum:
-            seen.wrong.append(f"release {revision} is {manifest['checksum'][:12]}, the database says {checksum[:12]}")
+            findings.wrong.append(
+                f"release {revision} is {manifest['checksum'][:12]}, the database says {checksum[:12]}"
+            )
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         if {**manifest["files"], **manifest["secrets"]} != hashes:
-            seen.wrong.append(f"release {revision}'s files are not those of its manifest")
+            findings.wrong.append(f"release {revision}'s files are not those of its manifest")
         return files
 
     def _certificates(self, database: sqlite3.Connection) -> ServedCertificates:
@@ -179,7 +183,7 @@ class Oracle:
         memory: int,
         certificates: ServedCertificates,
         files: dict[str, bytes],
-        seen: Seen,
+        findings: Seen,
     ) -> None:
         facts = EngineFacts(
             http_binds=self.settings.http_binds,
@@ -200,7 +204,7 @@ class Oracle:
             facts = replace(facts, **{ability: has_it})  # type: ignore[arg-type]
         wanted = render(DesiredState.from_rows(rows, facts))
         if {**wanted.files, **wanted.secrets} != files:
-            seen.wrong.append("the rows would render other files than the release has")
+            findings.wrong.append("the rows would render other files than the release has")
 
     # The live processes
 
@@ -238,13 +242,13 @@ class Oracle:
         )
         return dict(json.loads(body_of(answer)))
 
-    def _haproxy(self, checksum: str, files: dict[str, bytes], secret: str, seen: Seen) -> None:
+    def _haproxy(self, checksum: str, files: dict[str, bytes], secret: str, findings: Seen) -> None:
         info = self.master("@1 show info")
         if f"guardpanel {checksum}" not in info:
-            found = next((line for line in info.splitlines() if "guardpanel" in line), info[:200])
-            seen.wrong.append(f"HAProxy's newest worker runs “{found}”, not {checksum[:12]}")
+            description = next((line for line in info.splitlines() if "guardpanel" in line), info[:200])
+            findings.wrong.append(f"HAProxy's newest worker runs “{description}”, not {checksum[:12]}")
         if f"gp_end_{checksum[:12]}" not in self.master("@1 show backend").split():
-            seen.wrong.append("HAProxy has not read the configuration to its end")
+            findings.wrong.append("HAProxy has not read the configuration to its end")
         for line in self.master("@1 show map").splitlines():
             name = line.split("(")[1].split(")")[0].rsplit("/", 1)[-1] if "(" in line else ""
             if name.endswith(".map"):
@@ -256,57 +260,59 @@ class Oracle:
                 content = self.settings.bans_map.read_bytes() if name == "bans.map" else files[name]
                 wanted = [entry for entry in content.decode().splitlines() if entry and not entry.startswith("#")]
                 if sorted(running) != sorted(wanted):
-                    seen.wrong.append(f"HAProxy's {name} is not the one on disk")
+                    findings.wrong.append(f"HAProxy's {name} is not the one on disk")
 
-    def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, seen: Seen) -> None:
+    def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, findings: Seen) -> None:
         running = {str(application["name"]) for application in self.agent_status()["applications"]}
         wanted = _applications(files["coraza.yaml"])
         kept = _applications((self.settings.run_dir / "coraza.yaml").read_bytes())
         if missing := wanted.keys() - running:
-            seen.wrong.append(f"the agent does not run {sorted(missing)}")
+            findings.wrong.append(f"the agent does not run {sorted(missing)}")
         if any(kept.get(name) != text for name, text in wanted.items()):
-            seen.wrong.append("the agent's file has other directives than the release")
+            findings.wrong.append("the agent's file has other directives than the release")
 
-    def _at_rest(self, files: dict[str, bytes], seen: Seen) -> None:
+    def _at_rest(self, files: dict[str, bytes], findings: Seen) -> None:
         """Seconds after a save: no application too many, no leftovers on disk."""
         wanted = _applications(files["coraza.yaml"]).keys()
         running = {str(application["name"]) for application in self.agent_status()["applications"]}
         kept = _applications((self.settings.run_dir / "coraza.yaml").read_bytes()).keys()
         if not wanted == running == kept:
-            seen.wrong.append(f"live: {sorted(wanted)}; the agent runs {sorted(running)}, its file has {sorted(kept)}")
+            findings.wrong.append(
+                f"live: {sorted(wanted)}; the agent runs {sorted(running)}, its file has {sorted(kept)}"
+            )
         places = (self.folder, self.folder / "releases", self.settings.run_dir)
         if left := [path.name for place in places for path in place.iterdir() if path.name.startswith(".")]:
-            seen.wrong.append(f"left behind: {', '.join(sorted(left))}")
+            findings.wrong.append(f"left behind: {', '.join(sorted(left))}")
 
-    def _traffic(self, checksum: str, _files: dict[str, bytes], secret: str, seen: Seen) -> None:
+    def _traffic(self, checksum: str, _files: dict[str, bytes], secret: str, findings: Seen) -> None:
         """What a visitor gets: every virtual host answers and judges as its policy says, a deleted one is unknown."""
         for _ in range(PROBES):
             head = self._get("probe", "/", f"x-gp-probe: {secret}\r\n")[1]
             if f"x-gp-checksum: {checksum}" not in head:
-                seen.wrong.append("a new connection to the listener met another configuration")
-        asked: dict[str, str | None] = {}
-        for host in seen.world.hosts.values():
-            mode = seen.world.policies[host.policy].mode if host.policy else None
+                findings.wrong.append("a new connection to the listener met another configuration")
+        certificates: dict[str, str | None] = {}
+        for host in findings.world.hosts.values():
+            mode = findings.world.policies[host.policy].mode if host.policy else None
             for name in host.names:
-                asked[name] = mode
+                certificates[name] = mode
                 wanted = (200, 403 if mode == "block" else 200)
-                if (found := (self._get(name, "/")[0], self._get(name, ATTACK)[0])) != wanted:
-                    seen.wrong.append(f"{name} answers {found} to a clean request and an attack, not {wanted}")
-        self._handshakes(seen)
-        for name in self.origin_answers.keys() - asked.keys():
+                if (statuses := (self._get(name, "/")[0], self._get(name, ATTACK)[0])) != wanted:
+                    findings.wrong.append(f"{name} answers {statuses} to a clean request and an attack, not {wanted}")
+        self._handshakes(findings)
+        for name in self.origin_answers.keys() - certificates.keys():
             if (status := self._get(name, "/")[0]) != 421:
-                seen.wrong.append(f"{name} is not among the virtual hosts, and answers {status}")
-        self.origin_answers = asked
+                findings.wrong.append(f"{name} is not among the virtual hosts, and answers {status}")
+        self.origin_answers = certificates
 
-    def _handshakes(self, seen: Seen) -> None:
+    def _handshakes(self, findings: Seen) -> None:
         """New connections get the certificate of the database, and without one the default."""
-        wanted = {int(certificate.serial, 16) for certificate in seen.world.certificates.values()}
+        wanted = {int(certificate.serial, 16) for certificate in findings.world.certificates.values()}
         default = x509.load_pem_x509_certificate(self.settings.default_certificate.read_bytes()).serial_number
         for _ in range(PROBES):
             der = leaf(self.settings.https_binds[0], STEADY)
             if (serial := x509.load_der_x509_certificate(der).serial_number) not in (wanted or {default}):
-                seen.wrong.append(
-                    f"a handshake gets the certificate {serial:X}, not {[f'{one:X}' for one in wanted] or 'the default'}"
+                findings.wrong.append(
+                    f"a handshake gets the certificate {serial:X}, not {[f'{other:X}' for other in wanted] or 'the default'}"
                 )
 
     def _get(self, host: str, target: str, more: str = "") -> tuple[int, str]:
@@ -342,9 +348,9 @@ def world_of(database: sqlite3.Connection) -> World:
         of_it = "WHERE virtual_host_id = ? ORDER BY position"
         hosts[row["name"]] = Host(
             row["id"],
-            tuple(one["name"] for one in database.execute(f"SELECT name FROM hostname {of_it}", (row["id"],))),
+            tuple(named["name"] for named in database.execute(f"SELECT name FROM hostname {of_it}", (row["id"],))),
             names.get(row["policy_id"]),
-            tuple(one["weight"] for one in database.execute(f"SELECT weight FROM server {of_it}", (row["id"],))),
+            tuple(server["weight"] for server in database.execute(f"SELECT weight FROM server {of_it}", (row["id"],))),
             bool(row["enabled"]),
             row["notes"],
         )
@@ -357,13 +363,13 @@ def world_of(database: sqlite3.Connection) -> World:
 
 def _rows(database: sqlite3.Connection) -> dict[str, list[dict[str, object]]]:
     """Every row of the configuration as it is stored; text that is JSON in a snapshot is parsed."""
-    found = {}
+    worlds = {}
     for table in TABLES:
         rows = [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY id")]
         for row in rows:
             row.update({name: json.loads(value) for name, value in row.items() if str(value).startswith(("[", "{"))})
-        found[table] = rows
-    return found
+        worlds[table] = rows
+    return worlds
 
 
 def _live(database: sqlite3.Connection) -> tuple[int, str, bytes] | None:
@@ -380,7 +386,9 @@ def _moment(text: str) -> datetime:
 
 
 def _applications(content: bytes) -> dict[str, str]:
-    return {application["name"]: application["directives"] for application in readable_yaml.read(content)["applications"]}
+    return {
+        application["name"]: application["directives"] for application in readable_yaml.read(content)["applications"]
+    }
 
 
 def exchange(place: Path | tuple[str, int], request: bytes, *, half_close: bool = False) -> bytes:

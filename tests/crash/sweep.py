@@ -111,16 +111,16 @@ class Sweep:
             raise Diverged(f"{what}: the next panel did not start: {self.ground.words()}")
         if failed := (child.shared.about(UP) or {})["failed"]:
             raise Diverged(f"{what}: the next panel's start says: {failed}")
-        seen = self.agreed(what)
+        findings = self.agreed(what)
         if self.expected is not None:
-            self.compare(seen.world, self.expected)
-        return seen
+            self.compare(findings.world, self.expected)
+        return findings
 
     def agreed(self, what: str) -> Seen:
-        seen = self.ground.look()
-        if seen.wrong:
-            raise Diverged(f"{what}: {'; '.join(seen.wrong)}")
-        return seen
+        findings = self.ground.look()
+        if findings.wrong:
+            raise Diverged(f"{what}: {'; '.join(findings.wrong)}")
+        return findings
 
     def compare(self, world: World, expected: Expected) -> None:
         before, after, sure = expected.before, expected.after, expected.sure
@@ -166,12 +166,12 @@ class Sweep:
         """One more panel, which lives: everything comes to rest, with nothing left behind."""
         child = self.ground.panel(self.mutation)
         try:
-            seen = self.recovered(child)
-            self.order(child, seen.world, "policy", rests=4.0)
+            findings = self.recovered(child)
+            self.order(child, findings.world, "policy", rests=4.0)
             assert child.run(f"{RESTED} 0"), self.ground.words()
-            seen = self.ground.oracle.look(at_rest=True)
-            if seen.wrong:
-                raise Diverged(f"at rest: {'; '.join(seen.wrong)}")
+            findings = self.ground.oracle.look(at_rest=True)
+            if findings.wrong:
+                raise Diverged(f"at rest: {'; '.join(findings.wrong)}")
         finally:
             child.kill()
 
@@ -217,14 +217,14 @@ class Job:
 
 def learned(sweep: Sweep, phases: Iterable[str], kinds: Iterable[str]) -> list[Job]:
     """Every point of every phase, with a kind of save that comes by it."""
-    found: dict[tuple[str, str], list[str]] = {}
+    points: dict[tuple[str, str], list[str]] = {}
     for phase in phases:
         for kind in kinds if phase in {"save", "roll_back"} else [kind for kind in DEEP if kind in kinds]:
             if phase == "roll_back" and kind in {"notes", "policy_create"}:
                 continue  # nothing is deployed, so nothing is rolled back
             for point in sweep.one(phase, kind, None):
-                found.setdefault((phase, point), []).append(kind)
-    return [Job(phase, sweep.chance.choice(by), point) for (phase, point), by in found.items()]
+                points.setdefault((phase, point), []).append(kind)
+    return [Job(phase, sweep.chance.choice(by), point) for (phase, point), by in points.items()]
 
 
 def is_waiting(point: str) -> bool:
@@ -288,10 +288,10 @@ def _some(sweep: Sweep, jobs: list[Job], total: Result) -> None:
         total.divergences.append(str(diverged))
 
 
-def _add(total: Result, one: Result) -> None:
+def _add(total: Result, part: Result) -> None:
     for name in ("passes", "kills", "missed", "lost", "asked", "failed"):
-        setattr(total, name, getattr(total, name) + getattr(one, name))
-    total.outcomes += one.outcomes
+        setattr(total, name, getattr(total, name) + getattr(part, name))
+    total.outcomes += part.outcomes
 
 
 def main() -> None:
@@ -305,24 +305,27 @@ def main() -> None:
     parser.add_argument("--kind", choices=KINDS, action="append")
     parser.add_argument("--point", action="append", help="these alone")
     parser.add_argument("--mutation", default="", choices=["", *MUTATIONS])
-    asked = parser.parse_args()
-    versions = asked.haproxy or list(VERSIONS)
+    arguments = parser.parse_args()
+    versions = arguments.haproxy or list(VERSIONS)
     bad = 0
     for version in versions:
-        passes, waits = (max(1, each // len(versions)) for each in (asked.passes, asked.waits))
+        passes, waits = (max(1, each // len(versions)) for each in (arguments.passes, arguments.waits))
 
         def plan(sweep: Sweep, passes: int = passes, waits: int = waits) -> list[Job]:
-            if asked.point:
+            if arguments.point:
                 return [
-                    Job((asked.phase or PHASES)[0], (asked.kind or KINDS)[0], point) for point in asked.point
+                    Job((arguments.phase or PHASES)[0], (arguments.kind or KINDS)[0], point)
+                    for point in arguments.point
                 ] * passes
-            jobs = learned(sweep, asked.phase or PHASES, asked.kind or KINDS)
-            return schedule(jobs, passes, waits, sweep.chance)[: asked.sample]
+            jobs = learned(sweep, arguments.phase or PHASES, arguments.kind or KINDS)
+            return schedule(jobs, passes, waits, sweep.chance)[: arguments.sample]
 
         began = time.monotonic()
-        print(f"HAProxy {version}, seed {asked.seed}", flush=True)
-        result = run(haproxy_binary(version), asked.seed, plan, asked.mutation, most=1 if asked.mutation else 5)
-        print(f"HAProxy {version}, seed {asked.seed}: {result} ({time.monotonic() - began:.0f} s)", flush=True)
+        print(f"HAProxy {version}, seed {arguments.seed}", flush=True)
+        result = run(
+            haproxy_binary(version), arguments.seed, plan, arguments.mutation, most=1 if arguments.mutation else 5
+        )
+        print(f"HAProxy {version}, seed {arguments.seed}: {result} ({time.monotonic() - began:.0f} s)", flush=True)
         bad += len(result.divergences) + result.failed
     sys.exit(1 if bad else 0)
 

@@ -137,27 +137,27 @@ class Shared:
 
     def tell(self, word: str, **facts: object) -> None:
         """Child: what it has come to. A line is added, and then the length: the parent never reads half of one."""
-        said = json.dumps({"word": word, **facts}).encode() + b"\n"
+        message = json.dumps({"word": word, **facts}).encode() + b"\n"
         (end,) = struct.unpack("i", self.memory[8:12])
-        self.memory[64 + end : 64 + end + len(said)] = said
-        self.memory[8:12] = struct.pack("i", end + len(said))
+        self.memory[64 + end : 64 + end + len(message)] = message
+        self.memory[8:12] = struct.pack("i", end + len(message))
 
     def heard(self) -> list[dict[str, Any]]:
         (end,) = struct.unpack("i", self.memory[8:12])
         return [json.loads(line) for line in self.memory[64 : 64 + end].splitlines()]
 
     def words(self) -> list[str]:
-        return [str(said["word"]) for said in self.heard()]
+        return [str(message["word"]) for message in self.heard()]
 
     def about(self, word: str) -> dict[str, Any] | None:
         """What it said with that word; None where it has not said it."""
-        return next((said for said in self.heard() if said["word"] == word), None)
+        return next((message for message in self.heard() if message["word"] == word), None)
 
     def order(self, **what: object) -> None:
         """Parent: what the child is to do next."""
-        said = json.dumps(what).encode()
-        self.memory[ORDERS : ORDERS + len(said)] = said
-        self.memory[12:16] = struct.pack("i", len(said))
+        message = json.dumps(what).encode()
+        self.memory[ORDERS : ORDERS + len(message)] = message
+        self.memory[12:16] = struct.pack("i", len(message))
 
     def ordered(self) -> dict[str, Any] | None:
         """Child: the order, once."""
@@ -207,10 +207,10 @@ class Child:
 
     def _descriptor(self, number: int) -> int:
         """The child's descriptor as one of ours."""
-        found = int(_libc.syscall(_PIDFD_GETFD, self._pidfd, number, 0))
-        if found < 0:
+        copy = int(_libc.syscall(_PIDFD_GETFD, self._pidfd, number, 0))
+        if copy < 0:
             raise OSError(ctypes.get_errno(), f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
-        return found
+        return copy
 
     @property
     def is_alive(self) -> bool:
@@ -243,12 +243,12 @@ class Child:
                 self._answer(lambda _call: None)
 
     def _answer(self, decide: Callable[[Call], Verdict]) -> None:
-        asked = bytearray(80)
+        request = bytearray(80)
         try:
-            fcntl.ioctl(self._listener, _RECEIVE, asked)
+            fcntl.ioctl(self._listener, _RECEIVE, request)
         except OSError:  # the thread died, or a signal took it out of the call
             return
-        number, thread, _flags, call, _arch, _at, *arguments = struct.unpack("QIIiIQ6Q", asked)
+        number, thread, _flags, call, _arch, _at, *arguments = struct.unpack("QIIiIQ6Q", request)
         verdict: Verdict = None
         value = 0
         if self._is_ours(thread):
@@ -285,10 +285,10 @@ class Child:
 
     def _text(self, address: int) -> str:
         """A string in the child's memory; pages end where mappings may."""
-        found = b""
-        while b"\0" not in found and len(found) < 4096:
-            found += self._read(address + len(found), 256 - (address + len(found)) % 256) or b"\0"
-        return found.split(b"\0")[0].decode("utf-8", "replace")
+        content = b""
+        while b"\0" not in content and len(content) < 4096:
+            content += self._read(address + len(content), 256 - (address + len(content)) % 256) or b"\0"
+        return content.split(b"\0")[0].decode("utf-8", "replace")
 
     # What a call is about, in words that are the same in every pass
 
@@ -304,12 +304,12 @@ class Child:
 
     def _of_descriptor(self, number: int) -> str:
         try:
-            found = os.readlink(f"/proc/{self.pid}/fd/{number}")
+            path = os.readlink(f"/proc/{self.pid}/fd/{number}")
         except OSError:
             return "nothing"
-        if found.startswith("socket:"):
+        if path.startswith("socket:"):
             return self._peers.get(number, "socket")
-        return self._plain(found)
+        return self._plain(path)
 
     def has_on_disk(self, number: int) -> bool:
         """Whether this descriptor of the child's is a file or a directory."""
@@ -369,14 +369,14 @@ def _watched() -> int:
 
     held = ctypes.create_string_buffer(program, len(program))
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    found = int(
+    result = int(
         _libc.syscall(
             _SECCOMP, _FILTER, _NEW_LISTENER, ctypes.byref(Program(len(program) // 8, ctypes.addressof(held)))
         )
     )
-    if found < 0:
+    if result < 0:
         raise OSError(ctypes.get_errno(), f"seccomp: {errno.errorcode.get(ctypes.get_errno())}")
-    return found
+    return result
 
 
 def _program() -> bytes:

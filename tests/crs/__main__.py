@@ -66,13 +66,14 @@ def write(results: dict[str, list[Result]]) -> None:
 
 
 def totals(results: dict[str, list[Result]]) -> str:
-    lines = [f"| {version} | {share(found)} |" for version, found in results.items()]
+    lines = [f"| {version} | {share(outcomes)} |" for version, outcomes in results.items()]
     return "\n".join(["| HAProxy | tests that pass |", "|---|---|", *lines])
 
 
 def causes(results: dict[str, list[Result]]) -> str:
     counted = {
-        version: collections.Counter(why for _, why in failures(found).values()) for version, found in results.items()
+        version: collections.Counter(why for _, why in failures(outcomes).values())
+        for version, outcomes in results.items()
     }
     names = sorted(set().union(*counted.values()))
     lines = [f"| {name} | {' | '.join(str(counted[version][name]) for version in results)} |" for name in names]
@@ -82,11 +83,11 @@ def causes(results: dict[str, list[Result]]) -> str:
 def by_file(results: dict[str, list[Result]]) -> str:
     """Passed of all, by file of tests."""
     files: dict[str, dict[str, str]] = collections.defaultdict(dict)
-    for version, found in results.items():
+    for version, outcomes in results.items():
         tests = collections.defaultdict(set)
-        for result in found:
+        for result in outcomes:
             tests[result.stage.file].add(result.stage.test)
-        failed = collections.Counter(file for file, _ in failures(found).values())
+        failed = collections.Counter(file for file, _ in failures(outcomes).values())
         for file, names in tests.items():
             files[file][version] = f"{len(names) - failed[file]}/{len(names)}"
     whole = [
@@ -99,9 +100,9 @@ def by_file(results: dict[str, list[Result]]) -> str:
 
 
 def every(results: dict[str, list[Result]]) -> str:
-    found = {version: failures(result) for version, result in results.items()}
-    tests = sorted(set().union(*found.values()), key=lambda test: [int(part) for part in test.split("-")])
-    lines = [f"| {test} | {' | '.join(found[v].get(test, ('', 'passes'))[1] for v in results)} |" for test in tests]
+    failed = {version: failures(result) for version, result in results.items()}
+    tests = sorted(set().union(*failed.values()), key=lambda test: [int(part) for part in test.split("-")])
+    lines = [f"| {test} | {' | '.join(failed[v].get(test, ('', 'passes'))[1] for v in results)} |" for test in tests]
     return "\n".join(
         ["## Every test that fails\n", f"| test | {' | '.join(results)} |", "|---|" + "---|" * len(results), *lines]
     )

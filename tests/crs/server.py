@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def reflected(asked: bytes) -> tuple[int, dict[str, str], bytes]:
+def reflected(question: bytes) -> tuple[int, dict[str, str], bytes]:
     """The status, headers and body that a request's body asks for."""
     wanted: dict[str, Any] = {}
     with contextlib.suppress(ValueError):
-        wanted = json.loads(asked)
+        wanted = json.loads(question)
     body = base64.b64decode(wanted.get("encodedBody") or "") or str(wanted.get("body") or "").encode()
     headers = {name.lower(): str(value) for name, value in (wanted.get("headers") or {}).items()}
     return int(wanted.get("status") or 200), {"content-type": "text/plain; charset=utf-8", **headers}, body
@@ -23,8 +23,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self) -> None:
-        asked = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, headers, body = reflected(asked if self.path.startswith("/reflect") else b"")
+        question = self.rfile.read(int(self.headers.get("content-length") or 0))
+        status, headers, body = reflected(question if self.path.startswith("/reflect") else b"")
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(body))}.items():
             self.send_header(name, value)

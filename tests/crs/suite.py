@@ -36,14 +36,14 @@ class Stage:
 
 
 def folder() -> Path:
-    found = subprocess.run(
+    result = subprocess.run(
         ["../tools/go.sh", "list", "-m", "-f", "{{.Dir}}", MODULE],
         cwd=ROOT / "spoa",
         capture_output=True,
         text=True,
         check=True,
     )
-    return Path(found.stdout.strip()) / "tests"
+    return Path(result.stdout.strip()) / "tests"
 
 
 @functools.cache
@@ -81,7 +81,7 @@ def _request(given: dict[str, Any]) -> bytes:
     """The bytes that go-ftw would send."""
     if given.get("encoded_request"):
         return base64.b64decode(given["encoded_request"])
-    body = REPEAT.sub(lambda found: found[1] * int(found[2]), str(given.get("data") or "")).encode()
+    body = REPEAT.sub(lambda match: match[1] * int(match[2]), str(given.get("data") or "")).encode()
     headers = {str(name): str(value) for name, value in (given.get("headers") or {}).items()}
     names = {name.lower() for name in headers}
     if given.get("autocomplete_headers", True):

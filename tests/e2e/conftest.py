@@ -25,13 +25,13 @@ FLAGS = (
 
 def chromium() -> str:
     """What tools/install-dev.sh installs."""
-    found = (
+    path = (
         os.environ.get("GUARDPANEL_TEST_CHROMIUM")
         or shutil.which("chromium-headless-shell")
         or shutil.which("chromium")
     )
-    assert found, "Debian's Chromium is needed: apt-get install chromium-headless-shell"
-    return found
+    assert path, "Debian's Chromium is needed: apt-get install chromium-headless-shell"
+    return path
 
 
 PATIENCE_MS = 20_000

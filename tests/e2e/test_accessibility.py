@@ -119,8 +119,8 @@ def newest_event(filled: Panel) -> str:
     with Person(filled) as ada:
         ends = time.monotonic() + 60
         while time.monotonic() < ends:
-            if found := re.search(r'"/events/([0-9a-f-]{36})"', ada.get("/events").html):
-                return found[1]
+            if match := re.search(r'"/events/([0-9a-f-]{36})"', ada.get("/events").html):
+                return match[1]
             time.sleep(0.2)
     raise AssertionError(filled.logs())
 
@@ -169,10 +169,10 @@ def test_a_page_can_be_read_in_the_dark(browsing: Page, filled: Panel, path: str
     browsing.emulate_media(color_scheme="dark")
     browsing.goto(filled.url + path)
 
-    found = faults(browsing, "color-contrast", "link-in-text-block")
+    violations = faults(browsing, "color-contrast", "link-in-text-block")
 
     browsing.emulate_media(color_scheme="light")
-    assert found == []
+    assert violations == []
 
 
 def test_each_link_of_a_row_can_be_touched_on_a_phone(browsing: Page, filled: Panel) -> None:
@@ -211,7 +211,7 @@ def test_a_save_shows_its_steps(browsing: Page, filled: Panel) -> None:
     browsing.get_by_label("Inbound anomaly threshold").fill(
         str(100 + int(browsing.evaluate("performance.now()")) % 900)
     )
-    seen = browsing.evaluate_handle(
+    texts = browsing.evaluate_handle(
         """() => {
             const seen = [], steps = document.querySelector('[data-steps]');
             new MutationObserver(() => seen.push(steps.textContent)).observe(steps, {childList: true, subtree: true});
@@ -222,4 +222,4 @@ def test_a_save_shows_its_steps(browsing: Page, filled: Panel) -> None:
     browsing.wait_for_selector(".toast")
 
     assert "Live in" in browsing.locator(".toast").inner_text()
-    assert any("Check" in text for text in seen.json_value())
+    assert any("Check" in text for text in texts.json_value())

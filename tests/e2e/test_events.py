@@ -90,26 +90,28 @@ Watched = tuple[Page, Complaints, list[str]]
 def watched(page: Page) -> tuple[Complaints, list[str]]:
     """What a page complains of, and every request that it makes for more than itself."""
     page.add_init_script(WATCH)
-    asked: list[str] = []
+    requests: list[str] = []
 
-    def note(one: Request) -> None:
-        if one.resource_type not in {"stylesheet", "image"}:
-            asked.append(f"{one.method} {one.url}")
+    def note(request: Request) -> None:
+        if request.resource_type not in {"stylesheet", "image"}:
+            requests.append(f"{request.method} {request.url}")
 
     page.on("request", note)
     page.on("dialog", lambda dialog: dialog.dismiss())
-    return Complaints(page), asked
+    return Complaints(page), requests
 
 
-def assert_quiet(page: Page, complaints: Complaints, asked: list[str], panel: Panel) -> None:
+def assert_quiet(page: Page, complaints: Complaints, requests: list[str], panel: Panel) -> None:
     page.wait_for_timeout(30)
     assert page.evaluate("window.seen") == [], page.url
     assert page.evaluate("window.pwned") is None
     assert complaints.found == []
-    others = [one for one in asked if not re.match(rf"GET {re.escape(panel.url)}/(events|static|live)", one)]
+    others = [
+        request for request in requests if not re.match(rf"GET {re.escape(panel.url)}/(events|static|live)", request)
+    ]
     assert others == []
     gone = ("img", "iframe", "object", "embed", "base", "style", "[onerror]", "[onload]", "[hx-post]", "hx-partial")
-    assert page.locator(", ".join(f"main {one}" for one in gone)).count() == 0, page.url
+    assert page.locator(", ".join(f"main {selector}" for selector in gone)).count() == 0, page.url
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ def test_nothing_of_an_attackers_markup_and_nothing_that_cannot_be_seen_is_left(
         assert len(links) >= 50
         for link in links:
             html = ada.get(f"/events/{link}").html
-            assert {one for one in html if not one.isprintable()} <= {"\n"}
+            assert {character for character in html if not character.isprintable()} <= {"\n"}
             assert attackers_markup(html) == []
             assert ada.client.get(f"/events/{link}/lines").text.isascii()
 

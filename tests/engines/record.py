@@ -114,10 +114,10 @@ def checked(haproxy: str, configuration: Path, part: str, instead: str) -> str:
     assert part in text, part
     wrong = configuration.with_name("wrong.cfg")
     wrong.write_text(text.replace(part, instead, 1))
-    said = subprocess.run(
+    output = subprocess.run(
         [haproxy, "-c", "-f", wrong], capture_output=True, text=True, check=False, cwd=configuration.parent
     )
-    return (said.stdout + said.stderr).replace("/wrong.cfg", "/haproxy.cfg")
+    return (output.stdout + output.stderr).replace("/wrong.cfg", "/haproxy.cfg")
 
 
 def of_the_agent(haproxy: str) -> Iterator[tuple[str, str]]:
@@ -132,17 +132,17 @@ def of_the_agent(haproxy: str) -> Iterator[tuple[str, str]]:
         document["applications"][0]["directives"] += f"\n{REFUSED}\n"
         wrong = stack.folder / "coraza.yaml"
         wrong.write_text(readable_yaml.written(document))
-        said = subprocess.run(
+        output = subprocess.run(
             [agent_binary(), "-config", wrong, "-validate"], capture_output=True, text=True, check=False
         )
-        yield "validate-refused.txt", said.stdout + said.stderr
+        yield "validate-refused.txt", output.stdout + output.stderr
         yield "reload-refused.json", http(stack, "POST", "/v1/reload")
 
 
 def shortened(answer: str) -> str:
     """The first rules of some six hundred."""
-    found = json.loads(answer)
-    return json.dumps({**found, "rules": found["rules"][:RULES]}, indent=1) + "\n"
+    problems = json.loads(answer)
+    return json.dumps({**problems, "rules": problems["rules"][:RULES]}, indent=1) + "\n"
 
 
 def http(stack: Stack, method: str, target: str) -> str:
@@ -150,24 +150,24 @@ def http(stack: Stack, method: str, target: str) -> str:
     return stack.send(head.encode(), path=f"{stack.folder}/control.sock").body.decode()
 
 
-def keep(folder: Path, name: str, said: str) -> None:
+def keep(folder: Path, name: str, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(said, "utf-8")
+    (folder / name).write_text(text, "utf-8")
 
 
 def main() -> None:
     binaries = {branch(binary): binary for binary in candidates() if branch(binary)}
     for version, binary in sorted(binaries.items()):
-        for name, said in recorded(binary):
-            keep(TRANSCRIPTS / f"haproxy-{version}", f"{name}.txt", without_places(said))
-    for name, said in of_the_agent(binaries[max(binaries)]):
-        keep(TRANSCRIPTS / "guardpanel-spoa", name, without_places(said))
+        for name, text in recorded(binary):
+            keep(TRANSCRIPTS / f"haproxy-{version}", f"{name}.txt", without_places(text))
+    for name, text in of_the_agent(binaries[max(binaries)]):
+        keep(TRANSCRIPTS / "guardpanel-spoa", name, without_places(text))
     subprocess.run(["git", "--no-pager", "diff", "--stat", "--", TRANSCRIPTS], check=True)
 
 
-def without_places(said: str) -> str:
-    said = re.sub(rf"{re.escape(tempfile.gettempdir())}/gps\w+(/releases/\d+|/current)?", "/data", said)
-    return re.sub(rf"{re.escape(str(ROOT))}/\S*/haproxy\b", "/usr/sbin/haproxy", said)
+def without_places(text: str) -> str:
+    text = re.sub(rf"{re.escape(tempfile.gettempdir())}/gps\w+(/releases/\d+|/current)?", "/data", text)
+    return re.sub(rf"{re.escape(str(ROOT))}/\S*/haproxy\b", "/usr/sbin/haproxy", text)
 
 
 if __name__ == "__main__":

@@ -22,20 +22,20 @@ def test_an_address_is_kept_while_the_name_still_has_it(tmp_path: Path) -> None:
 def test_a_name_without_an_answer_is_held_and_why_is_known(tmp_path: Path) -> None:
     addresses = Addresses(tmp_path / "a.json")
     addresses.learn({"app.lan": Resolution(("10.0.0.5",))})
-    found = addresses.of("app.lan")
+    address = addresses.of("app.lan")
     addresses.learn({"app.lan": GONE, "never.lan": GONE})
 
     held, never = addresses.of("app.lan"), addresses.of("never.lan")
 
-    assert found and held and never
+    assert address and held and never
     assert (held.address, held.is_held, held.problem) == ("10.0.0.5", True, GONE.problem)
-    assert (held.since, held.confirmed) == (found.since, found.confirmed)
+    assert (held.since, held.confirmed) == (address.since, address.confirmed)
     assert (never.address, never.is_held, never.problem) == ("", False, GONE.problem)
     assert addresses.all() == {"app.lan": "10.0.0.5"}
     addresses.learn({"app.lan": Resolution(("10.0.0.5",))})
     again = addresses.of("app.lan")
     assert again
-    assert (again.since, again.is_held) == (found.since, False)
+    assert (again.since, again.is_held) == (address.since, False)
 
 
 def test_what_is_in_use_is_on_disk_and_nothing_else(tmp_path: Path) -> None:

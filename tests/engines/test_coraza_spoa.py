@@ -78,10 +78,10 @@ async def test_a_missing_agent_is_down_with_a_reason(folder: Path) -> None:
 @pytest.mark.parametrize(("pid", "words"), [(0, "another container"), (1, "Operation not permitted")])
 async def test_who_cannot_be_told_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, pid: int, words: str) -> None:
     """Above all nobody signals process 0, which is everybody in our group."""
-    told: list[int] = []
+    signals: list[int] = []
 
     def kill(pid: int, number: int) -> None:
-        told.append(pid)
+        signals.append(pid)
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(coraza_spoa, "listener_of", lambda _: pid)
@@ -89,13 +89,13 @@ async def test_who_cannot_be_told_is_said(folder: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(DeploymentFailed, match=words):
         await made(folder).reload()
-    assert told == [pid] * (pid > 0)
+    assert signals == [pid] * (pid > 0)
 
 
 async def test_what_was_written_is_unread_until_it_was_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    agent, told = made(folder), []
+    agent, signals = made(folder), []
     monkeypatch.setattr(coraza_spoa, "listener_of", lambda _: 4711)
-    monkeypatch.setattr(os, "kill", lambda *of: told.append(of))
+    monkeypatch.setattr(os, "kill", lambda *of: signals.append(of))
     document = render(DesiredState.from_rows(rows({"A": {}}, {}), SMALL)).files["coraza.yaml"]
     agent.configuration.parent.mkdir()
     running = AgentStatus(running=True, is_ours=False)
@@ -104,18 +104,18 @@ async def test_what_was_written_is_unread_until_it_was_told(folder: Path, monkey
     assert not await agent.has_read(running)
     await agent.reload()
 
-    assert told == [(4711, signal.SIGHUP)]
+    assert signals == [(4711, signal.SIGHUP)]
     assert await agent.has_read(running)
     assert not agent.write(document)
     assert await agent.has_read(running)
 
 
 async def test_a_load_ends_when_all_judge_or_says_who_does_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    agent, asked = made(folder), []
+    agent, questions = made(folder), []
 
     async def judges(_place: Path, name: str, _seconds: float) -> bool:
-        asked.append(name)
-        return name == "p1" or asked.count(name) > 2
+        questions.append(name)
+        return name == "p1" or questions.count(name) > 2
 
     async def told() -> None:
         pass
@@ -123,10 +123,10 @@ async def test_a_load_ends_when_all_judge_or_says_who_does_not(folder: Path, mon
     monkeypatch.setattr(spop, "judges", judges)
     monkeypatch.setattr(agent, "reload", told)
     await agent.load(["p1", "p2"])
-    assert asked.count("p2") == 3
+    assert questions.count("p2") == 3
 
     monkeypatch.setattr(coraza_spoa, "PATIENCE_SECONDS", 0.0)
-    asked.clear()
+    questions.clear()
     with pytest.raises(DeploymentFailed, match="SIGHUP") as failed:
         await agent.load(["p1", "p3"])
     assert failed.value.evidence.startswith("No verdict from p3.")

@@ -49,19 +49,19 @@ def told(
     return {name: row for (_, name), row in rows_in("\n".join(lines)).items()}
 
 
-def states(found: dict[str, Row]) -> dict[str, str]:
-    return {name: row["srv_op_state"] for name, row in found.items()}
+def states(rows: dict[str, Row]) -> dict[str, str]:
+    return {name: row["srv_op_state"] for name, row in rows.items()}
 
 
 def test_a_server_that_is_down_stays_down_and_since_when_is_kept() -> None:
     servers = configured(A, B)
 
-    found = told(said(DEAD, {}), servers, servers)
+    rows = told(said(DEAD, {}), servers, servers)
 
-    assert states(found) == {"s1": "0", "s2": "2"}
-    assert found["s1"]["srv_time_since_last_change"] == "77"
-    assert found["s1"]["srv_check_result"] == "2"
-    assert found["s2"]["srv_check_health"] == "4"
+    assert states(rows) == {"s1": "0", "s2": "2"}
+    assert rows["s1"]["srv_time_since_last_change"] == "77"
+    assert rows["s1"]["srv_check_result"] == "2"
+    assert rows["s2"]["srv_check_health"] == "4"
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_port_weight_and_tls_are_as_configured_whatever_the_old_worker_says() ->
 
 
 def test_a_server_keeps_its_state_when_an_earlier_one_is_removed() -> None:
-    found = told(said(DEAD, {}), configured(A, B), configured(B))
-    assert states(found) == {"s1": "2"}
+    rows = told(said(DEAD, {}), configured(A, B), configured(B))
+    assert states(rows) == {"s1": "2"}
 
-    found = told(said({}, DEAD), configured(A, B), configured(B))
-    assert states(found) == {"s1": "0"}
+    rows = told(said({}, DEAD), configured(A, B), configured(B))
+    assert states(rows) == {"s1": "0"}
 
 
 def test_two_in_one_place_keep_their_own() -> None:
@@ -122,10 +122,10 @@ def test_what_is_not_in_use_is_not_told_of() -> None:
 def test_a_server_that_nothing_checks_is_never_down() -> None:
     servers = configured(A, NAMED, health_check=False)
 
-    found = told(said(DEAD, {**DEAD, "srv_addr": "192.0.2.7"}), servers, servers)
+    rows = told(said(DEAD, {**DEAD, "srv_addr": "192.0.2.7"}), servers, servers)
 
-    assert states(found) == {"s2": "2"}
-    assert found["s2"]["srv_check_state"] == "0"
+    assert states(rows) == {"s2": "2"}
+    assert rows["s2"]["srv_check_state"] == "0"
 
 
 NEW_NAME = {"addresses": {"app.lan": "192.0.2.7"}}

@@ -47,11 +47,11 @@ async def test_silent_names_cost_one_time_for_all_and_hide_no_answer() -> None:
     resolver = Resolver()
     names = Names(resolver)
 
-    found = await names.find(["app.lan", "both.lan", *(f"silent{at}.lan" for at in range(50))], longest=2)
+    answers = await names.find(["app.lan", "both.lan", *(f"silent{at}.lan" for at in range(50))], longest=2)
 
-    assert found["app.lan"].addresses == ("10.0.0.5", "10.0.0.6")
-    assert found["both.lan"].addresses == ("10.0.0.7", "2001:db8::7")
-    assert {found[f"silent{at}.lan"] for at in range(50)} == {Resolution(problem="no response in time (2 s)")}
+    assert answers["app.lan"].addresses == ("10.0.0.5", "10.0.0.6")
+    assert answers["both.lan"].addresses == ("10.0.0.7", "2001:db8::7")
+    assert {answers[f"silent{at}.lan"] for at in range(50)} == {Resolution(problem="no response in time (2 s)")}
     resolver.speaks.set()
 
 
@@ -70,16 +70,16 @@ async def test_a_name_that_is_being_asked_for_is_not_asked_for_again() -> None:
 
 
 async def test_a_name_leads_nowhere_that_may_not_be_typed() -> None:
-    found = await Names(Resolver()).find(["metadata.lan", "rebound.lan"])
+    answers = await Names(Resolver()).find(["metadata.lan", "rebound.lan"])
 
-    assert found["metadata.lan"] == Resolution(problem="169.254.169.254 can’t be a server", is_none=True)
-    assert found["rebound.lan"].addresses == ("10.0.0.9",)
+    assert answers["metadata.lan"] == Resolution(problem="169.254.169.254 can’t be a server", is_none=True)
+    assert answers["rebound.lan"].addresses == ("10.0.0.9",)
 
 
 async def test_this_machines_own_names_have_addresses() -> None:
-    found = (await Names().find(["localhost"]))["localhost"]
-    assert found.addresses
-    assert found.addresses[0] in {"127.0.0.1", "::1"}
+    answer = (await Names().find(["localhost"]))["localhost"]
+    assert answer.addresses
+    assert answer.addresses[0] in {"127.0.0.1", "::1"}
 
 
 async def test_every_name_is_refused_with_words_of_its_own_at_its_own_field() -> None:
@@ -89,10 +89,10 @@ async def test_every_name_is_refused_with_words_of_its_own_at_its_own_field() ->
     )
     bundle = render(state)
     resolver = Resolver()
-    found = await Names(resolver).find([server.host for server in bundle.named_servers], longest=2)
+    answers = await Names(resolver).find([server.host for server in bundle.named_servers], longest=2)
 
     with pytest.raises(ConfigRejected) as refused:
-        must_have_addresses(bundle.named_servers, found, bundle, FACTS.http_binds)
+        must_have_addresses(bundle.named_servers, answers, bundle, FACTS.http_binds)
 
     resolver.speaks.set()
     errors = {finding.field: field_error(finding) for finding in refused.value.findings}

@@ -73,12 +73,12 @@ def stored(*certificates: Made) -> ServedCertificates:
             ServedCertificate(
                 number,
                 Source.UPLOAD,
-                tuple(str(name.value) for name in one.certificate.extensions[0].value),
-                one.certificate.not_valid_before_utc,
-                one.certificate.not_valid_after_utc,
-                (one.pem + one.key_pem).encode(),
+                tuple(str(name.value) for name in certificate.certificate.extensions[0].value),
+                certificate.certificate.not_valid_before_utc,
+                certificate.certificate.not_valid_after_utc,
+                (certificate.pem + certificate.key_pem).encode(),
             )
-            for number, one in enumerate(certificates, 1)
+            for number, certificate in enumerate(certificates, 1)
         ),
         now,
     )
@@ -103,9 +103,9 @@ def files(folder: Path) -> Settings:
     )
 
 
-def put(folder: Path, one: Made) -> None:
-    (folder / "own.pem").write_text(one.pem + intermediate().pem)
-    (folder / "own.key").write_text(one.key_pem)
+def put(folder: Path, certificate: Made) -> None:
+    (folder / "own.pem").write_text(certificate.pem + intermediate().pem)
+    (folder / "own.key").write_text(certificate.key_pem)
 
 
 def of(tls: PanelTls) -> bytes:
@@ -124,12 +124,12 @@ async def test_a_handshake_gets_the_valid_certificate_that_covers_its_name(
         assert await server.leaf("panel.example", version) == default
         server.tls.stored = lambda: stored(wildcard, exact, expired)
 
-        got = {
+        certificates = {
             name: await server.leaf(name, version)
             for name in ("PANEL.example", "a.example", "old.test", "x.test", None)
         }
 
-    assert got == {
+    assert certificates == {
         "PANEL.example": exact.der, "a.example": wildcard.der, "old.test": default, "x.test": default, None: default,
     }  # fmt: skip
 
@@ -280,8 +280,8 @@ async def test_unusable_files_are_said_before_anything_starts(
 
     with pytest.raises(Problem, match=f"GUARDPANEL_LISTEN_{words}"):
         panel_certificate.read(files, datetime.now(UTC))
-    [(is_well, said)] = await preflight.panel_tls(files)
-    assert not is_well and said.startswith("GUARDPANEL_LISTEN_")
+    [(is_well, message)] = await preflight.panel_tls(files)
+    assert not is_well and message.startswith("GUARDPANEL_LISTEN_")
 
 
 def test_one_file_holds_certificate_and_key(files: Settings) -> None:

@@ -159,8 +159,8 @@ async def test_the_filter_in_lua_is_there_again_before_haproxy_reads_a_configura
     if by == "a check":
         given = rows({"A": {}}, {"a.test": {"policy": "A", "servers": [{"address": "192.0.2.1"}]}})
         facts = replace(FACTS, server_states=str(tmp_path / "states"), lua_folder=str(settings.run_dir))
-        asked = HAProxy(settings.haproxy_bin)
-        facts = replace(facts, runs_lua=await asked.runs_lua(), drops_trailers=await asked.knows(DROPS_TRAILERS))
+        haproxy = HAProxy(settings.haproxy_bin)
+        facts = replace(facts, runs_lua=await haproxy.runs_lua(), drops_trailers=await haproxy.knows(DROPS_TRAILERS))
         (tmp_path / "states").touch()
         bundle = render(DesiredState.from_rows(given, facts))
         await engines.haproxy.check(engines.releases.stage(1, bundle), bundle)

@@ -126,7 +126,7 @@ async def test_an_agent_that_replays_for_others_is_asked_again(impatient: None) 
         await (refuses(429, "4 replays are already running") if fake.asked < 3 else answers)(reader, writer)
 
     async with agent(busy_at_first) as fake:
-        given = [one async for one in Replays(fake.control).replay(UNDER, [REQUEST])]
+        given = [verdict async for verdict in Replays(fake.control).replay(UNDER, [REQUEST])]
 
     assert (len(given), fake.asked) == (1, 3)
 

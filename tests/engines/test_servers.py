@@ -58,7 +58,7 @@ def test_a_server_has_what_haproxy_says_of_its_last_check() -> None:
 def test_only_the_backends_of_virtual_hosts_are_told() -> None:
     servers = stat(row("waf_agent", "agent", "UP"), row("be_1", "s1", "UP"), row("be_1", "s2", "DOWN"))
     assert list(servers.states) == ["be_1"]
-    assert [one.name for one in servers.of("be_1")] == ["s1", "s2"]
+    assert [server.name for server in servers.of("be_1")] == ["s1", "s2"]
     assert "be_1" in servers
     assert "be_2" not in servers
     assert servers.of("be_2") == ()

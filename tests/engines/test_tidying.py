@@ -108,7 +108,7 @@ async def test_a_look_during_the_agents_reload_reports_no_drift(settings: Settin
         look = asyncio.create_task(engines.inspect(Expected(1, bundle.checksum)))
         await agent.asked.wait()
         agent.may_end.set()
-        found = await look
+        drift = await look
         await tidying
 
-    assert found == []
+    assert drift == []

@@ -143,12 +143,12 @@ async def test_a_state_file_has_each_server_by_name(said: Path, tmp_path: Path) 
     async with master(said, tmp_path) as cli:
         rows = rows_in(await cli.server_states())
 
-    found = {
+    states = {
         key: (row["srv_addr"], row["srv_op_state"], row["srv_check_result"])
         for key, row in rows.items()
         if key[0] != "waf_agent"
     }
-    assert found == {
+    assert states == {
         ("be_1", "s1"): ("127.0.0.1", "2", "3"),
         ("be_1", "s2"): ("127.0.0.1", "0", "2"),
         ("be_1", "s3"): ("127.0.0.1", "0", "0"),
@@ -202,20 +202,20 @@ def refusal(said: Path, name: str) -> ConfigRejected:
     ],
 )
 def test_a_complaint_is_found_at_its_field(said: Path, name: str, words: str) -> None:
-    found = refusal(said, name).findings[0]
+    finding = refusal(said, name).findings[0]
 
-    assert words in found.message
-    assert (found.noun, found.noun_id, found.field) == ("virtual_host", 1, "balance")
-    assert found.file == "haproxy.cfg"
-    assert not any(line.startswith("[") for line in found.message.splitlines())
+    assert words in finding.message
+    assert (finding.noun, finding.noun_id, finding.field) == ("virtual_host", 1, "balance")
+    assert finding.file == "haproxy.cfg"
+    assert not any(line.startswith("[") for line in finding.message.splitlines())
 
 
 def test_a_server_that_is_named_without_its_line_is_found_all_the_same(said: Path) -> None:
     output = (said / "check-bad-server.txt").read_text("utf-8")
 
-    found = rejected(Completed(1, output), Path("/data"), {}).findings[0]
+    finding = rejected(Completed(1, output), Path("/data"), {}).findings[0]
 
-    assert (found.noun, found.noun_id, found.field) == ("virtual_host", 1, "servers.1.address")
+    assert (finding.noun, finding.noun_id, finding.field) == ("virtual_host", 1, "servers.1.address")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -229,11 +229,11 @@ async def test_a_complaint_about_a_certificate_names_it_by_its_id(version: str, 
     (tmp_path / "haproxy.cfg").write_text("frontend f\n    bind 127.0.0.1:1 ssl crt-list crt-list.txt\n")
     result = await run([haproxy_binary(version), "-c", "-f", tmp_path / "haproxy.cfg"], cwd=tmp_path)
 
-    found = rejected(result, tmp_path, {}).findings[0]
+    finding = rejected(result, tmp_path, {}).findings[0]
 
-    assert (found.noun, found.noun_id, found.field) == ("certificate", 17, "certificate")
-    assert "certs/17.pem" in found.message
-    refused = ConfigRejected("No.", engine="HAProxy", output="", findings=[found])
+    assert (finding.noun, finding.noun_id, finding.field) == ("certificate", 17, "certificate")
+    assert "certs/17.pem" in finding.message
+    refused = ConfigRejected("No.", engine="HAProxy", output="", findings=[finding])
     assert [link["url"] for link in refusals.refusal(refused, 7)["links"]] == ["/certificates/17"]
 
 
@@ -299,9 +299,9 @@ def test_a_rule_that_the_agent_refuses_is_a_policys() -> None:
     line = int(output.partition('"line":')[2].partition(",")[0])
     application = Application(name, "", False, True, (7,), {line: Origin("policy", 7, "enforcement_mode")})
 
-    (found,) = agent_refusals.rejected(output, [application]).findings
+    (finding,) = agent_refusals.rejected(output, [application]).findings
     (elsewhere,) = agent_refusals.rejected(output, [Application(name, "", False, True, (7,), {})]).findings
 
-    assert "invalid rule engine status" in found.message
-    assert (found.noun, found.noun_id, found.field, found.line) == ("policy", 7, "enforcement_mode", line)
+    assert "invalid rule engine status" in finding.message
+    assert (finding.noun, finding.noun_id, finding.field, finding.line) == ("policy", 7, "enforcement_mode", line)
     assert (elsewhere.noun, elsewhere.noun_id, elsewhere.field) == ("policy", 7, None)

@@ -52,10 +52,10 @@ async def test_a_version_with_a_known_fault_is_refused_with_it(tmp_path: Path, v
 @pytest.mark.parametrize(("version", "fit"), [("2.6.12", True), ("3.0.4", False)])
 def test_the_installer_asks_the_same_table(tmp_path: Path, version: str, fit: bool) -> None:
     """Both words of tools/lib.sh: one that is not fit says why."""
-    asked = f'. tools/lib.sh; haproxy_refusal "{binary(tmp_path, version)}"'
-    said = subprocess.run(["bash", "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert (said == "") is fit
-    assert fit or said.startswith(f"HAProxy {version} is not supported: ")
+    script = f'. tools/lib.sh; haproxy_refusal "{binary(tmp_path, version)}"'
+    output = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert (output == "") is fit
+    assert fit or output.startswith(f"HAProxy {version} is not supported: ")
 
 
 async def test_what_haproxy_knows_is_asked_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,8 +67,8 @@ async def test_what_haproxy_knows_is_asked_without_a_file(monkeypatch: pytest.Mo
 
 
 def test_the_readme_names_the_versions_of_the_table() -> None:
-    said = re.search(r"^- \*\*HAProxy\*\* ([^:]*):", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert said
-    assert re.findall(r"(\d+\.\d+)\.(\d+)", said[1]) == [
-        (versions.number(branch), str(one.least)) for branch, one in versions.BRANCHES.items()
+    match = re.search(r"^- \*\*HAProxy\*\* ([^:]*):", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert match
+    assert re.findall(r"(\d+\.\d+)\.(\d+)", match[1]) == [
+        (versions.number(branch), str(support.least)) for branch, support in versions.BRANCHES.items()
     ]

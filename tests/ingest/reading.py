@@ -23,16 +23,16 @@ class Ground:
         self.settings.events_dir.mkdir()
         self.settings.log_dir.mkdir()
 
-    def write(self, segment: str, *said: Mapping[str, Any] | bytes) -> None:
+    def write(self, segment: str, *lines: Mapping[str, Any] | bytes) -> None:
         """Append lines; bytes as they are."""
         with (self.settings.events_dir / segment).open("ab") as file:
-            for one in said:
-                file.write(one if isinstance(one, bytes) else as_line(dict(one)) + b"\n")
+            for line in lines:
+                file.write(line if isinstance(line, bytes) else as_line(dict(line)) + b"\n")
 
-    def log(self, *said: Mapping[str, Any] | bytes) -> None:
+    def log(self, *lines: Mapping[str, Any] | bytes) -> None:
         with self.settings.access_log.open("ab") as file:
-            for one in said:
-                file.write(one if isinstance(one, bytes) else as_line(dict(one)) + b"\n")
+            for line in lines:
+                file.write(line if isinstance(line, bytes) else as_line(dict(line)) + b"\n")
 
     @contextmanager
     def ingest(self) -> Iterator[Ingest]:
@@ -62,7 +62,7 @@ class Ground:
         from guardpanel.events.lines import unpacked
 
         ((lines,),) = self.ask("SELECT lines FROM event JOIN event_line USING (id) WHERE request_id = ?", request)
-        return tuple(json.loads(one) if one else None for one in unpacked(lines))  # type: ignore[return-value]
+        return tuple(json.loads(line) if line else None for line in unpacked(lines))  # type: ignore[return-value]
 
 
 __all__ = ["FIRST", "SECOND", "THIRD", "Ground", "schema"]

@@ -24,13 +24,13 @@ def on_disk(path: Path) -> int:
 
 
 def test_lines_are_read_where_they_were_left(ground: Ground) -> None:
-    said = [a_log_line() for _ in range(3)]
+    lines = [a_log_line() for _ in range(3)]
 
-    for line in said:
+    for line in lines:
         ground.log(line, a_passed_line())
         ground.read_all()
 
-    assert ground.requests() == [line["id"] for line in said]
+    assert ground.requests() == [line["id"] for line in lines]
     assert ground.counters == {"events": 3, "ordinary": 3}
 
 
@@ -70,43 +70,43 @@ def test_blocks_are_given_back_a_few_at_a_time(ground: Ground, monkeypatch: pyte
         punch(file, at, size)
 
     monkeypatch.setattr(rotation, "_punch", count)
-    said = [a_log_line() for _ in range(120)]
+    lines = [a_log_line() for _ in range(120)]
     for at in range(0, 120, 40):
-        ground.log(*said[at : at + 40])
+        ground.log(*lines[at : at + 40])
         rotate(ground)
         assert on_disk(ground.settings.access_log) <= PAGE
 
     ground.read_all()
 
-    assert ground.requests() == [line["id"] for line in said]
+    assert ground.requests() == [line["id"] for line in lines]
     assert len(punched) > 9
     assert max(punched) == 2 * PAGE
 
 
 def test_who_comes_late_reads_the_archive(ground: Ground) -> None:
-    said = [a_log_line() for _ in range(60)]
+    lines = [a_log_line() for _ in range(60)]
     for at in range(0, 60, 20):
-        ground.log(*said[at : at + 20])
+        ground.log(*lines[at : at + 20])
         if at:
             rotate(ground)
 
     ground.read_all()
 
-    assert ground.requests() == [line["id"] for line in said]
+    assert ground.requests() == [line["id"] for line in lines]
     assert ground.counters == {"events": 60}
 
 
 def test_reading_resumes_in_the_middle_of_an_archive(ground: Ground) -> None:
-    said = [a_log_line() for _ in range(60)]
-    ground.log(*said[:20])
+    lines = [a_log_line() for _ in range(60)]
+    ground.log(*lines[:20])
     ground.read_all()
-    ground.log(*said[20:40])
+    ground.log(*lines[20:40])
     rotate(ground)
-    ground.log(*said[40:])
+    ground.log(*lines[40:])
 
     ground.read_all()
 
-    assert ground.requests() == [line["id"] for line in said]
+    assert ground.requests() == [line["id"] for line in lines]
     assert ground.counters == {"events": 60}
 
 
@@ -190,18 +190,18 @@ def test_no_line_is_lost_to_a_rotation_while_it_is_written_and_read(ground: Grou
 
     writer = threading.Thread(target=write)
     writer.start()
-    reader, found = AccessLog(log, Position()), []
+    reader, read = AccessLog(log, Position()), []
     while True:
         done = ended.is_set()
         batch = reader.read()
         assert not batch.counted
         if batch.position == reader.position and done:
             break
-        found += batch.lines
+        read += batch.lines
         reader.position = batch.position
         rotate(ground)
     writer.join()
     os.close(writing)
 
-    assert [int(line.split()[0]) for line in found] == list(range(lines))
+    assert [int(line.split()[0]) for line in read] == list(range(lines))
     assert on_disk(log) < 1_000_000

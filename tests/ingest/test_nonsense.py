@@ -12,8 +12,8 @@ JUNK: list[Any] = [
 ]  # fmt: skip
 
 
-def broken(said: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{**said, name: junk} for name in said for junk in JUNK]
+def broken(line: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**line, name: junk} for name in line for junk in JUNK]
 
 
 def test_any_value_in_any_field_of_the_agents_lines(ground: Ground) -> None:

@@ -8,8 +8,8 @@ from tests.events import a_passed_line
 
 
 def line(**others: Any) -> bytes:
-    said = {"peer": "127.0.0.1", "scheme": "http", "forwarded": "-", "proxied": "-", "client": "192.0.2.7", **others}
-    return json.dumps(a_passed_line(**said), separators=(",", ":")).encode()
+    request = {"peer": "127.0.0.1", "scheme": "http", "forwarded": "-", "proxied": "-", "client": "192.0.2.7", **others}
+    return json.dumps(a_passed_line(**request), separators=(",", ":")).encode()
 
 
 def test_the_last_requests_are_kept_newest_first_without_the_panels_own() -> None:
@@ -24,13 +24,13 @@ def test_the_last_requests_are_kept_newest_first_without_the_panels_own() -> Non
 
 def test_untrusted_headers_are_kept_longer() -> None:
     recent = RecentRequests()
-    said = 'x-forwarded-for: 6.6.6.6","proxied":"1'
+    header = 'x-forwarded-for: 6.6.6.6","proxied":"1'
 
-    recent.see([line(forwarded=said), line(forwarded="x-forwarded-for: 1.1.1.1", proxied="1")])
+    recent.see([line(forwarded=header), line(forwarded="x-forwarded-for: 1.1.1.1", proxied="1")])
     recent.see([line()] * 100)
 
     ignored = recent.describe()["ignored"]
-    assert [one["forwarded"] for one in ignored] == [said]
+    assert [request["forwarded"] for request in ignored] == [header]
 
 
 def test_what_a_stranger_sent_can_be_shown_and_is_bounded() -> None:
@@ -38,6 +38,6 @@ def test_what_a_stranger_sent_can_be_shown_and_is_bounded() -> None:
 
     recent.see([line(forwarded="x-forwarded-for: \u202e" + "x" * 5000), b'not JSON, but "panel":"-"'])
 
-    (one,) = recent.describe()["requests"]
-    assert "\u202e" not in str(one["forwarded"])
-    assert len(str(one["forwarded"])) == 500
+    (request,) = recent.describe()["requests"]
+    assert "\u202e" not in str(request["forwarded"])
+    assert len(str(request["forwarded"])) == 500

@@ -113,10 +113,10 @@ def test_a_stopping_ingest_leaves_waiting_lines(ground: Ground, monkeypatch: pyt
     monkeypatch.setattr(batches, "BATCH", 1)
     first, second = an_event(), an_event()
     ground.write(FIRST, first, second)
-    told = threading.Event()
-    told.set()
+    noticed = threading.Event()
+    noticed.set()
     with ground.ingest() as ingest:
-        ingest.step(told)
+        ingest.step(noticed)
 
     assert ground.requests() == [first["id"]]
 
@@ -235,19 +235,19 @@ def test_it_ends_with_the_process_that_started_it(ground: Ground) -> None:
 
 def test_a_hanging_loop_is_reported(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its socket is answered beside it: a disk that takes no write and refuses none ends no step."""
-    clock, ending, told = [1_000.0], threading.Event(), []
+    clock, ending, reports = [1_000.0], threading.Event(), []
     monkeypatch.setattr(run, "monotonic", lambda: clock[0])
 
     def hang(_self: Ingest, _ending: object) -> bool:
         for passed in (60, 61):
             clock[0] = 1_000.0 + passed
-            told.append(ingest.describe()["problem"])
+            reports.append(ingest.describe()["problem"])
         ending.set()
         return True
 
     monkeypatch.setattr(Ingest, "step", hang)
     with ground.ingest() as ingest:
         ingest.keep_reading(ending)
-        told.append(ingest.describe()["problem"])
+        reports.append(ingest.describe()["problem"])
 
-    assert told == [None, "Event ingest has made no progress for 61 s.", None]
+    assert reports == [None, "Event ingest has made no progress for 61 s.", None]

@@ -19,6 +19,6 @@ for round in range(300):
 
 
 def test_it_stops_at_any_time() -> None:
-    told = subprocess.run([sys.executable, "-c", TOLD_OFTEN], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", TOLD_OFTEN], capture_output=True, timeout=60, check=False)
 
-    assert (told.returncode, told.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -84,10 +84,10 @@ VERDICTS_OF: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None, str]]
 @pytest.mark.parametrize("order", ["together", "agent first", "HAProxy first"])
 @pytest.mark.parametrize("case", VERDICTS_OF)
 def test_what_became_of_a_request(ground: Ground, case: str, order: str) -> None:
-    logged, told, verdict = VERDICTS_OF[case]
-    event = an_event(**(told or {}))
+    logged, recorded, verdict = VERDICTS_OF[case]
+    event = an_event(**(recorded or {}))
     sources: list[Callable[[], None]] = []
-    if told is not None:
+    if recorded is not None:
         sources.append(lambda: ground.write(FIRST, event))
     if logged is not None:
         line = a_log_line(event, **logged)

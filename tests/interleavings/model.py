@@ -67,7 +67,7 @@ def must_be_current(now: State, key: str, version: int | None) -> None:
 
 def must_fit(made: State, key: str, fields: Mapping[str, Any]) -> None:
     noun = key.partition(":")[0]
-    if any(row["name"] == fields["name"] for one, row in made.items() if one != key and one.startswith(noun)):
+    if any(row["name"] == fields["name"] for other, row in made.items() if other != key and other.startswith(noun)):
         raise Refused("conflict")
     if fields.get("policy") and f"policy:{fields['policy']}" not in made:
         raise Refused("invalid")
@@ -89,22 +89,22 @@ def must_hold_together(made: State) -> None:
         raise Refused("conflict")
 
 
-def fault(operation: Operation, states: Mapping[int, State], found: State) -> str | None:
-    """What is wrong with the rows `found` after this operation; None: they are what it makes, and forms from before
+def fault(operation: Operation, states: Mapping[int, State], now_there: State) -> str | None:
+    """What is wrong with the rows `now_there` after this operation; None: they are what it makes, and forms from before
     the change are stale."""
     try:
         wanted = after(operation, states)
     except Refused as refused:
         return f"went through, but is {refused}"
     if new := wanted.pop(f"{operation.get('noun')}:new", None):
-        fresh = [key for key in found if not any(key in state for state in states.values())]
+        fresh = [key for key in now_there if not any(key in state for state in states.values())]
         if len(fresh) != 1:
             return f"made {fresh} instead of one new row"
         wanted[fresh[0]] = new
-    if wanted != nothing(found):
-        return f"made {nothing(found)} instead of {wanted}"
+    if wanted != nothing(now_there):
+        return f"made {nothing(now_there)} instead of {wanted}"
     now = nothing(states[max(states)])
-    for key, row in found.items():
+    for key, row in now_there.items():
         newest = max((state[key]["version"] for state in states.values() if key in state), default=0)
         if wanted[key] != now.get(key) and row["version"] <= newest:
             return f"left {key} at version {row['version']}, which was there before"

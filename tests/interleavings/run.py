@@ -63,7 +63,7 @@ class Journal:
     """What people asked for and were told, kept on disk at once: it outlives the process."""
 
     path: Path
-    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for line in self.path.read_text().splitlines() if self.path.exists() else []:
@@ -75,7 +75,7 @@ class Journal:
             file.write(json.dumps(entry) + "\n")
 
     def _take(self, entry: dict[str, Any]) -> None:
-        self.asked.setdefault(entry["who"], {}).update(entry)
+        self.requests.setdefault(entry["who"], {}).update(entry)
 
 
 class Life:
@@ -144,7 +144,7 @@ class Life:
         operation = await self.operation()
         if operation is None:
             return
-        who = f"p{len(self.journal.asked)}"
+        who = f"p{len(self.journal.requests)}"
         key = who if self.fate.happens(0.3) else ""
         self.journal.note(who=who, **operation, since=self.newest())
         await self.fate.pause()
@@ -153,13 +153,13 @@ class Life:
             doing.append(asyncio.create_task(self.do(operation, SaveRequest(who, key))))  # a double click
         if self.fate.happens(0.1):
             await asyncio.sleep(self.fate.seconds() * 10)
-            for one in doing:
-                one.cancel()  # the browser goes away
+            for task in doing:
+                task.cancel()  # the browser goes away
         for ended in asyncio.as_completed(doing):
             try:
                 change = await ended
             except asyncio.CancelledError:
-                self.journal.note(who=who, told=self.journal.asked[who].get("told", "nothing"))
+                self.journal.note(who=who, told=self.journal.requests[who].get("told", "nothing"))
             except Problem as problem:
                 self.journal.note(who=who, told=problem.code, until=self.newest())
             else:
@@ -174,8 +174,8 @@ class Life:
         )
         if kind == "again":
             return {"kind": choose(("look", "settle", "put_back"))}
-        rows = await self.shown(noun)
-        policy_ids = [row_id for row_id, _ in await self.shown("policy")]
+        rows = await self.rows_of(noun)
+        policy_ids = [row_id for row_id, _ in await self.rows_of("policy")]
         if kind in {"undo", "restore", "restore_one"}:
             made = [change for change, _, outcome in self.attempts() if outcome == "live"]
             change = made[-1] if self.fate.happens(0.5) else choose(made)
@@ -189,19 +189,19 @@ class Life:
             return {"kind": "create", "noun": noun, "fields": fields}
         row_id, version = choose(rows)
         version = version if self.fate.happens(0.9) else version - 1
-        found = {"kind": kind, "noun": noun, "id": row_id, "version": version}
-        return found if kind == "delete" else {**found, "fields": fields}
+        operation = {"kind": kind, "noun": noun, "id": row_id, "version": version}
+        return operation if kind == "delete" else {**operation, "fields": fields}
 
-    async def shown(self, noun: str) -> list[tuple[int, int]]:
+    async def rows_of(self, noun: str) -> list[tuple[int, int]]:
         """Ids and versions."""
         async with self.changes.database.read() as session:
             if noun == "policy":
                 return [(row.id or 0, row.version) for row in await policies.all_of_them(session)]
             return [(item.id or 0, item.version) for item in (await virtual_hosts.page(session)).items]
 
-    async def do(self, operation: dict[str, Any], asked: SaveRequest) -> int:
+    async def do(self, operation: dict[str, Any], request: SaveRequest) -> int:
         """The same calls as the pages'. The number of the change."""
-        changes, found = self.changes, operation
+        changes = self.changes
         match operation["kind"], operation.get("noun"):
             case "look", _:
                 await self.reconciler.tick()
@@ -210,33 +210,37 @@ class Life:
                 await changes.settle()
                 return 0
             case "put_back", _:
-                saved = await changes.put_back(asked)
+                saved = await changes.put_back(request)
                 return saved.change_id if saved else 0
             case "undo", _:
-                return (await history.undo(changes, asked, found["change"])).change_id
+                return (await history.undo(changes, request, operation["change"])).change_id
             case "restore", _:
-                return (await history.restore(changes, asked, found["change"])).change_id
+                return (await history.restore(changes, request, operation["change"])).change_id
             case "restore_one", noun:
-                return (await history.restore(changes, asked, found["change"], (str(noun), found["id"]))).change_id
-            case "create", "policy":
-                return (await policies.create(changes, asked, policy_fields(found["fields"]))).change_id
-            case "update", "policy":
-                fields = policy_fields(found["fields"])
-                return (await policies.update(changes, asked, found["id"], fields, found["version"])).change_id
-            case "delete", "policy":
-                return (await policies.delete(changes, asked, found["id"], found["version"])).change_id
-            case "create", _:
-                return (await virtual_hosts.create(changes, asked, host_fields(found["fields"]))).change_id
-            case "update", _:
-                fields_of_host = host_fields(found["fields"])
                 return (
-                    await virtual_hosts.update(changes, asked, found["id"], fields_of_host, found["version"])
+                    await history.restore(changes, request, operation["change"], (str(noun), operation["id"]))
                 ).change_id
-        return (await virtual_hosts.delete(changes, asked, found["id"], found["version"])).change_id
+            case "create", "policy":
+                return (await policies.create(changes, request, policy_fields(operation["fields"]))).change_id
+            case "update", "policy":
+                fields = policy_fields(operation["fields"])
+                return (
+                    await policies.update(changes, request, operation["id"], fields, operation["version"])
+                ).change_id
+            case "delete", "policy":
+                return (await policies.delete(changes, request, operation["id"], operation["version"])).change_id
+            case "create", _:
+                return (await virtual_hosts.create(changes, request, host_fields(operation["fields"]))).change_id
+            case "update", _:
+                fields_of_host = host_fields(operation["fields"])
+                return (
+                    await virtual_hosts.update(changes, request, operation["id"], fields_of_host, operation["version"])
+                ).change_id
+        return (await virtual_hosts.delete(changes, request, operation["id"], operation["version"])).change_id
 
     def tell(self) -> None:
         """The story so far, for whoever looks for the fault."""
-        for who, entry in self.journal.asked.items():
+        for who, entry in self.journal.requests.items():
             print(f"{who:4} {entry}")
         for change, author, outcome in self.attempts():
             print(f"change {change} by {author}: {outcome}")
@@ -246,9 +250,9 @@ class Life:
 
     def query(self, sql: str) -> list[Any]:
         with sqlite3.connect(self.folder / "guardpanel.db") as connection:
-            found = connection.execute(sql).fetchall()
+            rows = connection.execute(sql).fetchall()
         connection.close()
-        return found
+        return rows
 
     def newest(self) -> int:
         return int(self.query("SELECT coalesce(max(id), 0) FROM deployment")[0][0])
@@ -289,34 +293,34 @@ class Life:
         for change, author, outcome in attempts:
             if outcome != "live":
                 continue
-            found = as_state(json.loads(zlib.decompress(kept[change])))
+            snapshot = as_state(json.loads(zlib.decompress(kept[change])))
             if states and author in BY_THEMSELVES:
-                assert found == states[max(states)], (
-                    f"change {change} of guardpanel itself changed rows: {states}, {found}"
+                assert snapshot == states[max(states)], (
+                    f"change {change} of guardpanel itself changed rows: {states}, {snapshot}"
                 )
             elif states:
-                operation = self.journal.asked[author]
-                if fault := model.fault(operation, states, found):
+                operation = self.journal.requests[author]
+                if fault := model.fault(operation, states, snapshot):
                     raise AssertionError(f"change {change} by {author} {fault}: {operation} on {states[max(states)]}")
-            states[change] = found
+            states[change] = snapshot
         return states
 
     def check_answers(self, attempts: list[tuple[int, str, str]], states: dict[int, model.State]) -> None:
         """Whoever was told "saved" is in the history, once; whoever was not is not in it, and was refused rightly."""
-        for who, entry in self.journal.asked.items():
+        for who, entry in self.journal.requests.items():
             same = self.same_save(who, entry)
             mine = [(change, outcome) for change, author, outcome in attempts if author in same]
             through = [change for change, outcome in mine if outcome == "live"]
-            told = entry.get("told")
+            answer = entry.get("told")
             assert len(through) <= 1, f"{who} went through twice: {mine}"
             if entry["kind"] in {"look", "settle"}:
                 continue
-            if told == "saved":
+            if answer == "saved":
                 assert through == [entry["change_id"]], f"{who} was told saved: {entry}, the history has {mine}"
-            elif told in WROTE:
+            elif answer in WROTE:
                 since = [outcome for change, outcome in mine if change > entry["since"]]
-                assert WROTE[told] in since, f"{who} {entry} has {mine}"
-            elif told in {"stale", "not_found", "conflict", "invalid"}:
+                assert WROTE[answer] in since, f"{who} {entry} has {mine}"
+            elif answer in {"stale", "not_found", "conflict", "invalid"}:
                 assert who not in [author for _, author, _ in attempts], f"{who} was refused: {entry}"
                 assert self.was_right(entry, states), f"{who} was refused for nothing: {entry}"
 
@@ -324,8 +328,8 @@ class Life:
         """Everybody who undoes the same change asks for one save."""
         if entry["kind"] != "undo":
             return {who}
-        asked = self.journal.asked.items()
-        return {one for one, other in asked if (other["kind"], other.get("change")) == ("undo", entry["change"])}
+        requests = self.journal.requests.items()
+        return {key for key, other in requests if (other["kind"], other.get("change")) == ("undo", entry["change"])}
 
     def was_right(self, entry: dict[str, Any], states: dict[int, model.State]) -> bool:
         """Whether the model refuses it likewise at some moment between the question and the answer."""

@@ -36,13 +36,13 @@ class World:
         self.fate = fate
         self.folder = folder
         self.path = folder / "world.json"
-        found = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.workers: list[Worker] = found.get("workers", [])
-        self.applications: list[str] = found.get("applications", [])
-        self.pids: int = found.get("pids", 100)
-        self.failed: int = found.get("failed", 0)
-        self.wrong: list[str] = found.get("wrong", [])
-        self.read: str = found.get("read", "")
+        kept = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.workers: list[Worker] = kept.get("workers", [])
+        self.applications: list[str] = kept.get("applications", [])
+        self.pids: int = kept.get("pids", 100)
+        self.failed: int = kept.get("failed", 0)
+        self.wrong: list[str] = kept.get("wrong", [])
+        self.read: str = kept.get("read", "")
         "The checksum of the agent's file as the agent has read it."
 
     def keep(self) -> None:

@@ -34,8 +34,8 @@ LONGEST = (
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    one = metafunc.definition.get_closest_marker("one_haproxy") is not None
-    versions = ONE if one else VERSIONS
+    on_one = metafunc.definition.get_closest_marker("one_haproxy") is not None
+    versions = ONE if on_one else VERSIONS
     if "http" in metafunc.fixturenames:
         ways = [*((version, "1.1") for version in versions), *((version, "2") for version in ONE)]
         metafunc.parametrize(("haproxy", "http"), ways, indirect=["haproxy"], scope="session")

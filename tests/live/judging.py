@@ -24,7 +24,9 @@ class Judge:
     def __init__(self, rows: Rows) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gpj"))
         bundle = render(DesiredState.from_rows(rows, FACTS))
-        self.applications = {number: application.name for application in bundle.applications for number in application.policy_ids}
+        self.applications = {
+            number: application.name for application in bundle.applications for number in application.policy_ids
+        }
         "By policy."
         configuration = (
             bundle.files["coraza.yaml"].decode().replace(FACTS.agent_socket, str(self.folder / "agent.sock"))
@@ -49,20 +51,20 @@ class Judge:
         with closing(socket.socket(socket.AF_UNIX)) as connection:
             return connection.connect_ex(str(self.control)) == 0
 
-    def says(self, asked: EvaluatedRequest, policy_id: int = 1) -> dict[str, Any]:
-        question = {"application": self.applications[policy_id], "request": asked}
+    def says(self, request: EvaluatedRequest, policy_id: int = 1) -> dict[str, Any]:
+        question = {"application": self.applications[policy_id], "request": request}
         with closing(http.client.HTTPConnection("agent", timeout=60)) as connection:
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.connect(str(self.control))
             connection.request("POST", "/v1/evaluate", json.dumps(question), {"content-type": "application/json"})
             answer = connection.getresponse()
-            said: dict[str, Any] = json.loads(answer.read())
-        assert answer.status == 200, said
-        return said
+            verdict: dict[str, Any] = json.loads(answer.read())
+        assert answer.status == 200, verdict
+        return verdict
 
-    def fired(self, asked: EvaluatedRequest, policy_id: int = 1) -> set[int]:
+    def fired(self, request: EvaluatedRequest, policy_id: int = 1) -> set[int]:
         """The rules that added to the score, or stopped the request."""
-        return {rule["id"] for rule in self.says(asked, policy_id)["rules"] if rule["counted"]} - {949110}
+        return {rule["id"] for rule in self.says(request, policy_id)["rules"] if rule["counted"]} - {949110}
 
 
 def a_request(method: str, uri: str, body: bytes = b"", **headers: str) -> EvaluatedRequest:

@@ -80,7 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 else:
                     time.sleep(part)
             return
-        seen = {
+        request = {
             "method": self.command,
             "target": self.requestline.split()[1],
             "version": self.request_version,
@@ -90,7 +90,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "digest": hashlib.sha256(body).hexdigest(),
             "port": origin.port,
         }
-        text = json.dumps(seen).encode()
+        text = json.dumps(request).encode()
         self.send_response(origin.status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(text)))
@@ -114,13 +114,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """What a chunked one has after its end goes to `trailers`, as it came."""
         self.trailers: list[str] = []
         if "chunked" in self.headers.get("transfer-encoding", ""):
-            found = b""
+            content = b""
             while size := int(self.rfile.readline().split(b";")[0], 16):
-                found += self.rfile.read(size)
+                content += self.rfile.read(size)
                 self.rfile.readline()
             while line := self.rfile.readline().strip():
                 self.trailers.append(line.decode("latin-1"))
-            return found
+            return content
         return self.rfile.read(int(self.headers.get("content-length") or 0))
 
     def __getattr__(self, name: str) -> object:

@@ -244,12 +244,12 @@ class Stack:
 
     def servers(self, backend: str) -> dict[str, str]:
         """State by server: UP, DOWN, `no check` …"""
-        found = {}
+        counts = {}
         for line in self.command("@1 show stat").splitlines():
             fields = line.split(",")
             if fields[0] == backend and fields[1] not in {"BACKEND", "FRONTEND"}:
-                found[fields[1]] = fields[17]
-        return found
+                counts[fields[1]] = fields[17]
+        return counts
 
     def wait_for_server(self, backend: str, server: str, state: str) -> None:
         def so() -> bool:
@@ -343,20 +343,20 @@ class Stack:
         return self.send(head("POST", host, target, sent), framed + b"0\r\n\r\n")
 
     def probe(self, application: str = "", target: str = "/", headers: dict[str, str] | None = None) -> Response:
-        asked = {"x-gp-application": application} if application else {}
-        request = head("GET", "probe", target, {**asked, **(headers or {})})
+        own = {"x-gp-application": application} if application else {}
+        request = head("GET", "probe", target, {**own, **(headers or {})})
         return self.send(PROXY_LINE + request, path=self.facts.probe_socket)
 
     def logged(self, answer: Response) -> dict[str, Any]:
         """The access log's line for an answer."""
-        found: list[dict[str, Any]] = []
+        lines: list[dict[str, Any]] = []
 
         def written() -> bool:
-            found[:] = [line for line in self.access_log() if line["id"] == answer.verdict["request-id"]]
-            return bool(found)
+            lines[:] = [line for line in self.access_log() if line["id"] == answer.verdict["request-id"]]
+            return bool(lines)
 
         wait_until(written, "the line is in the access log")
-        return found[0]
+        return lines[0]
 
     def access_log(self) -> list[dict[str, Any]]:
         """Every whole line, which must be JSON: but for what 2.8 says there of a frontend that stops."""

@@ -119,11 +119,11 @@ async def test_entries_of_a_save_that_was_interrupted_before_its_swap_are_loaded
 @pytest.mark.one_haproxy
 async def test_nobody_locks_himself_out_by_accident(here: Installation) -> None:
     fields = AddressListInput(name="All", entries="192.0.2.0/24\n127.0.0.0/8")
-    with pytest.raises(NeedsConfirmation) as asked:
+    with pytest.raises(NeedsConfirmation) as question:
         await address_lists.create(here.changes, ADA, fields)
 
-    assert "192.0.2.0/24 contains 192.0.2.200, your own address." in asked.value.message
-    assert "127.0.0.0/8 contains 127.0.0.1, this machine (loopback)." in asked.value.message
+    assert "192.0.2.0/24 contains 192.0.2.200, your own address." in question.value.message
+    assert "127.0.0.0/8 contains 127.0.0.1, this machine (loopback)." in question.value.message
     confirmed = fields.model_copy(update={"save_anyway": True})
     assert (await address_lists.create(here.changes, ADA, confirmed)).value.reference.total == 2
     assert status(here, "127.0.0.1") == 403

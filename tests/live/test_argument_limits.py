@@ -24,8 +24,8 @@ def part(name: str, value: str) -> str:
 
 
 def files(count: int) -> str:
-    one = '--xyz\r\nContent-Disposition: form-data; name="f[]"; filename="a.txt"\r\n\r\nx\r\n'
-    return one * count + part("q", ATTACK) + "--xyz--\r\n"
+    file_part = '--xyz\r\nContent-Disposition: form-data; name="f[]"; filename="a.txt"\r\n\r\nx\r\n'
+    return file_part * count + part("q", ATTACK) + "--xyz--\r\n"
 
 
 SaveRequest = Callable[[Stack, str, int], Response]

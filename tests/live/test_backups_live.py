@@ -132,9 +132,9 @@ def machine(haproxy: str, origin_port: int) -> Iterator[Machine]:
         )  # fmt: skip
         panel.stop()
         panel.data.rename(parent / "old")
-        said = panel.command("restore", str(file), "--passphrase-stdin", stdin=f"{WORDS}\n")
-        revision = next(int(word) for word in said.replace(")", " ").split() if word.isdigit())
-        yield Machine(panel, parent / "old", revision, said, refused)
+        output = panel.command("restore", str(file), "--passphrase-stdin", stdin=f"{WORDS}\n")
+        revision = next(int(word) for word in output.replace(")", " ").split() if word.isdigit())
+        yield Machine(panel, parent / "old", revision, output, refused)
     finally:
         panel.stop()
         shutil.rmtree(parent, ignore_errors=True)
@@ -158,8 +158,8 @@ def as_backed_up(there: Rows, revision: int, here: Rows) -> Rows:
     expected = dict(there)
     last = next(row for row in there["revision"] if row["id"] == revision)
     kept = json.loads(snapshots.unpacked(last["snapshot"]))
-    for table, found in kept.items():
-        expected[table] = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+    for table, own in kept.items():
+        expected[table] = [dict(zip(own["columns"], row, strict=True)) for row in own["rows"]]
         for row in expected[table]:
             row.update({name: json.dumps(value) for name, value in row.items() if isinstance(value, list | dict)})
     for table in ("revision", "deployment"):
@@ -227,9 +227,9 @@ async def test_a_restore_goes_live_with_the_backups_secret(
     await Backups(old.settings).write(out, "")
 
     candidate = await Backups(new.settings).take(out, "")
-    said = await restores.from_command(new.changes, candidate)
+    report = await restores.from_command(new.changes, candidate)
 
-    assert "Live in" in said
+    assert "Live in" in report
     assert new.changes.renderer.facts.secret == old.changes.renderer.facts.secret
     async with httpx2.AsyncClient(base_url=new.proxy, headers={"host": "shop.example"}) as visitor:
         assert (await visitor.get("/page")).status_code == 200

@@ -128,9 +128,9 @@ async def test_why_an_address_is_rejected_is_asked_of_haproxy(here: Installation
     async def why(address: str) -> tuple[str, list[int]]:
         async with database.read() as session:
             answer = await access_checks.why(session, here.engines, events, address, here.settings.geo_dir)
-        one = answer.decides
-        what = "nothing" if one is None else one.listed.name if one.listed else "ban"
-        return f"{what} {one.network if one else ''}", [len(answer.allow), len(answer.bans), len(answer.deny)]
+        decision = answer.decides
+        what = "nothing" if decision is None else decision.listed.name if decision.listed else "ban"
+        return f"{what} {decision.network if decision else ''}", [len(answer.allow), len(answer.bans), len(answer.deny)]
 
     assert await why("127.9.0.1") == ("ban 127.9.0.0/28", [0, 1, 1])
     assert await why("127.9.0.8") == ("Office 127.9.0.8", [1, 1, 1])

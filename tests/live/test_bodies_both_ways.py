@@ -67,7 +67,7 @@ def test_a_body_is_read_alike_through_haproxy_and_when_the_agent_is_asked(haprox
     with TellingStack(haproxy, rows({"P": {"enforcement_mode": "block", "body_limit_kib": 256}}, hosts)) as stack:
         both = [(made, *answers(stack, made)) for made in bodies]
 
-    assert not [(str(made), through, asked) for made, through, asked in both if through != asked]
+    assert not [(str(made), through, judged) for made, through, judged in both if through != judged]
     assert sum(status == 200 and bool(rules) for _, (status, rules), _ in both) > BODIES / 4
     assert sum(status != 200 for _, (status, _), _ in both) > BODIES / 10
 
@@ -84,8 +84,8 @@ def answers(stack: TellingStack, sent: Body) -> tuple[Answer, Answer]:
         "content-length": str(len(sent.content)),
     }
     through = stack.send(head("POST", "a.test", "/", {**headers, "x-gp-test": SECRET}), sent.content)
-    asked = stack.evaluated(
+    evaluated = stack.evaluated(
         {"host": "a.test", **headers, "content-type": sent.content_type.strip(" \t"), "connection": "close"}, sent
     )
     fired = frozenset(rule for rule in through.verdict.get("rules", "").split(",") if rule)
-    return (through.status, fired), (asked.get("status", 200), frozenset(asked["rule_ids"]))
+    return (through.status, fired), (evaluated.get("status", 200), frozenset(evaluated["rule_ids"]))

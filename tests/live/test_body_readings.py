@@ -93,7 +93,7 @@ def judge() -> Iterator[Judge]:
         },
     }
     ways = [reading(f"/as/{how}", how) for how in ReadAs]
-    readings = [*(one for one, _, _ in PLACES.values()), *ways, *NESTED]
+    readings = [*(reading for reading, _, _ in PLACES.values()), *ways, *NESTED]
     with Judge(rows(policies, {}, readings=readings)) as made:
         yield made
 
@@ -102,7 +102,7 @@ def judge() -> Iterator[Judge]:
 def test_only_matching_requests_are_parsed_differently(judge: Judge, tried: Tried) -> None:
     _, freed, others = tried
 
-    assert [judge.says(asked)["verdict"] for asked in freed] == ["pass"] * len(freed)
+    assert [judge.says(request)["verdict"] for request in freed] == ["pass"] * len(freed)
     assert [judge.says(other)["verdict"] for other in others] == ["blocked"] * len(others)
 
 

@@ -15,7 +15,7 @@ from tests.rendering.case import Case, cases
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_path: Path) -> None:
-    asked = HAProxy(haproxy)
+    engine = HAProxy(haproxy)
     bans = tmp_path / "a 'quoted', \\ \"odd\" (path)" / "bans.map"
     bans.parent.mkdir()
     bans.write_text("")
@@ -24,14 +24,14 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
     bundle = case.bundle(
         system_ca=Settings().system_ca,
         server_states=str(states),
-        drops_trailers=asyncio.run(asked.knows(DROPS_TRAILERS)),
-        runs_lua=asyncio.run(asked.runs_lua()),
+        drops_trailers=asyncio.run(engine.knows(DROPS_TRAILERS)),
+        runs_lua=asyncio.run(engine.runs_lua()),
         lua_folder=str(tmp_path),
         bans_map=str(bans),
         feeds_dir=str(bans.parent / "feeds"),
         geo_dir=str(bans.parent / "geo"),
-        holds_responses=asyncio.run(asked.holds_responses()),
-        more_counters=asyncio.run(asked.has_more_counters()),
+        holds_responses=asyncio.run(engine.holds_responses()),
+        more_counters=asyncio.run(engine.has_more_counters()),
     )
     (tmp_path / lua_file()).write_text(lua())
     make_empty(*map(Path, bundle.outside))

@@ -81,10 +81,10 @@ def ask(
 
 def seen(answer: Response) -> dict[str, list[str]]:
     """Every value of each header that the server received."""
-    found: dict[str, list[str]] = {}
+    headers: dict[str, list[str]] = {}
     for name, value in answer.seen["headers"]:
-        found.setdefault(name, []).append(value)
-    return found
+        headers.setdefault(name, []).append(value)
+    return headers
 
 
 FORGED = [
@@ -171,9 +171,9 @@ def test_a_trusted_proxy_names_the_client_through_a_chain(by_networks: Stack, va
 
 
 def test_scheme_host_and_port_pass_from_a_trusted_proxy(by_networks: Stack) -> None:
-    said = {"X-Forwarded-Proto": "HTTPS", "X-Forwarded-Host": "www.shop.test:8443", "X-Forwarded-Port": "8443"}
+    claims = {"X-Forwarded-Proto": "HTTPS", "X-Forwarded-Host": "www.shop.test:8443", "X-Forwarded-Port": "8443"}
 
-    headers = seen(ask(by_networks, *(f"{name}: {value}" for name, value in said.items()), peer=PROXY))
+    headers = seen(ask(by_networks, *(f"{name}: {value}" for name, value in claims.items()), peer=PROXY))
 
     assert headers["x-forwarded-proto"] == ["https"]
     assert headers["x-forwarded-host"] == ["www.shop.test:8443"]
@@ -249,7 +249,7 @@ def test_a_listener_can_require_the_proxy_protocol(by_networks: Stack, server: O
         connection.sendall(request)
         assert by_networks.answer(connection, request).status == 400
     assert len(server.received) == before
-    wait_until(lambda: [one for one in by_networks.access_log() if one["verdict"] == "no_proxy"], "the log says why")
+    wait_until(lambda: [line for line in by_networks.access_log() if line["verdict"] == "no_proxy"], "the log says why")
 
 
 def test_balance_by_source_is_by_the_client(stack: Stack, server: Origin) -> None:

@@ -51,7 +51,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False}
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES if not name.startswith("Ordinary")}
     for level in (1, 2):
-        names = {host_of(one["request"]) for one in ORDINARY if one["level"] == level}
+        names = {host_of(case["request"]) for case in ORDINARY if case["level"] == level}
         hosts[" ".join(sorted(names))] = {**common, "policy": f"Ordinary{level}"}
     with Stack(haproxy, rows(POLICIES, hosts)) as running:
         yield running
@@ -63,8 +63,8 @@ def host_of(request: dict[str, Any]) -> str:
 
 def test_ordinary_requests_pass_while_blocking(stack: Stack) -> None:
     blocked = {}
-    for one in ORDINARY:
-        request = one["request"]
+    for case in ORDINARY:
+        request = case["request"]
         body = (
             base64.b64decode(request["body_base64"]) if "body_base64" in request else request.get("body", "").encode()
         )
@@ -73,7 +73,7 @@ def test_ordinary_requests_pass_while_blocking(stack: Stack) -> None:
         lines += [f"{name}: {value}" for name, value in named] + [f"x-gp-test: {SECRET}", "Connection: close", "", ""]
         answer = stack.send("\r\n".join(lines).encode(), body)
         if answer.status != 200 or answer.verdict["rules"] not in {"", "-"}:
-            blocked[f"{one['application']}: {one['name']}"] = (answer.status, answer.verdict)
+            blocked[f"{case['application']}: {case['name']}"] = (answer.status, answer.verdict)
 
     assert not blocked
     assert len(ORDINARY) > 80
@@ -120,9 +120,9 @@ HIDDEN: dict[str, tuple[str, bytes]] = {
 def test_an_attack_is_found_whatever_the_content_type_says(stack: Stack, name: str) -> None:
     kind, body = HIDDEN[name]
 
-    found = stack.post("detects.test", body, kind).verdict["rules"]
+    rules = stack.post("detects.test", body, kind).verdict["rules"]
 
-    assert any(rule.startswith("942") for rule in found.split(",")), found
+    assert any(rule.startswith("942") for rule in rules.split(",")), rules
 
 
 REFUSED: dict[str, tuple[str, bytes]] = {

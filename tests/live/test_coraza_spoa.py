@@ -171,7 +171,10 @@ async def test_old_applications_are_dropped(running: Installation) -> None:
         while await engines.drop_unused():
             await asyncio.sleep(0.2)
 
-    live = {one.name for one in (await running.changes.renderer.applications_of(await _live(running))).values()}
+    live = {
+        application.name
+        for application in (await running.changes.renderer.applications_of(await _live(running))).values()
+    }
 
     assert set(await engines.agent.running_applications(await agent(running))) == live
     assert not await engines.agent.runs(["p000000000000"], await agent(running))

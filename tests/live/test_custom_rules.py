@@ -122,15 +122,15 @@ XSS = "x=<script>alert(1)</script>"
 
 @pytest.mark.parametrize("at", [0, 1], ids=PHASES)
 def test_each_action_does_what_it_says_in_each_phase(acting: Judge, at: int) -> None:
-    said = {action: acting.says(get(f"{action}{at}=1")) for action in ("score", "block", "allow", "log")}
+    answers = {action: acting.says(get(f"{action}{at}=1")) for action in ("score", "block", "allow", "log")}
     attack, allowed = acting.says(get(XSS)), acting.says(get(f"allow{at}=1&{XSS}"))
 
-    assert {name: one["verdict"] for name, one in said.items()} == {
+    assert {name: answer["verdict"] for name, answer in answers.items()} == {
         "score": "detected", "block": "blocked", "allow": "detected", "log": "detected",
     }  # fmt: skip
-    assert said["score"]["scores"]["inbound"]["blocking"] == 3 + at
-    assert said["block"]["status"] == 403 - 3 * at
-    assert said["log"]["scores"]["inbound"]["blocking"] == 0
+    assert answers["score"]["scores"]["inbound"]["blocking"] == 3 + at
+    assert answers["block"]["status"] == 403 - 3 * at
+    assert answers["log"]["scores"]["inbound"]["blocking"] == 0
     assert (attack["verdict"], allowed["verdict"]) == ("blocked", "detected")
     assert len(allowed["rule_ids"]) == 1
 
@@ -231,13 +231,13 @@ SecRule REQUEST_METHOD "@streq POST" "id:9000001,\\
         path = Path(folder) / "coraza.yaml"
         path.write_bytes(bundle.files["coraza.yaml"])
         command = [str(agent_binary()), "-config", str(path), "-validate"]
-        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
-    (found,) = rejected(said, list(bundle.applications)).findings
+    (finding,) = rejected(output, list(bundle.applications)).findings
 
-    assert (found.noun, found.noun_id, found.field) == ("custom_rule", 1, "seclang")
-    assert "invalid or unsupported Perl syntax" in found.message
-    assert found.advice == "Coraza does not accept line 5."
+    assert (finding.noun, finding.noun_id, finding.field) == ("custom_rule", 1, "seclang")
+    assert "invalid or unsupported Perl syntax" in finding.message
+    assert finding.advice == "Coraza does not accept line 5."
 
 
 @pytest.mark.parametrize(
@@ -253,10 +253,10 @@ def test_a_draft_is_tried_on_a_pasted_request(acting: Judge, pasted: str, verdic
     ground = ground_of(rows(BLOCKING, {}), FACTS, 1, 0)
     directives = ground.directives(Draft(rows=(("custom_rule", draft),)))
 
-    said = asyncio.run(evaluate(acting.control, directives, read_request(pasted, "request").question()))
+    evaluation = asyncio.run(evaluate(acting.control, directives, read_request(pasted, "request").question()))
 
-    assert (said.verdict, said.score) == (verdict, score)
-    assert (draft.rule_id in {fired.id for fired in said.rules}) == (verdict == "blocked")
+    assert (evaluation.verdict, evaluation.score) == (verdict, score)
+    assert (draft.rule_id in {fired.id for fired in evaluation.rules}) == (verdict == "blocked")
 
 
 def test_a_copy_of_a_rule_adds_its_points_as_that_does() -> None:

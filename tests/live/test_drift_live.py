@@ -82,9 +82,9 @@ async def test_a_map_that_was_edited_on_disk(running: Installation, origin: int)
     path = running.settings.data_dir / "current" / "hosts.map"
     path.write_text("evil.example 1\n")
 
-    found = await running.look()
+    drift = await running.look()
 
-    assert any("hosts.map of release" in words for words in found)
+    assert any("hosts.map of release" in words for words in drift)
     await must_ask_and_come_back(running, origin)
 
 
@@ -104,9 +104,9 @@ async def test_another_configuration_for_the_agent(running: Installation, origin
     agent.configuration.write_text(agent.configuration.read_text().replace("name: p", "name: q"))
     await agent.reload()
 
-    found = await running.look()
+    drift = await running.look()
 
-    assert found == ["The agent’s configuration was changed outside guardpanel."]
+    assert drift == ["The agent’s configuration was changed outside guardpanel."]
     await must_ask_and_come_back(running, origin)
 
 
@@ -116,10 +116,10 @@ async def test_haproxy_reloaded_by_hand_with_an_older_release(running: Installat
     (data / "new").rename(data / "current")
     await running.engines.reloader.reload("anything")
 
-    found = await running.look()
+    drift = await running.look()
 
-    assert any("current release is 1" in words for words in found)
-    assert any("HAProxy’s newest worker runs" in words for words in found)
+    assert any("current release is 1" in words for words in drift)
+    assert any("HAProxy’s newest worker runs" in words for words in drift)
     await must_ask_and_come_back(running, origin)
 
 
@@ -165,11 +165,11 @@ async def test_a_second_haproxy_on_the_same_port(
         haproxy, "-db", "-f", file, cwd=data, env=clean_environment(), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        found: list[str] = []
+        answers: list[str] = []
         async with asyncio.timeout(60):
-            while not found:
-                found = await running.look()
-        assert any(f"process {second.pid} (haproxy" in words for words in found)
+            while not answers:
+                answers = await running.look()
+        assert any(f"process {second.pid} (haproxy" in words for words in answers)
         assert running.changes.watch.drift[0].place is Place.HAPROXY
         with pytest.raises(Drifted):
             await policies.update(running.changes, ADA, 1, policies.DEFAULT.model_copy(update={"description": "x"}))

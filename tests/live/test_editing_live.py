@@ -48,18 +48,18 @@ def grace(panel: Panel) -> Iterator[Person]:
 
 def at_once(*calls: Callable[[], T]) -> list[T]:
     """What each call gave; all of them begin together."""
-    start, found = threading.Barrier(len(calls)), dict[int, T]()
+    start, results = threading.Barrier(len(calls)), dict[int, T]()
 
     def run(at: int) -> None:
         start.wait(60)
-        found[at] = calls[at]()
+        results[at] = calls[at]()
 
     threads = [threading.Thread(target=run, args=(at,)) for at in range(len(calls))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(120)
-    return [found[at] for at in range(len(calls))]
+    return [results[at] for at in range(len(calls))]
 
 
 def until(true: Callable[[], bool], what: str) -> None:
@@ -80,9 +80,9 @@ def live_revision(panel: Panel) -> int:
 
 
 def revision_in(page: Page) -> int:
-    found = re.search(r"Live in \d+\.\d s as revision (\d+)", page.text)
-    assert found, page.text
-    return int(found[1])
+    match = re.search(r"Live in \d+\.\d s as revision (\d+)", page.text)
+    assert match, page.text
+    return int(match[1])
 
 
 def fields(page: Page) -> dict[str, str]:

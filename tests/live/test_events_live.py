@@ -48,7 +48,7 @@ def visit(stack: Stack, host: str, target: str, method: str = "GET", body: bytes
     return stack.send(head(method, host, target, sent), body).status
 
 
-async def told(stack: Stack, asked: EventFilter, enough: Callable[[EventDetail], bool]) -> EventDetail:
+async def told(stack: Stack, filters: EventFilter, enough: Callable[[EventDetail], bool]) -> EventDetail:
     """The one event that matches, once both have spoken of it."""
     settings = Settings(data_dir=stack.folder)
     database = Database(settings.database)
@@ -60,12 +60,12 @@ async def told(stack: Stack, asked: EventFilter, enough: Callable[[EventDetail],
             while True:
                 while ingest.step():
                     pass
-                items = (await events.page(asked)).items
-                found = await events.find(items[0].request_id) if items else None
-                if found is not None and enough(found):
+                items = (await events.page(filters)).items
+                event = await events.find(items[0].request_id) if items else None
+                if event is not None and enough(event):
                     assert len(items) == 1
-                    return found
-                assert time.monotonic() < ends, (items, found)
+                    return event
+                assert time.monotonic() < ends, (items, event)
                 await asyncio.sleep(0.05)
     finally:
         await events.close()
@@ -96,10 +96,10 @@ def test_a_request_id_tells_its_moment(stack: Stack) -> None:
     wait_until(stack.access_log, "the line is in the access log")
     line = stack.access_log()[-1]
 
-    said = uuid.UUID(line["id"])
-    assert (said.version, said.variant) == (7, uuid.RFC_4122)
-    assert abs((said.int >> 80) / 1000 - line["time"]) < 5
-    assert line["id"] == str(said)
+    request_id = uuid.UUID(line["id"])
+    assert (request_id.version, request_id.variant) == (7, uuid.RFC_4122)
+    assert abs((request_id.int >> 80) / 1000 - line["time"]) < 5
+    assert line["id"] == str(request_id)
 
 
 @pytest.mark.anyio

@@ -194,13 +194,13 @@ class Site:
         with bearer(panel) as api:
             servers = [{"address": f"127.0.0.1:{port}"}]
             policy = created(api, "/policies", POLICY)
-            one, _ = (
+            first, _ = (
                 created(api, "/vhosts", {"hostnames": [name], "policy_id": policy, "servers": servers})
                 for name in ("one.example", "two.example")
             )
             for place, bodies in PLACES.items():
                 for body in bodies:
-                    its = {"virtual_host_id": one} if "virtual_host_id" in body else {}
+                    its = {"virtual_host_id": first} if "virtual_host_id" in body else {}
                     created(api, f"/policies/{policy}/{place}", body | its)
 
     def status(self, probe: Probe) -> int:
@@ -221,8 +221,8 @@ class Site:
         with bearer(self.panel) as api:
 
             def items() -> list[dict[str, Any]]:
-                found: list[dict[str, Any]] = api.get("/logs", params={"path": path}).json()["items"]
-                return [item for item in found if "agent" in (item["raw_context"] or {})]
+                events: list[dict[str, Any]] = api.get("/logs", params={"path": path}).json()["items"]
+                return [item for item in events if "agent" in (item["raw_context"] or {})]
 
             wait_until(items, "the event is recorded")
             agent: dict[str, Any] = items()[0]["raw_context"]["agent"]

@@ -51,7 +51,9 @@ def test_exclusions_pass_only_their_request(judge: Judge, at: int) -> None:
         judge.says(asked(case["request"], {}), at + 1),
         judge.says(asked(case["request"], {}), at + 1 + len(CASES)),
     )
-    neighbours = [judge.says(asked(case["request"], neighbor["change"]), at + 1)["verdict"] for neighbor in case["neighbours"]]
+    neighbours = [
+        judge.says(asked(case["request"], neighbor["change"]), at + 1)["verdict"] for neighbor in case["neighbours"]
+    ]
 
     assert (freed["verdict"], blocked["verdict"]) == ("pass", "blocked")
     assert neighbours == [neighbor["expect"] for neighbor in case["neighbours"]]

@@ -68,7 +68,9 @@ def test_the_narrowest_rung_passes_only_its_request(judge: Judge, case: Case) ->
         ladder = await trial.ladder()
         assert ladder.chosen is not None
         draft = ladder.chosen.draft
-        verdicts = [await trial.under(draft, asked(case["request"], neighbor["change"])) for neighbor in case["neighbours"]]
+        verdicts = [
+            await trial.under(draft, asked(case["request"], neighbor["change"])) for neighbor in case["neighbours"]
+        ]
         return ladder, [each.verdict for each in verdicts]
 
     ladder, neighbours = asyncio.run(tried())

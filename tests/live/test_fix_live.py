@@ -67,13 +67,13 @@ def test_the_narrowest_fix_passes_only_the_blocked_request(panel: Panel) -> None
         ]  # fmt: skip
         assert ladder["siblings"]["tried"] == ladder["siblings"]["passing"]
 
-        said = {"reason": "Posts quote paths", "owner": "vera@example.org", "ends_on": "2099-12-31"}
-        applied = api.post(f"/events/{event}/fix", json={"width": "field", "draft": narrowest["draft"], **said})
+        details = {"reason": "Posts quote paths", "owner": "vera@example.org", "ends_on": "2099-12-31"}
+        applied = api.post(f"/events/{event}/fix", json={"width": "field", "draft": narrowest["draft"], **details})
         assert applied.status_code == 200, applied.text
         proof = applied.json()["proof"]
         assert (proof["passes"], proof["tried"], proof["blocked"]) == (True, 12, 12)
         (row,) = api.get(f"/policies/{ladder['policy_id']}/exclusions").json()["items"]
-        assert {name: row[name] for name in said} == said
+        assert {name: row[name] for name in details} == details
         assert [post(panel, POST), post(panel, ELSEWHERE), post(panel, POST, "other.example")] == [200, 403, 403]
 
         with Person(panel) as ada:

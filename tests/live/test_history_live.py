@@ -49,9 +49,9 @@ def current(running: Installation) -> dict[str, bytes]:
 
 async def last(running: Installation) -> Deployment:
     async with running.changes.database.read() as session:
-        found = await revisions.last_deployment(session)
-        assert found is not None
-        return await revisions.find(session, found.id or 0)
+        deployment = await revisions.last_deployment(session)
+        assert deployment is not None
+        return await revisions.find(session, deployment.id or 0)
 
 
 async def test_undo_and_redo_are_live_at_once(running: Installation, origin: int) -> None:

@@ -65,10 +65,10 @@ def state(traffic: dict[str, object], certificates: int = len(NAMES)) -> Rows:
 def stack(haproxy: str) -> Iterator[Stack]:
     served = [
         ServedCertificate(
-            number, Source.UPLOAD, tuple(NAMES[number]), one.certificate.not_valid_before_utc,
-            one.certificate.not_valid_after_utc, (one.pem + one.key_pem).encode(),
+            number, Source.UPLOAD, tuple(NAMES[number]), certificate.certificate.not_valid_before_utc,
+            certificate.certificate.not_valid_after_utc, (certificate.pem + certificate.key_pem).encode(),
         )
-        for number, one in CERTIFICATES.items()
+        for number, certificate in CERTIFICATES.items()
     ]  # fmt: skip
     with Stack(haproxy, state({}), certificates=ServedCertificates(tuple(served), NOW)) as running:
         yield running

@@ -238,5 +238,5 @@ def test_a_hundred_megabytes_pass_with_flat_memory_where_the_policy_lets_them(st
 
 def resident(process: int) -> int:
     """KiB."""
-    found = re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
-    return int(found[1]) if found else 0
+    match = re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    return int(match[1]) if match else 0

@@ -164,10 +164,10 @@ def test_a_stream_of_events_is_not_held_back(stack: Stack) -> None:
 
 
 def test_a_visitor_cannot_hide_a_leak_by_asking_for_compression(stack: Stack, server: Origin) -> None:
-    asked = {"accept-encoding": "gzip, br"}
+    headers = {"accept-encoding": "gzip, br"}
 
-    assert "accept-encoding" not in stack.get("read.test", "/x", asked).seen_headers
-    assert stack.get("deaf.test", "/x", asked).seen_headers["accept-encoding"] == "gzip, br"
+    assert "accept-encoding" not in stack.get("read.test", "/x", headers).seen_headers
+    assert stack.get("deaf.test", "/x", headers).seen_headers["accept-encoding"] == "gzip, br"
 
 
 def test_the_log_has_the_verdict_of_the_answer(stack: Stack) -> None:

@@ -94,8 +94,8 @@ def verdicts(stack: Stack, client: str, number: int) -> list[str]:
 
 
 def in_progress(stack: Stack, table: str, key: str) -> int:
-    found = re.search(rf"key={re.escape(key)} .*conn_cur=(\d+)", stack.command(f"@1 show table {table}"))
-    return int(found[1]) if found else 0
+    match = re.search(rf"key={re.escape(key)} .*conn_cur=(\d+)", stack.command(f"@1 show table {table}"))
+    return int(match[1]) if match else 0
 
 
 def test_so_many_requests_pass_and_no_more(stack: Stack, server: Origin) -> None:

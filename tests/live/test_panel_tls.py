@@ -82,26 +82,30 @@ def test_plain_http_gets_no_answer(panel: Panel) -> None:
 
 
 def test_a_certificate_of_the_store_is_used_at_once(panel: Panel, ada: Person) -> None:
-    before, one = served(panel, "panel.test"), leaf("panel.test")
+    before, other = served(panel, "panel.test"), leaf("panel.test")
     with tls.handshake(("127.0.0.1", panel.port), "panel.test") as open_before:
         added = ada.client.post(
             "/certificates",
             data={
                 "name": "panel",
                 "source": "upload",
-                "certificate": one.pem + intermediate().pem,
-                "private_key": one.key_pem,
+                "certificate": other.pem + intermediate().pem,
+                "private_key": other.key_pem,
                 "save_key": "0" * 32,
             },
         )
         assert added.status_code == 200 and "/certificates/1" in str(added.url), added.text
 
-        assert (served(panel, "panel.test"), served(panel, None), served(panel, "x.test")) == (one.der, before, before)
+        assert (served(panel, "panel.test"), served(panel, None), served(panel, "x.test")) == (
+            other.der,
+            before,
+            before,
+        )
         open_before.sendall(b"GET /healthz HTTP/1.1\r\nHost: panel.test\r\n\r\n")
         assert open_before.recv(1000).startswith(b"HTTP/1.1 200 ")
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         with tls.handshake(("127.0.0.1", panel.port), "panel.test", tls.context(version)) as connection:
-            assert connection.getpeercert(binary_form=True) == one.der
+            assert connection.getpeercert(binary_form=True) == other.der
     metrics = httpx2.get(f"{panel.url}/metrics", verify=panel.trusted).text
     assert 'guardpanel_certificate_not_after_timestamp_seconds{certificate="",id="panel"}' in metrics
 

@@ -134,14 +134,14 @@ def policy_of(stack: Stack, application: str) -> str:
 
 @pytest.mark.parametrize("kind", SPELLINGS)
 def test_no_spelling_gets_another_paths_policy(channel: Stack, kind: str) -> None:
-    seen = {}
+    bindings = {}
     for target in SPELLINGS[kind]:
         answer = channel.get("site.test", target)
-        seen[target] = "400" if answer.status == 400 else policy_of(channel, answer.verdict["application"])
+        bindings[target] = "400" if answer.status == 400 else policy_of(channel, answer.verdict["application"])
         if answer.status == 200:
             assert answer.seen["target"] == target
 
-    assert seen == SPELLINGS[kind]
+    assert bindings == SPELLINGS[kind]
 
 
 def padded(kib: int, query: bytes = b"") -> bytes:

@@ -40,8 +40,8 @@ NOT_INSPECTED = {("nextcloud", "PUT")}
 
 @cache
 def requests(key: str) -> list[Request]:
-    found: list[Request] = json.loads((Path(__file__).parent / "profiles" / f"{key}.json").read_text("utf-8"))
-    return found
+    requests: list[Request] = json.loads((Path(__file__).parent / "profiles" / f"{key}.json").read_text("utf-8"))
+    return requests
 
 
 @pytest.fixture(scope="module")

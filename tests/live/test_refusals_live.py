@@ -241,9 +241,9 @@ def test_rows_can_be_added_and_removed_without_javascript(ada: Person, origin: i
     typed = a_host(origin, hostnames="rows.example")
 
     two = ada.post("/virtual-hosts", {**typed, "add_row": "servers"})
-    one = ada.post("/virtual-hosts", {**typed, "servers.1.address": "10.0.0.9:80", "remove_row": "servers-0"})
+    answer = ada.post("/virtual-hosts", {**typed, "servers.1.address": "10.0.0.9:80", "remove_row": "servers-0"})
 
-    assert (two.status, one.status) == (200, 200)
+    assert (two.status, answer.status) == (200, 200)
     assert "servers.1.address" in two.values
-    assert one.values["servers.0.address"] == ["10.0.0.9:80"]
+    assert answer.values["servers.0.address"] == ["10.0.0.9:80"]
     assert two.values["hostnames"][0].strip() == "rows.example"

@@ -27,10 +27,10 @@ def both(judge: Judge) -> list[RuleSetChoice]:
 
 
 async def test_each_request_gets_a_verdict_under_each_rule_set_in_order() -> None:
-    asked = [a_request("GET", "/"), a_form("/posts", {"text": ATTACK})] * 20
+    requests = [a_request("GET", "/"), a_form("/posts", {"text": ATTACK})] * 20
     with Judge(RULES) as judge:
-        answers = [answer async for answer in replay(judge.control, both(judge), asked)]
-        evaluated = [judge.says(request) for request in asked[:2]]
+        answers = [answer async for answer in replay(judge.control, both(judge), requests)]
+        evaluated = [judge.says(request) for request in requests[:2]]
 
     assert [[each.verdict for each in answer.verdicts] for answer in answers] == [
         ["pass", "pass"],

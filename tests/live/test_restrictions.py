@@ -38,12 +38,12 @@ def judge() -> Iterator[Judge]:
 
 
 def with_header(name: str) -> EvaluatedRequest:
-    asked = a_request("GET", "/")
-    return {**asked, "headers": [*asked["headers"], [name, "x"]]}
+    request = a_request("GET", "/")
+    return {**request, "headers": [*request["headers"], [name, "x"]]}
 
 
-def fired_by(judge: Judge, asked: EvaluatedRequest, policy_id: int, rules: set[int]) -> bool:
-    return bool(judge.fired(asked, policy_id) & rules)
+def fired_by(judge: Judge, request: EvaluatedRequest, policy_id: int, rules: set[int]) -> bool:
+    return bool(judge.fired(request, policy_id) & rules)
 
 
 def test_headers_are_restricted_one_by_one(judge: Judge) -> None:

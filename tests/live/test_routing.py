@@ -57,9 +57,11 @@ def test_a_known_name_reaches_its_server(channel: Stack, server: Origin, host: s
 
     assert answer.seen["port"] == server.port
     assert answer.seen["target"] == "/some/where?a=1"
-    seen = host.removesuffix(":443") if channel.scheme == "https" else host  # HAProxy leaves out a scheme's own port
-    assert answer.seen_headers["host"] == seen
-    assert answer.seen_headers["x-forwarded-host"] == seen
+    received = (
+        host.removesuffix(":443") if channel.scheme == "https" else host
+    )  # HAProxy leaves out a scheme's own port
+    assert answer.seen_headers["host"] == received
+    assert answer.seen_headers["x-forwarded-host"] == received
 
 
 @pytest.mark.parametrize(
@@ -161,11 +163,11 @@ def test_a_request_that_can_be_read_in_two_ways_reaches_no_server(
 
     with stack.connect() as connection:
         connection.sendall(request_)
-        said = connection.recv(65536)
+        answer = connection.recv(65536)
 
     assert (
-        said[:12] in {b"HTTP/1.1 400", b"HTTP/1.0 400", b"HTTP/1.1 405", b"HTTP/1.1 501", b"HTTP/1.1 422", b""}
-        or said[:3] == b"\0\0\0"
+        answer[:12] in {b"HTTP/1.1 400", b"HTTP/1.0 400", b"HTTP/1.1 405", b"HTTP/1.1 501", b"HTTP/1.1 422", b""}
+        or answer[:3] == b"\0\0\0"
     )
     assert len(server.received) == before
 
@@ -181,10 +183,10 @@ def test_a_header_named_in_connection_still_reaches_the_server(stack: Stack) -> 
         b"Connection: close", b"Connection: close, X-Forwarded-For, Cookie\r\nCookie: a=1"
     )
 
-    seen = stack.send(request).seen_headers
+    headers = stack.send(request).seen_headers
 
-    assert seen["x-forwarded-for"] == "127.0.0.1"
-    assert "x-forwarded-for" not in seen.get("connection", "").lower()
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+    assert "x-forwarded-for" not in headers.get("connection", "").lower()
 
 
 def test_both_lengths_are_read_as_chunks_and_the_server_gets_one(stack: Stack, server: Origin) -> None:
@@ -218,9 +220,9 @@ def test_no_upgrade_but_websocket_reaches_a_server(stack: Stack) -> None:
     for host in ("watch.test", "off.test"):
         upgrade = {"upgrade": "h2c", "http2-settings": "AAMAAABkAARAAAAAAAIAAAAA"}
         request = head("GET", host, "/", upgrade).replace(b"Connection: close", b"Connection: Upgrade, HTTP2-Settings")
-        seen = stack.send(request).seen_headers
-        assert not {"upgrade", "http2-settings"} & set(seen)
-        assert "upgrade" not in seen.get("connection", "").lower()
+        headers = stack.send(request).seen_headers
+        assert not {"upgrade", "http2-settings"} & set(headers)
+        assert "upgrade" not in headers.get("connection", "").lower()
 
     request = head(
         "GET",
@@ -228,8 +230,8 @@ def test_no_upgrade_but_websocket_reaches_a_server(stack: Stack) -> None:
         "/",
         {"upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "x" * 22 + "=="},
     )
-    seen = stack.send(request.replace(b"Connection: close", b"Connection: Upgrade")).seen_headers
-    assert (seen["upgrade"], seen["connection"].lower()) == ("websocket", "upgrade")
+    headers = stack.send(request.replace(b"Connection: close", b"Connection: Upgrade")).seen_headers
+    assert (headers["upgrade"], headers["connection"].lower()) == ("websocket", "upgrade")
 
 
 def test_clients_cannot_forge_our_headers(channel: Stack) -> None:

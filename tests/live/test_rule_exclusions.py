@@ -187,7 +187,11 @@ def judge() -> Iterator[Judge]:
     kinds = ("argument", "argument_name")
     named = [on(f"/name/{at}", target=kind, target_name=name) for at, name in enumerate(NAMES) for kind in kinds]
     with Judge(
-        rows({"Strict": {"enforcement_mode": "block"}}, {}, exclusions=[*(one for one, _, _ in FORMS.values()), *named])
+        rows(
+            {"Strict": {"enforcement_mode": "block"}},
+            {},
+            exclusions=[*(exclusion for exclusion, _, _ in FORMS.values()), *named],
+        )
     ) as made:
         yield made
 
@@ -196,7 +200,7 @@ def judge() -> Iterator[Judge]:
 def test_an_exclusion_affects_only_what_it_names(judge: Judge, tried: Tried) -> None:
     _, freed, others = tried
 
-    assert [judge.fired(asked) for asked in freed] == [set() for _ in freed]
+    assert [judge.fired(request) for request in freed] == [set() for _ in freed]
     assert all(judge.fired(other) for other in others), [judge.fired(other) for other in others]
 
 
@@ -229,10 +233,10 @@ def test_a_pattern_that_the_engine_refuses_is_refused_at_its_field(
     (tmp_path / "coraza.yaml").write_bytes(bundle.files["coraza.yaml"])
     command = [str(agent_binary()), "-config", str(tmp_path / "coraza.yaml"), "-validate"]
 
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    (found,) = rejected(said, list(bundle.applications)).findings
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    (finding,) = rejected(output, list(bundle.applications)).findings
 
-    assert (found.noun, found.noun_id, found.field) == ("rule_exclusion", 1, field)
+    assert (finding.noun, finding.noun_id, finding.field) == ("rule_exclusion", 1, field)
 
 
 @pytest.mark.live

@@ -33,8 +33,8 @@ def judge() -> Iterator[Judge]:
         yield made
 
 
-def fired(judge: Judge, policy: str, asked: EvaluatedRequest) -> set[int]:
-    return judge.fired(asked, POLICIES.index(policy) + 1)
+def fired(judge: Judge, policy: str, request: EvaluatedRequest) -> set[int]:
+    return judge.fired(request, POLICIES.index(policy) + 1)
 
 
 def test_a_rule_that_is_off_never_fires_and_all_others_do(judge: Judge) -> None:

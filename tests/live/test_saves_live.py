@@ -273,10 +273,10 @@ async def test_a_stray_haproxy_on_the_same_port_is_noticed(
     try:
         await until(lambda: is_shared(fresh.settings.http_binds[0][1]), "the stray HAProxy to listen")
 
-        with pytest.raises(RollbackFailed) as seen:
+        with pytest.raises(RollbackFailed) as failure:
             await virtual_hosts.create(fresh.changes, SaveRequest("ada"), a_virtual_host(origin))
 
-        assert "Another HAProxy may also be listening there" in str(seen.value)
+        assert "Another HAProxy may also be listening there" in str(failure.value)
     finally:
         stray.terminate()
         await stray.wait()

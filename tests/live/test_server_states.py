@@ -36,7 +36,9 @@ async def until(true: Callable[[], Awaitable[bool]], what: str, seconds: float =
 
 
 async def state(running: Installation, server: str) -> str:
-    return {one.name: one.state for one in await running.engines.servers_of("be_1")}.get(server, "")
+    return {server_state.name: server_state.state for server_state in await running.engines.servers_of("be_1")}.get(
+        server, ""
+    )
 
 
 class Operator:
@@ -83,8 +85,8 @@ async def test_no_visitor_meets_a_server_that_is_down_for_a_save_and_one_that_re
             for _ in range(SAVES):
                 await operator.save()
                 assert await state(running, "s2") == "DOWN"
-                found = [await client.get(running.proxy, headers={"host": "shop.example"}) for _ in range(VISITS)]
-                assert [answer.status_code for answer in found] == [200] * VISITS
+                answers = [await client.get(running.proxy, headers={"host": "shop.example"}) for _ in range(VISITS)]
+                assert [answer.status_code for answer in answers] == [200] * VISITS
 
         assert visits(ill) == before
         assert visits(well) >= SAVES * VISITS
@@ -109,8 +111,8 @@ async def is_in(running: Installation, server: str, wanted: str) -> bool:
 
 async def test_a_reload_that_we_did_not_make_takes_no_server_down(running: Installation) -> None:
     """A worker that began otherwise than it was told to has counted its own checks alone."""
-    with origin() as one, origin() as other:
-        operator = Operator(running, [one, other])
+    with origin() as first, origin() as second:
+        operator = Operator(running, [first, second])
         await operator.save()
         await operator.save()
         engines = running.engines
@@ -135,8 +137,8 @@ async def test_a_disk_that_takes_no_states_takes_no_server_down(
             raise OSError(errno.ENOSPC, "No space left on device")
         write_atomically(path, content)
 
-    with origin() as one, origin() as other:
-        operator = Operator(running, [one, other], interval=3600, fall=3)
+    with origin() as first, origin() as second:
+        operator = Operator(running, [first, second], interval=3600, fall=3)
         with monkeypatch.context() as patch:
             patch.setattr(server_sync, "write_atomically", full)
             await operator.save()
@@ -156,8 +158,8 @@ async def has_other_workers(running: Installation, before: tuple[int, ...]) -> b
 
 async def test_what_is_found_over_the_runtime_api_alone_is_not_handed_on(running: Installation) -> None:
     """Maintenance by hand is drift: it ends with the next reload, as before, and the file says nothing stale afterwards."""
-    with origin() as one, origin() as other:
-        operator = Operator(running, [one, other])
+    with origin() as first, origin() as second:
+        operator = Operator(running, [first, second])
         await operator.save()
         await running.engines.cli._ask("@1 set server be_1/s1 state maint")
         assert await state(running, "s1") == "MAINT"

@@ -49,7 +49,9 @@ def test_settings_free_a_request_and_nothing_beside_it(judge: Judge, index: int)
     case = CASES[index]
     request = asked(case["request"], {})
     with_settings, without = judge.says(request, index + 1), judge.says(request, index + 1 + len(CASES))
-    neighbours = [judge.says(asked(case["request"], neighbor["change"]), index + 1)["verdict"] for neighbor in case["neighbours"]]
+    neighbours = [
+        judge.says(asked(case["request"], neighbor["change"]), index + 1)["verdict"] for neighbor in case["neighbours"]
+    ]
 
     assert (with_settings["verdict"], without["verdict"]) == ("pass", "blocked")
     assert neighbours == ["blocked"] * len(case["neighbours"])

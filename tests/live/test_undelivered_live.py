@@ -89,22 +89,22 @@ def events(stack: Stack, count: int) -> list[EventDetail]:
         settings = Settings(data_dir=stack.folder)
         database = Database(settings.database)
         await database.migrate()
-        found = Events(settings, database)
+        events = Events(settings, database)
         try:
             with closing(Ingest(settings)) as ingest:
                 ends = time.monotonic() + 60
                 while True:
                     while ingest.step():
                         pass
-                    items = (await found.page(EventFilter())).items
+                    items = (await events.page(EventFilter())).items
                     if len(items) >= count or time.monotonic() > ends:
                         break
                     await asyncio.sleep(0.05)
-            assert (await found.page(EventFilter(kind=Kind.DELIVERY))).items == items
-            details = await found.several([item.request_id for item in items])
+            assert (await events.page(EventFilter(kind=Kind.DELIVERY))).items == items
+            details = await events.several([item.request_id for item in items])
             return [details[item.request_id] for item in items]
         finally:
-            await found.close()
+            await events.close()
             await database.close()
 
     return asyncio.run(read())
@@ -114,22 +114,22 @@ def test_each_refusal_of_haproxy_has_a_number_and_an_event(stack: Stack) -> None
     """And what a server answers, whatever its status, has none."""
     for path in ("/fails", "/busy", "/missing", "/fine"):
         visit(stack, "shop.test", path)
-    asked = {
+    requests = {
         ("shop.test", "/closes"): (502, "server_closed", 1), ("shop.test", "/garbage"): (502, "bad_response", 1),
         ("shop.test", "/hangs"): (504, "server_timeout", 1), ("refuses.test", "/"): (503, "server_refused", 4),
         ("down.test", "/"): (503, "no_server", 6), ("works.test", "/"): (503, "maintenance", 5),
         ("shop!.test", "/"): (400, "malformed", None), ("shop.test", "/" + "a" * 40_000): (414, "too_long", None),
     }  # fmt: skip
-    answers = [visit(stack, host, path) for host, path in asked]
+    answers = [visit(stack, host, path) for host, path in requests]
     large = visit(stack, "shop.test", "/", "GET", **{"x-large": "a" * 40_000})
 
-    found = {event.item.request_id: event.item for event in events(stack, len(asked) + 1)}
+    by_id = {event.item.request_id: event.item for event in events(stack, len(requests) + 1)}
 
-    assert len(found) == len(asked) + 1
-    expected = [*asked.values(), (431, "too_long", None)]
+    assert len(by_id) == len(requests) + 1
+    expected = [*requests.values(), (431, "too_long", None)]
     for answer, (status, reason, host) in zip([*answers, large], expected, strict=True):
         (number,) = NUMBER.findall(answer.body)
-        item = found[number.decode()]
+        item = by_id[number.decode()]
         assert (answer.status, item.status, item.reason) == (status, status, reason)
         assert (item.verdict, item.virtual_host_id) == ("undelivered", host)
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -142,13 +142,13 @@ def test_what_is_no_request_is_listed_without_a_host(stack: Stack) -> None:
     hosts = stack.send(b"GET / HTTP/1.1\r\nHost: shop.test\r\nHost: other.test\r\n\r\n")
     slow = stack.send(b"GET / HT")
 
-    found = [event.item for event in events(stack, 3)]
+    items = [event.item for event in events(stack, 3)]
 
     assert [malformed.status, hosts.status, slow.status] == [400, 400, 408]
-    assert sorted((item.status, item.reason, item.virtual_host_id, item.path) for item in found) == [
+    assert sorted((item.status, item.reason, item.virtual_host_id, item.path) for item in items) == [
         (400, "malformed", None, ""), (400, "malformed", None, ""), (408, "client_timeout", None, "")
     ]  # fmt: skip
-    assert len({item.request_id for item in found}) == 3
+    assert len({item.request_id for item in items}) == 3
 
 
 def test_an_unreadable_body_is_recorded_with_its_host(stack: Stack) -> None:
@@ -164,10 +164,10 @@ def test_an_unreadable_body_is_recorded_with_its_host(stack: Stack) -> None:
                 pass
     wait_until(lambda: len(stack.access_log()) >= lines + 2, "the lines are in the access log")
 
-    found = [event.item for event in events(stack, 2)]
+    items = [event.item for event in events(stack, 2)]
 
-    assert [(item.status, item.reason) for item in found] == [(400, "malformed")] * 2
-    assert sorted(item.host for item in found) == ["blocks.test", "watches.test"]
+    assert [(item.status, item.reason) for item in items] == [(400, "malformed")] * 2
+    assert sorted(item.host for item in items) == ["blocks.test", "watches.test"]
 
 
 def test_an_aborted_upload_is_recorded_as_aborted(stack: Stack) -> None:
@@ -178,9 +178,9 @@ def test_an_aborted_upload_is_recorded_as_aborted(stack: Stack) -> None:
         break_off(stack, host, b"3\r\na=b\r\n", transfer_encoding="chunked")
     break_off(stack, "watches.test", b"a=b", content_length="5000")
 
-    found = [event.item for event in events(stack, 7)]
+    items = [event.item for event in events(stack, 7)]
 
-    assert [(item.verdict, item.reason, item.path) for item in found] == [
+    assert [(item.verdict, item.reason, item.path) for item in items] == [
         ("undelivered", "client_aborted", "/upload")
     ] * 7
-    assert sorted(item.virtual_host_id or 0 for item in found) == [2] * 3 + [3] * 4
+    assert sorted(item.virtual_host_id or 0 for item in items) == [2] * 3 + [3] * 4

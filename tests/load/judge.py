@@ -71,7 +71,7 @@ class Told:
         self.states[checksum] = state
 
     def was_live(self, state: State) -> bool:
-        return any(state.rendered() == one.rendered() for one in self.states.values())
+        return any(state.rendered() == other.rendered() for other in self.states.values())
 
 
 def complaints(report: Mapping[str, Any], told: Told) -> list[str]:
@@ -80,7 +80,7 @@ def complaints(report: Mapping[str, Any], told: Told) -> list[str]:
 
 
 def lost(report: Mapping[str, Any]) -> Iterator[str]:
-    kinds = Counter((one["Cause"], one["Fleet"], "a used" if one["Answers"] else "a new") for one in report["Lost"])
+    kinds = Counter((loss["Cause"], loss["Fleet"], "a used" if loss["Answers"] else "a new") for loss in report["Lost"])
     for (cause, fleet, connection), count in kinds.items():
         yield f"{count} × lost on {connection} connection of {fleet}: {cause}"
 
@@ -122,6 +122,6 @@ def backwards(report: Mapping[str, Any], told: Told) -> Iterator[str]:
             yield f"{count} × a connection went back from {step['Before'][:12]} to {step['After'][:12]}"
 
 
-def counted(found: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int]]:
-    for one in found:
-        yield one["What"], one["Count"]
+def counted(violations: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int]]:
+    for violation in violations:
+        yield violation["What"], violation["Count"]

@@ -64,9 +64,9 @@ WRONG = {
 def test_it_complains_of(told: Told, case: str) -> None:
     answer, words = WRONG[case]
 
-    found = complaints(a_report(answer), told)
+    problems = complaints(a_report(answer), told)
 
-    assert any(words in complaint and complaint.startswith("3 ×") for complaint in found), found
+    assert any(words in complaint and complaint.startswith("3 ×") for complaint in problems), problems
 
 
 def test_it_complains_of_a_request_without_an_answer(told: Told) -> None:
@@ -78,9 +78,9 @@ def test_it_complains_of_a_request_without_an_answer(told: Told) -> None:
 def test_it_complains_of_a_new_connection_that_an_old_revision_decides(told: Told) -> None:
     firsts = [{"What": {"AtLeast": 1, "Checksum": FIRST}, "Count": 2}]
 
-    found = complaints(a_report(Firsts=firsts), told)
+    problems = complaints(a_report(Firsts=firsts), told)
 
-    assert found == ["2 × a connection opened after save 1 was decided by save 0"]
+    assert problems == ["2 × a connection opened after save 1 was decided by save 0"]
 
 
 def test_judge_reports_a_connection_that_goes_back(told: Told) -> None:

@@ -19,7 +19,7 @@ def test_saves_under_load_lose_no_request_and_mix_no_revisions(version: str) -> 
 
     assert (result.refused, result.complaints) == ([], [])
     assert result.saves >= SAVES
-    kinds = {(one["What"]["Host"], one["What"]["Kind"], one["What"]["Status"]) for one in result.report["Met"]}
+    kinds = {(met["What"]["Host"], met["What"]["Kind"], met["What"]["Status"]) for met in result.report["Met"]}
     assert {host for host, _, status in kinds if status == 200} >= {*PLAIN, *GUARDED}
     assert {kind for _, kind, _ in kinds} == {"get", "form", "getattack", "formattack"}
     assert {status for _, _, status in kinds} == {200, 403, 421}

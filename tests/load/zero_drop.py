@@ -86,8 +86,8 @@ class Result:
     def row(self) -> str:
         """Of the table in docs/reliability.md."""
         statuses: Counter[int] = Counter()
-        for one in self.report["Met"]:
-            statuses[one["What"]["Status"]] += one["Count"]
+        for visit in self.report["Met"]:
+            statuses[visit["What"]["Status"]] += visit["Count"]
         plain, judged = self.report["Plain"], self.report["Judged"]
         met = ", ".join(f"{count:,} × {status}" for status, count in sorted(statuses.items()))
         return (
@@ -285,7 +285,9 @@ class Operator:
         if len(self.state.policies) < 5 or not unused:
             return self.add_policy()
         self.send("DELETE", f"policies/{unused[0]}")
-        return replace(self.state, policies={at: one for at, one in self.state.policies.items() if at != unused[0]})
+        return replace(
+            self.state, policies={at: policy for at, policy in self.state.policies.items() if at != unused[0]}
+        )
 
     # Which policy a host has, and its own mode: each time with another weight
 
@@ -364,16 +366,16 @@ def run(version: str, saves: int, requests: int, seed: int, calm: int = 1) -> Re
         operator.ill = load.ill
         before = add_ill(operator, panel)
         load.come(panel, seed, calm)
-        asked, is_well = max(load.acknowledged() for _ in range(before)), False
-        while len(operator.seconds) < saves or asked < requests:
+        acknowledged, is_well = max(load.acknowledged() for _ in range(before)), False
+        while len(operator.seconds) < saves or acknowledged < requests:
             if not is_well and len(operator.seconds) > saves / 2:
                 is_well = httpx2.get(f"http://127.0.0.1:{load.ill[1]}/well").is_success
             if operator.save():
-                asked = load.acknowledged()
+                acknowledged = load.acknowledged()
         wait_for_servers(panel, operator.ids[WITH_ILL], ["DOWN", "UP"])
         report = load.leave()
-    found = complaints(report, operator.told)
-    return Result(version, len(operator.seconds), operator.seconds, report, operator.refused, found)
+    problems = complaints(report, operator.told)
+    return Result(version, len(operator.seconds), operator.seconds, report, operator.refused, problems)
 
 
 def add_ill(operator: Operator, panel: Panel) -> int:
@@ -388,12 +390,12 @@ def add_ill(operator: Operator, panel: Panel) -> int:
 def wait_for_servers(panel: Panel, virtual_host_id: int, states: list[str]) -> None:
     """Of the second and the third server."""
     cli, ends = MasterCli(panel.data / "run" / "haproxy-master.sock"), time.monotonic() + 60
-    found: list[str] = []
-    while found != states:
-        assert time.monotonic() < ends, f"not {states} within a minute: {found}"
+    others: list[str] = []
+    while others != states:
+        assert time.monotonic() < ends, f"not {states} within a minute: {others}"
         time.sleep(0.1)
-        told = Servers(asyncio.run(cli.stat(f"be_{virtual_host_id}"))).of(f"be_{virtual_host_id}")
-        found = [one.state for one in told if one.name != "s1"]
+        servers = Servers(asyncio.run(cli.stat(f"be_{virtual_host_id}"))).of(f"be_{virtual_host_id}")
+        others = [server.state for server in servers if server.name != "s1"]
 
 
 def main() -> None:

@@ -51,10 +51,10 @@ def test_what_the_builder_says_comes_back_from_seclang(typed: dict[str, Any]) ->
 
     assert parse(written(link)) == parse(pretty([link])) == [link]
     assert fields is not None
-    said = CustomRuleFields.model_validate(fields)
-    assert link_of(said) == link
+    fields_of_rule = CustomRuleFields.model_validate(fields)
+    assert link_of(fields_of_rule) == link
     unsaid = {CustomAction.SCORE: {"status"}, CustomAction.BLOCK: {"points"}}.get(rule.action, {"points", "status"})
-    assert said.model_dump(exclude=unsaid) == rule.model_dump(exclude=unsaid)
+    assert fields_of_rule.model_dump(exclude=unsaid) == rule.model_dump(exclude=unsaid)
 
 
 def is_taken(seclang: str) -> bool:

@@ -40,6 +40,6 @@ def test_form_and_json_say_why_it_is_no_hostname(typed: str, words: str) -> None
     with pytest.raises(ValidationError) as of_json:
         VirtualHostFields.model_validate({"hostnames": [typed], "servers": [{"address": "127.0.0.1:3000"}]})
 
-    told = f"{typed[:80]} is not a hostname: {words}."
-    assert told in " ".join(error.message for error in of_form.value.errors.values())
-    assert told in str(of_json.value)
+    message = f"{typed[:80]} is not a hostname: {words}."
+    assert message in " ".join(error.message for error in of_form.value.errors.values())
+    assert message in str(of_json.value)

@@ -25,18 +25,18 @@ def main() -> None:
     if given.only is not None:
         return explain(given.seed, given.only)
     began = time.monotonic()
-    found = outcomes(given.seed, given.bodies)
-    print(f"seed {given.seed}, {time.monotonic() - began:.0f} s\n\n{report(found)}")
+    findings = outcomes(given.seed, given.bodies)
+    print(f"seed {given.seed}, {time.monotonic() - began:.0f} s\n\n{report(findings)}")
     if given.write:
-        write(given.seed, found)
-    sys.exit(any(outcome.findings for outcome in found))
+        write(given.seed, findings)
+    sys.exit(any(outcome.findings for outcome in findings))
 
 
 def outcomes(seed: int, bodies: int) -> list[Outcome]:
     shares = [range(at, bodies, AT_ONCE) for at in range(AT_ONCE)]
     with concurrent.futures.ProcessPoolExecutor(AT_ONCE) as pool:
-        found = [outcome for share in pool.map(functools.partial(work, seed), shares) for outcome in share]
-    return sorted(found, key=lambda outcome: outcome.number)
+        results = [outcome for share in pool.map(functools.partial(work, seed), shares) for outcome in share]
+    return sorted(results, key=lambda outcome: outcome.number)
 
 
 def work(seed: int, numbers: range) -> list[Outcome]:
@@ -50,10 +50,10 @@ def explain(seed: int, number: int) -> None:
     with lab() as running:
         judged, handed = running.judged(made)
         print(made.kind, made, "", *handed, "", judged, sep="\n")
-        if found := running.findings(made):
-            readers = {value.reader for value in found}
+        if findings := running.findings(made):
+            readers = {value.reader for value in findings}
             shortest = reduced(made, lambda sent: any(value.reader in readers for value in running.findings(sent)))
-            print("", *found, "", "The shortest:", shortest, *running.findings(shortest), sep="\n")
+            print("", *findings, "", "The shortest:", shortest, *running.findings(shortest), sep="\n")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,11 @@ def configured(folder: Path) -> str:
     """A policy's application as it is rendered, named `whole`; and without the rule set, but telling what it sees: `engine`."""
     bundle = render(DesiredState.from_rows(rows({"P": POLICY}, {}), FACTS))
     written = yaml.safe_load(bundle.files["coraza.yaml"])
-    (whole,) = [application for application in written["applications"] if application["name"] in {made.name for made in bundle.applications}]
+    (whole,) = [
+        application
+        for application in written["applications"]
+        if application["name"] in {made.name for made in bundle.applications}
+    ]
     lines = [line for line in whole["directives"].splitlines(keepends=True) if not line.startswith(RULE_SET)]
     written["bind"] = f"unix://{folder}/agent.sock"
     written["applications"] = [
@@ -86,9 +90,9 @@ class Agent:
         self.connection.request("POST", "/v1/evaluate", json.dumps({"application": application, "request": request}))
 
     def answer(self) -> Judged:
-        said = self.said()
-        stopped = said["interruption"]
-        return Judged(stopped["rule_id"] if stopped else 0, tuple(seen(said["rules"])))
+        answer = self.said()
+        stopped = answer["interruption"]
+        return Judged(stopped["rule_id"] if stopped else 0, tuple(seen(answer["rules"])))
 
     def refuses(self, body: Body) -> bool:
         """Does the whole policy?"""
@@ -97,9 +101,9 @@ class Agent:
 
     def said(self) -> dict[str, Any]:
         response = self.connection.getresponse()
-        said: dict[str, Any] = json.loads(response.read())
-        assert response.status == 200, said
-        return said
+        report: dict[str, Any] = json.loads(response.read())
+        assert response.status == 200, report
+        return report
 
 
 def seen(rules: list[dict[str, Any]]) -> Iterator[tuple[str, str, bytes]]:

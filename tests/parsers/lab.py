@@ -60,10 +60,10 @@ class Lab:
     def outcome(self, number: int, body: Body) -> Outcome:
         """A body is refused by the engine, or by the rule set for how it is written: its values are no attacks."""
         judged, handed = self.judged(body)
-        found = unseen(judged, handed)
-        refused = bool(judged.refused_by) or (bool(found) and self.agent.refuses(body))
+        missed = unseen(judged, handed)
+        refused = bool(judged.refused_by) or (bool(missed) and self.agent.refuses(body))
         counted = tuple(Counter(value.reader for value in handed).items())
-        return Outcome(number, body, refused, counted, () if refused else tuple(found))
+        return Outcome(number, body, refused, counted, () if refused else tuple(missed))
 
     def findings(self, body: Body) -> tuple[Value, ...]:
         return self.outcome(0, body).findings

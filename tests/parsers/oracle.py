@@ -29,7 +29,7 @@ def unseen(judged: Judged, handed: Iterable[Value]) -> list[Value]:
     """Each value that no rule sees under its name."""
     if judged.refused_by:
         return []
-    sights = [Sight(*one) for one in judged.seen]
+    sights = [Sight(*sight) for sight in judged.seen]
     return [value for value in handed if not any(sight.shows(value) for sight in sights) and not is_nothing(value)]
 
 
@@ -72,7 +72,7 @@ def decodings(text: bytes) -> frozenset[bytes]:
         urllib.parse.unquote_to_bytes(text.replace(b"+", b" ")),
         html.unescape(letters).encode("utf-8", "replace"),
         html.unescape(html.unescape(letters)).encode("utf-8", "replace"),
-        re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), letters).encode("utf-8", "replace"),
+        re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), letters).encode("utf-8", "replace"),
     )
     return frozenset(map(compared, read))
 

@@ -40,8 +40,8 @@ def by_kind(outcomes: Sequence[Outcome]) -> str:
     kinds = Counter(kind_of(outcome) for outcome in outcomes)
     for kind, number in [*sorted(kinds.items()), ("all", len(outcomes))]:
         these = [outcome for outcome in outcomes if kind in ("all", kind_of(outcome))]
-        refused, found = sum(one.refused for one in these), sum(bool(one.findings) for one in these)
-        rows.append(f"| {kind} | {number:,} | {refused:,} | {number - refused - found:,} | {found:,} |")
+        refused, findings = sum(outcome.refused for outcome in these), sum(bool(outcome.findings) for outcome in these)
+        rows.append(f"| {kind} | {number:,} | {refused:,} | {number - refused - findings:,} | {findings:,} |")
     return "\n".join(rows)
 
 
@@ -61,4 +61,4 @@ def by_reader(outcomes: Sequence[Outcome]) -> str:
 
 def write(seed: int, outcomes: Sequence[Outcome]) -> None:
     tables = f"Seed {seed}:\n\n{by_kind(outcomes)}\n\n{by_reader(outcomes)}\n"
-    PAGE.write_text(BETWEEN.sub(lambda found: f"{found[1]}\n{tables}\n{found[2]}", PAGE.read_text()))
+    PAGE.write_text(BETWEEN.sub(lambda match: f"{match[1]}\n{tables}\n{match[2]}", PAGE.read_text()))

@@ -15,8 +15,8 @@ SEED, BODIES = 14, 1_200
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Lab]:
-    with lab() as one:
-        yield one
+    with lab() as running_lab:
+        yield running_lab
 
 
 @pytest.mark.parametrize("sent", CORPUS.values(), ids=CORPUS)
@@ -25,9 +25,9 @@ def test_no_body_is_read_past_the_agent_again(running: Lab, sent: Body) -> None:
 
 
 def test_no_generated_body_is_read_past_the_agent(running: Lab) -> None:
-    found = {number: running.findings(body(SEED, number)) for number in range(BODIES)}
+    findings = {number: running.findings(body(SEED, number)) for number in range(BODIES)}
 
-    assert not {number: values for number, values in found.items() if values}
+    assert not {number: values for number, values in findings.items() if values}
 
 
 @pytest.mark.parametrize(

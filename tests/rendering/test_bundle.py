@@ -112,7 +112,10 @@ def test_live_processes_report_the_checksum() -> None:
 
 def test_no_mark_is_left_and_every_file_ends_with_its_line() -> None:
     bundle = made()
-    texts = {**bundle.files, **{application.name: application.directives.encode() for application in bundle.applications}}
+    texts = {
+        **bundle.files,
+        **{application.name: application.directives.encode() for application in bundle.applications},
+    }
     for path, content in texts.items():
         assert not re.search(rb"[\x00-\x08\x0b-\x1f]", content), path
         assert content.endswith(b"\n") or not content, path
@@ -134,21 +137,21 @@ def test_each_line_of_a_backend_knows_its_field() -> None:
         "health_check_interval": lambda line: line.startswith("    default-server check "),
         "address": lambda line: line.startswith("    server s"),
     }
-    seen = set()
+    checksums = set()
     section = ""
     for at, line in enumerate(lines, 1):
         section = line if line.startswith("backend ") else section
         if origin := bundle.origins["haproxy.cfg"].get(at):
             assert starts[field_of(origin)](line), (origin, line)
             assert section == f"backend be_{origin.id}"
-            seen.add((origin.id, origin.field))
+            checksums.add((origin.id, origin.field))
     assert {
         (1, "servers.0.address"),
         (1, "servers.1.address"),
         (2, "servers.0.address"),
         (2, "balance"),
-    } <= seen
-    assert (2, "health_check_path") not in seen
+    } <= checksums
+    assert (2, "health_check_path") not in checksums
     marked = [line for at, line in enumerate(lines, 1) if at in bundle.origins["haproxy.cfg"]]
     assert len([line for line in lines if line.startswith("    server s")]) == len(
         [line for line in marked if line.startswith("    server s")]

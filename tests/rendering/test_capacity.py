@@ -49,9 +49,9 @@ def test_what_stalls_takes_no_more_than_its_share_of_the_memory() -> None:
 
 
 def test_an_operator_may_say_otherwise() -> None:
-    asked = made(max_connections=20, max_requests_per_client=7)
+    limited = made(max_connections=20, max_requests_per_client=7)
 
-    assert (asked.connections, asked.requests_per_client) == (20, 7)
+    assert (limited.connections, limited.requests_per_client) == (20, 7)
 
 
 def test_what_was_asked_for_where_there_were_more_files_keeps_no_haproxy_from_starting() -> None:

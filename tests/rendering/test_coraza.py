@@ -116,16 +116,17 @@ def test_the_agents_file_reads_back_as_the_applications() -> None:
 
     assert document["bind"] == "unix:///run/guardpanel/agent.sock"
     assert "default_application" not in document
-    assert [(application["name"], application["directives"], application["response_check"]) for application in document["applications"]] == [
-        (application.name, application.directives, application.response_check) for application in bundle.applications
-    ]
+    assert [
+        (application["name"], application["directives"], application["response_check"])
+        for application in document["applications"]
+    ] == [(application.name, application.directives, application.response_check) for application in bundle.applications]
 
 
 def test_every_rule_has_its_own_id() -> None:
     import re
 
     for application in made({"A": {}, "B": {"enforcement_mode": "block"}}).applications:
-        ids = [int(found) for found in re.findall(r"\bid:(\d+)", application.directives)]
+        ids = [int(number) for number in re.findall(r"\bid:(\d+)", application.directives)]
         assert len(ids) == len(set(ids))
         assert all(100_000 <= number < 200_000 for number in ids)
 
@@ -144,7 +145,7 @@ def test_the_agent_gets_the_masked_fields(masked: list[str], line: str) -> None:
     (application,) = made({"P": {"masked_fields": masked}}).applications
 
     assert application.directives.split("\n").count(line) == 1
-    assert sum("guardpanel-mask" in one for one in application.directives.split("\n")) == 1
+    assert sum("guardpanel-mask" in line for line in application.directives.split("\n")) == 1
 
 
 def test_without_a_list_of_its_own_a_policy_masks_what_the_agent_does() -> None:

@@ -47,7 +47,7 @@ def rendered(policy: dict[str, Any], host: dict[str, Any], server: dict[str, Any
 
 def structure(bundle: Bundle) -> dict[str, list[str]]:
     """The keyword of every line, as HAProxy, Coraza and YAML find them; maps by the shape of their lines."""
-    found: dict[str, list[str]] = {}
+    places: dict[str, list[str]] = {}
     for path, content in bundle.files.items():
         text = content.decode("utf-8")
         assert text.endswith("\n") or not text, path
@@ -56,15 +56,17 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
         if path.endswith(".map"):
             for line in lines[:-1]:
                 assert re.fullmatch(r"[!-~]+ [A-Za-z0-9_;-]+", line), line
-            found[path] = [str(len(lines))]
+            places[path] = [str(len(lines))]
         elif path == "coraza.yaml":
             document = readable_yaml.read(text)
-            found[path] = [
-                " ".join(line.split()[:1]) for application in document["applications"] for line in application["directives"].split("\n")
+            places[path] = [
+                " ".join(line.split()[:1])
+                for application in document["applications"]
+                for line in application["directives"].split("\n")
             ] + [*document, *document["applications"][0]]
         else:
-            found[path] = [" ".join(line.split()[:1]) for line in lines]
-    return found
+            places[path] = [" ".join(line.split()[:1]) for line in lines]
+    return places
 
 
 HARMLESS = structure(rendered({}, {}, {}, "harmless.test"))

@@ -39,7 +39,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
             "0.test": {**SERVERS, "enabled": False},
         },
     )
-    turned = {table: list(reversed(found)) for table, found in given.items()}
+    turned = {table: list(reversed(table_rows)) for table, table_rows in given.items()}
 
     assert DesiredState.from_rows(turned, FACTS) == DesiredState.from_rows(given, FACTS)
 
@@ -108,17 +108,17 @@ def test_checks_ask_for_the_first_exact_name(names: str, first: str) -> None:
 
 def test_config_templates_see_every_field_of_a_noun() -> None:
     """The model alone declares it."""
-    seen = state({"P": {}}, {"a.test": {"policy": "P", "balance": "first", "health_check": False}})
-    (host,) = seen.virtual_hosts
+    desired = state({"P": {}}, {"a.test": {"policy": "P", "balance": "first", "health_check": False}})
+    (host,) = desired.virtual_hosts
 
     for noun, value in (
         (NOUNS["virtual_host"], host),
-        (NOUNS["policy"], seen.policies[1]),
-        (NOUNS["traffic"], seen.traffic),
+        (NOUNS["policy"], desired.policies[1]),
+        (NOUNS["traffic"], desired.traffic),
     ):
         assert [name for name in noun.fields.model_fields if not hasattr(value, name)] == []
     assert [name for name in ServerFields.model_fields if not hasattr(host.servers[0], name)] == []
-    assert [name for name in ListenerFields.model_fields if not hasattr(seen.traffic.listeners[0], name)] == []
+    assert [name for name in ListenerFields.model_fields if not hasattr(desired.traffic.listeners[0], name)] == []
     assert (host.balance, host.health_check) == (Balance.FIRST, False)
 
 

@@ -42,14 +42,14 @@ async def saving(template: Path) -> AsyncIterator[Changes]:
 async def rows(changes: Changes) -> Rows:
     """Everything that is configured, without the counters and clocks of its rows."""
     async with changes.database.read() as session:
-        found = snapshots.rows(await snapshots.take(session))
+        rows = snapshots.rows(await snapshots.take(session))
     counters = {"version", "created_at", "updated_at"}
     return {
         table: sorted(
             ({key: value for key, value in row.items() if key not in counters} for row in kept),
             key=lambda row: row["id"],
         )
-        for table, kept in found.items()
+        for table, kept in rows.items()
     }
 
 

@@ -45,8 +45,8 @@ class OneMap:
 
 
 class Maps:
-    def __init__(self, one: OneMap) -> None:
-        self.of = lambda _list_id: one
+    def __init__(self, table: OneMap) -> None:
+        self.of = lambda _list_id: table
 
 
 def listed(*networks: str) -> Entries:

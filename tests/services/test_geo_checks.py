@@ -51,11 +51,11 @@ async def test_policies_of_paths_are_asked_too(template: Path, kind: str) -> Non
 
         places = await rejecting(session, FRENCH)
         assert {place.policy.name for place in places} == set(names)
-        found = [Finding(place.found, None, "", place=place) for place in places]
+        findings = [Finding(place.network, None, "", place=place) for place in places]
 
         def decides(policy_id: int | None) -> str | None:
             """Of a request to the virtual host, which a policy with this id judged."""
-            answer = Answer("192.0.2.1", 1, (), (), (), (), found, FRENCH, "id", policy_id)
+            answer = Answer("192.0.2.1", 1, (), (), (), (), findings, FRENCH, "id", policy_id)
             return answer.decides.place.policy.name if answer.decides and answer.decides.place else None
 
         assert decides(2) == "Host"

@@ -33,14 +33,14 @@ def serving(path: Path, problem: str | None) -> Status:
 async def test_an_ingest_that_cannot_store_is_reported_until_it_can(watch: IngestWatch, settings: Settings) -> None:
     status = serving(settings.ingest_socket, "Events can’t be stored: database or disk is full.")
     await watch.look()
-    told = watch.watch.ingest
+    notice = watch.watch.ingest
     status.close()
 
     status = serving(settings.ingest_socket, None)
     await watch.look()
     status.close()
 
-    assert told == "Events can’t be stored: database or disk is full."
+    assert notice == "Events can’t be stored: database or disk is full."
     assert watch.watch.ingest == "", "one that is only behind reads what it can"
 
 

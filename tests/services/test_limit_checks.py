@@ -30,7 +30,10 @@ async def ask(panel: Panel, cli: MapCommands, address: str) -> list[tuple[str, i
     async with panel.database.write() as session:
         session.add(Policy(**fields.model_dump()))
         await session.flush()
-        return [(one.policy.name, one.requests, one.at_once, one.is_over) for one in await used(session, cli, address)]
+        return [
+            (limit.policy.name, limit.requests, limit.at_once, limit.is_over)
+            for limit in await used(session, cli, address)
+        ]
 
 
 @pytest.mark.parametrize(("rate", "at_once", "is_over"), [(3, 1, False), (4, 0, True), (1, 2, True)])

@@ -208,8 +208,8 @@ async def test_a_change_without_stored_rows_is_marked(panel: Panel) -> None:
         await session.exec(update(Deployment).where(col(Deployment.id) == change).values(revision_id=None))
 
     async with panel.database.read() as session:
-        found = await revisions.find(session, change)
-        assert await history.after(session, found) is None
+        deployment = await revisions.find(session, change)
+        assert await history.after(session, deployment) is None
 
 
 async def test_it_runs_at_start_and_after_saves(

@@ -20,9 +20,9 @@ def test_what_detects_can_be_off(rule: str) -> None:
 
 
 def test_of_a_rule_that_is_to_count_level_and_points_are_kept() -> None:
-    found = known(asked(rule="942330", action="enable"), rule_set(), 2)
+    override = known(asked(rule="942330", action="enable"), rule_set(), 2)
 
-    assert (found.level, found.points, found.is_outbound) == (2, 5, False)
+    assert (override.level, override.points, override.is_outbound) == (2, 5, False)
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,9 @@ async def test_a_file_counts_as_pasted(ada: httpx2.AsyncClient, engines: FakeEng
 
 async def test_the_own_address_is_denied_only_on_purpose(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
     typed = an_address_list(entries="127.0.0.0/8")
-    asked = await ada.post(PLACE, data=typed)
-    assert asked.status_code == 409
-    assert "127.0.0.0/8 contains 127.0.0.1, your own address." in read(asked.text).text
+    question = await ada.post(PLACE, data=typed)
+    assert question.status_code == 409
+    assert "127.0.0.0/8 contains 127.0.0.1, your own address." in read(question.text).text
     assert files(engines) == {}
 
     assert (await ada.post(PLACE, data=typed | {"save_anyway": "on"})).status_code == 303
@@ -89,9 +89,9 @@ async def test_a_list_that_denies_more_sites_than_before_asks_again(ada_api: htt
     assert made.status_code == 201
 
     assert (await ada_api.patch(f"{API}/1", json={"notes": "Same sites"})).status_code == 200
-    asked = await ada_api.patch(f"{API}/1", json={"applies_to": "everywhere"})
+    question = await ada_api.patch(f"{API}/1", json={"applies_to": "everywhere"})
 
-    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    assert (question.status_code, question.json()["code"]) == (409, "needs_confirmation")
     assert (await ada_api.patch(f"{API}/1", json={"applies_to": "everywhere", "save_anyway": True})).status_code == 200
 
 
@@ -109,8 +109,8 @@ async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngin
     assert (await ada_api.delete(f"{API}/1/entries/192.0.2.0/24")).json()["entry_count"] == 1
     assert (await ada_api.delete(f"{API}/1/entries/192.0.2.0/24")).status_code == 404
 
-    asked = await ada_api.post(f"{API}/1/entries", json={"entries": ["::1"]})
-    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    question = await ada_api.post(f"{API}/1/entries", json={"entries": ["::1"]})
+    assert (question.status_code, question.json()["code"]) == (409, "needs_confirmation")
     assert (await ada_api.post(f"{API}/1/entries?confirm=true", json={"entries": ["::1"]})).json()["entry_count"] == 2
     replaced = await ada_api.put(
         f"{API}/1/entries", content="9.9.9.9\n9.9.9.9\n", headers={"content-type": "text/plain"}

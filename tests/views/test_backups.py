@@ -66,15 +66,15 @@ async def test_the_way_there_and_back(ada: httpx2.AsyncClient, app: FastAPI, pan
     await ada.post("/policies", data=a_policy())
 
     place = await waiting(ada, data)
-    asked = read((await ada.get(place)).text)
+    question = read((await ada.get(place)).text)
     answer = await restore(ada, place)
 
-    assert "1 virtual host added" in asked.text and "1 policy removed" in asked.text
-    assert ADA in asked.text and "logs everyone out" in asked.text
-    assert "This machine’s history is kept" in asked.text
+    assert "1 virtual host added" in question.text and "1 policy removed" in question.text
+    assert ADA in question.text and "logs everyone out" in question.text
+    assert "This machine’s history is kept" in question.text
     assert answer.headers["location"] == "/login"
-    said = read((await ada.get("/login")).text)
-    assert "Restored a backup of" in said.text and "Live in" in said.text
+    page = read((await ada.get("/login")).text)
+    assert "Restored a backup of" in page.text and "Live in" in page.text
     assert (await ada.get("/")).status_code == 303, "logged out"
     await log_in(ada, ADA)
     assert "bücher.example" in await hosts(ada)
@@ -191,13 +191,13 @@ async def test_a_restore_only_overwrites_drift_after_confirmation(ada: httpx2.As
 
     refused = await restore(ada, place)
     panel.changes.watch.record((Drift(Place.FILES, "hosts.map was changed by hand."),))
-    asked = await ada.post(f"{place}/restore", data={"password": PASSWORD, "over_drift": "on"})
+    question = await ada.post(f"{place}/restore", data={"password": PASSWORD, "over_drift": "on"})
 
     assert refused.status_code == 409
     page = read(refused.text)
     assert "hosts.map was changed by hand." in page.text
     assert page.find("button", name="over_drift")
-    assert asked.status_code == 303
+    assert question.status_code == 303
 
 
 async def test_a_rolled_back_restore_is_reported_and_ends_no_session(

@@ -69,9 +69,9 @@ async def test_what_cannot_be_banned_is_said_at_its_field(
 
 
 async def test_the_own_address_is_banned_only_on_purpose(ada: httpx2.AsyncClient, panel: Panel) -> None:
-    asked = await ada.post(PLACE, data=a_ban("127.0.0.1"))
-    assert asked.status_code == 409
-    assert "127.0.0.1 is your own address." in read(asked.text).text
+    question = await ada.post(PLACE, data=a_ban("127.0.0.1"))
+    assert question.status_code == 409
+    assert "127.0.0.1 is your own address." in read(question.text).text
     assert listed(panel) == []
 
     assert (await ada.post(PLACE, data=a_ban("127.0.0.1", save_anyway="on"))).status_code == 303
@@ -87,8 +87,8 @@ async def test_a_viewer_may_look(vera: httpx2.AsyncClient, panel: Panel) -> None
 async def test_bans_over_json(ada_api: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel) -> None:
     made = await ada_api.post(API, json={"network": "203.0.113.0/24", "length": "1d", "reason": "x"})
     assert (made.status_code, made.json()["network"], made.json()["is_live"]) == (201, "203.0.113.0/24", False)
-    asked = await ada_api.post(API, json={"network": "::1", "length": "forever"})
-    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    question = await ada_api.post(API, json={"network": "::1", "length": "forever"})
+    assert (question.status_code, question.json()["code"]) == (409, "needs_confirmation")
     assert (await ada_api.post(f"{API}?confirm=true", json={"network": "::1", "length": "forever"})).status_code == 201
     assert [item["network"] for item in (await vera_api.get(API)).json()["items"]] == ["::1", "203.0.113.0/24"]
     assert (await ada_api.delete(f"{API}/1")).json()["id"] == 1

@@ -107,14 +107,14 @@ async def test_the_files_are_shown_by_engine_and_side_by_side(ada: Client) -> No
     await ada.post("/policies", data=a_policy("Strict"))
     await add_host(ada, "shop.example", policy_id="2")
 
-    one = await seen(ada, "/changes/2?files=agent")
+    compared = await seen(ada, "/changes/2?files=agent")
     two = await seen(ada, "/changes/3?files=haproxy&layout=two")
     odd = await seen(ada, "/changes/3?files=x&layout=y")
 
-    assert "coraza.yaml" in one.text and "haproxy.cfg" not in one.text
+    assert "coraza.yaml" in compared.text and "haproxy.cfg" not in compared.text
     assert two.find("div", **{"class": "diff two"})
     assert "haproxy.cfg" in odd.text
-    assert {link["href"] for link in one.find("a", **{"aria-current": "true"}) if "?" in link["href"]} == {
+    assert {link["href"] for link in compared.find("a", **{"aria-current": "true"}) if "?" in link["href"]} == {
         "/changes/2?files=agent&layout=one#files"
     }
 
@@ -247,11 +247,11 @@ async def test_everything_or_one_thing_is_restored_as_a_new_revision(ada: Client
     await ada.post("/virtual-hosts/1", data=a_virtual_host("shop.example", balance="first"))
     await add_host(ada, "blog.example")
 
-    one = await ada.post("/changes/2/restore", data={"thing": "virtual_host:1", "save_key": uuid.uuid4().hex})
-    alone = await seen(ada, one.headers["location"])
+    restored = await ada.post("/changes/2/restore", data={"thing": "virtual_host:1", "save_key": uuid.uuid4().hex})
+    alone = await seen(ada, restored.headers["location"])
     everything = await ada.post("/changes/2/restore", data={"save_key": uuid.uuid4().hex})
 
-    assert one.headers["location"] == "/virtual-hosts/1"
+    assert restored.headers["location"] == "/virtual-hosts/1"
     assert "Restored. Live in" in alone.text and "as revision 5" in alone.text
     assert everything.headers["location"] == "/changes"
     assert "Restored revision 2" in (await seen(ada, "/changes")).text

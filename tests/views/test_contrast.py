@@ -45,8 +45,8 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def contrast(one: str, other: str) -> float:
-    darker, lighter = sorted((luminance(one), luminance(other)))
+def contrast(color: str, other: str) -> float:
+    darker, lighter = sorted((luminance(color), luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
@@ -66,6 +66,6 @@ def test_no_text_has_another_colour() -> None:
 def test_text_can_be_read_on_every_surface(theme: str) -> None:
     tokens = {name: pair[THEMES.index(theme)] for name, pair in colours().items()}
 
-    found = {(text, surface): contrast(tokens[text], tokens[surface]) for text, surface in PAIRS}
+    ratios = {(text, surface): contrast(tokens[text], tokens[surface]) for text, surface in PAIRS}
 
-    assert not {pair: round(value, 2) for pair, value in found.items() if value < 4.5}
+    assert not {pair: round(value, 2) for pair, value in ratios.items() if value < 4.5}

@@ -25,21 +25,21 @@ def with_coraza_spoa(panel: Panel, engines: FakeEngines) -> None:
 
 
 async def test_the_system_page_says_what_is_different(vera: Person) -> None:
-    said = (await vera.get("/system")).text
+    text = (await vera.get("/system")).text
 
-    assert "With coraza-spoa" in said
-    assert "GHSA-w253-m66g-rx24" in said
-    assert "GUARDPANEL_AGENT_BIN" in said
-    assert "does not report what else it runs" in said
-    assert "The agent has none" not in said
-    assert "0 requests" not in said
+    assert "With coraza-spoa" in text
+    assert "GHSA-w253-m66g-rx24" in text
+    assert "GUARDPANEL_AGENT_BIN" in text
+    assert "does not report what else it runs" in text
+    assert "The agent has none" not in text
+    assert "0 requests" not in text
 
 
 async def test_the_dashboard_does_not_count_what_it_does_not_know(vera: Person) -> None:
-    said = (await vera.get("/")).text
+    text = (await vera.get("/")).text
 
-    assert "not reported by coraza-spoa" in said
-    assert 'href="/system#coraza-spoa"' in said
+    assert "not reported by coraza-spoa" in text
+    assert 'href="/system#coraza-spoa"' in text
 
 
 async def test_policies_from_before_are_named_until_they_fit(ada: Person, panel: Panel) -> None:
@@ -67,9 +67,9 @@ async def test_a_larger_limit_is_refused_at_its_field(ada: Person, ada_api: Pers
 
 async def test_what_a_new_policy_starts_with_fits(ada: Person) -> None:
     for preset in ("website", "rest_api", "file_upload"):
-        said = (await ada.get(f"/policies/new?preset={preset}")).text
-        assert 'value="48"' in said
-        assert "At most 48." in said
+        text = (await ada.get(f"/policies/new?preset={preset}")).text
+        assert 'value="48"' in text
+        assert "At most 48." in text
 
 
 async def test_every_probe_answers(nobody: Person, engines: FakeEngines) -> None:

@@ -24,8 +24,8 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient) ->
 
     made = await ada.post(PLACE, data=a_custom_rule())
     assert made.headers["location"] == f"{PLACE}/1"
-    shown = (await ada.get(f"{PLACE}/1")).text
-    assert "SecRule ARGS:q" in shown
+    text = (await ada.get(f"{PLACE}/1")).text
+    assert "SecRule ARGS:q" in text
     assert f'href="{PLACE}/1"' in (await ada.get("/policies/1")).text
     assert f'href="{PLACE}/1"' in (await ada.get("/search?q=9000001")).text
     assert read((await ada.get(f"{PLACE}/new")).text).value("rule_id") == "9000002"
@@ -151,10 +151,10 @@ async def test_both_sides_edited_is_asked_about(ada: httpx2.AsyncClient) -> None
     text = seclang((await ada.post(PLACE, data={**a_custom_rule(), "turn": "seclang"})).text)
     both = a_custom_rule(variables="ARGS:p", seclang=text.replace("ARGS:q", "ARGS:r"), seclang_before=text)
 
-    asked = await ada.post(PLACE, data=both)
+    question = await ada.post(PLACE, data=both)
 
-    assert "Builder and SecLang both changed." in asked.text
-    assert "No custom rules" not in asked.text
+    assert "Builder and SecLang both changed." in question.text
+    assert "No custom rules" not in question.text
     assert (await ada.get(f"{PLACE}/1")).status_code == 404
 
 

@@ -10,20 +10,20 @@ from guardpanel.views.diffs import LONGEST, Piece, one_column, pieces, plain, si
 words = st.text(alphabet=" \tab'\"#1.\\é\u202e\u2028\r\x00{}<&", max_size=40)
 
 
-def text_of(found: tuple[Piece, ...]) -> str:
-    return "".join(piece.text for piece in found if piece.cls != "hidden")
+def text_of(side: tuple[Piece, ...]) -> str:
+    return "".join(piece.text for piece in side if piece.cls != "hidden")
 
 
 @given(words, words | st.none())
 def test_every_character_is_there_in_its_place_and_those_without_a_shape_by_number(
     text: str, other: str | None
 ) -> None:
-    found = pieces(text, other)
+    sides = pieces(text, other)
 
     hidden = [character for character in text if character in "\u202e\u2028\r\x00"]
-    assert text_of(found) == "".join(character for character in text if character not in hidden)
-    assert "".join(piece.text for piece in found if piece.cls == "hidden") == "".join(
-        f"U+{ord(one):04X}" for one in hidden
+    assert text_of(sides) == "".join(character for character in text if character not in hidden)
+    assert "".join(piece.text for piece in sides if piece.cls == "hidden") == "".join(
+        f"U+{ord(character):04X}" for character in hidden
     )
 
 
@@ -47,9 +47,9 @@ def test_only_the_words_that_changed_are_marked() -> None:
 
 
 def test_a_long_line_is_cut_and_said_so() -> None:
-    found = pieces("x" * (LONGEST + 5), "y" * (LONGEST + 5))
+    sides = pieces("x" * (LONGEST + 5), "y" * (LONGEST + 5))
 
-    assert text_of(found) == "x" * LONGEST + " … 5 more characters"
+    assert text_of(sides) == "x" * LONGEST + " … 5 more characters"
 
 
 def test_one_column_has_removed_lines_before_added_ones() -> None:

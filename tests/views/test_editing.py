@@ -392,20 +392,20 @@ async def test_a_form_opened_during_a_save_that_is_rolled_back_is_behind(
     ada: httpx2.AsyncClient, grace: httpx2.AsyncClient, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It shows a version that never went live; the next edit must not get the same one."""
-    seen: list[Read] = []
+    pages: list[Read] = []
 
     async def deploy(*_: object, **__: object) -> None:
-        seen.append(await now(ada, POLICY))
+        pages.append(await now(ada, POLICY))
         raise DeploymentFailed("It broke.", step="verify")
 
     with monkeypatch.context() as broken:
         broken.setattr(engines, "deploy", deploy)
         refused = await grace.post(POLICY, data=a_policy(version="1", inbound_anomaly_threshold="9"))
     assert refused.status_code == 502
-    assert seen[0].value("inbound_anomaly_threshold") == "9"
+    assert pages[0].value("inbound_anomaly_threshold") == "9"
     await saved(grace, POLICY, a_policy(version="1", inbound_anomaly_threshold="8"))
 
-    page = await behind(ada, POLICY, sent(seen[0], description="mine"))
+    page = await behind(ada, POLICY, sent(pages[0], description="mine"))
 
     assert choices(page) == {"description": "mine", "inbound_anomaly_threshold": "mine"}
 

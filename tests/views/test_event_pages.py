@@ -145,15 +145,15 @@ async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
     assert links(await seen(ada, "/events?reason=client_aborted")) == [cut["id"]]
     assert links(await seen(ada, "/events?kind=security")) == [attack["id"]]
     assert links(await seen(ada, f"/events?q={down['id']}")) == [down["id"]]
-    one = await seen(ada, f"/events/{down['id']}")
+    detail = await seen(ada, f"/events/{down['id']}")
     for words in (
         "Not delivered. No server was up.",
         "Reason No server up",
         "Status",
         "SC--",
     ):
-        assert words in one.text, words
-    assert "/events?reason=no_server" in hrefs(one)
+        assert words in detail.text, words
+    assert "/events?reason=no_server" in hrefs(detail)
     both = await seen(ada, f"/events/{attack['id']}")
     assert "Not delivered. The server did not respond in time." in both.text and "942100" in both.text
     (first, *_) = links(page)
@@ -192,8 +192,8 @@ async def test_an_id_is_found_as_it_was_pasted(ada: Client, file: Path) -> None:
 
     page = await seen(ada, f"/events/%20{event['id'][:8]}%20{event['id'][8:]}%20")
     assert event["id"] in page.text
-    found = await seen(ada, f"/search?q=%20{event['id'].upper()}%20")
-    assert f"/events/{event['id']}" in hrefs(found)
+    results = await seen(ada, f"/search?q=%20{event['id'].upper()}%20")
+    assert f"/events/{event['id']}" in hrefs(results)
     assert f"/events/{event['id']}" not in hrefs(await seen(ada, f"/search?q={event['id'][:-1]}"))
 
 
@@ -218,11 +218,11 @@ async def test_what_a_stranger_sent_is_only_text(ada: Client, file: Path, sent: 
             assert len(page.find(tag)) == len(plain.find(tag)), tag
         for tag in ("img", "iframe", "object", "base"):
             assert not page.find(tag)
-        assert not [tag for tag, found in page.tags if any(key.startswith("on") for key in found)]
-        assert {key for _, found in page.tags for key in found if key.startswith("hx-")} <= {
-            key for _, found in plain.tags for key in found if key.startswith("hx-")
+        assert not [tag for tag, attributes in page.tags if any(key.startswith("on") for key in attributes)]
+        assert {key for _, attributes in page.tags for key in attributes if key.startswith("hx-")} <= {
+            key for _, attributes in plain.tags for key in attributes if key.startswith("hx-")
         }
-        assert not any(found.get("href", "").lower().startswith("javascript") for _, found in page.tags)
+        assert not any(attributes.get("href", "").lower().startswith("javascript") for _, attributes in page.tags)
         unseen = {character for character in answer.text if not character.isprintable()} - {"\n", "\u2009"}
         assert not unseen, unseen
 

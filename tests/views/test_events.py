@@ -124,18 +124,18 @@ async def test_the_list_is_narrowed_by_each_filter(ada: Client, file: Path, quer
 async def test_the_list_is_narrowed_by_virtual_host_and_policy(ada: Client, file: Path) -> None:
     await ada.post("/virtual-hosts", data=a_virtual_host("shop.example\nwww.shop.example"))
     await ada.post("/virtual-hosts", data=a_virtual_host("bücher.example"))
-    one, two, gone = an_event(3), an_event(2), an_event(1)
+    first, second, gone = an_event(3), an_event(2), an_event(1)
     log = [
-        a_log_line(one),
-        a_log_line(two, virtual_host="2", policy="1"),
+        a_log_line(first),
+        a_log_line(second, virtual_host="2", policy="1"),
         a_log_line(gone, virtual_host="77", policy="78"),
     ]
-    store(file, [one, two, gone], log)
+    store(file, [first, second, gone], log)
 
     for value in ("1", "shop.example", "WWW.shop.example"):
-        assert links(await seen(ada, f"/events?virtual_host={value}")) == [one["id"]]
-    assert links(await seen(ada, "/events?virtual_host=bücher.example")) == [two["id"]]
-    assert links(await seen(ada, "/events?policy=1")) == [two["id"], one["id"]]
+        assert links(await seen(ada, f"/events?virtual_host={value}")) == [first["id"]]
+    assert links(await seen(ada, "/events?virtual_host=bücher.example")) == [second["id"]]
+    assert links(await seen(ada, "/events?policy=1")) == [second["id"], first["id"]]
     page = await seen(ada, "/events?virtual_host=77&policy=78")
     assert links(page) == [gone["id"]]
     assert "deleted (ID 77)" in page.text and "deleted (ID 78)" in page.text
@@ -153,8 +153,8 @@ async def test_times_are_presets_or_typed(ada: Client, file: Path) -> None:
         ("?time=30d", ["now", "hours", "days", "weeks"]), ("?time=all", list(ages)),
         (f"?until={kept['days']['time']}", ["weeks", "old"]), (f"?since={kept['hours']['time']}&time=30d", ["now", "hours"]),
     ):  # fmt: skip
-        found = links(await seen(ada, f"/events{query}"))
-        assert [name for name in ages if kept[name]["id"] in found] == names, query
+        listed = links(await seen(ada, f"/events{query}"))
+        assert [name for name in ages if kept[name]["id"] in listed] == names, query
 
 
 async def test_days_are_typed_and_the_last_does_not_count(ada: Client, file: Path) -> None:
@@ -167,8 +167,8 @@ async def test_days_are_typed_and_the_last_does_not_count(ada: Client, file: Pat
     kept = {name: events.an_event(time=f"{at:%Y-%m-%dT%H:%M:%S.%fZ}") for name, at in moments.items()}
     store(file, kept.values())
 
-    found = links(await seen(ada, f"/events?since={day:%Y-%m-%d}&until={day + timedelta(days=1):%Y-%m-%d}"))
-    assert [name for name in kept if kept[name]["id"] in found] == ["its first moment", "its last"]
+    listed = links(await seen(ada, f"/events?since={day:%Y-%m-%d}&until={day + timedelta(days=1):%Y-%m-%d}"))
+    assert [name for name in kept if kept[name]["id"] in listed] == ["its first moment", "its last"]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ FIELDS = (
     "virtual_host", "policy", "verdict", "rule", "severity", "client", "path", "method", "time", "since", "until", "min_score", "q",
     "cursor",
 )  # fmt: skip
-TYPED = [one for one in [*share(1, 3), *XSS[:10]] if len(one) < 10_000]
+TYPED = [text for text in [*share(1, 3), *XSS[:10]] if len(text) < 10_000]
 
 
 async def assert_only_text(client: Client, typed: dict[str, str], scripts: int) -> None:
@@ -225,7 +225,7 @@ async def assert_only_text(client: Client, typed: dict[str, str], scripts: int) 
     page = read(answer.text)
     assert len(page.find("script")) == (scripts if answer.status_code != 303 else 0), typed
     assert not page.find("img"), typed
-    assert not [tag for tag, found in page.tags if any(key.startswith("on") for key in found)], typed
+    assert not [tag for tag, attributes in page.tags if any(key.startswith("on") for key in attributes)], typed
 
 
 async def test_whatever_is_typed_into_all_fields_is_only_text(ada: Client, file: Path) -> None:

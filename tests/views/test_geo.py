@@ -75,10 +75,10 @@ async def test_a_policy_names_countries_and_asks_about_the_own_address(
     ada: httpx2.AsyncClient, panel: Panel, countries: Path
 ) -> None:
     typed = a_policy(country_mode="allow_only", countries="fr, at\nFR\n--")
-    asked = await ada.post("/policies", data=typed)
-    assert asked.status_code == 409
-    assert "Your own address, 127.0.0.1, is from DE: in mode Block, this would reject it." in read(asked.text).text
-    assert 'name="save_anyway"' in asked.text
+    question = await ada.post("/policies", data=typed)
+    assert question.status_code == 409
+    assert "Your own address, 127.0.0.1, is from DE: in mode Block, this would reject it." in read(question.text).text
+    assert 'name="save_anyway"' in question.text
 
     saved = await ada.post("/policies", data=typed | {"save_anyway": "on"})
     assert saved.status_code == 303
@@ -127,9 +127,9 @@ async def test_one_file_may_have_both(panel: Panel, tmp_path: Path, ada_api: htt
     await take_over(panel, GeoKind.NETWORK, path)
 
     body: dict[str, Any] = {"name": "Strict", "asn_mode": "reject", "asns": ["64501"]}
-    asked = await ada_api.post(API, json=body)
-    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
-    assert "127.0.0.1, is from AS64501" in asked.json()["detail"]
+    question = await ada_api.post(API, json=body)
+    assert (question.status_code, question.json()["code"]) == (409, "needs_confirmation")
+    assert "127.0.0.1, is from AS64501" in question.json()["detail"]
     saved = await ada_api.post(API, json=body | {"save_anyway": True})
     assert (saved.status_code, saved.json()["asns"]) == (201, ["AS64501"])
 
@@ -141,17 +141,17 @@ async def test_the_react_panel_chooses_countries_under_its_names(ada_api: httpx2
     assert (row["geoip_mode"], row["geoip_countries"], row["country_mode"], row["countries"]) == (
         "blocklist", ["FR", "AT"], "reject", ["FR", "AT"],
     )  # fmt: skip
-    one = f"{API}/{row['id']}"
-    await ada_api.patch(one, json={"countries": ["FR", "--"]})
-    row = (await ada_api.patch(one, json={"geoip_mode": "blocklist", "geoip_countries": ["FR"]})).json()
+    url = f"{API}/{row['id']}"
+    await ada_api.patch(url, json={"countries": ["FR", "--"]})
+    row = (await ada_api.patch(url, json={"geoip_mode": "blocklist", "geoip_countries": ["FR"]})).json()
     assert (row["geoip_countries"], row["countries"]) == (
         ["FR"],
         ["FR", "--"],
     )  # It does not know unknown ones, and keeps them.
-    row = (await ada_api.patch(one, json={"geoip_mode": "off", "geoip_countries": []})).json()
+    row = (await ada_api.patch(url, json={"geoip_mode": "off", "geoip_countries": []})).json()
     assert (row["geoip_mode"], row["country_mode"]) == ("off", "off")
 
-    refused = (await ada_api.patch(one, json={"geoip_countries": ["Atlantis"]})).json()
+    refused = (await ada_api.patch(url, json={"geoip_countries": ["Atlantis"]})).json()
     assert [error["field"] for error in refused["errors"]] == ["geoip_countries"]
-    both = (await ada_api.patch(one, json={"geoip_mode": "allowlist", "country_mode": "reject"})).json()
+    both = (await ada_api.patch(url, json={"geoip_mode": "allowlist", "country_mode": "reject"})).json()
     assert [error["field"] for error in both["errors"]] == ["geoip_mode"]

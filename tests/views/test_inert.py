@@ -21,7 +21,7 @@ from guardpanel.views.inert import Piece, pieces
     ],
 )
 def test_a_text_is_whole_in_its_pieces(text: str, hits: list[str], expected: list[tuple[str, str]]) -> None:
-    assert pieces(text, hits) == tuple(Piece(*one) for one in expected)
+    assert pieces(text, hits) == tuple(Piece(*part) for part in expected)
 
 
 def test_a_body_is_broken_where_its_sender_broke_it() -> None:

@@ -61,8 +61,8 @@ async def test_what_no_authority_issued_says_what_to_do_instead_of_revoking_it(
     body = pair if source == "upload" else {"source": source, "names": ["shop.example"]}
     assert (await ada_api.post("/api/v1/certificates", json={"name": "Shop", **body})).status_code == 201
 
-    asked = await ada.get("/certificates/1/revoke")
-    assert (asked.status_code, asked.headers["location"]) == (303, "/certificates/1")
+    question = await ada.get("/certificates/1/revoke")
+    assert (question.status_code, question.headers["location"]) == (303, "/certificates/1")
     assert words in (await ada.get("/certificates/1")).text
     sent = await ada.post("/certificates/1/revoke", data={"reason": "superseded"})
     assert (sent.status_code, sent.headers["location"]) == (303, "/certificates/1")
@@ -88,8 +88,8 @@ async def test_a_certificate_is_added_and_its_orders_are_shown_and_asked_for(
     assert account.binding_key_id == "kid-1"
     assert panel.changes.seal.open(account.sealed_binding_key or b"", account.place).decode() == EAB_KEY
 
-    shown = await ada.get("/certificates/1")
-    assert "Let’s Encrypt" in shown.text and "Order now" in shown.text and EAB_KEY not in shown.text
+    page = await ada.get("/certificates/1")
+    assert "Let’s Encrypt" in page.text and "Order now" in page.text and EAB_KEY not in page.text
     form = await ada.get("/certificates/1/edit")
     assert 'value="Let’s Encrypt"' in form.text and EAB_KEY not in form.text
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 
 
 def figure(text: str, name: str) -> float:
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    match = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(match[1]) if match else 0.0
 
 
 async def test_the_process_is_alive(nobody: httpx2.AsyncClient) -> None:

@@ -36,8 +36,8 @@ async def host(ada: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def exclusions(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await client.get("/api/v1/policies/1/exclusions?per_page=500")).json()["items"]
-    return found
+    rows: list[dict[str, Any]] = (await client.get("/api/v1/policies/1/exclusions?per_page=500")).json()["items"]
+    return rows
 
 
 async def test_a_profile_is_applied_in_one_save_with_one_undo(

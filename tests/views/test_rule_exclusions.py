@@ -152,8 +152,8 @@ async def test_its_changes_are_shown_and_restored(ada: httpx2.AsyncClient) -> No
 
     for number in changes:
         assert "941100: argument content" in (await ada.get(f"/changes/{number}")).text
-    asked = await ada.get(f"/changes/{changes[1]}/restore")
-    assert "941100: argument content, PUT /wp-json/posts" in asked.text
+    question = await ada.get(f"/changes/{changes[1]}/restore")
+    assert "941100: argument content, PUT /wp-json/posts" in question.text
     assert (await ada.post(f"/changes/{changes[1]}/restore")).status_code == 303
     assert (await ada.get(f"{PLACE}/1")).status_code == 200
 

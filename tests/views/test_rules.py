@@ -193,9 +193,9 @@ async def test_a_matched_rule_of_an_event_leads_to_its_page(ada: Client, panel: 
 
 
 async def test_json_says_what_the_page_says(ada_api: Client, rules: RuleSet) -> None:
-    found = (await ada_api.get("/api/v1/rules", params={"q": "libinjection", "sort": "-level", "per_page": 2})).json()
-    assert (found["crs_version"], len(found["items"])) == ("4.25.0", 2)
-    assert found["total"] > 2
+    matches = (await ada_api.get("/api/v1/rules", params={"q": "libinjection", "sort": "-level", "per_page": 2})).json()
+    assert (matches["crs_version"], len(matches["items"])) == ("4.25.0", 2)
+    assert matches["total"] > 2
 
     rule = (await ada_api.get("/api/v1/rules/942100")).json()
     assert (rule["points"], rule["paranoia_level"], rule["family_name"]) == (5, 1, "SQL injection")

@@ -71,15 +71,15 @@ async def test_every_address_refuses_who_is_not_logged_in(nobody: httpx2.AsyncCl
 
 def asks_to_log_in(path: str, answer: httpx2.Response) -> bool:
     if path.startswith("/api/"):
-        told = answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
-        return told and bool(answer.json()["detail"])
+        is_bearer = answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+        return is_bearer and bool(answer.json()["detail"])
     return answer.status_code == 303 and answer.headers["location"].startswith("/login")
 
 
 @pytest.mark.changes_nothing
 async def test_no_write_is_open_to_a_viewer(vera: httpx2.AsyncClient, vera_api: httpx2.AsyncClient) -> None:
-    asked = [(method, path, vera_api if path.startswith("/api/") else vera) for method, path in WRITES]
-    answers = {(method, path): await person.request(method, url(path)) for method, path, person in asked}
+    requests = [(method, path, vera_api if path.startswith("/api/") else vera) for method, path in WRITES]
+    answers = {(method, path): await person.request(method, url(path)) for method, path, person in requests}
 
     open_to_her = {
         route: answer.text

@@ -25,12 +25,12 @@ async def try_it(
 
 
 async def test_log_in_leads_to_the_page_that_was_wanted(nobody: httpx2.AsyncClient) -> None:
-    asked = await nobody.get("/virtual-hosts?q=shop")
-    form = read((await nobody.get(asked.headers["location"])).text)
+    redirect = await nobody.get("/virtual-hosts?q=shop")
+    form = read((await nobody.get(redirect.headers["location"])).text)
 
     answer = await try_it(nobody, next=form.value("next"))
 
-    assert asked.status_code == answer.status_code == 303
+    assert redirect.status_code == answer.status_code == 303
     assert answer.headers["location"] == "/virtual-hosts?q=shop"
     assert (await nobody.get("/")).status_code == 200
 

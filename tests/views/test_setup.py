@@ -20,8 +20,8 @@ ACCOUNT = {"email": ADA, "full_name": "Ada", "password": PASSWORD}
 
 @pytest.fixture
 async def panel(fresh_app: FastAPI) -> Panel:
-    found: Panel = fresh_app.state.panel
-    return found
+    panel: Panel = fresh_app.state.panel
+    return panel
 
 
 @pytest.fixture

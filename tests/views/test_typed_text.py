@@ -74,7 +74,7 @@ def filled(corpus: list[str], names: list[str]) -> Iterator[tuple[str, set[str]]
 def assert_inert(page: Read, scripts: int, typed: str) -> None:
     assert len(page.find("script")) == scripts, typed[:100]
     assert not page.find("img"), typed[:100]
-    assert not [tag for tag, found in page.tags if any(key.startswith("on") for key in found)], typed[:100]
+    assert not [tag for tag, attributes in page.tags if any(key.startswith("on") for key in attributes)], typed[:100]
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -42,12 +42,12 @@ async def test_removing_a_name_says_which_wildcard_takes_over_before_it_is_saved
     z = await make(ada, "z.wild.example\nalone.example", name="Z")
     typed = a_virtual_host("alone.example", name="Z", version="1")
 
-    asked = await ada.post(z, data=typed)
+    question = await ada.post(z, data=typed)
     before = read((await ada.get(f"{z}/edit")).text).value("hostnames")
     saved = await ada.post(z, data={**typed, "hand_over": "on", "save_key": "1" * 32})
 
-    page = read(asked.text)
-    assert asked.status_code == 409
+    page = read(question.text)
+    assert question.status_code == 409
     assert "This save hands over z.wild.example to *.wild.example of Tenants" in page.text
     assert page.find("button", name="hand_over")
     assert before.split() == ["z.wild.example", "alone.example"]

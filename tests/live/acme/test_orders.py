@@ -182,7 +182,7 @@ async def test_a_virtual_host_is_saved_with_its_certificate_and_redirects_once_t
     settings = issuing.installation.settings
     http_address, https_address = settings.http_binds[0], settings.https_binds[0]
     given = a_virtual_host(9, hostnames=["begin.plain.acme.test"]).model_dump()
-    asked = {
+    questions = {
         "https_redirect": True,
         "hsts_seconds": 300,
         "new_certificate": "acme",
@@ -194,7 +194,7 @@ async def test_a_virtual_host_is_saved_with_its_certificate_and_redirects_once_t
             return (await visitor.get("/", headers={"host": "begin.plain.acme.test"})).status_code
 
     saved = await virtual_hosts.create(
-        issuing.changes, SaveRequest("ada"), VirtualHostInput.model_validate(given | asked)
+        issuing.changes, SaveRequest("ada"), VirtualHostInput.model_validate(given | questions)
     )
     number = saved.value.certificate_id or 0
     assert await status() == 503, "its server is not there, but it is not redirected"

@@ -110,8 +110,8 @@ async def test_preflight_keeps_what_would_fail_from_the_authority_until_somebody
         "nowhere.acme.test: It does not resolve to an address.",
     ]
     assert log.is_open and log.order.next_step_at > issuing.clock() + timedelta(seconds=30)
-    found = await deeds.preflight(issuing.issuer, number)
-    assert [finding.is_certain for finding in found] == [True, True, False]
+    findings = await deeds.preflight(issuing.issuer, number)
+    assert [finding.is_certain for finding in findings] == [True, True, False]
     assert issuing.pebble.orders() == before
 
     await deeds.order_now(issuing.issuer, number, "ada")

@@ -56,10 +56,10 @@ async def test_haproxy_killed_in_a_save_ends_in_what_was_said(
 
     with monkeypatch.context() as patch:
         patch.setattr(fresh.engines.verifier, "prove", kill)
-        said = await told(add(fresh, origin, name))
+        outcome = await told(add(fresh, origin, name))
 
     assert killed
-    await is_true(fresh, said, before, rows, name)
+    await is_true(fresh, outcome, before, rows, name)
     await a_good_save_works(fresh, origin)
 
 
@@ -84,20 +84,20 @@ async def test_haproxy_that_hangs_in_a_reload_loses_no_request_and_mends_with_it
             return bool((await fresh.engines.cli.processes()).workers)
         return False
 
-    async with visitors(fresh) as seen:
+    async with visitors(fresh) as visits:
         with in_published(monkeypatch, fresh, hang) as struck:
-            said = await told(add(fresh, origin, name))
+            outcome = await told(add(fresh, origin, name))
         assert struck
-        assert isinstance(said, RolledBack), repr(said)
-        assert re.search("master is not responding|did not start a new worker", said.message)
+        assert isinstance(outcome, RolledBack), repr(outcome)
+        assert re.search("master is not responding|did not start a new worker", outcome.message)
         await is_as_it_was(fresh, before, rows, name)
-        assert (seen.lost, set(seen.met)) == ([], as_before)
+        assert (visits.lost, set(visits.met)) == ([], as_before)
 
         await until(answers, "the master to answer again")
         await until(lambda: no_drift(fresh), "what it then runs to be put back")
         await is_as_it_was(fresh, before, rows, name)
         if fresh.settings.haproxy_bin in LOADED_BY_A_WORKER:
-            assert (seen.lost, set(seen.met)) == ([], as_before)
+            assert (visits.lost, set(visits.met)) == ([], as_before)
     await a_good_save_works(fresh, origin)
 
 
@@ -130,10 +130,10 @@ async def test_a_second_master_is_noticed(fresh: Installation, origin: int, sock
     before, rows, name = await live_checksum(fresh), await hosts(fresh), next(names)
 
     async with second_master(fresh, socket_too):
-        said = await told(add(fresh, origin, name))
+        outcome = await told(add(fresh, origin, name))
 
-        assert not isinstance(said, SaveResult)
-        await is_true(fresh, said, before, rows, name)
+        assert not isinstance(outcome, SaveResult)
+        await is_true(fresh, outcome, before, rows, name)
 
 
 @pytest.mark.parametrize("socket_too", [False, True], ids=["on the same port", "and on the same master socket"])

@@ -110,11 +110,11 @@ def ends_haproxy(fault: str, binary: str) -> bool:
 
 
 async def test_a_good_save_is_live_for_every_new_connection(running: Installation, origin: int) -> None:
-    async with visitors(running) as seen:
+    async with visitors(running) as visits:
         await a_good_save_works(running, origin)
 
-    assert seen.lost == []
-    assert {status for status, _, _ in seen.met} == {200}
+    assert visits.lost == []
+    assert {status for status, _, _ in visits.met} == {200}
 
 
 @pytest.mark.parametrize("fault", REFUSED)
@@ -145,7 +145,7 @@ async def test_what_only_the_reload_meets_is_rolled_back(
     plant = UNSEEN[fault] if fault in UNSEEN else REFUSED[fault][0]
     before, rows, name = await live_checksum(running), await hosts(running), next(names)
 
-    async with visitors(running) as seen:
+    async with visitors(running) as visits:
         with in_published(monkeypatch, running, plant) as struck, pytest.raises(RolledBack) as undone:
             await add(running, origin, name)
 
@@ -157,7 +157,7 @@ async def test_what_only_the_reload_meets_is_rolled_back(
     assert (await last(running)).outcome is Outcome.ROLLED_BACK
     await is_as_it_was(running, before, rows, name)
     if fault not in OUTAGE and not ends:
-        assert (seen.lost, {status for status, _, _ in seen.met}) == ([], {200})
+        assert (visits.lost, {status for status, _, _ in visits.met}) == ([], {200})
     await a_good_save_works(running, origin)
 
 

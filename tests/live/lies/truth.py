@@ -96,21 +96,21 @@ async def met(running: Installation, host: str = "shop.example") -> Counter[tupl
 @asynccontextmanager
 async def visitors(running: Installation) -> AsyncIterator[Visits]:
     """They come one after the other until the block ends."""
-    seen = Visits()
+    visits = Visits()
 
     async def come() -> None:
         while True:
             try:
-                seen.met[await visit(running)] += 1
+                visits.met[await visit(running)] += 1
             except EngineUnavailable as error:
-                seen.resets += isinstance(error.__cause__, ConnectionResetError)
-                if not isinstance(error.__cause__, ConnectionResetError) or seen.resets > kept_its_listeners(running):
-                    seen.lost.append(error.message)
+                visits.resets += isinstance(error.__cause__, ConnectionResetError)
+                if not isinstance(error.__cause__, ConnectionResetError) or visits.resets > kept_its_listeners(running):
+                    visits.lost.append(error.message)
             await asyncio.sleep(0.02)
 
     task = asyncio.create_task(come())
     try:
-        yield seen
+        yield visits
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -177,19 +177,19 @@ async def told(save: Awaitable[SaveResult[VirtualHost]]) -> SaveResult[VirtualHo
 
 
 async def is_true(
-    running: Installation, said: SaveResult[VirtualHost] | Problem, before: str, rows: list[str], name: str
+    running: Installation, outcome: SaveResult[VirtualHost] | Problem, before: str, rows: list[str], name: str
 ) -> None:
     """What the operator was told is what every new connection meets."""
-    if isinstance(said, SaveResult):
+    if isinstance(outcome, SaveResult):
         now = await live_checksum(running)
         assert now != before
         assert await met(running, name) == {(200, now, b"hello from /x"): TRIES}
         assert (await last(running)).outcome is Outcome.LIVE
-    elif isinstance(said, RolledBack):
+    elif isinstance(outcome, RolledBack):
         await is_as_it_was(running, before, rows, name)
         assert (await last(running)).outcome is Outcome.ROLLED_BACK
     else:
-        assert isinstance(said, RollbackFailed), repr(said)
+        assert isinstance(outcome, RollbackFailed), repr(outcome)
         assert (await last(running)).outcome is Outcome.FAILED
         assert await hosts(running) == rows
         async with running.changes.database.read() as session:

@@ -28,7 +28,7 @@ def mutated(chance: Random, body: Body) -> Body:
 
 
 def place(chance: Random, content: bytes) -> int:
-    places = [found.start() for found in PLACES.finditer(content)] or [0]
+    places = [match.start() for match in PLACES.finditer(content)] or [0]
     return min(len(content), chance.choice(places) + chance.randint(0, 1))
 
 

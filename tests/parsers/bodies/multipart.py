@@ -143,23 +143,23 @@ def of_boundary_line(chance: Random, form: Form) -> None:
 
 
 def glued_boundary(chance: Random, form: Form) -> None:
-    one = chance.choice(form.parts)
-    one.value = f'--{form.boundary}\r\nContent-Disposition: form-data; name="{name(chance)}"\r\n\r\n{value(chance)}'
-    one.blank = chance.choice(("", "\r\n"))
+    part = chance.choice(form.parts)
+    part.value = f'--{form.boundary}\r\nContent-Disposition: form-data; name="{name(chance)}"\r\n\r\n{value(chance)}'
+    part.blank = chance.choice(("", "\r\n"))
 
 
 def boundary_inside(chance: Random, form: Form) -> None:
-    one = chance.choice(form.parts)
+    part = chance.choice(form.parts)
     mark = chance.choice(
         ("\r\n--{b}", "\n--{b}", "--{b}", "\r\n--{b}x", "\r\n--{b} x", "\r--{b}\r\n", "\n--{b}\n", "\r\n-{b}\r\n")
     ).replace("{b}", form.boundary)
-    one.value += mark + chance.choice(("", "\r\n", "\r\n\r\n")) + value(chance)
+    part.value += mark + chance.choice(("", "\r\n", "\r\n\r\n")) + value(chance)
 
 
 def nested(chance: Random, form: Form) -> None:
-    one = chance.choice(form.parts)
-    one.headers.append("Content-Type: multipart/mixed; boundary=inner")
-    one.value = bytes(Form("inner", "", [part(chance), part(chance)])).decode("utf-8")
+    chosen = chance.choice(form.parts)
+    chosen.headers.append("Content-Type: multipart/mixed; boundary=inner")
+    chosen.value = bytes(Form("inner", "", [part(chance), part(chance)])).decode("utf-8")
 
 
 def no_blank_line(chance: Random, form: Form) -> None:

@@ -40,10 +40,10 @@ def main() -> None:
     """Answers a line for a line, as Node's and Go's readers do."""
     loop = asyncio.new_event_loop()
     for line in sys.stdin:
-        asked = json.loads(line)
-        body = Body(asked["type"], base64.b64decode(asked["content"]))
-        found = [[row.reader, row.place, row.name, base64.b64encode(row.text).decode()] for row in read(body, loop)]
-        print(json.dumps(found), flush=True)
+        request = json.loads(line)
+        body = Body(request["type"], base64.b64decode(request["content"]))
+        rows = [[row.reader, row.place, row.name, base64.b64encode(row.text).decode()] for row in read(body, loop)]
+        print(json.dumps(rows), flush=True)
 
 
 def read(body: Body, loop: asyncio.AbstractEventLoop) -> Iterator[Value]:

@@ -47,7 +47,7 @@ async def test_an_unknown_account_costs_what_a_known_one_costs(monkeypatch: pyte
     assert await real.matches(stored, "wrong")
     assert not await real.matches(None, "wrong"), "not even with a password that fits"
 
-    assert [extract_parameters(one) for one in verified] == [extract_parameters(stored)] * 2
+    assert [extract_parameters(hashed) for hashed in verified] == [extract_parameters(stored)] * 2
 
 
 async def test_checking_passwords_does_not_block_the_event_loop() -> None:

@@ -42,10 +42,10 @@ def members(data: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
         return [(info, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
 
 
-def packed(found: list[tuple[tarfile.TarInfo, bytes]], form: int = tarfile.USTAR_FORMAT) -> bytes:
+def packed(members: list[tuple[tarfile.TarInfo, bytes]], form: int = tarfile.USTAR_FORMAT) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz", format=form) as tar:
-        for info, content in found:
+        for info, content in members:
             info.size = len(content) if info.isreg() else 0
             tar.addfile(info, io.BytesIO(content))
     return out.getvalue()
@@ -88,38 +88,38 @@ def test_what_is_no_backup_is_said_to_be_none(data: bytes, folder: Path) -> None
 
 
 def renamed(name: str) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
-    def change(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        found[1][0].name = name
+    def change(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+        members[1][0].name = name
 
     return change
 
 
-def a_link(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    found[1][0].type, found[1][0].linkname = tarfile.SYMTYPE, "/etc/passwd"
+def a_link(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    members[1][0].type, members[1][0].linkname = tarfile.SYMTYPE, "/etc/passwd"
 
 
-def a_device(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    found[1][0].type = tarfile.CHRTYPE
+def a_device(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    members[1][0].type = tarfile.CHRTYPE
 
 
-def one_more(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    found.append((tarfile.TarInfo("../../etc/cron.d/x"), b"x"))
+def one_more(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    members.append((tarfile.TarInfo("../../etc/cron.d/x"), b"x"))
 
 
-def other_order(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    found.reverse()
+def other_order(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    members.reverse()
 
 
-def one_less(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    found.pop()
+def one_less(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    members.pop()
 
 
-def other_content(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    found[1] = found[1][0], found[1][1] + b"x"
+def other_content(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    members[1] = members[1][0], members[1][1] + b"x"
 
 
-def large_manifest(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-    found[0] = found[0][0], found[0][1] + b" " * archives.LARGEST_MANIFEST
+def large_manifest(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    members[0] = members[0][0], members[0][1] + b" " * archives.LARGEST_MANIFEST
 
 
 @pytest.mark.parametrize(
@@ -130,21 +130,21 @@ def large_manifest(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
 def test_nothing_but_the_members_that_must_be_there_is_taken(
     whole: bytes, folder: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]
 ) -> None:
-    found = members(whole)
-    change(found)
+    kept = members(whole)
+    change(kept)
 
     with pytest.raises(BackupDamaged):
-        read(packed(found), folder)
+        read(packed(kept), folder)
     assert {path.name for path in folder.iterdir()} <= {DATABASE}
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_headers_that_could_say_other_names_are_not_read(whole: bytes, folder: Path, form: int) -> None:
-    found = members(whole)
-    found[0][0].name = "x" * 150
+    kept = members(whole)
+    kept[0][0].name = "x" * 150
 
     with pytest.raises(BackupDamaged):
-        read(packed(found, form), folder)
+        read(packed(kept, form), folder)
 
 
 def test_a_size_beyond_what_is_allowed_is_refused_before_it_is_read(

@@ -192,9 +192,9 @@ async def test_where_no_engine_runs_the_next_start_makes_it_live(
     candidate = await taken(other, await backup(panel))
     other.engines.is_up = False
 
-    said = await restores.from_command(other.changes, candidate)
+    report = await restores.from_command(other.changes, candidate)
 
-    assert "goes live when guardpanel starts" in said
+    assert "goes live when guardpanel starts" in report
     assert other.engines.checks > 1
     assert tables(other)["virtualhost"] == tables(panel)["virtualhost"]
     async with running(create_app(other.settings, parts=FAKES)) as app:

@@ -106,10 +106,10 @@ async def test_backups_contain_no_sessions_and_a_restore_endsall_deployments(pan
     await restored(other, data)
     await restored(panel, data)
 
-    for one in (panel, other):
-        assert tables(one)["session"] == tables(one)["accesstoken"] == []
-        async with one.database.read() as session:
-            assert await one.accounts.sessions.find(session, secret) is None
+    for each in (panel, other):
+        assert tables(each)["session"] == tables(each)["accesstoken"] == []
+        async with each.database.read() as session:
+            assert await each.accounts.sessions.find(session, secret) is None
 
 
 async def test_a_restore_that_an_engine_refuses_changes_nothing(panel: Panel, other: Panel) -> None:

@@ -41,10 +41,10 @@ def seal(data: bytes, words: str = WORDS, pieces: int = 10_000) -> bytes:
 
 
 def unseal(data: bytes, words: str = WORDS) -> bytes:
-    opening, found = Opening(io.BytesIO(data), words), b""
+    opening, opened = Opening(io.BytesIO(data), words), b""
     while piece := opening.read(50_000):
-        found += piece
-    return found
+        opened += piece
+    return opened
 
 
 def chunks(sealed: bytes) -> list[bytes]:

@@ -108,34 +108,34 @@ async def test_pages_hold_what_matches_newest_first(
     settings: Settings, events: Events, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "MANY", many)
-    said = some(200)
-    store(settings.events_database, [event for event, _ in said], [logged for _, logged in said])
-    for named, (asked, matches) in FILTERS.items():
-        wanted = {event["id"] for event, logged in said if matches((event, logged))}
+    pairs = some(200)
+    store(settings.events_database, [event for event, _ in pairs], [logged for _, logged in pairs])
+    for named, (filters, matches) in FILTERS.items():
+        wanted = {event["id"] for event, logged in pairs if matches((event, logged))}
 
-        found, cursor = [], None
+        ids, cursor = [], None
         while True:
-            page = await events.page(asked, cursor=cursor, limit=30)
+            page = await events.page(filters, cursor=cursor, limit=30)
             assert (page.count, page.count_is_exact, page.stopped) == (len(wanted), True, None), named
-            found += page.items
+            ids += page.items
             cursor = page.next_cursor
             if cursor is None:
                 break
 
-        assert len(found) == len(wanted), named
-        assert {item.request_id for item in found} == wanted, named
-        assert [item.time for item in found] == sorted((item.time for item in found), reverse=True), named
+        assert len(ids) == len(wanted), named
+        assert {item.request_id for item in ids} == wanted, named
+        assert [item.time for item in ids] == sorted((item.time for item in ids), reverse=True), named
 
 
 async def test_the_way_back_shows_the_same_pages(settings: Settings, events: Events) -> None:
     store(settings.events_database, [an_event() for _ in range(100)])
-    asked = EventFilter()
-    first = await events.page(asked, limit=30)
-    second = await events.page(asked, cursor=first.next_cursor, limit=30)
-    third = await events.page(asked, cursor=second.next_cursor, limit=30)
+    filters = EventFilter()
+    first = await events.page(filters, limit=30)
+    second = await events.page(filters, cursor=first.next_cursor, limit=30)
+    third = await events.page(filters, cursor=second.next_cursor, limit=30)
 
-    back = await events.page(asked, cursor=third.previous_cursor, limit=30)
-    newest = await events.page(asked, cursor=back.previous_cursor, limit=30)
+    back = await events.page(filters, cursor=third.previous_cursor, limit=30)
+    newest = await events.page(filters, cursor=back.previous_cursor, limit=30)
 
     assert back.items == second.items
     assert newest.items == first.items
@@ -199,15 +199,15 @@ async def test_an_invalid_cursor_is_rejected(settings: Settings, events: Events,
 )
 async def test_whatever_is_typed_is_looked_for_and_nothing_else(settings: Settings, events: Events, typed: str) -> None:
     store(settings.events_database, [an_event(uri="/plain")])
-    for asked in (EventFilter(path=typed), EventFilter(q=typed), EventFilter(method=typed)):
-        assert (await events.page(asked)).items == []
+    for filters in (EventFilter(path=typed), EventFilter(q=typed), EventFilter(method=typed)):
+        assert (await events.page(filters)).items == []
 
 
 @pytest.mark.parametrize("number", [0, 2**31, 2**64])
 async def test_numbers_of_any_size_are_looked_for(settings: Settings, events: Events, number: int) -> None:
     store(settings.events_database, [an_event()])
-    for asked in (EventFilter(virtual_host_id=number), EventFilter(rule=number), EventFilter(policy_id=number)):
-        assert (await events.page(asked)).items == []
+    for filters in (EventFilter(virtual_host_id=number), EventFilter(rule=number), EventFilter(policy_id=number)):
+        assert (await events.page(filters)).items == []
 
 
 async def test_moments_of_any_age_can_be_asked_for(settings: Settings, events: Events) -> None:
@@ -347,8 +347,8 @@ async def test_events_of_a_group_are_found_by_its_key(settings: Settings, events
         detail = await events.find(event["id"])
         assert detail is not None
         key = grouping.key_of(detail)
-        found = await events.of_group(key, 100)
-        assert event["id"] in found
-        assert {grouping.key_of(other) for other in found.values()} == {key}
+        of_group = await events.of_group(key, 100)
+        assert event["id"] in of_group
+        assert {grouping.key_of(other) for other in of_group.values()} == {key}
     assert await events.of_group("1-0123456789abcdef", 100) == {}
     assert await events.of_group("no key", 100) == {}

@@ -78,22 +78,30 @@ def test_folding_again_changes_nothing(path: str) -> None:
 def test_a_template_is_short_and_hides_nothing(path: str) -> None:
     for template in (path_template(path), field_template(path)):
         assert len(template) <= LONGEST
-        assert not {unicodedata.category(one) for one in template} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+        assert not {unicodedata.category(character) for character in template} & {
+            "Cc",
+            "Cf",
+            "Cs",
+            "Co",
+            "Cn",
+            "Zl",
+            "Zp",
+        }
 
 
 @pytest.mark.parametrize("sent", CORPUS)
 def test_hostile_text_is_inert(sent: str) -> None:
-    assert all(one.isprintable() for one in path_template(sent) + field_template(sent))
+    assert all(part.isprintable() for part in path_template(sent) + field_template(sent))
 
 
 @given(st.lists(st.text(alphabet="abz019-._~", min_size=1, max_size=6), min_size=1, max_size=6), st.data())
 def test_two_spellings_of_a_path_agree(segments: list[str], data: st.DataObject) -> None:
     path = "/" + "/".join(segments)
     escaped = "".join(
-        "".join(f"%{byte:02{data.draw(st.sampled_from('xX'))}}" for byte in one.encode())
-        if one != "/" and data.draw(st.booleans())
-        else one
-        for one in path
+        "".join(f"%{byte:02{data.draw(st.sampled_from('xX'))}}" for byte in piece.encode())
+        if piece != "/" and data.draw(st.booleans())
+        else piece
+        for piece in path
     )
 
     assert path_template(escaped) == path_template(path)

@@ -21,9 +21,9 @@ def test_a_flood_of_one_client_is_not_read_through(tmp_path: Path, monkeypatch: 
     store(path, events, [a_log_line(event) for event in events])
     connection = schema.open_to_write(path)
 
-    found = groups.find(connection, EventFilter()).groups
+    results = groups.find(connection, EventFilter()).groups
 
-    habits = {group.row.requests: [each.events for each in group.habits] for group in found}
+    habits = {group.row.requests: [each.events for each in group.habits] for group in results}
     assert habits == {5: [0], 1: [5]}
     connection.close()
 
@@ -42,23 +42,23 @@ def test_what_was_found_in_time_is_listed(tmp_path: Path, monkeypatch: pytest.Mo
         return habits_of_group(connection, row)
 
     monkeypatch.setattr(groups, "_group", only_first)
-    found = groups.find(connection, EventFilter())
+    results = groups.find(connection, EventFilter())
 
     assert (len(whole.groups), whole.is_whole, whole.stopped) == (2, True, False)
-    assert found.groups == whole.groups[:1]
-    assert (found.total, found.is_whole, found.stopped) == (2, False, True)
+    assert results.groups == whole.groups[:1]
+    assert (results.total, results.is_whole, results.stopped) == (2, False, True)
     connection.close()
 
 
 def test_addresses_of_one_network_are_one_client(tmp_path: Path) -> None:
     """A client has all addresses of an IPv6 /64, and an IPv4 address alone."""
     path = tmp_path / "events.db"
-    one = [an_event(uri="/one", client=f"2001:db8::{at}") for at in range(1, 5)]
+    same = [an_event(uri="/one", client=f"2001:db8::{at}") for at in range(1, 5)]
     several = [an_event(uri="/several", client=client) for client in ("192.0.2.1", "192.0.2.2", "2001:db8:0:1::1")]
-    store(path, [*one, *several], [a_log_line(event) for event in (*one, *several)])
+    store(path, [*same, *several], [a_log_line(event) for event in (*same, *several)])
     connection = schema.open_to_write(path)
 
-    found = groups.find(connection, EventFilter()).groups
+    results = groups.find(connection, EventFilter()).groups
 
-    assert [(group.row.visitors, group.row.networks) for group in found] == [(3, 3), (4, 1)]
+    assert [(group.row.visitors, group.row.networks) for group in results] == [(3, 3), (4, 1)]
     connection.close()

@@ -60,9 +60,9 @@ async def test_one_thing_alone_is_restored(changes: Changes) -> None:
 
     await history.restore(changes, ADA, host.change_id, ("virtual_host", number_of(host)))
 
-    found = await rows(changes)
-    assert [row["notes"] for row in found["virtualhost"]] == ["then", ""]
-    assert [row["name"] for row in found["hostname"]] == ["shop.example", "blog.example"]
+    restored = await rows(changes)
+    assert [row["notes"] for row in restored["virtualhost"]] == ["then", ""]
+    assert [row["name"] for row in restored["hostname"]] == ["shop.example", "blog.example"]
     assert (await summaries(changes))[0] == f"shop.example: restored revision {host.revision}"
 
 
@@ -85,10 +85,10 @@ async def test_rows_of_names_and_servers_that_others_have_now_get_new_ids(change
 
     await history.restore(changes, ADA, first.change_id, ("virtual_host", number_of(first)))
 
-    found = await rows(changes)
+    restored = await rows(changes)
     for table in ("hostname", "server"):
-        assert [row for row in found[table] if row["virtual_host_id"] == number_of(other)] == before[table]
-        assert len({row["id"] for row in found[table]}) == len(found[table]) == 3
+        assert [row for row in restored[table] if row["virtual_host_id"] == number_of(other)] == before[table]
+        assert len({row["id"] for row in restored[table]}) == len(restored[table]) == 3
 
 
 Prepare = Callable[[Changes], Awaitable[tuple[int, tuple[str, int]]]]
@@ -193,7 +193,7 @@ async def test_a_restore_is_found_under_everything_that_it_touched(changes: Chan
 
     for number in (number_of(first), number_of(second)):
         assert (await page(changes, noun="virtual_host", noun_id=number))[0].author == "vera"
-    assert [one.author for one in await page(changes, noun="policy", noun_id=strict.value.id)] == ["ada"]
+    assert [change.author for change in await page(changes, noun="policy", noun_id=strict.value.id)] == ["ada"]
 
 
 NAMES = ("a.example", "b.example", "c.example")

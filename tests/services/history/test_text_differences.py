@@ -13,8 +13,8 @@ def of(old: str, new: str) -> FileDifferences:
     return between({"f": old}, {"f": new}, ["f"])
 
 
-def rows_of(found: FileDifferences) -> list[Line]:
-    return [line for file in found.files for hunk in file.hunks for line in hunk]
+def rows_of(differences: FileDifferences) -> list[Line]:
+    return [line for file in differences.files for hunk in file.hunks for line in hunk]
 
 
 @given(few_lines, few_lines)
@@ -41,10 +41,10 @@ def test_the_rows_are_those_of_the_files_with_three_lines_around(old: list[str],
 
 def test_one_line_changed_in_a_long_file_is_one_hunk() -> None:
     old = [f"line {n}" for n in range(50_000)]
-    found = of("\n".join(old), "\n".join([*old[:30_000], "other", *old[30_001:]]))
+    file = of("\n".join(old), "\n".join([*old[:30_000], "other", *old[30_001:]]))
 
-    assert (found.added, found.removed, len(found.files[0].hunks)) == (1, 1, 1)
-    assert [(row.kind, row.before, row.after) for row in rows_of(found)] == [
+    assert (file.added, file.removed, len(file.files[0].hunks)) == (1, 1, 1)
+    assert [(row.kind, row.before, row.after) for row in rows_of(file)] == [
         ("same", 29_998, 29_998), ("same", 29_999, 29_999), ("same", 30_000, 30_000), ("changed", 30_001, 30_001),
         ("same", 30_002, 30_002), ("same", 30_003, 30_003), ("same", 30_004, 30_004),
     ]  # fmt: skip
@@ -65,19 +65,19 @@ def test_blanks_count_and_only_a_line_feed_ends_a_line(blank: str) -> None:
 
 
 def test_a_missing_last_line_end_is_said_and_is_no_line() -> None:
-    found = of("a\n", "a")
+    file = of("a\n", "a")
 
-    assert (found.files[0].name, found.files[0].hunks, found.added) == ("f", (), 0)
+    assert (file.files[0].name, file.files[0].hunks, file.added) == ("f", (), 0)
     assert of("a\n", "a\n").files == ()
 
 
 def test_a_huge_difference_is_bounded_and_counted() -> None:
     old, new = "\n".join(f"a {n}" for n in range(60_000)), "\n".join(f"b {n}" for n in range(60_000))
-    found = between({"f": old, "g": "x"}, {"f": new, "g": "y"}, ["f", "g"])
+    files = between({"f": old, "g": "x"}, {"f": new, "g": "y"}, ["f", "g"])
 
-    assert len(rows_of(found)) == MOST_LINES
-    assert (found.added, found.removed) == (60_001, 60_001)
-    assert [file.left_out for file in found.files] == [60_000 - MOST_LINES, 1]
+    assert len(rows_of(files)) == MOST_LINES
+    assert (files.added, files.removed) == (60_001, 60_001)
+    assert [file.left_out for file in files.files] == [60_000 - MOST_LINES, 1]
 
 
 def test_thousands_of_small_changes_between_lines_that_repeat_are_found() -> None:
@@ -89,16 +89,16 @@ def test_thousands_of_small_changes_between_lines_that_repeat_are_found() -> Non
     ]
     new = [line.replace("roundrobin", "first") for line in old]
 
-    found = of("\n".join(old), "\n".join(new))
+    file = of("\n".join(old), "\n".join(new))
 
-    assert (found.added, found.removed) == (5_000, 5_000)
+    assert (file.added, file.removed) == (5_000, 5_000)
 
 
 def test_a_moved_block_is_removed_here_and_added_there() -> None:
     old = ["a", "b", "c", "d", "e"]
-    found = of("\n".join(old), "d\ne\na\nb\nc")
+    file = of("\n".join(old), "d\ne\na\nb\nc")
 
-    assert (found.added, found.removed) == (2, 2)
+    assert (file.added, file.removed) == (2, 2)
 
 
 def test_a_file_that_is_new_or_gone_is_all_added_or_removed() -> None:

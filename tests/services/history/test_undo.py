@@ -149,7 +149,7 @@ async def test_a_form_that_was_open_before_a_restore_is_stale(changes: Changes) 
     edited = await virtual_hosts.update(changes, ADA, number_of(host), host_fields("shop.example", notes="x"))
     await history.undo(changes, ADA, edited.change_id)
 
-    for seen in (opened, opened + 1):
+    for count in (opened, opened + 1):
         with pytest.raises(Stale):
-            await virtual_hosts.update(changes, VERA, number_of(host), host_fields("shop.example"), seen)
+            await virtual_hosts.update(changes, VERA, number_of(host), host_fields("shop.example"), count)
     await virtual_hosts.update(changes, VERA, number_of(other), host_fields("blog.example", notes="y"), opened_other)

@@ -9,12 +9,12 @@ from tests.rows import rows
 from tests.services.saved import host_fields, policy_fields
 
 
-def numbered(found: Any) -> Any:
+def numbered(value: Any) -> Any:
     """With ids of names and servers, as the database has them."""
     for table in ("hostname", "server"):
-        for at, row in enumerate(found[table], 1):
+        for at, row in enumerate(value[table], 1):
             row["id"] = at
-    return found
+    return value
 
 
 def of(before: dict[str, Any], after: dict[str, Any], policies: tuple[dict[str, Any], ...] = ()) -> list[Difference]:
@@ -26,12 +26,12 @@ HOST = {"servers": [{"address": "10.0.0.1:80"}], "policy": "Default"}
 
 
 def test_only_the_fields_that_differ_are_told_in_words() -> None:
-    (found,) = of(
+    (difference,) = of(
         {"shop.example": HOST}, {"shop.example": {**HOST, "enforcement_mode": "detect_only", "maintenance": True}}
     )
 
-    assert (found.noun, found.name, found.kind) == ("virtual_host", "shop.example", "changed")
-    assert [(field.label, field.before, field.after) for field in found.fields] == [
+    assert (difference.noun, difference.name, difference.kind) == ("virtual_host", "shop.example", "changed")
+    assert [(field.label, field.before, field.after) for field in difference.fields] == [
         ("Maintenance page", "no", "yes"), ("Enforcement mode", "Same as policy", "Detect only")
     ]  # fmt: skip
 
@@ -41,8 +41,10 @@ def test_names_and_servers_are_lines() -> None:
         {"address": "10.0.0.1:80"},
         {"address": "https://10.0.0.2", "weight": 5, "backup": True, "enabled": False},
     ]
-    (found,) = of({"xn--bcher-kva.example": HOST}, {"xn--bcher-kva.example www.example": {**HOST, "servers": servers}})
-    fields = {field.name: (field.before, field.after) for field in found.fields}
+    (difference,) = of(
+        {"xn--bcher-kva.example": HOST}, {"xn--bcher-kva.example www.example": {**HOST, "servers": servers}}
+    )
+    fields = {field.name: (field.before, field.after) for field in difference.fields}
 
     assert fields["hostnames"] == ("bücher.example", "bücher.example\nwww.example")
     assert fields["servers"] == (
@@ -52,14 +54,14 @@ def test_names_and_servers_are_lines() -> None:
 
 
 def test_added_and_deleted_rows_are_listed_policies_first() -> None:
-    found = of({"a.example": HOST}, {}, ({"Default": {}}, {"Default": {}, "Strict": {}}))
+    differences = of({"a.example": HOST}, {}, ({"Default": {}}, {"Default": {}, "Strict": {}}))
 
-    assert [(one.noun, one.name, one.kind) for one in found] == [
+    assert [(difference.noun, difference.name, difference.kind) for difference in differences] == [
         ("policy", "Strict", "added"),
         ("virtual_host", "a.example", "removed"),
     ]
-    assert {field.name: field.before for field in found[1].fields}["policy_id"] == "Default"
-    assert all(field.after is None for field in found[1].fields)
+    assert {field.name: field.before for field in differences[1].fields}["policy_id"] == "Default"
+    assert all(field.after is None for field in differences[1].fields)
 
 
 def test_another_policy_of_the_same_name_is_a_difference() -> None:
@@ -69,15 +71,15 @@ def test_another_policy_of_the_same_name_is_a_difference() -> None:
     )
     new["policy"][0]["id"] = new["virtualhost"][0]["policy_id"] = 7
 
-    assert {(one.noun, one.id, one.kind) for one in between(old, new)} == {
+    assert {(difference.noun, difference.id, difference.kind) for difference in between(old, new)} == {
         ("policy", 1, "removed"), ("policy", 7, "added"), ("virtual_host", 1, "changed")
     }  # fmt: skip
 
 
 def test_of_a_long_list_only_what_differs_is_shown() -> None:
     names = [f"n{n}.example" for n in range(300)]
-    (found,) = of({" ".join(names): HOST}, {" ".join([*names[1:], "new.example"]): HOST})
-    fields = {field.name: (field.before, field.after) for field in found.fields}
+    (difference,) = of({" ".join(names): HOST}, {" ".join([*names[1:], "new.example"]): HOST})
+    fields = {field.name: (field.before, field.after) for field in difference.fields}
 
     assert fields["hostnames"] == ("n0.example\nand 299 that stay", "new.example\nand 299 that stay")
 
@@ -85,8 +87,8 @@ def test_of_a_long_list_only_what_differs_is_shown() -> None:
 def test_of_many_servers_only_those_that_differ_are_shown() -> None:
     servers = [{"address": f"10.0.0.{n}:80"} for n in range(1, 12)]
     edited = [{**servers[0], "weight": 50}, *servers[1:]]
-    (found,) = of({"a.example": {**HOST, "servers": servers}}, {"a.example": {**HOST, "servers": edited}})
-    fields = {field.name: (field.before, field.after) for field in found.fields}
+    (difference,) = of({"a.example": {**HOST, "servers": servers}}, {"a.example": {**HOST, "servers": edited}})
+    fields = {field.name: (field.before, field.after) for field in difference.fields}
 
     assert fields["servers"] == (
         "http://10.0.0.1:80\nand 10 that stay",
@@ -95,9 +97,9 @@ def test_of_many_servers_only_those_that_differ_are_shown() -> None:
 
 
 def test_a_long_value_is_cut_and_said_so() -> None:
-    (found,) = of({"a.example": HOST}, {"a.example": {**HOST, "notes": "x" * (MOST + 10)}})
+    (difference,) = of({"a.example": HOST}, {"a.example": {**HOST, "notes": "x" * (MOST + 10)}})
 
-    assert found.fields[0].after == "x" * MOST + "\n… 10 more characters"
+    assert difference.fields[0].after == "x" * MOST + "\n… 10 more characters"
 
 
 def test_an_edit_is_summed_up_with_both_values() -> None:
@@ -123,7 +125,7 @@ def test_a_row_that_changed_is_neither_added_nor_removed() -> None:
 def test_a_listener_that_changed_is_named_with_what_changed() -> None:
     listener = {"address": "127.0.0.1:8080"}
     required = {**listener, "proxy_protocol": "required", "proxy_networks": ["10.0.0.0/8"]}
-    before, after = (TrafficFields.model_validate({"listeners": [one]}) for one in (listener, required))
+    before, after = (TrafficFields.model_validate({"listeners": [row]}) for row in (listener, required))
 
     assert in_words(before, after) == (
         "listener 127.0.0.1:8080 PROXY protocol off → required, PROXY protocol network 10.0.0.0/8 added"
@@ -148,6 +150,6 @@ def test_of_thousands_the_first_are_told_and_all_are_counted() -> None:
     hosts = numbered(rows({"Default": {}}, {f"h{n}.example": HOST for n in range(70)}))
     none = numbered(rows({"Default": {}}, {}))
 
-    found, total = first_between(none, hosts, 50)
+    differences, total = first_between(none, hosts, 50)
 
-    assert (len(found), total, found[0].name) == (50, 70, "h0.example")
+    assert (len(differences), total, differences[0].name) == (50, 70, "h0.example")

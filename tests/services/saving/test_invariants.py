@@ -25,7 +25,7 @@ NOTHING = rows({}, {})
 
 def found(before: Rows, after: Rows, facts: EngineFacts = FACTS) -> list[tuple[str, int, str, str]]:
     broken = violations(Proposal(after, facts, lambda: before))
-    return [(one.noun, one.noun_id, one.field, one.message) for one in broken]
+    return [(violation.noun, violation.noun_id, violation.field, violation.message) for violation in broken]
 
 
 def with_policy(host: dict[str, Any], policy_id: int) -> dict[str, Any]:
@@ -152,8 +152,8 @@ def test_violations_without_a_form_become_sentences(change: Change) -> None:
 
 def served(number: int, *names: str) -> EngineFacts:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    one = ServedCertificate(number, Source.UPLOAD, names, moment, moment, b"")
-    return replace(FACTS, certificates=ServedCertificates((one,), moment))
+    certificate = ServedCertificate(number, Source.UPLOAD, names, moment, moment, b"")
+    return replace(FACTS, certificates=ServedCertificates((certificate,), moment))
 
 
 def with_certificate(**host: object) -> Rows:

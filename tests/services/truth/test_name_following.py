@@ -65,8 +65,8 @@ async def test_a_reload_that_fails_is_tried_ever_more_seldom_and_told(panel: Pan
 
     await looks(follower, 20)
     assert late.reloads == 4  # at the 1st, 3rd, 7th and 15th look
-    told = await line(panel)
-    assert (told.state, "app.lan" in told.detail, "did not start a new worker" in told.detail) == ("drift", True, True)
+    text = await line(panel)
+    assert (text.state, "app.lan" in text.detail, "did not start a new worker" in text.detail) == ("drift", True, True)
 
     late.works = True
     await looks(follower, 20)

@@ -44,10 +44,10 @@ class Php:
         self.connection.sendall(request(body))
 
     def answer(self) -> list[Value]:
-        said = answer(self.stream).partition(b"\r\n\r\n")[2]
+        output = answer(self.stream).partition(b"\r\n\r\n")[2]
         return [
             Value("php", place, tuple(decoded(part) for part in path), base64.b64decode(text))
-            for place, path, text in json.loads(said)
+            for place, path, text in json.loads(output)
         ]
 
 
@@ -81,7 +81,7 @@ def record(kind: int, content: bytes) -> bytes:
 
 
 def answer(stream: BinaryIO) -> bytes:
-    said = b""
+    received = b""
     while True:
         head = stream.read(8)
         assert len(head) == 8, "php-cgi closed the connection"
@@ -89,6 +89,6 @@ def answer(stream: BinaryIO) -> bytes:
         content = stream.read(length)
         stream.read(padding)
         if kind == STDOUT:
-            said += content
+            received += content
         elif kind == END:
-            return said
+            return received

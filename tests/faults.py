@@ -13,11 +13,11 @@ class Faults(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.found: list[logging.LogRecord] = []
+        self.records: list[logging.LogRecord] = []
         self.are_expected = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.found.append(record)
+        self.records.append(record)
 
     def expect(self) -> None:
         """For tests that plant some."""
@@ -26,7 +26,7 @@ class Faults(logging.Handler):
     @property
     def unexpected(self) -> list[str]:
         words = logging.Formatter()
-        return [] if self.are_expected else [words.format(record) for record in self.found]
+        return [] if self.are_expected else [words.format(record) for record in self.records]
 
 
 @contextmanager

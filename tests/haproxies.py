@@ -52,5 +52,5 @@ def candidates() -> list[str]:
 
 
 VERSIONS = versions()
-ONE = ("2.8",) if VERSIONS == NEEDED else VERSIONS
+ONE_VERSION = ("2.8",) if VERSIONS == NEEDED else VERSIONS
 "For what HAProxy's version does not decide: one of them, but all where more than the needed ones are named (make live-all)."

@@ -20,7 +20,7 @@ class Lapi:
     active: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     "Decisions by type, scope, and value."
     ended: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     answer: bytes | None = None
     "Another response, raw."
     _told: dict[str, tuple[set[int], int]] = field(default_factory=dict)
@@ -66,7 +66,7 @@ def lapi() -> Iterator[Lapi]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            here.asked.append(self.path)
+            here.requests.append(self.path)
             url, key = urlsplit(self.path), self.headers.get("x-api-key", "")
             if here.answer is not None:
                 self.wfile.write(here.answer)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FAULT = re.compile(r"background task .* failed|exception was never retrieved|was destroyed but it is pending")
 "What the panel's log says of a background task that failed."
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 "Seconds for the panel to answer: a cold start compiles the whole rule set."
 
 

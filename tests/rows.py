@@ -104,9 +104,9 @@ def rows(
         for at, client_ca in enumerate(client_cas, 1)
     ]
     made["addresslist"] = []
-    for at, one in enumerate(address_lists, 1):
-        fields = {name: value for name, value in one.items() if name != "entries"}
-        content = the_entries(one).reference.text
+    for at, listed in enumerate(address_lists, 1):
+        fields = {name: value for name, value in listed.items() if name != "entries"}
+        content = the_entries(listed).reference.text
         columns = AddressListFields.model_validate({"content": content, **fields}).model_dump(mode="json")
         made["addresslist"].append({"id": at, **columns})
     return made

@@ -79,7 +79,7 @@ async def test_an_unexpected_error_is_logged_and_the_loop_continues(faults: Faul
     health, _ = await kept(Script(broken, broken))
 
     assert (health.failures, health.restarts, health.words) == (0, 2, "")
-    first, second = faults.found
+    first, second = faults.records
     assert first.getMessage() == "background task retention failed (1 in a row): KeyError('patience')"
     assert "in broken" in logging.Formatter().format(first)
     assert second.exc_info is None, "the same stack again would fill the log"

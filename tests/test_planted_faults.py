@@ -139,7 +139,7 @@ async def test_background_tasks_survive_unexpected_errors(panel: Panel, planted:
     await engines.close()
 
     assert {health.name for health in panel.background.health} == planted.names
-    logged = [logging.Formatter().format(record) for record in faults.found]
+    logged = [logging.Formatter().format(record) for record in faults.records]
     for name, (restarts, kind, words) in results.items():
         assert restarts >= LEAST
         assert kind == "Unforeseen"

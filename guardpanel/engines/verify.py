@@ -232,10 +232,8 @@ class Verifier:
         return await self.ask(self.binds[0], "/", answers, timeout=6.0)
 
 
-def _not_proved(evidence: str) -> DeploymentFailed:
-    return DeploymentFailed(
-        f"The new configuration could not be verified: {evidence}", step="verify", evidence=evidence
-    )
+def _not_proved(flaw: str) -> DeploymentFailed:
+    return DeploymentFailed(f"The new configuration could not be verified: {flaw}", step="verify", evidence=flaw)
 
 
 def _header(answer: http.Answer, name: str) -> str:

@@ -33,7 +33,7 @@ class Origin:
     port: int
     answers: dict[str, bytes] = field(default_factory=dict)
     "By path: a raw response."
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     "Heads of requests."
     hold: threading.Event = field(default_factory=threading.Event)
     "Until it is set, /slow gives no answer."
@@ -53,7 +53,7 @@ def serve(certificate: Made, folder: Path) -> Iterator[Origin]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            origin.asked.append(str(self.headers))
+            origin.requests.append(str(self.headers))
             if self.path == "/slow":
                 origin.hold.wait(60)
             self.wfile.write(origin.answers.get(self.path, response("404 Not Found")))
@@ -101,12 +101,12 @@ async def test_a_list_is_downloaded_and_the_server_asked_whether_it_changed(orig
     )
     downloaded = await download(origin.url("/drop.txt"), NO_MARKS, reach)
     assert downloaded == Download(LIST, Marks('"one"', "Sat, 28 Nov 2026 10:00:00 GMT"))
-    assert "if-none-match" not in origin.asked[-1].lower()
+    assert "if-none-match" not in origin.requests[-1].lower()
 
     origin.answers["/drop.txt"] = b"HTTP/1.1 304 Not Modified\r\n\r\n"
     assert await download(origin.url("/drop.txt"), downloaded.marks, reach) is None
-    assert 'if-none-match: "one"' in origin.asked[-1]
-    assert "if-modified-since: Sat, 28 Nov 2026 10:00:00 GMT" in origin.asked[-1]
+    assert 'if-none-match: "one"' in origin.requests[-1]
+    assert "if-modified-since: Sat, 28 Nov 2026 10:00:00 GMT" in origin.requests[-1]
 
 
 async def test_redirects_lead_to_https_alone(origin: Origin, reach: FeedReach) -> None:
@@ -189,10 +189,10 @@ async def test_certificates_count(origin: Origin, reach: FeedReach, tmp_path: Pa
 
 
 async def test_private_addresses_are_never_asked(origin: Origin) -> None:
-    before = len(origin.asked)
+    before = len(origin.requests)
     for host in ("localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"):
         assert "not a public address" in await failure(origin.url("/drop.txt", host), FeedReach()), host
-    assert len(origin.asked) == before
+    assert len(origin.requests) == before
 
 
 async def test_hosts_that_are_not_there_fail(reach: FeedReach) -> None:

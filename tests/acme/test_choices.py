@@ -28,7 +28,7 @@ async def worker(panel: Panel) -> Worker:
     return Worker(panel)
 
 
-def asked(worker: Worker) -> dict[str, int]:
+def calls(worker: Worker) -> dict[str, int]:
     """Orders by authority."""
     return {url: known.calls["new_order"] for url, known in worker.authorities.items() if known.calls["new_order"]}
 
@@ -43,17 +43,17 @@ async def test_after_two_failures_staging_is_tried_until_it_passes_and_then_prod
     await worker.until_due(number)
     plan = await worker.plan(number)
     assert plan.is_rehearsal and plan.why == "The last order failed. staging.test is tried first."
-    assert asked(worker) == {FIRST: 2}
+    assert calls(worker) == {FIRST: 2}
 
     before = plan.due_at
     for _ in range(2):
         await worker.until_due(number)
     plan = await worker.plan(number)
-    assert asked(worker) == {FIRST: 2, TRIAL: 2} and plan.failures == 4
+    assert calls(worker) == {FIRST: 2, TRIAL: 2} and plan.failures == 4
     assert before is not None and plan.due_at is not None and plan.due_at - before > 6 * HOUR
 
     await worker.until_due(number)
-    assert asked(worker) == {FIRST: 3, TRIAL: 3}
+    assert calls(worker) == {FIRST: 3, TRIAL: 3}
     assert await worker.content(number)
     real, trial = (await worker.logs(number))[:2]
     assert (real.state, real.order.authority, real.order.is_rehearsal) == ("issued", FIRST, False)
@@ -80,7 +80,7 @@ async def test_a_staging_that_is_of_no_use_is_left_out(worker: Worker, kind: Fau
         await worker.look(DAY)
 
     assert await worker.content(number), await worker.words(number)
-    assert asked(worker) == {FIRST: 3}
+    assert calls(worker) == {FIRST: 3}
 
 
 @pytest.mark.anyio
@@ -93,7 +93,7 @@ async def test_an_order_that_somebody_asks_for_goes_to_production(worker: Worker
     await deeds.order_now(worker.issuer, number, "ada")
     await worker.look()
 
-    assert await worker.content(number) and asked(worker) == {FIRST: 3}
+    assert await worker.content(number) and calls(worker) == {FIRST: 3}
 
 
 @pytest.mark.anyio
@@ -125,7 +125,7 @@ async def test_three_failures_an_outage_or_a_refusal_lead_to_the_next_authority_
 
     await worker.until_due(number)
     assert await worker.content(number)
-    assert asked(worker) == {FIRST: 4, THIRD: 1}
+    assert calls(worker) == {FIRST: 4, THIRD: 1}
 
 
 @pytest.mark.anyio
@@ -138,11 +138,11 @@ async def test_failures_at_staging_count_and_lead_to_the_next_authority(worker: 
     await worker.until_due(number)
     await worker.until_due(number)
     plan = await worker.plan(number)
-    assert asked(worker) == {FIRST: 2, TRIAL: 1}
+    assert calls(worker) == {FIRST: 2, TRIAL: 1}
     assert (plan.authority, plan.why) == (SECOND, "staging.test did not issue it. second.test is next.")
 
     await worker.until_due(number)
-    assert await worker.content(number) and asked(worker) == {FIRST: 2, TRIAL: 1, SECOND: 1}
+    assert await worker.content(number) and calls(worker) == {FIRST: 2, TRIAL: 1, SECOND: 1}
 
 
 @pytest.mark.anyio
@@ -152,12 +152,12 @@ async def test_an_authority_that_is_added_during_a_limit_is_asked_at_once(worker
     await worker.look()
     await worker.edit(number, notes="x")
     await worker.look(HOUR)
-    assert not await worker.content(number) and asked(worker) == {FIRST: 1}
+    assert not await worker.content(number) and calls(worker) == {FIRST: 1}
 
     await worker.edit(number, other_authorities=[SECOND])
     await worker.look()
 
-    assert await worker.content(number) and asked(worker) == {FIRST: 1, SECOND: 1}
+    assert await worker.content(number) and calls(worker) == {FIRST: 1, SECOND: 1}
     assert (await worker.words(number))[0] == "Ordering: second.test was added."
 
 
@@ -173,12 +173,12 @@ async def test_an_authority_that_is_added_during_a_limit_that_we_count_is_asked_
     assert (await worker.plan(number)).why == "first.test takes 1 order in 6 days."
     await worker.edit(number, notes="x")
     await worker.look(HOUR)
-    assert asked(worker) == {FIRST: 1}
+    assert calls(worker) == {FIRST: 1}
 
     await worker.edit(number, other_authorities=[SECOND])
     await worker.look()
 
-    assert await worker.content(number) and asked(worker) == {FIRST: 1, SECOND: 1}
+    assert await worker.content(number) and calls(worker) == {FIRST: 1, SECOND: 1}
     assert (await worker.words(number))[0] == "Ordering: second.test was added."
 
 
@@ -188,7 +188,7 @@ async def test_a_renewal_begins_with_the_first_one_and_what_another_issued_stays
     worker.at().fail("new_order", refusal(FaultKind.CLOSED_ACCOUNT))
     await worker.look()
     await worker.look()
-    assert asked(worker) == {FIRST: 1, SECOND: 1}
+    assert calls(worker) == {FIRST: 1, SECOND: 1}
     assert (await worker.plan(number)).issued_by == SECOND
     assert worker.at(SECOND).calls["renewal_window"] and not worker.at().calls["renewal_window"]
 
@@ -197,7 +197,7 @@ async def test_a_renewal_begins_with_the_first_one_and_what_another_issued_stays
     assert worker.at(SECOND).calls["authority"] == asked_by_worker and worker.at(SECOND).calls["another"] == 1
     assert (worker.at(SECOND).calls["revoke"], worker.at().calls["revoke"]) == (1, 0)
     await worker.look()
-    assert asked(worker) == {FIRST: 2, SECOND: 1}
+    assert calls(worker) == {FIRST: 2, SECOND: 1}
 
 
 @pytest.mark.anyio
@@ -207,12 +207,12 @@ async def test_a_rate_limit_of_one_authority_is_kept_when_its_turn_comes_again(w
     worker.at(SECOND).fail("new_order", refusal(FaultKind.REJECTED), refusal(FaultKind.REJECTED))
 
     await worker.look()
-    assert asked(worker) == {FIRST: 1, SECOND: 1}
+    assert calls(worker) == {FIRST: 1, SECOND: 1}
     await worker.until_due(number)
-    assert asked(worker) == {FIRST: 1, SECOND: 2}
+    assert calls(worker) == {FIRST: 1, SECOND: 2}
     await worker.look(timedelta(hours=25))
 
-    assert await worker.content(number) and asked(worker)[FIRST] == 1
+    assert await worker.content(number) and calls(worker)[FIRST] == 1
 
 
 @pytest.mark.anyio
@@ -230,17 +230,17 @@ async def test_an_order_over_a_known_limit_is_never_made_and_the_page_says_until
 
     await worker.look()
     plan = await worker.plan(number)
-    assert not asked(worker) and plan.due_at is not None
+    assert not calls(worker) and plan.due_at is not None
     assert plan.why == "Let’s Encrypt issues 5 certificates for the same names in 7 days."
     with pytest.raises(
         Conflict, match=r"5 certificates for the same names in 7 days\. The next order is possible from 20"
     ):
         await deeds.order_now(worker.issuer, number, "ada")
     await worker.look(7 * DAY - 15 * HOUR)
-    assert not asked(worker)
+    assert not calls(worker)
 
     await worker.look(2 * HOUR)
-    assert asked(worker) == {LETS_ENCRYPT: 1}
+    assert calls(worker) == {LETS_ENCRYPT: 1}
 
 
 def past(names: str = "a.example", hours: float = 1, **others: Any) -> Past:

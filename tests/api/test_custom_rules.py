@@ -59,7 +59,7 @@ async def test_each_of_its_operators_is_taken(ada_api: httpx2.AsyncClient, opera
 
 
 @pytest.mark.parametrize(
-    ("actions", "said"),
+    ("actions", "fields"),
     [
         ("deny", {"action": "block", "status": 403, "name": "Rule 9000001"}),
         ("block,status:400", {"action": "block", "status": 400}),
@@ -69,11 +69,11 @@ async def test_each_of_its_operators_is_taken(ada_api: httpx2.AsyncClient, opera
         ("pass,setvar:'tx.inbound_anomaly_score_pl1=+3'", {"action": "score", "points": 3}),
     ],
 )  # fmt: skip
-async def test_its_actions_are_our_fields(ada_api: httpx2.AsyncClient, actions: str, said: dict[str, Any]) -> None:
+async def test_its_actions_are_our_fields(ada_api: httpx2.AsyncClient, actions: str, fields: dict[str, Any]) -> None:
     answer = await ada_api.post(PLACE, json={**REACT, "actions": actions})
 
     assert answer.status_code == 201, answer.text
-    assert {name: answer.json()[name] for name in said} == said
+    assert {name: answer.json()[name] for name in fields} == fields
 
 
 async def test_actions_beyond_the_builder_are_kept_as_seclang(

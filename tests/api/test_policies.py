@@ -11,7 +11,7 @@ from tests.fakes import FakeEngines
 pytestmark = pytest.mark.anyio
 
 POLICIES = "/api/v1/policies"
-ONE = f"{POLICIES}/2"
+POLICY = f"{POLICIES}/2"
 
 
 async def make(client: httpx2.AsyncClient, name: str = "Strict", **others: Any) -> dict[str, Any]:
@@ -23,7 +23,7 @@ async def make(client: httpx2.AsyncClient, name: str = "Strict", **others: Any) 
 
 async def made_once(client: httpx2.AsyncClient) -> dict[str, Any]:
     """On a panel that several tests share."""
-    answer = await client.get(ONE)
+    answer = await client.get(POLICY)
     row: dict[str, Any] = answer.json() if answer.status_code == 200 else await make(client)
     return row
 
@@ -47,7 +47,7 @@ async def test_create_answers_the_object_and_how_it_went_live(ada_api: httpx2.As
 async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
 
-    listed, read = (await ada_api.get(POLICIES)).json(), (await ada_api.get(ONE)).json()
+    listed, read = (await ada_api.get(POLICIES)).json(), (await ada_api.get(POLICY)).json()
 
     assert listed["total"] == 2
     item = next(item for item in listed["items"] if item["id"] == 2)
@@ -66,18 +66,20 @@ async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx
 async def test_off_reads_as_inactive_for_the_react_panel_and_as_off_for_us(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
 
-    off = (await ada_api.patch(ONE, json={"is_active": False})).json()
+    off = (await ada_api.patch(POLICY, json={"is_active": False})).json()
     edited = (
-        await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="detect_only", is_active=False, description="a"))
+        await ada_api.patch(
+            POLICY, json=a_react_policy(enforcement_mode="detect_only", is_active=False, description="a")
+        )
     ).json()
-    on = (await ada_api.patch(ONE, json={"is_active": True})).json()
-    blocking = (await ada_api.patch(ONE, json={"mode": "block"})).json()
+    on = (await ada_api.patch(POLICY, json={"is_active": True})).json()
+    blocking = (await ada_api.patch(POLICY, json={"mode": "block"})).json()
 
     for answer in (off, edited):
         assert (answer["mode"], answer["enforcement_mode"], answer["is_active"]) == ("off", "detect_only", False)
     assert (on["mode"], on["is_active"]) == ("detect_only", True)
     assert (blocking["mode"], blocking["enforcement_mode"]) == ("block", "block")
-    assert (await ada_api.patch(ONE, json={"is_active": True})).json()["mode"] == "block"
+    assert (await ada_api.patch(POLICY, json={"is_active": True})).json()["mode"] == "block"
 
 
 async def test_a_new_policy_only_blocks_if_requested(ada_api: httpx2.AsyncClient) -> None:
@@ -90,12 +92,12 @@ async def test_detection_follows_the_react_panel_s_level_unless_it_was_set_by_it
     ada_api: httpx2.AsyncClient,
 ) -> None:
     await make(ada_api, paranoia_level=1)
-    up = (await ada_api.patch(ONE, json={"paranoia_level": 3})).json()
-    down = (await ada_api.patch(ONE, json={"paranoia_level": 2})).json()
-    await ada_api.patch(ONE, json={"detection_paranoia_level": 3})
-    kept = (await ada_api.patch(ONE, json={"paranoia_level": 1})).json()
-    raised = (await ada_api.patch(ONE, json={"paranoia_level": 4})).json()
-    both = (await ada_api.patch(ONE, json={"paranoia_level": 1, "detection_paranoia_level": 2})).json()
+    up = (await ada_api.patch(POLICY, json={"paranoia_level": 3})).json()
+    down = (await ada_api.patch(POLICY, json={"paranoia_level": 2})).json()
+    await ada_api.patch(POLICY, json={"detection_paranoia_level": 3})
+    kept = (await ada_api.patch(POLICY, json={"paranoia_level": 1})).json()
+    raised = (await ada_api.patch(POLICY, json={"paranoia_level": 4})).json()
+    both = (await ada_api.patch(POLICY, json={"paranoia_level": 1, "detection_paranoia_level": 2})).json()
 
     levels = [
         (policy["blocking_paranoia_level"], policy["detection_paranoia_level"])
@@ -145,7 +147,7 @@ async def test_a_refusal_names_the_key_that_was_sent(
     before = await made_once(ada_api)
     deployments = engines.deployments
 
-    answer = await ada_api.patch(ONE, json=body)
+    answer = await ada_api.patch(POLICY, json=body)
 
     problem = answer.json()
     assert answer.status_code == (409 if str(body.get("name")).lower() == "default" else 422), problem
@@ -153,7 +155,7 @@ async def test_a_refusal_names_the_key_that_was_sent(
     assert isinstance(problem["detail"], str)
     assert len(answer.content) < 2000
     assert engines.deployments == deployments
-    after = (await ada_api.get(ONE)).json()
+    after = (await ada_api.get(POLICY)).json()
     assert all(after[key] == value for key, value in before.items() if key != "deployment")
 
 
@@ -165,9 +167,9 @@ async def test_the_react_panels_limits_are_ours_and_stay_while_they_are_off(
     host = a_vhost(policy_id=2)
     assert (await ada_api.post("/api/v1/vhosts", json=host)).status_code == 201
 
-    on = (await ada_api.patch(ONE, json=a_react_policy(ddos_protection_enabled=True, **numbers))).json()
+    on = (await ada_api.patch(POLICY, json=a_react_policy(ddos_protection_enabled=True, **numbers))).json()
     limited = rendered(engines)
-    off = (await ada_api.patch(ONE, json=a_react_policy(**numbers))).json()
+    off = (await ada_api.patch(POLICY, json=a_react_policy(**numbers))).json()
 
     for answer, switch in ((on, True), (off, False)):
         assert {name: answer[name] for name in numbers} == numbers
@@ -183,10 +185,10 @@ def rendered(engines: FakeEngines) -> str:
 
 async def test_a_mode_is_not_chosen_for_a_policy_that_stays_inactive(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api, enforcement_mode="detect_only")
-    await ada_api.patch(ONE, json={"is_active": False})
+    await ada_api.patch(POLICY, json={"is_active": False})
 
-    refused = await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="block", is_active=False))
-    taken = await ada_api.patch(ONE, json=a_react_policy(enforcement_mode="block", is_active=True))
+    refused = await ada_api.patch(POLICY, json=a_react_policy(enforcement_mode="block", is_active=False))
+    taken = await ada_api.patch(POLICY, json=a_react_policy(enforcement_mode="block", is_active=True))
 
     assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, ["enforcement_mode"])
     assert (taken.json()["mode"], taken.json()["is_active"]) == ("block", True)
@@ -195,9 +197,9 @@ async def test_a_mode_is_not_chosen_for_a_policy_that_stays_inactive(ada_api: ht
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 async def test_a_stale_version_is_412(ada_api: httpx2.AsyncClient, method: str) -> None:
     await make(ada_api)
-    await ada_api.patch(ONE, json={"description": "Somebody else"})
+    await ada_api.patch(POLICY, json={"description": "Somebody else"})
 
-    answer = await ada_api.request(method, ONE, json={"description": "Mine"}, headers={"if-match": '"1"'})
+    answer = await ada_api.request(method, POLICY, json={"description": "Mine"}, headers={"if-match": '"1"'})
 
     assert (answer.status_code, answer.json()["code"]) == (412, "stale")
     assert (answer.json()["current"], answer.headers["etag"]) == (2, '"2"')
@@ -207,7 +209,7 @@ async def test_corazas_error_is_reported_at_its_key(ada_api: httpx2.AsyncClient,
     await make(ada_api)
     engines.reject("allowed_methods", "invalid operator", noun="policy", noun_id=2, engine="Coraza")
 
-    answer = await ada_api.patch(ONE, json={"allowed_methods": ["GET", "PURGE"]})
+    answer = await ada_api.patch(POLICY, json={"allowed_methods": ["GET", "PURGE"]})
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "allowed_methods"
@@ -217,6 +219,6 @@ async def test_corazas_error_is_reported_at_its_key(ada_api: httpx2.AsyncClient,
 async def test_delete(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
 
-    assert (await ada_api.delete(ONE)).status_code == 204
+    assert (await ada_api.delete(POLICY)).status_code == 204
     for method in ("GET", "DELETE"):
-        assert (await ada_api.request(method, ONE)).status_code == 404
+        assert (await ada_api.request(method, POLICY)).status_code == 404

@@ -8,7 +8,7 @@ import pytest
 
 from guardpanel.models.certificates.issuing import LETS_ENCRYPT
 from guardpanel.panel import Panel
-from tests.api.test_vhosts import ONE, VHOSTS, make
+from tests.api.test_vhosts import VHOST, VHOSTS, make
 from tests.certificates.made import full_chain, leaf
 from tests.factories import a_vhost
 from tests.fakes import FakeEngines
@@ -29,7 +29,7 @@ async def test_a_pasted_certificate_is_kept_replaced_and_never_given_back(
     made = await ada_api.post(VHOSTS, json=a_vhost(**pasted("shop.example")))
 
     assert made.status_code == 201, made.text
-    listed, read = (await ada_api.get(VHOSTS)).json()["items"][0], (await ada_api.get(ONE)).json()
+    listed, read = (await ada_api.get(VHOSTS)).json()["items"][0], (await ada_api.get(VHOST)).json()
     for row in (made.json(), listed, read):
         assert (row["ssl_enabled"], row["ssl_provider"], row["certificate_id"]) == (True, "upload", 1)
         assert row["ssl_expires_at"]
@@ -39,9 +39,9 @@ async def test_a_pasted_certificate_is_kept_replaced_and_never_given_back(
     assert engines.running is not None
     assert "certs/1.pem shop.example\n" in engines.running.files["crt-list.txt"].decode()
 
-    edited = await ada_api.patch(ONE, json=a_vhost(ssl_enabled=True, ssl_provider="upload", description="x"))
+    edited = await ada_api.patch(VHOST, json=a_vhost(ssl_enabled=True, ssl_provider="upload", description="x"))
     assert (edited.status_code, edited.json()["certificate_id"]) == (200, 1)
-    both = await ada_api.patch(ONE, json=a_vhost(**pasted("shop.example", "www.shop.example")))
+    both = await ada_api.patch(VHOST, json=a_vhost(**pasted("shop.example", "www.shop.example")))
     assert (both.status_code, both.json()["certificate_id"]) == (200, 1)
     second = (await ada_api.get(f"{CERTIFICATES}/1")).json()
     assert (second["covers"], second["name"]) == (["shop.example", "www.shop.example"], "shop.example")
@@ -83,7 +83,7 @@ async def test_lets_encrypt_is_asked_once(ada_api: httpx2.AsyncClient, engines: 
     body = a_vhost(ssl_enabled=True, ssl_provider="letsencrypt", https_redirect=True, hsts_seconds=300)
 
     made = await ada_api.post(VHOSTS, json=body)
-    again = await ada_api.patch(ONE, json=body)
+    again = await ada_api.patch(VHOST, json=body)
 
     assert (made.status_code, again.status_code) == (201, 200), made.text
     assert (again.json()["ssl_provider"], again.json()["ssl_expires_at"]) == ("letsencrypt", None)

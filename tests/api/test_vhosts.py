@@ -14,7 +14,7 @@ from tests.fakes import FakeEngines
 pytestmark = pytest.mark.anyio
 
 VHOSTS = "/api/v1/vhosts"
-ONE = f"{VHOSTS}/1"
+VHOST = f"{VHOSTS}/1"
 
 
 async def make(client: httpx2.AsyncClient, domain: str = "shop.example", **others: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ async def make(client: httpx2.AsyncClient, domain: str = "shop.example", **other
 
 async def made_once(client: httpx2.AsyncClient) -> dict[str, Any]:
     """On a panel that several tests share."""
-    answer = await client.get(ONE)
+    answer = await client.get(VHOST)
     row: dict[str, Any] = answer.json() if answer.status_code == 200 else await make(client)
     return row
 
@@ -56,7 +56,7 @@ async def test_create_answers_the_object_and_how_it_went_live(
 async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api, policy_id=1)
 
-    listed, read = (await ada_api.get(VHOSTS)).json(), (await ada_api.get(ONE)).json()
+    listed, read = (await ada_api.get(VHOSTS)).json(), (await ada_api.get(VHOST)).json()
 
     assert (listed["total"], listed["page"], listed["per_page"]) == (1, 1, 50)
     for host in (listed["items"][0], read):
@@ -82,11 +82,11 @@ async def test_no_policy_is_the_default_policy(ada_api: httpx2.AsyncClient) -> N
     strict = (await ada_api.post("/api/v1/policies", json=a_react_policy())).json()["id"]
     least = {"domain": "b.example", "backend_url": "http://127.0.0.1:3000"}
     made = [await make(ada_api), (await ada_api.post(VHOSTS, json=least)).json()]
-    chosen = (await ada_api.patch(ONE, json={"policy_id": strict})).json()
-    back = (await ada_api.patch(ONE, json=a_vhost(policy_id=None))).json()
+    chosen = (await ada_api.patch(VHOST, json={"policy_id": strict})).json()
+    back = (await ada_api.patch(VHOST, json=a_vhost(policy_id=None))).json()
 
     assert [host["policy_id"] for host in (*made, chosen, back)] == [1, 1, strict, 1]
-    assert (await ada_api.get(ONE)).json()["policy"]["name"] == "Default"
+    assert (await ada_api.get(VHOST)).json()["policy"]["name"] == "Default"
 
 
 async def test_a_virtual_host_without_a_policy_keeps_none(ada_api: httpx2.AsyncClient) -> None:
@@ -94,10 +94,10 @@ async def test_a_virtual_host_without_a_policy_keeps_none(ada_api: httpx2.AsyncC
     await make(ada_api)
     await ada_api.post("/api/v1/policies", json=a_react_policy())
 
-    after = (await ada_api.patch(ONE, json=a_vhost(description="Edited"))).json()
+    after = (await ada_api.patch(VHOST, json=a_vhost(description="Edited"))).json()
 
     assert (after["description"], after["policy_id"]) == ("Edited", None)
-    assert (await ada_api.get(ONE)).json()["policy"] is None
+    assert (await ada_api.get(VHOST)).json()["policy"] is None
 
 
 async def test_lists_are_paged_searched_and_counted_before_paging(ada_api: httpx2.AsyncClient) -> None:
@@ -126,19 +126,19 @@ async def test_patch_changes_the_named_keys_alone(ada_api: httpx2.AsyncClient) -
     strict = (await ada_api.post("/api/v1/policies", json=a_react_policy())).json()["id"]
     before = await make(ada_api, description="Our shop")
 
-    answer = await ada_api.patch(ONE, json={"policy_id": strict})
+    answer = await ada_api.patch(VHOST, json={"policy_id": strict})
 
     after = answer.json()
     assert answer.status_code == 200
     changed = {key for key in before if before[key] != after[key]}
     assert changed == {"policy_id", "version", "updated_at", "deployment"}
-    assert (await ada_api.patch(ONE, json={"description": None})).json()["description"] is None
+    assert (await ada_api.patch(VHOST, json={"description": None})).json()["description"] is None
 
 
 async def test_a_patch_without_effect_on_the_engines_is_reported(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
 
-    deployment = (await ada_api.patch(ONE, json={"description": "Only words"})).json()["deployment"]
+    deployment = (await ada_api.patch(VHOST, json={"description": "Only words"})).json()["deployment"]
 
     assert deployment["status"] == "unchanged"
     assert deployment["revision"] == 2
@@ -157,7 +157,7 @@ async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncC
         backends=[backend(3000), {"url": "https://app.test:443", "is_active": False}, backend(3001)],
     )
 
-    after = (await ada_api.patch(ONE, json=react)).json()
+    after = (await ada_api.patch(VHOST, json=react)).json()
 
     assert after["hostnames"] == ["shop.example", "www.shop.example"]
     assert after["maintenance"] is True
@@ -173,9 +173,9 @@ async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncC
 
 async def test_the_name_follows_the_domain_unless_it_was_set(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
-    followed = (await ada_api.patch(ONE, json={"domain": "new.example"})).json()
-    await ada_api.patch(ONE, json={"name": "Shop"})
-    kept = (await ada_api.patch(ONE, json={"domain": "newer.example"})).json()
+    followed = (await ada_api.patch(VHOST, json={"domain": "new.example"})).json()
+    await ada_api.patch(VHOST, json={"name": "Shop"})
+    kept = (await ada_api.patch(VHOST, json={"domain": "newer.example"})).json()
 
     assert (followed["name"], followed["hostnames"]) == ("new.example", ["new.example"])
     assert (kept["name"], kept["hostnames"]) == ("Shop", ["newer.example"])
@@ -184,7 +184,7 @@ async def test_the_name_follows_the_domain_unless_it_was_set(ada_api: httpx2.Asy
 async def test_backend_url_alone_changes_the_first_server(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api, backends=[backend(3000), backend(3001)])
 
-    after = (await ada_api.patch(ONE, json={"backend_url": "http://127.0.0.1:4000"})).json()
+    after = (await ada_api.patch(VHOST, json={"backend_url": "http://127.0.0.1:4000"})).json()
 
     assert [backend["url"] for backend in after["backends"]] == ["http://127.0.0.1:4000", "http://127.0.0.1:3001"]
 
@@ -213,7 +213,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
         key: value for key, value in own.items() if key not in {"hostnames", "servers"}
     }
     assert made["backends"][0]["health_check_interval_seconds"] == 9
-    assert (await ada_api.patch(ONE, json={"enforcement_mode": None})).json()["enforcement_mode"] is None
+    assert (await ada_api.patch(VHOST, json={"enforcement_mode": None})).json()["enforcement_mode"] is None
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ async def test_a_refusal_names_the_key_that_was_sent(
     before = await made_once(ada_api)
     deployments = engines.deployments
 
-    answer = await ada_api.patch(ONE, json=body)
+    answer = await ada_api.patch(VHOST, json=body)
 
     problem = answer.json()
     assert answer.status_code == 422, problem
@@ -253,7 +253,7 @@ async def test_a_refusal_names_the_key_that_was_sent(
     assert isinstance(problem["detail"], str)
     assert field.rsplit(".", maxsplit=1)[-1] in problem["detail"]
     assert engines.deployments == deployments
-    after = (await ada_api.get(ONE)).json()
+    after = (await ada_api.get(VHOST)).json()
     assert all(before[key] == value for key, value in after.items() if key != "policy")
 
 
@@ -274,7 +274,7 @@ async def test_words_of_an_engine_stand_at_the_key_that_was_sent(
     await make(ada_api)
     engines.reject("servers.0.address", "could not resolve address", noun="virtual_host", noun_id=1)
 
-    answer = await ada_api.patch(ONE, json={"backends": [backend(url="http://nowhere.test")]})
+    answer = await ada_api.patch(VHOST, json={"backends": [backend(url="http://nowhere.test")]})
 
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "config_rejected")
@@ -282,35 +282,35 @@ async def test_words_of_an_engine_stand_at_the_key_that_was_sent(
     assert "could not resolve address" in problem["errors"][0]["engine"]
     assert problem["errors"][0]["where"] == "haproxy.cfg line 212"
     assert "[ALERT]" in problem["output"]
-    assert (await ada_api.get(ONE)).json()["backend_url"] == "http://127.0.0.1:3000"
+    assert (await ada_api.get(VHOST)).json()["backend_url"] == "http://127.0.0.1:3000"
 
 
 async def test_what_could_not_be_proved_live_was_not_saved(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await make(ada_api)
     engines.fail("verify")
 
-    answer = await ada_api.patch(ONE, json={"is_active": False})
+    answer = await ada_api.patch(VHOST, json={"is_active": False})
 
     assert (answer.status_code, answer.json()["code"]) == (502, "rolled_back")
     assert "what was seen" in answer.json()["output"]
-    assert (await ada_api.get(ONE)).json()["is_active"] is True
+    assert (await ada_api.get(VHOST)).json()["is_active"] is True
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 async def test_a_stale_version_is_412_and_nothing_happens(ada_api: httpx2.AsyncClient, method: str) -> None:
     await make(ada_api)
-    read = await ada_api.get(ONE)
-    await ada_api.patch(ONE, json={"description": "Somebody else"})
+    read = await ada_api.get(VHOST)
+    await ada_api.patch(VHOST, json={"description": "Somebody else"})
 
     for tag in (read.headers["etag"], '"99"', '"x"', "1"):
-        answer = await ada_api.request(method, ONE, json={"description": "Mine"}, headers={"if-match": tag})
+        answer = await ada_api.request(method, VHOST, json={"description": "Mine"}, headers={"if-match": tag})
         assert (answer.status_code, answer.json()["code"]) == (412, "stale")
         assert (answer.json()["current"], answer.headers["etag"]) == (2, '"2"')
-    assert (await ada_api.get(ONE)).json()["description"] == "Somebody else"
+    assert (await ada_api.get(VHOST)).json()["description"] == "Somebody else"
 
 
 async def test_several_versions_are_refused_as_such(ada_api: httpx2.AsyncClient) -> None:
-    answer = await ada_api.patch(ONE, json={"maintenance": True}, headers={"if-match": '"1", W/"2"'})
+    answer = await ada_api.patch(VHOST, json={"maintenance": True}, headers={"if-match": '"1", W/"2"'})
 
     assert answer.status_code == 422
     assert "Send one ETag" in answer.text
@@ -318,21 +318,21 @@ async def test_several_versions_are_refused_as_such(ada_api: httpx2.AsyncClient)
 
 async def test_a_script_can_retry_with_the_version_in_a_412(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
-    await ada_api.patch(ONE, json={"description": "Somebody else"})
-    late = await ada_api.patch(ONE, json={"maintenance": True}, headers={"if-match": '"1"'})
+    await ada_api.patch(VHOST, json={"description": "Somebody else"})
+    late = await ada_api.patch(VHOST, json={"maintenance": True}, headers={"if-match": '"1"'})
 
-    again = await ada_api.patch(ONE, json={"maintenance": True}, headers={"if-match": late.headers["etag"]})
+    again = await ada_api.patch(VHOST, json={"maintenance": True}, headers={"if-match": late.headers["etag"]})
 
     assert again.status_code == 200
     assert (again.json()["description"], again.json()["maintenance"]) == ("Somebody else", True)
-    assert (await ada_api.delete(ONE, headers={"if-match": again.headers["etag"]})).status_code == 204
+    assert (await ada_api.delete(VHOST, headers={"if-match": again.headers["etag"]})).status_code == 204
 
 
 @pytest.mark.parametrize("tag", ['"1"', 'W/"1"', "*"])
 async def test_the_version_that_was_read_is_taken(ada_api: httpx2.AsyncClient, tag: str) -> None:
     await make(ada_api)
 
-    answer = await ada_api.patch(ONE, json={"description": "Mine"}, headers={"if-match": tag})
+    answer = await ada_api.patch(VHOST, json={"description": "Mine"}, headers={"if-match": tag})
 
     assert answer.status_code == 200
     assert answer.headers["etag"] == '"2"'
@@ -347,30 +347,30 @@ async def test_patches_of_different_keys_at_once_both_stay(ada_api: httpx2.Async
         {"name": "Shop"},
     ]
 
-    answers = await asyncio.gather(*(ada_api.patch(ONE, json=body) for body in bodies))
+    answers = await asyncio.gather(*(ada_api.patch(VHOST, json=body) for body in bodies))
 
     assert [answer.status_code for answer in answers] == [200] * 4
-    after = (await ada_api.get(ONE)).json()
+    after = (await ada_api.get(VHOST)).json()
     assert all(after[key] == value for body in bodies for key, value in body.items())
 
 
 async def test_pages_answer_while_saves_wait_for_their_turn(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
     await make(ada_api)
     async with panel.changes.turn():
-        saves = [asyncio.create_task(ada_api.patch(ONE, json={"description": str(n)})) for n in range(12)]
+        saves = [asyncio.create_task(ada_api.patch(VHOST, json={"description": str(n)})) for n in range(12)]
         async with asyncio.timeout(60):
             while len(panel.changes._turn._waiters or ()) < len(saves):
                 await asyncio.sleep(0.005)
-            assert (await ada_api.get(ONE)).status_code == 200
+            assert (await ada_api.get(VHOST)).status_code == 200
     await asyncio.gather(*saves)
 
 
 async def test_takeovers_by_wildcards_can_be_queried(ada_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
-    assert (await ada_api.patch(ONE, json={"hostnames": ["shop.example", "z.wild.example"]})).status_code == 200
+    assert (await ada_api.patch(VHOST, json={"hostnames": ["shop.example", "z.wild.example"]})).status_code == 200
     other = await make(ada_api, "*.wild.example")
 
-    heirs = await ada_api.get(f"{ONE}/heirs")
+    heirs = await ada_api.get(f"{VHOST}/heirs")
 
     assert heirs.json() == [
         {"hostname": "z.wild.example", "wildcard": "*.wild.example", "virtual_host_id": other["id"]},
@@ -380,12 +380,12 @@ async def test_takeovers_by_wildcards_can_be_queried(ada_api: httpx2.AsyncClient
 async def test_delete(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await make(ada_api)
 
-    answer = await ada_api.delete(ONE)
+    answer = await ada_api.delete(VHOST)
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert (await ada_api.get(ONE)).status_code == 404
-    assert (await ada_api.delete(ONE)).status_code == 404
-    assert (await ada_api.patch(ONE, json={})).status_code == 404
+    assert (await ada_api.get(VHOST)).status_code == 404
+    assert (await ada_api.delete(VHOST)).status_code == 404
+    assert (await ada_api.patch(VHOST, json={})).status_code == 404
     assert engines.running is not None
     assert "shop.example" not in engines.running.files["hosts.map"].decode()
 
@@ -393,7 +393,7 @@ async def test_delete(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None
 async def test_a_viewer_may_look(ada_api: httpx2.AsyncClient, vera_api: httpx2.AsyncClient) -> None:
     await make(ada_api)
 
-    assert (await vera_api.get(VHOSTS)).status_code == (await vera_api.get(ONE)).status_code == 200
+    assert (await vera_api.get(VHOSTS)).status_code == (await vera_api.get(VHOST)).status_code == 200
     assert (await vera_api.post(VHOSTS, json=a_vhost("other.example"))).status_code == 403
 
 
@@ -401,7 +401,7 @@ async def test_the_policy_of_the_react_panel_can_be_bound(ada_api: httpx2.AsyncC
     policy = (await ada_api.post("/api/v1/policies", json=a_react_policy())).json()
     await make(ada_api, policy_id=policy["id"])
 
-    assert (await ada_api.get(ONE)).json()["policy"]["name"] == "Strict"
+    assert (await ada_api.get(VHOST)).json()["policy"]["name"] == "Strict"
     refused = await ada_api.delete(f"/api/v1/policies/{policy['id']}")
     assert refused.status_code == 409
     assert "shop.example" in refused.json()["detail"]
@@ -412,7 +412,7 @@ async def test_the_policy_of_the_react_panel_can_be_bound(ada_api: httpx2.AsyncC
 async def test_a_policy_that_no_row_can_have_is_not_found(ada_api: httpx2.AsyncClient, number: int) -> None:
     await made_once(ada_api)
 
-    answer = await ada_api.patch(ONE, json={"policy_id": number})
+    answer = await ada_api.patch(VHOST, json={"policy_id": number})
 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/policy_id")
-    assert (await ada_api.get(ONE)).json()["version"] == 1
+    assert (await ada_api.get(VHOST)).json()["version"] == 1

@@ -320,22 +320,22 @@ def test_states(days: float, key: str, words: str) -> None:
 
 
 def test_the_best_certificate_is_valid_then_not_revoked_then_exact_then_acme_then_the_longest() -> None:
-    def one(
+    def offer(
         number: int, name: str, source: Source = Source.UPLOAD, days: float = 30, revoked: datetime | None = None
     ) -> CurrentContent:
         begin, end = NOW - timedelta(days=99), NOW + timedelta(days=days)
         return CurrentContent(number, source, (name,), begin, end, "", "", b"", revoked)
 
     ranked = [
-        one(1, "a.example", Source.ACME),
-        one(2, "a.example", days=60),
-        one(3, "a.example"),
-        one(4, "a.example", Source.LOCAL_CA),
-        one(5, "a.example", Source.SELF_SIGNED),
-        one(6, "*.example", Source.ACME),
-        one(7, "a.example", Source.ACME, revoked=NOW),
-        one(8, "a.example", Source.ACME, days=-1),
-        one(9, "a.example", Source.ACME, days=-1, revoked=NOW),
+        offer(1, "a.example", Source.ACME),
+        offer(2, "a.example", days=60),
+        offer(3, "a.example"),
+        offer(4, "a.example", Source.LOCAL_CA),
+        offer(5, "a.example", Source.SELF_SIGNED),
+        offer(6, "*.example", Source.ACME),
+        offer(7, "a.example", Source.ACME, revoked=NOW),
+        offer(8, "a.example", Source.ACME, days=-1),
+        offer(9, "a.example", Source.ACME, days=-1, revoked=NOW),
     ]
     for start in range(len(ranked)):
         best = best_for("a.example", reversed(ranked[start:]), NOW)

@@ -9,7 +9,7 @@ import pytest
 from guardpanel.models.certificates.issuing import AUTHORITIES
 from guardpanel.panel import Panel
 from tests.api.test_vhost_certificates import CERTIFICATES, pasted
-from tests.api.test_vhosts import ONE, make
+from tests.api.test_vhosts import VHOST, make
 from tests.certificates.made import intermediate, made
 from tests.fakes import FakeEngines
 
@@ -29,11 +29,11 @@ async def test_a_pasted_pair_takes_no_certificate_from_another_virtual_host(
     await make(ada_api, **pasted("shop.example", "blog.example"))
     await make(ada_api, "blog.example", ssl_enabled=True, certificate_id=1 if is_chosen else None)
 
-    saved = await ada_api.patch(ONE, json=pasted("shop.example"))
+    saved = await ada_api.patch(VHOST, json=pasted("shop.example"))
 
     assert (saved.status_code, saved.json()["certificate_id"]) == (200, 2), saved.text
     assert lines(engines) == ["certs/1.pem blog.example", "certs/2.pem shop.example"]
-    again = await ada_api.patch(ONE, json=pasted("shop.example", "www.shop.example"))
+    again = await ada_api.patch(VHOST, json=pasted("shop.example", "www.shop.example"))
     assert again.json()["certificate_id"] == 2 and (await ada_api.get(CERTIFICATES)).json()["total"] == 2
 
 
@@ -42,7 +42,7 @@ async def test_a_pasted_pair_leaves_the_certificate_of_unknown_names(ada_api: ht
     settings = await ada_api.patch("/api/v1/traffic", json={"default_certificate_id": 1})
     assert settings.status_code == 200, settings.text
 
-    saved = await ada_api.patch(ONE, json=pasted("shop.example"))
+    saved = await ada_api.patch(VHOST, json=pasted("shop.example"))
 
     assert saved.json()["certificate_id"] == 2, saved.text
     assert (await ada_api.get(f"{CERTIFICATES}/1")).json()["covers"] == ["shop.example", "blog.example"]
@@ -55,8 +55,8 @@ async def test_a_pair_that_is_not_valid_yet_becomes_another_certificate(
     early = made("shop.example", by=intermediate(), days=(1, 90))
     body = {"new_certificate": "upload", "certificate": early.pem + intermediate().pem, "private_key": early.key_pem}
 
-    question = await ada_api.patch(ONE, json=body)
-    saved = await ada_api.patch(ONE, json={**body, "save_anyway": True})
+    question = await ada_api.patch(VHOST, json=body)
+    saved = await ada_api.patch(VHOST, json={**body, "save_anyway": True})
 
     assert (question.status_code, saved.status_code, saved.json()["certificate_id"]) == (409, 200, 2), saved.text
     assert lines(engines) == ["certs/1.pem shop.example"], "until it is valid, or the present one has expired"
@@ -68,8 +68,8 @@ async def test_https_off_and_on_orders_no_further_certificate(ada_api: httpx2.As
     await ada_api.patch(f"{CERTIFICATES}/1", json={"authority": "ZeroSSL"})
 
     for _ in range(2):
-        off = await ada_api.patch(ONE, json={"ssl_enabled": False, "ssl_provider": "none"})
-        back = await ada_api.patch(ONE, json=on)
+        off = await ada_api.patch(VHOST, json={"ssl_enabled": False, "ssl_provider": "none"})
+        back = await ada_api.patch(VHOST, json=on)
 
     assert (off.status_code, back.status_code, back.json()["certificate_id"]) == (200, 200, 1), back.text
     (row,) = (await ada_api.get(CERTIFICATES)).json()["items"]
@@ -84,7 +84,7 @@ async def test_a_certificate_gets_a_hostname_more_and_no_second_beside_it(
     panel.changes.renderer.use(replace(panel.changes.renderer.facts, proves_by_dns=True))
     both = {"hostnames": ["shop.example", "*.shop.example"], "new_certificate": kind}
 
-    saved = await ada_api.patch(ONE, json=both)
+    saved = await ada_api.patch(VHOST, json=both)
 
     assert (saved.status_code, saved.json()["certificate_id"]) == (200, 1), saved.text
     (row,) = (await ada_api.get(CERTIFICATES)).json()["items"]
@@ -99,7 +99,7 @@ async def test_a_certificate_that_others_use_stays_and_gets_one_beside_it(ada_ap
     await make(ada_api, "blog.example", ssl_enabled=True)
 
     body = {"hostnames": ["shop.example", "www.shop.example"], "new_certificate": "self_signed"}
-    saved = await ada_api.patch(ONE, json=body)
+    saved = await ada_api.patch(VHOST, json=body)
 
     assert saved.json()["certificate_id"] == 2, saved.text
     assert (await ada_api.get(f"{CERTIFICATES}/1")).json()["names"] == ["shop.example", "blog.example"]

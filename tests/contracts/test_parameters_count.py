@@ -34,7 +34,7 @@ EVENT = an_event(
     scores={"blocking_inbound_anomaly_score": 9}, verdict="detected", time="2026-11-27T00:00:00Z",
 )  # fmt: skip
 
-FOUND: dict[str, str] = {
+EVENTS_FOUND: dict[str, str] = {
     "vhost": "blog.example", "vhost_id": "2", "action": "monitor", "verdict": "detected", "policy_id": "2", "severity": "warning",
     "method": "POST", "source_ip": "2001:db8::1", "path": "/wp-", "rule_id": "932160", "min_score": "9",
     "date_from": "2026-11-26T23:00:00Z", "q": "wp-login", "kind": "delivery", "reason": "server_timeout",
@@ -55,7 +55,7 @@ async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel
     pages = {"page": ("2", []), "page_size": ("1", [EVENT["id"]]), "per_page": ("1", [EVENT["id"]])}
     before = {"date_to": ("2026-11-26T23:00:00Z", [other["id"] for other in reversed(others)])}
     for name in (name for _, path, name in parameters() if path.endswith("/logs")):
-        value, expected = (pages | before).get(name) or (FOUND[name], [EVENT["id"]])
+        value, expected = (pages | before).get(name) or (EVENTS_FOUND[name], [EVENT["id"]])
 
         answer = await ada_api.get("/api/v1/logs", params={name: value})
 
@@ -133,7 +133,7 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
         "state": ("fixed", []),
     }
     for name in (name for _, path, name in parameters() if path == GROUPS):
-        value, left = expected.get(name) or (FOUND[name], [EVENT["id"]])
+        value, left = expected.get(name) or (EVENTS_FOUND[name], [EVENT["id"]])
 
         answer = await ada_api.get(GROUPS, params={name: value})
 

@@ -23,7 +23,7 @@ class Killer:
     """Kills an engine when the save comes by the point. Its pid is asked for before the save."""
 
     def __init__(self, panel: Living, job: Job) -> None:
-        self.found, self.job = panel, job
+        self.panel, self.job = panel, job
         self.hit = False
         oracle = panel.ground.oracle
         self.agent = int(oracle.agent_status()["pid"])
@@ -32,7 +32,7 @@ class Killer:
     def __call__(self, call: Call, occurrence: int) -> Verdict:
         if not self.hit and f"{call.label} #{occurrence}" == self.job.point:
             self.hit = True
-            self.found.ground.count.stop_counting()
+            self.panel.ground.count.stop_counting()
             with suppress(ProcessLookupError):
                 os.kill(self.pid(), signal.SIGKILL)
         return None
@@ -41,7 +41,7 @@ class Killer:
         """A reload during the save makes another worker the newest."""
         if self.job.by == "worker":
             with suppress(OSError, ValueError, IndexError):
-                return self.found.ground.oracle.haproxy_processes()[1][0]
+                return self.panel.ground.oracle.haproxy_processes()[1][0]
         return {"agent": self.agent, "master": self.master, "worker": self.workers[0]}[self.job.by]
 
 
@@ -49,7 +49,7 @@ def do(panel: Living, job: Job) -> None:
     panel.agreed(panel.child(), (panel.world(),), "before a pass")
     panel.ground.count.count_again()
     killer = Killer(panel, job)
-    panel.one(job.kind, killer, f"{job.by} killed at {job.point}, {job.kind}")
+    panel.save(job.kind, killer, f"{job.by} killed at {job.point}, {job.kind}")
     panel.result.hits += killer.hit
 
 
@@ -57,7 +57,7 @@ def learned(installation: Living, seed: int, who: list[str], kinds: list[str]) -
     """Steps that act; and of those that wait every tenth."""
     kinds_at: dict[str, list[str]] = {}
     for kind in kinds:
-        for point in installation.one(kind, lambda _call, _occurrence: None, f"{kind} without a kill"):
+        for point in installation.save(kind, lambda _call, _occurrence: None, f"{kind} without a kill"):
             kinds_at.setdefault(point, []).append(kind)
     points = [point for point in kinds_at if not is_waiting(point)]
     points += [point for point in kinds_at if is_waiting(point)][::10]

@@ -71,7 +71,7 @@ class Harmed:
 
 def do(panel: Living, job: Job) -> None:
     harm = Harmed(job.by, job.point)
-    panel.one(job.kind, harm, f"{job.by} at {job.point}, {job.kind}")
+    panel.save(job.kind, harm, f"{job.by} at {job.point}, {job.kind}")
     panel.result.hits += harm.hit
 
 
@@ -86,7 +86,7 @@ def learned(installation: Living, seed: int, faults: list[str], kinds: list[str]
                 about_files.add(f"{call.label} #{occurrence}")
             return None
 
-        installation.one(kind, note, f"{kind} without a fault")
+        installation.save(kind, note, f"{kind} without a fault")
         for point in about_files:
             for fault in faults:
                 if can(fault, point.split(" ")[0]):

@@ -73,7 +73,7 @@ def inside(arguments: argparse.Namespace) -> int:
             panel.result.divergences.append(str(diverged))
         finally:
             panel.end()
-        panel.result.asked, panel.result.failed = made.count.asked, made.count.failed
+        panel.result.requests, panel.result.failed = made.count.requests, made.count.failed
         print(made.count.failures(), end="")
     print(f"HAProxy {arguments.haproxy}, seed {arguments.seed}, a full disk: {panel.result}")
     for message, count in panel.result.messages.most_common():

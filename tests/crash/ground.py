@@ -23,7 +23,7 @@ from guardpanel.services.saving.changes import SaveResult
 from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.crash.deeds import ALWAYS_THERE, choose
-from tests.crash.oracle import Oracle, Seen, world_in
+from tests.crash.oracle import Findings, Oracle, world_in
 from tests.crash.outside import Count, keep_engines, program, visit
 from tests.crash.syscalls import Child, Shared
 from tests.ports import free_port
@@ -61,7 +61,7 @@ class Ground:
 
         return Child(work, self.folder, self.output)
 
-    def look(self, seconds: float = 0.0, child: Child | None = None) -> Seen:
+    def look(self, seconds: float = 0.0, child: Child | None = None) -> Findings:
         """What the oracle finds; asked again for that long while something is wrong, and the panel lives on meanwhile."""
         ends = time.monotonic() + seconds
         while (findings := self.oracle.look()).wrong and time.monotonic() < ends:
@@ -94,7 +94,7 @@ def ground(haproxy: str, data: Path | None = None) -> Iterator[Ground]:
             _first(made)
             _wait(lambda: not made.oracle.old_workers(), "the end of workers that know no virtual host")
             made.count.count_again()
-            _wait(lambda: made.count.asked > 0, "the first request")
+            _wait(lambda: made.count.requests > 0, "the first request")
             yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)

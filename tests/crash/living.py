@@ -40,7 +40,7 @@ class Result:
     points: int = 0
     passes: int = 0
     hits: int = 0
-    asked: int = 0
+    requests: int = 0
     failed: int = 0
     divergences: list[str] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
@@ -55,11 +55,11 @@ class Result:
         return (
             f"{self.points} points, {self.passes} passes, {self.hits} hits (saves ended: {ends}): "
             f"{len(self.divergences)} divergences, {len(self.unclear)} unclear ends, "
-            f"{self.failed} of {self.asked} requests failed"
+            f"{self.failed} of {self.requests} requests failed"
         )
 
     def add(self, other: "Result") -> None:
-        for name in ("passes", "hits", "asked", "failed"):
+        for name in ("passes", "hits", "requests", "failed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.divergences += other.divergences
         self.unclear += other.unclear
@@ -80,7 +80,7 @@ class Living:
         self._child: Child | None = None
         self._saves = 0
 
-    def one(self, kind: str, harm: Harm, what: str) -> list[str]:
+    def save(self, kind: str, harm: Harm, what: str) -> list[str]:
         """A save during which `harm` is done. Every point that it came by."""
         came: list[str] = []
         child = self.child()
@@ -89,9 +89,9 @@ class Living:
         assert child.run(f"{SAVING} {number}"), self.ground.words()
 
         def decide(call: Call) -> Verdict:
-            child.seen[call.label] += 1
-            came.append(f"{call.label} #{child.seen[call.label]}")
-            return harm(call, child.seen[call.label])
+            child.calls[call.label] += 1
+            came.append(f"{call.label} #{child.calls[call.label]}")
+            return harm(call, child.calls[call.label])
 
         if not child.run(f"{ENDED} {number}", decide):
             raise Diverged(f"{what}: the panel died: {self.ground.words()}")
@@ -171,7 +171,7 @@ def living(haproxy: str, seed: int) -> Iterator[Living]:
             yield panel
         finally:
             panel.end()
-            panel.result.asked, panel.result.failed = made.count.asked, made.count.failed
+            panel.result.requests, panel.result.failed = made.count.requests, made.count.failed
             if made.count.failed:
                 print(made.count.failures(), flush=True)
 

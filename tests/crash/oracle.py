@@ -69,7 +69,7 @@ def abilities(haproxy: str) -> dict[str, bool]:
 
 
 @dataclass
-class Seen:
+class Findings:
     """What was found: the world that the database says, and every disagreement in words."""
 
     world: World
@@ -86,10 +86,10 @@ class Oracle:
         self.origin_answers: dict[str, str | None] = {}
         "Hostnames that were asked before, by the policy's mode then; gone ones must answer 421."
 
-    def look(self, *, at_rest: bool = False) -> Seen:
+    def look(self, *, at_rest: bool = False) -> Findings:
         """Ask everybody. Raises nothing of what is found. `at_rest`: the agent must have let go of what nobody needs."""
         with opened(self.folder) as database:
-            findings = Seen(world_of(database), 0)
+            findings = Findings(world_of(database), 0)
             rows = _rows(database)
             self._deployments(database, findings)
             live = _live(database)
@@ -114,7 +114,7 @@ class Oracle:
 
     # The database
 
-    def _deployments(self, database: sqlite3.Connection, findings: Seen) -> None:
+    def _deployments(self, database: sqlite3.Connection, findings: Findings) -> None:
         rows = database.execute("SELECT id, outcome, message, before FROM deployment ORDER BY id").fetchall()
         findings.attempts = [(row["id"], row["outcome"], row["message"]) for row in rows]
         for row in rows:
@@ -126,7 +126,7 @@ class Oracle:
             findings.wrong.append(f"the database is damaged: {verdict}")
 
     def _rows_are_the_revisions(
-        self, rows: dict[str, list[dict[str, object]]], snapshot: bytes, findings: Seen
+        self, rows: dict[str, list[dict[str, object]]], snapshot: bytes, findings: Findings
     ) -> None:
         kept = json.loads(zlib.decompress(snapshot))
         for table in TABLES:
@@ -136,7 +136,7 @@ class Oracle:
 
     # The release on disk
 
-    def _release(self, revision: int, checksum: str, findings: Seen) -> dict[str, bytes]:
+    def _release(self, revision: int, checksum: str, findings: Findings) -> dict[str, bytes]:
         """`current` leads to it, and every file is what the manifest says; the files."""
         link, path = self.folder / "current", self.folder / "releases" / str(revision)
         if not link.is_symlink() or link.resolve() != path:
@@ -183,7 +183,7 @@ class Oracle:
         memory: int,
         certificates: ServedCertificates,
         files: dict[str, bytes],
-        findings: Seen,
+        findings: Findings,
     ) -> None:
         facts = EngineFacts(
             http_binds=self.settings.http_binds,
@@ -242,7 +242,7 @@ class Oracle:
         )
         return dict(json.loads(body_of(answer)))
 
-    def _haproxy(self, checksum: str, files: dict[str, bytes], secret: str, findings: Seen) -> None:
+    def _haproxy(self, checksum: str, files: dict[str, bytes], secret: str, findings: Findings) -> None:
         info = self.master("@1 show info")
         if f"guardpanel {checksum}" not in info:
             description = next((line for line in info.splitlines() if "guardpanel" in line), info[:200])
@@ -262,7 +262,7 @@ class Oracle:
                 if sorted(running) != sorted(wanted):
                     findings.wrong.append(f"HAProxy's {name} is not the one on disk")
 
-    def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, findings: Seen) -> None:
+    def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, findings: Findings) -> None:
         running = {str(application["name"]) for application in self.agent_status()["applications"]}
         wanted = _applications(files["coraza.yaml"])
         kept = _applications((self.settings.run_dir / "coraza.yaml").read_bytes())
@@ -271,7 +271,7 @@ class Oracle:
         if any(kept.get(name) != text for name, text in wanted.items()):
             findings.wrong.append("the agent's file has other directives than the release")
 
-    def _at_rest(self, files: dict[str, bytes], findings: Seen) -> None:
+    def _at_rest(self, files: dict[str, bytes], findings: Findings) -> None:
         """Seconds after a save: no application too many, no leftovers on disk."""
         wanted = _applications(files["coraza.yaml"]).keys()
         running = {str(application["name"]) for application in self.agent_status()["applications"]}
@@ -284,7 +284,7 @@ class Oracle:
         if left := [path.name for place in places for path in place.iterdir() if path.name.startswith(".")]:
             findings.wrong.append(f"left behind: {', '.join(sorted(left))}")
 
-    def _traffic(self, checksum: str, _files: dict[str, bytes], secret: str, findings: Seen) -> None:
+    def _traffic(self, checksum: str, _files: dict[str, bytes], secret: str, findings: Findings) -> None:
         """What a visitor gets: every virtual host answers and judges as its policy says, a deleted one is unknown."""
         for _ in range(PROBES):
             head = self._get("probe", "/", f"x-gp-probe: {secret}\r\n")[1]
@@ -304,7 +304,7 @@ class Oracle:
                 findings.wrong.append(f"{name} is not among the virtual hosts, and answers {status}")
         self.origin_answers = certificates
 
-    def _handshakes(self, findings: Seen) -> None:
+    def _handshakes(self, findings: Findings) -> None:
         """New connections get the certificate of the database, and without one the default."""
         wanted = {int(certificate.serial, 16) for certificate in findings.world.certificates.values()}
         default = x509.load_pem_x509_certificate(self.settings.default_certificate.read_bytes()).serial_number

@@ -122,7 +122,7 @@ class Count:
             self._set(0, self.epoch + 1)
 
     @property
-    def asked(self) -> int:
+    def requests(self) -> int:
         return self._get(1)
 
     @property
@@ -132,7 +132,7 @@ class Count:
     def add(self, began: int, failure: str | None) -> None:
         if began % 2 or began != self.epoch:
             return
-        self._set(1, self.asked + 1)
+        self._set(1, self.requests + 1)
         if failure is not None:
             self._set(2, self.failed + 1)
             with self._failures.open("a") as written:

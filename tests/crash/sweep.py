@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from tests.crash.deeds import CHEAP, KINDS, Deed, World, choose
 from tests.crash.ground import ENDED, FAILING, REFUSED, RESTED, SAVED, SAVING, STARTING, UP, Ground, ground
 from tests.crash.mutations import MUTATIONS, healthy
-from tests.crash.oracle import Seen, world_in
+from tests.crash.oracle import Findings, world_in
 from tests.crash.syscalls import Call, Child, Kill, Verdict
 from tests.haproxies import VERSIONS, haproxy_binary
 
@@ -47,7 +47,7 @@ class Result:
     missed: int = 0
     "Passes whose save was over before its point came."
     lost: int = 0
-    asked: int = 0
+    requests: int = 0
     failed: int = 0
     divergences: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -57,7 +57,7 @@ class Result:
         ends = ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes.items()))
         return (
             f"{self.points} points, {self.passes} passes, {self.kills} kills ({ends}; {self.missed} saves were over before "
-            f"their point): {len(self.divergences)} divergences, {self.failed} of {self.asked} requests failed"
+            f"their point): {len(self.divergences)} divergences, {self.failed} of {self.requests} requests failed"
         )
 
 
@@ -91,7 +91,7 @@ class Sweep:
         child.shared.order(kind=kind, seed=seed, **others)
         return choose(kind, world, seed, self.ground.origin)
 
-    def one(self, phase: str, kind: str, point: str | None) -> list[str]:
+    def run(self, phase: str, kind: str, point: str | None) -> list[str]:
         """A pass: recover, save, and be killed at the point. The points that the last save came by."""
         child = self.ground.panel(self.mutation)
         try:
@@ -104,7 +104,7 @@ class Sweep:
         finally:
             child.kill()
 
-    def recovered(self, child: Child) -> Seen:
+    def recovered(self, child: Child) -> Findings:
         """It is up, and everybody agrees with what is expected."""
         what = self.expected.what if self.expected else "at first"
         if not child.run(UP):
@@ -116,7 +116,7 @@ class Sweep:
             self.compare(findings.world, self.expected)
         return findings
 
-    def agreed(self, what: str) -> Seen:
+    def agreed(self, what: str) -> Findings:
         findings = self.ground.look()
         if findings.wrong:
             raise Diverged(f"{what}: {'; '.join(findings.wrong)}")
@@ -192,8 +192,8 @@ def until(point: str | None, came: list[str]) -> Callable[[Call], Verdict]:
     """Kill at the point; None: only see which points there are."""
 
     def decide(call: Call) -> Verdict:
-        call.child.seen[call.label] += 1
-        here = f"{call.label} #{call.child.seen[call.label]}"
+        call.child.calls[call.label] += 1
+        here = f"{call.label} #{call.child.calls[call.label]}"
         came.append(here)
         return Kill() if here == point else None
 
@@ -222,7 +222,7 @@ def learned(sweep: Sweep, phases: Iterable[str], kinds: Iterable[str]) -> list[J
         for kind in kinds if phase in {"save", "roll_back"} else [kind for kind in DEEP if kind in kinds]:
             if phase == "roll_back" and kind in {"notes", "policy_create"}:
                 continue  # nothing is deployed, so nothing is rolled back
-            for point in sweep.one(phase, kind, None):
+            for point in sweep.run(phase, kind, None):
                 points.setdefault((phase, point), []).append(kind)
     return [Job(phase, sweep.chance.choice(by), point) for (phase, point), by in points.items()]
 
@@ -248,7 +248,7 @@ def sweeping(haproxy: str, seed: int, mutation: str = "") -> Iterator[Sweep]:
         try:
             yield sweep
         finally:
-            sweep.result.asked += made.count.asked
+            sweep.result.requests += made.count.requests
             sweep.result.failed += made.count.failed
             if made.count.failed:
                 print(made.count.failures(), flush=True)
@@ -278,7 +278,7 @@ def _some(sweep: Sweep, jobs: list[Job], total: Result) -> None:
     try:
         while jobs:
             last = jobs.pop()
-            sweep.one(last.phase, last.kind, last.point)
+            sweep.run(last.phase, last.kind, last.point)
             sweep.result.passes += 1
             if sweep.result.passes % 100 == 0:
                 print(f"  {sweep.result.passes}, {len(jobs)} left, {time.monotonic() - began:.0f} s", flush=True)
@@ -289,7 +289,7 @@ def _some(sweep: Sweep, jobs: list[Job], total: Result) -> None:
 
 
 def _add(total: Result, part: Result) -> None:
-    for name in ("passes", "kills", "missed", "lost", "asked", "failed"):
+    for name in ("passes", "kills", "missed", "lost", "requests", "failed"):
         setattr(total, name, getattr(total, name) + getattr(part, name))
     total.outcomes += part.outcomes
 

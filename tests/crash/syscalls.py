@@ -187,7 +187,7 @@ class Child:
         assert platform.machine() == "x86_64", f"the watched calls have x86-64's numbers, this is {platform.machine()}"
         self.shared = Shared()
         self.folder = folder
-        self.seen: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         "Labels of calls since `run` began."
         self.pid = os.fork()
         if self.pid == 0:
@@ -218,7 +218,7 @@ class Child:
 
     def run(self, word: str, decide: Callable[[Call], Verdict] = lambda _call: None, seconds: float = 90.0) -> bool:
         """Until the child has said `word`: True. False: it is dead (killed by `decide`, or it ended)."""
-        self.seen.clear()
+        self.calls.clear()
         ends = time.monotonic() + seconds
         waiting = select.poll()
         waiting.register(self._listener, select.POLLIN)

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.haproxies import ONE, haproxy_binary
+from tests.haproxies import ONE_VERSION, haproxy_binary
 from tests.panel import Panel, running_panel
 from tests.web import EMAIL, PASSWORD
 
@@ -79,7 +79,7 @@ def test_from_set_up_to_a_blocked_attack_and_back(quiet_page: Page, fresh_panel:
     expect(quiet_page.get_by_label("Password", exact=True)).to_have_count(0)
 
 
-@pytest.mark.parametrize("engine", ONE)
+@pytest.mark.parametrize("engine", ONE_VERSION)
 def test_the_same_without_javascript(no_script: Page, engine: str, origin: int) -> None:
     with running_panel(haproxy_binary(engine)) as panel:
         journey(no_script, panel, origin)

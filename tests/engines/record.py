@@ -92,16 +92,16 @@ def recorded(haproxy: str) -> Iterator[tuple[str, str]]:
                 yield name, checked(haproxy, configuration, part, instead)
             configuration.write_text(configuration.read_text().replace(*FAULTS["check-unknown-algorithm"], 1))
             yield "reload-refused", stack.command("reload")
-            wait_until(lambda: "failed: 1" in asked(stack, "show proc"), "the reload was refused")
+            wait_until(lambda: "failed: 1" in answer_to(stack, "show proc"), "the reload was refused")
             yield "show-proc-refused", stack.command("show proc")
 
 
 def old_workers(stack: Stack) -> bool:
-    lines = asked(stack, "show proc").partition("# old workers\n")[2].splitlines()
+    lines = answer_to(stack, "show proc").partition("# old workers\n")[2].splitlines()
     return bool(lines) and lines[0][:1].isdigit()
 
 
-def asked(stack: Stack, command: str) -> str:
+def answer_to(stack: Stack, command: str) -> str:
     """2.6's master refuses for a moment while it reloads."""
     try:
         return stack.command(command)

@@ -13,13 +13,13 @@ class Engine:
     """Answers with a number that grows, as soon as it is let."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.questions = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
     async def ask(self) -> int:
-        self.asked += 1
-        mine = self.asked
+        self.questions += 1
+        mine = self.questions
         await self.may_answer.wait()
         return mine
 
@@ -63,7 +63,7 @@ async def test_an_answer_that_was_under_way_when_things_changed_is_not_kept() ->
     cache = AnswerCache(engine.ask)
     engine.may_answer.clear()
     early = asyncio.create_task(cache.get(0))
-    while not engine.asked:
+    while not engine.questions:
         await asyncio.sleep(0)
     cache.forget()
     engine.may_answer.set()
@@ -76,7 +76,7 @@ async def test_a_canceled_caller_does_not_cancel_the_query() -> None:
     cache = AnswerCache(engine.ask)
     engine.may_answer.clear()
     leaving, staying = asyncio.create_task(cache.get(0)), asyncio.create_task(cache.get(0))
-    while not engine.asked:
+    while not engine.questions:
         await asyncio.sleep(0)
     leaving.cancel()
     engine.may_answer.set()

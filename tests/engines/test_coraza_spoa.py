@@ -29,7 +29,7 @@ OF_APPLICATION = {"name", "directives", "response_check", "transaction_ttl_ms", 
 "The keys of coraza-spoa 0.7.2's config.go, which refuses any other."
 
 
-def said(folder: Path, words: str, code: int = 0) -> str:
+def binary_that_says(folder: Path, words: str, code: int = 0) -> str:
     binary = folder / "agent"
     binary.write_text(f"#!/bin/sh\ncat <<'END'\n{words}\nEND\nexit {code}\n")
     binary.chmod(0o755)
@@ -53,7 +53,7 @@ def made(folder: Path) -> CorazaSpoa:
     ],
 )
 def test_the_binary_says_which_agent_it_is(folder: Path, words: str, code: int, foreign: bool) -> None:
-    agent = agent_of(Settings(data_dir=folder, agent_bin=said(folder, words, code)))
+    agent = agent_of(Settings(data_dir=folder, agent_bin=binary_that_says(folder, words, code)))
 
     assert isinstance(agent, CorazaSpoa) is foreign
     assert ("-control" in agent.command(folder)) is not foreign
@@ -117,11 +117,11 @@ async def test_a_load_ends_when_all_judge_or_says_who_does_not(folder: Path, mon
         questions.append(name)
         return name == "p1" or questions.count(name) > 2
 
-    async def told() -> None:
+    async def reload() -> None:
         pass
 
     monkeypatch.setattr(spop, "judges", judges)
-    monkeypatch.setattr(agent, "reload", told)
+    monkeypatch.setattr(agent, "reload", reload)
     await agent.load(["p1", "p2"])
     assert questions.count("p2") == 3
 

@@ -29,7 +29,7 @@ def configured(*servers: dict[str, Any], **host: Any) -> Backends:
     return servers_in(bundle.files["haproxy.cfg"].decode())
 
 
-def said(*servers: dict[str, str]) -> dict[tuple[str, str], Row]:
+def server_states(*servers: dict[str, str]) -> dict[tuple[str, str], Row]:
     """`show servers state` of be_1: UP unless said otherwise."""
     up = {"srv_op_state": "2", "srv_admin_state": "0", "srv_check_health": "4", "srv_check_result": "3"}
     fixed = {"be_name": "be_1", "srv_addr": "192.0.2.9", "srv_port": "1", "srv_uweight": "9", "srv_iweight": "9"}
@@ -40,7 +40,7 @@ def said(*servers: dict[str, str]) -> dict[tuple[str, str], Row]:
     return rows_in("\n".join([*HEAD, *lines, ""]))
 
 
-def told(
+def handed_over(
     before: Any, live: Backends, new: Backends, handed: Any = None, addresses: dict[str, str] | None = None
 ) -> dict[str, Row]:
     """The lines for be_1 by server."""
@@ -56,7 +56,7 @@ def states(rows: dict[str, Row]) -> dict[str, str]:
 def test_a_server_that_is_down_stays_down_and_since_when_is_kept() -> None:
     servers = configured(A, B)
 
-    rows = told(said(DEAD, {}), servers, servers)
+    rows = handed_over(server_states(DEAD, {}), servers, servers)
 
     assert states(rows) == {"s1": "0", "s2": "2"}
     assert rows["s1"]["srv_time_since_last_change"] == "77"
@@ -73,7 +73,7 @@ def test_a_server_that_is_down_stays_down_and_since_when_is_kept() -> None:
     ],
 )  # fmt: skip
 def test_another_address_or_check_starts_over(server: dict[str, Any], host: dict[str, Any]) -> None:
-    assert told(said(DEAD), configured(A), configured(server, **host)) == {}
+    assert handed_over(server_states(DEAD), configured(A), configured(server, **host)) == {}
 
 
 @pytest.mark.parametrize(
@@ -84,45 +84,45 @@ def test_another_address_or_check_starts_over(server: dict[str, Any], host: dict
     ],
 )  # fmt: skip
 def test_what_does_not_ask_another_question_keeps_what_was_found(server: dict[str, Any], host: dict[str, Any]) -> None:
-    assert states(told(said(DEAD), configured(A), configured(server, **host))) == {"s1": "0"}
+    assert states(handed_over(server_states(DEAD), configured(A), configured(server, **host))) == {"s1": "0"}
 
 
 def test_port_weight_and_tls_are_as_configured_whatever_the_old_worker_says() -> None:
     secure = {"address": "https://192.0.2.1:443", "weight": 7}
     servers = configured(secure)
 
-    row = told(said({**DEAD, "srv_use_ssl": "0", "srv_port": "99"}), servers, servers)["s1"]
+    row = handed_over(server_states({**DEAD, "srv_use_ssl": "0", "srv_port": "99"}), servers, servers)["s1"]
 
     assert (row["srv_port"], row["srv_use_ssl"], row["srv_admin_state"]) == ("443", "1", "0")
     assert (row["srv_uweight"], row["srv_iweight"], row["srv_addr"]) == ("7", "7", "-")
 
 
 def test_a_server_keeps_its_state_when_an_earlier_one_is_removed() -> None:
-    rows = told(said(DEAD, {}), configured(A, B), configured(B))
+    rows = handed_over(server_states(DEAD, {}), configured(A, B), configured(B))
     assert states(rows) == {"s1": "2"}
 
-    rows = told(said({}, DEAD), configured(A, B), configured(B))
+    rows = handed_over(server_states({}, DEAD), configured(A, B), configured(B))
     assert states(rows) == {"s1": "0"}
 
 
 def test_two_in_one_place_keep_their_own() -> None:
-    assert states(told(said({}, DEAD), configured(A, A), configured(A, A))) == {"s1": "2", "s2": "0"}
+    assert states(handed_over(server_states({}, DEAD), configured(A, A), configured(A, A))) == {"s1": "2", "s2": "0"}
 
 
 @pytest.mark.parametrize("admin", ["1", "4", "5", "8", "32"])
 def test_maintenance_and_drain_say_nothing_of_health_and_are_not_handed_on(admin: str) -> None:
-    assert told(said({**DEAD, "srv_admin_state": admin}), configured(A), configured(A)) == {}
+    assert handed_over(server_states({**DEAD, "srv_admin_state": admin}), configured(A), configured(A)) == {}
 
 
 def test_what_is_not_in_use_is_not_told_of() -> None:
-    assert told(said(DEAD), configured(A), configured({**A, "enabled": False})) == {}
-    assert told(said(DEAD), configured({**A, "enabled": False}), configured(A)) != {}
+    assert handed_over(server_states(DEAD), configured(A), configured({**A, "enabled": False})) == {}
+    assert handed_over(server_states(DEAD), configured({**A, "enabled": False}), configured(A)) != {}
 
 
 def test_a_server_that_nothing_checks_is_never_down() -> None:
     servers = configured(A, NAMED, health_check=False)
 
-    rows = told(said(DEAD, {**DEAD, "srv_addr": "192.0.2.7"}), servers, servers)
+    rows = handed_over(server_states(DEAD, {**DEAD, "srv_addr": "192.0.2.7"}), servers, servers)
 
     assert states(rows) == {"s2": "2"}
     assert rows["s2"]["srv_check_state"] == "0"
@@ -139,46 +139,46 @@ def test_checks_of_a_server_are_never_said_to_be_off(before: dict[str, str]) -> 
     """HAProxy would find nothing of it any more, and crash: also one that was told so by an earlier release."""
     servers = configured(NAMED)
 
-    assert told({}, {}, servers, **NEW_NAME)["s1"]["srv_check_status"] == "1"
-    assert told(said(before), servers, servers, **NEW_NAME)["s1"]["srv_check_status"] == "1"
-    unchecked = told({}, {}, configured(NAMED, health_check=False), **NEW_NAME)
+    assert handed_over({}, {}, servers, **NEW_NAME)["s1"]["srv_check_status"] == "1"
+    assert handed_over(server_states(before), servers, servers, **NEW_NAME)["s1"]["srv_check_status"] == "1"
+    unchecked = handed_over({}, {}, configured(NAMED, health_check=False), **NEW_NAME)
     assert unchecked["s1"]["srv_check_status"] == "0"
 
 
 @pytest.mark.parametrize("health", ["2", "4"])
 def test_a_new_name_is_up_after_a_second_save_that_comes_before_its_first_check(health: str) -> None:
     servers = configured(NAMED)
-    first = told({}, {}, servers, **NEW_NAME)
+    first = handed_over({}, {}, servers, **NEW_NAME)
     handed = {("be_1", "s1"): first["s1"]}
 
-    before = said({"srv_check_result": "0", "srv_check_health": health, "srv_addr": "192.0.2.7"})
+    before = server_states({"srv_check_result": "0", "srv_check_health": health, "srv_addr": "192.0.2.7"})
 
-    assert states(told(before, servers, servers, handed)) == {"s1": "2"}
+    assert states(handed_over(before, servers, servers, handed)) == {"s1": "2"}
 
 
 def test_a_name_keeps_its_address_and_another_name_does_not_inherit_it() -> None:
-    before = said({**DEAD, "srv_addr": "192.0.2.7"})
+    before = server_states({**DEAD, "srv_addr": "192.0.2.7"})
 
-    row = told(before, configured(NAMED), configured(NAMED))["s1"]
+    row = handed_over(before, configured(NAMED), configured(NAMED))["s1"]
     assert (row["srv_addr"], row["srv_fqdn"], row["srv_port"], row["srv_op_state"]) == (
         "192.0.2.7",
         "app.lan",
         "8080",
         "0",
     )
-    assert told(before, configured(NAMED), configured({"address": "app2.lan:8080"})) == {}
-    elsewhere = told(before, configured(NAMED), configured(A, {"address": "app.lan:9090"}))["s2"]
+    assert handed_over(before, configured(NAMED), configured({"address": "app2.lan:8080"})) == {}
+    elsewhere = handed_over(before, configured(NAMED), configured(A, {"address": "app.lan:9090"}))["s2"]
     assert (elsewhere["srv_addr"], elsewhere["srv_port"], elsewhere["srv_op_state"]) == ("192.0.2.7", "9090", "2")
 
 
 def test_of_another_configuration_nothing_is_known() -> None:
-    assert told(said(DEAD), {}, configured(A)) == {}
-    assert told({}, configured(A), configured(A)) == {}
+    assert handed_over(server_states(DEAD), {}, configured(A)) == {}
+    assert handed_over({}, configured(A), configured(A)) == {}
     assert rows_in("") == rows_in("nonsense\n1\n") == {}
 
 
 def handed(health: int, op: str, result: str) -> dict[tuple[str, str], Row]:
-    return said({"srv_op_state": op, "srv_check_health": str(health), "srv_check_result": result})
+    return server_states({"srv_op_state": op, "srv_check_health": str(health), "srv_check_result": result})
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def handed(health: int, op: str, result: str) -> dict[tuple[str, str], Row]:
 )  # fmt: skip
 def test_good_checks_count_on_over_reloads(health: int, result: str, earlier: int, state: str) -> None:
     servers = configured(A)
-    before = said({"srv_op_state": "0", "srv_check_health": str(health), "srv_check_result": result})
+    before = server_states({"srv_op_state": "0", "srv_check_health": str(health), "srv_check_result": result})
 
-    row = told(before, servers, servers, handed(earlier, "0", "3"))["s1"]
+    row = handed_over(before, servers, servers, handed(earlier, "0", "3"))["s1"]
 
     assert row["srv_op_state"] == state
     assert row["srv_check_health"] == str({(0, "3"): 1, (0, "2"): 0}.get((health, result), 4 if state == "2" else 1))
@@ -210,6 +210,6 @@ def test_good_checks_count_on_over_reloads(health: int, result: str, earlier: in
 )  # fmt: skip
 def test_bad_checks_count_on_over_reloads(health: int, result: str, earlier: int, state: str) -> None:
     servers = configured(A)
-    before = said({"srv_check_health": str(health), "srv_check_result": result})
+    before = server_states({"srv_check_health": str(health), "srv_check_result": result})
 
-    assert told(before, servers, servers, handed(earlier, "2", "2"))["s1"]["srv_op_state"] == state
+    assert handed_over(before, servers, servers, handed(earlier, "2", "2"))["s1"]["srv_op_state"] == state

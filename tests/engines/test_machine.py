@@ -26,14 +26,14 @@ def test_without_cgroups_it_is_the_machines(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "above", "found"), [("max", "max", 8192), ("536870912", "max", 512), ("max", "1073741824", 1024)]
+    ("own", "above", "mib"), [("max", "max", 8192), ("536870912", "max", 512), ("max", "1073741824", 1024)]
 )
-def test_the_least_limit_on_the_way_up_counts(folder: Path, own: str, above: str, found: int) -> None:
+def test_the_least_limit_on_the_way_up_counts(folder: Path, own: str, above: str, mib: int) -> None:
     (folder / "cgroup").write_text("0::/system.slice/guardpanel.service\n")
     limit(folder, "system.slice/guardpanel.service/memory.max", f"{own}\n")
     limit(folder, "system.slice/memory.max", f"{above}\n")
 
-    assert machine.memory_mib() == found
+    assert machine.memory_mib() == mib
 
 
 def test_a_container_sees_its_own_limit_at_the_top(folder: Path) -> None:
@@ -43,9 +43,9 @@ def test_a_container_sees_its_own_limit_at_the_top(folder: Path) -> None:
     assert machine.memory_mib() == 256
 
 
-@pytest.mark.parametrize(("text", "found"), [("268435456", 256), ("9223372036854771712", 8192)])
-def test_version_1_says_it_in_another_place(folder: Path, text: str, found: int) -> None:
+@pytest.mark.parametrize(("text", "mib"), [("268435456", 256), ("9223372036854771712", 8192)])
+def test_version_1_says_it_in_another_place(folder: Path, text: str, mib: int) -> None:
     (folder / "cgroup").write_text("5:cpu,cpuacct:/a\n4:memory:/docker/abc\n")
     limit(folder, "memory/memory.limit_in_bytes", f"{text}\n")
 
-    assert machine.memory_mib() == found
+    assert machine.memory_mib() == mib

@@ -30,10 +30,10 @@ class Resolver:
 
     def __init__(self) -> None:
         self.speaks = threading.Event()
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
 
     def __call__(self, name: str) -> Sequence[str]:
-        self.asked.append(name)
+        self.lookups.append(name)
         if name.startswith("silent"):
             self.speaks.wait(60)
         if name == "again.lan":
@@ -64,9 +64,9 @@ async def test_a_name_that_is_being_asked_for_is_not_asked_for_again() -> None:
     resolver.speaks.set()
 
     assert (await asking)["silent.lan"] == Resolution(problem="Name or service not known", is_none=True)
-    assert resolver.asked == ["silent.lan"]
+    assert resolver.lookups == ["silent.lan"]
     await names.find(["silent.lan"], longest=30)
-    assert resolver.asked == ["silent.lan"] * 2
+    assert resolver.lookups == ["silent.lan"] * 2
 
 
 async def test_a_name_leads_nowhere_that_may_not_be_typed() -> None:

@@ -63,20 +63,20 @@ class FirstStart(MasterCli):
     def __init__(self, path: Path, looks: int) -> None:
         super().__init__(path)
         self.left = looks
-        self.told = 0
+        self.reloads = 0
 
     async def processes(self, patience: float = 0.0) -> Processes:
-        return Processes(1, "3.2.26", (7,), (), 0, 0) if self.told < 3 else Processes(1, "3.2.26", (8,), (7,), 0, 1)
+        return Processes(1, "3.2.26", (7,), (), 0, 0) if self.reloads < 3 else Processes(1, "3.2.26", (8,), (7,), 0, 1)
 
     async def info(self, pid: int = 0) -> dict[str, str]:
-        if self.left and self.told < 3:
+        if self.left and self.reloads < 3:
             self.left -= 1
             raise EngineUnavailable("The worker is loading.")
-        return {"description": "guardpanel this", "pid": "7" if self.told < 3 else "8"}
+        return {"description": "guardpanel this", "pid": "7" if self.reloads < 3 else "8"}
 
     async def reload(self) -> str:
-        self.told += 1
-        return LOADING if self.told < 3 else "Success=1"
+        self.reloads += 1
+        return LOADING if self.reloads < 3 else "Success=1"
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_haproxy_that_just_starts_with_this_configuration_is_waited_for(
 
     await reloader.reload("this")
 
-    assert reloader.cli.told == 2
+    assert reloader.cli.reloads == 2
 
 
 async def test_reload_is_repeated_while_another_configuration_loads(reloader: Reloader, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ async def test_reload_is_repeated_while_another_configuration_loads(reloader: Re
 
     await reloader.reload("another")
 
-    assert reloader.cli.told == 3
+    assert reloader.cli.reloads == 3
 
 
 async def test_haproxy_that_loads_for_ever_is_given_up(
@@ -124,31 +124,33 @@ async def test_what_runs_is_not_taken_for_settled_while_a_worker_loads_something
     class Loads(FirstStart):
         async def processes(self, patience: float = 0.0) -> Processes:
             return (
-                Processes(1, "3.2.26", (8,), (7,), 0, 9) if self.told < 3 else Processes(1, "3.2.26", (9,), (7,), 0, 9)
+                Processes(1, "3.2.26", (8,), (7,), 0, 9)
+                if self.reloads < 3
+                else Processes(1, "3.2.26", (9,), (7,), 0, 9)
             )
 
         async def info(self, pid: int = 0) -> dict[str, str]:
-            return {"description": "guardpanel this", "pid": "7" if self.told < 3 else "9"}
+            return {"description": "guardpanel this", "pid": "7" if self.reloads < 3 else "9"}
 
     reloader.cli = Loads(tmp_path / "m.sock", looks=0)
 
     await reloader.reload("this")
 
-    assert reloader.cli.told == 3
+    assert reloader.cli.reloads == 3
 
 
-@pytest.mark.parametrize("found", [None, b"", b"-- another"], ids=["missing", "empty", "changed"])
+@pytest.mark.parametrize("content", [None, b"", b"-- another"], ids=["missing", "empty", "changed"])
 @pytest.mark.parametrize("by", ["a check", "a reload", "a start"])
 async def test_the_filter_in_lua_is_there_again_before_haproxy_reads_a_configuration(
-    tmp_path: Path, found: bytes | None, by: str
+    tmp_path: Path, content: bytes | None, by: str
 ) -> None:
     """A run folder that was emptied below a running panel made every save, reload and restart fail until the panel's own."""
     settings = Settings(data_dir=tmp_path)
     engines = Deployer(settings, "")
     path = settings.run_dir / lua_file()
     path.parent.mkdir()
-    if found is not None:
-        path.write_bytes(found)
+    if content is not None:
+        path.write_bytes(content)
     at_that_time = []
 
     class Master(FirstStart):

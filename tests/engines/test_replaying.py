@@ -27,7 +27,7 @@ class FakeAgent:
     """Answers `/v1/replay` as told, and its status while `responds`."""
 
     def __init__(self, control: Path, answer: Answer) -> None:
-        self.control, self.answer, self.responds, self.asked = control, answer, True, 0
+        self.control, self.answer, self.responds, self.requests = control, answer, True, 0
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with (
@@ -36,7 +36,7 @@ class FakeAgent:
         ):
             head = await reader.readuntil(b"\r\n\r\n")
             if head.startswith(b"POST /v1/replay"):
-                self.asked += 1
+                self.requests += 1
                 await self.answer(reader, writer)
             elif self.responds:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
@@ -123,12 +123,12 @@ async def test_a_verdict_that_takes_long_is_waited_for_while_the_agent_responds(
 
 async def test_an_agent_that_replays_for_others_is_asked_again(impatient: None) -> None:
     async def busy_at_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await (refuses(429, "4 replays are already running") if fake.asked < 3 else answers)(reader, writer)
+        await (refuses(429, "4 replays are already running") if fake.requests < 3 else answers)(reader, writer)
 
     async with agent(busy_at_first) as fake:
         given = [verdict async for verdict in Replays(fake.control).replay(UNDER, [REQUEST])]
 
-    assert (len(given), fake.asked) == (1, 3)
+    assert (len(given), fake.requests) == (1, 3)
 
 
 async def test_a_fifth_replay_waits_for_its_turn_and_gets_it_when_another_is_closed() -> None:
@@ -147,12 +147,12 @@ async def test_a_fifth_replay_waits_for_its_turn_and_gets_it_when_another_is_clo
         fifth = replays.replay(UNDER, [REQUEST])
         waiting = asyncio.create_task(anext(fifth))
         await asyncio.sleep(0)
-        assert (waiting.done(), fake.asked) == (False, 4)
+        assert (waiting.done(), fake.requests) == (False, 4)
 
         await running[0].aclose()
         assert (await waiting).verdicts[0].passes
         async with aclosing(fifth):
-            assert fake.asked == 5
+            assert fake.requests == 5
         for each in running[1:]:
             await each.aclose()
         assert not replays.must_wait

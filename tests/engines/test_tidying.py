@@ -71,12 +71,12 @@ class HalfReadAgent(Agent):
     def __init__(self, settings: Settings) -> None:
         super().__init__("", settings.agent_control_socket, settings.run_dir / "coraza.yaml")
         self.read = ""
-        self.reloading, self.asked, self.may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.reloading, self.reached, self.may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def status(self) -> AgentStatus:
         status = AgentStatus(running=True, config_checksum=self.read)
         if self.reloading.is_set():
-            self.asked.set()
+            self.reached.set()
         return status
 
     async def reload(self) -> None:
@@ -106,7 +106,7 @@ async def test_a_look_during_the_agents_reload_reports_no_drift(settings: Settin
     async with asyncio.timeout(60):
         await agent.reloading.wait()
         look = asyncio.create_task(engines.inspect(Expected(1, bundle.checksum)))
-        await agent.asked.wait()
+        await agent.reached.wait()
         agent.may_end.set()
         drift = await look
         await tidying

@@ -42,19 +42,19 @@ NO_SUCH_TABLE = {"@1 show table large_bodies": b"No such table\n\n"}
 
 
 @pytest.fixture(params=sorted(TRANSCRIPTS.glob("haproxy-*")), ids=lambda folder: folder.name)
-def said(request: pytest.FixtureRequest) -> Path:
+def transcripts(request: pytest.FixtureRequest) -> Path:
     """The transcripts of one HAProxy."""
     return request.param  # type: ignore[no-any-return]
 
 
 @asynccontextmanager
-async def master(said: Path, folder: Path, **instead: str) -> AsyncIterator[MasterCli]:
+async def master(transcripts: Path, folder: Path, **instead: str) -> AsyncIterator[MasterCli]:
     """A master that gives these answers; `instead` names others: `show_proc="show-proc-refused"`."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         command = (await reader.readline()).decode().strip()
         name = instead.get(command.replace(" ", "_"), COMMANDS.get(command))
-        writer.write((said / f"{name}.txt").read_bytes() if name else NO_SUCH_TABLE[command])
+        writer.write((transcripts / f"{name}.txt").read_bytes() if name else NO_SUCH_TABLE[command])
         await writer.drain()
         writer.close()
 
@@ -62,8 +62,8 @@ async def master(said: Path, folder: Path, **instead: str) -> AsyncIterator[Mast
         yield MasterCli(folder / "master.sock")
 
 
-def version_of(said: Path) -> str:
-    return said.name.removeprefix("haproxy-")
+def version_of(transcripts: Path) -> str:
+    return transcripts.name.removeprefix("haproxy-")
 
 
 def test_every_branch_that_is_promised_was_recorded() -> None:
@@ -72,15 +72,15 @@ def test_every_branch_that_is_promised_was_recorded() -> None:
     assert {tuple(map(int, version_of(path).split("."))) for path in TRANSCRIPTS.glob("haproxy-*")} == set(BRANCHES)
 
 
-async def test_processes_are_told_apart(said: Path, tmp_path: Path) -> None:
-    async with master(said, tmp_path) as cli:
+async def test_processes_are_told_apart(transcripts: Path, tmp_path: Path) -> None:
+    async with master(transcripts, tmp_path) as cli:
         first = await cli.processes()
-    async with master(said, tmp_path, show_proc="show-proc-old-worker") as cli:
+    async with master(transcripts, tmp_path, show_proc="show-proc-old-worker") as cli:
         reloaded = await cli.processes()
-    async with master(said, tmp_path, show_proc="show-proc-refused") as cli:
+    async with master(transcripts, tmp_path, show_proc="show-proc-refused") as cli:
         refused = await cli.processes()
 
-    assert first.version.startswith(f"{version_of(said)}.")
+    assert first.version.startswith(f"{version_of(transcripts)}.")
     assert (len(first.workers), first.old_workers, first.failed) == (1, (), 0)
     assert (len(reloaded.workers), reloaded.old_workers, reloaded.failed) == (1, first.workers, 0)
     assert reloaded.uptime_seconds >= 1
@@ -89,8 +89,8 @@ async def test_processes_are_told_apart(said: Path, tmp_path: Path) -> None:
     assert {first.master, reloaded.master, refused.master} == {first.master}
 
 
-async def test_the_status_page_reads_what_runs(said: Path, tmp_path: Path) -> None:
-    async with master(said, tmp_path) as cli:
+async def test_the_status_page_reads_what_runs(transcripts: Path, tmp_path: Path) -> None:
+    async with master(transcripts, tmp_path) as cli:
         status = await haproxy_status(cli)
 
     assert status.problem is None
@@ -101,9 +101,9 @@ async def test_the_status_page_reads_what_runs(said: Path, tmp_path: Path) -> No
     assert status.dropped_logs == 0
 
 
-async def test_haproxy_that_refused_a_reload_still_runs(said: Path, tmp_path: Path) -> None:
+async def test_haproxy_that_refused_a_reload_still_runs(transcripts: Path, tmp_path: Path) -> None:
     """From 3.1 on the worker that serves stands among the old ones then."""
-    async with master(said, tmp_path, show_proc="show-proc-refused") as cli:
+    async with master(transcripts, tmp_path, show_proc="show-proc-refused") as cli:
         status = await haproxy_status(cli)
 
     assert (status.running, status.failed_reloads) == (True, 1)
@@ -114,15 +114,15 @@ async def test_haproxy_that_refused_a_reload_still_runs(said: Path, tmp_path: Pa
     [("set-address", True), ("set-address-again", True), ("set-address-of-none", False)],
 )
 async def test_whether_a_server_took_an_address_is_read(
-    said: Path, tmp_path: Path, transcript: str, has_it: bool
+    transcripts: Path, tmp_path: Path, transcript: str, has_it: bool
 ) -> None:
     command = "@1_set_server_be_1/s2_addr_127.0.0.2"
-    async with master(said, tmp_path, **{command: transcript}) as cli:
+    async with master(transcripts, tmp_path, **{command: transcript}) as cli:
         assert await cli.set_address("be_1", "s2", "127.0.0.2") is has_it
 
 
-async def test_servers_have_their_states(said: Path, tmp_path: Path) -> None:
-    async with master(said, tmp_path) as cli:
+async def test_servers_have_their_states(transcripts: Path, tmp_path: Path) -> None:
+    async with master(transcripts, tmp_path) as cli:
         servers = Servers(await cli.stat())
 
     assert servers.states == {
@@ -139,8 +139,8 @@ async def test_servers_have_their_states(said: Path, tmp_path: Path) -> None:
     assert (disabled.check, nameless.address) == ("", "")
 
 
-async def test_a_state_file_has_each_server_by_name(said: Path, tmp_path: Path) -> None:
-    async with master(said, tmp_path) as cli:
+async def test_a_state_file_has_each_server_by_name(transcripts: Path, tmp_path: Path) -> None:
+    async with master(transcripts, tmp_path) as cli:
         rows = rows_in(await cli.server_states())
 
     states = {
@@ -158,8 +158,8 @@ async def test_a_state_file_has_each_server_by_name(said: Path, tmp_path: Path) 
     }
 
 
-async def test_maps_and_backends_are_found_by_their_names(said: Path, tmp_path: Path) -> None:
-    async with master(said, tmp_path) as cli:
+async def test_maps_and_backends_are_found_by_their_names(transcripts: Path, tmp_path: Path) -> None:
+    async with master(transcripts, tmp_path) as cli:
         maps = await cli.maps()
         checksum = (await haproxy_status(cli)).checksum or ""
 
@@ -168,13 +168,13 @@ async def test_maps_and_backends_are_found_by_their_names(said: Path, tmp_path: 
         assert not await cli.has_backend("gp_end_000000000000")
 
 
-async def test_what_a_master_answers_to_a_reload_comes_through(said: Path, tmp_path: Path) -> None:
-    async with master(said, tmp_path) as cli:
+async def test_what_a_master_answers_to_a_reload_comes_through(transcripts: Path, tmp_path: Path) -> None:
+    async with master(transcripts, tmp_path) as cli:
         good = await cli.reload()
-    async with master(said, tmp_path, reload="reload-refused") as cli:
+    async with master(transcripts, tmp_path, reload="reload-refused") as cli:
         bad = await cli.reload()
 
-    if version_of(said) == "2.6":
+    if version_of(transcripts) == "2.6":
         assert good == bad == ""
     else:
         assert good.startswith("Success=1")
@@ -182,9 +182,9 @@ async def test_what_a_master_answers_to_a_reload_comes_through(said: Path, tmp_p
         assert "balance only supports" in bad
 
 
-def refusal(said: Path, name: str) -> ConfigRejected:
+def refusal(transcripts: Path, name: str) -> ConfigRejected:
     """With the line that the first complaint names known as that of a field."""
-    output = (said / f"{name}.txt").read_text("utf-8")
+    output = (transcripts / f"{name}.txt").read_text("utf-8")
     first = next(line for line in output.splitlines() if line.startswith("[ALERT]"))
     at = int(first.partition("haproxy.cfg:")[2].partition("]")[0] or 0)
     origins: Mapping[str, Mapping[int, Origin]] = {"haproxy.cfg": {at: Origin("virtual_host", 1, "balance")}}
@@ -201,8 +201,8 @@ def refusal(said: Path, name: str) -> ConfigRejected:
         ("check-no-map", "failed to open pattern file <nowhere.map>"),
     ],
 )
-def test_a_complaint_is_found_at_its_field(said: Path, name: str, words: str) -> None:
-    finding = refusal(said, name).findings[0]
+def test_a_complaint_is_found_at_its_field(transcripts: Path, name: str, words: str) -> None:
+    finding = refusal(transcripts, name).findings[0]
 
     assert words in finding.message
     assert (finding.noun, finding.noun_id, finding.field) == ("virtual_host", 1, "balance")
@@ -210,8 +210,8 @@ def test_a_complaint_is_found_at_its_field(said: Path, name: str, words: str) ->
     assert not any(line.startswith("[") for line in finding.message.splitlines())
 
 
-def test_a_server_that_is_named_without_its_line_is_found_all_the_same(said: Path) -> None:
-    output = (said / "check-bad-server.txt").read_text("utf-8")
+def test_a_server_that_is_named_without_its_line_is_found_all_the_same(transcripts: Path) -> None:
+    output = (transcripts / "check-bad-server.txt").read_text("utf-8")
 
     finding = rejected(Completed(1, output), Path("/data"), {}).findings[0]
 
@@ -237,8 +237,8 @@ async def test_a_complaint_about_a_certificate_names_it_by_its_id(version: str, 
     assert [link["url"] for link in refusals.refusal(refused, 7)["links"]] == ["/certificates/17"]
 
 
-def test_warnings_are_no_complaints(said: Path) -> None:
-    output = (said / "check-warning.txt").read_text("utf-8")
+def test_warnings_are_no_complaints(transcripts: Path) -> None:
+    output = (transcripts / "check-warning.txt").read_text("utf-8")
 
     assert "WARNING" in output
     assert rejected(Completed(0, output), Path("/data"), {}).findings == ()

@@ -51,14 +51,14 @@ def test_a_batch_that_is_cut_off_is_read_again(ground: Ground, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "problem"),
     [
         (sqlite3.OperationalError("database or disk is full"), "database or disk is full"),
         (KeyError("secret"), "KeyError; the ingest’s log has the stack"),
     ],
 )
 def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, problem: str
 ) -> None:
     monkeypatch.setattr(run, "AFTER_FAILURE_SECONDS", 0.01)
     ground.write(FIRST, event := an_event())
@@ -78,7 +78,7 @@ def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
 
     assert ground.requests() == [event["id"]]
     assert ground.counters == {"events": 1}
-    assert problems == {None, f"Events can’t be stored: {told}."}
+    assert problems == {None, f"Events can’t be stored: {problem}."}
     assert "in full" in caplog.text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.haproxies import NEEDED, ONE, VERSIONS, haproxy_binary
+from tests.haproxies import NEEDED, ONE_VERSION, VERSIONS, haproxy_binary
 from tests.live.origins import Origin, origin
 from tests.live.over_h2 import over
 from tests.live.stack import Stack
@@ -35,9 +35,9 @@ LONGEST = (
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     on_one = metafunc.definition.get_closest_marker("one_haproxy") is not None
-    versions = ONE if on_one else VERSIONS
+    versions = ONE_VERSION if on_one else VERSIONS
     if "http" in metafunc.fixturenames:
-        ways = [*((version, "1.1") for version in versions), *((version, "2") for version in ONE)]
+        ways = [*((version, "1.1") for version in versions), *((version, "2") for version in ONE_VERSION)]
         metafunc.parametrize(("haproxy", "http"), ways, indirect=["haproxy"], scope="session")
     elif "haproxy" in metafunc.fixturenames:
         metafunc.parametrize("haproxy", versions, indirect=True, scope="session")
@@ -75,7 +75,7 @@ def channel(stack: Stack, http: str) -> Stack:
 def shared_panel() -> Iterator[Panel]:
     """A whole panel on one HAProxy, with Ada's account, for files in SHARE_A_PANEL (tests/together.py): its start takes as much of the
     processor's time as a dozen saves. Each has hostnames and policies of its own, and expects no ids."""
-    with running_panel(haproxy_binary(ONE[0])) as panel:
+    with running_panel(haproxy_binary(ONE_VERSION[0])) as panel:
         an_account(panel)
         yield panel
 

@@ -22,7 +22,7 @@ from guardpanel.services.fixes.drafts import Draft, ground_of
 from guardpanel.services.saving import snapshots
 from tests.live.judging import EvaluatedRequest
 from tests.live.stack import wait_until
-from tests.live.test_false_positives import CASES, Case, asked
+from tests.live.test_false_positives import CASES, Case, evaluated
 from tests.panel import Panel
 from tests.rows import FACTS
 from tests.web import Person
@@ -82,7 +82,7 @@ class Site:
 
     def question(self, request: Case, change: Case) -> EvaluatedRequest:
         """To this host."""
-        made = asked(request, change)
+        made = evaluated(request, change)
         headers = [[name, self.host if name.lower() == "host" else value] for name, value in made["headers"]]
         return {**made, "headers": headers}
 

@@ -105,7 +105,7 @@ class Machine:
     panel: Panel
     there: Path
     revision: int
-    said: str
+    output: str
     refused: subprocess.CompletedProcess[str]
 
 
@@ -147,7 +147,7 @@ def test_while_the_panel_runs_the_command_says_where_to_restore(machine: Machine
 
 
 def test_every_row_is_as_it_was(machine: Machine) -> None:
-    assert "goes live when guardpanel starts" in machine.said
+    assert "goes live when guardpanel starts" in machine.output
     there, here = rows(machine.there), rows(machine.panel.data)
 
     assert as_backed_up(there, machine.revision, here) == here

@@ -23,7 +23,7 @@ SEED, BODIES = 3, 160
 NO_HEADER = re.compile(r"[\x00-\x1f\x7f]")
 """What HAProxy itself refuses in one."""
 
-SEEN = "".join(
+VALUE_RULES = "".join(
     f'SecRule ARGS|FILES|XML:/*|XML://@* "@rx ^z{letter}" '
     f"\"id:{195_000 + at},phase:2,pass,t:none,msg:'a value that begins with z{letter}'\"\n"
     for at, letter in enumerate(string.ascii_lowercase)
@@ -39,7 +39,7 @@ class TellingStack(Stack):
         file = self.folder / "coraza.yaml"
         agent = readable_yaml.read(file.read_text())
         for application in agent["applications"]:
-            application["directives"] += SEEN
+            application["directives"] += VALUE_RULES
         file.write_text(readable_yaml.written(agent))
         return bundle
 

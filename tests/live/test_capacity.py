@@ -80,7 +80,7 @@ def visitors(connections: Iterator[socket.socket]) -> Iterator[list[socket.socke
         yield [stack.enter_context(connection) for connection in connections]
 
 
-def asked(stack: Stack, number: int, host: str, target: str = "/", body: bytes = b"") -> Response:
+def answer_to(stack: Stack, number: int, host: str, target: str = "/", body: bytes = b"") -> Response:
     """By a visitor who has no secret."""
     headers = {"user-agent": "Mozilla/5.0", "accept": "*/*"}
     if body:
@@ -117,13 +117,13 @@ def test_visitors_are_served_while_large_answers_stall(stack: Stack) -> None:
     with visitors(visitor(stack, number + 1, request) for number in range(BODIES)):
         wait_until(lambda: entry(stack, "large_answers", "1") == BODIES, "as many as there is memory for")
 
-        assert asked(stack, 99, "plain.test", "/big").status == 503
-        assert asked(stack, 99, "plain.test", "/page").status == 200
-        assert asked(stack, 99, "plain.test", "/unframed").body == b"x" * 65536
-        assert asked(stack, 99, "plain.test").status == 200
+        assert answer_to(stack, 99, "plain.test", "/big").status == 503
+        assert answer_to(stack, 99, "plain.test", "/page").status == 200
+        assert answer_to(stack, 99, "plain.test", "/unframed").body == b"x" * 65536
+        assert answer_to(stack, 99, "plain.test").status == 200
         wait_until(lambda: "bodies" in verdicts(stack), "it is in the log")
     wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")
-    assert asked(stack, 99, "plain.test", "/page").status == 200
+    assert answer_to(stack, 99, "plain.test", "/page").status == 200
 
 
 @pytest.mark.parametrize(("host", "judged"), [("plain.test", True), ("detect.test", False)], ids=["judged", "unjudged"])
@@ -133,12 +133,12 @@ def test_one_client_does_not_take_every_place_for_large_answers(stack: Stack, ho
     with agent(stack, there=judged), visitors(visitor(stack, 40, request) for _ in range(BODIES_PER_CLIENT)):
         wait_until(lambda: entry(stack, "large_answers", "1") == BODIES_PER_CLIENT, "its share is taken")
 
-        assert asked(stack, 40, host, "/large").status == 503
-        assert asked(stack, 40, host, "/page").status == 200
-        other = asked(stack, 41, host, "/large")
+        assert answer_to(stack, 40, host, "/large").status == 503
+        assert answer_to(stack, 40, host, "/page").status == 200
+        other = answer_to(stack, 41, host, "/large")
         assert (other.status, len(other.text)) == (200, 8 * 65536)
     wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")
-    assert asked(stack, 40, host, "/large").status == 200
+    assert answer_to(stack, 40, host, "/large").status == 200
 
 
 @contextlib.contextmanager
@@ -157,8 +157,8 @@ def agent(stack: Stack, there: bool) -> Iterator[None]:
 
 def test_an_excess_connection_is_rejected_but_not_the_panels(stack: Stack) -> None:
     with visitors(visitor(stack, number + 1) for number in range(CONNECTIONS)) as idle:
-        wait_until(lambda: asked(stack, 99, "plain.test").status == 503, "visitors have all connections")
-        refused = asked(stack, 99, "plain.test")
+        wait_until(lambda: answer_to(stack, 99, "plain.test").status == 503, "visitors have all connections")
+        refused = answer_to(stack, 99, "plain.test")
 
         assert refused.headers["retry-after"] == "5"
         assert refused.headers["connection"] == "close"
@@ -169,7 +169,7 @@ def test_an_excess_connection_is_rejected_but_not_the_panels(stack: Stack) -> No
         wait_until(lambda: "crowded" in verdicts(stack), "it is in the log")
 
         idle.pop().close()
-        wait_until(lambda: asked(stack, 99, "plain.test").status == 200, "who waited gets in")
+        wait_until(lambda: answer_to(stack, 99, "plain.test").status == 200, "who waited gets in")
 
 
 def test_one_client_has_no_more_requests_in_progress_than_it_may(stack: Stack) -> None:
@@ -177,12 +177,12 @@ def test_one_client_has_no_more_requests_in_progress_than_it_may(stack: Stack) -
     with visitors(visitor(stack, 50, hold) for _ in range(PER_CLIENT)):
         wait_until(lambda: entry(stack, "by_client", "::ffff:127.0.1.50") == PER_CLIENT, "all are in progress")
 
-        refused = asked(stack, 50, "plain.test")
+        refused = answer_to(stack, 50, "plain.test")
 
         assert (refused.status, refused.headers["retry-after"]) == (429, "5")
-        assert asked(stack, 51, "plain.test").status == 200, "somebody else"
+        assert answer_to(stack, 51, "plain.test").status == 200, "somebody else"
         wait_until(lambda: "greedy" in verdicts(stack), "it is in the log")
-    wait_until(lambda: asked(stack, 50, "plain.test").status == 200, "the client gets in again")
+    wait_until(lambda: answer_to(stack, 50, "plain.test").status == 200, "the client gets in again")
 
 
 @pytest.mark.parametrize(("host", "length"), [("detect.test", 4000), ("begin.test", 5 * MIB)])
@@ -204,12 +204,12 @@ def test_a_body_that_may_pass_counts_among_the_requests_of_its_client_while_it_c
 
     assert (refused.status, refused.headers["retry-after"]) == (429, "5")
     assert (admitted.status, admitted.seen["length"]) == (200, 4000)
-    wait_until(lambda: ("greedy", "203.0.113.9") in told(stack), "it is in the log")
+    wait_until(lambda: ("greedy", "203.0.113.9") in verdicts_by_client(stack), "it is in the log")
     wait_until(lambda: not entry(stack, "by_client", "::ffff:203.0.113.9"), "all are over")
     wait_until(lambda: not entry(stack, "large_bodies", "3"), "all places are free")
 
 
-def told(stack: Stack) -> set[tuple[str, str]]:
+def verdicts_by_client(stack: Stack) -> set[tuple[str, str]]:
     return {(line["verdict"], line["client"]) for line in stack.access_log()}
 
 
@@ -220,14 +220,14 @@ def test_so_many_large_bodies_are_inspected_at_a_time(stack: Stack) -> None:
         wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES, "all slots are taken")
         before = stack.uninspected(2)
 
-        assert asked(stack, 80, "block.test", body=large).status == 503
-        passed = asked(stack, 81, "detect.test", body=large)
+        assert answer_to(stack, 80, "block.test", body=large).status == 503
+        passed = answer_to(stack, 81, "detect.test", body=large)
         assert (passed.status, passed.seen["length"]) == (200, LENGTH)
         assert passed.seen_headers["x-waf-error"] == "not-inspected"
         assert stack.uninspected(2) == before + 1
-        assert asked(stack, 82, "block.test", body=small).status == 200
+        assert answer_to(stack, 82, "block.test", body=small).status == 200
         wait_until(lambda: "bodies" in verdicts(stack), "it is in the log")
-    wait_until(lambda: asked(stack, 83, "block.test", body=large).status == 200, "the slots are free again")
+    wait_until(lambda: answer_to(stack, 83, "block.test", body=large).status == 200, "the slots are free again")
 
 
 def test_a_large_body_that_may_pass_has_its_place_while_it_comes(stack: Stack, server: Origin) -> None:
@@ -239,8 +239,8 @@ def test_a_large_body_that_may_pass_has_its_place_while_it_comes(stack: Stack, s
         with visitor(stack, 80, upload("detect.test")):
             wait_until(lambda: len(server.begun) > before, "it is at the server before it is complete")
             assert stack.uninspected(2)
-        assert asked(stack, 82, "detect.test", body=b"x" * 1000).status == 200
-    wait_until(lambda: asked(stack, 83, "block.test", body=b"x" * LENGTH).status == 200, "the slots are free again")
+        assert answer_to(stack, 82, "detect.test", body=b"x" * 1000).status == 200
+    wait_until(lambda: answer_to(stack, 83, "block.test", body=b"x" * LENGTH).status == 200, "the slots are free again")
 
 
 def test_a_body_over_the_limit_has_its_place_while_its_beginning_comes(stack: Stack) -> None:
@@ -248,34 +248,34 @@ def test_a_body_over_the_limit_has_its_place_while_its_beginning_comes(stack: St
     with visitors(visitor(stack, 60 + number, upload("begin.test", 5 * MIB)) for number in range(BODIES)):
         wait_until(lambda: entry(stack, "large_bodies", "3") == BODIES, "all slots are taken")
 
-        assert asked(stack, 80, "begin.test", body=b"x" * (5 * MIB)).status == 503
-        assert asked(stack, 81, "block.test", body=b"x" * LENGTH).status == 503, "the slots are every policy's"
-        assert asked(stack, 82, "begin.test", body=b"x" * 1000).status == 200
-    wait_until(lambda: asked(stack, 83, "begin.test", body=b"x" * LENGTH).status == 200, "the slots are free again")
+        assert answer_to(stack, 80, "begin.test", body=b"x" * (5 * MIB)).status == 503
+        assert answer_to(stack, 81, "block.test", body=b"x" * LENGTH).status == 503, "the slots are every policy's"
+        assert answer_to(stack, 82, "begin.test", body=b"x" * 1000).status == 200
+    wait_until(lambda: answer_to(stack, 83, "begin.test", body=b"x" * LENGTH).status == 200, "the slots are free again")
 
 
 def test_one_client_does_not_take_every_place_for_large_bodies(stack: Stack) -> None:
     with visitors(visitor(stack, 70, upload("block.test")) for _ in range(BODIES_PER_CLIENT)):
         wait_until(lambda: entry(stack, "large_bodies", "1") == BODIES_PER_CLIENT, "its share is taken")
 
-        assert asked(stack, 70, "block.test", body=b"x" * LENGTH).status == 503
-        assert asked(stack, 70, "begin.test", body=b"x" * LENGTH).status == 503
-        assert asked(stack, 71, "block.test", body=b"x" * LENGTH).status == 200
+        assert answer_to(stack, 70, "block.test", body=b"x" * LENGTH).status == 503
+        assert answer_to(stack, 70, "begin.test", body=b"x" * LENGTH).status == 503
+        assert answer_to(stack, 71, "block.test", body=b"x" * LENGTH).status == 200
 
 
 def test_what_else_a_client_has_in_progress_takes_nothing_of_its_share_of_large_bodies(stack: Stack) -> None:
     with visitors(visitor(stack, 75, head("GET", "plain.test", "/hold", {})) for _ in range(BODIES_PER_CLIENT)):
         wait_until(lambda: entry(stack, "by_client", "::ffff:127.0.1.75") == BODIES_PER_CLIENT, "all are in progress")
 
-        assert asked(stack, 75, "block.test", body=b"x" * LENGTH).status == 200
-        assert asked(stack, 75, "detect.test", body=b"x" * LENGTH).seen_headers.get("x-waf-error") is None
+        assert answer_to(stack, 75, "block.test", body=b"x" * LENGTH).status == 200
+        assert answer_to(stack, 75, "detect.test", body=b"x" * LENGTH).seen_headers.get("x-waf-error") is None
 
 
 def test_a_large_body_that_has_a_place_and_no_verdict_is_counted(stack: Stack) -> None:
     before = stack.uninspected(2)
     with agent(stack, there=False):
-        passed = asked(stack, 76, "detect.test", body=b"x" * LENGTH)
-        assert asked(stack, 77, "detect.test", body=b"x" * 1000).status == 200
+        passed = answer_to(stack, 76, "detect.test", body=b"x" * LENGTH)
+        assert answer_to(stack, 77, "detect.test", body=b"x" * 1000).status == 200
 
     assert passed.seen_headers["x-waf-error"] == "not-inspected"
     assert stack.uninspected(2) == before + 2

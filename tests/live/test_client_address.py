@@ -79,7 +79,7 @@ def ask(
         return stack.answer(connection, request)
 
 
-def seen(answer: Response) -> dict[str, list[str]]:
+def received(answer: Response) -> dict[str, list[str]]:
     """Every value of each header that the server received."""
     headers: dict[str, list[str]] = {}
     for name, value in answer.seen["headers"]:
@@ -109,7 +109,7 @@ def test_nothing_that_a_stranger_says_of_itself_reaches_a_server(stack: Stack, s
     use(stack, server, **traffic[configured])
     names = [*FORGED, "X-Edge", "X_Edge"] if configured == "header" else FORGED
 
-    headers = seen(ask(stack, *(f"{name}: 203.0.113.9" for name in names)))
+    headers = received(ask(stack, *(f"{name}: 203.0.113.9" for name in names)))
 
     assert "203.0.113.9" not in json.dumps(headers)
     assert (headers["x-forwarded-for"], headers["x-real-ip"]) == ([STRANGER], [STRANGER])
@@ -123,7 +123,7 @@ def test_a_forged_header_is_found_among_as_many_as_there_may_be(stack: Stack, se
     use(stack, server)
     others = [f"{'x' * 240}-{number}: y" for number in range(90)]
 
-    headers = seen(ask(stack, *others, "X-Original-URL: /admin", "X_Forwarded_Proto: https"))
+    headers = received(ask(stack, *others, "X-Original-URL: /admin", "X_Forwarded_Proto: https"))
 
     assert len([name for name in headers if name.startswith("xxx")]) == 90
     assert headers["x-forwarded-proto"] == ["http"]
@@ -164,7 +164,7 @@ CHAINS = [
 def test_a_trusted_proxy_names_the_client_through_a_chain(by_networks: Stack, values: list[str], client: str) -> None:
     answer = ask(by_networks, *(f"X-Forwarded-For: {value}" for value in values), peer=PROXY)
 
-    assert seen(answer)["x-forwarded-for"] == [client]
+    assert received(answer)["x-forwarded-for"] == [client]
     line = by_networks.logged(answer)
     assert (line["client"], line["peer"], line["proxied"]) == (client, PROXY, "1")
     assert (line["client_port"] == 0) is (client != PROXY)  # the proxy's is not the visitor's
@@ -173,13 +173,13 @@ def test_a_trusted_proxy_names_the_client_through_a_chain(by_networks: Stack, va
 def test_scheme_host_and_port_pass_from_a_trusted_proxy(by_networks: Stack) -> None:
     claims = {"X-Forwarded-Proto": "HTTPS", "X-Forwarded-Host": "www.shop.test:8443", "X-Forwarded-Port": "8443"}
 
-    headers = seen(ask(by_networks, *(f"{name}: {value}" for name, value in claims.items()), peer=PROXY))
+    headers = received(ask(by_networks, *(f"{name}: {value}" for name, value in claims.items()), peer=PROXY))
 
     assert headers["x-forwarded-proto"] == ["https"]
     assert headers["x-forwarded-host"] == ["www.shop.test:8443"]
     assert headers["x-forwarded-port"] == ["8443"]
     odd = {"X-Forwarded-Proto": "gopher", "X-Forwarded-Host": "a b<script>", "X-Forwarded-Port": "8443x"}
-    headers = seen(ask(by_networks, *(f"{name}: {value}" for name, value in odd.items()), peer=PROXY))
+    headers = received(ask(by_networks, *(f"{name}: {value}" for name, value in odd.items()), peer=PROXY))
     assert (headers["x-forwarded-proto"], headers["x-forwarded-host"]) == (["http"], ["shop.test"])
     assert "x-forwarded-port" not in headers
 
@@ -202,20 +202,20 @@ def test_the_client_is_the_nth_from_the_right_where_hops_are_counted(stack: Stac
     use(stack, server, client_ip_source="x_forwarded_for", forwarded_hops=2, trusted_networks=[PROXY])
 
     for values, client in (("1.1.1.1, 203.0.113.9, 10.0.0.1", "203.0.113.9"), ("203.0.113.9", PROXY), ("", PROXY)):
-        assert seen(ask(stack, f"X-Forwarded-For: {values}", peer=PROXY))["x-forwarded-for"] == [client]
+        assert received(ask(stack, f"X-Forwarded-For: {values}", peer=PROXY))["x-forwarded-for"] == [client]
 
 
 def test_a_trusted_proxys_single_header_is_the_client_ip(stack: Stack, server: Origin) -> None:
     use(stack, server, client_ip_source="header", client_ip_header="CF-Connecting-IP", trusted_networks=[PROXY])
 
-    headers = seen(ask(stack, "CF-Connecting-IP: 203.0.113.9", "X-Forwarded-For: 1.2.3.4", peer=PROXY))
+    headers = received(ask(stack, "CF-Connecting-IP: 203.0.113.9", "X-Forwarded-For: 1.2.3.4", peer=PROXY))
     assert (headers["x-forwarded-for"], headers["cf-connecting-ip"]) == (["203.0.113.9"], ["203.0.113.9"])
     for lines in (
         ["CF-Connecting-IP: 1.1.1.1", "CF-Connecting-IP: 2.2.2.2"],
         ["CF-Connecting-IP: 1.1.1.1, 2.2.2.2"],
         [],
     ):
-        headers = seen(ask(stack, *lines, peer=PROXY))
+        headers = received(ask(stack, *lines, peer=PROXY))
         assert headers["x-forwarded-for"] == [PROXY]
         assert "cf-connecting-ip" not in headers
 
@@ -227,18 +227,18 @@ def test_the_proxy_protocol_is_believed_of_its_networks_alone(by_networks: Stack
     named = {v1: "198.51.100.7", V2_TCP4: "198.51.100.7", V2_TCP6: "2001:db8::7", mapped: "198.51.100.7"}
     for listener in (1, 2):
         for before, client in {**named, V2_LOCAL: PROXY, b"PROXY UNKNOWN\r\n": PROXY}.items():
-            headers = seen(ask(stack, peer=PROXY, listener=listener, before=before))
+            headers = received(ask(stack, peer=PROXY, listener=listener, before=before))
             assert headers["x-forwarded-for"] == [client]
             assert headers["x-forwarded-proto"] == ["https" if before in {v1, V2_TCP4} else "http"]
         with pytest.raises((ConnectionError, OSError)):  # it must begin with it
             ask(stack, peer=PROXY, listener=listener)
         assert ask(stack, listener=listener, before=v1).status == 400
         assert ask(stack, peer=PROXY, listener=listener, before=v1 + v1).status == 400
-    assert seen(ask(stack, listener=1))["x-forwarded-for"] == [STRANGER]
+    assert received(ask(stack, listener=1))["x-forwarded-for"] == [STRANGER]
     behind_a_cdn = ask(
         stack, "X-Forwarded-For: 203.0.113.9", peer=PROXY, listener=2, before=b"PROXY TCP4 10.1.1.1 192.0.2.1 9 80\r\n"
     )
-    assert seen(behind_a_cdn)["x-forwarded-for"] == ["203.0.113.9"]
+    assert received(behind_a_cdn)["x-forwarded-for"] == ["203.0.113.9"]
     assert ask(stack, peer=PROXY, before=v1).status == 400
 
 
@@ -344,7 +344,7 @@ def test_behind_something_that_ends_tls_visitors_are_who_they_are(
         stack, terminator[way], VISITORS[0], "/account", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Host: evil.test"
     )
 
-    headers = seen(page)  # 200: no redirect to where it is already
+    headers = received(page)  # 200: no redirect to where it is already
     assert headers["x-forwarded-for"] == [VISITORS[0]]
     assert headers["x-forwarded-proto"] == ["https"]
     before = {event["id"] for event in agents_events(stack)}

@@ -48,7 +48,7 @@ def visit(stack: Stack, host: str, target: str, method: str = "GET", body: bytes
     return stack.send(head(method, host, target, sent), body).status
 
 
-async def told(stack: Stack, filters: EventFilter, enough: Callable[[EventDetail], bool]) -> EventDetail:
+async def event_of(stack: Stack, filters: EventFilter, enough: Callable[[EventDetail], bool]) -> EventDetail:
     """The one event that matches, once both have spoken of it."""
     settings = Settings(data_dir=stack.folder)
     database = Database(settings.database)
@@ -106,7 +106,7 @@ def test_a_request_id_tells_its_moment(stack: Stack) -> None:
 async def test_an_attack_is_recorded_with_all_its_rules(stack: Stack) -> None:
     assert visit(stack, "blocks.test", f"{ATTACK}&pin=0815&x=%ff", cookie="session=geheim") == 403
 
-    event = await told(stack, EventFilter(verdict=Verdict.BLOCKED), both)
+    event = await event_of(stack, EventFilter(verdict=Verdict.BLOCKED), both)
 
     item, line = event.item, log_line(stack, event.item)
     assert (item.virtual_host_id, item.policy_id, item.status, item.method, item.host, item.path) == (
@@ -132,7 +132,7 @@ async def test_an_attack_is_recorded_with_all_its_rules(stack: Stack) -> None:
 async def test_a_detected_request_is_recorded_and_passes(stack: Stack) -> None:
     assert visit(stack, "watches.test", ATTACK) == 200
 
-    event = await told(stack, EventFilter(verdict=Verdict.DETECTED), both)
+    event = await event_of(stack, EventFilter(verdict=Verdict.DETECTED), both)
 
     assert (event.item.virtual_host_id, event.item.policy_id, event.item.status) == (2, 2, 200)
     assert event.proxy is not None
@@ -150,7 +150,7 @@ async def test_haproxys_own_verdicts_are_told(stack: Stack) -> None:
     }
 
     for verdict, (answered, host, status) in cases.items():
-        event = await told(stack, EventFilter(verdict=verdict), alone)
+        event = await event_of(stack, EventFilter(verdict=verdict), alone)
         assert (event.item.virtual_host_id, event.item.status, answered) == (host, status, status)
         assert event.item.request_id == log_line(stack, event.item)["id"]
 
@@ -161,8 +161,8 @@ async def test_a_missing_agent_is_recorded_in_both_fail_modes(stack: Stack) -> N
     stack.wait_for_server("waf_agent", "agent", "DOWN")
     closed, opened = visit(stack, "blocks.test", "/"), visit(stack, "watches.test", "/")
 
-    refused = await told(stack, EventFilter(verdict=Verdict.AGENT_ERROR), alone)
-    passed = await told(stack, EventFilter(verdict=Verdict.FAIL_OPEN), alone)
+    refused = await event_of(stack, EventFilter(verdict=Verdict.AGENT_ERROR), alone)
+    passed = await event_of(stack, EventFilter(verdict=Verdict.FAIL_OPEN), alone)
 
     assert (closed, opened) == (503, 200)
     assert (refused.item.policy_id, refused.item.status, refused.agent_line) == (1, 503, None)
@@ -174,7 +174,7 @@ async def test_the_panels_own_requests_make_no_events(stack: Stack) -> None:
     assert stack.get("blocks.test", ATTACK).status == 403
     visit(stack, "nobody.test", "/")
 
-    await told(stack, EventFilter(), alone)  # the unknown host's alone
+    await event_of(stack, EventFilter(), alone)  # the unknown host's alone
 
 
 def test_no_line_is_lost_while_haproxys_log_is_rotated(stack: Stack) -> None:

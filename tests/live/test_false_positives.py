@@ -33,7 +33,7 @@ def judge() -> Iterator[Judge]:
         yield made
 
 
-def asked(request: Case, change: Case) -> EvaluatedRequest:
+def evaluated(request: Case, change: Case) -> EvaluatedRequest:
     """A change replaces whole members; the Content-Length follows the body."""
     made = {**request, **change}
     body = base64.b64decode(made["body_base64"]) if "body_base64" in made else str(made.get("body", "")).encode()
@@ -48,11 +48,11 @@ def asked(request: Case, change: Case) -> EvaluatedRequest:
 def test_exclusions_pass_only_their_request(judge: Judge, at: int) -> None:
     case = CASES[at]
     freed, blocked = (
-        judge.says(asked(case["request"], {}), at + 1),
-        judge.says(asked(case["request"], {}), at + 1 + len(CASES)),
+        judge.says(evaluated(case["request"], {}), at + 1),
+        judge.says(evaluated(case["request"], {}), at + 1 + len(CASES)),
     )
     neighbours = [
-        judge.says(asked(case["request"], neighbor["change"]), at + 1)["verdict"] for neighbor in case["neighbours"]
+        judge.says(evaluated(case["request"], neighbor["change"]), at + 1)["verdict"] for neighbor in case["neighbours"]
     ]
 
     assert (freed["verdict"], blocked["verdict"]) == ("pass", "blocked")

@@ -14,7 +14,7 @@ from guardpanel.services.fixes.ladder import Climb, Ladder
 from guardpanel.services.fixes.requests import Request
 from tests.live.fixing import IS_LONG
 from tests.live.judging import EvaluatedRequest, Judge, a_form
-from tests.live.test_false_positives import CASES, Case, asked
+from tests.live.test_false_positives import CASES, Case, evaluated
 from tests.rows import FACTS, rows
 from tests.rule_set import rule_set
 
@@ -38,7 +38,7 @@ class Trial:
 
     def __init__(self, judge: Judge, case: Case) -> None:
         policy = {"enforcement_mode": "block", **case["policy"]}
-        self.judge, self.request = judge, a_request(asked(case["request"], {}))
+        self.judge, self.request = judge, a_request(evaluated(case["request"], {}))
         readings = [{"policy": "Blocks", **reading} for reading in case.get("readings", ())]
         self.ground: Ground = ground_of(rows({"Blocks": policy}, HOST, readings=readings), FACTS, 1, 1)
 
@@ -69,7 +69,7 @@ def test_the_narrowest_rung_passes_only_its_request(judge: Judge, case: Case) ->
         assert ladder.chosen is not None
         draft = ladder.chosen.draft
         verdicts = [
-            await trial.under(draft, asked(case["request"], neighbor["change"])) for neighbor in case["neighbours"]
+            await trial.under(draft, evaluated(case["request"], neighbor["change"])) for neighbor in case["neighbours"]
         ]
         return ladder, [each.verdict for each in verdicts]
 

@@ -9,7 +9,7 @@ import pytest
 from tests.live.origins import Origin
 from tests.live.over_h2 import OverH2
 from tests.live.stack import Stack, wait_until
-from tests.live.test_client_address import FORGED, STRANGER, seen
+from tests.live.test_client_address import FORGED, STRANGER, received
 from tests.live.tls import H2, Headers
 from tests.live.wire import Response
 from tests.rows import SECRET, rows
@@ -42,7 +42,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         yield running
 
 
-def asked(stack: Stack, headers: Headers, body: bytes | None = None, *, is_open: bool = False) -> Response | None:
+def answer_to(stack: Stack, headers: Headers, body: bytes | None = None, *, is_open: bool = False) -> Response | None:
     """Headers as they are. None: the stream or the connection was reset. `is_open`: more would follow them."""
     with H2(stack.tls_address, "shop.test") as client:
         try:
@@ -65,7 +65,7 @@ def pseudo(path: str = "/", authority: str | None = "shop.test", method: str = "
 def test_nothing_that_a_stranger_says_of_itself_reaches_a_server(stack: Stack, host: str) -> None:
     answer = OverH2.of(stack).get(host, "/", {name.lower(): "203.0.113.9" for name in FORGED})
 
-    headers = seen(answer)
+    headers = received(answer)
     assert "203.0.113.9" not in json.dumps(headers)
     assert (headers["x-forwarded-for"], headers["x-real-ip"]) == ([STRANGER], [STRANGER])
     assert (headers["x-forwarded-proto"], headers["x-forwarded-host"]) == (["https"], [host])
@@ -76,7 +76,7 @@ def test_names_in_capitals_reach_no_rule_and_no_server(stack: Stack, server: Ori
     before = len(server.received)
 
     for name in ("X-GP-Probe", "X-Forwarded-For", "Host"):
-        assert asked(stack, [*pseudo(), (name, "x"), *PLAIN]) is None
+        assert answer_to(stack, [*pseudo(), (name, "x"), *PLAIN]) is None
     assert len(server.received) == before
 
 
@@ -84,7 +84,10 @@ def test_the_authority_decides_whatever_host_says(stack: Stack, server: Origin) 
     for hosts in (["watch.test"], ["unknown.test"], ["watch.test", "shop.test"], ["shop.test:443"], [""]):
         fields = [("host", host) for host in hosts]
         before = len(server.received)
-        attack, harmless = asked(stack, [*pseudo(QUERY), *fields, *PLAIN]), asked(stack, [*pseudo(), *fields, *PLAIN])
+        attack, harmless = (
+            answer_to(stack, [*pseudo(QUERY), *fields, *PLAIN]),
+            answer_to(stack, [*pseudo(), *fields, *PLAIN]),
+        )
 
         assert attack is None or attack.status in {400, 403}, hosts
         assert harmless is None or harmless.status == 400 or harmless.seen_headers["host"] == "shop.test", hosts
@@ -92,14 +95,14 @@ def test_the_authority_decides_whatever_host_says(stack: Stack, server: Origin) 
 
 
 def test_host_alone_is_as_good_as_an_authority_and_none_is_400(stack: Stack) -> None:
-    alone = asked(stack, [*pseudo(authority=None), ("host", "shop.test"), *PLAIN])
-    attack = asked(stack, [*pseudo(QUERY, authority=None), ("host", "shop.test"), *PLAIN])
-    two = asked(stack, [*pseudo(authority=None), ("host", "shop.test"), ("host", "watch.test"), *PLAIN])
-    none = asked(stack, [*pseudo(authority=None), *PLAIN])
+    alone = answer_to(stack, [*pseudo(authority=None), ("host", "shop.test"), *PLAIN])
+    attack = answer_to(stack, [*pseudo(QUERY, authority=None), ("host", "shop.test"), *PLAIN])
+    two = answer_to(stack, [*pseudo(authority=None), ("host", "shop.test"), ("host", "watch.test"), *PLAIN])
+    none = answer_to(stack, [*pseudo(authority=None), *PLAIN])
 
     assert alone and alone.seen_headers["host"] == "shop.test"
     assert attack and attack.status == 403
-    assert two is None or two.status == 400 or seen(two)["host"] == [stack.logged(two)["host"]]
+    assert two is None or two.status == 400 or received(two)["host"] == [stack.logged(two)["host"]]
     assert none is None or none.status == 400
 
 
@@ -131,7 +134,7 @@ WRONG: dict[str, Headers] = {
 def test_what_http_2_forbids_reaches_no_server(stack: Stack, server: Origin, what: str) -> None:
     before = len(server.received)
 
-    answer = asked(stack, WRONG[what])
+    answer = answer_to(stack, WRONG[what])
 
     assert answer is None or answer.status in {400, 421}
     assert len(server.received) == before
@@ -143,7 +146,7 @@ def test_a_length_that_is_not_the_bodys_reaches_no_server(
 ) -> None:
     before = len(server.received)
 
-    answer = asked(stack, [*pseudo(method="POST"), *FORM, ("content-length", length)], body)
+    answer = answer_to(stack, [*pseudo(method="POST"), *FORM, ("content-length", length)], body)
 
     assert answer is None or answer.status in {400, 413}
     assert len(server.received) == before
@@ -203,7 +206,7 @@ def tunnel(path: str, protocol: str = "websocket") -> Headers:
 def test_a_tunnel_is_refused(stack: Stack, server: Origin) -> None:
     before = len(server.received)
 
-    answer = asked(stack, [(":method", "CONNECT"), (":authority", "shop.test:80"), *PLAIN])
+    answer = answer_to(stack, [(":method", "CONNECT"), (":authority", "shop.test:80"), *PLAIN])
 
     assert answer and answer.status == 405
     assert len(server.received) == before
@@ -213,9 +216,9 @@ def test_an_attack_in_the_address_of_a_websocket_is_blocked(stack: Stack, server
     before = len(server.received)
 
     for protocol in ("websocket", "connect-udp", "x"):
-        answer = asked(stack, tunnel(QUERY, protocol), is_open=True)
+        answer = answer_to(stack, tunnel(QUERY, protocol), is_open=True)
         assert answer is None or answer.status in {400, 403, 405}, protocol
-    blocked = asked(stack, tunnel(QUERY), is_open=True)
+    blocked = answer_to(stack, tunnel(QUERY), is_open=True)
 
     assert blocked and (blocked.status, blocked.verdict["verdict"]) == (403, "blocked")
     assert len(server.received) == before

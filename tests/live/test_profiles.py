@@ -57,7 +57,7 @@ def judge() -> Iterator[Judge]:
         yield made
 
 
-def asked(request: Request, query: str = "") -> EvaluatedRequest:
+def evaluated(request: Request, query: str = "") -> EvaluatedRequest:
     sent = request["request"]
     body = base64.b64decode(sent["body_base64"]) if "body_base64" in sent else sent.get("body", "").encode()
     uri = sent["path"] + (("&" if "?" in sent["path"] else "?") + query if query else "")
@@ -70,10 +70,10 @@ def asked(request: Request, query: str = "") -> EvaluatedRequest:
 @pytest.mark.parametrize("key", KEYS)
 def test_what_an_application_sends_passes_with_its_profile(judge: Judge, key: str) -> None:
     with_profile, without = KEYS.index(key) + 1, len(KEYS) + 1
-    verdicts = {request["name"]: judge.says(asked(request), with_profile)["verdict"] for request in requests(key)}
+    verdicts = {request["name"]: judge.says(evaluated(request), with_profile)["verdict"] for request in requests(key)}
 
     assert [name for name, verdict in verdicts.items() if verdict == "blocked"] == []
-    assert "blocked" in {judge.says(asked(request), without)["verdict"] for request in requests(key)}
+    assert "blocked" in {judge.says(evaluated(request), without)["verdict"] for request in requests(key)}
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -82,7 +82,7 @@ def test_attacks_on_the_same_host_stay_blocked(judge: Judge, key: str) -> None:
     with_profile, without = KEYS.index(key) + 1, len(KEYS) + 1
     attacks = [a_request("GET", f"/nobody/s?zz={quote(attack)}") for attack in ATTACKS]
     attacks += [
-        asked(request, f"zz={quote(ATTACKS[at % len(ATTACKS)])}")
+        evaluated(request, f"zz={quote(ATTACKS[at % len(ATTACKS)])}")
         for at, request in enumerate(requests(key))
         if (key, request["request"]["method"]) not in NOT_INSPECTED
     ]

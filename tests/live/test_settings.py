@@ -15,7 +15,7 @@ from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.models.policies.restrictions import EXTENSIONS, HEADERS
 from guardpanel.services.body_readings import must_have_effect
 from tests.live.judging import Judge
-from tests.live.test_false_positives import Case, asked
+from tests.live.test_false_positives import Case, evaluated
 from tests.rows import rows
 
 CASES: list[Case] = json.loads((Path(__file__).parent / "settings.json").read_text("utf-8"))
@@ -47,10 +47,11 @@ def judge() -> Iterator[Judge]:
 )
 def test_settings_free_a_request_and_nothing_beside_it(judge: Judge, index: int) -> None:
     case = CASES[index]
-    request = asked(case["request"], {})
+    request = evaluated(case["request"], {})
     with_settings, without = judge.says(request, index + 1), judge.says(request, index + 1 + len(CASES))
     neighbours = [
-        judge.says(asked(case["request"], neighbor["change"]), index + 1)["verdict"] for neighbor in case["neighbours"]
+        judge.says(evaluated(case["request"], neighbor["change"]), index + 1)["verdict"]
+        for neighbor in case["neighbours"]
     ]
 
     assert (with_settings["verdict"], without["verdict"]) == ("pass", "blocked")

@@ -87,7 +87,7 @@ async def test_a_listener_of_https_takes_the_proxy_protocol_before_tls(running: 
     await virtual_hosts.create(changes, ADA, a_virtual_host(origin, https=True))
     request = head("GET", "shop.example", "/", {"user-agent": "Mozilla/5.0", "accept": "*/*"})
 
-    def asked(peer: str, line: bytes = b"") -> str:
+    def answer_to(peer: str, line: bytes = b"") -> str:
         """The status. Empty: no handshake."""
         with socket.create_connection(place, DEADLINE, source_address=(peer, 0)) as plain:
             plain.sendall(line)
@@ -107,7 +107,7 @@ async def test_a_listener_of_https_takes_the_proxy_protocol_before_tls(running: 
         assert (await certificates.renew(changes, ADA, 1)).is_new
         assert await running.look() == []
         statuses = {
-            who: await asyncio.to_thread(asked, *who)
+            who: await asyncio.to_thread(answer_to, *who)
             for who in ((PROXY, VISITOR_LINE), (PROXY,), (STRANGER, VISITOR_LINE), (STRANGER,))
         }
         is_proxy = network == OUR_OWN

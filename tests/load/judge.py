@@ -1,6 +1,6 @@
 """What visitors met, judged by what was saved: pure, so that it can be shown to complain.
 
-A revision is known by its checksum, which every answer carries. `Told` holds what each one must do; the report (made by
+A revision is known by its checksum, which every answer carries. `Expected` holds what each one must do; the report (made by
 visitors/) holds how often which answer was met, what decided the first answer of each connection, and where one connection went
 from one revision to another.
 """
@@ -60,7 +60,7 @@ class State:
 
 
 @dataclass
-class Told:
+class Expected:
     """The saves in the order in which they were acknowledged."""
 
     order: dict[str, int] = field(default_factory=dict)
@@ -74,9 +74,14 @@ class Told:
         return any(state.rendered() == other.rendered() for other in self.states.values())
 
 
-def complaints(report: Mapping[str, Any], told: Told) -> list[str]:
+def complaints(report: Mapping[str, Any], expected: Expected) -> list[str]:
     """One sentence for each kind of thing that must not be; none: every request was answered by one whole revision."""
-    return [*lost(report), *wrong_answers(report, told), *mixed_rules(report, told), *backwards(report, told)]
+    return [
+        *lost(report),
+        *wrong_answers(report, expected),
+        *mixed_rules(report, expected),
+        *backwards(report, expected),
+    ]
 
 
 def lost(report: Mapping[str, Any]) -> Iterator[str]:
@@ -85,9 +90,9 @@ def lost(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count} × lost on {connection} connection of {fleet}: {cause}"
 
 
-def wrong_answers(report: Mapping[str, Any], told: Told) -> Iterator[str]:
+def wrong_answers(report: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     for met, count in counted(report["Met"]):
-        state = told.states.get(met["Checksum"])
+        state = expected.states.get(met["Checksum"])
         if state is None:
             yield f"{count} × decided by {met['Checksum'] or 'nobody'}, which was never saved: {met}"
         elif state.answer(met["Host"], met["Kind"]) != (met["Status"], met["Server"]):
@@ -95,12 +100,12 @@ def wrong_answers(report: Mapping[str, Any], told: Told) -> Iterator[str]:
             yield f"{count} × {met['Status']} of server {met['Server'] or '-'} instead of {wanted}: {met}"
 
 
-def mixed_rules(report: Mapping[str, Any], told: Told) -> Iterator[str]:
+def mixed_rules(report: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     """Each application stands for the rules of one state of policies, and for no other."""
     by_rules: dict[object, str] = {}
     by_name: dict[str, object] = {}
     for met, count in counted(report["Met"]):
-        state = told.states.get(met["Checksum"])
+        state = expected.states.get(met["Checksum"])
         host = state.hosts.get(met["Host"]) if state else None
         if state is None or host is None:
             continue
@@ -112,13 +117,13 @@ def mixed_rules(report: Mapping[str, Any], told: Told) -> Iterator[str]:
             yield f"{count} × judged by {name}, which is not of these rules ({by_rules[rules]} is): {met}"
 
 
-def backwards(report: Mapping[str, Any], told: Told) -> Iterator[str]:
+def backwards(report: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     for first, count in counted(report["Firsts"]):
-        if told.order.get(first["Checksum"], -1) < first["AtLeast"]:
-            place = told.order.get(first["Checksum"])
+        if expected.order.get(first["Checksum"], -1) < first["AtLeast"]:
+            place = expected.order.get(first["Checksum"])
             yield f"{count} × a connection opened after save {first['AtLeast']} was decided by save {place}"
     for step, count in counted(report["Steps"]):
-        if told.order.get(step["After"], -1) < told.order.get(step["Before"], -1):
+        if expected.order.get(step["After"], -1) < expected.order.get(step["Before"], -1):
             yield f"{count} × a connection went back from {step['Before'][:12]} to {step['After'][:12]}"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.load.judge import BLOCKING, Host, Policy, State, Told, complaints
+from tests.load.judge import BLOCKING, Expected, Host, Policy, State, complaints
 
 FIRST, SECOND = "1" * 64, "2" * 64
 
@@ -16,9 +16,9 @@ def a_state(server: int, threshold: int) -> State:
 
 
 @pytest.fixture
-def told() -> Told:
+def expected() -> Expected:
     """The second save moves both hosts to another server, and lets the attack pass."""
-    saves = Told()
+    saves = Expected()
     saves.live(FIRST, a_state(8001, BLOCKING))
     saves.live(SECOND, a_state(8002, 1_000))
     return saves
@@ -44,8 +44,8 @@ def a_report(*more: dict[str, Any], **others: Any) -> dict[str, Any]:
     return {"Met": [*good, *more], "Firsts": firsts, "Steps": steps, "Lost": [], **others}
 
 
-def test_it_has_nothing_to_say_where_all_is_well(told: Told) -> None:
-    assert complaints(a_report(), told) == []
+def test_it_has_nothing_to_say_where_all_is_well(expected: Expected) -> None:
+    assert complaints(a_report(), expected) == []
 
 
 WRONG = {
@@ -61,29 +61,31 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_it_complains_of(told: Told, case: str) -> None:
+def test_it_complains_of(expected: Expected, case: str) -> None:
     answer, words = WRONG[case]
 
-    problems = complaints(a_report(answer), told)
+    problems = complaints(a_report(answer), expected)
 
     assert any(words in complaint and complaint.startswith("3 ×") for complaint in problems), problems
 
 
-def test_it_complains_of_a_request_without_an_answer(told: Told) -> None:
+def test_it_complains_of_a_request_without_an_answer(expected: Expected) -> None:
     lost = [{"Cause": "ended without an answer", "Fleet": "kept", "Answers": 4}]
 
-    assert complaints(a_report(Lost=lost), told) == ["1 × lost on a used connection of kept: ended without an answer"]
+    assert complaints(a_report(Lost=lost), expected) == [
+        "1 × lost on a used connection of kept: ended without an answer"
+    ]
 
 
-def test_it_complains_of_a_new_connection_that_an_old_revision_decides(told: Told) -> None:
+def test_it_complains_of_a_new_connection_that_an_old_revision_decides(expected: Expected) -> None:
     firsts = [{"What": {"AtLeast": 1, "Checksum": FIRST}, "Count": 2}]
 
-    problems = complaints(a_report(Firsts=firsts), told)
+    problems = complaints(a_report(Firsts=firsts), expected)
 
     assert problems == ["2 × a connection opened after save 1 was decided by save 0"]
 
 
-def test_judge_reports_a_connection_that_goes_back(told: Told) -> None:
+def test_judge_reports_a_connection_that_goes_back(expected: Expected) -> None:
     steps = [{"What": {"Before": SECOND, "After": FIRST}, "Count": 1}]
 
-    assert "went back" in complaints(a_report(Steps=steps), told)[0]
+    assert "went back" in complaints(a_report(Steps=steps), expected)[0]

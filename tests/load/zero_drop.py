@@ -31,7 +31,7 @@ import httpx2
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.haproxy.server_states import Servers
 from tests.haproxies import VERSIONS, haproxy_binary
-from tests.load.judge import BLOCKING, Host, Policy, State, Told, complaints
+from tests.load.judge import BLOCKING, Expected, Host, Policy, State, complaints
 from tests.panel import ROOT, Panel, running_panel
 from tests.web import an_account
 
@@ -171,7 +171,7 @@ class SaveRefused(Exception):
 class Operator:
     """Saves one thing after the other over the JSON API, and knows what each save means.
 
-    No state comes back, for its place in the order could not be told: a change takes a weight or an outbound threshold that was
+    No state comes back, for its place in the order could not be expected: a change takes a weight or an outbound threshold that was
     not given for long, and what came last does not go next.
     """
 
@@ -182,14 +182,14 @@ class Operator:
         self.ill: list[int] = []
         "Servers that fail every request: the second one, which is a backup, until it is told to be well."
         self.chance = random.Random(seed)
-        self.told = Told()
+        self.expected = Expected()
         self.state = State({}, {})
         self.ids: dict[str, int] = {}
         self.named = 0
         self.weights, self.outbounds = cycle(range(1, 257)), cycle(range(4, 10_000))
         self.seconds: list[float] = []
         self.refused: list[str] = []
-        self.told.live(self.checksum(), self.state)
+        self.expected.live(self.checksum(), self.state)
 
     def checksum(self) -> str:
         return str(json.loads((self.panel.data / "current" / "manifest.json").read_text())["checksum"])
@@ -204,10 +204,10 @@ class Operator:
             assert len(self.refused) < MANY, self.refused
         took = time.perf_counter() - began
         checksum = self.checksum()
-        if checksum in self.told.order:
-            assert checksum == list(self.told.order)[-1], "this state was live before: its order cannot be told"
+        if checksum in self.expected.order:
+            assert checksum == list(self.expected.order)[-1], "this state was live before: its order cannot be told"
             return False
-        self.told.live(checksum, self.state)
+        self.expected.live(checksum, self.state)
         self.seconds.append(took)
         return True
 
@@ -250,7 +250,7 @@ class Operator:
         if name not in self.state.hosts:
             return self.add_host(name)
         without = replace(self.state, hosts={key: host for key, host in self.state.hosts.items() if key != name})
-        if self.told.was_live(without):
+        if self.expected.was_live(without):
             return self.move_server()
         self.send("DELETE", f"vhosts/{self.ids.pop(name)}")
         return without
@@ -374,7 +374,7 @@ def run(version: str, saves: int, requests: int, seed: int, calm: int = 1) -> Re
                 acknowledged = load.acknowledged()
         wait_for_servers(panel, operator.ids[WITH_ILL], ["DOWN", "UP"])
         report = load.leave()
-    problems = complaints(report, operator.told)
+    problems = complaints(report, operator.expected)
     return Result(version, len(operator.seconds), operator.seconds, report, operator.refused, problems)
 
 

@@ -23,7 +23,7 @@ from tests.rows import FACTS, rows
 POLICY = {"enforcement_mode": "block", "body_limit_kib": 256}
 
 RULE_SET = "Include @owasp_crs/"
-SEEN = 'SecRule ARGS|FILES|FILES_NAMES|MULTIPART_FILENAME|XML:/*|XML://@* "@unconditionalMatch" "id:1,phase:2,pass,log,t:none"\n'
+LISTS_VALUES = 'SecRule ARGS|FILES|FILES_NAMES|MULTIPART_FILENAME|XML:/*|XML://@* "@unconditionalMatch" "id:1,phase:2,pass,log,t:none"\n'
 """Tells every value that a rule can look at."""
 
 
@@ -31,7 +31,7 @@ SEEN = 'SecRule ARGS|FILES|FILES_NAMES|MULTIPART_FILENAME|XML:/*|XML://@* "@unco
 class Judged:
     refused_by: int
     """The rule that refuses the body whatever its values are; 0: none does."""
-    seen: tuple[tuple[str, str, bytes], ...]
+    values: tuple[tuple[str, str, bytes], ...]
     """Variable, name and value of all that rules see."""
 
 
@@ -65,7 +65,7 @@ def configured(folder: Path) -> str:
     written["bind"] = f"unix://{folder}/agent.sock"
     written["applications"] = [
         {**whole, "name": "whole"},
-        {**whole, "name": "engine", "directives": "".join(lines) + SEEN},
+        {**whole, "name": "engine", "directives": "".join(lines) + LISTS_VALUES},
     ]
     return str(yaml.safe_dump(written))
 
@@ -90,23 +90,23 @@ class Agent:
         self.connection.request("POST", "/v1/evaluate", json.dumps({"application": application, "request": request}))
 
     def answer(self) -> Judged:
-        answer = self.said()
+        answer = self.report()
         stopped = answer["interruption"]
-        return Judged(stopped["rule_id"] if stopped else 0, tuple(seen(answer["rules"])))
+        return Judged(stopped["rule_id"] if stopped else 0, tuple(values_in(answer["rules"])))
 
     def refuses(self, body: Body) -> bool:
         """Does the whole policy?"""
         self.ask(body, "whole")
-        return bool(self.said()["verdict"] == "blocked")
+        return bool(self.report()["verdict"] == "blocked")
 
-    def said(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         response = self.connection.getresponse()
         report: dict[str, Any] = json.loads(response.read())
         assert response.status == 200, report
         return report
 
 
-def seen(rules: list[dict[str, Any]]) -> Iterator[tuple[str, str, bytes]]:
+def values_in(rules: list[dict[str, Any]]) -> Iterator[tuple[str, str, bytes]]:
     for rule in rules:
         for match in rule["matches"] if rule["id"] == 1 else ():
             text = match.get("value_base64")

@@ -29,7 +29,7 @@ def unseen(judged: Judged, handed: Iterable[Value]) -> list[Value]:
     """Each value that no rule sees under its name."""
     if judged.refused_by:
         return []
-    sights = [Sight(*sight) for sight in judged.seen]
+    sights = [Sight(*sight) for sight in judged.values]
     return [value for value in handed if not any(sight.shows(value) for sight in sights) and not is_nothing(value)]
 
 

@@ -12,7 +12,7 @@ FIELD = Value("php", "field", ("q", "x"), b"1' or 1=1")
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "values",
     [
         (),
         (("ARGS", "q[x]", b"1"),),
@@ -22,12 +22,12 @@ FIELD = Value("php", "field", ("q", "x"), b"1' or 1=1")
     ],
     ids=["nothing", "its beginning", "under another name", "as a file's name", "as XML"],
 )
-def test_a_value_that_no_rule_sees_as_what_it_is_is_a_finding(seen: tuple[tuple[str, str, bytes], ...]) -> None:
-    assert unseen(Judged(0, seen), [FIELD]) == [FIELD]
+def test_a_value_that_no_rule_sees_as_what_it_is_is_a_finding(values: tuple[tuple[str, str, bytes], ...]) -> None:
+    assert unseen(Judged(0, values), [FIELD]) == [FIELD]
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "value",
     [
         ("ARGS", "q[x]", b"1' or 1=1"),
         ("ARGS", "json.q.x", b"1' or 1=1"),
@@ -39,8 +39,8 @@ def test_a_value_that_no_rule_sees_as_what_it_is_is_a_finding(seen: tuple[tuple[
     ],
     ids=["alike", "as JSON", "with more around it", "in escapes", "in HTML's", "in JavaScript's", "without a name"],
 )
-def test_a_value_that_rules_see_decoded_is_not_missed(seen: tuple[str, str, bytes]) -> None:
-    assert not unseen(Judged(0, (seen,)), [FIELD])
+def test_a_value_that_rules_see_decoded_is_not_missed(value: tuple[str, str, bytes]) -> None:
+    assert not unseen(Judged(0, (value,)), [FIELD])
 
 
 def test_nor_is_any_value_of_a_body_that_is_refused() -> None:

@@ -11,7 +11,7 @@ from guardpanel.services.body_readings import ROWS, must_have_effect, prices, re
 from tests.rows import FACTS
 
 
-def asked(**fields: Any) -> BodyReadingFields:
+def a_reading(**fields: Any) -> BodyReadingFields:
     return BodyReadingFields.model_validate({"path": "/event", "read_as": "json", **fields})
 
 
@@ -29,13 +29,13 @@ def asked(**fields: Any) -> BodyReadingFields:
     ],
 )
 def test_a_sentence_says_what_it_does(fields: dict[str, Any], words: str) -> None:
-    assert reach(asked(**fields)) == f"{words} All other bodies are read as before."
+    assert reach(a_reading(**fields)) == f"{words} All other bodies are read as before."
 
 
 def test_what_is_lost_is_said() -> None:
-    assert "any attack in them passes" in prices(asked(read_as="none"))[0]
-    assert prices(asked(read_as="json")) == ["Bodies that are something else get 400, or are only detected."]
-    assert prices(asked(read_as="form")) == []
+    assert "any attack in them passes" in prices(a_reading(read_as="none"))[0]
+    assert prices(a_reading(read_as="json")) == ["Bodies that are something else get 400, or are only detected."]
+    assert prices(a_reading(read_as="form")) == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_is_lost_is_said() -> None:
 )
 def test_what_changes_nothing_is_refused(fields: dict[str, Any], policy: list[str]) -> None:
     with pytest.raises(Invalid) as refused:
-        must_have_effect(asked(**fields), policy)
+        must_have_effect(a_reading(**fields), policy)
 
     assert "already read as" in refused.value.errors["read_as"].message
 
@@ -65,12 +65,12 @@ def test_what_changes_nothing_is_refused(fields: dict[str, Any], policy: list[st
     ],
 )
 def test_what_changes_something_is_taken(fields: dict[str, Any], policy: list[str]) -> None:
-    must_have_effect(asked(**fields), policy)
+    must_have_effect(a_reading(**fields), policy)
 
 
 def test_coraza_spoa_reads_less() -> None:
     facts = replace(FACTS, small_frames=True)
 
-    ROWS.must_fit(asked(read_as="json"), facts)
+    ROWS.must_fit(a_reading(read_as="json"), facts)
     with pytest.raises(Invalid, match="coraza-spoa can’t read a body as one text value"):
-        ROWS.must_fit(asked(read_as="text"), facts)
+        ROWS.must_fit(a_reading(read_as="text"), facts)

@@ -24,7 +24,7 @@ class OneMap:
     is_away: bool = False
     running: bytes = b""
     writes: int = 0
-    asked: list[str] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
 
     async def write(self, content: bytes) -> bytes:
         before = self.path.read_bytes() if self.path.exists() else b""
@@ -39,7 +39,7 @@ class OneMap:
     async def decides_otherwise(self, total: int, expected: Mapping[str, Line | None]) -> bool:
         if self.is_away:
             raise EngineUnavailable("away")
-        self.asked += expected
+        self.samples += expected
         lines = self.running.decode().splitlines()
         return len(lines) != total or any(line and " ".join(line) not in lines for line in expected.values())
 
@@ -54,7 +54,7 @@ def listed(*networks: str) -> Entries:
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> OneMap:
+def table(tmp_path: Path) -> OneMap:
     return OneMap(tmp_path / "1.map")
 
 
@@ -67,28 +67,28 @@ async def put(maps: FeedMaps, entries: Entries) -> bool:
     return is_live
 
 
-async def test_what_haproxy_was_not_told_it_is_told_later(one: OneMap) -> None:
-    maps = FeedMaps(Maps(one))  # type: ignore[arg-type]
+async def test_what_haproxy_was_not_told_it_is_told_later(table: OneMap) -> None:
+    maps = FeedMaps(Maps(table))  # type: ignore[arg-type]
     assert await put(maps, listed("192.0.2.1"))
-    one.is_away = True
+    table.is_away = True
     assert not await put(maps, listed("192.0.2.2"))
-    assert one.path.read_text() == f"192.0.2.2 {FOREVER}\n"
-    one.is_away = False
-    assert one.running == f"192.0.2.1 {FOREVER}\n".encode()
+    assert table.path.read_text() == f"192.0.2.2 {FOREVER}\n"
+    table.is_away = False
+    assert table.running == f"192.0.2.1 {FOREVER}\n".encode()
     assert await put(maps, listed("192.0.2.2"))
-    assert one.running == f"192.0.2.2 {FOREVER}\n".encode()
+    assert table.running == f"192.0.2.2 {FOREVER}\n".encode()
 
 
-async def test_all_samples_are_asked_for_in_turns_and_a_difference_is_mended(one: OneMap) -> None:
+async def test_all_samples_are_asked_for_in_turns_and_a_difference_is_mended(table: OneMap) -> None:
     entries = listed(*(f"192.0.2.{at}" for at in range(12)))
-    maps = FeedMaps(Maps(one))  # type: ignore[arg-type]
+    maps = FeedMaps(Maps(table))  # type: ignore[arg-type]
     for _ in range(3):
         await put(maps, entries)
-    assert sorted(set(one.asked)) == sorted(entry.network for entry in entries.items)
-    one.running = one.running.replace(b"192.0.2.3 ", b"192.0.2.99 ")
+    assert sorted(set(table.samples)) == sorted(entry.network for entry in entries.items)
+    table.running = table.running.replace(b"192.0.2.3 ", b"192.0.2.99 ")
     for _ in range(3):
         await put(maps, entries)
-    assert one.running == entries.map
+    assert table.running == entries.map
 
 
 def test_samples_say_what_decides_and_are_few() -> None:

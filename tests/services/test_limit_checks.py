@@ -18,10 +18,10 @@ class Answers(MapCommands):
 
     def __init__(self, answer: str) -> None:
         self.answer = answer
-        self.asked: list[str] = []
+        self.commands: list[str] = []
 
     async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str:
-        self.asked.append(command)
+        self.commands.append(command)
         return self.answer
 
 
@@ -44,7 +44,7 @@ async def test_what_haproxy_has_counted(panel: Panel, rate: int, at_once: int, i
 
     assert await ask(panel, cli, "2001:db8:0:1::7") == [("Limited", rate, at_once, is_over)]
 
-    assert cli.asked == [f"@1 show table requests_per_10 key {key}"]
+    assert cli.commands == [f"@1 show table requests_per_10 key {key}"]
 
 
 @pytest.mark.parametrize("answer", [TABLE + "\n", "No such table\n", ""])

@@ -22,7 +22,7 @@ STRICT = Policy(id=2, name="Strict", enforcement_mode=EnforcementMode.BLOCK)
 BLOCK, DETECT, OFF = EnforcementMode.BLOCK, EnforcementMode.DETECT_ONLY, EnforcementMode.OFF
 
 
-def asked(**fields: Any) -> PathBindingFields:
+def a_binding(**fields: Any) -> PathBindingFields:
     return PathBindingFields.model_validate({"path": "/api", "enforcement_mode": None, **fields})
 
 
@@ -38,16 +38,16 @@ def asked(**fields: Any) -> PathBindingFields:
     ],
 )
 def test_a_sentence_says_what_it_does(fields: dict[str, Any], words: str) -> None:
-    assert path_bindings.reach(asked(**fields), VirtualHost(enforcement_mode=None), STRICT) == f"Requests {words}"
+    assert path_bindings.reach(a_binding(**fields), VirtualHost(enforcement_mode=None), STRICT) == f"Requests {words}"
 
 
 def test_what_has_no_effect_is_said() -> None:
     host, moved = VirtualHost(enforcement_mode=None), {"redirect": "301", "redirect_to": "/new"}
-    assert path_bindings.prices(asked(policy_id=2, **moved), host, STRICT) == [
+    assert path_bindings.prices(a_binding(policy_id=2, **moved), host, STRICT) == [
         "Its policy and mode are kept, and have no effect while it redirects."
     ]
-    assert path_bindings.prices(asked(**moved), host, None) == []
-    assert path_bindings.prices(asked(enforcement_mode="off"), host, None) == [
+    assert path_bindings.prices(a_binding(**moved), host, None) == []
+    assert path_bindings.prices(a_binding(enforcement_mode="off"), host, None) == [
         "Without a policy, nothing is inspected."
     ]
 
@@ -111,9 +111,9 @@ async def test_the_home_page_may_be_bound_exactly(template: Path) -> None:
             assert await policy_uses.at_home(session, host) == (None, OFF)
 
         below = path_bindings.ROWS.under(host.id or 0)
-        await below.create(changes, ADA, asked(policy_id=strict.id))
+        await below.create(changes, ADA, a_binding(policy_id=strict.id))
         await below.create(
-            changes, ADA, asked(path="/", path_match="exact", policy_id=strict.id, enforcement_mode="detect_only")
+            changes, ADA, a_binding(path="/", path_match="exact", policy_id=strict.id, enforcement_mode="detect_only")
         )
         async with changes.database.read() as session:
             policy, mode = await policy_uses.at_home(session, host)

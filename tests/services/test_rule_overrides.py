@@ -10,17 +10,17 @@ from guardpanel.services.rule_overrides import known
 from tests.rule_set import rule_set
 
 
-def asked(**fields: Any) -> RuleOverrideFields:
+def an_override(**fields: Any) -> RuleOverrideFields:
     return RuleOverrideFields.model_validate(fields)
 
 
 @pytest.mark.parametrize("rule", ["942100", "942", "attack-rfi", "200002", "920450"])
 def test_what_detects_can_be_off(rule: str) -> None:
-    assert known(asked(rule=rule), rule_set(), 1).points == 0
+    assert known(an_override(rule=rule), rule_set(), 1).points == 0
 
 
 def test_of_a_rule_that_is_to_count_level_and_points_are_kept() -> None:
-    override = known(asked(rule="942330", action="enable"), rule_set(), 2)
+    override = known(an_override(rule="942330", action="enable"), rule_set(), 2)
 
     assert (override.level, override.points, override.is_outbound) == (2, 5, False)
 
@@ -41,6 +41,6 @@ def test_of_a_rule_that_is_to_count_level_and_points_are_kept() -> None:
 )
 def test_what_would_do_nothing_or_too_much_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(Invalid, match=None) as refused:
-        known(asked(**fields), rule_set(), 1)
+        known(an_override(**fields), rule_set(), 1)
 
     assert words in refused.value.errors["rule"].message

@@ -35,8 +35,8 @@ def rules() -> RuleSet:
     return rule_set()
 
 
-def found(rules: RuleSet, **asked: str) -> list[int]:
-    return [rule.id for rule in search(rules, RuleQuestion(**asked), RulePaging(limit=1000)).items]
+def matching(rules: RuleSet, **filters: str) -> list[int]:
+    return [rule.id for rule in search(rules, RuleQuestion(**filters), RulePaging(limit=1000)).items]
 
 
 def links(rules: RuleSet) -> Iterator[tuple[Rule, Link]]:
@@ -50,14 +50,14 @@ def test_the_rule_set_is_that_of_the_agent(rules: RuleSet) -> None:
 
 
 def test_a_rule_is_found_by_its_id_or_the_beginning_of_it(rules: RuleSet) -> None:
-    assert found(rules, q="942100") == [942100]
-    assert found(rules, q="949110") == [949110]  # a rule that steers, too
-    assert set(found(rules, q="9421")) == {number for number in rules.rules if str(number).startswith("9421")}
-    assert found(rules, q="999999") == []
+    assert matching(rules, q="942100") == [942100]
+    assert matching(rules, q="949110") == [949110]  # a rule that steers, too
+    assert set(matching(rules, q="9421")) == {number for number in rules.rules if str(number).startswith("9421")}
+    assert matching(rules, q="999999") == []
 
 
 @pytest.mark.parametrize(
-    ("asked", "test"),
+    ("filters", "test"),
     [
         ({"q": "libinjection"}, lambda rule: "libinjection" in rule.message.lower()),
         ({"q": "SQL injection SLEEP"}, lambda rule: "sleep" in rule.message.lower()),
@@ -69,27 +69,27 @@ def test_a_rule_is_found_by_its_id_or_the_beginning_of_it(rules: RuleSet) -> Non
         ({"tag": "attack-sqli", "paranoia_level": "2"}, lambda rule: "attack-sqli" in rule.tags and rule.paranoia_level == 2),
     ],
 )  # fmt: skip
-def test_filters_hold_together(rules: RuleSet, asked: dict[str, str], test: Callable[[Rule], bool]) -> None:
+def test_filters_hold_together(rules: RuleSet, filters: dict[str, str], test: Callable[[Rule], bool]) -> None:
     detecting = [rule for rule in rules.rules.values() if rule.role is RuleRole.DETECT]
     expected = [rule.id for rule in detecting if test(rule)]
 
     assert 0 < len(expected) < len(detecting)
-    assert found(rules, **asked) == sorted(expected)
+    assert matching(rules, **filters) == sorted(expected)
 
 
 def test_kinds_part_the_rules(rules: RuleSet) -> None:
-    detects, steers, both = (set(found(rules, kind=kind)) for kind in ("detect", "steer", "all"))
+    detects, steers, both = (set(matching(rules, kind=kind)) for kind in ("detect", "steer", "all"))
 
     assert detects | steers == both == set(rules.rules)
     assert not detects & steers
-    assert detects == set(found(rules))
+    assert detects == set(matching(rules))
 
 
 def test_pages_are_sorted_and_complete(rules: RuleSet) -> None:
     pages = [search(rules, RuleQuestion(), RulePaging(sort="points", descending=True, offset=at, limit=100)) for at in range(0, 400, 100)]  # fmt: skip
     listed = [rule for page in pages for rule in page.items]
 
-    assert {rule.id for rule in listed} == set(found(rules))
+    assert {rule.id for rule in listed} == set(matching(rules))
     assert [rule.points for rule in listed] == sorted((rule.points for rule in listed), reverse=True)
 
 

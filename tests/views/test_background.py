@@ -93,7 +93,7 @@ async def test_a_failing_task_is_reported_everywhere_and_restarts(
     assert figure(metrics, f'guardpanel_background_failures{{task="{task}"}}') >= 2
     assert figure(metrics, f'guardpanel_background_restarts{{task="{task}"}}') >= 2
     assert f"{type(error).__name__}, " in system
-    logged = logging.Formatter().format(faults.found[0])
+    logged = logging.Formatter().format(faults.records[0])
     assert f"background task {task} failed" in logged
     assert "Traceback" in logged
 

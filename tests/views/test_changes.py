@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 Client = httpx2.AsyncClient
 
 
-async def seen(client: Client, path: str) -> Read:
+async def page_of(client: Client, path: str) -> Read:
     answer = await client.get(path)
     assert answer.status_code == 200, answer.text[-2000:]
     return read(answer.text)
@@ -31,9 +31,9 @@ async def add_host(ada: Client, *hosts: str, **others: object) -> str:
 
 async def test_the_list_links_each_change_and_offers_the_way_back(ada: Client) -> None:
     await add_host(ada, "shop.example")
-    await seen(ada, await add_host(ada, "blog.example"))  # and its toast is gone
+    await page_of(ada, await add_host(ada, "blog.example"))  # and its toast is gone
 
-    page = await seen(ada, "/changes")
+    page = await page_of(ada, "/changes")
 
     assert page.text.index("Added virtual host blog.example") < page.text.index("Added virtual host shop.example")
     assert [link["href"] for link in page.find("a") if link["href"].startswith("/changes/") and "/restore" not in link["href"]] == [
@@ -66,13 +66,13 @@ async def test_the_list_is_narrowed_by_thing_person_outcome_and_words(
         ("q=100%25", []),
         ("noun=virtual_host&id=99", []),
     ):
-        page = await seen(ada, f"/changes?{query}")
+        page = await page_of(ada, f"/changes?{query}")
         links = [link["href"] for link in page.find("a") if link["href"].removeprefix("/changes/").isdigit()]
         assert len(links) == len(words), query
         assert all(word in page.text for word in words), query
     assert "No matching changes" in page.text
 
-    page = await seen(ada, "/changes?noun=user&id=1&outcome=x&who=&offset=-5&sort=x&id=")
+    page = await page_of(ada, "/changes?noun=user&id=1&outcome=x&who=&offset=-5&sort=x&id=")
     assert "Added policy Strict" in page.text
 
 
@@ -80,7 +80,7 @@ async def test_the_list_is_paged_on_the_server(ada: Client) -> None:
     for n in range(51):
         await ada.post("/policies/1", data=a_policy("Default", version=str(n + 1), description=f"d{n}"))
 
-    first, second = await seen(ada, "/changes"), await seen(ada, "/changes?offset=50")
+    first, second = await page_of(ada, "/changes"), await page_of(ada, "/changes?offset=50")
 
     assert "52 changes" in first.text
     assert first.find("a", rel="next", href="/changes?offset=50")
@@ -92,7 +92,7 @@ async def test_a_change_says_who_when_how_long_and_what(ada: Client) -> None:
     where = await add_host(ada, "shop.example")
     await ada.post(where, data=a_virtual_host("shop.example\nwww.shop.example", balance="leastconn"))
 
-    page = await seen(ada, "/changes/3")
+    page = await page_of(ada, "/changes/3")
 
     assert page.text.count(ADA) >= 1
     assert "shop.example: load balancing round robin → least connections, hostname www.shop.example added" in page.text
@@ -107,9 +107,9 @@ async def test_the_files_are_shown_by_engine_and_side_by_side(ada: Client) -> No
     await ada.post("/policies", data=a_policy("Strict"))
     await add_host(ada, "shop.example", policy_id="2")
 
-    compared = await seen(ada, "/changes/2?files=agent")
-    two = await seen(ada, "/changes/3?files=haproxy&layout=two")
-    odd = await seen(ada, "/changes/3?files=x&layout=y")
+    compared = await page_of(ada, "/changes/2?files=agent")
+    two = await page_of(ada, "/changes/3?files=haproxy&layout=two")
+    odd = await page_of(ada, "/changes/3?files=x&layout=y")
 
     assert "coraza.yaml" in compared.text and "haproxy.cfg" not in compared.text
     assert two.find("div", **{"class": "diff two"})
@@ -123,14 +123,14 @@ async def test_a_change_is_compared_with_any_other_revision(ada: Client) -> None
     await add_host(ada, "shop.example")
     await add_host(ada, "blog.example")
 
-    page = await seen(ada, "/changes/3?against=1&files=haproxy&layout=one")
-    back = await seen(ada, "/changes/1?against=3")
+    page = await page_of(ada, "/changes/3?against=1&files=haproxy&layout=one")
+    back = await page_of(ada, "/changes/1?against=3")
 
     assert "from revision 1 to this" in page.text
     assert "Virtual host shop.example added" in page.text and "Virtual host blog.example added" in page.text
     assert "Virtual host shop.example removed" in back.text
     assert page.value("against") == "1"
-    assert (await seen(ada, "/changes/3?against=")).value("against") == ""
+    assert (await page_of(ada, "/changes/3?against=")).value("against") == ""
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ async def test_undo_from_the_toast_of_any_save(ada: Client, panel: Panel) -> Non
         ("/virtual-hosts", a_virtual_host("shop.example"), "/virtual-hosts"),
         ("/policies", a_policy("Strict"), "/policies"),
     ):
-        page = await seen(ada, (await ada.post(path, data=form)).headers["location"])
+        page = await page_of(ada, (await ada.post(path, data=form)).headers["location"])
         (toast,) = [form["action"] for form in page.find("form", method="post") if form["action"].endswith("/undo")]
         undone = await ada.post(toast)
-        after = await seen(ada, undone.headers["location"])
+        after = await page_of(ada, undone.headers["location"])
 
         assert undone.headers["location"] == gone
         assert "Undone. Live in" in after.text
@@ -165,13 +165,13 @@ async def test_undo_from_the_toast_of_any_save(ada: Client, panel: Panel) -> Non
 
 async def test_undo_of_a_deletion_leads_to_what_is_back(ada: Client) -> None:
     where = await add_host(ada, "shop.example")
-    page = await seen(ada, (await ada.post(f"{where}/delete", data={"version": "1"})).headers["location"])
+    page = await page_of(ada, (await ada.post(f"{where}/delete", data={"version": "1"})).headers["location"])
     (toast,) = [form["action"] for form in page.find("form", method="post") if form["action"].endswith("/undo")]
 
     undone = await ada.post(toast)
 
     assert undone.headers["location"] == where
-    assert "shop.example" in (await seen(ada, where)).text
+    assert "shop.example" in (await page_of(ada, where)).text
 
 
 async def test_undo_in_the_list_stays_in_the_list(ada: Client) -> None:
@@ -190,7 +190,7 @@ async def test_a_double_click_on_undo_gets_the_same_answer_twice(ada: Client) ->
     first, second = await ada.post("/changes/2/undo"), await ada.post("/changes/2/undo")
 
     assert (first.status_code, second.status_code) == (303, 303)
-    assert "Undid: Added virtual host shop.example" in (await seen(ada, "/changes/3")).text
+    assert "Undid: Added virtual host shop.example" in (await page_of(ada, "/changes/3")).text
     assert (await ada.get("/changes/4")).status_code == 404
 
 
@@ -232,7 +232,7 @@ async def test_the_page_of_a_restore_shows_what_it_changes_now(ada: Client) -> N
     await ada.post("/virtual-hosts/1", data=a_virtual_host("shop.example", balance="first"))
     await add_host(ada, "blog.example")
 
-    page = await seen(ada, "/changes/2/restore")
+    page = await page_of(ada, "/changes/2/restore")
 
     assert "Restore revision 2" in page.text
     assert "Load balancing First available Round robin" in page.text
@@ -248,15 +248,15 @@ async def test_everything_or_one_thing_is_restored_as_a_new_revision(ada: Client
     await add_host(ada, "blog.example")
 
     restored = await ada.post("/changes/2/restore", data={"thing": "virtual_host:1", "save_key": uuid.uuid4().hex})
-    alone = await seen(ada, restored.headers["location"])
+    alone = await page_of(ada, restored.headers["location"])
     everything = await ada.post("/changes/2/restore", data={"save_key": uuid.uuid4().hex})
 
     assert restored.headers["location"] == "/virtual-hosts/1"
     assert "Restored. Live in" in alone.text and "as revision 5" in alone.text
     assert everything.headers["location"] == "/changes"
-    assert "Restored revision 2" in (await seen(ada, "/changes")).text
+    assert "Restored revision 2" in (await page_of(ada, "/changes")).text
     assert (await ada.get("/virtual-hosts/2")).status_code == 404
-    assert "Nothing to restore" in (await seen(ada, "/changes/2/restore")).text
+    assert "Nothing to restore" in (await page_of(ada, "/changes/2/restore")).text
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ async def test_a_rolled_back_change_shows_its_steps(ada: Client, engines: FakeEn
     await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
     engines.fail(None)
 
-    page = await seen(ada, "/changes/2")
+    page = await page_of(ada, "/changes/2")
 
     assert "Rolled back" in page.text and "It broke at verify." in page.text and "what was seen" in page.text
     assert "Virtual host shop.example added" in page.text
@@ -326,7 +326,7 @@ async def test_a_save_without_a_reload_says_that(ada: Client) -> None:
     await add_host(ada, "shop.example")
     await ada.post("/virtual-hosts/1", data=a_virtual_host("shop.example", notes="Two \n\tlines"))
 
-    page = await seen(ada, "/changes/3")
+    page = await page_of(ada, "/changes/3")
 
     assert "Change at revision 2" in page.text and "nothing was reloaded" in page.text
     assert page.find("span", **{"class": "t-trailing"}) and page.find("span", **{"class": "t-tab"})
@@ -337,11 +337,11 @@ async def test_a_note_says_why(ada: Client, vera: Client) -> None:
     typed = "Asked for by Vera <b>\nas of today"
 
     kept = await ada.post("/changes/1/note", data={"note": typed})
-    page = await seen(ada, kept.headers["location"])
+    page = await page_of(ada, kept.headers["location"])
 
     assert page.value("note") == typed
-    assert "Asked for by Vera <b>" in (await seen(vera, "/changes/1")).text
-    assert "Asked for by Vera" in (await seen(vera, "/changes?q=asked+for")).text
+    assert "Asked for by Vera <b>" in (await page_of(vera, "/changes/1")).text
+    assert "Asked for by Vera" in (await page_of(vera, "/changes?q=asked+for")).text
 
 
 async def test_a_note_that_is_refused_stays_in_its_field(ada: Client) -> None:
@@ -358,7 +358,7 @@ async def test_a_viewer_may_look_and_not_change(ada: Client, vera: Client, engin
     deployed = engines.deployments
 
     for path in ("/changes", "/changes/1", "/changes/2"):
-        page = await seen(vera, path)
+        page = await page_of(vera, path)
         assert not [form for form in page.find("form", method="post") if form["action"].startswith("/changes")]
         assert not [link for link in page.find("a") if link["href"].endswith("/restore")]
     for path in ("/changes/2/undo", "/changes/1/restore", "/changes/1/note"):
@@ -383,7 +383,7 @@ async def test_the_installations_secret_is_on_no_page(ada: Client, vera: Client,
 
 
 async def test_files_that_are_not_kept_are_made_again(ada: Client, panel: Panel) -> None:
-    await seen(ada, await add_host(ada, "shop.example"))
+    await page_of(ada, await add_host(ada, "shop.example"))
     kept = (await ada.get("/changes/2")).text
 
     panel.engines.releases.drop(1)
@@ -399,11 +399,11 @@ async def test_files_that_were_another_versions_are_said_to_be_made_again(ada: C
         facts.http_binds, "/elsewhere", facts.agent_socket, facts.system_ca, facts.secret
     )
 
-    assert "The files of one side are no longer stored" in (await seen(ada, "/changes/2")).text
+    assert "The files of one side are no longer stored" in (await page_of(ada, "/changes/2")).text
 
 
 async def test_a_rail_leads_to_all_changes_of_its_thing(ada: Client) -> None:
     where = await add_host(ada, "shop.example")
 
-    assert (await seen(ada, where)).find("a", href="/changes?noun=virtual_host&id=1")
-    assert "Added virtual host shop.example" in (await seen(ada, "/changes?noun=virtual_host&id=1")).text
+    assert (await page_of(ada, where)).find("a", href="/changes?noun=virtual_host&id=1")
+    assert "Added virtual host shop.example" in (await page_of(ada, "/changes?noun=virtual_host&id=1")).text

@@ -84,7 +84,7 @@ async def test_bans_are_followed_as_they_begin_and_end(ada: httpx2.AsyncClient, 
     await ask(panel)
     await panel.feeds.mend()
     assert applies(panel) == ["198.51.100.0/24", "203.0.113.7", "203.0.113.8"]
-    assert [path.endswith("startup=true") for path in listed.asked] == [True, False, False, False]
+    assert [path.endswith("startup=true") for path in listed.requests] == [True, False, False, False]
 
     for value in ("203.0.113.7", "203.0.113.8", "198.51.100.0/24"):
         listed.lift(value)
@@ -117,7 +117,7 @@ async def test_what_held_stays_while_it_does_not_answer(
     listed.ban("203.0.113.8")
     assert await ask(panel) == ""
     assert applies(panel) == ["203.0.113.8"]
-    assert listed.asked[-1].endswith("startup=true")  # What it said meanwhile may be lost.
+    assert listed.requests[-1].endswith("startup=true")  # What it said meanwhile may be lost.
 
 
 async def test_a_start_has_what_held(ada: httpx2.AsyncClient, panel: Panel, listed: Lapi) -> None:
@@ -129,7 +129,7 @@ async def test_a_start_has_what_held(ada: httpx2.AsyncClient, panel: Panel, list
     await again.mend()
     assert applies(panel) == ["203.0.113.7"]
     await again.crowdsec.ask_due(again.reach)
-    assert listed.asked[-1].endswith("startup=true")
+    assert listed.requests[-1].endswith("startup=true")
 
 
 async def test_the_key_is_sealed_and_never_shown(
@@ -158,11 +158,11 @@ async def test_a_key_goes_to_no_other_url(
         assert (moved.status_code, moved.json()["errors"][0]["field"]) == (422, "feed_key")
         assert (await ada_api.patch(f"{API}/1", json={"feed_url": other.url, "feed_key": KEY})).status_code == 200
         await ask(panel)
-        assert (len(listed.asked), len(other.asked)) == (0, 1)
+        assert (len(listed.requests), len(other.requests)) == (0, 1)
         last = (await ada.get("/changes")).text.split("/changes/")[1].split('"')[0].split("/")[0].split("?")[0]
         assert (await ada.post(f"/changes/{last}/undo")).status_code == 303
         assert "There is no key for this URL." in await ask(panel)
-        assert (len(listed.asked), len(other.asked)) == (0, 1)
+        assert (len(listed.requests), len(other.requests)) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -204,4 +204,4 @@ async def test_all_is_asked_anew_every_hour(panel: Panel, listed: Lapi, monkeypa
     await ask(panel)
     monkeypatch.setattr(crowdsec, "ANEW_SECONDS", 0.0)
     await ask(panel)
-    assert [path.endswith("startup=true") for path in listed.asked] == [True, True]
+    assert [path.endswith("startup=true") for path in listed.requests] == [True, True]

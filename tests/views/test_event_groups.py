@@ -54,7 +54,7 @@ async def groups(ada: Client, panel: Panel) -> tuple[list[Line], Line]:
     return edits, attack
 
 
-async def seen(client: Client, path: str, status: int = 200) -> Read:
+async def page_of(client: Client, path: str, status: int = 200) -> Read:
     answer = await client.get(path)
     assert answer.status_code == status, answer.text[-3000:]
     return read(answer.text)
@@ -85,19 +85,19 @@ async def test_the_dashboard_names_likely_false_positives_until_they_are_fixed(
     ada: Client, ada_api: Client, panel: Panel, groups: tuple[list[Line], Line]
 ) -> None:
     (key, _) = [group["key"] for group in await listed(ada_api)]
-    dashboard = await seen(ada, "/")
+    dashboard = await page_of(ada, "/")
     part = dashboard.find("div", **{"hx-get": "/event-groups/likely"})
     assert part and dashboard.find("a", href="/event-groups?state=open")
 
-    likely = await seen(ada, "/event-groups/likely")
+    likely = await page_of(ada, "/event-groups/likely")
 
     assert likely.find("a")[0]["href"] == f"/event-groups/{key}"
     assert "POST /posts/{number} 12 requests, 12 clients" in " ".join(likely.text.split())
     await fix(panel, key)
     assert f"/event-groups/{key}" not in (await ada.get("/event-groups/likely")).text
-    assert "XSS Attack" not in (await seen(ada, "/event-groups?state=open")).text
-    assert "No open groups" in (await seen(ada, "/event-groups?state=open&rule=941100")).text
-    nothing = await seen(ada, "/event-groups?state=fixed&path=/list")
+    assert "XSS Attack" not in (await page_of(ada, "/event-groups?state=open")).text
+    assert "No open groups" in (await page_of(ada, "/event-groups?state=open&rule=941100")).text
+    nothing = await page_of(ada, "/event-groups?state=fixed&path=/list")
     assert "No fixed groups" in nothing.text and nothing.find("a", href="/event-groups?path=%2Flist")
 
 
@@ -146,7 +146,7 @@ async def undo_newest(panel: Panel) -> None:
 async def test_likely_false_positives_come_first_with_their_reasons(
     ada: Client, ada_api: Client, groups: tuple[list[Line], Line]
 ) -> None:
-    page = await seen(ada, "/event-groups")
+    page = await page_of(ada, "/event-groups")
 
     for words in ("XSS Attack", "POST /posts/{number}", "Looks legitimate", "2 groups", "the parameter content"):
         assert words in page.text
@@ -177,7 +177,7 @@ async def test_a_group_shows_its_events_its_visitors_and_the_way_to_a_fix(
     edits, _ = groups
     (group, _) = await listed(ada_api)
 
-    page = await seen(ada, f"/event-groups/{group['key']}")
+    page = await page_of(ada, f"/event-groups/{group['key']}")
 
     hrefs = [link["href"] for link in page.find("a")]
     assert f"/events/{edits[-1]['id']}" in hrefs
@@ -185,9 +185,9 @@ async def test_a_group_shows_its_events_its_visitors_and_the_way_to_a_fix(
     assert f"/events/{group['newest_request_id']}/fix" in hrefs
     for words in ("192.0.2.1", "Looks legitimate", "12 requests", "Request"):
         assert words in page.text
-    assert "12 events" in (await seen(ada, f"/events?group={group['key']}&time=all")).text
+    assert "12 events" in (await page_of(ada, f"/events?group={group['key']}&time=all")).text
     assert f"/event-groups/{group['key']}" in [
-        link["href"] for link in (await seen(ada, f"/events/{edits[0]['id']}")).find("a")
+        link["href"] for link in (await page_of(ada, f"/events/{edits[0]['id']}")).find("a")
     ]
 
 
@@ -198,14 +198,14 @@ async def test_a_fixed_group_says_by_which_revision_until_it_is_blocked_again(
     saved = await fix(panel, key)
 
     for path in ("/event-groups", f"/event-groups/{key}", f"/events/{groups[0][0]['id']}"):
-        assert f"Fixed by revision {saved.revision}" in (await seen(ada, path)).text
+        assert f"Fixed by revision {saved.revision}" in (await page_of(ada, path)).text
     assert [group["key"] for group in await listed(ada_api, "?state=fixed")] == [key]
     assert [group["path"] for group in await listed(ada_api)] == ["/list", "/posts/{number}"]
 
     again = an_edit(1, minutes=-1)
     store(panel.settings.events_database, [again], [a_log_line(again)])
 
-    assert f"Blocked again after revision {saved.revision}" in (await seen(ada, f"/event-groups/{key}")).text
+    assert f"Blocked again after revision {saved.revision}" in (await page_of(ada, f"/event-groups/{key}")).text
     (group,) = await listed(ada_api, "?state=open&rule_id=941100")
     assert (group["blocked_again"], group["fix"]["revision"]) == (True, saved.revision)
 
@@ -219,7 +219,7 @@ async def test_an_undo_opens_the_group_again(
     await history.undo(panel.changes, ADA, saved.change_id)
 
     assert await listed(ada_api, "?state=fixed") == []
-    assert "Fixed by" not in (await seen(ada, f"/event-groups/{key}")).text
+    assert "Fixed by" not in (await page_of(ada, f"/event-groups/{key}")).text
 
 
 @pytest.mark.parametrize("how", ["deleted", "disabled"])
@@ -236,7 +236,7 @@ async def test_a_fix_is_over_when_its_exclusion_is_gone(
     (group,) = await listed(ada_api, "?state=open&rule_id=941100")
     assert (group["fix"]["revision"], group["fix"]["is_over"], group["blocked_again"]) == (saved.revision, True, False)
     for path in ("/event-groups", f"/event-groups/{key}", f"/events/{groups[0][0]['id']}"):
-        assert f"The fix in revision {saved.revision} was deleted or disabled" in (await seen(ada, path)).text
+        assert f"The fix in revision {saved.revision} was deleted or disabled" in (await page_of(ada, path)).text
 
     await undo_newest(panel)
     (group,) = await listed(ada_api, "?state=fixed")
@@ -246,15 +246,15 @@ async def test_a_fix_is_over_when_its_exclusion_is_gone(
 @pytest.mark.parametrize("key", ["1-0123456789abcdef", "no-key", "1-0123456789ABCDEF", "%3Cscript%3E"])
 @pytest.mark.changes_nothing
 async def test_a_group_that_is_none_is_404(ada: Client, ada_api: Client, key: str) -> None:
-    await seen(ada, f"/event-groups/{key}", 404)
+    await page_of(ada, f"/event-groups/{key}", 404)
     assert (await ada_api.get(f"/api/v1/event-groups/{key}")).status_code == 404
 
 
 async def test_what_cannot_be_meant_is_told_at_its_field(ada: Client, ada_api: Client) -> None:
-    page = await seen(ada, "/event-groups?client=nobody", 422)
+    page = await page_of(ada, "/event-groups?client=nobody", 422)
 
     assert "Enter an IP address or CIDR range" in page.text
-    assert "This is no group of events." in (await seen(ada, "/events?group=no+key", 422)).text
+    assert "This is no group of events." in (await page_of(ada, "/events?group=no+key", 422)).text
     answer = await ada_api.get("/api/v1/event-groups?source_ip=nobody")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "source_ip")
 
@@ -276,7 +276,7 @@ async def test_what_a_group_itself_got_does_not_speak_for_it(ada: Client, ada_ap
 
 
 async def test_no_groups_at_all_leads_on(ada: Client, groups: tuple[list[Line], Line]) -> None:
-    page = await seen(ada, "/event-groups?path=/nowhere")
+    page = await page_of(ada, "/event-groups?path=/nowhere")
 
     assert "No groups" in page.text
 
@@ -286,14 +286,14 @@ async def test_whatever_a_request_holds_is_only_text(ada: Client, ada_api: Clien
     matches = [{"variable": "ARGS", "key": sent, "value": sent, "bytes": 3}]
     event = an_event(uri=f"/{sent}", rules=[a_rule(message=sent, matches=matches)], host=sent, headers=[["x", sent]])
     store(panel.settings.events_database, [event], [a_log_line(event)])
-    plain = await seen(ada, "/event-groups?path=/nowhere")
+    plain = await page_of(ada, "/event-groups?path=/nowhere")
 
-    page = await seen(ada, "/event-groups")
+    page = await page_of(ada, "/event-groups")
     (group,) = await listed(ada_api)
 
     assert len(page.find("script")) == len(plain.find("script"))
     assert not page.find("svg", onload="alert(1)")
-    await seen(ada, f"/event-groups/{group['key']}")
+    await page_of(ada, f"/event-groups/{group['key']}")
 
 
 async def test_nobody_sees_groups_without_a_login(nobody: Client) -> None:

@@ -12,7 +12,7 @@ from guardpanel.panel import Panel
 from tests.events import BY_SCORE, a_failed_line, a_log_line, a_rule, an_unreadable_line, store
 from tests.factories import a_virtual_host
 from tests.html import read
-from tests.views.test_events import XSS, an_event, hrefs, links, seen
+from tests.views.test_events import XSS, an_event, hrefs, links, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path)
     )  # fmt: skip
     store(file, [event], [a_log_line(event, ended="PR--", milliseconds=7)])
 
-    page = await seen(ada, f"/events/{event['id']}")
+    page = await page_of(ada, f"/events/{event['id']}")
 
     for words in (
         "Blocked. Score 5 reached the threshold of 5.", "Two rules fired on the parameter id", "POST /wp-json/posts", "942100", "+5",
@@ -53,7 +53,7 @@ async def test_an_event_names_the_restricted_header_not_all_that_its_rule_copied
     event = an_event(rules=[a_rule(920450, data="Restricted header detected", matches=matches), BY_SCORE])
     store(file, [event], [])
 
-    page = await seen(ada, f"/events/{event['id']}")
+    page = await page_of(ada, f"/events/{event['id']}")
 
     assert "One rule fired on the name of the header x-http-method-override" in page.text
     assert "found x-http-method-override" in page.text
@@ -63,7 +63,7 @@ async def test_an_event_says_that_its_body_was_not_inspected_because_of_its_type
     unread, read_whole = an_event(method="POST", body_bytes=9, body_unread=True), an_event(method="POST", body_bytes=9)
     store(file, [unread, read_whole], [])
 
-    pages = [await seen(ada, f"/events/{event['id']}") for event in (unread, read_whole)]
+    pages = [await page_of(ada, f"/events/{event['id']}") for event in (unread, read_whole)]
 
     assert ["The body was not inspected" in page.text for page in pages] == [True, False]
 
@@ -78,7 +78,7 @@ async def test_an_event_leads_to_the_change_that_decided_it(ada: Client, file: P
     event = an_event(0.01)
     store(file, [event], [a_log_line(event, checksum=live.checksum[:12])])
 
-    page = await seen(ada, f"/events/{event['id']}")
+    page = await page_of(ada, f"/events/{event['id']}")
 
     assert "/changes/2" in hrefs(page)
     assert "revision 2" in page.text
@@ -105,11 +105,11 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
         line = a_log_line(an_event(rules=[]), verdict=verdict.strip(), rules="", score="", **fields)
         store(file, [], [line])
 
-        page = await seen(ada, f"/events/{line['id']}")
+        page = await page_of(ada, f"/events/{line['id']}")
 
         assert words in page.text, verdict
         assert "from HAProxy’s log only" in page.text
-    page = await seen(ada, "/events")
+    page = await page_of(ada, "/events")
     for words in (
         "Unknown host",
         "Too large, rejected",
@@ -129,7 +129,7 @@ async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
     store(file, [attack], [a_failed_line(down), a_failed_line(cut, ended="CH--", status=400, server="s1"), unread,
                            a_failed_line(attack, ended="sH--", status=504, server="s1", rules="942100")])  # fmt: skip
 
-    page = await seen(ada, "/events?kind=delivery")
+    page = await page_of(ada, "/events?kind=delivery")
 
     assert len(links(page)) == 4
     for words in (
@@ -142,10 +142,10 @@ async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
         "Detected",
     ):
         assert words in page.text, words
-    assert links(await seen(ada, "/events?reason=client_aborted")) == [cut["id"]]
-    assert links(await seen(ada, "/events?kind=security")) == [attack["id"]]
-    assert links(await seen(ada, f"/events?q={down['id']}")) == [down["id"]]
-    detail = await seen(ada, f"/events/{down['id']}")
+    assert links(await page_of(ada, "/events?reason=client_aborted")) == [cut["id"]]
+    assert links(await page_of(ada, "/events?kind=security")) == [attack["id"]]
+    assert links(await page_of(ada, f"/events?q={down['id']}")) == [down["id"]]
+    detail = await page_of(ada, f"/events/{down['id']}")
     for words in (
         "Not delivered. No server was up.",
         "Reason No server up",
@@ -154,23 +154,23 @@ async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
     ):
         assert words in detail.text, words
     assert "/events?reason=no_server" in hrefs(detail)
-    both = await seen(ada, f"/events/{attack['id']}")
+    both = await page_of(ada, f"/events/{attack['id']}")
     assert "Not delivered. The server did not respond in time." in both.text and "942100" in both.text
     (first, *_) = links(page)
-    assert "HAProxy could not parse" in (await seen(ada, f"/events/{first}")).text
+    assert "HAProxy could not parse" in (await page_of(ada, f"/events/{first}")).text
 
 
 async def test_a_virtual_host_says_how_many_requests_it_did_not_get(ada: Client, file: Path) -> None:
     await ada.post("/virtual-hosts", data=a_virtual_host())
     old, new, other = an_event(25 * 60), an_event(), an_event()
-    assert "0 in 24 h" in (await seen(ada, "/virtual-hosts/1")).text
+    assert "0 in 24 h" in (await page_of(ada, "/virtual-hosts/1")).text
     store(file, [], [a_failed_line(old), a_failed_line(new), a_failed_line(other, virtual_host="2")])
 
-    page = await seen(ada, "/virtual-hosts/1")
+    page = await page_of(ada, "/virtual-hosts/1")
 
     assert "1 in 24 h" in page.text
     assert "/events?virtual_host=1&kind=delivery" in hrefs(page)
-    assert links(await seen(ada, "/events?virtual_host=1&kind=delivery")) == [new["id"]]
+    assert links(await page_of(ada, "/events?virtual_host=1&kind=delivery")) == [new["id"]]
 
 
 async def test_a_request_that_made_no_event_says_what_that_may_mean(ada: Client, file: Path) -> None:
@@ -179,7 +179,7 @@ async def test_a_request_that_made_no_event_says_what_that_may_mean(ada: Client,
         "/events/x",
         "/events/%3Cscript%3Ealert(1)%3Cscript%3E%E2%80%AE%00%FF",
     ):
-        page = await seen(ada, path, 404)
+        page = await page_of(ada, path, 404)
         assert "Event not found" in page.text
         assert "30 days" in page.text
         assert "\u202e" not in page.text
@@ -190,11 +190,11 @@ async def test_an_id_is_found_as_it_was_pasted(ada: Client, file: Path) -> None:
     event = an_event()
     store(file, [event])
 
-    page = await seen(ada, f"/events/%20{event['id'][:8]}%20{event['id'][8:]}%20")
+    page = await page_of(ada, f"/events/%20{event['id'][:8]}%20{event['id'][8:]}%20")
     assert event["id"] in page.text
-    results = await seen(ada, f"/search?q=%20{event['id'].upper()}%20")
+    results = await page_of(ada, f"/search?q=%20{event['id'].upper()}%20")
     assert f"/events/{event['id']}" in hrefs(results)
-    assert f"/events/{event['id']}" not in hrefs(await seen(ada, f"/search?q={event['id'][:-1]}"))
+    assert f"/events/{event['id']}" not in hrefs(await page_of(ada, f"/search?q={event['id'][:-1]}"))
 
 
 @pytest.mark.parametrize("sent", XSS, ids=[text[:30] for text in XSS])
@@ -202,7 +202,7 @@ async def test_an_id_is_found_as_it_was_pasted(ada: Client, file: Path) -> None:
 async def test_what_a_stranger_sent_is_only_text(ada: Client, file: Path, sent: str) -> None:
     clean = an_event()
     store(file, [clean])
-    plain_list, plain_page = await seen(ada, "/events"), await seen(ada, f"/events/{clean['id']}")
+    plain_list, plain_page = await page_of(ada, "/events"), await page_of(ada, f"/events/{clean['id']}")
     match = {"variable": sent[:60], "key": sent, "value": sent, "chain": 1, "bytes": 9}
     event = an_event(
         uri="/" + sent, method=sent[:20], host=sent, headers=[[sent, sent]], body=sent, application=sent, action=sent,
@@ -243,7 +243,7 @@ async def test_the_lines_are_given_as_a_file(ada: Client, file: Path) -> None:
 async def test_many_may_ask_at_once(ada: Client, ada_api: Client, file: Path) -> None:
     """Each needs the panel's database before, while and after it looks for events; there are fewer connections than they."""
     store(file, [an_event()])
-    (event,) = links(await seen(ada, "/events"))
+    (event,) = links(await page_of(ada, "/events"))
     paths = ["/events", f"/events/{event}", f"/events/{event}/lines", f"/search?q={event}", "/events?virtual_host=x"]
 
     answers = await asyncio.gather(

@@ -53,7 +53,7 @@ def file(panel: Panel) -> Path:
     return panel.settings.events_database
 
 
-async def seen(client: Client, path: str, status: int = 200) -> Read:
+async def page_of(client: Client, path: str, status: int = 200) -> Read:
     answer = await client.get(path)
     assert answer.status_code == status, answer.text[-3000:]
     return read(answer.text)
@@ -73,7 +73,7 @@ async def test_the_list_says_what_was_found_where_and_what_became_of_it(ada: Cli
     old, new = an_event(9, verdict="detected", uri="/old?x=1"), an_event(1)
     store(file, [old, new], [a_log_line(new)])
 
-    page = await seen(ada, "/events")
+    page = await page_of(ada, "/events")
 
     assert links(page) == [new["id"], old["id"]]
     for words in (
@@ -112,7 +112,7 @@ async def test_the_list_is_narrowed_by_each_filter(ada: Client, file: Path, quer
     wanted = an_event(5, **other)
     store(file, [an_event(9), wanted, an_event(1)])
 
-    page = await seen(ada, f"/events?{query}")
+    page = await page_of(ada, f"/events?{query}")
 
     assert links(page) == [wanted["id"]]
     kept = parse_qs(urlsplit(next(url for url in hrefs(page) if url.startswith("/events?") and "time=7d" in url)).query)
@@ -133,13 +133,13 @@ async def test_the_list_is_narrowed_by_virtual_host_and_policy(ada: Client, file
     store(file, [first, second, gone], log)
 
     for value in ("1", "shop.example", "WWW.shop.example"):
-        assert links(await seen(ada, f"/events?virtual_host={value}")) == [first["id"]]
-    assert links(await seen(ada, "/events?virtual_host=bücher.example")) == [second["id"]]
-    assert links(await seen(ada, "/events?policy=1")) == [second["id"], first["id"]]
-    page = await seen(ada, "/events?virtual_host=77&policy=78")
+        assert links(await page_of(ada, f"/events?virtual_host={value}")) == [first["id"]]
+    assert links(await page_of(ada, "/events?virtual_host=bücher.example")) == [second["id"]]
+    assert links(await page_of(ada, "/events?policy=1")) == [second["id"], first["id"]]
+    page = await page_of(ada, "/events?virtual_host=77&policy=78")
     assert links(page) == [gone["id"]]
     assert "deleted (ID 77)" in page.text and "deleted (ID 78)" in page.text
-    page = await seen(ada, "/events?virtual_host=nowhere.example", 422)
+    page = await page_of(ada, "/events?virtual_host=nowhere.example", 422)
     assert "No virtual host has this hostname." in page.text and page.value("virtual_host") == "nowhere.example"
 
 
@@ -153,7 +153,7 @@ async def test_times_are_presets_or_typed(ada: Client, file: Path) -> None:
         ("?time=30d", ["now", "hours", "days", "weeks"]), ("?time=all", list(ages)),
         (f"?until={kept['days']['time']}", ["weeks", "old"]), (f"?since={kept['hours']['time']}&time=30d", ["now", "hours"]),
     ):  # fmt: skip
-        listed = links(await seen(ada, f"/events{query}"))
+        listed = links(await page_of(ada, f"/events{query}"))
         assert [name for name in ages if kept[name]["id"] in listed] == names, query
 
 
@@ -167,7 +167,7 @@ async def test_days_are_typed_and_the_last_does_not_count(ada: Client, file: Pat
     kept = {name: events.an_event(time=f"{at:%Y-%m-%dT%H:%M:%S.%fZ}") for name, at in moments.items()}
     store(file, kept.values())
 
-    listed = links(await seen(ada, f"/events?since={day:%Y-%m-%d}&until={day + timedelta(days=1):%Y-%m-%d}"))
+    listed = links(await page_of(ada, f"/events?since={day:%Y-%m-%d}&until={day + timedelta(days=1):%Y-%m-%d}"))
     assert [name for name in kept if kept[name]["id"] in listed] == ["its first moment", "its last"]
 
 
@@ -201,7 +201,7 @@ async def test_bad_input_comes_back_with_words_at_its_field(
 ) -> None:
     store(file, [an_event()])
 
-    page = await seen(ada, f"/events?{query}&{'method=PUT' if name != 'method' else 'rule=1'}", 422)
+    page = await page_of(ada, f"/events?{query}&{'method=PUT' if name != 'method' else 'rule=1'}", 422)
 
     assert page.error_at(name), page.text
     assert words in page.text
@@ -231,7 +231,7 @@ async def assert_only_text(client: Client, typed: dict[str, str], scripts: int) 
 async def test_whatever_is_typed_into_all_fields_is_only_text(ada: Client, file: Path) -> None:
     """Each field meets each text."""
     store(file, [an_event()])
-    scripts = len((await seen(ada, "/events")).find("script"))
+    scripts = len((await page_of(ada, "/events")).find("script"))
 
     for at in range(len(TYPED)):
         texts = {name: TYPED[(at + 7 * number) % len(TYPED)] for number, name in enumerate(FIELDS)}
@@ -242,7 +242,7 @@ async def test_whatever_is_typed_into_all_fields_is_only_text(ada: Client, file:
 @pytest.mark.changes_nothing
 async def test_whatever_is_looked_for_is_only_text(ada: Client, file: Path, name: str) -> None:
     store(file, [an_event()])
-    scripts = len((await seen(ada, "/events")).find("script"))
+    scripts = len((await page_of(ada, "/events")).find("script"))
 
     for typed in [*HOSTILE, *XSS[:10]]:
         await assert_only_text(ada, {name: typed}, scripts)
@@ -253,11 +253,11 @@ async def test_pages_lead_to_older_and_newer_events(ada: Client, file: Path) -> 
     store(file, kept)
     ids = [row["id"] for row in kept]
 
-    first = await seen(ada, "/events?client=192.0.2.7")
+    first = await page_of(ada, "/events?client=192.0.2.7")
     (older,) = first.find("a", rel="next")
-    second = await seen(ada, older["href"])
-    third = await seen(ada, second.find("a", rel="next")[0]["href"])
-    back = await seen(ada, third.find("a", rel="prev")[0]["href"])
+    second = await page_of(ada, older["href"])
+    third = await page_of(ada, second.find("a", rel="next")[0]["href"])
+    back = await page_of(ada, third.find("a", rel="prev")[0]["href"])
 
     assert (links(first), links(second), links(third)) == (ids[:50], ids[50:100], ids[100:])
     assert links(back) == ids[50:100]
@@ -281,11 +281,11 @@ async def test_a_place_that_there_is_not_is_the_beginning(ada: Client, file: Pat
 
 
 async def test_nothing_is_one_of_several_things(ada: Client, file: Path, panel: Panel) -> None:
-    page = await seen(ada, "/events")
+    page = await page_of(ada, "/events")
     assert "Events are not being recorded" in page.text and "Event ingest is not running" in page.text
 
     store(file, [an_event(3 * 1440)])
-    page = await seen(ada, "/events?method=PUT")
+    page = await page_of(ada, "/events?method=PUT")
     assert "No matching events" in page.text
     assert "/events" in hrefs(page) and "/events?method=PUT&time=all" in hrefs(page)
 
@@ -295,7 +295,7 @@ async def test_ingest_delay_and_losses_are_reported(ada: Client, file: Path, pan
     with sqlite3.connect(file) as connection:
         connection.execute("INSERT INTO counter VALUES ('lost_segments', 2), ('bad', 1)")
 
-    page = await seen(ada, "/events")
+    page = await page_of(ada, "/events")
 
     assert "Event ingest is not running." in page.text
     assert "Lost: 1 unreadable lines, 2 agent files deleted before they were read." in page.text
@@ -313,9 +313,9 @@ async def test_reading_requires_a_login(ada: Client, vera: Client, nobody: Clien
 async def test_other_pages_lead_to_their_events(ada: Client) -> None:
     await ada.post("/virtual-hosts", data=a_virtual_host())
 
-    assert "/events?virtual_host=1" in hrefs(await seen(ada, "/virtual-hosts/1"))
-    assert "/events?policy=1" in hrefs(await seen(ada, "/policies/1"))
-    assert "/events" in hrefs(await seen(ada, "/"))
+    assert "/events?virtual_host=1" in hrefs(await page_of(ada, "/virtual-hosts/1"))
+    assert "/events?policy=1" in hrefs(await page_of(ada, "/policies/1"))
+    assert "/events" in hrefs(await page_of(ada, "/"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 30])
@@ -324,7 +324,7 @@ async def test_any_number_of_rules_can_be_shown(ada: Client, file: Path, count: 
     event = an_event(verdict="detected", rules=rules, scores={"blocking_inbound_anomaly_score": 5 * count, "inbound_anomaly_score_threshold": 5})  # fmt: skip
     store(file, [event])
 
-    page = await seen(ada, f"/events/{event['id']}")
+    page = await page_of(ada, f"/events/{event['id']}")
 
     assert len(page.find("rect")) == count
     assert all(f"Rule {at}" in page.text for at in range(count))

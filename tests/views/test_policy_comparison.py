@@ -14,14 +14,14 @@ pytestmark = pytest.mark.anyio
 API = "/api/v1/policies/1/compare"
 
 
-async def told(client: httpx2.AsyncClient, **query: int) -> list[tuple[str, str, str]]:
+async def differences(client: httpx2.AsyncClient, **query: int) -> list[tuple[str, str, str]]:
     answer = await client.get(API, params=query)
     assert answer.status_code == 200, answer.text
     return [(difference["noun"], difference["kind"], difference["name"]) for difference in answer.json()["differences"]]
 
 
 async def test_a_policy_is_as_it_is(ada_api: httpx2.AsyncClient) -> None:
-    assert await told(ada_api) == []
+    assert await differences(ada_api) == []
 
 
 async def test_what_two_policies_have_in_common_is_no_difference(
@@ -36,7 +36,7 @@ async def test_what_two_policies_have_in_common_is_no_difference(
     await ada.post("/policies/1/exclusions", data=an_exclusion(rules="920100", target="request", reason="ours"))
     await ada.post("/policies/1/rules", data=an_override())
 
-    assert sorted((noun, kind) for noun, kind, _ in await told(ada_api, policy=2)) == [
+    assert sorted((noun, kind) for noun, kind, _ in await differences(ada_api, policy=2)) == [
         ("policy", "changed"), ("rule_exclusion", "added"), ("rule_exclusion", "changed"), ("rule_exclusion", "removed"),
         ("rule_override", "added"),
     ]  # fmt: skip
@@ -64,7 +64,7 @@ async def test_a_policy_is_compared_with_its_past(ada: httpx2.AsyncClient, ada_a
     await ada_api.patch("/api/v1/policies/1/exclusions/1", json={"reason": "Editors"})
     await ada.post("/policies/1/rules", data=an_override())
 
-    assert sorted(kind for _, kind, _ in await told(ada_api, revision=revision)) == ["added", "changed"]
+    assert sorted(kind for _, kind, _ in await differences(ada_api, revision=revision)) == ["added", "changed"]
     assert f"Default, revision {revision}" in (await ada.get("/policies/1/compare", params={"revision": revision})).text
 
 

@@ -17,7 +17,7 @@ BLOCKED = Evaluation("blocked", 403, 949110, 15, 5, (XSS,))
 
 
 @pytest.fixture
-def asked(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def directives(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The directives under which the agent was asked."""
     directives: list[str] = []
 
@@ -29,7 +29,7 @@ def asked(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return directives
 
 
-async def test_a_request_is_tested_under_the_policy_as_saved(ada: httpx2.AsyncClient, asked: list[str]) -> None:
+async def test_a_request_is_tested_under_the_policy_as_saved(ada: httpx2.AsyncClient, directives: list[str]) -> None:
     assert read((await ada.get("/policies/1")).text).find("a", href=PLACE)
     assert read((await ada.get(PLACE)).text).find("textarea", name="request")
 
@@ -39,10 +39,10 @@ async def test_a_request_is_tested_under_the_policy_as_saved(ada: httpx2.AsyncCl
     assert page.find("a", href="/rules/941100") and "XSS <b>" in page.text and "ARGS:q = <script>" in page.text
     assert page.value("request").strip() == REQUEST
     assert "as it is typed" not in page.text
-    assert "SecRuleEngine On" in asked[0]
+    assert "SecRuleEngine On" in directives[0]
 
 
-async def test_a_request_is_tested_under_the_policy_as_typed(ada: httpx2.AsyncClient, asked: list[str]) -> None:
+async def test_a_request_is_tested_under_the_policy_as_typed(ada: httpx2.AsyncClient, directives: list[str]) -> None:
     form = read((await ada.get("/policies/1/edit")).text)
     assert form.find("button", formaction=PLACE)
 
@@ -50,17 +50,19 @@ async def test_a_request_is_tested_under_the_policy_as_typed(ada: httpx2.AsyncCl
     wrong = read((await ada.post(PLACE, data=a_policy(inbound_anomaly_threshold="x", request=REQUEST))).text)
 
     assert "With the policy as it is typed, not saved." in page.text
-    assert "inbound_anomaly_score_threshold=77" in asked[0]
-    assert "Inbound anomaly threshold: " in wrong.text and len(asked) == 1
+    assert "inbound_anomaly_score_threshold=77" in directives[0]
+    assert "Inbound anomaly threshold: " in wrong.text and len(directives) == 1
     assert "77" not in (await ada.get("/policies/1")).text
 
 
 @pytest.mark.parametrize(
     ("sent", "words"), [("", "Request: Paste a request"), ("hello", "Request: Begin with the request line")]
 )
-async def test_what_is_no_request_is_told(ada: httpx2.AsyncClient, asked: list[str], sent: str, words: str) -> None:
+async def test_what_is_no_request_is_told(
+    ada: httpx2.AsyncClient, directives: list[str], sent: str, words: str
+) -> None:
     assert words in read((await ada.post(PLACE, data={"request": sent})).text).text
-    assert asked == []
+    assert directives == []
 
 
 async def test_a_policy_that_is_none_is_404(ada: httpx2.AsyncClient, nobody: httpx2.AsyncClient) -> None:

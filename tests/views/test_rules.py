@@ -40,7 +40,7 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> RuleSet:
     return known
 
 
-async def seen(client: Client, path: str, status: int = 200) -> Read:
+async def page_of(client: Client, path: str, status: int = 200) -> Read:
     answer = await client.get(path)
     assert answer.status_code == status, answer.text[-3000:]
     return read(answer.text)
@@ -52,30 +52,30 @@ def an_event(hours: float, *numbers: int) -> dict[str, object]:
 
 
 async def test_the_list_has_pages_and_filters(ada: Client, rules: RuleSet) -> None:
-    page = await seen(ada, "/rules")
+    page = await page_of(ada, "/rules")
     assert "OWASP CRS 4.25.0 and Coraza 3.8.1." in page.text
     assert f"{len([rule for rule in rules.rules.values() if rule.role == RuleRole.DETECT])} rules" in page.text
     assert "/rules?offset=50" in [link["href"] for link in page.find("a") if link.get("rel") == "next"]
 
-    chosen = await seen(ada, "/rules?family=942&paranoia_level=1&q=libinjection")
+    chosen = await page_of(ada, "/rules?family=942&paranoia_level=1&q=libinjection")
     assert "1 rule" in chosen.text
     assert "/rules/942100" in [link["href"] for link in chosen.find("a")]
     clear = [link["href"] for link in chosen.find("a") if link.get("aria-label", "").startswith("Remove the filter")]
     assert clear == ["/rules?q=libinjection&paranoia_level=1", "/rules?q=libinjection&family=942"]
-    assert "restricted by policy (…)" in (await seen(ada, "/rules?q=920450")).text
-    assert "No matching rules" in (await seen(ada, "/rules?q=zzzz")).text
+    assert "restricted by policy (…)" in (await page_of(ada, "/rules?q=920450")).text
+    assert "No matching rules" in (await page_of(ada, "/rules?q=zzzz")).text
 
 
 @pytest.mark.parametrize("query", ["paranoia_level=9", "phase=x", "severity=loud", "kind=none"])
 async def test_an_invalid_filter_is_reported(ada: Client, rules: RuleSet, query: str) -> None:
-    page = await seen(ada, f"/rules?{query}", 422)
+    page = await page_of(ada, f"/rules?{query}", 422)
 
     assert "Check your filters" in page.text
     assert "Choose" in page.text
 
 
 async def test_whatever_is_typed_is_only_text(ada: Client, rules: RuleSet) -> None:
-    plain = await seen(ada, "/rules?q=nothing")
+    plain = await page_of(ada, "/rules?q=nothing")
     for text in (text for text in CORPUS if len(text) < LONGEST):
         answer = await ada.get("/rules", params={"q": text, "tag": text, "sort": text, "offset": text})
         assert answer.status_code in {200, 422}, text
@@ -87,9 +87,9 @@ async def test_whatever_is_typed_is_only_text(ada: Client, rules: RuleSet) -> No
 async def test_every_rule_has_a_page_with_its_text_and_nothing_of_it_is_markup(ada: Client, rules: RuleSet) -> None:
     hostile = [rule for rule in rules.rules.values() if "<" in rule.seclang and rule.id % 10 == 0]
     assert len(hostile) > 20
-    plain = await seen(ada, "/rules/901200")
+    plain = await page_of(ada, "/rules/901200")
     for rule in hostile[:25]:
-        page = await seen(ada, f"/rules/{rule.id}")
+        page = await page_of(ada, f"/rules/{rule.id}")
         assert len(page.find("script")) == len(plain.find("script")), rule.id
         assert not page.find("img"), rule.id
         assert rule.seclang.splitlines()[0].strip()[:60] in page.text, rule.id
@@ -97,25 +97,25 @@ async def test_every_rule_has_a_page_with_its_text_and_nothing_of_it_is_markup(a
 
 
 async def test_the_phrases_of_a_list_are_on_the_page_and_in_json(ada: Client, ada_api: Client, rules: RuleSet) -> None:
-    page = await seen(ada, "/rules/930120")
+    page = await page_of(ada, "/rules/930120")
     (link,) = (await ada_api.get("/api/v1/rules/930120")).json()["links"]
 
     assert len(link["phrases"]) == link["phrase_count"] > 900
     assert "etc/passwd" in link["phrases"]
     assert f"{link['phrase_count']} phrases" in page.text
     assert " ".join(link["phrases"]) in page.text
-    assert not (await seen(ada, "/rules/942100")).find("pre")
+    assert not (await page_of(ada, "/rules/942100")).find("pre")
 
 
 async def test_a_cut_list_says_how_many_there_are_and_is_only_text(ada: Client, engines: FakeEngines) -> None:
     known, phrases = rule_set(), tuple(text for text in CORPUS if len(text) < LONGEST)
     rule = known.rules[930120]
     engines.agent.known_rules = replace(known, rules={930120: rule})
-    plain = await seen(ada, "/rules/930120")
+    plain = await page_of(ada, "/rules/930120")
     cut = replace(rule, links=(replace(rule.links[0], phrases=phrases, phrase_count=12_345),))
     engines.agent.known_rules = replace(known, rules={930120: cut})
 
-    page = await seen(ada, "/rules/930120")
+    page = await page_of(ada, "/rules/930120")
 
     assert f"12,345 phrases the first {len(phrases)}" in page.text
     assert [name for name, _ in page.tags if name != "span"] == [name for name, _ in plain.tags if name != "span"]
@@ -127,7 +127,7 @@ async def test_a_rule_says_what_policies_do_and_where_it_fired(ada: Client, pane
     logged = [events.a_log_line(event, virtual_host="1") for event in requests]
     events.store(Path(panel.settings.events_database), requests, logged)
 
-    page = await seen(ada, "/rules/942100")
+    page = await page_of(ada, "/rules/942100")
     assert "Adds 5 points to the request’s score for each value that matches." in page.text
     assert "An application that builds SQL from input" in page.text
     links = [link["href"] for link in page.find("a")]
@@ -146,12 +146,12 @@ async def test_a_rule_says_what_policies_do_and_where_it_fired(ada: Client, pane
     ],
 )
 async def test_a_rule_that_is_not_there_is_404(ada: Client, rules: RuleSet, path: str, words: str) -> None:
-    assert words in (await seen(ada, path, 404)).text
+    assert words in (await page_of(ada, path, 404)).text
 
 
 async def test_without_the_agent_the_pages_say_so(ada: Client, ada_api: Client) -> None:
     for path in ("/rules", "/rules/942100"):
-        assert "Rules are not available" in (await seen(ada, path)).text
+        assert "Rules are not available" in (await page_of(ada, path)).text
 
     answer = await ada_api.get("/api/v1/rules")
     assert answer.status_code == 503
@@ -161,7 +161,7 @@ async def test_without_the_agent_the_pages_say_so(ada: Client, ada_api: Client) 
 async def test_the_last_rules_are_shown_while_the_agent_is_away(ada: Client, engines: FakeEngines) -> None:
     engines.agent.known_rules = rule_set()
 
-    page = await seen(ada, "/rules/942100")
+    page = await page_of(ada, "/rules/942100")
 
     assert "These are the rules that it reported last." in page.text
     assert "SQL Injection Attack Detected via libinjection" in page.text
@@ -173,11 +173,11 @@ async def test_coraza_spoa_has_no_rules_to_show(ada: Client, engines: FakeEngine
 
     with pytest.raises(EngineUnavailable):
         await engines.agent.rule_set()
-    assert "coraza-spoa does not report its rules." in (await seen(ada, "/rules")).text
+    assert "coraza-spoa does not report its rules." in (await page_of(ada, "/rules")).text
 
 
 async def test_search_finds_a_rule_by_its_id(ada: Client, rules: RuleSet) -> None:
-    page = await seen(ada, "/search?q=942100")
+    page = await page_of(ada, "/search?q=942100")
 
     assert "/rules/942100" in [link["href"] for link in page.find("a")]
 
@@ -186,7 +186,7 @@ async def test_a_matched_rule_of_an_event_leads_to_its_page(ada: Client, panel: 
     event = an_event(1, 942100, 190203)
     events.store(Path(panel.settings.events_database), [event], [events.a_log_line(event)])
 
-    links = [link["href"] for link in (await seen(ada, f"/events/{event['id']}")).find("a")]
+    links = [link["href"] for link in (await page_of(ada, f"/events/{event['id']}")).find("a")]
 
     assert "/rules/942100" in links
     assert "/rules/190203" not in links

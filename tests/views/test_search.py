@@ -22,14 +22,14 @@ async def filled(ada: httpx2.AsyncClient) -> httpx2.AsyncClient:
     return ada
 
 
-FOUND = [("shop", "/virtual-hosts/1"), ("SHOP.EX", "/virtual-hosts/1"), ("bücher", "/virtual-hosts/1"), ("10.1.2", "/virtual-hosts/1"),
+HITS = [("shop", "/virtual-hosts/1"), ("SHOP.EX", "/virtual-hosts/1"), ("bücher", "/virtual-hosts/1"), ("10.1.2", "/virtual-hosts/1"),
      ("proxy PROTO", "/system/traffic"), ("x-forwarded", "/system/traffic"), ("strict", "/policies/2"), ("100%", "/policies/2"), ("_sure", "/policies/2"), ("Added policy", "/changes/3"), ("2", "/changes/2"),
      ("revision 2", "/changes/2"), ("ada@example", "/changes/3")]  # fmt: skip
 "Where what is typed leads."
 
 
 async def test_things_are_found_by_what_is_known_of_them(filled: httpx2.AsyncClient) -> None:
-    for q, url in FOUND:
+    for q, url in HITS:
         page = read((await filled.get("/search", params={"q": q})).text)
 
         assert page.find("a", href=url), q

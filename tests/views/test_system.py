@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("fields", "lua", "drops", "told"),
+    ("fields", "lua", "drops", "is_told"),
     [
         ({}, False, False, True),
         ({"maintenance": "on"}, False, False, False),
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_it_says_which_uploads_an_haproxy_without_lua_rejects(
-    ada: Person, panel: Panel, fields: dict[str, str], *, lua: bool, drops: bool, told: bool
+    ada: Person, panel: Panel, fields: dict[str, str], *, lua: bool, drops: bool, is_told: bool
 ) -> None:
     """Only where some body passes in parts."""
     facts = panel.changes.renderer.facts
     panel.changes.renderer.facts = replace(facts, runs_lua=lua, drops_trailers=drops)
     await ada.post("/virtual-hosts", data=a_virtual_host(**fields))
 
-    assert ("without Lua, this HAProxy" in (await ada.get("/system")).text) is told
+    assert ("without Lua, this HAProxy" in (await ada.get("/system")).text) is is_told
 
 
 async def test_it_shows_the_panels_own_certificate(ada: Person, panel: Panel) -> None:

@@ -101,9 +101,9 @@ async def test_typed_text_is_only_text(
                 assert refused, typed[:100]
                 left = left - refused
         version += status == 303
-        shown = await ada.get(path)
-        assert shown.status_code == 200, typed[:100]
-        assert_inert(read(shown.text), scripts, typed)
+        form_page = await ada.get(path)
+        assert form_page.status_code == 200, typed[:100]
+        assert_inert(read(form_page.text), scripts, typed)
 
 
 @pytest.mark.parametrize("path", NOT_SHOWN)

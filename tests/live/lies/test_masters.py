@@ -23,7 +23,7 @@ from tests.live.lies.truth import (
     is_true,
     live_checksum,
     names,
-    told,
+    outcome_of,
     until,
     visitors,
 )
@@ -56,7 +56,7 @@ async def test_haproxy_killed_in_a_save_ends_in_what_was_said(
 
     with monkeypatch.context() as patch:
         patch.setattr(fresh.engines.verifier, "prove", kill)
-        outcome = await told(add(fresh, origin, name))
+        outcome = await outcome_of(add(fresh, origin, name))
 
     assert killed
     await is_true(fresh, outcome, before, rows, name)
@@ -86,7 +86,7 @@ async def test_haproxy_that_hangs_in_a_reload_loses_no_request_and_mends_with_it
 
     async with visitors(fresh) as visits:
         with in_published(monkeypatch, fresh, hang) as struck:
-            outcome = await told(add(fresh, origin, name))
+            outcome = await outcome_of(add(fresh, origin, name))
         assert struck
         assert isinstance(outcome, RolledBack), repr(outcome)
         assert re.search("master is not responding|did not start a new worker", outcome.message)
@@ -130,7 +130,7 @@ async def test_a_second_master_is_noticed(fresh: Installation, origin: int, sock
     before, rows, name = await live_checksum(fresh), await hosts(fresh), next(names)
 
     async with second_master(fresh, socket_too):
-        outcome = await told(add(fresh, origin, name))
+        outcome = await outcome_of(add(fresh, origin, name))
 
         assert not isinstance(outcome, SaveResult)
         await is_true(fresh, outcome, before, rows, name)

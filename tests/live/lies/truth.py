@@ -169,7 +169,7 @@ async def a_good_save_works(running: Installation, origin: int) -> None:
     assert await met(running, name) == {(200, now, b"hello from /x"): TRIES}
 
 
-async def told(save: Awaitable[SaveResult[VirtualHost]]) -> SaveResult[VirtualHost] | Problem:
+async def outcome_of(save: Awaitable[SaveResult[VirtualHost]]) -> SaveResult[VirtualHost] | Problem:
     try:
         return await save
     except Problem as problem:

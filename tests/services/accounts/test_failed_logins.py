@@ -77,9 +77,9 @@ def test_memory_is_bounded(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("address", "other", "same"),
     [("192.0.2.1", "192.0.2.2", False), ("2001:db8::1", "2001:db8::ffff:2", True), ("2001:db8::1", "2001:db8:0:1::1", False),
      ("::ffff:192.0.2.1", "192.0.2.1", True), ("", "", True)],
 )  # fmt: skip
-def test_who_counts_as_one(one: str, other: str, same: bool) -> None:
-    assert (network(one) == network(other)) is same
+def test_who_counts_as_one(address: str, other: str, same: bool) -> None:
+    assert (network(address) == network(other)) is same

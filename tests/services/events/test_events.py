@@ -22,7 +22,7 @@ from tests.events import NOON, a_log_line, a_rule, an_event, as_line, store
 
 pytestmark = pytest.mark.anyio
 
-Said = tuple[dict[str, Any], dict[str, Any]]
+Pair = tuple[dict[str, Any], dict[str, Any]]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def events(settings: Settings, data_dir: object) -> AsyncIterator[Events]:
     await database.close()
 
 
-def some(number: int) -> list[Said]:
+def some(number: int) -> list[Pair]:
     """Requests of many kinds, the same at each call."""
     chance, made = random.Random(7), []
     for at in range(number):
@@ -57,47 +57,47 @@ def some(number: int) -> list[Said]:
     return made
 
 
-def path_of(said: Said) -> str:
-    return str(said[0]["uri"]).partition("?")[0]
+def path_of(pair: Pair) -> str:
+    return str(pair[0]["uri"]).partition("?")[0]
 
 
-def failed(said: Said) -> bool:
-    return str(said[1]["ended"]).startswith("s")
+def failed(pair: Pair) -> bool:
+    return str(pair[1]["ended"]).startswith("s")
 
 
-FILTERS: dict[str, tuple[EventFilter, Callable[[Said], bool]]] = {
+FILTERS: dict[str, tuple[EventFilter, Callable[[Pair], bool]]] = {
     "all": (EventFilter(), lambda _: True),
-    "virtual host": (EventFilter(virtual_host_id=2), lambda said: said[1]["virtual_host"] == "2"),
-    "policy": (EventFilter(policy_id=3), lambda said: said[1]["policy"] == "3"),
-    "verdict": (EventFilter(verdict=Verdict.AGENT_ERROR), lambda said: said[1]["verdict"] == "unjudged"),
-    "rule": (EventFilter(rule=942104), lambda said: 942104 in {rule["id"] for rule in said[0]["rules"]}),
-    "severity": (EventFilter(severity=Severity.WARNING), lambda said: {rule["severity"] for rule in said[0]["rules"]} == {"warning"}),
-    "client": (EventFilter(client="192.0.2.7"), lambda said: said[0]["client"] == "192.0.2.7"),
-    "network": (EventFilter(client=" 192.0.2.0/24 "), lambda said: ip_address(said[0]["client"]) in ip_network("192.0.2.0/24")),
-    "v6 network": (EventFilter(client="2001:db8::/32"), lambda said: ":" in said[0]["client"]),
-    "method": (EventFilter(method="post"), lambda said: said[0]["method"] == "POST"),
-    "path begins": (EventFilter(path="/list"), lambda said: path_of(said).startswith("/list")),
-    "part of a path": (EventFilter(path="admin"), lambda said: "admin" in path_of(said).lower()),
-    "part of a path that begins with a slash": (EventFilter(path="*/users"), lambda said: "/users" in path_of(said)),
-    "signs that mean something to LIKE": (EventFilter(path="%b_"), lambda said: "%b_" in path_of(said)),
+    "virtual host": (EventFilter(virtual_host_id=2), lambda pair: pair[1]["virtual_host"] == "2"),
+    "policy": (EventFilter(policy_id=3), lambda pair: pair[1]["policy"] == "3"),
+    "verdict": (EventFilter(verdict=Verdict.AGENT_ERROR), lambda pair: pair[1]["verdict"] == "unjudged"),
+    "rule": (EventFilter(rule=942104), lambda pair: 942104 in {rule["id"] for rule in pair[0]["rules"]}),
+    "severity": (EventFilter(severity=Severity.WARNING), lambda pair: {rule["severity"] for rule in pair[0]["rules"]} == {"warning"}),
+    "client": (EventFilter(client="192.0.2.7"), lambda pair: pair[0]["client"] == "192.0.2.7"),
+    "network": (EventFilter(client=" 192.0.2.0/24 "), lambda pair: ip_address(pair[0]["client"]) in ip_network("192.0.2.0/24")),
+    "v6 network": (EventFilter(client="2001:db8::/32"), lambda pair: ":" in pair[0]["client"]),
+    "method": (EventFilter(method="post"), lambda pair: pair[0]["method"] == "POST"),
+    "path begins": (EventFilter(path="/list"), lambda pair: path_of(pair).startswith("/list")),
+    "part of a path": (EventFilter(path="admin"), lambda pair: "admin" in path_of(pair).lower()),
+    "part of a path that begins with a slash": (EventFilter(path="*/users"), lambda pair: "/users" in path_of(pair)),
+    "signs that mean something to LIKE": (EventFilter(path="%b_"), lambda pair: "%b_" in path_of(pair)),
     "no such path": (EventFilter(path="/nowhere"), lambda _: False),
-    "score": (EventFilter(min_score=10), lambda said: len(said[0]["rules"]) >= 2),
-    "since": (EventFilter(since=NOON + timedelta(seconds=60)), lambda said: datetime.fromisoformat(said[0]["time"]) >= NOON + timedelta(seconds=60)),
-    "until": (EventFilter(until=NOON + timedelta(seconds=60)), lambda said: datetime.fromisoformat(said[0]["time"]) < NOON + timedelta(seconds=60)),
+    "score": (EventFilter(min_score=10), lambda pair: len(pair[0]["rules"]) >= 2),
+    "since": (EventFilter(since=NOON + timedelta(seconds=60)), lambda pair: datetime.fromisoformat(pair[0]["time"]) >= NOON + timedelta(seconds=60)),
+    "until": (EventFilter(until=NOON + timedelta(seconds=60)), lambda pair: datetime.fromisoformat(pair[0]["time"]) < NOON + timedelta(seconds=60)),
     "delivery": (EventFilter(kind=Kind.DELIVERY), failed),
     "security": (EventFilter(kind=Kind.SECURITY), lambda _: True),
     "reason": (EventFilter(reason=Reason.SERVER_TIMEOUT), failed),
     "another reason": (EventFilter(reason=Reason.NO_SERVER), lambda _: False),
-    "delivery to a virtual host": (EventFilter(kind=Kind.DELIVERY, virtual_host_id=2), lambda said: failed(said) and said[1]["virtual_host"] == "2"),
-    "free: rule": (EventFilter(q="942104"), lambda said: 942104 in {rule["id"] for rule in said[0]["rules"]}),
-    "free: network": (EventFilter(q="198.51.100.0/24"), lambda said: said[0]["client"] == "198.51.100.1"),
-    "free: path": (EventFilter(q="/Admin"), lambda said: path_of(said).startswith("/Admin")),
-    "free: host or path": (EventFilter(q="blog"), lambda said: "blog" in said[0]["host"]),
+    "delivery to a virtual host": (EventFilter(kind=Kind.DELIVERY, virtual_host_id=2), lambda pair: failed(pair) and pair[1]["virtual_host"] == "2"),
+    "free: rule": (EventFilter(q="942104"), lambda pair: 942104 in {rule["id"] for rule in pair[0]["rules"]}),
+    "free: network": (EventFilter(q="198.51.100.0/24"), lambda pair: pair[0]["client"] == "198.51.100.1"),
+    "free: path": (EventFilter(q="/Admin"), lambda pair: path_of(pair).startswith("/Admin")),
+    "free: host or path": (EventFilter(q="blog"), lambda pair: "blog" in pair[0]["host"]),
     "several": (
         EventFilter(virtual_host_id=1, rule=942103, verdict=Verdict.BLOCKED, client="192.0.2.0/24", path="/l", method="GET", min_score=5),
-        lambda said: (
-            said[1]["virtual_host"] == "1" and 942103 in {rule["id"] for rule in said[0]["rules"]} and said[1]["verdict"] == "blocked"
-            and said[0]["client"].startswith("192.0.2.") and path_of(said).startswith("/l") and said[0]["method"] == "GET"
+        lambda pair: (
+            pair[1]["virtual_host"] == "1" and 942103 in {rule["id"] for rule in pair[0]["rules"]} and pair[1]["verdict"] == "blocked"
+            and pair[0]["client"].startswith("192.0.2.") and path_of(pair).startswith("/l") and pair[0]["method"] == "GET"
         ),
     ),
 }  # fmt: skip
@@ -169,7 +169,7 @@ async def test_a_search_that_takes_too_long_is_stopped_with_a_message(
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"),
+    ("filters", "field"),
     [
         (EventFilter(client="300.1.1.1"), "client"),
         (EventFilter(client="' OR 1=1 --"), "client"),
@@ -177,11 +177,11 @@ async def test_a_search_that_takes_too_long_is_stopped_with_a_message(
     ],
 )
 async def test_what_cannot_be_meant_is_refused_at_its_field(
-    settings: Settings, events: Events, asked: EventFilter, field: str
+    settings: Settings, events: Events, filters: EventFilter, field: str
 ) -> None:
     store(settings.events_database, [an_event()])
     with pytest.raises(Invalid) as refused:
-        await events.page(asked)
+        await events.page(filters)
     assert set(refused.value.errors) == {field}
 
 

@@ -23,7 +23,7 @@ FOREIGN = replace(FACTS, small_frames=True)
 NOTHING = rows({}, {})
 
 
-def found(before: Rows, after: Rows, facts: EngineFacts = FACTS) -> list[tuple[str, int, str, str]]:
+def broken_rules(before: Rows, after: Rows, facts: EngineFacts = FACTS) -> list[tuple[str, int, str, str]]:
     broken = violations(Proposal(after, facts, lambda: before))
     return [(violation.noun, violation.noun_id, violation.field, violation.message) for violation in broken]
 
@@ -49,7 +49,7 @@ def test_rows_that_hold_together_ask_nothing_of_what_was_before() -> None:
 def test_a_policy_has_a_name_of_its_own_whatever_its_case() -> None:
     before, after = rows({"Strict": {}}, {}), rows({"Strict": {}, "strict": {}}, {})
 
-    assert found(before, after) == [("policy", 2, "name", "A policy named Strict already exists.")]
+    assert broken_rules(before, after) == [("policy", 2, "name", "A policy named Strict already exists.")]
 
 
 @pytest.mark.parametrize("edited", ["shop.example", "blog.example"])
@@ -59,7 +59,7 @@ def test_a_hostname_has_one_owner_and_the_change_is_blamed(edited: str) -> None:
     before = rows({}, {(host if host == edited else names): {**SERVER, "name": host} for host, names in taken.items()})
     number, other = (1, "blog.example") if edited == "shop.example" else (2, "shop.example")
 
-    assert found(before, after) == [
+    assert broken_rules(before, after) == [
         ("virtual_host", number, "hostnames", f"bücher.example is already used by {other}.")
     ]
 
@@ -69,21 +69,21 @@ def test_a_policy_that_is_not_there_is_said_at_its_field() -> None:
     after = {**hosts_without(7), "virtualhost": [hosts_without(7)["virtualhost"][0], before["virtualhost"][1]]}
 
     words = "Policy not found. It may have been deleted."
-    assert found(before, after) == [("virtual_host", 1, "policy_id", words)]
+    assert broken_rules(before, after) == [("virtual_host", 1, "policy_id", words)]
 
 
 def test_a_policy_in_use_is_not_deleted_and_its_users_are_named() -> None:
     users = {"shop.example": {"policy": "Strict", **SERVER}, "blog.example": {"policy": "Strict", **SERVER}}
 
     words = "Strict is used by blog.example, shop.example. Assign them another policy first."
-    assert found(rows({"Strict": {}}, users), hosts_without(1)) == [("policy", 1, "", words)]
+    assert broken_rules(rows({"Strict": {}}, users), hosts_without(1)) == [("policy", 1, "", words)]
 
 
 def test_of_many_users_five_are_named() -> None:
     users = {f"h{at}.example": {"policy": "Strict", **SERVER} for at in range(8)}
     before = rows({"Strict": {}}, users)
 
-    ((_, _, _, words),) = found(before, {**before, "policy": []})
+    ((_, _, _, words),) = broken_rules(before, {**before, "policy": []})
 
     assert "h0.example, h1.example, h2.example, h3.example, h4.example and 3 more" in words
 
@@ -92,22 +92,22 @@ def test_no_server_is_haproxy_itself() -> None:
     after = rows({}, {"shop.example": {"servers": [{"address": "10.0.0.5:8080"}, {"address": "127.0.0.1:8080"}]}})
 
     words = "HAProxy itself listens on 127.0.0.1:8080. Using it would create a loop."
-    assert found(NOTHING, after) == [("virtual_host", 1, "servers.1.address", words)]
+    assert broken_rules(NOTHING, after) == [("virtual_host", 1, "servers.1.address", words)]
 
 
 def test_a_body_fits_the_agent() -> None:
     after = rows({"Strict": {"body_limit_kib": 49, "over_limit": "inspect_beginning"}}, {})
 
-    assert found(NOTHING, after) == []
-    assert [field for _, _, field, _ in found(NOTHING, after, FOREIGN)] == ["body_limit_kib", "over_limit"]
-    assert f"up to {FOREIGN.largest_body // KIB} KiB" in found(NOTHING, after, FOREIGN)[0][3]
+    assert broken_rules(NOTHING, after) == []
+    assert [field for _, _, field, _ in broken_rules(NOTHING, after, FOREIGN)] == ["body_limit_kib", "over_limit"]
+    assert f"up to {FOREIGN.largest_body // KIB} KiB" in broken_rules(NOTHING, after, FOREIGN)[0][3]
 
 
 def test_there_are_files_for_so_many_connections() -> None:
     few = replace(FACTS, open_files=10_000)
     after = rows({}, {}, {"max_connections": by_files(few) + 1})
 
-    ((noun, _, field, words),) = found(NOTHING, after, few)
+    ((noun, _, field, words),) = broken_rules(NOTHING, after, few)
 
     assert (noun, field) == ("traffic", "max_connections")
     assert words.startswith(f"At most {by_files(few):,} here")
@@ -118,10 +118,10 @@ def test_an_older_violation_does_not_prevent_other_saves() -> None:
     before = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": old})
     after = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": old, "new.example": SERVER})
 
-    assert found(before, after, FOREIGN) == []
+    assert broken_rules(before, after, FOREIGN) == []
 
     edited = rows({"Large": {"body_limit_kib": 1024}}, {"old.example": {**old, "notes": "edited"}})
-    assert [key[:2] for key in found(before, edited, FOREIGN)] == [("virtual_host", 1)]
+    assert [key[:2] for key in broken_rules(before, edited, FOREIGN)] == [("virtual_host", 1)]
 
 
 TAKEN = Violation("virtual_host", 3, "shop.example", "hostnames", "a.example belongs to b.example.")
@@ -166,14 +166,14 @@ def test_a_chosen_certificate_exists_and_covers_a_hostname() -> None:
     words = "It covers a.example, b.example, c.example and 1 more, and none of the hostnames. Choose another one, or automatic."
     others = served(1, "a.example", "b.example", "c.example", "d.example")
 
-    assert found(NOTHING, with_certificate(), served(1, "*.example")) == []
-    assert found(NOTHING, with_certificate()) == [], "nothing is known of it yet"
-    assert found(NOTHING, with_certificate(), others) == [("virtual_host", 1, "certificate_id", words)]
-    assert found(NOTHING, gone) == [
+    assert broken_rules(NOTHING, with_certificate(), served(1, "*.example")) == []
+    assert broken_rules(NOTHING, with_certificate()) == [], "nothing is known of it yet"
+    assert broken_rules(NOTHING, with_certificate(), others) == [("virtual_host", 1, "certificate_id", words)]
+    assert broken_rules(NOTHING, gone) == [
         ("virtual_host", 1, "certificate_id", "Certificate not found. It may have been deleted.")
     ]
     used = "shop is used by shop.example. Assign it another certificate first."
-    assert found(with_certificate(), gone) == [("certificate", 1, "", used)]
+    assert broken_rules(with_certificate(), gone) == [("certificate", 1, "", used)]
 
 
 def test_a_certificate_that_is_being_ordered_can_be_chosen() -> None:
@@ -181,8 +181,8 @@ def test_a_certificate_that_is_being_ordered_can_be_chosen() -> None:
         shop = {"shop.example": {**SERVER, "certificate_id": 1}}
         return rows({}, shop, certificates=[{"name": "shop", "source": "acme", "names": [name]}])
 
-    assert found(NOTHING, ordered("shop.example")) == []
-    assert [field for _, _, field, _ in found(NOTHING, ordered("other.example"))] == ["certificate_id"]
+    assert broken_rules(NOTHING, ordered("shop.example")) == []
+    assert [field for _, _, field, _ in broken_rules(NOTHING, ordered("other.example"))] == ["certificate_id"]
 
 
 def test_the_default_certificate_is_served_to_somebody() -> None:
@@ -191,11 +191,11 @@ def test_the_default_certificate_is_served_to_somebody() -> None:
 
     strict = settings(strict_sni=True, default_certificate_id=1)
 
-    assert found(NOTHING, settings(default_certificate_id=1)) == []
-    assert [field for _, _, field, _ in found(NOTHING, strict)] == ["default_certificate_id"]
-    assert found(settings(default_certificate_id=1), {**settings(default_certificate_id=1), "certificate": []}) == [
-        ("certificate", 1, "", "shop is used by Traffic settings. Assign it another certificate first.")
-    ]
+    assert broken_rules(NOTHING, settings(default_certificate_id=1)) == []
+    assert [field for _, _, field, _ in broken_rules(NOTHING, strict)] == ["default_certificate_id"]
+    assert broken_rules(
+        settings(default_certificate_id=1), {**settings(default_certificate_id=1), "certificate": []}
+    ) == [("certificate", 1, "", "shop is used by Traffic settings. Assign it another certificate first.")]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_client_certificates_can_be_asked_for(
     staff = [{"name": "Staff", "certificates": "x"}]
     facts = replace(facts, https_binds=(("127.0.0.1", 8443),))
 
-    assert found(NOTHING, rows({}, {"shop.example": usual}, client_cas=staff), facts) == []
-    broken = found(NOTHING, rows({}, {name: usual | host}, client_cas=staff), facts)
+    assert broken_rules(NOTHING, rows({}, {"shop.example": usual}, client_cas=staff), facts) == []
+    broken = broken_rules(NOTHING, rows({}, {name: usual | host}, client_cas=staff), facts)
 
     assert [(key, at) for _, key, at, _ in broken] == [(1, field)]
     assert broken[0][3].startswith(words)
@@ -235,7 +235,7 @@ def test_a_client_ca_in_use_stays() -> None:
     before = rows({}, host, client_cas=[{"name": "Staff", "certificates": "x"}])
 
     used = "Staff is used by shop.example. Assign it another client CA first."
-    assert ("client_ca", 1, "", used) in found(before, {**before, "clientca": []})
+    assert ("client_ca", 1, "", used) in broken_rules(before, {**before, "clientca": []})
 
 
 def limited(*periods: int) -> Rows:
@@ -250,9 +250,12 @@ def test_policies_use_few_periods_and_the_change_is_blamed() -> None:
         "Use one of another policy."
     )
 
-    assert found(rows({}, {}), limited(*few)) == []
-    assert found(limited(*few), limited(*few, 60)) == [("policy", 9, "rate_limit_window_seconds", words)]
-    assert found(limited(*few), {**limited(*few, 60), "policy": [*limited(*few)["policy"], without_limits(60)]}) == []
+    assert broken_rules(rows({}, {}), limited(*few)) == []
+    assert broken_rules(limited(*few), limited(*few, 60)) == [("policy", 9, "rate_limit_window_seconds", words)]
+    assert (
+        broken_rules(limited(*few), {**limited(*few, 60), "policy": [*limited(*few)["policy"], without_limits(60)]})
+        == []
+    )
 
 
 def without_limits(seconds: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from guardpanel.engines.processes.proc import listener_of
 from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus, Tell
 from guardpanel.engines.publishing import Publisher
 from guardpanel.engines.releases import Release, Releases
+from guardpanel.engines.runtime.old_workers import OldWorkers
 from guardpanel.engines.runtime.outside_map import OutsideMap, OutsideMaps
 from guardpanel.engines.servers.server_sync import ServerSync
 from guardpanel.engines.verify import Verifier
@@ -60,6 +61,7 @@ class Deployer:
         self.answers = Answers(self.cli, self.agent, self.releases)
         self.verifier = Verifier(self.cli, self.agent.answers_at, settings.probe_socket, settings.http_binds, secret)
         self.publisher = Publisher(self.releases, self.reloader, self.telling, self.verifier)
+        self.old_workers = OldWorkers(self.cli, self.releases)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
         self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
@@ -99,6 +101,7 @@ class Deployer:
             tell("verify")
             await self.verifier.prove(bundle, changed)
             await asyncio.to_thread(self.releases.must_be_whole, release)
+            await self.old_workers.follow(release)
 
     async def roll_back(self, release: Release, bundle: Bundle) -> str:
         """Put an earlier release back and verify it. Returns what remains to be reported. Depends neither on the agent, which may
@@ -182,6 +185,8 @@ class Deployer:
             if not await self.runs(release.checksum, 0):
                 return None
             keep = await asyncio.to_thread(self.inspector.applications_of, draining)
+            if keep is not None:
+                keep = sorted({*keep, *await self.old_workers.applications()})
             await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
             if not await self.agent.has_read(await self.agent.status()):
                 await self.agent.reload()

@@ -26,7 +26,7 @@ VALUE = re.compile(r"[A-Za-z0-9-]{1,20}")
 "What maps of ours have: a time, a country, a network."
 
 Line = tuple[str, str]
-"A network and its value."
+"A key, mostly a network, and its value."
 
 
 class MapState(NamedTuple):
@@ -39,9 +39,9 @@ class MapCommands(ABC):
     @abstractmethod
     async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str: ...
 
-    async def map_states(self) -> dict[str, MapState]:
-        """Of the newest worker's maps, by file as in the configuration."""
-        listed = await self._ask("@1 show map")
+    async def map_states(self, pid: int = 0) -> dict[str, MapState]:
+        """Of a worker's maps, by default the newest's, by file as in the configuration."""
+        listed = await self._ask(f"{worker(pid)} show map")
         return {file: MapState(int(number), int(entries)) for number, file, entries in LISTED.findall(listed)}
 
     async def look_up(self, number: int, address: str) -> Line | None:
@@ -60,23 +60,23 @@ class MapCommands(ABC):
         entry = next((line for line in answer.splitlines() if f" key={key} " in line), "")
         return {name: int(number) for name, number in COUNT.findall(entry.partition(f" key={key} ")[2])}
 
-    async def prepare_map(self, number: int) -> int:
+    async def prepare_map(self, number: int, pid: int = 0) -> int:
         """Begin a new version of it."""
-        answer = await self._ask(f"@1 prepare map #{number:d}")
+        answer = await self._ask(f"{worker(pid)} prepare map #{number:d}")
         match = re.search(r"New version created: (\d+)", answer)
         if match is None:
             raise EngineUnavailable(f"HAProxy prepared no new version of a map: {answer[:200]}")
         return int(match[1])
 
-    async def fill_map(self, number: int, version: int, lines: Sequence[Line]) -> None:
+    async def fill_map(self, number: int, version: int, lines: Sequence[Line], pid: int = 0) -> None:
         """Raises EngineUnavailable if it does not take one of them."""
         for chunk in _chunks(lines):
-            answer = (await self._ask(f"@1 add map @{version:d} #{number:d} <<\n{chunk}")).strip()
+            answer = (await self._ask(f"{worker(pid)} add map @{version:d} #{number:d} <<\n{chunk}")).strip()
             if answer:
                 raise EngineUnavailable(f"HAProxy did not take an entry of a map: {answer[:200]}")
 
-    async def commit_map(self, number: int, version: int) -> None:
-        answer = (await self._ask(f"@1 commit map @{version:d} #{number:d}")).strip()
+    async def commit_map(self, number: int, version: int, pid: int = 0) -> None:
+        answer = (await self._ask(f"{worker(pid)} commit map @{version:d} #{number:d}")).strip()
         if answer:
             raise EngineUnavailable(f"HAProxy did not take the new version of a map: {answer[:200]}")
 
@@ -93,6 +93,11 @@ class MapCommands(ABC):
         answer = (await self._ask(f"@1 {command}")).strip()
         if answer:
             raise EngineUnavailable(f"HAProxy did not change a map: {answer[:200]}")
+
+
+def worker(pid: int) -> str:
+    """The prefix of a command for this process, or for the newest worker."""
+    return f"@!{pid:d}" if pid else "@1"
 
 
 def canonical(network: str) -> str:

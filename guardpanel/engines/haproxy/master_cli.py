@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines import http
-from guardpanel.engines.haproxy.map_commands import MapCommands
+from guardpanel.engines.haproxy.map_commands import MapCommands, worker
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
 LARGEST = 64 * 1024 * 1024
@@ -54,7 +54,7 @@ class MasterCli(MapCommands):
 
     async def info(self, pid: int = 0) -> dict[str, str]:
         """`show info` of a worker, by default the newest. Names are in lower case."""
-        text = await self._ask(f"@!{pid:d} show info" if pid else "@1 show info")
+        text = await self._ask(f"{worker(pid)} show info")
         facts = (line.split(": ", 1) for line in text.splitlines() if ": " in line)
         return {name.lower(): value for name, value in facts}
 
@@ -81,9 +81,9 @@ class MasterCli(MapCommands):
         listed = await self._ask("@1 show map")
         return {int(number): file for number, file in re.findall(r"^(\d+) \(([^)]+\.map)\)", listed, re.MULTILINE)}
 
-    async def map_entries(self, number: int) -> str:
+    async def map_entries(self, number: int, pid: int = 0) -> str:
         """Lines `0x… key value`."""
-        return await self._ask(f"@1 show map #{number:d}")
+        return await self._ask(f"{worker(pid)} show map #{number:d}")
 
     async def table(self, name: str) -> str:
         if not re.fullmatch(r"[a-z_]{1,64}", name):

@@ -2,16 +2,19 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from guardpanel.engines.waf.evaluation import Evaluation, evaluate
+from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
 from guardpanel.services.fixes.attacks import payloads
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
 from guardpanel.services.fixes.ladder import Climb, Ladder
 from guardpanel.services.fixes.requests import Request
+from guardpanel.services.fixes.widths import Width
 from tests.live.fixing import IS_LONG
 from tests.live.judging import EvaluatedRequest, Judge, a_form
 from tests.live.test_false_positives import CASES, Case, evaluated
@@ -36,11 +39,12 @@ def a_request(sent: EvaluatedRequest) -> Request:
 class Trial:
     """A case before its ladder."""
 
-    def __init__(self, judge: Judge, case: Case) -> None:
+    def __init__(self, judge: Judge, case: Case, custom_rules: Sequence[dict[str, Any]] = ()) -> None:
         policy = {"enforcement_mode": "block", **case["policy"]}
         self.judge, self.request = judge, a_request(evaluated(case["request"], {}))
         readings = [{"policy": "Blocks", **reading} for reading in case.get("readings", ())]
-        self.ground: Ground = ground_of(rows({"Blocks": policy}, HOST, readings=readings), FACTS, 1, 1)
+        made = rows({"Blocks": policy}, HOST, readings=readings, custom_rules=custom_rules)
+        self.ground: Ground = ground_of(made, FACTS, 1, 1)
 
     async def under(self, draft: Draft, request: dict[str, Any] | None = None) -> Evaluation:
         directives = self.ground.directives(draft)
@@ -55,7 +59,10 @@ class Trial:
 
         before = await judged(Draft())
         readings = self.ground.rows.get("bodyreading", ())
-        climb = Climb(self.request, self.ground.rows["policy"][0], None, judged, rule_set(), before, readings)
+        custom = self.ground.custom_rules
+        climb = Climb(
+            self.request, self.ground.rows["policy"][0], None, judged, rule_set(), before, readings, custom=custom
+        )
         return climb.ladder(await climb.rungs())
 
 
@@ -78,6 +85,71 @@ def test_the_narrowest_rung_passes_only_its_request(judge: Judge, case: Case) ->
     assert ladder.before.verdict == "blocked"
     assert ladder.chosen is not None and ladder.chosen.evaluation is not None and ladder.chosen.evaluation.passes
     assert neighbours == [neighbor["expect"] for neighbor in case["neighbours"]]
+
+
+SCRIPT = "%3Cscript%3Ealert(1)%3C/script%3E"
+
+
+def a_case(method: str, path: str, body: str = "") -> Case:
+    headers = {"host": "blog.example", "user-agent": "Mozilla/5.0", "accept": "*/*"}
+    length = {"content-length": str(len(body))} if body else {}
+    request = {"method": method, "path": path, "headers": list({**headers, **length}.items()), "body": body}
+    return {"policy": {}, "request": request}
+
+
+def test_a_rule_that_counts_a_field_is_excluded_alone_for_the_whole_request(judge: Judge) -> None:
+    """A body without a content type: what is in it stays inspected but for the field that holds it."""
+    ladder = asyncio.run(Trial(judge, a_case("POST", "/in", "<script>alert(1)</script>")).ladder())
+
+    assert ladder.chosen is not None and ladder.chosen.width is Width.FIELD
+    whole = [row.rules for row in ladder.chosen.draft.exclusions if row.target is Target.REQUEST]
+    assert whole == [["920640"]]
+
+
+@pytest.mark.parametrize("name", ["n" * 250, "", "a%0Ab", "%20q%20", "caf%E9", "f%5B3%5D" + "n" * 250, "a%E2%80%AEb"])
+def test_a_name_that_no_form_takes_is_excluded_by_a_pattern(judge: Judge, name: str) -> None:
+    """It is long, empty, has blanks around it, or a control, a mark, a byte that is not UTF-8 in it."""
+    fields, others = tried_beside(judge, f"/search?{name}={SCRIPT}", f"/search?m{name}={SCRIPT}")
+
+    assert {row.target for row in fields} - {Target.ARGUMENT_NAME} == {Target.ARGUMENT}
+    assert others == ["blocked"]
+
+
+@pytest.mark.parametrize("path", ["/caf%E9/x", "/a%07b", "/a%E2%80%AEb", "/abc" * 400])
+def test_a_path_that_no_form_takes_is_matched_by_a_pattern(judge: Judge, path: str) -> None:
+    """It is long, or has a control, a mark, a byte that is not UTF-8 in it."""
+    fields, others = tried_beside(judge, f"{path}?q={SCRIPT}", f"/y{path}?q={SCRIPT}")
+
+    assert {row.path_match for row in fields} == {PathMatch.PATTERN}
+    assert others == ["blocked"]
+
+
+def tried_beside(judge: Judge, uri: str, *others: str) -> tuple[list[RuleExclusionFields], list[str]]:
+    """The exclusions by which a request passes, this field on this path alone, and the verdicts of others with them."""
+    trial = Trial(judge, a_case("GET", uri))
+
+    async def tried() -> tuple[Ladder, list[str]]:
+        ladder = await trial.ladder()
+        draft = ladder.rung(Width.FIELD).draft  # type: ignore[union-attr]
+        return ladder, [
+            (await trial.under(draft, evaluated(a_case("GET", other)["request"], {}))).verdict for other in others
+        ]
+
+    ladder, verdicts = asyncio.run(tried())
+    assert ladder.chosen is not None and ladder.chosen.width is Width.FIELD
+    return ladder.chosen.draft.exclusions, verdicts
+
+
+@pytest.mark.parametrize("action", ["score", "block"])
+def test_a_custom_rule_that_blocks_is_disabled_itself(judge: Judge, action: str) -> None:
+    rule = {"rule_id": 9_000_001, "name": "Old login", "variables": ["ARGS:q"], "operator_argument": "old"}
+    rules = [{"policy": "Blocks", "operator": "contains", "action": action, **rule}]
+    ladder = asyncio.run(Trial(judge, a_case("GET", "/login?q=old"), custom_rules=rules).ladder())
+
+    assert ladder.before.verdict == "blocked"
+    assert ladder.chosen is not None and ladder.chosen.width is Width.OFF
+    (row,) = ladder.chosen.draft.disabled
+    assert (row.rule_id, row.name, row.enabled, len(ladder.chosen.draft.rows)) == (9_000_001, "Old login", False, 1)
 
 
 @pytest.mark.parametrize("family", payloads())

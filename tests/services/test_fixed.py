@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import NotFound, RolledBack
+from guardpanel.models.rules.custom_rule import CustomRule, CustomRuleFields
 from guardpanel.models.rules.rule_exclusion import NOUN, RuleExclusion, RuleExclusionFields
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import custom_rules, policies, virtual_hosts
 from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.fixed import Fix
 from guardpanel.services.history import history
@@ -114,6 +116,32 @@ async def test_the_groups_that_were_fixed_last_are_remembered(
         await fix(changes, group, f"/{at}")
 
     assert [await fix_of(changes, group) is not None for group in (GROUP, OTHER, third)] == [True, False, True]
+
+
+@pytest.mark.parametrize("ends", ["enabled", "deleted"])
+async def test_a_fix_that_disables_a_custom_rule_is_over_once_that_is_enabled(changes: Changes, ends: str) -> None:
+    rules = custom_rules.ROWS.under(1)
+    written = 'SecRule ARGS:q "@contains old" "id:9000001,phase:2,deny,status:403,log,msg:\'Old login\'"'
+    fields = CustomRuleFields.model_validate({"seclang": written, "enabled": True})
+    row = (await rules.create(changes, ADA, fields)).value
+    change = Change(ADA, "Fixed", "policy", 1)
+
+    async def mutate(session: AsyncSession) -> None:
+        (disabled,) = (await session.exec(select(CustomRule))).all()
+        session.add(disabled.replace(fields.model_copy(update={"enabled": False})))
+        change.added = [f"custom_rule:{row.id}"]
+        await fixed.record(session, 1, GROUP)
+
+    await changes.save(change, mutate)
+    known = await fix_of(changes)
+    assert known is not None and not known.is_over
+
+    if ends == "enabled":
+        await rules.update(changes, ADA, row.id or 0, fields)
+    else:
+        await rules.delete(changes, ADA, row.id or 0)
+    known = await fix_of(changes)
+    assert known is not None and known.is_over == (ends == "enabled")
 
 
 async def test_a_policy_that_is_gone_cannot_be_fixed(changes: Changes) -> None:

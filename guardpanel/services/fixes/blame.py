@@ -1,13 +1,11 @@
 """The fields of a request that a rule matched, in a form that an exclusion can name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
 from guardpanel.events.crs import copied_header, is_reporting
 from guardpanel.models.rules.rule_exclusion import Target
-
-LONGEST_NAME = 200
 
 TARGETS = {
     "ARGS": Target.ARGUMENT, "ARGS_GET": Target.ARGUMENT, "ARGS_POST": Target.ARGUMENT,
@@ -28,6 +26,10 @@ class Field:
     name: str = ""
 
 
+CanName = Callable[[int, Field], bool]
+"Whether an exclusion of a rule, by id, for a field has an effect."
+
+
 @dataclass(frozen=True)
 class Blame:
     """A rule with the fields that must all be excluded for it not to fire. Empty if that does not suffice."""
@@ -36,23 +38,30 @@ class Blame:
     fields: tuple[Field, ...]
 
 
-def causes(evaluation: Evaluation, blocking_level: int) -> list[EvaluatedRule]:
-    """The rules by which the request is blocked: those that add to the score, and one that blocks regardless of it."""
+def causes(evaluation: Evaluation, blocking_level: int, custom: Collection[int] = ()) -> list[EvaluatedRule]:
+    """The rules by which the request is blocked: those that add to the score, and one that blocks regardless of it. `custom`:
+    the ids of custom rules that may be among them, since they have no paranoia level."""
     return [
         rule
         for rule in evaluation.rules
         if not is_reporting(rule.id)
-        and (rule.id == evaluation.rule or (rule.paranoia_level is not None and rule.paranoia_level <= blocking_level))
+        and (
+            rule.id == evaluation.rule
+            or rule.id in custom
+            or (rule.paranoia_level is not None and rule.paranoia_level <= blocking_level)
+        )
     ]
 
 
-def blame(rule: EvaluatedRule) -> Blame:
-    """For a chain, the link that matched the fewest fields: without one of its links, the rule does not fire."""
+def blame(rule: EvaluatedRule, can_name: CanName = lambda _rule, _field: True) -> Blame:
+    """For a chain, the link that matched the fewest fields: without one of its links, the rule does not fire. A link that counts
+    fields matches them without being excludable for them."""
     by_link: dict[int, list[Match]] = {}
     for match in rule.matches:
         by_link.setdefault(match.chain, []).append(match)
     options = [option for _, matches in sorted(by_link.items()) if (option := _fields(matches))]
-    return Blame(rule, min(options, key=len, default=()))
+    named = [option for option in options if all(can_name(rule.id, field) for field in option)]
+    return Blame(rule, min(named, key=len, default=()))
 
 
 def _fields(matches: Sequence[Match]) -> tuple[Field, ...]:
@@ -70,8 +79,6 @@ def field_of(variable: str, key: str) -> Field | None:
         return None
     if not target.has_names:
         return Field(target)
-    if not key or len(key) > LONGEST_NAME:
-        return None
     if target is Target.ARGUMENT and key.startswith("json."):
         return Field(Target.JSON, key.removeprefix("json."))
     return Field(target, key)

@@ -120,6 +120,7 @@ async def climb(changes: Changes, case: Case) -> Climb:
         readings=case.ground.rows[BODY_READING.table_name],
         recorded=tuple(_missing(case, before)),
         hidden=hidden(scores.causes(case.event), case.request),
+        custom=case.ground.custom_rules,
     )
 
 

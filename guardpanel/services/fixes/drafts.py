@@ -9,10 +9,15 @@ from pydantic import BaseModel
 from guardpanel.models import NOUNS
 from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.rules.custom_rule import NOUN as CUSTOM_RULE
+from guardpanel.models.rules.custom_rule import CustomRuleFields
+from guardpanel.models.rules.custom_rule_choices import CustomAction
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import DesiredState, EngineFacts, Rows
 from guardpanel.rendering.coraza import application
+
+COUNTING = {CustomAction.SCORE, CustomAction.BLOCK}
 
 FIRST_ID = 2**40
 "The id of unsaved rows: higher than all others."
@@ -34,11 +39,16 @@ class Draft:
         return [fields for _, fields in self.rows if isinstance(fields, BodyReadingFields)]
 
     @property
+    def disabled(self) -> list[CustomRuleFields]:
+        """Custom rules that it switches off."""
+        return [fields for _, fields in self.rows if isinstance(fields, CustomRuleFields)]
+
+    @property
     def rules(self) -> list[str]:
         """All that its rows name: ids and tags."""
         named = [rule for fields in self.exclusions for rule in fields.rules]
         named += [fields.rule for _, fields in self.rows if isinstance(fields, RuleOverrideFields)]
-        return list(dict.fromkeys(named))
+        return list(dict.fromkeys([*named, *(str(fields.rule_id) for fields in self.disabled)]))
 
     @property
     def is_empty(self) -> bool:
@@ -69,12 +79,14 @@ class Draft:
 
 def is_for_the_same(row: Mapping[str, Any], fields: BaseModel) -> bool:
     """Whether a row of the same noun is for what these fields are for, so that a policy can have only one of both: a body reading
-    of the same requests, an override of the same rule."""
+    of the same requests, an override of the same rule, a custom rule with the same id."""
     match fields:
         case BodyReadingFields():
             return _requests(row) == _requests(dict(fields))
         case RuleOverrideFields():
             return bool(row["rule"] == fields.rule)
+        case CustomRuleFields():
+            return bool(row["rule_id"] == fields.rule_id)
     return False
 
 
@@ -102,6 +114,12 @@ class Ground:
         tuning = state.tuning.of(self.policy_id, self.virtual_host_id)
         policy = state.policies[self.policy_id]
         return application(policy, EnforcementMode.BLOCK, tuning, foreign=self.facts.small_frames).directives
+
+    @property
+    def custom_rules(self) -> Mapping[int, Mapping[str, Any]]:
+        """Those that add points or block, by their id."""
+        rows = self.rows.get(CUSTOM_RULE.table_name, ())
+        return {row["rule_id"]: row for row in rows if row["enabled"] and row["action"] in COUNTING}
 
     def existing(self, key: str, fields: BaseModel) -> Mapping[str, Any] | None:
         """The row that such a row of a draft changes, instead of being added."""

@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import NotFound
 from guardpanel.events.grouping import GroupKey
 from guardpanel.models import NOUNS, Deployment, Policy
+from guardpanel.models.rules.custom_rule import NOUN as CUSTOM_RULE
 from guardpanel.services import policy_uses
 
 MOST = 500
@@ -105,7 +106,8 @@ async def _fixes(session: AsyncSession, changes: Collection[int]) -> dict[int, F
 
 
 async def _missing(session: AsyncSession, rows: Iterable[str]) -> set[str]:
-    """Of the rows of policies, written as `rule_exclusion:17`, those that are deleted or disabled."""
+    """Of the rows of policies, written as `rule_exclusion:17`, those that are deleted or disabled; of custom rules, which a fix
+    disables, those that are enabled."""
     by_noun: dict[str, set[int]] = defaultdict(set)
     for key, _, number in (row.partition(":") for row in rows):
         if key in NOUNS and NOUNS[key].parent == "policy":
@@ -114,6 +116,7 @@ async def _missing(session: AsyncSession, rows: Iterable[str]) -> set[str]:
     for key, ids in by_noun.items():
         table: Any = NOUNS[key].table
         has_effect = [col(table.enabled)] if hasattr(table, "enabled") else []
-        active = await session.exec(select(table.id).where(col(table.id).in_(ids), *has_effect))
-        missing |= {f"{key}:{number}" for number in ids.difference(active.all())}
+        active = set((await session.exec(select(table.id).where(col(table.id).in_(ids), *has_effect))).all())
+        over = ids & active if key == CUSTOM_RULE.key else ids - active
+        missing |= {f"{key}:{number}" for number in over}
     return missing

@@ -20,19 +20,25 @@ PATTERNS = {
 SPECIAL = re.compile(r"[\\.+*?()\[\]{}|^$]")
 
 
-def escaped(text: str) -> str:
+NO_WORD, NO_SLASH = r"\W", "[^/]"
+"In place of a character that no form accepts: a control, a mark, a byte that is not UTF-8."
+
+
+def escaped(text: str, odd: str = NO_WORD) -> str:
     """A pattern that matches the text itself. `re.escape` escapes `-` and others needlessly."""
-    return SPECIAL.sub(r"\\\g<0>", text)
+    if text.isprintable():
+        return SPECIAL.sub(r"\\\g<0>", text)
+    return "".join(SPECIAL.sub(r"\\\g<0>", letter) if letter.isprintable() else odd for letter in text)
 
 
 def escaped_path(path: str) -> str:
     """The same for a path whose secrets are masked: any text of a segment fits in their place."""
-    return UNKNOWN.join(escaped(part) for part in path.split(MASKED))
+    return UNKNOWN.join(escaped(part, NO_SLASH) for part in path.split(MASKED))
 
 
 def path_pattern(path: str) -> str:
     """A pattern for the whole path. Empty if nothing in it varies."""
-    folded = UNKNOWN.join(_folded(path_pieces(part)) for part in path.split(MASKED))
+    folded = UNKNOWN.join(_folded(path_pieces(part), NO_SLASH) for part in path.split(MASKED))
     return "" if folded == escaped_path(path) else folded
 
 
@@ -48,5 +54,5 @@ def json_name(name: str) -> str:
     return "" if name_pattern(folded) else folded
 
 
-def _folded(pieces: Iterable[Piece]) -> str:
-    return "".join(PATTERNS[kind] if kind else escaped(text) for text, kind in pieces)
+def _folded(pieces: Iterable[Piece], odd: str = NO_WORD) -> str:
+    return "".join(PATTERNS[kind] if kind else escaped(text, odd) for text, kind in pieces)

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from guardpanel.engines import RuleSet
 from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation
 from guardpanel.errors import Invalid
 from guardpanel.services.fixes import policy_cures, restrictions, widths
-from guardpanel.services.fixes.blame import Blame, blame, causes
+from guardpanel.services.fixes.blame import Blame, Field, blame, causes
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.hidden import NOTHING_HIDDEN, Hidden
 from guardpanel.services.fixes.requests import Request
@@ -94,6 +94,8 @@ class Climb:
     recorded: tuple[EvaluatedRule, ...] = ()
     "Rules that fired on what the event does not contain: they are excluded, too, but cannot be tried."
     hidden: Hidden = NOTHING_HIDDEN
+    custom: widths.Custom = field(default_factory=dict)
+    "The policy's custom rules that add points or block, by id. They are switched off themselves: exclusions come after them."
 
     @property
     def blocking_level(self) -> int:
@@ -104,8 +106,15 @@ class Climb:
         return tuple(self._blames(self.before))
 
     def _blames(self, evaluation: Evaluation) -> list[Blame]:
-        rules = [*causes(evaluation, self.blocking_level), *self.recorded]
-        return [blame(rule) for rule in self.hidden.added_to(rules)]
+        rules = [*self._causes(evaluation), *self.recorded]
+        return [blame(rule, self._can_name) for rule in self.hidden.added_to(rules)]
+
+    def _causes(self, evaluation: Evaluation) -> list[EvaluatedRule]:
+        return causes(evaluation, self.blocking_level, self.custom)
+
+    def _can_name(self, rule_id: int, named: Field) -> bool:
+        rule = self.rule_set.rules.get(rule_id) if self.rule_set else None
+        return rule is None or exclusion_checks.looks_for(rule, named.target, named.name)
 
     async def each(self, widths: Sequence[Width] = tuple(Width)) -> AsyncGenerator[Rung]:
         """Those that differ, narrowest first, as soon as they are known. Close it to end the trials."""
@@ -159,7 +168,8 @@ class Climb:
         if not left or width is Width.SETTING:
             return draft
         if width is Width.OFF:
-            return draft.together(widths.off(left))
+            return draft.together(widths.off(left, self.custom))
+        left = [each for each in left if each.rule.id not in self.custom]
         return draft.together(widths.exclusions(width, left, self.request, self.host_id))
 
     def _settings(self, width: Width, draft: Draft, blames: list[Blame]) -> tuple[Draft, list[Blame]]:
@@ -183,7 +193,7 @@ class Climb:
         return ""
 
     def _still_blocked(self, evaluation: Evaluation) -> str:
-        rules = [str(rule.id) for rule in causes(evaluation, self.blocking_level)][:5]
+        rules = [str(rule.id) for rule in self._causes(evaluation)][:5]
         return (
             f"Still blocked by {', '.join(rules) or 'the engine'}: score {evaluation.score} of {evaluation.threshold}."
         )

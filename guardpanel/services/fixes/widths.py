@@ -1,22 +1,40 @@
 """The rungs of the ladder: how broad a fix is, and the rows that it consists of."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from guardpanel.models.meta import Choice
-from guardpanel.models.policies.path_condition import PathMatch, plain_path
+from guardpanel.models.patterns import LONGEST
+from guardpanel.models.policies.path_condition import PathMatch, PathText, plain_path
+from guardpanel.models.rules.custom_rule import NOUN as CUSTOM_RULE
+from guardpanel.models.rules.custom_rule import CustomRuleColumns, CustomRuleFields
 from guardpanel.models.rules.rule_choices import ids
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
 from guardpanel.models.rules.rule_override import KnownOverride, RuleAction
 from guardpanel.services.fixes.blame import Blame, Field
 from guardpanel.services.fixes.drafts import Draft
-from guardpanel.services.fixes.folding import escaped, escaped_path, json_name, name_pattern, path_pattern
+from guardpanel.services.fixes.folding import NO_WORD, escaped, escaped_path, json_name, name_pattern, path_pattern
 from guardpanel.services.fixes.requests import MASKED, STANDS_IN, Request
 
 FIRST_OF_CRS = 900_000
 FAMILY = "attack-"
 "The prefix of CRS's family tags."
+
+LONGEST_NAME, PREFIX = 200, 90
+"Of an exclusion's field, and what is left of a longer name, each letter of which may be escaped."
+
+BLANKS = re.compile("^ +| +$")
+
+BEGINNING = 60
+"Of a path whose pattern is longer than one may be, where each letter may be one of several."
+
+PATHS: TypeAdapter[str] = TypeAdapter(PathText)
+
+NOTHING = "^$"
+"A pattern for the field without a name, as in `?=text`."
 
 
 class Width(Choice):
@@ -53,6 +71,10 @@ FUNCTIONS = (
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:-]{1,80}")
 
 
+Custom = Mapping[int, Mapping[str, Any]]
+"A policy's custom rules by their id."
+
+
 def exclusions(width: Width, blames: Sequence[Blame], request: Request, host_id: int | None) -> Draft:
     """The rows of a rung for these rules. Empty if there is none of that width. Raises pydantic's ValueError if no valid row can
     express the exclusion."""
@@ -64,10 +86,19 @@ def exclusions(width: Width, blames: Sequence[Blame], request: Request, host_id:
     return draft
 
 
-def off(blames: Sequence[Blame]) -> Draft:
-    rules = dict.fromkeys(str(each.rule.id) for each in blames if each.rule.id >= FIRST_OF_CRS)
-    overrides = [KnownOverride(rule=rule, action=RuleAction.DISABLE) for rule in rules]
-    return Draft(rows=tuple(("rule_override", override) for override in overrides))
+def off(blames: Sequence[Blame], custom: Custom) -> Draft:
+    """Rules of the rule set by overrides, custom rules by themselves."""
+    rules = dict.fromkeys(each.rule.id for each in blames if each.rule.id >= FIRST_OF_CRS)
+    overrides = [KnownOverride(rule=str(rule), action=RuleAction.DISABLE) for rule in rules if rule not in custom]
+    disabled = [_disabled(custom[rule]) for rule in rules if rule in custom]
+    return Draft(
+        rows=(*(("rule_override", each) for each in overrides), *((CUSTOM_RULE.key, each) for each in disabled))
+    )
+
+
+def _disabled(row: Mapping[str, Any]) -> CustomRuleFields:
+    fields = {name: row[name] for name in CustomRuleColumns.model_fields}
+    return CustomRuleFields.model_validate({**fields, "enabled": False})
 
 
 def condition(request: Request) -> str:
@@ -84,32 +115,36 @@ def condition(request: Request) -> str:
 def _where(width: Width, request: Request) -> dict[str, Any]:
     """Path, method and condition."""
     pattern = path_pattern(request.known_path)
-    exactly = {**exact_path(request.known_path), "methods": [request.method]}
+    methods = [request.method] if request.method.isupper() else []  # forms take no other ones
+    exactly = {**exact_path(request.known_path), "methods": methods}
     match width:
         case Width.CONDITION:
             function = condition(request)
             return {**exactly, "only_if": [function]} if function else {}
         case Width.PATH_PATTERN | Width.PATTERNS:
-            return {"path_match": PathMatch.PATTERN, "path": pattern, "methods": [request.method]} if pattern else {}
+            return {"path_match": PathMatch.PATTERN, "path": pattern, "methods": methods} if pattern else {}
         case Width.EVERYWHERE:
             return {"path_match": PathMatch.ANY}
     return exactly
 
 
 def exact_path(path: str) -> dict[str, Any]:
-    """As fields of a row."""
-    if MASKED in path or not _is_plain(path):
-        return {"path_match": PathMatch.PATTERN, "path": escaped_path(path)}
-    return {"path_match": PathMatch.EXACT, "path": path}
+    """As fields of a row. A path that is too long for them by its beginning."""
+    if MASKED not in path and _is_plain_path(path):
+        return {"path_match": PathMatch.EXACT, "path": path}
+    pattern = escaped_path(path)
+    if len(pattern) > LONGEST:
+        pattern = f"{escaped_path(path[:BEGINNING])}.+"
+    return {"path_match": PathMatch.PATTERN, "path": pattern}
 
 
-def _is_plain(path: str) -> bool:
-    """A decoded path may contain what the form reads differently."""
+def _is_plain_path(path: str) -> bool:
+    """Whether the form reads it as it is: a decoded path may contain what it does not."""
     try:
         plain_path(path)
+        return PATHS.validate_python(path) == path
     except ValueError:
         return False
-    return True
 
 
 def _whats(width: Width, each: Blame) -> Iterator[tuple[list[str], Field]]:
@@ -131,23 +166,41 @@ def _field(width: Width, field: Field) -> dict[str, Any]:
         return _masked(field)
     if width in {Width.FIELD_PATTERN, Width.PATTERNS} and field.target.has_names:
         return _folded(field)
+    if field.target.has_names and not _is_plain_name(field.name):
+        return _as_pattern(field)
     return {"target": field.target, "target_name": field.name}
+
+
+def _as_engine_names(field: Field) -> tuple[Target, str]:
+    """For a pattern: JSON values are arguments."""
+    return (Target.ARGUMENT, f"json.{field.name}") if field.target is Target.JSON else (field.target, field.name)
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether the form takes it as it is: no name means all fields of a kind, and blanks around one are dropped."""
+    return 0 < len(name) <= LONGEST_NAME and name == name.strip() and name.isprintable()
+
+
+def _as_pattern(field: Field) -> dict[str, Any]:
+    """A long name by its beginning."""
+    target, name = _as_engine_names(field)
+    pattern = BLANKS.sub(lambda blanks: NO_WORD * len(blanks[0]), escaped(name)) or NOTHING
+    if len(pattern) > LONGEST_NAME:
+        pattern = f"{escaped(name[:PREFIX])}.+"
+    return {"target": target, "name_is_pattern": True, "target_name": pattern}
 
 
 def _masked(field: Field) -> dict[str, Any]:
     """A pattern, as nobody knows the name: a part of it is masked, and something else was evaluated in its place."""
-    target, name = field.target, field.name
-    if target is Target.JSON:
-        target, name = Target.ARGUMENT, f"json.{name}"
+    target, name = _as_engine_names(field)
     parts = [name_pattern(part) or escaped(part) for part in name.split(STANDS_IN)]
     return {"target": target, "name_is_pattern": True, "target_name": ".+".join(parts)}
 
 
 def _folded(field: Field) -> dict[str, Any]:
-    if field.target is Target.JSON:
-        if name := json_name(field.name):
-            return {"target": field.target, "target_name": name}
-        return {"target": Target.ARGUMENT, "name_is_pattern": True, "target_name": name_pattern(f"json.{field.name}")}
-    if pattern := name_pattern(field.name):
-        return {"target": field.target, "name_is_pattern": True, "target_name": pattern}
-    return {"target": field.target, "target_name": field.name}
+    if field.target is Target.JSON and (name := json_name(field.name)) and len(name) <= LONGEST_NAME:
+        return {"target": field.target, "target_name": name}
+    target, name = _as_engine_names(field)
+    if (pattern := name_pattern(name)) and len(pattern) <= LONGEST_NAME:
+        return {"target": target, "name_is_pattern": True, "target_name": pattern}
+    return {"target": field.target, "target_name": field.name} if _is_plain_name(field.name) else _as_pattern(field)

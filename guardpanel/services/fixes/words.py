@@ -85,6 +85,7 @@ def effects(draft: Draft, case: Case) -> list[str]:
     if off:
         word = f"Rule {off[0]} never runs" if len(off) == 1 else f"Rules {', '.join(off)} never run"
         sentences.append(f"{word} in policy {case.policy.name}.")
+    sentences += [f"Custom rule {each.rule_id}, {each.name}, is disabled." for each in draft.disabled]
     return sentences
 
 
@@ -99,13 +100,14 @@ def prices(rung: Rung, case: Case) -> list[str]:
     words = list(dict.fromkeys(price for fields in rung.draft.exclusions for price in exclusion_words.prices(fields)))
     words += [price for fields in rung.draft.readings for price in body_readings.prices(fields)]
     words += _price_of_pattern(rung)
-    is_wide = rung.draft.policy or any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows)
+    is_off = rung.draft.disabled or any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows)
+    is_wide = rung.draft.policy or is_off
     if is_wide:
         others = f", {case.others} more" if case.others else ""
         words.append(
             f"This holds for every virtual host that uses {case.policy.name}: {case.virtual_host.name}{others}."
         )
-    if any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows):
+    if is_off:
         words.append("Attacks that only these rules find pass everywhere.")
     return words
 

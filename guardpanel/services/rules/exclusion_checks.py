@@ -130,29 +130,34 @@ def _looks_elsewhere(choice: str, rules: Sequence[Rule], fields: RuleExclusionFi
 
 def looks_at(rule: Rule, fields: RuleExclusionFields) -> bool:
     """Whether the excluded field is among the targets of one of its links."""
-    if fields.target is Target.REQUEST:
+    return looks_for(rule, fields.target, fields.target_name, is_pattern=fields.name_is_pattern)
+
+
+def looks_for(rule: Rule, target: Target, name: str, *, is_pattern: bool = False) -> bool:
+    """The same of a field that nobody excluded yet."""
+    if target is Target.REQUEST:
         return True
-    targets = [target for link in rule.links for target in link.targets]
-    return any(_covers(target, fields) for target in targets) and not any(
-        target.startswith("!") and _names(target[1:], fields) for target in targets
+    targets = [each for link in rule.links for each in link.targets]
+    return any(_covers(each, target, name, is_pattern) for each in targets) and not any(
+        each.startswith("!") and not is_pattern and _names(each[1:], target, name) for each in targets
     )
 
 
-def _covers(target: str, fields: RuleExclusionFields) -> bool:
-    if target in VARIABLES[fields.target]:  # Also XML:/*.
+def _covers(looked_at: str, target: Target, name: str, is_pattern: bool) -> bool:
+    if looked_at in VARIABLES[target]:  # Also XML:/*.
         return True
-    variable, _, key = target.partition(":")
-    if variable not in VARIABLES[fields.target] or not key:
+    variable, _, key = looked_at.partition(":")
+    if variable not in VARIABLES[target] or not key:
         return False
-    is_pattern = len(key) > 1 and key.startswith("/") and key.endswith("/")
-    return is_pattern or fields.name_is_pattern or not fields.target_name or _names(target, fields)
+    is_for_many = len(key) > 1 and key.startswith("/") and key.endswith("/")
+    return is_for_many or is_pattern or not name or _names(looked_at, target, name)
 
 
-def _names(target: str, fields: RuleExclusionFields) -> bool:
-    """Whether the target is a single named field, and exactly that is excluded. A typed pattern is never run here: Python could
+def _names(looked_at: str, target: Target, name: str) -> bool:
+    """Whether the target is a single named field, and exactly that is meant. A typed pattern is never run here: Python could
     take years for it, unlike the engine."""
-    variable, _, key = target.partition(":")
-    if variable not in VARIABLES[fields.target] or not (key and fields.target_name) or fields.name_is_pattern:
+    variable, _, key = looked_at.partition(":")
+    if variable not in VARIABLES[target] or not (key and name):
         return False
-    name = f"json.{fields.target_name.removeprefix('json.')}" if fields.target is Target.JSON else fields.target_name
+    name = f"json.{name.removeprefix('json.')}" if target is Target.JSON else name
     return name.lower() == key.lower()

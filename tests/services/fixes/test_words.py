@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from guardpanel.models.rules.custom_rule import CustomRuleFields
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.words import scope
@@ -23,6 +24,7 @@ def excluding(*rules: str, **policy: Any) -> Draft:
         (excluding("attack-xss", "attack-sqli", "942100"), "2 families of rules and 1 rule"),
         (excluding(restricted_headers=["proxy"]), "1 setting"),
         (excluding("941100", restricted_headers=["proxy"]), "1 setting and 1 rule"),
+        (Draft(rows=(("custom_rule", CustomRuleFields.model_construct(rule_id=9_000_001)),)), "1 rule"),
     ],
 )
 def test_a_family_or_a_setting_is_not_counted_as_rules(draft: Draft, words: str) -> None:

@@ -241,6 +241,19 @@ def a_path_binding(**others: Any) -> Form:
     return {**typed, **others}
 
 
+def a_header_rule(**others: Any) -> Form:
+    """The form of a header rule."""
+    typed = {
+        "direction": "response",
+        "action": "set",
+        "header": "X-Robots-Tag",
+        "value": "noindex",
+        "position": "100",
+        "notes": "",
+    }
+    return {**typed, **others}
+
+
 def a_body_reading(**others: Any) -> Form:
     """The form of a body reading."""
     typed = {

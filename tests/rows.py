@@ -10,6 +10,7 @@ from guardpanel.engines.tls import default_certificate
 from guardpanel.models.access.address_list import AddressListFields
 from guardpanel.models.certificates.certificate import CertificateFields
 from guardpanel.models.certificates.client_ca import ClientCaFields
+from guardpanel.models.header_rule import HeaderRuleFields
 from guardpanel.models.path_binding import PathBindingFields
 from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.models.policies.policy import PolicyFields
@@ -46,6 +47,7 @@ def rows(
     certificates: Iterable[dict[str, Any]] = (),
     client_cas: Iterable[dict[str, Any]] = (),
     address_lists: Iterable[dict[str, Any]] = (),
+    header_rules: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
@@ -94,6 +96,14 @@ def rows(
     made["pathbinding"] = [
         {"id": at, "virtual_host_id": bound.get("virtual_host_id", 1), **_path(bound, ids)}
         for at, bound in enumerate(paths, 1)
+    ]
+    made["headerrule"] = [
+        {
+            "id": at,
+            "virtual_host_id": rule.get("virtual_host_id", 1),
+            **HeaderRuleFields.model_validate(rule).model_dump(exclude={"virtual_host_id"}),
+        }
+        for at, rule in enumerate(header_rules, 1)
     ]
     made["certificate"] = [
         {"id": at, **CertificateFields.model_validate(certificate).model_dump(mode="json")}

@@ -39,17 +39,18 @@ def rows(
     *,
     query: type[ListQuery] = ListQuery,
     looks_in: str = "names",
+    order: str = "name",
     deleting: str = "",
 ) -> APIRouter:
-    """The five operations of a noun with many rows. `looks_in`: the fields that the list's `q` searches. `deleting`: the
-    description of DELETE."""
+    """The five operations of a noun with many rows. `looks_in`: the fields that the list's `q` searches. `order`: of the list.
+    `deleting`: the description of DELETE."""
     router, made = _router(noun), Rows(noun, service, dialect or Dialect())
     shapes, row_path = made.shapes, f"/{{{noun.key}_id}}"
     if made.dialect.bare:
         router.get("", name=f"list_{noun.module}", response_model=list[shapes.out])(made.listing_all())  # type: ignore[name-defined]
     else:
         router.get("", name=f"list_{noun.module}", response_model=shapes.page,
-                   description=f"By name; `q` looks in {looks_in}.")(made.listing(query))  # fmt: skip
+                   description=f"By {order}; `q` looks in {looks_in}.")(made.listing(query))  # fmt: skip
     router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(made.creating())
     router.get(row_path, name=f"read_{noun.key}", response_model=shapes.read)(made.reading())
     router.patch(row_path, name=f"update_{noun.key}", response_model=shapes.saved)(made.updating())

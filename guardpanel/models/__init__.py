@@ -13,7 +13,7 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import path_binding, traffic, virtual_host
+from guardpanel.models import header_rule, path_binding, traffic, virtual_host
 from guardpanel.models.access import address_list
 from guardpanel.models.access.address_list import AddressList
 from guardpanel.models.access.address_list_content import AddressListContent
@@ -24,6 +24,7 @@ from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder,
 from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.models.certificates.client_ca import ClientCa
+from guardpanel.models.header_rule import HeaderRule
 from guardpanel.models.hostname import Hostname
 from guardpanel.models.noun import Noun
 from guardpanel.models.path_binding import PathBinding
@@ -49,6 +50,7 @@ NOUNS: Mapping[str, Noun] = {
         client_ca.NOUN,
         virtual_host.NOUN,
         path_binding.NOUN,
+        header_rule.NOUN,
         rule_override.NOUN,
         rule_exclusion.NOUN,
         custom_rule.NOUN,
@@ -76,6 +78,7 @@ __all__ = [
     "CustomRule",
     "Deployment",
     "Feed",
+    "HeaderRule",
     "Hostname",
     "Installation",
     "PathBinding",

@@ -9,6 +9,8 @@ from typing import Any
 
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy_geo import GeoMode
+from guardpanel.rendering.facts import EngineFacts
+from guardpanel.rendering.header_rules import ask_for_country
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
 
@@ -28,9 +30,13 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     return {
         "by_country": any(policy.country_mode is not GeoMode.OFF for policy in policies),
         "by_network": any(policy.asn_mode is not GeoMode.OFF for policy in policies),
-        "countries_map": f"{state.facts.geo_dir}/{COUNTRIES}",
+        "countries_map": countries_map(state.facts),
         "networks_map": f"{state.facts.geo_dir}/{NETWORKS}",
     }
+
+
+def countries_map(facts: EngineFacts) -> str:
+    return f"{facts.geo_dir}/{COUNTRIES}"
 
 
 def files(state: DesiredState) -> dict[str, str]:
@@ -44,8 +50,9 @@ def files(state: DesiredState) -> dict[str, str]:
 def outside(state: DesiredState) -> tuple[str, ...]:
     """Files that HAProxy needs and no release has."""
     needs = parameters(state)
-    steps = {"by_country": "countries_map", "by_network": "networks_map"}
-    return tuple(needs[file] for step, file in steps.items() if needs[step])
+    needs_countries = needs["by_country"] or ask_for_country(state.header_rules)
+    files = {needs["countries_map"]: needs_countries, needs["networks_map"]: needs["by_network"]}
+    return tuple(path for path, is_needed in files.items() if is_needed)
 
 
 def _hosts(state: DesiredState) -> Iterator[str]:

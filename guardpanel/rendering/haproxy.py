@@ -1,15 +1,27 @@
 """HAProxy's files: haproxy.cfg, its maps, the SPOE file, error pages and certificate authorities."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
-from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.traffic import MOST_HOPS, ClientIpSource
-from guardpanel.rendering import access, acme, client_certificates, geo, https, limits, maps, paths, trailers, waiting
+from guardpanel.rendering import (
+    access,
+    acme,
+    client_certificates,
+    geo,
+    header_rules,
+    https,
+    limits,
+    maps,
+    paths,
+    trailers,
+    waiting,
+)
 from guardpanel.rendering.access_log import access_log
+from guardpanel.rendering.backends import backend, common_to_all, holds
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.facts import LARGEST_ADDRESS, LARGEST_HEADERS
@@ -18,7 +30,6 @@ from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import Token, split_origins
 from guardpanel.rendering.traffic import TrafficState
-from guardpanel.rendering.virtual_host import VirtualHostState
 from guardpanel.shipped import config_templates, lua_file
 
 BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
@@ -55,43 +66,12 @@ class Room(NamedTuple):
 
 def room(state: DesiredState) -> Room:
     """What a request may take, and HAProxy's buffer, which becomes one frame for the agent."""
+    more = header_rules.room(state.header_rules)
     if state.facts.small_frames:
-        return Room(SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS, SMALLEST_BUFFER, REWRITE)
-    more = client_certificates.room(state)
+        return Room(SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS, SMALLEST_BUFFER + more, REWRITE + more)
+    more += client_certificates.room(state)
     buffer = max(SMALLEST_BUFFER, state.body_limit + BUFFER_ROOM) + more
     return Room(LARGEST_HEADERS, LARGEST_ADDRESS, buffer, REWRITE + more)
-
-
-class ResponseHold(NamedTuple):
-    """How long responses are held for inspection."""
-
-    seconds: int
-    "At most."
-    length: int
-    "Bytes of a body that suffice."
-
-
-def holds(state: DesiredState) -> dict[int, ResponseHold]:
-    """By virtual host, where responses are held. One section serves all of its paths: the longest hold of their policies."""
-    longest: dict[int, ResponseHold] = {}
-    for _, host in state.bound:
-        if hold := held(state, host):
-            before = longest.get(host.id, hold)
-            longest[host.id] = ResponseHold(*map(max, before, hold))
-    return longest
-
-
-def held(state: DesiredState, host: VirtualHostState) -> ResponseHold | None:
-    """None if responses are not inspected, or if this HAProxy cannot hold them."""
-    policy, mode = state.effective(host)
-    if (
-        policy is None
-        or mode is EnforcementMode.OFF
-        or not policy.response_inspection
-        or not state.facts.holds_responses
-    ):
-        return None
-    return ResponseHold(policy.response_seconds, min(policy.body_limit, state.facts.largest_body))
 
 
 def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
@@ -139,37 +119,14 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
         )
     )
     before, after = frame.split(BACKENDS + "\n")
-    texts, line, held_for = [before], before.count("\n"), holds(state)
+    texts, line, held_for, common = [before], before.count("\n"), holds(state), common_to_all(state.facts)
     for host in state.virtual_hosts:
-        text, lines, own = backend(host, state.facts.system_ca, bool(state.facts.server_states), held_for.get(host.id))
+        text, lines, own = backend(host, common, held_for.get(host.id), state.header_rules.get(host.id, ()))
         texts.append(text)
         for at, origin in own:
             origins[line + at] = origin
         line += lines
     return "".join((*texts, after)), origins
-
-
-@lru_cache(maxsize=20_000)
-def backend(
-    host: VirtualHostState, system_ca: str, told_addresses: bool, held: ResponseHold | None
-) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
-    """A virtual host's backend: its text, its number of lines, and where they came from. Cached, since a save changes one virtual
-    host and renders all. `told_addresses`: the panel resolves names, so that HAProxy depends on DNS neither to start nor to run.
-    Otherwise HAProxy asks libc first and DNS from then on."""
-    text, origins = split_origins(
-        template("haproxy/_backend.cfg.j2").render(
-            host=host,
-            told_addresses=told_addresses,
-            check_host=host.health_check_host or host.first_exact_hostname,
-            tls_names=[
-                host.tls_name or (server.endpoint.host if server.endpoint.is_name else host.first_exact_hostname)
-                for server in host.servers
-            ],
-            ca_file=f"ca/{host.id}.pem" if host.tls_verify == "ca" else system_ca,
-            held=held,
-        )
-    )
-    return text, text.count("\n"), tuple(origins.items())
 
 
 def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
-from guardpanel.rendering import acme
+from guardpanel.rendering import acme, header_rules
 from guardpanel.rendering.address_list import AddressListState
 from guardpanel.rendering.facts import EngineFacts
+from guardpanel.rendering.header_rules import HeaderRuleState
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.rows import ColumnReader, Row, Rows
 from guardpanel.rendering.traffic import TrafficState
@@ -74,6 +75,8 @@ class DesiredState:
     client_cas: Mapping[int, ClientCaState] = field(default_factory=dict)
     paths: tuple[PathState, ...] = ()
     "Of enabled virtual hosts."
+    header_rules: Mapping[int, tuple[HeaderRuleState, ...]] = field(default_factory=dict)
+    "By enabled virtual host, in order."
     awaited_names: frozenset[str] = frozenset()
     "Names of certificates that an authority has not issued yet."
 
@@ -108,6 +111,7 @@ class DesiredState:
                 for row in sorted(rows.get("pathbinding", ()), key=lambda row: row["id"])
                 if row["virtual_host_id"] in enabled
             ),
+            header_rules=header_rules.by_virtual_host(rows, enabled),
             proven_names=acme.proven_names(rows),
             client_cas={
                 row["id"]: ClientCaState(row["id"], row["certificates"], row["revocation_lists"])

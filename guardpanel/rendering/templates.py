@@ -28,6 +28,7 @@ def template(name: str) -> Template:
         seclang=tokens.seclang,
         seconds_left=tokens.seconds_left,
         of_client=tokens.of_client,
+        with_variables=tokens.with_variables,
         content_types=tokens.content_types,
     )
     environment.globals["origin"] = tokens.origin_mark

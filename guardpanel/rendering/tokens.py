@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, LiteralString
 
 from guardpanel.bundle import Origin
+from guardpanel.models.header_rule import VARIABLE
 from guardpanel.models.policies.content_types import CONTENT_TYPE, READINGS, expression
 from guardpanel.models.policies.countries import UNKNOWN
 from guardpanel.models.rules.seclang import Link, NotSecLang, parse_link, written
@@ -60,6 +61,21 @@ def seconds_left(path: str) -> Token:
 def of_client(path: str) -> Token:
     """What the map at this path has of the client, for HAProxy. `--` if it has nothing."""
     return word(f"src,map_ip({_argument(path)},{UNKNOWN})")
+
+
+def with_variables(text: str, countries: str) -> Token:
+    """The value of a header (models/header_rule.py) as a log format, where `{client_ip}` is the visitor's address.
+    `countries`: the path of the map of countries."""
+    variables = {
+        "client_ip": "%[src]",
+        "request_id": "%[unique-id]",
+        "hostname": "%[var(txn.gp.host)]",
+        "scheme": "%[var(txn.gp.scheme)]",
+        "country": f"%[src,map_ip({_argument(countries)},{UNKNOWN})]",
+    }
+    typed, *pairs = VARIABLE.split(text)
+    parts = (variables[name] + rest.replace("%", "%%") for name, rest in zip(pairs[::2], pairs[1::2], strict=True))
+    return word(typed.replace("%", "%%") + "".join(parts))
 
 
 def _argument(path: str) -> str:

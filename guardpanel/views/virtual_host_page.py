@@ -9,8 +9,17 @@ from fastapi import Response
 from guardpanel.errors import StorageFailed
 from guardpanel.events.words import Kind
 from guardpanel.models.certificates.certificate import Source
+from guardpanel.models.header_rule import MOST_RULES
 from guardpanel.panel import Panel
-from guardpanel.services import certificate_uses, client_cas, path_bindings, policies, policy_uses, virtual_hosts
+from guardpanel.services import (
+    certificate_uses,
+    client_cas,
+    header_rules,
+    path_bindings,
+    policies,
+    policy_uses,
+    virtual_hosts,
+)
 from guardpanel.services.events import EventFilter
 from guardpanel.services.trials.trials import Trial
 from guardpanel.views import orders
@@ -43,6 +52,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
         "paths": paths,
         "places": policy_uses.places(host, paths.items),
+        "headers": await header_rules.ROWS.under(virtual_host_id).page(ctx.session, limit=MOST_RULES),
         "policies": {choice.id: choice for choice in await policies.all_of_them(ctx.session)},
     }
     if host.certificate is not None and host.certificate.source is Source.ACME and host.certificate.content is None:

@@ -22,6 +22,7 @@ from tests.factories import (
     a_body_reading,
     a_client_ca,
     a_custom_rule,
+    a_header_rule,
     a_path_binding,
     a_policy,
     a_traffic,
@@ -154,6 +155,10 @@ SAVES = [
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/old", "redirect": "308", "redirect_to": "https://new.example:8443/a"})),
     Save("a path binding by the panel before", ("/virtual-hosts/1/paths", a_path_binding(policy_id="1", enforcement_mode="", notes="Old")),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path_prefix": "/api", "policy_id": 1, "priority": 0, "comment": "Old"})),
+    Save("a header rule", ("/virtual-hosts/1/headers", a_header_rule(
+            direction="request", action="add", header="X-Client:", value=" {client_ip}, caf\u0065\u0301 ", position="7", notes="Two\r\nlines")),
+         ("POST", "/api/v1/vhosts/1/header-rules", {
+             "direction": "request", "action": "add", "header": "X-Client", "value": "{client_ip}, caf\u00e9", "position": 7, "notes": "Two\nlines"})),
     Save("a client CA", ("/client-cas", a_client_ca(whole(), revocation_lists=lists(), notes="Two\r\nlines")),
          ("POST", "/api/v1/client-cas", {
              "name": "Staff", "certificates": whole(), "revocation_lists": lists(), "notes": "Two\nlines"})),
@@ -191,6 +196,10 @@ REFUSED = [
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path_prefix": "api", "enforcement_mode": "detect_only"})),
     Save("a path that is encoded", ("/virtual-hosts/1/paths", a_path_binding(path="/a%20b")),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/a%20b", "enforcement_mode": "detect_only"})),
+    Save("a header of guardpanel's own", ("/virtual-hosts/1/headers", a_header_rule(direction="request", header="x_forwarded_for")),
+         ("POST", "/api/v1/vhosts/1/header-rules", {"direction": "request", "header": "x_forwarded_for", "value": "noindex"})),
+    Save("a header without a value", ("/virtual-hosts/1/headers", a_header_rule(value="")),
+         ("POST", "/api/v1/vhosts/1/header-rules", {"header": "X-Robots-Tag"})),
     Save("everybody trusted", ("/system/traffic", a_traffic(trusted_networks="0.0.0.0/0")),
          ("PATCH", "/api/v1/traffic", {"trusted_networks": ["0.0.0.0/0"]})),
     Save("nobody trusted", ("/system/traffic", a_traffic(client_ip_source="x_forwarded_for")),

@@ -154,6 +154,8 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
         return {"name": "Mine", "applies_to": "virtual_hosts", "virtual_host_ids": [1], **fed}
     if "body-readings" in path:
         return {"path_match": "exact", "path": "/posts", "methods": ["POST"], "read_as": "json"}
+    if "/header-rules" in path:
+        return {"header": "X-Robots-Tag", "value": "noindex"}
     if "/policy-bindings" in path:
         prefix = "path_prefix" if place and place[0] in {"path_prefix", "comment"} else "path"
         return {prefix: "/api", "enforcement_mode": "detect_only", "redirect_to": "/new"}

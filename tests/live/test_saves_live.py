@@ -20,7 +20,7 @@ from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackF
 from guardpanel.models import Deployment, Policy
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.revision import Outcome
-from guardpanel.rendering import coraza, haproxy, templates
+from guardpanel.rendering import backends, coraza, haproxy, templates
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.trials import trials

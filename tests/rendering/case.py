@@ -41,6 +41,7 @@ KEYS = {
     "custom_rules",
     "readings",
     "paths",
+    "header_rules",
     "certificates",
     "client_cas",
     "address_lists",
@@ -75,6 +76,7 @@ class Case:
             self.given.get("certificates", ()),
             self.given.get("client_cas", ()),
             self.given.get("address_lists", ()),
+            self.given.get("header_rules", ()),
         )
 
     @property

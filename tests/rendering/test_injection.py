@@ -268,3 +268,41 @@ def test_what_is_typed_as_a_bound_path_is_refused_or_stays_one_key_of_a_map(matc
             assert lines == "" or re.fullmatch(r"1:/[^ \t\r\n]* 1\.1(:weak)?\n", lines), (text, lines)
 
     assert taken > 1
+
+
+HEADER_LINE = re.compile(
+    r"    http-(?:request|response) (?:(?:set|add)-header 'x-[^']+' (?:'[^']*'|\\')+|del-header 'x-[^']+')"
+)
+"A line of a header rule, whatever was typed. A quote stands outside of quotes there."
+
+TYPED_INTO_HEADER_RULES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "value": lambda text: {"value": text},
+    "value of a request": lambda text: {"direction": "request", "action": "add", "value": f"{{client_ip}}{text}"},
+    "header": lambda text: {"header": f"x-{text}"},
+    "header that is removed": lambda text: {"header": f"x-{text}", "action": "remove", "value": ""},
+}
+
+
+@pytest.mark.parametrize("place", TYPED_INTO_HEADER_RULES)
+def test_what_is_typed_into_a_header_rule_is_refused_or_stays_one_word(place: str) -> None:
+    """And no variable of HAProxy's, but those that were asked for."""
+    taken, host = 0, {"servers": [{"address": "192.0.2.10:80"}], "health_check": False}
+    for text in share([*TYPED_INTO_HEADER_RULES].index(place)):
+        typed = {"header": "x-harmless", "value": "harmless", **TYPED_INTO_HEADER_RULES[place](text)}
+        try:
+            given = rows({}, {"shop.example": host}, header_rules=[typed])
+        except ValidationError as error:
+            for problem in error.errors():
+                assert problem["loc"], problem
+                assert len(problem["msg"]) > 10
+            continue
+        taken += 1
+        backend = (
+            render(DesiredState.from_rows(given, FACTS)).files["haproxy.cfg"].decode().partition("\nbackend be_1")[2]
+        )
+        _, balance, line, server, _ = backend.split("\n", 4)
+        assert (balance.split()[0], server.split()[0]) == ("balance", "server")
+        assert HEADER_LINE.fullmatch(line), (text, line)
+        assert not re.search("%(?!%)", line.replace("%%", "").replace("'%[src]", "'")), (text, line)
+
+    assert taken > 1

@@ -19,6 +19,11 @@ from guardpanel.models.types import display_name, in_circles, is_ourselves
 from guardpanel.rendering.capacity import by_files
 from guardpanel.rendering.limits import MOST_PERIODS
 from guardpanel.rendering.paths import lower
+from guardpanel.services.saving.delivery_rules import (
+    countries_in_headers_are_known,
+    header_rules_leave_room,
+    header_rules_leave_what_is_set_elsewhere,
+)
 from guardpanel.services.saving.https_rules import (
     addresses_get_a_certificate,
     chosen_certificates_cover_a_hostname,
@@ -197,6 +202,9 @@ RULES = (
     connections_have_files,
     limits_have_few_periods,
     where_visitors_come_from_is_known,
+    header_rules_leave_room,
+    header_rules_leave_what_is_set_elsewhere,
+    countries_in_headers_are_known,
 )
 
 

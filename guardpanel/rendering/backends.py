@@ -1,0 +1,84 @@
+"""The backends of haproxy.cfg: each virtual host's servers, and what they are asked and answer."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from guardpanel.bundle import Origin
+from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.rendering import geo
+from guardpanel.rendering.facts import EngineFacts
+from guardpanel.rendering.header_rules import HeaderRuleState
+from guardpanel.rendering.state import DesiredState
+from guardpanel.rendering.templates import template
+from guardpanel.rendering.tokens import split_origins
+from guardpanel.rendering.virtual_host import VirtualHostState
+
+
+class Common(NamedTuple):
+    """What all backends have in common."""
+
+    system_ca: str
+    told_addresses: bool
+    """The panel resolves names, so that HAProxy depends on DNS neither to start nor to run. Otherwise HAProxy asks libc first and
+    DNS from then on."""
+    countries_map: str
+
+
+def common_to_all(facts: EngineFacts) -> Common:
+    return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts))
+
+
+class ResponseHold(NamedTuple):
+    """How long responses are held for inspection."""
+
+    seconds: int
+    "At most."
+    length: int
+    "Bytes of a body that suffice."
+
+
+def holds(state: DesiredState) -> dict[int, ResponseHold]:
+    """By virtual host, where responses are held. One section serves all of its paths: the longest hold of their policies."""
+    longest: dict[int, ResponseHold] = {}
+    for _, host in state.bound:
+        if hold := held(state, host):
+            before = longest.get(host.id, hold)
+            longest[host.id] = ResponseHold(*map(max, before, hold))
+    return longest
+
+
+def held(state: DesiredState, host: VirtualHostState) -> ResponseHold | None:
+    """None if responses are not inspected, or if this HAProxy cannot hold them."""
+    policy, mode = state.effective(host)
+    if (
+        policy is None
+        or mode is EnforcementMode.OFF
+        or not policy.response_inspection
+        or not state.facts.holds_responses
+    ):
+        return None
+    return ResponseHold(policy.response_seconds, min(policy.body_limit, state.facts.largest_body))
+
+
+@lru_cache(maxsize=20_000)
+def backend(
+    host: VirtualHostState, common: Common, held: ResponseHold | None, header_rules: tuple[HeaderRuleState, ...]
+) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
+    """A virtual host's backend: its text, its number of lines, and where they came from. Cached, since a save changes one virtual
+    host and renders all."""
+    text, origins = split_origins(
+        template("haproxy/_backend.cfg.j2").render(
+            host=host,
+            told_addresses=common.told_addresses,
+            check_host=host.health_check_host or host.first_exact_hostname,
+            tls_names=[
+                host.tls_name or (server.endpoint.host if server.endpoint.is_name else host.first_exact_hostname)
+                for server in host.servers
+            ],
+            ca_file=f"ca/{host.id}.pem" if host.tls_verify == "ca" else common.system_ca,
+            held=held,
+            header_rules=header_rules,
+            countries_map=common.countries_map,
+        )
+    )
+    return text, text.count("\n"), tuple(origins.items())

@@ -1,0 +1,66 @@
+"""Header rules as the config templates see them, and the room that they take in HAProxy's buffer."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from guardpanel.models.header_rule import VARIABLE, Direction, HeaderAction, HeaderRuleColumns
+from guardpanel.models.policies.policy import KIB
+from guardpanel.rendering.rows import ColumnReader, Row, Rows
+
+OF_RULE = ColumnReader(HeaderRuleColumns)
+
+LONGEST_VARIABLE = 253
+"Bytes that a variable becomes: a hostname."
+
+FRAMING = 16
+"Bytes of a header in HAProxy’s buffer besides its name and value."
+
+COUNTRY = "{country}"
+
+
+class HeaderRuleState(NamedTuple):
+    """What is done to headers of one name."""
+
+    id: int
+    position: int
+    direction: Direction
+    action: HeaderAction
+    header: str
+    value: str
+
+    @classmethod
+    def from_row(cls, row: Row) -> "HeaderRuleState":
+        values = {"id": row["id"], **OF_RULE.by_name(row)}
+        return cls(**{name: values[name] for name in cls._fields})
+
+    @property
+    def size(self) -> int:
+        """Bytes that it adds at most."""
+        if self.action is HeaderAction.REMOVE:
+            return 0
+        text, variables = VARIABLE.subn("", self.value)
+        return len(self.header) + len(text.encode()) + variables * LONGEST_VARIABLE + FRAMING
+
+
+def by_virtual_host(rows: Rows, enabled: Collection[int]) -> Mapping[int, tuple[HeaderRuleState, ...]]:
+    """In the order in which they are applied."""
+    listed = defaultdict(list)
+    for row in sorted(rows.get("headerrule", ()), key=lambda row: (row["position"], row["id"])):
+        if row["virtual_host_id"] in enabled:
+            listed[row["virtual_host_id"]].append(HeaderRuleState.from_row(row))
+    return {host_id: tuple(rules) for host_id, rules in listed.items()}
+
+
+def size(rules: Collection[HeaderRuleState]) -> int:
+    """Bytes that they add to a request, or to a response, whichever is more."""
+    return max(sum(rule.size for rule in rules if rule.direction is direction) for direction in Direction)
+
+
+def room(rules: Mapping[int, Collection[HeaderRuleState]]) -> int:
+    """Whole KiB that HAProxy's buffer needs for headers that are added once a message is there."""
+    return -(-max(map(size, rules.values()), default=0) // KIB) * KIB
+
+
+def ask_for_country(rules: Mapping[int, Collection[HeaderRuleState]]) -> bool:
+    return any(COUNTRY in rule.value for own in rules.values() for rule in own)

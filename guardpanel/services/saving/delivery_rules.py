@@ -1,0 +1,59 @@
+"""Rules across rows about what a virtual host does with requests and responses (`invariants.py` has the others)."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from guardpanel.models.header_rule import LARGEST_RULES, MOST_RULES, Direction
+from guardpanel.models.traffic import ClientIpSource
+from guardpanel.rendering.forged import any_spelling
+from guardpanel.rendering.header_rules import HeaderRuleState, ask_for_country, size
+from guardpanel.services.saving.proposal import Proposal, Violation
+
+HSTS = "strict-transport-security"
+
+
+def header_rules_leave_room(proposal: Proposal) -> Iterator[Violation]:
+    """In HAProxy's list of headers, and in its buffer."""
+    rules = defaultdict(list)
+    for row in proposal.rows["headerrule"]:
+        rules[row["virtual_host_id"]].append(HeaderRuleState.from_row(row))
+    for own in rules.values():
+        words = ""
+        if len(own) > MOST_RULES:
+            words = f"A virtual host can have {MOST_RULES} header rules. Delete another one first."
+        elif size(own) > LARGEST_RULES:
+            words = f"With this, its header rules would add more than {LARGEST_RULES:,} bytes. Shorten the values."
+        for rule in own if words else ():
+            yield from proposal.at(("header_rule", rule.id), "value", words)
+
+
+def header_rules_leave_what_is_set_elsewhere(proposal: Proposal) -> Iterator[Violation]:
+    """The header with which servers are told who the client is, and HSTS."""
+    hosts = {row["id"]: row for row in proposal.rows["virtualhost"] if row["https"] and row["hsts_seconds"]}
+    (traffic,) = proposal.rows["traffic"][:1] or [{"client_ip_source": "", "client_ip_header": ""}]
+    is_told = traffic["client_ip_source"] == ClientIpSource.HEADER
+    client = any_spelling(traffic["client_ip_header"].lower())
+    for row in proposal.rows["headerrule"]:
+        key, name, host_key = (
+            ("header_rule", row["id"]),
+            row["header"].lower(),
+            ("virtual_host", row["virtual_host_id"]),
+        )
+        if is_told and row["direction"] == Direction.REQUEST and re.fullmatch(client, name):
+            yield from proposal.at(
+                key, "header", f"Servers are told the client’s address in {row['header']} (Traffic)."
+            )
+            yield from proposal.at(("traffic", traffic["id"]), "client_ip_header", f"A header rule is for {name}.")
+        if row["direction"] == Direction.RESPONSE and name == HSTS and row["virtual_host_id"] in hosts:
+            yield from proposal.at(key, "header", "The virtual host’s HSTS sets it. Set that to 0 first.")
+            yield from proposal.at(host_key, "hsts_seconds", "A header rule sets HSTS. Enter 0, or delete the rule.")
+
+
+def countries_in_headers_are_known(proposal: Proposal) -> Iterator[Violation]:
+    for row in proposal.rows["headerrule"] if not proposal.facts.has_countries else ():
+        if ask_for_country({0: [HeaderRuleState.from_row(row)]}):
+            words = (
+                "guardpanel has no data for {country}. Set GUARDPANEL_GEO_COUNTRY_FILE to a .mmdb file, or remove it."
+            )
+            yield from proposal.at(("header_rule", row["id"]), "value", words)

@@ -1,0 +1,84 @@
+"""What a virtual host does with requests and responses: each effect on a real request, and again after a reload."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live.origins import Origin
+from tests.live.stack import Stack
+from tests.rows import rows
+
+ODD = [
+    '%[src]"\\ #{}', "%", "100%", "%%", "%ci", "%{+Q}o", "'", "a'b'c", '"', "\\", "a\\", "\\n", "# a", "a # b", "$HOME", "${HOME}", '"${HOME}"',
+    "if TRUE", "-- a", "{{ 7*7 }}", "`id`", "%0d%0aX: y", "</a.css>; rel=preload, <b>", "a;b|c&d", "é😀", "{", "}{", "]", "[src]", "a, b",
+    "default-src 'self'; img-src *", '{"group":"a","max_age":1}',
+]  # fmt: skip
+"Values that arrive as they were typed."
+
+
+def header_rules(host: int) -> list[dict[str, Any]]:
+    own: list[dict[str, Any]] = [
+        {"direction": "request", "header": "X-Who", "value": "{client_ip} {hostname} {scheme} {country} {request_id}"},
+        {"direction": "request", "header": "X-Twice", "value": "later", "position": 200},
+        {"direction": "request", "header": "X-Twice", "value": "earlier", "position": 1},
+        {"direction": "request", "action": "add", "header": "X-Seen", "value": "{client_ip}%"},
+        {"direction": "request", "action": "remove", "header": "X-Secret"},
+        {"direction": "request", "action": "remove", "header": "Accept-Encoding"},
+        {"direction": "response", "action": "remove", "header": "Server"},
+        {"direction": "response", "header": "X-Request-ID", "value": "{request_id}"},
+    ]
+    return [{"virtual_host_id": host, **rule} for rule in own]
+
+
+def odd_rules(host: int, values: list[str], direction: str) -> list[dict[str, Any]]:
+    return [
+        {"virtual_host_id": host, "direction": direction, "header": f"X-Odd-{number}", "value": value}
+        for number, value in enumerate(values)
+    ]
+
+
+@pytest.fixture(scope="module")
+def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
+    host: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False, "policy": "Site"}
+    hosts = {"plain.test": host, "headers.test": host, "odd.test": host}
+    rules = [*header_rules(2), *odd_rules(3, ODD, "request"), *odd_rules(3, ODD, "response")]
+    given = rows({"Site": {"enforcement_mode": "block"}}, hosts, header_rules=rules)
+    with Stack(haproxy, given, agent_seconds=60, countries="127.0.0.0/8 NL\n") as running:
+        running.reload(given)
+        yield running
+
+
+SENT = {"x-secret": "1", "x-seen": "forged", "accept-encoding": "gzip", "x-who": "forged"}
+
+
+def test_headers_of_requests_are_set_added_and_removed_in_order(stack: Stack) -> None:
+    before = stack.get("plain.test", "/", SENT)
+    assert {name: before.seen_headers[name] for name in SENT} == SENT
+
+    answer = stack.get("headers.test", "/", SENT)
+
+    seen = answer.seen["headers"]
+    assert [value for name, value in seen if name == "x-seen"] == ["forged", "127.0.0.1%"]
+    assert answer.seen_headers["x-twice"] == "later"
+    assert {"x-secret", "accept-encoding"}.isdisjoint(answer.seen_headers)
+    number = answer.verdict["request-id"]
+    assert answer.seen_headers["x-who"] == f"127.0.0.1 headers.test http NL {number}"
+    assert answer.headers["x-request-id"] == number
+
+
+def test_headers_of_responses_are_those_of_the_server_alone(stack: Stack) -> None:
+    """Pages of HAProxy's own have none of them."""
+    assert "server" in stack.get("plain.test", "/").headers
+    assert "server" not in stack.get("headers.test", "/").headers
+
+    blocked = stack.get("headers.test", "/?q=1%27%20OR%20%271%27%3D%271")
+    assert (blocked.status, "x-request-id" in blocked.headers) == (403, False)
+
+
+def test_values_arrive_as_they_were_typed(stack: Stack) -> None:
+    answer = stack.get("odd.test", "/")
+
+    for headers in (answer.seen_headers, answer.headers):
+        arrived = [headers[f"x-odd-{number}"].encode("latin-1").decode() for number in range(len(ODD))]
+        assert arrived == ODD

@@ -38,6 +38,7 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "tls_profile": "intermediate",
         "client_certificates": "off",
         "client_ca_id": "",
+        "security_headers": "off",
         "notes": "",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}

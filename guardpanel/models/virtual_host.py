@@ -17,6 +17,7 @@ from sqlmodel import Field, Relationship
 from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.models.certificates.https import HttpsColumns
 from guardpanel.models.certificates.issuing import NewCertificateInput
+from guardpanel.models.delivery import DeliveryColumns
 from guardpanel.models.hostname import Hostname, Hostnames, first_name
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part
@@ -52,7 +53,7 @@ OptionalHostname = Annotated[str, StringConstraints(max_length=300), AfterValida
 OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
 
 
-class VirtualHostColumns(HttpsColumns):
+class VirtualHostColumns(DeliveryColumns, HttpsColumns):
     """The fields that form, JSON and table share."""
 
     name: Name = described("Name", max_length=100, hint="Shown only in guardpanel. Defaults to the first hostname.")

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from guardpanel.bundle import Origin
+from guardpanel.models import delivery
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import geo
 from guardpanel.rendering.facts import EngineFacts
@@ -79,6 +80,9 @@ def backend(
             held=held,
             header_rules=header_rules,
             countries_map=common.countries_map,
+            recommended=delivery.RECOMMENDED,
+            frames=delivery.FRAMES,
+            frames_of_old_browsers=delivery.FRAMES_OF_OLD_BROWSERS,
         )
     )
     return text, text.count("\n"), tuple(origins.items())

@@ -9,6 +9,7 @@ from guardpanel.dependencies import Editor, IdInPath
 from guardpanel.errors import HostnameTakeover, Problem
 from guardpanel.models import VirtualHost
 from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, NewCertificate, known_authority
+from guardpanel.models.delivery import SECURITY_LINES
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificate_uses, client_cas, policies, virtual_hosts
@@ -92,6 +93,7 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
             "client_cas": await client_cas.as_options(ctx.session),
             "new_certificates": [(choice.value, choice.word, choice.hint) for choice in OFFERED],
             "authorities": AUTHORITIES,
+            "security_lines": SECURITY_LINES,
         }
 
     async def beside_delete(self, ctx: Context, row: VirtualHost) -> Mapping[str, Any]:

@@ -57,7 +57,7 @@ SAVES = [
         ("/virtual-hosts", a_virtual_host(
             "*.shop.example\r\nbücher.example", name="Shop’s own (2)", notes="Two\r\nlines", enforcement_mode="block", balance="source",
             health_check_path="/up?a=1", health_check_interval="9", health_check_rise="4", health_check_fall="5",
-            health_check_status="200, 204", health_check_host="up.example", tls_verify="off", tls_name="in.example", maintenance="on",
+            health_check_status="200, 204", health_check_host="up.example", tls_verify="off", tls_name="in.example", maintenance="on", security_headers="unless_set",
             **{"servers.0.address": "https://10.0.0.5", "servers.0.weight": "7", "servers.1.address": "[2001:db8::1]:81",
                "servers.1.scheme": "http", "servers.1.weight": "100", "servers.1.backup": "on"},
         )),
@@ -65,7 +65,7 @@ SAVES = [
             "hostnames": ["*.shop.example", "bücher.example"], "name": "Shop’s own (2)", "description": "Two\r\nlines", "enforcement_mode": "block",
             "balance": "source", "health_check_path": "/up?a=1", "health_check_interval": 9, "health_check_rise": 4,
             "health_check_fall": 5, "health_check_status": "200, 204", "health_check_host": "up.example", "tls_verify": "off",
-            "tls_name": "in.example", "maintenance": True, "policy_id": 1,
+            "tls_name": "in.example", "maintenance": True, "policy_id": 1, "security_headers": "unless_set",
             "backends": [{"url": "https://10.0.0.5", "weight": 7}, {"url": "http://[2001:db8::1]:81", "backup": True, "is_active": False}],
         }),
     ),

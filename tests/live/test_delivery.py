@@ -1,12 +1,16 @@
 """What a virtual host does with requests and responses: each effect on a real request, and again after a reload."""
 
+import contextlib
+import http.client
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from guardpanel.models.delivery import SECURITY_LINES
 from tests.live.origins import Origin
 from tests.live.stack import Stack
+from tests.live.wire import head
 from tests.rows import rows
 
 ODD = [
@@ -41,7 +45,13 @@ def odd_rules(host: int, values: list[str], direction: str) -> list[dict[str, An
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     host: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False, "policy": "Site"}
-    hosts = {"plain.test": host, "headers.test": host, "odd.test": host}
+    hosts = {
+        "plain.test": host,
+        "headers.test": host,
+        "odd.test": host,
+        "unless.test": {**host, "security_headers": "unless_set"},
+        "always.test": {**host, "security_headers": "always"},
+    }
     rules = [*header_rules(2), *odd_rules(3, ODD, "request"), *odd_rules(3, ODD, "response")]
     given = rows({"Site": {"enforcement_mode": "block"}}, hosts, header_rules=rules)
     with Stack(haproxy, given, agent_seconds=60, countries="127.0.0.0/8 NL\n") as running:
@@ -82,3 +92,57 @@ def test_values_arrive_as_they_were_typed(stack: Stack) -> None:
     for headers in (answer.seen_headers, answer.headers):
         arrived = [headers[f"x-odd-{number}"].encode("latin-1").decode() for number in range(len(ODD))]
         assert arrived == ODD
+
+
+OWN = [
+    "X-Content-Type-Options: own",
+    "Referrer-Policy: no-referrer",
+    "Content-Security-Policy: default-src 'self'",
+    "X-Frame-Options: DENY",
+    "Permissions-Policy: usb=()",
+    "Cross-Origin-Opener-Policy: unsafe-none",
+]
+FRAMED = ["content-security-policy: Frame-Ancestors https://partner.example"]
+
+
+def served(server: Origin, path: str, lines: list[str]) -> None:
+    text = "\r\n".join(["HTTP/1.1 200 OK", "Content-Length: 2", *lines, "Connection: close", "", ""])
+    server.answers[path] = [text.encode() + b"ok"]
+
+
+def pairs(stack: Stack, host: str, path: str) -> list[tuple[str, str]]:
+    """The headers of a response, in lower case, each with its value, however often there is one."""
+    with stack.connect() as connection, contextlib.closing(http.client.HTTPResponse(connection)) as response:
+        connection.sendall(head("GET", host, path, {"user-agent": "Mozilla/5.0", "accept": "*/*"}))
+        response.begin()
+        return [(name.lower(), value) for name, value in response.getheaders()]
+
+
+def security_lines(stack: Stack, host: str, path: str) -> set[str]:
+    names = {line.partition(":")[0].lower() for line in SECURITY_LINES}
+    return {f"{name}: {value}" for name, value in pairs(stack, host, path) if name in names}
+
+
+def lines(*texts: str) -> set[str]:
+    return {f"{name.lower()}: {value}" for name, value in (text.split(": ", 1) for text in texts)}
+
+
+def test_security_headers_are_added_where_the_server_sends_none(stack: Stack, server: Origin) -> None:
+    served(server, "/own", OWN)
+    served(server, "/framed", FRAMED)
+
+    assert security_lines(stack, "plain.test", "/") == set()
+    assert security_lines(stack, "unless.test", "/") == lines(*SECURITY_LINES)
+    assert security_lines(stack, "unless.test", "/own") == lines(*OWN)
+    others = [line for line in SECURITY_LINES if "frame" not in line.lower()]
+    assert security_lines(stack, "unless.test", "/framed") == lines(*FRAMED, *others)
+
+
+def test_security_headers_replace_those_of_the_server(stack: Stack, server: Origin) -> None:
+    """But for a Content-Security-Policy, which demands more than that."""
+    served(server, "/own", OWN)
+    served(server, "/framed", FRAMED)
+
+    assert security_lines(stack, "always.test", "/own") == lines(*SECURITY_LINES, OWN[2])
+    without_frames = [line for line in SECURITY_LINES if "frame-ancestors" not in line]
+    assert security_lines(stack, "always.test", "/framed") == lines(*FRAMED, *without_frames)

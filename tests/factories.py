@@ -39,6 +39,10 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "client_certificates": "off",
         "client_ca_id": "",
         "security_headers": "off",
+        "cors_origins": "",
+        "cors_methods": "GET\nHEAD\nPOST",
+        "cors_headers": "",
+        "cors_max_age": "600",
         "notes": "",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}

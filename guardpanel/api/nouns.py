@@ -42,8 +42,7 @@ def rows(
     order: str = "name",
     deleting: str = "",
 ) -> APIRouter:
-    """The five operations of a noun with many rows. `looks_in`: the fields that the list's `q` searches. `order`: of the list.
-    `deleting`: the description of DELETE."""
+    """The five operations of a noun with many rows. `looks_in`: what a list's `q` searches. `deleting`: what DELETE does."""
     router, made = _router(noun), Rows(noun, service, dialect or Dialect())
     shapes, row_path = made.shapes, f"/{{{noun.key}_id}}"
     if made.dialect.bare:

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlmodel import Field
 
+from guardpanel.models.delivery import site
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.path_condition import one_path, plain_path
 from guardpanel.models.references import OptionalId
-from guardpanel.models.types import Fields, Notes, refuse, server_host, split_port, stored, visible
+from guardpanel.models.types import Fields, Notes, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 from guardpanel.models.virtual_host import OptionalMode
 
@@ -56,15 +57,6 @@ def redirect_target(text: str) -> str:
     if not parts["host"]:
         return target
     return f"{parts['scheme']}://{site(parts['host'])}{parts['path'] or ''}{parts['query'] or ''}"
-
-
-def site(text: str) -> str:
-    """A hostname or address, with a port if it has one."""
-    host, port = split_port(text)
-    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise refuse("The port must be between 1 and 65535.")
-    name = server_host(host)[0]
-    return (f"[{name}]" if ":" in name else name) + (f":{int(port)}" if port else "")
 
 
 def bound_path(text: str) -> str:

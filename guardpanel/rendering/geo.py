@@ -51,8 +51,8 @@ def outside(state: DesiredState) -> tuple[str, ...]:
     """Files that HAProxy needs and no release has."""
     needs = parameters(state)
     needs_countries = needs["by_country"] or ask_for_country(state.header_rules)
-    files = {needs["countries_map"]: needs_countries, needs["networks_map"]: needs["by_network"]}
-    return tuple(path for path, is_needed in files.items() if is_needed)
+    needed = {needs["countries_map"]: needs_countries, needs["networks_map"]: needs["by_network"]}
+    return tuple(path for path, is_needed in needed.items() if is_needed)
 
 
 def _hosts(state: DesiredState) -> Iterator[str]:

@@ -51,6 +51,14 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "odd.test": host,
         "unless.test": {**host, "security_headers": "unless_set"},
         "always.test": {**host, "security_headers": "always"},
+        "any.test": {**host, "cors_origins": ["*"]},
+        "cors.test": {
+            **host,
+            "cors_origins": ["https://app.test", "https://other.test:8443"],
+            "cors_methods": ["GET", "PUT"],
+            "cors_headers": ["X-Token"],
+            "cors_credentials": True,
+        },
     }
     rules = [*header_rules(2), *odd_rules(3, ODD, "request"), *odd_rules(3, ODD, "response")]
     given = rows({"Site": {"enforcement_mode": "block"}}, hosts, header_rules=rules)
@@ -110,10 +118,10 @@ def served(server: Origin, path: str, lines: list[str]) -> None:
     server.answers[path] = [text.encode() + b"ok"]
 
 
-def pairs(stack: Stack, host: str, path: str) -> list[tuple[str, str]]:
+def pairs(stack: Stack, host: str, path: str, headers: dict[str, str] | None = None) -> list[tuple[str, str]]:
     """The headers of a response, in lower case, each with its value, however often there is one."""
     with stack.connect() as connection, contextlib.closing(http.client.HTTPResponse(connection)) as response:
-        connection.sendall(head("GET", host, path, {"user-agent": "Mozilla/5.0", "accept": "*/*"}))
+        connection.sendall(head("GET", host, path, {"user-agent": "Mozilla/5.0", "accept": "*/*", **(headers or {})}))
         response.begin()
         return [(name.lower(), value) for name, value in response.getheaders()]
 
@@ -146,3 +154,70 @@ def test_security_headers_replace_those_of_the_server(stack: Stack, server: Orig
     assert security_lines(stack, "always.test", "/own") == lines(*SECURITY_LINES, OWN[2])
     without_frames = [line for line in SECURITY_LINES if "frame-ancestors" not in line]
     assert security_lines(stack, "always.test", "/framed") == lines(*FRAMED, *without_frames)
+
+
+PREFLIGHT = {"access-control-request-method": "PUT", "access-control-request-headers": "x-token"}
+SAYS = "access-control-allow-"
+
+
+def allowed(headers: dict[str, str]) -> dict[str, str]:
+    return {name.removeprefix(SAYS): value for name, value in headers.items() if name.startswith(SAYS)}
+
+
+@pytest.mark.parametrize(
+    ("origin", "allows"),
+    [
+        ("https://app.test", True),
+        ("https://other.test:8443", True),
+        ("https://other.test", False),
+        ("http://app.test", False),
+        ("https://app.test.evil.test", False),
+        ("https://xapp.test", False),
+        ("https://APP.test", False),
+        ("null", False),
+    ],
+)
+def test_scripts_of_allowed_origins_may_read(stack: Stack, server: Origin, origin: str, allows: bool) -> None:
+    served(server, "/cors", [f"{SAYS}Origin: https://evil.test", f"{SAYS}Methods: DELETE", "Vary: Accept"])
+    server.received.clear()
+
+    asked = stack.request("OPTIONS", "cors.test", "/cors", {"origin": origin, **PREFLIGHT})
+    assert (asked.status, server.received, asked.body) == (204, [], b"")
+    assert "origin" in asked.headers["vary"]
+    wanted = {"origin": origin, "credentials": "true", "methods": "GET, PUT", "headers": "X-Token"}
+    assert allowed(asked.headers) == (wanted if allows else {})
+    assert asked.headers.get("access-control-max-age") == ("600" if allows else None)
+
+    answer = pairs(stack, "cors.test", "/cors", {"origin": origin})
+    assert allowed(dict(answer)) == ({"origin": origin, "credentials": "true"} if allows else {})
+    assert {value for name, value in answer if name == "vary"} == {"Accept", "Origin"}
+
+
+def test_any_origin_may_read_without_credentials(stack: Stack) -> None:
+    of_evil = {"origin": "https://evil.test"}
+
+    asked = stack.request("OPTIONS", "any.test", "/", {**of_evil, **PREFLIGHT})
+    assert (asked.status, allowed(asked.headers)) == (204, {"origin": "*", "methods": "GET, HEAD, POST"})
+    assert allowed(stack.get("any.test", "/", of_evil).headers) == {"origin": "*"}
+    assert allowed(stack.get("any.test", "/").headers) == {}
+
+
+def test_other_requests_are_the_servers(stack: Stack) -> None:
+    """OPTIONS that is no pre-flight, one without an origin, and a virtual host without CORS. The WAF comes first."""
+    origin = {"origin": "https://app.test"}
+    asked = [("cors.test", origin), ("cors.test", PREFLIGHT), ("plain.test", origin | PREFLIGHT)]
+    for host, headers in asked:
+        assert stack.request("OPTIONS", host, "/", headers).seen["method"] == "OPTIONS"
+    attack = stack.request("OPTIONS", "cors.test", "/?q=1%27%20OR%20%271%27%3D%271", origin | PREFLIGHT)
+    assert attack.status == 403
+
+
+def test_two_origins_are_none(stack: Stack) -> None:
+    """The one that is compared is the one that is named."""
+    usual = "GET / HTTP/1.1\r\nHost: cors.test\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\nConnection: close\r\n"
+    mixed = [("https://app.test", "https://evil.test"), ("https://evil.test", "https://app.test")]
+
+    asked = [f"{usual}Origin: {first}\r\nOrigin: {last}\r\n\r\n" for first, last in mixed]
+    named = [allowed(stack.send(text.encode()).headers).get("origin") for text in asked]
+
+    assert named == [None, "https://app.test"]

@@ -242,7 +242,7 @@ async def test_a_refusal_by_haproxy_is_shown_at_its_field(
     running: Installation, origin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A balance algorithm that HAProxy does not know, planted behind the typed field."""
-    rendered = haproxy.backend
+    rendered = backends.backend
 
     def odd(*state: Any) -> Any:
         text, lines, origins = rendered(*state)

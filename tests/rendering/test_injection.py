@@ -33,6 +33,9 @@ HOST_FIELDS: dict[str, Any] = {
     "health_check_host": "harmless.test",
     "tls_name": "harmless.test",
     "tls_ca": "",
+    "cors_origins": ["https://harmless.test"],
+    "cors_methods": ["HARMLESS"],
+    "cors_headers": ["x-harmless"],
     "balance": "first",
     "tls_verify": "off",
 }
@@ -104,7 +107,7 @@ def test_typed_text_is_refused_in_words_or_changes_no_structure(noun: str, name:
 def changes_nothing(noun: str, name: str, text: str) -> bool:
     """Whether it was taken; refused is as good."""
     given: dict[str, dict[str, Any]] = {"policy": {}, "host": {}, "server": {}, noun: {name: text}}
-    if isinstance(POLICY_FIELDS.get(name), list) or name == "hostnames":
+    if isinstance((POLICY_FIELDS | HOST_FIELDS).get(name), list) or name == "hostnames":
         given[noun] = {name: [text]}
     try:
         bundle = rendered(given["policy"], given["host"], given["server"], "harmless.test")

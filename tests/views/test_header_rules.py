@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.factories import a_header_rule, a_traffic, a_virtual_host
+from tests.factories import a_header_rule, a_vhost, a_virtual_host
 from tests.fakes import FakeEngines
 from tests.html import read
 
@@ -108,12 +108,14 @@ async def test_hsts_is_set_in_one_place(ada: httpx2.AsyncClient, engines: FakeEn
     assert len(headers(engines)) == 1
 
 
-async def test_the_clients_own_header_is_left_alone(ada: httpx2.AsyncClient) -> None:
-    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
-    rule = a_header_rule(direction="request", header="X_Edge", value="{client_ip}")
-    from_edge = {"client_ip_source": "header", "client_ip_header": "x-edge", "trusted_networks": "10.0.0.0/8"}
-    assert (await ada.post("/system/traffic", data=a_traffic(**from_edge))).status_code == 303
-    assert "told the client’s address in X_Edge" in read((await ada.post(PLACE, data=rule)).text).text
+async def test_the_clients_own_header_is_left_alone(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    rule = {"direction": "request", "header": "X_Edge", "value": "{client_ip}"}
+    from_edge = {"client_ip_source": "header", "client_ip_header": "x-edge", "trusted_networks": ["10.0.0.0/8"]}
+    assert (await ada_api.patch("/api/v1/traffic", json=from_edge)).status_code == 200
+    answer = await ada_api.post("/api/v1/vhosts/1/header-rules", json=rule)
+
+    assert "told the client’s address in X_Edge" in answer.text
 
 
 async def test_there_is_room_for_all_of_them(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:

@@ -1,0 +1,52 @@
+"""What may be said of a virtual host's delivery."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from guardpanel.models.delivery import DeliveryColumns
+
+
+def checked(**fields: Any) -> DeliveryColumns:
+    return DeliveryColumns.model_validate(fields)
+
+
+def test_origins_are_as_browsers_write_them() -> None:
+    typed = "HTTPS://App.example:443/\nhttp://bücher.example:8080, http://[2001:DB8::1]:80"
+    origins = ["https://app.example", "http://xn--bcher-kva.example:8080", "http://[2001:db8::1]"]
+
+    assert checked(cors_origins=typed).cors_origins == origins
+    assert checked(cors_origins=["*"]).cors_origins == ["*"]
+    assert checked(cors_origins=["https://a.example:80", "http://a.example:443"]).cors_origins == [
+        "https://a.example:80",
+        "http://a.example:443",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "fields", "words"),
+    [
+        ("cors_origins", {"cors_origins": "app.example"}, "start with https:// or http://"),
+        ("cors_origins", {"cors_origins": "null"}, "start with https:// or http://"),
+        ("cors_origins", {"cors_origins": "ftp://app.example"}, "start with https:// or http://"),
+        ("cors_origins", {"cors_origins": "https://*.app.example"}, "without wildcards"),
+        ("cors_origins", {"cors_origins": "https://app.example/path"}, "scheme, hostname and port alone"),
+        ("cors_origins", {"cors_origins": "https://me@app.example"}, "scheme, hostname and port alone"),
+        ("cors_origins", {"cors_origins": "https://app.example:0"}, "between 1 and 65535"),
+        ("cors_origins", {"cors_origins": "*\nhttps://app.example"}, "* allows any origin"),
+        ("cors_origins", {"cors_origins": [f"https://a{n}.example" for n in range(51)]}, "50"),
+        ("cors_methods", {"cors_methods": "GET PUT"}, "is not an HTTP method"),
+        ("cors_headers", {"cors_headers": "X Token"}, "is not a header name"),
+        ("cors_credentials", {"cors_origins": "*", "cors_credentials": True}, "name the allowed origins"),
+        ("cors_max_age", {"cors_max_age": 86_401}, "86400"),
+        ("security_headers", {"security_headers": "strict"}, "always"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_its_field(field: str, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        checked(**fields)
+
+    (error,) = refused.value.errors()
+    assert error["loc"] == (field,)
+    assert words in error["msg"]

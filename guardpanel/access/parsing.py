@@ -7,7 +7,7 @@ CSV and tab-separated columns of which the first is the address, and this panel'
 import csv
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv6Network, ip_address, summarize_address_range
 
@@ -39,6 +39,11 @@ UNTIL = re.compile(r"\suntil\s+(\S.*)$")
 RANGE = re.compile(r"([0-9A-Fa-f.:]+)\s*[-–]\s*([0-9A-Fa-f.:]+)")
 
 
+Ends = Mapping[str, int]
+"Of entries, by network."
+NO_ENDS: Ends = {}
+
+
 class BadLine(ValueError):
     """What is wrong with a line, in a sentence."""
 
@@ -51,8 +56,9 @@ def text_of(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def parsed(text: str, *, is_deny: bool) -> Entries:
-    """The entries of a text. Raises PydanticCustomError with a message for the operator, and then takes none of them."""
+def parsed(text: str, *, is_deny: bool, now: float = 0, known: Ends = NO_ENDS) -> Entries:
+    """The entries of a text. Raises PydanticCustomError with a message for the operator, and then takes none of them. `now`:
+    the earliest end that makes sense, but for `known` entries."""
     _must_be_a_list(text)
     entries: list[Entry] = []
     wrong: list[str] = []
@@ -63,7 +69,9 @@ def parsed(text: str, *, is_deny: bool) -> Entries:
             if len(line) > LONGEST_LINE:
                 raise BadLine(f"longer than {LONGEST_LINE:,} characters ({legible(line[:40])}…)")
             if number > 1 or not _is_header(line):
-                entries += _exported(line) if is_export else _entries(line)
+                found = list(_exported(line) if is_export else _entries(line))
+                _must_not_have_ended(found, now, known)
+                entries += found
         except ValueError as error:
             wrong_count += 1
             if len(wrong) < MOST_NAMED:
@@ -74,6 +82,14 @@ def parsed(text: str, *, is_deny: bool) -> Entries:
         more = f" And {wrong_count - MOST_NAMED:,} more." if wrong_count > MOST_NAMED else ""
         raise refuse(" ".join(wrong) + more)
     return must_fit(ordered(entries), is_deny=is_deny)
+
+
+def _must_not_have_ended(entries: Iterable[Entry], now: float, known: Ends) -> None:
+    for entry in entries:
+        if entry.ends_at and entry.ends_at <= now and known.get(entry.network) != entry.ends_at:
+            raise BadLine(
+                f"{entry.network} would have ended {_moment(entry.ends_at)}. Enter a later end, or remove the line"
+            )
 
 
 def must_fit(entries: Entries, *, is_deny: bool) -> Entries:
@@ -172,13 +188,14 @@ def _is_address(text: str) -> bool:
 
 
 def _end(text: str) -> int:
+    """0 means never, so what ended before 1970 ends a second later."""
     if not text:
         return 0
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise BadLine(f"{legible(text[:40])} is not a date or time, for example 2026-12-31T18:00Z") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return max(1, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
 
 
 def _plain(comment: str) -> str:
@@ -203,7 +220,11 @@ def as_csv(entries: Entries) -> Iterator[list[str]]:
 
 
 def _until(entry: Entry, before: str) -> str:
-    return f"{before}{datetime.fromtimestamp(entry.ends_at, UTC):%Y-%m-%dT%H:%M:%SZ}" if entry.ends_at else ""
+    return f"{before}{_moment(entry.ends_at)}" if entry.ends_at else ""
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _note(entry: Entry) -> str:

@@ -16,7 +16,7 @@ from guardpanel.models.access.feed import FilledFrom
 from guardpanel.models.access.reference import EMPTY, Reference
 from guardpanel.sealing import Seal
 from guardpanel.services.access import feed_maps, feed_states
-from guardpanel.services.access.list_texts import at_entries, must_be_fit_to_deny, read_text
+from guardpanel.services.access.list_texts import at_entries, must_be_fit_to_deny, read_typed
 from guardpanel.services.access.lockout import doors, must_not_lock_out
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
@@ -122,7 +122,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             is_kept = is_fed or (row is not None and row.is_fed and sent.content == row.content)
             stored = await _stored(session, sent.content) if names_content and not is_kept else was
             open_doors = await doors(changes, session, client)
-        entries = await asyncio.to_thread(read_text, text, is_deny=is_deny) if text.strip() else stored
+        entries = await asyncio.to_thread(read_typed, text, was, is_deny=is_deny) if text.strip() else stored
         new, words, reference = await asyncio.to_thread(_difference, was, entries)
         if row is None or _applies_to_more(row, sent):
             new = [entry.network for entry in entries.items]
@@ -169,7 +169,7 @@ def adding(text: str) -> Edit:
 
     def edit(row: AddressList, before: Entries) -> Entries:
         is_deny = row.kind is ListKind.DENY
-        new = read_text(text, is_deny=is_deny)
+        new = read_typed(text, before, is_deny=is_deny)
         if not new.items:
             raise Invalid.at("entries", "Enter at least one address or network.")
         after = with_added(before, new.items)
@@ -179,7 +179,7 @@ def adding(text: str) -> Edit:
 
 
 def replacing(text: str) -> Edit:
-    return lambda row, _: read_text(text, is_deny=row.kind is ListKind.DENY)
+    return lambda row, before: read_typed(text, before, is_deny=row.kind is ListKind.DENY)
 
 
 def removing(networks: Sequence[str]) -> Edit:

@@ -61,6 +61,15 @@ def test_a_line_is_read_as_it_is_published(line: str, entries: list[Entry]) -> N
     assert list(read(f"\ufeff{line}\r\n\r\n").items) == entries
 
 
+@pytest.mark.parametrize("end", ["1901-01-01", "1970-01-01", "2001-01-01"])
+def test_an_end_in_the_past_is_never_taken_for_none(end: str) -> None:
+    (entry,) = read(f"192.0.2.7 until {end}").items
+
+    assert 0 < entry.ends_at < NEW_YEAR
+    with pytest.raises(PydanticCustomError, match=r"Line 2: .* would have ended"):
+        parsing.parsed(f"192.0.2.1\n192.0.2.7 until {end}", is_deny=True, now=NEW_YEAR)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -27,17 +27,17 @@ async def test_one_is_pasted_shown_extended_and_deleted(ada: httpx2.AsyncClient,
     assert files(engines) == {"lists/1.map": b"203.0.113.0/24 9999999999\n2001:db8::/32 9999999999\n"}
     configuration = engines.running.checksum if engines.running else ""
 
-    added = await ada.post(f"{PLACE}/1/entries", data={"entries": "198.51.100.7 until 2027-01-01"})
+    added = await ada.post(f"{PLACE}/1/entries", data={"entries": "198.51.100.7 until 2097-01-01"})
     assert added.headers["location"] == f"{PLACE}/1"
     removed = await ada.post(f"{PLACE}/1/entries", data={"remove": "203.0.113.0/24"})
     assert removed.headers["location"] == f"{PLACE}/1"
-    assert files(engines) == {"lists/1.map": b"198.51.100.7 1798761600\n2001:db8::/32 9999999999\n"}
+    assert files(engines) == {"lists/1.map": b"198.51.100.7 4007836800\n2001:db8::/32 9999999999\n"}
     assert engines.running is not None
     assert engines.running.checksum == configuration  # Entries are no configuration.
 
     page = (await ada.get(f"{PLACE}/1")).text
-    assert "2027-01-01 00:00:00 UTC" in page
-    assert (await ada.get(f"{PLACE}/1/entries.txt")).text == "198.51.100.7 until 2027-01-01T00:00:00Z\n2001:db8::/32\n"
+    assert "2097-01-01 00:00:00 UTC" in page
+    assert (await ada.get(f"{PLACE}/1/entries.txt")).text == "198.51.100.7 until 2097-01-01T00:00:00Z\n2001:db8::/32\n"
     assert "network,ends,comment\n" in (await ada.get(f"{PLACE}/1/entries.csv")).text
     assert f'href="{PLACE}/1"' in (await ada.get("/search?q=scanners")).text
     changes = read((await ada.get("/changes")).text).text
@@ -46,6 +46,28 @@ async def test_one_is_pasted_shown_extended_and_deleted(ada: httpx2.AsyncClient,
 
     await ada.post(f"{PLACE}/1/delete", data={"version": "3"})
     assert files(engines) == {}
+
+
+async def test_what_has_ended_is_not_entered_but_an_export_can_be_sent_back(
+    ada: httpx2.AsyncClient, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "198.51.100.7 until 2097-01-01T00:00:00Z\n2001:db8::/32\n"
+    await ada.post(PLACE, data=an_address_list(entries=text))
+    before = files(engines)
+
+    refused = await ada.post(f"{PLACE}/1/entries", data={"entries": "192.0.2.1\n192.0.2.7 until 2001-01-01"})
+    assert refused.status_code == 422
+    page = read(refused.text).text
+    assert "Line 2: 192.0.2.7 would have ended 2001-01-01T00:00:00Z. Enter a later end, or remove the line." in page
+    monkeypatch.setattr("guardpanel.services.access.list_texts.time.time", lambda: 4_100_000_000.0)
+    late = await ada.post(f"{PLACE}/1/entries", data={"entries": "192.0.2.7 until 2097-01-01"})
+    assert late.status_code == 422
+    assert files(engines) == before
+
+    exported = (await ada.get(f"{PLACE}/1/entries.txt")).text
+    assert exported == text
+    again = await ada.post(f"{PLACE}/1/entries", data={"entries": exported, "replace": "on"})
+    assert again.status_code == 303
 
 
 async def test_two_bad_lines_are_named_and_nothing_is_taken(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:

@@ -1,5 +1,6 @@
 """Texts of address lists, read with messages for whoever sent them."""
 
+import time
 from collections.abc import Callable
 
 from pydantic_core import PydanticCustomError
@@ -12,6 +13,12 @@ from guardpanel.errors import Invalid
 def read_text(text: str, *, is_deny: bool) -> Entries:
     """Raises Invalid at `entries`, with each line that cannot be read."""
     return at_entries(lambda: parsing.parsed(text, is_deny=is_deny))
+
+
+def read_typed(text: str, before: Entries, *, is_deny: bool) -> Entries:
+    """As `read_text`, and no line may have ended, unless it was there `before`: an export can be sent back."""
+    known = {entry.network: entry.ends_at for entry in before.items if entry.ends_at}
+    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny, now=time.time(), known=known))
 
 
 def must_be_fit_to_deny(entries: Entries) -> None:

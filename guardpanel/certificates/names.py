@@ -63,7 +63,12 @@ def _hostname(text: str) -> str:
 def covers(names: Iterable[str], hostname: str) -> bool:
     """Whether a certificate with these names is accepted for a hostname. A wildcard stands for exactly one label."""
     known = names if isinstance(names, Collection) else set(names)
-    return hostname in known or f"*.{hostname.partition('.')[2]}" in known
+    return any(name in known for name in accepted_names(hostname))
+
+
+def accepted_names(hostname: str) -> tuple[str, str]:
+    """Those in a certificate that a browser accepts for it: its own, and the wildcard one label above."""
+    return hostname, f"*.{hostname.partition('.')[2]}"
 
 
 def called(name: x509.Name) -> str:

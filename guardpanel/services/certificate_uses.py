@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates import choosing, contents
 from guardpanel.certificates.choosing import USUAL_LIFETIME, WARNED_DAYS, Choice, State, state_of
-from guardpanel.certificates.names import covers
+from guardpanel.certificates.names import accepted_names, covers
 from guardpanel.models import Certificate, CertificateContent, Hostname, Traffic, VirtualHost
 from guardpanel.models.certificates.certificate import Source, is_address
 from guardpanel.models.types import display_name
@@ -44,8 +44,17 @@ class Covered:
     state: State | None
     fits: bool = True
     "Of an IP address: whether what is served without a name covers it."
-    is_awaited: bool = False
-    "Its first certificate is being ordered: redirect and HSTS wait for it."
+    awaited_id: int | None = None
+    "Of its first certificate, which is being ordered: redirect and HSTS wait for it."
+
+    @property
+    def is_awaited(self) -> bool:
+        return self.awaited_id is not None
+
+    @property
+    def certificate_id(self) -> int | None:
+        """Of the certificate that it gets, or waits for."""
+        return self.offer.certificate_id if self.offer else self.awaited_id
 
     @property
     def is_valid(self) -> bool:
@@ -157,21 +166,22 @@ async def coverage_of(
     return [covered_by(name, offer, coming, now) for name, offer in gets.items()]
 
 
-def covered_by(name: str, offer: Offer | None, awaited: set[str], now: datetime) -> Covered:
-    """`awaited`: the names of certificates that are not issued yet."""
+def covered_by(name: str, offer: Offer | None, awaited: Mapping[str, int], now: datetime) -> Covered:
+    """`awaited`: the names of certificates that are not issued yet, with their ids."""
     return Covered(
         display_name(name),
         offer,
         state_of(offer, now) if offer else None,
         offer is not None and covers(offer.names, name),
-        offer is None and covers(awaited, name),
+        next((awaited[own] for own in accepted_names(name) if own in awaited), None) if offer is None else None,
     )
 
 
-async def awaited(session: AsyncSession, known: Choice[Offer]) -> set[str]:
-    """Names of certificates that an authority has not issued yet."""
+async def awaited(session: AsyncSession, known: Choice[Offer]) -> dict[str, int]:
+    """Names of certificates that an authority has not issued yet, with the certificate's id."""
     rows = await session.exec(select(Certificate.id, Certificate.names).where(Certificate.source == Source.ACME))
-    return {name for number, names in rows.all() if number not in known.by_id for name in names}
+    waiting = [(number, names) for number, names in rows.all() if number is not None and number not in known.by_id]
+    return {name: number for number, names in waiting for name in names}
 
 
 async def _of_addresses(

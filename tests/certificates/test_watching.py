@@ -82,6 +82,8 @@ async def test_virtual_hosts_whose_certificate_visitors_reject_are_first_on_the_
         "3 good.example.test No certificate soon.example tomorrow.example 1 day left new.example No certificate yet"
     )
     assert "of tomorrow.example" not in text, "it is named with its virtual host"
+    others = text.partition("Certificates that need attention")[2].partition("Engines")[0]
+    assert "awaited" not in others, "so is the one that is being ordered"
 
 
 @pytest.mark.anyio

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from guardpanel.models import NOUNS
-from guardpanel.models.noun import Key
+from guardpanel.models.noun import Key, Noun
 from guardpanel.models.policies.enforcement import OverLimit
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.policies.policy_geo import GeoMode
@@ -81,11 +81,18 @@ def _without(proposal: Proposal, gone: Key, noun: str, field: str, users: Sequen
     word = NOUNS[gone[0]].word
     if gone in proposal.touched:
         name, them = proposal.name(gone, proposal.before), "it" if len(users) == 1 else "them"
-        used = f"{name} is used by {_some([NOUNS[noun].name(row) for row in users])}."
+        used = f"{name} is used by {_some([_placed(proposal, NOUNS[noun], row) for row in users])}."
         yield Violation(*gone, name, "", f"{used} Assign {them} another {NOUNS[gone[0]].in_sentence} first.")
     else:
         for row in users:
             yield from proposal.at((noun, row["id"]), field, f"{word} not found. It may have been deleted.")
+
+
+def _placed(proposal: Proposal, noun: Noun, row: Row) -> str:
+    """`/login of shop.example` for a row that belongs to another."""
+    if not noun.parent:
+        return noun.name(row)
+    return f"{noun.name(row)} of {proposal.name((noun.parent, row[noun.within]))}"
 
 
 def rules_are_overridden_once(proposal: Proposal) -> Iterator[Violation]:

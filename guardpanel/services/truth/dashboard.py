@@ -55,8 +55,7 @@ class Overview:
     "Rule exclusions whose last day is near."
     hosts_in_need: Sequence[HostInNeed] = ()
     certificates: Sequence[tuple[Certificate, State]] = ()
-    "Others that end soon."
-    "Those that ended, or end within 21 days."
+    "Those without content, that ended, or end soon, and are not among `hosts_in_need`."
     client_cas: Sequence[AskedCa] = ()
     "In use, and ended or about to end."
 
@@ -114,7 +113,7 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
     states = Counter({state: len(ids) for state, ids in by_state.items()}) + Counter(resting.values())
     states["unknown"] += max(0, modes.total() - states.total())
     in_need = await hosts_in_need(session)
-    named = {host.covered.offer.certificate_id for host in in_need if host.covered.offer}
+    named = {host.covered.certificate_id for host in in_need}
     return Overview(
         engines=engines,
         live=await revisions.live(session),

@@ -79,6 +79,15 @@ def test_a_policy_in_use_is_not_deleted_and_its_users_are_named() -> None:
     assert broken_rules(rows({"Strict": {}}, users), hosts_without(1)) == [("policy", 1, "", words)]
 
 
+def test_a_path_that_uses_a_policy_is_named_with_its_virtual_host() -> None:
+    bound = {"path": "/login", "policy": "Strict"}
+    made = rows({"Strict": {}}, {"shop.example": SERVER}, paths=[bound])
+    before = {**made, "pathbinding": [{**made["pathbinding"][0], "name": "/login/…"}]}
+
+    words = "Strict is used by /login/… of shop.example. Assign it another policy first."
+    assert found(before, {**before, "policy": []}) == [("policy", 1, "", words)]
+
+
 def test_of_many_users_five_are_named() -> None:
     users = {f"h{at}.example": {"policy": "Strict", **SERVER} for at in range(8)}
     before = rows({"Strict": {}}, users)

@@ -69,9 +69,9 @@ def parsed(text: str, *, is_deny: bool, now: float = 0, known: Ends = NO_ENDS) -
             if len(line) > LONGEST_LINE:
                 raise BadLine(f"longer than {LONGEST_LINE:,} characters ({legible(line[:40])}…)")
             if number > 1 or not _is_header(line):
-                found = list(_exported(line) if is_export else _entries(line))
-                _must_not_have_ended(found, now, known)
-                entries += found
+                of_line = list(_exported(line) if is_export else _entries(line))
+                _must_not_have_ended(of_line, now, known)
+                entries += of_line
         except ValueError as error:
             wrong_count += 1
             if len(wrong) < MOST_NAMED:

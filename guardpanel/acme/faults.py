@@ -100,7 +100,7 @@ BY_CODE = {
 NAMED_TIME = re.compile(r"(20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(?: ?UTC|Z)")
 "Authorities say `retry after 2026-11-29 07:00:00 UTC` in the detail of a rate limit."
 
-UNREACHABLE = "The authority can’t be reached. It is tried again by itself."
+UNREACHABLE = "The authority can’t be reached."
 
 NOT_ACME = "The address does not answer as an ACME server."
 

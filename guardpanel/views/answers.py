@@ -124,11 +124,11 @@ async def bare_page(
     return answer
 
 
-def redirect(url: str, message: str = "", *, undo_url: str = "") -> RedirectResponse:
-    """303 to `url`, whose page shows `said` once."""
+def redirect(url: str, message: str = "", *, undo_url: str = "", failed: bool = False) -> RedirectResponse:
+    """303 to `url`, whose page shows the message once. `failed`: it says why nothing was done, or not all of it."""
     answer = RedirectResponse(url, 303)
     if message:
-        flash = quote(json.dumps({"text": message, "undo_url": undo_url}))
+        flash = quote(json.dumps({"text": message, "undo_url": undo_url, "failed": failed}))
         answer.set_cookie(FLASH, flash, max_age=60, httponly=True, samesite="lax")
     return answer
 
@@ -198,13 +198,13 @@ def banner(line: live_line.LiveLine, viewer: User | None) -> dict[str, Any] | No
             return None
 
 
-def _flash(request: Request) -> dict[str, str] | None:
+def _flash(request: Request) -> dict[str, Any] | None:
     try:
         flash = json.loads(unquote(request.cookies.get(FLASH, "")))
         text, undo = str(flash["text"])[:300], str(flash.get("undo_url") or "")
     except (ValueError, KeyError, TypeError):
         return None
-    return {"text": text, "undo_url": local(undo, otherwise="")}
+    return {"text": text, "undo_url": local(undo, otherwise=""), "failed": flash.get("failed") is True}
 
 
 def local(url: str, otherwise: str = "/") -> str:

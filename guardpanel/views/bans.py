@@ -37,7 +37,7 @@ async def add(ctx: ContextDep, editor: Editor) -> Response:
         outcome = await ctx.panel.bans.add(ctx.changes, form.fields(BanFields), who=editor.email, client=form.client)
     except Problem as problem:
         return await _show(ctx, form, Listing(PLACE, "", 0, {"q": ""}, usual=""), problem)
-    return redirect(PLACE, f"Banned {outcome.ban.network}. {_live(outcome)}")
+    return redirect(PLACE, f"Banned {outcome.ban.network}. {_live(outcome)}", failed=not outcome.is_live)
 
 
 @router.post("/{ban_id}/lift")
@@ -47,8 +47,8 @@ async def lift(ctx: ContextDep, ban_id: RowId, editor: Editor) -> Response:
     try:
         outcome = await ctx.panel.bans.lift(ban_id, who=editor.email)
     except NotFound as problem:
-        return redirect(PLACE, problem.message)
-    return redirect(back, f"Lifted the ban of {outcome.ban.network}. {_live(outcome)}")
+        return redirect(PLACE, problem.message, failed=True)
+    return redirect(back, f"Lifted the ban of {outcome.ban.network}. {_live(outcome)}", failed=not outcome.is_live)
 
 
 def _live(outcome: Outcome) -> str:

@@ -52,7 +52,7 @@ async def local_root(ctx: ContextDep, _viewer: Viewer) -> Response:
     """The certificate that browsers must trust. It is public."""
     content = await certificates.local_root(ctx.session)
     if content is None:
-        return redirect("/certificates", "There is no local CA yet: add a certificate of it first")
+        return redirect("/certificates", "There is no local CA yet: add a certificate of it first", failed=True)
     headers = {"content-disposition": 'attachment; filename="guardpanel-local-ca.pem"'}
     return Response(content.chain, media_type=PEM, headers=headers)
 
@@ -102,5 +102,5 @@ async def _save(ctx: ContextDep, certificate_id: int, editor: Editor, content_id
         else:
             saved = await earlier_certificates.use_again(ctx.changes, request, certificate_id, content_id)
     except Problem as problem:
-        return redirect(url, problem.message)
+        return redirect(url, problem.message, failed=True)
     return done(saved, url)

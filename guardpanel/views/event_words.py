@@ -32,9 +32,21 @@ class Place:
     key: str
 
 
+BY_CLIENT = {
+    Verdict.BANNED, Verdict.ON_DENY_LIST, Verdict.COUNTRY, Verdict.NETWORK, Verdict.GEO_PASSED, Verdict.LIMITED,
+    Verdict.LIMITED_PASSED,
+}  # fmt: skip
+"Verdicts that *Why?* explains."
+
+
 @dataclass(frozen=True)
 class EventSentences:
     event: EventDetail
+
+    @property
+    def is_by_client(self) -> bool:
+        """Whether the client IP decided, rather than what it sent."""
+        return self.event.item.verdict in BY_CLIENT
 
     @property
     def glyph(self) -> tuple[str, str]:

@@ -43,9 +43,9 @@ async def download(ctx: ContextDep, address_list_id: RowId, _editor: Editor) -> 
     try:
         feed = await ctx.panel.feeds.download(address_list_id)
     except Conflict as problem:
-        return redirect(NOUN.url(address_list_id), problem.message)
+        return redirect(NOUN.url(address_list_id), problem.message, failed=True)
     words = "The download failed" if feed.problem else "Downloaded. Look at it below" if feed.waiting else "Up to date"
-    return redirect(NOUN.url(address_list_id), words)
+    return redirect(NOUN.url(address_list_id), words, failed=bool(feed.problem))
 
 
 @router.post("/{address_list_id}/feed/accept")
@@ -55,6 +55,6 @@ async def accept(ctx: ContextDep, address_list_id: RowId, editor: Editor) -> Res
     try:
         is_live = await ctx.panel.feeds.accept(address_list_id, who=editor.email, digest=digest)
     except (Conflict, Invalid) as problem:
-        return redirect(NOUN.url(address_list_id), problem.message)
+        return redirect(NOUN.url(address_list_id), problem.message, failed=True)
     words = "Live" if is_live else "HAProxy is not responding: live as soon as it does"
-    return redirect(NOUN.url(address_list_id), words)
+    return redirect(NOUN.url(address_list_id), words, failed=not is_live)

@@ -1,6 +1,8 @@
 """Formats of times and numbers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+YEAR = timedelta(days=366)
 
 
 def ago(moment: datetime | None) -> str:
@@ -35,9 +37,11 @@ def milliseconds(value: float | None) -> str:
 
 
 def left(ends_at: datetime | None, now: datetime) -> str:
-    """`in 3 d 4 h`, `in 12 min`; `never` without an end."""
+    """`in 3 d 4 h`, `in 12 min`; `on 2097-12-31` after a year; `never` without an end."""
     if ends_at is None:
         return "never"
+    if ends_at - now > YEAR:
+        return f"on {ends_at:%Y-%m-%d}"
     minutes = int((ends_at - now).total_seconds()) // 60
     days, hours = divmod(minutes // 60, 24)
     parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)

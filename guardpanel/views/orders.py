@@ -56,7 +56,7 @@ async def preflight(certificate_id: RowId, ctx: ContextDep, _viewer: Viewer) -> 
     try:
         row = await deeds.issued_here(ctx.session, certificate_id)
     except Conflict as refused:
-        return redirect(f"/certificates/{certificate_id}", refused.message)
+        return redirect(f"/certificates/{certificate_id}", refused.message, failed=True)
     await anew(ctx.session)
     findings, problem = [], ""
     try:
@@ -72,7 +72,7 @@ async def confirm(certificate_id: RowId, ctx: ContextDep, _editor: Editor) -> Re
     try:
         row = await deeds.revocable(ctx.session, certificate_id)
     except Conflict as refused:
-        return redirect(f"/certificates/{certificate_id}", refused.message)
+        return redirect(f"/certificates/{certificate_id}", refused.message, failed=True)
     context = {
         "row": row,
         "authority": authority_name(row.authority),
@@ -86,7 +86,7 @@ async def confirm(certificate_id: RowId, ctx: ContextDep, _editor: Editor) -> Re
 async def revoke(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
     chosen = (await Form.read(ctx.request)).value("reason")
     if chosen not in set(RevocationReason):
-        return redirect(f"/certificates/{certificate_id}/revoke", "Choose why it is revoked")
+        return redirect(f"/certificates/{certificate_id}/revoke", "Choose why it is revoked", failed=True)
     reason = RevocationReason(chosen)
     another = "" if reason is RevocationReason.NO_LONGER_USED else ". Another one is being ordered"
     deed = deeds.revoke(ctx.panel.issuer, certificate_id, editor.email, reason)
@@ -101,7 +101,7 @@ async def _done(deed: Awaitable[object], certificate_id: int, words: str) -> Res
     except NotFound:
         raise
     except Problem as problem:
-        return redirect(url, problem.message)
+        return redirect(url, problem.message, failed=True)
     return redirect(f"{url}#orders", words)
 
 

@@ -1,5 +1,7 @@
 """System: engines, applications, supervised processes and settings."""
 
+import re
+
 from fastapi import APIRouter, Request, Response
 
 from guardpanel import __version__
@@ -28,7 +30,7 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "bodies_need_a_length": await traffic.bodies_need_a_length(panel.changes, session),
         "children": panel.supervisor.states() if panel.supervisor else [],
         "ingest": await panel.events.ingest_state(),
-        "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), field.description)
+        "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), plain(field.description or ""))
                      for name, field in Settings.model_fields.items()],
         "capacity": await traffic.capacity_of(panel.changes, session),
         "no_tls": "" if panel.changes.renderer.facts.has_tls else NO_TLS,
@@ -41,3 +43,8 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "started_at": panel.started_at,
     }  # fmt: skip
     return await page(request, "system/show.html", context)
+
+
+def plain(markdown: str) -> str:
+    """Without the signs for code and emphasis."""
+    return re.sub(r"\*(\w[^*]*)\*", r"\1", markdown.replace("`", ""))

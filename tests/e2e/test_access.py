@@ -1,4 +1,4 @@
-"""Access in a browser: a ban from an event and back, and a list with two bad lines."""
+"""Access and paths in a browser: a ban from an event and back, a list with two bad lines, a path that is redirected."""
 
 import re
 import socket
@@ -38,10 +38,14 @@ def page(browser: Browser, panel: Panel) -> Iterator[Page]:
 
 def status(panel: Panel, target: str = "/") -> int:
     """That the visitor gets."""
+    return int(answer(panel, target).split(" ")[1])
+
+
+def answer(panel: Panel, target: str) -> str:
     request = head("GET", "shop.example", target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
     with socket.create_connection(("127.0.0.1", panel.proxy_port), 60, source_address=(VISITOR, 0)) as visitor:
         visitor.sendall(request)
-        return int(visitor.recv(65536).split(b" ")[1])
+        return visitor.recv(65536).decode()
 
 
 def newest_event(panel: Panel, words: str) -> str:
@@ -80,6 +84,10 @@ def test_a_list_is_pasted_after_two_bad_lines_were_named(page: Page, panel: Pane
     page.goto(f"{panel.url}/access/lists")
     page.get_by_role("link", name="Add deny list").click()
     page.get_by_label("Name").fill("Scanners")
+    for source, shown in (("CrowdSec", "feed_key"), ("A URL", "feed_every"), ("By hand", "entries")):
+        page.get_by_role("radio", name=source, exact=True).check()
+        for field in ("feed_key", "feed_every", "entries"):
+            expect(page.locator(f"#f-{field}")).to_be_visible(visible=field == shown)
     page.get_by_label("New entries").fill(f"{VISITOR} # seen today\n203.0.113.7/24\nshop.example\n")
     page.get_by_role("button", name="Add address list and go live").click()
     error = page.locator("#f-entries-error")
@@ -94,3 +102,23 @@ def test_a_list_is_pasted_after_two_bad_lines_were_named(page: Page, panel: Pane
     page.get_by_role("button", name=f"Remove {VISITOR}").click()
     expect(page.locator("#toasts")).to_contain_text("Live in")
     assert status(panel) == 200
+
+
+def test_a_path_is_redirected_once_it_is_said_where_to(page: Page, panel: Panel) -> None:
+    page.goto(f"{panel.url}/virtual-hosts/1")
+    page.get_by_role("link", name="Add path binding").click()
+    page.get_by_label("Path", exact=True).fill("/blog")
+    target = page.get_by_label("Redirect to")
+    expect(target).to_be_hidden()
+    page.locator("#f-redirect").select_option("308")
+    expect(target).to_be_visible()
+    page.get_by_role("button", name="Add path binding and go live").click()
+    expect(page.locator("#f-redirect_to-error")).to_contain_text("Enter a URL or a path to redirect to.")
+
+    target.fill("https://blog.example/archive")
+    page.get_by_role("button", name="Add path binding and go live").click()
+    expect(page.locator("#toasts")).to_contain_text("Live in")
+    expect(page.locator(".sentence")).to_contain_text("https://blog.example/archive")
+    redirected = answer(panel, "/blog/2026?page=2")
+    assert redirected.startswith("HTTP/1.1 308")
+    assert "location: https://blog.example/archive/2026?page=2" in redirected.lower()

@@ -34,7 +34,7 @@ PAGES = (
     "/certificates", "/certificates?q=nothing", "/certificates/new", "/certificates/1", "/certificates/1/edit", "/certificates/1/delete",
     "/certificates/2", "/certificates/2/preflight", "/client-cas", "/client-cas/new", "/client-cas/1", "/client-cas/1/edit",
     "/access/bans", "/access/lists", "/access/lists/new", "/access/lists/1", "/access/lists/1/edit", "/access/lists/1/delete",
-    "/access/why?q=203.0.113.9", "/access/why?q=nobody",
+    "/access/why?q=203.0.113.9", "/access/why?q=nobody", "/access/countries", "/virtual-hosts/1/paths/1", "/virtual-hosts/1/paths/1/edit",
 )  # fmt: skip
 
 ALL = "GUARDPANEL_TEST_ALL" in os.environ
@@ -104,6 +104,9 @@ def filled(panel: Panel, origin: int) -> Panel:
         assert (
             ada.post("/access/bans", {"network": "203.0.113.9", "length": "forever", "reason": "Scans"}).status == 200
         )
+        redirect = {"redirect": "301", "redirect_to": "https://blog.example/archive"}
+        binding = {"path_match": "below", "path": "/blog", **redirect}
+        assert ada.post("/virtual-hosts/1/paths", {**binding}).status == 200
         assert ada.post("/policies/1/custom-rules", {"seclang": text, "enabled": "on"}).status == 200
     httpx2.get(f"{panel.proxy}/?file=../../etc/passwd", headers={"host": long})
     httpx2.get(

@@ -47,6 +47,7 @@ async def test_one_is_set_shown_and_lifted(ada: httpx2.AsyncClient, panel: Panel
         (a_ban("shop.example"), "network", "Names are not resolved here."),
         (a_ban("0.0.0.0/0"), "network", "contains every address"),
         (a_ban(""), "network", "is not an IP address"),
+        (a_ban(length="until"), "until", "Enter when the ban ends."),
         (a_ban(length="until", until="2001-01-01"), "until", "This time has passed."),
         (a_ban(length="until", until="2300-01-01"), "until", "Enter a year before 2200"),
         (a_ban(length="until", until="soon"), "until", ""),
@@ -78,6 +79,15 @@ async def test_the_own_address_is_banned_only_on_purpose(ada: httpx2.AsyncClient
     assert len(listed(panel)) == 1
 
 
+async def test_a_ban_that_is_gone_is_no_success(ada: httpx2.AsyncClient) -> None:
+    assert (await ada.post(f"{PLACE}/7/lift")).status_code == 303
+
+    page = (await ada.get(PLACE)).text
+    toast = page.partition('class="toast is-bad"')[2].partition("</div>")[0]
+    assert "circle-alert" in toast
+    assert "circle-check" not in toast
+
+
 async def test_a_viewer_may_look(vera: httpx2.AsyncClient, panel: Panel) -> None:
     assert "Ban an address" not in (await vera.get(PLACE)).text
     assert (await vera.post(PLACE, data=a_ban())).status_code == 403
@@ -90,6 +100,8 @@ async def test_bans_over_json(ada_api: httpx2.AsyncClient, vera_api: httpx2.Asyn
     question = await ada_api.post(API, json={"network": "::1", "length": "forever"})
     assert (question.status_code, question.json()["code"]) == (409, "needs_confirmation")
     assert (await ada_api.post(f"{API}?confirm=true", json={"network": "::1", "length": "forever"})).status_code == 201
+    unending = await ada_api.post(API, json={"network": "192.0.2.9", "length": "until"})
+    assert (unending.status_code, [error["field"] for error in unending.json()["errors"]]) == (422, ["until"])
     assert [item["network"] for item in (await vera_api.get(API)).json()["items"]] == ["::1", "203.0.113.0/24"]
     assert (await ada_api.delete(f"{API}/1")).json()["id"] == 1
     assert (await ada_api.delete(f"{API}/1")).status_code == 404

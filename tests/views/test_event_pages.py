@@ -109,6 +109,9 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
 
         assert words in page.text, verdict
         assert "from HAProxy’s log only" in page.text
+        assert "Policy none" not in page.text
+        explained = {"/access/why?q=" + line["id"]} & set(hrefs(page))
+        assert bool(explained) == verdict.startswith("limited")
     page = await page_of(ada, "/events")
     for words in (
         "Unknown host",

@@ -78,11 +78,9 @@ class AddressListColumns(Fields):
         "",
         max_length=LONGEST_URL,
         placeholder="https://lists.example/drop.txt",
-        hint="If they come from one. CrowdSec’s local API: http://127.0.0.1:8080/.",
+        hint="Of the list, or of CrowdSec’s local API: http://127.0.0.1:8080/.",
     )
-    feed_every: FeedInterval = described(
-        "Download every", FeedInterval.HOUR, sa_type=stored(FeedInterval), hint="CrowdSec is asked every 10 s."
-    )
+    feed_every: FeedInterval = described("Download every", FeedInterval.HOUR, sa_type=stored(FeedInterval))
     notes: Notes = described("Notes", "")
 
 

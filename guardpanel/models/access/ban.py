@@ -2,9 +2,16 @@
 and none is made for one. Rows stay after a ban has ended, as its history."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from sqlmodel import Field, SQLModel
 
 from guardpanel.models.meta import Choice, described
@@ -52,15 +59,22 @@ class BanFields(Fields):
         "Address", max_length=200, placeholder="203.0.113.7", hint="An IP address, or a network such as 203.0.113.0/24."
     )
     length: BanLength = described("For", BanLength.HOUR)
-    until: Moment = described("Until", None, placeholder="2026-12-31 18:00", hint="UTC, if you choose Until.")
+    until: Moment = described("Until", None, placeholder="2026-12-31 18:00", hint="In UTC.")
     reason: Reason = described("Reason", "", hint="For the people who read this list. Visitors don’t see it.")
     save_anyway: bool = described("Save anyway", default=False)
 
-    @model_validator(mode="after")
-    def has_an_end(self) -> Self:
-        if self.length is BanLength.UNTIL and self.until is None:
+    @model_validator(mode="before")
+    @classmethod
+    def end_is_looked_at(cls, data: Any) -> Any:
+        """Also where it is not sent."""
+        return {"until": None, **data} if isinstance(data, dict) else data
+
+    @field_validator("until")
+    @classmethod
+    def has_an_end(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        if info.data.get("length") is BanLength.UNTIL and until is None:
             raise refuse("Enter when the ban ends.")
-        return self
+        return until
 
     def ends_at(self, now: datetime) -> datetime | None:
         """None: never."""

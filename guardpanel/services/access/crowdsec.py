@@ -1,4 +1,4 @@
-"""Lists that follow a CrowdSec: its local API is asked every 10 s what began and what ended since, and for all of it after a
+"""Lists that follow a CrowdSec: its local API is asked every 7 s what began and what ended since, and for all of it after a
 start, after a failure, and every hour.
 
 What holds is in memory, in the list's map and in HAProxy at once. The database has it at most a minute later, for the next start:

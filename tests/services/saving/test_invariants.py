@@ -85,7 +85,7 @@ def test_a_path_that_uses_a_policy_is_named_with_its_virtual_host() -> None:
     before = {**made, "pathbinding": [{**made["pathbinding"][0], "name": "/login/…"}]}
 
     words = "Strict is used by /login/… of shop.example. Assign it another policy first."
-    assert found(before, {**before, "policy": []}) == [("policy", 1, "", words)]
+    assert broken_rules(before, {**before, "policy": []}) == [("policy", 1, "", words)]
 
 
 def test_of_many_users_five_are_named() -> None:

@@ -126,7 +126,8 @@ def _path(bound: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
     """Of virtual host 1 unless it says another."""
     typed = {name: value for name, value in bound.items() if name not in {"policy", "virtual_host_id"}}
     policy_id = ids[bound["policy"]] if "policy" in bound else None
-    return PathBindingFields.model_validate({"policy_id": policy_id, **typed}).model_dump()
+    fields = PathBindingFields.model_validate({"policy_id": policy_id, **typed})
+    return {**fields.model_dump(), "name": fields.name}
 
 
 def the_entries(listed: dict[str, Any]) -> Entries:

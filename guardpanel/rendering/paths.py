@@ -1,7 +1,7 @@
 """Which path of a virtual host gets which policy: maps from canonical paths to what is bound to them.
 
 HAProxy decodes the path of a request and looks for the longest binding with which it begins (map_beg, in any order of the file).
-Keys are as HAProxy makes paths there: lower case, and with a final slash, so that `/login` also is `/login/` but not `/login2`.
+Keys are as HAProxy makes paths there (`bound_paths.py`), with a final slash: `/login` also is `/login/`, but not `/login2`.
 """
 
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from guardpanel.models.path_binding import BoundPath, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.rendering.bound_paths import fold, outer_paths, spellings, with_slash
 from guardpanel.rendering.state import DesiredState, PathState
 from guardpanel.rendering.tokens import Token
 from guardpanel.rendering.virtual_host import VirtualHostState
@@ -20,6 +21,12 @@ WRITTEN_BELOW_MAP, WRITTEN_EXACT_MAP = "paths_written.map", "paths_written_exact
 
 UNESCAPED = "/!$&()*+,:=@-._~"
 "What clients leave as it is in a path (RFC 3986 §3.3)."
+
+PLAIN_SIGN = r"[^/;\\%]|%([013-46-9a-f][0-9a-f]|2[0-46-9a-e]|5[0-9abd-f])"
+PLAIN_PART = rf"([^/;\\%. ]|%([013-46-9a-f][0-9a-f]|2[1-46-9a-d]|5[0-9abd-f]))({PLAIN_SIGN})*"
+"A part of a path that every server reads as one: without encoded slashes, `;`, and dots or blanks at its beginning."
+
+LETTERS_A_LINE = 10
 
 WEAK = "weak"
 "Marks what inspects less than what is around it: it only gets requests whose path is written as such."
@@ -39,7 +46,7 @@ class Entry(NamedTuple):
     @property
     def line(self) -> str:
         """As decoded: `17:/café/ 17.4`."""
-        return f"{self.virtual_host_id}:{with_slash(lower(self.path))} {self.value}{f':{WEAK}' * self.is_weak}\n"
+        return f"{self.virtual_host_id}:{with_slash(fold(self.path))} {self.value}{f':{WEAK}' * self.is_weak}\n"
 
     @property
     def written_line(self) -> str:
@@ -48,21 +55,12 @@ class Entry(NamedTuple):
         return f"{self.virtual_host_id}:{path if self.is_exact else with_slash(path)} {self.value}{f':{WEAK}' * self.is_weak}\n"
 
 
-def lower(path: str) -> str:
-    """As HAProxy's `lower`: ASCII letters alone."""
-    return path.encode().lower().decode()
-
-
-def with_slash(path: str) -> str:
-    return path.removesuffix("/") + "/"
-
-
 def entries(state: DesiredState) -> list[Entry]:
     """Weak is what is less strict than the virtual host, or than a path around it."""
     around = {(host.id, ""): strictness(state, host) for host in state.virtual_hosts} if state.paths else {}
     for path, bound in state.bound_paths:
         if path.path_match is BoundPath.BELOW:
-            around[path.virtual_host_id, lower(path.path)] = strictness(state, bound.host)
+            around[path.virtual_host_id, fold(path.path)] = strictness(state, bound.host)
     return [
         Entry(
             path.virtual_host_id,
@@ -71,7 +69,7 @@ def entries(state: DesiredState) -> list[Entry]:
             path.path_match is BoundPath.EXACT,
             any(
                 around.get((path.virtual_host_id, outer), 0) > strictness(state, bound.host)
-                for outer in outer_paths(lower(path.path))
+                for outer in outer_paths(fold(path.path))
             ),
         )
         for path, bound in state.bound_paths
@@ -80,12 +78,6 @@ def entries(state: DesiredState) -> list[Entry]:
 
 def strictness(state: DesiredState, host: VirtualHostState) -> int:
     return STRICTNESS.index(state.effective(host)[1])
-
-
-def outer_paths(path: str) -> list[str]:
-    """`/api/v1` → ``, `/api`, `/api/v1`."""
-    parts = path.rstrip("/").split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def redirects(state: DesiredState) -> list[tuple[str, PathState]]:
@@ -109,13 +101,24 @@ def redirects_map(state: DesiredState) -> str:
     )
 
 
+def spelled_letters(state: DesiredState) -> list[Token]:
+    """Converters that fold letters beyond ASCII, several to a line."""
+    spelled = spellings(path.path for path in state.paths)
+    each = [f"regsub('{'|'.join(others)}','{letter}',g)" for letter, others in spelled.items()]
+    return [Token(",".join(each[first : first + LETTERS_A_LINE])) for first in range(0, len(each), LETTERS_A_LINE)]
+
+
 def parameters(state: DesiredState) -> dict[str, Any]:
     """What the config templates need."""
     bound = entries(state)
     return {
         "paths": bool(bound),
         "redirect_codes": sorted({int(path.redirect) for _, path in redirects(state)}),
-        "redirect_depths": [(parts, Token(f"(/+[^/]*){{{parts}}}")) for parts in parts_replaced(state)],
+        "redirect_depths": [
+            (parts, Token(f"(/+[^/]*){{{parts}}}"), Token(f"^(/{PLAIN_PART}){{{parts}}}(/|$)"))
+            for parts in parts_replaced(state)
+        ],
+        "spelled_letters": spelled_letters(state),
         "weak_paths": any(entry.is_weak for entry in bound),
         "early_rule": Token("tcp-request content"),
         "rule": Token("http-request"),

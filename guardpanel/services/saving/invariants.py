@@ -16,9 +16,9 @@ from guardpanel.models.policies.enforcement import OverLimit
 from guardpanel.models.policies.policy import KIB
 from guardpanel.models.policies.policy_geo import GeoMode
 from guardpanel.models.types import display_name, in_circles, is_ourselves
+from guardpanel.rendering.bound_paths import fold
 from guardpanel.rendering.capacity import by_files
 from guardpanel.rendering.limits import MOST_PERIODS
-from guardpanel.rendering.paths import lower
 from guardpanel.services.saving.delivery_rules import (
     countries_in_headers_are_known,
     header_rules_leave_room,
@@ -126,10 +126,10 @@ def requests_are_read_in_one_way(proposal: Proposal) -> Iterator[Violation]:
 
 
 def paths_are_bound_once(proposal: Proposal) -> Iterator[Violation]:
-    """Upper and lower case are the same to HAProxy."""
+    """However their letters are spelled."""
     owners: dict[tuple[int, str, str], int] = {}
     for row in proposal.rows["pathbinding"]:
-        owner = owners.setdefault((row["virtual_host_id"], row["path_match"], lower(row["path"])), row["id"])
+        owner = owners.setdefault((row["virtual_host_id"], row["path_match"], fold(row["path"])), row["id"])
         if owner != row["id"]:
             keys = ("path_binding", row["id"]), ("path_binding", owner)
             yield from proposal.between(*keys, "path", "{} is bound already.", is_double=True)

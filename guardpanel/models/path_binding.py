@@ -81,7 +81,7 @@ class PathBindingColumns(Fields):
     path: Annotated[str, AfterValidator(bound_path)] = described(
         "Path",
         placeholder="/login",
-        hint="Without the query, decoded: /café. A to Z are the same as a to z, and /login is the same as /login/.",
+        hint="Without the query, decoded: /café. Upper and lower case are the same, and so are /login and /login/.",
     )
     redirect: Redirect = described(
         "Redirect",
@@ -133,15 +133,9 @@ class PathBindingFields(PathBindingColumns):
 
     @field_validator("redirect_to")
     @classmethod
-    def leads_elsewhere(cls, target: str, info: ValidationInfo) -> str:
-        is_redirect = info.data.get("redirect", Redirect.NO) is not Redirect.NO
-        if is_redirect and not target:
+    def a_target_for_a_redirect(cls, target: str, info: ValidationInfo) -> str:
+        if not target and info.data.get("redirect", Redirect.NO) is not Redirect.NO:
             raise refuse("Enter a URL or a path to redirect to.")
-        path = info.data.get("path", "")
-        here = target.partition("?")[0].lower()
-        below = here.startswith(f"{path}/".lower()) and info.data.get("path_match") is BoundPath.BELOW
-        if is_redirect and path and (below or here.removesuffix("/") == path.lower().removesuffix("/")):
-            raise refuse("That is the path itself: visitors would be redirected in a circle.")
         return target
 
     @field_validator("redirect_rest")
@@ -155,6 +149,12 @@ class PathBindingFields(PathBindingColumns):
     def name(self) -> str:
         """`/login/…` for a path and everything below, `/login` for exactly that."""
         return self.path + "/…" * (self.path_match is BoundPath.BELOW)
+
+
+class PathBindingInput(PathBindingFields):
+    """What is sent: the fields, and what is said to a question."""
+
+    save_anyway: bool | None = described("Save anyway", default=False, hint="Accept what the warnings say.")
 
 
 class PathBinding(PathBindingColumns, VersionedRow, table=True):
@@ -187,4 +187,5 @@ NOUN = Noun(
     "What some paths of a virtual host get that its other paths do not: a policy, or a mode.",
     references={"virtual_host_id": "virtual_host", "policy_id": "policy"},
     within="virtual_host_id",
+    sent=PathBindingInput,
 )

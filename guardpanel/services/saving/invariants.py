@@ -32,6 +32,7 @@ from guardpanel.services.saving.https_rules import (
     strict_names_leave_no_default,
 )
 from guardpanel.services.saving.proposal import Proposal, Row, Violation
+from guardpanel.services.saving.redirect_rules import redirects_end
 
 
 def violations(proposal: Proposal) -> list[Violation]:
@@ -203,6 +204,7 @@ RULES = (
     rules_are_overridden_once,
     requests_are_read_in_one_way,
     paths_are_bound_once,
+    redirects_end,
     custom_rules_have_own_ids,
     no_server_is_haproxy,
     bodies_fit_the_agent,

@@ -1,0 +1,93 @@
+"""Redirects in circles: refused where they are closed, with the circle named. What is allowed ends, or nobody knows."""
+
+from typing import Any
+
+import pytest
+
+from guardpanel.rendering import Rows
+from guardpanel.services.saving.invariants import violations
+from guardpanel.services.saving.proposal import Proposal
+from tests.rows import FACTS, rows
+
+SERVER: dict[str, Any] = {"servers": [{"address": "10.0.0.5:3000"}]}
+HOSTS = {"shop.example": SERVER, "*.blog.example": {**SERVER, "https": True, "https_redirect": True}}
+
+
+def to(path: str, target: str, **fields: Any) -> dict[str, Any]:
+    return {"path": path, "redirect": "301", "redirect_to": target, **fields}
+
+
+OFF = {"enforcement_mode": "off"}
+
+CIRCLES: dict[str, list[dict[str, Any]]] = {
+    "/a → /A/": [to("/a", "/A/", redirect_rest=False)],
+    "/a → /a/b → …": [to("/a", "/a/b")],
+    "/a → /b → /a": [to("/a", "/b"), to("/b", "/a")],
+    "/a → /b → /c → /a": [to("/a", "/b"), to("/b", "/c"), to("/c", "/a")],
+    "/a → /b → /a/x → …": [to("/a", "/b"), to("/b", "/a/x")],
+    "/a → /b/c → /a": [to("/a", "/b/c"), to("/b/c", "/x/../a", path_match="exact")],
+    "/a/… → /a/b → …": [to("/a", "/a/b", redirect_rest=False), {"path": "/a", "path_match": "exact", **OFF}],
+    "/a → shop.example/a": [to("/a", "http://shop.example/a")],
+    "/a → shop.example:8080/a": [to("/a", "http://SHOP.example:8080/a?x=1", redirect_rest=False)],
+    "/a → x.blog.example/b → shop.example/a": [
+        to("/a", "https://x.blog.example/b"), to("/b", "http://shop.example/a", virtual_host_id=2),
+    ],
+    "/a → /Ä → /a": [to("/a", "/%C3%84"), to("/ä", "/a")],
+    "/ → /": [to("/", "/", path_match="exact")],
+}  # fmt: skip
+
+ENDS: dict[str, list[dict[str, Any]]] = {
+    "at another path": [to("/a", "/b"), to("/b", "/c")],
+    "at what is bound exactly": [to("/a", "/a/new", redirect_rest=False), {"path": "/a/new", "path_match": "exact", **OFF}],
+    "since parts are left out": [to("/a/b", "/a")],
+    "at the home page": [to("/", "/shop", path_match="exact"), to("/x", "/")],
+    "on another site": [to("/a", "https://other.example/a")],
+    "on another port": [to("/a", "http://shop.example:9000/a")],
+    "where HTTPS is served by others": [to("/a", "https://shop.example/a")],
+    "on a name that the wildcard does not cover": [to("/a", "http://blog.example/a", virtual_host_id=2)],
+    "by HTTPS": [to("/a", "http://x.blog.example/b", virtual_host_id=2)],
+}  # fmt: skip
+
+
+def found(before: Rows, after: Rows) -> list[tuple[str, int, str, str]]:
+    broken = violations(Proposal(after, FACTS, lambda: before))
+    return [(one.noun, one.noun_id, one.field, one.message) for one in broken]
+
+
+@pytest.mark.parametrize("words", CIRCLES)
+def test_a_circle_is_named_at_the_redirect_that_closes_it(words: str) -> None:
+    *earlier, last = CIRCLES[words]
+    broken = found(rows({}, HOSTS, paths=earlier), rows({}, HOSTS, paths=CIRCLES[words]))
+    alone = found(rows({}, HOSTS), rows({}, HOSTS, paths=CIRCLES[words]))
+
+    assert (
+        "path_binding",
+        1,
+        "redirect_to",
+        f"Visitors would be redirected in a circle: {words}",
+    ) in alone
+    if "redirect" in last:
+        assert {(noun, number, field) for noun, number, field, _ in broken} == {
+            ("path_binding", len(CIRCLES[words]), "redirect_to")
+        }
+
+
+@pytest.mark.parametrize("where", ENDS)
+def test_what_ends_is_allowed(where: str) -> None:
+    assert found(rows({}, HOSTS), rows({}, HOSTS, paths=ENDS[where])) == []
+
+
+def test_whatever_closes_a_circle_is_blamed() -> None:
+    path = to("/a", "http://www.example/a")
+    words = "Visitors of /a would be redirected in a circle: /a → www.example/a"
+    before = rows({}, {"shop.example": SERVER}, paths=[path])
+    named = rows({}, {"shop.example www.example": SERVER}, paths=[path])
+    assert found(before, named) == [("virtual_host", 1, "hostnames", words)]
+    noted = rows({}, {"shop.example www.example": {**SERVER, "notes": "x"}}, paths=[path])
+    assert found(named, noted) == []  # It was there before.
+
+    stop: dict[str, Any] = {"path": "/a/b", "path_match": "exact", **OFF}
+    stopped = rows({}, {"shop.example": SERVER}, paths=[to("/a", "/a/b", redirect_rest=False), stop])
+    freed = {**stopped, "pathbinding": stopped["pathbinding"][:1]}
+    words = "Visitors of /a would be redirected in a circle: /a → /a/b → …"
+    assert found(stopped, freed) == [("path_binding", 2, "", words)]

@@ -1,11 +1,13 @@
 """A list that a feed fills, in the real HAProxy: live without a reload, over a reload, and mended."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from guardpanel.background import Background
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.services import address_lists, virtual_hosts
@@ -52,7 +54,7 @@ async def test_a_feed_fills_a_list_without_a_reload_and_is_mended(here: Installa
     workers = (await here.engines.cli.processes()).workers
     assert statuses(here) == [200, 200]
 
-    await feeds.download_due()
+    await asyncio.gather(*await feeds.begin_due(Background()))
     assert statuses(here) == [200, 200]  # Nobody has accepted it.
     assert await feeds.accept(number, who="ada@example.org")
     assert statuses(here) == [403, 200]

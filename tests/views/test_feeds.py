@@ -1,5 +1,6 @@
 """Feeds as pages and JSON. HAProxy does not respond here: tests/live/test_feeds.py has it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -295,18 +296,31 @@ async def test_a_stale_feed_is_marked(ada: httpx2.AsyncClient, panel: Panel, lis
 
 
 async def test_what_is_due_is_downloaded(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
-    await panel.feeds.download_due()
+    await asyncio.gather(*await panel.feeds.begin_due(panel.background))
     assert "Waits for you" in (await ada.get(f"{PLACE}/1")).text
     await accepted(ada)
     listed.write_text(ENTRIES + "192.0.2.1\n")
-    await panel.feeds.download_due()
+    await asyncio.gather(*await panel.feeds.begin_due(panel.background))
     assert len(applies(panel)) == 4  # It is not due.
     async with panel.database.write() as session:
         feed = (await session.exec(select(Feed))).one()
         feed.tried_at = datetime.now(UTC) - timedelta(hours=1)
         session.add(feed)
-    await panel.feeds.download_due()
+    await asyncio.gather(*await panel.feeds.begin_due(panel.background))
     assert len(applies(panel)) == 5
+
+
+async def test_a_slow_download_holds_up_no_other(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
+    second = an_address_list(name="Second", filled_from="url", feed_url=f"file://{listed}", entries="")
+    await ada.post(PLACE, data=second)
+    async with panel.feeds._one[1]:  # As if its server took its time.
+        slow, quick = await panel.feeds.begin_due(panel.background)
+        await quick
+        assert "Waits for you" in (await ada.get(f"{PLACE}/2")).text
+        assert not slow.done()
+        assert await panel.feeds.begin_due(panel.background) == []  # The one has begun, the other is not due.
+    await slow
+    assert "Waits for you" in (await ada.get(f"{PLACE}/1")).text
 
 
 async def test_an_undone_deletion_brings_the_entries_back(

@@ -50,6 +50,8 @@ class Feeds:
         self.crowdsec = CrowdSec(changes, self.maps)
         self._one: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         "By list: whoever downloads it, or accepts what was downloaded."
+        self._begun: dict[int, asyncio.Task[None]] = {}
+        "By list: downloads because they were due."
         self._some = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Lock()
 
@@ -66,13 +68,17 @@ class Feeds:
 
     def follow(self, background: Background) -> None:
         """Runs as long as the panel."""
-        background.keep("feeds", self.download_due, EVERY_SECONDS)
+        background.keep("feeds", lambda: self.begin_due(background), EVERY_SECONDS)
         background.keep("feed maps", self.mend, MEND_SECONDS)
         background.keep("CrowdSec", lambda: self.crowdsec.ask_due(self.reach), LOOK_SECONDS)
 
-    async def download_due(self) -> None:
-        """Whatever becomes of one, the others are downloaded. Raises the first failure that is not a feed's own afterwards."""
-        _must_have_succeeded(await asyncio.gather(*map(self._download, await self._due()), return_exceptions=True))
+    async def begin_due(self, background: Background) -> list[asyncio.Task[None]]:
+        """Begin to download what is due, each by itself: a slow one holds up no other, and begins again when it has ended."""
+        due = [number for number in await self._due() if number not in self._begun]
+        for number in due:
+            self._begun[number] = background.once("feed downloads", partial(self._download, number))
+            self._begun[number].add_done_callback(partial(self._end, number))
+        return [self._begun[number] for number in due]
 
     async def download(self, list_id: int) -> Feed:
         """Now. What came of it is in the state. Raises NotFound (404), and Conflict (409) for a list that no URL fills."""
@@ -115,6 +121,9 @@ class Feeds:
         async with self.changes.database.read() as session:
             fed = await feed_states.fed(session, FilledFrom.URL)
         return [row.id or 0 for row, feed in fed if feed_states.is_due(row, feed, datetime.now(UTC))]
+
+    def _end(self, list_id: int, _task: asyncio.Task[None]) -> None:
+        self._begun.pop(list_id, None)
 
     async def _download(self, list_id: int) -> None:
         with suppress(Conflict, NotFound):  # It was changed meanwhile.

@@ -14,10 +14,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
 from guardpanel.access.entries import Entries, digest_of, ordered
+from guardpanel.engines.runtime.outside_map import OutsideMaps
 from guardpanel.models import AddressListContent, Ban, Feed
 from guardpanel.models.access.feed import source_url
 from guardpanel.models.access.reference import Reference
 from guardpanel.models.types import notes
+from guardpanel.services.access import feed_maps, feed_states
 from guardpanel.services.backups.sealing import BackupDamaged
 
 TABLE = SQLModel.metadata.tables[str(AddressListContent.__tablename__)]
@@ -51,14 +53,25 @@ async def _restore_feeds(session: AsyncSession, path: Path) -> None:
             session.add(feed)
 
 
+async def fill(session: AsyncSession, maps: OutsideMaps) -> None:
+    """Write what applies to the files that HAProxy reads with the restored configuration: another list may have had the same
+    number here. Raises StorageFailed (507)."""
+    await session.flush()
+    for row, feed in await feed_states.fed(session):
+        await feed_maps.begin(maps, row.id or 0, await contents.read(session, feed.reference.digest))
+
+
 def _feeds(path: Path) -> list[Feed]:
     columns = ("address_list_id", "list_created_at", "accepted_url", "content", "accepted_by", "key_url", "sealed_key")
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute(f"SELECT {', '.join(columns)} FROM feed ORDER BY id").fetchall()  # noqa: S608
     try:
-        return [_feed(*row) for row in rows]
+        feeds = [_feed(*row) for row in rows]
     except (PydanticCustomError, TypeError, ValueError):
         raise BackupDamaged(DAMAGED) from None
+    if len({(feed.address_list_id, feed.list_created_at) for feed in feeds}) < len(feeds):
+        raise BackupDamaged(DAMAGED)
+    return feeds
 
 
 def _feed(

@@ -73,6 +73,7 @@ async def restore(changes: Changes, request: SaveRequest, candidate: Candidate) 
 
     async def mutate(session: AsyncSession) -> None:
         await _put(session, candidate, changes.seal)
+        await lists.fill(session, changes.engines.feeds)
 
     return await changes.save(Change(request, candidate.summary, of_backup=True), mutate)
 

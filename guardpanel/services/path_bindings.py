@@ -6,11 +6,20 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import PathBinding, Policy, VirtualHost
-from guardpanel.models.path_binding import NOUN, BoundPath, PathBindingColumns, PathBindingFields, Redirect
-from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.path_binding import (
+    NOUN,
+    BoundPath,
+    PathBindingColumns,
+    PathBindingFields,
+    PathBindingInput,
+    Redirect,
+)
+from guardpanel.models.policies.enforcement import EnforcementMode, at_path
+from guardpanel.services.access.geo_doubts import must_let_in_where
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.policy_uses import Place
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(PathBinding.path), "changed": col(PathBinding.updated_at)}
 
@@ -28,6 +37,31 @@ class PathBindings(Crud[PathBinding, PathBindingFields]):
         if q:
             wanted = wanted.where(holds(q, PathBinding.name, PathBinding.notes))
         return await self.listed(session, wanted, SORTS, **paging)
+
+    async def create(
+        self, changes: Changes, request: SaveRequest, fields: PathBindingFields
+    ) -> SaveResult[PathBinding]:
+        await self._must_let_in(changes, request, fields, None)
+        return await super().create(changes, request, fields)
+
+    async def update(
+        self, changes: Changes, request: SaveRequest, number: int, fields: PathBindingFields, version: int | None = None
+    ) -> SaveResult[PathBinding]:
+        await self._must_let_in(changes, request, fields, number)
+        return await super().update(changes, request, number, fields, version)
+
+    async def _must_let_in(
+        self, changes: Changes, request: SaveRequest, fields: PathBindingFields, number: int | None
+    ) -> None:
+        """Raises NeedsConfirmation (409) if the path's policy would reject whoever saves it, and what is there did not."""
+        async with changes.database.read() as session:
+            host = await session.get(VirtualHost, self.parent_id)
+            row = await self.find(session, number) if number is not None else None
+        if host is None or not host.enabled or fields.redirect is not Redirect.NO:
+            return
+        before = at_path(row, host) if row and row.redirect is Redirect.NO else (host.policy_id, host.enforcement_mode)
+        is_meant = isinstance(fields, PathBindingInput) and bool(fields.save_anyway)
+        await must_let_in_where(changes, request.client, [(at_path(fields, host), before)], is_meant=is_meant)
 
 
 def mode_of(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> EnforcementMode:

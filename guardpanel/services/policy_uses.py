@@ -11,6 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import PathBinding, Policy, VirtualHost
 from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
+from guardpanel.models.virtual_host import VirtualHostFields
+
+Choice = tuple[int | None, EnforcementMode | None]
+"A policy, and the mode that overrides its own."
 
 
 class Place(NamedTuple):
@@ -50,6 +54,20 @@ async def of_hosts(session: AsyncSession, hosts: Sequence[VirtualHost]) -> Mappi
 
 async def of_host(session: AsyncSession, host: VirtualHost) -> list[Place]:
     return (await of_hosts(session, [host]))[host.id or 0]
+
+
+def choices(
+    fields: VirtualHostFields, row: VirtualHost | None, now: Sequence[Place]
+) -> list[tuple[Choice, Choice | None]]:
+    """What a virtual host that is saved with these fields and its paths choose, each with what they choose now."""
+    if not fields.enabled:
+        return []
+    if row is None:
+        return [((fields.policy_id, fields.enforcement_mode), None)]
+    paths = [place.path for place in now if place.path and place.is_inspected]
+    own = (fields.policy_id, fields.enforcement_mode), (row.policy_id, row.enforcement_mode)
+    both = [own, *((at_path(path, fields), at_path(path, row)) for path in paths)]
+    return [(after, before if row.enabled else None) for after, before in both]
 
 
 async def inspected(session: AsyncSession, policy_ids: Collection[int]) -> list[Place]:

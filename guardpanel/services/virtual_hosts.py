@@ -1,4 +1,4 @@
-"""Virtual hosts: their lists, finding one by name, and which wildcards take over when one is deleted."""
+"""Virtual hosts: their lists, and which wildcards take over when one is deleted."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple, Unpack
@@ -10,10 +10,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
 from guardpanel.services import policy_uses
+from guardpanel.services.access.geo_doubts import must_let_in_where
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.https import https_doubts, new_certificates
 from guardpanel.services.https.new_certificates import Ready
@@ -31,12 +31,14 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
     async def create(
         self, changes: Changes, request: SaveRequest, fields: VirtualHostFields
     ) -> SaveResult[VirtualHost]:
-        return await super().create(changes, request, await self._ready(changes, fields, None))
+        return await super().create(changes, request, await self._ready(changes, request, fields, None))
 
     async def update(
         self, changes: Changes, request: SaveRequest, number: int, fields: VirtualHostFields, version: int | None = None
     ) -> SaveResult[VirtualHost]:
-        return await super().update(changes, request, number, await self._ready(changes, fields, number), version)
+        return await super().update(
+            changes, request, number, await self._ready(changes, request, fields, number), version
+        )
 
     async def also(
         self, session: AsyncSession, row: VirtualHost, fields: VirtualHostFields, seal: Seal, change: Change
@@ -48,13 +50,17 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
         await session.refresh(row, ["certificate"])
         return words
 
-    async def _ready(self, changes: Changes, fields: VirtualHostFields, number: int | None) -> Ready:
-        """Raises Invalid (422), and NeedsConfirmation (409) for what would keep visitors out."""
+    async def _ready(
+        self, changes: Changes, request: SaveRequest, fields: VirtualHostFields, number: int | None
+    ) -> Ready:
+        """Raises Invalid (422), and NeedsConfirmation (409) for what would keep visitors out, or whoever saves it."""
         ready = await new_certificates.ready_of(fields, proves_by_dns=changes.renderer.facts.proves_by_dns)
         names = (ready.parsed.names if ready.parsed else ready.hostnames) if ready.is_asked_for else ()
         async with changes.database.read() as session:
             row = await self.find(session, number) if number is not None else None
             await https_doubts.must_be_meant(session, ready, row, names, is_meant=bool(ready.save_anyway))
+            uses = policy_uses.choices(ready, row, await policy_uses.of_host(session, row) if row else ())
+        await must_let_in_where(changes, request.client, uses, is_meant=bool(ready.save_anyway))
         return ready
 
 
@@ -101,31 +107,6 @@ async def first(session: AsyncSession, condition: ColumnElement[bool], limit: in
     return list((await session.exec(query.limit(limit))).all())
 
 
-async def number_of(session: AsyncSession, text: str) -> int | None:
-    """The virtual host with this name or hostname."""
-    named = select(VirtualHost.id).where(func.lower(VirtualHost.name) == text.strip().lower())
-    virtual_host_id = (await session.exec(named)).first()
-    if virtual_host_id is None:
-        hostname = select(Hostname.virtual_host_id).where(Hostname.name == _canonical(text))
-        virtual_host_id = (await session.exec(hostname)).first()
-    return virtual_host_id
-
-
-async def name_of(session: AsyncSession, text: str) -> str:
-    """The name of the virtual host that was given by number or one of its names. A message if there is none."""
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
-        return text
-    names = await session.exec(select(VirtualHost.name).where(col(VirtualHost.id) == int(text)))
-    return names.first() or f"deleted (ID {text})"
-
-
-async def some_names(session: AsyncSession, limit: int) -> list[str]:
-    """The first by name."""
-    return list(
-        (await session.exec(select(VirtualHost.name).order_by(func.lower(VirtualHost.name)).limit(limit))).all()
-    )
-
-
 async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy | None:
     return await session.get(Policy, virtual_host.policy_id) if virtual_host.policy_id is not None else None
 
@@ -159,14 +140,6 @@ def _matches(q: str) -> Any:
     served = select(Server.virtual_host_id).where(holds(q, Server.address))
     in_others = (col(VirtualHost.id).in_(ids) for ids in (named, served))
     return or_(holds(q, VirtualHost.name, Policy.name), *in_others)
-
-
-def _canonical(text: str) -> str:
-    """A hostname as it is stored. Anything else matches nothing."""
-    try:
-        return hostname(text)
-    except ValueError:
-        return text
 
 
 def _canonical_part(q: str) -> str:

@@ -10,7 +10,7 @@ from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.events.texts import legible
 from guardpanel.events.words import REASON_TABLE
-from guardpanel.services import custom_rules, policies, virtual_hosts
+from guardpanel.services import custom_rules, policies, virtual_host_names
 from guardpanel.services.events import EventDetail, EventPage, scores
 from guardpanel.services.events.grouping import key_of
 from guardpanel.services.events.question import EventQuestion, filter_of
@@ -103,6 +103,6 @@ async def choices(session: SessionDep, filters: EventFilters) -> dict[str, Any]:
     known = await policies.all_of_them(session)
     host = filters.kept.get("virtual_host", "")
     return {
-        "boxes": filters.boxes(known, await virtual_hosts.name_of(session, host) if host else ""), "policies": known,
-        "names": await virtual_hosts.some_names(session, NAMES_OFFERED),
+        "boxes": filters.boxes(known, await virtual_host_names.name_of(session, host) if host else ""), "policies": known,
+        "names": await virtual_host_names.some_names(session, NAMES_OFFERED),
     }  # fmt: skip

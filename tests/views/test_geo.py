@@ -9,7 +9,7 @@ import pytest
 
 from guardpanel.access.geo_files import GeoKind
 from guardpanel.panel import Panel
-from tests.factories import a_policy, a_react_policy
+from tests.factories import a_path_binding, a_policy, a_react_policy, a_virtual_host
 from tests.html import read
 from tests.mmdb import database, network
 
@@ -90,6 +90,42 @@ async def test_a_policy_names_countries_and_asks_about_the_own_address(
     assert "Test-Country" in listed
     assert "Used by Strict" in listed
     assert str(countries) in listed
+
+
+async def test_whoever_assigns_a_policy_is_asked_about_the_own_address(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, countries: Path
+) -> None:
+    """To a virtual host, or to one of its paths. What was so before asks nothing."""
+    strict = a_policy(country_mode="reject", countries="DE", enforcement_mode="detect_only")
+    assert (await ada.post("/policies", data=strict | {"save_anyway": "on"})).status_code == 303
+    words = "Your own address, 127.0.0.1, is from DE: policy Strict would reject it in mode Block."
+    host, paths = a_virtual_host("a.example", policy_id="2", enforcement_mode="block"), "/virtual-hosts/1/paths"
+
+    async def asked(place: str, typed: dict[str, str], field: str) -> bool:
+        answer = await ada.post(place, data=typed)
+        shown = f'id="f-{field}-error"' in answer.text and words in read(answer.text).text
+        assert (answer.status_code, shown) in {(409, True), (303, False)}
+        return shown
+
+    assert await asked("/virtual-hosts", host, "policy_id")
+    assert not await asked("/virtual-hosts", host | {"enforcement_mode": ""}, "policy_id")  # It only detects.
+    assert await asked("/virtual-hosts/1", host | {"version": "1"}, "enforcement_mode")
+    assert await asked(paths, a_path_binding(enforcement_mode="block"), "enforcement_mode")
+    assert not await asked(paths, a_path_binding(enforcement_mode="block", save_anyway="on"), "enforcement_mode")
+    assert not await asked(f"{paths}/1", a_path_binding(enforcement_mode="block", version="1", notes="x"), "policy_id")
+
+    assert not await asked("/virtual-hosts/1", host | {"version": "1", "policy_id": ""}, "policy_id")
+    assert await asked("/virtual-hosts/1", host | {"version": "2", "enforcement_mode": ""}, "policy_id")  # For /api.
+    body = {"path": "/login", "policy_id": 2, "enforcement_mode": "block"}
+    answer = await ada_api.post("/api/v1/vhosts/1/policy-bindings", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "needs_confirmation")
+    made = await ada_api.post("/api/v1/vhosts/1/policy-bindings", json=body | {"save_anyway": True})
+    assert made.status_code == 201
+
+    block = strict | {"enforcement_mode": "block", "version": "1"}
+    again = await ada.post("/policies/2", data=block)  # It did not matter before.
+    assert again.status_code == 409
+    assert "in mode Block, this would reject it." in read(again.text).text
 
 
 async def test_a_broken_file_leaves_the_data_and_a_newer_one_replaces_it(

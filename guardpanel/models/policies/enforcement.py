@@ -51,7 +51,7 @@ class HasMode(Protocol):
 
 
 class ChoosesPolicy(Protocol):
-    """A virtual host, or a path of one."""
+    """A virtual host, or a path of one: their fields, or what is rendered of them."""
 
     @property
     def policy_id(self) -> int | None: ...

@@ -15,7 +15,7 @@ from guardpanel.events.grouping import GroupKey
 from guardpanel.events.words import Kind, Reason, Severity, Verdict
 from guardpanel.models.meta import described
 from guardpanel.models.types import refuse, visible
-from guardpanel.services import virtual_hosts
+from guardpanel.services import virtual_host_names
 from guardpanel.services.events.filters import EventFilter
 
 METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
@@ -171,7 +171,7 @@ async def _virtual_host(session: AsyncSession, text: str | None) -> int | None:
         return None
     if text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
-    virtual_host_id = await virtual_hosts.number_of(session, text)
+    virtual_host_id = await virtual_host_names.number_of(session, text)
     if virtual_host_id is None:
         raise Invalid.at("virtual_host", "No virtual host has this hostname.")
     return virtual_host_id

@@ -31,6 +31,7 @@ LINE = (
             "limit": '"%[var(txn.gp.limited)]"',
             "country": '"%[var(txn.gp.country)]"',
             "network": '"%[var(txn.gp.asn)]"',
+            "client_certificate": '"%[var(txn.gp.subject),json(utf8s)]"',
             "application": '"%[var(txn.gp.app)]"',
             "policy": '"%[var(txn.gp.policy)]"',
             "checksum": f'"{CHECKSUM}"',

@@ -15,6 +15,9 @@ MAP = "client_certificates.map"
 LARGEST = 5464
 "Bytes of a certificate in Base64 (4 KiB without), and of its subject, that are passed on. Of larger ones, the fingerprint is."
 
+LONGEST_SUBJECT = 256
+"Bytes of a subject in a line of the log. Of a longer one, the beginning is there."
+
 ROOM = 12 * 1024
 "Bytes in HAProxy’s buffer for headers with both of them, which are added once the body is there."
 
@@ -80,4 +83,5 @@ def parameters(state: DesiredState) -> Mapping[str, object]:
         "client_certificates": bool(asking(state)),
         "passes_client_certificates": passes(state),
         "largest_client_certificate": LARGEST,
+        "longest_subject": LONGEST_SUBJECT,
     }

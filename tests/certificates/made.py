@@ -96,6 +96,7 @@ def made(
     *names: str,
     by: Made | None = None,
     common_name: str | None = None,
+    subject_name: x509.Name | None = None,
     kind: str = "leaf",
     ca: bool = False,
     days: tuple[float, float] = (-1, 89),
@@ -103,7 +104,7 @@ def made(
 ) -> Made:
     """Signed by an authority, or by itself. `days`: from and until, from now on."""
     own = key(kind)
-    called = subject(names[0] if common_name is None else common_name)
+    called = subject_name or subject(names[0] if common_name is None else common_name)
     builder = (
         x509.CertificateBuilder()
         .subject_name(called)

@@ -14,6 +14,7 @@ from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.errors import Conflict
 from guardpanel.models.certificates.certificate import CertificateFields, Source
 from guardpanel.models.certificates.client_ca import ClientCaFields
+from guardpanel.rendering.client_certificates import LONGEST_SUBJECT
 from guardpanel.services import certificates, client_cas, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.certificates.made import Made, intermediate, made, root
@@ -23,7 +24,7 @@ from tests.live.saves import a_virtual_host, installation_of
 from tests.live.stack import Stack
 from tests.live.tls import H2, context, handshake, leaf
 from tests.live.wire import Response, head
-from tests.rows import rows
+from tests.rows import SECRET, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +35,9 @@ HEADERS = ("client-cert", "x-ssl-client-subject", "x-ssl-client-fingerprint")
 HOSTILE = 'bob\r\nX-Evil: 1, "a"'
 
 BROWSER = {"user-agent": "Mozilla/5.0", "accept": "*/*"}
+
+TEST = {"x-gp-test": SECRET}
+"The answer says its request id."
 
 
 def client(name: str, by: Made, days: tuple[float, float] = (-1, 9)) -> Made:
@@ -227,6 +231,34 @@ def test_a_subject_ends_no_header(stack: Stack, folder: Path) -> None:
 
     assert answer.seen_headers["x-ssl-client-subject"] == 'CN=bob\\0D\\0AX-Evil: 1\\, \\"a\\"'
     assert "x-evil" not in {name.lower() for name, _ in answer.seen["headers"]}
+
+
+def test_the_log_says_whose_certificate_it_was_whatever_headers_say(stack: Stack, folder: Path) -> None:
+    """In one line of JSON, and only where the virtual host asks for one."""
+    good, sent = of(folder, "good"), {**TEST, **FORGED}
+    answers = {
+        "CN=ada": asks(stack, good, "must.test", headers=sent),
+        'CN=bob\\0D\\0AX-Evil: 1\\, \\"a\\"': asks(stack, of(folder, "hostile"), "may.test", headers=sent),
+    }
+    nobody = [
+        asks(stack, of(folder, "none"), "may.test", headers=sent),
+        asks(stack, good, "plain.test", headers=sent),
+        stack.send(head("GET", "may.test", "/", {**BROWSER, **sent})),
+    ]
+
+    assert [stack.logged(answer)["client_certificate"] for answer in answers.values()] == [*answers]
+    assert [stack.logged(answer)["client_certificate"] for answer in nobody] == ["-"] * 3
+
+
+def test_a_long_subject_is_cut_in_the_log(stack: Stack, tmp_path: Path) -> None:
+    units = [x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, f"{at}" + "\N{SNOWMAN}" * 20) for at in range(3)]
+    it = made(by=intermediate(), subject_name=x509.Name(units), kind="client")
+    (tmp_path / "wide.pem").write_text(it.pem + intermediate().pem + it.key_pem)
+
+    answer = asks(stack, context(certificate=str(tmp_path / "wide.pem")), "must.test", headers=TEST)
+
+    logged = stack.logged(answer)["client_certificate"]
+    assert logged.isascii() and logged.startswith("OU=2\\E2\\98\\83") and len(logged) == LONGEST_SUBJECT
 
 
 def long(size: int) -> Made:

@@ -211,7 +211,8 @@ async def test_what_a_stranger_sent_is_only_text(ada: Client, file: Path, sent: 
         uri="/" + sent, method=sent[:20], host=sent, headers=[[sent, sent]], body=sent, application=sent, action=sent,
         rules=[a_rule(message=sent, data="Matched Data: " + sent + " found within ARGS", tags=[sent], matches=[match])],
     )  # fmt: skip
-    store(file, [event], [a_log_line(event, server=sent, ended=sent, waf_error=sent, verdict="blocked")])
+    logged = a_log_line(event, server=sent, ended=sent, waf_error=sent, client_certificate=sent, verdict="blocked")
+    store(file, [event], [logged])
 
     for path, plain in (("/events", plain_list), (f"/events/{event['id']}", plain_page)):
         answer = await ada.get(path)
@@ -228,6 +229,18 @@ async def test_what_a_stranger_sent_is_only_text(ada: Client, file: Path, sent: 
         assert not any(attributes.get("href", "").lower().startswith("javascript") for _, attributes in page.tags)
         unseen = {character for character in answer.text if not character.isprintable()} - {"\n", "\u2009"}
         assert not unseen, unseen
+
+
+async def test_an_event_says_whose_client_certificate_it_was(ada: Client, ada_api: Client, file: Path) -> None:
+    with_one, without = an_event(), an_event()
+    store(file, [with_one, without], [a_log_line(with_one, client_certificate="CN=ada,O=Shop"), a_log_line(without)])
+
+    page, other = await page_of(ada, f"/events/{with_one['id']}"), await page_of(ada, f"/events/{without['id']}")
+    (item,) = (await ada_api.get("/api/v1/logs", params={"q": with_one["id"]})).json()["items"]
+
+    assert "Client certificate CN=ada,O=Shop" in page.text
+    assert "Client certificate" not in other.text
+    assert item["raw_context"]["haproxy"]["client_certificate"] == "CN=ada,O=Shop"
 
 
 async def test_the_lines_are_given_as_a_file(ada: Client, file: Path) -> None:

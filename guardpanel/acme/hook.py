@@ -10,11 +10,15 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
+from guardpanel.acme import redaction
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.network_words import reason
 from guardpanel.acme.order import Record
 
 TIMEOUT_SECONDS = 120
+
+LONGEST_OUTPUT, MOST_READ = 1_000, 20_000
+"Characters of its end that are shown, and that are searched for secrets."
 
 
 class Hook:
@@ -53,8 +57,12 @@ class Hook:
             process.communicate()
             raise _fault(f"{self.what} did not end within {self.timeout_seconds:.0f} s.", "") from error
         if process.returncode:
-            words = output.decode(errors="replace").strip()[-1000:]
-            raise _fault(f"{self.what} failed: {deed} ended with {process.returncode}.", words)
+            words = f"{self.what} failed: {deed} ended with {process.returncode}."
+            raise _fault(words, self._plain(output.decode(errors="replace").strip()))
+
+    def _plain(self, output: str) -> str:
+        """Its end, without secrets that the command has from us. They are cut out first, so that no part of one is left."""
+        return redaction.without(output[-MOST_READ:], redaction.secrets_in(words=self.command))[-LONGEST_OUTPUT:]
 
 
 def _fault(message: str, detail: str) -> AuthorityFault:

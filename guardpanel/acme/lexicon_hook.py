@@ -7,7 +7,7 @@ Credentials are in its environment (LEXICON_…) or in a file, never on its comm
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,10 @@ import dns.resolver
 import requests
 import yaml
 
+from guardpanel.acme import redaction
 from guardpanel.acme.network_words import reason
 
 MISSING = "The package dns-lexicon is not installed: pip install 'guardpanel[lexicon]'."
-
-SHORTEST_SECRET = 6
-"Characters. Shorter values of options are words, such as a region."
 
 LONGEST_OUTPUT = 500
 
@@ -79,15 +77,9 @@ def _words(error: Exception) -> str:
 
 
 def without_secrets(text: str, options: dict[str, Any]) -> str:
-    """Without any value of an option."""
-    for secret in sorted(_secrets(options), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text[:LONGEST_OUTPUT]
-
-
-def _secrets(options: dict[str, Any]) -> Iterator[str]:
-    values = [*options.values(), *(value for name, value in os.environ.items() if name.startswith("LEXICON_"))]
-    yield from (text for value in values if len(text := str(value)) >= SHORTEST_SECRET)
+    """Without any value of an option, however it is written."""
+    environment = (value for name, value in os.environ.items() if name.startswith("LEXICON_"))
+    return redaction.without(text, [*redaction.values_in(options), *environment])[:LONGEST_OUTPUT]
 
 
 def _say(words: str) -> int:

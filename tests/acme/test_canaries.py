@@ -21,13 +21,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from guardpanel.acme.client import Binding
-from guardpanel.acme.faults import FaultKind
+from guardpanel.acme.faults import AuthorityFault, FaultKind
+from guardpanel.acme.hook import Hook
+from guardpanel.acme.order import Record
 from guardpanel.certificates import contents
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import orders
 from guardpanel.services.issuing.accounts import bind, key_of
 from guardpanel.services.issuing.proofs import dns_server, setup_problems
 from tests.acme.authority import SECRET
+from tests.acme.encodings import encodings_of
 from tests.acme.worker import FIRST, Worker, refusal
 from tests.certificates.made import full_chain, leaf
 from tests.conftest import Person
@@ -75,8 +78,8 @@ async def secrets_of(panel: Panel) -> dict[str, set[bytes]]:
         "master key": {seal.key, seal.key.hex().encode(), base64.b64encode(seal.key)},
         "external account": {EAB.encode(), base64.urlsafe_b64decode(EAB + "=")},
         "TSIG key": {SECRET.encode(), base64.b64decode(SECRET)},
-        "token": {TOKEN.encode()},
-        "passwords": {PASSWORD.encode()},
+        "token": {text.encode() for text in encodings_of(TOKEN).values()},
+        "passwords": {text.encode() for text in encodings_of(PASSWORD).values()},
     }
 
 
@@ -85,6 +88,9 @@ def files(panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """Secrets that an operator has beside the panel."""
     (tmp_path / "tsig.key").write_text(f'key "panel" {{ algorithm hmac-sha256; secret "{SECRET}"; }};')
     (tmp_path / "lexicon.yml").write_text(f"auth_token: {TOKEN}\n")
+    said = "\n".join(["the zone is locked", *encodings_of(TOKEN).values()])
+    (tmp_path / "hook").write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\nexit 1\n")
+    (tmp_path / "hook").chmod(0o755)
     monkeypatch.setenv("LEXICON_CLOUDFLARE_AUTH_TOKEN", TOKEN)
     dns = {"dns_server": "127.0.0.1:1", "dns_key_file": str(tmp_path / "tsig.key")}
     settings = panel.settings.model_copy(update=dns)
@@ -94,7 +100,7 @@ def files(panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
-async def everything_happens(panel: Panel, ada: Person, ada_api: Person) -> list[bytes]:
+async def everything_happens(panel: Panel, ada: Person, ada_api: Person, files: Path) -> list[bytes]:
     """A certificate is issued, another uploaded, an order fails, one stays open, forms are rejected. Returns the answers."""
     worker = Worker(panel)
     issued = await worker.add()
@@ -120,6 +126,12 @@ async def everything_happens(panel: Panel, ada: Person, ada_api: Person) -> list
     worker.at().fail("order", ZeroDivisionError("of a step"))
     await worker.look()
     assert (await worker.log(failing)).steps
+    by_hook = await worker.add("hooked.example", name="Hooked")
+    with pytest.raises(AuthorityFault) as refused:
+        Hook([str(files / "hook")]).add([Record("_acme-challenge.hooked.example", "value")])
+    worker.at().fail("order", refused.value)
+    await worker.look()
+    assert (await worker.log(by_hook)).steps[-1].detail == refused.value.fault.detail
     return [answer.content for answer in answers]
 
 
@@ -177,13 +189,14 @@ async def test_no_secret_is_anywhere_but_where_it_is_sealed(
     panel: Panel, ada: Person, ada_api: Person, files: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "guardpanel")
-    answers = await everything_happens(panel, ada, ada_api)
+    answers = await everything_happens(panel, ada, ada_api, files)
     secrets = await secrets_of(panel)
     visited = await pages(ada, ada_api)
     assert (
         len(visited) > 80 and b"Failing" in visited["/certificates"] and b"Failing" in visited["/api/v1/certificates"]
     )
     assert b"guardpanel_" in visited["/metrics"] and "of a step" in caplog.text
+    assert any(b"The DNS hook failed: add ended with 1." in page for page in visited.values())
     backup = io.BytesIO()
     await panel.backups.write(backup, "")
     looked_at = {

@@ -13,7 +13,9 @@ import dns.exception
 import pytest
 from typer.testing import CliRunner
 
+from guardpanel.acme import hook, redaction
 from guardpanel.acme.faults import AuthorityFault, FaultKind
+from guardpanel.acme.hook import Hook
 from guardpanel.acme.lexicon import Lexicon, problem_with
 from guardpanel.acme.lexicon_hook import without_secrets
 from guardpanel.acme.order import Record
@@ -23,6 +25,7 @@ from guardpanel.errors import Problem
 from guardpanel.services.issuing.proofs import dns_server, setup_problems
 from guardpanel.settings import Settings
 from tests.acme.authority import Knot
+from tests.acme.encodings import encodings_of
 from tests.ports import free_port
 
 TOKEN = "canary-token-of-the-provider"
@@ -127,6 +130,37 @@ def test_what_a_provider_says_is_shown_without_its_credentials(
     assert "not defined" in fault(lexicon().add, RECORDS).detail
     assert TOKEN not in "".join([rejected.detail, gone.detail, *capfd.readouterr()])
     assert without_secrets("https://x/?key=se-cret-1&a=eu", {"a": "eu", "b": "se-cret-1"}) == "https://x/?key=***&a=eu"
+
+
+@pytest.mark.parametrize("secret", [TOKEN, 'ca"n/ary-tö<k&en +1\\x\U0001f512', "-----BEGIN KEY-----\nMIGHAgEAMBMG\n"])
+def test_a_secret_is_cut_out_however_it_is_written(secret: str) -> None:
+    said = encodings_of(secret)
+    cut = {way: redaction.without(f"before {text} after", [secret]) for way, text in said.items()}
+
+    assert len(said) == 22
+    for way, text in cut.items():
+        assert text.startswith("before ") and text.endswith(" after") and redaction.MASK in text, way
+        left = text.removeprefix("before ").removesuffix(" after").replace(redaction.MASK, "")
+        assert len(left) <= 14 and not (len(secret) > 14 and secret[8:14] in left), (way, text)
+    assert redaction.without("nothing of it", [secret, "of"]) == "nothing of it"
+
+
+def test_what_a_hook_says_is_shown_without_what_it_has_from_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "hook"
+    (tmp_path / "says").write_text("\n".join(["the zone is locked", *encodings_of(TOKEN).values(), "x" * 990 + TOKEN]))
+    script.write_text(f"#!/bin/sh\ncat {tmp_path / 'says'}; echo $PROVIDER_API_KEY $1 $2 | tail -c 200; exit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PROVIDER_API_KEY", TOKEN)
+    monkeypatch.setattr(hook, "LONGEST_OUTPUT", 5_000)
+
+    by_environment = fault(Hook([str(script), "--zone", "z"]).add, RECORDS).detail
+    monkeypatch.setenv("PROVIDER_API_KEY", "other-secret")
+    by_option = fault(Hook([str(script), "--token", TOKEN]).add, RECORDS).detail
+
+    for detail in (by_environment, by_option):
+        assert "the zone is locked" in detail
+        assert not [way for way, text in encodings_of(TOKEN).items() if text in detail]
+    assert by_environment.endswith("*** --zone z") and by_option.endswith("*** --token ***")
 
 
 def test_records_count_once_the_zones_name_servers_have_them(knot: Knot) -> None:

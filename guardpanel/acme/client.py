@@ -76,6 +76,10 @@ class Authority:
         self._account_url = account_url
         self._client: ClientV2 | None = None
 
+    @property
+    def account_url(self) -> str:
+        return self._account_url
+
     @contextmanager
     def _asking(self) -> Iterator[ClientV2]:
         try:

@@ -7,10 +7,11 @@ import pytest
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.acme.client import Authority, Binding
 from guardpanel.database import Database
 from guardpanel.models import AcmeKey
 from guardpanel.sealing import Seal
-from guardpanel.services.issuing.accounts import Accounts, account_at, key_of, own_thumbprint
+from guardpanel.services.issuing.accounts import Accounts, account_at, bind, key_of, own_thumbprint
 
 pytestmark = pytest.mark.anyio
 
@@ -88,3 +89,28 @@ async def test_only_the_worker_gets_its_own_client_since_none_can_do_two_things_
         )
         == 3
     )
+
+
+async def test_the_next_order_registers_with_an_external_account_that_was_entered_meanwhile(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker’s client is kept for many orders."""
+    url, registered = "https://authority.test/dir", list[Binding | None]()
+
+    def register(self: Authority, _email: str, binding: Binding | None = None) -> str:
+        registered.append(binding)
+        self._account_url = "https://authority.test/1"
+        return self._account_url
+
+    monkeypatch.setattr(Authority, "register", register)
+    accounts, first, second = Accounts(database, OURS, ""), Binding("kid-1", "Zmlyc3Q"), Binding("kid-2", "c2Vjb25k")
+    for binding in (first, second):
+        async with database.write() as session:
+            await bind(session, OURS, url, binding)
+        client = await accounts.authority(url)
+        assert await accounts.authority(url) is client
+
+    assert registered == [first, second]
+    async with database.read() as session:
+        account = await account_at(session, url, await key_of(session, OURS))
+        assert (account.binding_key_id, account.sealed_binding_key) == ("kid-2", None)

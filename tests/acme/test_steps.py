@@ -8,10 +8,11 @@ import pytest
 from guardpanel.acme.faults import FaultKind
 from guardpanel.acme.order import Phase, Record
 from guardpanel.errors import Conflict, EngineUnavailable, NotFound
+from guardpanel.models import Certificate
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
 from guardpanel.services.issuing import deeds, orders
-from guardpanel.services.issuing.steps import OTHER_MASTER_KEY
+from guardpanel.services.issuing.steps import CHANGED, OTHER_MASTER_KEY
 from tests.acme.worker import Worker, refusal
 from tests.conftest import Person
 from tests.faults import Faults
@@ -62,6 +63,21 @@ async def test_an_order_waits_for_the_save_of_its_certificate_to_be_live(worker:
 
     assert await worker.content(number)
     assert not [step for step in (await worker.log(number)).steps if step.is_bad]
+
+
+async def test_nothing_is_ordered_for_a_certificate_whose_save_is_rolled_back(worker: Worker) -> None:
+    number, changes = await worker.add(), worker.panel.changes
+    async with changes.turn(), asyncio.timeout(30):
+        looking = asyncio.create_task(worker.look())
+        while not changes._turn._waiters:
+            await asyncio.sleep(0)
+        async with worker.panel.database.write() as session:
+            await session.delete(await session.get_one(Certificate, number))
+    await looking
+
+    assert not worker.at().calls["new_order"]
+    log = await worker.log(number)
+    assert (log.state, log.steps[-1].words) == ("failed", CHANGED)
 
 
 @pytest.mark.parametrize(

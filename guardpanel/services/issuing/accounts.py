@@ -65,9 +65,16 @@ class Accounts:
 
     async def authority(self, url: str, contact: str = "") -> Authority:
         """The worker’s client of the authority, registered there. Raises AuthorityFault."""
-        if url not in self._clients:
+        known = self._clients.get(url)
+        if known is None or known.account_url != await self._registered(url):  # Another external account was entered.
             self._clients[url] = await self.another(url, contact)
         return self._clients[url]
+
+    async def _registered(self, url: str) -> str:
+        """The account’s URL, as it is known now. Empty: none."""
+        async with self.database.read() as session:
+            account = await _known_at(session, url, await key_of(session, self.seal))
+            return account.url if account else ""
 
     async def reader(self, url: str) -> Authority:
         """A new client for what needs no account. Anybody may ask, while the worker uses its own."""
@@ -111,13 +118,17 @@ class Accounts:
 
 async def account_at(session: AsyncSession, authority: str, key: AccountKey) -> AcmeAccount:
     """The account's row, a new one if there is none."""
-    query = select(AcmeAccount).where(col(AcmeAccount.authority) == authority, AcmeAccount.thumbprint == key.thumbprint)
-    account = (await session.exec(query)).first()
+    account = await _known_at(session, authority, key)
     if account is None:
         account = AcmeAccount(authority=authority, thumbprint=key.thumbprint)
         session.add(account)
         await session.flush()
     return account
+
+
+async def _known_at(session: AsyncSession, authority: str, key: AccountKey) -> AcmeAccount | None:
+    query = select(AcmeAccount).where(col(AcmeAccount.authority) == authority, AcmeAccount.thumbprint == key.thumbprint)
+    return (await session.exec(query)).first()
 
 
 def must_be_whole(sent: BindingInput, *, is_ordered: bool) -> None:

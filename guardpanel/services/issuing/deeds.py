@@ -135,6 +135,7 @@ async def revoke(
 ) -> None:
     """Revoke the current one, serve another that covers its hostnames, and order a new one, unless it is no longer used. Raises
     AuthorityRefused (502)."""
+    await issuer.changes.settled()  # What a running save brought may be rolled back.
     async with issuer.changes.database.read() as session:
         certificate = await revocable(session, certificate_id)
         content, plan = await contents.current(session, certificate_id), await plans.plan_of(session, certificate_id)

@@ -29,6 +29,7 @@ async def deliver(changes: Changes, row: AcmeOrder, now: datetime) -> str:
     """Returns what became of it, as a sentence. Raises Unusable if it never can be put into use, and
     other Problems if that may be tried again."""
     parsed = _read(changes, row, now)
+    await changes.settled()  # What a running save brought may be rolled back.
     async with changes.database.read() as session:
         certificate = await session.get(Certificate, row.certificate_id)
         known = await contents.current(session, row.certificate_id)

@@ -77,19 +77,24 @@ class Steps:
             raise AuthorityFault(Fault(FaultKind.LOST_ORDER, OTHER_MASTER_KEY)) from lost
 
     async def _stepped(self, row: AcmeOrder, order: Order) -> Order:
-        async with self.changes.database.read() as session:
-            certificate = await session.get(Certificate, row.certificate_id)
-            contact = certificate.contact if certificate else ""
         if order.phase in {Phase.ISSUED, Phase.FAILED}:
-            await self._relinquish(row, order, contact)
+            certificate = await self._certificate(row)
+            await self._relinquish(row, order, certificate.contact if certificate else "")
             return await asyncio.to_thread(cleaned, order, self.proving.proofs(order))
         await self.changes.settled()  # HAProxy answers challenges once the certificate's own save is live.
+        certificate = await self._certificate(row)
+        if certificate is None or orders.difference(row, certificate):  # That save was rolled back.
+            raise AuthorityFault(Fault(FaultKind.OUTDATED, CHANGED))
         if order.phase is Phase.NEW and not row.is_asked_for:
             await self.checks.must_pass(order, row.authority)
         if order.phase is Phase.PROVING:
             await self.proving.prepare(order)
-        authority = await self.accounts.authority(row.authority, contact)
+        authority = await self.accounts.authority(row.authority, certificate.contact)
         return await asyncio.to_thread(step, order, authority, self.proving.proofs(order))
+
+    async def _certificate(self, row: AcmeOrder) -> Certificate | None:
+        async with self.changes.database.read() as session:
+            return await session.get(Certificate, row.certificate_id)
 
     async def _relinquish(self, row: AcmeOrder, order: Order, contact: str) -> None:
         """The authority need not wait for the proofs of an order that was given up: it counts those that are open. Tried once."""
